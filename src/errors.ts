@@ -1,0 +1,31 @@
+// Errors an operator can act on, and the list of their codes. Hostile input is answered by value and never
+// thrown; a broken invariant is an assertion. Everything between the two is an OperationalError.
+
+/** Every code an OperationalError can carry, and who acts on it. Stable: scripts may match on them. */
+export const operationalErrorCodes = {
+  'config-invalid': 'the configuration file is wrong; the message lists each wrong key',
+  'usage-invalid': 'the command line is wrong',
+  'address-unavailable': 'a listen address cannot be bound',
+  'database-locked': 'another process holds the database',
+  'database-failed': 'the database cannot be opened, read or written',
+  'database-newer': 'the database was written by a newer version',
+  'capacity-reached': 'the shared tree is full: raise dns.capacity',
+  'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',
+  'mailbox-failed': 'a trap mailbox cannot be read',
+  'server-unreachable': 'no server answers where one was expected',
+  'request-refused': 'the server refused the request',
+  'worker-failed': 'a thread died more often than it may',
+} as const
+
+export type OperationalErrorCode = keyof typeof operationalErrorCodes
+
+/** A fault in the surroundings: the room's edge retries, answers a problem, or exits with a code. */
+export class OperationalError extends Error {
+  readonly code: OperationalErrorCode
+
+  constructor(code: OperationalErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'OperationalError'
+    this.code = code
+  }
+}

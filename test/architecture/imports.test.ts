@@ -1,0 +1,119 @@
+// The house rules that a machine can hold: which room may import which, where each npm package lives, and that
+// the wire-level room stays free of the platform.
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, relative, resolve, sep } from 'node:path'
+import { test } from 'node:test'
+
+/** Which rooms each room may import. Files directly under src/ are rooms of one file. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  'config.ts': ['errors.ts', 'ip'],
+  ip: ['errors.ts'],
+  tree: ['ip', 'errors.ts'],
+  dns: ['ip', 'tree'],
+  resolver: ['ip', 'errors.ts'],
+  nameserver: ['dns', 'tree', 'store', 'errors.ts'],
+  bounce: ['ip'],
+  store: ['ip', 'bounce', 'errors.ts'],
+  blocklist: ['ip', 'tree', 'bounce', 'resolver', 'store', 'errors.ts'],
+  traps: ['ip', 'bounce', 'resolver', 'store', 'blocklist', 'errors.ts'],
+  feeds: ['ip', 'store', 'blocklist', 'errors.ts'],
+  admin: ['ip', 'bounce', 'store', 'blocklist', 'feeds', 'errors.ts'],
+  commands: [
+    'config.ts',
+    'errors.ts',
+    'ip',
+    'tree',
+    'dns',
+    'resolver',
+    'nameserver',
+    'bounce',
+    'store',
+    'blocklist',
+    'traps',
+    'feeds',
+    'admin',
+  ],
+  'main.ts': ['commands', 'errors.ts'],
+}
+
+/** The one room that knows each npm package. */
+const home: Readonly<Record<string, readonly string[]>> = {
+  '@fastify/type-provider-typebox': ['admin'],
+  'better-sqlite3': ['store'],
+  commander: ['main.ts'],
+  dns2: ['resolver'],
+  fastify: ['admin'],
+  'ip-num': ['ip'],
+  koffi: ['nameserver'],
+  mailparser: ['bounce'],
+  'node-cron': ['traps'],
+  'smol-toml': ['config.ts'],
+  'smtp-server': ['traps'],
+  typebox: ['admin', 'config.ts'],
+}
+
+const sources = globSync('src/**/*.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }))
+const specifier = /(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g
+
+function room(file: string): string {
+  return relative('src', file).split(sep)[0] ?? ''
+}
+
+function imports(text: string): string[] {
+  return [...text.matchAll(specifier)].map(([, path = '']) => path)
+}
+
+test('the source tree is there', () => {
+  assert.ok(sources.length > 5)
+})
+
+for (const { file, text } of sources) {
+  test(`${file} imports only the rooms and packages it may`, () => {
+    const from = room(file)
+    const allowed = mayImport[from]
+    assert.ok(allowed, `${from} is not a known room`)
+    for (const path of imports(text)) {
+      if (path.startsWith('node:')) {
+        assert.notEqual(from, 'dns', `${file} imports ${path}: dns turns bytes into bytes`)
+      } else if (path.startsWith('.')) {
+        const target = resolve(dirname(file), path)
+        if (target.startsWith(resolve('data') + sep)) continue
+        const to = room(target)
+        assert.ok(
+          to === from || allowed.includes(to),
+          `${file} imports ${path}: ${from} must not know ${to}`,
+        )
+      } else {
+        const name = /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path
+        assert.ok(home[name]?.includes(from), `${file} imports ${name}: not its home`)
+      }
+    }
+  })
+}
+
+test('each dependency is used by its home', () => {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+  for (const name of Object.keys(dependencies)) {
+    assert.ok(home[name], `${name} has no home`)
+    const users = sources.filter(({ text }) =>
+      imports(text).some((path) => path === name || path.startsWith(`${name}/`)),
+    )
+    assert.ok(users.length > 0, `${name} is never imported`)
+  }
+})
+
+test('no room or file has a name that says nothing', () => {
+  for (const { file } of sources) {
+    assert.doesNotMatch(file, /(^|[/-])(utils?|helpers?|common|misc|managers?|services?|index)\b/)
+  }
+})
+
+test('no throw in the answer path', () => {
+  for (const { file, text } of sources) {
+    if (room(file) === 'dns' || file.endsWith('tree/reader.ts')) {
+      assert.doesNotMatch(text, /\bthrow\b/, file)
+    }
+  }
+})
