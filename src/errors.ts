@@ -29,3 +29,11 @@ export class OperationalError extends Error {
     this.code = code
   }
 }
+
+/** What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. */
+export interface Logger {
+  error(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  info(fields: object, message: string): void
+  debug(fields: object, message: string): void
+}
