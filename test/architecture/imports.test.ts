@@ -8,7 +8,9 @@ import { test } from 'node:test'
 /** Which rooms each room may import. Files directly under src/ are rooms of one file. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
-  'config.ts': ['errors.ts', 'ip'],
+  'quantity.ts': ['ip'],
+  'settings.ts': ['ip', 'quantity.ts'],
+  'config.ts': ['errors.ts', 'ip', 'quantity.ts', 'settings.ts', 'blocklist'],
   ip: ['errors.ts'],
   tree: ['ip', 'errors.ts'],
   dns: ['ip', 'tree'],
@@ -19,9 +21,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   blocklist: ['ip', 'tree', 'bounce', 'resolver', 'store', 'errors.ts'],
   traps: ['ip', 'bounce', 'resolver', 'store', 'blocklist', 'errors.ts'],
   feeds: ['ip', 'store', 'blocklist', 'errors.ts'],
-  admin: ['ip', 'bounce', 'store', 'blocklist', 'feeds', 'errors.ts'],
+  admin: ['ip', 'bounce', 'store', 'blocklist', 'feeds', 'errors.ts', 'quantity.ts'],
   commands: [
     'config.ts',
+    'settings.ts',
+    'quantity.ts',
     'errors.ts',
     'ip',
     'tree',
@@ -49,9 +53,10 @@ const home: Readonly<Record<string, readonly string[]>> = {
   koffi: ['nameserver'],
   mailparser: ['bounce'],
   'node-cron': ['traps'],
+  pino: ['commands'],
   'smol-toml': ['config.ts'],
   'smtp-server': ['traps'],
-  typebox: ['admin', 'config.ts'],
+  typebox: ['admin'],
 }
 
 const sources = globSync('src/**/*.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }))

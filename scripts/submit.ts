@@ -1,0 +1,80 @@
+// Submits a message file over SMTP as a mail server would, with the null sender:
+//   npm run sample                                     the sample bounce, to the demonstration's trap
+//   npm run sample -- --to a@trap.example --client 198.51.100.7 --server 127.0.0.1:2525 FILE
+// --client names the sending host by XCLIENT, which the listener believes of its trapSmtp.proxies alone.
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+
+export interface Submission {
+  readonly server: string
+  readonly from: string
+  readonly to: readonly string[]
+  /** Address for XCLIENT; absent: the connection's own. */
+  readonly client?: string
+  readonly message: string
+  /** Called with each line of the dialogue. */
+  readonly onLine?: (line: string) => void
+}
+
+/** Sends one message; resolves with the reply to its content, rejects with the first refusal. */
+export async function submit(submission: Submission): Promise<string> {
+  const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(submission.server) ?? []
+  const socket = connect({ host, port: Number(port) })
+  try {
+    const replies = createInterface({ input: socket })[Symbol.asyncIterator]()
+    const say = async (line: string, shown = line): Promise<string> => {
+      if (line !== '') {
+        submission.onLine?.(`C: ${shown}`)
+        socket.write(`${line}\r\n`, 'latin1')
+      }
+      for (;;) {
+        const { value: reply, done } = await replies.next()
+        if (done) throw new Error('the server closed the connection')
+        submission.onLine?.(`S: ${reply}`)
+        if (/^[45]/.test(reply)) throw new Error(reply)
+        if (!/^\d{3}-/.test(reply)) return reply
+      }
+    }
+    await say('')
+    await say('EHLO sample.example')
+    if (submission.client !== undefined) {
+      const prefix = submission.client.includes(':') ? 'IPV6:' : ''
+      await say(`XCLIENT ADDR=${prefix}${submission.client} NAME=[UNAVAILABLE]`)
+      await say('EHLO sample.example')
+    }
+    await say(`MAIL FROM:<${submission.from}>`)
+    for (const recipient of submission.to) await say(`RCPT TO:<${recipient}>`)
+    await say('DATA')
+    const lines = submission.message.replace(/\r?\n$/, '').split(/\r?\n/)
+    const stuffed = lines.map((line) => (line.startsWith('.') ? `.${line}` : line)).join('\r\n')
+    const reply = await say(`${stuffed}\r\n.`, `(${lines.length} lines)`)
+    await say('QUIT')
+    return reply
+  } finally {
+    socket.destroy()
+  }
+}
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      server: { type: 'string', default: '127.0.0.1:2525' },
+      from: { type: 'string', default: '' },
+      to: { type: 'string', default: 'orders@trap.example.org' },
+      client: { type: 'string', default: '198.51.100.10' },
+    },
+  })
+  const file = positionals[0] ?? 'data/samples/postfix-bounce.eml'
+  await submit({
+    ...values,
+    to: [values.to],
+    message: readFileSync(file, 'latin1'),
+    onLine: (line) => console.log(line),
+  }).catch((error: Error) => {
+    console.error(`${file}: not accepted: ${error.message}`)
+    process.exitCode = 1
+  })
+}

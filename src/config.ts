@@ -1,0 +1,410 @@
+// The configuration: every key, its default, unit and meaning, declared once. From this come the type Config,
+// the validation, the README's table and data/backscatterd.example.toml. Only commands/ reads it.
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { parse as parseToml, TomlError } from 'smol-toml'
+import { parseTrapPattern } from './blocklist/trap-patterns.ts'
+import { OperationalError } from './errors.ts'
+import {
+  duration,
+  flag,
+  integer,
+  list,
+  listenAddress,
+  optionalTable,
+  type Problem,
+  prefixText,
+  readSettings,
+  type Setting,
+  size,
+  table,
+  tables,
+  text,
+  type Value,
+  word,
+} from './settings.ts'
+
+const hour = 3600
+const day = 24 * hour
+const year = 365 * day
+
+/** Octets that an address can add to a TXT string: the longest RFC 5952 text. */
+const longestAddress = 39
+/** A character-string holds at most this many octets (RFC 1035 §3.3). */
+const longestCharacterString = 255
+/** sun_path holds 108 octets with the closing zero (unix(7)). */
+const longestSocketPath = 107
+
+const backscatterKinds = [
+  'dsn',
+  'auto-reply',
+  'challenge-response',
+  'content-notice',
+  'callout',
+] as const
+
+export const declaration = table('', {
+  zone: table('The DNS zone that publishes the list.', {
+    origin: domainName('Name of the zone: addresses, IPv4 and IPv6, and the apex.', undefined),
+    nameservers: list(
+      domainName(
+        'The zone’s name servers (NS records; the first is the SOA’s primary).',
+        undefined,
+      ),
+      undefined,
+    ),
+    records: list(
+      text(
+        'Further records in presentation form, names relative to the origin: addresses of in-zone name servers, A or AAAA at the apex.',
+        undefined,
+        'a record such as "ns1 A 192.0.2.53"',
+      ),
+      [],
+    ),
+    hostmaster: domainName(
+      'Mail address of who runs the zone, its @ written as a dot (SOA RNAME).',
+      undefined,
+    ),
+    ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
+    negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
+    text: text(
+      'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one).',
+      'Backscatter source; see https://backscatter.example/lookup/{ip}',
+      'a text that stays within 255 octets once {ip} is filled in',
+      checkZoneText,
+    ),
+    validFor: duration(
+      'How long a publication counts as fresh; it is renewed every quarter of this.',
+      '1d',
+      60,
+      year,
+    ),
+    retired: flag('Empty the zone, test entries too, and say so in TXT at the apex.', false),
+  }),
+  dns: table('The name server.', {
+    listen: list(
+      listenAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'),
+      ['127.0.0.1:5300'],
+    ),
+    workers: integer('UDP threads; 0 is one for each processor.', 0, 0, 60),
+    udpPayload: integer('Largest UDP answer in octets (EDNS).', 1232, 512, 4096),
+    tcpConnections: integer('TCP connections at once, in all.', 1000, 1, 60_000),
+    tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
+    capacity: size(
+      'Address space reserved for the shared tree; untouched pages cost nothing.',
+      '1 GiB',
+      16 * 1024 ** 2,
+      4 * 1024 ** 3 - 64 * 1024,
+    ),
+    version: flag('Answer `version.bind` and `version.server` (class CH).', false),
+  }),
+  control: table('The control socket, through which the command line reaches a running server.', {
+    socket: path('Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database.', ''),
+  }),
+  store: table('The database.', {
+    path: path('SQLite file.', 'backscatterd.db'),
+  }),
+  log: table('Logging, to standard error.', {
+    level: word('Least level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
+  }),
+  policy: table('Who is listed, and for how long.', {
+    firstListing: duration(
+      'Term of a first listing. A hit within the term extends it.',
+      '7d',
+      1,
+      year,
+    ),
+    longestListing: duration(
+      'Longest term: each new episode doubles the last one up to this.',
+      '28d',
+      1,
+      5 * year,
+    ),
+    ipv6Prefix: integer('Length of the network that is listed for an IPv6 client.', 64, 32, 128),
+    holdFor: duration(
+      'Wait before publishing a listing, so that it does not betray the trap that was just hit.',
+      '0s',
+      0,
+      7 * day,
+    ),
+    publish: list(
+      word('Kinds that are answered; others only count (shadow).', undefined, backscatterKinds),
+      ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
+    ),
+    shortest4: integer('No IPv4 listing by hand or import is shorter.', 16, 0, 32),
+    shortest6: integer('No IPv6 listing by hand or import is shorter.', 32, 0, 128),
+    allowSpecial: list(prefixText('Special-purpose ranges that may be listed all the same.'), []),
+    threshold: table(
+      'What it takes to list a host, for each kind: distinct returned messages and distinct traps within a window.',
+      {
+        dsn: threshold(2, 1),
+        'auto-reply': threshold(3, 2),
+        'challenge-response': threshold(3, 2),
+        'content-notice': threshold(3, 2),
+        callout: threshold(5, 2),
+      },
+    ),
+    exempt: tables('Prefixes that are never listed, at any length.', {
+      prefix: prefixText('The prefix.'),
+      note: text('Why.', ''),
+    }),
+  }),
+  trace: table('Whose Received fields are believed.', {
+    trustedRelays: list(
+      text(
+        'Our own relays: names by the `by` clause, addresses or prefixes by the `from` address. None: the topmost Received that carries an address is our own MX’s.',
+        undefined,
+        'a host name, address or prefix',
+      ),
+      [],
+    ),
+  }),
+  trap: tables('Spam-trap addresses: addresses that never send mail.', {
+    address: text(
+      '`user@example.org`, `@example.org` (the whole domain) or `*@*.example.org` (its subdomains, not itself).',
+      undefined,
+      'an address pattern such as "@trap.example.org"',
+      checkTrapPattern,
+    ),
+  }),
+  trapSmtp: optionalTable('Live SMTP listener for the traps; leave the table out for none.', {
+    listen: list(listenAddress('Addresses to listen on. Port 0 takes a free one.'), [
+      '127.0.0.1:2525',
+    ]),
+    hostname: domainName('The name it greets with.', undefined),
+    proxies: list(
+      prefixText('Addresses or prefixes that may give the client’s address by XCLIENT.'),
+      [],
+    ),
+    maxSize: size('Largest message taken.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+    connections: integer('Connections at once, in all.', 200, 1, 10_000),
+    clientConnections: integer(
+      'Connections at once from one client (an IPv6 client is its /64).',
+      20,
+      1,
+      10_000,
+    ),
+  }),
+  mailbox: tables('A mailbox that traps deliver to.', {
+    name: text('Its name in logs and evidence.', undefined, 'a name', checkMailboxName),
+    type: word('What it is.', undefined, ['maildir']),
+    path: path('The folder that holds new/, cur/ and tmp/.', undefined),
+    schedule: text(
+      'When it is read: five fields as in crontab(5), or six, the first in seconds.',
+      '* * * * *',
+      'a cron expression',
+    ),
+    allTraps: flag(
+      'Every message in it was for a trap; else Delivered-To, X-Original-To, Envelope-To or a trusted Received must name one.',
+      false,
+    ),
+    maxSize: size('Largest message read.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+  }),
+})
+
+/**
+ * Keys that belong to the interface but not yet to this version. One whose absence changes who is answered or let
+ * in is an error; the others only warn.
+ */
+const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
+  'zone.domainOrigin': 'error',
+  'zone.staleServfail': 'error',
+  'dns.batch': 'warning',
+  'dns.nsid': 'warning',
+  'dns.cookieSecretFile': 'error',
+  'dns.rateLimit': 'error',
+  'dns.access': 'error',
+  'dns.key': 'error',
+  'dns.transfer': 'error',
+  admin: 'warning',
+  resolver: 'warning',
+  'trapSmtp.lmtp': 'error',
+  'trapSmtp.certificateFile': 'error',
+  'trapSmtp.keyFile': 'error',
+  'trapSmtp.proxyProtocol': 'error',
+}
+
+export type Settings = Value<typeof declaration>
+
+/** The settings of one file, its paths made absolute, where it came from, and what in it has no effect. */
+export interface Config extends Settings {
+  readonly file: string
+  readonly warnings: readonly Problem[]
+}
+
+/** The demonstration that is served when no other configuration is found. */
+export const demoConfig = resolve(import.meta.dirname, '../data/demo.toml')
+
+/** Where a configuration is looked for: the command line's file, the environment, and the working folder. */
+export interface ConfigSource {
+  readonly file?: string | undefined
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+}
+
+/**
+ * The configuration to use: `file` when given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
+ * ./backscatterd.toml, /etc/backscatterd/backscatterd.toml and the demonstration.
+ */
+export function findConfig({ file, env, cwd }: ConfigSource): string {
+  const named = file ?? (env['BACKSCATTERD_CONFIG'] || undefined)
+  if (named !== undefined) return resolve(cwd, named)
+  const usual = [resolve(cwd, 'backscatterd.toml'), '/etc/backscatterd/backscatterd.toml']
+  return usual.find((each) => existsSync(each)) ?? demoConfig
+}
+
+/**
+ * Finds, reads and checks the configuration. Throws OperationalError `config-invalid` whose message has a line
+ * `FILE: KEY.PATH: what was expected` for each fault.
+ */
+export function loadConfig(source: ConfigSource): Config {
+  const file = findConfig(source)
+  const { value, problems } = readSettings(declaration, readToml(file), dirname(file))
+  const warnings: Problem[] = []
+  const errors: Problem[] = []
+  for (const problem of problems) {
+    const rank = reserved[problem.path]
+    if (rank === undefined) errors.push(problem)
+    else if (rank === 'error') errors.push({ ...problem, why: 'not supported by this version' })
+    else warnings.push({ ...problem, why: 'has no effect in this version' })
+  }
+  if (errors.length === 0) errors.push(...crossCheck(value))
+  if (errors.length > 0) {
+    const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
+    throw new OperationalError('config-invalid', lines.join('\n'))
+  }
+  return { ...value, control: { socket: controlSocket(value) }, file, warnings }
+}
+
+function readToml(file: string): Record<string, unknown> {
+  let content: string
+  try {
+    content = readFileSync(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new OperationalError('config-invalid', `${file}: cannot be read: ${why}`, {
+      cause: error,
+    })
+  }
+  try {
+    return parseToml(content)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const what = error.message.split('\n')[0]
+    throw new OperationalError(
+      'config-invalid',
+      `${file}: line ${error.line}, column ${error.column}: ${what}`,
+      { cause: error },
+    )
+  }
+}
+
+function controlSocket(settings: Settings): string {
+  return settings.control.socket || resolve(dirname(settings.store.path), 'backscatterd.sock')
+}
+
+/** Faults that no single key shows. */
+function crossCheck(settings: Settings): Problem[] {
+  const problems: Problem[] = []
+  const socket = controlSocket(settings)
+  if (Buffer.byteLength(socket) > longestSocketPath) {
+    problems.push({
+      path: 'control.socket',
+      why: `${socket} has ${Buffer.byteLength(socket)} octets; a Unix socket's path holds at most ${longestSocketPath}`,
+    })
+  }
+  if (settings.policy.firstListing > settings.policy.longestListing) {
+    problems.push({ path: 'policy.firstListing', why: 'longer than policy.longestListing' })
+  }
+  if (settings.dns.listen.length === 0) {
+    problems.push({ path: 'dns.listen', why: 'expected at least one address' })
+  }
+  if (settings.zone.nameservers.length === 0) {
+    problems.push({ path: 'zone.nameservers', why: 'expected at least one name' })
+  }
+  problems.push(
+    ...repeated(
+      'mailbox',
+      'name',
+      settings.mailbox.map((each) => each.name),
+    ),
+  )
+  problems.push(
+    ...repeated(
+      'dns.listen',
+      '',
+      settings.dns.listen.filter((each) => !each.endsWith(':0')),
+    ),
+  )
+  return problems
+}
+
+function repeated(path: string, key: string, values: readonly string[]): Problem[] {
+  return values.flatMap((value, index) =>
+    values.indexOf(value) === index
+      ? []
+      : [
+          {
+            path: `${path}[${index + 1}]${key && '.'}${key}`,
+            why: `${JSON.stringify(value)} stands twice`,
+          },
+        ],
+  )
+}
+
+/** A file or folder; relative ones start from the configuration's folder. */
+function path(about: string, initial: string | undefined): Setting<string> {
+  return text(about, initial, 'a path', (value, folder) =>
+    value.includes('\0')
+      ? { why: 'a path cannot hold a zero octet' }
+      : { value: resolvePath(value, folder) },
+  )
+}
+
+function resolvePath(value: string, folder: string): string {
+  return value === '' || isAbsolute(value) ? value : resolve(folder, value)
+}
+
+/** A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1, with SRV-style underscores), no final dot. */
+function domainName(about: string, initial: string | undefined): Setting<string> {
+  const expects = 'a domain name such as "bl.example.org"'
+  return text(about, initial, expects, (value) => {
+    const name = value.replace(/\.$/, '')
+    const isName =
+      name.length <= 253 &&
+      name
+        .split('.')
+        .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
+    return isName ? { value: name } : { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+  })
+}
+
+/** `threshold.KIND`: the evidence that lists a host. */
+function threshold(messages: number, traps: number) {
+  return table('', {
+    messages: integer('Distinct returned messages.', messages, 1, 1000),
+    traps: integer('Distinct traps.', traps, 1, 1000),
+    window: duration('Within this time.', '7d', 1, year),
+  })
+}
+
+function checkZoneText(value: string): { value: string } | { why: string } {
+  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
+  const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
+  return filled <= longestCharacterString
+    ? { value }
+    : {
+        why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
+      }
+}
+
+function checkTrapPattern(value: string): { value: string } | { why: string } {
+  const parsed = parseTrapPattern(value)
+  return 'why' in parsed ? { why: `${JSON.stringify(value)}: ${parsed.why}` } : { value }
+}
+
+function checkMailboxName(value: string): { value: string } | { why: string } {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value) && value !== 'smtp'
+    ? { value }
+    : { why: 'expected up to 64 letters, digits, dots, hyphens and underscores, other than "smtp"' }
+}

@@ -1,0 +1,51 @@
+// Durations ("28d") and sizes ("1 GiB") as operators write them ↔ numbers. Used by the configuration, the
+// command line and the admin API, so that one spelling holds everywhere.
+import type { Parsed } from './ip/address.ts'
+
+const secondsIn: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+const bytesIn: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+}
+
+/** The longest duration taken: a hundred years. Longer ones are slips of the finger. */
+const maxSeconds = 36_525 * 86_400
+
+/** Reads "90s", "5m", "1h", "28d", "2w", or several in a row ("1h30m"), as whole seconds. */
+export function parseDuration(text: string): Parsed<number> {
+  const expected = 'expected a duration such as "90s", "1h" or "28d"'
+  if (!/^(\d+[smhdw])+$/.test(text)) return { why: expected }
+  let seconds = 0
+  for (const [, count = '', unit = ''] of text.matchAll(/(\d+)([smhdw])/g)) {
+    seconds += Number(count) * (secondsIn[unit] ?? 0)
+  }
+  return seconds <= maxSeconds ? { value: seconds } : { why: 'longer than a hundred years' }
+}
+
+/** Writes seconds in the largest unit that holds them whole: 2419200 → "28d", 90 → "90s". */
+export function formatDuration(seconds: number): string {
+  for (const unit of ['d', 'h', 'm']) {
+    const size = secondsIn[unit] ?? 1
+    if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`
+  }
+  return `${seconds}s`
+}
+
+/** Reads "64 MiB", "1 GiB", "512 KiB" or "1000 B" as octets. */
+export function parseSize(text: string): Parsed<number> {
+  const match = /^(\d+) ?(B|KiB|MiB|GiB)$/.exec(text)
+  if (match === null) return { why: 'expected a size such as "64 MiB" or "1 GiB"' }
+  const bytes = Number(match[1]) * (bytesIn[match[2] ?? ''] ?? 0)
+  return Number.isSafeInteger(bytes) ? { value: bytes } : { why: 'too large' }
+}
+
+/** Writes octets in the largest unit that holds them whole: 1073741824 → "1 GiB". */
+export function formatSize(bytes: number): string {
+  for (const unit of ['GiB', 'MiB', 'KiB']) {
+    const size = bytesIn[unit] ?? 1
+    if (bytes >= size && bytes % size === 0) return `${bytes / size} ${unit}`
+  }
+  return `${bytes} B`
+}
