@@ -1,0 +1,219 @@
+// `serve`: the composition root. Opens the store under its lock, loads the tree, answers DNS, then brings up the
+// control socket and the traps. What is heavy to load (Fastify, the mail packages) comes after DNS answers.
+import { availableParallelism } from 'node:os'
+import { Blocklist } from '../blocklist/blocklist.ts'
+import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
+import { startNameserver } from '../nameserver/nameserver.ts'
+import { encodeZone } from '../resolver/records.ts'
+import { openStore } from '../store/database.ts'
+import type { MailboxStatus, Traps } from '../traps/traps.ts'
+import { TreeWriter } from '../tree/writer.ts'
+import { createLog, type ServerLog } from './log.ts'
+import { policyOptions, zoneOptions } from './room-options.ts'
+import { version } from './version.ts'
+
+/** Expiry and freshness are looked at this often: an expired listing is gone from DNS well within 5 s. */
+const housekeepingMs = 1000
+/** SIGTERM to exit takes at most 5 s; whatever has not drained by then is cut off. */
+const drainMs = 4500
+
+/**
+ * Serves until SIGTERM or SIGINT, then drains and resolves with 0. Prints the ready line on stdout once every
+ * listener is bound and the tree is loaded. SIGHUP re-reads the configuration. Throws OperationalError for what keeps
+ * it from starting; resolves with 1 when it had to give up later.
+ */
+export async function serve(source: ConfigSource): Promise<number> {
+  const config = loadConfig(source)
+  const log = createLog(config.log.level, process.stderr.isTTY)
+  for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
+  const ending = awaitEnd(log)
+  await using server = await start(config, log, ending.fatal)
+  process.stdout.write(`${server.readyLine}\n`)
+  if (config.file === demoConfig) process.stderr.write(demoCommands(server.dnsAddress))
+  const reload = (): void => {
+    server.reload(source).catch((error) => log.error({ err: error }, 'not reloaded'))
+  }
+  process.on('SIGHUP', reload)
+  const exitCode = await ending.ended
+  process.off('SIGHUP', reload)
+  log.info({}, 'stopping')
+  // Nothing acknowledged is lost by leaving early, so a peer that will not let go does not hold the exit up.
+  setTimeout(() => process.exit(exitCode), drainMs).unref()
+  return exitCode
+}
+
+interface Server extends AsyncDisposable {
+  readonly readyLine: string
+  readonly dnsAddress: string
+  reload(source: ConfigSource): Promise<void>
+}
+
+async function start(
+  config: Config,
+  log: ServerLog,
+  fatal: (error: Error) => void,
+): Promise<Server> {
+  await using starting = new AsyncDisposableStack()
+  const startedAt = performance.now()
+  const zone = encodeZone(zoneOptions(config))
+  const store = starting.adopt(openStore(config.store.path), (each) => each.close())
+  const tree = TreeWriter.create({ capacityBytes: config.dns.capacity })
+  const blocklist = starting.adopt(
+    Blocklist.open({
+      store,
+      tree,
+      policy: policyOptions(config),
+      now: epochSeconds,
+      log,
+      validForSeconds: config.zone.validFor,
+      retired: config.zone.retired,
+    }),
+    (each) => each.close(),
+  )
+  const nameserver = starting.adopt(
+    await startNameserver({
+      listen: config.dns.listen,
+      workers: config.dns.workers || availableParallelism(),
+      udpPayload: config.dns.udpPayload,
+      tcpConnections: config.dns.tcpConnections,
+      tcpIdleSeconds: config.dns.tcpIdle,
+      zone,
+      tree: tree.buffer,
+      version: config.dns.version && `backscatterd ${version}`,
+      log,
+      onFatal: fatal,
+    }),
+    (each) => each.close(),
+  )
+  const milliseconds = Math.round(performance.now() - startedAt)
+  log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
+  starting.adopt(
+    setInterval(() => {
+      blocklist.expire().catch((error) => log.error({ err: error }, 'expiry failed, tried again'))
+    }, housekeepingMs),
+    clearInterval,
+  )
+
+  const [{ buildApp }, { serveOnSocket }] = await Promise.all([
+    import('../admin/app.ts'),
+    import('../admin/control-socket.ts'),
+  ])
+  let traps: Traps | undefined
+  let isReady = false
+  const app = buildApp({
+    blocklist,
+    status: () => ({
+      version,
+      ...blocklist.status(),
+      workers: nameserver.workers,
+      uptimeSeconds: Math.floor(process.uptime()),
+      mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
+    }),
+    isReady: () => isReady,
+    scopeOf: () => 'admin',
+    log,
+  })
+  starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
+  const startTraps = await trapStarter(blocklist, log, fatal)
+  starting.defer(async () => traps?.close())
+  traps = await startTraps(config)
+  isReady = true
+
+  let current = config
+  const running = starting.move()
+  return {
+    readyLine: readyLine(nameserver.addresses, traps.addresses),
+    dnsAddress: nameserver.addresses[0] ?? '',
+    async reload(source) {
+      const next = loadConfig(source)
+      log.level = next.log.level
+      await blocklist.reconfigure(policyOptions(next))
+      if (changed(current, next, ['trapSmtp', 'mailbox', 'trace'])) {
+        await traps?.close()
+        traps = await startTraps(next).catch(async (error) => {
+          traps = await startTraps(current)
+          throw error
+        })
+      }
+      for (const key of ['zone', 'dns', 'control', 'store'] as const) {
+        if (changed(current, next, [key])) log.warn({ key }, 'a change here needs a restart')
+      }
+      current = next
+      log.info({ file: next.file }, 'reloaded')
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** Loads the mail packages and gives a function that starts the traps of a configuration. */
+async function trapStarter(blocklist: Blocklist, log: ServerLog, fatal: (error: Error) => void) {
+  const { startTraps } = await import('../traps/traps.ts')
+  return (config: Config): Promise<Traps> =>
+    startTraps({
+      ...(config.trapSmtp && {
+        smtp: {
+          listen: config.trapSmtp.listen,
+          hostname: config.trapSmtp.hostname,
+          proxies: config.trapSmtp.proxies,
+          maxBytes: config.trapSmtp.maxSize,
+          maxConnections: config.trapSmtp.connections,
+          maxClientConnections: config.trapSmtp.clientConnections,
+        },
+      }),
+      mailboxes: config.mailbox.map(({ maxSize, ...mailbox }) => ({
+        ...mailbox,
+        maxBytes: maxSize,
+      })),
+      trace: config.trace,
+      isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
+      record: (evidence) => blocklist.record(evidence),
+      now: epochSeconds,
+      log,
+      onFatal: fatal,
+    })
+}
+
+/** Resolves with the exit code once a signal or a fatal error says that it is time to stop. */
+function awaitEnd(log: ServerLog) {
+  const { promise: ended, resolve } = Promise.withResolvers<number>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'signal received')
+      resolve(0)
+    })
+  }
+  const fatal = (error: Error): void => {
+    log.error({ err: error }, 'cannot go on')
+    resolve(1)
+  }
+  return { ended, fatal }
+}
+
+function readyLine(dns: readonly string[], smtp: readonly string[]): string {
+  const words = ['backscatterd ready', `dns=${dns.join(',')}`]
+  if (smtp.length > 0) words.push(`smtp=${smtp.join(',')}`)
+  return words.join(' ')
+}
+
+/** What to try with the demonstration, as commands that can be pasted. */
+function demoCommands(dns: string): string {
+  const port = dns.slice(dns.lastIndexOf(':') + 1)
+  const dig = `dig @127.0.0.1 -p ${port} +noall +answer`
+  const sender = '10.100.51.198.bl.backscatter.example'
+  return `
+Three commands to try in another terminal, in this folder:
+
+  ${dig} 2.0.0.127.bl.backscatter.example A
+  npm run sample
+  ${dig} ${sender} A ${sender} TXT
+
+`
+}
+
+function changed(before: Config, after: Config, keys: readonly (keyof Config)[]): boolean {
+  return keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+}
+
+function epochSeconds(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,49 @@
+// One DNS question over UDP, read by dns2's decoder: the tests' own eyes, independent of src/dns.
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import DNS from 'dns2'
+
+export interface Answer {
+  readonly rcode: number
+  readonly a: string[]
+  readonly txt: string[]
+  readonly ttl: number | undefined
+  readonly serial: number | undefined
+}
+
+/** Asks `server` (host:port) for `name`; rejects after two seconds without an answer. */
+export async function ask(
+  server: string,
+  name: string,
+  type: 'A' | 'TXT' | 'SOA' = 'A',
+): Promise<Answer> {
+  const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(server) ?? []
+  const query = new DNS.Packet()
+  query.header.id = Math.floor(Math.random() * 65_536)
+  query.questions.push(
+    new DNS.Packet.Question({ name, type: DNS.Packet.TYPE[type], class: DNS.Packet.CLASS.IN }),
+  )
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  try {
+    socket.send(query.toBuffer(), Number(port), host)
+    const [message] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) })
+    const response = DNS.Packet.parse(message)
+    const records = [...response.answers, ...response.authorities]
+    return {
+      rcode: response.header.rcode,
+      a: response.answers.flatMap((each) => each.address ?? []),
+      txt: response.answers.flatMap((each) => each.data ?? []).map(String),
+      ttl: response.answers[0]?.ttl,
+      serial: records.flatMap((each) => each.serial ?? [])[0],
+    }
+  } finally {
+    socket.close()
+  }
+}
+
+/** The question name of an IPv4 address, or of an IPv6 address written out in full (eight groups of four digits). */
+export function reversed(address: string, zone: string): string {
+  return address.includes(':')
+    ? `${[...address.replaceAll(':', '')].reverse().join('.')}.${zone}`
+    : `${address.split('.').reverse().join('.')}.${zone}`
+}
