@@ -1,0 +1,216 @@
+// The tree does what a plain map of prefixes does, under random changes of both families: look-ups, exact
+// reads, partial names, publishing and abandoning, without losing a block.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  type Address,
+  addressBits,
+  type Family,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+} from '../../../src/ip/address.ts'
+import { type EntryKind, entryKinds } from '../../../src/tree/layout.ts'
+import { openReader } from '../../../src/tree/open-reader.ts'
+import { TreeWriter } from '../../../src/tree/writer.ts'
+import { addressOf, assertNoLeak, find, integerOf, Oracle, seeded } from './oracle.ts'
+
+const version = { serial: 7, generatedAt: 8, validUntil: 9, ipv4Entries: 1, ipv6Entries: 2 }
+const answers = [0, 1, 2, 63, 64, 4095, 4096, (1 << 20) - 1]
+
+type Random = (below: number) => number
+
+/** How the keys of one run lie: near each other, or anywhere. */
+function randomAddress(random: Random, family: Family, spread: number): Address {
+  const bits = addressBits(family)
+  let value = family === 4 ? 0xcb00_7100n : 0x2001_0db8_0000_0000_0000_0000_0000_0000n
+  for (let i = 0; i < spread; i++) value ^= 1n << BigInt(random(bits))
+  return addressOf(family, value)
+}
+
+function randomPrefix(random: Random, family: Family, spread: number): Prefix {
+  const bits = addressBits(family)
+  const special = [0, bits, bits - 1, 64 % bits, 32 % (bits + 1), 16, 20, 4]
+  const length = random(2) === 0 ? random(bits + 1) : (special[random(special.length)] ?? 0)
+  return networkOf(randomAddress(random, family, spread), length)
+}
+
+function run(seed: number, changes: number, spread: number, families: readonly Family[]): void {
+  const random = seeded(seed)
+  const writer = TreeWriter.create({ capacityBytes: 1 << 22 })
+  const reader = openReader(writer.buffer, seed % 64)
+  const oracle = new Oracle()
+  const fixed = assertNoLeak(writer, 0)
+  for (let step = 0; step < changes; step++) {
+    const family = families[random(families.length)] ?? 4
+    const known = oracle.entries()
+    const old = known[random(known.length)]?.prefix
+    const prefix = old && random(3) === 0 ? old : randomPrefix(random, family, spread)
+    const { w0, w1, w2, w3, length } = prefix
+    if (random(5) < 3) {
+      const kind = ([1, 1, 1, 2, 3] as const)[random(5)] ?? 1
+      const answer = answers[random(answers.length)] ?? 0
+      writer.set(prefix.family, w0, w1, w2, w3, length, kind, answer)
+      oracle.set(prefix, kind, answer)
+    } else {
+      assert.equal(writer.remove(prefix.family, w0, w1, w2, w3, length), oracle.remove(prefix))
+    }
+    assert.deepEqual(writer.get(prefix.family, w0, w1, w2, w3, length), oracle.get(prefix))
+    if (random(4) !== 0) continue
+    if (random(4) === 0) {
+      writer.abandon()
+      oracle.abandon()
+    } else {
+      writer.publish(version)
+      oracle.publish()
+    }
+    reader.enter()
+    compare(writer, reader, oracle, random, families, spread)
+    if (random(2) === 0) reader.leave()
+    if (step % 8 === 0) {
+      assertNoLeak(writer, 0)
+    }
+  }
+  for (const { prefix } of oracle.entries()) {
+    const { w0, w1, w2, w3, length } = prefix
+    assert.ok(writer.remove(prefix.family, w0, w1, w2, w3, length), formatPrefix(prefix))
+  }
+  reader.leave()
+  writer.publish(version)
+  writer.publish(version)
+  const { usedBytes, freeBytes } = assertNoLeak(writer, 0)
+  assert.equal(
+    usedBytes - freeBytes,
+    fixed.usedBytes - fixed.freeBytes,
+    'an emptied tree is all free',
+  )
+}
+
+function compare(
+  writer: TreeWriter,
+  reader: ReturnType<typeof openReader>,
+  oracle: Oracle,
+  random: Random,
+  families: readonly Family[],
+  spread: number,
+): void {
+  for (const { prefix, kind, answer } of oracle.entries()) {
+    const { family, w0, w1, w2, w3, length } = prefix
+    assert.deepEqual(writer.get(family, w0, w1, w2, w3, length), { kind, answer })
+    const hosts = (1n << BigInt(addressBits(family) - length)) - 1n
+    const first = integerOf(prefix)
+    for (const probe of [first, first | hosts, first | (hosts >> 1n)]) {
+      const address = addressOf(family, probe)
+      assert.deepEqual(find(reader, address), oracle.find(address), formatPrefix(prefix))
+    }
+  }
+  for (let i = 0; i < 8; i++) {
+    const family = families[random(families.length)] ?? 4
+    const address = randomAddress(random, family, spread + 1)
+    assert.deepEqual(find(reader, address), oracle.find(address))
+    const partial = networkOf(address, random(addressBits(family) + 1))
+    const { w0, w1, w2, w3, length } = partial
+    assert.equal(
+      reader.hasEntryUnder(family, w0, w1, w2, w3, length),
+      oracle.hasEntryUnder(partial),
+      `under ${formatPrefix(partial)}`,
+    )
+  }
+}
+
+for (const [name, families, spread] of [
+  ['IPv4, clustered', [4], 2],
+  ['IPv4, anywhere', [4], 24],
+  ['IPv6, clustered', [6], 2],
+  ['IPv6, anywhere', [6], 90],
+  ['both families', [4, 6], 4],
+] as const) {
+  test(`the tree equals the oracle: ${name}`, () => {
+    for (let seed = 1; seed <= 12; seed++) run(seed, 250, spread, families)
+  })
+}
+
+test('any sequence of changes in a few bits equals the oracle', () => {
+  const change = fc.record({
+    value: fc.nat(0xff),
+    length: fc.nat(8),
+    kind: fc.constantFrom<EntryKind | 0>(0, 1, 1, 2, 3),
+    end: fc.constantFrom('none', 'none', 'publish', 'abandon'),
+  })
+  fc.assert(
+    fc.property(
+      fc.array(change, { maxLength: 40 }),
+      fc.constantFrom(0, 24, 27),
+      (changes, shift) => {
+        const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+        const reader = openReader(writer.buffer, 0)
+        const oracle = new Oracle()
+        for (const { value, length, kind, end } of changes) {
+          const address: Address = {
+            family: 6,
+            w0: 0,
+            w1: value * 2 ** (24 - (shift % 25)),
+            w2: 0,
+            w3: 0,
+          }
+          const prefix = networkOf(address, Math.min(32 + (shift % 25) + length, 128))
+          const { w0, w1, w2, w3 } = prefix
+          if (kind === 0) {
+            assert.equal(writer.remove(6, w0, w1, w2, w3, prefix.length), oracle.remove(prefix))
+          } else {
+            writer.set(6, w0, w1, w2, w3, prefix.length, kind, length)
+            oracle.set(prefix, kind, length)
+          }
+          if (end === 'none') continue
+          writer[end](version)
+          oracle[end]()
+          reader.enter()
+          for (let probe = 0; probe < 256; probe += 5) {
+            const w1 = probe * 2 ** (24 - (shift % 25))
+            const probed: Address = { family: 6, w0: 0, w1, w2: 0, w3: 0 }
+            assert.deepEqual(find(reader, probed), oracle.find(probed))
+            const partial = networkOf(probed, 32 + (shift % 25) + (probe % 9))
+            assert.equal(
+              reader.hasEntryUnder(6, 0, partial.w1, 0, 0, partial.length),
+              oracle.hasEntryUnder(partial),
+            )
+          }
+          assertNoLeak(writer, 0)
+        }
+      },
+    ),
+    { seed: 2, numRuns: 300 },
+  )
+})
+
+test('kinds, lengths and identity along one path', () => {
+  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const reader = openReader(writer.buffer, 0)
+  const listed = writer.internAnswer((1 << 2) | (1 << 3))
+  const { listing, exclusion, exemption } = entryKinds
+  writer.set(4, 0x0a000000, 0, 0, 0, 8, listing, listed)
+  writer.set(4, 0x0a010000, 0, 0, 0, 16, exclusion, 0)
+  writer.set(4, 0x0a010200, 0, 0, 0, 24, listing, listed)
+  writer.set(4, 0x0a010203, 0, 0, 0, 32, exemption, 0)
+  writer.publish(version)
+  reader.enter()
+  assert.equal(reader.find(4, 0x0a020304, 0, 0, 0), listed)
+  assert.equal(reader.matchedLength, 8)
+  assert.equal(reader.find(4, 0x0a010304, 0, 0, 0), -1)
+  assert.equal(reader.find(4, 0x0a010202, 0, 0, 0), listed)
+  assert.equal(reader.matchedLength, 24)
+  assert.equal(reader.find(4, 0x0a010203, 0, 0, 0), -1)
+  assert.equal(reader.answerCodes(listed), (1 << 2) | (1 << 3))
+  assert.equal(reader.hasEntryUnder(4, 0x0a010000, 0, 0, 0, 16), true)
+  assert.equal(reader.hasEntryUnder(4, 0x0a010300, 0, 0, 0, 24), false)
+  assert.equal(reader.hasEntryUnder(4, 0x0a010203, 0, 0, 0, 32), false)
+  writer.set(4, 0x0a000000, 0, 0, 0, 7, exemption, 0)
+  writer.publish(version)
+  assert.equal(reader.find(4, 0x0a020304, 0, 0, 0), listed, 'the pinned version stays')
+  reader.enter()
+  assert.equal(reader.find(4, 0x0a020304, 0, 0, 0), -1, 'a shorter exemption wins over all below')
+  assert.equal(reader.hasEntryUnder(4, 0x0a000000, 0, 0, 0, 8), false)
+  assert.deepEqual(writer.get(4, 0x0a010000, 0, 0, 0, 16), { kind: exclusion, answer: 0 })
+  assert.equal(writer.get(4, 0x0a010000, 0, 0, 0, 17), undefined)
+})
