@@ -1,0 +1,145 @@
+// The TXT reason of a listing: zone.text with {ip} filled, written straight into the response. Called by
+// respond.ts for each TXT answer; the template is cut up once, by zone.ts.
+
+/** Longest character-string, and so the longest reason (RFC 1035 §3.3, RFC 5782 §2.1). */
+export const maxReasonLength = 255
+
+/** Longest IPv6 address in RFC 5952 form. */
+const maxAddressText = 39
+
+/** The literal pieces of zone.text; between each two of them stands the address. */
+export type ReasonTemplate = readonly Uint8Array[]
+
+/** Cuts zone.text up. `{domain}` stands for nothing in the zone of addresses. */
+export function parseReason(text: string): ReasonTemplate {
+  const encoder = new TextEncoder()
+  return text
+    .replaceAll('{domain}', '')
+    .split('{ip}')
+    .map((piece) => encoder.encode(piece))
+}
+
+const addressText = new Uint8Array(maxAddressText)
+const groups = new Uint16Array(8)
+
+/**
+ * Puts the reason at `offset` as one character-string, its length octet first, and answers the offset past
+ * it. The address is an IPv4 word or four IPv6 words, host bits already cleared. The configuration check
+ * refuses a template that can exceed 255 octets; what did so all the same would be cut there.
+ * The caller has room for 256 octets.
+ */
+export function putReason(
+  response: Uint8Array,
+  offset: number,
+  template: ReasonTemplate,
+  family: 4 | 6,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): number {
+  const addressLength =
+    template.length === 1
+      ? 0
+      : family === 4
+        ? putIPv4(addressText, 0, w0)
+        : putIPv6(addressText, 0, w0, w1, w2, w3)
+  const start = offset + 1
+  let at = start
+  for (let piece = 0; piece < template.length; piece++) {
+    if (piece > 0) at = putCut(response, at, addressText, addressLength, start + maxReasonLength)
+    const literal = template[piece]!
+    at = putCut(response, at, literal, literal.length, start + maxReasonLength)
+  }
+  response[offset] = at - start
+  return at
+}
+
+/** Puts a dotted quad (RFC 1123 §2.1) and answers the offset past it. */
+export function putIPv4(bytes: Uint8Array, offset: number, word: number): number {
+  let at = putDecimal(bytes, offset, word >>> 24)
+  bytes[at++] = 0x2e
+  at = putDecimal(bytes, at, (word >>> 16) & 255)
+  bytes[at++] = 0x2e
+  at = putDecimal(bytes, at, (word >>> 8) & 255)
+  bytes[at++] = 0x2e
+  return putDecimal(bytes, at, word & 255)
+}
+
+/**
+ * Puts an IPv6 address in the form of RFC 5952 §4 and answers the offset past it: lower case, no leading
+ * zeros, the longest run of two or more zero groups as `::`, the first of equals.
+ */
+export function putIPv6(
+  bytes: Uint8Array,
+  offset: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): number {
+  groups[0] = w0 >>> 16
+  groups[1] = w0
+  groups[2] = w1 >>> 16
+  groups[3] = w1
+  groups[4] = w2 >>> 16
+  groups[5] = w2
+  groups[6] = w3 >>> 16
+  groups[7] = w3
+  let runStart = -1
+  let runLength = 1
+  for (let group = 0; group < 8; group++) {
+    let end = group
+    while (end < 8 && groups[end] === 0) end++
+    if (end - group > runLength) {
+      runStart = group
+      runLength = end - group
+    }
+    if (end > group) group = end
+  }
+  let at = offset
+  for (let group = 0; group < 8; group++) {
+    if (group === runStart) {
+      bytes[at++] = 0x3a
+      bytes[at++] = 0x3a
+      group += runLength - 1
+      continue
+    }
+    if (group > 0 && bytes[at - 1] !== 0x3a) bytes[at++] = 0x3a
+    at = putHexadecimal(bytes, at, groups[group]!)
+  }
+  return at
+}
+
+function putCut(
+  response: Uint8Array,
+  offset: number,
+  source: Uint8Array,
+  length: number,
+  end: number,
+): number {
+  const count = Math.min(length, end - offset)
+  for (let index = 0; index < count; index++) response[offset + index] = source[index]!
+  return offset + count
+}
+
+function putDecimal(bytes: Uint8Array, offset: number, octet: number): number {
+  let at = offset
+  if (octet >= 100) bytes[at++] = 0x30 + ((octet / 100) | 0)
+  if (octet >= 10) bytes[at++] = 0x30 + (((octet / 10) | 0) % 10)
+  bytes[at++] = 0x30 + (octet % 10)
+  return at
+}
+
+function putHexadecimal(bytes: Uint8Array, offset: number, group: number): number {
+  let at = offset
+  if (group >= 0x1000) bytes[at++] = hexDigit(group >>> 12)
+  if (group >= 0x100) bytes[at++] = hexDigit((group >>> 8) & 15)
+  if (group >= 0x10) bytes[at++] = hexDigit((group >>> 4) & 15)
+  bytes[at++] = hexDigit(group & 15)
+  return at
+}
+
+function hexDigit(nibble: number): number {
+  return nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+}

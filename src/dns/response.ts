@@ -1,0 +1,141 @@
+// The response under construction: records one after the other into the caller's buffer, then the header, the
+// question and the OPT record around them. respond.ts decides what is put; this file keeps it within the limit.
+import { extendedErrors, optLength, putOpt } from './edns.ts'
+import type { Query } from './query.ts'
+import { putReason, type ReasonTemplate } from './reason.ts'
+import { classes, flags, headerLength, put16, put32, putBytes, types } from './wire.ts'
+import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength } from './zone.ts'
+
+/** Longest TXT record that putReason can make. */
+const maxReasonRecord = recordHeaderLength + 256
+
+/** One object is used again for every response. Nothing in it allocates or throws. */
+export class Response {
+  #bytes: Uint8Array = new Uint8Array()
+  #end = 0
+  #limit = 0
+  #flags = 0
+  #answers = 0
+  #authorities = 0
+  #extendedError: number = extendedErrors.none
+  readonly #scratch = new Uint8Array(maxReasonRecord)
+
+  /** Begins a response of at most `limit` octets to a query that has been read. */
+  start(bytes: Uint8Array, query: Query, limit: number): void {
+    this.#bytes = bytes
+    this.#end = query.questionEnd
+    // Room for our OPT record is set aside first, so that truncation cannot lose it (RFC 6891 §7).
+    this.#limit = query.hasEdns ? limit - optLength : limit
+    this.#flags = 0
+    this.#answers = 0
+    this.#authorities = 0
+    this.#extendedError = extendedErrors.none
+  }
+
+  /** Sets AA (RFC 1035 §4.1.1). */
+  setAuthoritative(): void {
+    this.#flags |= flags.AA
+  }
+
+  /** Says why in the OPT record, if there is one (RFC 8914 §2). Only for responses without records. */
+  setExtendedError(infoCode: number): void {
+    this.#extendedError = infoCode
+  }
+
+  /** Puts an RRset of the question's name into the answer section. */
+  putRrset(rrset: ReadyRrset, serial: number): void {
+    const { bytes, serialAt } = rrset
+    if (!this.#fits(bytes.length)) return
+    putBytes(this.#bytes, this.#end, bytes)
+    if (serialAt >= 0) put32(this.#bytes, this.#end + serialAt, serial)
+    this.#end += bytes.length
+    this.#answers = rrset.count
+  }
+
+  /** Puts the SOA of a negative answer into the authority section (RFC 2308 §2.1, §2.2). */
+  putNegativeSoa(zone: PreparedZone, originAt: number, serial: number): void {
+    const { negativeSoa } = zone
+    if (!this.#fits(negativeSoa.length)) return
+    putBytes(this.#bytes, this.#end, negativeSoa)
+    put16(this.#bytes, this.#end, 0xc000 | originAt)
+    put32(this.#bytes, this.#end + zone.negativeSerialAt, serial)
+    this.#end += negativeSoa.length
+    this.#authorities = 1
+  }
+
+  /** Puts the TXT record of a listing: the reason with the address of `length` leading bits filled in. */
+  putReason(
+    template: ReasonTemplate,
+    ttl: number,
+    length: number,
+    family: 4 | 6,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+  ): void {
+    // How long it gets shows when it is written: near the limit, elsewhere first.
+    const isRoomy = this.#end + maxReasonRecord <= this.#limit
+    const bytes = isRoomy ? this.#bytes : this.#scratch
+    const start = isRoomy ? this.#end : 0
+    put16(bytes, start, questionPointer)
+    put16(bytes, start + 2, types.TXT)
+    put16(bytes, start + 4, classes.IN)
+    put32(bytes, start + 6, ttl)
+    const after = putReason(
+      bytes,
+      start + recordHeaderLength,
+      template,
+      family,
+      w0 & leadingBits(length),
+      w1 & leadingBits(length - 32),
+      w2 & leadingBits(length - 64),
+      w3 & leadingBits(length - 96),
+    )
+    put16(bytes, start + 10, after - start - recordHeaderLength)
+    if (!isRoomy) {
+      if (!this.#fits(after)) return
+      for (let at = 0; at < after; at++) this.#bytes[this.#end + at] = bytes[at]!
+    }
+    this.#end += after - start
+    this.#answers = 1
+  }
+
+  /**
+   * Puts header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1) and answers the response's length.
+   * When the response is built in the query's own buffer, ID and question stay where they are.
+   */
+  finish(bytes: Uint8Array, query: Query, ownPayload: number, rcode: number): number {
+    const response = this.#bytes
+    if (response !== bytes) {
+      response[0] = bytes[0]!
+      response[1] = bytes[1]!
+      // The question goes back octet for octet, its mix of cases too (RFC 4343 §4.1).
+      for (let at = headerLength; at < query.questionEnd; at++) response[at] = bytes[at]!
+    }
+    // Opcode and RD are copied; RA, Z, AD and CD stay clear (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
+    response[2] = flags.QR | (bytes[2]! & (flags.opcode | flags.RD)) | this.#flags
+    response[3] = rcode & 15
+    response[4] = 0
+    response[5] = query.questionEnd > headerLength ? 1 : 0
+    put16(response, 6, this.#answers)
+    response[8] = 0
+    response[9] = this.#authorities
+    response[10] = 0
+    response[11] = query.hasEdns ? 1 : 0
+    if (!query.hasEdns) return this.#end
+    return putOpt(response, this.#end, query, ownPayload, rcode, this.#extendedError)
+  }
+
+  /** Whether so many octets more fit; else TC is set: an RRset is left out whole (RFC 2181 §9). */
+  #fits(length: number): boolean {
+    if (this.#end + length <= this.#limit) return true
+    this.#flags |= flags.TC
+    return false
+  }
+}
+
+function leadingBits(length: number): number {
+  if (length <= 0) return 0
+  return length >= 32 ? -1 : -1 << (32 - length)
+}

@@ -1,0 +1,72 @@
+// The numbers of the DNS wire format and how octets are read and put. Everything in dns/ builds on this file;
+// all functions trust their caller to have checked the bounds.
+
+/** Octets in a message header (RFC 1035 §4.1.1). */
+export const headerLength = 12
+
+/** Longest name in wire form, the root octet counted (RFC 1035 §2.3.4). */
+export const maxNameLength = 255
+
+/** Longest message that TCP can frame (RFC 1035 §4.2.2). */
+export const maxMessageLength = 65_535
+
+/** UDP payload that everybody can take, and what an EDNS payload below it counts as (RFC 6891 §6.2.3). */
+export const minUdpPayload = 512
+
+/** RR types (RFC 1035 §3.2.2, RFC 3596, RFC 6891), and the QTYPEs that ask for more than one. */
+export const types = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  TXT: 16,
+  AAAA: 28,
+  OPT: 41,
+  IXFR: 251,
+  AXFR: 252,
+  ANY: 255,
+} as const
+
+/** Classes (RFC 1035 §3.2.4). */
+export const classes = { IN: 1, CH: 3, ANY: 255 } as const
+
+/** Opcodes that are answered by other than NOTIMP (RFC 1035 §4.1.1, RFC 1996, RFC 2136). */
+export const opcodes = { QUERY: 0, NOTIFY: 4, UPDATE: 5 } as const
+
+/** Response codes (RFC 1035 §4.1.1); those above 15 need an OPT record (RFC 6891 §6.1.3). */
+export const rcodes = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  BADVERS: 16,
+} as const
+
+/** Bits of the header's third octet (RFC 1035 §4.1.1). */
+export const flags = { QR: 0x80, opcode: 0x78, AA: 0x04, TC: 0x02, RD: 0x01 } as const
+
+/** The 16-bit number at `offset`. */
+export function get16(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset]! << 8) | bytes[offset + 1]!
+}
+
+/** Puts a 16-bit number at `offset`. */
+export function put16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 8
+  bytes[offset + 1] = value
+}
+
+/** Puts a 32-bit number at `offset`. */
+export function put32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24
+  bytes[offset + 1] = value >>> 16
+  bytes[offset + 2] = value >>> 8
+  bytes[offset + 3] = value
+}
+
+/** Puts all of `source` at `offset`; a loop, since `set` costs more than it for the few dozen octets of a record. */
+export function putBytes(bytes: Uint8Array, offset: number, source: Uint8Array): void {
+  for (let index = 0; index < source.length; index++) bytes[offset + index] = source[index]!
+}

@@ -1,0 +1,116 @@
+// Asks one name server one question, as a mail server's resolver would: over UDP, and over TCP when the answer was
+// cut. The engine of the `lookup` command; dns2 is the client.
+import { connect, isIPv6 } from 'node:net'
+import { Packet, UDPClient } from 'dns2'
+import { OperationalError } from '../errors.ts'
+import type { Address } from '../ip/address.ts'
+
+export interface LookupRequest {
+  /** `host:port` or `[v6]:port`. There is no default: dns2's are public resolvers. */
+  readonly server: string
+  readonly name: string
+  readonly type: 'A' | 'TXT'
+  /** For all of it: retries and TCP too. */
+  readonly timeoutMs: number
+}
+
+export interface LookupAnswer {
+  readonly rcode: number
+  /** Addresses, or texts with their strings joined; in the order they came in. */
+  readonly answers: string[]
+}
+
+/** A datagram may be lost: the time is shared by so many tries. */
+const udpTries = 3
+
+/**
+ * Asks and answers whatever rcode came. Throws OperationalError 'server-unreachable' when no usable response
+ * comes in time.
+ */
+export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
+  const { server, name, type, timeoutMs } = request
+  const deadline = Date.now() + timeoutMs
+  const { host, port } = splitServer(server)
+  try {
+    const first = await askUdp(host, port, request)
+    const response = first.header.tc ? await askTcp(host, port, request, deadline) : first
+    const answers = response.answers.filter((record) => record.type === Packet.TYPE[type])
+    return {
+      rcode: response.header.rcode,
+      answers: answers.map(({ address, data }) => address ?? [data].flat().join('')),
+    }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new OperationalError(
+      'server-unreachable',
+      `no answer from ${server} to ${name} ${type}: ${why}`,
+      { cause: error },
+    )
+  }
+}
+
+/** The name that a DNSBL is asked for an address: reversed octets or nibbles (RFC 5782 §2.1, §2.4). */
+export function queryName(address: Address, zone: string): string {
+  const { family, w0, w1, w2, w3 } = address
+  if (family === 4)
+    return `${[w0 & 255, (w0 >>> 8) & 255, (w0 >>> 16) & 255, w0 >>> 24].join('.')}.${zone}`
+  const nibbles = [w0, w1, w2, w3].map((word) => word.toString(16).padStart(8, '0')).join('')
+  return `${[...nibbles].toReversed().join('.')}.${zone}`
+}
+
+async function askUdp(host: string, port: number, request: LookupRequest): Promise<Packet> {
+  const ask = UDPClient({
+    dns: host,
+    port,
+    socketType: isIPv6(host) ? 'udp6' : 'udp4',
+    timeout: Math.max(1, Math.floor(request.timeoutMs / udpTries)),
+    retryOverTCP: false,
+  })
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask(request.name, request.type)
+    } catch (error) {
+      const isTimeout = error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT'
+      if (!isTimeout || tries === udpTries) throw error
+    }
+  }
+}
+
+/** dns2's own TCP client knows neither deadlines nor IPv6, so its parts are put together here. */
+async function askTcp(
+  host: string,
+  port: number,
+  { name, type }: LookupRequest,
+  deadline: number,
+): Promise<Packet> {
+  const query = new Packet()
+  query.header.id = Packet.uuid()
+  query.header.rd = 1
+  query.questions.push(new Packet.Question(name, Packet.TYPE[type], Packet.CLASS.IN))
+  const message = query.toBuffer()
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(message.length)
+  const socket = connect({ host, port })
+  const timer = setTimeout(
+    () => socket.destroy(new Error('TCP: no answer in time')),
+    Math.max(1, deadline - Date.now()),
+  )
+  try {
+    socket.write(Buffer.concat([length, message]))
+    const response = Packet.parse(await Packet.readStream(socket))
+    if (response.header.id !== query.header.id) throw new Error('TCP: the answer has another id')
+    return response
+  } finally {
+    clearTimeout(timer)
+    socket.on('error', () => undefined).destroy()
+  }
+}
+
+function splitServer(server: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(server)
+  const host = match?.[1] ?? match?.[2]
+  if (host === undefined) {
+    throw new OperationalError('server-unreachable', `${server}: expected HOST:PORT or [IPv6]:PORT`)
+  }
+  return { host, port: Number(match?.[3]) }
+}

@@ -1,0 +1,178 @@
+// The zone's own records, SOA and NS from the configuration and zone.records, in wire form once and for all.
+// Called by commands when the server starts and by check-config; dns2 encodes.
+import { Packet } from 'dns2'
+import { OperationalError } from '../errors.ts'
+import { type PresentedRecord, parseName, parseRecord, type RecordData } from './presentation.ts'
+
+export interface ZoneOptions {
+  readonly origin: string
+  /** At least one; the first is the SOA's primary. */
+  readonly nameservers: readonly string[]
+  /** The mailbox of who is responsible, its @ a dot (RFC 1035 §3.3.13). */
+  readonly hostmaster: string
+  /** Presentation form, owners relative to the origin unless they end in a dot. */
+  readonly records: readonly string[]
+  readonly ttlSeconds: number
+  readonly negativeTtlSeconds: number
+  readonly text: string
+  readonly retired: boolean
+}
+
+export interface EncodedRecord {
+  readonly owner: Uint8Array
+  readonly type: number
+  readonly ttl: number
+  readonly rdata: Uint8Array
+}
+
+/** What dns/ answers from; the shape of its ZoneData. */
+export interface EncodedZone {
+  readonly origin: Uint8Array
+  readonly records: readonly EncodedRecord[]
+  readonly ttl: number
+  readonly negativeTtl: number
+  readonly text: string
+  readonly retired: boolean
+}
+
+/** SOA timers in seconds: a secondary hears of changes by NOTIFY, these are for when it does not. */
+const refreshSeconds = 900
+const retrySeconds = 300
+const expireSeconds = 604_800
+
+const retiredText =
+  'This list is retired and lists nobody: please take it out of your configuration.'
+
+/**
+ * Encodes the zone. Throws OperationalError 'record-invalid', naming the name or record and what is wrong with
+ * it: malformed, of a type that is not supported, outside the zone, at or under a name that stands for an
+ * address or at `_status` (the server answers those itself), beside a CNAME, or in disagreement over a TTL.
+ */
+export function encodeZone(options: ZoneOptions): EncodedZone {
+  const { ttlSeconds: ttl, negativeTtlSeconds: negativeTtl, text, retired } = options
+  const origin = absoluteName(options.origin, 'zone.origin').toLowerCase()
+  if (origin === '') throw invalid('zone.origin', 'the root cannot be a list')
+  const nameservers = options.nameservers.map((name) => absoluteName(name, 'zone.nameservers'))
+  const [primary] = nameservers
+  if (primary === undefined) throw invalid('zone.nameservers', 'expected at least one name')
+  if (options.hostmaster.includes('@')) {
+    throw invalid('zone.hostmaster', `${options.hostmaster}: write a dot in place of the @`)
+  }
+  const admin = absoluteName(options.hostmaster, 'zone.hostmaster')
+  const serials = { serial: 0, refresh: refreshSeconds, retry: retrySeconds }
+  const timers = { ...serials, expiration: expireSeconds, minimum: negativeTtl }
+  const unique = [...new Set(nameservers.map((name) => name.toLowerCase()))]
+  const own = readRecords(options.records, origin)
+  const records = [
+    encode(origin, ttl, { type: 'SOA', primary, admin, ...timers }),
+    ...unique.map((ns) => encode(origin, ttl, { type: 'NS', ns })),
+    ...(retired ? [encode(origin, ttl, { type: 'TXT', data: [Buffer.from(retiredText)] })] : []),
+    ...own.map((record) => encode(record.owner, record.ttl ?? ttl, record.data)),
+  ]
+  const wireOrigin = records[0]?.owner ?? new Uint8Array()
+  return { origin: wireOrigin, records, ttl, negativeTtl, text, retired }
+}
+
+function readRecords(texts: readonly string[], origin: string): PresentedRecord[] {
+  const records: PresentedRecord[] = []
+  for (const text of texts) {
+    const parsed = parseRecord(text, origin)
+    const why =
+      'why' in parsed
+        ? parsed.why
+        : (ownerFault(parsed.value.owner, origin) ??
+          aliasFault(parsed.value, origin) ??
+          neighbourFault(parsed.value, records))
+    if (why !== undefined) throw invalid('zone.records', `${JSON.stringify(text)}: ${why}`)
+    if ('value' in parsed) records.push(parsed.value)
+  }
+  return records
+}
+
+function ownerFault(owner: string, origin: string): string | undefined {
+  if (owner !== origin && !owner.endsWith(`.${origin}`)) {
+    return `${owner || '.'} is not in the zone ${origin}`
+  }
+  const labels = owner.slice(0, -origin.length - 1).split('.')
+  if (labels.at(-1) === '_status') return '_status is answered by the server itself'
+  const isIPv4 = labels.length >= 4 && labels.slice(-4).every((label) => isOctet(label))
+  const isIPv6 = labels.length >= 32 && labels.slice(-32).every((label) => /^[0-9a-f]$/.test(label))
+  return isIPv4 || isIPv6 ? 'the owner is the name of an address, or below one' : undefined
+}
+
+function isOctet(label: string): boolean {
+  return /^(0|[1-9]\d{0,2})$/.test(label) && Number(label) <= 255
+}
+
+/** RFC 1034 §3.6.2. Within the zone an alias would have to be followed here, which it never needs to be. */
+function aliasFault({ owner, data }: PresentedRecord, origin: string): string | undefined {
+  if (data.type !== 'CNAME') return undefined
+  if (owner === origin) return 'a CNAME cannot stand at the origin, beside SOA and NS'
+  const target = data.domain.toLowerCase()
+  return target === origin || target.endsWith(`.${origin}`)
+    ? 'a CNAME into the zone itself is not supported: give the name its own records'
+    : undefined
+}
+
+function neighbourFault(
+  record: PresentedRecord,
+  earlier: readonly PresentedRecord[],
+): string | undefined {
+  for (const other of earlier) {
+    if (other.owner !== record.owner) continue
+    const isSameType = other.data.type === record.data.type
+    // RFC 1034 §3.6.2: no other data beside a CNAME, and one CNAME only.
+    if (record.data.type === 'CNAME' || other.data.type === 'CNAME') {
+      return 'a CNAME cannot stand beside other records'
+    }
+    // RFC 2181 §5.2 and §5.
+    if (isSameType && other.ttl !== record.ttl) {
+      return `all ${record.data.type} records of one name need the same TTL`
+    }
+    if (JSON.stringify(other.data) === JSON.stringify(record.data)) return 'it is there twice'
+  }
+  return undefined
+}
+
+type ApexData =
+  | { readonly type: 'NS'; readonly ns: string }
+  | {
+      readonly type: 'SOA'
+      readonly primary: string
+      readonly admin: string
+      readonly serial: number
+      readonly refresh: number
+      readonly retry: number
+      readonly expiration: number
+      readonly minimum: number
+    }
+
+/** dns2 writes owner, ten fixed octets and RDATA, uncompressed since the writer has no names to point at. */
+function encode(owner: string, ttl: number, data: RecordData | ApexData): EncodedRecord {
+  const type = Packet.TYPE[data.type]
+  const resource = new Packet.Resource({
+    ...(data as object),
+    name: owner,
+    type,
+    class: Packet.CLASS.IN,
+    ttl,
+  })
+  const bytes = Uint8Array.from(Packet.Resource.encode(resource, new Packet.Writer()))
+  const ownerLength = owner.length + 2
+  return {
+    owner: bytes.slice(0, ownerLength),
+    type,
+    ttl,
+    rdata: bytes.slice(ownerLength + 10),
+  }
+}
+
+function absoluteName(text: string, key: string): string {
+  const name = parseName(text)
+  if ('why' in name) throw invalid(key, name.why)
+  return name.value
+}
+
+function invalid(key: string, why: string): OperationalError {
+  return new OperationalError('record-invalid', `${key}: ${why}`)
+}
