@@ -1,6 +1,11 @@
 // What one trapped message proves: who handed it over, to which trap, and what kind of backscatter it was.
 // Made by bounce/, kept by store/, judged by blocklist/policy.
+import { createHash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
+import type { Classification } from './classify.ts'
+import { firstValue, type HeaderField } from './header-section.ts'
+import type { Message } from './message.ts'
+import { returnedContent } from './returned.ts'
 
 /** The kinds of backscatter, in the order of their DNS codes: kind i answers 127.0.0.(3 + i) and is bit i of a mask. */
 export const backscatterKinds = [
@@ -46,4 +51,129 @@ export interface Evidence {
   /** 'smtp', or the name of the mailbox. */
   readonly source: string
   readonly details: EvidenceDetails
+}
+
+/** How one message reached one trap. */
+export interface Delivery {
+  readonly client: Address | null
+  readonly recipient: string
+  readonly seenAt: number
+  readonly source: string
+  readonly helo?: string
+  /** '' is the null sender. */
+  readonly reversePath?: string
+}
+
+/**
+ * One piece of evidence for each delivery of a message. `believed` are the Received fields that our own hosts wrote.
+ * Never throws; costs one pass over the message.
+ */
+export function evidenceOf(
+  message: Message,
+  classification: Classification,
+  deliveries: readonly Delivery[],
+  believed: readonly HeaderField[] = [],
+): Evidence[] {
+  const content = contentDigest(message, believed)
+  const returned = returnedDigest(message, classification) ?? content
+  return deliveries.map((delivery) => ({
+    client: delivery.client,
+    recipient: canonicalRecipient(delivery.recipient),
+    kind: classification.kind,
+    rule: classification.rule,
+    content,
+    returned,
+    seenAt: Math.floor(delivery.seenAt),
+    source: delivery.source,
+    details: detailsOf(message, classification, delivery),
+  }))
+}
+
+/** The address with its domain in lower case; a local part may tell upper from lower (RFC 5321 §2.4). */
+export function canonicalRecipient(address: string): string {
+  const at = address.lastIndexOf('@')
+  return at < 0 ? address : address.slice(0, at) + address.slice(at).toLowerCase()
+}
+
+/** What a delivery adds to the header; the same message has it or not, depending on where it was read. */
+const deliveryFields = new Set(['return-path', 'delivered-to', 'x-original-to', 'envelope-to'])
+
+/** Hex SHA-256 over the message with CRLF line ends, without what its delivery added. */
+export function contentDigest(message: Message, believed: readonly HeaderField[]): string {
+  const { raw, header } = message
+  const dropped = new Set(believed.map(({ start }) => start))
+  const hash = createHash('sha256')
+  let position = header.start
+  for (const { name, start, end } of header.fields) {
+    if (!deliveryFields.has(name) && !dropped.has(start)) continue
+    hash.update(withCrlf(raw.subarray(position, start)))
+    position = end
+  }
+  return hash.update(withCrlf(raw.subarray(position))).digest('hex')
+}
+
+/**
+ * Hex SHA-256 that tells returned messages apart: by the fields their sender wrote, and by all that came back where
+ * those are too few to tell. null when nothing is returned.
+ */
+export function returnedDigest(message: Message, { returned }: Classification): string | null {
+  if (returned === null) return null
+  const { messageId, from, to, date, subject } = returned
+  const hash = createHash('sha256').update(JSON.stringify([messageId, from, to, date, subject]))
+  if (messageId === null && date === null) {
+    hash.update(withCrlf(returnedContent(message)?.content ?? new Uint8Array()))
+  }
+  return hash.digest('hex')
+}
+
+const maxDetailLength = 1000
+
+function detailsOf(
+  message: Message,
+  { dsn, generator, returned }: Classification,
+  { helo, reversePath }: Delivery,
+): EvidenceDetails {
+  const details: Record<keyof EvidenceDetails, string | null | undefined> = {
+    helo,
+    reversePath,
+    subject: message.subject || null,
+    messageId: firstValue(message.header, 'message-id'),
+    generator,
+    reportingMta: dsn?.reportingMta,
+    finalRecipient: dsn?.finalRecipient,
+    action: dsn?.action,
+    status: dsn?.status,
+    diagnosticCode: dsn?.diagnosticCode,
+    returnedMessageId: returned?.messageId,
+  }
+  const known = Object.entries(details).filter(([, value]) => typeof value === 'string')
+  return Object.fromEntries(known.map(([name, value]) => [name, printable(value ?? '')]))
+}
+
+/** Fit for one line of a log or a page: no control characters, no half surrogates, not too long. */
+function printable(text: string): string {
+  return text
+    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .slice(0, maxDetailLength)
+    .toWellFormed()
+}
+
+const CR = 0x0d
+const LF = 0x0a
+
+/** Each LF without a CR before it becomes CRLF; nothing is copied when there is none. */
+function withCrlf(octets: Uint8Array): Uint8Array {
+  let bare = 0
+  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
+    if (octets[at - 1] !== CR) bare++
+  }
+  if (bare === 0) return octets
+  const out = new Uint8Array(octets.length + bare)
+  let to = 0
+  for (let at = 0; at < octets.length; at++) {
+    const octet = octets[at] ?? 0
+    if (octet === LF && octets[at - 1] !== CR) out[to++] = CR
+    out[to++] = octet
+  }
+  return out
 }

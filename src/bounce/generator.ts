@@ -1,0 +1,74 @@
+// The software that wrote a bounce or an automatic reply, where its own marks say so. Called by classify; a name here
+// decides nothing.
+import type { DeliveryStatus } from './dsn.ts'
+import { allValues, firstValue } from './header-section.ts'
+import type { Message } from './message.ts'
+
+interface Mark {
+  readonly generator: string
+  readonly isMadeBy: (message: Message, status: DeliveryStatus | null) => boolean
+}
+
+/** Ordered: what a program writes into its own report comes before what any relay may have added on the way. */
+const marks: readonly Mark[] = [
+  { generator: 'postfix', isMadeBy: (_, status) => hasField(status, 'x-postfix-queue-id') },
+  { generator: 'exim', isMadeBy: (message) => boundary(message).includes('-eximdsn-') },
+  { generator: 'exim', isMadeBy: (message) => has(message, 'x-failed-recipients') },
+  { generator: 'dovecot', isMadeBy: (message) => /^<dovecot-/.test(value(message, 'message-id')) },
+  {
+    generator: 'dovecot',
+    isMadeBy: (message) => /\bpigeonhole\b/i.test(value(message, 'x-sieve')),
+  },
+  {
+    generator: 'gmail',
+    isMadeBy: (message) => /@(googlemail|google)\.com>?$/i.test(value(message, 'from')),
+  },
+  { generator: 'exchange', isMadeBy: (message) => has(message, 'x-ms-exchange-message-is-ndr') },
+  { generator: 'exchange', isMadeBy: (_, status) => hasField(status, 'x-display-name') },
+  {
+    generator: 'exchange',
+    isMadeBy: (message) => /Microsoft SMTPSVC/i.test(value(message, 'received')),
+  },
+  {
+    generator: 'qmail',
+    isMadeBy: (message) => /^hi\. this is the qmail-send program/i.test(message.text.trimStart()),
+  },
+  { generator: 'opensmtpd', isMadeBy: (message) => isOrigin(message, /\(OpenSMTPD\)/) },
+  {
+    generator: 'sendmail',
+    isMadeBy: (message) => isOrigin(message, /\bby \S+ \(8\.\d+\.\d+[^)]*\)/),
+  },
+  { generator: 'exim', isMadeBy: (message) => isOrigin(message, /\bwith local \(Exim/) },
+  { generator: 'postfix', isMadeBy: (message) => isOrigin(message, /^by \S+ \(Postfix/) },
+  { generator: 'courier', isMadeBy: (message) => isOrigin(message, /\bwith courierlocal\b/i) },
+  {
+    generator: 'domino',
+    isMadeBy: (message) => /^lotus (domino|notes)/i.test(value(message, 'x-mailer')),
+  },
+]
+
+/** 'postfix', 'exim', 'sendmail' … or null. */
+export function generatorOf(message: Message, status: DeliveryStatus | null): string | null {
+  return marks.find(({ isMadeBy }) => isMadeBy(message, status))?.generator ?? null
+}
+
+/** The lowest Received field is the one that the message's first host wrote. */
+function isOrigin(message: Message, pattern: RegExp): boolean {
+  return pattern.test(allValues(message.header, 'received').at(-1) ?? '')
+}
+
+function hasField(status: DeliveryStatus | null, name: string): boolean {
+  return status?.fieldNames.has(name) ?? false
+}
+
+function has(message: Message, name: string): boolean {
+  return firstValue(message.header, name) !== undefined
+}
+
+function value(message: Message, name: string): string {
+  return firstValue(message.header, name) ?? ''
+}
+
+function boundary(message: Message): string {
+  return message.contentType.parameters.get('boundary') ?? ''
+}

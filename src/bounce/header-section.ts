@@ -1,0 +1,172 @@
+// Raw bytes → header fields with their byte offsets, by our own bounded reading: it works on any bytes, also where
+// the MIME parser gives up. Used for messages, for the messages they return, and for the fields of a DSN.
+
+/** One header field as it stood in the message. */
+export interface HeaderField {
+  /** Lower case, without the colon. */
+  readonly name: string
+  /** Unfolded, decoded as UTF-8, control characters as blanks, trimmed; at most `maxValueLength` characters. */
+  readonly value: string
+  /** Offset of the first octet of the field, and of the first octet after its last line end. */
+  readonly start: number
+  readonly end: number
+}
+
+export interface HeaderSection {
+  readonly fields: readonly HeaderField[]
+  /** Offset of the first octet of the field lines: after an mbox `From ` line, if there is one. */
+  readonly start: number
+  /** Offset of the first octet after the empty line; the length of the input when there is none. */
+  readonly bodyStart: number
+  /** What stopped the reading before the empty line, or null. The fields read until then are there. */
+  readonly cut: string | null
+}
+
+/** Real header sections stay under 64 KiB; what is longer is read no further. */
+export const maxHeaderBytes = 256 * 1024
+export const maxHeaderFields = 1000
+export const maxValueLength = 8192
+
+const LF = 0x0a
+const CR = 0x0d
+const SP = 0x20
+const TAB = 0x09
+const COLON = 0x3a
+
+/**
+ * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF; lines that are no
+ * field and no continuation are passed over. Linear in the section's length, never throws.
+ */
+export function readHeaderSection(raw: Uint8Array): HeaderSection {
+  const start = mboxLineEnd(raw)
+  const fields: HeaderField[] = []
+  let open: { name: string; start: number; valueStart: number } | null = null
+  let position = start
+  const close = (end: number): void => {
+    if (open === null) return
+    fields.push({
+      name: open.name,
+      value: fieldValue(raw, open.valueStart, end),
+      start: open.start,
+      end,
+    })
+    open = null
+  }
+  const stop = (cut: string | null, bodyStart: number): HeaderSection => ({
+    fields,
+    start,
+    bodyStart,
+    cut,
+  })
+  while (position < raw.length) {
+    const newline = raw.indexOf(LF, position)
+    const next = newline < 0 ? raw.length : newline + 1
+    if (next - start > maxHeaderBytes) {
+      close(position)
+      return stop(`the header section is longer than ${maxHeaderBytes} octets`, raw.length)
+    }
+    if (isEmptyLine(raw, position, next)) {
+      close(position)
+      return stop(null, next)
+    }
+    if (raw[position] !== SP && raw[position] !== TAB) {
+      close(position)
+      if (fields.length >= maxHeaderFields) {
+        return stop(`the header section has more than ${maxHeaderFields} fields`, raw.length)
+      }
+      const colon = raw.subarray(position, next).indexOf(COLON)
+      const name = colon > 0 ? fieldName(raw, position, position + colon) : ''
+      if (name !== '') open = { name, start: position, valueStart: position + colon + 1 }
+    }
+    position = next
+  }
+  close(raw.length)
+  return stop(null, raw.length)
+}
+
+/** The value of the first field of that lower-case name, or undefined. */
+export function firstValue(section: HeaderSection, name: string): string | undefined {
+  return section.fields.find((field) => field.name === name)?.value
+}
+
+/** The values of all fields of that lower-case name, top to bottom. */
+export function allValues(section: HeaderSection, name: string): string[] {
+  return section.fields.filter((field) => field.name === name).map((field) => field.value)
+}
+
+/** A media type or other value with parameters (RFC 2045 §5.1): lower-case value and parameter names. */
+export interface ParameterValue {
+  readonly value: string
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+/** Reads `value; name=token; name="quoted"`. The first of two parameters of one name counts. Never throws. */
+export function parseParameters(text: string): ParameterValue {
+  const pieces = splitOutsideQuotes(text)
+  const parameters = new Map<string, string>()
+  for (const piece of pieces.slice(1)) {
+    const equals = piece.indexOf('=')
+    if (equals <= 0) continue
+    const name = piece.slice(0, equals).trim().toLowerCase()
+    const value = unquoted(piece.slice(equals + 1).trim())
+    if (!parameters.has(name)) parameters.set(name, value)
+  }
+  return { value: (pieces[0] ?? '').trim().toLowerCase(), parameters }
+}
+
+function mboxLineEnd(raw: Uint8Array): number {
+  const from = [0x46, 0x72, 0x6f, 0x6d, SP]
+  if (!from.every((octet, index) => raw[index] === octet)) return 0
+  const newline = raw.indexOf(LF)
+  return newline < 0 || newline > 1000 ? 0 : newline + 1
+}
+
+function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {
+  return next - start === 1
+    ? raw[start] === LF
+    : next - start === 2 && raw[start] === CR && raw[start + 1] === LF
+}
+
+/** RFC 5322 §3.6.8: printable ASCII but the colon; blanks before the colon (§4.5) are allowed. */
+function fieldName(raw: Uint8Array, start: number, end: number): string {
+  if (end - start > 200) return ''
+  const name = latin1(raw, start, end).replace(/[ \t]+$/, '')
+  return /^[!-9;-~]+$/.test(name) ? name.toLowerCase() : ''
+}
+
+function fieldValue(raw: Uint8Array, start: number, end: number): string {
+  // Four octets a character at most, so nothing that is kept is lost by cutting the octets first.
+  const octets = raw.subarray(start, Math.min(end, start + maxValueLength * 4))
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
+  return text
+    .replace(/[\p{Cc} ]+/gu, ' ')
+    .slice(0, maxValueLength)
+    .trim()
+}
+
+function latin1(raw: Uint8Array, start: number, end: number): string {
+  return Buffer.from(raw.buffer, raw.byteOffset + start, end - start).toString('latin1')
+}
+
+function splitOutsideQuotes(text: string): string[] {
+  const pieces: string[] = []
+  let quoted = false
+  let begin = 0
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]
+    if (quoted && char === '\\') i++
+    else if (char === '"') quoted = !quoted
+    else if (char === ';' && !quoted) {
+      pieces.push(text.slice(begin, i))
+      begin = i + 1
+    }
+  }
+  pieces.push(text.slice(begin))
+  return pieces
+}
+
+function unquoted(text: string): string {
+  if (!text.startsWith('"')) return text.split(/[ \t(]/, 1)[0] ?? ''
+  const close = text.length > 1 && text.endsWith('"') ? text.length - 1 : text.length
+  return text.slice(1, close).replace(/\\(.)/g, '$1')
+}

@@ -1,0 +1,210 @@
+// One Received field → who says it got the message from where, and when. Reads the forms of Postfix, Exim, Sendmail,
+// qmail, Courier, OpenSMTPD, Dovecot, Gmail, Exchange and their kin. Called by received.ts.
+import { type Address, parseAddress, unmapped } from '../ip/address.ts'
+
+export interface ReceivedField {
+  /** Lower-case host of the `by` clause, or null. */
+  readonly by: string | null
+  /**
+   * The address that the writer saw at the other end, from its own note of the connection and never from HELO; null
+   * when it names none that can be read.
+   */
+  readonly from: Address | null
+  /** Lower-case host name that the writer looked up for that address; null when none, or when it says it may be forged. */
+  readonly fromName: string | null
+  /** The address of the `for` clause, or null. */
+  readonly recipient: string | null
+  /**
+   * The message came from inside the writer's own site: LMTP, a local program, a fetch from a mailbox, a hop without
+   * a `from`. Such a field carries no address of a stranger, and the next one below tells more.
+   */
+  readonly isInternal: boolean
+  /** Epoch seconds of the date after the last semicolon, or null. */
+  readonly time: number | null
+}
+
+/** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
+const internalProtocol =
+  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|bsmtp|pipe|uucp|stdio|courierlocal|nnfmp)$/i
+/** `(Postfix, from userid 1001)`, `(qmail 4711 invoked by uid 89)`, `mail pickup service`. */
+const internalNote = /\b(from userid \d+|invoked (by|from|for) \w+|mail pickup service)\b/i
+const maxFieldLength = 4096
+
+/** Reads one field's unfolded value. Never throws; linear in its length. */
+export function parseReceivedField(value: string): ReceivedField {
+  const text = value.slice(0, maxFieldLength)
+  const semicolon = text.lastIndexOf(';')
+  const trace = semicolon < 0 ? text : text.slice(0, semicolon)
+  const clauses = clausesOf(tokensOf(trace))
+  const from = clauses.get('from')
+  const by = clauses.get('by')?.[0] ?? null
+  const protocol = clauses.get('with')?.[0] ?? ''
+  const isInternal =
+    from === undefined ||
+    internalProtocol.test(protocol) ||
+    internalNote.test(trace) ||
+    from.some((token) => /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(token))
+  const isExim = /\(Exim\b/i.test(trace)
+  return {
+    by: by === null ? null : hostName(by),
+    from: isInternal ? null : connectionAddress(from, isExim),
+    fromName: isInternal ? null : connectionName(from),
+    recipient: recipientOf(clauses.get('for')?.[0]),
+    isInternal,
+    time: semicolon < 0 ? null : parseDate(text.slice(semicolon + 1)),
+  }
+}
+
+/** Words and comments (RFC 5322 §3.2.2), a comment with its parentheses as one token, nested ones inside it. */
+function tokensOf(text: string): string[] {
+  const tokens: string[] = []
+  let begin = -1
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]
+    if (depth > 0) {
+      if (char === '\\') i++
+      else if (char === '(') depth++
+      else if (char === ')' && --depth === 0) {
+        tokens.push(text.slice(begin, i + 1))
+        begin = -1
+      }
+    } else if (char === ' ') {
+      if (begin >= 0) tokens.push(text.slice(begin, i))
+      begin = -1
+    } else if (char === '(' && begin < 0) {
+      begin = i
+      depth = 1
+    } else if (begin < 0) {
+      begin = i
+    }
+  }
+  if (begin >= 0) tokens.push(text.slice(begin))
+  return tokens
+}
+
+const clauseNames = new Set(['from', 'by', 'via', 'with', 'id', 'for'])
+
+/** RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword. */
+function clausesOf(tokens: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const clauses = new Map<string, string[]>()
+  let current: string[] | undefined
+  for (const token of tokens) {
+    const keyword = token.toLowerCase()
+    const isTaken = current === undefined || current.length > 0
+    if (isTaken && clauseNames.has(keyword) && !clauses.has(keyword)) {
+      current = []
+      clauses.set(keyword, current)
+    } else {
+      current?.push(token)
+    }
+  }
+  return clauses
+}
+
+/**
+ * The client's address in a `from` clause. The first word is HELO, or a name; what the server itself saw stands in
+ * the first comment that is not HELO's:
+ *   HELO (NAME [IP])                    Postfix, Sendmail, OpenSMTPD, Courier, Gmail, Haraka …
+ *   NAME ([IP] helo=HELO)               Exim;  [IP] (helo=HELO)  where it has no name
+ *   NAME (HELO HELO) (IP)               qmail, Yahoo;  [IP] (HELO HELO)  CommuniGate
+ *   HELO (IP)                           Exchange
+ *   HELO [IP]                           IMail
+ */
+function connectionAddress(from: readonly string[], isExim: boolean): Address | null {
+  const [first = '', ...rest] = from
+  const noted = rest.find((token) => token.startsWith('(') && !isHeloComment(token))
+  if (noted !== undefined) {
+    const address = addressInComment(noted.slice(1, noted.endsWith(')') ? -1 : undefined))
+    if (address !== null || !isExim) return address
+  }
+  if (isExim || rest.some(isHeloComment)) {
+    const address = bracketed(first)
+    if (address !== null) return address
+  }
+  const word = rest.find((token) => token.startsWith('['))
+  return word === undefined ? null : bracketed(word)
+}
+
+function isHeloComment(token: string): boolean {
+  return /^\((helo|ehlo|lhlo)[ =:]/i.test(token) || /^\((port|ident)=\S+ helo=/i.test(token)
+}
+
+function addressInComment(comment: string): Address | null {
+  if (comment.startsWith('[')) return bracketed(comment.slice(0, comment.indexOf(']') + 1))
+  // Exim's notes at the end are the client's own words; the last address before them is the server's.
+  const own = comment.replace(/ (helo|ident)=.*$/i, '')
+  const open = own.lastIndexOf('[')
+  if (open >= 0) return bracketed(own.slice(open, own.indexOf(']', open) + 1))
+  const bare = own.replace(/^\S*@/, '')
+  return / /.test(bare) ? null : plainAddress(bare)
+}
+
+function bracketed(text: string): Address | null {
+  const inner = /^\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]/i.exec(text)?.[1]
+  return inner === undefined ? null : plainAddress(inner)
+}
+
+function plainAddress(text: string): Address | null {
+  const parsed = parseAddress(text.replace(/^IPv6:/i, ''))
+  if ('why' in parsed) return null
+  const address = unmapped(parsed.value)
+  const isUnspecified = (address.w0 | address.w1 | address.w2 | address.w3) === 0
+  return isUnspecified ? null : address
+}
+
+/** The name in `HELO (NAME [IP])`, which the server has looked up. */
+function connectionName(from: readonly string[]): string | null {
+  const noted = from.slice(1).find((token) => token.startsWith('(') && !isHeloComment(token))
+  if (noted === undefined || /may be forged/i.test(noted)) return null
+  const name = /^\(([\w.-]+) \[/.exec(noted)?.[1]
+  return name === undefined || name.toLowerCase() === 'unknown' ? null : hostName(name)
+}
+
+function hostName(text: string): string | null {
+  const name = text
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+  return /^[\w.:-]{1,255}$/.test(name) ? name : null
+}
+
+function recipientOf(text: string | undefined): string | null {
+  const address = (text ?? '').replace(/^<|>$/g, '')
+  return /^[^\s<>@]+@[^\s<>@]+$/.test(address) ? address : null
+}
+
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+/** RFC 5322 §4.3: the obsolete names that are still written. */
+const zones: Readonly<Record<string, number>> = {
+  UT: 0,
+  GMT: 0,
+  UTC: 0,
+  Z: 0,
+  EDT: -4,
+  EST: -5,
+  CDT: -5,
+  CST: -6,
+  MDT: -6,
+  MST: -7,
+  PDT: -7,
+  PST: -8,
+}
+
+/** RFC 5322 §3.3 date-time → epoch seconds, or null. A zone that nobody knows counts as UTC. */
+export function parseDate(text: string): number | null {
+  const match =
+    /^\s*(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})\s+([A-Za-z]{3})\w*\s+(\d{2,4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?(?:\s+([+-]\d{4}|[A-Za-z]{1,5}))?/.exec(
+      text.slice(0, 200),
+    )
+  if (match === null) return null
+  const [, day, monthName = '', yearText = '', hour, minute, second = '0', zone = 'UTC'] = match
+  const month = months.indexOf(monthName.toLowerCase())
+  const year = Number(yearText) + (yearText.length > 3 ? 0 : Number(yearText) < 50 ? 2000 : 1900)
+  if (month < 0) return null
+  const offset = /^[+-]/.test(zone)
+    ? (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3)))
+    : (zones[zone.toUpperCase()] ?? 0) * 60
+  const time = Date.UTC(year, month, Number(day), Number(hour), Number(minute), Number(second))
+  return Number.isFinite(time) ? time / 1000 - offset * 60 : null
+}

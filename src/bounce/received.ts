@@ -1,0 +1,151 @@
+// Trace fields → the address that handed the message to our own MX, and when. Believes our own relays and nobody else:
+// what stands below the first field that names a stranger is the stranger's word. Called by traps/collect and classify.
+import { type Address, contains, type Prefix, parsePrefix } from '../ip/address.ts'
+import type { HeaderField, HeaderSection } from './header-section.ts'
+import { parseReceivedField, type ReceivedField } from './received-field.ts'
+
+/** Our own relays, as the configuration's trace.trustedRelays names them. */
+export interface TrustedRelays {
+  /** Lower-case host names for the `by` clause; `*.example.org` stands for every name under it. */
+  readonly names: readonly string[]
+  readonly addresses: readonly Prefix[]
+}
+
+export interface Trace {
+  /** Who handed the message to us; null when that cannot be known. */
+  readonly client: Address | null
+  /** The newest date among the believed fields, epoch seconds, or null. */
+  readonly newestTime: number | null
+  /** The addresses in `for` clauses of believed fields, top to bottom. */
+  readonly recipients: readonly string[]
+  /** The believed Received fields: ours, so no part of what was sent. */
+  readonly believed: readonly HeaderField[]
+}
+
+/** Sorts relay texts: what reads as an address or prefix is one, everything else is a name. */
+export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
+  const names: string[] = []
+  const addresses: Prefix[] = []
+  for (const relay of relays) {
+    const prefix = parsePrefix(relay)
+    if ('value' in prefix) addresses.push(prefix.value)
+    else names.push(relay.toLowerCase().replace(/\.$/, ''))
+  }
+  return { names, addresses }
+}
+
+const maxFields = 50
+
+/**
+ * Walks a stored message's Received fields from the top. A field is believed when the one above it was written by us
+ * and got the message from one of our own hosts. Without trusted relays the topmost field that carries an address is
+ * our own MX's. With them, a field must name one in its `by` clause, or stand below a field that got the message from
+ * a trusted address. HELO is never believed. Never throws.
+ */
+export function traceStored(header: HeaderSection, relays: TrustedRelays): Trace {
+  return walk(header, relays, relays.names.length + relays.addresses.length > 0 ? 'named' : 'own')
+}
+
+/**
+ * The same for a message that we received ourselves from `peer`: when that is a trusted relay its Received fields tell
+ * who handed the message over, else it is the client itself and no field is believed.
+ */
+export function traceFrom(
+  peer: Address | null,
+  header: HeaderSection,
+  relays: TrustedRelays,
+): Trace {
+  if (peer !== null && isTrustedAddress(relays, peer)) return walk(header, relays, 'own')
+  return { client: peer, newestTime: null, recipients: [], believed: [] }
+}
+
+/**
+ * 'own': the next field was written by a host of ours. 'named': it is ours only if its `by` clause names a trusted
+ * relay, or if it got the message from a trusted address, which no stranger can have.
+ */
+type Standing = 'own' | 'named'
+
+function walk(header: HeaderSection, relays: TrustedRelays, start: Standing): Trace {
+  const believed: HeaderField[] = []
+  const recipients: string[] = []
+  let newestTime: number | null = null
+  let standing = start
+  let client: Address | null = null
+  const received = header.fields.filter(({ name }) => name === 'received').slice(0, maxFields)
+  for (const field of received) {
+    const parsed = parseReceivedField(field.value)
+    const next = step(parsed, standing, relays)
+    if (next === 'unknown') break
+    believed.push(field)
+    if (parsed.recipient !== null) recipients.push(parsed.recipient)
+    if (parsed.time !== null) newestTime = Math.max(newestTime ?? 0, parsed.time)
+    if (typeof next === 'object') {
+      client = next.client
+      break
+    }
+    standing = next
+  }
+  // Internal hops above a field that cannot be believed prove nothing of the message below them.
+  return { client, newestTime, recipients, believed }
+}
+
+/** What a field says: the client, how the next field down stands, or that nothing below can be known. */
+function step(
+  field: ReceivedField,
+  standing: Standing,
+  relays: TrustedRelays,
+): { readonly client: Address | null } | Standing | 'unknown' {
+  if (field.isInternal) return standing
+  if (field.from === null) return 'unknown'
+  const isNamed = field.by !== null && isTrustedName(relays, field.by)
+  const isFromOurs =
+    isTrustedAddress(relays, field.from) ||
+    (field.fromName !== null &&
+      isTrustedName(relays, field.fromName) &&
+      (standing === 'own' || isNamed))
+  if (isFromOurs) return 'own'
+  // The same machine handed it on: a content filter, a mailbox fetch.
+  if (isLoopback(field.from)) return standing === 'own' || isNamed ? 'own' : 'named'
+  if (isPrivate(field.from)) {
+    // A private address is a hop inside the site. Whose field comes next, only a relay's name can tell.
+    return relays.names.length > 0 ? 'named' : 'unknown'
+  }
+  return standing === 'own' || isNamed ? { client: field.from } : 'unknown'
+}
+
+function isTrustedName({ names }: TrustedRelays, host: string): boolean {
+  return names.some((name) =>
+    name.startsWith('*.') ? host.endsWith(name.slice(1)) : name === host,
+  )
+}
+
+function isTrustedAddress({ addresses }: TrustedRelays, address: Address): boolean {
+  return addresses.some((prefix) => contains(prefix, address))
+}
+
+const loopback = prefixes('127.0.0.0/8', '::1/128')
+/** RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6. */
+const privateUse = prefixes(
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+)
+
+function isLoopback(address: Address): boolean {
+  return loopback.some((prefix) => contains(prefix, address))
+}
+
+function isPrivate(address: Address): boolean {
+  return privateUse.some((prefix) => contains(prefix, address))
+}
+
+function prefixes(...texts: string[]): Prefix[] {
+  return texts.flatMap((text) => {
+    const parsed = parsePrefix(text)
+    return 'value' in parsed ? [parsed.value] : []
+  })
+}
