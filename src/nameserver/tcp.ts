@@ -1,0 +1,139 @@
+// DNS over TCP (RFC 7766, RFC 9210): accepts connections and keeps their number within bounds. worker.ts runs it in
+// a thread of its own, since a UDP worker may block in receive.
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ThreadSocket } from './sockets.ts'
+import { type TcpAnswering, TcpConnection } from './tcp-connection.ts'
+
+export interface TcpOptions extends TcpAnswering {
+  readonly sockets: readonly ThreadSocket[]
+  /** Connections at once, in all. */
+  readonly connections: number
+  /** … and from one client: an IPv4 address or an IPv6 /64. */
+  readonly connectionsPerClient: number
+  readonly idleSeconds: number
+  /** As in UdpTransportOptions. */
+  readonly stop: Int32Array<SharedArrayBuffer>
+  onListening(): void
+}
+
+/** After the stop, peers have so long to take their answers. */
+const drainMs = 300
+
+/** Serves until it is stopped. Rejects when a listener fails. */
+export async function serveTcp(options: TcpOptions): Promise<void> {
+  const connections = new Connections(options.connections, options.connectionsPerClient)
+  const servers = options.sockets.map((socket) =>
+    listen(socket, (accepted) => connections.accept(accepted, options)),
+  )
+  const failed = new Promise<never>((_, reject) => {
+    for (const { server } of servers) server.on('error', reject)
+  })
+  await Promise.race([Promise.all(servers.map(({ listening }) => listening)), failed])
+  options.onListening()
+  await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
+  const closed = servers.map(({ server }) => once(server.close(), 'close'))
+  connections.endAll()
+  await Promise.race([Promise.all(closed), sleep(drainMs)])
+  connections.destroyAll()
+  await Promise.all(closed)
+}
+
+function listen(
+  socket: ThreadSocket,
+  onConnection: (accepted: Socket) => void,
+): { server: Server; listening: Promise<unknown> } {
+  const server = createServer({ allowHalfOpen: true }, onConnection)
+  const listening = once(server, 'listening')
+  if ('fd' in socket) server.listen({ fd: socket.fd })
+  else server.listen({ host: socket.host, port: socket.port, ipv6Only: socket.family === 6 })
+  return { server, listening }
+}
+
+/**
+ * The open connections, the one that was answered longest ago first. A new one is never turned away: at a limit
+ * it takes the place of the idlest, of its own client or of all, so that connections held open for nothing keep
+ * nobody out (RFC 7766 §6.2.2 and §6.2.3 allow closing them).
+ */
+class Connections {
+  readonly #limit: number
+  readonly #limitPerClient: number
+  readonly #all = new Map<TcpConnection, Client>()
+  readonly #clients = new Map<string, Client>()
+
+  constructor(limit: number, limitPerClient: number) {
+    this.#limit = limit
+    this.#limitPerClient = limitPerClient
+  }
+
+  accept(socket: Socket, options: TcpOptions): void {
+    const { remoteAddress } = socket
+    if (remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    const name = clientOf(remoteAddress)
+    const client = this.#clients.get(name) ?? { name, connections: new Set() }
+    if (client.connections.size >= this.#limitPerClient) this.#evict(client.connections)
+    else if (this.#all.size >= this.#limit) this.#evict(this.#all.keys())
+    const { answer, enter, leave, idleSeconds } = options
+    const connection: TcpConnection = new TcpConnection(socket, {
+      answer,
+      enter,
+      leave,
+      idleSeconds,
+      onActivity: () => {
+        if (this.#forget(connection)) this.#remember(connection, client)
+      },
+      onClose: () => this.#forget(connection),
+    })
+    this.#remember(connection, client)
+  }
+
+  endAll(): void {
+    for (const connection of this.#all.keys()) connection.end()
+  }
+
+  destroyAll(): void {
+    for (const connection of this.#all.keys()) connection.destroy()
+  }
+
+  #evict([idlest]: Iterable<TcpConnection>): void {
+    if (idlest === undefined) return
+    idlest.destroy()
+    // Its 'close' comes later; its place is free now.
+    this.#forget(idlest)
+  }
+
+  #remember(connection: TcpConnection, client: Client): void {
+    this.#all.set(connection, client)
+    this.#clients.set(client.name, client)
+    client.connections.add(connection)
+  }
+
+  #forget(connection: TcpConnection): boolean {
+    const client = this.#all.get(connection)
+    if (client === undefined) return false
+    this.#all.delete(connection)
+    client.connections.delete(connection)
+    if (client.connections.size === 0) this.#clients.delete(client.name)
+    return true
+  }
+}
+
+interface Client {
+  readonly name: string
+  readonly connections: Set<TcpConnection>
+}
+
+/** IPv4: the address; IPv6: its /64, which is one subscriber's to choose from. */
+export function clientOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = (address.split('%')[0] ?? '').split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail === undefined) return groups.slice(0, 4).join(':')
+  const after = tail === '' ? [] : tail.split(':')
+  const zeros = Array.from({ length: 8 - groups.length - after.length }, () => '0')
+  return [...groups, ...zeros, ...after].slice(0, 4).join(':')
+}

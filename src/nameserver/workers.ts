@@ -1,0 +1,134 @@
+// Keeps one thread of the name server running: starts it, and starts it again when it dies, on the same sockets.
+// nameserver.ts has one Thread for each UDP worker and one for TCP.
+import { Worker } from 'node:worker_threads'
+import { type Logger, OperationalError } from '../errors.ts'
+import { clearReader } from '../tree/reclaim.ts'
+import type { ThreadSocket } from './sockets.ts'
+import type { WorkerData } from './worker.ts'
+
+export interface ThreadOptions {
+  /** In logs and in debuggers: `dns-udp-0`. */
+  readonly name: string
+  readonly entry: URL
+  readonly data: WorkerData
+  /** A fresh set of the thread's sockets for each start. */
+  sockets(): ThreadSocket[]
+  readonly log: Logger
+  /** Called once, when the thread dies too often to go on. */
+  onFatal(error: Error): void
+}
+
+/** More deaths than this within the window are not bad luck. */
+const maxCrashes = 5
+const crashWindowMs = 60_000
+
+/** The first restart is immediate, so that the socket's queue does not overflow; each further one waits longer. */
+const firstDelayMs = 100
+
+export class Thread {
+  readonly #options: ThreadOptions
+  #worker: Worker
+  #crashes: number[] = []
+  #restart: NodeJS.Timeout | undefined
+  #isClosing = false
+
+  /** Starts the thread; it serves once `listen` has handed it its sockets. */
+  constructor(options: ThreadOptions) {
+    this.#options = options
+    this.#worker = this.#start()
+  }
+
+  /** Resolves when the thread answers; rejects when it dies before. From then on it is kept running. */
+  async listen(): Promise<void> {
+    const worker = this.#worker
+    await new Promise<void>((resolve, reject) => {
+      let cause: unknown
+      worker.once('message', resolve)
+      worker.on('error', (error) => {
+        cause = error
+      })
+      worker.once('exit', (code) => {
+        clearReader(this.#options.data.tree, this.#options.data.slot)
+        reject(startError(this.#options.name, cause ?? new Error(`exit code ${code}`)))
+      })
+      worker.postMessage(this.#options.sockets())
+    })
+    worker.removeAllListeners('exit').removeAllListeners('error')
+    this.#watch(worker)
+  }
+
+  /** Resolves when the thread has ended; `stop` in its data has been set before. It is ended by force after `forceMs`. */
+  async close(forceMs: number): Promise<void> {
+    this.#isClosing = true
+    clearTimeout(this.#restart)
+    const worker = this.#worker
+    if (worker.threadId === -1) return
+    const ended = new Promise((resolve) => worker.once('exit', resolve))
+    const force = setTimeout(() => void worker.terminate(), forceMs)
+    await ended
+    clearTimeout(force)
+  }
+
+  /** Ends a thread that was never told to listen. */
+  async abandon(): Promise<void> {
+    this.#isClosing = true
+    clearTimeout(this.#restart)
+    await this.#worker.terminate()
+  }
+
+  #start(): Worker {
+    const { entry, data, name } = this.#options
+    return new Worker(entry, { workerData: data, name })
+  }
+
+  #watch(worker: Worker): void {
+    let cause: unknown
+    worker.on('error', (error) => {
+      cause = error
+    })
+    worker.on('exit', (code) => {
+      const { data, name, log } = this.#options
+      // The dead thread's reader would hold freed blocks back for ever.
+      clearReader(data.tree, data.slot)
+      if (this.#isClosing) return
+      const err = cause ?? new Error(`exit code ${code}`)
+      log.error({ err, thread: name }, 'a name server thread died, it is started again')
+      this.#recover(err)
+    })
+  }
+
+  #recover(cause: unknown): void {
+    const { name, onFatal, log } = this.#options
+    const now = performance.now()
+    this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now]
+    const count = this.#crashes.length
+    if (count > maxCrashes) {
+      this.#isClosing = true
+      const message = `${name} died ${count} times within ${crashWindowMs / 1000} seconds`
+      onFatal(new OperationalError('worker-failed', message, { cause }))
+      return
+    }
+    const delay = count === 1 ? 0 : firstDelayMs * 2 ** (count - 2)
+    this.#restart = setTimeout(() => {
+      try {
+        const sockets = this.#options.sockets()
+        this.#worker = this.#start()
+        this.#watch(this.#worker)
+        this.#worker.once('message', () => log.info({ thread: name }, 'the thread answers again'))
+        this.#worker.postMessage(sockets)
+      } catch (error) {
+        log.error({ err: error, thread: name }, 'a name server thread could not be started')
+        this.#recover(error)
+      }
+    }, delay)
+  }
+}
+
+/** A thread that binds for itself fails with what an operator can mend: the address. */
+function startError(name: string, cause: unknown): OperationalError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const isBinding = cause instanceof Error && 'syscall' in cause && 'code' in cause
+  return isBinding
+    ? new OperationalError('address-unavailable', `cannot listen: ${why}`, { cause })
+    : new OperationalError('worker-failed', `${name} did not start: ${why}`, { cause })
+}
