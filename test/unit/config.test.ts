@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { exampleFile, exampleToml, readmeFile, withTable } from '../../scripts/config-docs.ts'
+import { type Config, demoConfig, findConfig, loadConfig } from '../../src/config.ts'
+import { OperationalError } from '../../src/errors.ts'
+
+const least = `
+[zone]
+origin = "bl.test.example"
+nameservers = ["ns1.test.example"]
+hostmaster = "hostmaster.test.example"
+`
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'backscatterd-config-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+function load(t: TestContext, content: string): Config {
+  const file = join(folder(t), 'a.toml')
+  writeFileSync(file, content)
+  return loadConfig({ file, env: {}, cwd: '/' })
+}
+
+/** The faults of a configuration, without the file's name in front. */
+function faults(t: TestContext, content: string): string[] {
+  try {
+    load(t, content)
+  } catch (error) {
+    assert.ok(error instanceof OperationalError && error.code === 'config-invalid')
+    return error.message.split('\n').map((line) => line.replace(/^.*a\.toml: /, ''))
+  }
+  return []
+}
+
+test('the least configuration has the defaults of the interface', (t) => {
+  const config = load(t, least)
+  assert.deepEqual(config.dns.listen, ['127.0.0.1:5300'])
+  assert.equal(config.zone.ttl, 300)
+  assert.equal(config.zone.validFor, 86_400)
+  assert.equal(config.dns.capacity, 1024 ** 3)
+  assert.equal(config.policy.firstListing, 7 * 86_400)
+  assert.equal(config.policy.longestListing, 28 * 86_400)
+  assert.deepEqual(config.policy.publish, [
+    'dsn',
+    'auto-reply',
+    'challenge-response',
+    'content-notice',
+  ])
+  assert.deepEqual(config.policy.threshold.dsn, { messages: 2, traps: 1, window: 7 * 86_400 })
+  assert.deepEqual(config.policy.threshold['auto-reply'], {
+    messages: 3,
+    traps: 2,
+    window: 7 * 86_400,
+  })
+  assert.deepEqual(config.policy.threshold.callout, { messages: 5, traps: 2, window: 7 * 86_400 })
+  assert.equal(config.trapSmtp, undefined)
+  assert.deepEqual(config.mailbox, [])
+})
+
+test('relative paths start from the folder of the file, and the socket stands beside the database', (t) => {
+  const config = load(t, `${least}[store]\npath = "state/list.db"\n`)
+  assert.match(config.store.path, /^\/.*\/state\/list\.db$/)
+  assert.equal(config.control.socket, resolve(config.store.path, '../backscatterd.sock'))
+})
+
+test('faults that no single key shows', (t) => {
+  assert.deepEqual(faults(t, `${least}[control]\nsocket = "/${'x'.repeat(107)}"\n`), [
+    `control.socket: /${'x'.repeat(107)} has 108 octets; a Unix socket's path holds at most 107`,
+  ])
+  assert.deepEqual(faults(t, `${least}[policy]\nfirstListing = "40d"\n`), [
+    'policy.firstListing: longer than policy.longestListing',
+  ])
+  const mailbox = '[[mailbox]]\nname = "a"\ntype = "maildir"\npath = "m"\n'
+  assert.deepEqual(faults(t, least + mailbox + mailbox), ['mailbox[2].name: "a" stands twice'])
+})
+
+test('a text that can outgrow a TXT string, names that are none, and traps that match nothing', (t) => {
+  const zone = (line: string): string[] => faults(t, `${least}${line}\n`)
+  assert.match(
+    zone(`text = "${'x'.repeat(217)}{ip}"`)[0] ?? '',
+    /^zone\.text: can reach 256 octets/,
+  )
+  assert.deepEqual(zone(`text = "${'x'.repeat(216)}{ip}"`), [])
+  assert.match(
+    faults(t, least.replace('bl.test', 'bl..test'))[0] ?? '',
+    /^zone\.origin: expected a domain name/,
+  )
+  assert.match(
+    faults(t, `${least}[[trap]]\naddress = "nobody"\n`)[0] ?? '',
+    /^trap\[1\]\.address: "nobody": /,
+  )
+})
+
+test('a file that is no TOML is an error with line and column', (t) => {
+  assert.match(faults(t, '[zone\norigin = 3\n')[0] ?? '', /^line 1, column \d+: /)
+})
+
+test('keys that this version does not do are errors, or warnings where nothing depends on them', (t) => {
+  assert.deepEqual(
+    faults(t, `${least}[[dns.access]]\nclient = "10.0.0.0/8"\naction = "refuse"\n`),
+    ['dns.access: not supported by this version'],
+  )
+  const config = load(t, `${least}[dns]\nbatch = true\n`)
+  assert.deepEqual(config.warnings, [{ path: 'dns.batch', why: 'has no effect in this version' }])
+})
+
+test('the configuration is found in the order that the interface names', (t) => {
+  const cwd = folder(t)
+  mkdirSync(join(cwd, 'sub'))
+  assert.equal(findConfig({ env: {}, cwd }), demoConfig)
+  writeFileSync(join(cwd, 'backscatterd.toml'), '')
+  assert.equal(findConfig({ env: {}, cwd }), join(cwd, 'backscatterd.toml'))
+  const env = { BACKSCATTERD_CONFIG: 'sub/b.toml' }
+  assert.equal(findConfig({ env, cwd }), join(cwd, 'sub/b.toml'))
+  assert.equal(findConfig({ file: 'c.toml', env, cwd }), join(cwd, 'c.toml'))
+})
+
+test('the demonstration and the example file are valid', () => {
+  for (const file of [demoConfig, exampleFile]) {
+    const config = loadConfig({ file, env: {}, cwd: '/' })
+    assert.deepEqual(config.warnings, [])
+  }
+})
+
+test('the README’s table and the example file are those of the declaration (npm run config-docs)', () => {
+  const readme = readFileSync(readmeFile, 'utf8')
+  assert.equal(readme, withTable(readme))
+  assert.equal(readFileSync(exampleFile, 'utf8'), exampleToml())
+})
+
+test('the example file with its optional parts switched on is valid too', (t) => {
+  const content = exampleToml().replaceAll(/^#(?=\[|\w+ = )/gm, '')
+  const config = load(t, content)
+  assert.equal(config.trapSmtp?.hostname, 'mx.trap.example.org')
+  assert.equal(config.mailbox[0]?.type, 'maildir')
+  assert.equal(config.policy.exempt[0]?.note, 'our own relays')
+})
