@@ -1,0 +1,143 @@
+// One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
+// mail meets the blocklist.
+import { classify } from '../bounce/classify.ts'
+import { canonicalRecipient, type Delivery, type Evidence, evidenceOf } from '../bounce/evidence.ts'
+import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
+import { parseMessage } from '../bounce/message.ts'
+import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
+import type { Logger } from '../errors.ts'
+import { type Address, formatAddress } from '../ip/address.ts'
+
+/** What the blocklist answers for each piece of evidence, as far as the traps care. */
+export interface Recorded {
+  readonly decision: string
+}
+
+export interface CollectorOptions {
+  readonly relays: TrustedRelays
+  /** Whether an address, its domain in lower case, is a spam trap now. */
+  isTrap(address: string): boolean
+  /** Resolves only once the evidence is committed. */
+  record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
+  /** Epoch seconds. */
+  now(): number
+  readonly log: Logger
+}
+
+/** A message received over SMTP, with what the session knows. */
+export interface LiveMessage {
+  readonly raw: Uint8Array
+  /** The connection's peer, or whom a proxy named; null when the proxy did not know. */
+  readonly peer: Address | null
+  readonly helo: string
+  /** '' is the null sender. */
+  readonly reversePath: string
+  /** Trap addresses. */
+  readonly recipients: readonly string[]
+}
+
+/** A message found in a mailbox. */
+export interface StoredMessage {
+  readonly raw: Uint8Array
+  readonly source: string
+  /** Epoch seconds. */
+  readonly storedAt: number
+  /** Every message in that mailbox was for a trap. */
+  readonly allTraps: boolean
+}
+
+export class Collector {
+  readonly #options: CollectorOptions
+
+  constructor(options: CollectorOptions) {
+    this.#options = options
+  }
+
+  /** Records a message from the wire, once for each recipient. Resolves after the commit; rejects as record() does. */
+  async receive(live: LiveMessage): Promise<void> {
+    const { raw, peer, helo, reversePath } = live
+    const trace = traceFrom(peer, readHeaderSection(raw), this.#options.relays)
+    const now = this.#options.now()
+    await this.#record(raw, trace, {
+      recipients: [...new Set(live.recipients.map(canonicalRecipient))],
+      seenAt: Math.min(trace.newestTime ?? now, now),
+      source: 'smtp',
+      helo,
+      reversePath,
+    })
+  }
+
+  /**
+   * Records a message from a mailbox. Resolves after the commit with no recipients left over; when the message was for
+   * no trap nothing is recorded, and the recipients it names are the answer. Rejects as record() does.
+   */
+  async read(stored: StoredMessage): Promise<{ passedOver: readonly string[] | null }> {
+    const { raw, source, storedAt, allTraps } = stored
+    const header = readHeaderSection(raw)
+    const trace = traceStored(header, this.#options.relays)
+    const named = deliveredTo(header, trace)
+    const traps = named
+      .find((each) => each.some(this.#options.isTrap))
+      ?.filter(this.#options.isTrap)
+    if (traps === undefined && !allTraps) return { passedOver: named.flat() }
+    await this.#record(raw, trace, {
+      recipients: traps ?? [named.flat()[0] ?? `mailbox:${source}`],
+      seenAt: Math.min(trace.newestTime ?? storedAt, this.#options.now()),
+      source,
+    })
+    return { passedOver: null }
+  }
+
+  async #record(
+    raw: Uint8Array,
+    trace: Trace,
+    delivery: Omit<Delivery, 'client' | 'recipient'> & { readonly recipients: readonly string[] },
+  ): Promise<void> {
+    const { recipients, ...common } = delivery
+    const message = await parseMessage(raw)
+    const { reversePath } = common
+    const verdict = classify(message, reversePath === undefined ? {} : { reversePath })
+    const deliveries = recipients.map((recipient) => ({
+      ...common,
+      client: trace.client,
+      recipient,
+    }))
+    const evidence = evidenceOf(message, verdict, deliveries, trace.believed)
+    const decisions = await this.#options.record(evidence)
+    this.#options.log.info(
+      {
+        source: common.source,
+        client: trace.client && formatAddress(trace.client),
+        kind: verdict.kind,
+        rule: verdict.rule,
+        decisions: decisions.map(({ decision }) => decision),
+      },
+      'message recorded',
+    )
+  }
+}
+
+/**
+ * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
+ * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
+ * Delivered-To may have replaced.
+ */
+export function deliveredTo(header: HeaderSection, trace: Trace): (readonly string[])[] {
+  const end =
+    trace.believed.at(-1)?.start ??
+    header.fields.find(({ name }) => name === 'received')?.start ??
+    header.bodyStart
+  const addressesIn = (name: string): string[] =>
+    header.fields
+      .filter((field) => field.name === name && field.start < end)
+      .flatMap(({ value }) => value.split(','))
+      .map((text) => text.trim().replace(/^<|>$/g, ''))
+      .filter((address) => /^[^\s@]+@[^\s@]+$/.test(address))
+      .map(canonicalRecipient)
+  return [
+    addressesIn('x-original-to'),
+    addressesIn('envelope-to'),
+    trace.recipients.map(canonicalRecipient),
+    addressesIn('delivered-to'),
+  ]
+}

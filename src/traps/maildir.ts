@@ -1,0 +1,144 @@
+// A Maildir folder → its new messages; accepted ones go to cur/ with the flag Seen. Called by poller.ts.
+// A message for no trap is somebody else's: it stays in new/ as it is, and is not read again by this process unless
+// one of its recipients becomes a trap. What is too big is moved like an accepted message, so that it is seen once.
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, rename } from 'node:fs/promises'
+import { type Logger, OperationalError } from '../errors.ts'
+import type { Mailbox, MailboxMessage } from './mailbox.ts'
+
+export interface MaildirOptions {
+  readonly name: string
+  /** The folder that holds new/ and cur/. */
+  readonly path: string
+  /** A larger file is not read. */
+  readonly maxBytes: number
+  readonly isTrap: (address: string) => boolean
+  readonly log: Logger
+}
+
+/** More passed-over messages than this are read again at each poll: a folder of other people's mail is no trap box. */
+const maxPassedOver = 100_000
+
+export class Maildir implements Mailbox {
+  readonly #options: MaildirOptions
+  /** File name → the recipients that were no traps. */
+  #passedOver = new Map<string, readonly string[]>()
+  #unreadable = new Set<string>()
+
+  constructor(options: MaildirOptions) {
+    this.#options = options
+  }
+
+  async *messages(): AsyncGenerator<MailboxMessage> {
+    const names = await this.#newNames()
+    const isThere = new Set(names)
+    this.#passedOver = new Map([...this.#passedOver].filter(([name]) => isThere.has(name)))
+    this.#unreadable = new Set([...this.#unreadable].filter((name) => isThere.has(name)))
+    for (const name of names) {
+      const known = this.#passedOver.get(name)
+      if (known !== undefined && !known.some(this.#options.isTrap)) continue
+      const message = await this.#read(name)
+      if (message !== null) yield message
+    }
+  }
+
+  async accept({ id }: MailboxMessage): Promise<void> {
+    try {
+      await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
+      await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
+    } catch (error) {
+      // Somebody else took it, and its evidence is kept.
+      if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
+      throw this.#failed('cannot move a message to cur', error)
+    }
+  }
+
+  passOver({ id }: MailboxMessage, recipients: readonly string[]): void {
+    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(id, recipients)
+  }
+
+  /** Sorted, which in a Maildir is by time of delivery. Names are octets: kept as Latin-1, which loses none. */
+  async #newNames(): Promise<string[]> {
+    try {
+      const names = await readdir(this.#folder('new'), { encoding: 'buffer' })
+      return names
+        .map((name) => name.toString('latin1'))
+        .filter((name) => !name.startsWith('.'))
+        .sort()
+    } catch (error) {
+      throw this.#failed('cannot read the folder new', error)
+    }
+  }
+
+  async #read(id: string): Promise<MailboxMessage | null> {
+    const { maxBytes } = this.#options
+    try {
+      // A FIFO must not block us, and a link must not lead elsewhere.
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+      await using file = await open(this.#file('new', id), flags)
+      const { size, mtimeMs, isFile } = await file.stat().then((stats) => ({
+        size: stats.size,
+        mtimeMs: stats.mtimeMs,
+        isFile: stats.isFile(),
+      }))
+      if (!isFile) return this.#cannotRead(id, 'not a regular file')
+      if (size > maxBytes) {
+        return { id, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
+      }
+      const raw = await file.readFile()
+      return { id, raw, storedAt: Math.floor(mtimeMs / 1000) }
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return null
+      return this.#cannotRead(id, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  #cannotRead(id: string, why: string): null {
+    if (!this.#unreadable.has(id)) {
+      this.#unreadable.add(id)
+      this.#options.log.warn({ mailbox: this.#options.name, message: id, why }, 'message skipped')
+    }
+    return null
+  }
+
+  async #freeName(name: string): Promise<Buffer> {
+    const wanted = this.#file('cur', name)
+    if (!(await this.#exists(wanted))) return wanted
+    // Two deliveries of one name break the rules of a Maildir; a rename would silently replace the older message.
+    const [base = '', flags = ''] = name.split(':2,')
+    return this.#file('cur', `${base}.${Date.now()}_${process.pid}:2,${flags}`)
+  }
+
+  async #exists(file: Buffer): Promise<boolean> {
+    return await lstat(file).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  #folder(name: 'new' | 'cur'): string {
+    return `${this.#options.path}/${name}`
+  }
+
+  #file(folder: 'new' | 'cur', id: string): Buffer {
+    return Buffer.concat([Buffer.from(`${this.#folder(folder)}/`), Buffer.from(id, 'latin1')])
+  }
+
+  #failed(what: string, cause: unknown): OperationalError {
+    const { name, path } = this.#options
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new OperationalError('mailbox-failed', `mailbox ${name}: ${what} of ${path}: ${why}`, {
+      cause,
+    })
+  }
+}
+
+/** `1.a.host` → `1.a.host:2,S`; flags that it has stay, in ASCII order as the Maildir rules want them. */
+function acceptedName(name: string): string {
+  const [base = name, flags = ''] = name.split(':2,')
+  return `${base}:2,${[...new Set(`${flags}S`)].sort().join('')}`
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

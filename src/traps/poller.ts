@@ -1,0 +1,136 @@
+// Reads one mailbox when its time comes: each message recorded, then accepted. A mailbox that fails is left alone for
+// growing spans and never stops another. Called by traps.ts through schedule.ts.
+import type { Logger } from '../errors.ts'
+import type { Collector } from './collect.ts'
+import type { Mailbox, MailboxMessage } from './mailbox.ts'
+
+/** What `status` shows of a mailbox. Times are epoch seconds. */
+export interface MailboxStatus {
+  readonly name: string
+  readonly type: string
+  /** 'waiting': not read yet. */
+  readonly state: 'waiting' | 'ok' | 'failing'
+  readonly lastReadAt: number | null
+  readonly lastError: string | null
+  /** While failing: it is not read before. */
+  readonly retryAt: number | null
+  /** Since the server started: messages recorded, left where they are since they were for no trap, and too big. */
+  readonly recorded: number
+  readonly passedOver: number
+  readonly refused: number
+}
+
+export interface PollerOptions {
+  readonly name: string
+  readonly type: string
+  readonly allTraps: boolean
+  readonly mailbox: Mailbox
+  readonly collector: Collector
+  readonly now: () => number
+  readonly log: Logger
+}
+
+/** Waiting together, they share a commit. */
+const messagesAtOnce = 8
+const longestWaitSeconds = 300
+
+export class Poller {
+  readonly #options: PollerOptions
+  #state: MailboxStatus['state'] = 'waiting'
+  #lastReadAt: number | null = null
+  #lastError: string | null = null
+  #failures = 0
+  #retryAt = 0
+  #recorded = 0
+  #passedOver = 0
+  #refused = 0
+  #isStopping = false
+  #running: Promise<void> | undefined
+
+  constructor(options: PollerOptions) {
+    this.#options = options
+  }
+
+  status(): MailboxStatus {
+    const { name, type } = this.#options
+    return {
+      name,
+      type,
+      state: this.#state,
+      lastReadAt: this.#lastReadAt,
+      lastError: this.#lastError,
+      retryAt: this.#state === 'failing' ? this.#retryAt : null,
+      recorded: this.#recorded,
+      passedOver: this.#passedOver,
+      refused: this.#refused,
+    }
+  }
+
+  /** Reads the mailbox once, unless it is being read, waits after a failure, or has been stopped. Never rejects. */
+  async poll(): Promise<void> {
+    if (this.#isStopping || this.#options.now() < this.#retryAt) return
+    this.#running ??= this.#readAll().finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  /** Begins no further message; resolves when those begun are done. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#running
+  }
+
+  async #readAll(): Promise<void> {
+    const { name, log, mailbox, now } = this.#options
+    const begun = new Set<Promise<void>>()
+    let failure: { readonly error: unknown } | undefined
+    try {
+      for await (const message of mailbox.messages()) {
+        if (this.#isStopping || failure !== undefined) break
+        const handled: Promise<void> = this.#handle(message)
+          .catch((error) => {
+            failure ??= { error }
+          })
+          .finally(() => begun.delete(handled))
+        begun.add(handled)
+        if (begun.size >= messagesAtOnce) await Promise.race(begun)
+      }
+    } catch (error) {
+      failure ??= { error }
+    }
+    await Promise.all(begun)
+    this.#lastReadAt = now()
+    if (failure === undefined) {
+      if (this.#state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
+      this.#state = 'ok'
+      this.#lastError = null
+      this.#failures = 0
+      this.#retryAt = 0
+      return
+    }
+    const waitSeconds = Math.min(2 ** ++this.#failures, longestWaitSeconds)
+    this.#state = 'failing'
+    this.#lastError = failure.error instanceof Error ? failure.error.message : String(failure.error)
+    this.#retryAt = now() + waitSeconds
+    log.warn({ mailbox: name, why: this.#lastError, waitSeconds }, 'mailbox cannot be read')
+  }
+
+  async #handle(message: MailboxMessage): Promise<void> {
+    const { name, allTraps, mailbox, collector, log } = this.#options
+    if ('refused' in message) {
+      this.#refused++
+      log.warn({ mailbox: name, message: message.id, why: message.refused }, 'message refused')
+      return await mailbox.accept(message)
+    }
+    const { raw, storedAt } = message
+    const { passedOver } = await collector.read({ raw, source: name, storedAt, allTraps })
+    if (passedOver === null) {
+      this.#recorded++
+      await mailbox.accept(message)
+    } else {
+      this.#passedOver++
+      mailbox.passOver(message, passedOver)
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// Cron expressions → calls at their times. The only file that knows node-cron; called by traps.ts and check-config.
+import { schedule, validate } from 'node-cron'
+import type { Logger } from '../errors.ts'
+
+export interface ScheduleOptions {
+  /** What the log calls it. */
+  readonly name: string
+  /** Five fields as in crontab(5), or six, the first in seconds. */
+  readonly expression: string
+  /** Must not reject; a call that is still running makes the next one be left out. */
+  readonly run: () => Promise<void>
+  readonly log: Logger
+}
+
+export interface Schedule {
+  /** No call begins after it. */
+  stop(): void
+}
+
+/** Whether node-cron takes the expression. */
+export function isSchedule(expression: string): boolean {
+  return validate(expression)
+}
+
+/** Calls `run` at each time of the expression, in the machine's time zone, one call at a time. */
+export function startSchedule({ name, expression, run, log }: ScheduleOptions): Schedule {
+  const note = (message: string | Error): void => {
+    log.debug({ schedule: name, note: String(message) }, 'schedule')
+  }
+  const task = schedule(expression, run, {
+    name,
+    noOverlap: true,
+    // A tick left out because the one before it is still running is how it should be, and no warning.
+    logger: { info: note, warn: note, error: note, debug: note },
+  })
+  return {
+    stop: () => {
+      void task.destroy()
+    },
+  }
+}

@@ -1,0 +1,281 @@
+// The sockets in front of the SMTP server: listens, limits connections and time, and keeps a half-closed connection
+// open until its replies are out. Called by smtp.ts; knows nothing of SMTP but the line that ends a connection.
+//
+// Exim sends the last dot and QUIT together and shuts down its sending side before it has read the reply. smtp-server
+// writes only while a socket's readyState is 'open', which a half-closed one's is not, so Exim would deliver the same
+// bounce again for days. Here a socket is open for as long as it can be written to, and its end is put off until
+// nothing that it sent waits for an answer.
+import { createServer, type Server, type Socket } from 'node:net'
+import { type Logger, OperationalError } from '../errors.ts'
+import {
+  type Address,
+  contains,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+  parseAddress,
+  unmapped,
+} from '../ip/address.ts'
+
+export interface FrontOptions {
+  /** `host:port` or `[v6]:port`; port 0 takes a free one. */
+  readonly listen: readonly string[]
+  readonly hostname: string
+  /** Connections from these are not counted for each client: they carry many clients' mail. */
+  readonly proxies: readonly Prefix[]
+  readonly maxConnections: number
+  /** For each IPv4 address or IPv6 /64. */
+  readonly maxClientConnections: number
+  /** A connection that gets no reply for so long, since it does not finish a command, is closed. */
+  readonly commandSeconds: number
+  /** A message that is not complete after so long is given up. */
+  readonly dataSeconds: number
+  /** After close() what is being received or recorded gets so long to finish. */
+  readonly drainSeconds: number
+  readonly log: Logger
+  /** Called when a listening socket has broken for good. */
+  onFatal(error: Error): void
+  onConnection(connection: FrontConnection): void
+}
+
+export interface FrontConnection {
+  readonly id: string
+  readonly socket: Socket
+  /** null only when the platform does not tell. */
+  readonly peer: Address | null
+  readonly isProxy: boolean
+  /**
+   * What it waits for: a command, the rest of a message, or our reply to it. Kept by smtp.ts; a connection is cut for
+   * being slow only in the first two, and is ended only in the first.
+   */
+  phase: 'command' | 'data' | 'recording'
+  /** Octets of message content so far; a sign of life beside the socket's own counts. */
+  dataBytes: number
+}
+
+export interface Front {
+  /** Bound addresses, as `host:port` or `[v6]:port`. */
+  readonly addresses: readonly string[]
+  /** Takes no more connections, lets what is under way finish for `drainSeconds`, and ends everything with 421. */
+  close(): Promise<void>
+}
+
+interface Tracked {
+  readonly connection: FrontConnection
+  readonly clientKey: string
+  progress: number
+  /** Milliseconds of the monotonic clock. */
+  progressAt: number
+  phaseSince: { phase: FrontConnection['phase']; at: number }
+}
+
+/** How often slow connections are looked for, and how long a refused one may take to read why. */
+const sweepMs = 1000
+const refusalMs = 2000
+/** A half-closed connection is ended after this long without anything happening on it. */
+const quietMs = 300
+const quietCheckMs = 50
+
+/** Resolves once every address is bound; throws OperationalError `address-unavailable` naming the one that is not. */
+export async function startFront(options: FrontOptions): Promise<Front> {
+  const front = new ListeningFront(options)
+  try {
+    for (const address of options.listen) await front.listen(address)
+  } catch (error) {
+    await front.close()
+    throw error
+  }
+  return front
+}
+
+class ListeningFront implements Front {
+  readonly addresses: string[] = []
+  readonly #options: FrontOptions
+  readonly #servers: Server[] = []
+  readonly #connections = new Map<string, Tracked>()
+  readonly #perClient = new Map<string, number>()
+  readonly #sweeper: NodeJS.Timeout
+  #nextId = 1
+  #isClosing = false
+
+  constructor(options: FrontOptions) {
+    this.#options = options
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
+    this.#sweeper.unref()
+  }
+
+  async listen(address: string): Promise<void> {
+    const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address) ?? []
+    const host = v6 ?? v4
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#accept(socket)
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    server.once('error', (cause) => {
+      const why = `trap SMTP cannot listen on ${address}: ${cause.message}`
+      reject(new OperationalError('address-unavailable', why, { cause }))
+    })
+    // An address without a host would be bound on every interface.
+    server.listen({ host: host ?? '127.0.0.1', port: Number(port) }, resolve)
+    await promise
+    server.removeAllListeners('error')
+    server.on('error', (error) => this.#onListenerError(error, address))
+    this.#servers.push(server)
+    const bound = server.address()
+    if (bound !== null && typeof bound === 'object') {
+      const { address: ip, port: boundPort, family } = bound
+      this.addresses.push(family === 'IPv6' ? `[${ip}]:${boundPort}` : `${ip}:${boundPort}`)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    for (const server of this.#servers) server.close()
+    const end = performance.now() + this.#options.drainSeconds * 1000
+    while (this.#connections.size > 0 && performance.now() < end) {
+      for (const { connection } of this.#connections.values()) {
+        if (connection.phase === 'command') this.#dismiss(connection.socket, shuttingDown)
+      }
+      await new Promise((next) => setTimeout(next, 20))
+    }
+    for (const { connection } of this.#connections.values()) {
+      this.#dismiss(connection.socket, shuttingDown)
+      connection.socket.destroySoon()
+    }
+    clearInterval(this.#sweeper)
+  }
+
+  /** A connection that could not be accepted for want of resources passes; anything else has ended the listener. */
+  #onListenerError(error: Error, address: string): void {
+    const { log, onFatal } = this.#options
+    if ('code' in error && passingErrors.has(String(error.code))) {
+      log.warn({ err: error, address }, 'trap SMTP could not accept a connection')
+    } else {
+      onFatal(error)
+    }
+  }
+
+  #accept(socket: Socket): void {
+    const options = this.#options
+    const peer = peerOf(socket)
+    socket.on('error', () => socket.destroy())
+    const isProxy = peer !== null && options.proxies.some((prefix) => contains(prefix, peer))
+    const clientKey = peer === null ? '' : keyOf(peer)
+    const refusal = this.#refusal(clientKey, isProxy)
+    if (refusal !== null) {
+      options.log.debug({ client: clientKey, why: refusal }, 'connection refused')
+      this.#dismiss(socket, refusal)
+      return
+    }
+    this.#count(clientKey, 1)
+    const now = performance.now()
+    const connection: FrontConnection = {
+      id: String(this.#nextId++),
+      socket,
+      peer,
+      isProxy,
+      phase: 'command',
+      dataBytes: 0,
+    }
+    this.#connections.set(connection.id, {
+      connection,
+      clientKey,
+      progress: 0,
+      progressAt: now,
+      phaseSince: { phase: 'command', at: now },
+    })
+    Object.defineProperty(socket, 'readyState', {
+      get: () => (socket.writable ? 'open' : 'closed'),
+    })
+    socket.once('end', () => this.#endWhenQuiet(connection))
+    socket.once('close', () => {
+      this.#connections.delete(connection.id)
+      this.#count(clientKey, -1)
+    })
+    options.onConnection(connection)
+  }
+
+  #refusal(clientKey: string, isProxy: boolean): string | null {
+    const { maxConnections, maxClientConnections } = this.#options
+    if (this.#isClosing) return shuttingDown
+    if (this.#connections.size >= maxConnections)
+      return '4.3.2 Too many connections, try again later'
+    const isFull = !isProxy && (this.#perClient.get(clientKey) ?? 0) >= maxClientConnections
+    return isFull ? '4.7.0 Too many connections from your address, try again later' : null
+  }
+
+  #count(clientKey: string, change: number): void {
+    const count = (this.#perClient.get(clientKey) ?? 0) + change
+    if (count > 0) this.#perClient.set(clientKey, count)
+    else this.#perClient.delete(clientKey)
+  }
+
+  /** Says 421 (RFC 5321 §3.8), ends our side, and does not wait long for the other. */
+  #dismiss(socket: Socket, why: string): void {
+    if (socket.destroyed || socket.writableEnded) return
+    const [code = '', ...words] = why.split(' ')
+    socket.end(`421 ${code} ${this.#options.hostname} ${words.join(' ')}\r\n`)
+    socket.resume()
+    setTimeout(() => socket.destroy(), refusalMs).unref()
+  }
+
+  #sweep(): void {
+    const { commandSeconds, dataSeconds } = this.#options
+    const now = performance.now()
+    for (const tracked of this.#connections.values()) {
+      const { connection } = tracked
+      const { bytesWritten } = connection.socket
+      if (bytesWritten !== tracked.progress) {
+        tracked.progress = bytesWritten
+        tracked.progressAt = now
+      }
+      if (connection.phase !== tracked.phaseSince.phase) {
+        tracked.phaseSince = { phase: connection.phase, at: now }
+        tracked.progressAt = now
+      }
+      const isSlow =
+        (connection.phase === 'command' && now - tracked.progressAt > commandSeconds * 1000) ||
+        (connection.phase === 'data' && now - tracked.phaseSince.at > dataSeconds * 1000)
+      if (isSlow) this.#dismiss(connection.socket, '4.4.2 Timeout, closing connection')
+    }
+  }
+
+  /**
+   * The client has shut down its sending side. What it sent before is still being read and answered: our side ends
+   * when it says QUIT, or when nothing has moved for a while and no reply is owed. A message cut off in the middle gets
+   * no reply.
+   */
+  #endWhenQuiet(connection: FrontConnection): void {
+    const { socket } = connection
+    let seen = -1
+    let quietSince = performance.now()
+    const check = setInterval(() => {
+      const moved = socket.bytesWritten + socket.bytesRead + connection.dataBytes
+      if (moved !== seen || connection.phase === 'recording') {
+        seen = moved
+        quietSince = performance.now()
+      }
+      if (socket.destroyed || socket.writableEnded) {
+        clearInterval(check)
+      } else if (performance.now() - quietSince >= quietMs) {
+        clearInterval(check)
+        if (connection.phase === 'command') socket.end()
+        else socket.destroy()
+      }
+    }, quietCheckMs)
+    check.unref()
+  }
+}
+
+const passingErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'ECONNABORTED', 'EAGAIN'])
+const shuttingDown = '4.3.2 Server shutting down'
+
+function peerOf(socket: Socket): Address | null {
+  const parsed = parseAddress(socket.remoteAddress ?? '')
+  return 'value' in parsed ? unmapped(parsed.value) : null
+}
+
+/** One IPv6 customer has a /64 of addresses at least. */
+function keyOf(address: Address): string {
+  return formatPrefix(networkOf(address, address.family === 4 ? 32 : 64))
+}

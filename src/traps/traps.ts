@@ -1,0 +1,104 @@
+// Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
+// loads this room and the mail packages after DNS answers.
+import { parseTrustedRelays } from '../bounce/received.ts'
+import { OperationalError } from '../errors.ts'
+import { type Prefix, parsePrefix } from '../ip/address.ts'
+import { Collector, type CollectorOptions } from './collect.ts'
+import { Maildir } from './maildir.ts'
+import { type MailboxStatus, Poller } from './poller.ts'
+import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
+import { type SmtpListener, type SmtpListenerOptions, startSmtpListener } from './smtp.ts'
+
+export type { MailboxStatus } from './poller.ts'
+
+/** The live listener; limits have the defaults of SmtpListenerOptions. */
+export interface TrapSmtpOptions
+  extends Omit<SmtpListenerOptions, 'proxies' | 'isTrap' | 'collector' | 'log' | 'onFatal'> {
+  /** Addresses or prefixes that may name the client by XCLIENT. */
+  readonly proxies: readonly string[]
+}
+
+export interface MailboxOptions {
+  readonly name: string
+  readonly type: string
+  readonly path: string
+  /** A cron expression, with or without seconds. */
+  readonly schedule: string
+  readonly allTraps: boolean
+  /** @default 10 MiB */
+  readonly maxBytes?: number
+}
+
+export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
+  readonly smtp?: TrapSmtpOptions
+  readonly mailboxes: readonly MailboxOptions[]
+  readonly trace: { readonly trustedRelays: readonly string[] }
+  /** Called when a listener has broken for good. */
+  onFatal(error: Error): void
+}
+
+export interface Traps {
+  /** Bound SMTP addresses; empty without a listener. */
+  readonly addresses: readonly string[]
+  mailboxes(): MailboxStatus[]
+  /** Reads that mailbox now, outside its schedule. Resolves when done; false when there is none of that name. */
+  poll(name: string): Promise<boolean>
+  /** Drains within a few seconds: what is being received or recorded finishes or is refused. */
+  close(): Promise<void>
+}
+
+/**
+ * Resolves once the listener is bound; mailboxes are read at their schedule, and once now. Throws OperationalError for
+ * an address that cannot be bound, and `config-invalid` for a schedule or proxy that is none.
+ */
+export async function startTraps(options: TrapsOptions): Promise<Traps> {
+  const { mailboxes, log, now, isTrap, record, trace, onFatal } = options
+  const proxies = (options.smtp?.proxies ?? []).map(proxyPrefix)
+  for (const { name, schedule } of mailboxes) {
+    if (isSchedule(schedule)) continue
+    const why = `mailbox ${name}: not a cron expression: ${JSON.stringify(schedule)}`
+    throw new OperationalError('config-invalid', why)
+  }
+  const relays = parseTrustedRelays(trace.trustedRelays)
+  const collector = new Collector({ relays, isTrap, record, now, log })
+  const smtp: SmtpListener | undefined =
+    options.smtp &&
+    (await startSmtpListener({ ...options.smtp, proxies, isTrap, collector, log, onFatal }))
+  const pollers = new Map(
+    mailboxes.map((mailbox) => [mailbox.name, pollerOf(mailbox, collector, options)]),
+  )
+  const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
+    startSchedule({
+      name: `mailbox ${name}`,
+      expression: schedule,
+      run: async () => await pollers.get(name)?.poll(),
+      log,
+    }),
+  )
+  for (const poller of pollers.values()) void poller.poll()
+  return {
+    addresses: smtp?.addresses ?? [],
+    mailboxes: () => [...pollers.values()].map((poller) => poller.status()),
+    async poll(name) {
+      await pollers.get(name)?.poll()
+      return pollers.has(name)
+    },
+    async close() {
+      for (const schedule of schedules) schedule.stop()
+      await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
+    },
+  }
+}
+
+function pollerOf(options: MailboxOptions, collector: Collector, traps: TrapsOptions): Poller {
+  const { name, type, allTraps, path, maxBytes = 10 * 1024 ** 2 } = options
+  const { log, now, isTrap } = traps
+  const mailbox = new Maildir({ name, path, maxBytes, isTrap, log })
+  return new Poller({ name, type, allTraps, mailbox, collector, now, log })
+}
+
+function proxyPrefix(text: string): Prefix {
+  const parsed = parsePrefix(text)
+  if ('value' in parsed) return parsed.value
+  throw new OperationalError('config-invalid', `trapSmtp.proxies: ${text}: ${parsed.why}`)
+}
