@@ -18,7 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   nameserver: ['dns', 'tree', 'store', 'errors.ts'],
   bounce: ['ip'],
   store: ['ip', 'bounce', 'errors.ts'],
-  blocklist: ['ip', 'tree', 'bounce', 'resolver', 'store', 'errors.ts'],
+  blocklist: ['ip', 'tree', 'bounce', 'resolver', 'store', 'errors.ts', 'quantity.ts'],
   traps: ['ip', 'bounce', 'resolver', 'store', 'blocklist', 'errors.ts'],
   feeds: ['ip', 'store', 'blocklist', 'errors.ts'],
   admin: ['ip', 'bounce', 'store', 'blocklist', 'feeds', 'errors.ts', 'quantity.ts'],

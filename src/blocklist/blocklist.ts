@@ -1,0 +1,378 @@
+// The one door: whatever writes a listing or changes the tree comes through here. Mail comes in by record(), people
+// and lists by the other methods; each change is committed, published, and only then answered.
+import type { BackscatterKind, Evidence } from '../bounce/evidence.ts'
+import type { Logger } from '../errors.ts'
+import type { Address, Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import type { ListingFilter } from '../store/listings.ts'
+import type { TrapRow } from '../store/traps.ts'
+import type { TreeWriter } from '../tree/writer.ts'
+import { CommitQueue } from './commit-queue.ts'
+import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
+import { expireSome, expiryBatch } from './expiry.ts'
+import { type Explanation, explain } from './explain.ts'
+import { audit, type Ground } from './ground.ts'
+import { kindsMask } from './kinds.ts'
+import { delistAll, listAll } from './listing-by-hand.ts'
+import {
+  type Actor,
+  type Decision,
+  type DelistOutcome,
+  type Exception,
+  type ExceptionOutcome,
+  exceptionOf,
+  isRefusal,
+  type Listing,
+  type ListOutcome,
+  type ListRequest,
+  listingOf,
+  type Page,
+  type Refusal,
+} from './outcomes.ts'
+import type { PolicyOptions } from './policy.ts'
+import { Publisher } from './publish.ts'
+import { reconcile } from './reconcile.ts'
+import { recordOne } from './record.ts'
+import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
+
+export type { Explanation } from './explain.ts'
+export type * from './outcomes.ts'
+export type { PolicyOptions } from './policy.ts'
+export type { TrapRow }
+
+export interface BlocklistOptions {
+  readonly store: Store
+  /** Empty, and nobody else's to write. None: a command that works on the database while no server runs. */
+  readonly tree?: TreeWriter
+  readonly policy: PolicyOptions
+  /** Epoch seconds, whole. */
+  now(): number
+  readonly log: Logger
+  /** How long after a publication readers may take it for fresh. */
+  readonly validForSeconds: number
+  /** Answer nothing, test entries neither. */
+  readonly retired: boolean
+}
+
+export interface PageRequest {
+  readonly limit: number
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string
+}
+
+export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
+
+export type TrapOutcome =
+  | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly trap: TrapRow }
+  | Refusal
+
+export interface BlocklistStatus {
+  readonly serial: number
+  readonly generatedAt: number
+  readonly validUntil: number
+  readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
+  /** Zeros where this process has no tree. */
+  readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+}
+
+export class Blocklist {
+  readonly #store: Store
+  readonly #tree: TreeWriter | undefined
+  readonly #publisher: Publisher
+  readonly #queue: CommitQueue
+  readonly #now: () => number
+  readonly #isRetired: boolean
+  #policy: PolicyOptions
+  #matchTrap: (address: string) => string | undefined
+  #expiring: Promise<number> | undefined
+
+  /**
+   * Loads the tree from the store, brings the store into line with the policy, and publishes. Throws OperationalError
+   * 'capacity-reached' or 'database-failed'; the store stays open, it is the caller's.
+   */
+  static open(options: BlocklistOptions): Blocklist {
+    return new Blocklist(options)
+  }
+
+  private constructor(options: BlocklistOptions) {
+    this.#store = options.store
+    this.#tree = options.tree
+    this.#policy = options.policy
+    this.#now = options.now
+    this.#isRetired = options.retired
+    this.#publisher = new Publisher({
+      store: options.store,
+      tree: options.tree,
+      publishedKinds: kindsMask(options.policy.publish),
+      validForSeconds: options.validForSeconds,
+      isRetired: options.retired,
+      log: options.log,
+    })
+    this.#queue = new CommitQueue(options.store, this.#publisher, options.now)
+    this.#publisher.load()
+    this.#queue.runNow(() => reconcile(this.#ground()), { publishes: options.tree !== undefined })
+    this.#matchTrap = this.#readTraps()
+  }
+
+  /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
+  list(requests: readonly ListRequest[], actor: Actor): Promise<ListOutcome[]> {
+    return this.#queue.run<ListOutcome[]>(() => listAll(this.#ground(), requests, actor), {
+      keep: noneRefused,
+    })
+  }
+
+  /**
+   * Removes exactly these prefixes, of every origin; all of them, or none. Evidence from before no longer counts, and
+   * the next listing is a new episode.
+   */
+  delist(prefixes: readonly Prefix[], actor: Actor): Promise<DelistOutcome[]> {
+    return this.#queue.run<DelistOutcome[]>(() => delistAll(this.#ground(), prefixes, actor), {
+      keep: noneRefused,
+    })
+  }
+
+  /** Never listed from now on, at any length; what was is shown again once it is taken back. */
+  exempt(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#addException('exemption', prefix, note, actor)
+  }
+
+  unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#removeException('exemption', prefix, actor)
+  }
+
+  /** A hole in what covers it; a longer listing inside it still holds. */
+  exclude(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#addException('exclusion', prefix, note, actor)
+  }
+
+  include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#removeException('exclusion', prefix, actor)
+  }
+
+  /** Adds a spam-trap pattern; 'invalid' when it is none. */
+  async addTrap(text: string, actor: Actor): Promise<TrapOutcome> {
+    const parsed = parseTrapPattern(text)
+    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+    const pattern = parsed.value.text
+    const outcome = await this.#queue.run<TrapOutcome>(() => {
+      const { traps } = this.#store
+      const [row] = traps.of(pattern)
+      if (row) return { outcome: 'unchanged', trap: row }
+      const ground = this.#ground()
+      const added = { pattern, source: 'manual', createdAt: ground.now } as const
+      const trap = { ...added, id: traps.insert(added) }
+      audit(ground, actor.name, 'trap-add', pattern, { before: null, after: trap })
+      return { outcome: 'added', trap }
+    })
+    this.#matchTrap = this.#readTraps()
+    return outcome
+  }
+
+  /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
+  async removeTrap(text: string, actor: Actor): Promise<TrapOutcome> {
+    const parsed = parseTrapPattern(text)
+    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+    const pattern = parsed.value.text
+    const outcome = await this.#queue.run<TrapOutcome>(() => {
+      const { traps } = this.#store
+      const [row] = traps.of(pattern)
+      if (!row) return { refused: 'not-listed', why: 'is not a trap' }
+      if (row.source === 'config') {
+        return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
+      }
+      traps.delete(row.id)
+      audit(this.#ground(), actor.name, 'trap-remove', pattern, { before: row, after: null })
+      return { outcome: 'removed', trap: row }
+    })
+    this.#matchTrap = this.#readTraps()
+    return outcome
+  }
+
+  /** All patterns, of the configuration and by hand, in the order of their text. */
+  traps(): TrapRow[] {
+    return this.#store.traps.all()
+  }
+
+  /** The pattern an address falls under, or undefined; the function follows all later changes. */
+  trapMatcher(): (address: string) => string | undefined {
+    return (address) => this.#matchTrap(address)
+  }
+
+  /** Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. */
+  record(evidence: readonly Evidence[]): Promise<Decision[]> {
+    return this.#queue.run(() => evidence.map((each) => recordOne(this.#ground(), each)))
+  }
+
+  /**
+   * Ends what is over and lists what is due, in transactions small enough to stand in nobody's way, and publishes the
+   * zone's freshness when that is due. Resolves with the number of listings that changed; a call while another runs
+   * joins it.
+   */
+  expire(): Promise<number> {
+    this.#expiring ??= this.#expireAll().finally(() => {
+      this.#expiring = undefined
+    })
+    return this.#expiring
+  }
+
+  /** Takes over a policy read anew: its exemptions, traps and published kinds too. */
+  async reconfigure(policy: PolicyOptions): Promise<void> {
+    const before = this.#policy
+    try {
+      await this.#queue.run(() => {
+        this.#policy = policy
+        this.#publisher.setPublishedKinds(kindsMask(policy.publish))
+        reconcile(this.#ground())
+      })
+    } catch (error) {
+      this.#policy = before
+      this.#publisher.setPublishedKinds(kindsMask(before.publish))
+      throw error
+    }
+    this.#matchTrap = this.#readTraps()
+  }
+
+  /** Why an address is answered as it is, and what is known of it. */
+  explain(address: Address): Explanation {
+    return explain(
+      {
+        ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
+        isRetired: this.#isRetired,
+      },
+      address,
+    )
+  }
+
+  /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
+  listings(filter: ListingsFilter, page: PageRequest): Page<Listing> | Refusal {
+    const { kind, ...rest } = filter
+    const id = readCursor(page.cursor)
+    const after = id === undefined ? undefined : this.#store.listings.byId(id)
+    if (page.cursor !== undefined && !after) return unknownCursor
+    const mask = kind === undefined ? {} : { kinds: kindsMask([kind]) }
+    return pageOf(
+      this.#store.listings.page({ ...rest, ...mask }, page.limit + 1, after),
+      page.limit,
+      listingOf,
+    )
+  }
+
+  listing(id: number): Listing | undefined {
+    const row = this.#store.listings.byId(id)
+    return row && listingOf(row)
+  }
+
+  /** Newest first. */
+  exemptions(page: PageRequest): Page<Exception> | Refusal {
+    return this.#exceptions('exemption', page)
+  }
+
+  exemption(id: number): Exception | undefined {
+    const row = this.#store.exemptions.byId(id)
+    return row && exceptionOf(row)
+  }
+
+  /** Newest first. */
+  exclusions(page: PageRequest): Page<Exception> | Refusal {
+    return this.#exceptions('exclusion', page)
+  }
+
+  exclusion(id: number): Exception | undefined {
+    const row = this.#store.exclusions.byId(id)
+    return row && exceptionOf(row)
+  }
+
+  /** The zone as it was last published. */
+  status(): BlocklistStatus {
+    const last = this.#publisher.last
+    const tree = this.#tree?.stats()
+    return {
+      serial: last?.serial ?? 0,
+      generatedAt: last?.generatedAt ?? 0,
+      validUntil: last?.validUntil ?? 0,
+      entries: { ipv4: last?.ipv4Entries ?? 0, ipv6: last?.ipv6Entries ?? 0, domains: 0 },
+      tree: {
+        usedBytes: tree?.usedBytes ?? 0,
+        capacityBytes: tree?.capacityBytes ?? 0,
+      },
+    }
+  }
+
+  /** Does what still waits to be written, and takes nothing more. */
+  close(): void {
+    this.#queue.close()
+  }
+
+  #ground(): Ground {
+    return {
+      store: this.#store,
+      publisher: this.#publisher,
+      policy: this.#policy,
+      now: this.#now(),
+    }
+  }
+
+  #addException(
+    kind: ExceptionKind,
+    prefix: Prefix,
+    note: string | null,
+    actor: Actor,
+  ): Promise<ExceptionOutcome> {
+    return this.#queue.run(() => addException(this.#ground(), kind, prefix, note || null, actor))
+  }
+
+  #removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#queue.run(() => removeException(this.#ground(), kind, prefix, actor))
+  }
+
+  #exceptions(kind: ExceptionKind, page: PageRequest): Page<Exception> | Refusal {
+    const before = readCursor(page.cursor)
+    if (page.cursor !== undefined && before === undefined) return unknownCursor
+    const rows = tableOf({ store: this.#store }, kind).page(page.limit + 1, before)
+    return pageOf(rows, page.limit, exceptionOf)
+  }
+
+  async #expireAll(): Promise<number> {
+    let total = 0
+    for (;;) {
+      const changed = await this.#queue.run(() => expireSome(this.#ground()), {
+        publishes: this.#tree !== undefined && this.#publisher.isStale(this.#now()),
+      })
+      total += changed
+      if (changed < expiryBatch) return total
+    }
+  }
+
+  #readTraps(): (address: string) => string | undefined {
+    const patterns: TrapPattern[] = []
+    for (const { pattern } of this.#store.traps.all()) {
+      const parsed = parseTrapPattern(pattern)
+      if ('value' in parsed) patterns.push(parsed.value)
+    }
+    return trapMatcher(patterns)
+  }
+}
+
+const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
+
+function noneRefused(outcomes: readonly object[]): boolean {
+  return !outcomes.some(isRefusal)
+}
+
+function readCursor(cursor: string | undefined): number | undefined {
+  return cursor !== undefined && /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
+}
+
+/** Of `limit` rows and one more, if there is one. A cursor is the id of the last row shown. */
+function pageOf<Row extends { readonly id: number }, T>(
+  rows: readonly Row[],
+  limit: number,
+  shown: (row: Row) => T,
+): Page<T> {
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    items: page.map(shown),
+    nextCursor: rows.length > limit && last ? String(last.id) : null,
+  }
+}

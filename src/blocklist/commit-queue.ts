@@ -1,0 +1,155 @@
+// Group commit: everything that waits to be written when the event loop comes round goes into one transaction, each
+// piece of work in a savepoint of its own, and is answered once that is on disk and published.
+import { OperationalError } from '../errors.ts'
+import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
+import type { Publisher } from './publish.ts'
+
+interface Waiting {
+  /** Does the work inside a transaction; true: keep what it changed. */
+  attempt(): boolean
+  resolve(): void
+  reject(error: unknown): void
+  readonly publishes: boolean
+}
+
+export interface WorkOptions<T> {
+  /** Whether what the work changed is kept, by its result. Default: always; a throw undoes in any case. */
+  keep?(result: T): boolean
+  /** Publish even if no answer changed. */
+  readonly publishes?: boolean
+}
+
+/** One transaction takes no more work once it has held the event loop for this long. */
+const transactionMs = 10
+
+export class CommitQueue {
+  readonly #store: Store
+  readonly #publisher: Publisher
+  readonly #now: () => number
+  #waiting: Waiting[] = []
+  #isScheduled = false
+  #isClosed = false
+
+  constructor(store: Store, publisher: Publisher, now: () => number) {
+    this.#store = store
+    this.#publisher = publisher
+    this.#now = now
+  }
+
+  /**
+   * Runs synchronous `work` in the next transaction and resolves with its result after COMMIT and publication. Rejects
+   * with what `work` threw, or OperationalError 'database-failed' or 'capacity-reached'; nothing it did is left then.
+   */
+  run<T>(work: () => T, options: WorkOptions<T> = {}): Promise<T> {
+    if (this.#isClosed) {
+      return Promise.reject(new OperationalError('database-failed', 'the list is closed'))
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    let outcome: { result: T } | undefined
+    this.#waiting.push({
+      attempt: () => {
+        const result = work()
+        outcome = { result }
+        return options.keep?.(result) ?? true
+      },
+      resolve: () => outcome && resolve(outcome.result),
+      reject,
+      publishes: options.publishes ?? false,
+    })
+    if (!this.#isScheduled) this.#schedule()
+    return promise
+  }
+
+  /** Runs `work` in a transaction of its own at once; throws what `run` rejects with. */
+  runNow(work: () => void, options: { readonly publishes: boolean }): void {
+    let failure: { error: unknown } | undefined
+    const fail = (error: unknown): void => {
+      failure = { error }
+    }
+    const attempt = (): boolean => {
+      work()
+      return true
+    }
+    this.#transact([{ attempt, resolve: () => undefined, reject: fail, ...options }], fail)
+    if (failure) throw failure.error
+  }
+
+  /** Does all that waits, and takes nothing more. */
+  close(): void {
+    this.#isClosed = true
+    while (this.#waiting.length > 0) this.#flush()
+  }
+
+  #schedule(): void {
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#flush()
+      if (this.#waiting.length > 0) this.#schedule()
+    })
+  }
+
+  #flush(): void {
+    const taken = this.#transact(this.#waiting)
+    // Out of room: one of them is too much, so that each is tried by itself and only that one refused.
+    if (taken === 'capacity-reached') this.#oneByOne(this.#waiting.splice(0))
+    else this.#waiting.splice(0, taken)
+  }
+
+  #oneByOne(pieces: readonly Waiting[]): void {
+    for (const piece of pieces) this.#transact([piece], (error) => piece.reject(error))
+  }
+
+  /**
+   * One transaction with as many of the pieces as time allows; answers them and says how many they were. Where the tree
+   * has no room for their changes nothing is left of them, and none is answered but through `refuse`.
+   */
+  #transact(
+    pieces: readonly Waiting[],
+    refuse?: (error: unknown) => void,
+  ): number | 'capacity-reached' {
+    const done: Waiting[] = []
+    const failed: { piece: Waiting; error: unknown }[] = []
+    const started = performance.now()
+    let publishes = false
+    let taken = 0
+    try {
+      this.#store.begin()
+      for (const piece of pieces) {
+        taken += 1
+        try {
+          this.#store.attempt(piece.attempt, (isKept) => isKept)
+          done.push(piece)
+          publishes ||= piece.publishes
+        } catch (error) {
+          // Where SQLite gave up the whole transaction, what went before is undone too.
+          if (!this.#store.inTransaction) throw error
+          failed.push({ piece, error })
+        }
+        if (performance.now() - started >= transactionMs) break
+      }
+      this.#publisher.prepare(this.#now(), publishes)
+      this.#store.commit()
+    } catch (error) {
+      this.#store.rollback()
+      this.#publisher.abandon()
+      if (error instanceof OperationalError && error.code === 'capacity-reached') {
+        refuse?.(error)
+        return 'capacity-reached'
+      }
+      // Nothing taken: the transaction did not even begin, and would not for the others either.
+      const undone = taken === 0 ? pieces : pieces.slice(0, taken)
+      for (const piece of undone) piece.reject(explained(error))
+      return undone.length
+    }
+    this.#publisher.publish()
+    for (const piece of done) piece.resolve()
+    for (const { piece, error } of failed) piece.reject(explained(error))
+    return taken
+  }
+}
+
+/** SQLite's own errors as OperationalError; a bug stays what it is. */
+function explained(error: unknown): unknown {
+  return isDatabaseError(error) ? databaseFailure(error, 'the database failed') : error
+}

@@ -1,0 +1,234 @@
+// Store → tree and zone serial: what each prefix holds, the whole tree at the start, and from then on only what a
+// transaction changed, journalled with it and shown after it. Called by the commit queue.
+import type { Logger } from '../errors.ts'
+import { addressBits, type Family, type Prefix, sameAddress } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import type { Difference, Publication } from '../store/journal.ts'
+import { entryKinds } from '../tree/layout.ts'
+import type { TreeWriter } from '../tree/writer.ts'
+import { codesOf } from './kinds.ts'
+import {
+  exclusionLeaf,
+  exemptionLeaf,
+  isListing,
+  type Leaf,
+  leafKind,
+  leafKinds,
+  listingLeaf,
+  noLeaf,
+} from './leaf.ts'
+import {
+  exemptByParent,
+  holdsTestEntry,
+  neverListed,
+  testEntries,
+  testEntryAt,
+  withoutTestEntries,
+} from './test-entries.ts'
+
+export interface PublisherOptions {
+  readonly store: Store
+  /** None where nobody answers DNS from this process: the journal and the serial go on all the same. */
+  readonly tree: TreeWriter | undefined
+  /** Mask of the kinds that are answered. */
+  readonly publishedKinds: number
+  readonly validForSeconds: number
+  readonly isRetired: boolean
+  readonly log: Logger
+}
+
+/** How often a zone that nothing changes in is published anew: each quarter of its validity. */
+const refreshesInValidity = 4
+
+/**
+ * One at a time: `touch` before each change of a prefix's rows, `prepare` before COMMIT, then `publish` after it or
+ * `abandon` instead of it.
+ */
+export class Publisher {
+  readonly #store: Store
+  readonly #tree: TreeWriter | undefined
+  readonly #validForSeconds: number
+  readonly #isRetired: boolean
+  readonly #log: Logger
+  #publishedKinds: number
+  /** The zone as it was last published; undefined: never yet. */
+  #last: Publication | undefined
+  #next: Publication | undefined
+  #touched = new Map<string, { prefix: Prefix; before: Leaf }>()
+  /** Set when answers change everywhere, so that no differences lead from the last publication to the next. */
+  #startsAnew: boolean
+  /** Set when the tree still has the answers of other kinds. */
+  #restages = false
+
+  constructor(options: PublisherOptions) {
+    this.#store = options.store
+    this.#tree = options.tree
+    this.#publishedKinds = options.publishedKinds
+    this.#validForSeconds = options.validForSeconds
+    this.#isRetired = options.isRetired
+    this.#log = options.log
+    this.#last = options.store.journal.newest()
+    this.#startsAnew =
+      this.#last !== undefined &&
+      (this.#last.publishedKinds !== options.publishedKinds ||
+        this.#last.isRetired !== options.isRetired)
+  }
+
+  get last(): Publication | undefined {
+    return this.#last
+  }
+
+  get publishedKinds(): number {
+    return this.#publishedKinds
+  }
+
+  /**
+   * Stages the whole zone in the (empty) tree, and takes its counts for the last publication's. 1 M IPv4 addresses
+   * take half a second. Throws OperationalError 'capacity-reached'.
+   */
+  load(): void {
+    const counts = { 4: 0, 6: 0 }
+    if (this.#tree && !this.#isRetired) this.#stageAll(this.#tree, counts)
+    if (this.#last && this.#tree) {
+      this.#last = { ...this.#last, ipv4Entries: counts[4], ipv6Entries: counts[6] }
+    }
+  }
+
+  /** What the prefix holds, by the rows as they are now. */
+  leafOf(prefix: Prefix): Leaf {
+    if (this.#isRetired) return noLeaf
+    const { exemptions, exclusions, listings } = this.#store
+    const test = isHost(prefix) ? testEntryAt(prefix) : undefined
+    if (test) return listingLeaf(test.kinds)
+    if (isHost(prefix) && neverListed.some((each) => sameAddress(each, prefix)))
+      return exemptionLeaf
+    if (exemptions.has(prefix) && !holdsTestEntry(prefix)) return exemptionLeaf
+    const parent = exemptByParent(prefix)
+    if (parent && exemptions.covering(parent)) return exemptionLeaf
+    if (exclusions.has(prefix)) return exclusionLeaf
+    const kinds = listings.answeredKinds(prefix)
+    return kinds === undefined ? noLeaf : listingLeaf(kinds & this.#publishedKinds)
+  }
+
+  /** To be called before the rows of a prefix change: listings, exclusions. */
+  touch(prefix: Prefix): void {
+    const { family, w0, w1, w2, w3, length } = prefix
+    const key = `${family} ${w0} ${w1} ${w2} ${w3} ${length}`
+    if (!this.#touched.has(key)) this.#touched.set(key, { prefix, before: this.leafOf(prefix) })
+  }
+
+  /** As `touch`, for exemptions: those around the test entries reach into the tree in several pieces. */
+  touchExemption(prefix: Prefix): void {
+    this.touch(prefix)
+    for (const piece of withoutTestEntries(prefix)) this.touch(piece)
+  }
+
+  /** Kinds that are answered from now on, once `prepare` has staged it all. */
+  setPublishedKinds(mask: number): void {
+    if (mask === this.#publishedKinds) return
+    this.#publishedKinds = mask
+    this.#startsAnew = true
+    this.#restages = true
+  }
+
+  /** Whether the zone's freshness is due to be published, changes or none. */
+  isStale(now: number): boolean {
+    const last = this.#last
+    return !last || now - last.generatedAt >= this.#validForSeconds / refreshesInValidity
+  }
+
+  /**
+   * Works out what the open transaction changed, stages it in the tree and journals it; false when there is nothing
+   * to publish. `always`: publish all the same. Throws OperationalError 'capacity-reached'.
+   */
+  prepare(now: number, always: boolean): boolean {
+    const differences: Difference[] = []
+    for (const { prefix, before } of this.#touched.values()) {
+      const after = this.leafOf(prefix)
+      if (after !== before) differences.push({ prefix, before, after })
+    }
+    if (differences.length === 0 && !this.#startsAnew && !always) return false
+    let { ipv4Entries, ipv6Entries } = this.#last ?? { ipv4Entries: 0, ipv6Entries: 0 }
+    for (const { prefix, before, after } of differences) {
+      const change = Number(isListing(after)) - Number(isListing(before))
+      if (prefix.family === 4) ipv4Entries += change
+      else ipv6Entries += change
+    }
+    if (this.#tree) {
+      for (const { prefix, after } of differences) this.#stage(this.#tree, prefix, after)
+      if (this.#restages && !this.#isRetired) this.#stageAll(this.#tree)
+    }
+    this.#next = {
+      serial: Math.max((this.#last?.serial ?? 0) + 1, now),
+      generatedAt: now,
+      validUntil: now + this.#validForSeconds,
+      ...{ ipv4Entries, ipv6Entries },
+      publishedKinds: this.#publishedKinds,
+      isRetired: this.#isRetired,
+    }
+    this.#store.journal.append(this.#next, differences, { startsAnew: this.#startsAnew })
+    return true
+  }
+
+  /** After COMMIT: shows what was staged, under its serial. */
+  publish(): void {
+    const next = this.#next
+    this.#touched.clear()
+    if (!next) return
+    this.#next = undefined
+    this.#last = next
+    this.#startsAnew = false
+    this.#restages = false
+    try {
+      this.#tree?.publish(next)
+    } catch (error) {
+      // Only where nothing was staged: the answers are right, under an older serial until there is room again.
+      this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
+    }
+  }
+
+  /** Instead of COMMIT: the tree stays as it was. */
+  abandon(): void {
+    this.#touched.clear()
+    this.#next = undefined
+    this.#tree?.abandon()
+  }
+
+  #stage(tree: TreeWriter, { family, w0, w1, w2, w3, length }: Prefix, leaf: Leaf): void {
+    if (leaf === noLeaf) {
+      tree.remove(family, w0, w1, w2, w3, length)
+      return
+    }
+    const answer = isListing(leaf) ? tree.internAnswer(codesOf(leafKinds(leaf))) : 0
+    tree.set(family, w0, w1, w2, w3, length, leafKind(leaf), answer)
+  }
+
+  #stageAll(tree: TreeWriter, counts: Record<Family, number> = { 4: 0, 6: 0 }): void {
+    const { listings, exclusions, exemptions } = this.#store
+    const { listing } = entryKinds
+    const answers: number[] = []
+    for (let kinds = 0; kinds <= this.#publishedKinds; kinds++) {
+      if ((kinds & ~this.#publishedKinds) === 0) answers[kinds] = tree.internAnswer(codesOf(kinds))
+    }
+    listings.eachAnswered((family, w0, w1, w2, w3, length, kinds) => {
+      counts[family] += 1
+      const answer = answers[kinds & this.#publishedKinds] ?? 0
+      tree.set(family, w0, w1, w2, w3, length, listing, answer)
+    })
+    const replace = (prefix: Prefix, leaf: Leaf): void => {
+      const { family, w0, w1, w2, w3, length } = prefix
+      if (tree.get(family, w0, w1, w2, w3, length)?.kind === listing) counts[family] -= 1
+      this.#stage(tree, prefix, leaf)
+    }
+    for (const prefix of exclusions.prefixes()) replace(prefix, exclusionLeaf)
+    for (const prefix of exemptions.prefixes()) {
+      for (const piece of withoutTestEntries(prefix)) replace(piece, exemptionLeaf)
+    }
+    for (const { prefix, kinds } of testEntries) replace(prefix, listingLeaf(kinds))
+    for (const prefix of neverListed) replace(prefix, exemptionLeaf)
+  }
+}
+
+function isHost(prefix: Prefix): boolean {
+  return prefix.length === addressBits(prefix.family)
+}

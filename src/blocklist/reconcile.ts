@@ -1,0 +1,68 @@
+// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes. Called by
+// the door at the start and when the configuration is read again, inside a transaction.
+import { formatPrefix } from '../ip/address.ts'
+import { touchException } from './exceptions.ts'
+import { audit, type Ground, shown } from './ground.ts'
+import { exceptionOf, listingOf } from './outcomes.ts'
+import { initialState } from './policy.ts'
+import { parseTrapPattern } from './trap-patterns.ts'
+
+const actor = 'config'
+
+/** Takes the rows of source 'config' to what the policy lists, and moves trap listings into shadow or out of it. */
+export function reconcile(ground: Ground): void {
+  reconcileExemptions(ground)
+  reconcileTraps(ground)
+  placeByKinds(ground)
+}
+
+function reconcileExemptions(ground: Ground): void {
+  const { store, policy, now } = ground
+  const wanted = new Map(policy.exempt.map((each) => [formatPrefix(each.prefix), each]))
+  for (const row of store.exemptions.bySource('config')) {
+    const text = formatPrefix(row.prefix)
+    const same = wanted.get(text)
+    wanted.delete(text)
+    if (same) {
+      if ((same.note || null) !== row.note) store.exemptions.setNote(row.id, same.note || null)
+      continue
+    }
+    touchException(ground, 'exemption', row.prefix)
+    store.exemptions.delete(row.id)
+    audit(ground, actor, 'unexempt', text, { before: exceptionOf(row), after: null })
+  }
+  for (const [text, { prefix, note }] of wanted) {
+    touchException(ground, 'exemption', prefix)
+    const row = { prefix, source: actor, note: note || null, createdAt: now } as const
+    const id = store.exemptions.insert(row)
+    audit(ground, actor, 'exempt', text, { before: null, after: exceptionOf({ ...row, id }) })
+  }
+}
+
+function reconcileTraps({ store, policy, now }: Ground): void {
+  const wanted = new Set(policy.traps.map(canonicalPattern))
+  for (const row of store.traps.all()) {
+    if (row.source === actor && !wanted.delete(row.pattern)) store.traps.delete(row.id)
+  }
+  for (const pattern of wanted) store.traps.insert({ pattern, source: actor, createdAt: now })
+}
+
+function placeByKinds(ground: Ground): void {
+  const { store, publisher, policy, now } = ground
+  if (publisher.last?.publishedKinds === publisher.publishedKinds) return
+  for (const row of store.listings.misplaced(publisher.publishedKinds)) {
+    publisher.touch(row.prefix)
+    const state = initialState(row.kinds, publisher.publishedKinds, policy)
+    const heldUntil = state === 'held' ? now + policy.holdForSeconds : null
+    store.listings.change(row.id, { ...row, state, heldUntil })
+    const change = { before: listingOf(row), after: shown(ground, row.id) }
+    audit(ground, actor, 'publish', formatPrefix(row.prefix), change)
+  }
+}
+
+/** A pattern that the configuration's own validation has already read once. */
+function canonicalPattern(text: string): string {
+  const parsed = parseTrapPattern(text)
+  if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
+  return parsed.value.text
+}

@@ -1,0 +1,137 @@
+// Evidence in: each trapped message kept once with what was decided on it, and its client listed or extended where
+// the policy says so. Called by the door, inside a transaction.
+import type { BackscatterKind, Evidence } from '../bounce/evidence.ts'
+import {
+  type Address,
+  formatAddress,
+  formatPrefix,
+  hostPrefix,
+  networkOf,
+  type Prefix,
+  unmapped,
+} from '../ip/address.ts'
+import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
+import type { CurrentListing } from '../store/listings.ts'
+import { audit, type Ground, shown, standingAt } from './ground.ts'
+import { type Decision, listingOf } from './outcomes.ts'
+import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
+
+/** The network that a client's messages are counted for and that would be listed. */
+export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
+  return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
+}
+
+/** Keeps one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
+export function recordOne(ground: Ground, reported: Evidence): Decision {
+  const { store, now } = ground
+  const evidence = {
+    ...reported,
+    client: reported.client && unmapped(reported.client),
+    seenAt: Math.min(reported.seenAt, now),
+  }
+  if (store.evidence.has(evidence.client, evidence.recipient, evidence.content)) {
+    return { decision: 'duplicate', why: 'this message is recorded already' }
+  }
+  const decision = decide(ground, evidence)
+  store.evidence.insert(evidence, now, decision)
+  return decision
+}
+
+type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }
+
+function decide(ground: Ground, evidence: Evidence): Decided {
+  const { client, kind } = evidence
+  if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
+  if (client === null) return ignored('the host that handed it over cannot be known')
+  const prefix = judgedPrefix(client, ground.policy)
+  const why = whyNever(ground, client, prefix)
+  if (why !== undefined) return ignored(why)
+  ground.publisher.touch(prefix)
+  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
+  const judgement = weigh(ground, evidence, kind, prefix, row)
+  if ('kinds' in judgement) return act(ground, prefix, row, judgement)
+  return row ? { ...judgement, listing: listingOf(row) } : judgement
+}
+
+/** Why nothing that this client sends can list it, if so. */
+function whyNever({ store, policy }: Ground, client: Address, prefix: Prefix): string | undefined {
+  const special = specialPurposeRange(prefix, policy.allowSpecial)
+  if (special) return `${formatAddress(client)} is in ${describeSpecialRange(special)}`
+  const exemption = store.exemptions.covering(client)
+  if (exemption) {
+    const note = exemption.note ? ` (${exemption.note})` : ''
+    return `exempt: ${formatPrefix(exemption.prefix)}${note}`
+  }
+  return store.exclusions.has(prefix) ? `${formatPrefix(prefix)} is excluded` : undefined
+}
+
+function weigh(
+  { store, policy, now }: Ground,
+  evidence: Evidence,
+  kind: BackscatterKind,
+  prefix: Prefix,
+  row: CurrentListing | undefined,
+): Judgement {
+  const { seenAt, returned, recipient } = evidence
+  const removal = store.listings.lastRemoval(prefix)
+  if (seenAt < removal.at) {
+    return { decision: 'ignored', why: 'from before the listing was removed by hand' }
+  }
+  const reach = policy.threshold[kind].windowSeconds - 1
+  return judge(
+    {
+      kind,
+      hit: { seenAt, returned, recipient },
+      others: store.evidence.hits(
+        prefix,
+        kind,
+        { from: Math.max(seenAt - reach, removal.at), to: seenAt + reach, mark: removal.mark },
+        hitsToWeigh(kind, policy),
+      ),
+      standing: row && {
+        kinds: row.kinds,
+        episode: row.episode,
+        lastHitAt: row.lastHitAt ?? row.createdAt,
+        expiresAt: row.expiresAt ?? Number.MAX_SAFE_INTEGER,
+      },
+      lastEpisode: row ? row.episode : store.listings.lastEpisode(prefix),
+      now,
+    },
+    policy,
+  )
+}
+
+function act(
+  ground: Ground,
+  prefix: Prefix,
+  row: CurrentListing | undefined,
+  judgement: Extract<Judgement, { kinds: number }>,
+): Decided {
+  const { store, publisher, policy, now } = ground
+  const { decision, why, newHits, ...becomes } = judgement
+  if (row) {
+    // A shadow begins to show like a new listing does; what shows already is not held back for a further code.
+    const state =
+      row.state === 'shadow'
+        ? initialState(becomes.kinds, publisher.publishedKinds, policy)
+        : row.state
+    const heldUntil =
+      state === 'held' && row.state !== 'held' ? now + policy.holdForSeconds : row.heldUntil
+    const hits = row.hits + newHits
+    store.listings.change(row.id, { ...row, ...becomes, state, heldUntil, hits })
+    return { decision, why, listing: shown(ground, row.id) }
+  }
+  const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
+  const id = store.listings.insert({
+    ...{ prefix, ...becomes, state, origin: 'trap', list: null, reason: null, createdAt: now },
+    heldUntil: state === 'held' ? now + policy.holdForSeconds : null,
+    hits: newHits,
+  })
+  const listing = shown(ground, id)
+  audit(ground, 'trap', 'list', listing.prefix, { before: null, after: listing })
+  return { decision, why, listing }
+}
+
+function ignored(why: string): Decided {
+  return { decision: 'ignored', why }
+}

@@ -1,0 +1,96 @@
+// Spam-trap address patterns: text → pattern, and many patterns → one function that tells whether an address is a
+// trap in the time of its domain's labels. Called by blocklist, and by the configuration to check its patterns.
+import { domainToASCII } from 'node:url'
+import type { Parsed } from '../ip/address.ts'
+
+/** A pattern in its parts; `text` is its one canonical form. */
+export interface TrapPattern {
+  readonly text: string
+  /** Lower case; undefined: any. */
+  readonly localPart: string | undefined
+  /** Lower case, A-labels. */
+  readonly domain: string
+  /** Whether it stands for the names under the domain, at any depth, and not for the domain itself. */
+  readonly isSubdomains: boolean
+}
+
+/** Longest local part and address (RFC 5321 §4.5.3.1), in octets. */
+const maxLocalPartLength = 64
+const maxAddressLength = 254
+
+/**
+ * Reads `user@example.org`, `@example.org` or `*@example.org` (any user there), and `*@*.example.org` (any user at
+ * its subdomains, not at itself). Case does not matter in either part: a trap has no second mailbox that differs
+ * in case alone.
+ */
+export function parseTrapPattern(text: string): Parsed<TrapPattern> {
+  const at = text.lastIndexOf('@')
+  if (at < 0) return { why: 'a trap is user@example.org, @example.org or *@*.example.org' }
+  const user = text.slice(0, at).toLowerCase()
+  if (user !== '' && user !== '*') {
+    if (Buffer.byteLength(user) > maxLocalPartLength) return { why: 'its local part is too long' }
+    if (!isLocalPart(user)) return { why: 'its local part is not one of a mail address' }
+  }
+  const rest = text.slice(at + 1)
+  const isSubdomains = rest.startsWith('*.')
+  const domain = asciiDomain(isSubdomains ? rest.slice(2) : rest)
+  if (domain === undefined) return { why: 'what follows the @ is not a domain name' }
+  const localPart = user === '' || user === '*' ? undefined : user
+  const canonical = `${localPart ?? '*'}@${isSubdomains ? '*.' : ''}${domain}`
+  if (canonical.length > maxAddressLength) return { why: 'it is too long for a mail address' }
+  return { value: { text: canonical, localPart, domain, isSubdomains } }
+}
+
+/** The patterns' text by local part; '' stands for any. */
+type Users = Map<string, string>
+
+/**
+ * A function that answers the canonical text of the pattern an address falls under, the most specific one, or
+ * undefined. Never throws, whatever the address.
+ */
+export function trapMatcher(
+  patterns: Iterable<TrapPattern>,
+): (address: string) => string | undefined {
+  const domains = new Map<string, Users>()
+  const parents = new Map<string, Users>()
+  for (const { text, localPart, domain, isSubdomains } of patterns) {
+    const byDomain = isSubdomains ? parents : domains
+    const users = byDomain.get(domain) ?? new Map()
+    byDomain.set(domain, users)
+    users.set(localPart ?? '', text)
+  }
+  return (address) => {
+    const at = address.lastIndexOf('@')
+    if (at < 1 || address.length > 4 * maxAddressLength) return undefined
+    const user = address.slice(0, at).toLowerCase()
+    const domain = asciiDomain(address.slice(at + 1))
+    if (domain === undefined) return undefined
+    const own = find(domains, domain, user)
+    if (own !== undefined) return own
+    for (let dot = domain.indexOf('.'); dot >= 0; dot = domain.indexOf('.', dot + 1)) {
+      const parent = find(parents, domain.slice(dot + 1), user)
+      if (parent !== undefined) return parent
+    }
+    return undefined
+  }
+}
+
+function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
+  const users = byDomain.get(domain)
+  return users?.get(user) ?? users?.get('')
+}
+
+/** Dot-string or quoted string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). */
+function isLocalPart(text: string): boolean {
+  const atom = "[\\w!#$%&'*+/=?^`{|}~\\u0080-\\u{10ffff}-]+"
+  const quoted = '"(?:[^"\\\\\\u0000-\\u001f\\u007f]|\\\\[\\u0020-\\u007e])*"'
+  return new RegExp(`^(?:${atom}(?:\\.${atom})*|${quoted})$`, 'u').test(text)
+}
+
+/** The domain in lower case and A-labels, or undefined when it is none. */
+function asciiDomain(text: string): string | undefined {
+  const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : domainToASCII(text)
+  const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
+  if (ascii.length > 253 || !ascii.split('.').every((each) => label.test(each))) return undefined
+  return ascii
+}

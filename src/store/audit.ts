@@ -1,0 +1,50 @@
+// The table of changes: who did what to what, with the state before and after. Written by blocklist in the same
+// transaction as the change itself.
+import type { Database, Statement } from 'better-sqlite3'
+
+export interface AuditRow {
+  readonly id: number
+  readonly at: number
+  readonly actor: string
+  readonly action: string
+  readonly target: string
+  /** null: there was nothing. */
+  readonly before: unknown
+  /** null: there is nothing. */
+  readonly after: unknown
+}
+
+type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
+  readonly before: string | null
+  readonly after: string | null
+}
+
+export class AuditTable {
+  readonly #insert: Statement<[number, string, string, string, string | null, string | null]>
+  readonly #page: Statement<[number, number], RawAudit>
+
+  constructor(database: Database) {
+    this.#insert = database.prepare(
+      'INSERT INTO audit (at, actor, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',
+    )
+    this.#page = database.prepare('SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?')
+  }
+
+  /** `before` and `after` are kept as JSON. */
+  insert(row: Omit<AuditRow, 'id'>): void {
+    this.#insert.run(row.at, row.actor, row.action, row.target, json(row.before), json(row.after))
+  }
+
+  /** Rows newest first; `before` is the last id of the page before. */
+  page(limit: number, before?: number): AuditRow[] {
+    return this.#page.all(before ?? Number.MAX_SAFE_INTEGER, limit).map((row) => ({
+      ...row,
+      before: row.before === null ? null : JSON.parse(row.before),
+      after: row.after === null ? null : JSON.parse(row.after),
+    }))
+  }
+}
+
+function json(value: unknown): string | null {
+  return value === null || value === undefined ? null : JSON.stringify(value)
+}

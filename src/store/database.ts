@@ -1,0 +1,164 @@
+// Opens the SQLite database: lock, pragmas, schema, and one object for each table with its statements prepared. Called
+// by serve, and by the command line when no server runs; what is written goes through blocklist.
+import { closeSync, openSync, realpathSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { OperationalError } from '../errors.ts'
+import { AuditTable } from './audit.ts'
+import { EvidenceTable } from './evidence.ts'
+import { ExceptionTable } from './exceptions.ts'
+import { JournalTable } from './journal.ts'
+import { KeyTable } from './keys.ts'
+import { ListingTable } from './listings.ts'
+import { type Lock, takeLock } from './lock.ts'
+import { MailboxPositionTable } from './mailbox-positions.ts'
+import { migrate, requireCurrent } from './migrate.ts'
+import { TrapTable } from './traps.ts'
+
+export interface StoreOptions {
+  /** Takes no lock, writes nothing and migrates nothing: for a reader beside the process that has the lock. */
+  readonly readOnly?: boolean
+}
+
+/** Longest wait for a lock that a stranger (a backup tool, a shell) has on the file: the event loop stands still. */
+const busyTimeoutMs = 250
+
+/**
+ * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' (who
+ * holds it), 'database-newer' (a later program's schema) or 'database-failed'; nothing stays open then.
+ */
+export function openStore(path: string, options: StoreOptions = {}): Store {
+  let lock: Lock | undefined
+  let database: Database.Database | undefined
+  try {
+    if (options.readOnly) {
+      database = new Database(path, { readonly: true, timeout: busyTimeoutMs })
+      setPragmas(database)
+      requireCurrent(database, path)
+      return new Store(path, database, undefined)
+    }
+    // Created before SQLite does it, for the mode: trap addresses are nobody else's business.
+    closeSync(openSync(path, 'a', 0o600))
+    // One file, one lock, whatever links lead to it.
+    lock = takeLock(realpathSync(path))
+    database = new Database(path, { timeout: busyTimeoutMs })
+    database.pragma('journal_mode = WAL')
+    setPragmas(database)
+    migrate(database, path)
+    return new Store(path, database, lock)
+  } catch (error) {
+    database?.close()
+    lock?.release()
+    throw databaseFailure(error, `${path}: cannot be opened`)
+  }
+}
+
+/** The error as an OperationalError: 'database-failed' with `what` in front, unless it is one already. */
+export function databaseFailure(error: unknown, what: string): OperationalError {
+  if (error instanceof OperationalError) return error
+  const why = error instanceof Error ? error.message : String(error)
+  return new OperationalError('database-failed', `${what}: ${why}`, { cause: error })
+}
+
+/** Whether SQLite itself failed, as against a bug of ours. */
+export function isDatabaseError(error: unknown): boolean {
+  return error instanceof Database.SqliteError
+}
+
+export class Store {
+  readonly path: string
+  readonly listings: ListingTable
+  readonly evidence: EvidenceTable
+  readonly exemptions: ExceptionTable
+  readonly exclusions: ExceptionTable
+  readonly traps: TrapTable
+  readonly mailboxPositions: MailboxPositionTable
+  readonly keys: KeyTable
+  readonly audit: AuditTable
+  readonly journal: JournalTable
+  readonly #database: Database.Database
+  readonly #lock: Lock | undefined
+  readonly #statements: Record<
+    'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
+    Database.Statement<[]>
+  >
+
+  /** For `openStore` alone. */
+  constructor(path: string, database: Database.Database, lock: Lock | undefined) {
+    this.path = path
+    this.#database = database
+    this.#lock = lock
+    this.listings = new ListingTable(database)
+    this.evidence = new EvidenceTable(database)
+    this.exemptions = new ExceptionTable(database, 'exemptions')
+    this.exclusions = new ExceptionTable(database, 'exclusions')
+    this.traps = new TrapTable(database)
+    this.mailboxPositions = new MailboxPositionTable(database)
+    this.keys = new KeyTable(database)
+    this.audit = new AuditTable(database)
+    this.journal = new JournalTable(database)
+    this.#statements = {
+      begin: database.prepare('BEGIN IMMEDIATE'),
+      commit: database.prepare('COMMIT'),
+      rollback: database.prepare('ROLLBACK'),
+      savepoint: database.prepare('SAVEPOINT attempt'),
+      release: database.prepare('RELEASE attempt'),
+      undo: database.prepare('ROLLBACK TO attempt'),
+    }
+  }
+
+  begin(): void {
+    this.#statements.begin.run()
+  }
+
+  /** On disk when it returns: synchronous is FULL. */
+  commit(): void {
+    this.#statements.commit.run()
+  }
+
+  /** Safe to call when SQLite, out of disk, has rolled back by itself. */
+  rollback(): void {
+    if (this.#database.inTransaction) this.#statements.rollback.run()
+  }
+
+  get inTransaction(): boolean {
+    return this.#database.inTransaction
+  }
+
+  /** Runs `work` inside the open transaction; whatever it changed is undone when it throws, or `keep` says no. */
+  attempt<T>(work: () => T, keep: (result: T) => boolean): T {
+    this.#statements.savepoint.run()
+    let isKept = false
+    try {
+      const result = work()
+      isKept = keep(result)
+      return result
+    } finally {
+      // SQLite may have rolled the whole transaction back (disk full): then there is no savepoint left.
+      if (this.#database.inTransaction) {
+        if (!isKept) this.#statements.undo.run()
+        this.#statements.release.run()
+      }
+    }
+  }
+
+  /** Copies the database, consistently and while it is being written to, to a new file. */
+  async backup(file: string): Promise<void> {
+    try {
+      await this.#database.backup(file)
+    } catch (error) {
+      throw databaseFailure(error, `${file}: cannot be written`)
+    }
+  }
+
+  /** Ends everything and frees the lock. Idempotent. */
+  close(): void {
+    this.#database.close()
+    this.#lock?.release()
+  }
+}
+
+/** WAL alone would sync only at checkpoints, and an acknowledged commit could be lost with the power. */
+function setPragmas(database: Database.Database): void {
+  database.pragma('synchronous = FULL')
+  database.pragma('foreign_keys = ON')
+}

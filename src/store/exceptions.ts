@@ -1,0 +1,135 @@
+// Two tables of one shape: exemptions (never listed) and exclusions (holes in a covering listing). A prefix may have
+// a row from the configuration and one by hand. Called by blocklist alone.
+import type { Database, Statement } from 'better-sqlite3'
+import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import {
+  isPrefix,
+  type PrefixRow,
+  type PrefixValues,
+  prefixColumns,
+  prefixOf,
+  prefixValues,
+} from './prefix-columns.ts'
+
+/** Who set it: the configuration file, which alone can take it back, or somebody by hand. */
+export type Source = 'config' | 'manual'
+
+export interface ExceptionRow {
+  readonly id: number
+  readonly prefix: Prefix
+  readonly source: Source
+  readonly note: string | null
+  readonly createdAt: number
+}
+
+type RawException = PrefixRow & Omit<ExceptionRow, 'prefix'>
+
+const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
+
+export class ExceptionTable {
+  readonly #byId: Statement<[number], RawException>
+  readonly #at: Statement<PrefixValues, RawException>
+  readonly #has: Statement<PrefixValues, number>
+  readonly #insert: Statement<[...PrefixValues, string, string | null, number]>
+  readonly #setNote: Statement<[string | null, number]>
+  readonly #delete: Statement<[number]>
+  readonly #bySource: Statement<[string], RawException>
+  readonly #page: Statement<[number, number], RawException>
+  readonly #prefixes: Statement<[], PrefixRow>
+  readonly #lengthsOf: Statement<[Family], number>
+  /** Prefix lengths in use, longest first: read once, then only added to. */
+  #lengths: Record<Family, number[]> | undefined
+
+  constructor(database: Database, table: 'exemptions' | 'exclusions') {
+    this.#byId = database.prepare(`SELECT ${columns} FROM ${table} WHERE id = ?`)
+    this.#at = database.prepare(`SELECT ${columns} FROM ${table} WHERE ${isPrefix} ORDER BY source`)
+    this.#has = database
+      .prepare<PrefixValues, number>(`SELECT 1 FROM ${table} WHERE ${isPrefix}`)
+      .pluck()
+    this.#insert = database.prepare(
+      `INSERT INTO ${table} (${prefixColumns}, source, note, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#setNote = database.prepare(`UPDATE ${table} SET note = ? WHERE id = ?`)
+    this.#delete = database.prepare(`DELETE FROM ${table} WHERE id = ?`)
+    this.#bySource = database.prepare(`SELECT ${columns} FROM ${table} WHERE source = ?`)
+    this.#page = database.prepare(
+      `SELECT ${columns} FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT ?`,
+    )
+    this.#prefixes = database.prepare(
+      `SELECT DISTINCT ${prefixColumns} FROM ${table} ORDER BY ${prefixColumns}`,
+    )
+    this.#lengthsOf = database
+      .prepare<[Family], number>(`SELECT DISTINCT length FROM ${table} WHERE family = ?`)
+      .pluck()
+  }
+
+  byId(id: number): ExceptionRow | undefined {
+    const row = this.#byId.get(id)
+    return row && exceptionOf(row)
+  }
+
+  /** The rows of exactly this prefix, the configuration's first. */
+  at(prefix: Prefix): ExceptionRow[] {
+    return this.#at.all(...prefixValues(prefix)).map(exceptionOf)
+  }
+
+  has(prefix: Prefix): boolean {
+    return this.#has.get(...prefixValues(prefix)) !== undefined
+  }
+
+  /** The longest of the rows that hold the address or prefix, itself included. */
+  covering(inner: Address | Prefix): ExceptionRow | undefined {
+    const longest = 'length' in inner ? inner.length : addressBits(inner.family)
+    for (const length of this.#lengthsInUse()[inner.family]) {
+      if (length > longest) continue
+      const row = this.#at.get(...prefixValues(networkOf(inner, length)))
+      if (row) return exceptionOf(row)
+    }
+    return undefined
+  }
+
+  insert(row: Omit<ExceptionRow, 'id'>): number {
+    const lengths = this.#lengthsInUse()[row.prefix.family]
+    if (!lengths.includes(row.prefix.length)) {
+      lengths.push(row.prefix.length)
+      lengths.sort((a, b) => b - a)
+    }
+    const values = prefixValues(row.prefix)
+    return Number(this.#insert.run(...values, row.source, row.note, row.createdAt).lastInsertRowid)
+  }
+
+  setNote(id: number, note: string | null): void {
+    this.#setNote.run(note, id)
+  }
+
+  delete(id: number): void {
+    this.#delete.run(id)
+  }
+
+  bySource(source: Source): ExceptionRow[] {
+    return this.#bySource.all(source).map(exceptionOf)
+  }
+
+  /** Rows newest first; `before` is the last id of the page before. */
+  page(limit: number, before?: number): ExceptionRow[] {
+    return this.#page.all(before ?? Number.MAX_SAFE_INTEGER, limit).map(exceptionOf)
+  }
+
+  /** Every prefix that has a row, once. */
+  *prefixes(): Generator<Prefix> {
+    for (const row of this.#prefixes.iterate()) yield prefixOf(row)
+  }
+
+  #lengthsInUse(): Record<Family, number[]> {
+    this.#lengths ??= {
+      4: this.#lengthsOf.all(4).sort((a, b) => b - a),
+      6: this.#lengthsOf.all(6).sort((a, b) => b - a),
+    }
+    return this.#lengths
+  }
+}
+
+function exceptionOf(row: RawException): ExceptionRow {
+  const { id, source, note, createdAt } = row
+  return { id, prefix: prefixOf(row), source, note, createdAt }
+}

@@ -1,0 +1,136 @@
+// The tables of publications and of what each one changed: the zone's serial over restarts, and what an incremental
+// transfer is made of. Written by blocklist/publish, read by nameserver.
+import type { Database, Statement } from 'better-sqlite3'
+import type { Prefix } from '../ip/address.ts'
+import { type PrefixRow, prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
+
+/** What a publication says of the zone; times in epoch seconds. */
+export interface Publication {
+  readonly serial: number
+  readonly generatedAt: number
+  readonly validUntil: number
+  readonly ipv4Entries: number
+  readonly ipv6Entries: number
+  /** Mask of the kinds that were answered. */
+  readonly publishedKinds: number
+  readonly isRetired: boolean
+}
+
+/** One prefix's answer before and after, packed as blocklist/leaf.ts does; 0 = nothing there. */
+export interface Difference {
+  readonly prefix: Prefix
+  readonly before: number
+  readonly after: number
+}
+
+interface RawPublication extends Omit<Publication, 'isRetired'> {
+  readonly retired: number
+  readonly number: number
+  readonly changesTotal: number
+  readonly changes: number
+}
+
+/** Differences kept. A publication of more than these is kept without them, and the journal starts at it. */
+export const journalMaxChanges = 100_000
+/** Publications kept, changes or none. */
+export const journalMaxPublications = 10_000
+
+const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS validUntil, ipv4_entries AS ipv4Entries,
+  ipv6_entries AS ipv6Entries, published_kinds AS publishedKinds, retired, number,
+  changes_total AS changesTotal, changes`
+
+export class JournalTable {
+  readonly #newest: Statement<[], RawPublication>
+  readonly #oldest: Statement<[], RawPublication>
+  readonly #bySerial: Statement<[number], RawPublication>
+  readonly #insertPublication: Statement<unknown[]>
+  readonly #insertChange: Statement<unknown[]>
+  readonly #deletePublication: Statement<[number]>
+  readonly #changesAfter: Statement<
+    [number, number],
+    PrefixRow & { serial: number; before: number; after: number }
+  >
+
+  constructor(database: Database) {
+    const select = `SELECT ${publicationColumns} FROM publications`
+    this.#newest = database.prepare(`${select} ORDER BY serial DESC LIMIT 1`)
+    this.#oldest = database.prepare(`${select} ORDER BY serial LIMIT 1`)
+    this.#bySerial = database.prepare(`${select} WHERE serial = ?`)
+    this.#insertPublication = database.prepare(
+      `INSERT INTO publications (serial, generated_at, valid_until, ipv4_entries, ipv6_entries, published_kinds,
+         retired, number, changes_total, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#insertChange = database.prepare(
+      `INSERT INTO journal (serial, ${prefixColumns}, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#deletePublication = database.prepare('DELETE FROM publications WHERE serial = ?')
+    this.#changesAfter = database.prepare(
+      `SELECT serial, ${prefixColumns}, before, after FROM journal
+       WHERE serial > ? AND serial <= ? ORDER BY serial`,
+    )
+  }
+
+  /** The zone as it was last published; undefined before the first time. */
+  newest(): Publication | undefined {
+    const row = this.#newest.get()
+    return row && publicationOf(row)
+  }
+
+  /**
+   * Adds a publication and its differences, and drops the oldest ones over the limits. `startsAnew`: what went
+   * before cannot be reached by differences, so all of it is dropped.
+   */
+  append(
+    publication: Publication,
+    differences: readonly Difference[],
+    options: { readonly startsAnew?: boolean } = {},
+  ): void {
+    const isWhole = differences.length <= journalMaxChanges
+    const kept = isWhole ? differences : []
+    const newest = this.#newest.get()
+    const number = (newest?.number ?? 0) + 1
+    const changesTotal = (newest?.changesTotal ?? 0) + kept.length
+    this.#trim(number, changesTotal, !isWhole || options.startsAnew === true)
+    const { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds } =
+      publication
+    this.#insertPublication.run(
+      ...[serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds],
+      publication.isRetired ? 1 : 0,
+      ...[number, changesTotal, kept.length],
+    )
+    for (const { prefix, before, after } of kept) {
+      this.#insertChange.run(serial, ...prefixValues(prefix), before, after)
+    }
+  }
+
+  /** The publication of that serial, while differences lead from it to the newest one. */
+  publication(serial: number): Publication | undefined {
+    const row = this.#bySerial.get(serial)
+    return row && publicationOf(row)
+  }
+
+  /** Differences of the publications after serial `from` up to `to`, oldest first. */
+  *changes(from: number, to: number): Generator<Difference & { readonly serial: number }> {
+    for (const row of this.#changesAfter.iterate(from, to)) {
+      const { serial, before, after } = row
+      yield { serial, prefix: prefixOf(row), before, after }
+    }
+  }
+
+  /** Drops the oldest publications, and by cascade their differences, until the next one fits. */
+  #trim(number: number, changesTotal: number, dropsAll: boolean): void {
+    for (let oldest = this.#oldest.get(); oldest; oldest = this.#oldest.get()) {
+      const publications = number - oldest.number + 1
+      const changes = changesTotal - oldest.changesTotal + oldest.changes
+      if (!dropsAll && publications <= journalMaxPublications && changes <= journalMaxChanges)
+        return
+      this.#deletePublication.run(oldest.serial)
+    }
+  }
+}
+
+function publicationOf(row: RawPublication): Publication {
+  const { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds } = row
+  const isRetired = row.retired !== 0
+  return { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds, isRetired }
+}

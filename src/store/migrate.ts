@@ -1,0 +1,70 @@
+// Brings a database to this version's schema: the .sql files of migrations/, in order, each in one transaction with
+// the user_version that counts them. Forward only. Called when a store is opened.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Database } from 'better-sqlite3'
+import { OperationalError } from '../errors.ts'
+
+interface Migration {
+  readonly version: number
+  readonly name: string
+}
+
+const directory = join(import.meta.dirname, 'migrations')
+
+/** Migrations by number, 1 upwards without a gap. */
+const migrations: readonly Migration[] = readdirSync(directory)
+  .filter((name) => name.endsWith('.sql'))
+  .sort()
+  .map((name, index) => {
+    if (Number(name.slice(0, 4)) !== index + 1)
+      throw new Error(`${name}: not migration ${index + 1}`)
+    return { version: index + 1, name }
+  })
+
+/** The schema version this program reads and writes. */
+export const schemaVersion = migrations.length
+
+/**
+ * Applies what is missing and returns the version found before. Throws OperationalError 'database-newer', having
+ * changed nothing, when a later program has been here; 'database-failed' naming the migration that failed.
+ */
+export function migrate(database: Database, path: string): number {
+  const found = database.pragma('user_version', { simple: true }) as number
+  refuseNewer(found, path)
+  for (const { version, name } of migrations.slice(found)) {
+    try {
+      database.exec('BEGIN IMMEDIATE')
+      database.exec(readFileSync(join(directory, name), 'utf8'))
+      database.pragma(`user_version = ${version}`)
+      database.exec('COMMIT')
+    } catch (error) {
+      if (database.inTransaction) database.exec('ROLLBACK')
+      const why = error instanceof Error ? error.message : String(error)
+      throw new OperationalError('database-failed', `${path}: migration ${name} failed: ${why}`, {
+        cause: error,
+      })
+    }
+  }
+  return found
+}
+
+/** For openings that may not write: throws unless the schema is exactly this version's. */
+export function requireCurrent(database: Database, path: string): void {
+  const found = database.pragma('user_version', { simple: true }) as number
+  refuseNewer(found, path)
+  if (found < schemaVersion) {
+    throw new OperationalError(
+      'database-failed',
+      `${path}: its schema is version ${found}, not ${schemaVersion}: run migrate first`,
+    )
+  }
+}
+
+function refuseNewer(found: number, path: string): void {
+  if (found <= schemaVersion) return
+  throw new OperationalError(
+    'database-newer',
+    `${path}: its schema is version ${found}, and this program knows no later than ${schemaVersion}`,
+  )
+}

@@ -1,0 +1,58 @@
+// How a prefix stands in a row, the same in every table that has one: family, length and four words.
+import type { Address, Prefix } from '../ip/address.ts'
+
+/** The columns, in the order of the indexes and of `prefixValues`. */
+export const prefixColumns = 'family, length, w0, w1, w2, w3'
+
+/** A WHERE term for exactly one prefix, to be bound with `prefixValues`. */
+export const isPrefix = 'family = ? AND length = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ?'
+
+export type PrefixValues = [
+  family: number,
+  length: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+]
+
+export interface PrefixRow {
+  readonly family: 4 | 6
+  readonly length: number
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
+}
+
+export function prefixValues(prefix: Prefix): PrefixValues {
+  return [prefix.family, prefix.length, prefix.w0, prefix.w1, prefix.w2, prefix.w3]
+}
+
+export function prefixOf(row: PrefixRow): Prefix {
+  const { family, w0, w1, w2, w3, length } = row
+  return { family, w0, w1, w2, w3, length }
+}
+
+/** The last address of a network, word by word: with the first one, the bounds of a range of rows. */
+export function lastWords(prefix: Prefix): [w0: number, w1: number, w2: number, w3: number] {
+  const word = (value: number, kept: number): number => {
+    if (kept >= 32) return value
+    return kept <= 0 ? 0xffff_ffff : (value | (0xffff_ffff >>> kept)) >>> 0
+  }
+  const { length } = prefix
+  if (prefix.family === 4) return [word(prefix.w0, length), 0, 0, 0]
+  return [
+    word(prefix.w0, length),
+    word(prefix.w1, length - 32),
+    word(prefix.w2, length - 64),
+    word(prefix.w3, length - 96),
+  ]
+}
+
+/** The address's words as columns. */
+export function addressValues(
+  address: Address,
+): [family: number, w0: number, w1: number, w2: number, w3: number] {
+  return [address.family, address.w0, address.w1, address.w2, address.w3]
+}
