@@ -69,7 +69,7 @@ type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
 const columns = `listings.id, family, length, w0, w1, w2, w3, kinds, state, origin, lists.name AS list, reason,
   created_at AS createdAt, last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil,
   ended_at AS endedAt, hits, episode, term AS termSeconds`
-const from = 'FROM listings LEFT JOIN lists ON lists.id = list_id'
+const tables = 'listings LEFT JOIN lists ON lists.id = list_id'
 const current = `state IN ('listed', 'held', 'shadow')`
 /** Rows fetched at once when the tree is loaded: bounds the memory, and costs nothing. */
 const loadChunk = 50_000
@@ -95,12 +95,12 @@ export class ListingTable {
 
   constructor(database: Database) {
     this.#database = database
-    this.#byId = database.prepare(`SELECT ${columns} ${from} WHERE listings.id = ?`)
+    this.#byId = database.prepare(`SELECT ${columns} FROM ${tables} WHERE listings.id = ?`)
     this.#currentAt = database.prepare(
-      `SELECT ${columns} ${from} WHERE ${isPrefix} AND ${current} ORDER BY listings.id`,
+      `SELECT ${columns} FROM ${tables} WHERE ${isPrefix} AND ${current} ORDER BY listings.id`,
     )
     this.#endedAt = database.prepare(
-      `SELECT ${columns} ${from} WHERE ${isPrefix} AND NOT ${current} ORDER BY listings.id DESC LIMIT ?`,
+      `SELECT ${columns} FROM ${tables} WHERE ${isPrefix} AND NOT ${current} ORDER BY listings.id DESC LIMIT ?`,
     )
     this.#answeredKinds = database
       .prepare<PrefixValues, number>(
@@ -126,10 +126,10 @@ export class ListingTable {
       `UPDATE listings SET state = ?, ended_at = ?, evidence_mark = ?, held_until = NULL WHERE id = ?`,
     )
     this.#expired = database.prepare(
-      `SELECT ${columns} ${from} WHERE expires_at <= ? AND ${current} ORDER BY expires_at LIMIT ?`,
+      `SELECT ${columns} FROM ${tables} WHERE expires_at <= ? AND ${current} ORDER BY expires_at LIMIT ?`,
     )
     this.#due = database.prepare(
-      `SELECT ${columns} ${from} WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
+      `SELECT ${columns} FROM ${tables} WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
     )
     this.#listId = database.prepare<[string], number>('SELECT id FROM lists WHERE name = ?').pluck()
     this.#addList = database.prepare('INSERT INTO lists (name) VALUES (?)')
@@ -226,7 +226,7 @@ export class ListingTable {
   misplaced(publishedKinds: number): ListingRow[] {
     return this.#database
       .prepare<[number, number], RawListing>(
-        `SELECT ${columns} ${from} WHERE origin = 'trap' AND
+        `SELECT ${columns} FROM ${tables} WHERE origin = 'trap' AND
            (state = 'shadow' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
       )
       .all(publishedKinds, publishedKinds)
@@ -240,7 +240,7 @@ export class ListingTable {
       .flatMap((length) => {
         const { family, w0, w1, w2, w3 } = prefix
         return this.#prepared(
-          `SELECT ${columns} ${from} WHERE family = ? AND length = ?
+          `SELECT ${columns} FROM ${tables} WHERE family = ? AND length = ?
              AND (w0, w1, w2, w3) BETWEEN (?, ?, ?, ?) AND (?, ?, ?, ?) AND ${current}`,
         ).all(family, length, w0, w1, w2, w3, ...lastWords(prefix))
       })
@@ -281,7 +281,9 @@ export class ListingTable {
       values.push(after.id)
     }
     const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
-    return this.#prepared(`SELECT ${columns} ${from} ${where} ORDER BY listings.id DESC LIMIT ?`)
+    return this.#prepared(
+      `SELECT ${columns} FROM ${tables} ${where} ORDER BY listings.id DESC LIMIT ?`,
+    )
       .all(...values, limit)
       .map(listingOf)
   }
@@ -385,7 +387,7 @@ export class ListingTable {
       const isResumed = after !== undefined && length === after.prefix.length
       const { w0, w1, w2, w3 } = isResumed ? after.prefix : prefix
       const page = this.#prepared(
-        `SELECT ${columns} ${from} WHERE family = ? AND length = ?
+        `SELECT ${columns} FROM ${tables} WHERE family = ? AND length = ?
            AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND (w0, w1, w2, w3) <= (?, ?, ?, ?)
            AND (w0, w1, w2, w3, listings.id) > (?, ?, ?, ?, ?)${where}
          ORDER BY w0, w1, w2, w3, listings.id LIMIT ?`,

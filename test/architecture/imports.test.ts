@@ -60,14 +60,18 @@ const home: Readonly<Record<string, readonly string[]>> = {
 }
 
 const sources = globSync('src/**/*.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }))
-const specifier = /(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g
+/** Static imports and re-exports, imports for effect, and dynamic ones; not the word 'import' in a string. */
+const specifier =
+  /^(?:import|export)\b[\w\s{},*$]*?\bfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\(\s*'([^']+)'/gm
 
 function room(file: string): string {
   return relative('src', file).split(sep)[0] ?? ''
 }
 
 function imports(text: string): string[] {
-  return [...text.matchAll(specifier)].map(([, path = '']) => path)
+  return [...text.matchAll(specifier)].map(
+    ([, path = '', effect, dynamic]) => path || (effect ?? dynamic ?? ''),
+  )
 }
 
 test('the source tree is there', () => {
