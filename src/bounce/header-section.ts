@@ -109,7 +109,7 @@ export function parseParameters(text: string): ParameterValue {
     if (equals <= 0) continue
     const name = piece.slice(0, equals).trim().toLowerCase()
     const value = unquoted(piece.slice(equals + 1).trim())
-    if (!parameters.has(name)) parameters.set(name, value)
+    if (name !== '' && !parameters.has(name)) parameters.set(name, value)
   }
   return { value: (pieces[0] ?? '').trim().toLowerCase(), parameters }
 }
@@ -140,8 +140,9 @@ function fieldValue(raw: Uint8Array, start: number, end: number): string {
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
   return text
     .replace(/[\p{Cc} ]+/gu, ' ')
+    .trimStart()
     .slice(0, maxValueLength)
-    .trim()
+    .trimEnd()
 }
 
 function latin1(raw: Uint8Array, start: number, end: number): string {

@@ -42,6 +42,11 @@ export interface MessageLimits {
 }
 
 const maxTextLength = 64 * 1024
+/**
+ * A report has its machine-readable part before what it returns (RFC 6522 §3), so what lies beyond this is the returned
+ * message's body. Taking apart 10 MiB of short lines would hold up everybody's mail for seconds.
+ */
+const maxParsedBytes = 1024 * 1024
 const maxPartBytes = 1024 * 1024
 const chunkBytes = 64 * 1024
 
@@ -61,7 +66,8 @@ export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}):
   if (header.cut !== null) {
     return { ...known, subject: rawSubject, text: '', parts: [], unreadable: header.cut }
   }
-  const body = await readParts(header.start === 0 ? raw : raw.subarray(header.start), limits)
+  const parsed = raw.subarray(header.start, header.bodyStart + maxParsedBytes)
+  const body = await readParts(parsed, limits)
   if ('why' in body) {
     return { ...known, subject: rawSubject, text: '', parts: [], unreadable: body.why }
   }
