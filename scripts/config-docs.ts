@@ -45,7 +45,8 @@ export function withTable(readme: string): string {
   const after = rest.slice(rest.indexOf(tableEnd))
   const lines = rows(declaration.fields).map(({ path, setting }) => {
     const initial = setting.initialText === '' ? '*required*' : `\`${setting.initialText}\``
-    return `| \`${path}\` | ${initial} | ${escaped(setting.about)} *${escaped(setting.expects)}* |`
+    const taken = setting.expects === 'a string' ? '' : ` *${escaped(setting.expects)}*`
+    return `| \`${path}\` | ${initial} | ${escaped(setting.about)}${taken} |`
   })
   const table = ['| key | default | meaning, *what is taken* |', '|---|---|---|', ...lines].join(
     '\n',

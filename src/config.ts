@@ -94,7 +94,7 @@ export const declaration = table('', {
       'Address space reserved for the shared tree; untouched pages cost nothing.',
       '1 GiB',
       16 * 1024 ** 2,
-      4 * 1024 ** 3 - 64 * 1024,
+      2 * 1024 ** 3,
     ),
     version: flag('Answer `version.bind` and `version.server` (class CH).', false),
   }),

@@ -137,7 +137,7 @@ export function size(about: string, initial: string, least: number, most: number
 /** A list of settings, each read like `item`. */
 export function list<T>(
   item: Setting<T>,
-  initial: readonly T[] | undefined,
+  initial: readonly NoInfer<T>[] | undefined,
 ): Setting<readonly T[]> {
   const expects = `a list, each entry ${item.expects}`
   const write = (values: readonly T[]): string =>
