@@ -110,7 +110,8 @@ async function start(
       mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
     }),
     isReady: () => isReady,
-    scopeOf: () => 'admin',
+    callerOf: () => ({ name: 'cli', scope: 'admin' }),
+    now: epochSeconds,
     log,
   })
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())

@@ -1,0 +1,95 @@
+// What is told of an address, by who asks. Anyone learns whether it is listed, since when, until when, and which kinds
+// of message it sent when: an allow-list of fields without free text, so that no trap is betrayed. Scope read sees the
+// rows behind it; the operator sees the messages.
+import Type, { type Static } from 'typebox'
+import type { Explanation } from '../blocklist/blocklist.ts'
+import { formatAddress } from '../ip/address.ts'
+import {
+  Exception,
+  exceptionBody,
+  Kind,
+  Listing,
+  listingBody,
+  NullableText,
+  NullableTimestamp,
+  nullableTimestamp,
+  Timestamp,
+  timestamp,
+} from './schemas.ts'
+import { type Scope, scopeIncludes } from './scopes.ts'
+
+const text = Type.Optional(Type.String())
+
+/** One message. Everything but the first four fields is for scope admin. */
+const EvidenceItem = Type.Object({
+  seenAt: Timestamp,
+  client: NullableText,
+  kind: Type.Union([Kind, Type.Null()]),
+  rule: Type.String(),
+  trap: text,
+  source: text,
+  decision: text,
+  why: text,
+  ...{ helo: text, reversePath: text, subject: text, messageId: text, generator: text },
+  ...{ reportingMta: text, finalRecipient: text, action: text, status: text },
+  ...{ diagnosticCode: text, returnedMessageId: text },
+})
+
+const PastListing = Type.Object({ ...Listing.properties, endedAt: Timestamp })
+const NullableException = Type.Union([Exception, Type.Null()])
+
+/** The body of /v1/lookup; from `decidedBy` on for scope read. */
+export const LookupBody = Type.Object({
+  query: Type.String(),
+  listed: Type.Boolean(),
+  kinds: Type.Array(Kind),
+  codes: Type.Array(Type.String()),
+  since: NullableTimestamp,
+  until: Type.Union([Timestamp, Type.Null()], { description: 'null: permanent, or not listed.' }),
+  state: NullableText,
+  evidence: Type.Array(EvidenceItem),
+  decidedBy: Type.Optional(NullableText),
+  isTestEntry: Type.Optional(Type.Boolean()),
+  specialPurpose: Type.Optional(NullableText),
+  exemption: Type.Optional(NullableException),
+  exclusion: Type.Optional(NullableException),
+  listings: Type.Optional(Type.Array(Listing)),
+  history: Type.Optional(Type.Array(PastListing)),
+})
+export type LookupBody = Static<typeof LookupBody>
+
+/** The explanation as far as the scope may see it. */
+export function lookupBody(explanation: Explanation, scope: Scope): LookupBody {
+  const isOperator = scopeIncludes(scope, 'admin')
+  const { query, listed, kinds, codes, since, until, state, evidence } = explanation
+  const told = {
+    ...{ query, listed, kinds, codes, state },
+    since: nullableTimestamp(since),
+    until: nullableTimestamp(until),
+    evidence: evidence.map((row) => ({
+      seenAt: timestamp(row.seenAt),
+      client: row.client && formatAddress(row.client),
+      kind: row.kind,
+      rule: row.rule,
+      ...(isOperator && operatorFields(row)),
+    })),
+  }
+  if (!scopeIncludes(scope, 'read')) return told
+  const { decidedBy, isTestEntry, specialPurpose, exemption, exclusion } = explanation
+  return {
+    ...told,
+    ...{ decidedBy, isTestEntry, specialPurpose },
+    exemption: exemption && exceptionBody(exemption),
+    exclusion: exclusion && exceptionBody(exclusion),
+    listings: explanation.listings.map(listingBody),
+    history: explanation.history.map((past) => ({
+      ...listingBody(past),
+      endedAt: timestamp(past.endedAt),
+    })),
+  }
+}
+
+function operatorFields(row: Explanation['evidence'][number]) {
+  const { recipient, source, decision, why, details } = row
+  return { ...details, trap: recipient, source, decision, why }
+}

@@ -1,0 +1,194 @@
+// Everything that goes wrong over HTTP, as RFC 9457 problem details: a malformed URL, a refused prefix, a bug.
+// Used by every route, by app.ts for what Fastify throws, and by control-socket.ts for what never became a request.
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
+
+import { isRefusal, type Refusal } from '../blocklist/outcomes.ts'
+import { OperationalError, operationalErrorCodes } from '../errors.ts'
+
+export const problemType = 'application/problem+json'
+
+/** One fault in a request: where ("body/kinds/0", "querystring/limit") and what was expected there. */
+export interface FieldFault {
+  readonly at: string
+  readonly why: string
+}
+
+/** RFC 9457 §3. `code` is stable and for programs, `detail` is one sentence for people. */
+export interface Problem {
+  readonly type: 'about:blank'
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly errors?: readonly FieldFault[]
+}
+
+/** A problem of the given HTTP status; its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
+export function problem(
+  status: number,
+  code: string,
+  detail: string,
+  errors?: readonly FieldFault[],
+): Problem {
+  const title = STATUS_CODES[status] ?? 'Error'
+  return {
+    type: 'about:blank',
+    title,
+    status,
+    code,
+    detail,
+    ...(errors === undefined ? {} : { errors }),
+  }
+}
+
+/** Answers with the problem; whatever the route declared for that status, the body is written as it is. */
+export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
+  return reply.code(body.status).type(problemType).serializer(JSON.stringify).send(body)
+}
+
+/** Whether a value read or done is none, but what is wrong. */
+export function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'type' in value && 'title' in value
+}
+
+const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
+  'special-purpose': 422,
+  exempt: 422,
+  'too-short': 422,
+  'not-listed': 404,
+  covered: 404,
+  excluded: 409,
+  conflict: 409,
+  invalid: 400,
+  withheld: 409,
+}
+
+/** What the blocklist refused, as a problem: 422 by policy, 404 not there, 409 in the way, 400 malformed. */
+export function refusalProblem({ refused, why }: Refusal, subject?: string): Problem {
+  const detail = subject === undefined ? why : `${subject} ${why}`
+  return problem(refusalStatus[refused], refused, detail)
+}
+
+/** How many refusals of one request the one-line detail names; all of them stand in `errors`. */
+const maxNamed = 3
+
+/** Outcomes of an all-or-none request, or the problem when one was refused: of the first refusal's status, naming all. */
+export function refusedAll<Done extends object>(
+  subjects: readonly string[],
+  outcomes: readonly (Done | Refusal)[],
+): Done[] | Problem {
+  const done: Done[] = []
+  const refused: (Refusal & { readonly subject: string })[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    if (!isRefusal(outcome)) done.push(outcome)
+    else if (outcome.refused !== 'withheld') {
+      refused.push({ ...outcome, subject: subjects[index] ?? '' })
+    }
+  }
+  const [first] = refused
+  if (first === undefined) return done
+  const named = refused.slice(0, maxNamed).map(({ subject, why }) => `${subject} ${why}`)
+  if (refused.length > maxNamed) named.push(`and ${refused.length - maxNamed} more`)
+  const errors = refused.map(({ subject, why }) => ({ at: subject, why }))
+  return problem(refusalStatus[first.refused], first.refused, named.join('; '), errors)
+}
+
+/** Fastify's own errors in our words; whatever else it answers below 500 keeps its message. */
+const frameworkProblems: Readonly<Record<string, readonly [code: string, detail: string]>> = {
+  FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
+  FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body is larger than this resource takes'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['media-type', 'the body must be application/json'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed', 'the body is empty where JSON was announced'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['malformed', 'the body is not well-formed JSON'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'malformed',
+    'the body is not as long as Content-Length says',
+  ],
+}
+
+/**
+ * A thrown error as a problem. Validation faults name each field; an OperationalError is a 503 with the fixed
+ * sentence of its code; anything else is a 500 that says nothing of its cause.
+ */
+export function problemOf(error: FastifyError | Error): Problem {
+  if (error instanceof OperationalError) {
+    return problem(503, error.code, operationalErrorCodes[error.code])
+  }
+  const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
+  if (!('code' in error) || status >= 500) {
+    return problem(500, 'internal', 'an unexpected error; the server log has the details')
+  }
+  if (error.validation !== undefined) {
+    const faults = fieldFaults(error.validationContext ?? 'body', error.validation)
+    const shown = faults.slice(0, 3).map(({ at, why }) => `${at}: ${why}`)
+    return problem(400, 'malformed', shown.join('; '), faults)
+  }
+  const [code, detail] = frameworkProblems[error.code] ?? ['malformed', error.message]
+  return problem(status, code, detail)
+}
+
+/** A body can hold a million faults; nobody reads more than these. */
+const maxFaults = 20
+
+/**
+ * One entry for each place, in the order found. The schema checker reports an unknown key twice (once as "schema is
+ * false") and a union once for each branch; the first says nothing, the branches are joined with "or".
+ */
+function fieldFaults(part: string, faults: readonly FastifySchemaValidationError[]): FieldFault[] {
+  const reasons = new Map<string, string[]>()
+  for (const fault of faults) {
+    if (fault.keyword === 'boolean' || fault.keyword === 'anyOf') continue
+    const at = part + fault.instancePath
+    const known = reasons.get(at)
+    if (known !== undefined) known.push(faultText(fault))
+    else if (reasons.size < maxFaults) reasons.set(at, [faultText(fault)])
+  }
+  return [...reasons].map(([at, whys]) => ({ at, why: [...new Set(whys)].join(' or ') }))
+}
+
+function faultText(fault: FastifySchemaValidationError): string {
+  const { additionalProperties, allowedValues, requiredProperties } = fault.params
+  if (Array.isArray(additionalProperties)) return `unknown key ${quoted(additionalProperties)}`
+  if (Array.isArray(requiredProperties)) return `missing key ${quoted(requiredProperties)}`
+  if (Array.isArray(allowedValues)) return `must be one of ${quoted(allowedValues)}`
+  return fault.message ?? 'not acceptable'
+}
+
+function quoted(values: readonly unknown[]): string {
+  return values
+    .slice(0, maxFaults)
+    .map((value) => JSON.stringify(value))
+    .join(', ')
+}
+
+/** What Node's HTTP parser refused before there was a request; statuses of RFC 9110 §15.5 and RFC 6585 §5. */
+const parserProblems: Readonly<Record<string, Problem>> = {
+  HPE_HEADER_OVERFLOW: problem(
+    431,
+    'headers-too-large',
+    'the request line and headers are too large',
+  ),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: problem(
+    413,
+    'body-too-large',
+    'the chunk extensions are too large',
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: problem(408, 'timeout', 'the request did not arrive in time'),
+}
+
+/** The handler for an http.Server's `clientError`: answers a problem where the peer can still read one. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = parserProblems[error.code ?? ''] ?? problem(400, 'malformed', 'not an HTTP request')
+  const text = JSON.stringify(body)
+  socket.end(
+    `HTTP/1.1 ${body.status} ${body.title}\r\nContent-Type: ${problemType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  )
+}

@@ -1,0 +1,23 @@
+// /healthz: the process answers. /readyz: the list is loaded and every listener bound. For supervisors and probes.
+import Type from 'typebox'
+import type { App, AppOptions } from '../app.ts'
+import { problem, sendProblem } from '../problem.ts'
+import { problems } from '../schemas.ts'
+
+const Health = Type.Object({ status: Type.String() })
+
+export function healthRoutes(app: App, { isReady }: AppOptions): void {
+  app.get(
+    '/healthz',
+    { config: { scope: 'public' }, schema: { response: { 200: Health } } },
+    async () => ({ status: 'ok' }),
+  )
+  app.get(
+    '/readyz',
+    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems(503) } } },
+    async (_request, reply) =>
+      isReady()
+        ? { status: 'ready' }
+        : sendProblem(reply, problem(503, 'not-ready', 'the list is still loading')),
+  )
+}

@@ -1,0 +1,116 @@
+// /v1/listings: what is or was listed, and listing and delisting by hand, all of a request or none of it.
+import { isRefusal } from '../../blocklist/outcomes.ts'
+import { formatPrefix } from '../../ip/address.ts'
+import type { App, AppOptions } from '../app.ts'
+import { readExpiry, readPrefix, readPrefixes } from '../prefix-text.ts'
+import { isProblem, problem, refusalProblem, refusedAll, sendProblem } from '../problem.ts'
+import {
+  defaultPageSize,
+  IdParams,
+  itemsOf,
+  Listed,
+  Listing,
+  ListingQuery,
+  listingBody,
+  NewListing,
+  PrefixesQuery,
+  pageOf,
+  problems,
+} from '../schemas.ts'
+
+export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
+  app.get(
+    '/v1/listings',
+    {
+      config: { scope: 'read' },
+      schema: {
+        querystring: ListingQuery,
+        response: { 200: pageOf(Listing), ...problems(400, 401, 403) },
+      },
+    },
+    async (request, reply) => {
+      const { limit = defaultPageSize, cursor, prefix: text, ...filter } = request.query
+      const prefix = text === undefined ? undefined : readPrefix(text)
+      if (isProblem(prefix)) return sendProblem(reply, prefix)
+      const page = blocklist.listings(
+        { ...filter, ...(prefix && { prefix }) },
+        { limit, ...(cursor !== undefined && { cursor }) },
+      )
+      if (isRefusal(page)) return sendProblem(reply, refusalProblem(page))
+      return { items: page.items.map(listingBody), nextCursor: page.nextCursor }
+    },
+  )
+
+  app.post(
+    '/v1/listings',
+    {
+      config: { scope: 'write' },
+      schema: {
+        body: NewListing,
+        response: {
+          200: Listed,
+          201: Listed,
+          ...problems(400, 401, 403, 409, 413, 415, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { prefix: single, prefixes: several, kinds = [], reason } = request.body
+      if ((single === undefined) === (several === undefined)) {
+        return sendProblem(reply, problem(400, 'malformed', 'body: give either prefix or prefixes'))
+      }
+      const prefixes = readPrefixes(several ?? [single ?? ''])
+      if (isProblem(prefixes)) return sendProblem(reply, prefixes)
+      const term = readExpiry(request.body, now())
+      if (isProblem(term)) return sendProblem(reply, term)
+      const { expiresAt } = term
+      const requests = prefixes.map((prefix) => ({
+        ...{ prefix, kinds, origin: 'manual' as const },
+        ...(reason !== undefined && { reason }),
+        ...(expiresAt !== undefined && { expiresAt }),
+      }))
+      const outcomes = await blocklist.list(requests, request.caller)
+      const done = refusedAll(prefixes.map(formatPrefix), outcomes)
+      if (isProblem(done)) return sendProblem(reply, done)
+      const items = done.map(({ outcome, listing }) => ({ outcome, listing: listingBody(listing) }))
+      reply.code(items.some(({ outcome }) => outcome === 'listed') ? 201 : 200)
+      const [first] = items
+      if (several !== undefined || first === undefined) return { items }
+      reply.header('location', `/v1/listings/${first.listing.id}`)
+      return first.listing
+    },
+  )
+
+  app.delete(
+    '/v1/listings',
+    {
+      config: { scope: 'write' },
+      schema: {
+        querystring: PrefixesQuery,
+        response: { 200: itemsOf(Listing), ...problems(400, 401, 403, 404, 503) },
+      },
+    },
+    async (request, reply) => {
+      const prefixes = readPrefixes(request.query.prefix)
+      if (isProblem(prefixes)) return sendProblem(reply, prefixes)
+      const outcomes = await blocklist.delist(prefixes, request.caller)
+      const done = refusedAll(prefixes.map(formatPrefix), outcomes)
+      if (isProblem(done)) return sendProblem(reply, done)
+      return { items: done.flatMap(({ listings }) => listings.map(listingBody)) }
+    },
+  )
+
+  app.get(
+    '/v1/listings/:id',
+    {
+      config: { scope: 'read' },
+      schema: { params: IdParams, response: { 200: Listing, ...problems(400, 401, 403, 404) } },
+    },
+    async (request, reply) => {
+      const listing = blocklist.listing(request.params.id)
+      if (listing !== undefined) return listingBody(listing)
+      const detail = `there is no listing ${request.params.id}`
+      return sendProblem(reply, problem(404, 'not-found', detail))
+    },
+  )
+}

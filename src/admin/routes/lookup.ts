@@ -1,0 +1,25 @@
+// /v1/lookup/{address}: listed or not, and why. Anyone may ask; how much is told depends on who asks: see
+// lookup-body.ts.
+import type { App, AppOptions } from '../app.ts'
+import { LookupBody, lookupBody } from '../lookup-body.ts'
+import { readAddress } from '../prefix-text.ts'
+import { problem, sendProblem } from '../problem.ts'
+import { AddressParams, problems } from '../schemas.ts'
+
+export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
+  app.get(
+    '/v1/lookup/:address',
+    {
+      config: { scope: 'public' },
+      schema: { params: AddressParams, response: { 200: LookupBody, ...problems(400) } },
+    },
+    async (request, reply) => {
+      const { address: text } = request.params
+      const address = readAddress(text)
+      if ('why' in address) {
+        return sendProblem(reply, problem(400, 'malformed', `${text}: ${address.why}`))
+      }
+      return lookupBody(blocklist.explain(address.value), request.caller.scope)
+    },
+  )
+}

@@ -1,0 +1,50 @@
+// /v1/stats: what the server says of itself; `status` prints it.
+import type { BlocklistStatus } from '../../blocklist/blocklist.ts'
+import type { App, AppOptions } from '../app.ts'
+import { nullableTimestamp, problems, ServerStatus, timestamp } from '../schemas.ts'
+
+/** One trap mailbox; times in epoch seconds. */
+export interface MailboxState {
+  readonly name: string
+  readonly type: string
+  readonly state: string
+  readonly lastReadAt: number | null
+  readonly lastError: string | null
+  readonly retryAt: number | null
+  readonly recorded: number
+  readonly passedOver: number
+  readonly refused: number
+}
+
+/** The zone as published, and the process around it. */
+export interface ServerState extends BlocklistStatus {
+  readonly version: string
+  /** DNS threads. */
+  readonly workers: number
+  readonly uptimeSeconds: number
+  readonly mailboxes: readonly MailboxState[]
+}
+
+export function statsRoutes(app: App, { status }: AppOptions): void {
+  app.get(
+    '/v1/stats',
+    {
+      config: { scope: 'read' },
+      schema: { response: { 200: ServerStatus, ...problems(401, 403) } },
+    },
+    async () => {
+      const { generatedAt, validUntil, tree, mailboxes, ...rest } = status()
+      return {
+        ...rest,
+        generatedAt: timestamp(generatedAt),
+        validUntil: timestamp(validUntil),
+        tree: tree ?? { usedBytes: 0, capacityBytes: 0 },
+        mailboxes: mailboxes.map((mailbox) => ({
+          ...mailbox,
+          lastReadAt: nullableTimestamp(mailbox.lastReadAt),
+          retryAt: nullableTimestamp(mailbox.retryAt),
+        })),
+      }
+    },
+  )
+}

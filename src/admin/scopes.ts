@@ -1,0 +1,36 @@
+// Who may do what over HTTP. Every route names the scope it needs; the transport says who calls: whoever can open the
+// control socket or the database is the operator, and may do everything.
+import type {} from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a caller needs; `public` asks nothing. Every route says it. */
+    scope?: Scope
+  }
+  interface FastifyRequest {
+    /** Set before anything else looks at the request. */
+    caller: Caller
+  }
+}
+
+export const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
+export type Scope = (typeof scopes)[number]
+
+/** Who sent a request: the name stands in the audit. */
+export interface Caller {
+  readonly name: string
+  readonly scope: Scope
+}
+
+const included: Readonly<Record<Scope, readonly Scope[]>> = {
+  public: ['public'],
+  read: ['public', 'read'],
+  write: ['public', 'read', 'write'],
+  collect: ['public', 'collect'],
+  admin: scopes,
+}
+
+/** Whether a caller with `granted` may use what needs `needed`. */
+export function scopeIncludes(granted: Scope, needed: Scope): boolean {
+  return included[granted].includes(needed)
+}

@@ -1,0 +1,34 @@
+// `exempt`, `unexempt`, `exclude`, `include`: prefixes that are never listed, and holes in covering listings.
+import { loadConfig } from '../config.ts'
+import { type Client, expectDone, type Reply, withClient } from './client.ts'
+import { type CommandContext, exitCodes, writeJson } from './context.ts'
+import { readPrefix } from './prefix-argument.ts'
+
+export type ExceptionVerb = 'exempt' | 'unexempt' | 'exclude' | 'include'
+
+const verbs = {
+  exempt: { path: '/v1/exemptions', adds: true, done: 'is exempt: never listed, at any length' },
+  unexempt: { path: '/v1/exemptions', adds: false, done: 'is no longer exempt' },
+  exclude: { path: '/v1/exclusions', adds: true, done: 'is excluded from covering listings' },
+  include: { path: '/v1/exclusions', adds: false, done: 'is no longer excluded' },
+} as const
+
+export async function changeException(
+  context: CommandContext,
+  verb: ExceptionVerb,
+  prefixText: string,
+  options: { readonly note?: string; readonly json?: true },
+): Promise<number> {
+  const prefix = readPrefix(prefixText)
+  const { path, adds, done } = verbs[verb]
+  const { note } = options
+  const ask = (client: Client): Promise<Reply> =>
+    adds
+      ? client.request('POST', path, { prefix, ...(note === undefined ? {} : { note }) })
+      : client.request('DELETE', `${path}?prefix=${encodeURIComponent(prefix)}`)
+  const reply = await withClient(loadConfig(context), ask)
+  const body = expectDone(reply)
+  if (options.json) writeJson(context, body)
+  else context.write(`${prefix} ${reply.status === 200 && adds ? 'already ' : ''}${done}.\n`)
+  return exitCodes.done
+}

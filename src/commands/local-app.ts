@@ -1,0 +1,63 @@
+// The HTTP application in this process, for a command that finds no running server: the database under its lock, and
+// no tree, since nobody answers DNS from here. Loaded by client.ts only when it comes to that.
+import { buildApp } from '../admin/app.ts'
+import { Blocklist } from '../blocklist/blocklist.ts'
+import type { Config } from '../config.ts'
+import type { Logger } from '../errors.ts'
+import { openStore } from '../store/database.ts'
+import type { Client } from './client.ts'
+import { policyOptions } from './room-options.ts'
+import { version } from './version.ts'
+
+/** Only what went wrong concerns somebody who typed one command. */
+const log: Logger = {
+  error: (fields, message) => console.error(`backscatterd: ${message}:`, fields),
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+}
+
+const now = (): number => Math.floor(Date.now() / 1000)
+
+/** Opens the database. OperationalError `database-locked` while another process has it, `database-failed` if it cannot be read. */
+export async function openLocalApp(config: Config): Promise<Client> {
+  const store = openStore(config.store.path)
+  try {
+    const blocklist = Blocklist.open({
+      store,
+      policy: policyOptions(config),
+      now,
+      log,
+      validForSeconds: config.zone.validFor,
+      retired: config.zone.retired,
+    })
+    const app = buildApp({
+      blocklist,
+      status: () => ({
+        version,
+        ...blocklist.status(),
+        workers: 0,
+        uptimeSeconds: 0,
+        mailboxes: [],
+      }),
+      isReady: () => false,
+      callerOf: () => ({ name: 'cli', scope: 'admin' }),
+      now,
+      log,
+    })
+    return {
+      async request(method, url, body) {
+        const reply = await app.inject({ method, url, ...(body && { payload: body }) })
+        return { status: reply.statusCode, body: reply.body === '' ? null : reply.json() }
+      },
+      async close() {
+        await app.close()
+        blocklist.close()
+        store.close()
+      },
+    }
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}

@@ -1,0 +1,61 @@
+// `status`: what a running server says of itself. Without one: exit code 1.
+import { loadConfig } from '../config.ts'
+import { OperationalError } from '../errors.ts'
+import { formatSize } from '../quantity.ts'
+import { expectDone, serverClient } from './client.ts'
+import { type CommandContext, exitCodes, writeJson } from './context.ts'
+import { formatColumns, printable, roughDuration } from './wording.ts'
+
+/** The answer of /v1/stats. */
+interface Stats {
+  readonly version: string
+  readonly serial: number
+  readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
+  readonly workers: number
+  readonly uptimeSeconds: number
+  readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+  readonly mailboxes: readonly Readonly<Record<string, unknown>>[]
+}
+
+export async function status(
+  context: CommandContext,
+  options: { readonly json?: true },
+): Promise<number> {
+  const config = loadConfig(context)
+  const client = await serverClient(config)
+  if (client === undefined) {
+    const where = `nothing listens on ${config.control.socket}`
+    throw new OperationalError('server-unreachable', `no server is running (${where})`)
+  }
+  const stats = expectDone(await client.request('GET', '/v1/stats')) as Stats
+  await client.close()
+  if (options.json) {
+    writeJson(context, stats)
+    return exitCodes.done
+  }
+  const { entries, tree } = stats
+  const rows = [
+    ['version', stats.version],
+    ['up for', roughDuration(stats.uptimeSeconds)],
+    ['serial', String(stats.serial)],
+    ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
+    ['tree', `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}`],
+    ['DNS workers', String(stats.workers)],
+    ...stats.mailboxes.map((mailbox) => ['mailbox', mailboxLine(mailbox)]),
+  ]
+  context.write(formatColumns(rows))
+  return exitCodes.done
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`
+}
+
+/** `name  key value, key value`: mailboxes of different kinds say different things. */
+function mailboxLine({ name, ...facts }: Readonly<Record<string, unknown>>): string {
+  const known = Object.entries(facts).filter(([, value]) => value !== null)
+  const parts = known.map(
+    ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  return printable(`${String(name)}  ${parts.join(', ')}`)
+}

@@ -1,0 +1,58 @@
+// How facts are put for people: kinds and codes in words, times, aligned columns. Used by the commands that print.
+import { formatDuration } from '../quantity.ts'
+
+/** What each DNS code says of an address. */
+export const codeMeanings: Readonly<Record<string, string>> = {
+  '127.0.0.2': 'sends backscatter',
+  '127.0.0.3': 'bounces (dsn)',
+  '127.0.0.4': 'automatic replies (auto-reply)',
+  '127.0.0.5': 'challenge-response (challenge-response)',
+  '127.0.0.6': 'virus and spam notices (content-notice)',
+  '127.0.0.7': 'sender callouts (callout)',
+}
+
+/** RFC 3339 in UTC → "2026-07-01 10:00:00 UTC". */
+export function formatTime(time: string): string {
+  return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
+}
+
+/** "until 2026-07-29 10:00:00 UTC (28d)", counted from `now` (epoch seconds); "permanently" for null. */
+export function formatUntil(expiresAt: string | null, now: number): string {
+  if (expiresAt === null) return 'permanently'
+  const left = Math.round(Date.parse(expiresAt) / 1000 - now)
+  return `until ${formatTime(expiresAt)}${left > 0 ? ` (${roughDuration(left)} left)` : ''}`
+}
+
+/** Seconds in the two largest units, rounded to the smaller one: "27d 23h", "5m 10s". */
+export function roughDuration(seconds: number): string {
+  const sizes = [86_400, 3600, 60, 1]
+  const largest = sizes.find((size) => seconds >= size) ?? 1
+  const smaller = sizes[sizes.indexOf(largest) + 1] ?? 1
+  const rounded = Math.round(seconds / smaller) * smaller
+  const rest = rounded % largest
+  const parts = [formatDuration(rounded - rest), ...(rest > 0 ? [formatDuration(rest)] : [])]
+  return parts.join(' ')
+}
+
+/**
+ * Text from a message, fit for a terminal: control and invisible format characters (escape sequences, direction
+ * overrides) are shown as "?", so that a sender cannot write on the operator's screen.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?')
+}
+
+/** Rows in aligned columns, two blanks apart, each line indented and without blanks at its end. */
+export function formatColumns(rows: readonly (readonly string[])[], indent = ''): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+    }
+  }
+  const lines = rows.map((row) => {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    return `${(indent + cells.join('  ')).trimEnd()}\n`
+  })
+  return lines.join('')
+}

@@ -1,0 +1,254 @@
+#!/usr/bin/env node
+// argv → command; the only file started by hand, and the only one that knows commander. Each command's code is
+// loaded when it is called, so that a short command stays short.
+import { Command, CommanderError } from 'commander'
+import type { AddOptions } from './commands/add.ts'
+import { type CommandContext, exitCodes } from './commands/context.ts'
+import type { LookupOptions } from './commands/lookup.ts'
+import { version } from './commands/version.ts'
+import { OperationalError } from './errors.ts'
+
+/** Exit code 2 stands for these; every other OperationalError is work that failed: 1. */
+const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
+
+/** A reader that has seen enough (`| head`) ends our output, not our work. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
+const programNotes = `
+The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
+/etc/backscatterd/backscatterd.toml, else the demonstration that comes with the program.
+
+Commands that read or change data go through the running server's control socket; without a server
+they work on the database itself.
+
+Exit codes: 0 done; 1 failed or refused, with one line on standard error that says why; 2 wrong use or
+wrong configuration. lookup: 0 not listed, 3 listed, 1 no answer.`
+
+const addNotes = `
+Kinds: dsn (bounces), auto-reply, challenge-response, content-notice (virus and spam notices), callout.
+
+Examples:
+  backscatterd add 192.0.2.25
+  backscatterd add 192.0.2.0/24 2001:db8:7::/64 --kind dsn --for 14d --reason "ticket 4711"`
+
+const exceptionNotes = {
+  exempt:
+    'The prefix, and everything in it, is never listed: an exemption beats every listing, at any length.',
+  unexempt: 'Ends an exemption; listings that it covered are answered again.',
+  exclude:
+    'Leaves a hole in a covering listing, present or to come. The longest match decides: a longer listing inside the ' +
+    'hole still holds.',
+  include: 'Ends an exclusion.',
+} as const
+
+try {
+  await buildProgram().parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+function buildProgram(): Command {
+  const program = new Command('backscatterd')
+    .description(
+      'Lists the hosts that send misdirected bounces, and publishes the list as a DNSBL.',
+    )
+    .option('--config <file>', 'configuration file (else the usual places, see below)')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .showSuggestionAfterError(false)
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
+    .addHelpText('after', programNotes)
+
+  const context = (): CommandContext => ({
+    file: program.opts<{ config?: string }>().config,
+    env: process.env,
+    cwd: process.cwd(),
+    write: (text) => process.stdout.write(text),
+  })
+  const finish = async (exitCode: Promise<number>): Promise<void> => {
+    process.exitCode = await exitCode
+  }
+
+  program.commandsGroup('Run:')
+  program
+    .command('serve')
+    .summary('answer DNS, hear the traps, and take commands')
+    .description(
+      'Runs the server: DNS, trap listeners, mailboxes and the control socket. Prints one line "backscatterd ready …" ' +
+        'on standard output when everything is bound; logs go to standard error. SIGTERM and SIGINT stop it.',
+    )
+    .action(async () => finish((await import('./commands/serve.ts')).serve(context())))
+  program
+    .command('check-config')
+    .summary('check the configuration file')
+    .description(
+      'Reads the configuration, names each wrong key with its path and what was expected. Changes nothing.',
+    )
+    .action(async () => finish((await import('./commands/check-config.ts')).checkConfig(context())))
+  program
+    .command('status')
+    .summary('what the running server says of itself')
+    .description(
+      'Asks the running server for its serial, entries, memory and mailboxes. Without a server: exit code 1.',
+    )
+    .option('--json', 'print JSON')
+    .action(async (options: Json) =>
+      finish((await import('./commands/status.ts')).status(context(), options)),
+    )
+
+  program.commandsGroup('The list:')
+  program
+    .command('add')
+    .summary('list addresses or prefixes by hand')
+    .argument('<prefix...>', 'ADDRESS or ADDRESS/LENGTH; a bare address is a /32 or /128')
+    .description(
+      'Lists by hand. Several arguments are listed all or none. What is listed already is extended, never shortened. ' +
+        'Refused (exit code 1): special-purpose ranges, exempt prefixes, prefixes shorter than policy.shortest4 or shortest6.',
+    )
+    .option(
+      '--kind <kind>',
+      'kind of backscatter, for the DNS code; repeatable (default: none, code 127.0.0.2 alone)',
+      collect,
+    )
+    .option('--reason <text>', 'why, for the record; not shown in DNS')
+    .option('--for <duration>', 'how long: "90s", "1h", "28d" (default: policy.longestListing)')
+    .option('--permanent', 'until removed')
+    .option('--json', 'print JSON')
+    .addHelpText('after', addNotes)
+    .action(async (prefixes: string[], options: AddOptions) =>
+      finish((await import('./commands/add.ts')).add(context(), prefixes, options)),
+    )
+  program
+    .command('remove')
+    .summary('take entries off the list')
+    .argument('<prefix...>', 'exactly the prefixes that are listed')
+    .description(
+      'Delists exactly these entries, whoever listed them; all or none. When only a covering prefix is listed, that is ' +
+        'named and nothing changes (exit code 1): see exclude. Evidence from before a removal no longer counts.',
+    )
+    .option('--json', 'print JSON')
+    .action(async (prefixes: string[], options: Json) =>
+      finish((await import('./commands/remove.ts')).remove(context(), prefixes, options)),
+    )
+  program
+    .command('show')
+    .summary('why an address is, or was, listed')
+    .argument('<address>', 'an IPv4 or IPv6 address')
+    .description(
+      'Explains an address: listed or not, by what, since when, on what evidence. Exit code 0 either way.',
+    )
+    .option('--json', 'print JSON')
+    .action(async (address: string, options: Json) =>
+      finish((await import('./commands/show.ts')).show(context(), address, options)),
+    )
+  program
+    .command('lookup')
+    .summary('ask over DNS, as a mail server would')
+    .argument('<address>', 'an IPv4 or IPv6 address')
+    .description(
+      'Asks the name server for the address’s A and TXT records. Exit code 0: not listed; 3: listed; 1: no answer.',
+    )
+    .option('--server <host:port>', 'name server to ask (default: the first of dns.listen)')
+    .option('--zone <zone>', 'zone to ask in (default: zone.origin)')
+    .option('--json', 'print JSON')
+    .action(async (address: string, options: LookupOptions) =>
+      finish((await import('./commands/lookup.ts')).lookup(context(), address, options)),
+    )
+
+  program.commandsGroup('What is never listed:')
+  const exceptions = [
+    ['exempt', 'never list a prefix, at any length', true],
+    ['unexempt', 'end an exemption', false],
+    ['exclude', 'leave a hole in a covering listing', true],
+    ['include', 'end an exclusion', false],
+  ] as const
+  for (const [name, summary, takesNote] of exceptions) {
+    const command = program
+      .command(name)
+      .summary(summary)
+      .description(exceptionNotes[name])
+      .argument('<prefix>', 'ADDRESS or ADDRESS/LENGTH')
+      .option('--json', 'print JSON')
+      .action(async (prefix: string, options: Json & { note?: string }) =>
+        finish(
+          (await import('./commands/exceptions.ts')).changeException(
+            context(),
+            name,
+            prefix,
+            options,
+          ),
+        ),
+      )
+    if (takesNote) command.option('--note <text>', 'why, for the record')
+  }
+
+  program.commandsGroup('Traps:')
+  const trap = program
+    .command('trap')
+    .summary('spam-trap addresses')
+    .description(
+      'Spam-trap addresses: addresses that never send mail, so that any bounce to them is backscatter. A pattern is ' +
+        'user@example.org, @example.org (the whole domain) or *@*.example.org (its subdomains, not itself).',
+    )
+  trap
+    .command('add')
+    .description('Adds a trap address or pattern.')
+    .argument('<pattern>', 'user@example.org, @example.org or *@*.example.org')
+    .option('--json', 'print JSON')
+    .action(async (pattern: string, options: Json) =>
+      finish((await import('./commands/trap.ts')).addTrap(context(), pattern, options)),
+    )
+  trap
+    .command('remove')
+    .description(
+      'Removes a trap that was added by hand. One of the configuration is removed there.',
+    )
+    .argument('<pattern>', 'as `trap list` prints it')
+    .option('--json', 'print JSON')
+    .action(async (pattern: string, options: Json) =>
+      finish((await import('./commands/trap.ts')).removeTrap(context(), pattern, options)),
+    )
+  trap
+    .command('list')
+    .description(
+      'Prints every trap, and whether it comes from the configuration or was added by hand.',
+    )
+    .option('--json', 'print JSON')
+    .action(async (options: Json) =>
+      finish((await import('./commands/trap.ts')).listTraps(context(), options)),
+    )
+  program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command')
+  return program
+}
+
+interface Json {
+  json?: true
+}
+
+function collect(value: string, previous: string[] = []): string[] {
+  return [...previous, value]
+}
+
+/** Says on standard error what stopped the command, and gives the exit code for it. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse
+  if (!(error instanceof OperationalError)) {
+    console.error('backscatterd: this is a bug:', error)
+    return exitCodes.failed
+  }
+  console.error(`backscatterd: ${error.message}`)
+  return wrongUseCodes.includes(error.code) ? exitCodes.wrongUse : exitCodes.failed
+}
+
+/** Commander's "error: unknown option '--x'\n", with its suggestion on the same line. */
+function oneLine(text: string): string {
+  const message = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+  return `backscatterd: ${message} (see backscatterd --help)\n`
+}
