@@ -1,0 +1,96 @@
+// How long the tree takes to load 1 M listings from the store (goal: well under 0.8 s, since DNS answers only after
+// it), and how many trapped messages a second are on disk and judged, from one writer and from many at once.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import { openStore, type Store } from '../../src/store/database.ts'
+import { TreeWriter } from '../../src/tree/writer.ts'
+import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
+
+export interface LoadFigures {
+  readonly entries: number
+  readonly loadSeconds: number
+  readonly recordsPerSecondAlone: number
+  readonly recordsPerSecondTogether: number
+}
+
+/** Fills a database with `entries` random IPv4 listings (seeded), loads it, then records evidence. */
+export async function benchLoad(entries = 1_000_000): Promise<LoadFigures> {
+  const directory = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
+  const store = openStore(join(directory, 'bench.db'))
+  try {
+    fill(store, entries)
+    const started = performance.now()
+    const blocklist = openBlocklist(store)
+    const loadSeconds = (performance.now() - started) / 1000
+    const recordsPerSecondAlone = await record(blocklist, 2000, 1, 0)
+    const recordsPerSecondTogether = await record(blocklist, 20_000, 200, 2000)
+    blocklist.close()
+    return { entries, loadSeconds, recordsPerSecondAlone, recordsPerSecondTogether }
+  } finally {
+    store.close()
+    rmSync(directory, { recursive: true })
+  }
+}
+
+function openBlocklist(store: Store): Blocklist {
+  const silent = () => undefined
+  return Blocklist.open({
+    ...{ store, tree: TreeWriter.create({ capacityBytes: 2 ** 30 }), policy: testPolicy() },
+    now: () => 1_800_000_000,
+    log: { error: silent, warn: silent, info: silent, debug: silent },
+    ...{ validForSeconds: 86_400, retired: false },
+  })
+}
+
+function fill(store: Store, entries: number): void {
+  const random = seeded(1)
+  const words = new Set<number>()
+  while (words.size < entries) words.add(random())
+  store.begin()
+  for (const w0 of words) {
+    store.listings.insert({
+      prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 },
+      ...{ kinds: 1, state: 'listed', origin: 'import', list: 'bench', reason: null },
+      ...{ createdAt: 1_799_000_000, lastHitAt: null, expiresAt: null, heldUntil: null },
+      ...{ hits: 0, episode: 1, termSeconds: null },
+    })
+  }
+  store.commit()
+}
+
+/** Messages a second when so many writers each wait for their answer before they bring the next one. */
+async function record(
+  blocklist: Blocklist,
+  messages: number,
+  writers: number,
+  first: number,
+): Promise<number> {
+  const started = performance.now()
+  let next = first
+  const write = async (): Promise<void> => {
+    while (next < first + messages) {
+      const number = next++
+      const client = `${20 + (number & 63)}.${(number >> 6) & 255}.7.${(number >> 14) & 255}`
+      await blocklist.record([evidence({ client, content: `${number}`, returned: `${number}` })])
+    }
+  }
+  await Promise.all(Array.from({ length: writers }, write))
+  return messages / ((performance.now() - started) / 1000)
+}
+
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
+  }
+}
+
+if (import.meta.main) {
+  const figures = await benchLoad()
+  process.stdout.write(`${JSON.stringify(figures)}\n`)
+}

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { OperationalError } from '../../../src/errors.ts'
+import { openStore } from '../../../src/store/database.ts'
+import { temporaryDirectory } from '../blocklist/fixture.ts'
+
+function refused(code: string, message: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof OperationalError, String(error))
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  }
+}
+
+/** A process that opens the database and holds it; resolves once it has it. */
+async function holder(t: TestContext, path: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'hold-database.ts'), path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const [line] = await once(child.stdout, 'data')
+  assert.equal(String(line), 'open\n')
+  return child
+}
+
+test('a second process is refused at once, by the name of the first, until that is killed', async (t) => {
+  const path = join(temporaryDirectory(t), 'a.db')
+  const child = await holder(t, path)
+  const started = performance.now()
+  assert.throws(
+    () => openStore(path),
+    refused('database-locked', new RegExp(`process ${child.pid}\\b`)),
+  )
+  assert.ok(performance.now() - started < 1000, 'the refusal waited for the lock')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const store = openStore(path)
+  assert.equal(store.mailboxPositions.get('held'), 'yes')
+  store.close()
+})
+
+test('one process opens a database once, whatever path leads to it', (t) => {
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'a.db')
+  const store = openStore(path)
+  symlinkSync(path, join(directory, 'link.db'))
+  assert.throws(() => openStore(path), refused('database-locked', /in use/))
+  assert.throws(() => openStore(join(directory, 'link.db')), refused('database-locked', /in use/))
+  store.close()
+  openStore(join(directory, 'link.db')).close()
+})
+
+test('the lock outlives a garbage collection and is gone after close', async (t) => {
+  const path = join(temporaryDirectory(t), 'a.db')
+  const store = openStore(path)
+  setFlagsFromString('--expose-gc')
+  const collectGarbage: () => void = runInNewContext('gc')
+  for (let round = 0; round < 3; round++) {
+    await new Promise(setImmediate)
+    collectGarbage()
+  }
+  assert.throws(
+    () => openStore(path),
+    refused('database-locked', new RegExp(`process ${process.pid}`)),
+  )
+  store.close()
+  store.close()
+  openStore(path).close()
+})
+
+test('a reader beside the holder takes no lock, sees what is committed and cannot write', (t) => {
+  const path = join(temporaryDirectory(t), 'a.db')
+  const store = openStore(path)
+  store.mailboxPositions.set('imap', '7', 1)
+  const reader = openStore(path, { readOnly: true })
+  assert.equal(reader.mailboxPositions.get('imap'), '7')
+  assert.throws(() => reader.mailboxPositions.set('imap', '8', 2), /readonly/)
+  reader.close()
+  store.close()
+})
+
+test('a reader of a database that is not there creates none', (t) => {
+  const directory = temporaryDirectory(t)
+  assert.throws(
+    () => openStore(join(directory, 'a.db'), { readOnly: true }),
+    refused('database-failed', /a\.db: cannot be opened/),
+  )
+  assert.deepEqual(readdirSync(directory), [])
+})
+
+test('a schema of a later program is refused and left as it is', (t) => {
+  const path = join(temporaryDirectory(t), 'a.db')
+  const store = openStore(path)
+  store.close()
+  const bytes = readFileSync(path)
+  // user_version: four octets at offset 60 of the header (SQLite file format §1.3.14).
+  bytes.writeUInt32BE(999, 60)
+  writeFileSync(path, bytes)
+  assert.throws(() => openStore(path), refused('database-newer', /version 999/))
+  assert.deepEqual(readFileSync(path), bytes)
+  bytes.writeUInt32BE(1, 60)
+  writeFileSync(path, bytes)
+  openStore(path).close()
+})
+
+test('what is no database, or cannot be reached, is an error that names it and leaves no lock', (t) => {
+  const directory = temporaryDirectory(t)
+  const path = join(directory, 'a.db')
+  writeFileSync(path, 'not a database at all, but text that is long enough to be looked at')
+  assert.throws(
+    () => openStore(path),
+    refused('database-failed', /a\.db: cannot be opened: .*not a database/),
+  )
+  assert.throws(() => openStore(path), refused('database-failed', /not a database/))
+  assert.throws(
+    () => openStore(join(directory, 'none', 'a.db')),
+    refused('database-failed', /none\/a\.db: cannot be opened/),
+  )
+})
+
+test('nobody else can read a new database', (t) => {
+  const directory = temporaryDirectory(t)
+  const store = openStore(join(directory, 'a.db'))
+  store.mailboxPositions.set('imap', '7', 1)
+  for (const name of ['a.db', 'a.db-wal']) {
+    assert.equal(statSync(join(directory, name)).mode & 0o077, 0, name)
+  }
+  store.close()
+})
+
+test('an online copy holds what was committed and opens by itself', async (t) => {
+  const directory = temporaryDirectory(t)
+  const store = openStore(join(directory, 'a.db'))
+  store.mailboxPositions.set('imap', '7', 1)
+  await store.backup(join(directory, 'copy.db'))
+  const copy = openStore(join(directory, 'copy.db'))
+  assert.equal(copy.mailboxPositions.get('imap'), '7')
+  await assert.rejects(
+    store.backup(join(directory, 'none', 'copy.db')),
+    refused('database-failed', /copy\.db: cannot be written/),
+  )
+  copy.close()
+  store.close()
+})
+
+test('work that is not kept, or throws, is undone alone', (t) => {
+  const store = openStore(join(temporaryDirectory(t), 'a.db'))
+  const set = (position: string) => store.mailboxPositions.set('imap', position, 1)
+  store.begin()
+  store.attempt(
+    () => set('first'),
+    () => true,
+  )
+  store.attempt(
+    () => set('unkept'),
+    () => false,
+  )
+  assert.throws(
+    () =>
+      store.attempt(
+        () => {
+          set('thrown')
+          throw new Error('bug')
+        },
+        () => true,
+      ),
+    /bug/,
+  )
+  store.commit()
+  assert.equal(store.mailboxPositions.get('imap'), 'first')
+  store.close()
+})
