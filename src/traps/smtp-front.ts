@@ -72,6 +72,8 @@ interface Tracked {
 /** How often slow connections are looked for, and how long a refused one may take to read why. */
 const sweepMs = 1000
 const refusalMs = 2000
+/** After close() the peers have so long to end their side too. */
+const goodbyeMs = 250
 /** A half-closed connection is ended after this long without anything happening on it. */
 const quietMs = 300
 const quietCheckMs = 50
@@ -131,17 +133,19 @@ class ListeningFront implements Front {
   async close(): Promise<void> {
     this.#isClosing = true
     for (const server of this.#servers) server.close()
-    const end = performance.now() + this.#options.drainSeconds * 1000
-    while (this.#connections.size > 0 && performance.now() < end) {
-      for (const { connection } of this.#connections.values()) {
-        if (connection.phase === 'command') this.#dismiss(connection.socket, shuttingDown)
+    const open = (): FrontConnection[] =>
+      [...this.#connections.values()].map(({ connection }) => connection)
+    const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
+    await settled(this.#options.drainSeconds * 1000, () => {
+      for (const { phase, socket } of open()) {
+        if (phase === 'command') this.#dismiss(socket, shuttingDown)
       }
-      await new Promise((next) => setTimeout(next, 20))
-    }
-    for (const { connection } of this.#connections.values()) {
-      this.#dismiss(connection.socket, shuttingDown)
-      connection.socket.destroySoon()
-    }
+      return !open().some(isAnswering)
+    })
+    for (const { socket } of open()) this.#dismiss(socket, shuttingDown)
+    // A socket destroyed with octets unread resets the connection, and the peer may lose what we said last.
+    await settled(goodbyeMs, () => open().length === 0)
+    for (const { socket } of open()) socket.destroy()
     clearInterval(this.#sweeper)
   }
 
@@ -273,6 +277,12 @@ const shuttingDown = '4.3.2 Server shutting down'
 function peerOf(socket: Socket): Address | null {
   const parsed = parseAddress(socket.remoteAddress ?? '')
   return 'value' in parsed ? unmapped(parsed.value) : null
+}
+
+/** Resolves once `isDone` says so, or after that many milliseconds. */
+async function settled(withinMs: number, isDone: () => boolean): Promise<void> {
+  const end = performance.now() + withinMs
+  while (!isDone() && performance.now() < end) await new Promise((next) => setTimeout(next, 20))
 }
 
 /** One IPv6 customer has a /64 of addresses at least. */

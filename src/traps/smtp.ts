@@ -191,7 +191,7 @@ function clientOf(
 ): Address | null {
   if (!xClient.has('ADDR')) return connection.peer
   // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
-  if (xClient.get('ADDR') === false) return null
+  if (!xClient.get('ADDR')) return null
   const parsed = parseAddress(remoteAddress)
   return 'value' in parsed ? unmapped(parsed.value) : null
 }

@@ -1,0 +1,555 @@
+// The live listener over real sockets: whom it takes mail for, whom it believes, and what it does to clients that are
+// slow, greedy, cut off, or not quite speaking SMTP.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { type TestContext, test } from 'node:test'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import { formatAddress } from '../../../src/ip/address.ts'
+import type { Recorded } from '../../../src/traps/collect.ts'
+import { startTraps, type TrapSmtpOptions, type Traps } from '../../../src/traps/traps.ts'
+import { SmtpClient } from './smtp-client.ts'
+
+const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
+  /^\./gm,
+  '..',
+)
+
+interface Site {
+  readonly traps: Traps
+  readonly address: string
+  readonly recorded: Evidence[]
+  readonly log: string[]
+  connect(): SmtpClient
+}
+
+interface SiteOptions extends Partial<TrapSmtpOptions> {
+  readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
+  readonly trustedRelays?: readonly string[]
+}
+
+async function site(t: TestContext, options: SiteOptions = {}): Promise<Site> {
+  const { record, trustedRelays = [], ...smtp } = options
+  const recorded: Evidence[] = []
+  const log: string[] = []
+  const write = (fields: object, message: string): void => {
+    log.push(`${message} ${JSON.stringify(fields)}`)
+  }
+  const traps = await startTraps({
+    smtp: {
+      listen: ['127.0.0.1:0'],
+      hostname: 'mx.trap.example',
+      proxies: [],
+      drainSeconds: 0.3,
+      ...smtp,
+    },
+    mailboxes: [],
+    trace: { trustedRelays },
+    isTrap: (address) => address.endsWith('@trap.example'),
+    record: async (evidence) => {
+      const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
+      recorded.push(...evidence)
+      return decisions
+    },
+    now: () => 1_800_000_000,
+    log: { error: write, warn: write, info: write, debug: () => undefined },
+    onFatal: (error) => assert.fail(error),
+  })
+  t.after(() => traps.close())
+  const address = traps.addresses[0] ?? ''
+  return { traps, address, recorded, log, connect: () => new SmtpClient(t, address) }
+}
+
+test('a bounce for a trap is recorded, then acknowledged', async (t) => {
+  const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
+  const { connect, recorded, log } = await site(t, {
+    record: async (evidence) => {
+      await committed
+      return evidence.map(() => ({ decision: 'listed' }))
+    },
+  })
+  const client = connect()
+  await client.begin('Orders@TRAP.example')
+  const reply = client.finish(`${bounce}.\r\n`)
+  await new Promise((next) => setTimeout(next, 200))
+  assert.match(client.replies().at(-1) ?? '', /^354 /)
+  commit()
+  assert.equal(await reply, '250 2.6.0 Recorded')
+  assert.equal(recorded.length, 1)
+  const [evidence] = recorded
+  assert.equal(evidence?.client && formatAddress(evidence.client), '127.0.0.1')
+  assert.equal(evidence?.recipient, 'Orders@trap.example')
+  assert.equal(evidence?.kind, 'dsn')
+  assert.equal(evidence?.source, 'smtp')
+  assert.equal(evidence?.details.helo, 'h.example')
+  assert.equal(evidence?.details.reversePath, '')
+  assert.equal(evidence?.seenAt, 1_800_000_000)
+  assert.doesNotMatch(log.join(), /trap\.example/i)
+})
+
+test('each recipient of one message is one piece of evidence', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  const replies = await client.say(
+    'EHLO h.example',
+    'MAIL FROM:<>',
+    'RCPT TO:<a@trap.example>',
+    'RCPT TO:<nobody@elsewhere.example>',
+    'RCPT TO:<b@Trap.Example>',
+    'RCPT TO:<b@trap.example>',
+    'DATA',
+  )
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 3)),
+    ['250', '250', '250', '550', '250', '250', '354'],
+  )
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.deepEqual(
+    recorded.map(({ recipient }) => recipient),
+    ['a@trap.example', 'b@trap.example'],
+  )
+  assert.equal(new Set(recorded.map(({ content }) => content)).size, 1)
+})
+
+test('whoever is no trap is refused during SMTP', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  await client.say('EHLO h.example', 'MAIL FROM:<>')
+  for (const [recipient, reply] of Object.entries({
+    '<nobody@elsewhere.example>': /^550 5\.1\.1 /,
+    '<a@sub.trap.example>': /^550 5\.1\.1 /,
+    '<postmaster>': /^550 5\.1\.1 /,
+    '<a@trap%2eexample>': /^550 5\.1\.1 /,
+    '<a%trap.example@elsewhere.example>': /^550 5\.1\.1 /,
+    '<>': /^501 5\.1\.3 /,
+    '<a@trap.example@elsewhere.example>': /^501 5\.1\.3 /,
+    'a@trap.example': /^501 5\.1\.3 /,
+    '<"a b"@trap.example>': /^501 5\.1\.3 /,
+    '<a\x01@trap.example>': /^501 5\.1\.3 /,
+  })) {
+    assert.match((await client.say(`RCPT TO:${recipient}`))[0] ?? '', reply, recipient)
+  }
+  assert.match((await client.say('DATA'))[0] ?? '', /^503 /)
+  assert.deepEqual(recorded, [])
+})
+
+test('somebody who tries addresses is sent away', async (t) => {
+  const { connect } = await site(t, { maxRefusedRecipients: 3 })
+  const client = connect()
+  await client.hear(1)
+  const tries = Array.from({ length: 5 }, (_, index) => `RCPT TO:<a${index}@x.example>`)
+  await client.say('EHLO h.example', 'MAIL FROM:<>', ...tries)
+  await client.ended
+  assert.match(client.said, /421 4\.4\.2 Too many unknown recipients\r\n$/)
+})
+
+test('what is not for a trap listener is not offered and not taken', async (t) => {
+  const { connect } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  await client.say('EHLO h.example')
+  assert.doesNotMatch(client.said, /AUTH|STARTTLS|XCLIENT|XFORWARD|DSN/)
+  assert.match(client.said, /250[ -]SIZE 10485760\r\n/)
+  const replies = await client.say(
+    'AUTH PLAIN AAAA',
+    'STARTTLS',
+    'VRFY a@trap.example',
+    'EXPN a',
+    'NOOP',
+  )
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 3)),
+    ['500', '500', '252', '500', '250'],
+  )
+})
+
+test('record() that fails is answered 451, and the sender may try again at once', async (t) => {
+  let isBroken = true
+  const { connect, recorded, log } = await site(t, {
+    record: async (evidence) => {
+      if (isBroken) throw new Error('disk full')
+      return evidence.map(() => ({ decision: 'counted' }))
+    },
+  })
+  const client = connect()
+  await client.begin()
+  assert.match(await client.finish(`${bounce}.\r\n`), /^451 4\.3\.0 /)
+  assert.equal(recorded.length, 0)
+  assert.match(log.join(), /disk full|not recorded/)
+  isBroken = false
+  await client.say('MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded.length, 1)
+})
+
+test('a client that half-closes right after QUIT gets its reply (Exim)', async (t) => {
+  const { connect, recorded } = await site(t, {
+    record: async (evidence) => {
+      await new Promise((next) => setTimeout(next, 600))
+      return evidence.map(() => ({ decision: 'listed' }))
+    },
+  })
+  const client = connect()
+  await client.begin()
+  client.socket.end(Buffer.from(`${bounce}.\r\nQUIT\r\n`, 'latin1'))
+  await client.ended
+  assert.match(client.said, /250 2\.6\.0 Recorded\r\n221 [^\n]*\n$/)
+  assert.equal(recorded.length, 1)
+})
+
+test('a client that half-closes without QUIT gets its reply, and the connection ends', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.begin()
+  client.socket.end(Buffer.from(`${bounce}.\r\n`, 'latin1'))
+  await client.ended
+  assert.match(client.said, /250 2\.6\.0 Recorded\r\n$/)
+  assert.equal(recorded.length, 1)
+})
+
+test('a client that half-closes in the middle of a message gets no reply, and nothing is recorded', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.begin()
+  client.socket.end(Buffer.from(bounce.slice(0, 500), 'latin1'))
+  await client.ended
+  assert.match(client.said, /354 [^\n]*\n$/)
+  assert.deepEqual(recorded, [])
+})
+
+test('a client that vanishes in the middle of a message leaves nothing behind', async (t) => {
+  const { connect, recorded } = await site(t, { maxHeldBytes: 40_000 })
+  for (let round = 0; round < 5; round++) {
+    const client = connect()
+    await client.begin()
+    client.send(bounce.slice(0, 500))
+    await new Promise((next) => setTimeout(next, 20))
+    client.socket.resetAndDestroy()
+  }
+  await new Promise((next) => setTimeout(next, 100))
+  const client = connect()
+  await client.begin()
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded.length, 1)
+})
+
+test('everything in one write: pipelining, two messages, QUIT', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  const one = `MAIL FROM:<>\r\nRCPT TO:<a@trap.example>\r\nDATA\r\n${bounce}.\r\n`
+  client.send(`EHLO h.example\r\n${one}${one}QUIT\r\n`)
+  await client.ended
+  assert.deepEqual(
+    client.replies().map((reply) => reply.slice(0, 3)),
+    ['220', '250', '250', '250', '354', '250', '250', '250', '354', '250', '221'],
+  )
+  assert.equal(recorded.length, 2)
+})
+
+for (const [what, end] of Object.entries({
+  'LF . CRLF': '\n.\r\n',
+  'LF . LF': '\n.\n',
+  'CRLF . LF': '\r\n.\n',
+  'CR . CR': '\r.\r',
+  'CRLF . CR': '\r\n.\r',
+  'CRLF NUL . CRLF': '\r\n\0.\r\n',
+})) {
+  test(`${what} does not end a message, so nothing can be smuggled behind it`, async (t) => {
+    const { connect, recorded } = await site(t)
+    const client = connect()
+    await client.begin('a@trap.example', 'x@far.example')
+    const smuggled = 'MAIL FROM:<>\r\nRCPT TO:<b@trap.example>\r\nDATA\r\nSubject: two\r\n\r\nx'
+    assert.match(await client.finish(`Subject: one\r\n\r\nx${end}${smuggled}\r\n.\r\n`), /^250 /)
+    assert.deepEqual(
+      recorded.map(({ recipient, details }) => [recipient, details.subject, details.reversePath]),
+      [['a@trap.example', 'one', 'x@far.example']],
+    )
+  })
+}
+
+test('dots are unstuffed, zero octets and 8-bit octets come through', async (t) => {
+  const { connect, recorded } = await site(t)
+  const client = connect()
+  await client.begin()
+  const { createHash } = await import('node:crypto')
+  const content = Buffer.from('Subject: x\r\n\r\n.\0\xff\r\n..y\r\n', 'latin1')
+  const stuffed = content.toString('latin1').replace(/^\./gm, '..')
+  assert.match(await client.finish(`${stuffed}.\r\n`), /^250 /)
+  assert.equal(recorded[0]?.content, createHash('sha256').update(content).digest('hex'))
+})
+
+test('an oversize message is refused by SIZE, and after DATA', async (t) => {
+  const { connect, recorded } = await site(t, { maxBytes: 70_000 })
+  const client = connect()
+  await client.hear(1)
+  const [, mail] = await client.say('EHLO h.example', 'MAIL FROM:<> SIZE=70001')
+  assert.match(mail ?? '', /^552 5\.3\.4 /)
+  await client.say('MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  const big = `Subject: x\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(20_000)}`
+  assert.match(await client.finish(`${big}.\r\n`), /^552 5\.3\.4 /)
+  assert.deepEqual(recorded, [])
+  await client.say('MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+})
+
+test('too much mail at once is put off, not lost', async (t) => {
+  const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
+  const { connect } = await site(t, {
+    maxHeldBytes: 20_000,
+    record: async (evidence) => {
+      await committed
+      return evidence.map(() => ({ decision: 'listed' }))
+    },
+  })
+  const first = connect()
+  await first.begin()
+  const reply = first.finish(`${bounce}.\r\n`)
+  const second = connect()
+  await second.begin()
+  assert.match(await second.finish(`${bounce}.\r\n`), /^452 4\.2\.2 /)
+  commit()
+  assert.match(await reply, /^250 /)
+})
+
+test('too many recipients are refused, those before them stand', async (t) => {
+  const { connect, recorded } = await site(t, { maxRecipients: 2 })
+  const client = connect()
+  await client.hear(1)
+  const recipients = ['a', 'b', 'c'].map((name) => `RCPT TO:<${name}@trap.example>`)
+  const replies = await client.say('EHLO h.example', 'MAIL FROM:<>', ...recipients, 'DATA')
+  assert.match(replies[4] ?? '', /^452 4\.5\.3 /)
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded.length, 2)
+})
+
+test('a command line of a megabyte ends the connection', async (t) => {
+  const { connect } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  client.send(`EHLO ${'x'.repeat(1_000_000)}\r\n`)
+  await client.ended
+  assert.match(client.said, /\r\n421 4\.4\.2 /)
+})
+
+test('too many commands that are none end the connection', async (t) => {
+  const { connect } = await site(t)
+  const client = connect()
+  await client.hear(1)
+  client.send('FOO\r\n'.repeat(50))
+  await client.ended
+  assert.ok(client.replies().length <= 11)
+  assert.match(client.said, /421 4\.4\.2 [^\n]*\n$/)
+})
+
+test('who talks before the greeting is sent away', async (t) => {
+  const { connect } = await site(t)
+  const client = connect()
+  client.send('EHLO h.example\r\nMAIL FROM:<>\r\n')
+  await client.ended
+  assert.match(client.said, /^421 /)
+})
+
+test('a client that trickles a command is timed out', async (t) => {
+  const { connect } = await site(t, { commandSeconds: 1 })
+  const client = connect()
+  await client.hear(1)
+  const trickle = setInterval(() => client.send('x'), 100)
+  t.after(() => clearInterval(trickle))
+  const begun = performance.now()
+  await client.ended
+  assert.match(client.said, /421 4\.4\.2 [^\n]*Timeout/)
+  assert.ok(performance.now() - begun < 4000)
+})
+
+test('a client that trickles a message is timed out, one that waits for our reply is not', async (t) => {
+  const { connect } = await site(t, {
+    dataSeconds: 1,
+    commandSeconds: 1,
+    record: async (evidence) => {
+      await new Promise((next) => setTimeout(next, 3500))
+      return evidence.map(() => ({ decision: 'listed' }))
+    },
+  })
+  const patient = connect()
+  const slow = connect()
+  await Promise.all([patient.begin(), slow.begin()])
+  const reply = patient.finish(`${bounce}.\r\n`)
+  const trickle = setInterval(() => slow.send('x'), 100)
+  t.after(() => clearInterval(trickle))
+  await slow.ended
+  assert.match(slow.said, /421 4\.4\.2 [^\n]*Timeout/)
+  assert.match(await reply, /^250 /)
+})
+
+test('connections are limited in all', async (t) => {
+  const { connect } = await site(t, { maxConnections: 2 })
+  const held = [connect(), connect()]
+  await Promise.all(held.map((client) => client.hear(1)))
+  const refused = connect()
+  await refused.ended
+  assert.match(refused.said, /^421 4\.3\.2 mx\.trap\.example Too many connections/)
+  held[0]?.socket.destroy()
+  await new Promise((next) => setTimeout(next, 600))
+  assert.match((await connect().hear(1))[0] ?? '', /^220 /)
+})
+
+test('connections are limited for each client, but not for proxies', async (t) => {
+  const { connect } = await site(t, { maxClientConnections: 1 })
+  await connect().hear(1)
+  const refused = connect()
+  await refused.ended
+  assert.match(refused.said, /^421 4\.7\.0 .*from your address/)
+  const behind = await site(t, { maxClientConnections: 1, proxies: ['127.0.0.0/8'] })
+  await behind.connect().hear(1)
+  assert.match((await behind.connect().hear(1))[0] ?? '', /^220 /)
+})
+
+test('XCLIENT from a proxy names the client, over IPv4 and IPv6', async (t) => {
+  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1/32'] })
+  for (const [address, client] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['IPV6:2001:db8::1', '2001:db8::1'],
+    ['IPv6:::ffff:192.0.2.2', '192.0.2.2'],
+  ]) {
+    const proxy = connect()
+    await proxy.hear(1)
+    await proxy.say('EHLO proxy.ours')
+    assert.match(proxy.said, /250[ -]XCLIENT /)
+    const [again] = await proxy.say(`XCLIENT ADDR=${address} NAME=[UNAVAILABLE] HELO=far.example`)
+    assert.match(again ?? '', /^220 /)
+    await proxy.say('EHLO far.example', 'MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+    assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
+    const evidence = recorded.at(-1)
+    assert.equal(evidence?.client && formatAddress(evidence.client), client)
+    assert.equal(evidence?.details.helo, 'far.example')
+  }
+})
+
+test('the client may change in the middle of a session, and not during a transaction', async (t) => {
+  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  const proxy = connect()
+  await proxy.begin()
+  assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
+  await proxy.say('MAIL FROM:<>')
+  assert.match((await proxy.say('XCLIENT ADDR=192.0.2.1'))[0] ?? '', /^503 /)
+  await proxy.say('RSET')
+  await proxy.say('XCLIENT ADDR=192.0.2.1')
+  await proxy.say('EHLO far.example', 'MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
+  assert.deepEqual(
+    recorded.map(({ client }) => client && formatAddress(client)),
+    ['127.0.0.1', '192.0.2.1'],
+  )
+  // What comes now is the client's own word.
+  assert.match((await proxy.say('XCLIENT ADDR=203.0.113.9'))[0] ?? '', /^550 /)
+})
+
+test('a proxy that does not know the client leaves it unknown', async (t) => {
+  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  for (const unknown of ['[UNAVAILABLE]', '[TEMPUNAVAIL]', '', 'fe80::1%eth0']) {
+    const proxy = connect()
+    await proxy.hear(1)
+    await proxy.say('EHLO proxy.ours', `XCLIENT ADDR=${unknown}`)
+    await proxy.say('EHLO far.example', 'MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+    assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
+    assert.equal(recorded.at(-1)?.client, null, unknown)
+  }
+})
+
+test('XCLIENT that is not in its form changes nothing', async (t) => {
+  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  const proxy = connect()
+  await proxy.hear(1)
+  await proxy.say('EHLO proxy.ours')
+  for (const wrong of [
+    'ADDR=300.1.1.1',
+    'ADDR=1.2.3',
+    'WHAT=1',
+    '',
+    'ADDR=1.2.3.4+0D+0AX',
+    'NAME=a+0Ab',
+  ]) {
+    assert.match((await proxy.say(`XCLIENT ${wrong}`))[0] ?? '', /^501 /, wrong)
+  }
+  await proxy.say('MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded[0]?.client && formatAddress(recorded[0].client), '127.0.0.1')
+})
+
+test('XCLIENT from anybody else is refused', async (t) => {
+  const { connect, recorded } = await site(t, { proxies: ['192.0.2.0/24', '2001:db8::/32'] })
+  const client = connect()
+  await client.hear(1)
+  await client.say('EHLO h.example')
+  assert.match((await client.say('XCLIENT ADDR=203.0.113.9'))[0] ?? '', /^550 5\.7\.0 /)
+  await client.say('MAIL FROM:<>', 'RCPT TO:<a@trap.example>', 'DATA')
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded[0]?.client && formatAddress(recorded[0].client), '127.0.0.1')
+})
+
+test('a trusted relay that hands a message over is not its sender', async (t) => {
+  const { connect, recorded } = await site(t, { trustedRelays: ['127.0.0.1'] })
+  const client = connect()
+  await client.begin()
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded[0]?.client && formatAddress(recorded[0].client), '198.51.100.10')
+})
+
+test('IPv6 is listened on, and its clients are known', async (t) => {
+  const { connect, recorded, address } = await site(t, { listen: ['[::1]:0'] })
+  assert.match(address, /^\[::1\]:\d+$/)
+  const client = connect()
+  await client.begin()
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.equal(recorded[0]?.client && formatAddress(recorded[0].client), '::1')
+})
+
+test('an address that cannot be bound is named', async (t) => {
+  const { address } = await site(t)
+  await assert.rejects(site(t, { listen: ['127.0.0.1:0', address] }), {
+    code: 'address-unavailable',
+    message: new RegExp(`${address}.*EADDRINUSE`),
+  })
+})
+
+test('close() lets a message finish, sends idle clients away, and takes no new ones', async (t) => {
+  const { connect, recorded, traps } = await site(t, {
+    drainSeconds: 3,
+    record: async (evidence) => {
+      await new Promise((next) => setTimeout(next, 300))
+      return evidence.map(() => ({ decision: 'listed' }))
+    },
+  })
+  const idle = connect()
+  const busy = connect()
+  await Promise.all([idle.hear(1), busy.begin()])
+  const reply = busy.finish(`${bounce}.\r\n`)
+  await new Promise((next) => setTimeout(next, 50))
+  const begun = performance.now()
+  await traps.close()
+  assert.ok(performance.now() - begun < 2000)
+  assert.match(await reply, /^250 /)
+  assert.equal(recorded.length, 1)
+  await idle.ended
+  assert.match(idle.said, /421 4\.3\.2 mx\.trap\.example Server shutting down\r\n$/)
+  await assert.rejects(async () => {
+    const late = connect()
+    await late.ended
+    if (late.said === '') throw new Error('refused')
+  })
+})
+
+test('close() cuts off what does not finish in time', async (t) => {
+  const { connect, traps } = await site(t, { drainSeconds: 0.2 })
+  const stuck = connect()
+  await stuck.begin()
+  stuck.send('Subject: x\r\n')
+  await new Promise((next) => setTimeout(next, 50))
+  const begun = performance.now()
+  await traps.close()
+  assert.ok(performance.now() - begun < 2000)
+  await stuck.ended
+  assert.match(stuck.said, /421 4\.3\.2 /)
+})
