@@ -1,0 +1,236 @@
+// respond() under random and mutated packets: it never throws, never answers longer than the limit, echoes the id,
+// gives at most one response, and what it says of an address agrees with a naive reading of the list.
+// FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a failure.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Packet } from 'dns2'
+import fc from 'fast-check'
+import { createResponder, type Transport } from '../../src/dns/respond.ts'
+import { encodeZone } from '../../src/resolver/records.ts'
+import { TreeReader } from '../../src/tree/reader.ts'
+import { expectedAnswer } from '../support/dns-oracle.ts'
+import { buildOpt, buildQuery, rcodes, types } from '../support/dns-query.ts'
+import { decode, subjectEntries, subjectTree, subjectZone } from '../support/dns-subject.ts'
+
+const { FUZZ_RUNS: runs = '1000', FUZZ_SEED: seed } = process.env
+const parameters = {
+  numRuns: Number(runs),
+  ...(seed === undefined ? {} : { seed: Number(seed) }),
+}
+const udpPayload = 1232
+const untouched = 0xa5
+const reader = new TreeReader(subjectTree().buffer, 63)
+reader.enter()
+const zone = encodeZone({ ...subjectZone, retired: false })
+const respond = createResponder(zone, reader, { udpPayload, version: 'fuzzed' })
+
+/** Asks, and checks what holds for any packet whatever. Answers the response, if there is one. */
+function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
+  const asked = Buffer.from(query)
+  const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535, untouched)
+  const length = respond(query, query.length, room, transport)
+  assert.deepEqual(query, asked, 'the query is left as it was')
+  assert.ok(
+    room.subarray(length).every((octet) => octet === untouched),
+    'nothing past the end',
+  )
+  if (length === 0) {
+    assert.ok(asked.length < 12 || asked.readUInt8(2) >= 0x80, 'only what is no query is dropped')
+    return undefined
+  }
+  if (transport === 'udp') assert.ok(length <= udpPayload, `${length} octets over UDP`)
+  const response = room.subarray(0, length)
+  assert.equal(response.readUInt16BE(0), asked.readUInt16BE(0), 'id')
+  const flags = response.readUInt16BE(2)
+  assert.equal(flags & 0x8000, 0x8000, 'QR')
+  assert.equal(flags & 0x7900, asked.readUInt16BE(2) & 0x7900, 'opcode and RD')
+  assert.equal(flags & 0x00f0, 0, 'RA, Z, AD and CD')
+  const { errors, questions, header } = Packet.parse(response)
+  assert.deepEqual(errors, [], 'dns2 reads all of it')
+  assert.equal(questions.length, header.qdcount)
+  if (questions.length === 1) {
+    const end = 12 + wireLength(response.subarray(12)) + 4
+    assert.deepEqual(response.subarray(12, end), asked.subarray(12, end), 'question')
+  }
+  // The same in the query's own buffer, as a batched transport may have it.
+  const shared = Buffer.alloc(65_535)
+  shared.set(asked)
+  const again = respond(shared, asked.length, shared, transport)
+  assert.deepEqual(shared.subarray(0, again), response, 'in the query’s own buffer')
+  return response
+}
+
+function wireLength(name: Buffer): number {
+  let at = 0
+  while (name.readUInt8(at) !== 0) at += name.readUInt8(at) + 1
+  return at + 1
+}
+
+const anyTransport = fc.constantFrom<Transport>('udp', 'tcp')
+
+const label = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 0, max: 300 }).map(String) },
+  { weight: 4, arbitrary: fc.constantFrom(...'0123456789abcdefABCDEFg') },
+  fc.constantFrom('ns1', 'deep', 'www', 'long', 'huge', 'alias', '_status', '_STATUS', '00', '*'),
+  fc
+    .string({ minLength: 1, maxLength: 63, unit: 'binary-ascii' })
+    .map((text) => text.replaceAll('.', '-')),
+)
+const suffix = fc.constantFrom(
+  subjectZone.origin,
+  subjectZone.origin.toUpperCase(),
+  subjectZone.origin,
+  'test.example',
+  'version.bind',
+  '',
+)
+const type = fc.oneof(fc.constantFrom(...Object.values(types)), fc.integer({ min: 0, max: 65_535 }))
+
+/** A query, and the most octets its sender takes over UDP (RFC 6891 §6.2.3). */
+const wellFormedAndLimit = fc
+  .record({
+    labels: fc.array(label, { maxLength: 6 }),
+    suffix,
+    type,
+    class: fc.constantFrom(1, 1, 1, 3, 255, 0),
+    id: fc.integer({ min: 0, max: 65_535 }),
+    opcode: fc.constantFrom(0, 0, 0, 0, 4, 5, 2, 15),
+    flags: fc.integer({ min: 0, max: 0x7ff }),
+    edns: fc.option(
+      fc.record({
+        payload: fc.integer({ min: 0, max: 65_535 }),
+        version: fc.constantFrom(0, 0, 0, 1, 255),
+        flags: fc.integer({ min: 0, max: 65_535 }),
+        options: fc.array(
+          fc.record({
+            code: fc.integer({ min: 0, max: 65_535 }),
+            data: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),
+          }),
+          { maxLength: 4 },
+        ),
+      }),
+    ),
+  })
+  .map(({ labels, suffix: rest, type: qtype, edns, ...options }) => {
+    const name = [...labels, rest].join('.')
+    const query = buildQuery(name, qtype, edns === null ? options : { ...options, edns })
+    return { query, limit: Math.max(512, edns?.payload ?? 0) }
+  })
+const wellFormed = wellFormedAndLimit.map(({ query }) => query)
+
+const mutated = fc
+  .record({
+    query: wellFormed,
+    changes: fc.array(
+      fc.record({
+        at: fc.nat(),
+        octet: fc.oneof(
+          fc.constantFrom(0, 0xc0, 0x0c, 0xff, 1, 41),
+          fc.integer({ min: 0, max: 255 }),
+        ),
+      }),
+      { maxLength: 6 },
+    ),
+    cutTo: fc.option(fc.nat()),
+    tail: fc.oneof(
+      fc.constant(Buffer.alloc(0)),
+      fc.constant(buildOpt({})),
+      fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets)),
+    ),
+  })
+  .map(({ query, changes, cutTo, tail }) => {
+    const octets = Buffer.concat([query, tail])
+    for (const { at, octet } of changes) octets[at % octets.length] = octet
+    return cutTo === null ? octets : octets.subarray(0, cutTo % (octets.length + 1))
+  })
+
+test('random octets', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 600 }), anyTransport, (octets, transport) => {
+      askChecked(Buffer.from(octets), transport)
+    }),
+    parameters,
+  )
+})
+
+test('well-formed queries for anything', () => {
+  fc.assert(
+    fc.property(wellFormed, anyTransport, (query, transport) => {
+      const response = askChecked(query, transport)
+      assert.ok(response)
+      assert.notEqual(decode(response).rcode, rcodes.SERVFAIL)
+      assert.notEqual(decode(response).rcode, rcodes.FORMERR)
+    }),
+    parameters,
+  )
+})
+
+test('queries with octets changed, cut and added', () => {
+  fc.assert(
+    fc.property(mutated, anyTransport, (query, transport) => {
+      askChecked(query, transport)
+    }),
+    parameters,
+  )
+})
+
+test('every response is within what the requestor takes', () => {
+  fc.assert(
+    fc.property(wellFormedAndLimit, ({ query, limit }) => {
+      assert.ok((askChecked(query, 'udp')?.length ?? 0) <= limit)
+    }),
+    parameters,
+  )
+})
+
+const nearEntry = fc.constantFrom(...subjectEntries).chain(({ prefix }) =>
+  fc.record({
+    labels: fc.constant(labelsOf(prefix.split('/')[0] ?? '')),
+    keep: fc.nat(),
+    change: fc.option(fc.record({ at: fc.nat(), to: label })),
+  }),
+)
+
+const addressLike = fc.oneof(
+  nearEntry.map(({ labels, keep, change }) => {
+    const kept = labels.slice(keep % labels.length)
+    if (change !== null) kept[change.at % kept.length] = change.to
+    return kept
+  }),
+  fc.array(label, { minLength: 1, maxLength: 5 }),
+  fc.array(fc.constantFrom(...'0123456789abcdef'), { minLength: 1, maxLength: 33 }),
+)
+
+test('A answers agree with a naive reading of the list', () => {
+  fc.assert(
+    fc.property(addressLike, (labels) => {
+      const response = askChecked(
+        buildQuery(`${labels.join('.')}.${subjectZone.origin}`, types.A, { edns: {} }),
+        'udp',
+      )
+      const lower = labels.map((each) => each.toLowerCase())
+      const expected = expectedAnswer(lower, subjectEntries)
+      const { rcode, addresses, packet } = decode(response)
+      assert.equal(rcode, rcodes[expected.rcode], labels.join('.'))
+      const isAlias = packet.answers.some((record) => record.type === types.CNAME)
+      if (expected.codes.length > 0 || (!isAlias && !lower.includes('ns1'))) {
+        assert.deepEqual(
+          addresses,
+          expected.codes.map((code) => `127.0.0.${code}`),
+        )
+      }
+    }),
+    parameters,
+  )
+})
+
+/** The labels of an address as written in subjectEntries. */
+function labelsOf(address: string): string[] {
+  if (!address.includes(':')) return address.split('.').toReversed()
+  const [head = '', tail = ''] = address.split('::')
+  const before = head.split(':').filter(Boolean)
+  const after = tail.split(':').filter(Boolean)
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0')
+  const groups = [...before, ...zeros, ...after].map((group) => group.padStart(4, '0'))
+  return [...groups.join('')].toReversed()
+}
