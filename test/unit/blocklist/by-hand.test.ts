@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Refusal } from '../../../src/blocklist/blocklist.ts'
+import { isRefusal } from '../../../src/blocklist/outcomes.ts'
+import {
+  address,
+  cli,
+  type Door,
+  day,
+  evidence,
+  openDoor,
+  prefix,
+  request,
+  start,
+  testPolicy,
+} from './fixture.ts'
+
+function refusal(outcome: object | undefined): Refusal {
+  assert.ok(outcome && isRefusal(outcome), JSON.stringify(outcome))
+  return outcome
+}
+
+async function list(door: Door, ...requests: ReturnType<typeof request>[]) {
+  const outcomes = await door.blocklist.list(requests, cli)
+  return outcomes.map((outcome) => {
+    assert.ok(!isRefusal(outcome), JSON.stringify(outcome))
+    return outcome
+  })
+}
+
+test('what may not be listed by hand is refused, and says why', async (t) => {
+  const policy = testPolicy({
+    exempt: [{ prefix: prefix('20.9.0.0/16'), note: 'our own' }],
+    allowSpecial: [prefix('198.51.100.0/24')],
+  })
+  const door = openDoor(t, { policy })
+  await door.blocklist.exempt(prefix('20.0.0.8/29'), null, cli)
+  await door.blocklist.exclude(prefix('20.7.0.0/16'), null, cli)
+  const cases: [string, Refusal['refused'], RegExp][] = [
+    ['10.1.2.3', 'special-purpose', /^is in 10\.0\.0\.0\/8 \(Private-Use, RFC 1918\)/],
+    ['224.0.0.0/16', 'special-purpose', /Multicast/],
+    ['192.0.0.0/16', 'special-purpose', /^contains 192\.0\.0\.0\/24/],
+    ['fe80::/64', 'special-purpose', /Link-Local/],
+    ['::ffff:20.0.0.1', 'special-purpose', /IPv4-mapped/],
+    ['20.9.1.1', 'exempt', /^is exempt: 20\.9\.0\.0\/16 \(our own\)/],
+    ['20.0.0.8/29', 'exempt', /^is exempt: 20\.0\.0\.8\/29$/],
+    ['20.0.0.0/15', 'too-short', /at least \/16/],
+    ['2a00::/31', 'too-short', /at least \/32/],
+    ['20.7.0.0/16', 'excluded', /include it first/],
+  ]
+  for (const [text, refused, why] of cases) {
+    const [outcome] = await door.blocklist.list([request(text)], cli)
+    assert.equal(refusal(outcome).refused, refused, text)
+    assert.match(refusal(outcome).why, why)
+  }
+  // It contains the range that is allowed, and nothing else that is special.
+  await list(door, request('198.51.0.0/16'))
+  const [past] = await door.blocklist.list([request('20.0.0.1', { expiresAt: start })], cli)
+  assert.equal(refusal(past).refused, 'invalid')
+})
+
+test('several prefixes are listed all or none', async (t) => {
+  const door = openDoor(t)
+  const before = door.blocklist.status().serial
+  const outcomes = await door.blocklist.list(
+    [request('20.0.0.1'), request('10.0.0.1'), request('20.0.0.2')],
+    cli,
+  )
+  assert.deepEqual(
+    outcomes.map((each) => refusal(each).refused),
+    [...['withheld', 'special-purpose', 'withheld']],
+  )
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+  assert.equal(state(door, '20.0.0.1'), null)
+  assert.equal(door.blocklist.status().serial, before, 'nothing is published either')
+  assert.equal(door.store.audit.page(10).length, 0)
+})
+
+test('a longer exemption inside is no refusal, and holds', async (t) => {
+  const door = openDoor(t)
+  await door.blocklist.exempt(prefix('20.0.0.128/25'), null, cli)
+  await list(door, request('20.0.0.0/24', { kinds: ['dsn'] }))
+  assert.deepEqual(door.codes('20.0.0.0'), [2, 3])
+  assert.deepEqual(door.codes('20.0.0.127'), [2, 3])
+  assert.deepEqual(door.codes('20.0.0.128'), [])
+  assert.equal(state(door, '20.0.0.200'), 'exempt')
+})
+
+test('no term: the longest listing; extended, never shortened; permanent beats any term', async (t) => {
+  const door = openDoor(t)
+  const until = async (expiresAt?: number | null) => {
+    const [outcome] = await list(
+      door,
+      request('20.0.0.1', expiresAt === undefined ? {} : { expiresAt }),
+    )
+    return [outcome?.outcome, outcome?.listing.expiresAt]
+  }
+  assert.deepEqual(await until(), ['listed', start + 28 * day])
+  assert.deepEqual(await until(start + 5), ['extended', start + 28 * day])
+  assert.deepEqual(await until(start + 99 * day), ['extended', start + 99 * day])
+  assert.deepEqual(await until(null), ['extended', null])
+  assert.deepEqual(await until(start + 5), ['extended', null])
+  door.now = start + 1000 * day
+  assert.equal(await door.blocklist.expire(), 0)
+  assert.deepEqual(door.codes('20.0.0.1'), [2])
+})
+
+test('kinds add up, and a reason stays until there is a new one', async (t) => {
+  const door = openDoor(t)
+  await list(door, request('20.0.0.1', { kinds: ['dsn'], reason: 'first' }))
+  await list(door, request('20.0.0.1', { kinds: ['auto-reply'] }))
+  const [outcome] = await list(door, request('20.0.0.1', { kinds: ['callout'] }))
+  assert.deepEqual(outcome?.listing.kinds, ['dsn', 'auto-reply', 'callout'])
+  assert.equal(outcome?.listing.reason, 'first')
+  assert.deepEqual(door.codes('20.0.0.1'), [2, 3, 4], 'callout is not published')
+  const [again] = await list(door, request('20.0.0.1', { reason: 'second' }))
+  assert.equal(again?.listing.reason, 'second')
+})
+
+test('origins and lists have a row each; DNS shows their union until the last ends', async (t) => {
+  const door = openDoor(t)
+  await door.blocklist.record([evidence(), evidence()])
+  await list(door, request('20.0.0.1', { kinds: ['auto-reply'], expiresAt: start + 10 }))
+  await list(
+    door,
+    request('20.0.0.1', {
+      origin: 'import',
+      list: 'a',
+      kinds: ['content-notice'],
+      expiresAt: null,
+    }),
+  )
+  await list(door, request('20.0.0.1', { origin: 'import', list: 'b' }))
+  assert.deepEqual(door.codes('20.0.0.1'), [2, 3, 4, 6])
+  assert.equal(door.blocklist.status().entries.ipv4, 1)
+  assert.equal(door.blocklist.explain(address('20.0.0.1')).until, null)
+  door.now = start + 10
+  assert.equal(await door.blocklist.expire(), 1)
+  assert.deepEqual(door.codes('20.0.0.1'), [2, 3, 6])
+  door.now = start + 30 * day
+  assert.equal(await door.blocklist.expire(), 2)
+  assert.deepEqual(door.codes('20.0.0.1'), [2, 6])
+  const [removed] = await door.blocklist.delist([prefix('20.0.0.1')], cli)
+  assert.ok(removed && !isRefusal(removed))
+  assert.deepEqual(
+    removed.listings.map(({ list, state }) => [list, state]),
+    [['a', 'removed']],
+  )
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+  assert.equal(door.blocklist.status().entries.ipv4, 0)
+})
+
+test('a removal takes exactly that prefix, of every origin, all or none', async (t) => {
+  const door = openDoor(t)
+  await list(door, request('20.0.0.0/24'), request('20.0.0.1'), request('20.0.0.2'))
+  const [covered] = await door.blocklist.delist([prefix('20.0.0.9')], cli)
+  assert.equal(refusal(covered).refused, 'covered')
+  assert.match(refusal(covered).why, /covered by 20\.0\.0\.0\/24/)
+  const [absent] = await door.blocklist.delist([prefix('20.0.1.1')], cli)
+  assert.equal(refusal(absent).refused, 'not-listed')
+  const both = await door.blocklist.delist([prefix('20.0.0.1'), prefix('20.0.1.1')], cli)
+  assert.deepEqual(
+    both.map((each) => refusal(each).refused),
+    ['withheld', 'not-listed'],
+  )
+  await door.blocklist.delist([prefix('20.0.0.1'), prefix('20.0.0.2')], cli)
+  assert.equal(door.blocklist.explain(address('20.0.0.1')).decidedBy, '20.0.0.0/24')
+  await door.blocklist.delist([prefix('20.0.0.0/24')], cli)
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+  const [gone] = await door.blocklist.delist([prefix('20.0.0.1')], cli)
+  assert.equal(refusal(gone).refused, 'not-listed')
+})
+
+test('a listing that is over, swept or not, is not there to be removed or to cover', async (t) => {
+  const door = openDoor(t)
+  await list(door, request('20.0.0.0/24', { expiresAt: start + 5 }))
+  door.now = start + 5
+  for (const text of ['20.0.0.0/24', '20.0.0.1']) {
+    const [outcome] = await door.blocklist.delist([prefix(text)], cli)
+    assert.equal(refusal(outcome).refused, 'not-listed', text)
+  }
+  const [again] = await list(door, request('20.0.0.0/24', { expiresAt: start + 9 }))
+  assert.equal(again?.outcome, 'listed')
+  assert.equal(again?.listing.expiresAt, start + 9)
+})
+
+test('an exemption beats every listing, and gives back what it covered', async (t) => {
+  const door = openDoor(t)
+  await list(door, request('20.0.0.0/24'), request('20.0.0.1', { kinds: ['dsn'] }))
+  for (const text of ['20.0.0.1', '20.0.0.0/24', '20.0.0.0/8', '0.0.0.0/0']) {
+    const added = await door.blocklist.exempt(prefix(text), 'note', cli)
+    assert.ok(!isRefusal(added) && added.outcome === 'added')
+    assert.deepEqual(door.codes('20.0.0.1'), [], text)
+    const removed = await door.blocklist.unexempt(prefix(text), cli)
+    assert.ok(!isRefusal(removed) && removed.outcome === 'removed')
+    assert.deepEqual(door.codes('20.0.0.1'), [2, 3], text)
+  }
+})
+
+test('an exclusion is a hole in what covers it, and a longer listing inside still holds', async (t) => {
+  const door = openDoor(t)
+  await list(door, request('20.0.0.0/24'), request('20.0.0.65', { kinds: ['dsn'] }))
+  await door.blocklist.exclude(prefix('20.0.0.64/26'), null, cli)
+  assert.deepEqual(door.codes('20.0.0.63'), [2])
+  assert.deepEqual(door.codes('20.0.0.64'), [])
+  assert.deepEqual(door.codes('20.0.0.65'), [2, 3])
+  assert.equal(state(door, '20.0.0.64'), 'excluded')
+  await door.blocklist.exclude(prefix('20.0.0.65'), null, cli)
+  assert.deepEqual(door.codes('20.0.0.65'), [], 'of one prefix the exclusion decides')
+  await door.blocklist.include(prefix('20.0.0.65'), cli)
+  await door.blocklist.include(prefix('20.0.0.64/26'), cli)
+  assert.deepEqual(door.codes('20.0.0.64'), [2])
+  assert.deepEqual(door.codes('20.0.0.65'), [2, 3])
+})
+
+test('exceptions are added once, renamed, and taken back exactly', async (t) => {
+  const door = openDoor(t, {
+    policy: testPolicy({ exempt: [{ prefix: prefix('20.9.0.0/16'), note: 'ours' }] }),
+  })
+  const { blocklist } = door
+  const first = await blocklist.exempt(prefix('20.0.0.0/24'), null, cli)
+  const second = await blocklist.exempt(prefix('20.0.0.0/24'), 'why', cli)
+  assert.ok(!isRefusal(first) && !isRefusal(second))
+  assert.deepEqual([first.outcome, second.outcome], ['added', 'unchanged'])
+  assert.equal(second.exception.note, 'why')
+  const third = await blocklist.exempt(prefix('20.0.0.0/24'), null, cli)
+  assert.ok(!isRefusal(third))
+  assert.deepEqual(third.exception, second.exception)
+  const refusals: [string, Refusal['refused']][] = [
+    ['20.0.0.1', 'covered'],
+    ['20.0.0.0/16', 'not-listed'],
+    ['20.9.0.0/16', 'conflict'],
+    ['20.9.1.0/24', 'covered'],
+  ]
+  for (const [text, refused] of refusals) {
+    assert.equal(refusal(await blocklist.unexempt(prefix(text), cli)).refused, refused, text)
+  }
+  assert.equal(refusal(await blocklist.include(prefix('20.0.0.0/24'), cli)).refused, 'not-listed')
+  await blocklist.exempt(prefix('20.9.0.0/16'), 'by hand too', cli)
+  const both = await blocklist.unexempt(prefix('20.9.0.0/16'), cli)
+  assert.equal(refusal(both).refused, 'conflict', 'it would stay exempt')
+  const page = blocklist.exemptions({ limit: 10 })
+  assert.ok(!isRefusal(page))
+  assert.deepEqual(
+    page.items.map((each) => [each.prefix, each.source, each.note]),
+    [
+      ['20.9.0.0/16', 'manual', 'by hand too'],
+      ['20.0.0.0/24', 'manual', 'why'],
+      ['20.9.0.0/16', 'config', 'ours'],
+    ],
+  )
+})
+
+test('special-purpose and shortest prefixes may be exempt and excluded', async (t) => {
+  const { blocklist } = openDoor(t)
+  for (const text of ['10.0.0.0/8', '0.0.0.0/0', '::/0', 'fe80::/10']) {
+    assert.ok(!isRefusal(await blocklist.exempt(prefix(text), null, cli)), text)
+    assert.ok(!isRefusal(await blocklist.exclude(prefix(text), null, cli)), text)
+  }
+})
+
+test('traps by hand and by configuration: one matcher that follows every change', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ traps: ['@config.example.org'] }) })
+  const { blocklist } = door
+  const match = blocklist.trapMatcher()
+  assert.equal(match('a@config.example.org'), '*@config.example.org')
+  const added = await blocklist.addTrap('@Hand.example.org', cli)
+  assert.ok(!isRefusal(added))
+  assert.deepEqual([added.outcome, added.trap.pattern], ['added', '*@hand.example.org'])
+  assert.equal(match('a@hand.example.org'), '*@hand.example.org')
+  const again = await blocklist.addTrap('*@hand.example.org', cli)
+  assert.ok(!isRefusal(again) && again.outcome === 'unchanged')
+  const configured = await blocklist.addTrap('@config.example.org', cli)
+  assert.ok(!isRefusal(configured) && configured.outcome === 'unchanged')
+  assert.equal(refusal(await blocklist.addTrap('nonsense', cli)).refused, 'invalid')
+  assert.equal(refusal(await blocklist.removeTrap('@config.example.org', cli)).refused, 'conflict')
+  assert.equal(refusal(await blocklist.removeTrap('@other.example.org', cli)).refused, 'not-listed')
+  assert.deepEqual(
+    blocklist.traps().map(({ pattern, source }) => [pattern, source]),
+    [
+      ['*@config.example.org', 'config'],
+      ['*@hand.example.org', 'manual'],
+    ],
+  )
+  door.reopen({ policy: testPolicy({ traps: [] }) })
+  assert.equal(door.blocklist.trapMatcher()('a@config.example.org'), undefined)
+  assert.equal(door.blocklist.trapMatcher()('a@hand.example.org'), '*@hand.example.org')
+  const removed = await door.blocklist.removeTrap('@hand.example.org', cli)
+  assert.ok(!isRefusal(removed) && removed.outcome === 'removed')
+  assert.equal(door.blocklist.trapMatcher()('a@hand.example.org'), undefined)
+})
+
+test('every change by hand is in the audit with the state before and after', async (t) => {
+  const { blocklist, store } = openDoor(t)
+  const ops = { name: 'ops' }
+  await blocklist.list([request('20.0.0.1', { kinds: ['dsn'] })], ops)
+  await blocklist.list([request('20.0.0.1', { expiresAt: null })], ops)
+  await blocklist.delist([prefix('20.0.0.1')], ops)
+  await blocklist.exempt(prefix('20.0.0.0/24'), 'why', ops)
+  await blocklist.unexempt(prefix('20.0.0.0/24'), ops)
+  await blocklist.exclude(prefix('20.0.0.0/24'), null, ops)
+  await blocklist.addTrap('@trap.example.org', ops)
+  await blocklist.removeTrap('@trap.example.org', ops)
+  await blocklist.record([evidence(), evidence()])
+  const rows = store.audit.page(100).reverse()
+  assert.deepEqual(
+    rows.map(({ actor, action, target, before, after }) => [
+      ...[actor, action, target, before !== null, after !== null],
+    ]),
+    [
+      ['ops', 'list', '20.0.0.1/32', false, true],
+      ['ops', 'list', '20.0.0.1/32', true, true],
+      ['ops', 'delist', '20.0.0.1/32', true, true],
+      ['ops', 'exempt', '20.0.0.0/24', false, true],
+      ['ops', 'unexempt', '20.0.0.0/24', true, false],
+      ['ops', 'exclude', '20.0.0.0/24', false, true],
+      ['ops', 'trap-add', '*@trap.example.org', false, true],
+      ['ops', 'trap-remove', '*@trap.example.org', true, false],
+      ['trap', 'list', '20.0.0.1/32', false, true],
+    ],
+  )
+  assert.partialDeepStrictEqual(rows[1], {
+    before: { expiresAt: start + 28 * day },
+    after: { expiresAt: null },
+  })
+})
+
+test('listings page by cursor; a cursor from elsewhere is refused', async (t) => {
+  const door = openDoor(t)
+  const texts = Array.from({ length: 25 }, (_, index) => `20.0.0.${index}`)
+  await list(door, ...texts.map((text) => request(text, { kinds: ['dsn'] })))
+  const seen: string[] = []
+  let cursor: string | null = null
+  do {
+    const page = door.blocklist.listings({ kind: 'dsn' }, { limit: 10, ...(cursor && { cursor }) })
+    assert.ok(!isRefusal(page))
+    seen.push(...page.items.map((each) => each.prefix))
+    cursor = page.nextCursor
+  } while (cursor !== null)
+  assert.deepEqual(seen, texts.map((text) => `${text}/32`).reverse())
+  for (const wrong of ['x', '-1', '99999', '1 OR 1', '1e3']) {
+    assert.ok(isRefusal(door.blocklist.listings({}, { limit: 10, cursor: wrong })), wrong)
+  }
+  assert.ok(isRefusal(door.blocklist.exemptions({ limit: 1, cursor: 'x' })))
+})
+
+function state(door: Door, at: string) {
+  return door.blocklist.explain(address(at)).state
+}
