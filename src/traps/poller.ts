@@ -75,6 +75,13 @@ export class Poller {
     await this.#running
   }
 
+  /** Reads the mailbox once more from its beginning, whatever it waits for, unless stopped. Never rejects. */
+  async pollNow(): Promise<void> {
+    await this.#running
+    this.#retryAt = 0
+    await this.poll()
+  }
+
   /** Begins no further message; resolves when those begun are done. */
   async stop(): Promise<void> {
     this.#isStopping = true

@@ -80,7 +80,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     addresses: smtp?.addresses ?? [],
     mailboxes: () => [...pollers.values()].map((poller) => poller.status()),
     async poll(name) {
-      await pollers.get(name)?.poll()
+      await pollers.get(name)?.pollNow()
       return pollers.has(name)
     },
     async close() {

@@ -20,6 +20,7 @@ export class SmtpClient {
       this.said += text
       this.#wake.resolve()
     })
+    this.socket.on('end', () => this.socket.end())
     for (const event of ['end', 'close', 'error']) {
       this.socket.on(event, () => {
         resolve()

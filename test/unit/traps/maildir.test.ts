@@ -1,0 +1,369 @@
+// Real Maildir folders through the poller: what is read, what is moved and when, what is left alone, and what happens
+// when a commit fails, the process dies, or the folder is not there.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import { parseTrustedRelays } from '../../../src/bounce/received.ts'
+import { formatAddress } from '../../../src/ip/address.ts'
+import { Collector } from '../../../src/traps/collect.ts'
+import { Maildir } from '../../../src/traps/maildir.ts'
+import { Poller } from '../../../src/traps/poller.ts'
+
+const now = 1_800_000_000
+const sample = readFileSync('test/bounces/samples/stored-exim-4.eml')
+const sampleTime = Date.UTC(2026, 10, 24, 12, 24, 13) / 1000
+
+class Box {
+  readonly path: string
+  readonly recorded: Evidence[] = []
+  readonly log: string[] = []
+  traps: string[] = ['realuser@ex.example']
+  clock = now
+  /** Called with each piece of evidence before it counts as committed. */
+  commit: (evidence: readonly Evidence[]) => Promise<void> = async () => undefined
+  readonly collector = new Collector({
+    relays: parseTrustedRelays([]),
+    isTrap: (address) => this.traps.includes(address),
+    record: async (evidence) => {
+      await this.commit(evidence)
+      this.recorded.push(...evidence)
+      return evidence.map(() => ({ decision: 'counted' }))
+    },
+    now: () => this.clock,
+    log: this.#logger(),
+  })
+
+  constructor(t: TestContext) {
+    const folder = mkdtempSync(join(tmpdir(), 'backscatterd-maildir-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    this.path = join(folder, 'box')
+    for (const each of ['new', 'cur', 'tmp']) mkdirSync(join(this.path, each), { recursive: true })
+  }
+
+  poller(options: { allTraps?: boolean; maxBytes?: number } = {}): Poller {
+    const { allTraps = false, maxBytes = 1_000_000 } = options
+    const log = this.#logger()
+    const isTrap = (address: string): boolean => this.traps.includes(address)
+    const mailbox = new Maildir({ name: 'box', path: this.path, maxBytes, isTrap, log })
+    const { collector } = this
+    return new Poller({
+      name: 'box',
+      type: 'maildir',
+      allTraps,
+      mailbox,
+      collector,
+      now: () => this.clock,
+      log,
+    })
+  }
+
+  drop(name: string | Buffer, content: string | Uint8Array = sample): void {
+    const file = Buffer.concat([Buffer.from(join(this.path, 'tmp/')), Buffer.from(name)])
+    writeFileSync(file, content)
+    renameSync(file, Buffer.concat([Buffer.from(join(this.path, 'new/')), Buffer.from(name)]))
+  }
+
+  names(folder: 'new' | 'cur'): string[] {
+    return readdirSync(join(this.path, folder)).sort()
+  }
+
+  #logger() {
+    const write = (fields: object, message: string): void => {
+      this.log.push(`${message} ${JSON.stringify(fields)}`)
+    }
+    return { error: write, warn: write, info: write, debug: () => undefined }
+  }
+}
+
+test('a message is recorded, then moved to cur as seen, and not read again', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller()
+  assert.equal(poller.status().state, 'waiting')
+  box.drop('1.a.host')
+  let namesAtCommit: string[] = []
+  box.commit = async () => {
+    namesAtCommit = box.names('new')
+  }
+  await poller.poll()
+  await poller.poll()
+  assert.deepEqual(namesAtCommit, ['1.a.host'])
+  assert.deepEqual(box.names('new'), [])
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+  assert.equal(box.recorded.length, 1)
+  const [evidence] = box.recorded
+  assert.equal(evidence?.client && formatAddress(evidence.client), '198.51.100.10')
+  assert.equal(evidence?.recipient, 'realuser@ex.example')
+  assert.equal(evidence?.kind, 'dsn')
+  assert.equal(evidence?.source, 'box')
+  assert.equal(evidence?.seenAt, sampleTime)
+  assert.deepEqual(poller.status(), {
+    name: 'box',
+    type: 'maildir',
+    state: 'ok',
+    lastReadAt: now,
+    lastError: null,
+    retryAt: null,
+    recorded: 1,
+    passedOver: 0,
+    refused: 0,
+  })
+  assert.doesNotMatch(box.log.join(), /realuser/)
+})
+
+test('a commit that fails moves nothing; the message comes again after a pause', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller()
+  box.drop('1.a.host')
+  box.commit = async () => {
+    throw new Error('disk full')
+  }
+  await poller.poll()
+  assert.deepEqual(box.names('new'), ['1.a.host'])
+  const { state, lastError, retryAt } = poller.status()
+  assert.deepEqual([state, lastError, retryAt], ['failing', 'disk full', now + 2])
+  box.commit = async () => undefined
+  await poller.poll()
+  assert.equal(box.recorded.length, 0)
+  box.clock += 2
+  await poller.poll()
+  assert.equal(box.recorded.length, 1)
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+  assert.equal(poller.status().state, 'ok')
+})
+
+test('a process that dies between commit and move gives the message again', async (t) => {
+  const box = new Box(t)
+  box.drop('1.a.host')
+  const dies = box.poller()
+  box.commit = () => new Promise(() => undefined)
+  void dies.poll()
+  await new Promise((next) => setTimeout(next, 100))
+  box.commit = async () => undefined
+  await box.poller().poll()
+  assert.equal(box.recorded.length, 1)
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+})
+
+test('a message for no trap is left alone, and not read at every poll', async (t) => {
+  const box = new Box(t)
+  box.traps = []
+  const poller = box.poller()
+  box.drop('1.a.host')
+  await poller.poll()
+  writeFileSync(join(box.path, 'new/1.a.host'), 'changed behind its back')
+  await poller.poll()
+  assert.deepEqual(box.names('new'), ['1.a.host'])
+  assert.deepEqual(box.names('cur'), [])
+  assert.deepEqual([box.recorded.length, poller.status().passedOver], [0, 1])
+})
+
+test('a message for no trap counts once its recipient becomes one', async (t) => {
+  const box = new Box(t)
+  box.traps = []
+  const poller = box.poller()
+  box.drop('1.a.host')
+  await poller.poll()
+  box.traps = ['realuser@ex.example']
+  await poller.poll()
+  assert.equal(box.recorded.length, 1)
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+})
+
+const received =
+  'Received: from a (a [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 1 for <for@ours.example>; Tue, 24 Nov 2026 12:00:00 +0000\n'
+/** Header fields above the Received field, what are traps, and who is recorded; null: nobody. */
+const deliveries: Readonly<
+  Record<string, readonly [fields: string, traps: string[], string[] | null]>
+> = {
+  'X-Original-To before aliases': [
+    'X-Original-To: trap@ours.example\nDelivered-To: box@ours.example\n',
+    ['trap@ours.example', 'box@ours.example'],
+    ['trap@ours.example'],
+  ],
+  'Delivered-To alone': [
+    'Delivered-To: box@OURS.example\n',
+    ['box@ours.example'],
+    ['box@ours.example'],
+  ],
+  'Envelope-To of several': [
+    'Envelope-to: a@ours.example, <b@ours.example>, c@ours.example\n',
+    ['a@ours.example', 'b@ours.example'],
+    ['a@ours.example', 'b@ours.example'],
+  ],
+  'Received for': ['', ['for@ours.example'], ['for@ours.example']],
+  'none of them': ['Delivered-To: box@ours.example\n', ['x@ours.example'], null],
+}
+
+for (const [what, [fields, traps, recipients]] of Object.entries(deliveries)) {
+  test(`recipients by ${what}`, async (t) => {
+    const box = new Box(t)
+    box.traps = traps
+    const below =
+      'Delivered-To: x@ours.example\nX-Original-To: x@ours.example\nReceived: from b by c for <x@ours.example>\n'
+    box.drop('1.a.host', `${fields}${received}${below}To: x@ours.example\nSubject: x\n\nx\n`)
+    await box.poller().poll()
+    assert.deepEqual(
+      box.recorded.length === 0 ? null : box.recorded.map(({ recipient }) => recipient),
+      recipients,
+    )
+  })
+}
+
+test('allTraps: every message counts, for whom it was delivered to', async (t) => {
+  const box = new Box(t)
+  box.traps = []
+  const poller = box.poller({ allTraps: true })
+  box.drop('1.a.host')
+  box.drop('2.a.host', 'Subject: nobody named\n\nx\n')
+  await poller.poll()
+  assert.deepEqual(box.recorded.map(({ recipient }) => recipient).sort(), [
+    'mailbox:box',
+    'realuser@ex.example',
+  ])
+})
+
+test('its time is the trusted Received field’s, else the file’s, and never later than now', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller({ allTraps: true })
+  box.drop('1.a.host', 'Subject: without\nDate: Tue, 24 Nov 2020 12:00:00 +0000\n\nx\n')
+  utimesSync(join(box.path, 'new/1.a.host'), 1_700_000_000, 1_700_000_000)
+  box.drop('2.a.host', received.replace('2026', '2090'))
+  box.drop('3.a.host', 'Subject: from the future\n\nx\n')
+  utimesSync(join(box.path, 'new/3.a.host'), 1_900_000_000, 1_900_000_000)
+  await poller.poll()
+  assert.deepEqual(box.recorded.map(({ seenAt }) => seenAt).sort(), [1_700_000_000, now, now])
+})
+
+test('names of any octets, flags and hidden files', async (t) => {
+  const box = new Box(t)
+  const odd = Buffer.from([0x31, 0x2e, 0xff, 0xfe, 0x20, 0x0a, 0x27])
+  box.drop(odd)
+  box.drop('2.a.host:2,RF')
+  box.drop('.hidden')
+  await box.poller().poll()
+  const cur = readdirSync(join(box.path, 'cur'), { encoding: 'buffer' }).map((name) =>
+    name.toString('latin1'),
+  )
+  assert.deepEqual(cur.sort(), [`${odd.toString('latin1')}:2,S`, '2.a.host:2,FRS'].sort())
+  assert.deepEqual(box.names('new'), ['.hidden'])
+})
+
+test('a name that cur has already replaces nothing there', async (t) => {
+  const box = new Box(t)
+  writeFileSync(join(box.path, 'cur/1.a.host:2,S'), 'older')
+  box.drop('1.a.host')
+  await box.poller().poll()
+  assert.equal(readFileSync(join(box.path, 'cur/1.a.host:2,S'), 'utf8'), 'older')
+  assert.equal(box.names('cur').length, 2)
+  assert.ok(box.names('cur').every((name) => name.endsWith(':2,S')))
+})
+
+test('what vanishes meanwhile is nobody’s fault', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller()
+  for (let each = 0; each < 30; each++) box.drop(`${each}.a.host`)
+  box.commit = async () => {
+    for (const name of box.names('new')) unlinkSync(join(box.path, 'new', name))
+  }
+  await poller.poll()
+  assert.equal(poller.status().state, 'ok')
+  assert.ok(box.recorded.length >= 1)
+  assert.deepEqual(box.names('cur'), [])
+})
+
+test('an oversize message is moved unread, and said to be refused', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller({ maxBytes: 10_000 })
+  box.drop('1.a.host', 'x')
+  truncateSync(join(box.path, 'new/1.a.host'), 1_000_000_000)
+  box.drop('2.a.host')
+  await poller.poll()
+  assert.equal(box.recorded.length, 1)
+  assert.equal(poller.status().refused, 1)
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S', '2.a.host:2,S'])
+  assert.match(box.log.join(), /message refused .*1000000000 octets/)
+})
+
+test('what is no regular file is skipped, said once, and stops nothing', async (t) => {
+  const box = new Box(t)
+  execFileSync('mkfifo', [join(box.path, 'new/0.fifo')])
+  mkdirSync(join(box.path, 'new/1.folder'))
+  symlinkSync('/etc/hostname', join(box.path, 'new/2.link'))
+  box.drop('3.a.host')
+  const poller = box.poller()
+  await poller.poll()
+  await poller.poll()
+  assert.equal(box.recorded.length, 1)
+  assert.deepEqual(box.names('new'), ['0.fifo', '1.folder', '2.link'])
+  assert.equal(box.log.filter((line) => line.startsWith('message skipped')).length, 3)
+})
+
+test('a folder that is not there fails with growing pauses, and is found again', async (t) => {
+  const box = new Box(t)
+  rmSync(box.path, { recursive: true })
+  const poller = box.poller()
+  const pauses: number[] = []
+  for (let round = 0; round < 10; round++) {
+    await poller.poll()
+    const { state, lastError, retryAt } = poller.status()
+    assert.equal(state, 'failing')
+    assert.match(lastError ?? '', /^mailbox box: cannot read the folder new of .*ENOENT/)
+    pauses.push((retryAt ?? 0) - box.clock)
+    box.clock = retryAt ?? 0
+  }
+  assert.deepEqual(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300])
+  mkdirSync(join(box.path, 'new'), { recursive: true })
+  writeFileSync(join(box.path, 'new/1.a.host'), sample)
+  await poller.poll()
+  assert.equal(poller.status().state, 'ok')
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+})
+
+test('many messages share their commits, and each is recorded once', async (t) => {
+  const box = new Box(t)
+  let atOnce = 0
+  let most = 0
+  box.commit = async () => {
+    most = Math.max(most, ++atOnce)
+    await new Promise((next) => setTimeout(next, 2))
+    atOnce--
+  }
+  for (let each = 0; each < 200; each++) box.drop(`${each}.a.host`)
+  const poller = box.poller()
+  await Promise.all([poller.poll(), poller.poll()])
+  assert.equal(box.recorded.length, 200)
+  assert.equal(box.names('cur').length, 200)
+  assert.ok(most > 1 && most <= 8, `${most} at once`)
+})
+
+test('stop() finishes what has begun and begins nothing more', async (t) => {
+  const box = new Box(t)
+  for (let each = 0; each < 100; each++) box.drop(`${each}.a.host`)
+  const poller = box.poller()
+  box.commit = () => new Promise((next) => setTimeout(next, 20))
+  const polled = poller.poll()
+  await new Promise((next) => setTimeout(next, 30))
+  await poller.stop()
+  await polled
+  const done = box.recorded.length
+  assert.ok(done > 0 && done < 100)
+  assert.equal(box.names('cur').length, done)
+  await poller.poll()
+  assert.equal(box.recorded.length, done)
+})
