@@ -1,0 +1,74 @@
+// Names in wire form: folding, reading and skipping.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { equalsAt, foldName, maxLabels, readQuestionName, skipName } from '../../../src/dns/name.ts'
+import { wireName } from '../../support/dns-query.ts'
+
+const header = Buffer.alloc(12)
+const labels = new Uint16Array(maxLabels + 1)
+
+test('a folded name equals itself in any case and nothing else', () => {
+  const folded = foldName(wireName('Ab-1.z'))
+  for (const same of ['ab-1.z', 'AB-1.Z', 'aB-1.Z']) {
+    assert.equal(equalsAt(wireName(same), 0, folded), true, same)
+  }
+  for (const other of ['ab-1.y', 'ab-q.z', 'ab-1.:', 'ac-1.z', 'ab\r1.z']) {
+    assert.equal(equalsAt(wireName(other), 0, folded), false, other)
+  }
+})
+
+test('a comparison past the end of the octets is false', () => {
+  assert.equal(equalsAt(wireName('ab').subarray(0, 2), 0, foldName(wireName('ab'))), false)
+})
+
+test('the offsets of the labels, the root’s last', () => {
+  const bytes = Buffer.concat([header, wireName('2.0.example')])
+  assert.equal(readQuestionName(bytes, bytes.length, labels), 3)
+  assert.deepEqual([...labels.subarray(0, 4)], [12, 14, 16, 24])
+})
+
+test('the root alone has no labels', () => {
+  const bytes = Buffer.concat([header, Buffer.from([0])])
+  assert.equal(readQuestionName(bytes, bytes.length, labels), 0)
+})
+
+test('a name of 255 octets is read, one of 256 is not', () => {
+  const longest = Buffer.concat([header, wireName(`${'a.'.repeat(126)}a`)])
+  assert.equal(longest.length, 12 + 255)
+  assert.equal(readQuestionName(longest, longest.length, labels), 127)
+  const tooLong = Buffer.concat([header, wireName(`${'a.'.repeat(125)}a.bb`)])
+  assert.equal(readQuestionName(tooLong, tooLong.length, labels), -1)
+})
+
+test('skipping follows pointers backwards and comes back behind the first one', () => {
+  const bytes = Buffer.concat([header, wireName('a.b'), Buffer.from([1, 0x63, 0xc0, 14, 0xff])])
+  assert.equal(skipName(bytes, 12, bytes.length), 17)
+  assert.equal(skipName(bytes, 17, bytes.length), 21)
+})
+
+test('skipping refuses loops, forward pointers, pointers into the header and names too long', () => {
+  const cases: Record<string, readonly number[]> = {
+    'to itself': [0xc0, 12],
+    forward: [0xc0, 14, 0],
+    'into the header': [0xc0, 2],
+    'half a pointer': [0xc0],
+    'a loop by way of a label': [1, 0x61, 0xc0, 12],
+    'label type 01': [0x41, 0],
+    'label type 10': [0x81, 0],
+    'no end': [1, 0x61],
+  }
+  for (const [fault, octets] of Object.entries(cases)) {
+    const bytes = Buffer.concat([header, Buffer.from(octets)])
+    assert.equal(skipName(bytes, 12, bytes.length), -1, fault)
+  }
+  const chained = Buffer.concat([header, wireName('a'.repeat(63)), ...chain(5)])
+  assert.equal(skipName(chained, chained.length - 66, chained.length), -1, 'over 255 octets')
+})
+
+/** Names of one 63-octet label each, every one pointing to the one before. */
+function chain(count: number): Buffer[] {
+  return Array.from({ length: count }, (_, index) => {
+    const target = index === 0 ? 12 : 12 + 65 + (index - 1) * 66
+    return Buffer.from([63, ...Buffer.alloc(63, 0x61), 0xc0 | (target >> 8), target & 255])
+  })
+}

@@ -1,0 +1,73 @@
+// Packets → the numbers that answering needs. Malformed ones have their place in conformance/malformed.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseQuery, Query } from '../../../src/dns/query.ts'
+import { buildOpt, buildQuery, types } from '../../support/dns-query.ts'
+
+const query = new Query()
+
+test('a question without EDNS', () => {
+  const bytes = buildQuery('2.0.0.127.bl.example', types.TXT, { class: 3 })
+  assert.equal(parseQuery(bytes, bytes.length, query), true)
+  assert.equal(query.type, types.TXT)
+  assert.equal(query.class, 3)
+  assert.equal(query.labelCount, 6)
+  assert.equal(query.questionEnd, bytes.length)
+  assert.equal(query.hasEdns, false)
+  assert.equal(query.udpPayload, 512)
+})
+
+test('what EDNS says, and nothing of the query before', () => {
+  const edns = { payload: 4000, version: 1, flags: 0x8001, options: [{ code: 10, data: [1, 2] }] }
+  const bytes = buildQuery('a', types.A, { edns })
+  assert.equal(parseQuery(bytes, bytes.length, query), true)
+  assert.deepEqual(
+    [query.hasEdns, query.udpPayload, query.ednsVersion, query.dnssecOk],
+    [true, 4000, 1, true],
+  )
+  const plain = buildQuery('a', types.A)
+  assert.equal(parseQuery(plain, plain.length, query), true)
+  assert.deepEqual(
+    [query.hasEdns, query.udpPayload, query.ednsVersion, query.dnssecOk],
+    [false, 512, 0, false],
+  )
+})
+
+test('a payload below 512 counts as 512', () => {
+  const bytes = buildQuery('a', types.A, { edns: { payload: 100 } })
+  assert.equal(parseQuery(bytes, bytes.length, query), true)
+  assert.equal(query.udpPayload, 512)
+})
+
+test('only the octets of the message count, whatever is behind them in the buffer', () => {
+  const message = buildQuery('a', types.A)
+  const buffer = Buffer.concat([message, buildOpt({})])
+  assert.equal(parseQuery(buffer, message.length, query), true)
+  assert.equal(parseQuery(buffer, buffer.length, query), false)
+})
+
+test('what stood before a fault stays readable: the question, and that there was an OPT', () => {
+  const bytes = Buffer.concat([buildQuery('a', types.A, { edns: {} }), Buffer.from([1])])
+  assert.equal(parseQuery(bytes, bytes.length, query), false)
+  assert.equal(query.questionEnd, 12 + 3 + 4)
+  assert.equal(query.hasEdns, true)
+})
+
+test('without exactly one question there is none to echo', () => {
+  for (const count of [0, 2, 65_535]) {
+    const bytes = buildQuery('a', types.A)
+    bytes.writeUInt16BE(count, 4)
+    assert.equal(parseQuery(bytes, bytes.length, query), false)
+    assert.equal(query.questionEnd, 12)
+  }
+})
+
+test('OPT is found behind other records', () => {
+  const record = Buffer.from('c00c000100010000003c00047f000009', 'hex')
+  const question = buildQuery('a', types.A)
+  const bytes = Buffer.concat([question, record, record, buildOpt({ payload: 900 })])
+  bytes.writeUInt16BE(1, 8)
+  bytes.writeUInt16BE(2, 10)
+  assert.equal(parseQuery(bytes, bytes.length, query), true)
+  assert.equal(query.udpPayload, 900)
+})

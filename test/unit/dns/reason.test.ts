@@ -1,0 +1,73 @@
+// The TXT reason: address text as RFC 5952 has it, and the template around it.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseReason, putIPv4, putIPv6, putReason } from '../../../src/dns/reason.ts'
+import { formatAddress, parseAddress } from '../../../src/ip/address.ts'
+
+function addressText(text: string): string {
+  const parsed = parseAddress(text)
+  assert.ok('value' in parsed, text)
+  const { family, w0, w1, w2, w3 } = parsed.value
+  const bytes = Buffer.alloc(64)
+  const end = family === 4 ? putIPv4(bytes, 3, w0) : putIPv6(bytes, 3, w0, w1, w2, w3)
+  return bytes.toString('latin1', 3, end)
+}
+
+function reason(template: string, w0: number): string {
+  const bytes = Buffer.alloc(600)
+  const end = putReason(bytes, 0, parseReason(template), 4, w0, 0, 0, 0)
+  assert.equal(bytes[0], end - 1)
+  return bytes.toString('utf8', 1, end)
+}
+
+test('dotted quads', () => {
+  for (const text of ['0.0.0.0', '192.0.2.1', '255.255.255.255', '10.200.30.4', '100.9.10.99']) {
+    assert.equal(addressText(text), text)
+  }
+})
+
+test('RFC 5952 §4: the shortest form, the first longest run of zeros', () => {
+  const forms = {
+    '::': '::',
+    '::1': '::1',
+    '1::': '1::',
+    '2001:db8::': '2001:db8::',
+    '2001:db8:0:0:1:0:0:1': '2001:db8::1:0:0:1',
+    '2001:0:0:1:0:0:0:1': '2001:0:0:1::1',
+    '2001:db8:0:1:1:1:1:1': '2001:db8:0:1:1:1:1:1',
+    '2001:DB8:AB:00CD:1:1:1:1': '2001:db8:ab:cd:1:1:1:1',
+    '0:1:1:1:1:1:1:0': '0:1:1:1:1:1:1:0',
+    '0:0:1:1:1:1:0:0': '::1:1:1:1:0:0',
+    '1:1:1:1:1:1:0:0': '1:1:1:1:1:1::',
+    '::ffff:192.0.2.1': '::ffff:c000:201',
+    'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff': 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+  }
+  for (const [text, expected] of Object.entries(forms)) assert.equal(addressText(text), expected)
+})
+
+test('the same text as ip/ writes, for any address', () => {
+  const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }))
+  fc.assert(
+    fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
+      const text = groups.map((each) => each.toString(16)).join(':')
+      const parsed = parseAddress(text)
+      assert.ok('value' in parsed)
+      assert.equal(addressText(text), formatAddress(parsed.value))
+    }),
+  )
+})
+
+test('{ip} is filled wherever it stands, {domain} stands for nothing', () => {
+  assert.equal(reason('see https://x/{ip}', 0xc0000201), 'see https://x/192.0.2.1')
+  assert.equal(reason('{ip} and {ip}', 0xc0000201), '192.0.2.1 and 192.0.2.1')
+  assert.equal(reason('{ip}{domain}', 0xc0000201), '192.0.2.1')
+  assert.equal(reason('listed', 0xc0000201), 'listed')
+  assert.equal(reason('gelistet: für {ip}', 0x01020304), 'gelistet: für 1.2.3.4')
+})
+
+test('a template that got past the configuration is cut at 255 octets', () => {
+  const text = `${'x'.repeat(250)}{ip}`
+  assert.equal(reason(text, 0xc0000201), `${'x'.repeat(250)}192.0`)
+  assert.equal(reason('y'.repeat(400), 0).length, 255)
+})

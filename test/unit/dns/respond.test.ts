@@ -1,0 +1,163 @@
+// What respond() does beyond what sockets can show: versions, retirement, limits to the octet, no allocation.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createResponder, type Transport } from '../../../src/dns/respond.ts'
+import { encodeZone } from '../../../src/resolver/records.ts'
+import { TreeReader } from '../../../src/tree/reader.ts'
+import { buildQuery, type QueryOptions, rcodes, reversed, types } from '../../support/dns-query.ts'
+import { decode, type Response, subjectTree, subjectZone } from '../../support/dns-subject.ts'
+
+const { origin } = subjectZone
+const tree = subjectTree()
+const reader = new TreeReader(tree.buffer, 63)
+reader.enter()
+const zone = encodeZone({ ...subjectZone, retired: false })
+const respond = createResponder(zone, reader, { udpPayload: 1232, identity: 'here' })
+
+function ask(
+  name: string,
+  type: number,
+  options?: QueryOptions,
+  transport: Transport = 'udp',
+  responder = respond,
+): Response {
+  const query = buildQuery(name.endsWith('.') ? name : `${name}.${origin}`, type, options)
+  const room = Buffer.alloc(65_535)
+  return decode(room.subarray(0, responder(query, query.length, room, transport)))
+}
+
+test('what is no query is dropped', () => {
+  const room = Buffer.alloc(512)
+  const response = buildQuery('a', types.A, { flags: 0x8000 })
+  assert.equal(respond(response, response.length, room, 'udp'), 0)
+  const query = buildQuery('a', types.A)
+  for (let length = 0; length < 12; length++) assert.equal(respond(query, length, room, 'udp'), 0)
+})
+
+test('a response fills the limit to the octet, and one octet less cuts it', () => {
+  const full = ask('long', types.TXT, { edns: { payload: 4096 } })
+  const size = full.octets.length
+  assert.equal(full.isTruncated, false)
+  assert.equal(ask('long', types.TXT, { edns: { payload: size } }).isTruncated, false)
+  const cut = ask('long', types.TXT, { edns: { payload: size - 1 } })
+  assert.equal(cut.isTruncated, true)
+  assert.equal(cut.packet.answers.length, 0)
+  assert.equal(cut.opts.length, 1)
+})
+
+test('a negative answer that does not fit loses its SOA and says so', () => {
+  const wide = encodeZone({
+    ...subjectZone,
+    nameservers: [`${'n'.repeat(60)}.${'n'.repeat(60)}.${'n'.repeat(60)}.example`],
+    hostmaster: `${'h'.repeat(60)}.${'h'.repeat(60)}.${'h'.repeat(60)}.example`,
+    records: [],
+    retired: false,
+  })
+  const responder = createResponder(wide, reader, { udpPayload: 512 })
+  const long = Array.from({ length: 3 }, () => 'x'.repeat(60)).join('.')
+  const response = ask(long, types.A, {}, 'udp', responder)
+  assert.equal(response.rcode, rcodes.NXDOMAIN)
+  assert.equal(response.isTruncated, true)
+  assert.equal(response.soa, undefined)
+  assert.equal(response.isAuthoritative, true)
+  assert.ok(ask(long, types.A, {}, 'tcp', responder).soa)
+})
+
+test('a reason near the limit is measured before it is put', () => {
+  const text = `${'t'.repeat(200)} {ip}`
+  const responder = createResponder(
+    encodeZone({ ...subjectZone, origin: longOrigin(210), text, records: [], retired: false }),
+    reader,
+    { udpPayload: 512 },
+  )
+  const name = `${reversed('127.0.0.2')}.${longOrigin(210)}.`
+  const response = ask(name, types.TXT, {}, 'udp', responder)
+  assert.equal(response.isTruncated, false)
+  assert.deepEqual(response.texts, [`${'t'.repeat(200)} 127.0.0.2`])
+  const ipv6 = `${reversed('2001:db8:1:2:0:0:0:9')}.${longOrigin(180)}.`
+  const responder6 = createResponder(
+    encodeZone({
+      ...subjectZone,
+      origin: longOrigin(180),
+      text: 'u'.repeat(255),
+      records: [],
+      retired: false,
+    }),
+    reader,
+    { udpPayload: 512 },
+  )
+  const cut = ask(ipv6, types.TXT, {}, 'udp', responder6)
+  assert.equal(cut.isTruncated, true)
+  assert.equal(cut.packet.answers.length, 0)
+  assert.equal(ask(ipv6, types.TXT, {}, 'tcp', responder6).texts[0]?.length, 255)
+})
+
+/** A name of `length` characters. */
+function longOrigin(length: number): string {
+  return 'o'
+    .repeat(length)
+    .replaceAll(/(.{30})./g, '$1.')
+    .replace(/\.$/, 'o')
+}
+
+test('the serial of answers follows the pinned version', () => {
+  const other = subjectTree()
+  const own = new TreeReader(other.buffer, 63)
+  const responder = createResponder(zone, own, { udpPayload: 1232 })
+  const version = { generatedAt: 0, validUntil: 0, ipv4Entries: 4_000_000, ipv6Entries: 5 }
+  for (const serial of [1, 2, 4_294_967_295]) {
+    other.publish({ ...version, serial })
+    own.enter()
+    const soa = ask(`${origin}.`, types.SOA, {}, 'udp', responder)
+    assert.equal(soa.packet.answers[0]?.serial, serial)
+    assert.equal(ask('nothing', types.A, {}, 'udp', responder).soa?.serial, serial)
+    assert.deepEqual(ask('_status', types.TXT, {}, 'udp', responder).texts, [
+      `serial=${serial} entries=4000005 generated=1970-01-01T00:00:00Z valid-until=1970-01-01T00:00:00Z`,
+    ])
+  }
+})
+
+test('a retired zone lists nobody, the test entry neither, and says so', () => {
+  const retired = createResponder(encodeZone({ ...subjectZone, retired: true }), reader, {
+    udpPayload: 1232,
+  })
+  for (const address of ['127.0.0.2', '192.0.2.1', '2001:db8:1:2:0:0:0:9']) {
+    const response = ask(reversed(address), types.A, {}, 'udp', retired)
+    assert.equal(response.rcode, rcodes.NXDOMAIN)
+  }
+  assert.equal(ask('2.0.192', types.A, {}, 'udp', retired).rcode, rcodes.NXDOMAIN)
+  const { texts } = ask(`${origin}.`, types.TXT, {}, 'udp', retired)
+  assert.match(texts.join('\n'), /retired/)
+  assert.equal(ask('ns1', types.A, {}, 'udp', retired).addresses.length, 1)
+})
+
+test('id.server and hostname.bind answer the identity', () => {
+  for (const name of ['id.server.', 'HostName.bind.']) {
+    assert.deepEqual(ask(name, types.TXT, { class: 3 }).texts, ['here'])
+  }
+  assert.equal(ask('version.bind.', types.TXT, { class: 3 }).rcode, rcodes.REFUSED)
+})
+
+test('answering does not allocate', () => {
+  const queries = [
+    buildQuery(`${reversed('192.0.2.1')}.${origin}`, types.A, { edns: {} }),
+    buildQuery(`${reversed('192.0.2.1')}.${origin}`, types.TXT),
+    buildQuery(`${reversed('198.51.100.78')}.${origin}`, types.A),
+    buildQuery(`${reversed('2001:db8:1:2:0:0:0:9')}.${origin}`, types.TXT, { edns: {} }),
+    buildQuery(`2.0.192.${origin}`, types.A),
+    buildQuery(origin, types.SOA),
+  ]
+  const room = Buffer.alloc(1232)
+  const rounds = 20_000
+  const run = () => {
+    for (let round = 0; round < rounds; round++) {
+      for (const query of queries) respond(query, query.length, room, 'udp')
+    }
+  }
+  // The first runs are compiled meanwhile, which allocates.
+  for (let warmUp = 0; warmUp < 5; warmUp++) run()
+  const before = process.memoryUsage().heapUsed
+  run()
+  const perAnswer = (process.memoryUsage().heapUsed - before) / (rounds * queries.length)
+  assert.ok(perAnswer < 4, `${perAnswer} octets an answer`)
+})
