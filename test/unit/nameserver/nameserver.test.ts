@@ -1,0 +1,252 @@
+// The name server as a whole: sockets, threads, and what happens when one of them dies. Real sockets and threads.
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OperationalError } from '../../../src/errors.ts'
+import {
+  type Nameserver,
+  type NameserverOptions,
+  startNameserver,
+} from '../../../src/nameserver/nameserver.ts'
+import { encodeZone } from '../../../src/resolver/records.ts'
+import { entryKinds } from '../../../src/tree/layout.ts'
+import { buildQuery, rcodes, reversed, types } from '../../support/dns-query.ts'
+import {
+  ask,
+  askTcp,
+  type Subject,
+  silentLog,
+  subjectTree,
+  subjectZone,
+  TcpClient,
+} from '../../support/dns-subject.ts'
+
+const crashingThread = new URL('../../support/dns-crashing-thread.ts', import.meta.url)
+
+interface Started {
+  readonly server: Nameserver
+  readonly subjects: readonly Subject[]
+  readonly subject: Subject
+  readonly tree: ReturnType<typeof subjectTree>
+  readonly logged: string[]
+  readonly fatal: Error[]
+}
+
+async function start(t: TestContext, overrides: Partial<NameserverOptions> = {}): Promise<Started> {
+  const tree = subjectTree()
+  const logged: string[] = []
+  const fatal: Error[] = []
+  const log = (fields: object, message: string) => {
+    logged.push(`${message} ${'thread' in fields ? fields.thread : ''}`)
+  }
+  const server = await startNameserver({
+    listen: ['127.0.0.1:0'],
+    workers: 1,
+    udpPayload: 1232,
+    tcpConnections: 100,
+    tcpIdleSeconds: 5,
+    zone: encodeZone({ ...subjectZone, retired: false }),
+    tree: tree.buffer,
+    log: { ...silentLog, error: log, info: log },
+    onFatal: (error) => fatal.push(error),
+    ...overrides,
+  })
+  t.after(() => server.close())
+  const subjects = server.addresses.map((address): Subject => {
+    const [, host = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(address) ?? []
+    return {
+      zone: subjectZone.origin,
+      host,
+      port: Number(port),
+      isOurs: true,
+      close: async () => undefined,
+    }
+  })
+  const [subject] = subjects
+  assert.ok(subject)
+  return { server, subjects, subject, tree, logged, fatal }
+}
+
+async function assertAnswers(subject: Subject): Promise<void> {
+  const name = reversed('127.0.0.2')
+  assert.deepEqual((await ask(subject, name, types.A)).addresses, ['127.0.0.2'])
+  assert.deepEqual((await askTcp(subject, name, types.A)).addresses, ['127.0.0.2'])
+}
+
+/** Sends a query that kills the thread which gets it, and does not wait for an answer. */
+async function crash(subject: Subject, transport: 'udp' | 'tcp'): Promise<void> {
+  const query = buildQuery(`crash.${subject.zone}`, types.A)
+  if (transport === 'tcp') {
+    const client = await TcpClient.open(subject)
+    client.send(query)
+    await client.closed(1000)
+    client.close()
+    return
+  }
+  const socket = createSocket('udp4')
+  await new Promise((resolve) => socket.send(query, subject.port, subject.host, resolve))
+  socket.close()
+}
+
+async function eventually(check: () => boolean, waitMs = 5000): Promise<void> {
+  const deadline = Date.now() + waitMs
+  while (!check() && Date.now() < deadline) await sleep(5)
+  assert.ok(check())
+}
+
+for (const nativeSockets of [true, false]) {
+  const how = nativeSockets ? 'by the C library' : 'by node:dgram'
+
+  test(`port 0 takes one port for UDP and TCP, on IPv4 and IPv6, sockets made ${how}`, async (t) => {
+    const listen = ['127.0.0.1:0', '[::1]:0']
+    const { server, subjects } = await start(t, { listen, workers: 2, nativeSockets })
+    assert.equal(server.workers, 2)
+    assert.match(server.addresses.join(' '), /^127\.0\.0\.1:[1-9]\d* \[::1\]:[1-9]\d*$/)
+    for (const subject of subjects) await assertAnswers(subject)
+  })
+
+  test(`0.0.0.0 and [::] share a port, sockets made ${how}`, async (t) => {
+    const { subject } = await start(t, { listen: ['0.0.0.0:0'], nativeSockets })
+    const both = [`0.0.0.0:${subject.port}`, `[::]:${subject.port}`]
+    await assert.rejects(start(t, { listen: [both[0] ?? ''], nativeSockets: true, workers: 1 }), {
+      code: 'address-unavailable',
+    })
+    const { subjects } = await start(t, { listen: [both[1] ?? ''], nativeSockets })
+    await assertAnswers({ ...subject, host: '127.0.0.1' })
+    for (const each of subjects) await assertAnswers({ ...each, host: '::1' })
+  })
+
+  test(`a taken address is named, and nothing stays bound, sockets made ${how}`, async (t) => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const address = other.address()
+    assert.ok(address !== null && typeof address === 'object')
+    const listen = [`127.0.0.1:${address.port}`]
+    const isNamed = (error: unknown) =>
+      error instanceof OperationalError &&
+      error.code === 'address-unavailable' &&
+      /EADDRINUSE/.test(error.message) &&
+      error.message.includes(`127.0.0.1:${address.port}`)
+    await assert.rejects(start(t, { listen, nativeSockets }), isNamed)
+    other.close()
+    await once(other, 'close')
+    const { subject } = await start(t, { listen, nativeSockets })
+    await assertAnswers(subject)
+  })
+
+  test(`a UDP worker that dies is started again on its socket, sockets made ${how}`, async (t) => {
+    const { subject, logged, fatal } = await start(t, {
+      workers: 2,
+      threadEntry: crashingThread,
+      nativeSockets,
+    })
+    await crash(subject, 'udp')
+    await eventually(() => logged.some((line) => line.startsWith('the thread answers again')))
+    assert.match(
+      logged.join('\n'),
+      /^a name server thread died, it is started again dns-udp-[01]$/m,
+    )
+    for (let count = 0; count < 20; count++) await assertAnswers(subject)
+    assert.deepEqual(fatal, [])
+  })
+}
+
+test('no query is lost while a dead worker is replaced', async (t) => {
+  const { subject, logged } = await start(t, { workers: 2, threadEntry: crashingThread })
+  await crash(subject, 'udp')
+  await eventually(() => logged.length > 0)
+  // Different source ports spread the queries over both sockets, the orphaned one too.
+  const asked = Array.from({ length: 60 }, () => ask(subject, reversed('127.0.0.3'), types.A))
+  for (const { addresses } of await Promise.all(asked)) {
+    assert.deepEqual(addresses, ['127.0.0.2', '127.0.0.3'])
+  }
+})
+
+test('the TCP thread that dies is started again, and UDP answers meanwhile', async (t) => {
+  const { subject, logged } = await start(t, { threadEntry: crashingThread })
+  await crash(subject, 'tcp')
+  assert.deepEqual((await ask(subject, reversed('127.0.0.2'), types.A)).addresses, ['127.0.0.2'])
+  // The connection waits in the socket's queue until the new thread accepts it.
+  await assertAnswers(subject)
+  assert.match(logged[0] ?? '', /dns-tcp$/)
+})
+
+test('a thread that dies again and again is a fatal error, told once', async (t) => {
+  const { subject, fatal } = await start(t, { threadEntry: crashingThread })
+  const killer = setInterval(() => void crash(subject, 'udp'), 20)
+  try {
+    await eventually(() => fatal.length > 0, 20_000)
+  } finally {
+    clearInterval(killer)
+  }
+  await sleep(50)
+  assert.equal(fatal.length, 1)
+  assert.ok(fatal[0] instanceof OperationalError)
+  assert.equal(fatal[0].code, 'worker-failed')
+  assert.match(fatal[0].message, /^dns-udp-0 died 6 times within 60 seconds$/)
+})
+
+test('a dead thread holds no memory of the tree back', async (t) => {
+  const { subject, tree, logged } = await start(t, { threadEntry: crashingThread })
+  await crash(subject, 'udp')
+  await eventually(() => logged.length > 0)
+  const answer = tree.internAnswer(1 << 2)
+  const version = { generatedAt: 0, validUntil: 0, ipv4Entries: 0, ipv6Entries: 0 }
+  for (let serial = 1; serial < 200; serial++) {
+    tree.set(4, 0x01010101, 0, 0, 0, 32, entryKinds.listing, answer)
+    tree.publish({ ...version, serial })
+    tree.remove(4, 0x01010101, 0, 0, 0, 32)
+    tree.publish({ ...version, serial })
+  }
+  assert.ok(tree.stats().limboBytes < 4096, `${tree.stats().limboBytes} octets in limbo`)
+})
+
+test('a change is answered as soon as it is published', async (t) => {
+  const { subject, tree } = await start(t)
+  const name = reversed('198.51.100.200')
+  const version = { generatedAt: 0, validUntil: 0, ipv4Entries: 0, ipv6Entries: 0 }
+  const answer = tree.internAnswer((1 << 2) | (1 << 6))
+  assert.equal((await ask(subject, name, types.A)).rcode, rcodes.NXDOMAIN)
+  tree.set(4, 0xc63364c8, 0, 0, 0, 32, entryKinds.listing, answer)
+  tree.publish({ ...version, serial: 7 })
+  for (const response of [
+    await ask(subject, name, types.A),
+    await askTcp(subject, name, types.A),
+  ]) {
+    assert.deepEqual(response.addresses, ['127.0.0.2', '127.0.0.6'])
+  }
+  tree.remove(4, 0xc63364c8, 0, 0, 0, 32)
+  tree.publish({ ...version, serial: 8 })
+  assert.equal((await ask(subject, name, types.A)).soa?.serial, 8)
+})
+
+test('close answers, ends within a second whatever peers do, and frees the port', async (t) => {
+  const { server, subject } = await start(t, { workers: 2 })
+  const silent = await TcpClient.open(subject)
+  const asking = await TcpClient.open(subject)
+  asking.send(buildQuery(`${reversed('127.0.0.2')}.${subject.zone}`, types.A))
+  assert.ok(await asking.receive())
+  const before = performance.now()
+  await server.close()
+  assert.ok(performance.now() - before < 1000)
+  assert.equal(await silent.closed(500), true)
+  asking.close()
+  silent.close()
+  await start(t, { listen: [...server.addresses] })
+})
+
+test('without an address, or with one that is none, nothing starts', async (t) => {
+  for (const listen of [[], ['localhost:53'], ['192.0.2.1:0']]) {
+    await assert.rejects(start(t, { listen }), { code: 'address-unavailable' })
+  }
+})
+
+test('a thread that cannot start is told as such', async (t) => {
+  await assert.rejects(start(t, { tree: new SharedArrayBuffer(64 * 1024) }), {
+    code: 'worker-failed',
+    message: /did not start: shared tree: wrong magic/,
+  })
+})
