@@ -85,7 +85,6 @@ function walk(header: HeaderSection, relays: TrustedRelays, start: Standing): Tr
     }
     standing = next
   }
-  // Internal hops above a field that cannot be believed prove nothing of the message below them.
   return { client, newestTime, recipients, believed }
 }
 
