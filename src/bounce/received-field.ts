@@ -25,7 +25,7 @@ export interface ReceivedField {
 
 /** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
 const internalProtocol =
-  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|bsmtp|pipe|uucp|stdio|courierlocal|nnfmp)$/i
+  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp)$/i
 /** `(Postfix, from userid 1001)`, `(qmail 4711 invoked by uid 89)`, `mail pickup service`. */
 const internalNote = /\b(from userid \d+|invoked (by|from|for) \w+|mail pickup service)\b/i
 const maxFieldLength = 4096

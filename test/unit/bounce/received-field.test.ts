@@ -166,6 +166,10 @@ const forms: Readonly<Record<string, readonly [value: string, address: string | 
     'from by (b [192.0.2.1]) by mx.example (Postfix) with SMTP',
     '192.0.2.1',
   ],
+  'UUCP, which crosses sites without an address': [
+    'from far.example by mx.example with UUCP id 1',
+    null,
+  ],
   'only HELO': ['from 192.0.2.1 by mx.example with ESMTP', null],
   'only HELO, bracketed': ['from [192.0.2.1] by mx.example with ESMTP', null],
   'a redacted address': ['from mail.example (mail.example [192.XXX.XXX.1]) by mx with ESMTP', null],
