@@ -1,20 +1,29 @@
-// Hands out and takes back the tree's blocks: a rising top, a free list for each block size, and limbo for what
-// readers may still be looking at. All of its books are on the writer's side, none in shared memory. Called by
-// writer.ts alone. Sizes and addresses are in units (layout.ts).
-import { headerAt, headerWords, maxNodeUnits, unitBytes, unitWords } from './layout.ts'
+// Hands out and takes back the tree's blocks: free lists by size, runs of merged free blocks, a rising top, and limbo
+// for what readers may still be looking at. All of its books are on the writer's side, none in shared memory.
+// Called by the writer's side alone. Sizes and addresses are in units (layout.ts).
+import { OperationalError } from '../errors.ts'
+import { headerAt, headerWords, maxBlockUnits, unitBytes, unitWords } from './layout.ts'
 import { nextEpoch, oldestEpoch } from './reclaim.ts'
 
 type Words = Int32Array<SharedArrayBuffer>
 
+/** Ownership bits are cleared a page at a time. */
 const pageShift = 12
+/** Free memory is merged when this part of all memory was given back since the last time. */
+const mergeShare = 1 / 16
 
 export class Blocks {
   readonly #memory: Words
   readonly #limit: number
   #top = headerWords / unitWords
   /** Free blocks by size; index 0 is not used. */
-  readonly #free = Array.from({ length: maxNodeUnits + 1 }, () => new Stack())
+  readonly #free = Array.from({ length: maxBlockUnits + 1 }, () => new Stack())
   #freeUnits = 0
+  #freedSinceMerge = 0
+  /** Pairs of address and size, and the run that is being used up. */
+  readonly #runs = new Stack()
+  #run = 0
+  #runUnits = 0
   /** Triples epoch, address, size, oldest first. What the staged change retired is after `#limboPublished`. */
   #limbo = new Int32Array(3 * 64)
   #limboFirst = 0
@@ -25,6 +34,9 @@ export class Blocks {
   readonly #owned: Int32Array
   readonly #pages = new Stack()
   readonly #isPageTouched: Uint8Array
+  /** Pairs of address and size: taken, but not yet kept. */
+  readonly #pending = new Int32Array(64)
+  #pendingEnd = 0
 
   constructor(memory: Words) {
     this.#memory = memory
@@ -33,16 +45,33 @@ export class Blocks {
     this.#isPageTouched = new Uint8Array((this.#limit >>> pageShift) + 1)
   }
 
-  /** A block owned by the staged change, or 0 when memory is full. Its words hold what they held before. */
-  allocate(units: number): number {
-    const unit = this.#take(units) || this.#raise(units) || this.#split(units)
-    if (unit === 0) return 0
+  /**
+   * A block owned by the staged change; its words hold what they held before. Whoever has put all the blocks it
+   * took into the tree calls `keep`. Throws OperationalError 'capacity-reached' when memory is full, having given
+   * back what was taken since the last `keep`, so a change made in that order leaves the staged tree whole.
+   */
+  take(units: number): number {
+    const unit = this.#find(units)
+    if (unit === 0) {
+      while (this.#pendingEnd > 0) {
+        const pendingUnits = this.#pending[--this.#pendingEnd]!
+        this.release(this.#pending[--this.#pendingEnd]!, pendingUnits)
+      }
+      throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
+    }
     this.#own(unit)
+    this.#pending[this.#pendingEnd++] = unit
+    this.#pending[this.#pendingEnd++] = units
     return unit
   }
 
+  /** What was taken is in the tree now. */
+  keep(): void {
+    this.#pendingEnd = 0
+  }
+
   /** Memory that is never taken back, or 0. */
-  allocateForEver(units: number): number {
+  takeForEver(units: number): number {
     return this.#raise(units)
   }
 
@@ -51,15 +80,15 @@ export class Blocks {
     return (this.#owned[unit >>> 5]! & (1 << (unit & 31))) !== 0
   }
 
-  /** Moves an owned block's words, one unit fewer, into a smaller block; without one, cuts the block short. */
-  shrink(unit: number, units: number): number {
-    const smaller = this.#take(units - 1)
+  /** Cuts an owned block down to its first `kept` units, by moving it if it can: its new address. */
+  shrink(unit: number, units: number, kept: number): number {
+    const smaller = this.#find(kept)
     if (smaller === 0) {
-      this.#put(unit + units - 1, 1)
+      this.#put(unit + kept, units - kept)
       return unit
     }
     this.#own(smaller)
-    for (let i = 0; i < (units - 1) * unitWords; i++) {
+    for (let i = 0; i < kept * unitWords; i++) {
       this.#memory[smaller * unitWords + i] = this.#memory[unit * unitWords + i]!
     }
     this.release(unit, units)
@@ -96,7 +125,7 @@ export class Blocks {
     this.#limboEnd = this.#limboPublished
   }
 
-  /** Moves from limbo to the free lists what no reader can be looking at. */
+  /** Makes free what is in limbo and no reader can be looking at. */
   reclaim(): void {
     if (this.#limboFirst === this.#limboPublished) return
     const oldest = oldestEpoch(this.#memory)
@@ -121,16 +150,18 @@ export class Blocks {
     }
   }
 
-  #own(unit: number): void {
-    this.#owned[unit >>> 5]! |= 1 << (unit & 31)
-    const page = unit >>> pageShift
-    if (this.#isPageTouched[page] === 0) {
-      this.#isPageTouched[page] = 1
-      this.#pages.push(page + 1)
+  #find(units: number): number {
+    const unit = this.#pop(units) || this.#carve(units)
+    if (unit !== 0) return unit
+    if (this.#freedSinceMerge > this.#top * mergeShare) {
+      this.#mergeFree()
+      const carved = this.#carve(units)
+      if (carved !== 0) return carved
     }
+    return this.#raise(units) || this.#squeeze(units)
   }
 
-  #take(units: number): number {
+  #pop(units: number): number {
     const unit = this.#free[units]!.pop()
     if (unit !== 0) this.#freeUnits -= units
     return unit
@@ -139,6 +170,22 @@ export class Blocks {
   #put(unit: number, units: number): void {
     this.#free[units]!.push(unit)
     this.#freeUnits += units
+    this.#freedSinceMerge += units
+  }
+
+  /** From the runs; what is left of one that is too short goes to the free lists. */
+  #carve(units: number): number {
+    while (this.#runUnits < units) {
+      if (this.#runUnits > 0) this.#free[this.#runUnits]!.push(this.#run)
+      this.#runUnits = this.#runs.pop()
+      if (this.#runUnits === 0) return 0
+      this.#run = this.#runs.pop()
+    }
+    const unit = this.#run
+    this.#run += units
+    this.#runUnits -= units
+    this.#freeUnits -= units
+    return unit
   }
 
   #raise(units: number): number {
@@ -148,26 +195,62 @@ export class Blocks {
     return unit
   }
 
-  #split(units: number): number {
-    for (let size = units + 1; size <= maxNodeUnits; size++) {
-      const unit = this.#take(size)
+  /** The last resort: merges, then splits a larger block. */
+  #squeeze(units: number): number {
+    if (this.#freedSinceMerge > 0) {
+      this.#mergeFree()
+      const unit = this.#carve(units)
+      if (unit !== 0) return unit
+    }
+    for (let size = units + 1; size <= maxBlockUnits; size++) {
+      const unit = this.#pop(size)
       if (unit === 0) continue
-      this.#put(unit + units, size - units)
+      this.#free[size - units]!.push(unit + units)
+      this.#freeUnits += size - units
       return unit
     }
     return 0
   }
 
-  #disown(): void {
-    for (let page = this.#pages.pop(); page !== 0; page = this.#pages.pop()) {
-      this.#clearPage(page - 1)
+  /** Turns all free blocks into runs of neighbours, by a map of all units: some ms for each 100 MB. */
+  #mergeFree(): void {
+    const map = new Int32Array((this.#top >>> 5) + 1)
+    const mark = (unit: number, units: number): void => {
+      for (let i = unit; i < unit + units; i++) map[i >>> 5]! |= 1 << (i & 31)
+    }
+    mark(this.#run, this.#runUnits)
+    this.#runUnits = 0
+    for (let units = this.#runs.pop(); units !== 0; units = this.#runs.pop()) {
+      mark(this.#runs.pop(), units)
+    }
+    for (let units = 1; units <= maxBlockUnits; units++) {
+      const blocks = this.#free[units]!
+      for (let unit = blocks.pop(); unit !== 0; unit = blocks.pop()) mark(unit, units)
+    }
+    for (let unit = nextBit(map, 0, 0); unit < this.#top; ) {
+      const end = Math.min(nextBit(map, unit, -1), this.#top)
+      this.#runs.push(unit)
+      this.#runs.push(end - unit)
+      unit = nextBit(map, end, 0)
+    }
+    this.#freedSinceMerge = 0
+  }
+
+  #own(unit: number): void {
+    this.#owned[unit >>> 5]! |= 1 << (unit & 31)
+    const page = unit >>> pageShift
+    if (this.#isPageTouched[page] === 0) {
+      this.#isPageTouched[page] = 1
+      this.#pages.push(page + 1)
     }
   }
 
-  #clearPage(page: number): void {
-    this.#isPageTouched[page] = 0
-    const first = page << (pageShift - 5)
-    this.#owned.fill(0, first, first + (1 << (pageShift - 5)))
+  #disown(): void {
+    for (let page = this.#pages.pop(); page !== 0; page = this.#pages.pop()) {
+      this.#isPageTouched[page - 1] = 0
+      const first = (page - 1) << (pageShift - 5)
+      this.#owned.fill(0, first, first + (1 << (pageShift - 5)))
+    }
   }
 
   #growLimbo(): void {
@@ -180,6 +263,19 @@ export class Blocks {
     this.#limboEnd -= this.#limboFirst
     this.#limboFirst = 0
   }
+}
+
+/** The first unit from `from` on whose bit differs from those of `than` (0 or -1); beyond the map: its end. */
+function nextBit(map: Int32Array, from: number, than: number): number {
+  let index = from >>> 5
+  if (index >= map.length) return from
+  let word = (map[index]! ^ than) & (-1 << (from & 31))
+  while (word === 0) {
+    index++
+    if (index === map.length) return index * 32
+    word = map[index]! ^ than
+  }
+  return index * 32 + 31 - Math.clz32(word & -word)
 }
 
 /** Numbers above 0, last in first out; 0 when empty. */

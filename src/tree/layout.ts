@@ -2,6 +2,9 @@
 // reader.ts reads from it on other threads. This file is the map; the code beside it has few comments because
 // of it.
 //
+// Nibble nodes lead to leaves, and a leaf holds up to 32 entries of one prefix length, side by side. With a million
+// random addresses the nodes stay in the processor's cache, and a look-up goes to memory once, for the leaf.
+//
 // All memory is 32-bit words, read through one Int32Array. Blocks begin on even words, so a block's address is
 // a *unit* (two words, 8 octets): 28 bits of units reach 2 GiB.
 //
@@ -14,51 +17,53 @@
 //       64  64 reader slots, one cache line each; the first word is the epoch the reader announced, 0 offline
 //     1088  blocks
 //
-//   VERSION BLOCK (8 words): serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, root slot of the IPv4
-//   tree, root slot of the IPv6 tree, one word free. Everything a reader sees hangs from this block, so one
-//   store of `current` shows a whole batch of changes, or none of it.
+//   VERSION BLOCK (10 words): serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, one word free, root slot
+//   of the IPv4 tree, root slot of the IPv6 tree. Everything a reader sees hangs from this block, so one store of
+//   `current` shows a whole batch of changes, or none of it.
 //
-//   SLOT (one word): what lies below a point `depth` bits into the key; depth is always a multiple of 4
+//   SLOT (two words, ref and bits): what lies below a point `depth` bits into the key, a multiple of 4
 //
-//     0                                           nothing (only at the root: a node lists its children)
-//     31                            4  3  2  1 0
-//     [ node, in units              ][ o][ l][0 0]  node; l: an address below is listed by an entry below,
-//                                                   o: an address below is open (no entry below covers it)
-//     [ leaf block, in units        ][ o][ 1][knd]  leaf in a block of its own; o: shorter than its entry
-//     31              15 14         3  2  1 0
-//     [ rest, 17 bits  ][ answer, 12 ][ 0][kind ]   leaf in the slot: the entry's bits from `depth` on, left-
-//                                                   aligned, then a 1, then zeros (so up to 16 bits of rest)
+//     ref  [ block, in units         |0|o|l|leaf]   l: an address below is listed by an entry below
+//           31                      4 3 2 1 0       o: an address below is open: no entry below covers it
+//     bits [ skip | inner | children           ]    a node's header: here, beside its address, so that a look-up
+//           31     30   16 15      0                touches one cache line a node, and none where it ends
+//     bits [        | form | count | length    ]    a leaf's: prefix length of its entries, how many (1–32),
+//           31       17  16 15    8 7      0        and how each is written
 //
-//   A slot's l and o bits make "is anything under this name?" a walk down one path: the subtree has answered
-//   already. A leaf's are implied: l by its kind, o by having any rest (an address beside it is uncovered).
+//   Both words are 0 where there is nothing; only a root can be so, since a node lists its children. The l and o
+//   bits make "is anything under this name?" a walk down one path: the subtree has answered already.
 //
-//   NODE (2–37 words): four bits of the key
+//   NODE (1–28 units): four bits of the key; header bits as in its slot
 //
-//     word 0  bit  0–15  children: bit n says a slot for nibble n follows
-//             bit 16–30  inner entries, prefixes that end inside this nibble: the prefix of k bits (0–3) with
-//                        value v has bit 15 + 2^k + v; longer ones have higher bits
-//             bit 31     a skip follows
-//     [skip]  depth of this node | key words << 8, then those key words (1–4) of the common run: whole words,
-//             ending with the one that holds bit depth-1; bits above the slot's depth are known equal, bits
-//             from the node's depth on are 0. Words before may be missing where the slot's depth starts later
-//     items   one word for each bit of 0–30, in bit order: child slots, then inner entries (kind | answer << 2)
+//     [skip]     where bit 31 is set: depth of this node | key words << 8, then those key words (1–4) of the run
+//                that all below share: whole words, ending with the one that holds bit depth-1, 0 from there
+//                on. Words that end above the slot's depth may be there or missing. Padded to even
+//     children   a slot for each of bits 0–15: the nibbles that have anything below
+//     inner      a word (kind | answer << 2) for each of bits 16–30: prefixes that end inside this nibble. The
+//                prefix of k bits (0–3) with value v has bit 15 + 2^k + v, so longer ones have higher bits
 //
-//   LEAF BLOCK (1–5 words): entry length | key words << 8 | answer << 11, then key words as in a skip
+//   LEAF (1–80 units): entries in rising order of their bits. In the forms narrow and wide only the last 18 or 50
+//   bits of the prefix are kept (all of it, if it has fewer), left-aligned; what is before is known from the path
+//
+//     narrow  [ bits, 18 | answer, 12 | kind, 2 ]
+//     wide    [ bits, 32 ] [ bits, 18 | answer, 12 | kind, 2 ]
+//     full    [ answer, 20 | kind, 2 ] [ key words up to the one that holds the last bit of the prefix ]
 //
 //   ANSWER SEGMENT: records of two words, the A set (bit n: 127.0.0.n) and a word that is 0 = "the zone's own
 //   text" (room for a text of its own). Segment 0 holds answers 0–63, segment i those from 32·2^i to 64·2^i−1;
 //   segments are never moved or freed, so an answer index stays good for ever.
 //
 // Invariants
-//   1. A node has at least two items. One entry is a leaf, wherever it hangs; so a tree of n entries has fewer
-//      than n nodes, whatever its keys.
-//   2. An entry is in exactly one place: the inner entry of the node at its length rounded down to a nibble, if
-//      that node exists, else a leaf below the deepest node above it. Setting and removing find it by its own
-//      bits, so an entry never changes another one's identity.
+//   1. A node has at least two items; so a tree of n entries has fewer than n nodes, whatever its keys.
+//   2. An entry is in exactly one place: the inner entry of the node at its length rounded down to a nibble, if that
+//      node exists, else a leaf below the deepest node above it. Setting and removing find it by its own bits, so
+//      an entry never changes another one's identity. Entries that nest never share a leaf (their lengths differ),
+//      so at most one entry of a leaf holds an address.
 //   3. A published block is never written again. A change copies the path from the root; blocks it allocated
 //      itself ("owned") it changes in place. What it replaced goes to limbo, tagged with the epoch of the
 //      publication, and comes back when no reader can be inside an older version (reclaim.ts has the proof).
 //   4. A node may keep a skip of no bits after a change above it; readers need not know.
+//   5. A block's size follows from its slot alone (blockUnits of the words it holds).
 
 /** What an entry says of its addresses: listed; a hole in a listing (longest match); never listed (always wins). */
 export const entryKinds = { listing: 1, exclusion: 2, exemption: 3 } as const
@@ -68,45 +73,56 @@ export type EntryKind = 1 | 2 | 3
 export const maxReaders = 64
 /** Distinct answers that can be interned. */
 export const maxAnswers = 1 << 20
+export const maxCapacityBytes = 2 ** 31
 
 export const magic = 0x42534454
 export const layoutVersion = 1
 
 export const unitWords = 2
 export const unitBytes = 8
-export const maxCapacityBytes = 2 ** 31
+export const maxBlockUnits = 80
 
 export const headerAt = { magic: 0, layoutVersion: 1, current: 2, epoch: 3, segments: 16 } as const
 export const readersAt = 64
 export const readerWords = 16
 export const headerWords = readersAt + maxReaders * readerWords
 
-export const versionUnits = 4
+export const versionUnits = 5
 export const versionAt = {
   serial: 0,
   generatedAt: 1,
   validUntil: 2,
   ipv4Entries: 3,
   ipv6Entries: 4,
-  root4: 5,
-  root6: 6,
+  root4: 6,
+  root6: 8,
 } as const
 
-export const kindMask = 3
-export const slotListed = 4
-export const slotOpen = 8
-export const leafInBlock = 4
-export const restMask = ~0x7fff
-export const maxInlineRest = 16
-export const maxInlineAnswer = 0xfff
+/** Of a slot's ref. */
+export const leafBit = 1
+export const listedBit = 2
+export const openBit = 4
+export const summaryBits = listedBit | openBit
 
+/** Of a node's bits. */
 export const childBits = 0xffff
 export const innerBits = 0x7fff0000
 export const itemBits = 0x7fffffff
 export const skipBit = -0x80000000
-export const maxNodeUnits = 19
 
-/** Header bits of the inner entries that cover each nibble: the lengths 0 to 3 on its path. */
+/** Leaves. */
+export const maxLeafEntries = 32
+export const narrow = 0
+export const wide = 1
+export const full = 2
+export const narrowLength = 18
+export const wideLength = 50
+export const maxShortAnswer = 0xfff
+/** Of the word with an entry's kind: the bits that belong to the key, in the forms narrow and wide. */
+export const tailMask = ~0x3fff
+export const kindMask = 3
+
+/** Bits of the inner entries that cover each nibble: the lengths 0 to 3 on its path. */
 export const innerCovering: Int32Array = Int32Array.from(
   { length: 16 },
   (_, nibble) =>
@@ -116,9 +132,9 @@ export const innerCovering: Int32Array = Int32Array.from(
     (1 << (23 + (nibble >> 1))),
 )
 
-/** Word index of a node or leaf block from its slot. */
-export function blockOf(slot: number): number {
-  return (slot >>> 4) << 1
+/** Word index of a node or leaf from its slot's ref. */
+export function blockOf(ref: number): number {
+  return (ref >>> 4) << 1
 }
 
 export function popcount(bits: number): number {
@@ -127,22 +143,39 @@ export function popcount(bits: number): number {
   return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
+/** Size of a block for so many words: in steps that widen, so that not each new item moves it. */
+export function blockUnits(words: number): number {
+  const units = (words + 1) >> 1
+  if (units <= 4) return units
+  return units <= 8 ? (units + 1) & ~1 : (units + 3) & ~3
+}
+
+/** The first `bits` ≤ 32 bits of a word. */
+export function headMask(bits: number): number {
+  return bits === 0 ? 0 : -1 << (32 - bits)
+}
+
 /** The bits of a key word that lie before `depth`, for the word that holds bit `depth - 1`; depth ≥ 1. */
 export function lastWordMask(depth: number): number {
   return -1 << (31 - ((depth - 1) & 31))
 }
 
-/** Where a node's items begin. */
-export function itemsOf(memory: Int32Array, node: number): number {
-  return memory[node]! < 0 ? node + 2 + (memory[node + 1]! >>> 8) : node + 1
+/** Words that the skip in front of a node's children takes, where its bit 31 is set. */
+export function skipWords(memory: Int32Array, node: number): number {
+  return ((memory[node]! >>> 8) + 2) & ~1
 }
 
-/** Length 0–3 of the inner entry with header bit `position`. */
+/** Words of a node's items. */
+export function itemWords(bits: number): number {
+  return 2 * popcount(bits & childBits) + popcount(bits & innerBits)
+}
+
+/** Length 0–3 of the inner entry with bit `position`. */
 export function innerLength(position: number): number {
   return 31 - Math.clz32(position - 15)
 }
 
-/** The children (as bits 0–15) that the inner entry with header bit `position` covers. */
+/** The children (as bits 0–15) that the inner entry with bit `position` covers. */
 export function innerRange(position: number): number {
   const length = innerLength(position)
   return nibbleRange(length, position - 15 - (1 << length))
@@ -154,51 +187,81 @@ export function nibbleRange(length: number, value: number): number {
   return ((1 << width) - 1) << (value * width)
 }
 
+/** Word index of the inner entry with bit `position`, where the node's children begin at `children`. */
+export function innerAt(children: number, bits: number, position: number): number {
+  return children + itemWords((bits & ((1 << position) - 1)) | (bits & childBits))
+}
+
+export function leafLength(bits: number): number {
+  return bits & 255
+}
+
+export function leafCount(bits: number): number {
+  return (bits >>> 8) & 255
+}
+
+export function leafForm(bits: number): number {
+  return bits >>> 16
+}
+
+/** Words of one entry of a leaf. */
+export function entryWords(bits: number): number {
+  const form = leafForm(bits)
+  return form === full ? 1 + ((leafLength(bits) + 31) >> 5) : form + 1
+}
+
+/** Which of an entry's words has its kind and answer. */
+export function kindWord(bits: number): number {
+  return leafForm(bits) === wide ? 1 : 0
+}
+
 /**
  * Which children hold a listed address (bits 0–15) and which an open one (bits 16–31), inner entries left
  * aside. An absent child is open.
  */
-export function childSummary(memory: Int32Array, items: number, header: number): number {
+export function childSummary(memory: Int32Array, children: number, bits: number): number {
   let listed = 0
-  let open = ~header & childBits
-  let at = items
-  for (let rest = header & childBits; rest !== 0; rest &= rest - 1) {
-    const bit = rest & -rest
-    const slot = memory[at++]!
-    const kind = slot & kindMask
-    if (kind === 0) {
-      if ((slot & slotListed) !== 0) listed |= bit
-      if ((slot & slotOpen) !== 0) open |= bit
-    } else {
-      if (kind === entryKinds.listing) listed |= bit
-      if (leafIsOpen(slot)) open |= bit
-    }
+  let open = ~bits & childBits
+  let at = children
+  for (let rest = bits & childBits; rest !== 0; rest &= rest - 1) {
+    const child = rest & -rest
+    const ref = memory[at]!
+    if ((ref & listedBit) !== 0) listed |= child
+    if ((ref & openBit) !== 0) open |= child
+    at += 2
   }
   return listed | (open << 16)
 }
 
-/** Whether a leaf leaves addresses below its slot uncovered. */
-export function leafIsOpen(slot: number): boolean {
-  return (slot & leafInBlock) !== 0 ? (slot & slotOpen) !== 0 : (slot & restMask) !== skipBit
-}
-
-/** A node's l and o bits as its slot at `depth` carries them. */
-export function nodeSummary(memory: Int32Array, node: number, depth: number): number {
-  const header = memory[node]!
-  const items = itemsOf(memory, node)
-  const children = childSummary(memory, items, header)
-  let listed = children & childBits
-  let open = children >>> 16
-  for (let inner = header & innerBits; inner !== 0; ) {
+/** The l and o bits for the ref of a node whose slot is at `depth`. */
+export function nodeSummary(memory: Int32Array, node: number, bits: number, depth: number): number {
+  const hasSkip = bits < 0
+  const children = hasSkip ? node + skipWords(memory, node) : node
+  const summary = childSummary(memory, children, bits)
+  let listed = summary & childBits
+  let open = summary >>> 16
+  for (let inner = bits & innerBits; inner !== 0; ) {
     const position = 31 - Math.clz32(inner)
-    const bit = 1 << position
-    const kind = memory[items + popcount(header & (bit - 1))]! & kindMask
+    const kind = memory[innerAt(children, bits, position)]! & kindMask
     const range = innerRange(position)
     if (kind === entryKinds.listing) listed |= open & range
     else if (kind === entryKinds.exemption) listed &= ~range
     open &= ~range
-    inner ^= bit
+    inner ^= 1 << position
   }
-  const skips = header < 0 && (memory[node + 1]! & 255) > depth
-  return (listed !== 0 ? slotListed : 0) | (open !== 0 || skips ? slotOpen : 0)
+  const isOpen = open !== 0 || (hasSkip && (memory[node]! & 255) > depth)
+  return (listed !== 0 ? listedBit : 0) | (isOpen ? openBit : 0)
+}
+
+/** The l and o bits for the ref of a leaf whose slot is at `depth`. */
+export function leafSummary(memory: Int32Array, leaf: number, bits: number, depth: number): number {
+  const count = leafCount(bits)
+  const words = entryWords(bits)
+  const free = leafLength(bits) - depth
+  const open = free > 5 || count < 1 << free ? openBit : 0
+  let at = leaf + kindWord(bits)
+  for (let i = 0; i < count; i++, at += words) {
+    if ((memory[at]! & kindMask) === entryKinds.listing) return listedBit | open
+  }
+  return open
 }

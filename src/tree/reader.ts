@@ -6,21 +6,33 @@ import {
   childBits,
   childSummary,
   entryKinds,
+  entryWords,
+  full,
   headerAt,
+  headMask,
+  innerAt,
   innerBits,
   innerCovering,
   innerLength,
   innerRange,
   kindMask,
+  kindWord,
   lastWordMask,
-  leafInBlock,
+  leafBit,
+  leafCount,
+  leafForm,
+  leafLength,
+  listedBit,
+  narrow,
+  narrowLength,
   nibbleRange,
   popcount,
   readersAt,
   readerWords,
-  restMask,
-  slotListed,
+  skipWords,
+  tailMask,
   versionAt,
+  wideLength,
 } from './layout.ts'
 
 /**
@@ -38,8 +50,10 @@ export class TreeReader {
   ipv6Entries = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #announced: number
-  #root4 = 0
-  #root6 = 0
+  #ref4 = 0
+  #bits4 = 0
+  #ref6 = 0
+  #bits6 = 0
 
   /** @param slot 0 to maxReaders - 1; no other living reader may have it. */
   constructor(buffer: SharedArrayBuffer, slot: number) {
@@ -52,8 +66,10 @@ export class TreeReader {
     const memory = this.#memory
     Atomics.store(memory, this.#announced, Atomics.load(memory, headerAt.epoch))
     const version = Atomics.load(memory, headerAt.current)
-    this.#root4 = memory[version + versionAt.root4]!
-    this.#root6 = memory[version + versionAt.root6]!
+    this.#ref4 = memory[version + versionAt.root4]!
+    this.#bits4 = memory[version + versionAt.root4 + 1]!
+    this.#ref6 = memory[version + versionAt.root6]!
+    this.#bits6 = memory[version + versionAt.root6 + 1]!
     this.serial = memory[version + versionAt.serial]! >>> 0
     this.generatedAt = memory[version + versionAt.generatedAt]! >>> 0
     this.validUntil = memory[version + versionAt.validUntil]! >>> 0
@@ -63,8 +79,10 @@ export class TreeReader {
 
   /** Goes offline: holds no memory back, and finds nothing until the next `enter`. */
   leave(): void {
-    this.#root4 = 0
-    this.#root6 = 0
+    this.#ref4 = 0
+    this.#bits4 = 0
+    this.#ref6 = 0
+    this.#bits6 = 0
     Atomics.store(this.#memory, this.#announced, 0)
   }
 
@@ -81,64 +99,89 @@ export class TreeReader {
    */
   find(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): number {
     const memory = this.#memory
-    let slot = family === 4 ? this.#root4 : this.#root6
+    let ref = family === 4 ? this.#ref4 : this.#ref6
+    let bits = family === 4 ? this.#bits4 : this.#bits6
+    /** The key from `depth` to the end of that key word, left-aligned. */
     let word = w0 | 0
     let depth = 0
+    /** The longest entry met so far, as an inner entry. */
     let best = 0
     let bestLength = 0
-    while ((slot & kindMask) === 0) {
-      if (slot === 0) return this.#answer(best, bestLength)
-      let items = blockOf(slot)
-      const header = memory[items++]!
-      if (header < 0) {
-        const skip = memory[items]!
-        if (!matches(memory, items + 1, skip & 255, (skip >>> 8) & 7, w0, w1, w2, w3)) {
-          return this.#answer(best, bestLength)
+    while ((ref & leafBit) === 0) {
+      let children = blockOf(ref)
+      if (bits >>> 16 !== 0) {
+        if (bits < 0) {
+          const skip = memory[children]!
+          depth = skip & 255
+          if (!agrees(memory, children + 1, depth, skip >>> 8, w0, w1, w2, w3)) {
+            return this.#decide(best, bestLength)
+          }
+          children += skipWords(memory, children)
+          word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
         }
-        items += 1 + (skip >>> 8)
-        depth = skip & 255
-        word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
-      }
-      const nibble = word >>> 28
-      let inner = header & innerCovering[nibble]!
-      if (inner !== 0) {
-        const longest = 31 - Math.clz32(inner)
-        do {
+        let inner = bits & innerCovering[word >>> 28]!
+        const longest = inner
+        while (inner !== 0) {
           const position = 31 - Math.clz32(inner)
-          const bit = 1 << position
-          const entry = memory[items + popcount(header & (bit - 1))]!
+          const entry = memory[innerAt(children, bits, position)]!
           if ((entry & kindMask) === entryKinds.exemption) return -1
-          if (position === longest) {
+          if (inner === longest) {
             best = entry
             bestLength = depth + innerLength(position)
           }
-          inner ^= bit
-        } while (inner !== 0)
+          inner ^= 1 << position
+        }
       }
-      const child = 1 << nibble
-      if ((header & child) === 0) return this.#answer(best, bestLength)
-      slot = memory[items + popcount(header & (child - 1))]!
+      const child = 1 << (word >>> 28)
+      if ((bits & child) === 0) return this.#decide(best, bestLength)
+      const at = children + (popcount(bits & childBits & (child - 1)) << 1)
+      ref = memory[at]!
+      bits = memory[at + 1]!
       depth += 4
       word = (depth & 31) === 0 ? keyWord(depth >>> 5, w0, w1, w2, w3) : word << 4
     }
-    if ((slot & leafInBlock) === 0) {
-      const mark = slot & restMask & -(slot & restMask)
-      if (((slot ^ word) & -(mark << 1)) !== 0) return this.#answer(best, bestLength)
-      best = (slot & kindMask) | (((slot >>> 3) & 0xfff) << 2)
-      bestLength = depth + Math.clz32(mark)
-    } else {
-      const leaf = blockOf(slot)
-      const fields = memory[leaf]!
-      if (!matches(memory, leaf + 1, fields & 255, (fields >>> 8) & 7, w0, w1, w2, w3)) {
-        return this.#answer(best, bestLength)
-      }
-      best = (slot & kindMask) | ((fields >>> 11) << 2)
-      bestLength = fields & 255
-    }
-    return this.#answer(best, bestLength)
+    const entry = this.#findInLeaf(blockOf(ref), bits, w0, w1, w2, w3)
+    if (entry === 0) return this.#decide(best, bestLength)
+    return this.#decide(entry, leafLength(bits))
   }
 
-  #answer(entry: number, length: number): number {
+  /** The entry (kind | answer << 2) of a leaf that holds the address, or 0. */
+  #findInLeaf(leaf: number, bits: number, w0: number, w1: number, w2: number, w3: number): number {
+    const memory = this.#memory
+    const length = leafLength(bits)
+    const form = leafForm(bits)
+    const count = leafCount(bits)
+    if (form === narrow) {
+      const start = length > narrowLength ? length - narrowLength : 0
+      const mask = length > narrowLength ? tailMask : headMask(length)
+      const sought = (bitsFrom(start, w0, w1, w2, w3) & mask) >>> 14
+      let at = leaf
+      const end = leaf + count
+      while (at < end && memory[at]! >>> 14 < sought) at++
+      if (at === end || memory[at]! >>> 14 !== sought) return 0
+      return memory[at]! & ~tailMask
+    }
+    const words = entryWords(bits)
+    const end = leaf + count * words
+    if (form === full) {
+      for (let at = leaf; at < end; at += words) {
+        if (agrees(memory, at + 1, length, words - 1, w0, w1, w2, w3)) return memory[at]!
+      }
+      return 0
+    }
+    const start = length > wideLength ? length - wideLength : 0
+    const head = bitsFrom(start, w0, w1, w2, w3) & (length >= 32 ? -1 : headMask(length))
+    const tail =
+      length > 32 ? bitsFrom(start + 32, w0, w1, w2, w3) & headMask(length - start - 32) : 0
+    for (let at = leaf; at < end; at += 2) {
+      if (memory[at]! === head && (memory[at + 1]! & tailMask) === tail) {
+        return memory[at + 1]! & ~tailMask
+      }
+    }
+    return 0
+  }
+
+  #decide(entry: number, length: number): number {
     if ((entry & kindMask) !== entryKinds.listing) return -1
     this.matchedLength = length
     return entry >>> 2
@@ -157,68 +200,65 @@ export class TreeReader {
     length: number,
   ): boolean {
     const memory = this.#memory
-    let slot = family === 4 ? this.#root4 : this.#root6
+    let ref = family === 4 ? this.#ref4 : this.#ref6
+    let bits = family === 4 ? this.#bits4 : this.#bits6
     let depth = 0
-    /** Whether what covers the whole partial prefix so far is a listing. */
+    /** Whether the longest entry so far that covers the whole partial prefix is a listing. */
     let covered = false
-    while ((slot & kindMask) === 0) {
-      if (slot === 0) return covered
-      let items = blockOf(slot)
-      const header = memory[items++]!
-      if (header < 0) {
-        const skip = memory[items]!
+    while ((ref & leafBit) === 0) {
+      let children = blockOf(ref)
+      if (bits < 0) {
+        const skip = memory[children]!
         const end = Math.min(skip & 255, length)
-        const words = (skip >>> 8) & 7
-        if (!matchesTo(memory, items + 1, skip & 255, words, end, w0, w1, w2, w3)) return covered
-        if (length < (skip & 255)) return covered || (slot & slotListed) !== 0
-        items += 1 + words
+        if (!agreesTo(memory, children + 1, skip & 255, skip >>> 8, end, w0, w1, w2, w3)) {
+          return covered
+        }
+        if (length < (skip & 255)) return covered || (ref & listedBit) !== 0
+        children += skipWords(memory, children)
         depth = skip & 255
       }
       const nibble = (keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)) >>> 28
       if (length < depth + 4) {
-        return this.#isListedWithin(items, header, length - depth, nibble, covered)
+        return this.#isListedWithin(children, bits, length - depth, nibble, covered)
       }
-      let inner = header & innerCovering[nibble]!
-      if (inner !== 0) {
-        const longest = 31 - Math.clz32(inner)
-        do {
-          const position = 31 - Math.clz32(inner)
-          const bit = 1 << position
-          const kind = memory[items + popcount(header & (bit - 1))]! & kindMask
-          if (kind === entryKinds.exemption) return false
-          if (position === longest) covered = kind === entryKinds.listing
-          inner ^= bit
-        } while (inner !== 0)
+      let inner = bits & innerCovering[nibble]!
+      const longest = inner
+      while (inner !== 0) {
+        const position = 31 - Math.clz32(inner)
+        const kind = memory[innerAt(children, bits, position)]! & kindMask
+        if (kind === entryKinds.exemption) return false
+        if (inner === longest) covered = kind === entryKinds.listing
+        inner ^= 1 << position
       }
       const child = 1 << nibble
-      if ((header & child) === 0) return covered
-      slot = memory[items + popcount(header & (child - 1))]!
+      if ((bits & child) === 0) return covered
+      const at = children + (popcount(bits & childBits & (child - 1)) << 1)
+      ref = memory[at]!
+      bits = memory[at + 1]!
       depth += 4
     }
-    return this.#isListedByLeaf(slot, depth, w0, w1, w2, w3, length, covered)
+    return this.#isListedByLeaf(blockOf(ref), bits, w0, w1, w2, w3, length, covered)
   }
 
   /** `hasEntryUnder` where the partial prefix ends `length` (0–3) bits into a node's nibble. */
   #isListedWithin(
-    items: number,
-    header: number,
+    children: number,
+    bits: number,
     length: number,
     nibble: number,
     above: boolean,
   ): boolean {
     const memory = this.#memory
-    const value = nibble >> (4 - length)
-    const children = childSummary(memory, items, header)
-    let listed = children & childBits
-    let open = children >>> 16
+    const summary = childSummary(memory, children, bits)
+    let listed = summary & childBits
+    let open = summary >>> 16
     let covered = above
     let isDecided = false
-    for (let inner = header & innerBits; inner !== 0; ) {
+    for (let inner = bits & innerBits; inner !== 0; ) {
       const position = 31 - Math.clz32(inner)
       const bit = 1 << position
-      const kind = memory[items + popcount(header & (bit - 1))]! & kindMask
-      const short = length - innerLength(position)
-      if (short < 0) {
+      const kind = memory[innerAt(children, bits, position)]! & kindMask
+      if (innerLength(position) > length) {
         const range = innerRange(position)
         if (kind === entryKinds.listing) listed |= open & range
         else if (kind === entryKinds.exemption) listed &= ~range
@@ -230,14 +270,14 @@ export class TreeReader {
       }
       inner ^= bit
     }
-    const range = nibbleRange(length, value)
+    const range = nibbleRange(length, nibble >> (4 - length))
     return (listed & range) !== 0 || (covered && (open & range) !== 0)
   }
 
-  /** `hasEntryUnder` where one leaf is all there is on the path. */
+  /** `hasEntryUnder` where a leaf is all that is left on the path. */
   #isListedByLeaf(
-    slot: number,
-    depth: number,
+    leaf: number,
+    bits: number,
     w0: number,
     w1: number,
     w2: number,
@@ -246,28 +286,42 @@ export class TreeReader {
     covered: boolean,
   ): boolean {
     const memory = this.#memory
-    let leafLength: number
-    let isOnPath: boolean
-    if ((slot & leafInBlock) === 0) {
-      const mark = slot & restMask & -(slot & restMask)
-      const rest = Math.clz32(mark)
-      const compared = Math.min(rest, length - depth)
-      leafLength = depth + rest
-      const word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
-      isOnPath = compared === 0 || (slot ^ word) >>> (32 - compared) === 0
-    } else {
-      const leaf = blockOf(slot)
-      const fields = memory[leaf]!
-      leafLength = fields & 255
-      const end = Math.min(leafLength, length)
-      const words = (fields >>> 8) & 7
-      isOnPath = matchesTo(memory, leaf + 1, leafLength, words, end, w0, w1, w2, w3)
+    const entryLength = leafLength(bits)
+    if (length >= entryLength) {
+      const entry = this.#findInLeaf(leaf, bits, w0, w1, w2, w3)
+      return entry === 0 ? covered : (entry & kindMask) === entryKinds.listing
     }
-    if (!isOnPath) return covered
-    const kind = slot & kindMask
-    if (leafLength <= length) return kind === entryKinds.listing
-    return kind === entryKinds.listing || covered
+    const form = leafForm(bits)
+    const words = entryWords(bits)
+    const end = leaf + leafCount(bits) * words
+    const kept = form === narrow ? narrowLength : wideLength
+    const start = entryLength > kept ? entryLength - kept : 0
+    const compared = length - start
+    const head = bitsFrom(start, w0, w1, w2, w3)
+    const tail = bitsFrom(start + 32, w0, w1, w2, w3)
+    let inside = 0
+    for (let at = leaf; at < end; at += words) {
+      const isInside =
+        form === full
+          ? agreesTo(memory, at + 1, entryLength, words - 1, length, w0, w1, w2, w3)
+          : compared <= 32
+            ? ((memory[at]! ^ head) & headMask(compared)) === 0
+            : memory[at]! === head && ((memory[at + 1]! ^ tail) & headMask(compared - 32)) === 0
+      if (!isInside) continue
+      if ((memory[at + kindWord(bits)]! & kindMask) === entryKinds.listing) return true
+      inside++
+    }
+    const free = entryLength - length
+    return covered && (free > 5 || inside < 1 << free)
   }
+}
+
+/** The 32 bits of the key from `start` on; 0 beyond the end. */
+function bitsFrom(start: number, w0: number, w1: number, w2: number, w3: number): number {
+  const index = start >>> 5
+  const shift = start & 31
+  const next = index === 3 ? 0 : keyWord(index + 1, w0, w1, w2, w3)
+  return (keyWord(index, w0, w1, w2, w3) << shift) | ((next >>> 1) >>> (31 - shift))
 }
 
 function keyWord(index: number, w0: number, w1: number, w2: number, w3: number): number {
@@ -275,7 +329,7 @@ function keyWord(index: number, w0: number, w1: number, w2: number, w3: number):
 }
 
 /** Whether the key agrees with `words` stored key words, the last of which holds bit `end - 1`, up to `end`. */
-function matches(
+function agrees(
   memory: Int32Array,
   at: number,
   end: number,
@@ -297,8 +351,8 @@ function matches(
   return true
 }
 
-/** As `matches`, but only as far as `upTo` ≤ `end`. */
-function matchesTo(
+/** As `agrees`, but only as far as `upTo` ≤ `end`. */
+function agreesTo(
   memory: Int32Array,
   at: number,
   end: number,
@@ -312,5 +366,5 @@ function matchesTo(
   if (words === 0 || upTo === 0) return true
   const missing = ((end - 1) >>> 5) - ((upTo - 1) >>> 5)
   if (missing >= words) return true
-  return matches(memory, at, upTo, words - missing, w0, w1, w2, w3)
+  return agrees(memory, at, upTo, words - missing, w0, w1, w2, w3)
 }

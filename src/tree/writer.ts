@@ -2,31 +2,30 @@
 // Called by blocklist alone, on the main thread. Beside each change stands which blocks it takes: all are taken
 // before the first word is written, so running out of memory leaves a staged tree that is whole.
 import { OperationalError } from '../errors.ts'
+import { Answers } from './answers.ts'
 import { Blocks } from './blocks.ts'
+import { agreedBits, cut, innerPosition, type Key, nibbleOf, putBits } from './key.ts'
 import {
-  blockOf,
   type EntryKind,
   headerAt,
+  headerWords,
+  innerBits,
   itemBits,
-  itemsOf,
   kindMask,
-  lastWordMask,
   layoutVersion,
-  leafInBlock,
+  leafBit,
+  leafCount,
+  leafLength,
   magic,
-  maxAnswers,
   maxCapacityBytes,
-  maxInlineAnswer,
-  maxInlineRest,
-  nodeSummary,
-  popcount,
-  restMask,
-  skipBit,
-  slotOpen,
+  maxLeafEntries,
+  summaryBits,
   unitBytes,
   versionAt,
   versionUnits,
 } from './layout.ts'
+import { EntryList, Leaves } from './leaves.ts'
+import { ItemList, Nodes } from './nodes.ts'
 import { nextEpoch } from './reclaim.ts'
 
 /** What a publication says of itself; epoch seconds and counts, each an unsigned 32-bit number. */
@@ -49,23 +48,31 @@ export interface TreeStats {
 }
 
 type Family = 4 | 6
-type Key = Int32Array
+
+/** Leaves that could be one again are joined when they hold so few: half full, so that it does not burst at once. */
+const joinedEntries = maxLeafEntries / 2
 
 export class TreeWriter {
   readonly buffer: SharedArrayBuffer
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #blocks: Blocks
-  readonly #answers = new Map<number, number>()
+  readonly #leaves: Leaves
+  readonly #nodes: Nodes
+  readonly #answers: Answers
   /** Word index of the staged version block; 0: nothing is staged. */
   #staged = 0
   readonly #key: Key = new Int32Array(4)
-  readonly #other: Key = new Int32Array(4)
-  #otherLength = 0
-  /** The slots on the path to the place of change: word index and depth of each. */
+  readonly #child: Key = new Int32Array(4)
+  readonly #list = new EntryList()
+  readonly #items = new ItemList()
+  /** The slots above the place of change: word index and depth of each. */
   readonly #pathSlots = new Int32Array(34)
   readonly #pathDepths = new Int32Array(34)
 
-  /** An empty tree, published as serial 0. `capacityBytes` is address space: pages never touched cost nothing. */
+  /**
+   * An empty tree, published as serial 0. `capacityBytes` is address space: pages never touched cost nothing.
+   * Throws OperationalError 'config-invalid' beyond 2 GiB and 'capacity-reached' where not even this fits.
+   */
   static create(options: { capacityBytes: number }): TreeWriter {
     return new TreeWriter(options.capacityBytes)
   }
@@ -74,9 +81,16 @@ export class TreeWriter {
     if (capacityBytes > maxCapacityBytes) {
       throw new OperationalError('config-invalid', 'the shared tree cannot exceed 2 GiB')
     }
-    this.buffer = new SharedArrayBuffer(Math.max(capacityBytes & -unitBytes, 8192))
+    const smallest = headerWords * 4 + 2 * versionUnits * unitBytes
+    if (capacityBytes < smallest) {
+      throw new OperationalError('capacity-reached', `the shared tree needs ${smallest} octets`)
+    }
+    this.buffer = new SharedArrayBuffer(capacityBytes - (capacityBytes % unitBytes))
     this.#memory = new Int32Array(this.buffer)
     this.#blocks = new Blocks(this.#memory)
+    this.#leaves = new Leaves(this.#memory, this.#blocks)
+    this.#nodes = new Nodes(this.#memory, this.#blocks, this.#leaves)
+    this.#answers = new Answers(this.#memory, this.#blocks)
     this.#memory[headerAt.magic] = magic
     this.#memory[headerAt.layoutVersion] = layoutVersion
     this.publish({ serial: 0, generatedAt: 0, validUntil: 0, ipv4Entries: 0, ipv6Entries: 0 })
@@ -87,22 +101,7 @@ export class TreeWriter {
    * OperationalError 'capacity-reached'.
    */
   internAnswer(codes: number): number {
-    const known = this.#answers.get(codes)
-    if (known !== undefined) return known
-    const answer = this.#answers.size
-    const segment = 26 - Math.clz32(answer | 32)
-    const first = segment === 0 ? 0 : 32 << segment
-    if (answer === first) {
-      const unit =
-        answer < maxAnswers ? this.#blocks.allocateForEver(segment === 0 ? 64 : first) : 0
-      if (unit === 0) throw full()
-      this.#memory[headerAt.segments + segment] = unit * 2
-    }
-    const record = this.#memory[headerAt.segments + segment]! + (answer - first) * 2
-    this.#memory[record] = codes
-    this.#memory[record + 1] = 0
-    this.#answers.set(codes, answer)
-    return answer
+    return this.#answers.intern(codes)
   }
 
   /**
@@ -120,83 +119,86 @@ export class TreeWriter {
     answer: number,
   ): void {
     const memory = this.#memory
+    const nodes = this.#nodes
     const key = this.#setKey(w0, w1, w2, w3, length)
+    const entry = kind | (answer << 2)
     let at = this.#stagedRoot(family)
     let depth = 0
     let level = 0
+    let before: number
     for (;;) {
-      const slot = memory[at]!
-      if ((slot & kindMask) !== 0) {
-        this.#setBesideLeaf(at, depth, length, kind, answer)
+      const ref = memory[at]!
+      before = ref & summaryBits
+      if (ref === 0) {
+        this.#putLeaf(at, depth, this.#listKey(0, entry), length)
         break
       }
-      if (slot === 0) {
-        memory[at] = this.#newLeaf(key, length, depth, kind, answer)
-        break
+      if ((ref & leafBit) !== 0) {
+        if (this.#setInLeaf(at, depth, length, entry) || this.#burst(at, depth, length, entry))
+          break
+        continue
       }
-      let node = blockOf(slot)
-      let end = depth
-      if (memory[node]! < 0) {
-        end = memory[node + 1]! & 255
-        const agreed = this.#agreedSkip(key, node, Math.min(length, end))
+      const end = nodes.depthOf(at, depth)
+      if (end > depth) {
+        const agreed = Math.min(nodes.agreedSkip(at, key), length)
         if (agreed < end) {
-          this.#setInSkip(at, depth, agreed & ~3, length, kind, answer)
+          this.#setInSkip(at, depth, agreed & ~3, length, entry)
           break
         }
       }
-      node = this.#own(at)
-      if (length < end + 4) {
-        const position = innerPosition(key, end, length)
-        const entry = kind | (answer << 2)
-        const item = itemAt(memory, node, position)
-        if (hasItem(memory, node, position)) memory[item] = entry
-        else this.#insertItem(at, position, entry)
-        this.#summarise(at, depth)
+      nodes.own(at)
+      const isInner = length < end + 4
+      const position = isInner ? innerPosition(key, end, length) : nibbleOf(key, end)
+      if (!nodes.hasItem(at, position)) {
+        const child = isInner ? entry : this.#makeLeaf(this.#listKey(0, entry), length, end + 4)
+        nodes.insertItem(at, position, child, this.#leaves.bits)
+        this.#blocks.keep()
+        nodes.summarise(at, depth)
         break
       }
-      const nibble = nibbleOf(key, end)
-      if (!hasItem(memory, node, nibble)) {
-        const leaf = this.#newLeaf(key, length, end + 4, kind, answer)
-        try {
-          this.#insertItem(at, nibble, leaf)
-        } catch (error) {
-          this.#releaseLeaf(leaf)
-          throw error
-        }
-        this.#summarise(at, depth)
+      if (isInner) {
+        memory[nodes.itemAt(at, position)] = entry
+        nodes.summarise(at, depth)
         break
       }
       this.#pathSlots[level] = at
       this.#pathDepths[level++] = depth
-      at = itemAt(memory, node, nibble)
+      at = nodes.itemAt(at, position)
       depth = end + 4
     }
-    this.#summarisePath(level)
+    if ((memory[at]! & summaryBits) !== before) this.#summarisePath(level)
   }
 
   /** Stages the removal of exactly this prefix; false when it is not there. Throws as `set` does. */
   remove(family: Family, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const memory = this.#memory
+    const nodes = this.#nodes
     const key = this.#setKey(w0, w1, w2, w3, length)
-    if (this.#locate(this.#root(family), length) === 0) return false
+    if (this.#locate(family, length) === 0) return false
     let at = this.#stagedRoot(family)
+    if ((memory[at]! & leafBit) !== 0) {
+      if (leafCount(memory[at + 1]!) > 1) {
+        this.#leaves.remove(at, 0, this.#leaves.search(at, key))
+      } else {
+        this.#leaves.release(memory[at]!, memory[at + 1]!)
+        memory[at] = 0
+        memory[at + 1] = 0
+      }
+      return true
+    }
     let depth = 0
     let level = 0
     for (;;) {
-      const slot = memory[at]!
-      if ((slot & kindMask) !== 0) {
-        memory[at] = 0
-        this.#releaseLeaf(slot)
-        return true
-      }
-      const node = this.#own(at)
-      const end = memory[node]! < 0 ? memory[node + 1]! & 255 : depth
+      nodes.own(at)
+      const before = memory[at]! & summaryBits
+      const end = nodes.depthOf(at, depth)
       const isInner = length < end + 4
       const position = isInner ? innerPosition(key, end, length) : nibbleOf(key, end)
-      const item = itemAt(memory, node, position)
-      if (isInner || (memory[item]! & kindMask) !== 0) {
-        this.#removeItem(at, depth, end, position)
-        this.#summarisePath(level)
+      const item = nodes.itemAt(at, position)
+      if (isInner || (memory[item]! & leafBit) !== 0) {
+        const index = isInner ? -1 : this.#leaves.search(item, key)
+        this.#removeFrom(at, depth, position, index)
+        if ((memory[at]! & summaryBits) !== before) this.#summarisePath(level)
         return true
       }
       this.#pathSlots[level] = at
@@ -216,7 +218,7 @@ export class TreeWriter {
     length: number,
   ): { kind: EntryKind; answer: number } | undefined {
     this.#setKey(w0, w1, w2, w3, length)
-    const entry = this.#locate(this.#root(family), length)
+    const entry = this.#locate(family, length)
     if (entry === 0) return undefined
     return { kind: (entry & kindMask) as EntryKind, answer: entry >>> 2 }
   }
@@ -244,8 +246,8 @@ export class TreeWriter {
   /** Forgets what was staged, after a failure in the middle too. Interned answers stay. */
   abandon(): void {
     if (this.#staged === 0) return
-    this.#releaseOwned(this.#memory[this.#staged + versionAt.root4]!)
-    this.#releaseOwned(this.#memory[this.#staged + versionAt.root6]!)
+    this.#nodes.releaseOwned(this.#staged + versionAt.root4)
+    this.#nodes.releaseOwned(this.#staged + versionAt.root6)
     this.#blocks.release(this.#staged >>> 1, versionUnits)
     this.#staged = 0
     this.#blocks.abandoned()
@@ -261,21 +263,18 @@ export class TreeWriter {
     if (this.#staged !== 0) return this.#staged
     this.#blocks.reclaim()
     const memory = this.#memory
-    const block = this.#take(versionUnits) * 2
+    const block = this.#blocks.take(versionUnits) * 2
+    this.#blocks.keep()
     const former = memory[headerAt.current]!
-    memory[block + versionAt.root4] = former === 0 ? 0 : memory[former + versionAt.root4]!
-    memory[block + versionAt.root6] = former === 0 ? 0 : memory[former + versionAt.root6]!
+    for (let i = versionAt.root4; i < versionUnits * 2; i++) {
+      memory[block + i] = former === 0 ? 0 : memory[former + i]!
+    }
     this.#staged = block
     return block
   }
 
   #stagedRoot(family: Family): number {
     return this.#stage() + (family === 4 ? versionAt.root4 : versionAt.root6)
-  }
-
-  #root(family: Family): number {
-    const block = this.#staged === 0 ? this.#memory[headerAt.current]! : this.#staged
-    return this.#memory[block + (family === 4 ? versionAt.root4 : versionAt.root6)]!
   }
 
   #setKey(w0: number, w1: number, w2: number, w3: number, length: number): Key {
@@ -288,395 +287,248 @@ export class TreeWriter {
     return key
   }
 
-  #take(units: number): number {
-    const unit = this.#blocks.allocate(units)
-    if (unit === 0) throw full()
-    return unit
-  }
-
-  /** The entry (kind | answer << 2) of the key with `length`, below a root slot; 0: none. */
-  #locate(root: number, length: number): number {
+  /** The entry (kind | answer << 2) of the key with `length`; 0: none. */
+  #locate(family: Family, length: number): number {
     const memory = this.#memory
+    const nodes = this.#nodes
     const key = this.#key
-    let slot = root
+    let at = this.#staged === 0 ? memory[headerAt.current]! : this.#staged
+    at += family === 4 ? versionAt.root4 : versionAt.root6
     let depth = 0
-    while ((slot & kindMask) === 0) {
-      if (slot === 0) return 0
-      const node = blockOf(slot)
-      let end = depth
-      if (memory[node]! < 0) {
-        end = memory[node + 1]! & 255
-        if (length < end || this.#agreedSkip(key, node, end) < end) return 0
-      }
+    while ((memory[at]! & leafBit) === 0) {
+      const end = nodes.depthOf(at, depth)
+      if (end > depth && Math.min(nodes.agreedSkip(at, key), length) < end) return 0
       const isInner = length < end + 4
       const position = isInner ? innerPosition(key, end, length) : nibbleOf(key, end)
-      if (!hasItem(memory, node, position)) return 0
-      slot = memory[itemAt(memory, node, position)]!
-      if (isInner) return slot
+      if (!nodes.hasItem(at, position)) return 0
+      at = nodes.itemAt(at, position)
+      if (isInner) return memory[at]!
       depth = end + 4
     }
-    this.#readLeaf(slot, depth, key)
-    if (this.#otherLength !== length || agreedBits(key, this.#other) < length) return 0
-    return (slot & kindMask) | (leafAnswer(memory, slot) << 2)
+    if (leafLength(memory[at + 1]!) !== length) return 0
+    const index = this.#leaves.search(at, key)
+    return index < 0 ? 0 : this.#leaves.entry(at, index)
   }
 
-  /** The node in a slot, copied first if it is published. Takes one block. */
-  #own(at: number): number {
-    const memory = this.#memory
-    const slot = memory[at]!
-    const unit = slot >>> 4
-    if (this.#blocks.isOwned(unit)) return unit * 2
-    const node = unit * 2
-    const words = nodeWords(memory, node)
-    const units = (words + 1) >> 1
-    const copyUnit = this.#take(units)
-    copyWords(memory, node, copyUnit * 2, words)
-    memory[at] = (copyUnit << 4) | (slot & 15)
-    this.#blocks.release(unit, units)
-    return copyUnit * 2
+  /** The key and its entry as the list's last, from `index` on. */
+  #listKey(index: number, entry: number): EntryList {
+    const list = this.#list
+    list.keys[index]!.set(this.#key)
+    list.entries[index] = entry
+    list.count = index + 1
+    return list
   }
 
-  /** Adds an item to the owned node in a slot. Takes one block, where the node outgrows its own. */
-  #insertItem(at: number, position: number, word: number): void {
-    const memory = this.#memory
-    const slot = memory[at]!
-    const node = blockOf(slot)
-    const words = nodeWords(memory, node)
-    const units = (words + 1) >> 1
-    const before = itemAt(memory, node, position) - node
-    if ((words & 1) === 1) {
-      memory[node]! |= 1 << position
-      for (let to = node + words; to > node + before; to--) memory[to] = memory[to - 1]!
-      memory[node + before] = word
-      return
-    }
-    const grownUnit = this.#take(units + 1)
-    const grown = grownUnit * 2
-    copyWords(memory, node, grown, before)
-    memory[grown]! |= 1 << position
-    memory[grown + before] = word
-    copyWords(memory, node + before, grown + before + 1, words - before)
-    memory[at] = (grownUnit << 4) | (slot & 15)
-    this.#blocks.release(slot >>> 4, units)
+  /** A leaf of the list's last entry alone: its ref. */
+  #makeLeaf(list: EntryList, length: number, depth: number): number {
+    return this.#leaves.make(list, list.count - 1, list.count, length, depth)
+  }
+
+  /** Puts a leaf of the whole list into a slot. */
+  #putLeaf(at: number, depth: number, list: EntryList, length: number): void {
+    const ref = this.#leaves.make(list, 0, list.count, length, depth)
+    this.#memory[at] = ref
+    this.#memory[at + 1] = this.#leaves.bits
+    this.#blocks.keep()
+  }
+
+  /** Sets the entry in the leaf in a slot, if it belongs there and there is room. */
+  #setInLeaf(at: number, depth: number, length: number, entry: number): boolean {
+    const leaves = this.#leaves
+    const key = this.#key
+    const bits = this.#memory[at + 1]!
+    if (leafLength(bits) !== length) return false
+    const index = leaves.search(at, key)
+    if (index < 0 && leafCount(bits) === maxLeafEntries) return false
+    if (!leaves.takesAnswer(at, entry >>> 2)) this.#widen(at, depth, length, index, entry)
+    else if (index >= 0) leaves.replace(at, depth, index, entry)
+    else leaves.insert(at, depth, -1 - index, key, entry)
+    return true
+  }
+
+  /** Sets the entry in the leaf in a slot, found at `index` by search, by making the leaf anew in another form. */
+  #widen(at: number, depth: number, length: number, index: number, entry: number): void {
+    const list = this.#list
+    const ref = this.#memory[at]!
+    const bits = this.#memory[at + 1]!
+    list.count = 0
+    this.#leaves.read(at, depth, this.#key, list)
+    if (index < 0) list.open(-1 - index)
+    const place = index < 0 ? -1 - index : index
+    list.keys[place]!.set(this.#key)
+    list.entries[place] = entry
+    this.#putLeaf(at, depth, list, length)
+    this.#leaves.release(ref, bits)
   }
 
   /**
-   * Takes an inner entry or a leaf out of the owned node in a slot; the last item left takes the node's place.
-   * Takes at most one block.
+   * Puts a node where a leaf was, and its entries below; and the key's too, if its place there is vacant. Takes a
+   * block for each child and the node.
    */
-  #removeItem(at: number, depth: number, end: number, position: number): void {
-    const memory = this.#memory
-    const slot = memory[at]!
-    const node = blockOf(slot)
-    const words = nodeWords(memory, node)
-    const units = (words + 1) >> 1
-    const item = itemAt(memory, node, position)
-    const removed = memory[item]!
-    const others = memory[node]! & itemBits & ~(1 << position)
-    if ((others & (others - 1)) === 0) {
-      memory[at] = this.#lift(node, depth, end, 31 - Math.clz32(others))
-      this.#blocks.release(slot >>> 4, units)
-    } else {
-      memory[node]! &= ~(1 << position)
-      copyWords(memory, item + 1, item, node + words - item - 1)
-      if ((words & 1) === 1)
-        memory[at] = (this.#blocks.shrink(slot >>> 4, units) << 4) | (slot & 15)
-      this.#summarise(at, depth)
+  #burst(at: number, depth: number, length: number, entry: number): boolean {
+    const list = this.#list
+    const key = this.#key
+    const ref = this.#memory[at]!
+    const bits = this.#memory[at + 1]!
+    const oldLength = leafLength(bits)
+    list.count = 0
+    this.#leaves.read(at, depth, key, list)
+    const count = list.count
+    const first = list.keys[0]!
+    const shared = agreedBits(first, list.keys[count - 1]!)
+    const end = Math.min(shared, agreedBits(key, first), length, oldLength) & ~3
+    const items = this.#items
+    items.positions = 0
+    for (let from = 0, to = 1; from < count; from = to++) {
+      if (oldLength < end + 4) {
+        items.add(innerPosition(list.keys[from]!, end, oldLength), list.entries[from]!, 0)
+        continue
+      }
+      const nibble = nibbleOf(list.keys[from]!, end)
+      while (to < count && nibbleOf(list.keys[to]!, end) === nibble) to++
+      const child = this.#leaves.make(list, from, to, oldLength, end + 4)
+      items.add(nibble, child, this.#leaves.bits)
     }
-    if (position < 16) this.#releaseLeaf(removed)
-  }
-
-  /** The slot at `depth` for a node's item at `position`, once the node is gone. Takes at most one block. */
-  #lift(node: number, depth: number, end: number, position: number): number {
-    const memory = this.#memory
-    const other = this.#other
-    const word = memory[itemAt(memory, node, position)]!
-    other.set(this.#key)
-    cut(other, end)
-    if (position >= 16) {
-      const length = 31 - Math.clz32(position - 15)
-      putBits(other, end, length, position - 15 - (1 << length))
-      return this.#newLeaf(other, end + length, depth, word & kindMask, word >>> 2)
-    }
-    putBits(other, end, 4, position)
-    if ((word & kindMask) !== 0) {
-      this.#readLeaf(word, end + 4, other)
-      const answer = leafAnswer(memory, word)
-      const leaf = this.#newLeaf(other, this.#otherLength, depth, word & kindMask, answer)
-      this.#releaseLeaf(word)
-      return leaf
-    }
-    const child = blockOf(word)
-    const header = memory[child]!
-    let childEnd = end + 4
-    if (header < 0) {
-      childEnd = memory[child + 1]! & 255
-      readWords(memory, child + 2, childEnd, memory[child + 1]! >>> 8, other)
-    }
-    const items = itemsOf(memory, child)
-    const count = popcount(header & itemBits)
-    const lifted = this.#newNode(other, depth, childEnd, header & itemBits)
-    copyWords(memory, items, itemsOf(memory, lifted), count)
-    this.#blocks.release(word >>> 4, (items - child + count + 1) >> 1)
-    return (lifted << 3) | nodeSummary(memory, lifted, depth)
-  }
-
-  /** A node at `end` for a slot at `depth`, its items yet to be filled in. Takes one block. */
-  #newNode(key: Key, depth: number, end: number, itemBitsSet: number): number {
-    const memory = this.#memory
-    const keyWords = end > depth ? ((end - 1) >> 5) - (depth >> 5) + 1 : 0
-    const skipWords = keyWords === 0 ? 0 : keyWords + 1
-    const unit = this.#take((2 + skipWords + popcount(itemBitsSet)) >> 1)
-    const node = unit * 2
-    memory[node] = itemBitsSet
-    if (keyWords > 0) {
-      memory[node]! |= skipBit
-      memory[node + 1] = end | (keyWords << 8)
-      writeWords(memory, node + 2, end, keyWords, key)
-    }
-    return node
-  }
-
-  /** A leaf for a slot at `depth`. Takes a block where the slot itself has no room. */
-  #newLeaf(key: Key, length: number, depth: number, kind: number, answer: number): number {
-    if (fitsSlot(length, depth, answer)) return inlineLeaf(key, length, depth, kind, answer)
-    const memory = this.#memory
-    const words = length > depth ? ((length - 1) >> 5) - (depth >> 5) + 1 : 0
-    const unit = this.#take((2 + words) >> 1)
-    const leaf = unit * 2
-    memory[leaf] = length | (words << 8) | (answer << 11)
-    writeWords(memory, leaf + 1, length, words, key)
-    return (unit << 4) | (length > depth ? slotOpen : 0) | leafInBlock | kind
-  }
-
-  #releaseLeaf(slot: number): void {
-    if ((slot & leafInBlock) === 0) return
-    const words = 1 + ((this.#memory[blockOf(slot)]! >>> 8) & 7)
-    this.#blocks.release(slot >>> 4, (words + 1) >> 1)
-  }
-
-  /** Reads a leaf's prefix into #other and #otherLength; `key` gives the bits before the slot's depth. */
-  #readLeaf(slot: number, depth: number, key: Key): void {
-    const memory = this.#memory
-    const other = this.#other
-    if (key !== other) other.set(key)
-    cut(other, depth)
-    if ((slot & leafInBlock) !== 0) {
-      const leaf = blockOf(slot)
-      const fields = memory[leaf]!
-      this.#otherLength = fields & 255
-      readWords(memory, leaf + 1, fields & 255, (fields >>> 8) & 7, other)
-      return
-    }
-    const mark = slot & restMask & -(slot & restMask)
-    const rest = Math.clz32(mark)
-    if (rest > 0) other[depth >> 5]! |= ((slot & restMask) ^ mark) >>> (depth & 31)
-    this.#otherLength = depth + rest
-  }
-
-  /** Sets an entry where a leaf hangs: in its place, or beside it in a new node. Takes at most two blocks. */
-  #setBesideLeaf(at: number, depth: number, length: number, kind: EntryKind, answer: number): void {
-    const memory = this.#memory
-    const slot = memory[at]!
-    this.#readLeaf(slot, depth, this.#key)
-    const otherLength = this.#otherLength
-    const agreed = Math.min(agreedBits(this.#key, this.#other), length, otherLength)
-    if (agreed === length && agreed === otherLength) {
-      memory[at] = this.#newLeaf(this.#key, length, depth, kind, answer)
-      this.#releaseLeaf(slot)
-      return
-    }
-    const end = agreed & ~3
-    const otherAnswer = leafAnswer(memory, slot)
-    let position: number
-    let word: number
-    let isBlockKept = false
-    if (otherLength < end + 4) {
-      position = innerPosition(this.#other, end, otherLength)
-      word = (slot & kindMask) | (otherAnswer << 2)
-    } else {
-      position = nibbleOf(this.#other, end)
-      isBlockKept = !fitsSlot(otherLength, end + 4, otherAnswer)
-      word = isBlockKept
-        ? (slot & ~slotOpen) | (otherLength > end + 4 ? slotOpen : 0)
-        : inlineLeaf(this.#other, otherLength, end + 4, slot & kindMask, otherAnswer)
-    }
-    this.#fork(at, depth, end, position, word, length, kind, answer)
-    if (!isBlockKept) this.#releaseLeaf(slot)
+    const isVacant = this.#addKey(end, length, entry)
+    this.#nodes.put(at, depth, end, key, items)
+    this.#blocks.keep()
+    this.#leaves.release(ref, bits)
+    return isVacant
   }
 
   /** Sets an entry that leaves the skip of the node in a slot at `end`. Takes at most two blocks. */
-  #setInSkip(
-    at: number,
-    depth: number,
-    end: number,
-    length: number,
-    kind: EntryKind,
-    answer: number,
-  ): void {
-    const memory = this.#memory
-    const slot = memory[at]!
-    const node = blockOf(slot)
-    const other = this.#other
-    const nodeEnd = memory[node + 1]! & 255
-    other.set(this.#key)
-    readWords(memory, node + 2, nodeEnd, memory[node + 1]! >>> 8, other)
-    const word = (slot & ~15) | nodeSummary(memory, node, end + 4)
-    this.#fork(at, depth, end, nibbleOf(other, end), word, length, kind, answer)
+  #setInSkip(at: number, depth: number, end: number, length: number, entry: number): void {
+    const key = this.#key
+    const items = this.#items
+    items.positions = 0
+    items.add(
+      this.#nodes.skipNibble(at, key, end),
+      this.#nodes.refAt(at, end + 4),
+      this.#memory[at + 1]!,
+    )
+    this.#list.count = 0
+    this.#addKey(end, length, entry)
+    this.#nodes.put(at, depth, end, key, items)
+    this.#blocks.keep()
   }
 
-  /** Puts a node at `end` into a slot: what hung there, as item `position`, and the key's entry. */
-  #fork(
-    at: number,
-    depth: number,
-    end: number,
-    position: number,
-    word: number,
-    length: number,
-    kind: EntryKind,
-    answer: number,
-  ): void {
-    const memory = this.#memory
+  /** Adds the key's entry to the items of a node at `end`, unless a child is in its place. */
+  #addKey(end: number, length: number, entry: number): boolean {
+    const items = this.#items
     const isInner = length < end + 4
-    const own = isInner ? innerPosition(this.#key, end, length) : nibbleOf(this.#key, end)
-    const entry = isInner
-      ? kind | (answer << 2)
-      : this.#newLeaf(this.#key, length, end + 4, kind, answer)
-    let node: number
-    try {
-      node = this.#newNode(this.#key, depth, end, (1 << position) | (1 << own))
-    } catch (error) {
-      if (!isInner) this.#releaseLeaf(entry)
-      throw error
-    }
-    memory[itemAt(memory, node, position)] = word
-    memory[itemAt(memory, node, own)] = entry
-    memory[at] = (node << 3) | nodeSummary(memory, node, depth)
+    const position = isInner ? innerPosition(this.#key, end, length) : nibbleOf(this.#key, end)
+    if ((items.positions & (1 << position)) !== 0) return false
+    const ref = isInner
+      ? entry
+      : this.#makeLeaf(this.#listKey(this.#list.count, entry), length, end + 4)
+    items.add(position, ref, this.#leaves.bits)
+    return true
   }
 
-  /** Bits of the key, at most `limit`, that agree with a node's skip. */
-  #agreedSkip(key: Key, node: number, limit: number): number {
+  /**
+   * Takes an entry out of the owned node in a slot: an inner entry (`index` -1), or one of a leaf's. A node left with
+   * one item gives way to it, and one left with few entries of one length to a leaf.
+   */
+  #removeFrom(at: number, depth: number, position: number, index: number): void {
     const memory = this.#memory
-    const end = memory[node + 1]! & 255
-    const words = memory[node + 1]! >>> 8
-    let index = ((end - 1) >> 5) - words + 1
-    for (let at = node + 2; at < node + 2 + words; at++, index++) {
-      const difference = memory[at]! ^ key[index]!
-      if (difference !== 0) return Math.min(index * 32 + Math.clz32(difference), limit)
+    const nodes = this.#nodes
+    const item = nodes.itemAt(at, position)
+    const leafRef = memory[item]!
+    const leafBits = index < 0 ? 0 : memory[item + 1]!
+    const isItemGone = index < 0 || leafCount(leafBits) === 1
+    const rest = memory[at + 1]! & itemBits & (isItemGone ? ~(1 << position) : -1)
+    if (this.#isJoinable(at, rest, isItemGone ? 0 : 1)) {
+      this.#join(at, depth, rest, position, index)
+    } else if (!isItemGone) {
+      this.#leaves.remove(item, nodes.depthOf(at, depth) + 4, index)
+      nodes.summarise(at, depth)
+      return
+    } else if ((rest & (rest - 1)) === 0) {
+      this.#lift(at, depth, 31 - Math.clz32(rest))
+    } else {
+      nodes.deleteItem(at, depth, position)
     }
-    return limit
+    if (index >= 0) this.#leaves.release(leafRef, leafBits)
   }
 
-  #summarise(at: number, depth: number): void {
-    const slot = this.#memory[at]!
-    this.#memory[at] = (slot & ~15) | nodeSummary(this.#memory, blockOf(slot), depth)
+  /** Whether a node's items, without so many entries, are leaves that make one. */
+  #isJoinable(at: number, items: number, without: number): boolean {
+    if ((items & innerBits) !== 0) return false
+    const memory = this.#memory
+    let count = -without
+    let length = -1
+    for (let rest = items; rest !== 0; rest &= rest - 1) {
+      const item = this.#nodes.itemAt(at, 31 - Math.clz32(rest & -rest))
+      const bits = memory[item + 1]!
+      if ((memory[item]! & leafBit) === 0) return false
+      if (length >= 0 && length !== leafLength(bits)) return false
+      length = leafLength(bits)
+      count += leafCount(bits)
+    }
+    return count <= joinedEntries || (items & (items - 1)) === 0
+  }
+
+  /** Puts one leaf in a node's place: all entries of its leaves `items`, without the one at `position`, `index`. */
+  #join(at: number, depth: number, items: number, position: number, index: number): void {
+    const memory = this.#memory
+    const nodes = this.#nodes
+    const list = this.#list
+    const end = nodes.depthOf(at, depth)
+    let length = 0
+    list.count = 0
+    for (let rest = items; rest !== 0; rest &= rest - 1) {
+      const nibble = 31 - Math.clz32(rest & -rest)
+      const item = nodes.itemAt(at, nibble)
+      const from = list.count
+      length = leafLength(memory[item + 1]!)
+      this.#leaves.read(item, end + 4, this.#childKey(end, nibble), list)
+      if (nibble === position) list.close(from + index)
+    }
+    const ref = this.#leaves.make(list, 0, list.count, length, depth)
+    for (let rest = items & ~(1 << position); rest !== 0; rest &= rest - 1) {
+      const item = nodes.itemAt(at, 31 - Math.clz32(rest & -rest))
+      this.#leaves.release(memory[item]!, memory[item + 1]!)
+    }
+    nodes.release(at)
+    memory[at] = ref
+    memory[at + 1] = this.#leaves.bits
+    this.#blocks.keep()
+  }
+
+  /** Puts a node's one item that is left, a node or an inner entry, in the node's place. */
+  #lift(at: number, depth: number, position: number): void {
+    const memory = this.#memory
+    const nodes = this.#nodes
+    const unit = memory[at]! >>> 4
+    const units = nodes.unitsAt(at)
+    if (position < 16) {
+      nodes.liftChild(at, depth, position, this.#key, this.#items)
+    } else {
+      const end = nodes.depthOf(at, depth)
+      const bits = 31 - Math.clz32(position - 15)
+      const list = this.#list
+      const value = position - 15 - (1 << bits)
+      list.keys[0]!.set(this.#childKey(end, bits === 0 ? 0 : value << (4 - bits)))
+      list.entries[0] = memory[nodes.itemAt(at, position)]!
+      list.count = 1
+      this.#putLeaf(at, depth, list, end + bits)
+    }
+    this.#blocks.release(unit, units)
+  }
+
+  /** The key's first `end` bits, then a nibble. */
+  #childKey(end: number, nibble: number): Key {
+    const key = this.#child
+    key.set(this.#key)
+    cut(key, end)
+    putBits(key, end, 4, nibble << 28)
+    return key
   }
 
   /** Brings the l and o bits of the first `level` slots on the path up to date, from the bottom. */
   #summarisePath(level: number): void {
     for (let i = level - 1; i >= 0; i--) {
-      const at = this.#pathSlots[i]!
-      const before = this.#memory[at]!
-      this.#summarise(at, this.#pathDepths[i]!)
-      if (this.#memory[at] === before) return
+      if (!this.#nodes.summarise(this.#pathSlots[i]!, this.#pathDepths[i]!)) return
     }
   }
-
-  #releaseOwned(slot: number): void {
-    if (slot === 0) return
-    const unit = slot >>> 4
-    if ((slot & kindMask) !== 0) {
-      if ((slot & leafInBlock) !== 0 && this.#blocks.isOwned(unit)) this.#releaseLeaf(slot)
-      return
-    }
-    if (!this.#blocks.isOwned(unit)) return
-    const memory = this.#memory
-    const node = blockOf(slot)
-    const items = itemsOf(memory, node)
-    const children = popcount(memory[node]! & 0xffff)
-    for (let i = 0; i < children; i++) this.#releaseOwned(memory[items + i]!)
-    this.#blocks.release(unit, (nodeWords(memory, node) + 1) >> 1)
-  }
-}
-
-function full(): OperationalError {
-  return new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
-}
-
-function nodeWords(memory: Int32Array, node: number): number {
-  return itemsOf(memory, node) - node + popcount(memory[node]! & itemBits)
-}
-
-function hasItem(memory: Int32Array, node: number, position: number): boolean {
-  return (memory[node]! & (1 << position)) !== 0
-}
-
-/** Word index of a node's item, or where it would go. */
-function itemAt(memory: Int32Array, node: number, position: number): number {
-  return itemsOf(memory, node) + popcount(memory[node]! & ((1 << position) - 1))
-}
-
-function leafAnswer(memory: Int32Array, slot: number): number {
-  return (slot & leafInBlock) === 0 ? (slot >>> 3) & maxInlineAnswer : memory[blockOf(slot)]! >>> 11
-}
-
-function fitsSlot(length: number, depth: number, answer: number): boolean {
-  const rest = length - depth
-  return (
-    rest <= maxInlineRest && (rest === 0 || (depth & 31) + rest <= 32) && answer <= maxInlineAnswer
-  )
-}
-
-function inlineLeaf(key: Key, length: number, depth: number, kind: number, answer: number): number {
-  const rest = length - depth
-  const bits = rest === 0 ? 0 : key[depth >> 5]! << (depth & 31)
-  return bits | (1 << (31 - rest)) | (answer << 3) | kind
-}
-
-/** Header bit of the inner entry for the key with `length`, in a node at `end`. */
-function innerPosition(key: Key, end: number, length: number): number {
-  const bits = length - end
-  return 15 + (1 << bits) + (bits === 0 ? 0 : nibbleOf(key, end) >> (4 - bits))
-}
-
-function nibbleOf(key: Key, depth: number): number {
-  return (key[depth >> 5]! << (depth & 31)) >>> 28
-}
-
-/** Clears the bits from `length` on. */
-function cut(key: Key, length: number): void {
-  const whole = length >> 5
-  if (whole > 3) return
-  key[whole]! &= (length & 31) === 0 ? 0 : lastWordMask(length)
-  for (let i = whole + 1; i < 4; i++) key[i] = 0
-}
-
-/** Sets `count` ≤ 4 bits, clear before, at a `depth` that is a multiple of 4. */
-function putBits(key: Key, depth: number, count: number, value: number): void {
-  if (count > 0) key[depth >> 5]! |= value << (32 - count - (depth & 31))
-}
-
-function agreedBits(a: Key, b: Key): number {
-  for (let i = 0; i < 4; i++) {
-    const difference = a[i]! ^ b[i]!
-    if (difference !== 0) return i * 32 + Math.clz32(difference)
-  }
-  return 128
-}
-
-/** Reads `words` stored key words, the last of which holds bit `end - 1`; bits from `end` on become 0. */
-function readWords(memory: Int32Array, at: number, end: number, words: number, key: Key): void {
-  const last = (end - 1) >> 5
-  for (let i = 0; i < words; i++) key[last - i] = memory[at + words - 1 - i]!
-}
-
-/** Stores key words as `readWords` reads them. */
-function writeWords(memory: Int32Array, at: number, end: number, words: number, key: Key): void {
-  const last = (end - 1) >> 5
-  for (let i = 0; i < words; i++) memory[at + words - 1 - i] = key[last - i]!
-  if (words > 0) memory[at + words - 1]! &= lastWordMask(end)
-}
-
-function copyWords(memory: Int32Array, from: number, to: number, count: number): void {
-  for (let i = 0; i < count; i++) memory[to + i] = memory[from + i]!
 }

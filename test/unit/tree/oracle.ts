@@ -10,19 +10,24 @@ import {
 } from '../../../src/ip/address.ts'
 import {
   blockOf,
+  blockUnits,
+  childBits,
   type EntryKind,
   entryKinds,
+  entryWords,
   headerAt,
   headerWords,
   itemBits,
-  itemsOf,
-  kindMask,
-  leafInBlock,
-  leafIsOpen,
+  leafBit,
+  leafCount,
+  leafSummary,
+  maxLeafEntries,
   nodeSummary,
   popcount,
-  slotOpen,
+  skipWords,
+  unitBytes,
   versionAt,
+  versionUnits,
 } from '../../../src/tree/layout.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
 import type { TreeStats, TreeWriter } from '../../../src/tree/writer.ts'
@@ -129,47 +134,44 @@ export function reachableBytes(writer: TreeWriter): number {
   const memory = new Int32Array(writer.buffer)
   const version = memory[headerAt.current] ?? 0
   let units = 0
-  const walk = (slot: number, depth: number): void => {
-    if ((slot & kindMask) !== 0) {
-      if ((slot & leafInBlock) !== 0) {
-        const fields = memory[blockOf(slot)] ?? 0
-        assert.equal(
-          (slot & slotOpen) !== 0,
-          (fields & 255) > depth,
-          'a leaf says whether it is open',
-        )
-        units += (2 + ((fields >>> 8) & 7)) >> 1
-      } else if (leafIsOpen(slot)) {
-        assert.ok((slot & 0x7fff8000) !== 0 || slot < 0, 'a leaf has its mark')
-      }
+  const walk = (at: number, depth: number): void => {
+    const ref = memory[at] ?? 0
+    const bits = memory[at + 1] ?? 0
+    const block = blockOf(ref)
+    if ((ref & leafBit) !== 0) {
+      const count = leafCount(bits)
+      assert.ok(count >= 1 && count <= maxLeafEntries, 'a leaf has 1 to 32 entries')
+      assert.equal(
+        ref & 15,
+        leafSummary(memory, block, bits, depth) | leafBit,
+        'a slot sums up its leaf',
+      )
+      units += blockUnits(count * entryWords(bits))
       return
     }
-    const node = blockOf(slot)
-    const header = memory[node] ?? 0
-    const items = itemsOf(memory, node)
-    const count = popcount(header & itemBits)
+    const count = popcount(bits & itemBits)
     assert.ok(count >= 2, 'a node has at least two items')
-    assert.equal(slot & 15, nodeSummary(memory, node, depth), 'a slot sums up its node')
-    const end = header < 0 ? (memory[node + 1] ?? 0) & 255 : depth
+    assert.equal(ref & 15, nodeSummary(memory, block, bits, depth), 'a slot sums up its node')
+    const end = bits < 0 ? (memory[block] ?? 0) & 255 : depth
     assert.ok(end >= depth)
-    units += (items - node + count + 1) >> 1
-    for (let i = 0; i < popcount(header & 0xffff); i++) {
-      const child = memory[items + i] ?? 0
-      assert.notEqual(child, 0)
-      walk(child, end + 4)
+    const children = bits < 0 ? block + skipWords(memory, block) : block
+    const childCount = popcount(bits & childBits)
+    units += blockUnits(children - block + count + childCount)
+    for (let i = 0; i < childCount; i++) {
+      assert.notEqual(memory[children + 2 * i], 0)
+      walk(children + 2 * i, end + 4)
     }
   }
   for (const root of [versionAt.root4, versionAt.root6]) {
-    const slot = memory[version + root] ?? 0
-    if (slot !== 0) walk(slot, 0)
+    if (memory[version + root] !== 0) walk(version + root, 0)
   }
-  return units * 8
+  return units * unitBytes
 }
 
 /** Asserts that every octet handed out is reachable, free, in limbo, or one of the fixed parts. */
 export function assertNoLeak(writer: TreeWriter, answers: number): TreeStats {
   const stats = writer.stats()
-  const versionBytes = 32
+  const versionBytes = versionUnits * unitBytes
   let segments = 0
   for (let size = 64, first = 0; first < answers; first += size, size = first) segments += size * 8
   const fixed = headerWords * 4 + versionBytes + segments

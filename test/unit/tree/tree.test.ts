@@ -131,6 +131,98 @@ for (const [name, families, spread] of [
   })
 }
 
+interface Space {
+  family: Family
+  first: bigint
+  /** Entries are `first` plus 0 to `size` - 1 in units of the last bit of `length`. */
+  length: number
+  size: number
+  answer: number
+}
+
+const crowds: Record<string, Space> = {
+  'IPv4 hosts side by side': { family: 4, first: 0xcb007000n, length: 32, size: 3000, answer: 5 },
+  'IPv4 networks': { family: 4, first: 0x0a000000n, length: 24, size: 3000, answer: 4095 },
+  'IPv4 hosts, many answers': {
+    family: 4,
+    first: 0xcb007000n,
+    length: 32,
+    size: 500,
+    answer: 4096,
+  },
+  'IPv6 networks': { family: 6, first: 0x20010db8n << 96n, length: 64, size: 3000, answer: 7 },
+  'IPv6 networks far apart': {
+    family: 6,
+    first: 0x20010db8n << 96n,
+    length: 40,
+    size: 3000,
+    answer: 7,
+  },
+  'IPv6 hosts': {
+    family: 6,
+    first: (0x20010db8n << 96n) | 0xfffffff0n,
+    length: 128,
+    size: 1500,
+    answer: 1,
+  },
+}
+
+for (const [name, { family, first, length, size, answer }] of Object.entries(crowds)) {
+  test(`leaves burst and join under a crowd: ${name}`, () => {
+    const random = seeded(size + answer)
+    const writer = TreeWriter.create({ capacityBytes: 1 << 22 })
+    const reader = openReader(writer.buffer, 0)
+    const host = addressBits(family) - length
+    const at = (i: number): Address => addressOf(family, first + (BigInt(i) << BigInt(host)))
+    const kinds = new Map<number, EntryKind>()
+    const check = (): void => {
+      writer.publish(version)
+      reader.enter()
+      for (let i = -2; i < size + 2; i++) {
+        const { w0, w1, w2, w3 } = at(i)
+        const kind = kinds.get(i)
+        const found = kind === entryKinds.listing ? answer : -1
+        assert.equal(reader.find(family, w0, w1, w2, w3), found)
+        if (found >= 0) assert.equal(reader.matchedLength, length)
+        assert.equal(reader.hasEntryUnder(family, w0, w1, w2, w3, length), found >= 0)
+        assert.equal(writer.get(family, w0, w1, w2, w3, length)?.kind, kind)
+      }
+      for (let short = 1; short < 13; short++) {
+        for (let i = 0; i < size; i += 1 << short) {
+          const base = networkOf(at(i), length - short)
+          const begin = Number((integerOf(base) - first) >> BigInt(host))
+          let expected = false
+          for (let j = begin; j < begin + (1 << short); j++) expected ||= kinds.get(j) === 1
+          const { w0, w1, w2, w3 } = base
+          assert.equal(reader.hasEntryUnder(family, w0, w1, w2, w3, length - short), expected)
+        }
+      }
+      assertNoLeak(writer, 0)
+    }
+    check()
+    for (const share of [0.05, 0.6, 0.99, 0.4, 0.7, 0.1, 0]) {
+      for (let step = 0; step < size * 2; step++) {
+        const i = random(size)
+        const { w0, w1, w2, w3 } = at(i)
+        if (random(1000) < share * 1000) {
+          const kind = ([1, 1, 1, 2, 3] as const)[random(5)] ?? 1
+          kinds.set(i, kind)
+          writer.set(family, w0, w1, w2, w3, length, kind, answer)
+        } else {
+          assert.equal(writer.remove(family, w0, w1, w2, w3, length), kinds.delete(i))
+        }
+      }
+      check()
+    }
+    for (const i of [...kinds.keys()]) {
+      const { w0, w1, w2, w3 } = at(i)
+      assert.ok(writer.remove(family, w0, w1, w2, w3, length))
+      kinds.delete(i)
+    }
+    check()
+  })
+}
+
 test('any sequence of changes in a few bits equals the oracle', () => {
   const change = fc.record({
     value: fc.nat(0xff),

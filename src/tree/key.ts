@@ -1,0 +1,79 @@
+// Arithmetic on a key: four 32-bit words, most significant first, as ip/address.ts has them (IPv4 in the first).
+// Called on the writer's side; the reader keeps its key in locals instead.
+import { lastWordMask } from './layout.ts'
+
+export type Key = Int32Array
+
+/** The four bits at `depth`, a multiple of 4 below 128. */
+export function nibbleOf(key: Key, depth: number): number {
+  return (key[depth >> 5]! << (depth & 31)) >>> 28
+}
+
+/** The 32 bits from `start` on; 0 beyond the end. */
+export function bitsFrom(key: Key, start: number): number {
+  const shift = start & 31
+  const index = start >> 5
+  const next = index < 3 ? key[index + 1]! : 0
+  return (key[index]! << shift) | ((next >>> 1) >>> (31 - shift))
+}
+
+/** The bit, in a node at `end`, of the inner entry for the key's first `length` bits. */
+export function innerPosition(key: Key, end: number, length: number): number {
+  const bits = length - end
+  return 15 + (1 << bits) + (bits === 0 ? 0 : nibbleOf(key, end) >> (4 - bits))
+}
+
+/** Clears the bits from `length` on. */
+export function cut(key: Key, length: number): void {
+  const whole = length >> 5
+  if (whole > 3) return
+  key[whole]! &= (length & 31) === 0 ? 0 : lastWordMask(length)
+  for (let i = whole + 1; i < 4; i++) key[i] = 0
+}
+
+/** Sets the first `count` of the 32 bits in `word`, which are 0 after those, at `start`; they were clear before. */
+export function putBits(key: Key, start: number, count: number, word: number): void {
+  const shift = start & 31
+  const index = start >> 5
+  if (count > 0) key[index]! |= word >>> shift
+  if (shift + count > 32) key[index + 1]! |= word << (32 - shift)
+}
+
+/** How many leading bits are the same: 0 to 128. */
+export function agreedBits(a: Key, b: Key): number {
+  for (let i = 0; i < 4; i++) {
+    const difference = a[i]! ^ b[i]!
+    if (difference !== 0) return i * 32 + Math.clz32(difference)
+  }
+  return 128
+}
+
+/** Reads `words` stored key words, the last of which holds bit `end - 1`. */
+export function readWords(
+  memory: Int32Array,
+  at: number,
+  end: number,
+  words: number,
+  key: Key,
+): void {
+  const last = (end - 1) >> 5
+  for (let i = 0; i < words; i++) key[last - i] = memory[at + words - 1 - i]!
+}
+
+/** Stores key words as `readWords` reads them, 0 from bit `end` on. */
+export function writeWords(
+  memory: Int32Array,
+  at: number,
+  end: number,
+  words: number,
+  key: Key,
+): void {
+  const last = (end - 1) >> 5
+  for (let i = 0; i < words; i++) memory[at + words - 1 - i] = key[last - i]!
+  if (words > 0) memory[at + words - 1]! &= lastWordMask(end)
+}
+
+/** How many key words must be stored for the bits from `depth` to `end`. */
+export function wordsBetween(depth: number, end: number): number {
+  return end > depth ? ((end - 1) >> 5) - (depth >> 5) + 1 : 0
+}

@@ -1,0 +1,297 @@
+// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts draws the forms). Called by
+// nodes.ts and writer.ts. Common changes work on the words in place; rare ones (bursting, joining, another form) go
+// through a list of entries written out.
+import type { Blocks } from './blocks.ts'
+import { bitsFrom, cut, type Key, putBits, readWords } from './key.ts'
+import {
+  blockOf,
+  blockUnits,
+  entryKinds,
+  entryWords,
+  full,
+  headMask,
+  kindMask,
+  kindWord,
+  leafBit,
+  leafCount,
+  leafForm,
+  leafLength,
+  leafSummary,
+  listedBit,
+  maxLeafEntries,
+  maxShortAnswer,
+  narrow,
+  narrowLength,
+  openBit,
+  summaryBits,
+  tailMask,
+  unitWords,
+  wide,
+  wideLength,
+} from './layout.ts'
+
+/** Entries written out, in rising order: four key words each, clear beyond the length, and kind | answer << 2. */
+export class EntryList {
+  readonly keys: Key[] = Array.from({ length: 2 * maxLeafEntries }, () => new Int32Array(4))
+  readonly entries = new Int32Array(2 * maxLeafEntries)
+  count = 0
+
+  /** Makes room for one more at an index. */
+  open(index: number): void {
+    for (let i = this.count++; i > index; i--) this.#copy(i - 1, i)
+  }
+
+  /** Drops the one at an index. */
+  close(index: number): void {
+    this.count--
+    for (let i = index; i < this.count; i++) this.#copy(i + 1, i)
+  }
+
+  #copy(from: number, to: number): void {
+    this.keys[to]!.set(this.keys[from]!)
+    this.entries[to] = this.entries[from]!
+  }
+}
+
+export class Leaves {
+  /** The second word of the slot whose first `make` returned. */
+  bits = 0
+  readonly #memory: Int32Array<SharedArrayBuffer>
+  readonly #blocks: Blocks
+  /** One entry in its form. */
+  readonly #words = new Int32Array(5)
+
+  constructor(memory: Int32Array<SharedArrayBuffer>, blocks: Blocks) {
+    this.#memory = memory
+    this.#blocks = blocks
+  }
+
+  /** A leaf for a slot at `depth`, of the list's entries `from` to `to` - 1. Takes one block. */
+  make(list: EntryList, from: number, to: number, length: number, depth: number): number {
+    let form = formFor(length, depth, 0)
+    for (let i = from; i < to; i++) {
+      form = Math.max(form, formFor(length, depth, list.entries[i]! >>> 2))
+    }
+    const bits = length | ((to - from) << 8) | (form << 16)
+    const words = entryWords(bits)
+    const unit = this.#blocks.take(blockUnits(words * (to - from)))
+    const leaf = unit * unitWords
+    for (let i = from; i < to; i++) {
+      this.#encode(list.keys[i]!, bits, list.entries[i]!)
+      for (let j = 0; j < words; j++) this.#memory[leaf + (i - from) * words + j] = this.#words[j]!
+    }
+    this.bits = bits
+    return (unit << 4) | leafSummary(this.#memory, leaf, bits, depth) | leafBit
+  }
+
+  /** Adds the entries of the leaf in a slot at `depth` to the list; `key` gives the bits before `depth`. */
+  read(at: number, depth: number, key: Key, list: EntryList): void {
+    const memory = this.#memory
+    const bits = memory[at + 1]!
+    const words = entryWords(bits)
+    const length = leafLength(bits)
+    const form = leafForm(bits)
+    let entry = blockOf(memory[at]!)
+    for (let i = leafCount(bits); i > 0; i--, entry += words) {
+      const read = list.keys[list.count]!
+      const info = memory[entry + kindWord(bits)]!
+      if (form === full) {
+        read.fill(0)
+        readWords(memory, entry + 1, length, words - 1, read)
+        list.entries[list.count++] = info
+        continue
+      }
+      read.set(key)
+      cut(read, depth)
+      const start = startOf(length, form)
+      if (form === narrow) {
+        putTail(read, start, depth, length - start, info & tailMask)
+      } else {
+        putTail(read, start, depth, Math.min(length - start, 32), memory[entry]!)
+        if (length > 32) putTail(read, start + 32, depth, length - start - 32, info & tailMask)
+      }
+      list.entries[list.count++] = info & ~tailMask
+    }
+  }
+
+  /** Index of the key's entry in the leaf in a slot, or -1 - where it would go. */
+  search(at: number, key: Key): number {
+    const memory = this.#memory
+    const bits = memory[at + 1]!
+    const count = leafCount(bits)
+    const form = leafForm(bits)
+    const leaf = blockOf(memory[at]!)
+    this.#encode(key, bits, 0)
+    const first = this.#words[0]!
+    if (form === narrow) {
+      const sought = first >>> 14
+      let i = 0
+      while (i < count && memory[leaf + i]! >>> 14 < sought) i++
+      return i < count && memory[leaf + i]! >>> 14 === sought ? i : -1 - i
+    }
+    const words = entryWords(bits)
+    for (let i = 0; i < count; i++) {
+      const order = this.#compare(leaf + i * words, form, words)
+      if (order === 0) return i
+      if (order < 0) return -1 - i
+    }
+    return -1 - count
+  }
+
+  /** The entry (kind | answer << 2) at an index of the leaf in a slot. */
+  entry(at: number, index: number): number {
+    const bits = this.#memory[at + 1]!
+    const word = this.#memory[this.#entryAt(at, index) + kindWord(bits)]!
+    return leafForm(bits) === full ? word : word & ~tailMask
+  }
+
+  /** Whether the form of the leaf in a slot has room for the answer. */
+  takesAnswer(at: number, answer: number): boolean {
+    return answer <= maxShortAnswer || leafForm(this.#memory[at + 1]!) === full
+  }
+
+  /** Puts an entry in another's place. The leaf must take its answer. Takes a block if the leaf is published. */
+  replace(at: number, depth: number, index: number, entry: number): void {
+    this.own(at)
+    const memory = this.#memory
+    const bits = memory[at + 1]!
+    const word = this.#entryAt(at, index) + kindWord(bits)
+    memory[word] = leafForm(bits) === full ? entry : (memory[word]! & tailMask) | entry
+    this.#summarise(at, depth)
+  }
+
+  /** Adds the key's entry before the one at an index. The leaf must take its answer and not be full. Takes a block. */
+  insert(at: number, depth: number, index: number, key: Key, entry: number): void {
+    const memory = this.#memory
+    const ref = memory[at]!
+    const bits = memory[at + 1]!
+    const words = entryWords(bits)
+    const count = leafCount(bits)
+    const before = index * words
+    const used = count * words
+    const units = blockUnits(used)
+    const grownUnits = blockUnits(used + words)
+    const leaf = blockOf(ref)
+    let grown = leaf
+    let unit = ref >>> 4
+    if (grownUnits !== units || !this.#blocks.isOwned(unit)) {
+      unit = this.#blocks.take(grownUnits)
+      grown = unit * unitWords
+      for (let i = 0; i < before; i++) memory[grown + i] = memory[leaf + i]!
+      for (let i = before; i < used; i++) memory[grown + words + i] = memory[leaf + i]!
+      this.#blocks.release(ref >>> 4, units)
+      this.#blocks.keep()
+    } else {
+      for (let i = used - 1; i >= before; i--) memory[leaf + words + i] = memory[leaf + i]!
+    }
+    this.#encode(key, bits, entry)
+    for (let i = 0; i < words; i++) memory[grown + before + i] = this.#words[i]!
+    const listed = (entry & kindMask) === entryKinds.listing ? listedBit : ref & listedBit
+    const free = leafLength(bits) - depth
+    const open = free > 5 || count + 1 < 1 << free ? openBit : 0
+    memory[at] = (unit << 4) | listed | open | leafBit
+    memory[at + 1] = bits + 256
+  }
+
+  /** Takes the entry at an index out of the leaf in a slot, which has others. Takes a block if it is published. */
+  remove(at: number, depth: number, index: number): void {
+    this.own(at)
+    const memory = this.#memory
+    const ref = memory[at]!
+    const bits = memory[at + 1]!
+    const words = entryWords(bits)
+    const used = leafCount(bits) * words
+    const leaf = blockOf(ref)
+    for (let i = (index + 1) * words; i < used; i++) memory[leaf + i - words] = memory[leaf + i]!
+    const units = blockUnits(used)
+    const kept = blockUnits(used - words)
+    if (kept !== units) memory[at] = (this.#blocks.shrink(ref >>> 4, units, kept) << 4) | (ref & 15)
+    memory[at + 1] = bits - 256
+    this.#summarise(at, depth)
+  }
+
+  /** Makes the leaf in a slot the staged change's own, copying it if it is published. */
+  own(at: number): void {
+    const memory = this.#memory
+    const ref = memory[at]!
+    if (this.#blocks.isOwned(ref >>> 4)) return
+    const units = unitsOf(memory[at + 1]!)
+    const unit = this.#blocks.take(units)
+    for (let i = 0; i < units * unitWords; i++) {
+      memory[unit * unitWords + i] = memory[blockOf(ref) + i]!
+    }
+    memory[at] = (unit << 4) | (ref & 15)
+    this.#blocks.keep()
+    this.#blocks.release(ref >>> 4, units)
+  }
+
+  /** Gives back the block of a leaf that is in no slot any more. */
+  release(ref: number, bits: number): void {
+    this.#blocks.release(ref >>> 4, unitsOf(bits))
+  }
+
+  #entryAt(at: number, index: number): number {
+    return blockOf(this.#memory[at]!) + index * entryWords(this.#memory[at + 1]!)
+  }
+
+  #summarise(at: number, depth: number): void {
+    const memory = this.#memory
+    const ref = memory[at]!
+    memory[at] = (ref & ~summaryBits) | leafSummary(memory, blockOf(ref), memory[at + 1]!, depth)
+  }
+
+  /** Writes one entry into #words, in the form of a leaf with these bits. */
+  #encode(key: Key, bits: number, entry: number): void {
+    const words = this.#words
+    const form = leafForm(bits)
+    const length = leafLength(bits)
+    if (form === full) {
+      words[0] = entry
+      for (let i = 0; i < 4; i++) words[i + 1] = key[i]!
+      return
+    }
+    const start = startOf(length, form)
+    if (form === narrow) {
+      words[0] = bitsFrom(key, start) | entry
+    } else {
+      words[0] = bitsFrom(key, start)
+      words[1] = bitsFrom(key, start + 32) | entry
+    }
+  }
+
+  /** Order of the key in #words against a stored entry: below 0 if it comes before, 0 if it is the same. */
+  #compare(at: number, form: number, count: number): number {
+    const memory = this.#memory
+    const words = this.#words
+    if (form === wide) {
+      const difference = (words[0]! >>> 0) - (memory[at]! >>> 0)
+      return difference !== 0 ? difference : (words[1]! >>> 14) - (memory[at + 1]! >>> 14)
+    }
+    for (let i = 1; i < count; i++) {
+      const difference = (words[i]! >>> 0) - (memory[at + i]! >>> 0)
+      if (difference !== 0) return difference
+    }
+    return 0
+  }
+}
+
+/** The least form that an entry can have in a leaf at `depth`. */
+function formFor(length: number, depth: number, answer: number): number {
+  if (answer > maxShortAnswer || depth < length - wideLength) return full
+  return depth < length - narrowLength ? wide : narrow
+}
+
+/** The first bit of the prefix that the forms narrow and wide keep. */
+function startOf(length: number, form: number): number {
+  return Math.max(0, length - (form === narrow ? narrowLength : wideLength))
+}
+
+/** Sets `count` bits at `start`, leaving alone those before `depth`, which are there already. */
+function putTail(key: Key, start: number, depth: number, count: number, word: number): void {
+  const known = Math.min(Math.max(depth - start, 0), count)
+  if (known < count) putBits(key, start, count, word & ~headMask(known))
+}
+
+function unitsOf(bits: number): number {
+  return blockUnits(entryWords(bits) * leafCount(bits))
+}
