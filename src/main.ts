@@ -12,9 +12,11 @@ import { OperationalError } from './errors.ts'
 const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
 
 /** A reader that has seen enough (`| head`) ends our output, not our work. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
 
 const programNotes = `
 The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
@@ -240,7 +242,9 @@ function report(error: unknown): number {
     console.error('backscatterd: this is a bug:', error)
     return exitCodes.failed
   }
-  console.error(`backscatterd: ${error.message}`)
+  // A wrong configuration is a line for each fault, each beginning with the file's name.
+  const isList = error.code === 'config-invalid'
+  console.error(isList ? error.message : `backscatterd: ${error.message}`)
   return wrongUseCodes.includes(error.code) ? exitCodes.wrongUse : exitCodes.failed
 }
 

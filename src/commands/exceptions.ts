@@ -7,10 +7,20 @@ import { readPrefix } from './prefix-argument.ts'
 export type ExceptionVerb = 'exempt' | 'unexempt' | 'exclude' | 'include'
 
 const verbs = {
-  exempt: { path: '/v1/exemptions', adds: true, done: 'is exempt: never listed, at any length' },
-  unexempt: { path: '/v1/exemptions', adds: false, done: 'is no longer exempt' },
-  exclude: { path: '/v1/exclusions', adds: true, done: 'is excluded from covering listings' },
-  include: { path: '/v1/exclusions', adds: false, done: 'is no longer excluded' },
+  exempt: {
+    path: '/v1/exemptions',
+    adds: true,
+    done: 'is exempt now: never listed, at any length',
+    already: 'was exempt already',
+  },
+  unexempt: { path: '/v1/exemptions', adds: false, done: 'is no longer exempt', already: '' },
+  exclude: {
+    path: '/v1/exclusions',
+    adds: true,
+    done: 'is excluded now: a covering listing does not hold here',
+    already: 'was excluded already',
+  },
+  include: { path: '/v1/exclusions', adds: false, done: 'is no longer excluded', already: '' },
 } as const
 
 export async function changeException(
@@ -20,7 +30,7 @@ export async function changeException(
   options: { readonly note?: string; readonly json?: true },
 ): Promise<number> {
   const prefix = readPrefix(prefixText)
-  const { path, adds, done } = verbs[verb]
+  const { path, adds, done, already } = verbs[verb]
   const { note } = options
   const ask = (client: Client): Promise<Reply> =>
     adds
@@ -29,6 +39,6 @@ export async function changeException(
   const reply = await withClient(loadConfig(context), ask)
   const body = expectDone(reply)
   if (options.json) writeJson(context, body)
-  else context.write(`${prefix} ${reply.status === 200 && adds ? 'already ' : ''}${done}.\n`)
+  else context.write(`${prefix} ${adds && reply.status === 200 ? already : done}.\n`)
   return exitCodes.done
 }

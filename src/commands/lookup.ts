@@ -51,7 +51,8 @@ export async function lookup(
     const verdict = isListed ? 'is listed' : 'is not listed'
     context.write(`${query} ${verdict} in ${zone} (asked ${server}).\n`)
     const rows = codes.map((code) => ['A', code, codeMeanings[code] ?? ''])
-    context.write(formatColumns([...rows, ...text.map((each) => ['TXT', printable(each)])], '  '))
+    context.write(formatColumns(rows, '  '))
+    for (const each of text) context.write(`  TXT  ${printable(each)}\n`)
   }
   return isListed ? exitCodes.listed : exitCodes.done
 }

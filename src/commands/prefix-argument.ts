@@ -5,6 +5,7 @@ import {
   formatPrefix,
   parseAddress,
   parsePrefix,
+  unmapped,
 } from '../ip/address.ts'
 import { wrongUse } from './context.ts'
 
@@ -20,10 +21,13 @@ export function readPrefixes(texts: readonly string[]): string[] {
   return [...new Set(texts.map(readPrefix))]
 }
 
-/** One address. Throws OperationalError `usage-invalid`. */
+/**
+ * One address; an IPv4-mapped one with a dotted tail, as dual-stack hosts log it (`::ffff:192.0.2.1`), is the IPv4 one.
+ * Throws OperationalError `usage-invalid`.
+ */
 export function readAddress(text: string): Address {
   const parsed = parseAddress(text)
-  if ('value' in parsed) return parsed.value
+  if ('value' in parsed) return text.includes('.') ? unmapped(parsed.value) : parsed.value
   const prefix = parsePrefix(text)
   const why =
     'value' in prefix

@@ -1,0 +1,122 @@
+// A database in a temporary folder, the blocklist over it and the HTTP application, for tests of admin/: everything
+// real but the clock, and who calls.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type App, buildApp } from '../../src/admin/app.ts'
+import type { Scope } from '../../src/admin/scopes.ts'
+import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
+import type { BackscatterKind, Evidence } from '../../src/bounce/evidence.ts'
+import type { Logger } from '../../src/errors.ts'
+import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
+import { openStore } from '../../src/store/database.ts'
+
+const day = 86_400
+/** 2026-07-01T10:00:00Z */
+export const start = 1_782_900_000
+
+const once = { messages: 1, traps: 1, windowSeconds: 7 * day }
+
+export const policy: PolicyOptions = {
+  firstListingSeconds: 7 * day,
+  longestListingSeconds: 28 * day,
+  ipv6Prefix: 64,
+  holdForSeconds: 0,
+  publish: ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
+  shortest4: 16,
+  shortest6: 32,
+  allowSpecial: [prefix('203.0.113.0/24'), prefix('2001:db8::/32')],
+  threshold: {
+    dsn: once,
+    'auto-reply': once,
+    'challenge-response': once,
+    'content-notice': once,
+    callout: once,
+  },
+  exempt: [{ prefix: prefix('203.0.113.240/28'), note: 'our relays' }],
+  traps: ['@trap.example.org'],
+}
+
+export interface Admin {
+  readonly folder: string
+  readonly app: App
+  readonly blocklist: Blocklist
+  /** What the application logged. */
+  readonly logged: { fields: object; message: string }[]
+  now: number
+  scope: Scope
+  isReady: boolean
+}
+
+/** Opens everything; closed and removed when the test ends. */
+export function openAdmin(t: TestContext): Admin {
+  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
+  const logged: Admin['logged'] = []
+  const keep = (fields: object, message: string): void => {
+    logged.push({ fields, message })
+  }
+  const log: Logger = { error: keep, warn: keep, info: () => undefined, debug: () => undefined }
+  const store = openStore(join(folder, 'list.db'))
+  const state = { now: start, scope: 'admin' as Scope, isReady: true }
+  const blocklist = Blocklist.open({
+    ...{ store, policy, log, now: () => state.now },
+    ...{ validForSeconds: day, retired: false },
+  })
+  const app = buildApp({
+    blocklist,
+    status: () => ({
+      ...blocklist.status(),
+      ...{ version: '0.0.0', workers: 2, uptimeSeconds: 5, mailboxes: [mailbox] },
+    }),
+    isReady: () => state.isReady,
+    callerOf: () => ({ name: 'test', scope: state.scope }),
+    now: () => state.now,
+    log,
+  })
+  t.after(async () => {
+    await app.close()
+    blocklist.close()
+    store.close()
+    rmSync(folder, { recursive: true })
+  })
+  return Object.assign(state, { folder, app, blocklist, logged })
+}
+
+const mailbox = {
+  ...{ name: 'box', type: 'maildir', state: 'ok', lastReadAt: start, lastError: null },
+  ...{ retryAt: null, recorded: 3, passedOver: 0, refused: 0 },
+}
+
+export function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text)
+  if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
+  return parsed.value
+}
+
+export function address(text: string): Address {
+  const parsed = parseAddress(text)
+  if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
+  return parsed.value
+}
+
+let messages = 0
+
+/** Evidence of one more message from a client to a trap. */
+export function evidence(
+  client: string,
+  kind: BackscatterKind,
+  more: Partial<Evidence> = {},
+): Evidence {
+  const content = (messages++).toString(16).padStart(64, '0')
+  return {
+    ...{ client: address(client), recipient: 'secret-trap@trap.example.org', kind },
+    ...{ rule: 'rfc3464', content, returned: content, seenAt: start, source: 'smtp' },
+    details: {
+      messageId: '<1@mx.example.net>',
+      reportingMta: 'mx.example.net',
+      subject: 'failure',
+    },
+    ...more,
+  }
+}
