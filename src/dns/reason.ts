@@ -1,6 +1,8 @@
 // The TXT reason of a listing: zone.text with {ip} filled, written straight into the response. Called by
 // respond.ts for each TXT answer; the template is cut up once, by zone.ts.
 
+import { putBytes } from './wire.ts'
+
 /** Longest character-string, and so the longest reason (RFC 1035 §3.3, RFC 5782 §2.1). */
 export const maxReasonLength = 255
 
@@ -119,6 +121,10 @@ function putCut(
   end: number,
 ): number {
   const count = Math.min(length, end - offset)
+  if (count === source.length) {
+    putBytes(response, offset, source)
+    return offset + count
+  }
   for (let index = 0; index < count; index++) response[offset + index] = source[index]!
   return offset + count
 }
