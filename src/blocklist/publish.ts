@@ -1,6 +1,6 @@
 // Store → tree and zone serial: what each prefix holds, the whole tree at the start, and from then on only what a
 // transaction changed, journalled with it and shown after it. Called by the commit queue.
-import type { Logger } from '../errors.ts'
+import { type Logger, OperationalError } from '../errors.ts'
 import { addressBits, type Family, type Prefix, sameAddress } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { Difference, Publication } from '../store/journal.ts'
@@ -36,6 +36,15 @@ export interface PublisherOptions {
   readonly isRetired: boolean
   readonly log: Logger
 }
+
+/**
+ * Octets of never used memory that are left to removals, or a sixteenth of a small tree: taking an entry away copies the
+ * path to it first, and must work in a full tree, or it would stay full. Free memory beside it may be in pieces too
+ * small for that, so it stands in only where there is much of it.
+ */
+const reservedBytes = 2 ** 20
+const reservedShare = 1 / 16
+const muchFreeShare = 1 / 8
 
 /** How often a zone that nothing changes in is published anew: each quarter of its validity. */
 const refreshesInValidity = 4
@@ -155,7 +164,10 @@ export class Publisher {
       else ipv6Entries += change
     }
     if (this.#tree) {
-      for (const { prefix, after } of differences) this.#stage(this.#tree, prefix, after)
+      for (const { prefix, before, after } of differences) {
+        if (before === noLeaf) requireRoom(this.#tree)
+        this.#stage(this.#tree, prefix, after)
+      }
       if (this.#restages && !this.#isRetired) this.#stageAll(this.#tree)
     }
     this.#next = {
@@ -182,6 +194,7 @@ export class Publisher {
     try {
       this.#tree?.publish(next)
     } catch (error) {
+      if (!(error instanceof OperationalError)) throw error
       // Only where nothing was staged: the answers are right, under an older serial until there is room again.
       this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
     }
@@ -227,6 +240,13 @@ export class Publisher {
     for (const { prefix, kinds } of testEntries) replace(prefix, listingLeaf(kinds))
     for (const prefix of neverListed) replace(prefix, exemptionLeaf)
   }
+}
+
+function requireRoom(tree: TreeWriter): void {
+  const { capacityBytes, usedBytes, freeBytes } = tree.stats()
+  const reserved = Math.min(reservedBytes, capacityBytes * reservedShare)
+  if (capacityBytes - usedBytes >= reserved || freeBytes >= capacityBytes * muchFreeShare) return
+  throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
 }
 
 function isHost(prefix: Prefix): boolean {

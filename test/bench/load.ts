@@ -20,7 +20,7 @@ export async function benchLoad(entries = 1_000_000): Promise<LoadFigures> {
   const directory = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
   const store = openStore(join(directory, 'bench.db'))
   try {
-    fill(store, entries)
+    fillStore(store, entries)
     const started = performance.now()
     const blocklist = openBlocklist(store)
     const loadSeconds = (performance.now() - started) / 1000
@@ -44,7 +44,8 @@ function openBlocklist(store: Store): Blocklist {
   })
 }
 
-function fill(store: Store, entries: number): void {
+/** Puts `entries` random IPv4 listings (seeded) into an empty store. */
+export function fillStore(store: Store, entries: number): void {
   const random = seeded(1)
   const words = new Set<number>()
   while (words.size < entries) words.add(random())
@@ -72,7 +73,9 @@ async function record(
   const write = async (): Promise<void> => {
     while (next < first + messages) {
       const number = next++
-      const client = `${20 + (number & 63)}.${(number >> 6) & 255}.7.${(number >> 14) & 255}`
+      // Two messages from each client: every second one lists it.
+      const host = number >> 1
+      const client = `${20 + (host & 63)}.${(host >> 6) & 255}.7.${(host >> 14) & 255}`
       await blocklist.record([evidence({ client, content: `${number}`, returned: `${number}` })])
     }
   }

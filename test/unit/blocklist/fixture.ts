@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Blocklist, type ListRequest } from '../../../src/blocklist/blocklist.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
@@ -94,6 +94,7 @@ export interface Door {
   store: Store
   blocklist: Blocklist
   tree: TreeWriter
+  reader: TreeReader
   now: number
   /** The codes that a reader of the tree finds for an address; empty when it finds none. */
   codes(address: string | Address): number[]
@@ -114,15 +115,19 @@ export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
   return directory
 }
 
-/** A door that closes itself after the test. */
-export function openDoor(t: Pick<TestContext, 'after'>, options: Partial<DoorOptions> = {}): Door {
-  const directory = temporaryDirectory(t)
+/** A door that closes itself after the test, on a new database unless there is one. */
+export function openDoor(
+  t: Pick<TestContext, 'after'>,
+  options: Partial<DoorOptions> = {},
+  path?: string,
+): Door {
+  const directory = path ? dirname(path) : temporaryDirectory(t)
   let chosen: DoorOptions = {
     ...{ policy: testPolicy(), capacityBytes: 1 << 24, retired: false, validForSeconds: day },
     ...options,
   }
   const open = () => {
-    const store = openStore(join(directory, 'test.db'))
+    const store = openStore(path ?? join(directory, 'test.db'))
     const tree = TreeWriter.create({ capacityBytes: chosen.capacityBytes })
     const { policy, retired, validForSeconds } = chosen
     const blocklist = Blocklist.open({
@@ -148,7 +153,7 @@ export function openDoor(t: Pick<TestContext, 'after'>, options: Partial<DoorOpt
       chosen = { ...chosen, ...changes }
       Object.assign(door, open())
     },
-  } as Door & ReturnType<typeof open>
+  } as Door
   Object.assign(door, open())
   t.after(() => {
     door.blocklist.close()
