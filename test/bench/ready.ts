@@ -1,0 +1,92 @@
+// How long after its process starts a server with 1 M listings answers its first DNS question. Called by run.ts, or
+// alone: `node test/bench/ready.ts [ENTRIES]`.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { openStore } from '../../src/store/database.ts'
+import { fillStore } from './load.ts'
+
+const rounds = 5
+const main = resolve(import.meta.dirname, '../../src/main.ts')
+
+export interface ReadyFigures {
+  readonly entries: number
+  /** Median seconds from process start to the log line that DNS answers. */
+  readonly answeringSeconds: number
+  /** Median seconds from process start to the ready line: every listener bound, mail packages loaded. */
+  readonly readySeconds: number
+  /** Resident memory once ready, in MiB. */
+  readonly residentMiB: number
+}
+
+/** Starts the server several times on a database of `entries` random IPv4 listings. */
+export async function benchReady(entries = 1_000_000): Promise<ReadyFigures> {
+  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
+  try {
+    const store = openStore(join(folder, 'list.db'))
+    fillStore(store, entries)
+    store.close()
+    const file = join(folder, 'backscatterd.toml')
+    writeFileSync(file, configuration)
+    const runs: Start[] = []
+    for (let round = 0; round < rounds; round++) runs.push(await startOnce(file))
+    const median = (pick: (run: Start) => number): number =>
+      runs.map(pick).sort((a, b) => a - b)[rounds >> 1] ?? 0
+    return {
+      entries,
+      answeringSeconds: median((run) => run.answering),
+      readySeconds: median((run) => run.ready),
+      residentMiB: median((run) => run.residentMiB),
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+interface Start {
+  readonly answering: number
+  readonly ready: number
+  readonly residentMiB: number
+}
+
+async function startOnce(file: string): Promise<Start> {
+  const started = performance.now()
+  const seconds = (): number => (performance.now() - started) / 1000
+  const child = spawn(process.execPath, [main, '--config', file, 'serve'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exited = once(child, 'exit')
+  let answering = 0
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    if (chunk.includes('answering DNS')) answering ||= seconds()
+  })
+  await once(child.stdout, 'data')
+  const ready = seconds()
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+  const residentMiB = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+  child.kill('SIGTERM')
+  await exited
+  return { answering, ready, residentMiB }
+}
+
+const configuration = `
+[zone]
+origin = "bl.test.example"
+nameservers = ["ns1.test.example"]
+hostmaster = "hostmaster.test.example"
+[dns]
+listen = ["127.0.0.1:0"]
+workers = 1
+[store]
+path = "list.db"
+[trapSmtp]
+listen = ["127.0.0.1:0"]
+hostname = "mx.test.example"
+`
+
+if (import.meta.main) {
+  const figures = await benchReady(Number(process.argv[2] ?? 1_000_000))
+  process.stdout.write(`${JSON.stringify(figures)}\n`)
+}

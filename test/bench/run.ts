@@ -1,0 +1,28 @@
+// `npm run bench`: every benchmark in turn, each in a fresh process so that none warms or fills the heap of another.
+// Name some to run only those: `npm run bench -- tree ready`.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+
+const benchmarks: Readonly<Record<string, string>> = {
+  tree: 'the tree: memory, look-up and insert, 1 M random entries',
+  respond: 'answers without sockets: ns an answer',
+  load: 'the store: loading 1 M listings, recording evidence',
+  ready: 'process start to answering, 1 M listings',
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name))
+if (unknown.length > 0) {
+  console.error(
+    `no such benchmark: ${unknown.join(', ')}; there are ${Object.keys(benchmarks).join(', ')}`,
+  )
+  process.exit(2)
+}
+for (const [name, about] of Object.entries(benchmarks)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  console.log(`\n# ${name}: ${about}`)
+  const file = resolve(import.meta.dirname, `${name}.ts`)
+  const [code] = await once(spawn(process.execPath, [file], { stdio: 'inherit' }), 'exit')
+  if (code !== 0) process.exitCode = 1
+}
