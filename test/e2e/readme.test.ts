@@ -1,0 +1,55 @@
+// Runs the README's “two minutes” as a newcomer would: the demonstration on free ports, then each command as it
+// stands in the README, in one shell.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { needs } from '../support/debian.ts'
+import { Site } from '../support/server.ts'
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((closed) => server.close(closed))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
+  const ports = { 5300: await freePort(), 2525: await freePort() }
+  const onFreePorts = (text: string): string =>
+    text.replaceAll('5300', String(ports[5300])).replaceAll('2525', String(ports[2525]))
+  const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
+  const site = new Site(t, onFreePorts(demo))
+  await site.start()
+
+  const readme = readFileSync('README.md', 'utf8')
+  const section = /## See it work in two minutes\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
+  const commands = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block).join('')
+  assert.ok(commands.split('\n').length >= 12)
+  const script = [
+    'set -e; shopt -s expand_aliases',
+    onFreePorts(commands).replace(
+      'npm run sample',
+      `npm run sample -- --server 127.0.0.1:${ports[2525]}`,
+    ),
+  ].join('\n')
+  const { status, stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', script.replace(/^(backscatterd lookup .*)$/m, '$1 || test $? = 3')],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+    },
+  )
+  assert.equal(status, 0, stderr + stdout)
+  assert.match(stdout, /S: 250 /)
+  assert.match(stdout, /^127\.0\.0\.2\n127\.0\.0\.3$/m)
+  assert.match(
+    stdout,
+    /^"Backscatter source; see https:\/\/backscatter\.example\/lookup\/198\.51\.100\.10"$/m,
+  )
+  assert.match(stdout, /198\.51\.100\.10.* is listed/)
+})
