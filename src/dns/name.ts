@@ -52,13 +52,15 @@ export function readQuestionName(bytes: Uint8Array, length: number, labels: Uint
 
 /**
  * The offset just past the name at `offset`, or -1 when it is malformed. Compression pointers are followed to
- * the end, each strictly backwards, so a loop is found at once (RFC 1035 §4.1.4: a prior occurrence).
+ * the end, each strictly backwards, so a loop is found at once (RFC 1035 §4.1.4: a prior occurrence); no name
+ * needs more of them than it can have labels, and a packet full of them shall not take long.
  */
 export function skipName(bytes: Uint8Array, offset: number, length: number): number {
   let after = -1
   let nameLength = 1
   let at = offset
   let barrier = offset
+  let pointers = 0
   while (at < length) {
     const octet = bytes[at]!
     if (octet === 0) return after < 0 ? at + 1 : after
@@ -70,7 +72,8 @@ export function skipName(bytes: Uint8Array, offset: number, length: number): num
     }
     if (octet < 0xc0 || at + 1 >= length) return -1
     const target = ((octet & 0x3f) << 8) | bytes[at + 1]!
-    if (target < headerLength || target >= barrier) return -1
+    pointers++
+    if (target < headerLength || target >= barrier || pointers > maxLabels) return -1
     if (after < 0) after = at + 2
     barrier = target
     at = target

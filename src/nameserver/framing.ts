@@ -1,5 +1,6 @@
 // A TCP stream's chunks → DNS messages by their two-octet length prefix (RFC 1035 §4.2.2), however the stream is cut
 // into chunks. Called by tcp-connection.ts; one for each connection.
+import { maxMessageLength } from '../dns/wire.ts'
 
 const prefixLength = 2
 const firstCapacity = 512
@@ -22,7 +23,8 @@ export class FrameReader {
     const needed = kept + chunk.length
     if (this.#end + chunk.length > this.#bytes.length) {
       // Doubling, so that octets that come one by one are not copied every time.
-      const grown = new Uint8Array(Math.max(firstCapacity, needed * 2))
+      const doubled = Math.min(Math.max(firstCapacity, needed * 2), prefixLength + maxMessageLength)
+      const grown = new Uint8Array(Math.max(needed, doubled))
       grown.set(this.#bytes.subarray(this.#start, this.#end))
       this.#bytes = grown
       this.#start = 0

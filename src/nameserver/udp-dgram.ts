@@ -1,4 +1,6 @@
-// The UDP transport over node:dgram: one event for each datagram. Works everywhere; called by worker.ts.
+// The UDP transport over node:dgram: one event for each datagram. Works everywhere; called by worker.ts. On a
+// wildcard address the kernel picks the source of a response by its route, since node:dgram does not tell which
+// address was asked: hosts with several addresses name each of them in dns.listen.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -29,34 +29,25 @@ const firstDelayMs = 100
 
 export class Thread {
   readonly #options: ThreadOptions
+  readonly #firstStart = Promise.withResolvers<void>()
   #worker: Worker
+  #isKept = false
+  #isClosing = false
   #crashes: number[] = []
   #restart: NodeJS.Timeout | undefined
-  #isClosing = false
 
   /** Starts the thread; it serves once `listen` has handed it its sockets. */
   constructor(options: ThreadOptions) {
     this.#options = options
+    // It may die before anybody waits for it.
+    this.#firstStart.promise.catch(() => undefined)
     this.#worker = this.#start()
   }
 
   /** Resolves when the thread answers; rejects when it dies before. From then on it is kept running. */
   async listen(): Promise<void> {
-    const worker = this.#worker
-    await new Promise<void>((resolve, reject) => {
-      let cause: unknown
-      worker.once('message', resolve)
-      worker.on('error', (error) => {
-        cause = error
-      })
-      worker.once('exit', (code) => {
-        clearReader(this.#options.data.tree, this.#options.data.slot)
-        reject(startError(this.#options.name, cause ?? new Error(`exit code ${code}`)))
-      })
-      worker.postMessage(this.#options.sockets())
-    })
-    worker.removeAllListeners('exit').removeAllListeners('error')
-    this.#watch(worker)
+    this.#worker.postMessage(this.#options.sockets())
+    await this.#firstStart.promise
   }
 
   /** Resolves when the thread has ended; `stop` in its data has been set before. It is ended by force after `forceMs`. */
@@ -71,7 +62,7 @@ export class Thread {
     clearTimeout(force)
   }
 
-  /** Ends a thread that was never told to listen. */
+  /** Ends the thread at once, whatever it does. */
   async abandon(): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#restart)
@@ -79,33 +70,37 @@ export class Thread {
   }
 
   #start(): Worker {
-    const { entry, data, name } = this.#options
+    const { entry, data, name, log } = this.#options
     // A thread does not inherit a compile cache that was switched on by call, only one from the environment; with it
     // a thread is up in a third of the time.
     const cache = getCompileCacheDir()
     const env =
       cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
-    return new Worker(entry, { workerData: data, name, env })
-  }
-
-  #watch(worker: Worker): void {
+    const worker = new Worker(entry, { workerData: data, name, env })
     let cause: unknown
     worker.on('error', (error) => {
       cause = error
     })
-    worker.on('exit', (code) => {
-      const { data, name, log } = this.#options
+    worker.once('message', () => {
+      if (this.#isKept) log.info({ thread: name }, 'the thread answers again')
+      this.#isKept = true
+      this.#firstStart.resolve()
+    })
+    worker.once('exit', (code) => {
       // The dead thread's reader would hold freed blocks back for ever.
       clearReader(data.tree, data.slot)
-      if (this.#isClosing) return
-      const err = cause ?? new Error(`exit code ${code}`)
-      log.error({ err, thread: name }, 'a name server thread died, it is started again')
-      this.#recover(err)
+      if (!this.#isClosing) this.#onDeath(cause ?? new Error(`exit code ${code}`))
     })
+    return worker
   }
 
-  #recover(cause: unknown): void {
+  #onDeath(cause: unknown): void {
     const { name, onFatal, log } = this.#options
+    if (!this.#isKept) {
+      this.#firstStart.reject(startError(name, cause))
+      return
+    }
+    log.error({ err: cause, thread: name }, 'a name server thread died, it is started again')
     const now = performance.now()
     this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now]
     const count = this.#crashes.length
@@ -120,12 +115,9 @@ export class Thread {
       try {
         const sockets = this.#options.sockets()
         this.#worker = this.#start()
-        this.#watch(this.#worker)
-        this.#worker.once('message', () => log.info({ thread: name }, 'the thread answers again'))
         this.#worker.postMessage(sockets)
       } catch (error) {
-        log.error({ err: error, thread: name }, 'a name server thread could not be started')
-        this.#recover(error)
+        this.#onDeath(error)
       }
     }, delay)
   }

@@ -101,13 +101,15 @@ test('a half-closed peer gets its answers, and then the connection ends', async 
   assert.equal(await client.closed(900), true)
 })
 
-test('§6.2.3: a silent connection is closed after the idle time, and not before', async () => {
+test('§6.2.3: a silent connection is closed after the idle time, and not before', async (t) => {
+  if (!subject.isOurs) return t.skip('another server has other times')
   const client = await TcpClient.open(subject)
   assert.equal(await client.closed(600), false)
   assert.equal(await client.closed(2000), true)
 })
 
-test('§6.2.3: a query keeps the connection open for another idle time', async () => {
+test('§6.2.3: a query keeps the connection open for another idle time', async (t) => {
+  if (!subject.isOurs) return t.skip('another server has other times')
   const client = await TcpClient.open(subject)
   for (let id = 0; id < 3; id++) {
     await sleep(500)
@@ -118,7 +120,8 @@ test('§6.2.3: a query keeps the connection open for another idle time', async (
   client.close()
 })
 
-test('a peer that dribbles octets of one message is dropped after the idle time all the same', async () => {
+test('a peer that dribbles octets of one message is dropped after the idle time all the same', async (t) => {
+  if (!subject.isOurs) return t.skip('another server has other times')
   const client = await TcpClient.open(subject)
   client.socket.write(Buffer.from([0xff, 0xff]))
   const dribble = setInterval(() => client.socket.write(Buffer.from([0])), 100)
@@ -130,7 +133,8 @@ test('a peer that dribbles octets of one message is dropped after the idle time 
   }
 })
 
-test('a peer that asks and never reads is dropped, and harms nobody', async () => {
+test('a peer that asks and never reads is dropped, and harms nobody', async (t) => {
+  if (!subject.isOurs) return t.skip('another server has other times')
   const client = await TcpClient.open(subject)
   client.socket.pause()
   const batch = Buffer.concat(

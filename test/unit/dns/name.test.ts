@@ -65,6 +65,21 @@ test('skipping refuses loops, forward pointers, pointers into the header and nam
   assert.equal(skipName(chained, chained.length - 66, chained.length), -1, 'over 255 octets')
 })
 
+test('skipping a long chain of pointers ends early, so that a packet full of them takes no time', () => {
+  const chainOf = (count: number) => {
+    const pointers = Array.from({ length: count }, (_, index) => 12 + index * 2)
+    const octets = pointers.flatMap((at, index) => {
+      const target = index === 0 ? 12 : at - 1
+      return [0xc0 | (target >> 8), target & 255]
+    })
+    return Buffer.concat([header, Buffer.from([0]), Buffer.from(octets)])
+  }
+  const short = chainOf(100)
+  assert.equal(skipName(short, short.length - 2, short.length), short.length)
+  const long = chainOf(1000)
+  assert.equal(skipName(long, long.length - 2, long.length), -1)
+})
+
 /** Names of one 63-octet label each, every one pointing to the one before. */
 function chain(count: number): Buffer[] {
   return Array.from({ length: count }, (_, index) => {
