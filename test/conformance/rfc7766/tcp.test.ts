@@ -145,7 +145,7 @@ test('a peer that asks and never reads is dropped, and harms nobody', async (t) 
   try {
     await sleep(300)
     await assertServed()
-    await Promise.race([closed, sleep(5000)])
+    await Promise.race([closed, sleep(5000, undefined, { ref: false })])
     assert.equal(client.socket.destroyed, true)
   } finally {
     clearInterval(pump)
