@@ -6,7 +6,7 @@ import { extendedErrors } from './edns.ts'
 import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
-import { Response } from './response.ts'
+import { ResponseWriter } from './response.ts'
 import { classes, flags, headerLength, maxMessageLength, opcodes, rcodes, types } from './wire.ts'
 import {
   type OwnName,
@@ -63,7 +63,7 @@ export function createResponder(
   const codeSets = new Map<number, ReadyRrset>()
   const asked = new Query()
   const entry = new EntryName()
-  const reply = new Response()
+  const reply = new ResponseWriter()
   let originAt = 0
   let shownVersion = -1
 

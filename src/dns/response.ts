@@ -10,7 +10,7 @@ import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength
 const maxReasonRecord = recordHeaderLength + 256
 
 /** One object is used again for every response. Nothing in it allocates or throws. */
-export class Response {
+export class ResponseWriter {
   #bytes: Uint8Array = new Uint8Array()
   #end = 0
   #limit = 0
