@@ -1,0 +1,146 @@
+// What `show` says of an address, in each case that there is.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Blocklist } from '../../../src/blocklist/blocklist.ts'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import { openStore } from '../../../src/store/database.ts'
+import { evidence, policy } from '../../support/admin.ts'
+import { Site } from '../../support/server.ts'
+
+const now = Math.floor(Date.now() / 1000)
+const quiet = () => undefined
+
+/** Puts messages into the site's database as the traps of a server would have. */
+async function record(site: Site, messages: readonly Evidence[]): Promise<void> {
+  const store = openStore(join(site.folder, 'list.db'))
+  const blocklist = Blocklist.open({
+    ...{ store, policy, now: () => now, validForSeconds: 86_400, retired: false },
+    log: { error: quiet, warn: quiet, info: quiet, debug: quiet },
+  })
+  await blocklist.record(messages)
+  blocklist.close()
+  store.close()
+}
+
+async function show(site: Site, address: string): Promise<string> {
+  const { code, stdout, stderr } = await site.run('show', address)
+  assert.deepEqual([code, stderr], [0, ''])
+  return stdout
+}
+
+test('a listed address: verdict, codes, listing and messages', async (t) => {
+  const site = new Site(t)
+  await record(site, [
+    evidence('203.0.113.9', 'dsn', { seenAt: now }),
+    evidence('203.0.113.9', 'callout', { seenAt: now - 60, details: {} }),
+  ])
+  const text = await show(site, '203.0.113.9')
+  assert.match(text, /^203\.0\.113\.9 is listed, since \d{4}-.* UTC, until .* \(7d left\)\.\n/)
+  assert.match(
+    text,
+    /\n {2}127\.0\.0\.2 {2}sends backscatter\n {2}127\.0\.0\.3 {2}bounces \(dsn\)\n/,
+  )
+  assert.match(
+    text,
+    /\nListings that hold here:\n {2}203\.0\.113\.9\/32 {2}listed .* by trap \(2 hits/,
+  )
+  assert.match(
+    text,
+    /\nMessages to traps, the newest first:\n {2}time .* kind .* reporting MTA {2}/,
+  )
+  assert.match(
+    text,
+    /dsn .*secret-trap@trap\.example\.org {2}mx\.example\.net {2}<1@mx\.example\.net>\n/,
+  )
+  assert.match(text, /callout .*secret-trap@trap\.example\.org {2}– {15}–\n/)
+  assert.match(text, /\nThe newest one: .*\.\n/)
+  for (const line of text.split('\n')) assert.equal(line, line.trimEnd())
+})
+
+test('what a sender wrote cannot act on the terminal', async (t) => {
+  const site = new Site(t)
+  const details = { messageId: '<\u001b]0;pwned\u0007\u202ex@y>\n203.0.113.9 is not listed' }
+  await record(site, [evidence('203.0.113.9', 'dsn', { seenAt: now, details })])
+  const text = await show(site, '203.0.113.9')
+  assert.match(text, /<\?\]0;pwned\?\?x@y>\?203\.0\.113\.9 is not listed\n/)
+  assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+})
+
+test('each reason for not being listed has its words', async (t) => {
+  const site = new Site(t)
+  await record(site, [
+    evidence('203.0.113.70', 'callout', { seenAt: now }),
+    evidence('198.51.100.1', 'auto-reply', { seenAt: now - 86_400 * 40 }),
+  ])
+  for (const args of [
+    ['add', '203.0.113.0/26', '--reason', 'whole net'],
+    ['exclude', '203.0.113.8/29', '--note', 'customer'],
+    ['exempt', '203.0.113.16/29', '--note', 'ours'],
+    ['add', '203.0.113.80'],
+    ['remove', '203.0.113.80'],
+  ]) {
+    assert.equal((await site.run(...args)).code, 0)
+  }
+  const cases: [address: string, ...texts: RegExp[]][] = [
+    [
+      '203.0.113.1',
+      /^203\.0\.113\.1 is listed, as part of 203\.0\.113\.0\/26, since /,
+      /by hand .*whole net\n/,
+    ],
+    [
+      '203.0.113.9',
+      /^203\.0\.113\.9 is not listed: it is excluded from 203\.0\.113\.0\/26\.\n/,
+      /203\.0\.113\.8\/29 is excluded by hand \(customer\), since .*\. Only a longer listing/,
+    ],
+    [
+      '203.0.113.17',
+      /^203\.0\.113\.17 is not listed: it is exempt\.\n/,
+      /203\.0\.113\.16\/29 is exempt by hand \(ours\), since .*\. Nothing in it is ever listed\./,
+    ],
+    [
+      '203.0.113.70',
+      /^203\.0\.113\.70 is not listed: what it sent only counts and is not published/,
+      /only counted, not published/,
+    ],
+    [
+      '203.0.113.80',
+      /^203\.0\.113\.80 is not listed: it was removed at .*\n/,
+      /Earlier listings.*\n.*removed/,
+    ],
+    ['203.0.113.99', /^203\.0\.113\.99 is not listed and nothing is known of it\.\n$/],
+    [
+      '198.51.100.1',
+      /^198\.51\.100\.1 is not listed; what it sent has not been enough\.\n/,
+      /ignored/,
+    ],
+    [
+      '10.0.0.1',
+      /^10\.0\.0\.1 is not listed .*10\.0\.0\.0\/8 \(Private-Use, RFC 1918\), which is never listed\.\n$/,
+    ],
+    [
+      '127.0.0.2',
+      /^127\.0\.0\.2 is listed: it is the zone's test entry \(RFC 5782\), with 127\.0\.0\.2\.\n$/,
+    ],
+    ['::ffff:203.0.113.99', /^203\.0\.113\.99 is not listed/],
+    ['2001:DB8::1', /^2001:db8::1 is not listed/],
+  ]
+  for (const [address, ...texts] of cases) {
+    const said = await show(site, address)
+    for (const text of texts) assert.match(said, text, address)
+  }
+})
+
+test('only one address is explained', async (t) => {
+  const site = new Site(t)
+  const cases: [string, RegExp][] = [
+    ['203.0.113.0/24', /a prefix; ask for one address, such as 203\.0\.113\.0\n$/],
+    ['example.org', /domain names are not listed by this version; give an address\n$/],
+    ['203.0.113', /not an IP address\n$/],
+  ]
+  for (const [argument, why] of cases) {
+    const { code, stderr } = await site.run('show', argument)
+    assert.equal(code, 2)
+    assert.match(stderr, why)
+  }
+})
