@@ -234,13 +234,11 @@ export class Blocklist {
 
   /** Why an address is answered as it is, and what is known of it. */
   explain(address: Address): Explanation {
-    return explain(
-      {
-        ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
-        isRetired: this.#isRetired,
-      },
-      address,
-    )
+    const ground = {
+      ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
+      isRetired: this.#isRetired,
+    }
+    return this.#store.read(() => explain(ground, address))
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */

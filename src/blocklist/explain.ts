@@ -68,7 +68,7 @@ export function explain(ground: ExplainGround, address: Address): Explanation {
   const around = [...store.listings.covering(address)]
   const standing = around.flatMap((prefix) => store.listings.currentAt(prefix))
   const history = around
-    .flatMap((prefix) => store.listings.endedAt(prefix, maxHistory))
+    .flatMap((prefix) => store.listings.endedAt(prefix))
     .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0) || b.id - a.id)
     .slice(0, maxHistory)
   const exemption = store.exemptions.covering(address)

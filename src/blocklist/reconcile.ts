@@ -1,6 +1,8 @@
-// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes. Called by
-// the door at the start and when the configuration is read again, inside a transaction.
+// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes, the
+// special-purpose ranges it allows. Called by the door at the start and when the configuration is read again, inside
+// a transaction.
 import { formatPrefix } from '../ip/address.ts'
+import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import { touchException } from './exceptions.ts'
 import { audit, type Ground, shown } from './ground.ts'
 import { exceptionOf, listingOf } from './outcomes.ts'
@@ -9,11 +11,12 @@ import { parseTrapPattern } from './trap-patterns.ts'
 
 const actor = 'config'
 
-/** Takes the rows of source 'config' to what the policy lists, and moves trap listings into shadow or out of it. */
+/** Takes the rows of source 'config' to what the policy says, and what is listed to what it allows and publishes. */
 export function reconcile(ground: Ground): void {
   reconcileExemptions(ground)
   reconcileTraps(ground)
   placeByKinds(ground)
+  endSpecial(ground)
 }
 
 function reconcileExemptions(ground: Ground): void {
@@ -57,6 +60,23 @@ function placeByKinds(ground: Ground): void {
     store.listings.change(row.id, { ...row, state, heldUntil })
     const change = { before: listingOf(row), after: shown(ground, row.id) }
     audit(ground, actor, 'publish', formatPrefix(row.prefix), change)
+  }
+}
+
+/** Special-purpose ranges are never listed, so what was listed while `allowSpecial` named one ends when it does not. */
+function endSpecial(ground: Ground): void {
+  const { store, publisher, policy, now } = ground
+  const { listings } = store
+  for (const { prefix: range } of specialRanges) {
+    const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
+    for (const row of [...around, ...listings.currentInside(range)]) {
+      if (!specialPurposeRange(row.prefix, policy.allowSpecial)) continue
+      if (listings.byId(row.id)?.endedAt !== null) continue
+      publisher.touch(row.prefix)
+      listings.end(row.id, 'removed', now, store.evidence.newestId())
+      const change = { before: listingOf(row), after: shown(ground, row.id) }
+      audit(ground, actor, 'delist', formatPrefix(row.prefix), change)
+    }
   }
 }
 

@@ -78,7 +78,7 @@ export class Store {
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
   readonly #statements: Record<
-    'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
+    'begin' | 'read' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
     Database.Statement<[]>
   >
 
@@ -98,6 +98,7 @@ export class Store {
     this.journal = new JournalTable(database)
     this.#statements = {
       begin: database.prepare('BEGIN IMMEDIATE'),
+      read: database.prepare('BEGIN'),
       commit: database.prepare('COMMIT'),
       rollback: database.prepare('ROLLBACK'),
       savepoint: database.prepare('SAVEPOINT attempt'),
@@ -138,6 +139,19 @@ export class Store {
         if (!isKept) this.#statements.undo.run()
         this.#statements.release.run()
       }
+    }
+  }
+
+  /**
+   * Runs reads as of one moment. Also the fast way to do several: each statement by itself takes and frees SQLite's
+   * locks, which costs ten times what it reads. Not inside a transaction.
+   */
+  read<T>(work: () => T): T {
+    this.#statements.read.run()
+    try {
+      return work()
+    } finally {
+      this.#statements.commit.run()
     }
   }
 

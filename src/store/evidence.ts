@@ -72,12 +72,13 @@ export class EvidenceTable {
       database.prepare(
         `SELECT seen_at AS seenAt, returned, recipient FROM evidence
          WHERE ${network} AND kind = ? AND seen_at BETWEEN ? AND ? AND id > ? AND decision <> 'ignored'
-         ORDER BY seen_at DESC LIMIT ?`,
+         ORDER BY seen_at DESC LIMIT ? + 0`,
       )
     this.#hits = { long: hits(inLongNetwork), short: hits(inNetwork) }
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
-        `SELECT ${columns} FROM evidence WHERE ${network} ORDER BY seen_at DESC, id DESC LIMIT ?`,
+        `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
+         ORDER BY seen_at DESC, id DESC LIMIT ? + 0`,
       )
     this.#newest = { long: newest(inLongNetwork), short: newest(inNetwork) }
   }

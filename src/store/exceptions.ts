@@ -42,7 +42,7 @@ export class ExceptionTable {
 
   constructor(database: Database, table: 'exemptions' | 'exclusions') {
     this.#byId = database.prepare(`SELECT ${columns} FROM ${table} WHERE id = ?`)
-    this.#at = database.prepare(`SELECT ${columns} FROM ${table} WHERE ${isPrefix} ORDER BY source`)
+    this.#at = database.prepare(`SELECT ${columns} FROM ${table} WHERE ${isPrefix}`)
     this.#has = database
       .prepare<PrefixValues, number>(`SELECT 1 FROM ${table} WHERE ${isPrefix}`)
       .pluck()
@@ -70,14 +70,15 @@ export class ExceptionTable {
 
   /** The rows of exactly this prefix, the configuration's first. */
   at(prefix: Prefix): ExceptionRow[] {
-    return this.#at.all(...prefixValues(prefix)).map(exceptionOf)
+    const rows = this.#at.all(...prefixValues(prefix)).map(exceptionOf)
+    return rows.sort((a, b) => (a.source < b.source ? -1 : 1))
   }
 
   has(prefix: Prefix): boolean {
     return this.#has.get(...prefixValues(prefix)) !== undefined
   }
 
-  /** The longest of the rows that hold the address or prefix, itself included. */
+  /** A row of the longest prefix that holds the address or prefix, itself included. */
   covering(inner: Address | Prefix): ExceptionRow | undefined {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
     for (const length of this.#lengthsInUse()[inner.family]) {

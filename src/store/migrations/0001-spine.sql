@@ -65,6 +65,7 @@ CREATE TABLE evidence (
 
 CREATE UNIQUE INDEX evidence_once ON evidence (family, w0, w1, w2, w3, recipient, content);
 CREATE INDEX evidence_judged ON evidence (family, w0, w1, kind, seen_at);
+CREATE INDEX evidence_seen ON evidence (family, w0, w1, seen_at);
 
 -- source: 'config' rows follow the configuration file, 'manual' rows the operator; one row each.
 CREATE TABLE exemptions (

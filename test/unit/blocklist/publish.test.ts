@@ -283,6 +283,31 @@ test('exemptions and traps of the configuration follow it, over restarts and whi
   assert.deepEqual(answers(door), { ...all, ...testAnswers })
 })
 
+test('a special-purpose range that is no longer allowed is no longer listed', async (t) => {
+  const allowSpecial = [prefix('198.51.100.0/24'), prefix('2001:db8::/32')]
+  const door = openDoor(t, { policy: testPolicy({ allowSpecial }) })
+  const texts = ['198.51.100.7', '198.51.100.0/25', '198.51.0.0/16', '2001:db8:1::/48', '20.0.0.1']
+  await door.blocklist.list(
+    texts.map((text) => request(text, { expiresAt: null })),
+    cli,
+  )
+  door.reopen({ policy: testPolicy({ allowSpecial: allowSpecial.slice(1) }) })
+  assert.deepEqual(door.codes('198.51.100.7'), [])
+  assert.deepEqual(door.codes('198.51.1.1'), [], 'what contains it is not either')
+  assert.deepEqual(door.codes('2001:db8:1::1'), [2])
+  assert.equal(door.blocklist.explain(address('198.51.100.7')).state, 'removed')
+  await door.blocklist.reconfigure(testPolicy())
+  assert.deepEqual(door.codes('2001:db8:1::1'), [])
+  assert.deepEqual(door.codes('20.0.0.1'), [2])
+  assert.deepEqual(door.blocklist.status().entries, { ipv4: 1, ipv6: 0, domains: 0 })
+  assert.deepEqual(
+    door.store.audit.page(4).map(({ actor, action, target }) => [actor, action, target]),
+    ['2001:db8:1::/48', '198.51.100.0/25', '198.51.100.7/32', '198.51.0.0/16'].map((target) => [
+      ...['config', 'delist', target],
+    ]),
+  )
+})
+
 test('a command without a tree changes what the next server answers, and its serial', async (t) => {
   const door = openDoor(t)
   await door.blocklist.list([request('20.0.0.0/24')], cli)
