@@ -10,7 +10,7 @@ type Words = Int32Array<SharedArrayBuffer>
 /** Ownership bits are cleared a page at a time. */
 const pageShift = 12
 /** Free memory is merged when this part of all memory was given back since the last time. */
-const mergeShare = 1 / 16
+const mergeShare = 1 / 4
 
 export class Blocks {
   readonly #memory: Words

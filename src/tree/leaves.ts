@@ -2,7 +2,7 @@
 // nodes.ts and writer.ts. Common changes work on the words in place; rare ones (bursting, joining, another form) go
 // through a list of entries written out.
 import type { Blocks } from './blocks.ts'
-import { bitsFrom, cut, type Key, putBits, readWords } from './key.ts'
+import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.ts'
 import {
   blockOf,
   blockUnits,
@@ -58,8 +58,6 @@ export class Leaves {
   bits = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #blocks: Blocks
-  /** One entry in its form. */
-  readonly #words = new Int32Array(5)
 
   constructor(memory: Int32Array<SharedArrayBuffer>, blocks: Blocks) {
     this.#memory = memory
@@ -77,8 +75,7 @@ export class Leaves {
     const unit = this.#blocks.take(blockUnits(words * (to - from)))
     const leaf = unit * unitWords
     for (let i = from; i < to; i++) {
-      this.#encode(list.keys[i]!, bits, list.entries[i]!)
-      for (let j = 0; j < words; j++) this.#memory[leaf + (i - from) * words + j] = this.#words[j]!
+      this.#write(leaf + (i - from) * words, bits, list.keys[i]!, list.entries[i]!)
     }
     this.bits = bits
     return (unit << 4) | leafSummary(this.#memory, leaf, bits, depth) | leafBit
@@ -114,28 +111,35 @@ export class Leaves {
     }
   }
 
-  /** Index of the key's entry in the leaf in a slot, or -1 - where it would go. */
-  search(at: number, key: Key): number {
+  /**
+   * Index of the key's entry in the leaf in a slot at `depth`, or -1 - where it would go. Begins where the key's next
+   * bits point to, as the reader does.
+   */
+  search(at: number, depth: number, key: Key): number {
     const memory = this.#memory
     const bits = memory[at + 1]!
-    const count = leafCount(bits)
     const form = leafForm(bits)
+    const count = leafCount(bits)
+    if (form === full) return this.#searchFull(at, key)
+    const start = startOf(leafLength(bits), form)
+    const head = bitsFrom(key, start) >>> 0
     const leaf = blockOf(memory[at]!)
-    this.#encode(key, bits, 0)
-    const first = this.#words[0]!
+    let i = depth === 128 ? 0 : ((bitsFrom(key, depth) >>> 24) * count) >>> 8
     if (form === narrow) {
-      const sought = first >>> 14
-      let i = 0
+      const sought = head >>> 14
       while (i < count && memory[leaf + i]! >>> 14 < sought) i++
+      while (i > 0 && memory[leaf + i - 1]! >>> 14 >= sought) i--
       return i < count && memory[leaf + i]! >>> 14 === sought ? i : -1 - i
     }
-    const words = entryWords(bits)
-    for (let i = 0; i < count; i++) {
-      const order = this.#compare(leaf + i * words, form, words)
+    const tail = bitsFrom(key, start + 32) >>> 14
+    while (i < count && memory[leaf + 2 * i]! >>> 0 < head) i++
+    while (i > 0 && memory[leaf + 2 * i - 2]! >>> 0 >= head) i--
+    for (; i < count && memory[leaf + 2 * i]! >>> 0 === head; i++) {
+      const order = (memory[leaf + 2 * i + 1]! >>> 14) - tail
       if (order === 0) return i
-      if (order < 0) return -1 - i
+      if (order > 0) break
     }
-    return -1 - count
+    return -1 - i
   }
 
   /** The entry (kind | answer << 2) at an index of the leaf in a slot. */
@@ -184,8 +188,7 @@ export class Leaves {
     } else {
       for (let i = used - 1; i >= before; i--) memory[leaf + words + i] = memory[leaf + i]!
     }
-    this.#encode(key, bits, entry)
-    for (let i = 0; i < words; i++) memory[grown + before + i] = this.#words[i]!
+    this.#write(grown + before, bits, key, entry)
     const listed = (entry & kindMask) === entryKinds.listing ? listedBit : ref & listedBit
     const free = leafLength(bits) - depth
     const open = free > 5 || count + 1 < 1 << free ? openBit : 0
@@ -240,38 +243,38 @@ export class Leaves {
     memory[at] = (ref & ~summaryBits) | leafSummary(memory, blockOf(ref), memory[at + 1]!, depth)
   }
 
-  /** Writes one entry into #words, in the form of a leaf with these bits. */
-  #encode(key: Key, bits: number, entry: number): void {
-    const words = this.#words
+  /** Writes one entry, in the form of a leaf with these bits. */
+  #write(at: number, bits: number, key: Key, entry: number): void {
+    const memory = this.#memory
     const form = leafForm(bits)
     const length = leafLength(bits)
     if (form === full) {
-      words[0] = entry
-      for (let i = 0; i < 4; i++) words[i + 1] = key[i]!
+      memory[at] = entry
+      writeWords(memory, at + 1, length, entryWords(bits) - 1, key)
       return
     }
     const start = startOf(length, form)
     if (form === narrow) {
-      words[0] = bitsFrom(key, start) | entry
+      memory[at] = bitsFrom(key, start) | entry
     } else {
-      words[0] = bitsFrom(key, start)
-      words[1] = bitsFrom(key, start + 32) | entry
+      memory[at] = bitsFrom(key, start)
+      memory[at + 1] = bitsFrom(key, start + 32) | entry
     }
   }
 
-  /** Order of the key in #words against a stored entry: below 0 if it comes before, 0 if it is the same. */
-  #compare(at: number, form: number, count: number): number {
+  #searchFull(at: number, key: Key): number {
     const memory = this.#memory
-    const words = this.#words
-    if (form === wide) {
-      const difference = (words[0]! >>> 0) - (memory[at]! >>> 0)
-      return difference !== 0 ? difference : (words[1]! >>> 14) - (memory[at + 1]! >>> 14)
+    const bits = memory[at + 1]!
+    const count = leafCount(bits)
+    const words = entryWords(bits)
+    for (let i = 0; i < count; i++) {
+      const stored = blockOf(memory[at]!) + i * words
+      let word = 1
+      while (word < words && memory[stored + word]! === key[word - 1]!) word++
+      if (word === words) return i
+      if (memory[stored + word]! >>> 0 > key[word - 1]! >>> 0) return -1 - i
     }
-    for (let i = 1; i < count; i++) {
-      const difference = (words[i]! >>> 0) - (memory[at + i]! >>> 0)
-      if (difference !== 0) return difference
-    }
-    return 0
+    return -1 - count
   }
 }
 

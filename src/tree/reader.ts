@@ -132,39 +132,58 @@ export class TreeReader {
           inner ^= 1 << position
         }
       }
-      const child = 1 << (word >>> 28)
+      const nibble = word >>> 28
+      const child = 1 << nibble
       if ((bits & child) === 0) return this.#decide(best, bestLength)
-      const at = children + (popcount(bits & childBits & (child - 1)) << 1)
+      // Near the root all nibbles are there: the place of the child is its number, and no bits need counting.
+      const before = bits & (child - 1)
+      const at = children + ((before === child - 1 ? nibble : popcount(before)) << 1)
       ref = memory[at]!
       bits = memory[at + 1]!
       depth += 4
       word = (depth & 31) === 0 ? keyWord(depth >>> 5, w0, w1, w2, w3) : word << 4
     }
-    const entry = this.#findInLeaf(blockOf(ref), bits, w0, w1, w2, w3)
+    const entry = this.#findInLeaf(blockOf(ref), bits, word >>> 24, w0, w1, w2, w3)
     if (entry === 0) return this.#decide(best, bestLength)
     return this.#decide(entry, leafLength(bits))
   }
 
-  /** The entry (kind | answer << 2) of a leaf that holds the address, or 0. */
-  #findInLeaf(leaf: number, bits: number, w0: number, w1: number, w2: number, w3: number): number {
+  /**
+   * The entry (kind | answer << 2) of a leaf that holds the address, or 0. `guess`, eight bits, says how far through
+   * the leaf to begin: the key's next bits do if its entries are evenly spread.
+   */
+  #findInLeaf(
+    leaf: number,
+    bits: number,
+    guess: number,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+  ): number {
     const memory = this.#memory
     const length = leafLength(bits)
     const form = leafForm(bits)
     const count = leafCount(bits)
+    const first = (guess * count) >>> 8
     if (form === narrow) {
       const start = length > narrowLength ? length - narrowLength : 0
       const mask = length > narrowLength ? tailMask : headMask(length)
       const sought = (bitsFrom(start, w0, w1, w2, w3) & mask) >>> 14
-      let at = leaf
       const end = leaf + count
-      while (at < end && memory[at]! >>> 14 < sought) at++
-      if (at === end || memory[at]! >>> 14 !== sought) return 0
-      return memory[at]! & ~tailMask
+      let at = leaf + first
+      if (memory[at]! >>> 14 < sought) {
+        do at++
+        while (at < end && memory[at]! >>> 14 < sought)
+        if (at === end) return 0
+      } else {
+        while (at > leaf && memory[at - 1]! >>> 14 >= sought) at--
+      }
+      return memory[at]! >>> 14 === sought ? memory[at]! & ~tailMask : 0
     }
-    const words = entryWords(bits)
-    const end = leaf + count * words
     if (form === full) {
-      for (let at = leaf; at < end; at += words) {
+      const words = entryWords(bits)
+      for (let i = 0, at = leaf; i < count; i++, at += words) {
         if (agrees(memory, at + 1, length, words - 1, w0, w1, w2, w3)) return memory[at]!
       }
       return 0
@@ -173,10 +192,16 @@ export class TreeReader {
     const head = bitsFrom(start, w0, w1, w2, w3) & (length >= 32 ? -1 : headMask(length))
     const tail =
       length > 32 ? bitsFrom(start + 32, w0, w1, w2, w3) & headMask(length - start - 32) : 0
-    for (let at = leaf; at < end; at += 2) {
-      if (memory[at]! === head && (memory[at + 1]! & tailMask) === tail) {
-        return memory[at + 1]! & ~tailMask
-      }
+    const end = leaf + 2 * count
+    let at = leaf + 2 * first
+    if (memory[at]! >>> 0 < head >>> 0) {
+      do at += 2
+      while (at < end && memory[at]! >>> 0 < head >>> 0)
+    } else {
+      while (at > leaf && memory[at - 2]! >>> 0 >= head >>> 0) at -= 2
+    }
+    for (; at < end && memory[at] === head; at += 2) {
+      if ((memory[at + 1]! & tailMask) === tail) return memory[at + 1]! & ~tailMask
     }
     return 0
   }
@@ -232,7 +257,7 @@ export class TreeReader {
       }
       const child = 1 << nibble
       if ((bits & child) === 0) return covered
-      const at = children + (popcount(bits & childBits & (child - 1)) << 1)
+      const at = children + (popcount(bits & (child - 1)) << 1)
       ref = memory[at]!
       bits = memory[at + 1]!
       depth += 4
@@ -288,7 +313,7 @@ export class TreeReader {
     const memory = this.#memory
     const entryLength = leafLength(bits)
     if (length >= entryLength) {
-      const entry = this.#findInLeaf(leaf, bits, w0, w1, w2, w3)
+      const entry = this.#findInLeaf(leaf, bits, 0, w0, w1, w2, w3)
       return entry === 0 ? covered : (entry & kindMask) === entryKinds.listing
     }
     const form = leafForm(bits)

@@ -178,7 +178,7 @@ export class TreeWriter {
     let at = this.#stagedRoot(family)
     if ((memory[at]! & leafBit) !== 0) {
       if (leafCount(memory[at + 1]!) > 1) {
-        this.#leaves.remove(at, 0, this.#leaves.search(at, key))
+        this.#leaves.remove(at, 0, this.#leaves.search(at, 0, key))
       } else {
         this.#leaves.release(memory[at]!, memory[at + 1]!)
         memory[at] = 0
@@ -196,7 +196,7 @@ export class TreeWriter {
       const position = isInner ? innerPosition(key, end, length) : nibbleOf(key, end)
       const item = nodes.itemAt(at, position)
       if (isInner || (memory[item]! & leafBit) !== 0) {
-        const index = isInner ? -1 : this.#leaves.search(item, key)
+        const index = isInner ? -1 : this.#leaves.search(item, end + 4, key)
         this.#removeFrom(at, depth, position, index)
         if ((memory[at]! & summaryBits) !== before) this.#summarisePath(level)
         return true
@@ -306,7 +306,7 @@ export class TreeWriter {
       depth = end + 4
     }
     if (leafLength(memory[at + 1]!) !== length) return 0
-    const index = this.#leaves.search(at, key)
+    const index = this.#leaves.search(at, depth, key)
     return index < 0 ? 0 : this.#leaves.entry(at, index)
   }
 
@@ -338,7 +338,7 @@ export class TreeWriter {
     const key = this.#key
     const bits = this.#memory[at + 1]!
     if (leafLength(bits) !== length) return false
-    const index = leaves.search(at, key)
+    const index = leaves.search(at, depth, key)
     if (index < 0 && leafCount(bits) === maxLeafEntries) return false
     if (!leaves.takesAnswer(at, entry >>> 2)) this.#widen(at, depth, length, index, entry)
     else if (index >= 0) leaves.replace(at, depth, index, entry)
