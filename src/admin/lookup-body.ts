@@ -45,7 +45,7 @@ export const LookupBody = Type.Object({
   kinds: Type.Array(Kind),
   codes: Type.Array(Type.String()),
   since: NullableTimestamp,
-  until: Type.Union([Timestamp, Type.Null()], { description: 'null: permanent, or not listed.' }),
+  until: NullableTimestamp,
   state: NullableText,
   evidence: Type.Array(EvidenceItem),
   decidedBy: Type.Optional(NullableText),

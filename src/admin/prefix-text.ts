@@ -40,6 +40,9 @@ export function readAddress(text: string): Parsed<Address> {
   return 'value' in parsed && text.includes('.') ? { value: unmapped(parsed.value) } : parsed
 }
 
+/** RFC 3339 has four digits for the year. */
+const endOfTime = Date.UTC(10_000, 0)
+
 /**
  * The end of a term in epoch seconds: null for ever, undefined when the request leaves it to the policy. At most one
  * of the two may be given.
@@ -52,8 +55,9 @@ export function readExpiry(
   if (duration === undefined) {
     if (expiresAt === undefined || expiresAt === null) return { expiresAt }
     const milliseconds = Date.parse(expiresAt)
-    if (!Number.isNaN(milliseconds)) return { expiresAt: Math.floor(milliseconds / 1000) }
-    return problem(400, 'malformed', `expiresAt: not a time: ${expiresAt}`)
+    if (milliseconds < endOfTime) return { expiresAt: Math.floor(milliseconds / 1000) }
+    const why = Number.isNaN(milliseconds) ? 'not a time' : 'too far away (null is for ever)'
+    return problem(400, 'malformed', `expiresAt: ${why}: ${expiresAt}`)
   }
   if (expiresAt !== undefined) {
     return problem(400, 'malformed', 'expiresAt and duration exclude each other')

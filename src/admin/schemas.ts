@@ -18,8 +18,8 @@ export const Timestamp = Type.String({
   format: 'date-time',
   description: 'RFC 3339, in UTC.',
 })
-export const NullableTimestamp = Type.Union([Timestamp, Type.Null()])
-export const NullableText = Type.Union([Type.String(), Type.Null()])
+export const NullableTimestamp = nullable(Timestamp)
+export const NullableText = nullable(Type.String())
 
 /** The text of a prefix or an address; what is wrong with one is said by the address parser, not by a pattern. */
 const PrefixText = Type.String({ maxLength: 64, description: 'ADDRESS or ADDRESS/LENGTH.' })
@@ -54,7 +54,7 @@ export const Listing = Type.Object({
   reason: NullableText,
   createdAt: Timestamp,
   lastHitAt: NullableTimestamp,
-  expiresAt: Type.Union([Timestamp, Type.Null()], { description: 'null: permanent.' }),
+  expiresAt: nullable(Timestamp, 'null: permanent.'),
   hits: Type.Integer(),
 })
 export type Listing = Static<typeof Listing>
@@ -206,4 +206,9 @@ export function timestamp(seconds: number): string {
 
 export function nullableTimestamp(seconds: number | null): string | null {
   return seconds === null ? null : timestamp(seconds)
+}
+
+/** Text or null as one type, not a union of two: the union is written many times more slowly. */
+function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
+  return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })
 }

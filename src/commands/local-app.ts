@@ -9,19 +9,21 @@ import type { Client } from './client.ts'
 import { policyOptions } from './room-options.ts'
 import { version } from './version.ts'
 
-/** Only what went wrong concerns somebody who typed one command. */
-const log: Logger = {
-  error: (fields, message) => console.error(`backscatterd: ${message}:`, fields),
-  warn: () => undefined,
-  info: () => undefined,
-  debug: () => undefined,
-}
-
 const now = (): number => Math.floor(Date.now() / 1000)
 
 /** Opens the database. OperationalError `database-locked` while another process has it, `database-failed` if it cannot be read. */
 export async function openLocalApp(config: Config): Promise<Client> {
   const store = openStore(config.store.path)
+  let failure: unknown
+  // The application hides what failed inside it from whoever asked; here both are the same process.
+  const log: Logger = {
+    error: (fields) => {
+      failure = 'err' in fields ? fields.err : undefined
+    },
+    warn: () => undefined,
+    info: () => undefined,
+    debug: () => undefined,
+  }
   try {
     const blocklist = Blocklist.open({
       store,
@@ -48,6 +50,7 @@ export async function openLocalApp(config: Config): Promise<Client> {
     return {
       async request(method, url, body) {
         const reply = await app.inject({ method, url, ...(body && { payload: body }) })
+        if (reply.statusCode >= 500 && failure !== undefined) throw failure
         return { status: reply.statusCode, body: reply.body === '' ? null : reply.json() }
       },
       async close() {

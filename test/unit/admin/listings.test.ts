@@ -116,13 +116,26 @@ const refused: [name: string, body: object, status: number, code: string, detail
     /exclude/,
   ],
   ['no duration', { prefix: '203.0.113.1', duration: 'long' }, 400, 'malformed', /duration/],
-  ['no time', { prefix: '203.0.113.1', expiresAt: 'soon' }, 400, 'malformed', /date-time.*null/],
+  [
+    'no time',
+    { prefix: '203.0.113.1', expiresAt: 'soon' },
+    400,
+    'malformed',
+    /expiresAt.*date-time/,
+  ],
   [
     'no real time',
     { prefix: '203.0.113.1', expiresAt: '2026-02-30T00:00:00Z' },
     400,
     'malformed',
     /./,
+  ],
+  [
+    'past the year 9999',
+    { prefix: '203.0.113.1', expiresAt: '9999-12-31T23:59:59-12:00' },
+    400,
+    'malformed',
+    /null is for ever/,
   ],
   [
     'the past',

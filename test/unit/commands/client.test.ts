@@ -7,6 +7,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import Database from 'better-sqlite3'
 import { serveOnSocket } from '../../../src/admin/control-socket.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { type Admin, openAdmin } from '../../support/admin.ts'
@@ -124,6 +125,20 @@ test('a database that cannot be had is one line', async (t) => {
   const missing = await elsewhere.run('show', '203.0.113.9')
   assert.equal(missing.code, 1)
   assert.match(missing.stderr, /^backscatterd: .*none\/list\.db: [^\n]*\n$/)
+})
+
+test('what fails while writing is one line with its cause, and nothing is changed', async (t) => {
+  const site = new Site(t)
+  assert.equal((await site.run('trap', 'list')).code, 0)
+  const database = new Database(join(site.folder, 'list.db'))
+  database.exec(
+    `CREATE TRIGGER broken BEFORE INSERT ON listings BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`,
+  )
+  const { code, stdout, stderr } = await site.run('add', '203.0.113.9')
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(stderr, /^backscatterd: [^\n]*the disk is full\n$/)
+  assert.equal(database.prepare('SELECT count(*) FROM listings').pluck().get(), 0)
+  database.close()
 })
 
 test('something else that answers on the socket is an error, not a success', async (t) => {

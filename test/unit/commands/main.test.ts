@@ -76,7 +76,7 @@ test('a wrong configuration is exit code 2 with a line for each key, whatever th
   assert.match(missing.stderr, /nowhere\.toml: cannot be read/)
 })
 
-test('--config may stand before the command alone, and BACKSCATTERD_CONFIG for it', async (t) => {
+test('BACKSCATTERD_CONFIG stands for --config', async (t) => {
   const site = new Site(t)
   const child = spawn(process.execPath, [main, 'trap', 'list'], {
     cwd: tmpdir(),
