@@ -19,12 +19,18 @@ export class Query {
   udpPayload = minUdpPayload
   ednsVersion = 0
   dnssecOk = false
+  /** The COOKIE option's data (RFC 7873 §4); length 0: none, or none that is well-formed. */
+  cookieAt = 0
+  cookieLength = 0
+  /** RFC 5001 §2.1. */
+  wantsNsid = false
 }
 
 /**
  * Reads the message of `length` octets (at least a header) into `query`. False when it is malformed: not
- * exactly one question (RFC 9619 §4), a name or record that runs over the end, two OPT records or one outside
- * the additional section or not at the root (RFC 6891 §6.1.1), or octets after the last record. What was read
+ * exactly one question (RFC 9619 §4; none is fine where a COOKIE is there to be answered, RFC 7873 §5.4), a name
+ * or record that runs over the end, two OPT records or one outside the additional section or not at the root (RFC
+ * 6891 §6.1.1), a cookie of an impossible length, or octets after the last record. What was read
  * before the fault stands, so that the response can echo the question and carry an OPT record.
  */
 export function parseQuery(bytes: Uint8Array, length: number, query: Query): boolean {
@@ -33,7 +39,10 @@ export function parseQuery(bytes: Uint8Array, length: number, query: Query): boo
   query.udpPayload = minUdpPayload
   query.ednsVersion = 0
   query.dnssecOk = false
-  if (get16(bytes, 4) !== 1) return false
+  query.cookieLength = 0
+  query.wantsNsid = false
+  const questions = get16(bytes, 4)
+  if (questions !== 1) return questions === 0 && readCookieQuery(bytes, length, query)
   const labelCount = readQuestionName(bytes, length, query.labels)
   if (labelCount < 0) return false
   const nameEnd = query.labels[labelCount]! + 1
@@ -46,6 +55,15 @@ export function parseQuery(bytes: Uint8Array, length: number, query: Query): boo
   const records = ignored + get16(bytes, 10)
   if (records === 0) return query.questionEnd === length
   return readRecords(bytes, length, ignored, records, query)
+}
+
+function readCookieQuery(bytes: Uint8Array, length: number, query: Query): boolean {
+  query.labelCount = 0
+  query.type = 0
+  query.class = 0
+  const ignored = get16(bytes, 6) + get16(bytes, 8)
+  const isWellFormed = readRecords(bytes, length, ignored, ignored + get16(bytes, 10), query)
+  return isWellFormed && query.cookieLength > 0
 }
 
 /** The records behind the question: OPT is read, all others are only checked for shape. */

@@ -2,8 +2,10 @@
 // allocation. nameserver/ calls it for every packet, between tree.enter() and tree.leave().
 import type { TreeReader } from '../tree/reader.ts'
 import { type ChaosOptions, chaosNames, findChaosName } from './chaos.ts'
+import type { Cookies } from './cookies.ts'
 import { extendedErrors } from './edns.ts'
 import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.ts'
+import { Exchange, outcomes } from './exchange.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
 import { ResponseWriter } from './response.ts'
@@ -37,7 +39,41 @@ export type Transport = 'udp' | 'tcp'
 export interface ResponderOptions extends ChaosOptions {
   /** Largest UDP response in octets, and the payload size that our OPT records offer; at least 512. */
   readonly udpPayload: number
+  /** What a query that asks for NSID is told (RFC 5001), at most `maxNsidLength` octets; empty or none: nothing. */
+  readonly nsid?: Uint8Array
 }
+
+/** Longest NSID: with the longest question and a cookie it still fits 512 octets. */
+export const maxNsidLength = 128
+
+/** What may be done with a client's query. */
+export const access = { allow: 0, refuse: 1, drop: 2 } as const
+export type Access = (typeof access)[keyof typeof access]
+
+/** What a rate limit makes of a response: sent, cut so that the client asks again over TCP or with its cookie, or not sent. */
+export const limits = { pass: 0, slip: 1, drop: 2 } as const
+export type Limit = (typeof limits)[keyof typeof limits]
+
+/** Responses are limited by class, so that errors provoked in a client's name leave it its answers. */
+export const responseClasses = { data: 0, negative: 1, error: 2 } as const
+export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasses]
+
+/** What stands around answering; each is optional and costs nothing when it is not there. */
+export interface Guards {
+  /** Who asks, before each call; what became of it, after it. */
+  readonly exchange?: Exchange
+  /** None: COOKIE options are not known to us. */
+  readonly cookies?: Cookies
+  /** Before anything is read of the query. */
+  accessOf?(client: Exchange): Access
+  /** For UDP responses to clients that have not proved their address. */
+  limit?(client: Exchange, responseClass: ResponseClass): Limit
+  /** Why the zone cannot be answered from now: the extended error that goes with SERVFAIL, or `none`. */
+  readonly zoneState?: { readonly fault: number }
+}
+
+/** Without a cookie or TCP no response is so many times larger than its query: what an address forged by others draws. */
+export const maxAmplification = 10
 
 /**
  * Puts the response to the first `queryLength` octets of `query` into `response` and answers its length; 0: send
@@ -56,35 +92,78 @@ export function createResponder(
   zone: ZoneData,
   tree: EntryReader,
   options: ResponderOptions,
+  guards: Guards = {},
 ): Responder {
-  const { udpPayload } = options
+  const { udpPayload, nsid = new Uint8Array() } = options
+  const { exchange = new Exchange(), cookies, accessOf, limit: limitOf, zoneState = sound } = guards
   const prepared = prepareZone(zone)
   const chaos = chaosNames(options)
   const codeSets = new Map<number, ReadyRrset>()
   const asked = new Query()
   const entry = new EntryName()
-  const reply = new ResponseWriter()
+  const reply = new ResponseWriter(nsid, cookies?.reply ?? new Uint8Array())
   let originAt = 0
   let shownVersion = -1
 
   return function respond(query, queryLength, response, transport) {
+    exchange.type = 0
+    exchange.rcode = 0
+    exchange.codes = 0
+    exchange.outcome = outcomes.dropped
     // A response is no query; without a header there is nobody to answer (RFC 1035 §4.1.1).
     if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
+    const permission = accessOf === undefined ? access.allow : accessOf(exchange)
+    if (permission === access.drop) return 0
     const isWellFormed = parseQuery(query, queryLength, asked)
-    const limit = transport === 'udp' ? Math.min(asked.udpPayload, udpPayload) : maxMessageLength
+    let isProven = transport === 'tcp'
+    if (asked.cookieLength > 0) {
+      if (cookies === undefined) asked.cookieLength = 0
+      else if (cookies.check(query, asked.cookieAt, asked.cookieLength, exchange)) isProven = true
+    }
+    let limit = maxMessageLength
+    if (transport === 'udp') {
+      limit = Math.min(asked.udpPayload, udpPayload)
+      if (!isProven) limit = Math.min(limit, queryLength * maxAmplification)
+    }
     reply.start(response, asked, Math.min(limit, response.length))
     const opcode = (query[2]! & flags.opcode) >>> 3
     let rcode: number
+    exchange.type = asked.questionEnd > headerLength ? asked.type : 0
+    exchange.outcome = outcomes.refused
+    if (permission === access.refuse) {
+      reply.setExtendedError(extendedErrors.prohibited)
+      rcode = rcodes.REFUSED
+    }
     // Nobody may notify or update us (RFC 1996 §3.10, RFC 2136 §3.3); other opcodes we do not know.
-    if (opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE) rcode = rcodes.REFUSED
+    else if (opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE) rcode = rcodes.REFUSED
     else if (opcode !== opcodes.QUERY) rcode = rcodes.NOTIMP
     else if (!isWellFormed) rcode = rcodes.FORMERR
     // RFC 6891 §6.1.3: a version above ours comes before anything that is asked.
     else if (asked.ednsVersion > 0) rcode = rcodes.BADVERS
+    else if (asked.questionEnd === headerLength) rcode = answerCookieOnly()
     else if (asked.class === classes.IN || asked.class === classes.ANY) rcode = answer(query)
     else if (asked.class === classes.CH) rcode = answerChaos(query)
     else rcode = rcodes.REFUSED
+    exchange.rcode = rcode
+    if (isFault(rcode)) exchange.outcome = outcomes.malformed
+    if (limitOf !== undefined && !isProven) {
+      const verdict = limitOf(exchange, classOf(rcode))
+      if (verdict !== limits.pass) {
+        exchange.outcome = outcomes.limited
+        if (verdict === limits.drop) return 0
+        // RFC 7873 §5.2.3: who speaks cookies can prove itself with the one it gets; others come back over TCP.
+        const isCookieBad = asked.cookieLength > 0
+        if (isCookieBad) rcode = rcodes.BADCOOKIE
+        reply.clear(asked, !isCookieBad)
+      }
+    }
     return reply.finish(query, asked, udpPayload, rcode)
+  }
+
+  /** No question, but a cookie: the client fetches one (RFC 7873 §5.4). */
+  function answerCookieOnly(): number {
+    exchange.outcome = outcomes.own
+    return cookies === undefined ? rcodes.FORMERR : rcodes.NOERROR
   }
 
   /** A well-formed question of class IN or ANY (RFC 1034 §4.3.2). Answers the rcode, as all below do. */
@@ -97,7 +176,15 @@ export function createResponder(
       return rcodes.REFUSED
     }
     // Transfers are not offered (RFC 5936 §2.2.1).
-    if (asked.type === types.AXFR || asked.type === types.IXFR) return rcodes.REFUSED
+    if (asked.type === types.AXFR || asked.type === types.IXFR) {
+      reply.setExtendedError(extendedErrors.prohibited)
+      return rcodes.REFUSED
+    }
+    if (zoneState.fault !== extendedErrors.none) {
+      exchange.outcome = outcomes.failed
+      reply.setExtendedError(zoneState.fault)
+      return rcodes.SERVFAIL
+    }
     // A response to class ANY cannot vouch for every class (RFC 1035 §6.2).
     if (asked.class === classes.IN) reply.setAuthoritative()
     if (below > 0) {
@@ -113,6 +200,7 @@ export function createResponder(
     const found = zone.retired ? -1 : tree.find(4, entry.ipv4, 0, 0, 0)
     if (found < 0) return answerAbsent(ipv4Labels)
     if (asked.type !== types.TXT) return answerListed(found)
+    tellListed(found)
     reply.putReason(prepared.reason, zone.ttl, tree.matchedLength, 4, entry.ipv4, 0, 0, 0)
     return rcodes.NOERROR
   }
@@ -126,6 +214,7 @@ export function createResponder(
     const found = zone.retired ? -1 : tree.find(6, w0, w1, w2, w3)
     if (found < 0) return putNegative(rcodes.NXDOMAIN)
     if (asked.type !== types.TXT) return answerListed(found)
+    tellListed(found)
     reply.putReason(prepared.reason, zone.ttl, tree.matchedLength, 6, w0, w1, w2, w3)
     return rcodes.NOERROR
   }
@@ -134,7 +223,7 @@ export function createResponder(
   function answerListed(found: number): number {
     // RFC 8482 §4.1: one RRset is answer enough to ANY.
     if (asked.type !== types.A && asked.type !== types.ANY) return putNegative(rcodes.NOERROR)
-    const codes = tree.answerCodes(found)
+    const codes = tellListed(found)
     let set = codeSets.get(codes)
     if (set === undefined) {
       // Few different sets of codes are ever in use, so that each is rendered once.
@@ -143,6 +232,12 @@ export function createResponder(
     }
     reply.putRrset(set, 0)
     return rcodes.NOERROR
+  }
+
+  function tellListed(found: number): number {
+    exchange.outcome = outcomes.listed
+    exchange.codes = tree.answerCodes(found)
+    return exchange.codes
   }
 
   /**
@@ -175,11 +270,13 @@ export function createResponder(
       prepared.status.bytes = readyStatus(tree, zone.ttl)
       shownVersion = tree.serial
     }
+    exchange.outcome = outcomes.own
     reply.putRrset(rrset, tree.serial)
     return rcodes.NOERROR
   }
 
   function putNegative(rcode: number): number {
+    exchange.outcome = rcode === rcodes.NXDOMAIN ? outcomes.notListed : outcomes.noData
     reply.putNegativeSoa(prepared, originAt, tree.serial)
     return rcode
   }
@@ -190,8 +287,24 @@ export function createResponder(
         ? findChaosName(chaos, query, asked.questionEnd - 4 - headerLength)
         : undefined
     if (rrset === undefined) return rcodes.REFUSED
+    exchange.outcome = outcomes.own
     reply.setAuthoritative()
     reply.putRrset(rrset, 0)
     return rcodes.NOERROR
   }
+
+  function classOf(rcode: number): ResponseClass {
+    if (rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN) return responseClasses.error
+    const { outcome } = exchange
+    return outcome === outcomes.notListed || outcome === outcomes.noData
+      ? responseClasses.negative
+      : responseClasses.data
+  }
 }
+
+/** The query's own fault. */
+function isFault(rcode: number): boolean {
+  return rcode === rcodes.FORMERR || rcode === rcodes.NOTIMP || rcode === rcodes.BADVERS
+}
+
+const sound = { fault: extendedErrors.none }

@@ -1,6 +1,6 @@
 // The response under construction: records one after the other into the caller's buffer, then the header, the
 // question and the OPT record around them. respond.ts decides what is put; this file keeps it within the limit.
-import { extendedErrors, optLength, putOpt } from './edns.ts'
+import { extendedErrors, optRoom, putOpt } from './edns.ts'
 import type { Query } from './query.ts'
 import { putReason, type ReasonTemplate } from './reason.ts'
 import { classes, flags, headerLength, put16, put32, putBytes, types } from './wire.ts'
@@ -19,13 +19,24 @@ export class ResponseWriter {
   #authorities = 0
   #extendedError: number = extendedErrors.none
   readonly #scratch = new Uint8Array(maxReasonRecord)
+  readonly #nsid: Uint8Array
+  readonly #cookie: Uint8Array
+
+  /**
+   * @param nsid what is answered to who asks for it; empty: nothing
+   * @param cookie where, by the time of `finish`, the cookie stands that answers a query's
+   */
+  constructor(nsid: Uint8Array, cookie: Uint8Array) {
+    this.#nsid = nsid
+    this.#cookie = cookie
+  }
 
   /** Begins a response of at most `limit` octets to a query that has been read. */
   start(bytes: Uint8Array, query: Query, limit: number): void {
     this.#bytes = bytes
     this.#end = query.questionEnd
     // Room for our OPT record is set aside first, so that truncation cannot lose it (RFC 6891 §7).
-    this.#limit = query.hasEdns ? limit - optLength : limit
+    this.#limit = query.hasEdns ? limit - optRoom(query, this.#nsid) : limit
     this.#flags = 0
     this.#answers = 0
     this.#authorities = 0
@@ -35,6 +46,14 @@ export class ResponseWriter {
   /** Sets AA (RFC 1035 §4.1.1). */
   setAuthoritative(): void {
     this.#flags |= flags.AA
+  }
+
+  /** Takes back all that was put: what is left is the question, with TC set or not. */
+  clear(query: Query, isTruncated: boolean): void {
+    this.#end = query.questionEnd
+    this.#answers = 0
+    this.#authorities = 0
+    this.#flags = isTruncated ? this.#flags | flags.TC : 0
   }
 
   /** Says why in the OPT record, if there is one (RFC 8914 §2). Only for responses without records. */
@@ -124,7 +143,16 @@ export class ResponseWriter {
     response[10] = 0
     response[11] = query.hasEdns ? 1 : 0
     if (!query.hasEdns) return this.#end
-    return putOpt(response, this.#end, query, ownPayload, rcode, this.#extendedError)
+    return putOpt(
+      response,
+      this.#end,
+      query,
+      ownPayload,
+      rcode,
+      this.#extendedError,
+      this.#cookie,
+      this.#nsid,
+    )
   }
 
   /** Whether so many octets more fit; else TC is set: an RRset is left out whole (RFC 2181 §9). */

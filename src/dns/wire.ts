@@ -33,7 +33,7 @@ export const classes = { IN: 1, CH: 3, ANY: 255 } as const
 /** Opcodes that are answered by other than NOTIMP (RFC 1035 §4.1.1, RFC 1996, RFC 2136). */
 export const opcodes = { QUERY: 0, NOTIFY: 4, UPDATE: 5 } as const
 
-/** Response codes (RFC 1035 §4.1.1); those above 15 need an OPT record (RFC 6891 §6.1.3). */
+/** Response codes (RFC 1035 §4.1.1); those above 15 need an OPT record (RFC 6891 §6.1.3, RFC 7873 §8). */
 export const rcodes = {
   NOERROR: 0,
   FORMERR: 1,
@@ -42,6 +42,7 @@ export const rcodes = {
   NOTIMP: 4,
   REFUSED: 5,
   BADVERS: 16,
+  BADCOOKIE: 23,
 } as const
 
 /** Bits of the header's third octet (RFC 1035 §4.1.1). */

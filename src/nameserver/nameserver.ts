@@ -1,8 +1,14 @@
 // The name server as a whole: sockets, one thread for each UDP worker, one for TCP. Called by commands/serve.
 import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
+import { type AccessRule, compileAccess } from './access.ts'
+import { type Asker, askersBytes, topAskers } from './askers.ts'
+import { CookieKeeper } from './cookie-secrets.ts'
+import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
 import { loadLibc } from './libc.ts'
 import { formatListenAddress, parseListenAddress } from './listen-address.ts'
+import { QueryLogDrain, queryLogBytes } from './query-log.ts'
+import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
 import { bindSockets, chooseAddresses } from './sockets.ts'
 import type { WorkerData } from './worker.ts'
 import { Thread } from './workers.ts'
@@ -21,6 +27,18 @@ export interface NameserverOptions {
   readonly tree: SharedArrayBuffer
   /** The answer to version.bind; none: REFUSED. */
   readonly version?: string | false
+  /** What NSID and id.server are told, at most 128 octets; none: nothing, and REFUSED. */
+  readonly nsid?: string
+  /** SERVFAIL instead of data past their time. */
+  readonly staleServfail?: boolean
+  /** Who is answered; nobody named: everybody is. */
+  readonly access?: readonly AccessRule[]
+  /** None: responses are not limited. */
+  readonly rateLimit?: RateLimitOptions
+  /** Of server cookies, 16 octets each, the newest first; none: random ones, rolled over. */
+  readonly cookieSecrets?: readonly Uint8Array[]
+  /** One query in so many is logged; 0 or none: no query is. */
+  readonly queryLog?: number
   readonly log: Logger
   /** A thread died more often than it may: the process should end. */
   onFatal(error: Error): void
@@ -34,9 +52,20 @@ export interface Nameserver {
   /** Bound addresses with their ports, as `listen` writes them. */
   readonly addresses: readonly string[]
   readonly workers: number
+  /** What was answered since the start, and the networks that asked most; summed up at each call. */
+  counters(): NameserverCounters
+  /** As the option; in force at once. */
+  replaceCookieSecrets(secrets: readonly Uint8Array[] | undefined): void
   /** Answers what has been received, and ends within a second. */
   close(): Promise<void>
 }
+
+export interface NameserverCounters extends CountedAnswers {
+  readonly askers: readonly Asker[]
+}
+
+/** Networks that counters() names. */
+const namedAskers = 20
 
 const tcpSlot = 62
 const maxWorkers = 62
@@ -60,15 +89,21 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
     if (!hasFailed) options.onFatal(error)
     hasFailed = true
   }
-  const thread = (kind: 'udp' | 'tcp', slot: number, name: string) =>
-    new Thread({
+  const cookies = new CookieKeeper(options.cookieSecrets)
+  const shared = sharedData(options, stop.buffer, cookies.memory)
+  const blocks: ThreadBlocks[] = []
+  const thread = (kind: 'udp' | 'tcp', slot: number, name: string) => {
+    const own = threadBlocks(options)
+    blocks.push(own)
+    return new Thread({
       name,
       entry: options.threadEntry ?? new URL('./thread.ts', import.meta.url),
-      data: workerData(options, kind, slot, stop.buffer),
+      data: { ...shared, ...own, kind, slot },
       sockets: () => (kind === 'udp' ? sockets.udp(slot) : sockets.tcp()),
       log: options.log,
       onFatal,
     })
+  }
   // Threads take longest to start, so they are under way before their sockets are made.
   const threads = Array.from({ length: workers }, (_, slot) =>
     thread('udp', slot, `dns-udp-${slot}`),
@@ -84,16 +119,30 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
   } catch (error) {
     await abandon()
     sockets.close()
+    cookies.close()
     throw error
   }
+  const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
+  const queryLog = rings.length > 0 ? new QueryLogDrain(rings, options.log) : undefined
+  const counterBlocks = blocks.map(({ counters }) => counters)
   return {
     addresses: sockets.addresses.map(formatListenAddress),
     workers,
+    counters: () => ({
+      ...sumCounters(counterBlocks.slice(0, workers), counterBlocks.slice(workers)),
+      askers: topAskers(
+        blocks.map(({ askers }) => askers),
+        namedAskers,
+      ),
+    }),
+    replaceCookieSecrets: (secrets) => cookies.replace(secrets),
     async close() {
       Atomics.store(stop, 0, 1)
       Atomics.notify(stop, 0)
       await Promise.all(threads.map((each) => each.close(forceMs)))
       sockets.close()
+      cookies.close()
+      queryLog?.close()
     },
   }
 }
@@ -112,19 +161,42 @@ async function openSockets(
   return chooseAddresses(addresses)
 }
 
-function workerData(
-  options: NameserverOptions,
-  kind: 'udp' | 'tcp',
-  slot: number,
-  stop: SharedArrayBuffer,
-): WorkerData {
-  const { zone, tree, udpPayload, version, tcpConnections, tcpIdleSeconds } = options
+type ThreadBlocks = Pick<WorkerData, 'counters' | 'askers' | 'queryLog'>
+
+/** A thread's own blocks of shared memory, which outlive it. */
+function threadBlocks({ queryLog = 0 }: NameserverOptions): ThreadBlocks {
   return {
-    kind,
-    slot,
+    counters: new SharedArrayBuffer(counterBytes),
+    askers: new SharedArrayBuffer(askersBytes),
+    ...(queryLog > 0 && {
+      queryLog: { ring: new SharedArrayBuffer(queryLogBytes), oneIn: queryLog },
+    }),
+  }
+}
+
+/** What all threads are started with. */
+function sharedData(
+  options: NameserverOptions,
+  stop: SharedArrayBuffer,
+  cookieSecrets: SharedArrayBuffer,
+): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
+  const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = options
+  const { access = [], rateLimit, staleServfail = false } = options
+  return {
     tree,
     zone,
-    responder: { udpPayload, version: version ?? false },
+    responder: {
+      udpPayload,
+      version: version ?? false,
+      ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
+    },
+    staleServfail,
+    cookieSecrets,
+    ...(access.length > 0 && { access: compileAccess(access) }),
+    ...(rateLimit &&
+      rateLimit.responsesPerSecond > 0 && {
+        rateLimit: { ...rateLimit, table: createRateLimitTable() },
+      }),
     tcp: {
       connections: tcpConnections,
       connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),

@@ -2,16 +2,20 @@
 // tcp.ts makes one for each connection it accepts.
 import type { Socket } from 'node:net'
 import { maxMessageLength } from '../dns/wire.ts'
+import type { ClientAddress } from './client-address.ts'
 import { FrameReader } from './framing.ts'
 
 export interface TcpAnswering {
   /** As in UdpTransportOptions. */
+  readonly client: ClientAddress
   answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
   enter(): void
   leave(): void
 }
 
 export interface TcpConnectionOptions extends TcpAnswering {
+  /** Whose connection it is. */
+  readonly address: ClientAddress
   /** A connection on which nothing was answered for so long is dropped (RFC 7766 §6.2.3), slow writers and readers too. */
   readonly idleSeconds: number
   /** Something was answered. */
@@ -68,7 +72,8 @@ export class TcpConnection {
   /** Answers what is there, for as long as the peer takes the answers; stops reading from one that does not. */
   #serve(): void {
     const socket = this.#socket
-    const { answer, enter, leave } = this.#options
+    const { client, address, answer, enter, leave } = this.#options
+    Object.assign(client, address)
     let isDry = false
     let hasAnswered = false
     socket.cork()

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type ClientAddress, clientNetwork, readClientText } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { type TcpAnswering, TcpConnection } from './tcp-connection.ts'
 
@@ -13,6 +14,8 @@ export interface TcpOptions extends TcpAnswering {
   /** … and from one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
+  /** Whether the client in `client` is not to be heard at all. */
+  isBarred(): boolean
   /** As in UdpTransportOptions. */
   readonly stop: Int32Array<SharedArrayBuffer>
   onListening(): void
@@ -73,12 +76,21 @@ class Connections {
       socket.destroy()
       return
     }
-    const name = clientOf(remoteAddress)
+    const address: ClientAddress = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
+    readClientText(remoteAddress, address)
+    Object.assign(options.client, address)
+    if (options.isBarred()) {
+      socket.destroy()
+      return
+    }
+    const name = clientNetwork(address)
     const client = this.#clients.get(name) ?? { name, connections: new Set() }
     if (client.connections.size >= this.#limitPerClient) this.#evict(client.connections)
     else if (this.#all.size >= this.#limit) this.#evict(this.#all.keys())
     const { answer, enter, leave, idleSeconds } = options
     const connection: TcpConnection = new TcpConnection(socket, {
+      client: options.client,
+      address,
       answer,
       enter,
       leave,
@@ -125,15 +137,4 @@ class Connections {
 interface Client {
   readonly name: string
   readonly connections: Set<TcpConnection>
-}
-
-/** IPv4: the address; IPv6: its /64, which is one subscriber's to choose from. */
-export function clientOf(address: string): string {
-  if (!address.includes(':')) return address
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::')
-  const groups = head === '' ? [] : head.split(':')
-  if (tail === undefined) return groups.slice(0, 4).join(':')
-  const after = tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: 8 - groups.length - after.length }, () => '0')
-  return [...groups, ...zeros, ...after].slice(0, 4).join(':')
 }

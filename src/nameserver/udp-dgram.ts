@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readClientText } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 import type { UdpTransport, UdpTransportOptions } from './udp.ts'
 
@@ -48,12 +49,13 @@ function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknow
 }
 
 function receive(socket: Socket, options: UdpTransportOptions, onReceived: () => void): void {
-  const { maxResponse, answer, enter, leave } = options
+  const { maxResponse, client, answer, enter, leave } = options
   // A response must stay as it is until it is sent, which is mostly at once: a few buffers go round.
   const spare: Uint8Array[] = []
   socket.on('message', (query, { port, address }) => {
     onReceived()
     const response = spare.pop() ?? new Uint8Array(maxResponse)
+    readClientText(address, client)
     enter()
     const length = answer(query, query.length, response)
     leave()

@@ -1,6 +1,7 @@
 // The transport contract: what a UDP worker needs of whatever moves the datagrams. udp-dgram.ts fulfils it
 // everywhere with node:dgram; a batched transport may block its thread instead, so all that reaches a running
 // transport from outside is a flag in shared memory.
+import type { ClientAddress } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 
 export interface UdpTransportOptions {
@@ -8,6 +9,8 @@ export interface UdpTransportOptions {
   readonly sockets: readonly ThreadSocket[]
   /** Largest response in octets. */
   readonly maxResponse: number
+  /** Who asks: the transport fills it in before each call of `answer`. */
+  readonly client: ClientAddress
   /** Puts the response to a query into `response` and answers its length; 0: none. Between enter and leave only. */
   answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
   /** Pins the newest tree: before the first answer of each batch. */

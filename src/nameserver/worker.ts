@@ -1,19 +1,19 @@
 // What a thread of the name server does: opens its tree reader, waits for its sockets, answers until it is stopped.
 // thread.ts, the file that threads start with, calls it.
 import type { MessagePort } from 'node:worker_threads'
-import { createResponder, type Responder, type ResponderOptions } from '../dns/respond.ts'
+import type { Responder } from '../dns/respond.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { openReader } from '../tree/open-reader.ts'
+import { type AnsweringData, createAnswering } from './answering.ts'
 import type { ThreadSocket } from './sockets.ts'
 
 /** What a thread is started with; sockets follow as the first message. */
-export interface WorkerData {
+export interface WorkerData extends AnsweringData {
   readonly kind: 'udp' | 'tcp'
   /** Its slot among the tree's readers. */
   readonly slot: number
   readonly tree: SharedArrayBuffer
   readonly zone: ZoneData
-  readonly responder: ResponderOptions
   readonly tcp: {
     readonly connections: number
     readonly connectionsPerClient: number
@@ -37,13 +37,19 @@ export async function runWorker(
 ): Promise<void> {
   const sockets = new Promise<readonly ThreadSocket[]>((resolve) => port.once('message', resolve))
   const reader = openReader(data.tree, data.slot)
-  const respond = wrap(createResponder(data.zone, reader, data.responder))
   const { kind } = data
+  const { exchange, isBarred, answer, enter, leave } = createAnswering(
+    data,
+    data.zone,
+    reader,
+    kind,
+    wrap,
+  )
   const common = {
-    answer: (query: Uint8Array, length: number, response: Uint8Array) =>
-      respond(query, length, response, kind),
-    enter: () => reader.enter(),
-    leave: () => reader.leave(),
+    client: exchange,
+    answer,
+    enter,
+    leave,
     stop: new Int32Array(data.stop),
     onListening: () => port.postMessage('listening' satisfies WorkerMessage),
   }
@@ -57,6 +63,6 @@ export async function runWorker(
     })
   } else {
     const { serveTcp } = await import('./tcp.ts')
-    await serveTcp({ ...common, ...data.tcp, sockets: await sockets })
+    await serveTcp({ ...common, ...data.tcp, isBarred, sockets: await sockets })
   }
 }

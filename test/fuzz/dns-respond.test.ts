@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Packet } from 'dns2'
 import fc from 'fast-check'
+import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../src/dns/cookies.ts'
 import { createResponder, type Transport } from '../../src/dns/respond.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
@@ -19,10 +20,18 @@ const parameters = {
 }
 const udpPayload = 1232
 const untouched = 0xa5
+const cookieOption = 10
 const reader = new TreeReader(subjectTree().buffer, 63)
 reader.enter()
 const zone = encodeZone({ ...subjectZone, retired: false })
-const respond = createResponder(zone, reader, { udpPayload, version: 'fuzzed' })
+const secrets = new SharedArrayBuffer(cookieSecretsBytes)
+new CookieSecrets(secrets).replace([Buffer.alloc(16, 1)])
+const respond = createResponder(
+  zone,
+  reader,
+  { udpPayload, version: 'fuzzed', nsid: Buffer.from('fuzzed') },
+  { cookies: new Cookies(secrets) },
+)
 
 /** Asks, and checks what holds for any packet whatever. Answers the response, if there is one. */
 function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
@@ -38,7 +47,10 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
     assert.ok(asked.length < 12 || asked.readUInt8(2) >= 0x80, 'only what is no query is dropped')
     return undefined
   }
-  if (transport === 'udp') assert.ok(length <= udpPayload, `${length} octets over UDP`)
+  if (transport === 'udp') {
+    assert.ok(length <= udpPayload, `${length} octets over UDP`)
+    assert.ok(length <= asked.length * 10, `${length} octets for ${asked.length}`)
+  }
   const response = room.subarray(0, length)
   assert.equal(response.readUInt16BE(0), asked.readUInt16BE(0), 'id')
   const flags = response.readUInt16BE(2)
@@ -102,10 +114,19 @@ const wellFormedAndLimit = fc
         version: fc.constantFrom(0, 0, 0, 1, 255),
         flags: fc.integer({ min: 0, max: 65_535 }),
         options: fc.array(
-          fc.record({
-            code: fc.integer({ min: 0, max: 65_535 }),
-            data: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),
-          }),
+          fc.oneof(
+            fc.record({
+              // A cookie has its own rules of length.
+              code: fc.integer({ min: 0, max: 65_535 }).filter((code) => code !== cookieOption),
+              data: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),
+            }),
+            fc.record({
+              code: fc.constant(cookieOption),
+              data: fc
+                .array(fc.integer({ min: 0, max: 255 }), { minLength: 16, maxLength: 40 })
+                .map((octets) => (octets[0] === 0 ? octets.slice(0, 8) : octets)),
+            }),
+          ),
           { maxLength: 4 },
         ),
       }),

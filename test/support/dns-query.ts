@@ -72,6 +72,9 @@ export function buildQuery(name: string, type: number, options: QueryOptions = {
   return Buffer.concat([header, wireName(name), fields, opt])
 }
 
+/** Padding (RFC 7830) that makes a query large enough to earn a large answer. */
+export const padding = { code: 12, data: Array.from({ length: 120 }, () => 0) }
+
 /** An OPT record (RFC 6891 §6.1.2). */
 export function buildOpt(edns: EdnsOptions): Buffer {
   const { payload = 1232, version = 0, flags = 0, options = [] } = edns

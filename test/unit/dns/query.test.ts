@@ -18,7 +18,7 @@ test('a question without EDNS', () => {
 })
 
 test('what EDNS says, and nothing of the query before', () => {
-  const edns = { payload: 4000, version: 1, flags: 0x8001, options: [{ code: 10, data: [1, 2] }] }
+  const edns = { payload: 4000, version: 1, flags: 0x8001, options: [{ code: 9, data: [1, 2] }] }
   const bytes = buildQuery('a', types.A, { edns })
   assert.equal(parseQuery(bytes, bytes.length, query), true)
   assert.deepEqual(
@@ -31,6 +31,35 @@ test('what EDNS says, and nothing of the query before', () => {
     [query.hasEdns, query.udpPayload, query.ednsVersion, query.dnssecOk],
     [false, 512, 0, false],
   )
+})
+
+test('a cookie is found by its length, and the first one counts', () => {
+  const cookies = (...lengths: number[]) => ({
+    options: lengths.map((length) => ({ code: 10, data: Array.from({ length }, () => 7) })),
+  })
+  for (let length = 0; length < 60; length++) {
+    const bytes = buildQuery('a', types.A, { edns: cookies(length) })
+    const isGood = length === 8 || (length >= 16 && length <= 40)
+    assert.equal(parseQuery(bytes, bytes.length, query), isGood, `${length} octets`)
+    assert.equal(query.cookieLength, isGood ? length : 0)
+  }
+  const twice = buildQuery('a', types.A, { edns: cookies(24, 3) })
+  assert.equal(parseQuery(twice, twice.length, query), true)
+  assert.deepEqual([query.cookieLength, query.cookieAt], [24, twice.length - 24 - 4 - 3])
+})
+
+test('without a question only a cookie makes a query', () => {
+  const withoutQuestion = (edns: Parameters<typeof buildOpt>[0]) => {
+    const bytes = Buffer.concat([Buffer.alloc(12), buildOpt(edns)])
+    bytes.writeUInt16BE(1, 10)
+    return bytes
+  }
+  const fetching = withoutQuestion({ options: [{ code: 10, data: [1, 2, 3, 4, 5, 6, 7, 8] }] })
+  assert.equal(parseQuery(fetching, fetching.length, query), true)
+  assert.deepEqual([query.questionEnd, query.cookieLength, query.labelCount], [12, 8, 0])
+  const bare = withoutQuestion({})
+  assert.equal(parseQuery(bare, bare.length, query), false)
+  assert.equal(query.hasEdns, true)
 })
 
 test('a payload below 512 counts as 512', () => {

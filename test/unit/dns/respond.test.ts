@@ -4,7 +4,14 @@ import { test } from 'node:test'
 import { createResponder, type Transport } from '../../../src/dns/respond.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { TreeReader } from '../../../src/tree/reader.ts'
-import { buildQuery, type QueryOptions, rcodes, reversed, types } from '../../support/dns-query.ts'
+import {
+  buildQuery,
+  padding,
+  type QueryOptions,
+  rcodes,
+  reversed,
+  types,
+} from '../../support/dns-query.ts'
 import { decode, type Response, subjectTree, subjectZone } from '../../support/dns-subject.ts'
 
 const { origin } = subjectZone
@@ -35,14 +42,25 @@ test('what is no query is dropped', () => {
 })
 
 test('a response fills the limit to the octet, and one octet less cuts it', () => {
-  const full = ask('long', types.TXT, { edns: { payload: 4096 } })
+  const options = [padding]
+  const full = ask('long', types.TXT, { edns: { payload: 4096, options } })
   const size = full.octets.length
   assert.equal(full.isTruncated, false)
-  assert.equal(ask('long', types.TXT, { edns: { payload: size } }).isTruncated, false)
-  const cut = ask('long', types.TXT, { edns: { payload: size - 1 } })
+  assert.equal(ask('long', types.TXT, { edns: { payload: size, options } }).isTruncated, false)
+  const cut = ask('long', types.TXT, { edns: { payload: size - 1, options } })
   assert.equal(cut.isTruncated, true)
   assert.equal(cut.packet.answers.length, 0)
   assert.equal(cut.opts.length, 1)
+})
+
+test('over UDP no response is more than ten times its query; over TCP it may be', () => {
+  const query = buildQuery(`long.${origin}`, types.TXT, { edns: { payload: 4096 } })
+  const response = ask('long', types.TXT, { edns: { payload: 4096 } })
+  assert.equal(response.isTruncated, true)
+  assert.ok(response.octets.length <= 10 * query.length)
+  const whole = ask('long', types.TXT, { edns: { payload: 4096 } }, 'tcp')
+  assert.equal(whole.isTruncated, false)
+  assert.ok(whole.octets.length > 10 * query.length)
 })
 
 test('a negative answer that does not fit loses its SOA and says so', () => {

@@ -1,0 +1,105 @@
+// SipHash-2-4 (Aumasson and Bernstein, 2012), the keyed hash of server cookies (RFC 9018 §4.4). 64-bit words are
+// pairs of 32-bit integers, so that nothing is allocated. Called by cookies.ts.
+
+/** Octets of a key. */
+export const sipKeyLength = 16
+
+/**
+ * Hashes the first `length` octets of `bytes` under the four little-endian words `key[at]` … `key[at + 3]`; the
+ * eight octets of the hash, least significant first, are put at `offset` of `into`.
+ */
+export function putSipHash(
+  into: Uint8Array,
+  offset: number,
+  key: Uint32Array | Int32Array,
+  at: number,
+  bytes: Uint8Array,
+  length: number,
+): void {
+  const k0 = key[at]! | 0
+  const k1 = key[at + 1]! | 0
+  const k2 = key[at + 2]! | 0
+  const k3 = key[at + 3]! | 0
+  let v0 = k0 ^ 0x70736575
+  let v0h = k1 ^ 0x736f6d65
+  let v1 = k2 ^ 0x6e646f6d
+  let v1h = k3 ^ 0x646f7261
+  let v2 = k0 ^ 0x6e657261
+  let v2h = k1 ^ 0x6c796765
+  let v3 = k2 ^ 0x79746573
+  let v3h = k3 ^ 0x74656462
+  const blocks = length >>> 3
+  // Whole blocks, the block that ends in the length, and the finish of four rounds.
+  for (let block = 0; block <= blocks + 1; block++) {
+    const isFinish = block > blocks
+    const low = isFinish ? 0 : littleEndian(bytes, block * 8, length)
+    const high = isFinish
+      ? 0
+      : littleEndian(bytes, block * 8 + 4, length) | (block === blocks ? length << 24 : 0)
+    v3 ^= low
+    v3h ^= high
+    if (isFinish) v2 ^= 0xff
+    const rounds = isFinish ? 4 : 2
+    for (let round = 0; round < rounds; round++) {
+      // v0 += v1; v1 = rotl(v1, 13) ^ v0; v0 = rotl(v0, 32)
+      let sum = (v0 + v1) | 0
+      v0h = (v0h + v1h + carry(sum, v0)) | 0
+      v0 = sum
+      let t = (v1 << 13) | (v1h >>> 19)
+      v1h = ((v1h << 13) | (v1 >>> 19)) ^ v0h
+      v1 = t ^ v0
+      t = v0
+      v0 = v0h
+      v0h = t
+      // v2 += v3; v3 = rotl(v3, 16) ^ v2
+      sum = (v2 + v3) | 0
+      v2h = (v2h + v3h + carry(sum, v2)) | 0
+      v2 = sum
+      t = (v3 << 16) | (v3h >>> 16)
+      v3h = ((v3h << 16) | (v3 >>> 16)) ^ v2h
+      v3 = t ^ v2
+      // v0 += v3; v3 = rotl(v3, 21) ^ v0
+      sum = (v0 + v3) | 0
+      v0h = (v0h + v3h + carry(sum, v0)) | 0
+      v0 = sum
+      t = (v3 << 21) | (v3h >>> 11)
+      v3h = ((v3h << 21) | (v3 >>> 11)) ^ v0h
+      v3 = t ^ v0
+      // v2 += v1; v1 = rotl(v1, 17) ^ v2; v2 = rotl(v2, 32)
+      sum = (v2 + v1) | 0
+      v2h = (v2h + v1h + carry(sum, v2)) | 0
+      v2 = sum
+      t = (v1 << 17) | (v1h >>> 15)
+      v1h = ((v1h << 17) | (v1 >>> 15)) ^ v2h
+      v1 = t ^ v2
+      t = v2
+      v2 = v2h
+      v2h = t
+    }
+    v0 ^= low
+    v0h ^= high
+  }
+  putLittleEndian(into, offset, v0 ^ v1 ^ v2 ^ v3)
+  putLittleEndian(into, offset + 4, v0h ^ v1h ^ v2h ^ v3h)
+}
+
+/** Whether a 32-bit addition that gave `sum` went over. */
+function carry(sum: number, addend: number): number {
+  return sum >>> 0 < addend >>> 0 ? 1 : 0
+}
+
+/** The word at `offset`, octets from `length` on taken as 0. */
+function littleEndian(bytes: Uint8Array, offset: number, length: number): number {
+  let word = 0
+  for (let index = Math.min(4, length - offset) - 1; index >= 0; index--) {
+    word = (word << 8) | bytes[offset + index]!
+  }
+  return word
+}
+
+function putLittleEndian(bytes: Uint8Array, offset: number, word: number): void {
+  bytes[offset] = word
+  bytes[offset + 1] = word >>> 8
+  bytes[offset + 2] = word >>> 16
+  bytes[offset + 3] = word >>> 24
+}

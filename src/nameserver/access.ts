@@ -1,0 +1,111 @@
+// Access rules → which clients are answered: the longest prefix decides. Compiled once by the main thread into plain
+// arrays that are cloned into each thread; asked there for every query.
+import { type Access, access } from '../dns/respond.ts'
+import type { ClientAddress } from './client-address.ts'
+
+export interface AccessRule {
+  /** Host bits cleared; words as everywhere, IPv4 in `w0`. */
+  readonly prefix: {
+    readonly family: 4 | 6
+    readonly w0: number
+    readonly w1: number
+    readonly w2: number
+    readonly w3: number
+    readonly length: number
+  }
+  readonly action: keyof typeof access
+}
+
+/** The addresses of a family as ranges without gap or overlap: where each begins (`words` words), and its action. */
+interface Ranges {
+  readonly words: 1 | 4
+  readonly starts: Uint32Array
+  readonly actions: Uint8Array
+}
+
+export interface AccessTable {
+  readonly ipv4: Ranges
+  readonly ipv6: Ranges
+}
+
+/** Compiles rules; who is under none of them is allowed. Of two rules for one prefix the later holds. */
+export function compileAccess(rules: readonly AccessRule[]): AccessTable {
+  return { ipv4: compileFamily(rules, 4), ipv6: compileFamily(rules, 6) }
+}
+
+/** What may be done with this client's queries. */
+export function accessOf(table: AccessTable, client: ClientAddress): Access {
+  const { words, starts, actions } = client.family === 4 ? table.ipv4 : table.ipv6
+  let low = 0
+  let high = actions.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (isBefore(client, starts, middle * words, words)) high = middle - 1
+    else low = middle
+  }
+  return (actions[low] ?? access.allow) as Access
+}
+
+function isBefore(client: ClientAddress, starts: Uint32Array, at: number, words: number): boolean {
+  const first = starts[at] ?? 0
+  const w0 = client.w0 >>> 0
+  if (w0 !== first || words === 1) return w0 < first
+  const second = starts[at + 1] ?? 0
+  const w1 = client.w1 >>> 0
+  if (w1 !== second) return w1 < second
+  const third = starts[at + 2] ?? 0
+  const w2 = client.w2 >>> 0
+  return w2 === third ? client.w3 >>> 0 < (starts[at + 3] ?? 0) : w2 < third
+}
+
+function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
+  const bits = family === 4 ? 32 : 128
+  const words = family === 4 ? 1 : 4
+  const spans = rules
+    .filter(({ prefix }) => prefix.family === family)
+    .map(({ prefix, action }) => {
+      const start = firstAddress(prefix, words)
+      return { start, end: start + (1n << BigInt(bits - prefix.length)), action: access[action] }
+    })
+    // Outer before inner; the sort is stable, so the later of two equals comes out on top.
+    .toSorted((a, b) => compare(a.start, b.start) || compare(b.end, a.end))
+  const boundaries = new Map<bigint, Access>([[0n, access.allow]])
+  const open: { end: bigint; action: Access }[] = []
+  const close = (until: bigint): void => {
+    for (let top = open.at(-1); top !== undefined && top.end <= until; top = open.at(-1)) {
+      open.pop()
+      boundaries.set(top.end, open.at(-1)?.action ?? access.allow)
+    }
+  }
+  for (const { start, end, action } of spans) {
+    close(start)
+    boundaries.set(start, action)
+    open.push({ end, action })
+  }
+  const space = 1n << BigInt(bits)
+  close(space)
+  const ranges = [...boundaries]
+    .filter(([start]) => start < space)
+    .toSorted(([a], [b]) => compare(a, b))
+  return {
+    words,
+    starts: Uint32Array.from(ranges.flatMap(([start]) => wordsOf(start, words))),
+    actions: Uint8Array.from(ranges.map(([, action]) => action)),
+  }
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+function firstAddress(prefix: AccessRule['prefix'], words: number): bigint {
+  return [prefix.w0, prefix.w1, prefix.w2, prefix.w3]
+    .slice(0, words)
+    .reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n)
+}
+
+function wordsOf(value: bigint, words: number): number[] {
+  return Array.from({ length: words }, (_, index) =>
+    Number((value >> BigInt(32 * (words - 1 - index))) & 0xffffffffn),
+  )
+}

@@ -1,0 +1,119 @@
+// Answering as one thread does it: respond() with its guards (access, cookies, rate limit, freshness) before it and
+// the counting after it. worker.ts makes one for each thread.
+import { Cookies } from '../dns/cookies.ts'
+import { extendedErrors } from '../dns/edns.ts'
+import { Exchange } from '../dns/exchange.ts'
+import {
+  access,
+  createResponder,
+  type Guards,
+  type Responder,
+  type ResponderOptions,
+  type Transport,
+} from '../dns/respond.ts'
+import type { ZoneData } from '../dns/zone.ts'
+import type { TreeReader } from '../tree/reader.ts'
+import { type AccessTable, accessOf } from './access.ts'
+import { AskerSketch } from './askers.ts'
+import { Counters } from './counters.ts'
+import { QueryLogWriter } from './query-log.ts'
+import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'
+
+/** What a thread needs for it, besides zone and tree; all of it can be cloned into the thread. */
+export interface AnsweringData {
+  readonly responder: ResponderOptions
+  readonly staleServfail: boolean
+  /** None: everybody is answered. */
+  readonly access?: AccessTable
+  readonly cookieSecrets: SharedArrayBuffer
+  readonly rateLimit?: RateLimitOptions & { readonly table: SharedArrayBuffer }
+  /** This thread's own blocks. */
+  readonly counters: SharedArrayBuffer
+  readonly askers: SharedArrayBuffer
+  /** One query in `oneIn` is logged. */
+  readonly queryLog?: { readonly ring: SharedArrayBuffer; readonly oneIn: number }
+}
+
+export interface Answering {
+  /** The transport puts the client's address here before it calls `answer`. */
+  readonly exchange: Exchange
+  answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
+  /** Before a batch: pins the newest tree and reads the clock. */
+  enter(): void
+  /** After it: lets the tree go. */
+  leave(): void
+  /** Whether the client in `exchange` is not to be heard at all. */
+  isBarred(): boolean
+}
+
+/** Askers and answering times are taken of one query in so many, on average. */
+const sampledOneIn = 32
+
+/** Puts one thread's answering together. `wrap` lets tests put faults around respond(). */
+export function createAnswering(
+  data: AnsweringData,
+  zone: ZoneData,
+  reader: TreeReader,
+  transport: Transport,
+  wrap: (respond: Responder) => Responder,
+): Answering {
+  const { staleServfail, access: table, rateLimit, queryLog } = data
+  const exchange = new Exchange()
+  const zoneState = { fault: extendedErrors.none as number }
+  const cookies = new Cookies(data.cookieSecrets)
+  const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
+  const guards: Guards = {
+    exchange,
+    cookies,
+    zoneState,
+    ...(table && { accessOf: (client) => accessOf(table, client) }),
+    ...(limiter && { limit: (client, responseClass) => limiter.limit(client, responseClass) }),
+  }
+  const respond = wrap(createResponder(zone, reader, data.responder, guards))
+  const counters = new Counters(data.counters)
+  const askers = new AskerSketch(data.askers)
+  const log = queryLog && new QueryLogWriter(queryLog.ring)
+  let untilSample = gap(sampledOneIn)
+  let untilLog = queryLog === undefined ? 0 : gap(queryLog.oneIn)
+
+  return {
+    exchange,
+    answer(query, queryLength, response) {
+      const isSampled = --untilSample === 0
+      const startedAt = isSampled ? performance.now() : 0
+      const length = respond(query, queryLength, response, transport)
+      counters.count(exchange)
+      if (isSampled) {
+        counters.countLatency(performance.now() - startedAt)
+        askers.count(exchange, sampledOneIn)
+        untilSample = gap(sampledOneIn)
+      }
+      if (log !== undefined && queryLog !== undefined && --untilLog === 0) {
+        log.write(exchange, query, queryLength)
+        untilLog = gap(queryLog.oneIn)
+      }
+      return length
+    },
+    enter() {
+      reader.enter()
+      const now = Date.now()
+      const seconds = Math.floor(now / 1000)
+      cookies.now = seconds
+      if (limiter !== undefined) limiter.now = now
+      zoneState.fault = faultOf(reader, staleServfail, seconds)
+    },
+    leave: () => reader.leave(),
+    isBarred: () => table !== undefined && accessOf(table, exchange) === access.drop,
+  }
+}
+
+/** Nothing was published yet; or what was is past its time, and stale data are not to be answered. */
+function faultOf(reader: TreeReader, staleServfail: boolean, now: number): number {
+  if (reader.serial === 0) return extendedErrors.notReady
+  return staleServfail && now > reader.validUntil ? extendedErrors.invalidData : extendedErrors.none
+}
+
+/** How many queries to the next sample: evenly random around the mean, so that no rhythm of asking slips through. */
+function gap(mean: number): number {
+  return mean === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * mean - 1))
+}

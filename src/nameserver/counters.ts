@@ -1,0 +1,117 @@
+// What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, the
+// main thread sums the blocks. A thread that is replaced goes on in its predecessor's block.
+import { type Exchange, outcomes } from '../dns/exchange.ts'
+import { rcodes, types } from '../dns/wire.ts'
+
+const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]
+const rcodeNames = Object.keys(rcodes) as (keyof typeof rcodes)[]
+const typeNames = ['A', 'TXT', 'AAAA', 'NS', 'SOA', 'CNAME', 'AXFR', 'IXFR', 'ANY'] as const
+const otherType = typeNames.length
+
+/** Codes 127.0.0.2 … 127.0.0.31. */
+const codeCount = 32
+const rcodeCount = 24
+
+/** Buckets of answering time: bucket n holds what took less than 2ⁿ × 128 ns, the last one everything longer. */
+export const latencyBuckets = 16
+const firstBucketNs = 128
+
+const outcomesAt = 0
+const codesAt = outcomesAt + outcomeNames.length
+const rcodesAt = codesAt + codeCount
+const typesAt = rcodesAt + rcodeCount
+const latencyAt = typesAt + otherType + 1
+const blockLength = latencyAt + latencyBuckets
+
+/** Octets of one thread's block. */
+export const counterBytes = blockLength * 8
+
+const typeSlots = new Uint8Array(256).fill(otherType)
+for (const [slot, name] of typeNames.entries()) typeSlots[types[name]] = slot
+
+/** The counts since the server started; names with 0 are there too. */
+export interface CountedAnswers {
+  readonly queries: { readonly udp: number; readonly tcp: number }
+  readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
+  /** Listed answers by each code they hold: `127.0.0.3` → count. */
+  readonly codes: Readonly<Record<string, number>>
+  readonly rcodes: Readonly<Record<string, number>>
+  readonly types: Readonly<Record<string, number>>
+  /** Sampled: time to work an answer out, `count` of them within `belowNs` and not within the bucket before. */
+  readonly latency: readonly { readonly belowNs: number; readonly count: number }[]
+}
+
+/** One thread's block, from that thread's side. */
+export class Counters {
+  readonly #block: Float64Array
+
+  constructor(block: SharedArrayBuffer) {
+    this.#block = new Float64Array(block)
+  }
+
+  /** Counts an exchange that is over. */
+  count({ outcome, type, rcode, codes }: Exchange): void {
+    const block = this.#block
+    increment(block, outcomesAt + outcome)
+    if (outcome === outcomes.dropped) return
+    increment(block, rcodesAt + rcode)
+    increment(block, typesAt + (type < 256 ? (typeSlots[type] ?? otherType) : otherType))
+    if (outcome !== outcomes.listed) return
+    for (let rest = codes; rest !== 0; rest &= rest - 1) {
+      increment(block, codesAt + 31 - Math.clz32(rest & -rest))
+    }
+  }
+
+  /** Counts a sampled answering time. */
+  countLatency(milliseconds: number): void {
+    const scaled = Math.floor((milliseconds * 1e6) / firstBucketNs)
+    const bucket = Math.min(32 - Math.clz32(scaled), latencyBuckets - 1)
+    increment(this.#block, latencyAt + bucket)
+  }
+}
+
+/** Sums the blocks of all threads. */
+export function sumCounters(
+  udp: readonly SharedArrayBuffer[],
+  tcp: readonly SharedArrayBuffer[],
+): CountedAnswers {
+  const blocks = [...udp, ...tcp].map((memory) => new Float64Array(memory))
+  const sum = (at: number): number => blocks.reduce((total, block) => total + (block[at] ?? 0), 0)
+  const queries = (memories: readonly SharedArrayBuffer[]): number =>
+    memories
+      .map((memory) => new Float64Array(memory).subarray(outcomesAt, codesAt))
+      .reduce((total, counts) => total + counts.reduce((some, count) => some + count, 0), 0)
+  return {
+    queries: { udp: queries(udp), tcp: queries(tcp) },
+    outcomes: record(outcomeNames, (name) => sum(outcomesAt + outcomes[name])),
+    codes: Object.fromEntries(
+      Array.from(
+        { length: codeCount },
+        (_, code) => [`127.0.0.${code}`, sum(codesAt + code)] as const,
+      )
+        .slice(2)
+        .filter(([, count]) => count > 0),
+    ),
+    rcodes: record(rcodeNames, (name) => sum(rcodesAt + rcodes[name])),
+    types: record([...typeNames, 'other'], (_, slot) => sum(typesAt + slot)),
+    latency: Array.from({ length: latencyBuckets }, (_, bucket) => ({
+      belowNs: bucket === latencyBuckets - 1 ? Number.POSITIVE_INFINITY : firstBucketNs << bucket,
+      count: sum(latencyAt + bucket),
+    })),
+  }
+}
+
+function record<K extends string>(
+  names: readonly K[],
+  countOf: (name: K, index: number) => number,
+): Record<K, number> {
+  return Object.fromEntries(names.map((name, index) => [name, countOf(name, index)])) as Record<
+    K,
+    number
+  >
+}
+
+/** Nobody else writes here, and a 64-bit store is seen whole. */
+function increment(block: Float64Array, at: number): void {
+  block[at] = (block[at] ?? 0) + 1
+}

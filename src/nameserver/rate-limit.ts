@@ -1,0 +1,85 @@
+// Response rate limiting: one table in shared memory for all UDP threads, a budget for each client network and
+// class of response. Made by the main thread, asked for each UDP response to a client without a proven address.
+import type { Exchange } from '../dns/exchange.ts'
+import { type Limit, limits, type ResponseClass } from '../dns/respond.ts'
+import { hashNetwork } from './network.ts'
+
+export interface RateLimitOptions {
+  /** For each network and class; more than 0. As many may come at once, after a quiet second. */
+  readonly responsesPerSecond: number
+  /** Every so manieth limited response is sent, cut; 0: none. */
+  readonly slip: number
+}
+
+/** Places in the table: networks that are busy at once; beyond that the one that is nearest to idle is forgotten. */
+const slots = 1 << 16
+const ways = 4
+const burstMs = 1000
+const seedsAt = slots
+const tagsOffset = slots * 8
+
+/** The table, its hash keyed at random so that nobody can aim at another's place. */
+export function createRateLimitTable(): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(tagsOffset + (slots + 2) * 4)
+  crypto.getRandomValues(new Uint8Array(8)).forEach((octet, index) => {
+    new Uint8Array(memory, tagsOffset + seedsAt * 4)[index] = octet
+  })
+  return memory
+}
+
+/**
+ * One thread's hand on the table. Threads do not lock it: when two meet at one network in the same instant, one
+ * response is not counted.
+ */
+export class RateLimiter {
+  /** Epoch milliseconds; the thread moves it. */
+  now = 0
+  /** For each place, when its budget will be whole again (GCRA's theoretical arrival time). */
+  readonly #wholeAt: Float64Array
+  readonly #tags: Int32Array
+  readonly #costMs: number
+  readonly #slip: number
+  #limited = 0
+
+  constructor(memory: SharedArrayBuffer, { responsesPerSecond, slip }: RateLimitOptions) {
+    this.#wholeAt = new Float64Array(memory, 0, slots)
+    this.#tags = new Int32Array(memory, tagsOffset)
+    this.#costMs = burstMs / responsesPerSecond
+    this.#slip = slip
+  }
+
+  /** Takes one response off the budget, or says what to do instead of sending it. */
+  limit(client: Exchange, responseClass: ResponseClass): Limit {
+    const { now } = this
+    const wholeAt = this.#wholeAt
+    const slot = this.#slotOf(client, responseClass)
+    const known = wholeAt[slot] ?? 0
+    // A clock that was set back must not leave anybody in debt.
+    const from = known > now && known <= now + 2 * burstMs ? known : now
+    const next = from + this.#costMs
+    if (next <= now + burstMs || from === now) {
+      wholeAt[slot] = next
+      return limits.pass
+    }
+    this.#limited++
+    if (this.#slip === 0 || this.#limited % this.#slip !== 0) return limits.drop
+    return limits.slip
+  }
+
+  #slotOf(client: Exchange, responseClass: ResponseClass): number {
+    const tags = this.#tags
+    const wholeAt = this.#wholeAt
+    const hash = hashNetwork(client, tags[seedsAt] ?? 0, (tags[seedsAt + 1] ?? 0) + responseClass)
+    const first = (hash & (slots / ways - 1)) * ways
+    // The tag is all of another mix of the network, never 0.
+    const tag = hashNetwork(client, hash, responseClass) | 1
+    let idlest = first
+    for (let slot = first; slot < first + ways; slot++) {
+      if (tags[slot] === tag) return slot
+      if ((wholeAt[slot] ?? 0) < (wholeAt[idlest] ?? 0)) idlest = slot
+    }
+    tags[idlest] = tag
+    wholeAt[idlest] = 0
+    return idlest
+  }
+}
