@@ -172,9 +172,29 @@ export const declaration = table('', {
       '127.0.0.1:2525',
     ]),
     hostname: domainName('The name it greets with.', undefined),
+    lmtp: flag(
+      'Speak LMTP in place of SMTP: our own mail server hands the traps’ mail over (name it in `proxies`).',
+      false,
+    ),
+    certificateFile: path('Certificate chain (PEM); with keyFile: STARTTLS is offered.', ''),
+    keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
     proxies: list(
-      prefixText('Addresses or prefixes that may give the client’s address by XCLIENT.'),
+      prefixText(
+        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD.',
+      ),
       [],
+    ),
+    proxyProtocol: list(
+      prefixText(
+        'Addresses or prefixes whose connections must begin with a PROXY header (version 1 or 2).',
+      ),
+      [],
+    ),
+    greetingDelay: duration(
+      'Wait before the greeting; that a client talked before it is noted in the evidence.',
+      '0s',
+      0,
+      30,
     ),
     maxSize: size('Largest message taken.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
     connections: integer('Connections at once, in all.', 200, 1, 10_000),
@@ -218,10 +238,6 @@ const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'dns.transfer': 'error',
   admin: 'warning',
   resolver: 'warning',
-  'trapSmtp.lmtp': 'error',
-  'trapSmtp.certificateFile': 'error',
-  'trapSmtp.keyFile': 'error',
-  'trapSmtp.proxyProtocol': 'error',
 }
 
 export type Settings = Value<typeof declaration>
@@ -321,6 +337,11 @@ function crossCheck(settings: Settings): Problem[] {
   }
   if (settings.zone.nameservers.length === 0) {
     problems.push({ path: 'zone.nameservers', why: 'expected at least one name' })
+  }
+  const { certificateFile = '', keyFile = '' } = settings.trapSmtp ?? {}
+  if ((certificateFile === '') !== (keyFile === '')) {
+    const missing = keyFile === '' ? 'keyFile' : 'certificateFile'
+    problems.push({ path: `trapSmtp.${missing}`, why: 'expected beside the other one' })
   }
   problems.push(
     ...repeated(

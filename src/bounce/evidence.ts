@@ -22,6 +22,11 @@ export type BackscatterKind = (typeof backscatterKinds)[number]
 export interface EvidenceDetails {
   readonly helo?: string
   readonly reversePath?: string
+  /** Protocol and cipher of the SMTP session. */
+  readonly tls?: string
+  /** Other recipients of the same transaction too. */
+  readonly recipientsTried?: string
+  readonly notes?: string
   readonly subject?: string
   readonly messageId?: string
   readonly generator?: string
@@ -62,6 +67,9 @@ export interface Delivery {
   readonly helo?: string
   /** '' is the null sender. */
   readonly reversePath?: string
+  readonly tls?: string
+  readonly recipientsTried?: string
+  readonly notes?: string
 }
 
 /**
@@ -131,11 +139,14 @@ const maxDetailLength = 1000
 function detailsOf(
   message: Message,
   { dsn, generator, returned }: Classification,
-  { helo, reversePath }: Delivery,
+  { helo, reversePath, tls, recipientsTried, notes }: Delivery,
 ): EvidenceDetails {
   const details: Record<keyof EvidenceDetails, string | null | undefined> = {
     helo,
     reversePath,
+    tls,
+    recipientsTried,
+    notes,
     subject: message.subject || null,
     messageId: firstValue(message.header, 'message-id'),
     generator,

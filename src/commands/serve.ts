@@ -135,6 +135,8 @@ async function start(
           traps = await startTraps(current)
           throw error
         })
+      } else {
+        await traps?.renewCertificate()
       }
       for (const key of ['zone', 'dns', 'control', 'store'] as const) {
         if (changed(current, next, [key])) log.warn({ key }, 'a change here needs a restart')
@@ -155,7 +157,12 @@ async function trapStarter(blocklist: Blocklist, log: ServerLog, fatal: (error: 
         smtp: {
           listen: config.trapSmtp.listen,
           hostname: config.trapSmtp.hostname,
+          lmtp: config.trapSmtp.lmtp,
+          certificateFile: config.trapSmtp.certificateFile,
+          keyFile: config.trapSmtp.keyFile,
           proxies: config.trapSmtp.proxies,
+          proxyProtocol: config.trapSmtp.proxyProtocol,
+          greetingDelaySeconds: config.trapSmtp.greetingDelay,
           maxBytes: config.trapSmtp.maxSize,
           maxConnections: config.trapSmtp.connections,
           maxClientConnections: config.trapSmtp.clientConnections,

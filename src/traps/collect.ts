@@ -7,6 +7,7 @@ import { parseMessage } from '../bounce/message.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
 import type { Logger } from '../errors.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
+import { calloutEvidence, type Probe } from './callout.ts'
 
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
 export interface Recorded {
@@ -24,12 +25,22 @@ export interface CollectorOptions {
   readonly log: Logger
 }
 
+/**
+ * The connection's peer, or whom a proxy named; null when the proxy did not know; 'own-server' when our own mail server
+ * handed the message over by LMTP and named nobody: its trace fields tell.
+ */
+export type LiveClient = Address | 'own-server' | null
+
 /** A message received over SMTP, with what the session knows. */
 export interface LiveMessage {
   readonly raw: Uint8Array
-  /** The connection's peer, or whom a proxy named; null when the proxy did not know. */
-  readonly peer: Address | null
+  readonly client: LiveClient
   readonly helo: string
+  /** Protocol and cipher. */
+  readonly tls?: string
+  /** Every recipient of the transaction, when there were others beside one trap. */
+  readonly recipientsTried?: string
+  readonly notes?: string
   /** '' is the null sender. */
   readonly reversePath: string
   /** Trap addresses. */
@@ -55,16 +66,39 @@ export class Collector {
 
   /** Records a message from the wire, once for each recipient. Resolves after the commit; rejects as record() does. */
   async receive(live: LiveMessage): Promise<void> {
-    const { raw, peer, helo, reversePath } = live
-    const trace = traceFrom(peer, readHeaderSection(raw), this.#options.relays)
-    const now = this.#options.now()
+    const { raw, client, recipients, ...session } = live
+    const { relays, now } = this.#options
+    const header = readHeaderSection(raw)
+    const trace =
+      client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
     await this.#record(raw, trace, {
-      recipients: [...new Set(live.recipients.map(canonicalRecipient))],
-      seenAt: Math.min(trace.newestTime ?? now, now),
+      ...session,
+      recipients: [...new Set(recipients.map(canonicalRecipient))],
+      seenAt: Math.min(trace.newestTime ?? now(), now()),
       source: 'smtp',
-      helo,
-      reversePath,
     })
+  }
+
+  /**
+   * Records a transaction that ended before DATA, if it was a sender callout and its client is known for certain.
+   * Resolves after the commit; rejects as record() does.
+   */
+  async probed(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
+    const { relays, now, record, log } = this.#options
+    if (client === 'own-server') return
+    // What a trusted relay probes, it does not do for itself; and no trace field tells for whom.
+    const { client: known } = traceFrom(client, readHeaderSection(new Uint8Array()), relays)
+    if (known === null) return
+    const evidence = calloutEvidence({ ...probe, client: known, at: now() })
+    if (evidence.length === 0) return
+    const decisions = await record(evidence)
+    log.info(
+      {
+        ...{ source: 'smtp', client: formatAddress(known), kind: 'callout' },
+        ...{ rule: evidence[0]?.rule, decisions: decisions.map(({ decision }) => decision) },
+      },
+      'sender callout recorded',
+    )
   }
 
   /**

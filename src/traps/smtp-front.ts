@@ -1,10 +1,6 @@
-// The sockets in front of the SMTP server: listens, limits connections and time, and keeps a half-closed connection
-// open until its replies are out. Called by smtp.ts; knows nothing of SMTP but the line that ends a connection.
-//
-// Exim sends the last dot and QUIT together and shuts down its sending side before it has read the reply. smtp-server
-// writes only while a socket's readyState is 'open', which a half-closed one's is not, so Exim would deliver the same
-// bounce again for days. Here a socket is open for as long as it can be written to, and its end is put off until
-// nothing that it sent waits for an answer.
+// The sockets in front of the SMTP server: listens, tells who a connection comes from, limits connections and time, and
+// keeps a half-closed connection open until its replies are out. Called by smtp.ts; knows nothing of SMTP but the line
+// that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Logger, OperationalError } from '../errors.ts'
 import {
@@ -16,6 +12,8 @@ import {
   parseAddress,
   unmapped,
 } from '../ip/address.ts'
+import { readProxyHeader } from './proxy-header.ts'
+import { endWhenQuiet, heldInput, stayOpenWhileWritable } from './smtp-socket.ts'
 
 export interface FrontOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free one. */
@@ -23,6 +21,8 @@ export interface FrontOptions {
   readonly hostname: string
   /** Connections from these are not counted for each client: they carry many clients' mail. */
   readonly proxies: readonly Prefix[]
+  /** Connections from these must begin with a PROXY header. */
+  readonly proxyProtocol: readonly Prefix[]
   readonly maxConnections: number
   /** For each IPv4 address or IPv6 /64. */
   readonly maxClientConnections: number
@@ -40,8 +40,9 @@ export interface FrontOptions {
 
 export interface FrontConnection {
   readonly id: string
+  /** The TLS socket once the connection is secure. */
   readonly socket: Socket
-  /** null only when the platform does not tell. */
+  /** Whom it comes from, as the PROXY header says where one is due; null when that does not tell. */
   readonly peer: Address | null
   readonly isProxy: boolean
   /**
@@ -51,6 +52,14 @@ export interface FrontConnection {
   phase: 'command' | 'data' | 'recording'
   /** Octets of message content so far; a sign of life beside the socket's own counts. */
   dataBytes: number
+  /** It was ended by us before the client was done: a limit, a timeout, a shutdown. */
+  readonly wasCut: boolean
+  /** Lets what the client sends reach the SMTP server; true when it has sent something already. */
+  startReading(): boolean
+  /** After STARTTLS: from now on this socket is the connection. */
+  secure(socket: Socket): void
+  /** The connection is over. */
+  release(): void
 }
 
 export interface Front {
@@ -61,7 +70,7 @@ export interface Front {
 }
 
 interface Tracked {
-  readonly connection: FrontConnection
+  readonly connection: Mutable<FrontConnection>
   readonly clientKey: string
   progress: number
   /** Milliseconds of the monotonic clock. */
@@ -69,14 +78,15 @@ interface Tracked {
   phaseSince: { phase: FrontConnection['phase']; at: number }
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** A balancer sends its header at once. */
+const headerMs = 5000
 /** How often slow connections are looked for, and how long a refused one may take to read why. */
 const sweepMs = 1000
 const refusalMs = 2000
 /** After close() the peers have so long to end their side too. */
 const goodbyeMs = 250
-/** A half-closed connection is ended after this long without anything happening on it. */
-const quietMs = 300
-const quietCheckMs = 50
 
 /** Resolves once every address is bound; throws OperationalError `address-unavailable` naming the one that is not. */
 export async function startFront(options: FrontOptions): Promise<Front> {
@@ -95,6 +105,8 @@ class ListeningFront implements Front {
   readonly #options: FrontOptions
   readonly #servers: Server[] = []
   readonly #connections = new Map<string, Tracked>()
+  /** Those whose PROXY header is still to come. */
+  readonly #unnamed = new Set<Socket>()
   readonly #perClient = new Map<string, number>()
   readonly #sweeper: NodeJS.Timeout
   #nextId = 1
@@ -133,16 +145,17 @@ class ListeningFront implements Front {
   async close(): Promise<void> {
     this.#isClosing = true
     for (const server of this.#servers) server.close()
-    const open = (): FrontConnection[] =>
+    for (const socket of this.#unnamed) socket.destroy()
+    const open = (): Mutable<FrontConnection>[] =>
       [...this.#connections.values()].map(({ connection }) => connection)
     const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
     await settled(this.#options.drainSeconds * 1000, () => {
-      for (const { phase, socket } of open()) {
-        if (phase === 'command') this.#dismiss(socket, shuttingDown)
+      for (const connection of open()) {
+        if (connection.phase === 'command') this.#cut(connection, shuttingDown)
       }
       return !open().some(isAnswering)
     })
-    for (const { socket } of open()) this.#dismiss(socket, shuttingDown)
+    for (const connection of open()) this.#cut(connection, shuttingDown)
     // A socket destroyed with octets unread resets the connection, and the peer may lose what we said last.
     await settled(goodbyeMs, () => open().length === 0)
     for (const { socket } of open()) socket.destroy()
@@ -160,58 +173,110 @@ class ListeningFront implements Front {
   }
 
   #accept(socket: Socket): void {
-    const options = this.#options
-    const peer = peerOf(socket)
+    const { proxyProtocol } = this.#options
     socket.on('error', () => socket.destroy())
-    const isProxy = peer !== null && options.proxies.some((prefix) => contains(prefix, peer))
+    const sender = peerOf(socket)
+    const isBalancer = sender !== null && proxyProtocol.some((prefix) => contains(prefix, sender))
+    if (!isBalancer) this.#admit(socket, sender)
+    else if (this.#isFull()) this.#dismiss(socket, tooMany)
+    else this.#readHeader(socket)
+  }
+
+  /** Nothing is said to a balancer before its header is here; one that sends no sound header is cut off. */
+  #readHeader(socket: Socket): void {
+    let arrived = Buffer.alloc(0)
+    const timer = setTimeout(() => socket.destroy(), headerMs)
+    const done = (): void => {
+      clearTimeout(timer)
+      this.#unnamed.delete(socket)
+    }
+    const onReadable = (): void => {
+      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
+        arrived = Buffer.concat([arrived, chunk])
+      }
+      const header = readProxyHeader(arrived)
+      if (header.kind === 'incomplete') return
+      done()
+      socket.off('readable', onReadable)
+      if (header.kind === 'refused') {
+        this.#options.log.warn({ why: header.why }, 'connection without its PROXY header')
+        socket.destroy()
+        return
+      }
+      if (header.length < arrived.length) socket.unshift(arrived.subarray(header.length))
+      // The listener has left the stream waiting for one; the SMTP server reads by pipe.
+      socket.pause()
+      this.#admit(socket, header.client)
+    }
+    this.#unnamed.add(socket)
+    socket.once('close', done)
+    socket.once('end', () => {
+      if (this.#unnamed.has(socket)) socket.destroy()
+    })
+    socket.on('readable', onReadable)
+  }
+
+  #admit(socket: Socket, peer: Address | null): void {
+    const { proxies, log, onConnection } = this.#options
+    const isProxy = peer !== null && proxies.some((prefix) => contains(prefix, peer))
     const clientKey = peer === null ? '' : keyOf(peer)
     const refusal = this.#refusal(clientKey, isProxy)
     if (refusal !== null) {
-      options.log.debug({ client: clientKey, why: refusal }, 'connection refused')
+      log.debug({ client: clientKey, why: refusal }, 'connection refused')
       this.#dismiss(socket, refusal)
       return
     }
     this.#count(clientKey, 1)
     const now = performance.now()
-    const connection: FrontConnection = {
-      id: String(this.#nextId++),
-      socket,
-      peer,
-      isProxy,
-      phase: 'command',
-      dataBytes: 0,
+    const id = String(this.#nextId++)
+    const connection: Mutable<FrontConnection> = {
+      ...{ id, socket, peer, isProxy, phase: 'command', dataBytes: 0, wasCut: false },
+      startReading: heldInput(socket),
+      secure: (secured) => {
+        connection.socket = secured
+        this.#attend(connection)
+      },
+      release: () => {
+        if (this.#connections.delete(id)) this.#count(clientKey, -1)
+      },
     }
-    this.#connections.set(connection.id, {
-      connection,
-      clientKey,
-      progress: 0,
-      progressAt: now,
+    this.#connections.set(id, {
+      ...{ connection, clientKey, progress: 0, progressAt: now },
       phaseSince: { phase: 'command', at: now },
     })
-    Object.defineProperty(socket, 'readyState', {
-      get: () => (socket.writable ? 'open' : 'closed'),
-    })
-    socket.once('end', () => this.#endWhenQuiet(connection))
-    socket.once('close', () => {
-      this.#connections.delete(connection.id)
-      this.#count(clientKey, -1)
-    })
-    options.onConnection(connection)
+    this.#attend(connection)
+    onConnection(connection)
+  }
+
+  /** Makes the half-closed connection last until it is answered, and sees its end. */
+  #attend(connection: FrontConnection): void {
+    const { socket } = connection
+    stayOpenWhileWritable(socket)
+    socket.once('end', () => endWhenQuiet(connection))
+    socket.once('close', connection.release)
   }
 
   #refusal(clientKey: string, isProxy: boolean): string | null {
-    const { maxConnections, maxClientConnections } = this.#options
+    const { maxClientConnections } = this.#options
     if (this.#isClosing) return shuttingDown
-    if (this.#connections.size >= maxConnections)
-      return '4.3.2 Too many connections, try again later'
+    if (this.#isFull()) return tooMany
     const isFull = !isProxy && (this.#perClient.get(clientKey) ?? 0) >= maxClientConnections
     return isFull ? '4.7.0 Too many connections from your address, try again later' : null
+  }
+
+  #isFull(): boolean {
+    return this.#connections.size + this.#unnamed.size >= this.#options.maxConnections
   }
 
   #count(clientKey: string, change: number): void {
     const count = (this.#perClient.get(clientKey) ?? 0) + change
     if (count > 0) this.#perClient.set(clientKey, count)
     else this.#perClient.delete(clientKey)
+  }
+
+  #cut(connection: Mutable<FrontConnection>, why: string): void {
+    connection.wasCut = true
+    this.#dismiss(connection.socket, why)
   }
 
   /** Says 421 (RFC 5321 §3.8), ends our side, and does not wait long for the other. */
@@ -240,39 +305,14 @@ class ListeningFront implements Front {
       const isSlow =
         (connection.phase === 'command' && now - tracked.progressAt > commandSeconds * 1000) ||
         (connection.phase === 'data' && now - tracked.phaseSince.at > dataSeconds * 1000)
-      if (isSlow) this.#dismiss(connection.socket, '4.4.2 Timeout, closing connection')
+      if (isSlow) this.#cut(connection, '4.4.2 Timeout, closing connection')
     }
-  }
-
-  /**
-   * The client has shut down its sending side. What it sent before is still being read and answered: our side ends
-   * when it says QUIT, or when nothing has moved for a while and no reply is owed. A message cut off in the middle gets
-   * no reply.
-   */
-  #endWhenQuiet(connection: FrontConnection): void {
-    const { socket } = connection
-    let seen = -1
-    let quietSince = performance.now()
-    const check = setInterval(() => {
-      const moved = socket.bytesWritten + socket.bytesRead + connection.dataBytes
-      if (moved !== seen || connection.phase === 'recording') {
-        seen = moved
-        quietSince = performance.now()
-      }
-      if (socket.destroyed || socket.writableEnded) {
-        clearInterval(check)
-      } else if (performance.now() - quietSince >= quietMs) {
-        clearInterval(check)
-        if (connection.phase === 'command') socket.end()
-        else socket.destroy()
-      }
-    }, quietCheckMs)
-    check.unref()
   }
 }
 
 const passingErrors = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'ECONNABORTED', 'EAGAIN'])
 const shuttingDown = '4.3.2 Server shutting down'
+const tooMany = '4.3.2 Too many connections, try again later'
 
 function peerOf(socket: Socket): Address | null {
   const parsed = parseAddress(socket.remoteAddress ?? '')

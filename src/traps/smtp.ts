@@ -1,4 +1,5 @@
-// The live trap listener: SMTP sessions → messages for trap addresses, acknowledged once their evidence is committed.
+// The live trap listener: SMTP and LMTP sessions → messages for trap addresses, acknowledged once their evidence is
+// committed, and transactions that stop before a message, which are sender callouts.
 // The only file that knows smtp-server. Called by traps.ts.
 import { domainToASCII } from 'node:url'
 import {
@@ -9,8 +10,8 @@ import {
 } from 'smtp-server'
 import { canonicalRecipient } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
-import { type Address, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
-import type { Collector } from './collect.ts'
+import { type Prefix, parseAddress, unmapped } from '../ip/address.ts'
+import type { Collector, LiveClient, LiveMessage } from './collect.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type FrontConnection, startFront } from './smtp-front.ts'
 
@@ -18,8 +19,16 @@ export interface SmtpListenerOptions {
   readonly listen: readonly string[]
   /** The name it greets with. */
   readonly hostname: string
-  /** Who may name the client by XCLIENT. */
+  /** Who may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly Prefix[]
+  /** Whose connections must begin with a PROXY header. */
+  readonly proxyProtocol: readonly Prefix[]
+  /** LMTP (RFC 2033) in place of SMTP: our own mail server hands the traps' mail over. @default false */
+  readonly lmtp?: boolean
+  /** STARTTLS is offered with it. */
+  readonly certificate?: Certificate
+  /** @default 0: seconds before the greeting */
+  readonly greetingDelaySeconds?: number
   /** @default 10 MiB: a larger message is refused with 552 */
   readonly maxBytes?: number
   /** @default 256 MiB: messages being received or recorded, together; beyond it 452 */
@@ -45,24 +54,35 @@ export interface SmtpListenerOptions {
   onFatal(error: Error): void
 }
 
+/** In PEM: the chain, and the private key. */
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface SmtpListener {
   /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: readonly string[]
+  /** New TLS sessions get this certificate; only for a listener that was started with one. */
+  renew(certificate: Certificate): void
   /** Finishes or refuses what is under way, then closes every connection. */
   close(): Promise<void>
 }
 
 /** One MAIL … to its end: who is at the other side, and what was tried. */
 interface Transaction {
-  readonly client: Address | null
-  readonly helo: string
+  readonly client: LiveClient
   readonly reversePath: string
-  readonly recipients: readonly string[]
+  readonly accepted: string[]
+  readonly refused: string[]
 }
 
 interface Session {
   readonly connection: FrontConnection
   refusedRecipients: number
+  talkedEarly: boolean
+  /** Begun, and without DATA so far. */
+  open: Transaction | null
 }
 
 /** A longer command line ends the connection; RFC 5321 §4.5.3.1.4 asks for 512 octets, extensions for some more. */
@@ -72,26 +92,50 @@ const maxCommandLength = 4096
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
   const { maxBytes = 10 * 1024 ** 2, maxHeldBytes = 256 * 1024 ** 2, log } = options
   const { maxRecipients = 100, maxRefusedRecipients = 50, commandSeconds = 60 } = options
+  const { certificate, greetingDelaySeconds = 0, lmtp: isLmtp = false } = options
   const held = new HeldBytes(maxHeldBytes)
   const sessions = new Map<string, Session>()
 
   const settings = (): SMTPServerOptions => ({
     name: options.hostname,
+    lmtp: isLmtp,
     size: maxBytes,
     rejectOversized: true,
     maxRecipients,
     maxCommandLength,
     socketTimeout: commandSeconds * 1000,
-    disabledCommands: ['AUTH', 'STARTTLS', 'WIZ', 'SHELL', 'KILL'],
+    ...(certificate ?? {}),
+    disabledCommands: ['AUTH', 'WIZ', 'SHELL', 'KILL', ...(certificate ? [] : ['STARTTLS'])],
     authOptional: true,
     // Whether an odd address is a trap, isTrap says.
     lenientAddressParsing: true,
     hideENHANCEDSTATUSCODES: false,
     disableReverseLookup: true,
     logger: false,
+    onConnect({ id }, reply) {
+      setTimeout(() => greet(id, reply), greetingDelaySeconds * 1000).unref()
+    },
+    onSecure(socket, { id }, reply) {
+      sessions.get(id)?.connection.secure(socket)
+      reply()
+    },
+    onMailFrom({ address }, session, reply) {
+      const own = sessions.get(session.id)
+      if (own !== undefined) {
+        conclude(own, session)
+        const client = clientOf(own.connection, session, isLmtp)
+        own.open = { client, reversePath: address, accepted: [], refused: [] }
+      }
+      reply()
+    },
     onRcptTo({ address }, session, reply) {
       const own = sessions.get(session.id)
-      if (options.isTrap(trapForm(address))) return reply()
+      const recipient = trapForm(address)
+      if (options.isTrap(recipient)) {
+        own?.open?.accepted.push(recipient)
+        return reply()
+      }
+      own?.open?.refused.push(recipient)
       if (own !== undefined && ++own.refusedRecipients > maxRefusedRecipients) {
         return reply(refusal(421, 'Too many unknown recipients'))
       }
@@ -99,21 +143,52 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     },
     onData(stream, session, reply) {
       const own = sessions.get(session.id)
-      if (own === undefined) return reply(refusal(451, 'Session is over'))
-      receive(own.connection, stream, session).then(
+      if (own?.open == null) return reply(refusal(451, 'Session is over'))
+      const transaction = own.open
+      own.open = null
+      receive(own, transaction, stream, session).then(
         (text) => reply(null, text),
         (error) => reply(error),
       )
     },
+    onClose(session) {
+      const own = sessions.get(session.id)
+      if (own === undefined) return
+      sessions.delete(session.id)
+      own.connection.release()
+      conclude(own, session)
+    },
   })
+
+  function greet(id: string, reply: () => void): void {
+    const own = sessions.get(id)
+    reply()
+    if (own !== undefined) own.talkedEarly = own.connection.startReading()
+  }
+
+  /** A transaction that has ended before DATA, seen when the next one begins or the connection is over. */
+  function conclude(own: Session, session: SMTPServerSession): void {
+    const { open: ended, connection } = own
+    own.open = null
+    if (ended === null || ended.accepted.length === 0) return
+    // Who was sent away by us did not choose to stop here.
+    if (connection.wasCut || /^421 /.test(`${session.error ?? ''}`)) return
+    const { client, reversePath, accepted, refused } = ended
+    const seen = { accepted, refused, reversePath, details: detailsOf(own, ended, session) }
+    options.collector.probed(client, seen).catch((error) => {
+      log.warn({ err: error }, 'sender callout not recorded')
+    })
+  }
 
   /** Resolves with the text of the 250, rejects with the refusal. */
   async function receive(
-    connection: FrontConnection,
+    own: Session,
+    transaction: Transaction,
     stream: SMTPServerDataStream,
     session: SMTPServerSession,
   ): Promise<string> {
-    const transaction = transactionOf(connection, session)
+    const { connection } = own
+    const details = detailsOf(own, transaction, session)
     connection.phase = 'data'
     using message = held.open(maxBytes)
     try {
@@ -125,26 +200,36 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (stream.sizeExceeded) throw refusal(552, `Message is larger than ${maxBytes} octets`)
       const raw = message.content()
       if (raw === null) throw refusal(452, 'Too much mail at once, try again later')
-      await record(raw, transaction)
+      await record(raw, transaction, details)
       return 'Recorded'
     } finally {
       connection.phase = 'command'
     }
   }
 
-  async function record(raw: Uint8Array, transaction: Transaction): Promise<void> {
-    const { client: peer, ...envelope } = transaction
+  async function record(
+    raw: Uint8Array,
+    { client, reversePath, accepted }: Transaction,
+    details: SessionDetails,
+  ): Promise<void> {
     try {
-      await options.collector.receive({ raw, peer, ...envelope })
+      await options.collector.receive({
+        raw,
+        client,
+        reversePath,
+        recipients: accepted,
+        ...details,
+      })
     } catch (error) {
       log.warn({ err: error }, 'message not recorded, the sender was told to try again')
       throw refusal(451, 'Cannot record now, try again later')
     }
   }
 
-  // XCLIENT is offered and taken by the one server alone; which gets a connection, the front's address check decides.
+  // XCLIENT and XFORWARD are offered and taken by the one server alone; which gets a connection, the front's address
+  // check decides.
   const direct = new SMTPServer(settings())
-  const proxied = new SMTPServer({ ...settings(), useXClient: true })
+  const proxied = new SMTPServer({ ...settings(), useXClient: true, useXForward: true })
   for (const server of [direct, proxied]) {
     server.on('error', (error: Error) => log.debug({ err: error }, 'SMTP connection'))
   }
@@ -152,6 +237,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     listen: options.listen,
     hostname: options.hostname,
     proxies: options.proxies,
+    proxyProtocol: options.proxyProtocol,
     maxConnections: options.maxConnections ?? 200,
     maxClientConnections: options.maxClientConnections ?? 20,
     commandSeconds,
@@ -160,13 +246,19 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     log,
     onFatal: options.onFatal,
     onConnection(connection) {
-      sessions.set(connection.id, { connection, refusedRecipients: 0 })
-      connection.socket.once('close', () => sessions.delete(connection.id))
+      const fresh = { refusedRecipients: 0, talkedEarly: false, open: null }
+      sessions.set(connection.id, { connection, ...fresh })
       const server = connection.isProxy ? proxied : direct
       server.connect(connection.socket, { id: connection.id })
     },
   })
-  return front
+  return {
+    addresses: front.addresses,
+    renew(renewed) {
+      for (const server of [direct, proxied]) server.updateSecureContext({ ...renewed })
+    },
+    close: () => front.close(),
+  }
 }
 
 /** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */
@@ -174,27 +266,38 @@ function refusal(responseCode: 421 | 451 | 452 | 550 | 552, text: string): Error
   return Object.assign(new Error(text), { responseCode })
 }
 
-/** As the session stands now: XCLIENT may have named another client since the connection came in. */
-function transactionOf(connection: FrontConnection, session: SMTPServerSession): Transaction {
-  const { envelope, xClient } = session
+/** What evidence tells of the session. */
+type SessionDetails = Pick<LiveMessage, 'helo' | 'tls' | 'recipientsTried' | 'notes'>
+
+/** As the session stands now: a proxy may have named another client since the connection came in. */
+function detailsOf(
+  { talkedEarly }: Session,
+  { accepted, refused }: Transaction,
+  session: SMTPServerSession,
+): SessionDetails {
+  const { xClient, tlsOptions } = session
   const heloByProxy = xClient.get('HELO')
+  const tried = [...accepted, ...refused.map((recipient) => `${recipient} (refused)`)]
   return {
-    client: clientOf(connection, session),
     helo: typeof heloByProxy === 'string' ? heloByProxy : session.hostNameAppearsAs || '',
-    reversePath: envelope.mailFrom === false ? '' : envelope.mailFrom.address,
-    recipients: envelope.rcptTo.map(({ address }) => trapForm(address)),
+    ...(tlsOptions && { tls: `${tlsOptions.version} ${tlsOptions.standardName}` }),
+    ...(tried.length > 1 && { recipientsTried: tried.join(', ') }),
+    ...(talkedEarly && { notes: 'talked before the greeting' }),
   }
 }
 
 function clientOf(
   connection: FrontConnection,
-  { xClient, remoteAddress }: SMTPServerSession,
-): Address | null {
-  if (!xClient.has('ADDR')) return connection.peer
-  // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
-  if (!xClient.get('ADDR')) return null
-  const parsed = parseAddress(remoteAddress)
-  return 'value' in parsed ? unmapped(parsed.value) : null
+  session: SMTPServerSession,
+  isLmtp: boolean,
+): LiveClient {
+  for (const named of [session.xClient, session.xForward]) {
+    if (!named.has('ADDR')) continue
+    // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
+    const parsed = parseAddress(`${named.get('ADDR') || ''}`)
+    return 'value' in parsed ? unmapped(parsed.value) : null
+  }
+  return isLmtp && connection.isProxy ? 'own-server' : connection.peer
 }
 
 /** smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. */

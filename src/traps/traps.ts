@@ -1,5 +1,8 @@
 // Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
 // loads this room and the mail packages after DNS answers.
+
+import { readFile } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
@@ -7,15 +10,28 @@ import { Collector, type CollectorOptions } from './collect.ts'
 import { Maildir } from './maildir.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
-import { type SmtpListener, type SmtpListenerOptions, startSmtpListener } from './smtp.ts'
+import {
+  type Certificate,
+  type SmtpListener,
+  type SmtpListenerOptions,
+  startSmtpListener,
+} from './smtp.ts'
 
 export type { MailboxStatus } from './poller.ts'
 
 /** The live listener; limits have the defaults of SmtpListenerOptions. */
 export interface TrapSmtpOptions
-  extends Omit<SmtpListenerOptions, 'proxies' | 'isTrap' | 'collector' | 'log' | 'onFatal'> {
-  /** Addresses or prefixes that may name the client by XCLIENT. */
+  extends Omit<
+    SmtpListenerOptions,
+    'proxies' | 'proxyProtocol' | 'certificate' | 'isTrap' | 'collector' | 'log' | 'onFatal'
+  > {
+  /** Addresses or prefixes that may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly string[]
+  /** Addresses or prefixes whose connections must begin with a PROXY header. @default none */
+  readonly proxyProtocol?: readonly string[]
+  /** Paths of PEM files; both, or neither for no STARTTLS. */
+  readonly certificateFile?: string
+  readonly keyFile?: string
 }
 
 export interface MailboxOptions {
@@ -43,6 +59,8 @@ export interface Traps {
   mailboxes(): MailboxStatus[]
   /** Reads that mailbox now, outside its schedule. Resolves when done; false when there is none of that name. */
   poll(name: string): Promise<boolean>
+  /** Reads the certificate again. Throws OperationalError `config-invalid` and keeps the old one when it is not sound. */
+  renewCertificate(): Promise<void>
   /** Drains within a few seconds: what is being received or recorded finishes or is refused. */
   close(): Promise<void>
 }
@@ -53,7 +71,11 @@ export interface Traps {
  */
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const { mailboxes, log, now, isTrap, record, trace, onFatal } = options
-  const proxies = (options.smtp?.proxies ?? []).map(proxyPrefix)
+  const proxies = (options.smtp?.proxies ?? []).map((each) => prefixOf('proxies', each))
+  const proxyProtocol = (options.smtp?.proxyProtocol ?? []).map((each) =>
+    prefixOf('proxyProtocol', each),
+  )
+  const certificate = await readCertificate(options.smtp)
   for (const { name, schedule } of mailboxes) {
     if (isSchedule(schedule)) continue
     const why = `mailbox ${name}: not a cron expression: ${JSON.stringify(schedule)}`
@@ -63,7 +85,10 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const collector = new Collector({ relays, isTrap, record, now, log })
   const smtp: SmtpListener | undefined =
     options.smtp &&
-    (await startSmtpListener({ ...options.smtp, proxies, isTrap, collector, log, onFatal }))
+    (await startSmtpListener({
+      ...{ ...options.smtp, proxies, proxyProtocol, isTrap, collector, log, onFatal },
+      ...(certificate && { certificate }),
+    }))
   const pollers = new Map(
     mailboxes.map((mailbox) => [mailbox.name, pollerOf(mailbox, collector, options)]),
   )
@@ -83,6 +108,10 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
       await pollers.get(name)?.pollNow()
       return pollers.has(name)
     },
+    async renewCertificate() {
+      const renewed = await readCertificate(options.smtp)
+      if (renewed !== undefined) smtp?.renew(renewed)
+    },
     async close() {
       for (const schedule of schedules) schedule.stop()
       await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
@@ -97,8 +126,28 @@ function pollerOf(options: MailboxOptions, collector: Collector, traps: TrapsOpt
   return new Poller({ name, type, allTraps, mailbox, collector, now, log })
 }
 
-function proxyPrefix(text: string): Prefix {
+function prefixOf(key: string, text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('value' in parsed) return parsed.value
-  throw new OperationalError('config-invalid', `trapSmtp.proxies: ${text}: ${parsed.why}`)
+  throw new OperationalError('config-invalid', `trapSmtp.${key}: ${text}: ${parsed.why}`)
+}
+
+async function readCertificate(
+  smtp: TrapSmtpOptions | undefined,
+): Promise<Certificate | undefined> {
+  const { certificateFile = '', keyFile = '' } = smtp ?? {}
+  if (certificateFile === '' || keyFile === '') return undefined
+  try {
+    const cert = await readFile(certificateFile, 'utf8')
+    const key = await readFile(keyFile, 'utf8')
+    createSecureContext({ cert, key })
+    return { cert, key }
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new OperationalError(
+      'config-invalid',
+      `trapSmtp.certificateFile, trapSmtp.keyFile: ${why}`,
+      { cause },
+    )
+  }
 }

@@ -2,66 +2,18 @@
 // slow, greedy, cut off, or not quite speaking SMTP.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { type TestContext, test } from 'node:test'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
+import { test } from 'node:test'
 import { formatAddress } from '../../../src/ip/address.ts'
-import type { Recorded } from '../../../src/traps/collect.ts'
-import { startTraps, type TrapSmtpOptions, type Traps } from '../../../src/traps/traps.ts'
-import { SmtpClient } from './smtp-client.ts'
+import { smtpSite } from './smtp-site.ts'
 
 const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
   /^\./gm,
   '..',
 )
 
-interface Site {
-  readonly traps: Traps
-  readonly address: string
-  readonly recorded: Evidence[]
-  readonly log: string[]
-  connect(): SmtpClient
-}
-
-interface SiteOptions extends Partial<TrapSmtpOptions> {
-  readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
-  readonly trustedRelays?: readonly string[]
-}
-
-async function site(t: TestContext, options: SiteOptions = {}): Promise<Site> {
-  const { record, trustedRelays = [], ...smtp } = options
-  const recorded: Evidence[] = []
-  const log: string[] = []
-  const write = (fields: object, message: string): void => {
-    log.push(`${message} ${JSON.stringify(fields)}`)
-  }
-  const traps = await startTraps({
-    smtp: {
-      listen: ['127.0.0.1:0'],
-      hostname: 'mx.trap.example',
-      proxies: [],
-      drainSeconds: 0.3,
-      ...smtp,
-    },
-    mailboxes: [],
-    trace: { trustedRelays },
-    isTrap: (address) => address.endsWith('@trap.example'),
-    record: async (evidence) => {
-      const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
-      recorded.push(...evidence)
-      return decisions
-    },
-    now: () => 1_800_000_000,
-    log: { error: write, warn: write, info: write, debug: () => undefined },
-    onFatal: (error) => assert.fail(error),
-  })
-  t.after(() => traps.close())
-  const address = traps.addresses[0] ?? ''
-  return { traps, address, recorded, log, connect: () => new SmtpClient(t, address) }
-}
-
 test('a bounce for a trap is recorded, then acknowledged', async (t) => {
   const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
-  const { connect, recorded, log } = await site(t, {
+  const { connect, recorded, log } = await smtpSite(t, {
     record: async (evidence) => {
       await committed
       return evidence.map(() => ({ decision: 'listed' }))
@@ -87,7 +39,7 @@ test('a bounce for a trap is recorded, then acknowledged', async (t) => {
 })
 
 test('each recipient of one message is one piece of evidence', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   const replies = await client.say(
@@ -112,7 +64,7 @@ test('each recipient of one message is one piece of evidence', async (t) => {
 })
 
 test('whoever is no trap is refused during SMTP', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   await client.say('EHLO h.example', 'MAIL FROM:<>')
@@ -135,7 +87,7 @@ test('whoever is no trap is refused during SMTP', async (t) => {
 })
 
 test('somebody who tries addresses is sent away', async (t) => {
-  const { connect } = await site(t, { maxRefusedRecipients: 3 })
+  const { connect } = await smtpSite(t, { maxRefusedRecipients: 3 })
   const client = connect()
   await client.hear(1)
   const tries = Array.from({ length: 5 }, (_, index) => `RCPT TO:<a${index}@x.example>`)
@@ -145,7 +97,7 @@ test('somebody who tries addresses is sent away', async (t) => {
 })
 
 test('what is not for a trap listener is not offered and not taken', async (t) => {
-  const { connect } = await site(t)
+  const { connect } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   await client.say('EHLO h.example')
@@ -166,7 +118,7 @@ test('what is not for a trap listener is not offered and not taken', async (t) =
 
 test('record() that fails is answered 451, and the sender may try again at once', async (t) => {
   let isBroken = true
-  const { connect, recorded, log } = await site(t, {
+  const { connect, recorded, log } = await smtpSite(t, {
     record: async (evidence) => {
       if (isBroken) throw new Error('disk full')
       return evidence.map(() => ({ decision: 'counted' }))
@@ -184,7 +136,7 @@ test('record() that fails is answered 451, and the sender may try again at once'
 })
 
 test('a client that half-closes right after QUIT gets its reply (Exim)', async (t) => {
-  const { connect, recorded } = await site(t, {
+  const { connect, recorded } = await smtpSite(t, {
     record: async (evidence) => {
       await new Promise((next) => setTimeout(next, 600))
       return evidence.map(() => ({ decision: 'listed' }))
@@ -199,7 +151,7 @@ test('a client that half-closes right after QUIT gets its reply (Exim)', async (
 })
 
 test('a client that half-closes without QUIT gets its reply, and the connection ends', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.begin()
   client.socket.end(Buffer.from(`${bounce}.\r\n`, 'latin1'))
@@ -209,7 +161,7 @@ test('a client that half-closes without QUIT gets its reply, and the connection 
 })
 
 test('a client that half-closes in the middle of a message gets no reply, and nothing is recorded', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.begin()
   client.socket.end(Buffer.from(bounce.slice(0, 500), 'latin1'))
@@ -219,7 +171,7 @@ test('a client that half-closes in the middle of a message gets no reply, and no
 })
 
 test('a client that vanishes in the middle of a message leaves nothing behind', async (t) => {
-  const { connect, recorded } = await site(t, { maxHeldBytes: 40_000 })
+  const { connect, recorded } = await smtpSite(t, { maxHeldBytes: 40_000 })
   for (let round = 0; round < 5; round++) {
     const client = connect()
     await client.begin()
@@ -235,7 +187,7 @@ test('a client that vanishes in the middle of a message leaves nothing behind', 
 })
 
 test('everything in one write: pipelining, two messages, QUIT', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   const one = `MAIL FROM:<>\r\nRCPT TO:<a@trap.example>\r\nDATA\r\n${bounce}.\r\n`
@@ -257,7 +209,7 @@ for (const [what, end] of Object.entries({
   'CRLF NUL . CRLF': '\r\n\0.\r\n',
 })) {
   test(`${what} does not end a message, so nothing can be smuggled behind it`, async (t) => {
-    const { connect, recorded } = await site(t)
+    const { connect, recorded } = await smtpSite(t)
     const client = connect()
     await client.begin('a@trap.example', 'x@far.example')
     const smuggled = 'MAIL FROM:<>\r\nRCPT TO:<b@trap.example>\r\nDATA\r\nSubject: two\r\n\r\nx'
@@ -270,7 +222,7 @@ for (const [what, end] of Object.entries({
 }
 
 test('dots are unstuffed, zero octets and 8-bit octets come through', async (t) => {
-  const { connect, recorded } = await site(t)
+  const { connect, recorded } = await smtpSite(t)
   const client = connect()
   await client.begin()
   const { createHash } = await import('node:crypto')
@@ -281,7 +233,7 @@ test('dots are unstuffed, zero octets and 8-bit octets come through', async (t) 
 })
 
 test('an oversize message is refused by SIZE, and after DATA', async (t) => {
-  const { connect, recorded } = await site(t, { maxBytes: 70_000 })
+  const { connect, recorded } = await smtpSite(t, { maxBytes: 70_000 })
   const client = connect()
   await client.hear(1)
   const [, mail] = await client.say('EHLO h.example', 'MAIL FROM:<> SIZE=70001')
@@ -296,7 +248,7 @@ test('an oversize message is refused by SIZE, and after DATA', async (t) => {
 
 test('too much mail at once is put off, not lost', async (t) => {
   const { promise: committed, resolve: commit } = Promise.withResolvers<void>()
-  const { connect } = await site(t, {
+  const { connect } = await smtpSite(t, {
     maxHeldBytes: 20_000,
     record: async (evidence) => {
       await committed
@@ -314,7 +266,7 @@ test('too much mail at once is put off, not lost', async (t) => {
 })
 
 test('too many recipients are refused, those before them stand', async (t) => {
-  const { connect, recorded } = await site(t, { maxRecipients: 2 })
+  const { connect, recorded } = await smtpSite(t, { maxRecipients: 2 })
   const client = connect()
   await client.hear(1)
   const recipients = ['a', 'b', 'c'].map((name) => `RCPT TO:<${name}@trap.example>`)
@@ -325,7 +277,7 @@ test('too many recipients are refused, those before them stand', async (t) => {
 })
 
 test('a command line of a megabyte ends the connection', async (t) => {
-  const { connect } = await site(t)
+  const { connect } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   client.send(`EHLO ${'x'.repeat(1_000_000)}\r\n`)
@@ -334,7 +286,7 @@ test('a command line of a megabyte ends the connection', async (t) => {
 })
 
 test('too many commands that are none end the connection', async (t) => {
-  const { connect } = await site(t)
+  const { connect } = await smtpSite(t)
   const client = connect()
   await client.hear(1)
   client.send('FOO\r\n'.repeat(50))
@@ -343,16 +295,25 @@ test('too many commands that are none end the connection', async (t) => {
   assert.match(client.said, /421 4\.4\.2 [^\n]*\n$/)
 })
 
-test('who talks before the greeting is sent away', async (t) => {
-  const { connect } = await site(t)
+test('who talks before the greeting is served, and it is noted', async (t) => {
+  const { connect, recorded } = await smtpSite(t, { greetingDelaySeconds: 0.2 })
   const client = connect()
-  client.send('EHLO h.example\r\nMAIL FROM:<>\r\n')
+  const begun = performance.now()
+  client.send(
+    `EHLO h.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@trap.example>\r\nDATA\r\n${bounce}.\r\nQUIT\r\n`,
+  )
   await client.ended
-  assert.match(client.said, /^421 /)
+  assert.ok(performance.now() - begun >= 290)
+  assert.match(client.said, /^220 [\s\S]*250 2\.6\.0 Recorded\r\n221 /)
+  assert.equal(recorded[0]?.details.notes, 'talked before the greeting')
+  const patient = connect()
+  await patient.begin()
+  await patient.finish(`${bounce}.\r\n`)
+  assert.equal(recorded[1]?.details.notes, undefined)
 })
 
 test('a client that trickles a command is timed out', async (t) => {
-  const { connect } = await site(t, { commandSeconds: 1 })
+  const { connect } = await smtpSite(t, { commandSeconds: 1 })
   const client = connect()
   await client.hear(1)
   const trickle = setInterval(() => client.send('x'), 100)
@@ -364,7 +325,7 @@ test('a client that trickles a command is timed out', async (t) => {
 })
 
 test('a client that trickles a message is timed out, one that waits for our reply is not', async (t) => {
-  const { connect } = await site(t, {
+  const { connect } = await smtpSite(t, {
     dataSeconds: 1,
     commandSeconds: 1,
     record: async (evidence) => {
@@ -384,7 +345,7 @@ test('a client that trickles a message is timed out, one that waits for our repl
 })
 
 test('connections are limited in all', async (t) => {
-  const { connect } = await site(t, { maxConnections: 2 })
+  const { connect } = await smtpSite(t, { maxConnections: 2 })
   const held = [connect(), connect()]
   await Promise.all(held.map((client) => client.hear(1)))
   const refused = connect()
@@ -396,18 +357,18 @@ test('connections are limited in all', async (t) => {
 })
 
 test('connections are limited for each client, but not for proxies', async (t) => {
-  const { connect } = await site(t, { maxClientConnections: 1 })
+  const { connect } = await smtpSite(t, { maxClientConnections: 1 })
   await connect().hear(1)
   const refused = connect()
   await refused.ended
   assert.match(refused.said, /^421 4\.7\.0 .*from your address/)
-  const behind = await site(t, { maxClientConnections: 1, proxies: ['127.0.0.0/8'] })
+  const behind = await smtpSite(t, { maxClientConnections: 1, proxies: ['127.0.0.0/8'] })
   await behind.connect().hear(1)
   assert.match((await behind.connect().hear(1))[0] ?? '', /^220 /)
 })
 
 test('XCLIENT from a proxy names the client, over IPv4 and IPv6', async (t) => {
-  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1/32'] })
+  const { connect, recorded } = await smtpSite(t, { proxies: ['127.0.0.1/32'] })
   for (const [address, client] of [
     ['192.0.2.1', '192.0.2.1'],
     ['IPV6:2001:db8::1', '2001:db8::1'],
@@ -428,7 +389,7 @@ test('XCLIENT from a proxy names the client, over IPv4 and IPv6', async (t) => {
 })
 
 test('the client may change in the middle of a session, and not during a transaction', async (t) => {
-  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  const { connect, recorded } = await smtpSite(t, { proxies: ['127.0.0.1'] })
   const proxy = connect()
   await proxy.begin()
   assert.match(await proxy.finish(`${bounce}.\r\n`), /^250 /)
@@ -447,7 +408,7 @@ test('the client may change in the middle of a session, and not during a transac
 })
 
 test('a proxy that does not know the client leaves it unknown', async (t) => {
-  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  const { connect, recorded } = await smtpSite(t, { proxies: ['127.0.0.1'] })
   for (const unknown of ['[UNAVAILABLE]', '[TEMPUNAVAIL]', '', 'fe80::1%eth0']) {
     const proxy = connect()
     await proxy.hear(1)
@@ -459,7 +420,7 @@ test('a proxy that does not know the client leaves it unknown', async (t) => {
 })
 
 test('XCLIENT that is not in its form changes nothing', async (t) => {
-  const { connect, recorded } = await site(t, { proxies: ['127.0.0.1'] })
+  const { connect, recorded } = await smtpSite(t, { proxies: ['127.0.0.1'] })
   const proxy = connect()
   await proxy.hear(1)
   await proxy.say('EHLO proxy.ours')
@@ -479,7 +440,7 @@ test('XCLIENT that is not in its form changes nothing', async (t) => {
 })
 
 test('XCLIENT from anybody else is refused', async (t) => {
-  const { connect, recorded } = await site(t, { proxies: ['192.0.2.0/24', '2001:db8::/32'] })
+  const { connect, recorded } = await smtpSite(t, { proxies: ['192.0.2.0/24', '2001:db8::/32'] })
   const client = connect()
   await client.hear(1)
   await client.say('EHLO h.example')
@@ -490,7 +451,7 @@ test('XCLIENT from anybody else is refused', async (t) => {
 })
 
 test('a trusted relay that hands a message over is not its sender', async (t) => {
-  const { connect, recorded } = await site(t, { trustedRelays: ['127.0.0.1'] })
+  const { connect, recorded } = await smtpSite(t, { trustedRelays: ['127.0.0.1'] })
   const client = connect()
   await client.begin()
   assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
@@ -498,7 +459,7 @@ test('a trusted relay that hands a message over is not its sender', async (t) =>
 })
 
 test('IPv6 is listened on, and its clients are known', async (t) => {
-  const { connect, recorded, address } = await site(t, { listen: ['[::1]:0'] })
+  const { connect, recorded, address } = await smtpSite(t, { listen: ['[::1]:0'] })
   assert.match(address, /^\[::1\]:\d+$/)
   const client = connect()
   await client.begin()
@@ -507,15 +468,15 @@ test('IPv6 is listened on, and its clients are known', async (t) => {
 })
 
 test('an address that cannot be bound is named', async (t) => {
-  const { address } = await site(t)
-  await assert.rejects(site(t, { listen: ['127.0.0.1:0', address] }), {
+  const { address } = await smtpSite(t)
+  await assert.rejects(smtpSite(t, { listen: ['127.0.0.1:0', address] }), {
     code: 'address-unavailable',
     message: new RegExp(`${address}.*EADDRINUSE`),
   })
 })
 
 test('close() lets a message finish, sends idle clients away, and takes no new ones', async (t) => {
-  const { connect, recorded, traps } = await site(t, {
+  const { connect, recorded, traps } = await smtpSite(t, {
     drainSeconds: 3,
     record: async (evidence) => {
       await new Promise((next) => setTimeout(next, 300))
@@ -542,7 +503,7 @@ test('close() lets a message finish, sends idle clients away, and takes no new o
 })
 
 test('close() cuts off what does not finish in time', async (t) => {
-  const { connect, traps } = await site(t, { drainSeconds: 0.2 })
+  const { connect, traps } = await smtpSite(t, { drainSeconds: 0.2 })
   const stuck = connect()
   await stuck.begin()
   stuck.send('Subject: x\r\n')

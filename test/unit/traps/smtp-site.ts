@@ -1,0 +1,52 @@
+// A live listener for tests, on a free port, whose evidence lands in an array.
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { Recorded } from '../../../src/traps/collect.ts'
+import { startTraps, type TrapSmtpOptions, type Traps } from '../../../src/traps/traps.ts'
+import { SmtpClient } from './smtp-client.ts'
+
+export interface SmtpSite {
+  readonly traps: Traps
+  readonly address: string
+  readonly recorded: Evidence[]
+  readonly log: string[]
+  connect(): SmtpClient
+}
+
+export interface SmtpSiteOptions extends Partial<TrapSmtpOptions> {
+  readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
+  readonly trustedRelays?: readonly string[]
+}
+
+export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): Promise<SmtpSite> {
+  const { record, trustedRelays = [], ...smtp } = options
+  const recorded: Evidence[] = []
+  const log: string[] = []
+  const write = (fields: object, message: string): void => {
+    log.push(`${message} ${JSON.stringify(fields)}`)
+  }
+  const traps = await startTraps({
+    smtp: {
+      listen: ['127.0.0.1:0'],
+      hostname: 'mx.trap.example',
+      proxies: [],
+      drainSeconds: 0.3,
+      ...smtp,
+    },
+    mailboxes: [],
+    trace: { trustedRelays },
+    isTrap: (address) => address.endsWith('@trap.example'),
+    record: async (evidence) => {
+      const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
+      recorded.push(...evidence)
+      return decisions
+    },
+    now: () => 1_800_000_000,
+    log: { error: write, warn: write, info: write, debug: () => undefined },
+    onFatal: (error) => assert.fail(error),
+  })
+  t.after(() => traps.close())
+  const address = traps.addresses[0] ?? ''
+  return { traps, address, recorded, log, connect: () => new SmtpClient(t, address) }
+}
