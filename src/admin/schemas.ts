@@ -182,6 +182,14 @@ export const ServerStatus = Type.Object({
   entries: Type.Object({ ipv4: Type.Integer(), ipv6: Type.Integer(), domains: Type.Integer() }),
   workers: Type.Integer(),
   uptimeSeconds: Type.Integer(),
+  udp: Type.Optional(
+    Type.Object({
+      transport: Type.String(),
+      receiveBufferBytes: Type.Integer(),
+      sendBufferBytes: Type.Integer(),
+      dropped: Type.Integer(),
+    }),
+  ),
   tree: Type.Object({ usedBytes: Type.Integer(), capacityBytes: Type.Integer() }),
   mailboxes: Type.Array(
     Type.Object({

@@ -74,6 +74,7 @@ async function start(
     await startNameserver({
       listen: config.dns.listen,
       workers: config.dns.workers || availableParallelism(),
+      batch: config.dns.batch,
       udpPayload: config.dns.udpPayload,
       tcpConnections: config.dns.tcpConnections,
       tcpIdleSeconds: config.dns.tcpIdle,
@@ -107,6 +108,7 @@ async function start(
       ...blocklist.status(),
       workers: nameserver.workers,
       uptimeSeconds: Math.floor(process.uptime()),
+      udp: nameserver.udp(),
       mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
     }),
     isReady: () => isReady,

@@ -13,6 +13,11 @@ interface Stats {
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   readonly workers: number
   readonly uptimeSeconds: number
+  readonly udp?: {
+    readonly transport: string
+    readonly receiveBufferBytes: number
+    readonly dropped: number
+  }
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
   readonly mailboxes: readonly Readonly<Record<string, unknown>>[]
 }
@@ -33,7 +38,7 @@ export async function status(
     writeJson(context, stats)
     return exitCodes.done
   }
-  const { entries, tree } = stats
+  const { entries, tree, udp } = stats
   const rows = [
     ['version', stats.version],
     ['up for', roughDuration(stats.uptimeSeconds)],
@@ -41,10 +46,17 @@ export async function status(
     ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
     ['tree', `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}`],
     ['DNS workers', String(stats.workers)],
+    ...(udp === undefined ? [] : [['DNS datagrams', datagramsLine(udp)]]),
     ...stats.mailboxes.map((mailbox) => ['mailbox', mailboxLine(mailbox)]),
   ]
   context.write(formatColumns(rows))
   return exitCodes.done
+}
+
+function datagramsLine(udp: NonNullable<Stats['udp']>): string {
+  const how = udp.transport === 'batch' ? 'in batches' : 'one by one'
+  const buffer = `receive buffer ${mebibytes(udp.receiveBufferBytes)}`
+  return `${how}, ${buffer}, ${udp.dropped} dropped by the kernel`
 }
 
 function mebibytes(bytes: number): string {

@@ -1,5 +1,6 @@
 // The C library's socket calls, which Node has no words for: one socket made and bound here, its copies handed to
-// threads. The only file that knows koffi; sockets.ts calls it on the main thread.
+// threads, and datagrams moved many at a call. The only file that knows koffi; sockets.ts calls it on the main thread,
+// udp-batch.ts in each worker.
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 import type { ListenAddress } from './listen-address.ts'
 
@@ -16,6 +17,33 @@ export interface Libc {
   portOf(socket: Descriptor): number
   /** A second descriptor of the same socket. */
   duplicate(socket: Descriptor): Descriptor
+  close(socket: Descriptor): void
+  /** What the kernel granted a socket, and what it could not put into it. */
+  memoryOf(socket: Descriptor): SocketMemory
+}
+
+export interface SocketMemory {
+  /** Octets, as the kernel counts them: its own book-keeping for each datagram is in them. */
+  readonly receiveBufferBytes: number
+  readonly sendBufferBytes: number
+  /** Datagrams dropped since the socket was made, for want of room mostly. */
+  readonly dropped: number
+}
+
+/**
+ * Calls that move datagrams by struct mmsghdr, whose addresses are given as numbers: `addressOf` the buffer that
+ * holds them, which must be kept. Each answers what the system call answers, or the errno, negated. None allocates.
+ */
+export interface DatagramCalls {
+  addressOf(buffer: Buffer): number
+  receive(socket: Descriptor, headers: number, count: number, flags: number): number
+  send(socket: Descriptor, headers: number, count: number): number
+  /** Waits until one of the struct pollfd is readable; 0: none within the time. */
+  poll(descriptors: number, count: number, timeoutMs: number): number
+  /** Makes receive (when it may block) and send give up after so long. Throws SocketError. */
+  setTimeouts(socket: Descriptor, milliseconds: number): void
+  /** Has each datagram told with the address it was sent to. Throws SocketError. */
+  tellDestination(socket: Descriptor, family: 4 | 6): void
   close(socket: Descriptor): void
 }
 
@@ -36,28 +64,45 @@ const socketTypes = { stream: 1, datagram: 2, closeOnExec: 0o2000000 } as const
 const options = {
   reuseAddress: { level: 1, name: 2 },
   receiveBuffer: { level: 1, name: 8 },
+  sendBuffer: { level: 1, name: 7 },
   reusePort: { level: 1, name: 15 },
+  receiveTimeout: { level: 1, name: 20 },
+  sendTimeout: { level: 1, name: 21 },
+  receiveBufferForced: { level: 1, name: 33 },
+  memory: { level: 1, name: 55 },
+  packetInfo: { 4: { level: 0, name: 8 }, 6: { level: 41, name: 49 } },
   ipv6Only: { level: 41, name: 26 },
 } as const
 const duplicateCloseOnExec = 1030
+/** Words of SO_MEMINFO (linux/sock_diag.h). */
+const memoryWords = { receiveBuffer: 1, sendBuffer: 3, drops: 8, count: 9 } as const
 
-/** Room for a burst while a thread is busy or starts again; the kernel's rmem_max caps it. */
-const receiveBufferBytes = 4 << 20
+/** Room for a burst while a thread is busy or starts again; without CAP_NET_ADMIN, rmem_max caps it. */
+export const wantedBufferBytes = 4 << 20
 const backlog = 511
 
-/** The calls, or undefined where koffi has no binary or the numbers above do not hold. */
-export async function loadLibc(): Promise<Libc | undefined> {
+/** The C library, or undefined where koffi has no binary or the numbers above do not hold. */
+async function loadLibrary() {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined
   const koffi = await import('koffi').then(
     (module) => module.default,
     () => undefined,
   )
-  if (koffi === undefined) return undefined
   // Node is linked to the C library, so its symbols are at hand whatever the file is called.
-  const library = koffi.load(null)
+  return koffi && { koffi, library: koffi.load(null) }
+}
+
+/** The calls that make sockets, or undefined where they cannot be had. */
+export async function loadLibc(): Promise<Libc | undefined> {
+  const loaded = await loadLibrary()
+  if (loaded === undefined) return undefined
+  const { koffi, library } = loaded
   const socket = library.func('int socket(int domain, int type, int protocol)')
   const setsockopt = library.func(
     'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
+  )
+  const getsockopt = library.func(
+    'int getsockopt(int fd, int level, int name, _Out_ uint32_t *value, _Inout_ uint32_t *length)',
   )
   const bind = library.func('int bind(int fd, const uint8_t *address, uint32_t length)')
   const listen = library.func('int listen(int fd, int backlog)')
@@ -114,7 +159,12 @@ export async function loadLibc(): Promise<Libc | undefined> {
     bindUdp: (address) =>
       bound(address, socketTypes.datagram, (fd) => {
         setOption(fd, options.reusePort, 1)
-        setOption(fd, options.receiveBuffer, receiveBufferBytes)
+        setOption(fd, options.sendBuffer, wantedBufferBytes)
+        const { level, name } = options.receiveBufferForced
+        // Past rmem_max for who may; the others get as much as it allows.
+        if (setsockopt(fd, level, name, [wantedBufferBytes], 4) < 0) {
+          setOption(fd, options.receiveBuffer, wantedBufferBytes)
+        }
       }),
     listenTcp(address) {
       const fd = bound(address, socketTypes.stream, (each) =>
@@ -134,6 +184,70 @@ export async function loadLibc(): Promise<Libc | undefined> {
       return bytes.readUInt16BE(2)
     },
     duplicate: (fd) => checked('fcntl', fcntl(fd, duplicateCloseOnExec, 0)),
+    close: (fd) => void close(fd),
+    memoryOf(fd) {
+      const words = new Uint32Array(memoryWords.count)
+      const { level, name } = options.memory
+      checked('getsockopt', getsockopt(fd, level, name, words, [words.byteLength]))
+      return {
+        receiveBufferBytes: words[memoryWords.receiveBuffer] ?? 0,
+        sendBufferBytes: words[memoryWords.sendBuffer] ?? 0,
+        dropped: words[memoryWords.drops] ?? 0,
+      }
+    },
+  }
+}
+
+/** The calls that move datagrams. Throws where they cannot be had: only a thread whose socket loadLibc made asks. */
+export async function loadDatagramCalls(): Promise<DatagramCalls> {
+  const loaded = await loadLibrary()
+  if (loaded === undefined) throw new Error('there is no C library to call')
+  const { koffi, library } = loaded
+  // Pointers as plain numbers: addresses fit in 48 bits, and a BigInt costs half as much again as the call.
+  const recvmmsg = library.func(
+    'int recvmmsg(int fd, uintptr_t headers, uint32_t count, int flags, uintptr_t timeout)',
+  )
+  const sendmmsg = library.func(
+    'int sendmmsg(int fd, uintptr_t headers, uint32_t count, int flags)',
+  )
+  const poll = library.func('int poll(uintptr_t descriptors, uint64_t count, int timeout)')
+  const setsockopt = library.func(
+    'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+  )
+  const close = library.func('int close(int fd)')
+  const setOption = (
+    fd: Descriptor,
+    { level, name }: { level: number; name: number },
+    value: Buffer,
+  ): void => {
+    if (setsockopt(fd, level, name, value, value.length) < 0) {
+      throw new SocketError('setsockopt', koffi.errno())
+    }
+  }
+  return {
+    addressOf: (buffer) => Number(koffi.address(buffer)),
+    receive(fd, headers, count, flags) {
+      const result: number = recvmmsg(fd, headers, count, flags, 0)
+      return result < 0 ? -koffi.errno() : result
+    },
+    send(fd, headers, count) {
+      const result: number = sendmmsg(fd, headers, count, 0)
+      return result < 0 ? -koffi.errno() : result
+    },
+    poll(descriptors, count, timeoutMs) {
+      const result: number = poll(descriptors, count, timeoutMs)
+      return result < 0 ? -koffi.errno() : result
+    },
+    setTimeouts(fd, milliseconds) {
+      // struct timeval: seconds and microseconds.
+      const value = Buffer.alloc(16)
+      value.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0)
+      value.writeBigInt64LE(BigInt((milliseconds % 1000) * 1000), 8)
+      setOption(fd, options.receiveTimeout, value)
+      setOption(fd, options.sendTimeout, value)
+    },
+    tellDestination: (fd, family) =>
+      setOption(fd, options.packetInfo[family], Buffer.from([1, 0, 0, 0])),
     close: (fd) => void close(fd),
   }
 }

@@ -5,7 +5,7 @@ import { type AccessRule, compileAccess } from './access.ts'
 import { type Asker, askersBytes, topAskers } from './askers.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
-import { loadLibc } from './libc.ts'
+import { type Libc, loadLibc, wantedBufferBytes } from './libc.ts'
 import { formatListenAddress, parseListenAddress } from './listen-address.ts'
 import { QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
@@ -42,6 +42,8 @@ export interface NameserverOptions {
   readonly log: Logger
   /** A thread died more often than it may: the process should end. */
   onFatal(error: Error): void
+  /** Many datagrams at a system call, where the platform has that; the default. */
+  readonly batch?: boolean
   /** false: sockets by Node's own means, as where koffi has no binary. */
   readonly nativeSockets?: boolean
   /** The file that threads start with; a test puts faults into it. */
@@ -52,6 +54,8 @@ export interface Nameserver {
   /** Bound addresses with their ports, as `listen` writes them. */
   readonly addresses: readonly string[]
   readonly workers: number
+  /** How datagrams are moved now, and what became of them. */
+  udp(): UdpStatus
   /** What was answered since the start, and the networks that asked most; summed up at each call. */
   counters(): NameserverCounters
   /** As the option; in force at once. */
@@ -62,6 +66,15 @@ export interface Nameserver {
 
 export interface NameserverCounters extends CountedAnswers {
   readonly askers: readonly Asker[]
+}
+
+export interface UdpStatus {
+  readonly transport: 'batch' | 'events'
+  /** Of each socket, in octets as the kernel counts them; 0 where that is not known. */
+  readonly receiveBufferBytes: number
+  readonly sendBufferBytes: number
+  /** Datagrams that the kernel dropped before we could take them, for want of room mostly. */
+  readonly dropped: number
 }
 
 /** Networks that counters() names. */
@@ -89,6 +102,8 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
     if (!hasFailed) options.onFatal(error)
     hasFailed = true
   }
+  const libc = options.nativeSockets === false ? undefined : await loadLibc()
+  const isBatched = libc !== undefined && options.batch !== false
   const cookies = new CookieKeeper(options.cookieSecrets)
   const shared = sharedData(options, stop.buffer, cookies.memory)
   const blocks: ThreadBlocks[] = []
@@ -98,7 +113,7 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
     return new Thread({
       name,
       entry: options.threadEntry ?? new URL('./thread.ts', import.meta.url),
-      data: { ...shared, ...own, kind, slot },
+      data: { ...shared, ...own, isBatched, kind, slot },
       sockets: () => (kind === 'udp' ? sockets.udp(slot) : sockets.tcp()),
       log: options.log,
       onFatal,
@@ -110,7 +125,7 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
   )
   threads.push(thread('tcp', tcpSlot, 'dns-tcp'))
   const abandon = () => Promise.all(threads.map((each) => each.abandon()))
-  const sockets = await openSockets(options, addresses, workers).catch(async (error) => {
+  const sockets = await openSockets(options, libc, addresses, workers).catch(async (error) => {
     await abandon()
     throw error
   })
@@ -124,10 +139,21 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
   }
   const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
   const queryLog = rings.length > 0 ? new QueryLogDrain(rings, options.log) : undefined
+  const udp = (): UdpStatus => {
+    const memory = sockets.memory()
+    return {
+      transport: isBatched ? 'batch' : 'events',
+      receiveBufferBytes: memory[0]?.receiveBufferBytes ?? 0,
+      sendBufferBytes: memory[0]?.sendBufferBytes ?? 0,
+      dropped: memory.reduce((sum, { dropped }) => sum + dropped, 0),
+    }
+  }
+  logBuffers(options.log, udp())
   const counterBlocks = blocks.map(({ counters }) => counters)
   return {
     addresses: sockets.addresses.map(formatListenAddress),
     workers,
+    udp,
     counters: () => ({
       ...sumCounters(counterBlocks.slice(0, workers), counterBlocks.slice(workers)),
       askers: topAskers(
@@ -149,16 +175,27 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
 
 async function openSockets(
   options: NameserverOptions,
+  libc: Libc | undefined,
   addresses: ReturnType<typeof parseListenAddress>[],
   workers: number,
 ) {
   if (addresses.length === 0) {
     throw new OperationalError('address-unavailable', 'there is no address to listen on')
   }
-  const libc = options.nativeSockets === false ? undefined : await loadLibc()
   if (libc !== undefined) return bindSockets(libc, addresses, workers)
   options.log.info({}, 'sockets are made by node:dgram: no native socket calls here')
   return chooseAddresses(addresses)
+}
+
+/** Says what the kernel granted; it doubles what is asked for, to have room for its own book-keeping. */
+function logBuffers(log: Logger, { transport, receiveBufferBytes, sendBufferBytes }: UdpStatus) {
+  const fields = { transport, receiveBufferBytes, sendBufferBytes }
+  if (receiveBufferBytes > 0 && receiveBufferBytes < wantedBufferBytes) {
+    log.warn(
+      fields,
+      `UDP receive buffers are small: bursts may be lost; raise net.core.rmem_max to ${wantedBufferBytes}`,
+    )
+  } else log.info(fields, 'UDP sockets')
 }
 
 type ThreadBlocks = Pick<WorkerData, 'counters' | 'askers' | 'queryLog'>
@@ -179,7 +216,7 @@ function sharedData(
   options: NameserverOptions,
   stop: SharedArrayBuffer,
   cookieSecrets: SharedArrayBuffer,
-): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
+): Omit<WorkerData, 'kind' | 'slot' | 'isBatched' | keyof ThreadBlocks> {
   const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = options
   const { access = [], rateLimit, staleServfail = false } = options
   return {

@@ -5,12 +5,17 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { OperationalError } from '../errors.ts'
-import { type Descriptor, type Libc, SocketError } from './libc.ts'
+import { type Descriptor, type Libc, SocketError, type SocketMemory } from './libc.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
 
 /** What a thread serves: a descriptor that it owns from then on, or an address to bind by Node's own means. */
 export type ThreadSocket =
-  | { readonly family: 4 | 6; readonly fd: Descriptor }
+  | {
+      readonly family: 4 | 6
+      readonly fd: Descriptor
+      /** Bound to 0.0.0.0 or [::]: which address was asked differs by datagram. */
+      readonly isWildcard: boolean
+    }
   | { readonly family: 4 | 6; readonly host: string; readonly port: number }
 
 export interface BoundSockets {
@@ -19,6 +24,8 @@ export interface BoundSockets {
   /** A fresh set for UDP worker `worker`, or for the TCP thread. */
   udp(worker: number): ThreadSocket[]
   tcp(): ThreadSocket[]
+  /** Buffers and losses of each UDP socket; none where threads bind for themselves. */
+  memory(): SocketMemory[]
   close(): void
 }
 
@@ -43,9 +50,15 @@ export function bindSockets(
         bound.map(({ address, udp }) => ({
           family: address.family,
           fd: libc.duplicate(udp[worker] ?? -1),
+          isWildcard: isWildcard(address),
         })),
       tcp: () =>
-        bound.map(({ address, tcp }) => ({ family: address.family, fd: libc.duplicate(tcp) })),
+        bound.map(({ address, tcp }) => ({
+          family: address.family,
+          fd: libc.duplicate(tcp),
+          isWildcard: isWildcard(address),
+        })),
+      memory: () => bound.flatMap(({ udp }) => udp.map(libc.memoryOf)),
       close: () => open.splice(0).forEach(libc.close),
     }
   } catch (error) {
@@ -64,8 +77,13 @@ export async function chooseAddresses(addresses: readonly ListenAddress[]): Prom
     addresses: chosen,
     udp: () => [...chosen],
     tcp: () => [...chosen],
+    memory: () => [],
     close: () => undefined,
   }
+}
+
+function isWildcard({ host }: ListenAddress): boolean {
+  return /^[0.:]+$/.test(host)
 }
 
 interface BoundAddress {

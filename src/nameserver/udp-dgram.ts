@@ -1,4 +1,5 @@
-// The UDP transport over node:dgram: one event for each datagram. Works everywhere; called by worker.ts. On a
+// The UDP transport over node:dgram: one event for each datagram. Works everywhere, at a third of udp-batch.ts's
+// speed; called by worker.ts. On a
 // wildcard address the kernel picks the source of a response by its route, since node:dgram does not tell which
 // address was asked: hosts with several addresses name each of them in dns.listen.
 import { createSocket, type Socket } from 'node:dgram'
@@ -6,7 +7,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readClientText } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
-import type { UdpTransport, UdpTransportOptions } from './udp.ts'
+import { maxQueryLength, type UdpTransport, type UdpTransportOptions } from './udp.ts'
 
 /** After the stop, datagrams are answered until none has come for so long. */
 const quietMs = 10
@@ -57,14 +58,17 @@ function receive(socket: Socket, options: UdpTransportOptions, onReceived: () =>
     const response = spare.pop() ?? new Uint8Array(maxResponse)
     readClientText(address, client)
     enter()
-    const length = answer(query, query.length, response)
+    const length = answer(query, Math.min(query.length, maxQueryLength), response)
     leave()
     if (length === 0) {
       spare.push(response)
       return
     }
     // A response that cannot be sent is lost, as any datagram may be; its sender asks again.
-    socket.send(response, 0, length, port, address, () => spare.push(response))
+    socket.send(response, 0, length, port, address, (error) => {
+      spare.push(response)
+      if (error !== null) options.onUnsent?.(1)
+    })
   })
 }
 

@@ -1,8 +1,11 @@
-// The transport contract: what a UDP worker needs of whatever moves the datagrams. udp-dgram.ts fulfils it
-// everywhere with node:dgram; a batched transport may block its thread instead, so all that reaches a running
-// transport from outside is a flag in shared memory.
+// The transport contract: what a UDP worker needs of whatever moves the datagrams. udp-batch.ts fulfils it on Linux,
+// many datagrams at a system call; udp-dgram.ts everywhere, with node:dgram. A transport may block its thread, so
+// all that reaches it from outside is a flag in shared memory.
 import type { ClientAddress } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
+
+/** Octets of a query that are looked at. No honest query comes near; a longer one is cut here, and so malformed. */
+export const maxQueryLength = 4096
 
 export interface UdpTransportOptions {
   /** One for each address listened on; the transport owns them. */
@@ -11,7 +14,10 @@ export interface UdpTransportOptions {
   readonly maxResponse: number
   /** Who asks: the transport fills it in before each call of `answer`. */
   readonly client: ClientAddress
-  /** Puts the response to a query into `response` and answers its length; 0: none. Between enter and leave only. */
+  /**
+   * Puts the response to a query into `response` and answers its length; 0: none. `response` may be `query` itself
+   * (see Responder). Between enter and leave only.
+   */
   answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
   /** Pins the newest tree: before the first answer of each batch. */
   enter(): void
@@ -21,6 +27,8 @@ export interface UdpTransportOptions {
   readonly stop: Int32Array<SharedArrayBuffer>
   /** Called once, when every socket receives; a thread that then blocks has said so. */
   onListening(): void
+  /** Called for responses that the system did not take; they are lost, as any datagram may be. */
+  onUnsent?(count: number): void
 }
 
 /**

@@ -6,6 +6,7 @@ import type { ZoneData } from '../dns/zone.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AnsweringData, createAnswering } from './answering.ts'
 import type { ThreadSocket } from './sockets.ts'
+import type { UdpTransport } from './udp.ts'
 
 /** What a thread is started with; sockets follow as the first message. */
 export interface WorkerData extends AnsweringData {
@@ -14,6 +15,8 @@ export interface WorkerData extends AnsweringData {
   readonly slot: number
   readonly tree: SharedArrayBuffer
   readonly zone: ZoneData
+  /** UDP by udp-batch.ts, which needs descriptors; else by udp-dgram.ts. */
+  readonly isBatched: boolean
   readonly tcp: {
     readonly connections: number
     readonly connectionsPerClient: number
@@ -55,8 +58,10 @@ export async function runWorker(
   }
   // Each kind loads its own transport only: threads have to be quick to start.
   if (kind === 'udp') {
-    const { serveByEvents } = await import('./udp-dgram.ts')
-    await serveByEvents({
+    const serve: UdpTransport = data.isBatched
+      ? (await import('./udp-batch.ts')).serveByBatches
+      : (await import('./udp-dgram.ts')).serveByEvents
+    await serve({
       ...common,
       sockets: await sockets,
       maxResponse: data.responder.udpPayload,

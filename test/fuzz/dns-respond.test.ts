@@ -65,7 +65,7 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
     assert.deepEqual(response.subarray(12, end), asked.subarray(12, end), 'question')
   }
   // The same in the query's own buffer, as a batched transport may have it.
-  const shared = Buffer.alloc(65_535)
+  const shared = Buffer.alloc(65_535, untouched)
   shared.set(asked)
   const again = respond(shared, asked.length, shared, transport)
   assert.deepEqual(shared.subarray(0, again), response, 'in the query’s own buffer')

@@ -105,8 +105,8 @@ test('keys that this version does not do are errors, or warnings where nothing d
     faults(t, `${least}[[dns.access]]\nclient = "10.0.0.0/8"\naction = "refuse"\n`),
     ['dns.access: not supported by this version'],
   )
-  const config = load(t, `${least}[dns]\nbatch = true\n`)
-  assert.deepEqual(config.warnings, [{ path: 'dns.batch', why: 'has no effect in this version' }])
+  const config = load(t, `${least}[dns]\nnsid = "x"\n`)
+  assert.deepEqual(config.warnings, [{ path: 'dns.nsid', why: 'has no effect in this version' }])
 })
 
 test('the configuration is found in the order that the interface names', (t) => {

@@ -22,6 +22,13 @@ export interface ServerState extends BlocklistStatus {
   /** DNS threads. */
   readonly workers: number
   readonly uptimeSeconds: number
+  /** How datagrams are moved; absent without a name server. */
+  readonly udp?: {
+    readonly transport: string
+    readonly receiveBufferBytes: number
+    readonly sendBufferBytes: number
+    readonly dropped: number
+  }
   readonly mailboxes: readonly MailboxState[]
 }
 

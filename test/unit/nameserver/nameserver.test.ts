@@ -40,7 +40,7 @@ async function start(t: TestContext, overrides: Partial<NameserverOptions> = {})
   const logged: string[] = []
   const fatal: Error[] = []
   const log = (fields: object, message: string) => {
-    logged.push(`${message} ${'thread' in fields ? fields.thread : ''}`)
+    if ('thread' in fields) logged.push(`${message} ${fields.thread}`)
   }
   const server = await startNameserver({
     listen: ['127.0.0.1:0'],
