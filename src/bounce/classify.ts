@@ -1,20 +1,28 @@
 // A parsed message → one verdict with the rule that decided: backscatter of a kind, or what else it is. Called by
 // traps/collect, by the classify command and the API. Pure and total: any message gets a verdict.
-import { autoReplyRule, autoSubmitted } from './auto-reply.ts'
+import { autoReplyRule } from './auto-reply.ts'
+import { challengeRule, knownChallengeRule } from './challenge.ts'
+import { titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { type DeliveryStatus, isPlausible, parseDeliveryStatus } from './dsn.ts'
 import type { BackscatterKind } from './evidence.ts'
 import { generatorOf } from './generator.ts'
 import { firstValue } from './header-section.ts'
 import {
+  confirmationRule,
   dispositionNotificationRule,
   dmarcReportRule,
   feedbackReportRule,
-  isFromMailSystem,
   listMailRule,
+  listNoticeRule,
+  rejectingDispositionRule,
   ticketRule,
+  ticketWordsRule,
   tlsReportRule,
 } from './lookalikes.ts'
 import type { Message } from './message.ts'
+import { listedGatewayRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
+import { Observation } from './observation.ts'
+import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
 
 export type NotBackscatter =
@@ -53,6 +61,8 @@ export interface Classification {
   readonly generator: string | null
   readonly dsn: Dsn | null
   readonly returned: Returned | null
+  /** A list handed it on: whoever delivered it to us is the list's host, and not the one who bounced. */
+  readonly viaList: boolean
 }
 
 /** What the receiving side knows beside the message; without it the topmost Return-Path is taken. */
@@ -61,44 +71,59 @@ export interface Envelope {
   readonly reversePath?: string
 }
 
-interface Subject {
-  readonly message: Message
-  readonly status: DeliveryStatus | null
-  readonly hasNullSender: boolean
-}
-
 type Verdict =
   | { readonly kind: BackscatterKind; readonly rule: string }
   | { readonly not: NotBackscatter; readonly rule: string }
 
 /**
- * In this order, and the first that answers decides:
+ * In this order, and the first that answers decides.
  *  1. A message that cannot be read whole proves nothing against anybody.
- *  2. What wears a report's or a reply's clothes without being backscatter. These stand before everything that can
- *     list, since all of them also satisfy some rule below: complaints and TLS reports are multipart/report, read
- *     receipts say auto-replied, list software relays other people's bounces from its own host.
- *  3. Delivery status notifications. Before automatic replies, since most of them say auto-replied as well.
- *  4. Automatic replies.
+ *  2. Reports for which somebody asked. Before everything that can list, since all of them also satisfy some rule
+ *     below: complaints and TLS reports are multipart/report, read receipts say auto-replied. A refusal that Sieve
+ *     dresses up as a receipt is none of them, and is taken out first.
+ *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe write theirs as
+ *     complete delivery reports.
+ *  4. List software about its own affairs: it quotes the bounces that it speaks of.
+ *  5. Bounces that a mail system signs, or a complete delivery status. Before the list's own mail: a bounce stays one
+ *     when a list hands it on, though its host then proves nothing (see `viaList`). Before automatic replies, since
+ *     most of them say auto-replied as well. So do out-of-office replies that a program titled, behind a list.
+ *  6. Mail of lists, tickets and sign-ups: they say auto-generated and auto-replied too.
+ *  7. Challenges, and notices by their words: they are automatic replies that ask or tell something particular.
+ *  8. Bounces whose author does not give himself away as a mail system; the rules ask for more.
+ *  9. Automatic replies, by their marks and then by their words.
  */
-const recognisers: readonly ((subject: Subject) => Verdict | null)[] = [
+const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
   ({ message }) => not('arf', feedbackReportRule(message)),
   ({ message }) => not('tls-report', tlsReportRule(message)),
   ({ message }) => not('dmarc-report', dmarcReportRule(message)),
+  (seen) => is('dsn', rejectingDispositionRule(seen)),
   ({ message }) => not('mdn', dispositionNotificationRule(message)),
+  (seen) => is('content-notice', titledNoticeRule(seen)),
+  (seen) => is('challenge-response', knownChallengeRule(seen)),
+  (seen) => not('list', listNoticeRule(seen)),
+  (seen) => is('dsn', statusRule(seen)),
+  (seen) => is('dsn', mailSystemRule(seen)),
+  (seen) => is('dsn', listedGatewayRule(seen)),
+  (seen) => is('auto-reply', listedReplyRule(seen)),
   ({ message }) => not('list', listMailRule(message)),
   ({ message }) => not('ticket', ticketRule(message)),
-  (subject) => is('dsn', dsnRule(subject)),
-  (subject) => is('auto-reply', replyRule(subject)),
+  (seen) => not('confirmation', confirmationRule(seen)),
+  (seen) => is('challenge-response', challengeRule(seen)),
+  (seen) => is('content-notice', wordedNoticeRule(seen)),
+  (seen) => is('dsn', unnamedSystemRule(seen)),
+  (seen) => not('ticket', ticketWordsRule(seen)),
+  (seen) => is('auto-reply', markedReplyRule(seen)),
+  (seen) => is('auto-reply', seen.isFromMailSystem ? null : replyWordsRule(seen)),
 ]
 
 /** The verdict on a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
   const status = deliveryStatusOf(message)
-  const subject = { message, status, hasNullSender: reversePath(message, envelope) === '' }
+  const seen = new Observation(message, status, reversePath(message, envelope))
   let verdict: Verdict = { not: 'other', rule: 'not-recognised' }
   for (const recognise of recognisers) {
-    const found = recognise(subject)
+    const found = recognise(seen)
     if (found === null) continue
     verdict = found
     break
@@ -109,9 +134,10 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
     kind,
     notBackscatter: 'not' in verdict ? verdict.not : null,
     rule: verdict.rule,
-    generator: generatorOf(message, status),
-    dsn: status === null ? null : summary(status),
-    returned: readReturned(message),
+    generator: generatorOf(message, status) ?? formatIn(verdict.rule),
+    dsn: dsnOf(seen, kind),
+    returned: kind === null && !seen.hasReturnedPart ? null : readReturned(message),
+    viaList: kind !== null && listMailRule(message) !== null,
   }
 }
 
@@ -132,24 +158,34 @@ function deliveryStatusOf(message: Message): DeliveryStatus | null {
  * A delivery status that says what it must is the proof. Outside a multipart/report (RFC 6522) it must also come from
  * a mail system: people attach reports to their own mail when they ask what went wrong.
  */
-function dsnRule({ message, status, hasNullSender }: Subject): string | null {
+function statusRule({ message, status, isAutomatic }: Observation): string | null {
   if (status === null || !isPlausible(status)) return null
   if (message.contentType.value === 'multipart/report') return 'rfc3464-report'
-  const isAutomatic =
-    hasNullSender ||
-    isFromMailSystem(message.header) ||
-    autoSubmitted(message.header).startsWith('auto-')
   return message.contentType.value.startsWith('multipart/') && isAutomatic
     ? 'rfc3464-status-in-other-multipart'
     : null
+}
+
+/** A reply that a program titled stays one when a list hands it on; anything else from a list is the list's mail. */
+function listedReplyRule(seen: Observation): string | null {
+  if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
+    return null
+  return hasProgramTitle(seen) || isMarkedAway(seen) ? replyWordsRule(seen) : null
 }
 
 /**
  * What a mail system says of itself is a bounce in a form that no rule above knows, or a notice to its own postmaster:
  * neither is the reply of a mailbox.
  */
-function replyRule({ message, hasNullSender }: Subject): string | null {
-  return isFromMailSystem(message.header) ? null : autoReplyRule(message.header, hasNullSender)
+function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observation): string | null {
+  return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
+}
+
+/** The format's name in the name of its rule. */
+function formatIn(rule: string): string | null {
+  return (
+    /^(?:format|challenge|content-notice)-(.+)$/.exec(rule)?.[1]?.replace(/^words$/, '') || null
+  )
 }
 
 function is(kind: BackscatterKind, rule: string | null): Verdict | null {
@@ -164,6 +200,32 @@ function reversePath(message: Message, envelope: Envelope): string | null {
   if (envelope.reversePath !== undefined) return envelope.reversePath
   const field = firstValue(message.header, 'return-path')
   return field === undefined ? null : field.replace(/^<|>$/g, '').trim()
+}
+
+/** From the delivery status; where a bounce has none that names a recipient, from its words. */
+function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
+  const { status } = seen
+  const fromStatus = status === null ? null : summary(status)
+  if (kind !== 'dsn' || fromStatus?.finalRecipient != null) return fromStatus
+  const recipients = seen.recipients.some(({ isMarked }) => isMarked)
+    ? seen.recipients.filter(({ isMarked }) => isMarked)
+    : seen.recipients.slice(0, 1)
+  const header = firstValue(seen.message.header, 'x-failed-recipients')
+  const [first] = recipients
+  return {
+    reportingMta: fromStatus?.reportingMta ?? null,
+    finalRecipient: header?.split(',', 1)[0]?.trim() || (first?.address ?? null),
+    originalRecipient: null,
+    action:
+      fromStatus?.action ??
+      (seen.saysDelay && !seen.subject.folded.includes('fail') ? 'delayed' : 'failed'),
+    status: fromStatus?.status ?? first?.status ?? null,
+    remoteMta: null,
+    diagnosticCode: fromStatus?.diagnosticCode ?? first?.diagnostic ?? null,
+    receivedFromMta: fromStatus?.receivedFromMta ?? null,
+    arrivalDate: fromStatus?.arrivalDate ?? null,
+    recipients: Math.max(recipients.length, header === undefined ? 0 : 1),
+  }
 }
 
 function summary(status: DeliveryStatus): Dsn {

@@ -85,7 +85,8 @@ export function evidenceOf(
   const content = contentDigest(message, believed)
   const returned = returnedDigest(message, classification) ?? content
   return deliveries.map((delivery) => ({
-    client: delivery.client,
+    // What a list handed on came from the list's host, who bounced nothing.
+    client: classification.viaList ? null : delivery.client,
     recipient: canonicalRecipient(delivery.recipient),
     kind: classification.kind,
     rule: classification.rule,

@@ -38,7 +38,7 @@ const COLON = 0x3a
  * field and no continuation are passed over. Linear in the section's length, never throws.
  */
 export function readHeaderSection(raw: Uint8Array): HeaderSection {
-  const start = mboxLineEnd(raw)
+  const start = mboxLineEnd(raw, firstLine(raw))
   const fields: HeaderField[] = []
   let open: { name: string; start: number; valueStart: number } | null = null
   let position = start
@@ -114,11 +114,20 @@ export function parseParameters(text: string): ParameterValue {
   return { value: (pieces[0] ?? '').trim().toLowerCase(), parameters }
 }
 
-function mboxLineEnd(raw: Uint8Array): number {
+const maxLeadingEmptyOctets = 16
+
+/** Programs that cut mailboxes into files leave an empty line or two at their beginning; no header section is there. */
+function firstLine(raw: Uint8Array): number {
+  let position = 0
+  while (raw[position] === CR || raw[position] === LF) position++
+  return position > maxLeadingEmptyOctets || position >= raw.length ? 0 : position
+}
+
+function mboxLineEnd(raw: Uint8Array, start: number): number {
   const from = [0x46, 0x72, 0x6f, 0x6d, SP]
-  if (!from.every((octet, index) => raw[index] === octet)) return 0
-  const newline = raw.indexOf(LF)
-  return newline < 0 || newline > 1000 ? 0 : newline + 1
+  if (!from.every((octet, index) => raw[start + index] === octet)) return start
+  const newline = raw.indexOf(LF, start)
+  return newline < 0 || newline > start + 1000 ? start : newline + 1
 }
 
 function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {

@@ -1,7 +1,8 @@
 // Mail that looks like backscatter and is none: complaints, policy reports, read receipts, lists, tickets. Each function
 // here names the rule by which a message is one of them, or null. Called by classify before anything that can list.
-import { allValues, firstValue, type HeaderSection } from './header-section.ts'
+import { firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
+import type { Observation } from './observation.ts'
 
 /** An abuse or authentication-failure complaint in the Abuse Reporting Format (RFC 5965, RFC 6591). */
 export function feedbackReportRule(message: Message): string | null {
@@ -26,6 +27,26 @@ export function dmarcReportRule(message: Message): string | null {
   }
   const file = /^[^!\s]+![^!\s]+!\d+!\d+[^/\s]*\.(xml|gz|zip)$/i
   return message.parts.some(({ filename }) => file.test(filename)) ? 'dmarc-report-file' : null
+}
+
+/**
+ * A refusal in the form of a disposition notification, as Sieve's `reject` writes it (RFC 5429 §2.1): nobody asked for
+ * it. Auto-Submitted says so, or the disposition is automatic and not a reading, and its words are of rejection.
+ */
+export function rejectingDispositionRule({ message, body }: Observation): string | null {
+  if (dispositionNotificationRule(message) === null) return null
+  if (/\brejected\b/i.test(firstValue(message.header, 'auto-submitted') ?? ''))
+    return 'mdn-rejected'
+  const part = message.parts.find(({ type }) => type === 'message/disposition-notification')
+  const fields =
+    part === undefined ? '' : Buffer.from(part.content.subarray(0, 4096)).toString('latin1')
+  const isAutomatic =
+    /^disposition:\s*automatic-action\/mdn-sent-automatically;\s*(deleted|denied|failed|rejected)/im.test(
+      fields,
+    )
+  return isAutomatic && /\b(reject|refus|quota|not accepted)/.test(body.words)
+    ? 'mdn-rejected'
+    : null
 }
 
 /** A message disposition notification (RFC 8098 §3): somebody asked for it. */
@@ -57,19 +78,57 @@ export function ticketRule(message: Message): string | null {
   return field === undefined ? null : `ticket-field-${field.name}`
 }
 
-/** Local parts and display names under which mail systems speak for themselves (RFC 2142 §5, RFC 5321 §4.5.1). */
-const mailSystemLocalPart =
-  /(^|[<\s"])(mailer-?daemon|mail-?daemon|postmaster|double-bounce|mdaemon|mailerdaemon)(@|>|$|\s|")/i
-const mailSystemName = /\bmail(er)?[ -](delivery[ -](sub)?system|daemon)\b/i
+/** Titles under which list software writes to moderators, owners and subscribers (Mailman, Majordomo, LISTSERV, Sympa, ezmlm). */
+const listNoticeTitle =
+  /^(re: )?(your message to \S+ awaits moderator approval|bounce action notification|uncaught bounce notification|\d+ \S+ moderator request|.{0,80} post from \S+ requires approval|.{0,80}subscription (results|notification|disabled|request)|.{0,60}(un)?subscribe notification|welcome to the \W?.{0,60}(mailing list|\blist\b)|goodbye from|you have been (un)?subscribed|the results of your (email )?commands?|majordomo results|request to mailing list .{0,80} rejected|auto-discard notification|.{0,60}mailing list memberships? reminder|forward of moderated message|listserv command|rejected posting to|output of your job|message to .{0,60} held for approval|moderate .{0,80} for|bounced? .{0,80}: non-?member submission|bounce \S+@\S+: )/
 
-/** Whether the message speaks for a mail system, and not for a mailbox: by its From field, or as Exim's bounces say. */
-export function isFromMailSystem(header: HeaderSection): boolean {
-  return (
-    firstValue(header, 'x-failed-recipients') !== undefined ||
-    allValues(header, 'from').some(
-      (from) => mailSystemLocalPart.test(from) || mailSystemName.test(from),
+/** A notice of list software about a subscription, a post or a bounce of its own (no misdirected one). */
+export function listNoticeRule({ message, subject }: Observation): string | null {
+  if (!listNoticeTitle.test(subject.folded)) return null
+  const isSoftware =
+    firstValue(message.header, 'x-mailman-version') !== undefined ||
+    firstValue(message.header, 'x-list-administrivia') !== undefined ||
+    /[-+._](owner|bounces|request|admin|confirm|help)(\+[^@]*)?@|^(mailman|majordomo|listserv|sympa|ezmlm)|\b(mailman|majordomo|listserv|sympa)\b/i.test(
+      `${firstValue(message.header, 'from') ?? ''} ${firstValue(message.header, 'sender') ?? ''}`,
     )
-  )
+  return isSoftware ? 'list-notice-title' : null
+}
+
+/** What a sign-up asks for, folded; the address is what is confirmed, not a message. */
+const confirmationTitle =
+  /^(please )?(confirm|verify|activate|validate|complete) (your )?(new )?(e-?mail|account|registration|subscription|address|sign-?up|membership|newsletter|request|password)|^(account|e-?mail|subscription|registration|newsletter|address|membership|sign-?up)( address)? (activation|verification|confirmation|validation)|^confirm [0-9a-f]{8,}|^confirmation (for|of) (subscribe|unsubscribe|your subscription)|confirm(ation)? .{0,60}(subscri|mailing list)|^your confirmation is (needed|required)|^(bitte )?bestatigen sie ihre|^confirmez votre|^confirme (su|tu|seu)|^conferma (la tua|il tuo|iscrizione)|^(подтвердите|подтверждение) (регистрац|подписк|адрес)|(会員登録|メールアドレス)の?(の)?確認|激活您的|验证您的(邮箱|电子邮件|帐)/
+const confirmationWords =
+  /\b(confirm|verify|activate|validate|complete) (your|the|this) (new )?(e-?mail( address)?|account|registration|subscription|sign-?up|membership|newsletter)|\b(to|your) (subscription|subscribe|registration|sign up|signing up|registering)\b|mailing list (membership|subscription)|request(ed)? (for )?(a )?subscription/
+
+/** Double opt-in and account mail: somebody typed the address into a form. */
+export function confirmationRule({
+  message,
+  subject,
+  body,
+  isFromMailSystem,
+}: Observation): string | null {
+  if (isFromMailSystem || subject.isAnswer) return null
+  if (firstValue(message.header, 'x-list-administrivia') !== undefined) return 'confirmation-list'
+  return confirmationTitle.test(subject.folded) && confirmationWords.test(body.words)
+    ? 'confirmation-title'
+    : null
+}
+
+/** `[Ticket#2026112410000017]`, `[#ABC-123-45678]`, `Case 01234567:` and the like. */
+const ticketTitle =
+  /\[?\b(ticket|case|request|incident|issue|bug|rt|inquiry|enquiry|support id|reference|ref|vorgang|anfrage|fall|demande|solicitud|zgloszenie)[ _-]?(id|no\.?|nr\.?|number|num)?[ :#=-]{0,3}#?[a-z]{0,6}[-_]?\d{3,}|^\[#?[a-z]{2,10}[-_]?\d{2,}(-\d+)*\]|\[\S{1,40} #\d+\]|\[#\d{3,}\]/
+
+/** Ticket software without a field of its own: its number in the subject, and words of receipt. */
+export function ticketWordsRule({ subject, body, isFromMailSystem }: Observation): string | null {
+  if (isFromMailSystem || !ticketTitle.test(subject.folded)) return null
+  const receipt =
+    /\b(ticket|case|request|incident|issue|inquiry|enquiry|support|help ?desk|tracking (number|id)|reference number)\b/.test(
+      body.words,
+    ) &&
+    /\b(received|created|opened|logged|registered|assigned|updated|submitted|entered|closed|resolved)\b/.test(
+      body.words,
+    )
+  return receipt ? 'ticket-title' : null
 }
 
 /** The report-type of a multipart/report (RFC 6522 §3), lower case, or ''. */

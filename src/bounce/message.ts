@@ -8,6 +8,7 @@ import {
   parseParameters,
   readHeaderSection,
 } from './header-section.ts'
+import { textOfHtml } from './html-text.ts'
 
 /** A part that is no text: the first octets of its decoded content. */
 export interface MessagePart {
@@ -26,10 +27,15 @@ export interface Message {
   readonly contentType: ParameterValue
   /** RFC 2047 words decoded. */
   readonly subject: string
-  /** The text/plain parts outside returned messages, decoded; at most `maxTextLength` characters. */
+  /**
+   * The text parts outside returned messages, decoded; at most `maxTextLength` characters. Where there is HTML alone,
+   * its text without the tags.
+   */
   readonly text: string
   /** The other parts in order; the inside of a message/rfc822 part is not taken apart. */
   readonly parts: readonly MessagePart[]
+  /** Something behind `maxParsedBytes` was not looked at. */
+  readonly isCut: boolean
   /** Why the parts could not all be read, or null. Then `parts` and `text` are empty. */
   readonly unreadable: string | null
 }
@@ -47,12 +53,12 @@ const maxTextLength = 64 * 1024
  * message's body. Taking apart 10 MiB of short lines would hold up everybody's mail for seconds.
  */
 const maxParsedBytes = 1024 * 1024
-const maxPartBytes = 1024 * 1024
+export const maxPartBytes = 1024 * 1024
 const chunkBytes = 64 * 1024
 
 /** The types whose content some recogniser reads; all others are counted and drained. */
 const readTypes =
-  /^(message\/(global-)?(delivery-status|headers|disposition-notification|feedback-report)|message\/(rfc822|global)|text\/rfc822-headers)$/
+  /^(message\/(global-|rfc822-)?(delivery-status|headers|disposition-notification|feedback-report)|message\/(rfc822|global)|text\/rfc822(-headers)?)$/
 
 /**
  * Parses any bytes as a message. Never throws and never takes longer than `maxSeconds` by much: over a limit the
@@ -62,7 +68,8 @@ export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}):
   const header = readHeaderSection(raw)
   const rawSubject = firstValue(header, 'subject') ?? ''
   const contentType = parseParameters(firstValue(header, 'content-type') ?? 'text/plain')
-  const known = { raw, header, contentType }
+  const isCut = raw.length > header.bodyStart + maxParsedBytes
+  const known = { raw, header, contentType, isCut }
   if (header.cut !== null) {
     return { ...known, subject: rawSubject, text: '', parts: [], unreadable: header.cut }
   }
@@ -120,7 +127,7 @@ function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why
     })
     parser.on('data', (data: AttachmentStream | MessageText) => {
       if (data.type === 'text') {
-        text = (data.text ?? '').slice(0, maxTextLength)
+        text = data.text?.trim() ? data.text.slice(0, maxTextLength) : textOfHtml(data.html)
       } else {
         readPart(data, (part) => parts.push(part), fail)
       }

@@ -1,7 +1,10 @@
-// The message that a bounce gives back, or as much of it as is there: what it said of itself, and what tells it from
-// other returned messages. Called by classify and evidence.
+// The message that a bounce gives back, or as much of it as is there: what it said of itself, which way it came, and
+// its octets. Called by classify and evidence, and by whoever checks whether it was forged.
+import { formatAddress } from '../ip/address.ts'
 import { allValues, firstValue, readHeaderSection } from './header-section.ts'
-import type { Message } from './message.ts'
+import { type Message, maxPartBytes } from './message.ts'
+import { traceStored } from './received.ts'
+import { returnedTextStart } from './returned-text.ts'
 
 /** What the returned message said of itself; null where it had no such field. */
 export interface Returned {
@@ -12,24 +15,77 @@ export interface Returned {
   readonly subject: string | null
   /** The header section alone came back. */
   readonly headersOnly: boolean
+  /** Its Received fields, newest first, at most 20 and each at most 1,000 characters. */
+  readonly received: readonly string[]
+  /**
+   * The address that handed it to the host that bounced it, as that host's site noted it; null when it did not. It is
+   * the word of whoever sent the bounce.
+   */
+  readonly origin: string | null
+}
+
+export interface ReturnedContent {
+  /** As it was, decoded from its transfer encoding; where it was text in a text, without the quoting marks. */
+  readonly content: Uint8Array
+  readonly headersOnly: boolean
+  /** No octet of it is known to be missing or changed: a signature over it can be checked. */
+  readonly isWhole: boolean
 }
 
 /** RFC 3462 §2 and RFC 6533 §6: the whole message, or its header section. */
 const wholeTypes = ['message/rfc822', 'message/global']
-const headerTypes = ['text/rfc822-headers', 'message/global-headers', 'message/headers']
+const headerTypes = [
+  'text/rfc822-headers',
+  'message/global-headers',
+  'message/headers',
+  'message/rfc822-headers',
+  'text/rfc822',
+]
 
-/** The octets of the first returned message or header section among the parts, or null. */
-export function returnedContent(
-  message: Message,
-): { readonly content: Uint8Array; readonly headersOnly: boolean } | null {
+/** The first returned message or header section among the parts, else below the words of the text, or null. */
+export function returnedContent(message: Message): ReturnedContent | null {
   for (const types of [wholeTypes, headerTypes]) {
     const part = message.parts.find(
       ({ type, content }) => types.includes(type) && content.length > 0,
     )
-    if (part) return { content: part.content, headersOnly: types === headerTypes }
+    if (part === undefined) continue
+    const headersOnly = types === headerTypes
+    return {
+      content: part.content,
+      headersOnly,
+      isWhole: !headersOnly && part.content.length < maxPartBytes && !message.isCut,
+    }
   }
-  return null
+  return returnedText(message)
 }
+
+/** Below the words of a plain text; a body that needed no decoding gives the octets as they came. */
+function returnedText(message: Message): ReturnedContent | null {
+  const { at } = returnedTextStart(message.text)
+  if (at < 0) return null
+  const text = message.text.slice(at)
+  const firstLine = text.slice(0, text.indexOf('\n') + 1).trimEnd()
+  const raw = Buffer.from(message.raw.buffer, message.raw.byteOffset, message.raw.byteLength)
+  const found = firstLine === '' ? -1 : raw.indexOf(firstLine, message.header.bodyStart)
+  const isPlain = message.parts.length === 0 && !message.contentType.value.startsWith('multipart/')
+  const content = found >= 0 && isPlain ? message.raw.subarray(found) : Buffer.from(unquoted(text))
+  const { bodyStart } = readHeaderSection(content)
+  const headersOnly = bodyStart >= content.length
+  return { content, headersOnly, isWhole: found >= 0 && isPlain && !headersOnly && !message.isCut }
+}
+
+/** Without the marks before each line, when the first line has some. */
+function unquoted(text: string): string {
+  const mark = /^[>| \t]{1,8}/.exec(text)?.[0]
+  if (mark === undefined) return text
+  return text
+    .split('\n')
+    .map((line) => (line.startsWith(mark) ? line.slice(mark.length) : line))
+    .join('\n')
+}
+
+const maxReceived = 20
+const maxReceivedLength = 1000
 
 /** Reads the returned message's own fields; null when nothing readable is returned. Never throws. */
 export function readReturned(message: Message): Returned | null {
@@ -37,7 +93,8 @@ export function readReturned(message: Message): Returned | null {
   if (found === null) return null
   const header = readHeaderSection(found.content)
   if (header.fields.length === 0) return null
-  const value = (name: string): string | null => firstValue(header, name) ?? null
+  const value = (name: string): string | null => firstValue(header, name) || null
+  const { client } = traceStored(header, { names: [], addresses: [] })
   return {
     messageId: value('message-id'),
     from: value('from'),
@@ -45,5 +102,9 @@ export function readReturned(message: Message): Returned | null {
     date: value('date'),
     subject: value('subject'),
     headersOnly: found.headersOnly,
+    received: allValues(header, 'received')
+      .slice(0, maxReceived)
+      .map((each) => each.slice(0, maxReceivedLength)),
+    origin: client === null ? null : formatAddress(client),
   }
 }

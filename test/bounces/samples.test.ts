@@ -41,7 +41,7 @@ for (const [file = '', kind, not, rule, action, generator, client, recipient] of
     )
     assert.equal(verdict.backscatter, verdict.kind !== null)
     assert.equal(verdict.notBackscatter === null, verdict.backscatter)
-    if (verdict.kind === 'dsn') {
+    if (verdict.rule.startsWith('rfc3464-')) {
       assert.match(verdict.dsn?.status ?? '', /^[245]\.\d+\.\d+$/)
       assert.match(verdict.dsn?.finalRecipient ?? '', /^[^@\s]+@[^@\s]+$/)
       assert.match(verdict.returned?.messageId ?? '', /^<.+@bot\.example>$/)

@@ -37,7 +37,10 @@ test('a delivery report is a dsn, with its fields and what it returns', async ()
       date: null,
       subject: 'hi',
       headersOnly: false,
+      received: [],
+      origin: null,
     },
+    viaList: false,
   })
 })
 
@@ -87,15 +90,25 @@ const verdicts: Readonly<
     is: 'dsn',
     by: 'rfc3464-report',
   },
-  'a multipart/report that reports nothing': {
-    raw: report({ status: ['Click here'] }),
+  'a multipart/report that reports nothing and returns no message': {
+    raw: report({ status: ['Click here'], returned: ['Dear customer,', '', 'x'.repeat(100)] }),
     is: 'other',
     by: 'not-recognised',
   },
-  'a multipart/report without a status part': {
-    raw: report({ statusType: 'text/plain' }),
+  'a multipart/report that reports nothing, from somebody with a mailbox': {
+    raw: report({ ...words, status: ['Click here'], returned: ['', 'x'.repeat(100)] }),
     is: 'other',
     by: 'not-recognised',
+  },
+  'a mail system whose report has lost its fields': {
+    raw: report({ status: ['unavailable'] }),
+    is: 'dsn',
+    by: 'mail-system-names-failure',
+  },
+  'a report without a status part': {
+    raw: report({ statusType: 'text/plain' }),
+    is: 'dsn',
+    by: 'mail-system-names-recipient',
   },
   'a status in a multipart/mixed from a mail system': {
     raw: report({ type: multipart }),
@@ -183,8 +196,8 @@ const verdicts: Readonly<
   },
   'a bounce that a mailing list hands on': {
     raw: report({ header: ['From: MAILER-DAEMON@example.net', 'List-Id: <a.example>'] }),
-    is: 'list',
-    by: 'list-field-list-id',
+    is: 'dsn',
+    by: 'rfc3464-report',
   },
   'an automatic reply that a mailing list hands on': {
     raw: octets(...reply, 'Auto-Submitted: auto-replied', 'Precedence: list', '', ''),
@@ -250,7 +263,7 @@ const verdicts: Readonly<
     is: 'other',
     by: 'not-recognised',
   },
-  'a plain-text bounce that says auto-replied': {
+  'a mail system that does not say what failed': {
     raw: octets(
       'From: Mail Delivery System <Mailer-Daemon@example.net>',
       'Auto-Submitted: auto-replied',

@@ -5,6 +5,7 @@ import { classify } from '../../../src/bounce/classify.ts'
 import { contentDigest, type Evidence, evidenceOf } from '../../../src/bounce/evidence.ts'
 import { parseMessage } from '../../../src/bounce/message.ts'
 import { parseTrustedRelays, traceStored } from '../../../src/bounce/received.ts'
+import { parseAddress } from '../../../src/ip/address.ts'
 import { octets, report, statusLines } from './messages.ts'
 
 const delivery = {
@@ -40,6 +41,22 @@ test('content changes with anything else', async () => {
   const other = await evidence(report({ header: ['From: postmaster@example.net'] }))
   assert.notEqual(one.content, other.content)
   assert.equal(one.returned, other.returned)
+})
+
+test('what a list handed on proves nothing against the host that delivered it', async () => {
+  const client = parseAddress('192.0.2.1')
+  assert.ok('value' in client)
+  for (const [list, expected] of [
+    ['List-Id: <a.example>', null],
+    ['X-Other: <a.example>', client.value],
+  ] as const) {
+    const message = await parseMessage(report({ header: ['From: MAILER-DAEMON@b.example', list] }))
+    const verdict = classify(message)
+    assert.equal(verdict.viaList, expected === null)
+    const [only] = evidenceOf(message, verdict, [{ ...delivery, client: client.value }])
+    assert.equal(only?.kind, 'dsn')
+    assert.equal(only?.client, expected)
+  }
 })
 
 test('a lone carriage return is no line end', async () => {

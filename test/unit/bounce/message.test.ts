@@ -45,7 +45,7 @@ test('the inside of a returned message is not the message', async () => {
   ]
   const message = await parseMessage(report({ returned, status: ['nothing'] }))
   assert.equal(classify(message).dsn?.reportingMta, null)
-  assert.equal(classify(message).backscatter, false)
+  assert.equal(classify(message).dsn?.finalRecipient, null)
 })
 
 test('what a report returns may be large; its first octets are enough', async () => {

@@ -1,0 +1,94 @@
+// A bounce's own words → the addresses it could not reach, each with the SMTP reply or status next to it. Called by
+// classify for bounces that carry no message/delivery-status.
+import type { BodyText } from './body-text.ts'
+import { fold } from './body-text.ts'
+import { failureReasons, phraseIsIn } from './phrases.ts'
+
+export interface FailedRecipient {
+  readonly address: string
+  /** RFC 3463 status, written there or as good as the reply's class; null when none is near. */
+  readonly status: string | null
+  /** The line with the reason, or null. */
+  readonly diagnostic: string | null
+  /** A reason, a reply code or the form `<address>:` marks it as one that failed; false: only an address on a line. */
+  readonly isMarked: boolean
+}
+
+const maxRecipients = 100
+/** How many lines below an address its reason may stand. */
+const reasonLines = 5
+
+/** Who did not get it, in order; addresses in `speakers` are whom to ask, or the one who is told. Never throws. */
+export function failedRecipients(
+  { lines }: BodyText,
+  speakers: ReadonlySet<string>,
+): FailedRecipient[] {
+  const found = new Map<string, FailedRecipient>()
+  for (const [index, line] of lines.entries()) {
+    if (found.size >= maxRecipients) break
+    if (!line.includes('@') || contactLine.test(line)) continue
+    for (const address of addressesIn(line)) {
+      const key = address.toLowerCase()
+      if (speakers.has(key)) continue
+      const reason = reasonNear(lines, index)
+      const isMarked = reason !== null || recipientLine.test(line)
+      const before = found.get(key)
+      if (before !== undefined && (before.isMarked || !isMarked)) continue
+      const text = reason ?? ''
+      found.set(key, { address, status: statusIn(text), diagnostic: reason, isMarked })
+    }
+  }
+  const all = [...found.values()]
+  return [...all.filter(({ isMarked }) => isMarked), ...all.filter(({ isMarked }) => !isMarked)]
+}
+
+/** `<address>:`, an address alone on its line, or behind a word for recipient. */
+const recipientLine =
+  /^[\s>|*"'\u2022-]*<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user)\b.{0,30}@/i
+
+/** Lines that say whom to write to, or quote the returned message. */
+const contactLine =
+  /\b(contact|assistance|help|support|questions?|write to|send (e-?)?mail to|system contact|(?<!(generated|expanded) )from|sender|subject|message-id|mailto)\b[^@]{0,60}(?<!rcpt )(?:\b|<|:)\s*[^@\s]*@/i
+
+function reasonNear(lines: readonly string[], index: number): string | null {
+  for (let i = index; i < Math.min(lines.length, index + reasonLines); i++) {
+    const line = lines[i] ?? ''
+    // The next address has its own reason.
+    if (i > index && /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(line)) return null
+    if (hasReplyCode(line) || phraseIsIn(fold(line), failureReasons)) return line.trim()
+  }
+  return null
+}
+
+/** RFC 5321 §4.2 reply code or RFC 3463 status with a failure's first digit. */
+export function hasReplyCode(line: string): boolean {
+  return /(^|[\s:>"(#[=])[45][0-5]\d([\s:-]|$)|(^|[\s#:;("-])[45]\.\d{1,3}\.\d{1,3}\b/.test(line)
+}
+
+function statusIn(line: string): string | null {
+  const enhanced = /(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])/.exec(line)?.[1]
+  if (enhanced !== undefined) return enhanced
+  const reply = /(?<![\d.])([45])[0-5]\d(?=[\s:-]|$)/.exec(line)?.[1]
+  return reply === undefined ? null : `${reply}.0.0`
+}
+
+const inAddress = /[^\s<>()[\]",;:|'\\]/
+
+/** The addresses on a line, by growing each `@` to both sides: linear, where a pattern would not be. */
+export function addressesIn(line: string): string[] {
+  const addresses: string[] = []
+  let end = 0
+  for (let at = line.indexOf('@'); at >= 0 && addresses.length < 20; at = line.indexOf('@', end)) {
+    let begin = at
+    while (begin > end && inAddress.test(line[begin - 1] ?? '')) begin--
+    let after = at + 1
+    while (after < line.length && /[\w.-]/.test(line[after] ?? '')) after++
+    end = Math.max(after, at + 1)
+    const localPart = line.slice(begin, at).replace(/^(smtp|rfc-?822|to|for)=/i, '')
+    const domain = line.slice(at + 1, after).replace(/\.+$/, '')
+    if (localPart !== '' && localPart.length <= 200 && /^[\w-]+(\.[\w-]+)*$/.test(domain)) {
+      addresses.push(`${localPart}@${domain}`)
+    }
+  }
+  return addresses
+}

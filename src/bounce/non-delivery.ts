@@ -1,0 +1,110 @@
+// Bounces and delay notices without a message/delivery-status that says what it must: about a third of those that are
+// sent. Each rule here joins what a message says with how it is made; no single mark is believed. Called by classify.
+import type { BounceFormat } from './formats/format.ts'
+import { isWrittenIn } from './formats/format.ts'
+import { windowsFormats } from './formats/microsoft.ts'
+import { providerFormats } from './formats/providers.ts'
+import { unixFormats } from './formats/unix.ts'
+import { reportType } from './lookalikes.ts'
+import type { Observation } from './observation.ts'
+
+/** The order is that of the tables: what a program says of itself comes before what any of them might say. */
+const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
+
+/** The format whose wording the message has, or null. */
+export function bounceFormat({ body }: Observation): BounceFormat | null {
+  return formats.find((each) => isWrittenIn(body.words, each)) ?? null
+}
+
+/**
+ * The rule by which a mail system says that mail was not delivered: it speaks for itself, and there is what it could
+ * not deliver or to whom. These are sure enough to hold for what a list hands on, too.
+ */
+export function mailSystemRule(seen: Observation): string | null {
+  if (!seen.isFromMailSystem && !seen.hasNullSender) return null
+  // A postmaster writes letters, too.
+  const isSigned = seen.isFromMailSystem && (seen.hasNullSender || !seen.subject.isAnswer)
+  if (!isSigned && seen.isLetter) return null
+  const format = bounceFormat(seen)
+  if (format !== null && (hasObject(seen) || seen.subject.isBounce)) return `format-${format.name}`
+  if (seen.subject.isBounce && seen.isFromMailSystem && isEmptyReport(seen)) {
+    return 'mail-system-report'
+  }
+  if (hasLure(seen)) return null
+  if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
+  if ((seen.subject.isBounce || seen.isFromMailSystem) && seen.namesFailedRecipient) {
+    return 'mail-system-names-recipient'
+  }
+  if (!saysTrouble(seen)) return null
+  if (hasObject(seen)) return 'mail-system-names-failure'
+  return seen.isFromMailSystem && seen.subject.isBounce ? 'mail-system-words' : null
+}
+
+/** A gateway's own wording and title above what it gives back hold behind a list as well. */
+export function listedGatewayRule(seen: Observation): string | null {
+  if (!seen.subject.isBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
+  const format = seen.returnsBounce ? null : bounceFormat(seen)
+  return format === null ? null : `format-${format.name}`
+}
+
+/**
+ * The same where the author does not give himself away as a mail system: a gateway under a name of its own, a bounce
+ * that has lost its reverse-path. Title, words and object must all be there, and nothing of a letter.
+ */
+export function unnamedSystemRule(seen: Observation): string | null {
+  if (isReport(seen) && (seen.subject.isBounce || saysTrouble(seen)) && hasObject(seen)) {
+    return 'report-without-status'
+  }
+  if (seen.returnsBounce || hasLure(seen)) return null
+  const isRemark =
+    seen.isLetter &&
+    !/[:-] ?(non remis|undeliver|not deliver|delivery fail)/.test(seen.subject.folded)
+  if (isRemark) return null
+  const format = bounceFormat(seen)
+  if (format !== null && (seen.subject.isBounce || seen.isAutomatic) && hasObject(seen)) {
+    return `format-${format.name}`
+  }
+  if (!saysTrouble(seen)) return null
+  if (seen.subject.isBounce && seen.hasReturned) return 'titled-failure-returns-message'
+  if (seen.subject.isBounce && seen.namesFailedRecipient) return 'titled-failure-names-recipient'
+  return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
+    ? 'automatic-failure-returns-message'
+    : null
+}
+
+function saysTrouble(seen: Observation): boolean {
+  return seen.saysFailure || seen.saysDelay
+}
+
+/** What could not be delivered, or to whom. */
+function hasObject(seen: Observation): boolean {
+  return seen.namesFailedRecipient || seen.hasReturned || seen.body.announcesReturned
+}
+
+/** A delivery report that has lost its parts on the way, or never had a boundary. */
+function isEmptyReport(seen: Observation): boolean {
+  return isReport(seen) && seen.message.parts.length === 0 && seen.message.text.trim() === ''
+}
+
+/** RFC 6522, by its label alone. */
+function isReport({ message }: Observation): boolean {
+  const type = reportType(message)
+  return (
+    message.contentType.value === 'multipart/report' && (type === '' || type === 'delivery-status')
+  )
+}
+
+/**
+ * What those add who only play the mail system: something to open, or a link, where nothing came back and no other
+ * recipient is named than the one who is told.
+ */
+function hasLure(seen: Observation): boolean {
+  if (seen.hasReturned) return false
+  if (
+    seen.message.parts.some(
+      ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
+    )
+  )
+    return true
+  return !seen.namesFailedRecipient && /https?:\/\//.test(seen.body.words)
+}

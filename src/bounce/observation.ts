@@ -1,0 +1,143 @@
+// One message as the recognisers see it: what each of them asks is worked out once, and only when it is asked. Called
+// by classify and the recognisers beside it.
+import { autoSubmitted, isAnswer } from './auto-reply.ts'
+import { type BodyText, fold, readBodyText } from './body-text.ts'
+import type { DeliveryStatus } from './dsn.ts'
+import { type FailedRecipient, failedRecipients } from './failed-recipients.ts'
+import { firstValue, readHeaderSection } from './header-section.ts'
+import type { Message } from './message.ts'
+import { delayPhrases, failurePhrases, phraseIsIn } from './phrases.ts'
+import { returnedContent } from './returned.ts'
+import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
+import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
+
+export class Observation {
+  readonly message: Message
+  readonly status: DeliveryStatus | null
+  /** The reverse-path is known to be null (RFC 5321 §4.5.5), or names a mail system, which some write instead. */
+  readonly hasNullSender: boolean
+  readonly #once = new Map<string, unknown>()
+
+  constructor(message: Message, status: DeliveryStatus | null, reversePath: string | null) {
+    this.message = message
+    this.status = status
+    this.hasNullSender =
+      reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
+  }
+
+  /** From says that a mail system speaks. */
+  get isFromMailSystem(): boolean {
+    return this.#get('mail-system', () => isFromMailSystem(this.message.header))
+  }
+
+  /** Nobody typed it: by its reverse-path, its author or RFC 3834 §5. */
+  get isAutomatic(): boolean {
+    return (
+      this.hasNullSender ||
+      this.isFromMailSystem ||
+      autoSubmitted(this.message.header).startsWith('auto-')
+    )
+  }
+
+  get subject(): SubjectFamilies {
+    return this.#get('subject', () => subjectFamilies(this.message.subject))
+  }
+
+  get body(): BodyText {
+    return this.#get('body', () => readBodyText(this.message.text))
+  }
+
+  get saysFailure(): boolean {
+    return this.#get('failure', () => phraseIsIn(this.body.words, failurePhrases))
+  }
+
+  get saysDelay(): boolean {
+    return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
+  }
+
+  /** Addresses that its words name, without who speaks and who is told. */
+  get recipients(): readonly FailedRecipient[] {
+    return this.#get('recipients', () => {
+      const { header } = this.message
+      const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
+        addressesOf(header, name),
+      )
+      return failedRecipients(this.body, new Set(speakers))
+    })
+  }
+
+  /** One of them stands next to a reason or in a form that says it failed. */
+  get namesFailedRecipient(): boolean {
+    return this.recipients.some(({ isMarked }) => isMarked)
+  }
+
+  /** A message or its header section came back, as a part or below the words. */
+  get hasReturned(): boolean {
+    return this.hasReturnedPart || this.body.returnedAt >= 0
+  }
+
+  /** A part of that type that reads as a message, or from which somebody has taken all but a few words. */
+  get hasReturnedPart(): boolean {
+    return this.#get('returned-part', () =>
+      this.message.parts.some(
+        ({ type, content }) =>
+          returnedTypes.test(type) && (content.length < emptiedBytes || hasOwnFields(content)),
+      ),
+    )
+  }
+
+  /** What came back is itself a bounce: somebody hands on what he got. */
+  get returnsBounce(): boolean {
+    return this.#get('returns-bounce', () => {
+      const found = returnedContent(this.message)
+      if (found === null) return false
+      const from = firstValue(readHeaderSection(found.content), 'from')
+      return from !== undefined && isMailSystem(from)
+    })
+  }
+
+  /** Marks of a letter that a person wrote: it answers or quotes another one, or hands one on. */
+  get isLetter(): boolean {
+    return this.#get('letter', () => {
+      if (this.subject.isAnswer) return true
+      return this.body.lines.some((line) => quoteIntroduction.test(line))
+    })
+  }
+
+  /** It answers another message (RFC 5322 §3.6.4). */
+  get isAnswer(): boolean {
+    return isAnswer(this.message.header)
+  }
+
+  /** Display name and local part of From, folded. */
+  get author(): { readonly name: string; readonly localPart: string } {
+    return this.#get('author', () => mailboxOf(firstValue(this.message.header, 'from') ?? ''))
+  }
+
+  /** From's value, folded: where vendors put their product's name. */
+  get from(): string {
+    return this.#get('from', () =>
+      fold((firstValue(this.message.header, 'from') ?? '').slice(0, 300)),
+    )
+  }
+
+  #get<T>(key: string, make: () => T): T {
+    if (!this.#once.has(key)) this.#once.set(key, make())
+    return this.#once.get(key) as T
+  }
+}
+
+const emptiedBytes = 64
+const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']
+
+function hasOwnFields(content: Uint8Array): boolean {
+  const { fields } = readHeaderSection(content.subarray(0, 64 * 1024))
+  return new Set(fields.map(({ name }) => name).filter((name) => ownFields.includes(name))).size > 1
+}
+
+const returnedTypes =
+  /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/
+
+/** "On Tue, A wrote:", "-----Original Message-----" and what else stands above a quotation. */
+const quoteIntroduction =
+  /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i

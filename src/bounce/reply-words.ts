@@ -1,0 +1,78 @@
+// Automatic replies by their wording, for the half of them that carry no mark of RFC 3834: the titles that programs put
+// before a subject, and what people write when they are away. Called by classify after the marks.
+import { phraseIn } from './body-text.ts'
+import { firstValue } from './header-section.ts'
+import type { Observation } from './observation.ts'
+import {
+  automaticPhrases,
+  awayPhrases,
+  bareTitles,
+  personalTitles,
+  programTitles,
+  receiptPhrases,
+} from './reply-phrases.ts'
+
+const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
+
+/** Whether the subject begins with a title that a program wrote; people's answers begin with theirs. */
+export function hasProgramTitle({ subject }: Observation): boolean {
+  const title = subject.folded.replace(/^[[(*"]{1,3}/, '')
+  return bareTitles.includes(title) || programTitles.some((each) => title.startsWith(each))
+}
+
+/** Whether it is titled as away, by whomever, and marked as automatic. */
+export function isMarkedAway(seen: Observation): boolean {
+  return isMarked(seen) && phraseIn(seen.subject.folded, personalTitles) !== undefined
+}
+
+/**
+ * The rule by which wording makes it an automatic reply, or null. A program's title needs one more sign; a title that
+ * a person chose needs words of absence and a mark, or that it answers something; words alone need the null sender.
+ */
+export function replyWordsRule(seen: Observation): string | null {
+  const { subject, body, hasNullSender } = seen
+  if (isPromotion(seen)) return null
+  const saysAway = phraseIn(body.words, awayPhrases) !== undefined
+  const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
+  const saysReceipt = saysAutomatic || phraseIn(body.words, receiptPhrases) !== undefined
+  const quotes = !hasNullSender && body.lines.some((line) => line.startsWith('>'))
+  const isSigned = saysAway || saysReceipt || isMarked(seen) || seen.isAnswer || hasBareWords(seen)
+  if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
+  const bare = subject.folded.replace(answerPrefix, '')
+  const isTitled =
+    phraseIn(bare, personalTitles) !== undefined ||
+    programTitles.some((title) => bare.startsWith(title))
+  if (saysAway && isTitled && isMarked(seen)) return 'reply-titled-automatic'
+  if (saysAway && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
+  if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
+    return 'reply-marked-answer'
+  return hasNullSender && (saysAway || (saysReceipt && (seen.isAnswer || isTitled)))
+    ? 'reply-null-sender'
+    : null
+}
+
+/** Sent by no person: the null sender, RFC 3834 §5, or the precedence that vacation programs give. */
+function isMarked(seen: Observation): boolean {
+  return !seen.isFromMailSystem && (seen.isAutomatic || hasReplyPrecedence(seen))
+}
+
+/** What vacation programs and formail give; bulk mail says bulk. */
+function hasReplyPrecedence({ message }: Observation): boolean {
+  return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
+}
+
+/** Exchange puts `Automatic reply: ` before the subject that it answers, whatever its user then says. */
+function hasBareWords({ subject, body, message }: Observation): boolean {
+  return (
+    /^\D{4,40}: \S/.test(subject.folded) &&
+    message.text.length < 3000 &&
+    !body.words.includes('http')
+  )
+}
+
+/** Bulk mail on holidays and leave. */
+function isPromotion({ body }: Observation): boolean {
+  return /unsubscribe|click here|se desabonner|opt[- ]out|special offer|free trial|money back/.test(
+    body.words,
+  )
+}

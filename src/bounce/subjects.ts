@@ -1,0 +1,135 @@
+// A Subject field → the family it belongs to, as far as mail systems and automatic replies title what they write. By
+// itself a subject decides nothing: spam and people use these words as well. Called by the recognisers.
+import { fold, foldAll, phraseIn } from './body-text.ts'
+
+/** Titles of bounces and delays, folded; anywhere in the subject of what a mail system sends. */
+const bounceTitles = foldAll(
+  [
+    'undeliver',
+    'nondeliver',
+    'non-deliver',
+    'non deliver',
+    'not deliver',
+    'could not be delivered',
+    "couldn't be delivered",
+    'cannot be delivered',
+    "can't be delivered",
+    'unable to deliver',
+    'was not delivered',
+    'delivery fail',
+    'delivery has failed',
+    'delivery status',
+    'delivery notification',
+    'delivery report',
+    'delivery problem',
+    'delivery error',
+    'delivery warning',
+    'delivery delay',
+    'delivery incomplete',
+    'delivery is delayed',
+    'delivery unsuccessful',
+    'delivery notice',
+    'delivery attempt',
+    'delayed mail',
+    'delayed delivery',
+    'message delay',
+    'email delayed',
+    'failure delivery',
+    'failure notice',
+    'failure notification',
+    'failed delivery',
+    'failed mail',
+    'failed message',
+    'mail fail',
+    'mail error',
+    'mail system error',
+    'mail delivery',
+    'mail status report',
+    'message delivery',
+    'message status',
+    'message rejected',
+    'mail rejected',
+    'rejected mail',
+    'automatically rejected',
+    'returned mail',
+    'returned message',
+    'returned email',
+    'returned to sender',
+    'returning to sender',
+    'returning message',
+    'mail returned',
+    'permanent delivery',
+    'permanent error',
+    'processing error',
+    'user unknown',
+    'unknown user',
+    'not listed in',
+    'mailbox full',
+    'mailbox is full',
+    'over quota',
+    'quota exceeded',
+    'warning: message',
+    'warning: could not send',
+    'bounced mail',
+    'bounced message',
+    'nameserver error report',
+    'address change',
+    'ndn:',
+    'ndr:',
+    '[postmaster]',
+  ],
+  ['unzustellbar', 'nicht zugestellt', 'zustellung', 'unzugestellt', 'fehlgeschlagen'],
+  ['non remis', 'échec de la remise', 'échec', 'non délivré', 'non distribu', 'non recensé'],
+  ['no se puede entregar', 'no entregado', 'no entregable', 'devuelto', 'notificación de entrega'],
+  ['error de entrega', 'non recapitabile', 'mancato recapito', 'mancata consegna'],
+  ['notifica sullo stato', 'non consegnato', 'impossibile recapitare', 'não entregue'],
+  ['falha na entrega', 'não é possível entregar', 'não entregável', 'notificação de entrega'],
+  ['onbestelbaar', 'niet bezorgd', 'niet afgeleverd', 'bezorging', 'afleveren'],
+  ['niedostarcz', 'nie można dostarczyć', 'niedoręcz', 'zwrot', 'nie dostarczono'],
+  ['не доставлено', 'недоставленн', 'ошибка доставки', 'не удается доставить', 'возврат'],
+  ['невозможно доставить', '配信不能', '配信できません', '送信エラー', '配信エラー', '宛先不明'],
+  [
+    'エラーメール',
+    '配達できません',
+    '退信',
+    '无法送达',
+    '無法送達',
+    '無法傳遞',
+    '未送达',
+    '发送失败',
+  ],
+  [
+    '投递失败',
+    '无法投递',
+    '系统退信',
+    '邮件发送失败',
+    '郵件無法',
+    '无法传递',
+    '배달되지',
+    '전송 실패',
+  ],
+  ['kunde inte', 'olevererbar', 'går inte att leverera', 'gick inte att leverera'],
+  ['kan ikke leveres', 'kunne ikke leveres', 'ikke leveret', 'ei voi toimittaa'],
+  ['nedoručitelné', 'nelze doručit', 'nedoručeno', 'kézbesíthetetlen', 'teslim edilemedi'],
+)
+
+/** A person answers or hands on: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
+const answerPrefix =
+  /^\s*(\[[^\]]{0,60}\]\s*)?(re|r|fwd?|fw|aw|wg|antw|tr|rv|res|enc|rif|odp|pd|vs|vb|sv|ynt|ilt|отв|на|отправлено|答复|回复|回覆|转发|轉寄)(\[\d+\])?\s?[:：]/i
+
+export interface SubjectFamilies {
+  readonly folded: string
+  readonly isBounce: boolean
+  /** Somebody answered or forwarded something under its title. */
+  readonly isAnswer: boolean
+}
+
+export function subjectFamilies(subject: string): SubjectFamilies {
+  const text = subject.slice(0, 500)
+  const folded = fold(text)
+  return {
+    folded,
+    isBounce: phraseIn(folded, bounceTitles) !== undefined,
+    isAnswer: answerPrefix.test(text),
+  }
+}
