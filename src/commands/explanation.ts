@@ -108,15 +108,15 @@ function verdict(explanation: Explanation, now: number): string {
 
 /** The reason, as far as it is not told in a paragraph of its own; begins with a separator. */
 function whyNot(explanation: Explanation): string {
-  const { state, history, specialPurpose, evidence } = explanation
-  const range =
-    specialPurpose === null ? '' : `; it lies in ${specialPurpose}, which is never listed`
+  const { state, listings, history, specialPurpose, evidence } = explanation
   const [last] = history
   switch (state) {
     case 'exempt':
-      return ': it is exempt'
+      return explanation.exemption === null
+        ? ': it is the test address that never is (RFC 5782)'
+        : ': it is exempt'
     case 'excluded':
-      return `: it is excluded from ${explanation.listings[0]?.prefix ?? 'what covers it'}`
+      return `: it is excluded from ${listings.find((each) => each.state === 'listed')?.prefix}`
     case 'held':
       return ' yet: its listing is held back for a while (policy.holdFor)'
     case 'shadow':
@@ -124,13 +124,14 @@ function whyNot(explanation: Explanation): string {
     case 'listed':
       return ': the zone is retired and lists nothing'
     case 'expired':
-      return `: its listing expired at ${formatTime(last?.endedAt ?? '')}${range}`
+      return `: its listing expired at ${formatTime(last?.endedAt ?? '')}`
     case 'removed':
-      return `: it was removed at ${formatTime(last?.endedAt ?? '')}${range}`
+      return `: it was removed at ${formatTime(last?.endedAt ?? '')}`
     default:
+      if (specialPurpose !== null) return `: it lies in ${specialPurpose}, which is never listed`
       return evidence.length > 0
-        ? `; what it sent has not been enough${range}`
-        : ` and nothing is known of it${range}`
+        ? '; what it sent has not been enough'
+        : ' and nothing is known of it'
   }
 }
 

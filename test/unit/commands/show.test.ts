@@ -1,26 +1,23 @@
 // What `show` says of an address, in each case that there is.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { Blocklist } from '../../../src/blocklist/blocklist.ts'
+import { type TestContext, test } from 'node:test'
+import { serveOnSocket } from '../../../src/admin/control-socket.ts'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
-import { openStore } from '../../../src/store/database.ts'
-import { evidence, policy } from '../../support/admin.ts'
+import { evidence, openAdmin } from '../../support/admin.ts'
 import { Site } from '../../support/server.ts'
 
 const now = Math.floor(Date.now() / 1000)
-const quiet = () => undefined
 
-/** Puts messages into the site's database as the traps of a server would have. */
-async function record(site: Site, messages: readonly Evidence[]): Promise<void> {
-  const store = openStore(join(site.folder, 'list.db'))
-  const blocklist = Blocklist.open({
-    ...{ store, policy, now: () => now, validForSeconds: 86_400, retired: false },
-    log: { error: quiet, warn: quiet, info: quiet, debug: quiet },
-  })
-  await blocklist.record(messages)
-  blocklist.close()
-  store.close()
+/** A site whose control socket this process serves, over a blocklist that has had these messages. */
+async function served(t: TestContext, messages: readonly Evidence[] = []): Promise<Site> {
+  const site = new Site(t)
+  const admin = openAdmin(t)
+  admin.now = now
+  await admin.blocklist.record(messages)
+  const control = await serveOnSocket(admin.app, join(site.folder, 'backscatterd.sock'))
+  t.after(() => control.close())
+  return site
 }
 
 async function show(site: Site, address: string): Promise<string> {
@@ -30,8 +27,7 @@ async function show(site: Site, address: string): Promise<string> {
 }
 
 test('a listed address: verdict, codes, listing and messages', async (t) => {
-  const site = new Site(t)
-  await record(site, [
+  const site = await served(t, [
     evidence('203.0.113.9', 'dsn', { seenAt: now }),
     evidence('203.0.113.9', 'callout', { seenAt: now - 60, details: {} }),
   ])
@@ -59,19 +55,17 @@ test('a listed address: verdict, codes, listing and messages', async (t) => {
 })
 
 test('what a sender wrote cannot act on the terminal', async (t) => {
-  const site = new Site(t)
   const details = { messageId: '<\u001b]0;pwned\u0007\u202ex@y>\n203.0.113.9 is not listed' }
-  await record(site, [evidence('203.0.113.9', 'dsn', { seenAt: now, details })])
+  const site = await served(t, [evidence('203.0.113.9', 'dsn', { seenAt: now, details })])
   const text = await show(site, '203.0.113.9')
   assert.match(text, /<\?\]0;pwned\?\?x@y>\?203\.0\.113\.9 is not listed\n/)
   assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
 })
 
 test('each reason for not being listed has its words', async (t) => {
-  const site = new Site(t)
-  await record(site, [
+  const site = await served(t, [
     evidence('203.0.113.70', 'callout', { seenAt: now }),
-    evidence('198.51.100.1', 'auto-reply', { seenAt: now - 86_400 * 40 }),
+    evidence('203.0.113.90', 'auto-reply', { seenAt: now - 86_400 * 40 }),
   ])
   for (const args of [
     ['add', '203.0.113.0/26', '--reason', 'whole net'],
@@ -110,18 +104,19 @@ test('each reason for not being listed has its words', async (t) => {
     ],
     ['203.0.113.99', /^203\.0\.113\.99 is not listed and nothing is known of it\.\n$/],
     [
-      '198.51.100.1',
-      /^198\.51\.100\.1 is not listed; what it sent has not been enough\.\n/,
+      '203.0.113.90',
+      /^203\.0\.113\.90 is not listed; what it sent has not been enough\.\n/,
       /ignored/,
     ],
     [
       '10.0.0.1',
-      /^10\.0\.0\.1 is not listed .*10\.0\.0\.0\/8 \(Private-Use, RFC 1918\), which is never listed\.\n$/,
+      /^10\.0\.0\.1 is not listed: it lies in 10\.0\.0\.0\/8 \(Private-Use, RFC 1918\), which is never listed\.\n$/,
     ],
     [
       '127.0.0.2',
       /^127\.0\.0\.2 is listed: it is the zone's test entry \(RFC 5782\), with 127\.0\.0\.2\.\n$/,
     ],
+    ['127.0.0.1', /^127\.0\.0\.1 is not listed: it is the test address that never is/],
     ['::ffff:203.0.113.99', /^203\.0\.113\.99 is not listed/],
     ['2001:DB8::1', /^2001:db8::1 is not listed/],
   ]
