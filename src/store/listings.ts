@@ -2,14 +2,15 @@
 // row for each prefix, origin and named list. Called by blocklist alone.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import { eachAnswered, type Visit } from './answered-listings.ts'
 import {
   isPrefix,
-  lastWords,
   type PrefixRow,
   type PrefixValues,
   prefixColumns,
   prefixOf,
   prefixValues,
+  rangeInside,
 } from './prefix-columns.ts'
 
 export const listingStates = ['listed', 'held', 'shadow', 'expired', 'removed'] as const
@@ -73,8 +74,6 @@ const columns = `id, family, length, w0, w1, w2, w3, kinds, state, origin,
   created_at AS createdAt, last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil,
   ended_at AS endedAt, hits, episode, term AS termSeconds`
 const current = `state IN ('listed', 'held', 'shadow')`
-/** Rows fetched at once when the tree is loaded: bounds the memory, and costs nothing. */
-const loadChunk = 50_000
 
 export class ListingTable {
   readonly #database: Database
@@ -291,89 +290,9 @@ export class ListingTable {
       .map(listingOf)
   }
 
-  /**
-   * Calls `visit` with each prefix that has a listed row and the union of its rows' kinds, IPv4 first, shorter
-   * lengths first, in address order. Numbers alone, straight from the index: 1 M rows take about 0.2 s.
-   */
-  eachAnswered(
-    visit: (
-      family: Family,
-      w0: number,
-      w1: number,
-      w2: number,
-      w3: number,
-      length: number,
-      kinds: number,
-    ) => void,
-  ): void {
-    for (const length of this.#lengths[4].toReversed()) this.#eachAnswered4(length, visit)
-    for (const length of this.#lengths[6].toReversed()) this.#eachAnswered6(length, visit)
-  }
-
-  #eachAnswered4(length: number, visit: Parameters<ListingTable['eachAnswered']>[0]): void {
-    // Word and mask packed into one number: a third of the time that rows of two columns take.
-    const read = this.#database
-      .prepare<[number, number], number>(
-        `SELECT w0 * 65536 + kinds FROM listings INDEXED BY listings_prefix
-         WHERE family = 4 AND length = ? AND w0 >= ? AND state = 'listed' ORDER BY w0 LIMIT ${loadChunk}`,
-      )
-      .pluck()
-    for (let start = 0; start <= 0xffff_ffff; ) {
-      const chunk = read.all(length, start)
-      // A full chunk may end in the middle of a prefix's rows: its last prefix is left to the next one.
-      const isFull = chunk.length === loadChunk
-      const end = Math.floor((chunk.at(-1) ?? 0) / 65536)
-      let word = -1
-      let kinds = 0
-      for (const packed of chunk) {
-        const next = Math.floor(packed / 65536)
-        if (next !== word) {
-          if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
-          word = next
-          kinds = 0
-        }
-        kinds |= packed % 65536
-      }
-      if (!isFull) {
-        if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
-        return
-      }
-      if (end === start) throw new Error(`over ${loadChunk} listings of one prefix`)
-      start = end
-    }
-  }
-
-  #eachAnswered6(length: number, visit: Parameters<ListingTable['eachAnswered']>[0]): void {
-    type Row = [w0: number, w1: number, w2: number, w3: number, kinds: number]
-    const read = this.#database
-      .prepare<[number, number, number, number, number], Row>(
-        `SELECT w0, w1, w2, w3, kinds FROM listings INDEXED BY listings_prefix
-         WHERE family = 6 AND length = ? AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND state = 'listed'
-         ORDER BY w0, w1, w2, w3 LIMIT ${loadChunk}`,
-      )
-      .raw()
-    let start: Row = [0, 0, 0, 0, 0]
-    for (;;) {
-      const chunk = read.all(length, start[0], start[1], start[2], start[3])
-      const isFull = chunk.length === loadChunk
-      let open: Row | undefined
-      let kinds = 0
-      for (const row of chunk) {
-        if (!open || !sameWords(row, open)) {
-          if (open) visit(6, open[0], open[1], open[2], open[3], length, kinds)
-          open = row
-          kinds = 0
-        }
-        kinds |= row[4]
-      }
-      if (!open) return
-      if (!isFull) {
-        visit(6, open[0], open[1], open[2], open[3], length, kinds)
-        return
-      }
-      if (sameWords(open, start)) throw new Error(`over ${loadChunk} listings of one prefix`)
-      start = open
-    }
+  /** See `eachAnswered`. */
+  eachAnswered(visit: Visit): void {
+    eachAnswered(this.#database, this.#lengths, visit)
   }
 
   #pageInside(
@@ -438,31 +357,4 @@ export class ListingTable {
 function listingOf(row: RawListing): ListingRow {
   const { family, length, w0, w1, w2, w3, ...rest } = row
   return { ...rest, prefix: prefixOf({ family, length, w0, w1, w2, w3 }) }
-}
-
-/**
- * WHERE terms for every prefix at or inside `prefix`, from the address `from` on where it can be had for nothing. Word by
- * word, since SQLite bounds an index by one comparison of whole rows only, and would read on to the table's end.
- */
-function rangeInside(prefix: Prefix, from: Address): { terms: string; values: number[] } {
-  const first = [from.w0, from.w1, from.w2, from.w3]
-  const last = lastWords(prefix)
-  const terms = ['family = ?']
-  const values: number[] = [prefix.family]
-  for (const [index, end] of last.entries()) {
-    const kept = prefix.length - 32 * index
-    if (kept >= 32) {
-      terms.push(`w${index} = ?`)
-      values.push(end)
-    } else {
-      terms.push(`w${index} BETWEEN ? AND ?`)
-      values.push(first[index] ?? 0, end)
-      break
-    }
-  }
-  return { terms: terms.join(' AND '), values }
-}
-
-function sameWords(a: readonly number[], b: readonly number[]): boolean {
-  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
 }

@@ -56,3 +56,26 @@ export function addressValues(
 ): [family: number, w0: number, w1: number, w2: number, w3: number] {
   return [address.family, address.w0, address.w1, address.w2, address.w3]
 }
+
+/**
+ * WHERE terms for every prefix at or inside `prefix`, from the address `from` on where it can be had for nothing. Word by
+ * word, since SQLite bounds an index by one comparison of whole rows only, and would read on to the table's end.
+ */
+export function rangeInside(prefix: Prefix, from: Address): { terms: string; values: number[] } {
+  const first = [from.w0, from.w1, from.w2, from.w3]
+  const last = lastWords(prefix)
+  const terms = ['family = ?']
+  const values: number[] = [prefix.family]
+  for (const [index, end] of last.entries()) {
+    const kept = prefix.length - 32 * index
+    if (kept >= 32) {
+      terms.push(`w${index} = ?`)
+      values.push(end)
+    } else {
+      terms.push(`w${index} BETWEEN ? AND ?`)
+      values.push(first[index] ?? 0, end)
+      break
+    }
+  }
+  return { terms: terms.join(' AND '), values }
+}

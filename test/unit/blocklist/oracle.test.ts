@@ -33,23 +33,23 @@ const policy = testPolicy({
     'content-notice': threshold(2, 1),
     callout: threshold(1, 1),
   },
-  exempt: [{ prefix: prefix('20.0.0.6/31'), note: 'configured' }],
+  exempt: [{ prefix: prefix('20.0.0.4/31'), note: 'configured' }],
 })
 const ipv4 = address('20.0.0.0')
 const ipv6 = address('2a00::')
 
-/** Every address that can tell two states apart: each IPv4 one, and two hosts in each of five IPv6 networks. */
+/** Every address that can tell two states apart: each IPv4 one, and two hosts in each of three IPv6 networks. */
 const probes = [
-  ...Array.from({ length: 10 }, (_, index) => ({ ...ipv4, w0: ipv4.w0 + index })),
-  ...Array.from({ length: 10 }, (_, index) => ({ ...ipv6, w1: index >> 1, w3: index & 1 })),
+  ...Array.from({ length: 7 }, (_, index) => ({ ...ipv4, w0: ipv4.w0 + index })),
+  ...Array.from({ length: 6 }, (_, index) => ({ ...ipv6, w1: index >> 1, w3: index & 1 })),
 ]
 
 const anyPrefix: fc.Arbitrary<Prefix> = fc.oneof(
   fc
-    .record({ host: fc.nat(9), length: fc.integer({ min: 28, max: 32 }) })
+    .record({ host: fc.nat(6), length: fc.integer({ min: 28, max: 32 }) })
     .map(({ host, length }) => networkOf({ ...ipv4, w0: ipv4.w0 + host }, length)),
   fc
-    .record({ net: fc.nat(4), host: fc.nat(1), length: fc.constantFrom(62, 63, 64, 127, 128) })
+    .record({ net: fc.nat(2), host: fc.nat(1), length: fc.constantFrom(62, 63, 64, 128) })
     .map(({ net, host, length }) => networkOf({ ...ipv6, w1: net, w3: host }, length)),
 )
 const kinds = fc.subarray([...backscatterKinds])
@@ -198,29 +198,32 @@ for (const holdForSeconds of [0, 7200]) {
   test(`the door agrees with a naive list under random changes, holdFor ${holdForSeconds}s`, async (t) => {
     const chosen = { ...policy, holdForSeconds }
     await fc.assert(
-      fc.asyncProperty(fc.array(change, { maxLength: 60, size: 'max' }), async (changes) => {
-        const cleanups: (() => void)[] = []
-        const door = openDoor(
-          { after: (cleanup) => cleanups.unshift(cleanup as () => void) },
-          { policy: chosen },
-        )
-        try {
-          door.now = start
-          const naive = new NaiveList(chosen, start)
-          const { serial } = door.blocklist.status()
-          for (const each of changes) {
-            await apply(door, naive, each)
+      fc.asyncProperty(
+        fc.array(change, { minLength: 40, maxLength: 80, size: 'max' }),
+        async (changes) => {
+          const cleanups: (() => void)[] = []
+          const door = openDoor(
+            { after: (cleanup) => cleanups.unshift(cleanup as () => void) },
+            { policy: chosen },
+          )
+          try {
+            door.now = start
+            const naive = new NaiveList(chosen, start)
+            const { serial } = door.blocklist.status()
+            for (const each of changes) {
+              await apply(door, naive, each)
+              agree(door, naive)
+            }
+            door.reopen()
             agree(door, naive)
+            journalLeads(door, serial)
+          } finally {
+            for (const cleanup of cleanups) cleanup()
           }
-          door.reopen()
-          agree(door, naive)
-          journalLeads(door, serial)
-        } finally {
-          for (const cleanup of cleanups) cleanup()
-        }
-      }),
-      { numRuns: 15, endOnFailure: false },
+        },
+      ),
+      { numRuns: 15, interruptAfterTimeLimit: 60_000 },
     )
-    t.diagnostic('15 runs of up to 60 changes')
+    t.diagnostic('15 runs of 40 to 80 changes')
   })
 }
