@@ -18,6 +18,8 @@ export function takeLock(path: string): Lock {
   let holder: Database.Database | undefined
   try {
     holder = new Database(`${path}.lock`, { timeout: 0 })
+    // Nothing is ever written there, so that there is no journal to leave behind.
+    holder.pragma('journal_mode = MEMORY')
     holder.exec('BEGIN EXCLUSIVE')
     writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
   } catch (error) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -41,6 +41,9 @@ test('a second process is refused at once, by the name of the first, until that 
   assert.ok(performance.now() - started < 1000, 'the refusal waited for the lock')
   child.kill('SIGKILL')
   await once(child, 'exit')
+  assert.deepEqual(readdirSync(dirname(path)).sort(), [
+    ...['a.db', 'a.db-pid', 'a.db-shm', 'a.db-wal', 'a.db.lock'],
+  ])
   const store = openStore(path)
   assert.equal(store.mailboxPositions.get('held'), 'yes')
   store.close()
