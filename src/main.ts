@@ -5,6 +5,7 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import type { AddOptions } from './commands/add.ts'
+import type { ClassifyOptions } from './commands/classify.ts'
 import { type CommandContext, exitCodes } from './commands/context.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { version } from './commands/version.ts'
@@ -226,6 +227,26 @@ function buildProgram(): Command {
     .option('--json', 'print JSON')
     .action(async (options: Json) =>
       finish((await import('./commands/trap.ts')).listTraps(context(), options)),
+    )
+
+  program.commandsGroup('Mail:')
+  program
+    .command('classify')
+    .summary('what messages are: backscatter of which kind, or what else')
+    .argument('<file...>', 'message files, mbox files, Maildir folders; - for standard input')
+    .description(
+      'Says for each message what it is and by which rule, which host handed it over, and what it reports. Records ' +
+        'nothing and needs no database. Exit code 0 whatever the messages are.',
+    )
+    .option(
+      '--trusted-relay <host>',
+      'a relay of ours whose Received fields are believed: a name, *.example.org, an address or a prefix; repeatable ' +
+        '(default: the topmost Received field that carries an address is our own)',
+      collect,
+    )
+    .option('--json', 'print JSON, one object a line')
+    .action(async (files: string[], options: ClassifyOptions) =>
+      finish((await import('./commands/classify.ts')).classify(context(), files, options)),
     )
   program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command')
   return program

@@ -11,7 +11,7 @@ import { main, runCommand, Site } from '../../support/server.ts'
 
 const commands = [
   ...['serve', 'check-config', 'status', 'add', 'remove', 'show', 'lookup'],
-  ...['exempt', 'unexempt', 'exclude', 'include', 'trap'],
+  ...['exempt', 'unexempt', 'exclude', 'include', 'trap', 'classify'],
 ]
 
 test('the version is the package’s', async () => {

@@ -1,0 +1,98 @@
+// `classify`: what each message in some files is, by which rule, who handed it over and what it reports. Needs neither
+// a database nor a server: what the author of a filter asks.
+import type { Classification } from '../bounce/classify.ts'
+import { formatAddress } from '../ip/address.ts'
+import { type CommandContext, exitCodes } from './context.ts'
+import { type FoundMessage, messagesIn } from './message-files.ts'
+import { formatColumns, printable } from './wording.ts'
+
+export interface ClassifyOptions {
+  readonly trustedRelay?: readonly string[]
+  readonly json?: true
+}
+
+/**
+ * With `--json` one object a line for each message, as the interface names them. Exit code 0 whatever the messages are;
+ * throws OperationalError `mailbox-failed` when a file cannot be read, after the messages before it.
+ */
+export async function classify(
+  context: CommandContext,
+  paths: readonly string[],
+  options: ClassifyOptions,
+): Promise<number> {
+  const [{ classify: classifyMessage }, { parseMessage }, received] = await Promise.all([
+    import('../bounce/classify.ts'),
+    import('../bounce/message.ts'),
+    import('../bounce/received.ts'),
+  ])
+  const relays = received.parseTrustedRelays(options.trustedRelay ?? [])
+  for await (const found of messagesIn(paths)) {
+    const message = await parseMessage(found.raw)
+    const verdict = classifyMessage(message)
+    const trace = received.traceStored(message.header, relays)
+    const client = trace.client && formatAddress(trace.client)
+    context.write(
+      options.json
+        ? asJson(found, verdict, client)
+        : asText(found, verdict, client, message.subject),
+    )
+  }
+  return exitCodes.done
+}
+
+function asJson(
+  { file, index }: FoundMessage,
+  verdict: Classification,
+  client: string | null,
+): string {
+  const { backscatter, kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
+  const line = {
+    file,
+    index,
+    backscatter,
+    kind,
+    notBackscatter,
+    rule,
+    client,
+    generator,
+    dsn,
+    returned,
+    viaList,
+  }
+  return `${JSON.stringify(line)}\n`
+}
+
+function asText(
+  { file, index }: FoundMessage,
+  verdict: Classification,
+  client: string | null,
+  subject: string,
+): string {
+  const { kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
+  const what = kind === null ? `not backscatter (${notBackscatter})` : `backscatter (${kind})`
+  const failed = [dsn?.action, dsn?.status, dsn?.diagnosticCode].filter((each) => each != null)
+  const more = dsn !== null && dsn.recipients > 1 ? ` and ${dsn.recipients - 1} more` : ''
+  const facts: readonly (readonly [string, string | null | undefined])[] = [
+    ['rule', rule],
+    [
+      'sent by',
+      viaList ? `${client ?? 'unknown'}, for a list: proves nothing` : (client ?? 'unknown'),
+    ],
+    ['generator', generator],
+    ['subject', subject],
+    ['reporting', dsn?.reportingMta],
+    ['recipient', dsn?.finalRecipient == null ? null : `${dsn.finalRecipient}${more}`],
+    ['failure', failed.join(' ') || null],
+    ['returned', returned === null ? null : (returned.subject ?? '(no subject)')],
+    ['  from', returned?.from],
+    ['  message-id', returned?.messageId],
+    ['  handed over by', returned?.origin],
+  ]
+  const rows = facts.flatMap(([name, fact]) => (fact ? [[name, shortened(printable(fact))]] : []))
+  const place = index === 0 ? file : `${file} [${index}]`
+  return `${printable(place)}: ${what}\n${formatColumns(rows, '  ')}`
+}
+
+function shortened(text: string): string {
+  return text.length <= 160 ? text : `${text.slice(0, 159)}…`
+}
