@@ -17,6 +17,8 @@ const examples: Readonly<Record<string, string>> = {
   'zone.origin': '"bl.backscatter.example"',
   'zone.nameservers': '["ns1.backscatter.example"]',
   'zone.hostmaster': '"hostmaster.backscatter.example"',
+  'dns.access[].client': '"192.0.2.0/24"',
+  'dns.access[].action': '"refuse"',
   'policy.exempt[].prefix': '"192.0.2.0/28"',
   'policy.exempt[].note': '"our own relays"',
   'trap[].address': '"@trap.example.org"',

@@ -32,6 +32,8 @@ const year = 365 * day
 const longestAddress = 39
 /** A character-string holds at most this many octets (RFC 1035 §3.3). */
 const longestCharacterString = 255
+/** Octets of an NSID that fit an answer of 512 beside the longest question and a cookie. */
+const longestNsid = 128
 /** sun_path holds 108 octets with the closing zero (unix(7)). */
 const longestSocketPath = 107
 
@@ -79,6 +81,10 @@ export const declaration = table('', {
       60,
       year,
     ),
+    staleServfail: flag(
+      'Past `validFor` answer SERVFAIL (extended error 24) instead of old data.',
+      false,
+    ),
     retired: flag('Empty the zone, test entries too, and say so in TXT at the apex.', false),
   }),
   dns: table('The name server.', {
@@ -100,7 +106,43 @@ export const declaration = table('', {
       16 * 1024 ** 2,
       2 * 1024 ** 3,
     ),
+    nsid: text(
+      'Name of this server for who asks by NSID, `id.server` or `hostname.bind`; empty: not told.',
+      '',
+      'a text of at most 128 octets',
+      checkNsid,
+    ),
     version: flag('Answer `version.bind` and `version.server` (class CH).', false),
+    cookieSecretFile: path(
+      'Secrets of DNS cookies, shared by the servers of one anycast address: 32 hexadecimal digits a line, the newest first. Empty: random ones, rolled over daily.',
+      '',
+    ),
+    queryLog: integer(
+      'Log one query in so many: client network (/24 or /56), name, type and outcome; 0 is none.',
+      0,
+      0,
+      1_000_000_000,
+    ),
+    rateLimit: table(
+      'Response rate limiting for each client network (/24 or /56) and class of response: data, negative, error. TCP and clients with a valid cookie are exempt.',
+      {
+        responsesPerSecond: integer('UDP responses a second; 0 is no limit.', 0, 0, 1_000_000),
+        slip: integer(
+          'Every so manieth limited response is sent, cut (or BADCOOKIE), so that clients can come back over TCP or with a cookie; 0 is none.',
+          2,
+          0,
+          100,
+        ),
+      },
+    ),
+    access: tables('Who is answered; the longest prefix decides, and who is under none is.', {
+      client: prefixText('Address or prefix of the clients.'),
+      action: word('`refuse` answers REFUSED (extended error 18), `drop` nothing.', undefined, [
+        'allow',
+        'refuse',
+        'drop',
+      ]),
+    }),
   }),
   control: table('The control socket, through which the command line reaches a running server.', {
     socket: path('Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database.', ''),
@@ -232,11 +274,6 @@ export const declaration = table('', {
  */
 const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'zone.domainOrigin': 'error',
-  'zone.staleServfail': 'error',
-  'dns.nsid': 'warning',
-  'dns.cookieSecretFile': 'error',
-  'dns.rateLimit': 'error',
-  'dns.access': 'error',
   'dns.key': 'error',
   'dns.transfer': 'error',
   admin: 'warning',
@@ -348,6 +385,13 @@ function crossCheck(settings: Settings): Problem[] {
   }
   problems.push(
     ...repeated(
+      'dns.access',
+      'client',
+      settings.dns.access.map((each) => each.client),
+    ),
+  )
+  problems.push(
+    ...repeated(
       'mailbox',
       'name',
       settings.mailbox.map((each) => each.name),
@@ -420,6 +464,13 @@ function checkZoneText(value: string): { value: string } | { why: string } {
     : {
         why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
       }
+}
+
+function checkNsid(value: string): { value: string } | { why: string } {
+  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
+  return value.length <= longestNsid
+    ? { value }
+    : { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
 }
 
 function checkTrapPattern(value: string): { value: string } | { why: string } {

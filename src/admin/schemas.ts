@@ -173,6 +173,8 @@ const PatternText = Type.String({
 export const NewTrap = Type.Object({ pattern: PatternText }, strict)
 export const PatternQuery = Type.Object({ pattern: PatternText }, strict)
 
+const Counts = Type.Record(Type.String(), Type.Integer())
+
 /** What a server says of itself: `status --json`. */
 export const ServerStatus = Type.Object({
   version: Type.String(),
@@ -190,7 +192,36 @@ export const ServerStatus = Type.Object({
       dropped: Type.Integer(),
     }),
   ),
-  tree: Type.Object({ usedBytes: Type.Integer(), capacityBytes: Type.Integer() }),
+  tree: Type.Object({
+    usedBytes: Type.Integer(),
+    capacityBytes: Type.Integer(),
+    nearlyFull: Type.Optional(Type.Boolean()),
+  }),
+  dns: Type.Optional(
+    Type.Object(
+      {
+        queries: Type.Object({ udp: Type.Integer(), tcp: Type.Integer() }),
+        outcomes: Counts,
+        codes: Counts,
+        rcodes: Counts,
+        types: Counts,
+        latency: Type.Array(
+          Type.Object({
+            belowNs: Type.Union([Type.Integer(), Type.Null()]),
+            count: Type.Integer(),
+          }),
+        ),
+        askers: Type.Array(
+          Type.Object({
+            network: Type.String(),
+            queries: Type.Integer(),
+            excess: Type.Integer(),
+          }),
+        ),
+      },
+      { description: 'What the name server answered since it started.' },
+    ),
+  ),
   mailboxes: Type.Array(
     Type.Object({
       name: Type.String(),

@@ -1,11 +1,12 @@
 // `check-config`: validates the file as `serve` would read it, without a database, a socket or a running server.
 import { type Config, type ConfigSource, loadConfig } from '../config.ts'
 import { OperationalError } from '../errors.ts'
-import { zoneOptions } from './room-options.ts'
+import { cookieSecretsOf, zoneOptions } from './room-options.ts'
 
 /** Prints what is wrong (stderr, by loadConfig's error) or `FILE: ok` (stdout) with a line for each warning (stderr). */
 export async function checkConfig(source: ConfigSource): Promise<number> {
   const config = loadConfig(source)
+  cookieSecretsOf(config)
   await checkRooms(config)
   for (const { path, why } of config.warnings) console.error(`${config.file}: ${path}: ${why}`)
   console.log(`${config.file}: ok`)

@@ -1,8 +1,12 @@
 // The configuration, cut into the plain options that each room takes. Called by every command that composes rooms.
+import { readFileSync } from 'node:fs'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config.ts'
+import { OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import { parsePrefix } from '../ip/address.ts'
+import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
+import type { NameserverOptions } from '../nameserver/nameserver.ts'
 
 /** The configuration's policy, thresholds, exemptions and traps as blocklist/ takes them. */
 export function policyOptions(config: Config): PolicyOptions {
@@ -40,6 +44,38 @@ export function zoneOptions(config: Config) {
     negativeTtlSeconds: zone.negativeTtl,
     text: zone.text,
     retired: zone.retired,
+  }
+}
+
+/** The keys of [dns] and [zone] that the name server takes as they are; the cookie secrets are read here. */
+export function nameserverOptions(config: Config) {
+  const { dns, zone } = config
+  const cookieSecrets = cookieSecretsOf(config)
+  return {
+    listen: dns.listen,
+    batch: dns.batch,
+    udpPayload: dns.udpPayload,
+    tcpConnections: dns.tcpConnections,
+    tcpIdleSeconds: dns.tcpIdle,
+    nsid: dns.nsid,
+    queryLog: dns.queryLog,
+    rateLimit: dns.rateLimit,
+    access: dns.access.map(({ client, action }) => ({ prefix: checkedPrefix(client), action })),
+    staleServfail: zone.staleServfail,
+    ...(cookieSecrets && { cookieSecrets }),
+  } satisfies Partial<NameserverOptions>
+}
+
+/** The secrets of dns.cookieSecretFile; undefined without one. Throws OperationalError 'config-invalid'. */
+export function cookieSecretsOf({ dns, file }: Config): Uint8Array[] | undefined {
+  if (dns.cookieSecretFile === '') return undefined
+  try {
+    return parseCookieSecrets(readFileSync(dns.cookieSecretFile, 'utf8'))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new OperationalError('config-invalid', `${file}: dns.cookieSecretFile: ${why}`, {
+      cause: error,
+    })
   }
 }
 

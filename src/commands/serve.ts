@@ -8,8 +8,9 @@ import { encodeZone } from '../resolver/records.ts'
 import { openStore } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
+import { watchCapacity } from './capacity-watch.ts'
 import { createLog, type ServerLog } from './log.ts'
-import { policyOptions, zoneOptions } from './room-options.ts'
+import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
 import { version } from './version.ts'
 
 /** Expiry and freshness are looked at this often: an expired listing is gone from DNS well within 5 s. */
@@ -72,12 +73,8 @@ async function start(
   )
   const nameserver = starting.adopt(
     await startNameserver({
-      listen: config.dns.listen,
+      ...nameserverOptions(config),
       workers: config.dns.workers || availableParallelism(),
-      batch: config.dns.batch,
-      udpPayload: config.dns.udpPayload,
-      tcpConnections: config.dns.tcpConnections,
-      tcpIdleSeconds: config.dns.tcpIdle,
       zone,
       tree: tree.buffer,
       version: config.dns.version && `backscatterd ${version}`,
@@ -88,8 +85,10 @@ async function start(
   )
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
+  const isNearlyFull = watchCapacity(() => tree.stats(), log)
   starting.adopt(
     setInterval(() => {
+      isNearlyFull()
       blocklist.expire().catch((error) => log.error({ err: error }, 'expiry failed, tried again'))
     }, housekeepingMs),
     clearInterval,
@@ -106,6 +105,8 @@ async function start(
     status: () => ({
       version,
       ...blocklist.status(),
+      tree: { ...blocklist.status().tree, nearlyFull: isNearlyFull() },
+      dns: nameserver.counters(),
       workers: nameserver.workers,
       uptimeSeconds: Math.floor(process.uptime()),
       udp: nameserver.udp(),
@@ -129,8 +130,11 @@ async function start(
     dnsAddress: nameserver.addresses[0] ?? '',
     async reload(source) {
       const next = loadConfig(source)
+      const cookieSecrets = cookieSecretsOf(next)
       log.level = next.log.level
       await blocklist.reconfigure(policyOptions(next))
+      // Random ones go on as they are: a new set would cost every client its cookie.
+      if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
       if (changed(current, next, ['trapSmtp', 'mailbox', 'trace'])) {
         await traps?.close()
         traps = await startTraps(next).catch(async (error) => {

@@ -18,7 +18,15 @@ interface Stats {
     readonly receiveBufferBytes: number
     readonly dropped: number
   }
-  readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+  readonly tree: {
+    readonly usedBytes: number
+    readonly capacityBytes: number
+    readonly nearlyFull?: boolean
+  }
+  readonly dns?: {
+    readonly queries: { readonly udp: number; readonly tcp: number }
+    readonly outcomes: Readonly<Record<string, number>>
+  }
   readonly mailboxes: readonly Readonly<Record<string, unknown>>[]
 }
 
@@ -44,9 +52,13 @@ export async function status(
     ['up for', roughDuration(stats.uptimeSeconds)],
     ['serial', String(stats.serial)],
     ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
-    ['tree', `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}`],
+    [
+      'tree',
+      `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}${tree.nearlyFull ? ', nearly full' : ''}`,
+    ],
     ['DNS workers', String(stats.workers)],
     ...(udp === undefined ? [] : [['DNS datagrams', datagramsLine(udp)]]),
+    ...(stats.dns === undefined ? [] : dnsRows(stats.dns)),
     ...stats.mailboxes.map((mailbox) => ['mailbox', mailboxLine(mailbox)]),
   ]
   context.write(formatColumns(rows))
@@ -57,6 +69,17 @@ function datagramsLine(udp: NonNullable<Stats['udp']>): string {
   const how = udp.transport === 'batch' ? 'in batches' : 'one by one'
   const buffer = `receive buffer ${mebibytes(udp.receiveBufferBytes)}`
   return `${how}, ${buffer}, ${udp.dropped} dropped by the kernel`
+}
+
+/** Questions by transport, and what became of them; what never happened is left out. */
+function dnsRows({ queries, outcomes }: NonNullable<Stats['dns']>): string[][] {
+  const happened = Object.entries(outcomes).filter(([, count]) => count > 0)
+  const words = (name: string): string =>
+    name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  return [
+    ['DNS queries', `${queries.udp} UDP, ${queries.tcp} TCP`],
+    ...happened.map(([name, count]) => ['', `${count} ${words(name)}`]),
+  ]
 }
 
 function mebibytes(bytes: number): string {

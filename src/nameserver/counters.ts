@@ -37,8 +37,11 @@ export interface CountedAnswers {
   readonly codes: Readonly<Record<string, number>>
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
-  /** Sampled: time to work an answer out, `count` of them within `belowNs` and not within the bucket before. */
-  readonly latency: readonly { readonly belowNs: number; readonly count: number }[]
+  /**
+   * Sampled: time to work an answer out, `count` of them within `belowNs` (null: no bound) and not within the
+   * bucket before.
+   */
+  readonly latency: { readonly belowNs: number | null; readonly count: number }[]
 }
 
 /** One thread's block, from that thread's side. */
@@ -95,7 +98,7 @@ export function sumCounters(
     rcodes: record(rcodeNames, (name) => sum(rcodesAt + rcodes[name])),
     types: record([...typeNames, 'other'], (_, slot) => sum(typesAt + slot)),
     latency: Array.from({ length: latencyBuckets }, (_, bucket) => ({
-      belowNs: bucket === latencyBuckets - 1 ? Number.POSITIVE_INFINITY : firstBucketNs << bucket,
+      belowNs: bucket === latencyBuckets - 1 ? null : firstBucketNs << bucket,
       count: sum(latencyAt + bucket),
     })),
   }

@@ -65,7 +65,7 @@ export interface Nameserver {
 }
 
 export interface NameserverCounters extends CountedAnswers {
-  readonly askers: readonly Asker[]
+  readonly askers: Asker[]
 }
 
 export interface UdpStatus {

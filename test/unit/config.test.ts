@@ -96,17 +96,35 @@ test('a text that can outgrow a TXT string, names that are none, and traps that 
   )
 })
 
+test('access rules: actions by their words, one rule a prefix; an NSID fits every answer', (t) => {
+  const rule = (client: string, action: string) =>
+    `[[dns.access]]\nclient = "${client}"\naction = "${action}"\n`
+  const both = rule('10.0.0.0/8', 'refuse') + rule('2001:db8::/32', 'drop')
+  assert.deepEqual(load(t, least + both).dns.access, [
+    { client: '10.0.0.0/8', action: 'refuse' },
+    { client: '2001:db8::/32', action: 'drop' },
+  ])
+  assert.match(
+    faults(t, least + rule('10.0.0.0/8', 'deny'))[0] ?? '',
+    /^dns\.access\[1\]\.action: /,
+  )
+  assert.match(
+    faults(t, least + rule('10.0.0.0/8', 'drop') + rule('10.0.0.0/8', 'allow'))[0] ?? '',
+    /^dns\.access\[2\]\.client: "10\.0\.0\.0\/8" stands twice/,
+  )
+  assert.match(faults(t, `${least}[dns]\nnsid = "${'n'.repeat(129)}"\n`)[0] ?? '', /^dns\.nsid: /)
+})
+
 test('a file that is no TOML is an error with line and column', (t) => {
   assert.match(faults(t, '[zone\norigin = 3\n')[0] ?? '', /^line 1, column \d+: /)
 })
 
 test('keys that this version does not do are errors, or warnings where nothing depends on them', (t) => {
-  assert.deepEqual(
-    faults(t, `${least}[[dns.access]]\nclient = "10.0.0.0/8"\naction = "refuse"\n`),
-    ['dns.access: not supported by this version'],
-  )
-  const config = load(t, `${least}[dns]\nnsid = "x"\n`)
-  assert.deepEqual(config.warnings, [{ path: 'dns.nsid', why: 'has no effect in this version' }])
+  assert.deepEqual(faults(t, `${least}[[dns.key]]\nname = "mirror1"\nsecretFile = "a.key"\n`), [
+    'dns.key: not supported by this version',
+  ])
+  const config = load(t, `${least}[admin]\nremoval = true\n`)
+  assert.deepEqual(config.warnings, [{ path: 'admin', why: 'has no effect in this version' }])
 })
 
 test('the configuration is found in the order that the interface names', (t) => {

@@ -17,7 +17,7 @@ export interface MailboxState {
 }
 
 /** The zone as published, and the process around it. */
-export interface ServerState extends BlocklistStatus {
+export interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly version: string
   /** DNS threads. */
   readonly workers: number
@@ -29,6 +29,9 @@ export interface ServerState extends BlocklistStatus {
     readonly sendBufferBytes: number
     readonly dropped: number
   }
+  /** None in a program that serves no DNS. */
+  readonly tree?: ServerStatus['tree']
+  readonly dns?: Readonly<NonNullable<ServerStatus['dns']>>
   readonly mailboxes: readonly MailboxState[]
 }
 
