@@ -25,6 +25,7 @@ const systems: readonly System[] = [
   // TMDA: X-Delivery-Agent: TMDA/1.1.12, and Reply-To user-confirm+1058400000.12345.abcdef@
   {
     name: 'tmda',
+    isSure: true,
     isMarked: (seen) =>
       /^tmda\//i.test(header(seen, 'x-delivery-agent')) &&
       (/[-+]confirm[-+]/i.test(header(seen, 'reply-to') + header(seen, 'from')) ||
@@ -32,6 +33,7 @@ const systems: readonly System[] = [
   },
   {
     name: 'tmda',
+    isSure: true,
     isMarked: (seen) =>
       /[-+]confirm\+?[-+](accept|done)?[-.+]?\d{8,}\.\d+\.[0-9a-f]{6}/i.test(
         header(seen, 'reply-to'),

@@ -2,7 +2,7 @@
 // traps/collect, by the classify command and the API. Pure and total: any message gets a verdict.
 import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
-import { titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
+import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { type DeliveryStatus, isPlausible, parseDeliveryStatus } from './dsn.ts'
 import type { BackscatterKind } from './evidence.ts'
 import { generatorOf } from './generator.ts'
@@ -84,7 +84,7 @@ type Verdict =
  *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe write theirs as
  *     complete delivery reports.
  *  4. List software about its own affairs: it quotes the bounces that it speaks of.
- *  5. Bounces that a mail system signs, or a complete delivery status. Before the list's own mail: a bounce stays one
+ *  5. Bounces that a mail system signs, scanners' notices that bear the scanner's name, or a complete delivery status. Before the list's own mail: a bounce stays one
  *     when a list hands it on, though its host then proves nothing (see `viaList`). Before automatic replies, since
  *     most of them say auto-replied as well. So do out-of-office replies that a program titled, behind a list.
  *  6. Mail of lists, tickets and sign-ups: they say auto-generated and auto-replied too.
@@ -103,6 +103,7 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => is('challenge-response', knownChallengeRule(seen)),
   (seen) => not('list', listNoticeRule(seen)),
   (seen) => is('dsn', statusRule(seen)),
+  (seen) => is('content-notice', signedNoticeRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
   (seen) => is('auto-reply', listedReplyRule(seen)),

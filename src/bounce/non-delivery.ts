@@ -56,9 +56,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
     return 'report-without-status'
   }
   if (seen.returnsBounce || hasLure(seen)) return null
-  const isRemark =
-    seen.isLetter &&
-    !/[:-] ?(non remis|undeliver|not deliver|delivery fail)/.test(seen.subject.folded)
+  const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
   const format = bounceFormat(seen)
   if (format !== null && (seen.subject.isBounce || seen.isAutomatic) && hasObject(seen)) {

@@ -8,7 +8,7 @@ const localParts =
 
 /** Display names of the same, folded. */
 const names =
-  /\bmail(er)?[ _-]?(delivery)?[ _-]?(sub)?-?system\b|\bmail(er)?[ _-]daemon\b|\bdelivery (sub-?system|service|agent|notification)\b|\bmail delivery\b|^"?(system|mail|e-?mail|mailbox) ?administrator\b|^"?post ?master\b|^"?microsoft outlook"?$|^"?(systemadministrator|administrateur systeme|administrateur du systeme|administrador del sistema|administrador do sistema|amministratore sistema|amministratore di sistema|systeembeheerder|administrator systemu|systemadministratoren|systemadministratör|システム管理者|系统管理员|系統管理員|системный администратор)\b/
+  /\bmail(er)?[ _-]?(delivery)?[ _-]?(sub)?-?system\b|\bmail(er)?[ _-]daemon\b|\bdelivery (sub-?system|service|agent|notification)\b|\bmail delivery\b|^"?(system|mail|e-?mail|mailbox) ?administrator\b|^"?post ?master\b|^"?microsoft outlook"?$|^"?(systemadministrator|administrateur systeme|administrateur du systeme|administrador del sistema|administrador do sistema|amministratore sistema|amministratore di sistema|systeembeheerder|administrator systemu|systemadministratoren|systemadministratör|システム管理者|系统管理员|系統管理員|системный администратор)(?!\p{L})/u
 
 /** Whether the message speaks for a mail system, and not for a mailbox: by its From field, or as Exim's bounces say. */
 export function isFromMailSystem(header: HeaderSection): boolean {
