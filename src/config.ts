@@ -253,8 +253,24 @@ export const declaration = table('', {
   }),
   mailbox: tables('A mailbox that traps deliver to.', {
     name: text('Its name in logs and evidence.', undefined, 'a name', checkMailboxName),
-    type: word('What it is.', undefined, ['maildir']),
-    path: path('The folder that holds new/, cur/ and tmp/.', undefined),
+    type: word('What it is.', undefined, ['imap', 'pop3', 'maildir', 'mbox']),
+    path: path(
+      'Maildir: the folder that holds new/, cur/ and tmp/. mbox: the file, plain or gzipped.',
+      '',
+    ),
+    url: text(
+      'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). In the clear only to the loopback.',
+      '',
+    ),
+    passwordFile: path('IMAP, POP3: a file with the password.', ''),
+    caFile: path(
+      'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the usual ones.',
+      '',
+    ),
+    moveTo: text(
+      'IMAP: the folder that handled messages are moved to. Empty: they stay, flagged \\Seen. (POP3 deletes them, a Maildir moves them to cur/, an mbox is never changed.)',
+      '',
+    ),
     schedule: text(
       'When it is read: five fields as in crontab(5), or six, the first in seconds.',
       '* * * * *',
@@ -377,6 +393,13 @@ function crossCheck(settings: Settings): Problem[] {
   }
   if (settings.zone.nameservers.length === 0) {
     problems.push({ path: 'zone.nameservers', why: 'expected at least one name' })
+  }
+  for (const [index, { type, ...mailbox }] of settings.mailbox.entries()) {
+    const needed = type === 'imap' || type === 'pop3' ? ['url', 'passwordFile'] : ['path']
+    for (const key of needed) {
+      if (mailbox[key as 'url' | 'passwordFile' | 'path'] !== '') continue
+      problems.push({ path: `mailbox[${index}].${key}`, why: `required for type "${type}"` })
+    }
   }
   const { certificateFile = '', keyFile = '' } = settings.trapSmtp ?? {}
   if ((certificateFile === '') !== (keyFile === '')) {

@@ -31,6 +31,16 @@ async function checkRooms(config: Config): Promise<void> {
     if (isSchedule(schedule)) continue
     problems.push(`mailbox ${name}: schedule: not a cron expression: ${JSON.stringify(schedule)}`)
   }
+  const { mailServer } = await import('../traps/mailbox-url.ts')
+  for (const { type, name, url } of config.mailbox) {
+    if (type !== 'imap' && type !== 'pop3') continue
+    try {
+      mailServer(type, { name, url })
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error
+      problems.push(error.message)
+    }
+  }
   if (problems.length > 0) {
     const lines = problems.map((problem) => `${config.file}: ${problem}`)
     throw new OperationalError('config-invalid', lines.join('\n'))

@@ -5,7 +5,7 @@ import { Blocklist } from '../blocklist/blocklist.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
 import { startNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
-import { openStore } from '../store/database.ts'
+import { openStore, type Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { watchCapacity } from './capacity-watch.ts'
@@ -118,7 +118,7 @@ async function start(
     log,
   })
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
-  const startTraps = await trapStarter(blocklist, log, fatal)
+  const startTraps = await trapStarter(blocklist, store, log, fatal)
   starting.defer(async () => traps?.close())
   traps = await startTraps(config)
   isReady = true
@@ -155,7 +155,12 @@ async function start(
 }
 
 /** Loads the mail packages and gives a function that starts the traps of a configuration. */
-async function trapStarter(blocklist: Blocklist, log: ServerLog, fatal: (error: Error) => void) {
+async function trapStarter(
+  blocklist: Blocklist,
+  { mailboxPositions }: Store,
+  log: ServerLog,
+  fatal: (error: Error) => void,
+) {
   const { startTraps } = await import('../traps/traps.ts')
   return (config: Config): Promise<Traps> =>
     startTraps({
@@ -178,6 +183,10 @@ async function trapStarter(blocklist: Blocklist, log: ServerLog, fatal: (error: 
         ...mailbox,
         maxBytes: maxSize,
       })),
+      positions: {
+        get: (mailbox) => mailboxPositions.get(mailbox),
+        set: (mailbox, position) => mailboxPositions.set(mailbox, position, epochSeconds()),
+      },
       trace: config.trace,
       isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
       record: (evidence) => blocklist.record(evidence),

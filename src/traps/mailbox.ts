@@ -1,4 +1,5 @@
-// The contract that every stored mailbox keeps, whatever it is made of. Implemented by maildir.ts, driven by poller.ts.
+// The contract that every stored mailbox keeps, whatever it is made of. Implemented by maildir.ts, mbox.ts, imap.ts and
+// pop3.ts, driven by poller.ts.
 
 /** A message that waits in a mailbox, or one that is too big to be read. */
 export type MailboxMessage = {
@@ -27,4 +28,20 @@ export interface Mailbox {
    * this process lives.
    */
   passOver(message: MailboxMessage, recipients: readonly string[]): void
+  /**
+   * Called after each reading, when every message begun has been accepted or passed over, or failed. What has to be
+   * kept of the reading is kept now. Throws OperationalError `mailbox-failed`.
+   */
+  finish?(): Promise<void>
+  /** Calls back when there may be something new before the schedule says so, or a connection was lost. */
+  watch?(wake: () => void): void
+  /** Ends what it holds open; no reading is under way. Never rejects. */
+  close?(): Promise<void>
+}
+
+/** Where a mailbox keeps how far it has been read; in its own terms. */
+export interface PositionKeeper {
+  get(): string | undefined
+  /** Called only for what is committed. */
+  set(position: string): void
 }

@@ -33,6 +33,8 @@ export interface PollerOptions {
 /** Waiting together, they share a commit. */
 const messagesAtOnce = 8
 const longestWaitSeconds = 300
+/** `retryAt` is in whole seconds. */
+const retrySlackMs = 1000
 
 export class Poller {
   readonly #options: PollerOptions
@@ -46,9 +48,16 @@ export class Poller {
   #refused = 0
   #isStopping = false
   #running: Promise<void> | undefined
+  #hasNews = false
+  #retry: NodeJS.Timeout | undefined
 
   constructor(options: PollerOptions) {
     this.#options = options
+    options.mailbox.watch?.(() => {
+      // What comes while it is being read may have come too late for that reading.
+      this.#hasNews = this.#running !== undefined
+      void this.poll()
+    })
   }
 
   status(): MailboxStatus {
@@ -71,6 +80,10 @@ export class Poller {
     if (this.#isStopping || this.#options.now() < this.#retryAt) return
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
+      if (this.#hasNews) {
+        this.#hasNews = false
+        void this.poll()
+      }
     })
     await this.#running
   }
@@ -82,10 +95,12 @@ export class Poller {
     await this.poll()
   }
 
-  /** Begins no further message; resolves when those begun are done. */
+  /** Begins no further message; resolves when those begun are done and the mailbox is closed. */
   async stop(): Promise<void> {
     this.#isStopping = true
+    clearTimeout(this.#retry)
     await this.#running
+    await this.#options.mailbox.close?.()
   }
 
   async #readAll(): Promise<void> {
@@ -107,6 +122,11 @@ export class Poller {
       failure ??= { error }
     }
     await Promise.all(begun)
+    try {
+      await mailbox.finish?.()
+    } catch (error) {
+      failure ??= { error }
+    }
     this.#lastReadAt = now()
     if (failure === undefined) {
       if (this.#state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
@@ -120,6 +140,8 @@ export class Poller {
     this.#state = 'failing'
     this.#lastError = failure.error instanceof Error ? failure.error.message : String(failure.error)
     this.#retryAt = now() + waitSeconds
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => void this.poll(), waitSeconds * 1000 + retrySlackMs).unref()
     log.warn({ mailbox: name, why: this.#lastError, waitSeconds }, 'mailbox cannot be read')
   }
 

@@ -22,12 +22,24 @@ export function isSchedule(expression: string): boolean {
   return validate(expression)
 }
 
-/** Calls `run` at each time of the expression, in the machine's time zone, one call at a time. */
+/** A call comes up to a tenth of the interval late, so that many servers do not knock at the same second. */
+const jitterShare = 0.1
+const longestJitterMs = 30_000
+
+/** Calls `run` at each time of the expression or a little later, in the machine's time zone, one call at a time. */
 export function startSchedule({ name, expression, run, log }: ScheduleOptions): Schedule {
   const note = (message: string | Error): void => {
     log.debug({ schedule: name, note: String(message) }, 'schedule')
   }
-  const task = schedule(expression, run, {
+  let isStopped = false
+  const runSoon = async (): Promise<void> => {
+    const [next, afterNext] = task.getNextRuns(2).map((date) => date.getTime())
+    const interval = (afterNext ?? 0) - (next ?? 0)
+    const jitterMs = Math.random() * Math.min(Math.max(interval, 0) * jitterShare, longestJitterMs)
+    await new Promise((over) => setTimeout(over, jitterMs).unref())
+    if (!isStopped) await run()
+  }
+  const task = schedule(expression, runSoon, {
     name,
     noOverlap: true,
     // A tick left out because the one before it is still running is how it should be, and no warning.
@@ -35,6 +47,7 @@ export function startSchedule({ name, expression, run, log }: ScheduleOptions): 
   })
   return {
     stop: () => {
+      isStopped = true
       void task.destroy()
     },
   }

@@ -7,8 +7,12 @@ import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
 import { Collector, type CollectorOptions } from './collect.ts'
+import { ImapMailbox } from './imap.ts'
+import type { Mailbox } from './mailbox.ts'
 import { Maildir } from './maildir.ts'
+import { MboxMailbox } from './mbox.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
+import { Pop3Mailbox } from './pop3.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
 import {
   type Certificate,
@@ -36,8 +40,15 @@ export interface TrapSmtpOptions
 
 export interface MailboxOptions {
   readonly name: string
-  readonly type: string
-  readonly path: string
+  readonly type: 'imap' | 'pop3' | 'maildir' | 'mbox'
+  /** Maildir and mbox: the folder, the file. @default '' */
+  readonly path?: string
+  /** IMAP and POP3: as mailbox-url.ts reads it, and the files it needs. @default '' each */
+  readonly url?: string
+  readonly passwordFile?: string
+  readonly caFile?: string
+  /** IMAP: where accepted messages go; '' leaves them, flagged \Seen. @default '' */
+  readonly moveTo?: string
   /** A cron expression, with or without seconds. */
   readonly schedule: string
   readonly allTraps: boolean
@@ -48,10 +59,18 @@ export interface MailboxOptions {
 export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
+  /** How far each mailbox has been read; set() is called only for what is committed. */
+  readonly positions: {
+    get(mailbox: string): string | undefined
+    set(mailbox: string, position: string): void
+  }
   readonly trace: { readonly trustedRelays: readonly string[] }
   /** Called when a listener has broken for good. */
   onFatal(error: Error): void
 }
+
+/** What a mailbox needs of the server around it. */
+export type MailboxSurroundings = Pick<TrapsOptions, 'isTrap' | 'positions' | 'now' | 'log'>
 
 export interface Traps {
   /** Bound SMTP addresses; empty without a listener. */
@@ -120,10 +139,32 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
 }
 
 function pollerOf(options: MailboxOptions, collector: Collector, traps: TrapsOptions): Poller {
-  const { name, type, allTraps, path, maxBytes = 10 * 1024 ** 2 } = options
-  const { log, now, isTrap } = traps
-  const mailbox = new Maildir({ name, path, maxBytes, isTrap, log })
+  const { name, type, allTraps } = options
+  const { log, now } = traps
+  const mailbox = mailboxOf(options, traps)
   return new Poller({ name, type, allTraps, mailbox, collector, now, log })
+}
+
+/** The source of that type. Throws OperationalError `config-invalid` for a URL that is none. */
+export function mailboxOf(options: MailboxOptions, traps: MailboxSurroundings): Mailbox {
+  const { name, type, path = '', url = '', passwordFile = '', caFile = '', moveTo = '' } = options
+  const { log, now, isTrap, positions } = traps
+  const common = { name, maxBytes: options.maxBytes ?? 10 * 1024 ** 2, isTrap, log }
+  const account = { ...common, url, passwordFile, caFile }
+  const position = {
+    get: () => positions.get(name),
+    set: (value: string) => positions.set(name, value),
+  }
+  switch (type) {
+    case 'maildir':
+      return new Maildir({ ...common, path })
+    case 'mbox':
+      return new MboxMailbox({ ...common, path, position })
+    case 'imap':
+      return new ImapMailbox({ ...account, moveTo, position })
+    case 'pop3':
+      return new Pop3Mailbox({ ...account, now })
+  }
 }
 
 function prefixOf(key: string, text: string): Prefix {

@@ -49,6 +49,7 @@ const home: Readonly<Record<string, readonly string[]>> = {
   commander: ['main.ts'],
   dns2: ['resolver'],
   fastify: ['admin'],
+  imapflow: ['traps'],
   'ip-num': ['ip'],
   koffi: ['nameserver'],
   mailparser: ['bounce'],

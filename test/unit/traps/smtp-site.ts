@@ -35,6 +35,7 @@ export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): P
       ...smtp,
     },
     mailboxes: [],
+    positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays },
     isTrap: (address) => address.endsWith('@trap.example'),
     record: async (evidence) => {

@@ -29,6 +29,7 @@ async function start(
   const recorded: Evidence[] = []
   const traps = await startTraps({
     mailboxes,
+    positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays: [] },
     isTrap: () => false,
     record: async (evidence) => {

@@ -1,0 +1,139 @@
+// Octets of an mbox (RFC 4155), in pieces of any size → its messages, with where each stands. Holds one message at a
+// time. Pure; called by mbox.ts.
+//
+// A message begins at a `From ` line that follows an empty line, or begins the file, and carries a time and a year as
+// every writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
+// `>` of `>>From ` goes, as mboxrd has it.
+
+export interface MboxMessage {
+  /** Octets from the beginning of the mbox: its From line, and the end of the empty line after it. */
+  readonly start: number
+  readonly end: number
+  /** As the From line says, local time, epoch seconds; null when that cannot be read. */
+  readonly date: number | null
+  /** Octets of its content; null content: they are more than are kept. */
+  readonly size: number
+  readonly content: Uint8Array | null
+}
+
+interface Begun {
+  readonly start: number
+  readonly date: number | null
+  parts: Buffer[] | null
+  size: number
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const separator = Buffer.from('\nFrom ')
+const fromLine = /^From .*\d\d?:\d\d.* (19|20)\d\d\b/
+/** A line without an end within so many octets is content, whatever it begins with. */
+const longestFromLine = 4096
+
+export class MboxSplitter {
+  readonly #maxBytes: number
+  #begun: Begun | null = null
+  /** The beginning of a line whose end has not come. */
+  #carried = Buffer.alloc(0)
+  /** Where `#carried` stands. */
+  #offset: number
+  #isAfterBlank = true
+
+  /** Reading begins at `offset`, where a message or the mbox begins. A message over `maxBytes` is not kept. */
+  constructor(offset: number, maxBytes: number) {
+    this.#offset = offset
+    this.#maxBytes = maxBytes
+  }
+
+  /** The messages that are complete with this piece. What stands before the first From line is passed over. */
+  push(chunk: Buffer): MboxMessage[] {
+    const data = this.#carried.length > 0 ? Buffer.concat([this.#carried, chunk]) : chunk
+    const lastLine = data.lastIndexOf(LF) + 1
+    const usable = data.length - lastLine > longestFromLine ? data.length : lastLine
+    const complete: MboxMessage[] = []
+    let position = 0
+    let at = data.subarray(0, 5).equals(separator.subarray(1)) ? 0 : nextLine(data, 0)
+    for (; at >= 0 && at < usable; at = nextLine(data, at)) {
+      const lineEnd = data.indexOf(LF, at)
+      const line = data.subarray(at, Math.min(lineEnd, at + longestFromLine)).toString('latin1')
+      if (lineEnd < 0 || !this.#followsBlank(data, at) || !fromLine.test(line)) continue
+      this.#keep(data.subarray(position, at))
+      complete.push(...this.#finish(this.#offset + at))
+      this.#begun = { start: this.#offset + at, date: dateOf(line), parts: [], size: 0 }
+      position = lineEnd + 1
+    }
+    this.#keep(data.subarray(position, usable))
+    if (usable > 0) this.#isAfterBlank = this.#followsBlank(data, usable)
+    this.#offset += usable
+    // A copy, or the whole piece would stay in memory for a few octets.
+    this.#carried = Buffer.from(data.subarray(usable))
+    return complete
+  }
+
+  /** The last message: nothing more comes. */
+  end(): MboxMessage[] {
+    this.#keep(this.#carried)
+    this.#offset += this.#carried.length
+    this.#carried = Buffer.alloc(0)
+    return this.#finish(this.#offset)
+  }
+
+  /** Whether the line before this position is empty. */
+  #followsBlank(data: Buffer, at: number): boolean {
+    if (at === 0) return this.#isAfterBlank
+    if (data[at - 1] !== LF) return false
+    const before = data[at - 2] === CR ? at - 3 : at - 2
+    return before < 0 || data[before] === LF
+  }
+
+  #keep(octets: Buffer): void {
+    const begun = this.#begun
+    if (begun === null || octets.length === 0) return
+    begun.size += octets.length
+    if (begun.size > this.#maxBytes) begun.parts = null
+    begun.parts?.push(octets)
+  }
+
+  #finish(end: number): MboxMessage[] {
+    const begun = this.#begun
+    this.#begun = null
+    if (begun === null) return []
+    const { start, date, parts, size } = begun
+    const content = parts === null ? null : unquoted(withoutSeparator(Buffer.concat(parts)))
+    return [{ start, end, date, size, content }]
+  }
+}
+
+/** Where the next line that begins with `From ` begins, after this position; -1: nowhere. */
+function nextLine(data: Buffer, after: number): number {
+  const at = data.indexOf(separator, after)
+  return at < 0 ? -1 : at + 1
+}
+
+/** The empty line before the next From line is not the message's. */
+function withoutSeparator(content: Buffer): Buffer {
+  const isLineEnd = content.at(-1) === LF
+  const cut = content.at(-2) === CR ? 2 : 1
+  return isLineEnd && content.at(-1 - cut) === LF ? content.subarray(0, -cut) : content
+}
+
+const quoted = Buffer.from('\n>')
+
+function unquoted(content: Buffer): Uint8Array {
+  const parts: Buffer[] = []
+  let position = 0
+  for (let at = content.indexOf(quoted); at >= 0; at = content.indexOf(quoted, at + 1)) {
+    const line = content.subarray(at + 1, at + 80).toString('latin1')
+    if (!/^>+From /.test(line)) continue
+    parts.push(content.subarray(position, at + 1))
+    position = at + 2
+  }
+  return parts.length === 0 ? content : Buffer.concat([...parts, content.subarray(position)])
+}
+
+/** asctime's form, as in `From sender Tue Nov 24 11:24:44 2026`. */
+function dateOf(line: string): number | null {
+  const text = /[A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} +\d{1,2}:\d\d(:\d\d)?.* \d{4}/.exec(line)?.[0]
+  const milliseconds = Date.parse(text ?? '')
+  return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000)
+}
