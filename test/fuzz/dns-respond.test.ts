@@ -9,8 +9,9 @@ import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../src/dns/cookie
 import { createResponder, type Transport } from '../../src/dns/respond.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
+import { label, mutated, wellFormed, wellFormedAndLimit } from '../support/dns-arbitraries.ts'
 import { expectedAnswer } from '../support/dns-oracle.ts'
-import { buildOpt, buildQuery, rcodes, types } from '../support/dns-query.ts'
+import { buildQuery, rcodes, types } from '../support/dns-query.ts'
 import { decode, subjectEntries, subjectTree, subjectZone } from '../support/dns-subject.ts'
 
 const { FUZZ_RUNS: runs = '1000', FUZZ_SEED: seed } = process.env
@@ -20,7 +21,6 @@ const parameters = {
 }
 const udpPayload = 1232
 const untouched = 0xa5
-const cookieOption = 10
 const reader = new TreeReader(subjectTree().buffer, 63)
 reader.enter()
 const zone = encodeZone({ ...subjectZone, retired: false })
@@ -79,91 +79,6 @@ function wireLength(name: Buffer): number {
 }
 
 const anyTransport = fc.constantFrom<Transport>('udp', 'tcp')
-
-const label = fc.oneof(
-  { weight: 4, arbitrary: fc.integer({ min: 0, max: 300 }).map(String) },
-  { weight: 4, arbitrary: fc.constantFrom(...'0123456789abcdefABCDEFg') },
-  fc.constantFrom('ns1', 'deep', 'www', 'long', 'huge', 'alias', '_status', '_STATUS', '00', '*'),
-  fc
-    .string({ minLength: 1, maxLength: 63, unit: 'binary-ascii' })
-    .map((text) => text.replaceAll('.', '-')),
-)
-const suffix = fc.constantFrom(
-  subjectZone.origin,
-  subjectZone.origin.toUpperCase(),
-  subjectZone.origin,
-  'test.example',
-  'version.bind',
-  '',
-)
-const type = fc.oneof(fc.constantFrom(...Object.values(types)), fc.integer({ min: 0, max: 65_535 }))
-
-/** A query, and the most octets its sender takes over UDP (RFC 6891 §6.2.3). */
-const wellFormedAndLimit = fc
-  .record({
-    labels: fc.array(label, { maxLength: 6 }),
-    suffix,
-    type,
-    class: fc.constantFrom(1, 1, 1, 3, 255, 0),
-    id: fc.integer({ min: 0, max: 65_535 }),
-    opcode: fc.constantFrom(0, 0, 0, 0, 4, 5, 2, 15),
-    flags: fc.integer({ min: 0, max: 0x7ff }),
-    edns: fc.option(
-      fc.record({
-        payload: fc.integer({ min: 0, max: 65_535 }),
-        version: fc.constantFrom(0, 0, 0, 1, 255),
-        flags: fc.integer({ min: 0, max: 65_535 }),
-        options: fc.array(
-          fc.oneof(
-            fc.record({
-              // A cookie has its own rules of length.
-              code: fc.integer({ min: 0, max: 65_535 }).filter((code) => code !== cookieOption),
-              data: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),
-            }),
-            fc.record({
-              code: fc.constant(cookieOption),
-              data: fc
-                .array(fc.integer({ min: 0, max: 255 }), { minLength: 16, maxLength: 40 })
-                .map((octets) => (octets[0] === 0 ? octets.slice(0, 8) : octets)),
-            }),
-          ),
-          { maxLength: 4 },
-        ),
-      }),
-    ),
-  })
-  .map(({ labels, suffix: rest, type: qtype, edns, ...options }) => {
-    const name = [...labels, rest].join('.')
-    const query = buildQuery(name, qtype, edns === null ? options : { ...options, edns })
-    return { query, limit: Math.max(512, edns?.payload ?? 0) }
-  })
-const wellFormed = wellFormedAndLimit.map(({ query }) => query)
-
-const mutated = fc
-  .record({
-    query: wellFormed,
-    changes: fc.array(
-      fc.record({
-        at: fc.nat(),
-        octet: fc.oneof(
-          fc.constantFrom(0, 0xc0, 0x0c, 0xff, 1, 41),
-          fc.integer({ min: 0, max: 255 }),
-        ),
-      }),
-      { maxLength: 6 },
-    ),
-    cutTo: fc.option(fc.nat()),
-    tail: fc.oneof(
-      fc.constant(Buffer.alloc(0)),
-      fc.constant(buildOpt({})),
-      fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets)),
-    ),
-  })
-  .map(({ query, changes, cutTo, tail }) => {
-    const octets = Buffer.concat([query, tail])
-    for (const { at, octet } of changes) octets[at % octets.length] = octet
-    return cutTo === null ? octets : octets.subarray(0, cutTo % (octets.length + 1))
-  })
 
 test('random octets', () => {
   fc.assert(
