@@ -29,6 +29,7 @@ export const rcodes = {
   REFUSED: 5,
   NOTAUTH: 9,
   BADVERS: 16,
+  BADCOOKIE: 23,
 } as const
 
 export interface EdnsOptions {
@@ -72,6 +73,9 @@ export function buildQuery(name: string, type: number, options: QueryOptions = {
   return Buffer.concat([header, wireName(name), fields, opt])
 }
 
+/** EDNS option codes: RFC 5001, 7873, 8914. */
+export const optionCodes = { nsid: 3, cookie: 10, extendedError: 15 } as const
+
 /** Padding (RFC 7830) that makes a query large enough to earn a large answer. */
 export const padding = { code: 12, data: Array.from({ length: 120 }, () => 0) }
 
@@ -93,6 +97,35 @@ export function buildOpt(edns: EdnsOptions): Buffer {
   fixed.writeUInt16BE(flags, 7)
   fixed.writeUInt16BE(data.length, 9)
   return Buffer.concat([fixed, data])
+}
+
+/** The EDNS options of a message, by their code; empty without an OPT record. */
+export function readOptions(message: Buffer): Map<number, Buffer> {
+  const options = new Map<number, Buffer>()
+  let at = 12
+  for (let count = message.readUInt16BE(4); count > 0; count--) at = skipName(message, at) + 4
+  const records = [6, 8, 10].reduce((sum, offset) => sum + message.readUInt16BE(offset), 0)
+  for (let count = records; count > 0; count--) {
+    const fixed = skipName(message, at)
+    at = fixed + 10 + message.readUInt16BE(fixed + 8)
+    if (message.readUInt16BE(fixed) !== types.OPT) continue
+    for (let option = fixed + 10; option < at; ) {
+      const next = option + 4 + message.readUInt16BE(option + 2)
+      options.set(message.readUInt16BE(option), message.subarray(option + 4, next))
+      option = next
+    }
+  }
+  return options
+}
+
+function skipName(message: Buffer, offset: number): number {
+  let at = offset
+  for (;;) {
+    const length = message.readUInt8(at)
+    if (length >= 0xc0) return at + 2
+    at += 1 + length
+    if (length === 0) return at
+  }
 }
 
 /** The labels of an IPv4 or (written out in full, eight groups) IPv6 address, as a DNSBL is asked for them. */
