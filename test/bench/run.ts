@@ -8,6 +8,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   tree: 'the tree: memory, look-up and insert, 1 M random entries',
   respond: 'answers without sockets: ns an answer',
   load: 'the store: loading 1 M listings, recording evidence',
+  nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
   ready: 'process start to answering, 1 M listings',
 }
 

@@ -1,0 +1,325 @@
+// What the benchmarks over sockets share: seeded lists and questions, servers as processes of their own, the load
+// generator, and processor time by process and thread. Generator and echo are C (ask.c, echo.c), built on the spot.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
+import { openStore } from '../../src/store/database.ts'
+
+export const origin = 'bl.backscatter.example'
+const main = resolve(import.meta.dirname, '../../src/main.ts')
+const ticksPerSecond = 100
+
+/** Listed addresses, or networks of 64 bits: two words each. */
+export interface BenchList {
+  readonly family: 4 | 6
+  readonly w0: Uint32Array
+  readonly w1: Uint32Array
+}
+
+/** `entries` random IPv4 addresses, or IPv6 networks of 64 bits in 2600::/12; the same in every run. */
+export function randomList(family: 4 | 6, entries: number): BenchList {
+  const random = seeded(family)
+  const w0 = new Uint32Array(entries)
+  const w1 = new Uint32Array(entries)
+  const seen = new Set<number>()
+  while (seen.size < entries) {
+    const word = random()
+    // Only what can be listed: a start ends whatever lies in a special-purpose range.
+    const isSpecial = family === 4 && specialPurposeRange(host(4, word, 0))
+    if (isSpecial || seen.has(word)) continue
+    w0[seen.size] = family === 4 ? word : 0x26000000 | (word & 0xfffff)
+    w1[seen.size] = family === 4 ? 0 : word
+    seen.add(word)
+  }
+  return { family, w0, w1 }
+}
+
+function host(family: 4 | 6, w0: number, w1: number) {
+  return { family, w0, w1, w2: 0, w3: 0, length: family === 4 ? 32 : 64 }
+}
+
+/** The mixture of the issue: half of them listed, a tenth TXT, half with EDNS. In ask.c's form. */
+export function writeQuestions(file: string, list: BenchList, count = 200_000): void {
+  const random = seeded(99)
+  const entries = list.w0.length
+  const chunks: Buffer[] = []
+  for (let index = 0; index < count; index++) {
+    const pick = random() % entries
+    const isHit = (random() & 1) === 1
+    const w0 = isHit ? (list.w0[pick] ?? 0) : list.family === 4 ? random() : 0x2a000000 | random()
+    const w1 = isHit ? (list.w1[pick] ?? 0) : random()
+    const name =
+      list.family === 4
+        ? [w0 & 255, (w0 >>> 8) & 255, (w0 >>> 16) & 255, w0 >>> 24].join('.')
+        : [...[w0 >>> 0, w1, random(), random()].map(hex).join('')].toReversed().join('.')
+    const message = query(`${name}.${origin}`, random() % 10 === 0 ? 16 : 1, random() % 2 === 0)
+    chunks.push(Buffer.from([message.length >>> 8, message.length & 255]), message)
+  }
+  writeFileSync(file, Buffer.concat(chunks))
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, '0')
+}
+
+export function query(name: string, type: number, hasEdns: boolean): Buffer {
+  const labels = name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)])
+  const header = [0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, hasEdns ? 1 : 0]
+  const opt = hasEdns ? [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0] : []
+  return Buffer.from([...header, ...labels, 0, 0, type, 0, 1, ...opt])
+}
+
+/** xorshift32. */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
+  }
+}
+
+export interface Tools {
+  readonly ask: string
+  readonly echo: string
+}
+
+/** Builds the C programs into `folder`; undefined without a C compiler. */
+export function buildTools(folder: string): Tools | undefined {
+  for (const name of ['ask', 'echo']) {
+    const source = join(import.meta.dirname, `${name}.c`)
+    const { status } = spawnSync('cc', ['-O2', '-o', join(folder, name), source])
+    if (status !== 0) return undefined
+  }
+  return { ask: join(folder, 'ask'), echo: join(folder, 'echo') }
+}
+
+export function hasCommand(name: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
+}
+
+/** A server under load; the one worker thread apart where it has threads. */
+export interface BenchServer {
+  readonly name: string
+  readonly pid: number
+  readonly host: string
+  readonly port: number
+  /** The log, where it keeps one. */
+  readonly log: () => string
+  stop(): Promise<void>
+}
+
+/** With two processors, servers run on the first and the load generator on the second. */
+function pinned(processor: number, command: readonly string[]): [string, string[]] {
+  const isPinned = availableParallelism() > 1 && hasCommand('taskset')
+  const [program = '', ...args] = isPinned
+    ? ['taskset', '-c', String(processor), ...command]
+    : command
+  return [program, args]
+}
+
+function socketAddress(hostname: string, port: number): string {
+  return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`
+}
+
+function server(name: string, child: ChildProcess, bound: string, log = () => ''): BenchServer {
+  const [, hostname = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(bound) ?? []
+  const exited = once(child, 'exit')
+  return {
+    ...{ name, pid: child.pid ?? 0, host: hostname, port: Number(port), log },
+    async stop() {
+      child.kill('SIGTERM')
+      const force = setTimeout(() => child.kill('SIGKILL'), 6000)
+      await exited
+      clearTimeout(force)
+    },
+  }
+}
+
+export async function startEcho(tools: Tools, hostname: string): Promise<BenchServer> {
+  const [program, args] = pinned(0, [tools.echo, hostname])
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = await once(child.stdout, 'data')
+  return server('echo', child, socketAddress(hostname, Number(String(line))))
+}
+
+/** rbldnsd with the same list, one A record and the same text; undefined where it is not installed. */
+export async function startRbldnsd(
+  folder: string,
+  hostname: string,
+  list: BenchList,
+): Promise<BenchServer | undefined> {
+  if (!hasCommand('rbldnsd')) return undefined
+  const lines = [
+    '$SOA 300 ns1.backscatter.example hostmaster.backscatter.example 0 3600 600 86400 300',
+    '$NS 300 ns1.backscatter.example',
+    ':127.0.0.2:Backscatter source; see https://backscatter.example/lookup/$',
+  ]
+  for (let index = 0; index < list.w0.length; index++) {
+    const w0 = list.w0[index] ?? 0
+    const w1 = list.w1[index] ?? 0
+    lines.push(
+      list.family === 4
+        ? [w0 >>> 24, (w0 >>> 16) & 255, (w0 >>> 8) & 255, w0 & 255].join('.')
+        : `${[w0 >>> 16, w0 & 0xffff, w1 >>> 16, w1 & 0xffff].map((group) => group.toString(16)).join(':')}::/64`,
+    )
+  }
+  writeFileSync(join(folder, 'rbldnsd.zone'), `${lines.join('\n')}\n`)
+  const port = await freePort()
+  const type = list.family === 4 ? 'ip4trie' : 'ip6trie'
+  const zone = `${origin}:${type}:${join(folder, 'rbldnsd.zone')}`
+  // As root it becomes a user of its own, who has to read the file.
+  chmodSync(folder, 0o711)
+  const command = ['rbldnsd', '-n', '-b', `${hostname}/${port}`, '-t', '300', zone]
+  const [program, args] = pinned(0, command)
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const started = server('rbldnsd', child, socketAddress(hostname, port))
+  for await (const chunk of child.stdout) if (String(chunk).includes('zones reloaded')) break
+  if (child.exitCode !== null) throw new Error('rbldnsd did not start')
+  return started
+}
+
+/** Fills a database with the list, for startOurs. */
+export function fillDatabase(file: string, list: BenchList): void {
+  const store = openStore(file)
+  store.begin()
+  for (let index = 0; index < list.w0.length; index++) {
+    store.listings.insert({
+      prefix: host(list.family, list.w0[index] ?? 0, list.w1[index] ?? 0),
+      ...{ kinds: 1, state: 'listed', origin: 'import', list: 'bench', reason: null },
+      ...{ createdAt: 1_799_000_000, lastHitAt: null, expiresAt: null, heldUntil: null },
+      ...{ hits: 0, episode: 1, termSeconds: null },
+    })
+  }
+  store.commit()
+  store.close()
+}
+
+/** This server on the database `list.db` in `folder`; `dns` and `more` are further lines of its configuration. */
+export async function startOurs(
+  folder: string,
+  hostname: string,
+  { dns = '', more = '', nodeArgs = [] as readonly string[], name = 'backscatterd' } = {},
+): Promise<BenchServer> {
+  const file = join(folder, 'backscatterd.toml')
+  writeFileSync(
+    file,
+    `[zone]
+origin = "${origin}"
+nameservers = ["ns1.backscatter.example"]
+hostmaster = "hostmaster.backscatter.example"
+[dns]
+listen = ["${socketAddress(hostname, 0)}"]
+workers = 1
+${dns}
+[store]
+path = "list.db"
+${more}
+`,
+  )
+  const [program, args] = pinned(0, [
+    process.execPath,
+    ...nodeArgs,
+    main,
+    '--config',
+    file,
+    'serve',
+  ])
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    log += chunk
+  })
+  child.once('exit', () => child.stdout.destroy())
+  const [line = ''] = await Promise.race([once(child.stdout, 'data'), once(child.stdout, 'close')])
+  const bound = /dns=(\S+)/.exec(String(line))?.[1]
+  if (bound === undefined) throw new Error(`the server did not start: ${log}`)
+  return server(name, child, bound, () => log)
+}
+
+/** Processor seconds of a process: all of it, and its busiest thread but the main one alone. */
+export interface ProcessorTime {
+  readonly process: number
+  readonly worker: number
+}
+
+export function processorTime(pid: number): ReadonlyMap<string, number> {
+  const times = new Map([['process', ticks(`/proc/${pid}/stat`)]])
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    if (thread !== String(pid)) times.set(thread, ticks(`/proc/${pid}/task/${thread}/stat`))
+  }
+  return times
+}
+
+export function processorTimeSince(
+  pid: number,
+  before: ReadonlyMap<string, number>,
+): ProcessorTime {
+  const spent = [...processorTime(pid)].map(
+    ([name, time]) => [name, time - (before.get(name) ?? 0)] as const,
+  )
+  const threads = spent.filter(([name]) => name !== 'process').map(([, time]) => time)
+  return { process: spent[0]?.[1] ?? 0, worker: Math.max(0, ...threads) }
+}
+
+/** utime and stime, in seconds (proc(5)). */
+function ticks(file: string): number {
+  const text = readFileSync(file, 'utf8')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
+export interface AskFigures {
+  readonly seconds: number
+  readonly sent: number
+  readonly answered: number
+  readonly octets: number
+  /** Microseconds, with a rate. */
+  readonly p50?: number
+  readonly p99?: number
+  readonly p999?: number
+  readonly worst?: number
+}
+
+/** Runs the load generator against a server. */
+export async function ask(
+  tools: Tools,
+  { host: hostname, port }: BenchServer,
+  questions: string,
+  seconds: number,
+  how: { readonly window: number } | { readonly rate: number },
+): Promise<AskFigures> {
+  const [mode = '', amount = 0] = Object.entries(how)[0] ?? []
+  const command = [tools.ask, hostname, port, questions, seconds, mode, amount].map(String)
+  const [program, args] = pinned(1, command)
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`)
+  return JSON.parse(output)
+}
+
+export function residentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
