@@ -9,6 +9,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   respond: 'answers without sockets: ns an answer',
   load: 'the store: loading 1 M listings, recording evidence',
   nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
+  smtp: 'the live listener: 200 sessions at once, nothing acknowledged lost',
   ready: 'process start to answering, 1 M listings',
 }
 
