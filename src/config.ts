@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { parseTrapPattern } from './blocklist/trap-patterns.ts'
+import { backscatterKinds } from './bounce/kinds.ts'
 import { OperationalError } from './errors.ts'
 import {
   duration,
@@ -36,14 +37,6 @@ const longestCharacterString = 255
 const longestNsid = 128
 /** sun_path holds 108 octets with the closing zero (unix(7)). */
 const longestSocketPath = 107
-
-const backscatterKinds = [
-  'dsn',
-  'auto-reply',
-  'challenge-response',
-  'content-notice',
-  'callout',
-] as const
 
 export const declaration = table('', {
   zone: table('The DNS zone that publishes the list.', {

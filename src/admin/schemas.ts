@@ -6,7 +6,7 @@ import type {
   Listing as StoredListing,
   TrapRow,
 } from '../blocklist/blocklist.ts'
-import { backscatterKinds } from '../bounce/evidence.ts'
+import { backscatterKinds } from '../bounce/kinds.ts'
 
 const strict = { additionalProperties: false }
 

@@ -1,6 +1,7 @@
 // The one door: whatever writes a listing or changes the tree comes through here. Mail comes in by record(), people
 // and lists by the other methods; each change is committed, published, and only then answered.
-import type { BackscatterKind, Evidence } from '../bounce/evidence.ts'
+import type { Evidence } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'

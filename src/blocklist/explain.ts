@@ -1,6 +1,6 @@
 // The whole story of one address, from the store: what DNS answers and why, what holds, what held, what was seen. For
 // `show` and /v1/lookup, by way of the door; admin decides what of it may be shown to whom.
-import type { BackscatterKind } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
   formatAddress,

@@ -1,5 +1,5 @@
 // Kinds of backscatter as names, as bits of a mask, and as DNS codes. Called all over blocklist.
-import { type BackscatterKind, backscatterKinds } from '../bounce/evidence.ts'
+import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 
 /** Mask of the kinds: bit i is backscatterKinds[i]. */
 export function kindsMask(kinds: Iterable<BackscatterKind>): number {

@@ -1,6 +1,6 @@
 // What the door answers, in the shapes that admin and commands show: listings, refusals, decisions. Rows of the
 // store are turned into them here.
-import type { BackscatterKind } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import type { ExceptionRow, Source } from '../store/exceptions.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listings.ts'

@@ -1,6 +1,6 @@
 // Pure judgement: one trapped message, what came before it, and the policy → list, extend, count or ignore, and until
 // when. Knows neither store nor clock; blocklist/record asks it about each message.
-import type { BackscatterKind } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'

@@ -1,6 +1,7 @@
 // Evidence in: each trapped message kept once with what was decided on it, and its client listed or extended where
 // the policy says so. Called by the door, inside a transaction.
-import type { BackscatterKind, Evidence } from '../bounce/evidence.ts'
+import type { Evidence } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
   formatAddress,

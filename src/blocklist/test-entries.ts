@@ -1,6 +1,6 @@
 // The entries every DNSBL has whatever it lists (RFC 5782 §5): the test entries, answered in spite of any exemption
 // around them, and the two addresses that never are. Called by publish and explain.
-import { backscatterKinds } from '../bounce/evidence.ts'
+import { backscatterKinds } from '../bounce/kinds.ts'
 import {
   type Address,
   addressBits,

@@ -4,9 +4,9 @@ import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { type DeliveryStatus, isPlausible, parseDeliveryStatus } from './dsn.ts'
-import type { BackscatterKind } from './evidence.ts'
 import { generatorOf } from './generator.ts'
 import { firstValue } from './header-section.ts'
+import type { BackscatterKind } from './kinds.ts'
 import {
   confirmationRule,
   dispositionNotificationRule,

@@ -4,19 +4,9 @@ import { createHash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import type { Classification } from './classify.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
+import type { BackscatterKind } from './kinds.ts'
 import type { Message } from './message.ts'
 import { returnedContent } from './returned.ts'
-
-/** The kinds of backscatter, in the order of their DNS codes: kind i answers 127.0.0.(3 + i) and is bit i of a mask. */
-export const backscatterKinds = [
-  'dsn',
-  'auto-reply',
-  'challenge-response',
-  'content-notice',
-  'callout',
-] as const
-
-export type BackscatterKind = (typeof backscatterKinds)[number]
 
 /** Facts about the message worth showing as evidence; each at most 1,000 characters. */
 export interface EvidenceDetails {

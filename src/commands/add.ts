@@ -1,5 +1,5 @@
 // `add`: lists addresses and prefixes by hand, all of them or none.
-import { type BackscatterKind, backscatterKinds } from '../bounce/evidence.ts'
+import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { loadConfig } from '../config.ts'
 import { parseDuration } from '../quantity.ts'
 import { expectDone, withClient } from './client.ts'

@@ -1,7 +1,8 @@
 // The table of evidence: every trapped message once, with what was decided on it. Rows are added and purged, never
 // changed. Called by blocklist alone.
 import type { Database, Statement } from 'better-sqlite3'
-import type { BackscatterKind, Evidence, EvidenceDetails } from '../bounce/evidence.ts'
+import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import { addressValues, lastWords } from './prefix-columns.ts'
 

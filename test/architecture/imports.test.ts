@@ -10,7 +10,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'quantity.ts': ['ip'],
   'settings.ts': ['ip', 'quantity.ts'],
-  'config.ts': ['errors.ts', 'ip', 'quantity.ts', 'settings.ts', 'blocklist'],
+  'config.ts': ['errors.ts', 'ip', 'quantity.ts', 'settings.ts', 'blocklist', 'bounce'],
   ip: ['errors.ts'],
   tree: ['ip', 'errors.ts'],
   dns: ['ip', 'tree'],

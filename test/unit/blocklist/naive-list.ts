@@ -3,7 +3,8 @@
 import { kindsMask, kindsOf } from '../../../src/blocklist/kinds.ts'
 import type { ListRequest } from '../../../src/blocklist/outcomes.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
-import type { BackscatterKind, Evidence } from '../../../src/bounce/evidence.ts'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
 import {
   type Address,
   contains,

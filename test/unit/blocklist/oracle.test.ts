@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { noLeaf } from '../../../src/blocklist/leaf.ts'
 import { isRefusal } from '../../../src/blocklist/outcomes.ts'
-import { backscatterKinds } from '../../../src/bounce/evidence.ts'
+import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { formatAddress, formatPrefix, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import {
   address,

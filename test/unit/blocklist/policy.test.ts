@@ -8,7 +8,7 @@ import {
   type PolicyOptions,
   termOf,
 } from '../../../src/blocklist/policy.ts'
-import type { BackscatterKind } from '../../../src/bounce/evidence.ts'
+import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
 import { day, start, testPolicy } from './fixture.ts'
 
 /** [days after `start`, returned message, trap] */

@@ -1,0 +1,12 @@
+// The kinds of backscatter: what every room calls them, and the order that gives each its DNS code.
+
+/** Kind i answers 127.0.0.(3 + i) and is bit i of a mask. */
+export const backscatterKinds = [
+  'dsn',
+  'auto-reply',
+  'challenge-response',
+  'content-notice',
+  'callout',
+] as const
+
+export type BackscatterKind = (typeof backscatterKinds)[number]
