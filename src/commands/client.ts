@@ -7,7 +7,7 @@ import { OperationalError } from '../errors.ts'
 /** How long a server may keep silent before we give up, in milliseconds. */
 const answerTimeoutMs = 30_000
 /** Another command may hold the database for a moment, and a starting server soon has a socket. */
-const lockPatienceMs = 2000
+const lockPatienceMs = 5000
 const lockRetryMs = 50
 
 export interface Reply {
