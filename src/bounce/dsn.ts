@@ -67,15 +67,15 @@ export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
 
 /**
  * Whether it says what a delivery status must say (RFC 3464 §2.2.2, §2.3.2, §2.3.3): which MTA reports, about which
- * recipient, and what became of the message. What is dressed up as a report seldom does.
+ * recipient, and what became of the message. Some name the remote MTA or its words in place of their own; what is
+ * dressed up as a report seldom says any of it.
  */
 export function isPlausible(status: DeliveryStatus): boolean {
-  return (
-    status.reportingMta !== null &&
-    status.recipients.some(
-      ({ finalRecipient, originalRecipient, action, status: code }) =>
-        (finalRecipient ?? originalRecipient) !== null && (action !== null || code !== null),
-    )
+  return status.recipients.some(
+    ({ finalRecipient, originalRecipient, action, status: code, remoteMta, diagnosticCode }) =>
+      (finalRecipient ?? originalRecipient) !== null &&
+      (action !== null || code !== null) &&
+      (status.reportingMta ?? remoteMta ?? diagnosticCode) !== null,
   )
 }
 

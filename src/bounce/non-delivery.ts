@@ -59,7 +59,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
   const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
   const format = bounceFormat(seen)
-  if (format !== null && (seen.subject.isBounce || seen.isAutomatic) && hasObject(seen)) {
+  if (format !== null && (isTitled(seen) ? hasObject(seen) : isWhole(seen))) {
     return `format-${format.name}`
   }
   if (!saysTrouble(seen)) return null
@@ -68,6 +68,15 @@ export function unnamedSystemRule(seen: Observation): string | null {
   return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
     ? 'automatic-failure-returns-message'
     : null
+}
+
+function isTitled({ subject, isAutomatic }: Observation): boolean {
+  return subject.isBounce || isAutomatic
+}
+
+/** To whom it could not be delivered, and what. */
+function isWhole(seen: Observation): boolean {
+  return seen.namesFailedRecipient && seen.hasReturned
 }
 
 function saysTrouble(seen: Observation): boolean {

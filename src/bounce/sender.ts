@@ -4,11 +4,11 @@ import { allValues, firstValue, type HeaderSection } from './header-section.ts'
 
 /** Local parts under which mail systems speak for themselves (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
 const localParts =
-  /^("?(mailer|mail|smtp|delivery|postfix|qmail)[-_. ]?(daemon|deamon)|m(ail)?daemon|post-?master|double-bounce|mail[-_.]?delivery([-_.]?(sub)?system)?|microsoftexchange[0-9a-f]{32}|ndr|non-?delivery|symantec_antivirus_for_smtp_gateways|system[ _.-]?administrator)"?$/
+  /^("?(mailer|mail|smtp|delivery|postfix|qmail)[-_. ]?(daemon|deamon)|m(ail)?daemon|post[-_ ]?master|double-bounce|mail[-_.]?delivery([-_.]?(sub)?system)?|microsoftexchange[0-9a-f]{32}|ndr|non-?delivery|symantec_antivirus_for_smtp_gateways|system[ _.-]?administrator)"?$/
 
 /** Display names of the same, folded. */
 const names =
-  /\bmail(er)?[ _-]?(delivery)?[ _-]?(sub)?-?system\b|\bmail(er)?[ _-]daemon\b|\bdelivery (sub-?system|service|agent|notification)\b|\bmail delivery\b|^"?(system|mail|e-?mail|mailbox) ?administrator\b|^"?post ?master\b|^"?microsoft outlook"?$|^"?(systemadministrator|administrateur systeme|administrateur du systeme|administrador del sistema|administrador do sistema|amministratore sistema|amministratore di sistema|systeembeheerder|administrator systemu|systemadministratoren|systemadministratör|システム管理者|系统管理员|系統管理員|системный администратор)(?!\p{L})/u
+  /\bmail(er)?[ _-]?(delivery?)?[ _-]?(sub)?-?system\b|\bmail(er)?[ _-]daemon\b|\bdelivery (sub-?system|service|agent|notification)\b|\bmail delivery\b|^"?(system|mail|e-?mail|mailbox) ?administrator\b|^"?post ?master\b|^"?microsoft outlook"?$|^"?(systemadministrator|administrateur systeme|administrateur du systeme|administrador del sistema|administrador do sistema|amministratore sistema|amministratore di sistema|systeembeheerder|administrator systemu|systemadministratoren|systemadministratör|システム管理者|系统管理员|系統管理員|системный администратор)(?!\p{L})/u
 
 /** Whether the message speaks for a mail system, and not for a mailbox: by its From field, or as Exim's bounces say. */
 export function isFromMailSystem(header: HeaderSection): boolean {

@@ -82,6 +82,7 @@ export const windowsFormats: readonly BounceFormat[] = [
     'ihre nachricht … wurde nicht zugestellt an: … weil',
     'delivery failure report … your document:',
     'not listed in domino directory',
+    'failure reasons … returned message',
     'nicht im domino-verzeichnis',
     'nicht im öffentlichen namens- und adressbuch',
     "n'est pas répertorié dans l'annuaire domino",
@@ -126,6 +127,7 @@ export const windowsFormats: readonly BounceFormat[] = [
     'your message cannot be delivered to the following recipients',
   ]),
   format('mailmarshal', [
+    'could not be delivered because of … the following recipients were affected',
     'mailmarshal … could not be delivered',
     'mailmarshal … unable to deliver',
   ]),

@@ -76,12 +76,18 @@ export const providerFormats: readonly BounceFormat[] = [
     'your message could not be delivered to the mobile',
   ]),
   format('facebook', ['this message was created automatically by facebook']),
-  format('kddi', ['as their mailbox is full', 'could not be delivered to: <']),
+  format('kddi', [
+    'your mail sent on: … could not be delivered to:',
+    'your mail attempted to be delivered on: … could not be delivered to:',
+  ]),
   format('mailfoundry', [
     'unable to deliver message to: <',
     'this is a delivery failure notification message',
   ]),
-  format('surfcontrol', ['your message could not be sent. … original']),
+  format('surfcontrol', [
+    'your message could not be sent. … attempts … message non-deliverable',
+    'your message could not be sent. a transcript of the attempts',
+  ]),
   format('verizon', [
     'error: no valid recipients for this mm',
     'verizon … could not be delivered',

@@ -35,6 +35,7 @@ export const unixFormats: readonly BounceFormat[] = [
     '----- the following addresses had delivery problems',
     '----- the following addresses had delivery errors',
     '----- the following addresses had … -----',
+    '---the following addresses had delivery errors---',
     'transcript of session follows',
     'transcript of the session follows',
     '----- errors occurred in processing -----',
