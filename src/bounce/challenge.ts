@@ -254,16 +254,30 @@ const demand = foldAll(
 const aboutMail = foldAll(
   [
     'your message',
-    'your email',
-    'your e-mail',
-    'your mail',
+    'your email to',
+    'your e-mail to',
+    'your mail to',
+    'your email has',
+    'your e-mail has',
+    'your mail has',
+    'your email was',
+    'your e-mail was',
+    'your mail was',
+    'your email will',
+    'your e-mail will',
+    'your email is',
+    'your e-mail is',
+    'reply to your email',
+    'reply to your e-mail',
+    'receive your email',
+    'delivery of your email',
+    'your original message',
     'the message you sent',
     'message from you',
     'you sent',
     'you have sent',
     'you recently sent',
-    'email you sent',
-    'this message was sent',
+    'mail from people',
   ],
   [
     'ihre nachricht',
@@ -303,6 +317,9 @@ const defence = foldAll(
   ['indésirable', 'pourriel', 'no deseado', 'indesejad', 'спам', '迷惑', '垃圾'],
 )
 
+const demandingTitle =
+  /confirm|verif|identif|authenti|challenge|bestatig|conferm|confirme|potwierd|подтвер|確認|认证|验证/
+
 /**
  * The rule by which it is the challenge of a system that its address or field gives away. It holds also where the
  * challenge wears a delivery report, as Boxbe's do.
@@ -321,6 +338,9 @@ export function challengeRule(seen: Observation): string | null {
   if (!asks) return null
   const system = systems.find(({ isMarked }) => isMarked(seen))
   if (system !== undefined) return `challenge-${system.name}`
+  if (!isAnswer && !subject.isAnswer && !isAutomatic && !demandingTitle.test(subject.folded))
+    return null
+  if (/unsubscribe|newsletter|subscription/.test(said)) return null
   const isHeld = phraseIn(said, held) !== undefined
   return isHeld && phraseIn(said, defence) !== undefined ? 'challenge-words' : null
 }

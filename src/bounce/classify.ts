@@ -20,7 +20,7 @@ import {
   tlsReportRule,
 } from './lookalikes.ts'
 import type { Message } from './message.ts'
-import { listedGatewayRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
+import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
 import { Observation } from './observation.ts'
 import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
@@ -90,7 +90,7 @@ type Verdict =
  *  6. Mail of lists, tickets and sign-ups: they say auto-generated and auto-replied too.
  *  7. Challenges, and notices by their words: they are automatic replies that ask or tell something particular.
  *  8. Bounces whose author does not give himself away as a mail system; the rules ask for more.
- *  9. Automatic replies, by their marks and then by their words.
+ *  9. Automatic replies, by their marks and then by their words. What still plays the mail system is spam.
  */
 const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
@@ -116,6 +116,7 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => not('ticket', ticketWordsRule(seen)),
   (seen) => is('auto-reply', markedReplyRule(seen)),
   (seen) => is('auto-reply', seen.isFromMailSystem ? null : replyWordsRule(seen)),
+  (seen) => not('spam', lureRule(seen)),
 ]
 
 /** The verdict on a message. Never throws. */

@@ -15,9 +15,9 @@ const infection =
  * an infection or a banned file; mail refused as spam is refused mail.
  */
 export function titledNoticeRule(seen: Observation): string | null {
-  if (seen.subject.isAnswer || seen.isLetter || !isUnattended(seen)) return null
+  if (seen.subject.isAnswer || seen.isLetter) return null
   const scanner = scanners.find(({ title }) => title.test(seen.subject.folded))
-  if (scanner === undefined) return null
+  if (scanner === undefined || !isUnattended(seen, scanner.name)) return null
   if (seen.status !== null && isPlausible(seen.status) && !infection.test(seen.subject.folded))
     return null
   const says =
@@ -42,14 +42,11 @@ export function wordedNoticeRule(seen: Observation): string | null {
   return hasStoppedWords(seen) ? 'content-notice-words' : null
 }
 
-/** A scanner, a mail system or an automatic message; or it carries what it stopped, or nothing but words. */
-function isUnattended(seen: Observation): boolean {
-  return (
-    seen.isAutomatic ||
-    isScannerName(seen) ||
-    seen.hasReturned ||
-    (seen.message.parts.length === 0 && !/https?:\/\//.test(seen.body.words))
-  )
+/** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words. */
+function isUnattended(seen: Observation, name: string): boolean {
+  if (seen.isAutomatic || isScannerName(seen) || seen.hasReturned) return true
+  const isBare = seen.message.parts.length === 0 && !seen.body.words.includes('http')
+  return name !== 'scanner' && isBare && !seen.isHandWritten
 }
 
 function isToSender({ body, subject }: Observation): boolean {

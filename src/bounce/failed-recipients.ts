@@ -24,40 +24,61 @@ export function failedRecipients(
   speakers: ReadonlySet<string>,
 ): FailedRecipient[] {
   const found = new Map<string, FailedRecipient>()
+  const reasons = lines.map((line) => lazily(() => (isReason(line) ? line.trim() : null)))
   for (const [index, line] of lines.entries()) {
     if (found.size >= maxRecipients) break
-    if (!line.includes('@') || contactLine.test(line)) continue
+    if (!line.includes('@') || isContactLine(line)) continue
     for (const address of addressesIn(line)) {
       const key = address.toLowerCase()
-      if (speakers.has(key)) continue
-      const reason = reasonNear(lines, index)
-      const isMarked = reason !== null || recipientLine.test(line)
       const before = found.get(key)
-      if (before !== undefined && (before.isMarked || !isMarked)) continue
-      const text = reason ?? ''
-      found.set(key, { address, status: statusIn(text), diagnostic: reason, isMarked })
+      if (speakers.has(key) || before?.isMarked) continue
+      const reason = reasonNear(lines, reasons, index)
+      const isMarked = reason !== null || recipientLine.test(line)
+      if (before !== undefined && !isMarked) continue
+      found.set(key, { address, status: statusIn(reason ?? ''), diagnostic: reason, isMarked })
     }
   }
   const all = [...found.values()]
   return [...all.filter(({ isMarked }) => isMarked), ...all.filter(({ isMarked }) => !isMarked)]
 }
 
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
 /** `<address>:`, an address alone on its line, or behind a word for recipient. */
 const recipientLine =
-  /^[\s>|*"'\u2022-]*<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user)\b.{0,30}@/i
+  /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user)\b.{0,30}@/i
 
-/** Lines that say whom to write to, or quote the returned message. */
-const contactLine =
-  /\b(contact|assistance|help|support|questions?|write to|send (e-?)?mail to|system contact|(?<!(generated|expanded) )from|sender|subject|message-id|mailto)\b[^@]{0,60}(?<!rcpt )(?:\b|<|:)\s*[^@\s]*@/i
+/** What stands before an address that is to be written to, or is the returned message's. */
+const contactWords =
+  /\b(contact|assistance|help|support|questions?|write to|send (e-?)?mail to|system contact|(?<!(generated|expanded) )from|sender|subject|message-id|mailto)\b/i
 
-function reasonNear(lines: readonly string[], index: number): string | null {
+function isContactLine(line: string): boolean {
+  const at = line.indexOf('@')
+  return contactWords.test(line.slice(Math.max(0, at - 80), at))
+}
+
+function reasonNear(
+  lines: readonly string[],
+  reasons: readonly (() => string | null)[],
+  index: number,
+): string | null {
   for (let i = index; i < Math.min(lines.length, index + reasonLines); i++) {
-    const line = lines[i] ?? ''
     // The next address has its own reason.
-    if (i > index && /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(line)) return null
-    if (hasReplyCode(line) || phraseIsIn(fold(line), failureReasons)) return line.trim()
+    if (i > index && /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(lines[i] ?? '')) return null
+    const reason = reasons[i]?.() ?? null
+    if (reason !== null) return reason
   }
   return null
+}
+
+function isReason(line: string): boolean {
+  return hasReplyCode(line) || phraseIsIn(fold(line), failureReasons)
 }
 
 /** RFC 5321 §4.2 reply code or RFC 3463 status with a failure's first digit. */

@@ -1,5 +1,7 @@
 // Bounces and delay notices without a message/delivery-status that says what it must: about a third of those that are
 // sent. Each rule here joins what a message says with how it is made; no single mark is believed. Called by classify.
+
+import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
 import { isWrittenIn } from './formats/format.ts'
 import { windowsFormats } from './formats/microsoft.ts'
@@ -7,6 +9,7 @@ import { providerFormats } from './formats/providers.ts'
 import { unixFormats } from './formats/unix.ts'
 import { reportType } from './lookalikes.ts'
 import type { Observation } from './observation.ts'
+import { addressesOf } from './sender.ts'
 
 /** The order is that of the tables: what a program says of itself comes before what any of them might say. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
@@ -56,6 +59,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
     return 'report-without-status'
   }
   if (seen.returnsBounce || hasLure(seen)) return null
+  if (seen.isHandWritten && !seen.isAutomatic) return null
   const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
   const format = bounceFormat(seen)
@@ -102,16 +106,22 @@ function isReport({ message }: Observation): boolean {
 }
 
 /**
- * What those add who only play the mail system: something to open, or a link, where nothing came back and no other
- * recipient is named than the one who is told.
+ * What those add who only play the mail system: something to open, or a link, where nothing came back, no format is
+ * known, no server's reply is quoted, and nobody is named as not reached but the one who is told.
  */
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
-  if (
-    seen.message.parts.some(
-      ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
-    )
+  const hasAttachment = seen.message.parts.some(
+    ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
   )
-    return true
-  return !seen.namesFailedRecipient && /https?:\/\//.test(seen.body.words)
+  if (hasAttachment) return true
+  if (!seen.body.words.includes('http')) return false
+  // Without a To field the one who is told cannot be told from others.
+  const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
+  return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
+}
+
+/** A bounce by its sender and title with a lure in it. */
+export function lureRule(seen: Observation): string | null {
+  return seen.isFromMailSystem && seen.subject.isBounce && hasLure(seen) ? 'bounce-with-lure' : null
 }

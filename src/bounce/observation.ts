@@ -104,6 +104,18 @@ export class Observation {
     })
   }
 
+  /** Written or handed on with a mail program that people use, or with its marks of a forwarded message. */
+  get isHandWritten(): boolean {
+    return this.#get('hand-written', () => {
+      const { header } = this.message
+      const program = `${firstValue(header, 'user-agent') ?? ''} ${firstValue(header, 'x-mailer') ?? ''}`
+      return (
+        mailPrograms.test(program.slice(0, 500)) ||
+        this.body.lines.some((line) => forwardIntroduction.test(line))
+      )
+    })
+  }
+
   /** It answers another message (RFC 5322 §3.6.4). */
   get isAnswer(): boolean {
     return isAnswer(this.message.header)
@@ -141,3 +153,10 @@ const returnedTypes =
 /** "On Tue, A wrote:", "-----Original Message-----" and what else stands above a quotation. */
 const quoteIntroduction =
   /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
+
+const mailPrograms =
+  /\b(thunderbird|mozilla|seamonkey|mutt|apple mail|iphone mail|ipad mail|outlook|k-?mail|evolution|alpine|pine|eudora|the bat|roundcube|squirrelmail|horde|claws|sylpheed|gnus|webmail|yahoomail|pegasus)\b/i
+
+/** Programs' own lines above what is forwarded: Outlook, Apple Mail, Thunderbird, Gmail. */
+const forwardIntroduction =
+  /^\s*>?\s*(-{3,} ?(original|forwarded|ursprüngliche|weitergeleitete)[ -](message|nachricht|mail)( from [^-]{1,60})? ?-{3,}|begin forwarded message:)\s*$/i
