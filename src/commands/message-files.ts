@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OperationalError } from '../errors.ts'
+import { isMbox, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
 export interface FoundMessage {
   /** As the path was given, with the file's name below a folder; `-` for standard input. */
@@ -64,68 +65,29 @@ function unreadable(path: string, error: unknown): OperationalError {
 /** One message must fit into memory, a mailbox need not. */
 const maxMessageBytes = 256 * 1024 * 1024
 
-/** Splits what begins with a `From ` line at each further one below an empty line; anything else is one message. */
 async function* messagesOf(
   file: string,
-  stream: AsyncIterable<Uint8Array>,
+  stream: AsyncIterable<Buffer>,
 ): AsyncGenerator<FoundMessage> {
-  const chunks: Uint8Array[] = []
-  let length = 0
   let index = 0
+  const found = ({ content }: MboxMessage): FoundMessage => {
+    if (content === null) throw tooLarge(file, index)
+    return { file, index: index++, raw: content }
+  }
+  let splitter: MboxSplitter | null = null
+  const whole: Buffer[] = []
+  let length = 0
   for await (const chunk of stream) {
-    chunks.push(chunk)
+    if (length === 0 && isMbox(chunk)) splitter = new MboxSplitter(0, maxMessageBytes)
     length += chunk.length
-    if (length > maxMessageBytes) {
-      throw new OperationalError('mailbox-failed', `${file}: message ${index} is over 256 MiB`)
-    }
-    // Only a chunk that may hold a separator is worth joining all of them; it may begin in the chunk before.
-    if (!mayEndMessage(chunks)) continue
-    let rest = Buffer.concat(chunks.splice(0))
-    for (let end = nextMessage(rest); end >= 0; end = nextMessage(rest)) {
-      yield { file, index: index++, raw: unescaped(rest.subarray(0, end)) }
-      rest = rest.subarray(end)
-    }
-    chunks.push(rest)
-    length = rest.length
+    if (splitter !== null) yield* splitter.push(chunk).map(found)
+    else if (length > maxMessageBytes) throw tooLarge(file, index)
+    else whole.push(chunk)
   }
-  const rest = Buffer.concat(chunks)
-  if (rest.length > 0) yield { file, index, raw: isMailbox(rest) ? unescaped(rest) : rest }
+  if (splitter !== null) yield* splitter.end().map(found)
+  else if (length > 0) yield { file, index, raw: Buffer.concat(whole) }
 }
 
-function mayEndMessage(chunks: readonly Uint8Array[]): boolean {
-  const [first, last] = [chunks[0], chunks.at(-1)]
-  if (
-    first === undefined ||
-    last === undefined ||
-    !isMailbox(Buffer.from(first.buffer, first.byteOffset, first.byteLength))
-  )
-    return false
-  const before = chunks.at(-2)?.subarray(-separatorBytes) ?? new Uint8Array()
-  return Buffer.concat([before, last]).includes('\nFrom ')
-}
-
-const separatorBytes = 300
-/** RFC 4155 §A: the sender and asctime's form of the date, a zone before or behind the year. */
-const separator =
-  /^From \S{0,200}[ \t]{1,8}(mon|tue|wed|thu|fri|sat|sun) (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) [ \d]?\d \d\d:\d\d/i
-
-function isMailbox(octets: Buffer): boolean {
-  return octets.subarray(0, 5).toString('latin1') === 'From '
-}
-
-/** Offset of the separator that ends the first message, or -1 when none is there yet. */
-function nextMessage(octets: Buffer): number {
-  if (!isMailbox(octets)) return -1
-  for (let at = octets.indexOf('\nFrom '); at >= 0; at = octets.indexOf('\nFrom ', at + 1)) {
-    const isBelowEmptyLine = octets[at - 1] === 0x0a || octets[at - 1] === 0x0d
-    const line = octets.subarray(at + 1, at + 1 + separatorBytes).toString('latin1')
-    if (isBelowEmptyLine && separator.test(line)) return at + 1
-  }
-  return -1
-}
-
-/** A line that begins with `>From ` had one `>` put before it. */
-function unescaped(octets: Buffer): Uint8Array {
-  if (!octets.includes('\n>From ')) return octets
-  return Buffer.from(octets.toString('latin1').replace(/\n>(>{0,20}From )/g, '\n$1'), 'latin1')
+function tooLarge(file: string, index: number): OperationalError {
+  return new OperationalError('mailbox-failed', `${file}: message ${index} is over 256 MiB`)
 }

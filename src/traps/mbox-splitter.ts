@@ -30,6 +30,12 @@ const fromLine = /^From .*\d\d?:\d\d.* (19|20)\d\d\b/
 /** A line without an end within so many octets is content, whatever it begins with. */
 const longestFromLine = 4096
 
+/** Whether octets begin as an mbox does. */
+export function isMbox(octets: Uint8Array): boolean {
+  const begin = Buffer.from(octets.subarray(0, longestFromLine)).toString('latin1')
+  return fromLine.test(begin.split('\n', 1)[0] ?? '')
+}
+
 export class MboxSplitter {
   readonly #maxBytes: number
   #begun: Begun | null = null
