@@ -55,7 +55,9 @@ export function rbldnsdFiles(): Record<string, string> {
     const isOfFamily = ({ prefix }: { prefix: string }) =>
       prefix.includes(':') === (family === 'ip6trie')
     for (const code of [2, 3, 4, 5, 6, 7]) {
-      const listed = listings.filter((each) => isOfFamily(each) && each.codes?.includes(code))
+      const listed = listings.filter(
+        (each) => isOfFamily(each) && each.codes?.includes(code) && isAnswered(each.prefix),
+      )
       if (listed.length === 0) continue
       const lines = listed.map(({ prefix }) =>
         code === 2 ? `${prefix} :127.0.0.2:${reason(prefix)}` : `${prefix} :127.0.0.${code}:`,
@@ -180,6 +182,15 @@ async function freePort(): Promise<number> {
     tcp.close()
     if (isFree) return port
   }
+}
+
+/** Whether its first address is answered as listed: no exemption covers all of it. */
+function isAnswered(prefix: string): boolean {
+  const [address = ''] = prefix.split('/')
+  const labels = address.includes(':')
+    ? [...expand(address)].reverse()
+    : address.split('.').reverse()
+  return expectedAnswer(labels, subjectEntries).codes.length > 0
 }
 
 function reason(prefix: string): string {

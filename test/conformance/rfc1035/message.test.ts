@@ -107,7 +107,9 @@ test('§6.2: class ANY is answered from class IN, and never authoritatively', as
 })
 
 test('RFC 4892: version.bind and id.server are refused unless configured', async () => {
-  for (const name of ['version.bind.', 'version.server.', 'id.server.', 'hostname.bind.', 'x.y.']) {
+  // With others, a name of the server is part of NSID's configuration.
+  const identities = subject.isOurs ? ['id.server.', 'hostname.bind.'] : []
+  for (const name of ['version.bind.', 'version.server.', 'x.y.', ...identities]) {
     const response = await ask(subject, name, types.TXT, { class: 3 })
     assert.equal(response.rcode, rcodes.REFUSED, name)
     assert.equal(response.packet.answers.length, 0)
@@ -148,7 +150,8 @@ test('RFC 8482 §4: ANY is answered small, with one RRset', async () => {
 test('RFC 5936 §2.2.1: a transfer that was not granted is refused', async () => {
   for (const type of [types.AXFR, types.IXFR]) {
     for (const response of [await ask(subject, '', type), await askTcp(subject, '', type)]) {
-      assert.equal(response.rcode, rcodes.REFUSED)
+      if (subject.isOurs) assert.equal(response.rcode, rcodes.REFUSED)
+      else assert.notEqual(response.rcode, rcodes.NOERROR)
       assert.equal(response.packet.answers.length, 0)
     }
   }

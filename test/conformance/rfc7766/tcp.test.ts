@@ -184,7 +184,8 @@ test('the busy connection stays when idle ones have to go', async (t) => {
 
 test('empty messages and connections that are reset are taken in stride', async () => {
   const client = await TcpClient.open(subject)
-  client.socket.write(Buffer.alloc(2000))
+  // Others close at a length of 0, as they may.
+  if (subject.isOurs) client.socket.write(Buffer.alloc(2000))
   client.send(query(reversed('127.0.0.2'), 1))
   assert.equal(decode(await client.receive()).packet.header.id, 1)
   client.send(query('huge', 2, types.TXT))

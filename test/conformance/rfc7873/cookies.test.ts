@@ -45,7 +45,9 @@ test('§5.2.3: a client cookie is answered with client and server cookie', async
     await ask(subject, listed, types.A, withCookie(client)),
     await askTcp(subject, listed, types.A, withCookie(client)),
   ]) {
-    assert.deepEqual(response.addresses, ['127.0.0.2'])
+    // Others may have it proved before they answer over UDP.
+    const isHeld = !subject.isOurs && response.rcode === rcodes.BADCOOKIE
+    if (!isHeld) assert.deepEqual(response.addresses, ['127.0.0.2'])
     const cookie = cookieOf(response)
     assert.deepEqual(cookie.subarray(0, 8), client)
     assert.ok(cookie.length >= 16 && cookie.length <= 40)
