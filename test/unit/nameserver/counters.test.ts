@@ -1,0 +1,137 @@
+// Counters, the sketch of who asks most, and the query log: what threads write and what the main thread makes of it.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Exchange, outcomes } from '../../../src/dns/exchange.ts'
+import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/askers.ts'
+import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
+import {
+  presentName,
+  QueryLogDrain,
+  QueryLogWriter,
+  queryLogBytes,
+} from '../../../src/nameserver/query-log.ts'
+import { buildQuery, rcodes, types, wireName } from '../../support/dns-query.ts'
+import { silentLog } from '../../support/dns-subject.ts'
+
+function exchange(fields: Partial<Exchange>): Exchange {
+  return Object.assign(new Exchange(), fields)
+}
+
+test('counts add up over threads, by outcome, code, rcode, type and transport', () => {
+  const [one, two, tcp] = [1, 2, 3].map(() => new SharedArrayBuffer(counterBytes))
+  assert.ok(one && two && tcp)
+  const listed = { outcome: outcomes.listed, type: types.A, codes: (1 << 2) | (1 << 3) }
+  new Counters(one).count(exchange(listed))
+  new Counters(one).count(exchange({ ...listed, codes: (1 << 2) | (1 << 31) }))
+  new Counters(two).count(
+    exchange({ outcome: outcomes.notListed, type: types.TXT, rcode: rcodes.NXDOMAIN }),
+  )
+  new Counters(two).count(exchange({ outcome: outcomes.dropped }))
+  const refused = { outcome: outcomes.refused, rcode: rcodes.REFUSED }
+  new Counters(tcp).count(exchange({ ...refused, type: types.ANY }))
+  new Counters(tcp).count(exchange({ ...refused, type: 65_535 }))
+  new Counters(tcp).count(exchange({ outcome: outcomes.limited, rcode: rcodes.BADCOOKIE }))
+  const counted = sumCounters([one, two], [tcp])
+  assert.deepEqual(counted.queries, { udp: 4, tcp: 3 })
+  assert.deepEqual(counted.codes, { '127.0.0.2': 2, '127.0.0.3': 1, '127.0.0.31': 1 })
+  const positive = (counts: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+  assert.deepEqual(positive(counted.outcomes), {
+    listed: 2,
+    notListed: 1,
+    refused: 2,
+    dropped: 1,
+    limited: 1,
+  })
+  assert.deepEqual(positive(counted.rcodes), { NOERROR: 2, NXDOMAIN: 1, REFUSED: 2, BADCOOKIE: 1 })
+  assert.deepEqual(positive(counted.types), { A: 2, TXT: 1, ANY: 1, other: 2 })
+})
+
+test('answering times fall into buckets that double', () => {
+  const block = new SharedArrayBuffer(counterBytes)
+  const counters = new Counters(block)
+  for (const nanoseconds of [0, 100, 127, 128, 200, 300, 1_000_000, 1e12]) {
+    counters.countLatency(nanoseconds / 1e6)
+  }
+  const filled = sumCounters([block], []).latency.filter(({ count }) => count > 0)
+  assert.deepEqual(filled, [
+    { belowNs: 128, count: 3 },
+    { belowNs: 256, count: 2 },
+    { belowNs: 512, count: 1 },
+    { belowNs: 1_048_576, count: 1 },
+    { belowNs: null, count: 1 },
+  ])
+})
+
+test('who asks most is found among a hundred thousand networks, with bounds', () => {
+  const memories = [1, 2].map(() => new SharedArrayBuffer(askersBytes))
+  const sketches = memories.map((memory) => new AskerSketch(memory))
+  const heavy = new Map([
+    ['192.0.2.0/24', exchange({ w0: 0xc0000207 })],
+    ['2001:db8:0:1200::/56', exchange({ family: 6, w0: 0x20010db8, w1: 0x1234 })],
+  ])
+  for (let index = 0; index < 100_000; index++) {
+    const sketch = sketches[index % 2]
+    sketch?.count(exchange({ w0: (index * 0x9e3779b1) | 0 }), 1)
+    if (index % 20 === 0) for (const client of heavy.values()) sketch?.count(client, 1)
+  }
+  const top = topAskers(memories, 2)
+  assert.deepEqual(new Set(top.map(({ network }) => network)), new Set(heavy.keys()))
+  for (const { queries, excess } of top) {
+    assert.ok(queries >= 5000 && queries - excess <= 5000, `${queries}, ${excess} in excess`)
+  }
+})
+
+test('the query log names network, name, type and outcome, and nothing finer', () => {
+  const ring = new SharedArrayBuffer(queryLogBytes)
+  const lines: object[] = []
+  const log = { ...silentLog, info: (fields: object) => void lines.push(fields) }
+  const drain = new QueryLogDrain([ring], log)
+  const writer = new QueryLogWriter(ring)
+  const query = buildQuery('4.3.2.1.bl.test.Example', types.TXT)
+  const fields = { w0: 0xc0000263, type: types.TXT, rcode: rcodes.NXDOMAIN }
+  writer.write(exchange({ ...fields, outcome: outcomes.notListed }), query, query.length)
+  drain.drain()
+  assert.deepEqual(lines, [
+    {
+      client: '192.0.2.0/24',
+      name: '4.3.2.1.bl.test.Example',
+      type: 'TXT',
+      rcode: 'NXDOMAIN',
+      outcome: 'notListed',
+    },
+  ])
+  // A thread that takes over goes on where the dead one stopped.
+  new QueryLogWriter(ring).write(exchange({ type: 999 }), Buffer.alloc(12), 12)
+  drain.close()
+  assert.deepEqual(lines[1], {
+    client: '0.0.0.0/24',
+    name: '.',
+    type: 'TYPE999',
+    rcode: 'NOERROR',
+    outcome: 'dropped',
+  })
+  assert.equal(lines.length, 2)
+})
+
+test('a thread never waits for the log: what is too much is told and left out', () => {
+  const ring = new SharedArrayBuffer(queryLogBytes)
+  let logged = 0
+  const lost: number[] = []
+  const drain = new QueryLogDrain([ring], {
+    ...silentLog,
+    info: () => void logged++,
+    warn: (fields) => 'lost' in fields && lost.push(Number(fields.lost)),
+  })
+  const writer = new QueryLogWriter(ring)
+  const query = buildQuery('x', types.A)
+  for (let count = 0; count < 1000; count++) writer.write(exchange({}), query, query.length)
+  drain.close()
+  assert.deepEqual([logged, lost], [256, [744]])
+})
+
+test('names in the log are escaped (RFC 1035 §5.1)', () => {
+  assert.equal(presentName(wireName('a b.c\n.d').subarray(0, -1)), 'a\\032b.c\\010.d')
+  assert.equal(presentName(Buffer.from([3, 0x61, 0x2e, 0x62])), 'a\\.b')
+  assert.equal(presentName(new Uint8Array()), '.')
+})

@@ -1,0 +1,69 @@
+// A bug thrown in a UDP worker, again and again, under a steady stream from several source ports: what is lost is no
+// more than what the dead worker held in its buffers, and no source port is forgotten.
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildQuery, reversed, types } from '../../support/dns-query.ts'
+import { silentLog, startSubject, subjectZone } from '../../support/dns-subject.ts'
+
+const ports = 8
+const everyMs = 4
+const lastsMs = 3000
+const crashes = 3
+/** As many datagrams one recvmmsg takes. */
+const buffered = 64
+
+for (const batch of [true, false]) {
+  test(`no stream is swallowed by a worker that dies, datagrams moved ${batch ? 'in batches' : 'one by one'}`, async (t) => {
+    const died: string[] = []
+    const subject = await startSubject({
+      workers: 2,
+      batch,
+      threadEntry: new URL('../../support/dns-crashing-thread.ts', import.meta.url),
+      log: { ...silentLog, error: (_, message) => void died.push(message) },
+      onFatal: (error) => void died.push(`fatal: ${error.message}`),
+    })
+    t.after(() => subject.close())
+    const streams = await Promise.all(
+      Array.from({ length: ports }, async () => {
+        const socket = createSocket('udp4').bind(0, '127.0.0.1')
+        t.after(() => socket.close())
+        await once(socket, 'listening')
+        const answered = new Set<number>()
+        socket.on('message', (message) => answered.add(message.readUInt16BE(0)))
+        return { socket, answered }
+      }),
+    )
+    const name = `${reversed('127.0.0.2')}.${subjectZone.origin}`
+    const fatal = buildQuery(`crash.${subjectZone.origin}`, types.A)
+    const startedAt = performance.now()
+    let sent = 0
+    let crashed = 0
+    while (performance.now() - startedAt < lastsMs) {
+      const id = sent++
+      for (const { socket } of streams) {
+        socket.send(buildQuery(name, types.A, { id }), subject.port, subject.host)
+      }
+      // From one port after the other, so that either worker may be hit.
+      if (performance.now() - startedAt > ((crashed + 1) * lastsMs) / (crashes + 1)) {
+        if (crashed < crashes) {
+          streams[crashed % ports]?.socket.send(fatal, subject.port, subject.host)
+          crashed++
+        }
+      }
+      await sleep(everyMs)
+    }
+    await sleep(500)
+    assert.equal(
+      died.filter((line) => line.startsWith('a name server thread died')).length,
+      crashed,
+    )
+    assert.equal(died.length, crashed, died.join('; '))
+    const lost = streams.reduce((sum, { answered }) => sum + sent - answered.size, 0)
+    t.diagnostic(`${sent * ports} queries, ${crashed} crashes, ${lost} lost`)
+    assert.ok(lost <= crashed * buffered, `${lost} lost`)
+    for (const { answered } of streams) assert.ok(answered.has(sent - 1), 'the last of each stream')
+  })
+}
