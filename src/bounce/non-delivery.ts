@@ -45,7 +45,7 @@ export function mailSystemRule(seen: Observation): string | null {
 
 /** A gateway's own wording and title above what it gives back hold behind a list as well. */
 export function listedGatewayRule(seen: Observation): string | null {
-  if (!seen.subject.isBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
+  if (!seen.subject.isClearBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
   const format = seen.returnsBounce ? null : bounceFormat(seen)
   return format === null ? null : `format-${format.name}`
 }
@@ -55,7 +55,7 @@ export function listedGatewayRule(seen: Observation): string | null {
  * that has lost its reverse-path. Title, words and object must all be there, and nothing of a letter.
  */
 export function unnamedSystemRule(seen: Observation): string | null {
-  if (isReport(seen) && (seen.subject.isBounce || saysTrouble(seen)) && hasObject(seen)) {
+  if (isReport(seen) && (seen.subject.isClearBounce || saysTrouble(seen)) && hasObject(seen)) {
     return 'report-without-status'
   }
   if (seen.returnsBounce || hasLure(seen)) return null
@@ -67,15 +67,16 @@ export function unnamedSystemRule(seen: Observation): string | null {
     return `format-${format.name}`
   }
   if (!saysTrouble(seen)) return null
-  if (seen.subject.isBounce && seen.hasReturned) return 'titled-failure-returns-message'
-  if (seen.subject.isBounce && seen.namesFailedRecipient) return 'titled-failure-names-recipient'
+  if (seen.subject.isClearBounce && seen.hasReturned) return 'titled-failure-returns-message'
+  if (seen.subject.isClearBounce && seen.namesFailedRecipient)
+    return 'titled-failure-names-recipient'
   return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
     ? 'automatic-failure-returns-message'
     : null
 }
 
 function isTitled({ subject, isAutomatic }: Observation): boolean {
-  return subject.isBounce || isAutomatic
+  return subject.isClearBounce || isAutomatic
 }
 
 /** To whom it could not be delivered, and what. */

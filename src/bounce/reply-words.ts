@@ -1,5 +1,6 @@
 // Automatic replies by their wording, for the half of them that carry no mark of RFC 3834: the titles that programs put
 // before a subject, and what people write when they are away. Called by classify after the marks.
+import { autoSubmitted } from './auto-reply.ts'
 import { phraseIn } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
@@ -31,6 +32,8 @@ export function isMarkedAway(seen: Observation): boolean {
  */
 export function replyWordsRule(seen: Observation): string | null {
   const { subject, body, hasNullSender } = seen
+  // RFC 3834 §5 and RFC 5436 §2.7.1: by its own word it is none.
+  if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
   if (isPromotion(seen)) return null
   const saysAway = phraseIn(body.words, awayPhrases) !== undefined
   const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
@@ -41,12 +44,15 @@ export function replyWordsRule(seen: Observation): string | null {
   const bare = subject.folded.replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||
+    phraseIn(bare, automaticPhrases) !== undefined ||
     programTitles.some((title) => bare.startsWith(title))
-  if (saysAway && isTitled && isMarked(seen)) return 'reply-titled-automatic'
-  if (saysAway && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
+  const saysWhy = saysAway || saysAutomatic
+  if (saysWhy && isTitled && isMarked(seen)) return 'reply-titled-automatic'
+  if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
-  return hasNullSender && (saysAway || (saysReceipt && (seen.isAnswer || isTitled)))
+  // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5).
+  return hasNullSender && (seen.isAnswer || saysAway || (saysReceipt && isTitled))
     ? 'reply-null-sender'
     : null
 }

@@ -65,13 +65,17 @@ function returnedText(message: Message): ReturnedContent | null {
   if (at < 0) return null
   const text = message.text.slice(at)
   const firstLine = text.slice(0, text.indexOf('\n') + 1).trimEnd()
+  const isPlain =
+    firstLine !== '' &&
+    !/^[>| \t]/.test(firstLine) &&
+    message.parts.length === 0 &&
+    !message.contentType.value.startsWith('multipart/')
   const raw = Buffer.from(message.raw.buffer, message.raw.byteOffset, message.raw.byteLength)
-  const found = firstLine === '' ? -1 : raw.indexOf(firstLine, message.header.bodyStart)
-  const isPlain = message.parts.length === 0 && !message.contentType.value.startsWith('multipart/')
-  const content = found >= 0 && isPlain ? message.raw.subarray(found) : Buffer.from(unquoted(text))
+  const found = isPlain ? raw.indexOf(firstLine, message.header.bodyStart) : -1
+  const content = found >= 0 ? message.raw.subarray(found) : Buffer.from(unquoted(text))
   const { bodyStart } = readHeaderSection(content)
   const headersOnly = bodyStart >= content.length
-  return { content, headersOnly, isWhole: found >= 0 && isPlain && !headersOnly && !message.isCut }
+  return { content, headersOnly, isWhole: found >= 0 && !headersOnly && !message.isCut }
 }
 
 /** Without the marks before each line, when the first line has some. */

@@ -1,0 +1,108 @@
+// Automatic replies without a mark of RFC 3834, by their wording in many languages; and what people write that is like
+// them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { classify } from '../../../src/bounce/classify.ts'
+import { parseMessage } from '../../../src/bounce/message.ts'
+import { octets } from './messages.ts'
+
+async function ruleFor(subject: string, text: string, ...header: string[]): Promise<string> {
+  const message = await parseMessage(
+    octets(
+      ...header,
+      'From: Somebody <somebody@far.example>',
+      'To: made@trap.example',
+      `Subject: ${subject}`,
+      'Content-Type: text/plain; charset=utf-8',
+      'Content-Transfer-Encoding: 8bit',
+      '',
+      text,
+      '',
+    ),
+  )
+  const verdict = classify(message)
+  assert.equal(verdict.kind, verdict.backscatter ? 'auto-reply' : null)
+  return verdict.rule
+}
+
+const replies: Readonly<Record<string, readonly [subject: string, text: string]>> = {
+  en: ['Automatic reply: your order', 'I am out of the office until Monday.'],
+  de: ['Abwesenheitsnotiz: your order', 'Ich bin bis Montag nicht im Büro.'],
+  fr: ['Réponse automatique : your order', 'Je suis absent jusqu’à lundi.'],
+  es: ['Respuesta automática: your order', 'Estoy fuera de la oficina hasta el lunes.'],
+  it: ['Risposta automatica: your order', 'Sono fuori ufficio fino a lunedì.'],
+  pt: ['Resposta automática: your order', 'Estou de férias até segunda-feira.'],
+  nl: ['Automatisch antwoord: your order', 'Ik ben afwezig tot maandag.'],
+  pl: ['Autoodpowiedź: your order', 'Jestem na urlopie do poniedziałku.'],
+  ru: ['Автоответ: your order', 'Я в отпуске до понедельника.'],
+  ja: ['自動返信: your order', '月曜日まで不在にしております。'],
+  zh: ['自动回复: your order', '我正在休假，星期一回来。'],
+}
+
+for (const [language, [subject, text]] of Object.entries(replies)) {
+  test(`an automatic reply in ${language}, by the title that a program wrote`, async () => {
+    assert.equal(await ruleFor(subject, text), 'reply-program-title')
+  })
+
+  test(`words of absence in ${language} under a title of its own, from the null sender`, async () => {
+    assert.equal(await ruleFor('Hello', text, 'Return-Path: <>'), 'reply-null-sender')
+    assert.equal(await ruleFor('Hello', text, 'Return-Path: <a@b.example>'), 'not-recognised')
+  })
+
+  test(`an answer to an automatic reply in ${language}`, async () => {
+    const quoted = `Fine.\r\n\r\n> ${text}`
+    assert.equal(await ruleFor(`Re: ${subject}`, quoted), 'not-recognised')
+    assert.equal(await ruleFor(`AW: ${subject}`, quoted, 'In-Reply-To: <1@x>'), 'not-recognised')
+  })
+}
+
+const others: Readonly<Record<string, readonly [rule: string, ...string[]]>> = {
+  'a title of absence and a mark': [
+    'reply-titled-automatic',
+    'Somebody is out of the office',
+    'I will be out of the office until Monday.',
+    'Auto-Submitted: auto-generated',
+  ],
+  'a title of absence that answers a message': [
+    'reply-titled-away',
+    'Out of the office Re: your order',
+    'I will be out of the office until Monday.',
+    'In-Reply-To: <1@x>',
+  ],
+  'an answer from the null sender': [
+    'reply-null-sender',
+    'Re: your order',
+    'This mailbox is not read.',
+    'Return-Path: <>',
+    'In-Reply-To: <1@x>',
+  ],
+  'formail -r with the words of an answering machine': [
+    'reply-marked-answer',
+    'Re: your order',
+    'Mail received. This is an automatic reply.',
+    'Precedence: junk',
+    'In-Reply-To: <1@x>',
+  ],
+  'somebody tells his colleagues': [
+    'not-recognised',
+    'Holidays',
+    'I am out of the office next week.',
+  ],
+  'a travel agency': [
+    'not-recognised',
+    'Out of office: cheap flights',
+    'Be on vacation. Click here.',
+  ],
+  'what says that it is not automatic': [
+    'not-recognised',
+    'Automatic reply: x',
+    'I am out of the office.',
+    'Auto-Submitted: no',
+  ],
+}
+
+for (const [what, [rule, subject = '', text = '', ...header]] of Object.entries(others)) {
+  test(`${what}: ${rule}`, async () => {
+    assert.equal(await ruleFor(subject, text, ...header), rule)
+  })
+}
