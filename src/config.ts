@@ -137,6 +137,30 @@ export const declaration = table('', {
       ]),
     }),
   }),
+  admin: optionalTable('The HTTP interface; leave the table out for none but the control socket.', {
+    listen: listenAddress(
+      'Address to listen on; port 0 takes a free one. Plain HTTP: a proxy in front speaks TLS.',
+      '127.0.0.1:8053',
+    ),
+    publicUrl: text(
+      'Where it is reached from outside.',
+      '',
+      'an URL such as "https://bl.example.org"',
+      checkUrl,
+    ),
+    trustedProxies: list(
+      prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is believed.'),
+      [],
+    ),
+    rateLimit: table('Limits on those who have no key.', {
+      requests: integer(
+        'Requests a minute from one address (an IPv6 client is its /64). Loopback is free.',
+        120,
+        1,
+        1_000_000,
+      ),
+    }),
+  }),
   control: table('The control socket, through which the command line reaches a running server.', {
     socket: path('Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database.', ''),
   }),
@@ -285,7 +309,7 @@ const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'zone.domainOrigin': 'error',
   'dns.key': 'error',
   'dns.transfer': 'error',
-  admin: 'warning',
+  'admin.removal': 'warning',
   resolver: 'warning',
 }
 
@@ -487,6 +511,15 @@ function checkNsid(value: string): { value: string } | { why: string } {
   return value.length <= longestNsid
     ? { value }
     : { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
+}
+
+function checkUrl(value: string): { value: string } | { why: string } {
+  if (value === '') return { value }
+  const url = URL.parse(value)
+  const isPlain = url?.search === '' && url.hash === '' && url.username === ''
+  return isPlain && /^https?:$/.test(url.protocol)
+    ? { value: value.replace(/\/$/, '') }
+    : { why: `expected an URL such as "https://bl.example.org", not ${JSON.stringify(value)}` }
 }
 
 function checkTrapPattern(value: string): { value: string } | { why: string } {

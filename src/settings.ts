@@ -155,9 +155,9 @@ export function list<T>(
 }
 
 /** `host:port` to listen on or connect to, IPv6 in brackets; read back as written. */
-export function listenAddress(about: string): Setting<string> {
+export function listenAddress(about: string, initial?: string): Setting<string> {
   const expects = 'an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53"'
-  return text(about, undefined, expects, (value) => {
+  return text(about, initial, expects, (value) => {
     const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(value)
     const address = match && parseAddress(match[1] ?? match[2] ?? '')
     if (match === null || address === null || 'why' in address || Number(match[3]) > 65_535) {

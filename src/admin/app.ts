@@ -1,19 +1,33 @@
 // The HTTP application: every route, what may call it, and a problem document for everything that goes wrong.
-// Built by commands/ and served on the control socket, or asked in the same process when no server runs. It never
-// listens: transports belong to whoever composes it.
+// Built by commands/ and served over TCP and on the control socket, or asked in the same process when no server runs.
+// It never listens: transports belong to whoever composes it.
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { fastifyHelmet } from '@fastify/helmet'
+import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyRequest } from 'fastify'
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Logger } from '../errors.ts'
+import type { Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import { Authenticator } from './authenticate.ts'
+import { clientAddress, isLoopback, limitKey } from './client-address.ts'
+import { Idempotency } from './idempotency.ts'
+import { KeyRing } from './key-ring.ts'
+import { describeApi, documentRoute } from './openapi.ts'
 import { PathTable } from './path-table.ts'
 import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
 import { healthRoutes } from './routes/health.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { listingRoutes } from './routes/listings.ts'
 import { lookupRoutes } from './routes/lookup.ts'
+import { mailboxRoutes } from './routes/mailboxes.ts'
+import { type MailFunctions, messageRoutes } from './routes/messages.ts'
 import { type ServerState, statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
-
 import { type Caller, scopeIncludes } from './scopes.ts'
 import { compileValidator } from './validation.ts'
 
@@ -21,76 +35,174 @@ import { compileValidator } from './validation.ts'
 const maxBodyBytes = 1024 * 1024
 /** Longest variable part of a path, in characters. An address takes up to 45, a domain name 253. */
 const maxParamLength = 512
+/** A request's own id is taken over when it is of this form; else it gets one. */
+const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/
 
 export interface AppOptions {
   readonly blocklist: Blocklist
+  /** For keys, audit and repeated requests; the list is changed through `blocklist` alone. */
+  readonly store: Store
+  readonly version: string
+  /** Where the interface is reached from outside; '' where it is not. */
+  readonly publicUrl?: string
+  /** Whether /openapi.json and /docs are there: they take a moment to make, which one command need not wait. */
+  readonly isDescribed?: boolean
   /** The state of the process around the app, for /v1/stats. */
   status(): ServerState
   /** Whether the list is loaded and every listener bound, for /readyz. */
   isReady(): boolean
-  /** Who sent a request, by the transport it came over. */
-  callerOf(request: FastifyRequest): Caller
+  /** Who sent a request, where the transport says it; undefined: its key does, if it has one. */
+  callerOf(request: IncomingMessage): Caller | undefined
+  /** What came to be from `[admin]`; asked for each request, since it may be read anew. */
+  limits?(): AdminLimits
+  /** Traps and mailboxes; undefined where there are none, or not yet. */
+  mail?(): MailFunctions | undefined
   /** Epoch seconds, whole: the blocklist's clock. */
   now(): number
   readonly log: Logger
 }
 
+export interface AdminLimits {
+  /** Whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly Prefix[]
+  /** Requests a minute that one address may send without a key. */
+  readonly requestsPerMinute: number
+}
+
+const noLimits: AdminLimits = { trustedProxies: [], requestsPerMinute: Number.MAX_SAFE_INTEGER }
+
 export type App = ReturnType<typeof emptyApp>
 
-/** Builds the app; `ready()` it before use. Never listens, holds nothing that needs closing but itself. */
+/** Builds the app; `ready()` it before use, `close()` it before the store. Never listens. */
 export function buildApp(options: AppOptions): App {
+  const { log } = options
   const app = emptyApp()
   app.setValidatorCompiler(compileValidator)
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error: Error, request, reply) => {
     const answer = problemOf(error)
     if (answer.status >= 500) {
-      const { method, routeOptions } = request
-      options.log.error({ err: error, method, route: routeOptions.url }, 'a request failed')
+      const { id: requestId, method, routeOptions } = request
+      log.error({ err: error, requestId, method, route: routeOptions.url }, 'a request failed')
     }
     return sendProblem(reply, answer)
   })
-
   const paths = new PathTable()
-  app.addHook('onRoute', ({ url, method, config }) => {
-    if (config?.scope === undefined) throw new Error(`${url} does not say who may call it`)
-    paths.add(url, method)
+  app.addHook('onRoute', (route) => {
+    // The browser of the interface brings its own routes.
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, scope: 'public' }
+    if (route.config?.scope === undefined)
+      throw new Error(`${route.url} does not say who may call it`)
+    paths.add(route.url, route.method)
+  })
+
+  const keys = new KeyRing(options)
+  admit(app, options, keys, paths)
+  const idempotency = new Idempotency(options)
+  app.addHook('preHandler', async (request, reply) => idempotency.begin(request, reply))
+  app.addHook('onSend', async (request, reply, payload) => idempotency.end(request, reply, payload))
+  app.addHook('onClose', async () => keys.flush())
+  if (options.isDescribed ?? true) describeApi(app, options)
+  // In a plugin of their own, since what describes routes must be loaded before them.
+  app.register((scope, _options, done) => {
+    const routes = scope.withTypeProvider<TypeBoxTypeProvider>()
+    listingRoutes(routes, options)
+    exceptionRoutes(routes, options)
+    trapRoutes(routes, options)
+    mailboxRoutes(routes, options)
+    messageRoutes(routes, options)
+    lookupRoutes(routes, options)
+    keyRoutes(routes, options, keys)
+    auditRoutes(routes, options)
+    statsRoutes(routes, options)
+    healthRoutes(routes, options)
+    if (options.isDescribed ?? true) documentRoute(routes)
+    done()
+  })
+  return app
+}
+
+/**
+ * Before anything else looks at a request: it gets its id, then 404 or 405 where nothing is there, then its caller
+ * is found out, held to the rate of those without a key, and let in or not.
+ */
+function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): void {
+  const authenticator = new Authenticator(keys, options.now)
+  const limits = options.limits ?? (() => noLimits)
+  const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
+  app.register(fastifyHelmet, { global: true, contentSecurityPolicy: apiPolicy })
+  app.register(fastifyRateLimit, {
+    ...{ global: false, timeWindow: 60_000 },
+    max: () => limits().requestsPerMinute,
+    keyGenerator: (request) => limitKey(addressOf(request)),
   })
   app.decorateRequest('caller')
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.is404) {
-      const allowed = paths.methodsOf(request.url.split('?')[0] ?? '')
-      if (allowed === undefined) {
-        return sendProblem(reply, problem(404, 'not-found', 'there is nothing at this path'))
-      }
-      reply.header('allow', allowed)
-      const detail = `this resource takes ${allowed}, not ${request.method}`
-      return sendProblem(reply, problem(405, 'method-not-allowed', detail))
-    }
-    const needed = request.routeOptions.config.scope ?? 'admin'
-    request.caller = options.callerOf(request)
-    if (scopeIncludes(request.caller.scope, needed)) return
-    if (request.caller.scope !== 'public') {
-      return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${needed}`))
-    }
-    reply.header('www-authenticate', 'Bearer realm="backscatterd"')
-    return sendProblem(reply, problem(401, 'unauthorized', `this needs a key of scope ${needed}`))
-  })
+  app.after(() => {
+    const countRequest = app.createRateLimit()
 
-  listingRoutes(app, options)
-  exceptionRoutes(app, options)
-  trapRoutes(app, options)
-  lookupRoutes(app, options)
-  statsRoutes(app, options)
-  healthRoutes(app, options)
-  return app
+    const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+      const caller =
+        options.callerOf(request.raw) ??
+        authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))
+      if ('problem' in caller) {
+        const { retryAfter } = caller
+        if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+        else reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
+        return sendProblem(reply, caller.problem)
+      }
+      request.caller = caller
+      if (caller.scope === 'public' && !isLoopback(addressOf(request))) {
+        const count = await countRequest(request)
+        if (!count.isAllowed && count.isExceeded) {
+          reply.header('retry-after', Math.max(1, count.ttlInSeconds))
+          const detail = `more than ${count.max} requests a minute from this address`
+          return sendProblem(reply, problem(429, 'too-many-requests', detail))
+        }
+      }
+      if (request.is404) return notHere(request, reply, paths)
+      const needed = request.routeOptions.config.scope ?? 'admin'
+      if (scopeIncludes(caller.scope, needed)) return undefined
+      if (caller.scope !== 'public') {
+        return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${needed}`))
+      }
+      reply.header('www-authenticate', 'Bearer realm="backscatterd"')
+      const detail = `this needs a key of scope ${needed}`
+      return sendProblem(reply, problem(401, 'unauthorized', detail))
+    }
+    app.addHook('onRequest', refuse)
+  })
+}
+
+/** Nothing but data comes from here; /docs has a policy of its own. */
+const apiPolicy = {
+  useDefaults: false,
+  directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+}
+
+function notHere(request: FastifyRequest, reply: FastifyReply, paths: PathTable): FastifyReply {
+  const allowed = paths.methodsOf(request.url.split('?')[0] ?? '')
+  if (allowed === undefined) {
+    return sendProblem(reply, problem(404, 'not-found', 'there is nothing at this path'))
+  }
+  reply.header('allow', allowed)
+  const detail = `this resource takes ${allowed}, not ${request.method}`
+  return sendProblem(reply, problem(405, 'method-not-allowed', detail))
 }
 
 /** What routes are added to: the type that carries the schemas' types into the handlers. */
 function emptyApp() {
+  const prefix = randomUUID().slice(0, 8)
+  let requests = 0
   return fastify({
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength },
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      if (typeof given === 'string' && requestIdPattern.test(given)) return given
+      requests += 1
+      return `${prefix}-${requests.toString(36)}`
+    },
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, problemOf(error))
     },

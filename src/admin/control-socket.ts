@@ -1,7 +1,7 @@
 // The app on a Unix socket that only its owner can open: how the command line reaches a running server. Whoever
 // calls this holds the database's lock, so a socket left behind by a killed server may be taken away.
 import { lstatSync, unlinkSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { OperationalError } from '../errors.ts'
 import type { App } from './app.ts'
@@ -15,6 +15,13 @@ const socketUmask = 0o177
 const maxHeaderBytes = 1024 * 1024
 /** A request in progress gets this long to end when the server closes. */
 const drainMs = 2000
+
+const fromSocket = new WeakSet<IncomingMessage>()
+
+/** Whether a request came over a control socket. A peer without an address is no proof: one that has gone has none. */
+export function isFromControlSocket(request: IncomingMessage): boolean {
+  return fromSocket.has(request)
+}
 
 export interface ControlSocket {
   readonly path: string
@@ -32,9 +39,10 @@ export async function serveOnSocket(app: App, path: string): Promise<ControlSock
     throw unavailable(path, `longer than ${maxPathBytes} octets`)
   }
   await app.ready()
-  const server = createServer({ maxHeaderSize: maxHeaderBytes }, (request, response) =>
-    app.routing(request, response),
-  )
+  const server = createServer({ maxHeaderSize: maxHeaderBytes }, (request, response) => {
+    fromSocket.add(request)
+    app.routing(request, response)
+  })
   server.headersTimeout = 10_000
   server.requestTimeout = 30_000
   server.on('clientError', answerClientError)
@@ -47,7 +55,7 @@ export async function serveOnSocket(app: App, path: string): Promise<ControlSock
       throw unavailable(path, describe(cause), cause)
     })
   }
-  return { path, close: () => close(server) }
+  return { path, close: () => closeServer(server) }
 }
 
 /** Binding a path happens within listen(), so the umask is ours alone although it belongs to the process. */
@@ -87,7 +95,8 @@ function answers(path: string): Promise<boolean> {
   return promise
 }
 
-async function close(server: Server): Promise<void> {
+/** Ends a server: no more connections, and requests in progress get 2 s. */
+export async function closeServer(server: Server): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   server.close(() => resolve())
   const impatience = setTimeout(() => server.closeAllConnections(), drainMs)

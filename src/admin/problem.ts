@@ -23,6 +23,8 @@ export interface Problem {
   readonly code: string
   readonly detail: string
   readonly errors?: readonly FieldFault[]
+  /** The request's x-request-id, as the log names it. */
+  readonly requestId?: string
 }
 
 /** A problem of the given HTTP status; its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
@@ -45,7 +47,9 @@ export function problem(
 
 /** Answers with the problem; whatever the route declared for that status, the body is written as it is. */
 export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
-  return reply.code(body.status).type(problemType).serializer(JSON.stringify).send(body)
+  const named: Problem = { ...body, requestId: reply.request.id }
+  reply.header('x-request-id', reply.request.id)
+  return reply.code(body.status).type(problemType).serializer(JSON.stringify).send(named)
 }
 
 /** Whether a value read or done is none, but what is wrong. */
@@ -62,6 +66,7 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   excluded: 409,
   conflict: 409,
   invalid: 400,
+  changed: 412,
   withheld: 409,
 }
 
@@ -100,7 +105,10 @@ const frameworkProblems: Readonly<Record<string, readonly [code: string, detail:
   FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
   FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body is larger than this resource takes'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['media-type', 'the body must be application/json'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'media-type',
+    'the body is not of a media type that this resource takes',
+  ],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed', 'the body is empty where JSON was announced'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['malformed', 'the body is not well-formed JSON'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [

@@ -7,6 +7,9 @@ import type {
   TrapRow,
 } from '../blocklist/blocklist.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
+import { type Problem as ProblemBody, problem } from './problem.ts'
+import type { MailboxState } from './routes/stats.ts'
+import { type Scope, scopeIncludes } from './scopes.ts'
 
 const strict = { additionalProperties: false }
 
@@ -24,6 +27,7 @@ export const NullableText = nullable(Type.String())
 /** The text of a prefix or an address; what is wrong with one is said by the address parser, not by a pattern. */
 const PrefixText = Type.String({ maxLength: 64, description: 'ADDRESS or ADDRESS/LENGTH.' })
 export const Kind = Type.Enum([...backscatterKinds])
+export const nullableKind = Type.Union([Kind, Type.Null()])
 const listingStates = ['listed', 'held', 'shadow', 'expired', 'removed'] as const
 const listingOrigins = ['trap', 'manual', 'import'] as const
 
@@ -35,13 +39,14 @@ export const Problem = Type.Object(
     code: Type.String({ description: 'Stable, for programs.' }),
     detail: Type.String({ description: 'One sentence, for people.' }),
     errors: Type.Optional(Type.Array(Type.Object({ at: Type.String(), why: Type.String() }))),
+    requestId: Type.Optional(Type.String({ description: 'As in x-request-id and the log.' })),
   },
   { description: 'RFC 9457 problem details.' },
 )
 
-/** The problems that any route can answer, for its `response`. */
+/** The problems that a route can answer, for its `response`; too many requests (429) any can. */
 export function problems(...statuses: number[]): Record<number, typeof Problem> {
-  return Object.fromEntries(statuses.map((status) => [status, Problem]))
+  return Object.fromEntries([...statuses, 429].map((status) => [status, Problem]))
 }
 
 export const Listing = Type.Object({
@@ -81,6 +86,17 @@ export const NewListing = Type.Object(
   strict,
 )
 
+/** What is given is set, what is absent stays. */
+export const ListingPatch = Type.Object(
+  {
+    kinds: NewListing.properties.kinds,
+    reason: Type.Optional(Type.Union([Type.String({ maxLength: maxReasonLength }), Type.Null()])),
+    expiresAt: NewListing.properties.expiresAt,
+    duration: NewListing.properties.duration,
+  },
+  { ...strict, minProperties: 1 },
+)
+
 export function itemsOf<Item extends TSchema>(item: Item) {
   return Type.Object({ items: Type.Array(item) })
 }
@@ -111,6 +127,13 @@ export const ListingQuery = Type.Object(
 )
 
 export const PageQuery = Type.Object(page, strict)
+
+/** A cursor that is the id of the last item shown; undefined when it is none. */
+export function readIdCursor(cursor: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
+}
+
+export const unknownCursor: ProblemBody = problem(400, 'invalid', 'the cursor is not one of ours')
 
 /** `?prefix=A&prefix=B`: exactly these entries. */
 export const PrefixesQuery = Type.Object(
@@ -175,6 +198,34 @@ export const PatternQuery = Type.Object({ pattern: PatternText }, strict)
 
 const Counts = Type.Record(Type.String(), Type.Integer())
 
+/** A trap mailbox, and how reading it goes. */
+export const Mailbox = Type.Object({
+  name: Type.String(),
+  type: Type.String(),
+  state: Type.String(),
+  lastReadAt: NullableTimestamp,
+  lastError: NullableText,
+  retryAt: NullableTimestamp,
+  recorded: Type.Integer(),
+  passedOver: Type.Integer(),
+  refused: Type.Integer(),
+})
+export type Mailbox = Static<typeof Mailbox>
+
+/** A mailbox as the interface shows it. What its server says of an error may name the trap, which is for admin alone. */
+export function mailboxBody(mailbox: MailboxState, scope: Scope): Mailbox {
+  const { lastError } = mailbox
+  return {
+    ...mailbox,
+    lastReadAt: nullableTimestamp(mailbox.lastReadAt),
+    retryAt: nullableTimestamp(mailbox.retryAt),
+    lastError:
+      lastError === null || scopeIncludes(scope, 'admin')
+        ? lastError
+        : lastError.replaceAll(/[^\s<>"'(),;:]+@[^\s<>"'(),;:]+/g, '(address)'),
+  }
+}
+
 /** What a server says of itself: `status --json`. */
 export const ServerStatus = Type.Object({
   version: Type.String(),
@@ -222,19 +273,7 @@ export const ServerStatus = Type.Object({
       { description: 'What the name server answered since it started.' },
     ),
   ),
-  mailboxes: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      type: Type.String(),
-      state: Type.String(),
-      lastReadAt: NullableTimestamp,
-      lastError: NullableText,
-      retryAt: NullableTimestamp,
-      recorded: Type.Integer(),
-      passedOver: Type.Integer(),
-      refused: Type.Integer(),
-    }),
-  ),
+  mailboxes: Type.Array(Mailbox),
 })
 export type ServerStatus = Static<typeof ServerStatus>
 

@@ -6,6 +6,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs; `public` asks nothing. Every route says it. */
     scope?: Scope
+    /** The media type of the body, where it is not JSON. */
+    takes?: string
   }
   interface FastifyRequest {
     /** Set before anything else looks at the request. */
@@ -16,11 +18,15 @@ declare module 'fastify' {
 export const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
-/** Who sent a request: the name stands in the audit. */
+/** Who sent a request: the name stands in the audit, the id tells callers apart that had one name after the other. */
 export interface Caller {
   readonly name: string
+  readonly id: string
   readonly scope: Scope
 }
+
+/** Whoever can open the control socket or the database. */
+export const operator: Caller = { name: 'cli', id: 'cli', scope: 'admin' }
 
 const included: Readonly<Record<Scope, readonly Scope[]>> = {
   public: ['public'],

@@ -8,6 +8,13 @@ import type { Store } from '../store/database.ts'
 import type { ListingFilter } from '../store/listings.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { TreeWriter } from '../tree/writer.ts'
+import {
+  type AmendOutcome,
+  amendListing,
+  type Expectation,
+  type ListingChange,
+  removeListing,
+} from './amend.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
@@ -36,6 +43,7 @@ import { reconcile } from './reconcile.ts'
 import { recordOne } from './record.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
 
+export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
 export type { Explanation } from './explain.ts'
 export type * from './outcomes.ts'
 export type { PolicyOptions } from './policy.ts'
@@ -130,6 +138,21 @@ export class Blocklist {
     return this.#queue.run<DelistOutcome[]>(() => delistAll(this.#ground(), prefixes, actor), {
       keep: noneRefused,
     })
+  }
+
+  /** Changes one listing, if it still is as the caller takes it. */
+  amend(
+    id: number,
+    change: ListingChange,
+    expected: Expectation,
+    actor: Actor,
+  ): Promise<AmendOutcome> {
+    return this.#queue.run(() => amendListing(this.#ground(), id, change, expected, actor))
+  }
+
+  /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
+  delistOne(id: number, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
+    return this.#queue.run(() => removeListing(this.#ground(), id, expected, actor))
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */

@@ -47,6 +47,8 @@ export interface Refusal {
     | 'excluded'
     | 'conflict'
     | 'invalid'
+    /** It is not any more what the caller takes it for. */
+    | 'changed'
     /** Nothing is wrong with it, but another one of the same request was refused. */
     | 'withheld'
   readonly why: string

@@ -1,6 +1,7 @@
 // The HTTP application in this process, for a command that finds no running server: the database under its lock, and
 // no tree, since nobody answers DNS from here. Loaded by client.ts only when it comes to that.
 import { buildApp } from '../admin/app.ts'
+import { operator } from '../admin/scopes.ts'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../errors.ts'
@@ -34,7 +35,7 @@ export async function openLocalApp(config: Config): Promise<Client> {
       retired: config.zone.retired,
     })
     const app = buildApp({
-      blocklist,
+      ...{ blocklist, store, version, isDescribed: false },
       status: () => ({
         version,
         ...blocklist.status(),
@@ -43,7 +44,7 @@ export async function openLocalApp(config: Config): Promise<Client> {
         mailboxes: [],
       }),
       isReady: () => false,
-      callerOf: () => ({ name: 'cli', scope: 'admin' }),
+      callerOf: () => operator,
       now,
       log,
     })

@@ -1,5 +1,6 @@
 // The configuration, cut into the plain options that each room takes. Called by every command that composes rooms.
 import { readFileSync } from 'node:fs'
+import type { AdminLimits } from '../admin/app.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config.ts'
 import { OperationalError } from '../errors.ts'
@@ -29,6 +30,14 @@ export function policyOptions(config: Config): PolicyOptions {
     },
     exempt: policy.exempt.map(({ prefix, note }) => ({ prefix: checkedPrefix(prefix), note })),
     traps: config.trap.map(({ address }) => address),
+  }
+}
+
+/** What `[admin]` allows to strangers. */
+export function adminLimits({ admin }: Config): AdminLimits {
+  return {
+    trustedProxies: (admin?.trustedProxies ?? []).map(checkedPrefix),
+    requestsPerMinute: admin?.rateLimit.requests ?? 0,
   }
 }
 

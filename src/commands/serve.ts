@@ -94,30 +94,26 @@ async function start(
     clearInterval,
   )
 
-  const [{ buildApp }, { serveOnSocket }] = await Promise.all([
-    import('../admin/app.ts'),
-    import('../admin/control-socket.ts'),
-  ])
   let traps: Traps | undefined
   let isReady = false
-  const app = buildApp({
-    blocklist,
-    status: () => ({
-      version,
-      ...blocklist.status(),
-      tree: { ...blocklist.status().tree, nearlyFull: isNearlyFull() },
-      dns: nameserver.counters(),
-      workers: nameserver.workers,
-      uptimeSeconds: Math.floor(process.uptime()),
-      udp: nameserver.udp(),
-      mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
+  const { startAdmin } = await import('./serve-admin.ts')
+  const admin = starting.use(
+    await startAdmin(config, {
+      ...{ blocklist, store, now: epochSeconds, log },
+      status: () => ({
+        version,
+        ...blocklist.status(),
+        tree: { ...blocklist.status().tree, nearlyFull: isNearlyFull() },
+        dns: nameserver.counters(),
+        workers: nameserver.workers,
+        uptimeSeconds: Math.floor(process.uptime()),
+        udp: nameserver.udp(),
+        mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
+      }),
+      isReady: () => isReady,
+      traps: () => traps,
     }),
-    isReady: () => isReady,
-    callerOf: () => ({ name: 'cli', scope: 'admin' }),
-    now: epochSeconds,
-    log,
-  })
-  starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
+  )
   const startTraps = await trapStarter(blocklist, store, log, fatal)
   starting.defer(async () => traps?.close())
   traps = await startTraps(config)
@@ -126,7 +122,7 @@ async function start(
   let current = config
   const running = starting.move()
   return {
-    readyLine: readyLine(nameserver.addresses, traps.addresses),
+    readyLine: readyLine(nameserver.addresses, admin.address(), traps.addresses),
     dnsAddress: nameserver.addresses[0] ?? '',
     async reload(source) {
       const next = loadConfig(source)
@@ -144,6 +140,7 @@ async function start(
       } else {
         await traps?.renewCertificate()
       }
+      await admin.reload(next)
       for (const key of ['zone', 'dns', 'control', 'store'] as const) {
         if (changed(current, next, [key])) log.warn({ key }, 'a change here needs a restart')
       }
@@ -212,8 +209,13 @@ function awaitEnd(log: ServerLog) {
   return { ended, fatal }
 }
 
-function readyLine(dns: readonly string[], smtp: readonly string[]): string {
+function readyLine(
+  dns: readonly string[],
+  admin: string | undefined,
+  smtp: readonly string[],
+): string {
   const words = ['backscatterd ready', `dns=${dns.join(',')}`]
+  if (admin !== undefined) words.push(`admin=${admin}`)
   if (smtp.length > 0) words.push(`smtp=${smtp.join(',')}`)
   return words.join(' ')
 }

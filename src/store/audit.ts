@@ -19,15 +19,22 @@ type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
   readonly after: string | null
 }
 
+/** Only rows that are equal in each given member. */
+export type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
+
 export class AuditTable {
   readonly #insert: Statement<[number, string, string, string, string | null, string | null]>
-  readonly #page: Statement<[number, number], RawAudit>
+  readonly #page: Statement<unknown[], RawAudit>
 
   constructor(database: Database) {
     this.#insert = database.prepare(
       'INSERT INTO audit (at, actor, action, target, before, after) VALUES (?, ?, ?, ?, ?, ?)',
     )
-    this.#page = database.prepare('SELECT * FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?')
+    this.#page = database.prepare(
+      `SELECT * FROM audit WHERE id < @before AND (@actor IS NULL OR actor = @actor)
+         AND (@action IS NULL OR action = @action) AND (@target IS NULL OR target = @target)
+       ORDER BY id DESC LIMIT @limit`,
+    )
   }
 
   /** `before` and `after` are kept as JSON. */
@@ -36,8 +43,10 @@ export class AuditTable {
   }
 
   /** Rows newest first; `before` is the last id of the page before. */
-  page(limit: number, before?: number): AuditRow[] {
-    return this.#page.all(before ?? Number.MAX_SAFE_INTEGER, limit).map((row) => ({
+  page(limit: number, before?: number, filter: AuditFilter = {}): AuditRow[] {
+    const { actor = null, action = null, target = null } = filter
+    const from = before ?? Number.MAX_SAFE_INTEGER
+    return this.#page.all({ before: from, limit, actor, action, target }).map((row) => ({
       ...row,
       before: row.before === null ? null : JSON.parse(row.before),
       after: row.after === null ? null : JSON.parse(row.after),

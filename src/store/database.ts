@@ -6,6 +6,7 @@ import { OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceTable } from './evidence.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
 import { KeyTable } from './keys.ts'
 import { ListingTable } from './listings.ts'
@@ -73,6 +74,7 @@ export class Store {
   readonly traps: TrapTable
   readonly mailboxPositions: MailboxPositionTable
   readonly keys: KeyTable
+  readonly idempotency: IdempotencyTable
   readonly audit: AuditTable
   readonly journal: JournalTable
   readonly #database: Database.Database
@@ -94,6 +96,7 @@ export class Store {
     this.traps = new TrapTable(database)
     this.mailboxPositions = new MailboxPositionTable(database)
     this.keys = new KeyTable(database)
+    this.idempotency = new IdempotencyTable(database)
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
     this.#statements = {

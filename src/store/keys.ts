@@ -17,16 +17,30 @@ export interface KeyRow {
 const columns = `id, name, scope, created_at AS createdAt, expires_at AS expiresAt, revoked_at AS revokedAt,
   last_used_at AS lastUsedAt`
 
+type HashedKey = KeyRow & { readonly hash: Uint8Array }
+
 export class KeyTable {
+  readonly #page: Statement<[number, number], KeyRow>
+  readonly #byId: Statement<[number], KeyRow>
+  readonly #byName: Statement<[string], KeyRow>
+  readonly #hasAdmin: Statement<[], number>
   readonly #all: Statement<[], KeyRow>
-  readonly #byHash: Statement<[Uint8Array], KeyRow>
+  readonly #byHash: Statement<[Uint8Array], HashedKey>
   readonly #insert: Statement<[string, string, Uint8Array, number, number | null]>
   readonly #revoke: Statement<[number, number]>
   readonly #touch: Statement<[number, number]>
 
   constructor(database: Database) {
     this.#all = database.prepare(`SELECT ${columns} FROM keys ORDER BY id`)
-    this.#byHash = database.prepare(`SELECT ${columns} FROM keys WHERE hash = ?`)
+    this.#page = database.prepare(`SELECT ${columns} FROM keys WHERE id > ? ORDER BY id LIMIT ?`)
+    this.#byId = database.prepare(`SELECT ${columns} FROM keys WHERE id = ?`)
+    this.#byName = database.prepare(
+      `SELECT ${columns} FROM keys WHERE name = ? AND revoked_at IS NULL`,
+    )
+    this.#hasAdmin = database
+      .prepare<[], number>("SELECT 1 FROM keys WHERE scope = 'admin' LIMIT 1")
+      .pluck()
+    this.#byHash = database.prepare(`SELECT ${columns}, hash FROM keys WHERE hash = ?`)
     this.#insert = database.prepare(
       'INSERT INTO keys (name, scope, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)',
     )
@@ -40,8 +54,27 @@ export class KeyTable {
     return this.#all.all()
   }
 
+  /** Oldest first, from the id after `after` on. */
+  page(limit: number, after: number): KeyRow[] {
+    return this.#page.all(after, limit)
+  }
+
+  byId(id: number): KeyRow | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** The key of that name that is not revoked; there is at most one. */
+  byName(name: string): KeyRow | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** Whether there is, or was, a key of scope admin. */
+  hasAdmin(): boolean {
+    return this.#hasAdmin.get() !== undefined
+  }
+
   /** By the SHA-256 of the secret: a look-up by hash tells a timing attacker nothing about the secret. */
-  byHash(hash: Uint8Array): KeyRow | undefined {
+  byHash(hash: Uint8Array): HashedKey | undefined {
     return this.#byHash.get(hash)
   }
 

@@ -1,6 +1,6 @@
 // One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
 // mail meets the blocklist.
-import { classify } from '../bounce/classify.ts'
+import { type Classification, classify } from '../bounce/classify.ts'
 import { canonicalRecipient, type Delivery, type Evidence, evidenceOf } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
 import { parseMessage } from '../bounce/message.ts'
@@ -12,6 +12,7 @@ import { calloutEvidence, type Probe } from './callout.ts'
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
 export interface Recorded {
   readonly decision: string
+  readonly why?: string
 }
 
 export interface CollectorOptions {
@@ -55,6 +56,17 @@ export interface StoredMessage {
   readonly storedAt: number
   /** Every message in that mailbox was for a trap. */
   readonly allTraps: boolean
+}
+
+/** A message that a remote collector heard for one of our traps. */
+export interface SubmittedMessage {
+  readonly raw: Uint8Array
+  /** null: as its trace fields say. */
+  readonly client: Address | null
+  /** Trap addresses. */
+  readonly recipients: readonly string[]
+  /** Which collector. */
+  readonly source: string
 }
 
 export class Collector {
@@ -122,11 +134,33 @@ export class Collector {
     return { passedOver: null }
   }
 
+  /**
+   * Records what a remote collector heard; one decision for each recipient, in order, after the commit. Rejects as
+   * record() does.
+   */
+  async submit(submitted: SubmittedMessage): Promise<readonly Recorded[]> {
+    const { raw, client, recipients, source } = submitted
+    const { relays, now } = this.#options
+    const header = readHeaderSection(raw)
+    const trace = client === null ? traceStored(header, relays) : traceFrom(client, header, relays)
+    return await this.#record(raw, trace, {
+      recipients: recipients.map(canonicalRecipient),
+      seenAt: Math.min(trace.newestTime ?? now(), now()),
+      source,
+    })
+  }
+
+  /** The verdict on a message and the host that handed it to our own; nothing is recorded. */
+  async classify(raw: Uint8Array): Promise<Classification & { readonly client: Address | null }> {
+    const { client } = traceStored(readHeaderSection(raw), this.#options.relays)
+    return { ...classify(await parseMessage(raw)), client }
+  }
+
   async #record(
     raw: Uint8Array,
     trace: Trace,
     delivery: Omit<Delivery, 'client' | 'recipient'> & { readonly recipients: readonly string[] },
-  ): Promise<void> {
+  ): Promise<readonly Recorded[]> {
     const { recipients, ...common } = delivery
     const message = await parseMessage(raw)
     const { reversePath } = common
@@ -148,6 +182,7 @@ export class Collector {
       },
       'message recorded',
     )
+    return decisions
   }
 }
 

@@ -6,7 +6,12 @@ import { createSecureContext } from 'node:tls'
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
-import { Collector, type CollectorOptions } from './collect.ts'
+import {
+  Collector,
+  type CollectorOptions,
+  type Recorded,
+  type SubmittedMessage,
+} from './collect.ts'
 import { ImapMailbox } from './imap.ts'
 import type { Mailbox } from './mailbox.ts'
 import { Maildir } from './maildir.ts'
@@ -78,6 +83,10 @@ export interface Traps {
   mailboxes(): MailboxStatus[]
   /** Reads that mailbox now, outside its schedule. Resolves when done; false when there is none of that name. */
   poll(name: string): Promise<boolean>
+  /** Records what a remote collector heard: see Collector. */
+  submit(message: SubmittedMessage): Promise<readonly Recorded[]>
+  /** The verdict on a message, with the trusted relays that the sources go by; nothing is recorded. */
+  classify: Collector['classify']
   /** Reads the certificate again. Throws OperationalError `config-invalid` and keeps the old one when it is not sound. */
   renewCertificate(): Promise<void>
   /** Drains within a few seconds: what is being received or recorded finishes or is refused. */
@@ -127,6 +136,8 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
       await pollers.get(name)?.pollNow()
       return pollers.has(name)
     },
+    submit: (message) => collector.submit(message),
+    classify: (raw) => collector.classify(raw),
     async renewCertificate() {
       const renewed = await readCertificate(options.smtp)
       if (renewed !== undefined) smtp?.renew(renewed)

@@ -44,6 +44,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The one room that knows each npm package. */
 const home: Readonly<Record<string, readonly string[]>> = {
+  '@fastify/helmet': ['admin'],
+  '@fastify/rate-limit': ['admin'],
+  '@fastify/swagger': ['admin'],
+  '@fastify/swagger-ui': ['admin'],
   '@fastify/type-provider-typebox': ['admin'],
   'better-sqlite3': ['store'],
   commander: ['main.ts'],

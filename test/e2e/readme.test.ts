@@ -18,9 +18,9 @@ async function freePort(): Promise<number> {
 }
 
 test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
-  const ports = { 5300: await freePort(), 2525: await freePort() }
+  const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
   const onFreePorts = (text: string): string =>
-    text.replaceAll('5300', String(ports[5300])).replaceAll('2525', String(ports[2525]))
+    Object.entries(ports).reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
   const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
   const site = new Site(t, onFreePorts(demo))
   await site.start()

@@ -46,7 +46,9 @@ export interface Admin {
   /** What the application logged. */
   readonly logged: { fields: object; message: string }[]
   now: number
+  /** Who calls, unless a key is to say it. */
   scope: Scope
+  byKey: boolean
   isReady: boolean
 }
 
@@ -59,19 +61,19 @@ export function openAdmin(t: TestContext): Admin {
   }
   const log: Logger = { error: keep, warn: keep, info: () => undefined, debug: () => undefined }
   const store = openStore(join(folder, 'list.db'))
-  const state = { now: start, scope: 'admin' as Scope, isReady: true }
+  const state = { now: start, scope: 'admin' as Scope, byKey: false, isReady: true }
   const blocklist = Blocklist.open({
     ...{ store, policy, log, now: () => state.now },
     ...{ validForSeconds: day, retired: false },
   })
   const app = buildApp({
-    blocklist,
+    ...{ blocklist, store, version: '0.0.0' },
     status: () => ({
       ...blocklist.status(),
       ...{ version: '0.0.0', workers: 2, uptimeSeconds: 5, mailboxes: [mailbox] },
     }),
     isReady: () => state.isReady,
-    callerOf: () => ({ name: 'test', scope: state.scope }),
+    callerOf: () => (state.byKey ? undefined : { name: 'test', id: 'test', scope: state.scope }),
     now: () => state.now,
     log,
   })

@@ -124,7 +124,9 @@ test('keys that this version does not do are errors, or warnings where nothing d
     'dns.key: not supported by this version',
   ])
   const config = load(t, `${least}[admin]\nremoval = true\n`)
-  assert.deepEqual(config.warnings, [{ path: 'admin', why: 'has no effect in this version' }])
+  assert.deepEqual(config.warnings, [
+    { path: 'admin.removal', why: 'has no effect in this version' },
+  ])
 })
 
 test('the configuration is found in the order that the interface names', (t) => {

@@ -88,7 +88,7 @@ function addRoutes(app: App, resource: Resource): void {
         response: {
           200: Exception,
           201: Exception,
-          ...problems(400, 401, 403, 409, 413, 415, 503),
+          ...problems(400, 401, 403, 409, 413, 415, 422, 503),
         },
       },
     },
@@ -125,7 +125,10 @@ function addRoutes(app: App, resource: Resource): void {
     `${path}/:id`,
     {
       config: { scope: 'read' },
-      schema: { params: IdParams, response: { 200: Exception, ...problems(400, 401, 403, 404) } },
+      schema: {
+        params: IdParams,
+        response: { 200: Exception, ...problems(400, 401, 403, 404, 414) },
+      },
     },
     async (request, reply) => {
       const exception = resource.byId(request.params.id)
@@ -139,7 +142,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'write' },
       schema: {
         params: IdParams,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, 409, 503) },
+        response: { 200: Exception, ...problems(400, 401, 403, 404, 409, 414, 503) },
       },
     },
     async (request, reply) => {

@@ -9,7 +9,7 @@ const Health = Type.Object({ status: Type.String() })
 export function healthRoutes(app: App, { isReady }: AppOptions): void {
   app.get(
     '/healthz',
-    { config: { scope: 'public' }, schema: { response: { 200: Health } } },
+    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems() } } },
     async () => ({ status: 'ok' }),
   )
   app.get(

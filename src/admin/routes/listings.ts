@@ -1,15 +1,25 @@
 // /v1/listings: what is or was listed, and listing and delisting by hand, all of a request or none of it.
-import { isRefusal } from '../../blocklist/outcomes.ts'
+import type { Expectation } from '../../blocklist/blocklist.ts'
+import { isRefusal, type Refusal } from '../../blocklist/outcomes.ts'
 import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
+import { entityTag } from '../entity-tag.ts'
 import { readExpiry, readPrefix, readPrefixes } from '../prefix-text.ts'
-import { isProblem, problem, refusalProblem, refusedAll, sendProblem } from '../problem.ts'
+import {
+  isProblem,
+  type Problem,
+  problem,
+  refusalProblem,
+  refusedAll,
+  sendProblem,
+} from '../problem.ts'
 import {
   defaultPageSize,
   IdParams,
   itemsOf,
   Listed,
   Listing,
+  ListingPatch,
   ListingQuery,
   listingBody,
   NewListing,
@@ -104,13 +114,89 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     '/v1/listings/:id',
     {
       config: { scope: 'read' },
-      schema: { params: IdParams, response: { 200: Listing, ...problems(400, 401, 403, 404) } },
+      schema: {
+        params: IdParams,
+        response: { 200: Listing, ...problems(400, 401, 403, 404, 414) },
+      },
     },
     async (request, reply) => {
       const listing = blocklist.listing(request.params.id)
-      if (listing !== undefined) return listingBody(listing)
-      const detail = `there is no listing ${request.params.id}`
-      return sendProblem(reply, problem(404, 'not-found', detail))
+      if (listing === undefined) return sendProblem(reply, noSuch(request.params.id))
+      const body = listingBody(listing)
+      reply.header('etag', entityTag(body))
+      return body
     },
   )
+
+  app.patch(
+    '/v1/listings/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        params: IdParams,
+        body: ListingPatch,
+        response: {
+          200: Listing,
+          ...problems(400, 401, 403, 404, 409, 412, 413, 414, 415, 428, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const ifMatch = request.headers['if-match']
+      if (ifMatch === undefined) return sendProblem(reply, needsMatch)
+      const term = readExpiry(request.body, now())
+      if (isProblem(term)) return sendProblem(reply, term)
+      const { kinds, reason } = request.body
+      const { expiresAt } = term
+      const change = {
+        ...(kinds !== undefined && { kinds }),
+        ...(reason !== undefined && { reason }),
+        ...(expiresAt !== undefined && { expiresAt }),
+      }
+      const outcome = await blocklist.amend(id, change, expectation(ifMatch), request.caller)
+      if (isRefusal(outcome)) return sendProblem(reply, amendProblem(outcome, id))
+      const body = listingBody(outcome.listing)
+      reply.header('etag', entityTag(body))
+      return body
+    },
+  )
+
+  app.delete(
+    '/v1/listings/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        params: IdParams,
+        response: { 200: Listing, ...problems(400, 401, 403, 404, 409, 412, 414, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const expected = expectation(request.headers['if-match'] ?? '*')
+      const outcome = await blocklist.delistOne(id, expected, request.caller)
+      if (isRefusal(outcome)) return sendProblem(reply, amendProblem(outcome, id))
+      return listingBody(outcome.listing)
+    },
+  )
+}
+
+/** If-Match (RFC 9110 §13.1.1) over the listing as it is shown: any, or one of the tags, compared strongly. */
+function expectation(ifMatch: string): Expectation {
+  const tags = ifMatch.split(',').map((tag) => tag.trim())
+  return (listing) => tags.includes('*') || tags.includes(entityTag(listingBody(listing)))
+}
+
+const needsMatch = problem(
+  428,
+  'precondition-required',
+  'send If-Match with the ETag that GET answered, so that nobody else’s change is lost',
+)
+
+function amendProblem(refusal: Refusal, id: number): Problem {
+  return refusal.refused === 'not-listed' ? noSuch(id) : refusalProblem(refusal, `listing ${id}`)
+}
+
+function noSuch(id: number): Problem {
+  return problem(404, 'not-found', `there is no listing ${id}`)
 }

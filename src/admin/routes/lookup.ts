@@ -11,7 +11,7 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
     '/v1/lookup/:address',
     {
       config: { scope: 'public' },
-      schema: { params: AddressParams, response: { 200: LookupBody, ...problems(400) } },
+      schema: { params: AddressParams, response: { 200: LookupBody, ...problems(400, 414) } },
     },
     async (request, reply) => {
       const { address: text } = request.params

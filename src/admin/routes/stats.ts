@@ -1,7 +1,7 @@
 // /v1/stats: what the server says of itself; `status` prints it.
 import type { BlocklistStatus } from '../../blocklist/blocklist.ts'
 import type { App, AppOptions } from '../app.ts'
-import { nullableTimestamp, problems, ServerStatus, timestamp } from '../schemas.ts'
+import { mailboxBody, problems, ServerStatus, timestamp } from '../schemas.ts'
 
 /** One trap mailbox; times in epoch seconds. */
 export interface MailboxState {
@@ -42,18 +42,14 @@ export function statsRoutes(app: App, { status }: AppOptions): void {
       config: { scope: 'read' },
       schema: { response: { 200: ServerStatus, ...problems(401, 403) } },
     },
-    async () => {
+    async (request) => {
       const { generatedAt, validUntil, tree, mailboxes, ...rest } = status()
       return {
         ...rest,
         generatedAt: timestamp(generatedAt),
         validUntil: timestamp(validUntil),
         tree: tree ?? { usedBytes: 0, capacityBytes: 0 },
-        mailboxes: mailboxes.map((mailbox) => ({
-          ...mailbox,
-          lastReadAt: nullableTimestamp(mailbox.lastReadAt),
-          retryAt: nullableTimestamp(mailbox.retryAt),
-        })),
+        mailboxes: mailboxes.map((mailbox) => mailboxBody(mailbox, request.caller.scope)),
       }
     },
   )

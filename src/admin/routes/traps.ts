@@ -13,6 +13,7 @@ import {
   problems,
   Trap,
   trapBody,
+  unknownCursor,
 } from '../schemas.ts'
 import type { Caller } from '../scopes.ts'
 
@@ -37,7 +38,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       const traps = blocklist.traps()
       const last = traps.findIndex(({ id }) => String(id) === cursor)
       if (cursor !== undefined && last < 0) {
-        return sendProblem(reply, problem(400, 'invalid', 'the cursor is not one of ours'))
+        return sendProblem(reply, unknownCursor)
       }
       const items = traps.slice(last + 1, last + 1 + limit)
       const isLast = last + 1 + limit >= traps.length
@@ -51,7 +52,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         body: NewTrap,
-        response: { 200: Trap, 201: Trap, ...problems(400, 401, 403, 413, 415, 503) },
+        response: { 200: Trap, 201: Trap, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
       },
     },
     async (request, reply) => {
@@ -83,7 +84,10 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     '/v1/traps/:id',
     {
       config: { scope: 'admin' },
-      schema: { params: IdParams, response: { 200: Trap, ...problems(400, 401, 403, 404) } },
+      schema: {
+        params: IdParams,
+        response: { 200: Trap, ...problems(400, 401, 403, 404, 414) },
+      },
     },
     async (request, reply) => {
       const trap = find(request.params.id)
@@ -97,7 +101,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         params: IdParams,
-        response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 503) },
+        response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 414, 503) },
       },
     },
     async (request, reply) => {

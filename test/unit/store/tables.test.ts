@@ -251,17 +251,29 @@ test('evidence comes back as it went in, newest first, of one network', (t) => {
   assert.equal(table.hits(prefix('2a00::/48'), 'dsn', { ...seen, to: 19 }, 10).length, 1)
 })
 
-test('keys are found by their hash, revoked once, and never told apart by name', (t) => {
+test('keys are found by their hash, revoked once, and a name is free again then', (t) => {
   const { keys } = open(t)
   const hash = createHash('sha256').update('bsd_secret').digest()
   const id = keys.insert({ name: 'ops', scope: 'write', hash, createdAt: 5, expiresAt: null })
   const key = { id, name: 'ops', scope: 'write', createdAt: 5, expiresAt: null }
-  assert.deepEqual(keys.byHash(hash), { ...key, revokedAt: null, lastUsedAt: null })
+  const fresh = { ...key, revokedAt: null, lastUsedAt: null }
+  assert.deepEqual(keys.byHash(hash), { ...fresh, hash })
+  assert.deepEqual(keys.byName('ops'), fresh)
+  const other = { name: 'ops', scope: 'read', createdAt: 6, expiresAt: null } as const
+  assert.throws(() => keys.insert({ ...other, hash: Buffer.alloc(32, 1) }), /UNIQUE/)
   keys.touch(id, 8)
   assert.ok(keys.revoke(id, 9))
   assert.ok(!keys.revoke(id, 10))
   assert.deepEqual(keys.all(), [{ ...key, revokedAt: 9, lastUsedAt: 8 }])
   assert.equal(keys.byHash(Buffer.alloc(32)), undefined)
+  assert.equal(keys.byName('ops'), undefined)
+  assert.ok(!keys.hasAdmin())
+  const next = keys.insert({ ...other, scope: 'admin', hash: Buffer.alloc(32, 1) })
+  assert.ok(keys.hasAdmin())
+  assert.deepEqual(
+    keys.page(1, id).map((row) => row.id),
+    [next],
+  )
 })
 
 test('the audit pages backwards and keeps states as they were', (t) => {

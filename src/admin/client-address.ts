@@ -1,0 +1,60 @@
+// Whose request it is: the peer's address, or the one that a trusted proxy names. For limits and nothing else; what a
+// caller may do is never decided by an address.
+import type { IncomingMessage } from 'node:http'
+import {
+  type Address,
+  contains,
+  formatAddress,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+  parseAddress,
+  unmapped,
+} from '../ip/address.ts'
+
+/** An IPv6 host has a /64 to itself. */
+const ipv6NetworkLength = 64
+
+/**
+ * The right-most address of X-Forwarded-For that is no trusted proxy's own, starting from the peer; what an
+ * untrusted peer says is not read. What is no address ends the search, since nothing left of it is proven. undefined
+ * when the peer has gone.
+ */
+export function clientAddress(
+  request: IncomingMessage,
+  trustedProxies: readonly Prefix[],
+): Address | undefined {
+  let client = readPeer(request.socket.remoteAddress ?? '')
+  if (client === undefined || trustedProxies.length === 0) return client
+  const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',')
+  while (isTrusted(client, trustedProxies)) {
+    const next = readPeer(forwarded.pop()?.trim() ?? '')
+    if (next === undefined) break
+    client = next
+  }
+  return client
+}
+
+/** Text that is equal for requests that share a limit: an IPv4 address, or an IPv6 host's /64. */
+export function limitKey(client: Address | undefined): string {
+  if (client === undefined) return 'unknown'
+  return client.family === 4
+    ? formatAddress(client)
+    : formatPrefix(networkOf(client, ipv6NetworkLength))
+}
+
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(client: Address | undefined): boolean {
+  if (client === undefined) return false
+  const { family, w0, w1, w2, w3 } = client
+  return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+}
+
+function readPeer(text: string): Address | undefined {
+  const parsed = parseAddress(text)
+  return 'value' in parsed ? unmapped(parsed.value) : undefined
+}
+
+function isTrusted(client: Address, trustedProxies: readonly Prefix[]): boolean {
+  return trustedProxies.some((proxy) => contains(proxy, client))
+}

@@ -1,0 +1,116 @@
+// The HTTP side of `serve`: one application on the control socket and, with `[admin]`, on a TCP address; the first
+// admin key. Loaded by serve.ts after DNS answers, since Fastify is heavy.
+import { rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { buildApp } from '../admin/app.ts'
+import { isFromControlSocket, serveOnSocket } from '../admin/control-socket.ts'
+import { type HttpListener, serveOnTcp } from '../admin/http-listener.ts'
+import { KeyRing, newSecret } from '../admin/key-ring.ts'
+import type { ServerState } from '../admin/routes/stats.ts'
+import { operator } from '../admin/scopes.ts'
+import type { Blocklist } from '../blocklist/blocklist.ts'
+import type { Config } from '../config.ts'
+import type { Logger } from '../errors.ts'
+import { databaseFailure, type Store } from '../store/database.ts'
+import type { Traps } from '../traps/traps.ts'
+import { adminLimits } from './room-options.ts'
+import { version } from './version.ts'
+
+export interface AdminRooms {
+  readonly blocklist: Blocklist
+  readonly store: Store
+  readonly log: Logger
+  now(): number
+  status(): ServerState
+  isReady(): boolean
+  /** undefined while they are starting. */
+  traps(): Traps | undefined
+}
+
+export interface Admin extends AsyncDisposable {
+  /** host:port as bound; undefined without `[admin]`. */
+  address(): string | undefined
+  /** Takes over limits and address; when a new address cannot be bound, the old one stays and the error is thrown. */
+  reload(config: Config): Promise<void>
+}
+
+/** Throws OperationalError `address-unavailable` for the socket or the address. */
+export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Admin> {
+  await using starting = new AsyncDisposableStack()
+  const { blocklist, traps, ...rest } = rooms
+  let limits = adminLimits(config)
+  const app = starting.adopt(
+    buildApp({
+      ...{ ...rest, blocklist, version },
+      publicUrl: config.admin?.publicUrl ?? '',
+      callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
+      limits: () => limits,
+      mail: () => {
+        const running = traps()
+        return (
+          running && {
+            mailboxes: () => running.mailboxes(),
+            poll: (name) => running.poll(name),
+            isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
+            collect: (message) => running.submit(message),
+            classify: (raw) => running.classify(raw),
+          }
+        )
+      },
+    }),
+    (each) => each.close(),
+  )
+  starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
+  let listen = config.admin?.listen
+  let listener: HttpListener | undefined
+  starting.defer(async () => listener?.close())
+  if (listen !== undefined) {
+    listener = await serveOnTcp(app, { listen })
+    makeFirstKey(config, rooms)
+  }
+  const running = starting.move()
+  return {
+    address: () => listener?.address,
+    async reload(next) {
+      const wanted = next.admin?.listen
+      if (wanted !== listen) {
+        const before = listener
+        listener = wanted === undefined ? undefined : await serveOnTcp(app, { listen: wanted })
+        listen = wanted
+        await before?.close()
+      }
+      limits = adminLimits(next)
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/**
+ * The key that everything else begins with, where none of scope admin was ever made: shown on a terminal, else in
+ * `admin.key` beside the database.
+ */
+function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
+  const keys = new KeyRing(rooms)
+  if (keys.hasAdmin()) return
+  const secret = newSecret()
+  const file = join(dirname(path), 'admin.key')
+  const isOnTerminal = process.stderr.isTTY
+  // Written before it is made: a key that nobody was told would be the first and only one.
+  if (!isOnTerminal) writeSecret(file, secret)
+  keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
+  if (isOnTerminal) {
+    process.stderr.write(`\nThe first admin key, which is shown this once:\n\n  ${secret}\n\n`)
+  } else {
+    rooms.log.warn({ file }, 'the first admin key is in this file; read it and remove it')
+  }
+}
+
+/** Mode 0600 from the first moment, whatever file was there before. */
+function writeSecret(file: string, secret: string): void {
+  try {
+    rmSync(file, { force: true })
+    writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    throw databaseFailure(error, `${file}: cannot be written`)
+  }
+}
