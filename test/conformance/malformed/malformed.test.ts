@@ -57,6 +57,12 @@ function octet(value: number): string {
   return value.toString(16).padStart(2, '0')
 }
 
+/** Over TCP; others may not have it, which other tests hold against them. */
+async function exchangeStream(query: Buffer, waitMs?: number): Promise<Buffer | undefined> {
+  if (subject.isOurs) return await exchangeTcp(subject, query, waitMs)
+  return await exchangeTcp(subject, query, waitMs).catch(() => undefined)
+}
+
 test('there are malformed packets of every sort', () => {
   assert.ok(packets.length > 50)
   assert.deepEqual(
@@ -70,11 +76,13 @@ for (const { fault, expected, octets } of packets) {
     const query = octets(subject.zone)
     if (expected === 'no response') {
       assert.equal(await exchangeUdp(subject, query, silenceMs), undefined)
-      assert.equal(await exchangeTcp(subject, query, silenceMs), undefined)
+      assert.equal(await exchangeStream(query, silenceMs), undefined)
       return
     }
-    for (const exchange of [exchangeUdp, exchangeTcp]) {
-      const response = await exchange(subject, query, subject.isOurs ? undefined : silenceMs)
+    for (const response of [
+      await exchangeUdp(subject, query, subject.isOurs ? undefined : silenceMs),
+      await exchangeStream(query, subject.isOurs ? undefined : silenceMs),
+    ]) {
       // Others may be silent about what they cannot read; a count of questions they can (RFC 9619 §4).
       if (response === undefined && !subject.isOurs && !fault.startsWith('qdcount')) continue
       assert.ok(response, 'no response')
