@@ -228,7 +228,7 @@ export class Blocks {
       for (let unit = blocks.pop(); unit !== 0; unit = blocks.pop()) mark(unit, units)
     }
     for (let unit = nextBit(map, 0, 0); unit < this.#top; ) {
-      const end = Math.min(nextBit(map, unit, -1), this.#top)
+      const end = nextBit(map, unit, -1)
       this.#runs.push(unit)
       this.#runs.push(end - unit)
       unit = nextBit(map, end, 0)

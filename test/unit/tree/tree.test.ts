@@ -127,7 +127,7 @@ for (const [name, families, spread] of [
   ['both families', [4, 6], 4],
 ] as const) {
   test(`the tree equals the oracle: ${name}`, () => {
-    for (let seed = 1; seed <= 12; seed++) run(seed, 250, spread, families)
+    for (let seed = 1; seed <= 6; seed++) run(seed, 250, spread, families)
   })
 }
 
@@ -305,4 +305,33 @@ test('kinds, lengths and identity along one path', () => {
   assert.equal(reader.hasEntryUnder(4, 0x0a000000, 0, 0, 0, 8), false)
   assert.deepEqual(writer.get(4, 0x0a010000, 0, 0, 0, 16), { kind: exclusion, answer: 0 })
   assert.equal(writer.get(4, 0x0a010000, 0, 0, 0, 17), undefined)
+})
+
+test('a partial name that exclusions fill is not listed, however long the listing above', () => {
+  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const reader = openReader(writer.buffer, 0)
+  const { listing, exclusion } = entryKinds
+  writer.set(4, 0xc0000200, 0, 0, 0, 24, listing, 1)
+  for (let i = 0; i < 20; i++) writer.set(4, 0xc0000200 + i, 0, 0, 0, 32, exclusion, 0)
+  writer.publish(version)
+  reader.enter()
+  const isListedUnder = (last: number, length: number): boolean =>
+    reader.hasEntryUnder(4, 0xc0000200 + last, 0, 0, 0, length)
+  for (const [last, length] of [
+    [0, 28],
+    [0, 29],
+    [8, 30],
+    [16, 30],
+    [19, 32],
+  ] as const) {
+    assert.equal(isListedUnder(last, length), false, `.${last}/${length}`)
+  }
+  for (const [last, length] of [
+    [0, 27],
+    [16, 28],
+    [20, 30],
+    [20, 32],
+  ] as const) {
+    assert.equal(isListedUnder(last, length), true, `.${last}/${length}`)
+  }
 })
