@@ -7,7 +7,7 @@ import { headerAt, headerWords, maxBlockUnits } from '../../../src/tree/layout.t
 import { nextEpoch } from '../../../src/tree/reclaim.ts'
 import { seeded } from './oracle.ts'
 
-const capacityBytes = 60_000
+const capacityBytes = 32_000
 
 for (const seed of [1, 2, 3, 4]) {
   test(`blocks neither overlap nor get lost, full to the brim (${seed})`, () => {

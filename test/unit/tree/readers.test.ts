@@ -100,6 +100,8 @@ test('threads that look on see whole versions only, while memory is reused', {
     assert.equal(fault, undefined)
     assert.ok(checks > 0 && versions > 0)
   }
+  await died
+  clearReader(writer.buffer, 9)
   publish()
   publish()
   const { limboBytes } = assertNoLeak(writer, 0)
