@@ -3,6 +3,7 @@
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'
 import { Exchange } from '../dns/exchange.ts'
+import { previewIPv4 } from '../dns/preview.ts'
 import {
   access,
   createResponder,
@@ -12,7 +13,7 @@ import {
   type Transport,
 } from '../dns/respond.ts'
 import type { ZoneData } from '../dns/zone.ts'
-import type { TreeReader } from '../tree/reader.ts'
+import { maxAhead, type TreeReader } from '../tree/reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
 import { AskerSketch } from './askers.ts'
 import { Counters } from './counters.ts'
@@ -40,6 +41,9 @@ export interface Answering {
   answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
   /** Before a batch: pins the newest tree and reads the clock. */
   enter(): void
+  /** See UdpTransportOptions. */
+  preview(query: Uint8Array, queryLength: number, place: number): void
+  readAhead(count: number): void
   /** After it: lets the tree go. */
   leave(): void
   /** Whether the client in `exchange` is not to be heard at all. */
@@ -73,6 +77,7 @@ export function createAnswering(
   const counters = new Counters(data.counters)
   const askers = new AskerSketch(data.askers)
   const log = queryLog && new QueryLogWriter(queryLog.ring)
+  const previewed = new Int32Array(maxAhead)
   let untilSample = gap(sampledOneIn)
   let untilLog = queryLog === undefined ? 0 : gap(queryLog.oneIn)
 
@@ -101,6 +106,12 @@ export function createAnswering(
       cookies.now = seconds
       if (limiter !== undefined) limiter.now = now
       zoneState.fault = faultOf(reader, staleServfail, seconds)
+    },
+    preview(query, queryLength, place) {
+      previewed[place] = previewIPv4(query, queryLength)
+    },
+    readAhead(count) {
+      reader.readAhead(previewed, count)
     },
     leave: () => reader.leave(),
     isBarred: () => table !== undefined && accessOf(table, exchange) === access.drop,

@@ -7,6 +7,9 @@ import type { ThreadSocket } from './sockets.ts'
 /** Octets of a query that are looked at. No honest query comes near; a longer one is cut here, and so malformed. */
 export const maxQueryLength = 4096
 
+/** Most queries of a batch. */
+export const maxBatch = 64
+
 export interface UdpTransportOptions {
   /** One for each address listened on; the transport owns them. */
   readonly sockets: readonly ThreadSocket[]
@@ -21,6 +24,12 @@ export interface UdpTransportOptions {
   answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
   /** Pins the newest tree: before the first answer of each batch. */
   enter(): void
+  /**
+   * Looks at the query of this place in a batch, 0 to maxBatch - 1, for `readAhead` to bring near what the answers to
+   * the first `count` of them will need. A transport that has many queries at once may call both after enter.
+   */
+  preview?(query: Uint8Array, queryLength: number, place: number): void
+  readAhead?(count: number): void
   /** Lets the tree go: before waiting for datagrams. */
   leave(): void
   /** Element 0 turns from 0 to 1 when the transport shall end; whoever sets it also notifies it. */

@@ -41,18 +41,10 @@ export async function runWorker(
   const sockets = new Promise<readonly ThreadSocket[]>((resolve) => port.once('message', resolve))
   const reader = openReader(data.tree, data.slot)
   const { kind } = data
-  const { exchange, isBarred, answer, enter, leave } = createAnswering(
-    data,
-    data.zone,
-    reader,
-    kind,
-    wrap,
-  )
+  const { exchange, isBarred, ...answering } = createAnswering(data, data.zone, reader, kind, wrap)
   const common = {
     client: exchange,
-    answer,
-    enter,
-    leave,
+    ...answering,
     stop: new Int32Array(data.stop),
     onListening: () => port.postMessage('listening' satisfies WorkerMessage),
   }
