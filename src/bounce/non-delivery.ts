@@ -7,6 +7,7 @@ import { isWrittenIn } from './formats/format.ts'
 import { windowsFormats } from './formats/microsoft.ts'
 import { providerFormats } from './formats/providers.ts'
 import { unixFormats } from './formats/unix.ts'
+import { firstValue } from './header-section.ts'
 import { reportType } from './lookalikes.ts'
 import type { Observation } from './observation.ts'
 import { addressesOf } from './sender.ts'
@@ -30,6 +31,15 @@ export function mailSystemRule(seen: Observation): string | null {
   if (!isSigned && seen.isLetter) return null
   const format = bounceFormat(seen)
   if (format !== null && (hasObject(seen) || seen.subject.isBounce)) return `format-${format.name}`
+  if (
+    seen.hasReturned &&
+    (isLabelledReport(seen) || (seen.isFromMailSystem && seen.hasNullSender))
+  ) {
+    return 'mail-system-returns-message'
+  }
+  if (firstValue(seen.message.header, 'x-failed-recipients') !== undefined) {
+    return 'exim-failed-recipients'
+  }
   if (seen.subject.isBounce && seen.isFromMailSystem && isEmptyReport(seen)) {
     return 'mail-system-report'
   }
@@ -98,7 +108,12 @@ function isEmptyReport(seen: Observation): boolean {
   return isReport(seen) && seen.message.parts.length === 0 && seen.message.text.trim() === ''
 }
 
-/** RFC 6522, by its label alone. */
+/** RFC 6522 §3, by its whole label. */
+function isLabelledReport({ message }: Observation): boolean {
+  return reportType(message) === 'delivery-status'
+}
+
+/** The same where the report-type is missing. */
 function isReport({ message }: Observation): boolean {
   const type = reportType(message)
   return (

@@ -103,12 +103,34 @@ const verdicts: Readonly<
   'a mail system whose report has lost its fields': {
     raw: report({ status: ['unavailable'] }),
     is: 'dsn',
-    by: 'mail-system-names-failure',
+    by: 'mail-system-returns-message',
   },
   'a report without a status part': {
     raw: report({ statusType: 'text/plain' }),
     is: 'dsn',
-    by: 'mail-system-names-recipient',
+    by: 'mail-system-returns-message',
+  },
+  'Exim in words that nobody knows': {
+    raw: octets(
+      'From: mail@far.example',
+      'X-Failed-Recipients: nobody@far.example',
+      'Subject: Xqz',
+      '',
+      'Qwx zyp.',
+    ),
+    is: 'dsn',
+    by: 'exim-failed-recipients',
+  },
+  'a report that has lost its parts': {
+    raw: octets(
+      'From: MAILER-DAEMON@far.example',
+      'Subject: Returned mail: see transcript for details',
+      'Content-Type: multipart/report; report-type=delivery-status',
+      '',
+      '',
+    ),
+    is: 'dsn',
+    by: 'mail-system-report',
   },
   'a status in a multipart/mixed from a mail system': {
     raw: report({ type: multipart }),
