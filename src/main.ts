@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import type { AddOptions } from './commands/add.ts'
 import type { ClassifyOptions } from './commands/classify.ts'
 import { type CommandContext, exitCodes } from './commands/context.ts'
+import type { IngestOptions } from './commands/ingest.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { version } from './commands/version.ts'
 import { OperationalError } from './errors.ts'
@@ -247,6 +248,32 @@ function buildProgram(): Command {
     .option('--json', 'print JSON, one object a line')
     .action(async (files: string[], options: ClassifyOptions) =>
       finish((await import('./commands/classify.ts')).classify(context(), files, options)),
+    )
+  program
+    .command('ingest')
+    .summary('record the messages of mail files as evidence')
+    .argument('<path...>', 'message files, mbox files (gzipped too), Maildir folders')
+    .description(
+      'Reads mail files once and records what was sent to traps, as if it came in now: through the running server, or ' +
+        'into the database itself. A message’s time is that of the newest trusted Received field, else the file’s; what ' +
+        'is recorded already is passed over, so that a run can be repeated. The files stay as they are.',
+    )
+    .option('--mailbox <type>', 'what the paths hold: maildir, mbox or eml (default: as they look)')
+    .option(
+      '--trusted-relay <host>',
+      'a relay of ours whose Received fields are believed; repeatable (default: trace.trustedRelays)',
+      collect,
+    )
+    .option('--all-traps', 'every message was for a trap; else its fields must name one')
+    .option('--dry-run', 'tell what would be listed and why, and change nothing')
+    .option(
+      '--policy <file>',
+      'with --dry-run: replay the mail, each message as of its time, under the present policy and under the [policy] ' +
+        'of this configuration file, and show the difference',
+    )
+    .option('--json', 'print JSON, one object a line')
+    .action(async (paths: string[], options: IngestOptions) =>
+      finish((await import('./commands/ingest.ts')).ingest(context(), paths, options)),
     )
   program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command')
   return program

@@ -19,6 +19,7 @@ import { describeApi, documentRoute } from './openapi.ts'
 import { PathTable } from './path-table.ts'
 import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keyRoutes } from './routes/keys.ts'
@@ -111,6 +112,7 @@ export function buildApp(options: AppOptions): App {
     trapRoutes(routes, options)
     mailboxRoutes(routes, options)
     messageRoutes(routes, options)
+    evidenceIntakeRoutes(routes, options)
     lookupRoutes(routes, options)
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)

@@ -228,6 +228,16 @@ export class Blocklist {
   }
 
   /**
+   * Like record, but each piece is judged as of the moment it was seen: for a rehearsal of the past in a database made
+   * for it. Give them in the order of `seenAt`.
+   */
+  replay(evidence: readonly Evidence[]): Promise<Decision[]> {
+    return this.#queue.run(() =>
+      evidence.map((each) => recordOne({ ...this.#ground(), now: each.seenAt }, each)),
+    )
+  }
+
+  /**
    * Ends what is over and lists what is due, in transactions small enough to stand in nobody's way, and publishes the
    * zone's freshness when that is due. Resolves with the number of listings that changed; a call while another runs
    * joins it.

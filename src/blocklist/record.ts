@@ -14,6 +14,7 @@ import {
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { CurrentListing } from '../store/listings.ts'
 import { audit, type Ground, shown, standingAt } from './ground.ts'
+import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'
 import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
 
@@ -79,16 +80,20 @@ function weigh(
     return { decision: 'ignored', why: 'from before the listing was removed by hand' }
   }
   const reach = policy.threshold[kind].windowSeconds - 1
+  // Where the kind is listed already no threshold is asked.
+  const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
   return judge(
     {
       kind,
       hit: { seenAt, returned, recipient },
-      others: store.evidence.hits(
-        prefix,
-        kind,
-        { from: Math.max(seenAt - reach, removal.at), to: seenAt + reach, mark: removal.mark },
-        hitsToWeigh(kind, policy),
-      ),
+      others: isListed
+        ? []
+        : store.evidence.hits(
+            prefix,
+            kind,
+            { from: Math.max(seenAt - reach, removal.at), to: seenAt + reach, mark: removal.mark },
+            hitsToWeigh(kind, policy),
+          ),
       standing: row && {
         kinds: row.kinds,
         episode: row.episode,

@@ -33,33 +33,24 @@ export async function classify(
     const client = trace.client && formatAddress(trace.client)
     context.write(
       options.json
-        ? asJson(found, verdict, client)
+        ? `${JSON.stringify(verdictFields(found, verdict, client))}\n`
         : asText(found, verdict, client, message.subject),
     )
   }
   return exitCodes.done
 }
 
-function asJson(
-  { file, index }: FoundMessage,
+/** What `--json` says of a message; `ingest` adds to it. */
+export function verdictFields(
+  { file, index }: Pick<FoundMessage, 'file' | 'index'>,
   verdict: Classification,
   client: string | null,
-): string {
+) {
   const { backscatter, kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
-  const line = {
-    file,
-    index,
-    backscatter,
-    kind,
-    notBackscatter,
-    rule,
-    client,
-    generator,
-    dsn,
-    returned,
-    viaList,
+  return {
+    ...{ file, index, backscatter, kind, notBackscatter, rule, client },
+    ...{ generator, dsn, returned, viaList },
   }
-  return `${JSON.stringify(line)}\n`
 }
 
 function asText(

@@ -1,8 +1,10 @@
 // Paths → the messages in them, one after another: message files, mbox files, Maildir folders, standard input. Called
 // by the commands that look at mail without a mailbox; nothing is moved, marked or kept.
 import { createReadStream } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
 import { OperationalError } from '../errors.ts'
 import { isMbox, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
@@ -12,40 +14,91 @@ export interface FoundMessage {
   /** Which message of that file, from 0. */
   readonly index: number
   readonly raw: Uint8Array
+  /** When the file was last written to, epoch seconds. */
+  readonly storedAt: number
 }
 
+/** What a path holds, when its looks are not to decide. */
+export const mailboxTypes = ['maildir', 'mbox', 'eml'] as const
+export type MailboxType = (typeof mailboxTypes)[number]
+
 /**
- * A folder with cur/ or new/ is a Maildir; of any other folder each file is read. A file is an mbox (RFC 4155) when it
- * begins with a `From ` line, unless its name ends with `.eml`. Throws OperationalError `mailbox-failed` naming what
- * cannot be read, after the messages before it.
+ * A folder with cur/ or new/ is a Maildir; of any other folder each file is read. A file is an mbox (RFC 4155), perhaps
+ * gzipped, when it begins with a `From ` line, unless its name ends with `.eml`; `type` says it for all paths. Throws
+ * OperationalError `mailbox-failed` naming what cannot be read, after the messages before it.
  */
-export async function* messagesIn(paths: readonly string[]): AsyncGenerator<FoundMessage> {
+export async function* messagesIn(
+  paths: readonly string[],
+  type?: MailboxType,
+): AsyncGenerator<FoundMessage> {
   for (const path of paths) {
-    if (path === '-') yield* messagesOf('-', process.stdin)
-    else for (const file of await filesOf(path)) yield* messagesInFile(file)
+    if (path === '-') {
+      const storedAt = Math.floor(Date.now() / 1000)
+      yield* messagesOf({ file: '-', storedAt }, process.stdin)
+    } else for (const file of await filesOf(path, type)) yield* messagesInFile(file, type)
   }
 }
 
-async function* messagesInFile(file: string): AsyncGenerator<FoundMessage> {
+/** Octets of all files there, as they lie. Throws as `messagesIn` does. */
+export async function octetsIn(paths: readonly string[], type?: MailboxType): Promise<number> {
+  let octets = 0
+  for (const path of paths.filter((each) => each !== '-')) {
+    for (const file of await filesOf(path, type)) octets += (await stat(file)).size
+  }
+  return octets
+}
+
+type Source = Pick<FoundMessage, 'file' | 'storedAt'>
+
+async function* messagesInFile(
+  file: string,
+  type: MailboxType | undefined,
+): AsyncGenerator<FoundMessage> {
   try {
-    if (file.endsWith('.eml')) yield { file, index: 0, raw: await readFile(file) }
-    else yield* messagesOf(file, createReadStream(file, { highWaterMark: 1024 * 1024 }))
+    const source = { file, storedAt: Math.floor((await stat(file)).mtimeMs / 1000) }
+    const isOne = type === undefined ? file.endsWith('.eml') : type !== 'mbox'
+    if (isOne) yield { ...source, index: 0, raw: await readFile(file) }
+    else if (await isZipped(file)) yield* messagesInZip(source)
+    else yield* messagesOf(source, createReadStream(file, { highWaterMark: chunkBytes }))
   } catch (error) {
     throw unreadable(file, error)
   }
 }
 
-async function filesOf(path: string): Promise<string[]> {
+const chunkBytes = 256 * 1024
+
+/** RFC 1952 §2.3.1. */
+async function isZipped(file: string): Promise<boolean> {
+  await using handle = await open(file)
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+  return bytesRead === 2 && buffer.readUInt16BE() === 0x1f8b
+}
+
+async function* messagesInZip(source: Source): AsyncGenerator<FoundMessage> {
+  const unzipped = createGunzip({ chunkSize: chunkBytes })
+  const reading = pipeline(createReadStream(source.file), unzipped).catch((error) =>
+    unzipped.destroy(error),
+  )
+  yield* messagesOf(source, unzipped)
+  await reading
+}
+
+async function filesOf(path: string, type: MailboxType | undefined): Promise<string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path]
     const names = await readdir(path)
-    const folders = ['cur', 'new'].filter((name) => names.includes(name))
+    const folders = type === 'mbox' || type === 'eml' ? [] : maildirFolders(names)
+    if (type === 'maildir' && folders.length === 0) throw new Error('it has no folder cur or new')
     const inside = folders.length > 0 ? folders : ['.']
     const files = await Promise.all(inside.map((folder) => filesIn(join(path, folder))))
     return files.flat()
   } catch (error) {
     throw unreadable(path, error)
   }
+}
+
+function maildirFolders(names: readonly string[]): string[] {
+  return ['cur', 'new'].filter((name) => names.includes(name))
 }
 
 async function filesIn(folder: string): Promise<string[]> {
@@ -66,13 +119,13 @@ function unreadable(path: string, error: unknown): OperationalError {
 const maxMessageBytes = 256 * 1024 * 1024
 
 async function* messagesOf(
-  file: string,
+  source: Source,
   stream: AsyncIterable<Buffer>,
 ): AsyncGenerator<FoundMessage> {
   let index = 0
   const found = ({ content }: MboxMessage): FoundMessage => {
-    if (content === null) throw tooLarge(file, index)
-    return { file, index: index++, raw: content }
+    if (content === null) throw tooLarge(source.file, index)
+    return { ...source, index: index++, raw: content }
   }
   let splitter: MboxSplitter | null = null
   const whole: Buffer[] = []
@@ -81,11 +134,11 @@ async function* messagesOf(
     if (length === 0 && isMbox(chunk)) splitter = new MboxSplitter(0, maxMessageBytes)
     length += chunk.length
     if (splitter !== null) yield* splitter.push(chunk).map(found)
-    else if (length > maxMessageBytes) throw tooLarge(file, index)
+    else if (length > maxMessageBytes) throw tooLarge(source.file, index)
     else whole.push(chunk)
   }
   if (splitter !== null) yield* splitter.end().map(found)
-  else if (length > 0) yield { file, index, raw: Buffer.concat(whole) }
+  else if (length > 0) yield { ...source, index, raw: Buffer.concat(whole) }
 }
 
 function tooLarge(file: string, index: number): OperationalError {

@@ -1,6 +1,6 @@
 // `trap add|remove|list`: the spam-trap addresses that are kept in the database, and those of the configuration.
 import { loadConfig } from '../config.ts'
-import { expectDone, withClient } from './client.ts'
+import { type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
 import { formatColumns, formatTime } from './wording.ts'
 
@@ -46,18 +46,7 @@ export async function removeTrap(
 }
 
 export async function listTraps(context: CommandContext, options: Json): Promise<number> {
-  const traps = await withClient(loadConfig(context), async (client) => {
-    const items: Trap[] = []
-    let cursor: string | null = ''
-    while (cursor !== null) {
-      const after: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
-      const reply = await client.request('GET', `${path}?limit=${pageSize}${after}`)
-      const page = expectDone(reply) as { items: Trap[]; nextCursor: string | null }
-      items.push(...page.items)
-      cursor = page.nextCursor
-    }
-    return items
-  })
+  const traps = await withClient(loadConfig(context), allTraps)
   if (options.json) {
     writeJson(context, { items: traps })
   } else {
@@ -69,4 +58,18 @@ export async function listTraps(context: CommandContext, options: Json): Promise
     context.write(rows.length === 0 ? 'There are no traps.\n' : formatColumns(rows))
   }
   return exitCodes.done
+}
+
+/** Every trap, page by page. */
+export async function allTraps(client: Client): Promise<Trap[]> {
+  const items: Trap[] = []
+  let cursor: string | null = ''
+  while (cursor !== null) {
+    const after: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
+    const reply = await client.request('GET', `${path}?limit=${pageSize}${after}`)
+    const page = expectDone(reply) as { items: Trap[]; nextCursor: string | null }
+    items.push(...page.items)
+    cursor = page.nextCursor
+  }
+  return items
 }

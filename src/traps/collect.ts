@@ -83,12 +83,15 @@ export class Collector {
     const header = readHeaderSection(raw)
     const trace =
       client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
-    await this.#record(raw, trace, {
+    const source = 'smtp'
+    const read = await readMessage(raw, {
       ...session,
+      trace,
       recipients: [...new Set(recipients.map(canonicalRecipient))],
       seenAt: Math.min(trace.newestTime ?? now(), now()),
-      source: 'smtp',
+      source,
     })
+    await this.#commit(source, read)
   }
 
   /**
@@ -118,19 +121,9 @@ export class Collector {
    * no trap nothing is recorded, and the recipients it names are the answer. Rejects as record() does.
    */
   async read(stored: StoredMessage): Promise<{ passedOver: readonly string[] | null }> {
-    const { raw, source, storedAt, allTraps } = stored
-    const header = readHeaderSection(raw)
-    const trace = traceStored(header, this.#options.relays)
-    const named = deliveredTo(header, trace)
-    const traps = named
-      .find((each) => each.some(this.#options.isTrap))
-      ?.filter(this.#options.isTrap)
-    if (traps === undefined && !allTraps) return { passedOver: named.flat() }
-    await this.#record(raw, trace, {
-      recipients: traps ?? [named.flat()[0] ?? `mailbox:${source}`],
-      seenAt: Math.min(trace.newestTime ?? storedAt, this.#options.now()),
-      source,
-    })
+    const delivered = storedDelivery(stored, this.#options)
+    if (delivered.recipients.length === 0) return { passedOver: delivered.named }
+    await this.#commit(stored.source, await readMessage(stored.raw, delivered))
     return { passedOver: null }
   }
 
@@ -143,11 +136,13 @@ export class Collector {
     const { relays, now } = this.#options
     const header = readHeaderSection(raw)
     const trace = client === null ? traceStored(header, relays) : traceFrom(client, header, relays)
-    return await this.#record(raw, trace, {
+    const read = await readMessage(raw, {
+      trace,
       recipients: recipients.map(canonicalRecipient),
       seenAt: Math.min(trace.newestTime ?? now(), now()),
       source,
     })
+    return await this.#commit(source, read)
   }
 
   /** The verdict on a message and the host that handed it to our own; nothing is recorded. */
@@ -156,34 +151,68 @@ export class Collector {
     return { ...classify(await parseMessage(raw)), client }
   }
 
-  async #record(
-    raw: Uint8Array,
-    trace: Trace,
-    delivery: Omit<Delivery, 'client' | 'recipient'> & { readonly recipients: readonly string[] },
+  async #commit(
+    source: string,
+    { evidence, trace, classification }: ReadMessage,
   ): Promise<readonly Recorded[]> {
-    const { recipients, ...common } = delivery
-    const message = await parseMessage(raw)
-    const { reversePath } = common
-    const verdict = classify(message, reversePath === undefined ? {} : { reversePath })
-    const deliveries = recipients.map((recipient) => ({
-      ...common,
-      client: trace.client,
-      recipient,
-    }))
-    const evidence = evidenceOf(message, verdict, deliveries, trace.believed)
     const decisions = await this.#options.record(evidence)
     this.#options.log.info(
       {
-        source: common.source,
+        source,
         client: trace.client && formatAddress(trace.client),
-        kind: verdict.kind,
-        rule: verdict.rule,
+        kind: classification.kind,
+        rule: classification.rule,
         decisions: decisions.map(({ decision }) => decision),
       },
       'message recorded',
     )
     return decisions
   }
+}
+
+/** A message as evidence against whoever handed it over. */
+export interface ReadMessage {
+  readonly classification: Classification
+  readonly trace: Trace
+  /** One for each trap that it was sent to. */
+  readonly evidence: readonly Evidence[]
+}
+
+/** How a message came to the traps: by its trace fields, and by what the session knows. */
+export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
+  readonly trace: Trace
+  /** Traps; none: it was for nobody of ours. */
+  readonly recipients: readonly string[]
+}
+
+/** How a message got into a mailbox. `named` are all recipients that its fields tell, traps or not. Never throws. */
+export function storedDelivery(
+  { raw, source, storedAt, allTraps }: StoredMessage,
+  { relays, isTrap, now }: Pick<CollectorOptions, 'relays' | 'isTrap' | 'now'>,
+): Delivered & { readonly named: readonly string[] } {
+  const header = readHeaderSection(raw)
+  const trace = traceStored(header, relays)
+  const kinds = deliveredTo(header, trace)
+  const named = kinds.flat()
+  const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
+  const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
+  const seenAt = Math.min(trace.newestTime ?? storedAt, now())
+  return { trace, recipients: traps ?? others, named, seenAt, source }
+}
+
+/** Classifies a message; its evidence has one piece for each trap. Records nothing. Never throws. */
+export async function readMessage(raw: Uint8Array, delivered: Delivered): Promise<ReadMessage> {
+  const { recipients, trace, ...common } = delivered
+  const message = await parseMessage(raw)
+  const { reversePath } = common
+  const classification = classify(message, reversePath === undefined ? {} : { reversePath })
+  const deliveries = recipients.map((recipient) => ({
+    ...common,
+    client: trace.client,
+    recipient,
+  }))
+  const evidence = evidenceOf(message, classification, deliveries, trace.believed)
+  return { classification, trace, evidence }
 }
 
 /**

@@ -50,6 +50,7 @@ const home: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger-ui': ['admin'],
   '@fastify/type-provider-typebox': ['admin'],
   'better-sqlite3': ['store'],
+  'cli-progress': ['commands'],
   commander: ['main.ts'],
   dns2: ['resolver'],
   fastify: ['admin'],
