@@ -12,6 +12,8 @@ export interface FailedRecipient {
   readonly diagnostic: string | null
   /** A reason, a reply code or the form `<address>:` marks it as one that failed; false: only an address on a line. */
   readonly isMarked: boolean
+  /** It stands as in a list of recipients, or on a line with a server's reply: not in the middle of a sentence. */
+  readonly isListed: boolean
 }
 
 const maxRecipients = 100
@@ -33,9 +35,12 @@ export function failedRecipients(
       const before = found.get(key)
       if (speakers.has(key) || before?.isMarked) continue
       const reason = reasonNear(lines, reasons, index)
-      const isMarked = reason !== null || recipientLine.test(line)
+      const isInForm = recipientLine.test(line)
+      const isMarked = reason !== null || isInForm
       if (before !== undefined && !isMarked) continue
-      found.set(key, { address, status: statusIn(reason ?? ''), diagnostic: reason, isMarked })
+      const isListed = isInForm || hasReplyCode(line)
+      const status = statusIn(reason ?? '')
+      found.set(key, { address, status, diagnostic: reason, isMarked, isListed })
     }
   }
   const all = [...found.values()]
@@ -52,7 +57,7 @@ function lazily<T>(make: () => T): () => T {
 
 /** `<address>:`, an address alone on its line, or behind a word for recipient. */
 const recipientLine =
-  /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user)\b.{0,30}@/i
+  /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user|rcpt to)\b.{0,30}@/i
 
 /** What stands before an address that is to be written to, or is the returned message's. */
 const contactWords =

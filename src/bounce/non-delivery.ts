@@ -48,9 +48,9 @@ export function mailSystemRule(seen: Observation): string | null {
   if ((seen.subject.isBounce || seen.isFromMailSystem) && seen.namesFailedRecipient) {
     return 'mail-system-names-recipient'
   }
-  if (!saysTrouble(seen)) return null
-  if (hasObject(seen)) return 'mail-system-names-failure'
-  return seen.isFromMailSystem && seen.subject.isBounce ? 'mail-system-words' : null
+  if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
+  const saysWhy = saysTrouble(seen) || seen.body.lines.some(hasReplyCode)
+  return seen.isFromMailSystem && seen.subject.isBounce && saysWhy ? 'mail-system-words' : null
 }
 
 /** A gateway's own wording and title above what it gives back hold behind a list as well. */
@@ -73,12 +73,15 @@ export function unnamedSystemRule(seen: Observation): string | null {
   const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
   const format = bounceFormat(seen)
-  if (format !== null && (isTitled(seen) ? hasObject(seen) : isWhole(seen))) {
+  if (
+    format !== null &&
+    (isTitled(seen) ? hasObject(seen) || seen.recipients.length > 0 : isWhole(seen))
+  ) {
     return `format-${format.name}`
   }
   if (!saysTrouble(seen)) return null
   if (seen.subject.isClearBounce && seen.hasReturned) return 'titled-failure-returns-message'
-  if (seen.subject.isClearBounce && seen.namesFailedRecipient)
+  if (seen.subject.isClearBounce && seen.listsFailedRecipient)
     return 'titled-failure-names-recipient'
   return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
     ? 'automatic-failure-returns-message'

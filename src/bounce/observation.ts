@@ -71,6 +71,11 @@ export class Observation {
     return this.recipients.some(({ isMarked }) => isMarked)
   }
 
+  /** One of them stands where only a program would put it. */
+  get listsFailedRecipient(): boolean {
+    return this.recipients.some(({ isMarked, isListed }) => isMarked && isListed)
+  }
+
   /** A message or its header section came back, as a part or below the words. */
   get hasReturned(): boolean {
     return this.hasReturnedPart || this.body.returnedAt >= 0

@@ -17,6 +17,7 @@ export const failurePhrases = foldAll(
     "wasn't able to deliver",
     'not able to deliver',
     'was not delivered',
+    "wasn't delivered",
     'not been delivered',
     'not delivered',
     'not be delivered',

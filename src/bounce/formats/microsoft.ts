@@ -53,7 +53,6 @@ export const windowsFormats: readonly BounceFormat[] = [
     'leveransen misslyckades till dessa mottagare',
     'leveringen mislykkedes til disse modtagere',
     'levering til disse mottakerne eller gruppene mislyktes',
-    "your message wasn't delivered to",
     "your message to … couldn't be delivered",
     "couldn't be delivered to the following recipients",
     'diagnostic information for administrators:',

@@ -13,6 +13,7 @@ export const providerFormats: readonly BounceFormat[] = [
     'technical details of permanent failure',
     'technical details of temporary failure',
     'address not found … because the address couldn',
+    "your message wasn't delivered to … because",
     'there was a problem delivering your message',
     'message blocked … your message to',
     'message not delivered … there was a problem',

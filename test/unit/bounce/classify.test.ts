@@ -149,6 +149,29 @@ const verdicts: Readonly<
     is: 'other',
     by: 'not-recognised',
   },
+  'somebody who tells of a bounce under its title': {
+    raw: octets(
+      'From: someone@example.net',
+      'To: trap@trap.example',
+      'Subject: undeliverable mail',
+      '',
+      'Mail to carol@far.example could not be delivered: user unknown. Have you another address?',
+    ),
+    is: 'other',
+    by: 'not-recognised',
+  },
+  'a gateway with a name of its own, under the same title': {
+    raw: octets(
+      'From: gateway@example.net',
+      'To: trap@trap.example',
+      'Subject: undeliverable mail',
+      '',
+      'Your mail could not be delivered.',
+      '  carol@far.example',
+    ),
+    is: 'dsn',
+    by: 'titled-failure-names-recipient',
+  },
   'somebody who forwards a whole bounce': {
     raw: octets(
       ...reply,
