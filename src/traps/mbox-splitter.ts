@@ -1,8 +1,8 @@
 // Octets of an mbox (RFC 4155), in pieces of any size → its messages, with where each stands. Holds one message at a
 // time. Pure; called by mbox.ts.
 //
-// A message begins at a `From ` line that follows an empty line, or begins the file, and carries a time and a year as
-// every writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
+// A message begins at a `From ` line that follows an empty line, or begins the file, and carries a date as every
+// writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
 // `>` of `>>From ` goes, as mboxrd has it.
 
 export interface MboxMessage {
@@ -26,7 +26,10 @@ interface Begun {
 const LF = 0x0a
 const CR = 0x0d
 const separator = Buffer.from('\nFrom ')
-const fromLine = /^From .*\d\d?:\d\d.* (19|20)\d\d\b/
+/** `Tue Nov 24 11:24:44 2026` as asctime(3) has it, or `Tue, 24 Nov 2026 11:24:44 +0100`. */
+const fromDate =
+  /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.*?\d:\d\d.*/
+const fromLine = new RegExp(`^From .*${fromDate.source}`)
 /** A line without an end within so many octets is content, whatever it begins with. */
 const longestFromLine = 4096
 
@@ -120,7 +123,8 @@ function nextLine(data: Buffer, after: number): number {
 function withoutSeparator(content: Buffer): Buffer {
   const isLineEnd = content.at(-1) === LF
   const cut = content.at(-2) === CR ? 2 : 1
-  return isLineEnd && content.at(-1 - cut) === LF ? content.subarray(0, -cut) : content
+  const isEmptyLine = content.length === cut || content.at(-1 - cut) === LF
+  return isLineEnd && isEmptyLine ? content.subarray(0, -cut) : content
 }
 
 const quoted = Buffer.from('\n>')
@@ -137,9 +141,8 @@ function unquoted(content: Buffer): Uint8Array {
   return parts.length === 0 ? content : Buffer.concat([...parts, content.subarray(position)])
 }
 
-/** asctime's form, as in `From sender Tue Nov 24 11:24:44 2026`. */
 function dateOf(line: string): number | null {
-  const text = /[A-Z][a-z]{2} +[A-Z][a-z]{2} +\d{1,2} +\d{1,2}:\d\d(:\d\d)?.* \d{4}/.exec(line)?.[0]
-  const milliseconds = Date.parse(text ?? '')
+  const [text = ''] = fromDate.exec(line) ?? []
+  const milliseconds = Date.parse(text.replace(/\s+remote from .*/, ''))
   return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000)
 }

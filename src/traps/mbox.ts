@@ -2,7 +2,7 @@
 //
 // How far it has been read is remembered by the offset, and by a fingerprint of what stands before it: where that no
 // longer fits, somebody has rewritten the file, and it is read again from its beginning, since the store knows what it
-// has. A plain file is read a few megabytes at a time, under the lock that mailers keep; a gzipped one is nobody's inbox
+// has. A plain file is read a megabyte at a time, under the lock that mailers keep; a gzipped one is nobody's inbox
 // and is read without.
 import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
@@ -37,7 +37,7 @@ interface Position {
 
 const pieceBytes = 256 * 1024
 /** Read under one lock. */
-const batchBytes = 4 * 1024 ** 2
+const batchBytes = 1024 ** 2
 const fingerprintBytes = 4096
 /** Without a lock, a file that was written to so lately may end in the middle of a message. */
 const settledMs = 5000
@@ -133,7 +133,7 @@ export class MboxMailbox implements Mailbox {
     }
   }
 
-  /** The next messages of a plain file, some megabytes of them, and one at least unless the file is read to its end. */
+  /** The next messages of a plain file, a megabyte of them, and one at least unless the file is read to its end. */
   async #readBatch(): Promise<MboxMessage[]> {
     const { path, maxBytes } = this.#options
     await using lock = await lockMbox(path)

@@ -9,6 +9,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   respond: 'answers without sockets: ns an answer',
   load: 'the store: loading 1 M listings, recording evidence',
   nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
+  mbox: '2 GB of mbox: memory; bounces from mbox to commit',
   smtp: 'the live listener: 200 sessions at once, nothing acknowledged lost',
   ingest: 'messages a second from an mbox file to the commit',
   ready: 'process start to answering, 1 M listings',
