@@ -19,10 +19,14 @@ export interface MboxMessage {
 interface Begun {
   readonly start: number
   readonly date: number | null
-  parts: Buffer[] | null
+  /** Holds the first `size` octets, grown by doubling; null once they are too many. */
+  kept: Buffer | null
   size: number
 }
 
+const firstKept = 16 * 1024
+
+const none = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 const separator = Buffer.from('\nFrom ')
@@ -54,7 +58,10 @@ export class MboxSplitter {
     this.#maxBytes = maxBytes
   }
 
-  /** The messages that are complete with this piece. What stands before the first From line is passed over. */
+  /**
+   * The messages that are complete with this piece, of which nothing is referred to afterwards. What stands before the
+   * first From line is passed over.
+   */
   push(chunk: Buffer): MboxMessage[] {
     const data = this.#carried.length > 0 ? Buffer.concat([this.#carried, chunk]) : chunk
     const lastLine = data.lastIndexOf(LF) + 1
@@ -68,7 +75,7 @@ export class MboxSplitter {
       if (lineEnd < 0 || !this.#followsBlank(data, at) || !fromLine.test(line)) continue
       this.#keep(data.subarray(position, at))
       complete.push(...this.#finish(this.#offset + at))
-      this.#begun = { start: this.#offset + at, date: dateOf(line), parts: [], size: 0 }
+      this.#begun = { start: this.#offset + at, date: dateOf(line), kept: none, size: 0 }
       position = lineEnd + 1
     }
     this.#keep(data.subarray(position, usable))
@@ -98,17 +105,23 @@ export class MboxSplitter {
   #keep(octets: Buffer): void {
     const begun = this.#begun
     if (begun === null || octets.length === 0) return
-    begun.size += octets.length
-    if (begun.size > this.#maxBytes) begun.parts = null
-    begun.parts?.push(octets)
+    const size = begun.size + octets.length
+    if (size > this.#maxBytes) begun.kept = null
+    if (begun.kept !== null && size > begun.kept.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * begun.kept.length, firstKept))
+      begun.kept.copy(grown, 0, 0, begun.size)
+      begun.kept = grown
+    }
+    begun.kept?.set(octets, begun.size)
+    begun.size = size
   }
 
   #finish(end: number): MboxMessage[] {
     const begun = this.#begun
     this.#begun = null
     if (begun === null) return []
-    const { start, date, parts, size } = begun
-    const content = parts === null ? null : unquoted(withoutSeparator(Buffer.concat(parts)))
+    const { start, date, kept, size } = begun
+    const content = kept && unquoted(withoutSeparator(kept.subarray(0, size)))
     return [{ start, end, date, size, content }]
   }
 }

@@ -35,7 +35,7 @@ interface Position {
   readonly fingerprint: string
 }
 
-const pieceBytes = 256 * 1024
+const pieceBytes = 64 * 1024
 /** Read under one lock. */
 const batchBytes = 1024 ** 2
 const fingerprintBytes = 4096
@@ -46,6 +46,8 @@ const nothing: Position = { offset: 0, isEnd: false, marked: 0, fingerprint: fin
 
 export class MboxMailbox implements Mailbox {
   readonly #options: MboxOptions
+  /** Read into over and over, or gigabytes of them would wait to be collected. */
+  readonly #piece = Buffer.allocUnsafeSlow(pieceBytes)
   #isZipped = false
   /** Where reading has come to; everything before it has been yielded. */
   #reached: Position = nothing
@@ -148,7 +150,7 @@ export class MboxMailbox implements Mailbox {
     const found: MboxMessage[] = []
     let at = offset
     while (at < size && (found.length === 0 || at - offset < batchBytes)) {
-      const piece = await octetsAt(file, at, Math.min(pieceBytes, size - at))
+      const piece = await filled(this.#piece, file, at, Math.min(pieceBytes, size - at))
       if (piece.length === 0) break
       at += piece.length
       found.push(...splitter.push(piece))
@@ -229,12 +231,21 @@ function fingerprintOf(...parts: Buffer[]): string {
 }
 
 async function octetsAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled)
+  return await filled(Buffer.allocUnsafe(length), file, position, length)
+}
+
+/** So many octets from that position, or fewer at the file's end, in the given buffer. */
+async function filled(
+  buffer: Buffer,
+  file: FileHandle,
+  position: number,
+  length: number,
+): Promise<Buffer> {
+  let count = 0
+  while (count < length) {
+    const { bytesRead } = await file.read(buffer, count, length - count, position + count)
     if (bytesRead === 0) break
-    filled += bytesRead
+    count += bytesRead
   }
-  return buffer.subarray(0, filled)
+  return buffer.subarray(0, count)
 }
