@@ -18,8 +18,10 @@ export const outcomes = {
   malformed: 6,
   /** No answer was sent: no query, or a client that an access rule drops. */
   dropped: 7,
-  /** The rate limit took the answer, or cut it. */
+  /** The rate limit took the answer. */
   limited: 8,
+  /** The rate limit let a cut answer through, or BADCOOKIE. */
+  slipped: 9,
 } as const
 
 export type Outcome = (typeof outcomes)[keyof typeof outcomes]

@@ -151,9 +151,11 @@ export function createResponder(
       if (verdict !== limits.pass) {
         exchange.outcome = outcomes.limited
         if (verdict === limits.drop) return 0
+        exchange.outcome = outcomes.slipped
         // RFC 7873 §5.2.3: who speaks cookies can prove itself with the one it gets; others come back over TCP.
         const isCookieBad = asked.cookieLength > 0
         if (isCookieBad) rcode = rcodes.BADCOOKIE
+        exchange.rcode = rcode
         reply.clear(asked, !isCookieBad)
       }
     }

@@ -83,13 +83,22 @@ export function putSipHash(
   putLittleEndian(into, offset + 4, v0h ^ v1h ^ v2h ^ v3h)
 }
 
-/** Whether a 32-bit addition that gave `sum` went over. */
+/** 1 when a 32-bit addition that gave `sum` went over, else 0. */
 function carry(sum: number, addend: number): number {
-  return sum >>> 0 < addend >>> 0 ? 1 : 0
+  // Comparing with the sign bits turned is comparing as unsigned, and stays within 32-bit integers.
+  return (sum ^ 0x80000000) < (addend ^ 0x80000000) ? 1 : 0
 }
 
 /** The word at `offset`, octets from `length` on taken as 0. */
 function littleEndian(bytes: Uint8Array, offset: number, length: number): number {
+  if (offset + 4 <= length) {
+    return (
+      bytes[offset]! |
+      (bytes[offset + 1]! << 8) |
+      (bytes[offset + 2]! << 16) |
+      (bytes[offset + 3]! << 24)
+    )
+  }
   let word = 0
   for (let index = Math.min(4, length - offset) - 1; index >= 0; index--) {
     word = (word << 8) | bytes[offset + index]!

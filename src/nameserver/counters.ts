@@ -35,6 +35,7 @@ export interface CountedAnswers {
   readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
   /** Listed answers by each code they hold: `127.0.0.3` → count. */
   readonly codes: Readonly<Record<string, number>>
+  /** Of what was sent. */
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
   /**
@@ -56,7 +57,7 @@ export class Counters {
   count({ outcome, type, rcode, codes }: Exchange): void {
     const block = this.#block
     increment(block, outcomesAt + outcome)
-    if (outcome === outcomes.dropped) return
+    if (outcome === outcomes.dropped || outcome === outcomes.limited) return
     increment(block, rcodesAt + rcode)
     increment(block, typesAt + (type < 256 ? (typeSlots[type] ?? otherType) : otherType))
     if (outcome !== outcomes.listed) return

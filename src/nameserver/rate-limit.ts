@@ -71,8 +71,8 @@ export class RateLimiter {
     const wholeAt = this.#wholeAt
     const hash = hashNetwork(client, tags[seedsAt] ?? 0, (tags[seedsAt + 1] ?? 0) + responseClass)
     const first = (hash & (slots / ways - 1)) * ways
-    // The tag is all of another mix of the network, never 0.
-    const tag = hashNetwork(client, hash, responseClass) | 1
+    // Never 0, which is an empty place; the lowest bit is in the choice of the place already.
+    const tag = hash | 1
     let idlest = first
     for (let slot = first; slot < first + ways; slot++) {
       if (tags[slot] === tag) return slot

@@ -30,9 +30,10 @@ test('counts add up over threads, by outcome, code, rcode, type and transport', 
   const refused = { outcome: outcomes.refused, rcode: rcodes.REFUSED }
   new Counters(tcp).count(exchange({ ...refused, type: types.ANY }))
   new Counters(tcp).count(exchange({ ...refused, type: 65_535 }))
-  new Counters(tcp).count(exchange({ outcome: outcomes.limited, rcode: rcodes.BADCOOKIE }))
+  new Counters(tcp).count(exchange({ outcome: outcomes.slipped, rcode: rcodes.BADCOOKIE }))
+  new Counters(tcp).count(exchange({ outcome: outcomes.limited, rcode: rcodes.NXDOMAIN }))
   const counted = sumCounters([one, two], [tcp])
-  assert.deepEqual(counted.queries, { udp: 4, tcp: 3 })
+  assert.deepEqual(counted.queries, { udp: 4, tcp: 4 })
   assert.deepEqual(counted.codes, { '127.0.0.2': 2, '127.0.0.3': 1, '127.0.0.31': 1 })
   const positive = (counts: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
@@ -42,6 +43,7 @@ test('counts add up over threads, by outcome, code, rcode, type and transport', 
     refused: 2,
     dropped: 1,
     limited: 1,
+    slipped: 1,
   })
   assert.deepEqual(positive(counted.rcodes), { NOERROR: 2, NXDOMAIN: 1, REFUSED: 2, BADCOOKIE: 1 })
   assert.deepEqual(positive(counted.types), { A: 2, TXT: 1, ANY: 1, other: 2 })
