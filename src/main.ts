@@ -7,6 +7,8 @@ import { Command, CommanderError } from 'commander'
 import type { AddOptions } from './commands/add.ts'
 import type { ClassifyOptions } from './commands/classify.ts'
 import { type CommandContext, exitCodes } from './commands/context.ts'
+import type { ExportOptions } from './commands/export.ts'
+import type { ImportOptions } from './commands/import.ts'
 import type { IngestOptions } from './commands/ingest.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { version } from './commands/version.ts'
@@ -166,6 +168,54 @@ function buildProgram(): Command {
     .action(async (address: string, options: LookupOptions) =>
       finish((await import('./commands/lookup.ts')).lookup(context(), address, options)),
     )
+
+  program
+    .command('import')
+    .summary('take in a whole named list')
+    .argument('<file>', 'the list')
+    .requiredOption('--list <name>', 'name of the list')
+    .description(
+      'Replaces what the named list held by the file, while the server goes on answering: the old list or the new one ' +
+        'holds, never a mix, whatever happens. Entries have no kind and no end unless their line says so. Wrong lines ' +
+        '(no address, special-purpose, exempt, too short) are named and left out.',
+    )
+    .option(
+      '--format <format>',
+      'text, csv, ndjson or rbldnsd (default: by the file’s extension, else text)',
+    )
+    .option('--type <type>', 'of format rbldnsd: ip4set, ip4trie or ip6trie')
+    .option('--strict', 'the first wrong line refuses all of it')
+    .option('--json', 'print JSON')
+    .action(async (file: string, options: ImportOptions) =>
+      finish((await import('./commands/import.ts')).importList(context(), file, options)),
+    )
+  program
+    .command('export')
+    .summary('put out a whole list')
+    .description(
+      'Prints a named list, or without a name everything that is listed and not exempt, as of one moment.',
+    )
+    .option('--list <name>', 'name of the list')
+    .option('--format <format>', 'text, csv, ndjson or rbldnsd (default: text)')
+    .option('--type <type>', 'of format rbldnsd: ip4set, ip4trie or ip6trie')
+    .action(async (options: ExportOptions) =>
+      finish((await import('./commands/export.ts')).exportList(context(), options)),
+    )
+
+  program.commandsGroup('The database:')
+  program
+    .command('backup')
+    .summary('copy the database while it is in use')
+    .argument('<file>', 'the copy; it must not exist')
+    .description('Copies the database as of one moment, whether a server runs or not.')
+    .action(async (file: string) =>
+      finish((await import('./commands/backup.ts')).backup(context(), file)),
+    )
+  program
+    .command('migrate')
+    .summary('bring the database to this version’s schema')
+    .description('Does what every start does, without starting. Not while a server runs.')
+    .action(async () => finish((await import('./commands/backup.ts')).migrate(context())))
 
   program.commandsGroup('What is never listed:')
   const exceptions = [

@@ -21,7 +21,9 @@ import { answerClientError, problem, problemOf, sendProblem } from './problem.ts
 import { auditRoutes } from './routes/audit.ts'
 import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
+import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
+import { importRoutes } from './routes/import.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { listingRoutes } from './routes/listings.ts'
 import { lookupRoutes } from './routes/lookup.ts'
@@ -109,6 +111,8 @@ export function buildApp(options: AppOptions): App {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>()
     listingRoutes(routes, options)
     exceptionRoutes(routes, options)
+    importRoutes(routes, options)
+    exportRoutes(routes, options)
     trapRoutes(routes, options)
     mailboxRoutes(routes, options)
     messageRoutes(routes, options)

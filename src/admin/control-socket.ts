@@ -44,7 +44,8 @@ export async function serveOnSocket(app: App, path: string): Promise<ControlSock
     app.routing(request, response)
   })
   server.headersTimeout = 10_000
-  server.requestTimeout = 30_000
+  // Only the operator gets here, and a whole list is read no faster than it is taken in.
+  server.requestTimeout = 3_600_000
   server.on('clientError', answerClientError)
   try {
     await bind(server, path)

@@ -7,6 +7,8 @@ import type {
   TrapRow,
 } from '../blocklist/blocklist.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
+import { feedFormats } from '../feeds/feed.ts'
+import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
 import { type Problem as ProblemBody, problem } from './problem.ts'
 import type { MailboxState } from './routes/stats.ts'
 import { type Scope, scopeIncludes } from './scopes.ts'
@@ -225,6 +227,35 @@ export function mailboxBody(mailbox: MailboxState, scope: Scope): Mailbox {
         : lastError.replaceAll(/[^\s<>"'(),;:]+@[^\s<>"'(),;:]+/g, '(address)'),
   }
 }
+const ListName = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+  description: 'Letters, digits, dots, hyphens and underscores; at most 64.',
+})
+const feed = {
+  format: Type.Optional(Type.Enum([...feedFormats])),
+  type: Type.Optional(Type.Enum([...rbldnsdTypes])),
+}
+export const ImportQuery = Type.Object(
+  { list: ListName, ...feed, strict: Type.Optional(Type.Enum(['true', 'false'])) },
+  strict,
+)
+export type ImportQuery = Static<typeof ImportQuery>
+export const ExportQuery = Type.Object({ list: Type.Optional(ListName), ...feed }, strict)
+export type ExportQuery = Static<typeof ExportQuery>
+
+/** What an import changed: `import --json`. */
+export const Imported = Type.Object({
+  list: Type.String(),
+  added: Type.Integer({ description: 'Prefixes that the list did not have.' }),
+  removed: Type.Integer({ description: 'Prefixes that it no longer has.' }),
+  kept: Type.Integer({ description: 'Prefixes that it has still.' }),
+  refused: Type.Array(
+    Type.Object({ line: Type.Integer(), text: Type.String(), why: Type.String() }),
+    { description: 'The first thousand wrong lines.' },
+  ),
+  refusedCount: Type.Integer({ description: 'All wrong lines.' }),
+})
+export type Imported = Static<typeof Imported>
 
 /** What a server says of itself: `status --json`. */
 export const ServerStatus = Type.Object({

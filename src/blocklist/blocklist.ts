@@ -19,7 +19,9 @@ import { CommitQueue } from './commit-queue.ts'
 import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
+import { type Export, exportEntries } from './export.ts'
 import { audit, type Ground } from './ground.ts'
+import { finishImports, type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listing-by-hand.ts'
 import {
@@ -45,6 +47,7 @@ import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
 export type { Explanation } from './explain.ts'
+export type { ImportOutcome, ImportRequest } from './import.ts'
 export type * from './outcomes.ts'
 export type { PolicyOptions } from './policy.ts'
 export type { TrapRow }
@@ -89,6 +92,7 @@ export class Blocklist {
   readonly #tree: TreeWriter | undefined
   readonly #publisher: Publisher
   readonly #queue: CommitQueue
+  readonly #imports: ListImports
   readonly #now: () => number
   readonly #isRetired: boolean
   #policy: PolicyOptions
@@ -118,8 +122,18 @@ export class Blocklist {
       log: options.log,
     })
     this.#queue = new CommitQueue(options.store, this.#publisher, options.now)
+    this.#imports = new ListImports({
+      ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
+      ...{ queue: this.#queue, log: options.log, ground: () => this.#ground() },
+    })
+    const forgetFinished = finishImports(options.store, options.now())
     this.#publisher.load()
-    this.#queue.runNow(() => reconcile(this.#ground()), { publishes: options.tree !== undefined })
+    if (forgetFinished) this.#publisher.startAnew({ recounts: options.tree === undefined })
+    const begin = (): void => {
+      forgetFinished?.()
+      reconcile(this.#ground())
+    }
+    this.#queue.runNow(begin, { publishes: options.tree !== undefined })
     this.#matchTrap = this.#readTraps()
   }
 
@@ -153,6 +167,20 @@ export class Blocklist {
   /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
   delistOne(id: number, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
     return this.#queue.run(() => removeListing(this.#ground(), id, expected, actor))
+  }
+
+  /**
+   * Replaces what a named list held, while everything else goes on: after a crash at any moment the list is the old one
+   * or the new one, whole. DNS follows within seconds, each prefix whole or not at all; resolved, it has followed.
+   */
+  import(request: ImportRequest): Promise<ImportOutcome> {
+    return this.#imports.import(request)
+  }
+
+  /** A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. */
+  async export(list: string | undefined): Promise<Export | undefined> {
+    await this.#imports.settled()
+    return exportEntries(this.#store, list)
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */

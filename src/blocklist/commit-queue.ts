@@ -10,6 +10,7 @@ interface Waiting {
   resolve(): void
   reject(error: unknown): void
   readonly publishes: boolean
+  readonly isAlone: boolean
 }
 
 export interface WorkOptions<T> {
@@ -17,6 +18,8 @@ export interface WorkOptions<T> {
   keep?(result: T): boolean
   /** Publish even if no answer changed. */
   readonly publishes?: boolean
+  /** In a transaction of its own: work that takes as long as one may. */
+  readonly isAlone?: boolean
 }
 
 /** One transaction takes no more work once it has held the event loop for this long. */
@@ -55,6 +58,7 @@ export class CommitQueue {
       resolve: () => outcome && resolve(outcome.result),
       reject,
       publishes: options.publishes ?? false,
+      isAlone: options.isAlone ?? false,
     })
     if (!this.#isScheduled) this.#schedule()
     return promise
@@ -70,7 +74,8 @@ export class CommitQueue {
       work()
       return true
     }
-    this.#transact([{ attempt, resolve: () => undefined, reject: fail, ...options }], fail)
+    const piece = { attempt, resolve: () => undefined, reject: fail, isAlone: true, ...options }
+    this.#transact([piece], fail)
     if (failure) throw failure.error
   }
 
@@ -116,6 +121,7 @@ export class CommitQueue {
     try {
       this.#store.begin()
       for (const piece of pieces) {
+        if (piece.isAlone && taken > 0) break
         taken += 1
         try {
           this.#store.attempt(piece.attempt, (isKept) => isKept)
@@ -126,7 +132,7 @@ export class CommitQueue {
           if (!this.#store.inTransaction) throw error
           failed.push({ piece, error })
         }
-        if (performance.now() - started >= transactionMs) break
+        if (piece.isAlone || performance.now() - started >= transactionMs) break
       }
       this.#publisher.prepare(this.#now(), publishes)
       this.#store.commit()

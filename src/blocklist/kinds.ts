@@ -12,6 +12,22 @@ export function kindBit(kind: BackscatterKind): number {
   return 1 << backscatterKinds.indexOf(kind)
 }
 
+/** The mask of the kind of that name; undefined: there is none. */
+export function kindNamed(name: string): number | undefined {
+  const index = (backscatterKinds as readonly string[]).indexOf(name)
+  return index < 0 ? undefined : 1 << index
+}
+
+/** The mask of the kind that 127.0.0.`code` stands for; 0 for the general code and for all others. */
+export function kindOfCode(code: number): number {
+  return code >= 3 && code < 3 + backscatterKinds.length ? 1 << (code - 3) : 0
+}
+
+/** The codes that a mask is answered with, ascending: 2, and 3 + i for each kind. */
+export function codeNumbers(mask: number): number[] {
+  return [2, ...backscatterKinds.flatMap((_, index) => (mask & (1 << index) ? [3 + index] : []))]
+}
+
 /** The kinds of a mask, in the order of their codes. */
 export function kindsOf(mask: number): BackscatterKind[] {
   return backscatterKinds.filter((_, index) => (mask & (1 << index)) !== 0)

@@ -43,9 +43,9 @@ export function delistAll(
 }
 
 /** Why the prefix may not be listed by hand or import, if so. */
-function refusalOf(
-  { store, policy, now }: Ground,
-  { prefix, expiresAt }: ListRequest,
+export function refusalOf(
+  { store, policy, now }: Pick<Ground, 'store' | 'policy' | 'now'>,
+  { prefix, expiresAt }: Pick<ListRequest, 'prefix' | 'expiresAt'>,
 ): Refusal | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
   if (special) {

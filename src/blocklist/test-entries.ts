@@ -56,7 +56,8 @@ export function holdsTestEntry(prefix: Prefix): boolean {
   return testEntries.some((entry) => contains(prefix, entry.prefix))
 }
 
-function halves(prefix: Prefix): [low: Prefix, high: Prefix] {
+/** The two networks one bit longer; not for a single address. */
+export function halves(prefix: Prefix): [low: Prefix, high: Prefix] {
   const low = { ...prefix, length: prefix.length + 1 }
   const bit = (word: number): number =>
     prefix.length >> 5 === word ? (0x8000_0000 >>> (prefix.length & 31)) >>> 0 : 0

@@ -1,11 +1,14 @@
 // One way to ask and change the list, whether a server runs or not: its control socket when somebody listens there,
 // else the same HTTP application in this process, over the database and under its lock.
-import { Agent, request as httpRequest } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
 import { OperationalError } from '../errors.ts'
 
 /** How long a server may keep silent before we give up, in milliseconds. */
 const answerTimeoutMs = 30_000
+/** A whole list takes as long as it takes: the server answers once it is in DNS. */
+const listTimeoutMs = 3_600_000
 /** Another command may hold the database for a moment, and a starting server soon has a socket. */
 const lockPatienceMs = 5000
 const lockRetryMs = 50
@@ -20,6 +23,10 @@ export type Method = 'GET' | 'POST' | 'DELETE'
 
 export interface Client {
   request(method: Method, path: string, body?: object): Promise<Reply>
+  /** Sends a whole list as fast as it is taken. */
+  upload(path: string, list: Readable): Promise<Reply>
+  /** The body of a success as it comes in, or the reply that is none. */
+  download(path: string): Promise<Readable | Reply>
   close(): Promise<void>
 }
 
@@ -51,6 +58,14 @@ export async function serverClient(config: Config): Promise<Client | undefined> 
   return {
     request: (method, url, body) =>
       askSocket(agent, path, method, url, body).catch((error: unknown) => {
+        throw unreachable(path, error)
+      }),
+    upload: (url, list) =>
+      sendList(agent, path, url, list).catch((error: unknown) => {
+        throw unreachable(path, error)
+      }),
+    download: (url) =>
+      fetchList(agent, path, url).catch((error: unknown) => {
         throw unreachable(path, error)
       }),
     close: async () => agent.destroy(),
@@ -110,15 +125,58 @@ function askSocket(
   request.on('error', reject)
   request.on('response', async (response) => {
     try {
-      const chunks = await response.toArray()
-      const text = Buffer.concat(chunks).toString('utf8')
-      resolve({ status: response.statusCode ?? 0, body: text === '' ? null : JSON.parse(text) })
+      resolve(await replyOf(response))
     } catch (error) {
       reject(error)
     }
   })
   request.end(payload)
   return promise
+}
+
+async function sendList(
+  agent: Agent,
+  socketPath: string,
+  path: string,
+  list: Readable,
+): Promise<Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const request = httpRequest({ agent, socketPath, method: 'POST', path, timeout: listTimeoutMs })
+  request.setHeader('content-type', 'application/octet-stream')
+  request.on('timeout', () => request.destroy(new Error('no answer in an hour')))
+  request.on('response', resolve)
+  request.on('error', reject)
+  list.on('error', (error) => {
+    request.destroy()
+    reject(error)
+  })
+  list.pipe(request)
+  const response = await promise
+  const reply = await replyOf(response)
+  // An early refusal: the server reads no more of it.
+  list.unpipe(request)
+  list.destroy()
+  request.destroy()
+  return reply
+}
+
+async function fetchList(
+  agent: Agent,
+  socketPath: string,
+  path: string,
+): Promise<Readable | Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const request = httpRequest({ agent, socketPath, method: 'GET', path })
+  request.on('response', resolve)
+  request.on('error', reject)
+  request.end()
+  const response = await promise
+  return response.statusCode === 200 ? response : await replyOf(response)
+}
+
+async function replyOf(response: IncomingMessage): Promise<Reply> {
+  const text = Buffer.concat(await response.toArray()).toString('utf8')
+  return { status: response.statusCode ?? 0, body: text === '' ? null : JSON.parse(text) }
 }
 
 function unreachable(path: string, cause: unknown): OperationalError {

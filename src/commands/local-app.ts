@@ -54,6 +54,21 @@ export async function openLocalApp(config: Config): Promise<Client> {
         if (reply.statusCode >= 500 && failure !== undefined) throw failure
         return { status: reply.statusCode, body: reply.body === '' ? null : reply.json() }
       },
+      async upload(url, list) {
+        const headers = {
+          'content-type': 'application/octet-stream',
+          'transfer-encoding': 'chunked',
+        }
+        const reply = await app.inject({ method: 'POST', url, headers, payload: list })
+        if (reply.statusCode >= 500 && failure !== undefined) throw failure
+        return { status: reply.statusCode, body: reply.body === '' ? null : reply.json() }
+      },
+      async download(url) {
+        const reply = await app.inject({ method: 'GET', url, payloadAsStream: true })
+        if (reply.statusCode === 200) return reply.stream()
+        const body = Buffer.concat(await reply.stream().toArray()).toString('utf8')
+        return { status: reply.statusCode, body: JSON.parse(body) }
+      },
       async close() {
         await app.close()
         blocklist.close()

@@ -6,6 +6,7 @@ import { OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceTable } from './evidence.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { GenerationTable } from './generations.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
 import { KeyTable } from './keys.ts'
@@ -77,6 +78,7 @@ export class Store {
   readonly idempotency: IdempotencyTable
   readonly audit: AuditTable
   readonly journal: JournalTable
+  readonly generations: GenerationTable
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
   readonly #statements: Record<
@@ -99,6 +101,7 @@ export class Store {
     this.idempotency = new IdempotencyTable(database)
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
+    this.generations = new GenerationTable(database)
     this.#statements = {
       begin: database.prepare('BEGIN IMMEDIATE'),
       read: database.prepare('BEGIN'),

@@ -1,0 +1,64 @@
+// A list, or all that is listed, as of one moment → entries in pages, for a reader as slow as it likes while writes go
+// on. Called by the door; admin turns the entries into a feed.
+import { contains, type Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import { comparePrefixes, type ListEntry } from '../store/generations.ts'
+import { Snapshot } from '../store/snapshot.ts'
+import { joined } from './entry-attributes.ts'
+
+export interface Export {
+  /** Each prefix once. Closes itself at the end, and when its reader goes away. */
+  readonly pages: Generator<readonly ListEntry[]>
+  /** Of a whole export: prefixes that are holes in what is listed around them. */
+  readonly holes: readonly Prefix[]
+}
+
+/** Of a named list, which must exist (undefined otherwise), or of everything that is listed and not exempt. */
+export function exportEntries(store: Store, list: string | undefined): Export | undefined {
+  const snapshot = new Snapshot(store.path)
+  if (list !== undefined) {
+    if (snapshot.hasList(list))
+      return { pages: closing(snapshot, snapshot.ofList(list)), holes: [] }
+    snapshot.close()
+    return undefined
+  }
+  const exempt = snapshot.exceptions('exemptions')
+  const holes = snapshot.exceptions('exclusions')
+  return { pages: closing(snapshot, united(snapshot.all(), exempt, holes)), holes }
+}
+
+function* closing(
+  snapshot: Snapshot,
+  pages: Generator<readonly ListEntry[]>,
+): Generator<readonly ListEntry[]> {
+  try {
+    yield* pages
+  } finally {
+    snapshot.close()
+  }
+}
+
+/** Rows of one prefix as one entry, without what an exception of exactly it, or an exemption around it, undoes. */
+function* united(
+  pages: Iterable<readonly ListEntry[]>,
+  exempt: readonly Prefix[],
+  holes: readonly Prefix[],
+): Generator<readonly ListEntry[]> {
+  const isAnswered = ({ prefix }: ListEntry): boolean =>
+    !exempt.some((each) => contains(each, prefix)) &&
+    !holes.some((each) => comparePrefixes(each, prefix) === 0)
+  let open: ListEntry | undefined
+  for (const page of pages) {
+    const entries: ListEntry[] = []
+    for (const row of page) {
+      if (open && comparePrefixes(open.prefix, row.prefix) === 0) {
+        open = { prefix: open.prefix, attributes: joined(open.attributes, row.attributes) }
+        continue
+      }
+      if (open && isAnswered(open)) entries.push(open)
+      open = row
+    }
+    yield entries
+  }
+  if (open && isAnswered(open)) yield [open]
+}

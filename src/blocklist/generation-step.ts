@@ -1,0 +1,96 @@
+// One step on a named list's way from what it holds to what its generation says: two walks in address order, of the
+// generation's entries and of the list's rows, compared as they go. Rows that stay are not written. Called by
+// blocklist/import.ts, inside a transaction.
+
+import type { Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import {
+  comparePrefixes,
+  type EntryAttributes,
+  type Generation,
+  type ListEntry,
+  type StandingEntry,
+} from '../store/generations.ts'
+import type { ReplacedEntry } from './publish.ts'
+
+export interface Progress {
+  readonly chunk: number
+  readonly index: number
+  /** The last prefix that is done. */
+  readonly after: Prefix | undefined
+  readonly added: number
+  readonly removed: number
+  readonly kept: number
+  readonly isDone: boolean
+}
+
+export const noProgress: Progress = {
+  ...{ chunk: 0, index: 0, after: undefined },
+  ...{ added: 0, removed: 0, kept: 0, isDone: false },
+}
+
+/** Rows of the list read at once. */
+const pageRows = 250
+/** Entries between two looks at the clock: a step is worth its commit on a machine that is busy, too. */
+const entriesBetween = 500
+
+/** Goes on from `progress` for so long, or to the end. Also says which prefixes may be answered otherwise now. */
+export function stepForward(
+  store: Store,
+  generation: Generation,
+  progress: Progress,
+  options: { readonly now: number; readonly milliseconds: number },
+): { progress: Progress; replaced: ReplacedEntry[] } {
+  const { listings, generations } = store
+  const { id, listId } = generation
+  const deadline = performance.now() + options.milliseconds
+  const replaced: ReplacedEntry[] = []
+  let { chunk, index, after, added, removed, kept } = progress
+  let entries: readonly ListEntry[] | undefined = generations.chunk(id, chunk)
+  let rows: readonly StandingEntry[] = generations.standing(listId, after, pageRows)
+  let row = 0
+  for (let steps = 1; ; steps++) {
+    if (entries && index >= entries.length) {
+      chunk += 1
+      index = 0
+      entries = generations.chunk(id, chunk)
+    }
+    if (row >= rows.length && rows.length === pageRows) {
+      rows = generations.standing(listId, rows.at(-1)?.prefix, pageRows)
+      row = 0
+    }
+    const wanted = entries?.[index]
+    const standing = rows[row]
+    if (!wanted && !standing) break
+    const order = !wanted ? 1 : !standing ? -1 : comparePrefixes(wanted.prefix, standing.prefix)
+    if (wanted && order < 0) {
+      listings.insertEntry(listId, wanted, options.now)
+      replaced.push({ prefix: wanted.prefix, addedKinds: wanted.attributes.kinds })
+      added += 1
+    } else if (standing && order > 0) {
+      listings.delete(standing.id)
+      replaced.push({ prefix: standing.prefix, addedKinds: undefined })
+      removed += 1
+    } else if (wanted && standing) {
+      kept += 1
+      if (!sameAttributes(wanted.attributes, standing)) {
+        listings.changeEntry(standing.id, wanted.attributes)
+        replaced.push({ prefix: standing.prefix, addedKinds: undefined })
+      }
+    }
+    after = order > 0 ? standing?.prefix : wanted?.prefix
+    if (order <= 0) index += 1
+    if (order >= 0) row += 1
+    if (steps % entriesBetween === 0 && performance.now() >= deadline) {
+      return {
+        progress: { chunk, index, after, added, removed, kept, isDone: false },
+        replaced,
+      }
+    }
+  }
+  return { progress: { chunk, index, after, added, removed, kept, isDone: true }, replaced }
+}
+
+function sameAttributes(a: EntryAttributes, b: EntryAttributes): boolean {
+  return a.kinds === b.kinds && a.reason === b.reason && a.expiresAt === b.expiresAt
+}

@@ -1,0 +1,409 @@
+// A whole named list in, in place of what it held, while everything else goes on. Its entries are read and put in
+// order in memory, kept on disk as a generation in small transactions, and one row makes that the list; then the
+// list's rows, and DNS with them, follow in small transactions. Killed before that row: the old list is whole. Killed
+// after it: the next start goes on to the end before it answers. Called by the door.
+import { setImmediate } from 'node:timers/promises'
+import { type Logger, OperationalError } from '../errors.ts'
+import type { Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
+import {
+  chunkEntries,
+  comparePrefixes,
+  type EntryAttributes,
+  type Generation,
+  type ListEntry,
+} from '../store/generations.ts'
+import { journalMaxChanges } from '../store/journal.ts'
+import type { TreeWriter } from '../tree/writer.ts'
+import type { CommitQueue } from './commit-queue.ts'
+import { joined } from './entry-attributes.ts'
+import { EntryChecks } from './entry-checks.ts'
+import { EntryRuns } from './entry-runs.ts'
+import { noProgress, type Progress, stepForward } from './generation-step.ts'
+import { audit, type Ground } from './ground.ts'
+import { type ListItem, withoutHoles } from './holes.ts'
+import type { Actor, Refusal } from './outcomes.ts'
+import type { Publisher } from './publish.ts'
+
+/** One line of a list, read. `attributes` null: a hole in what the list has around it. */
+export type ImportItem =
+  | { readonly line: number; readonly text: string; readonly why: string }
+  | {
+      readonly line: number
+      readonly text: string
+      readonly prefix: Prefix
+      readonly attributes: EntryAttributes | null
+    }
+
+/** A list that must not be taken at all, whatever its lines say: it is past the time that it gives itself. */
+export interface ListFault {
+  readonly line: number
+  readonly fault: string
+}
+
+export interface ImportRequest {
+  readonly list: string
+  /** Lines in batches that take some milliseconds each. What it throws, the import throws, and changes nothing. */
+  readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
+  /** The first wrong line refuses all of it. */
+  readonly isStrict: boolean
+  readonly actor: Actor
+}
+
+export interface RefusedLine {
+  readonly line: number
+  readonly text: string
+  readonly why: string
+}
+
+export interface ImportDone {
+  readonly list: string
+  /** Prefixes that the list did not have, no longer has, and has still. */
+  readonly added: number
+  readonly removed: number
+  readonly kept: number
+  /** The first of the wrong lines. */
+  readonly refused: readonly RefusedLine[]
+  readonly refusedCount: number
+}
+
+/** `line`: the one that a strict import, or one of nothing but wrong lines, was refused for. */
+export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
+
+/** Wrong lines that are told one by one; the others are counted. */
+export const maxRefusedLines = 1000
+/** Entries of one list: what is read stays in memory until it is on disk, 25 octets each. */
+export const maxListEntries = 16_777_216
+/** All different reasons of a list together, in characters. */
+const maxReasonCharacters = 128 * 1024 * 1024
+/** Characters of a wrong line that are kept. */
+const maxShownCharacters = 200
+/** A step holds everything else up for so long, publication not counted. */
+const stepMs = 8
+/** Chunks deleted at once. */
+const forgottenChunks = 50
+/** Memory of the tree that one more entry may take, in octets; it is rather less. */
+const treeBytesPerEntry = 32
+/** Tries at a step that the database fails, one second apart: a disk may have room again. */
+const tries = 5
+
+export interface Imports {
+  readonly store: Store
+  readonly tree: TreeWriter | undefined
+  readonly publisher: Publisher
+  readonly queue: CommitQueue
+  readonly log: Logger
+  ground(): Ground
+}
+
+/** The imports under way, one of each list. */
+export class ListImports {
+  readonly #parts: Imports
+  readonly #busy = new Set<string>()
+  readonly #takingOver = new Set<Promise<unknown>>()
+
+  constructor(parts: Imports) {
+    this.#parts = parts
+  }
+
+  /**
+   * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
+   * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
+   * Throws OperationalError 'capacity-reached' or 'database-failed'; nothing is changed then, unless the list had been
+   * taken over: that is finished by the next import of it or the next start.
+   */
+  async import(request: ImportRequest): Promise<ImportOutcome> {
+    const { list } = request
+    if (this.#busy.has(list)) {
+      return { refused: 'conflict', why: `another import of list ${list} is going on` }
+    }
+    this.#busy.add(list)
+    try {
+      await this.#clear(list)
+      const lines = new ListLines(new EntryChecks(this.#parts.ground()), request.isStrict)
+      for await (const batch of request.items) {
+        const refusal = lines.take(batch)
+        if (refusal) return refusal
+        await setImmediate()
+      }
+      const nothing = lines.nothing()
+      if (nothing) return nothing
+      return await this.#replace(request, lines)
+    } finally {
+      this.#busy.delete(list)
+    }
+  }
+
+  /** Resolves when no list is on its way any more from what it held to what it holds: then each is whole. */
+  async settled(): Promise<void> {
+    while (this.#takingOver.size > 0) await Promise.allSettled(this.#takingOver)
+  }
+
+  async #replace({ list, actor }: ImportRequest, lines: ListLines): Promise<ImportDone> {
+    const { queue, store, ground } = this.#parts
+    this.#requireRoom(list, lines.count)
+    const generation = await queue.run(() => store.generations.begin(list, ground().now))
+    try {
+      await this.#keep(generation, lines)
+      await queue.run(() => {
+        store.generations.takeOver(generation.id)
+        const after = { entries: lines.count, refused: lines.refusedCount }
+        audit(ground(), actor.name, 'import', list, { before: null, after })
+      })
+    } catch (error) {
+      await this.#forget(generation).catch(() => undefined)
+      throw error
+    }
+    const { added, removed, kept } = await this.#takeOver(generation)
+    return { list, added, removed, kept, ...lines.report() }
+  }
+
+  async #keep(generation: Generation, lines: ListLines): Promise<void> {
+    const { queue, store } = this.#parts
+    let entries: ListEntry[] = []
+    let number = 0
+    const put = (): Promise<void> => {
+      const chunk = entries
+      entries = []
+      return queue.run(() => store.generations.putChunk(generation.id, number++, chunk), {
+        isAlone: true,
+      })
+    }
+    for (const entry of lines.entries()) {
+      entries.push(entry)
+      if (entries.length === chunkEntries) await put()
+    }
+    if (entries.length > 0) await put()
+  }
+
+  async #takeOver(generation: Generation): Promise<Progress> {
+    const work = this.#follow(generation)
+    this.#takingOver.add(work)
+    try {
+      return await work
+    } finally {
+      this.#takingOver.delete(work)
+    }
+  }
+
+  async #follow(generation: Generation): Promise<Progress> {
+    const { queue, store, publisher, tree, ground } = this.#parts
+    let progress = noProgress
+    let changes = 0
+    while (!progress.isDone) {
+      const from = progress
+      const step = (): Promise<Progress> =>
+        queue.run(
+          () => {
+            const { now } = ground()
+            const done = stepForward(store, generation, from, { now, milliseconds: stepMs })
+            changes += done.replaced.length
+            if (changes > journalMaxChanges) publisher.startAnew({ recounts: false })
+            publisher.replace(done.replaced)
+            return done.progress
+          },
+          { isAlone: true },
+        )
+      progress = await this.#tryAgain(step)
+    }
+    if (!tree && changes > 0) {
+      await queue.run(() => publisher.startAnew({ recounts: true }), { isAlone: true })
+    }
+    await this.#tryAgain(() => this.#forget(generation))
+    return progress
+  }
+
+  async #tryAgain<T>(work: () => Promise<T>): Promise<T> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await work()
+      } catch (error) {
+        const isWorthIt = error instanceof OperationalError && error.code === 'database-failed'
+        if (!isWorthIt || tried === tries) throw error
+        this.#parts.log.warn({ err: error }, 'a list is being taken over: tried again')
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+      }
+    }
+  }
+
+  /** Finishes or forgets what an import that failed left of this list. */
+  async #clear(list: string): Promise<void> {
+    const left = this.#parts.store.generations.all().find((each) => each.list === list)
+    if (left?.state === 'taking over') await this.#takeOver(left)
+    else if (left) await this.#forget(left)
+  }
+
+  async #forget({ id }: Generation): Promise<void> {
+    const { queue, store } = this.#parts
+    const some = (): boolean => store.generations.forget(id, forgottenChunks)
+    while (!(await queue.run(some, { isAlone: true })));
+  }
+
+  #requireRoom(list: string, entries: number): void {
+    const stats = this.#parts.tree?.stats()
+    if (!stats) return
+    const room = (stats.capacityBytes - stats.usedBytes + stats.freeBytes) / treeBytesPerEntry
+    if (room >= entries || room >= entries - this.#parts.store.generations.size(list)) return
+    throw new OperationalError(
+      'capacity-reached',
+      `no room for ${entries} more entries in the shared tree: raise dns.capacity`,
+    )
+  }
+}
+
+/**
+ * Before the first publication: goes to the end of what was being taken over when the last process died, and forgets
+ * what was being loaded. The publisher must then `startAnew`, in the transaction that calls `finished`; undefined:
+ * there is nothing to finish.
+ */
+export function finishImports(store: Store, now: number): (() => void) | undefined {
+  const finished: Generation[] = []
+  for (const generation of store.generations.all()) {
+    if (generation.state === 'loading') {
+      transact(store, () => {
+        while (!store.generations.forget(generation.id, forgottenChunks));
+      })
+      continue
+    }
+    for (let progress = noProgress; !progress.isDone; ) {
+      const from = progress
+      transact(store, () => {
+        progress = stepForward(store, generation, from, { now, milliseconds: 200 }).progress
+      })
+    }
+    finished.push(generation)
+  }
+  if (finished.length === 0) return undefined
+  return () => {
+    for (const { id } of finished) while (!store.generations.forget(id, forgottenChunks));
+  }
+}
+
+function transact(store: Store, work: () => void): void {
+  store.begin()
+  try {
+    work()
+    store.commit()
+  } catch (error) {
+    store.rollback()
+    throw error
+  }
+}
+
+/** Tag of a hole; entries have the numbers of their attributes. */
+const holeTag = 0xffff_ffff
+
+/** The lines of a list as they come: checked one by one, kept in a small form, and put in order at the end. */
+class ListLines {
+  readonly #checks: EntryChecks
+  readonly #isStrict: boolean
+  readonly #runs = new EntryRuns()
+  readonly #attributes: EntryAttributes[] = []
+  readonly #numbers = new Map<string, number>()
+  #last: EntryAttributes | undefined
+  #lastNumber = 0
+  #reasonCharacters = 0
+  #holes = 0
+  readonly #refused: RefusedLine[] = []
+  refusedCount = 0
+
+  constructor(checks: EntryChecks, isStrict: boolean) {
+    this.#checks = checks
+    this.#isStrict = isStrict
+  }
+
+  get count(): number {
+    return this.#runs.count
+  }
+
+  /** Takes lines in; a refusal of the whole list as soon as there is cause for one. */
+  take(batch: readonly (ImportItem | ListFault)[]): ImportOutcome | undefined {
+    for (const item of batch) {
+      if ('fault' in item) {
+        return { refused: 'invalid', why: `line ${item.line}: ${item.fault}` }
+      }
+      const why = 'why' in item ? item.why : this.#add(item)
+      if (why !== undefined) {
+        const line = { line: item.line, text: shortened(item.text), why }
+        this.refusedCount += 1
+        if (this.#refused.length < maxRefusedLines) this.#refused.push(line)
+        if (this.#isStrict) return { refused: 'invalid', why: lineFault(line), line }
+      }
+    }
+    if (this.#runs.count > maxListEntries) {
+      return { refused: 'invalid', why: `a list has at most ${maxListEntries} entries` }
+    }
+    if (this.#reasonCharacters > maxReasonCharacters) {
+      return { refused: 'invalid', why: `its reasons have over ${maxReasonCharacters} characters` }
+    }
+    return undefined
+  }
+
+  /** A list of nothing but wrong lines is an error page, or another format: it does not empty what was there. */
+  nothing(): ImportOutcome | undefined {
+    const [line] = this.#refused
+    if (this.#runs.count > 0 || line === undefined) return undefined
+    return { refused: 'invalid', why: `no line of it is an entry; ${lineFault(line)}`, line }
+  }
+
+  report(): Pick<ImportDone, 'refused' | 'refusedCount'> {
+    return { refused: this.#refused, refusedCount: this.refusedCount }
+  }
+
+  /** Every prefix once, in address order, holes cut out. Call it once. */
+  entries(): Iterable<ListEntry> {
+    return withoutHoles(this.#joined())
+  }
+
+  #add({ prefix, attributes }: Extract<ImportItem, { prefix: Prefix }>): string | undefined {
+    if (attributes === null) {
+      this.#holes += 1
+      this.#runs.add(prefix, holeTag)
+      return undefined
+    }
+    const why = this.#checks.refusal(prefix, attributes.expiresAt)
+    if (why === undefined) this.#runs.add(prefix, this.#numberOf(attributes))
+    return why
+  }
+
+  #numberOf(attributes: EntryAttributes): number {
+    if (attributes === this.#last) return this.#lastNumber
+    const key = `${attributes.kinds} ${attributes.expiresAt} ${attributes.reason}`
+    let number = this.#numbers.get(key)
+    if (number === undefined) {
+      number = this.#attributes.length
+      this.#attributes.push(attributes)
+      this.#numbers.set(key, number)
+      this.#reasonCharacters += attributes.reason?.length ?? 0
+    }
+    this.#last = attributes
+    this.#lastNumber = number
+    return number
+  }
+
+  /** Lines of one prefix are one entry; a hole of exactly that prefix beats it. */
+  *#joined(): Generator<ListItem> {
+    let open: ListItem | undefined
+    for (const { prefix, tag } of this.#runs.sorted()) {
+      const attributes = tag === holeTag ? null : (this.#attributes[tag] ?? null)
+      if (!open || comparePrefixes(open.prefix, prefix) !== 0) {
+        if (open) yield open
+        open = { prefix, attributes }
+      } else if (open.attributes !== attributes) {
+        const [a, b] = [open.attributes, attributes]
+        open = { prefix, attributes: a && b && joined(a, b) }
+      }
+    }
+    if (open) yield open
+  }
+}
+
+function lineFault({ line, text, why }: RefusedLine): string {
+  return `line ${line}: ${text === '' ? '' : `${text}: `}${why}`
+}
+
+/** A copy, so that a short piece does not keep the whole chunk it was cut from in memory; no control characters. */
+function shortened(text: string): string {
+  const shown = text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text
+  return Buffer.from(shown.replaceAll(/\p{C}/gu, '?')).toString()
+}

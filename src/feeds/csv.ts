@@ -1,0 +1,78 @@
+// Comma-separated values (RFC 4180, a record a line) with the columns prefix, kinds, reason, expiresAt: in that order,
+// or as a first line names them, others left alone. Kinds stand in one field, blanks between them. Called by feed.ts.
+import { formatPrefix } from '../ip/address.ts'
+import type { ListEntry } from '../store/generations.ts'
+import { type LineReader, readEntry, shownAttributes } from './entry.ts'
+
+const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
+
+export const csvHeader = `${columns.join(',')}\n`
+
+export function csvReader(): LineReader {
+  let places = new Map<string, number>(columns.map((name, place) => [name, place]))
+  let isFirst = true
+  return (text, line, items) => {
+    if (text.trim() === '' || text.startsWith('#')) return
+    const fields = readRecord(text)
+    if (fields === undefined) {
+      items.push({
+        line,
+        text,
+        why: 'a quoted field does not end on this line, or has text after it',
+      })
+      return
+    }
+    const names = fields.map((field) => field.trim())
+    if (isFirst && names.includes('prefix')) {
+      places = new Map(names.map((name, place) => [name, place]))
+      isFirst = false
+      return
+    }
+    isFirst = false
+    const field = (name: (typeof columns)[number]): string =>
+      fields[places.get(name) ?? fields.length]?.trim() ?? ''
+    const kinds = field('kinds')
+      .split(/[\s;|]+/)
+      .filter(Boolean)
+    const { reason, expiresAt } = { reason: field('reason'), expiresAt: field('expiresAt') }
+    items.push(readEntry({ prefix: field('prefix'), kinds, reason, expiresAt }, line, text))
+  }
+}
+
+export function csvLine({ prefix, attributes }: ListEntry): string {
+  const { kinds, reason, expiresAt } = shownAttributes(attributes)
+  // A line end inside a field would be one to every reader of lines.
+  const fields = [formatPrefix(prefix), kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' ')]
+  return `${[...fields, expiresAt ?? ''].map(quoted).join(',')}\n`
+}
+
+/** The fields of a record; undefined where its quotes are wrong. */
+function readRecord(text: string): string[] | undefined {
+  if (!text.includes('"')) return text.split(',')
+  const fields: string[] = []
+  for (let at = 0; at <= text.length; at++) {
+    if (text[at] !== '"') {
+      const comma = text.indexOf(',', at)
+      const end = comma < 0 ? text.length : comma
+      fields.push(text.slice(at, end))
+      at = end
+      continue
+    }
+    let field = ''
+    for (;;) {
+      const quote = text.indexOf('"', at + 1)
+      if (quote < 0) return undefined
+      field += text.slice(at + 1, quote)
+      at = quote + 1
+      if (text[at] !== '"') break
+      field += '"'
+    }
+    fields.push(field)
+    if (at < text.length && text[at] !== ',') return undefined
+  }
+  return fields
+}
+
+function quoted(field: string): string {
+  return /[",#]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field
+}

@@ -1,0 +1,64 @@
+// What the formats have in common: how a line's parts become an entry, and an entry's parts text. Called by each of
+// them.
+import type { ImportItem, ListFault } from '../blocklist/import.ts'
+import { kindNamed, kindsOf } from '../blocklist/kinds.ts'
+import { type Parsed, parsePrefix } from '../ip/address.ts'
+import type { EntryAttributes } from '../store/generations.ts'
+
+/** Reads one line, and adds what it says to `items`: nothing for a comment, several for a range. */
+export type LineReader = (text: string, line: number, items: (ImportItem | ListFault)[]) => void
+
+/** What an entry that says nothing more has: one object, so that a million are alike at a glance. */
+export const plain: EntryAttributes = { kinds: 0, reason: null, expiresAt: null }
+
+const maxReasonCharacters = 1000
+/** RFC 3339 has four digits for the year. */
+const endOfTime = Date.UTC(10_000, 0)
+
+/** The fields of an entry, each as its format found it; undefined or empty: the line does not say. */
+export interface EntryFields {
+  readonly prefix: string
+  readonly kinds?: readonly string[]
+  readonly reason?: string | undefined
+  readonly expiresAt?: string | undefined
+}
+
+export function readEntry(fields: EntryFields, line: number, text: string): ImportItem {
+  const prefix = parsePrefix(fields.prefix)
+  if ('why' in prefix) return { line, text, why: prefix.why }
+  const attributes = readAttributes(fields)
+  if ('why' in attributes) return { line, text, why: attributes.why }
+  return { line, text, prefix: prefix.value, attributes: attributes.value }
+}
+
+function readAttributes({ kinds = [], reason, expiresAt }: EntryFields): Parsed<EntryAttributes> {
+  if (kinds.length === 0 && !reason && !expiresAt) return { value: plain }
+  let mask = 0
+  for (const kind of kinds) {
+    const bit = kindNamed(kind)
+    if (bit === undefined) return { why: `no kind of backscatter: ${kind}` }
+    mask |= bit
+  }
+  if (reason && reason.length > maxReasonCharacters) {
+    return { why: `the reason is longer than ${maxReasonCharacters} characters` }
+  }
+  const end = expiresAt ? readTime(expiresAt) : null
+  if (end === undefined) return { why: `not a time as in RFC 3339: ${expiresAt}` }
+  return { value: { kinds: mask, reason: reason || null, expiresAt: end } }
+}
+
+function readTime(text: string): number | undefined {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i.test(text)) return undefined
+  const milliseconds = Date.parse(text)
+  return milliseconds >= 0 && milliseconds < endOfTime ? Math.floor(milliseconds / 1000) : undefined
+}
+
+/** The same in the interface's own form: what ndjson shows, and csv puts in its columns. */
+export function shownAttributes({ kinds, reason, expiresAt }: EntryAttributes) {
+  return {
+    kinds: kindsOf(kinds),
+    reason,
+    expiresAt:
+      expiresAt === null ? null : new Date(expiresAt * 1000).toISOString().replace('.000Z', 'Z'),
+  }
+}

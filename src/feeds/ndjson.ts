@@ -1,0 +1,42 @@
+// A JSON object a line, as the interface shows a listing: prefix, and if they are there kinds, reason and expiresAt;
+// other keys are left alone. Called by feed.ts.
+import { formatPrefix } from '../ip/address.ts'
+import type { ListEntry } from '../store/generations.ts'
+import { type EntryFields, type LineReader, readEntry, shownAttributes } from './entry.ts'
+
+export function ndjsonReader(): LineReader {
+  return (text, line, items) => {
+    if (text.trim() === '') return
+    const fields = readFields(text)
+    items.push('why' in fields ? { line, text, why: fields.why } : readEntry(fields, line, text))
+  }
+}
+
+export function ndjsonLine({ prefix, attributes }: ListEntry): string {
+  return `${JSON.stringify({ prefix: formatPrefix(prefix), ...shownAttributes(attributes) })}\n`
+}
+
+function readFields(text: string): EntryFields | { why: string } {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return { why: 'not JSON' }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { why: 'not a JSON object' }
+  }
+  const { prefix, kinds = [], reason, expiresAt, state } = value as Record<string, unknown>
+  if (typeof prefix !== 'string') return { why: 'prefix is not a text' }
+  if (state !== undefined && state !== 'listed') return { why: `its state is ${String(state)}` }
+  if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === 'string')) {
+    return { why: 'kinds is not a list of texts' }
+  }
+  if (!isTextOrNothing(reason)) return { why: 'reason is not a text' }
+  if (!isTextOrNothing(expiresAt)) return { why: 'expiresAt is not a text' }
+  return { prefix, kinds, reason: reason ?? undefined, expiresAt: expiresAt ?? undefined }
+}
+
+function isTextOrNothing(value: unknown): value is string | null | undefined {
+  return value === undefined || value === null || typeof value === 'string'
+}

@@ -1,0 +1,40 @@
+// An online copy of a database, made by whoever asks for it: consistent, while a server goes on writing, and without
+// its doing anything. Called by the command line.
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { OperationalError } from '../errors.ts'
+import { databaseFailure } from './database.ts'
+
+/**
+ * Copies the database at `path`, as of one moment, to `file` (mode 0600), which must not exist: it is there whole and
+ * on disk, or not at all. Of any schema version. Throws OperationalError 'database-failed'.
+ */
+export function backupDatabase(path: string, file: string): void {
+  if (existsSync(file)) {
+    throw new OperationalError('database-failed', `${file}: is there already`)
+  }
+  const partial = `${file}.partial`
+  let database: Database.Database | undefined
+  try {
+    database = new Database(path, { readonly: true, fileMustExist: true })
+    rmSync(partial, { force: true })
+    closeSync(openSync(partial, 'wx', 0o600))
+    // Read in one transaction, so that writes in the meantime do not make it begin again.
+    database.prepare('VACUUM INTO ?').run(partial)
+    sync(partial)
+    renameSync(partial, file)
+    sync(dirname(file))
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw databaseFailure(error, `${path}: cannot be copied to ${file}`)
+  } finally {
+    database?.close()
+  }
+}
+
+function sync(path: string): void {
+  const descriptor = openSync(path, 'r')
+  fsyncSync(descriptor)
+  closeSync(descriptor)
+}
