@@ -115,8 +115,12 @@ export interface BenchServer {
 }
 
 /** With two processors, servers run on the first and the load generator on the second. */
-function pinned(processor: number, command: readonly string[]): [string, string[]] {
-  const isPinned = availableParallelism() > 1 && hasCommand('taskset')
+function pinned(
+  processor: number,
+  command: readonly string[],
+  isWanted = true,
+): [string, string[]] {
+  const isPinned = isWanted && availableParallelism() > 1 && hasCommand('taskset')
   const [program = '', ...args] = isPinned
     ? ['taskset', '-c', String(processor), ...command]
     : command
@@ -204,7 +208,13 @@ export function fillDatabase(file: string, list: BenchList): void {
 export async function startOurs(
   folder: string,
   hostname: string,
-  { dns = '', more = '', nodeArgs = [] as readonly string[], name = 'backscatterd' } = {},
+  {
+    dns = '',
+    more = '',
+    nodeArgs = [] as readonly string[],
+    name = 'backscatterd',
+    isPinned = true,
+  } = {},
 ): Promise<BenchServer> {
   const file = join(folder, 'backscatterd.toml')
   writeFileSync(
@@ -222,14 +232,11 @@ path = "list.db"
 ${more}
 `,
   )
-  const [program, args] = pinned(0, [
-    process.execPath,
-    ...nodeArgs,
-    main,
-    '--config',
-    file,
-    'serve',
-  ])
+  const [program, args] = pinned(
+    0,
+    [process.execPath, ...nodeArgs, main, '--config', file, 'serve'],
+    isPinned,
+  )
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -293,10 +300,11 @@ export async function ask(
   questions: string,
   seconds: number,
   how: { readonly window: number } | { readonly rate: number },
+  { isPinned = true } = {},
 ): Promise<AskFigures> {
   const [mode = '', amount = 0] = Object.entries(how)[0] ?? []
   const command = [tools.ask, hostname, port, questions, seconds, mode, amount].map(String)
-  const [program, args] = pinned(1, command)
+  const [program, args] = pinned(1, command, isPinned)
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -12,6 +12,8 @@ const benchmarks: Readonly<Record<string, string>> = {
   mbox: '2 GB of mbox: memory; bounces from mbox to commit',
   smtp: 'the live listener: 200 sessions at once, nothing acknowledged lost',
   ingest: 'messages a second from an mbox file to the commit',
+  change: 'update to answer, and the tail at 20,000 questions and 1,000 changes a second',
+  growth: 'the tree at 10 k to 10 M entries',
   ready: 'process start to answering, 1 M listings',
 }
 

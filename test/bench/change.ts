@@ -1,0 +1,130 @@
+// The name server while the list changes: how long after its commit a change is answered, and what a fixed 20,000
+// questions a second feel of 1,000 changes a second. One worker, 1 M listings, changes over the control socket as the
+// command line makes them. Called by run.ts, or alone: `node test/bench/change.ts [ENTRIES]`.
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  ask,
+  type BenchServer,
+  buildTools,
+  fillDatabase,
+  median,
+  origin,
+  query,
+  randomList,
+  startOurs,
+  writeQuestions,
+} from './dns-load.ts'
+
+const questionsPerSecond = 20_000
+const changesPerSecond = 1000
+const tailSeconds = 8
+const timedChanges = 100
+const connections = 8
+
+export async function benchChange(entries = 1_000_000): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  let server: BenchServer | undefined
+  try {
+    const list = randomList(4, entries)
+    fillDatabase(join(folder, 'list.db'), list)
+    server = await startOurs(folder, '127.0.0.1', { isPinned: false })
+    const listOne = (prefix: string) => post(agent, join(folder, 'backscatterd.sock'), prefix)
+
+    const delays: number[] = []
+    for (let number = 0; number < timedChanges; number++) {
+      const host = `11.99.${number >> 8}.${number & 255}`
+      await listOne(host)
+      const committed = performance.now()
+      await untilListed(server, host)
+      delays.push(performance.now() - committed)
+    }
+    const worst = Math.max(...delays)
+    console.log(
+      `a change is answered ${median(delays).toFixed(1)} ms after its commit is acknowledged (median of ${timedChanges}), ${worst.toFixed(1)} ms at worst`,
+    )
+
+    const tools = buildTools(folder)
+    if (tools === undefined) {
+      console.log('the tail is not measured: the load generator needs a C compiler (cc)')
+      return
+    }
+    const questions = join(folder, 'questions')
+    writeQuestions(questions, list)
+    for (const hasChanges of [false, true]) {
+      const end = new AbortController()
+      const changing = hasChanges ? change(listOne, end.signal) : Promise.resolve(0)
+      const how = { rate: questionsPerSecond }
+      const figures = await ask(tools, server, questions, tailSeconds, how, { isPinned: false })
+      end.abort()
+      const changed = (await changing) / tailSeconds
+      console.log(
+        `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ` +
+          `p50 ${figures.p50} µs, p99 ${figures.p99} µs, p99.9 ${figures.p999} µs, worst ${figures.worst} µs, ` +
+          `${figures.sent - figures.answered} of ${figures.sent} unanswered`,
+      )
+    }
+    console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
+  } finally {
+    agent.destroy()
+    await server?.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Lists one address after the other at the rate, as far as the server keeps up; answers how many. */
+async function change(
+  listOne: (prefix: string) => Promise<void>,
+  signal: AbortSignal,
+): Promise<number> {
+  const started = performance.now()
+  let done = 0
+  let next = 0
+  const write = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const due = ((performance.now() - started) / 1000) * changesPerSecond
+      if (next >= due) {
+        await sleep(1)
+        continue
+      }
+      const number = next++
+      await listOne(`12.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`)
+      done++
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, write))
+  return done
+}
+
+async function post(agent: Agent, socketPath: string, prefix: string): Promise<void> {
+  const body = JSON.stringify({ prefix, kinds: ['dsn'], duration: '14d' })
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const sent = request({ agent, socketPath, method: 'POST', path: '/v1/listings', headers })
+  sent.end(body)
+  const [response] = await once(sent, 'response')
+  response.resume()
+  await once(response, 'end')
+  if (response.statusCode !== 201) throw new Error(`not listed: status ${response.statusCode}`)
+}
+
+async function untilListed({ host, port }: BenchServer, address: string): Promise<void> {
+  const socket = createSocket('udp4')
+  const question = query(`${address.split('.').toReversed().join('.')}.${origin}`, 1, false)
+  try {
+    for (;;) {
+      socket.send(question, port, host)
+      const [response] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) })
+      if (response.readUInt16BE(6) > 0) return
+    }
+  } finally {
+    socket.close()
+  }
+}
+
+if (import.meta.main) await benchChange(Number(process.argv[2] ?? 1_000_000))
