@@ -10,6 +10,7 @@ import { type CommandContext, exitCodes } from './commands/context.ts'
 import type { ExportOptions } from './commands/export.ts'
 import type { ImportOptions } from './commands/import.ts'
 import type { IngestOptions } from './commands/ingest.ts'
+import type { CreateKeyOptions } from './commands/key.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { version } from './commands/version.ts'
 import { OperationalError } from './errors.ts'
@@ -324,6 +325,41 @@ function buildProgram(): Command {
     .option('--json', 'print JSON, one object a line')
     .action(async (paths: string[], options: IngestOptions) =>
       finish((await import('./commands/ingest.ts')).ingest(context(), paths, options)),
+    )
+
+  program.commandsGroup('The HTTP interface:')
+  const key = program
+    .command('key')
+    .summary('API keys')
+    .description(
+      'Keys for the HTTP interface. Scope read sees the list, write changes it, collect only sends messages that a trap ' +
+        'heard, admin does everything.',
+    )
+  key
+    .command('create')
+    .description('Makes a key and prints it, this once: only its hash is kept.')
+    .requiredOption('--name <name>', 'who uses it; stands in the audit')
+    .option('--scope <scope>', 'read, write, collect or admin', 'read')
+    .option('--expires <duration>', 'for how long: "12h", "90d" (default: until revoked)')
+    .option('--json', 'print JSON')
+    .action(async (options: CreateKeyOptions) =>
+      finish((await import('./commands/key.ts')).createKey(context(), options)),
+    )
+  key
+    .command('list')
+    .description('Prints every key, revoked ones too, and when each was last used.')
+    .option('--json', 'print JSON')
+    .action(async (options: Json) =>
+      finish((await import('./commands/key.ts')).listKeys(context(), options)),
+    )
+  key
+    .command('revoke')
+    .description('Ends a key at once.')
+    .argument('[key]', 'its id or name, as `key list` prints them')
+    .option('--name <name>', 'its name')
+    .option('--json', 'print JSON')
+    .action(async (which: string | undefined, options: Json & { name?: string }) =>
+      finish((await import('./commands/key.ts')).revokeKey(context(), which, options)),
     )
   program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command')
   return program

@@ -39,7 +39,12 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
       const scope = route.config?.scope ?? 'admin'
       const security = scope === 'public' ? [] : [{ key: [] }]
       const tags = [/^\/v1\/([a-z]+)/.exec(url)?.[1] ?? 'server']
-      const operation = { ...schema, tags, security, 'x-scope': scope }
+      const takes = route.config?.takes
+      const operation = {
+        ...schema,
+        ...(takes && { body: { type: 'string', format: 'binary' }, consumes: [takes] }),
+        ...{ tags, security, 'x-scope': scope },
+      }
       return { schema: operation, url }
     },
     transformObject: (documents) => {

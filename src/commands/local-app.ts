@@ -13,7 +13,7 @@ import { version } from './version.ts'
 const now = (): number => Math.floor(Date.now() / 1000)
 
 /** Opens the database. OperationalError `database-locked` while another process has it, `database-failed` if it cannot be read. */
-export async function openLocalApp(config: Config): Promise<Client> {
+export async function openLocalApp(config: Config, { isDescribed = false } = {}): Promise<Client> {
   const store = openStore(config.store.path)
   let failure: unknown
   // The application hides what failed inside it from whoever asked; here both are the same process.
@@ -35,7 +35,7 @@ export async function openLocalApp(config: Config): Promise<Client> {
       retired: config.zone.retired,
     })
     const app = buildApp({
-      ...{ blocklist, store, version, isDescribed: false },
+      ...{ blocklist, store, version, isDescribed },
       status: () => ({
         version,
         ...blocklist.status(),

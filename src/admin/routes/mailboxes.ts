@@ -66,7 +66,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'write' },
       schema: {
         params: NameParams,
-        response: { 200: Mailbox, ...problems(400, 401, 403, 404, 409, 414, 415, 422, 503) },
+        response: { 200: Mailbox, ...problems(400, 401, 403, 404, 409, 413, 414, 415, 422, 503) },
       },
     },
     async (request, reply) => {
