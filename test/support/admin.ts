@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type App, buildApp } from '../../src/admin/app.ts'
+import type { MailFunctions } from '../../src/admin/routes/messages.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
+import { classify } from '../../src/bounce/classify.ts'
 import type { Evidence } from '../../src/bounce/evidence.ts'
 import type { BackscatterKind } from '../../src/bounce/kinds.ts'
+import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
@@ -50,6 +53,9 @@ export interface Admin {
   scope: Scope
   byKey: boolean
   isReady: boolean
+  hasMail: boolean
+  requestsPerMinute: number
+  trustedProxies: Prefix[]
 }
 
 /** Opens everything; closed and removed when the test ends. */
@@ -61,7 +67,15 @@ export function openAdmin(t: TestContext): Admin {
   }
   const log: Logger = { error: keep, warn: keep, info: () => undefined, debug: () => undefined }
   const store = openStore(join(folder, 'list.db'))
-  const state = { now: start, scope: 'admin' as Scope, byKey: false, isReady: true }
+  const state = {
+    now: start,
+    scope: 'admin' as Scope,
+    byKey: false,
+    isReady: true,
+    hasMail: true,
+    requestsPerMinute: 1000,
+    trustedProxies: [] as Prefix[],
+  }
   const blocklist = Blocklist.open({
     ...{ store, policy, log, now: () => state.now },
     ...{ validForSeconds: day, retired: false },
@@ -73,6 +87,8 @@ export function openAdmin(t: TestContext): Admin {
       ...{ version: '0.0.0', workers: 2, uptimeSeconds: 5, mailboxes: [mailbox] },
     }),
     isReady: () => state.isReady,
+    limits: () => state,
+    mail: () => (state.hasMail ? mailOf(blocklist) : undefined),
     callerOf: () => (state.byKey ? undefined : { name: 'test', id: 'test', scope: state.scope }),
     now: () => state.now,
     log,
@@ -84,6 +100,22 @@ export function openAdmin(t: TestContext): Admin {
     rmSync(folder, { recursive: true })
   })
   return Object.assign(state, { folder, app, blocklist, logged })
+}
+
+/** One mailbox, and messages that are all of one kind. */
+function mailOf(blocklist: Blocklist): MailFunctions {
+  return {
+    mailboxes: () => [mailbox],
+    poll: async (name) => name === mailbox.name,
+    isTrap: (text) => blocklist.trapMatcher()(text) !== undefined,
+    collect: ({ client, recipients, source }) =>
+      blocklist.record(
+        recipients.map((recipient) =>
+          evidence('203.0.113.50', 'dsn', { client, recipient, source }),
+        ),
+      ),
+    classify: async (raw) => ({ ...classify(await parseMessage(raw)), client: null }),
+  }
 }
 
 const mailbox = {

@@ -28,6 +28,8 @@ import type { Caller } from '../scopes.ts'
 
 interface Resource {
   readonly path: string
+  /** What taking one back can be answered: one of the configuration is in the way (409). */
+  readonly conflicts: readonly number[]
   page(page: PageRequest): Page<StoredException> | Refusal
   byId(id: number): StoredException | undefined
   add(prefix: Prefix, note: string | null, caller: Caller): Promise<ExceptionOutcome>
@@ -37,6 +39,7 @@ interface Resource {
 export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
   addRoutes(app, {
     path: '/v1/exemptions',
+    conflicts: [409],
     page: (page) => blocklist.exemptions(page),
     byId: (id) => blocklist.exemption(id),
     add: (prefix, note, caller) => blocklist.exempt(prefix, note, caller),
@@ -44,6 +47,7 @@ export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
   })
   addRoutes(app, {
     path: '/v1/exclusions',
+    conflicts: [],
     page: (page) => blocklist.exclusions(page),
     byId: (id) => blocklist.exclusion(id),
     add: (prefix, note, caller) => blocklist.exclude(prefix, note, caller),
@@ -52,7 +56,7 @@ export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
 }
 
 function addRoutes(app: App, resource: Resource): void {
-  const { path } = resource
+  const { path, conflicts } = resource
   const remove = async (text: string, caller: Caller): Promise<Exception | Problem> => {
     const prefix = readPrefix(text)
     if (isProblem(prefix)) return prefix
@@ -112,7 +116,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'write' },
       schema: {
         querystring: OnePrefixQuery,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, 409, 503) },
+        response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 503) },
       },
     },
     async (request, reply) => {
@@ -142,7 +146,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'write' },
       schema: {
         params: IdParams,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, 409, 414, 503) },
+        response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 414, 503) },
       },
     },
     async (request, reply) => {

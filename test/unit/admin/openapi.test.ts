@@ -1,0 +1,377 @@
+// Tests made from the interface's own document: every response that an operation declares is seen, as declared; what
+// random bodies and queries are answered is declared; and nothing ends in a 500.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import Database from 'better-sqlite3'
+import fc from 'fast-check'
+import { Compile } from 'typebox/compile'
+import { type Admin, openAdmin } from '../../support/admin.ts'
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
+interface Operation {
+  readonly method: Method
+  /** As in the document: `/v1/listings/{id}`. */
+  readonly path: string
+  readonly scope: 'public' | 'read' | 'write' | 'collect' | 'admin'
+  readonly takes: string | undefined
+  readonly statuses: readonly string[]
+  readonly responses: Readonly<Record<string, { content?: Record<string, { schema?: object }> }>>
+}
+
+interface Reply {
+  readonly statusCode: number
+  readonly body: string
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+interface Document {
+  paths: Record<string, Record<string, Record<string, unknown>>>
+  components: { schemas: { Problem: object } }
+}
+
+const message = 'From: MAILER-DAEMON@mx.example.net\r\nSubject: failure\r\n\r\nbounce\r\n'
+const inTrap = `recipient=${encodeURIComponent('secret@trap.example.org')}`
+/** Requests that every check of an operation's callers, sizes and forms starts from: they succeed as they are. */
+const valid: Readonly<Record<string, { url?: string; payload?: string | object }>> = {
+  'POST /v1/listings': { payload: { prefix: '203.0.113.9' } },
+  'DELETE /v1/listings': { url: '/v1/listings?prefix=203.0.113.1' },
+  'PATCH /v1/listings/{id}': { url: '/v1/listings/1', payload: { reason: 'seen again' } },
+  'POST /v1/exemptions': { payload: { prefix: '203.0.113.16/28' } },
+  'DELETE /v1/exemptions': { url: '/v1/exemptions?prefix=203.0.113.32/28' },
+  'DELETE /v1/exemptions/{id}': { url: '/v1/exemptions/2' },
+  'POST /v1/exclusions': { payload: { prefix: '203.0.113.16/28' } },
+  'DELETE /v1/exclusions': { url: '/v1/exclusions?prefix=203.0.113.32/28' },
+  'POST /v1/traps': { payload: { pattern: '@new.example.org' } },
+  'DELETE /v1/traps': { url: '/v1/traps?pattern=@old.example.org' },
+  'GET /v1/traps/{id}': { url: '/v1/traps/2' },
+  'DELETE /v1/traps/{id}': { url: '/v1/traps/2' },
+  'GET /v1/mailboxes/{name}': { url: '/v1/mailboxes/box' },
+  'POST /v1/mailboxes/{name}/poll': { url: '/v1/mailboxes/box/poll' },
+  'GET /v1/lookup/{address}': { url: '/v1/lookup/203.0.113.1' },
+  'POST /v1/messages': { url: `/v1/messages?client=203.0.113.50&${inTrap}`, payload: message },
+  'POST /v1/classify': { payload: message },
+  'POST /v1/keys': { payload: { name: 'new', scope: 'read' } },
+}
+
+/** How to be answered what only this operation answers, beside what `common` does for any. */
+const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply>>> = {
+  'POST /v1/listings 200': (_, ask) => ask({ payload: { prefix: '203.0.113.1' } }),
+  'POST /v1/listings 409': async ({ app }, ask) => {
+    await app.inject(json('POST', '/v1/exclusions', { prefix: '203.0.113.9' }))
+    return await ask({})
+  },
+  'POST /v1/listings 422': (_, ask) => ask({ payload: { prefix: '127.0.0.9' } }),
+  'PATCH /v1/listings/{id} 409': async ({ app }, ask) => {
+    await app.inject({ method: 'DELETE', url: '/v1/listings/1' })
+    return await ask({})
+  },
+  'PATCH /v1/listings/{id} 412': (_, ask) => ask({ headers: { 'if-match': '"other"' } }),
+  'PATCH /v1/listings/{id} 428': (_, ask) => ask({ headers: { 'if-match': undefined } }),
+  'DELETE /v1/listings 404': (_, ask) => ask({ url: '/v1/listings?prefix=203.0.113.99' }),
+  'DELETE /v1/listings/{id} 409': async ({ app }, ask) => {
+    await app.inject({ method: 'DELETE', url: '/v1/listings/1' })
+    return await ask({})
+  },
+  'DELETE /v1/listings/{id} 412': (_, ask) => ask({ headers: { 'if-match': '"other"' } }),
+  'POST /v1/exemptions 200': (_, ask) => ask({ payload: { prefix: '203.0.113.32/28' } }),
+  'DELETE /v1/exemptions 404': (_, ask) => ask({ url: '/v1/exemptions?prefix=203.0.113.99' }),
+  'DELETE /v1/exemptions 409': (_, ask) => ask({ url: '/v1/exemptions?prefix=203.0.113.240/28' }),
+  'DELETE /v1/exemptions/{id} 409': (_, ask) => ask({ url: '/v1/exemptions/1' }),
+  'POST /v1/exclusions 200': (_, ask) => ask({ payload: { prefix: '203.0.113.32/28' } }),
+  'DELETE /v1/exclusions 404': (_, ask) => ask({ url: '/v1/exclusions?prefix=203.0.113.99' }),
+  'POST /v1/traps 200': (_, ask) => ask({ payload: { pattern: '@old.example.org' } }),
+  'DELETE /v1/traps 404': (_, ask) => ask({ url: '/v1/traps?pattern=@none.example.org' }),
+  'DELETE /v1/traps 409': (_, ask) => ask({ url: '/v1/traps?pattern=@trap.example.org' }),
+  'DELETE /v1/traps/{id} 409': (_, ask) => ask({ url: '/v1/traps/1' }),
+  'GET /v1/lookup/{address} 400': (_, ask) => ask({ url: '/v1/lookup/203.0.113.999' }),
+  'POST /v1/messages 422': (_, ask) =>
+    ask({ url: '/v1/messages?client=203.0.113.50&recipient=no@trap.example.com' }),
+  'POST /v1/keys 409': (_, ask) => ask({ payload: { name: 'old', scope: 'read' } }),
+  'DELETE /v1/keys/{id} 409': async ({ app }, ask) => {
+    await app.inject({ method: 'DELETE', url: '/v1/keys/1' })
+    return await ask({})
+  },
+  'GET /readyz 503': async (admin, ask) => {
+    admin.isReady = false
+    return await ask({})
+  },
+  'POST /v1/messages 503': withoutMail,
+  'POST /v1/classify 503': withoutMail,
+  'POST /v1/mailboxes/{name}/poll 503': withoutMail,
+}
+
+/** What is refused before it changes anything, so that the next request finds the same. */
+const refusedEarly = new Set(['400', '401', '403', '404', '413', '414', '415'])
+
+type Request = {
+  url?: string
+  payload?: string | object
+  headers?: Record<string, string | undefined>
+  remoteAddress?: string
+}
+type Ask = (changes: Request) => Promise<Reply>
+
+async function withoutMail(admin: Admin, ask: Ask): Promise<Reply> {
+  admin.hasMail = false
+  return await ask({})
+}
+
+function json(method: Method, url: string, payload: object) {
+  return {
+    method,
+    url,
+    payload: JSON.stringify(payload),
+    headers: { 'content-type': 'application/json' },
+  }
+}
+
+/** What is there before each request: listing 1, exemption 2, exclusion 1, trap 2, key 1. */
+async function fill({ app }: Admin): Promise<void> {
+  const made = [
+    await app.inject(json('POST', '/v1/listings', { prefix: '203.0.113.1', kinds: ['dsn'] })),
+    await app.inject(json('POST', '/v1/exemptions', { prefix: '203.0.113.32/28' })),
+    await app.inject(json('POST', '/v1/exclusions', { prefix: '203.0.113.32/28' })),
+    await app.inject(json('POST', '/v1/traps', { pattern: '@old.example.org' })),
+    await app.inject(json('POST', '/v1/keys', { name: 'old', scope: 'read' })),
+  ]
+  assert.deepEqual(
+    made.map(({ statusCode }) => statusCode),
+    [201, 201, 201, 201, 201],
+  )
+}
+
+function operationsOf(document: Document): Operation[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const {
+        responses,
+        requestBody,
+        'x-scope': scope,
+      } = operation as {
+        responses: Operation['responses']
+        requestBody?: { content: object }
+        'x-scope': Operation['scope']
+      }
+      return {
+        ...{ path, scope, responses, statuses: Object.keys(responses) },
+        method: method.toUpperCase() as Method,
+        takes: requestBody && Object.keys(requestBody.content)[0],
+      }
+    }),
+  )
+}
+
+/** Sends the operation's valid request with some changes. */
+function asker({ app }: Admin, { method, path, takes }: Operation): Ask {
+  const sample = valid[`${method} ${path}`] ?? {}
+  return async (changes) => {
+    const { url, payload } = { url: path.replace('{id}', '1'), ...sample, ...changes }
+    const headers: Record<string, string | undefined> = {
+      ...(payload !== undefined && takes && { 'content-type': takes }),
+      ...(method === 'PATCH' && { 'if-match': '*' }),
+      ...changes.headers,
+    }
+    for (const [name, value] of Object.entries(headers)) {
+      if (value === undefined) delete headers[name]
+    }
+    return await app.inject({
+      ...{ method, url, headers: headers as Record<string, string> },
+      ...(payload !== undefined && { payload }),
+      ...(changes.remoteAddress && { remoteAddress: changes.remoteAddress }),
+    })
+  }
+}
+
+/** How any operation is brought to answer a status that it declares. */
+async function provoke(
+  t: TestContext,
+  admin: Admin,
+  operation: Operation,
+  status: string,
+): Promise<Reply> {
+  const { method, path, scope, takes } = operation
+  const ask = asker(admin, operation)
+  const own = special[`${method} ${path} ${status}`]
+  if (own !== undefined) return await own(admin, ask)
+  const url = (valid[`${method} ${path}`]?.url ?? path.replace('{id}', '1')).split('?')[0] ?? ''
+  switch (status) {
+    case '200':
+    case '201':
+      return await ask({})
+    case '400':
+      if (path.endsWith('}')) return await ask({ url: path.replace(/\{\w+\}$/, 'x') })
+      return method === 'POST'
+        ? await ask({ headers: { 'idempotency-key': 'not visible: ä' } })
+        : await ask({ url: `${url}?nonsense=1` })
+    case '401':
+      admin.scope = 'public'
+      return await ask({})
+    case '403':
+      admin.scope = scope === 'collect' ? 'write' : 'collect'
+      return await ask({})
+    case '404':
+      return await ask({
+        url: url.replace(/\b(1|2|box)\b/, path.includes('{id}') ? '999' : 'none'),
+      })
+    case '409':
+      return await inProgress(admin, operation)
+    case '413':
+      return await ask({
+        payload:
+          takes === 'application/json'
+            ? JSON.stringify('x'.repeat(1_100_000))
+            : 'x'.repeat(11_000_000),
+        headers: { 'content-type': takes ?? 'application/json' },
+      })
+    case '414':
+      return await ask({ url: path.replace(/\{\w+\}/, '1'.repeat(600)) })
+    case '415':
+      return await ask({ payload: '<x/>', headers: { 'content-type': 'text/xml' } })
+    case '422':
+      return await reusedKey(admin, operation)
+    case '429':
+      admin.scope = 'public'
+      admin.requestsPerMinute = 1
+      await ask({ remoteAddress: '198.51.100.7' })
+      return await ask({ remoteAddress: '198.51.100.7' })
+    case '503': {
+      const other = new Database(`${admin.folder}/list.db`)
+      t.after(() => other.close())
+      other.exec('BEGIN IMMEDIATE')
+      return await ask({})
+    }
+    default:
+      throw new Error(`nothing brings ${method} ${path} to answer ${status}`)
+  }
+}
+
+/** A second request with the key of one that has been let in and not been answered. */
+async function inProgress(admin: Admin, operation: Operation): Promise<Reply> {
+  const ask = asker(admin, operation)
+  const headers = { 'idempotency-key': 'one' }
+  const both = await Promise.all([ask({ headers }), ask({ headers })])
+  const conflict = both.find(({ statusCode }) => statusCode === 409)
+  assert.ok(conflict, both.map(({ statusCode }) => statusCode).join())
+  return conflict
+}
+
+/** The same Idempotency-Key with another path, which is another request. */
+async function reusedKey(admin: Admin, operation: Operation): Promise<Reply> {
+  const headers = { 'idempotency-key': 'one' }
+  const first = await admin.app.inject({
+    ...json('POST', '/v1/listings', { prefix: '203.0.113.200' }),
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+  assert.equal(first.statusCode, 201, first.body)
+  return await asker(admin, operation)({ headers })
+}
+
+function check(document: Document, operation: Operation, reply: Reply): void {
+  const { method, path, responses } = operation
+  const where = `${method} ${path} ${reply.statusCode}: ${reply.body}`
+  const declared = responses[reply.statusCode]
+  assert.ok(declared, `not declared: ${where}`)
+  const isProblem = reply.statusCode >= 400
+  const schema = isProblem
+    ? document.components.schemas.Problem
+    : declared.content?.['application/json']?.schema
+  const type = String(reply.headers['content-type'])
+  assert.match(type, isProblem ? /^application\/problem\+json$/ : /^application\/json/, where)
+  const body = JSON.parse(reply.body)
+  if (schema !== undefined) assert.deepEqual(Compile(schema).Errors(body), [], where)
+  if (isProblem) assert.equal(body.requestId, reply.headers['x-request-id'], where)
+  if (reply.statusCode === 429) assert.match(String(reply.headers['retry-after']), /^[1-9]\d*$/)
+}
+
+test('every response that the document declares is seen, as it is declared', async (t) => {
+  const document = (await openAdmin(t).app.inject('/openapi.json')).json() as Document
+  const operations = operationsOf(document)
+  assert.ok(operations.length >= 35)
+  for (const operation of operations) {
+    const name = `${operation.method} ${operation.path}`
+    await t.test(name, async (each) => {
+      const shared = openAdmin(each)
+      await fill(shared)
+      for (const status of operation.statuses) {
+        const admin = refusedEarly.has(status) ? shared : openAdmin(each)
+        if (admin === shared) admin.scope = 'admin'
+        else await fill(admin)
+        const reply = await provoke(each, admin, operation, status)
+        assert.equal(String(reply.statusCode), status, `${name}: ${reply.body}`)
+        check(document, operation, reply)
+      }
+    })
+  }
+})
+
+test('every path of the interface is described, with who may call it', async (t) => {
+  const document = (await openAdmin(t).app.inject('/openapi.json')).json()
+  assert.equal(document.openapi, '3.1.0')
+  const wanted = [
+    ...['listings', 'exemptions', 'exclusions', 'traps', 'mailboxes', 'messages', 'classify'],
+    ...['lookup/{address}', 'keys', 'audit', 'stats'],
+  ].map((each) => `/v1/${each}`)
+  for (const path of [...wanted, '/healthz', '/readyz', '/openapi.json']) {
+    assert.ok(document.paths[path], path)
+  }
+  for (const { method, path, scope, statuses } of operationsOf(document)) {
+    assert.deepEqual(statuses.includes('401'), scope !== 'public', `${method} ${path}`)
+    assert.ok(statuses.includes('429'), `${method} ${path}`)
+  }
+})
+
+const near = fc.oneof(
+  fc.ipV4(),
+  fc.ipV4().map((address) => `${address}/24`),
+  fc.constantFrom(
+    '203.0.113.9',
+    '2001:db8::/64',
+    '28d',
+    '0s',
+    '2026-07-09T10:00:00Z',
+    '@x.example',
+  ),
+  fc.constantFrom('dsn', 'callout', 'read', 'admin', '1', 'old', '', null, -1, 2 ** 53),
+  fc.string({ unit: 'binary' }),
+)
+const member = fc.constantFrom(
+  ...['prefix', 'prefixes', 'kinds', 'reason', 'expiresAt', 'duration', 'note', 'pattern'],
+  ...['name', 'scope', 'client', 'recipient', 'limit', 'cursor', 'state', 'actor', '__proto__'],
+)
+const body = fc.oneof(
+  fc.dictionary(member, fc.oneof(near, fc.array(near, { maxLength: 4 }), fc.jsonValue()), {
+    maxKeys: 5,
+  }),
+  fc.jsonValue(),
+)
+
+test('whatever an operation is sent, it answers what it declares, and never a 500', async (t) => {
+  const admin = openAdmin(t)
+  await fill(admin)
+  const document = (await admin.app.inject('/openapi.json')).json() as Document
+  const operations = operationsOf(document)
+  const query = fc.dictionary(member, fc.oneof(near, fc.integer()).map(String), { maxKeys: 3 })
+  const part = fc.oneof(fc.nat(9).map(String), fc.string({ minLength: 1 }))
+  await fc.assert(
+    fc.asyncProperty(
+      ...[fc.constantFrom(...operations), body, query, part],
+      async (operation, payload, search, id) => {
+        const path = operation.path.replace(/\{\w+\}/, encodeURIComponent(id) || 'x')
+        const { method, takes } = operation
+        const text = JSON.stringify(payload)
+        const reply = await admin.app.inject({
+          ...{ method, url: `${path}?${new URLSearchParams(search)}` },
+          ...(takes && { payload: text, headers: { 'content-type': takes, 'if-match': '*' } }),
+        })
+        if (reply.statusCode === 404 && !operation.responses['404']) {
+          assert.equal(reply.json().code, 'not-found')
+        } else {
+          check(document, operation, reply)
+        }
+      },
+    ),
+    { numRuns: 600 },
+  )
+  assert.deepEqual(admin.logged, [])
+})
