@@ -74,24 +74,27 @@ function readNibbles(
   into: EntryName,
 ): boolean {
   const words = into.ipv6
-  words.fill(0)
-  for (let index = 0; index < count; index++) {
-    const at = labels[index]!
-    if (bytes[at] !== 1) return false
-    const nibble = nibbleOf(bytes[at + 1]!)
-    if (nibble < 0) return false
-    // The label next to the origin is nibble 0, the topmost of word 0.
-    const position = count - 1 - index
-    const word = position >>> 3
-    words[word] = words[word]! | (nibble << ((7 - (position & 7)) << 2))
+  // None is shorter than one octet, so all have one when together they take no more.
+  let at = labels[0]! + 2 * (count - 1)
+  if (labels[count - 1] !== at || bytes[at] !== 1) return false
+  // The label next to the origin is nibble 0, the topmost of word 0.
+  for (let word = 0; word < 4; word++) {
+    let value = 0
+    const end = (word + 1) * 8
+    for (let position = word * 8; position < end; position++) {
+      const nibble = position < count ? nibbleOf[bytes[at + 1]!]! : 0
+      if (nibble < 0) return false
+      value = (value << 4) | nibble
+      at -= 2
+    }
+    words[word] = value
   }
   return true
 }
 
-/** The value of a hexadecimal digit in either case (RFC 4343 §3), or -1. */
-function nibbleOf(octet: number): number {
-  const digit = octet - 0x30
-  if (digit >>> 0 <= 9) return digit
-  const letter = (octet | 0x20) - 0x61
-  return letter >>> 0 <= 5 ? letter + 10 : -1
+/** The value of each octet that is a hexadecimal digit, in either case (RFC 4343 §3); -1 for all others. */
+const nibbleOf = new Int8Array(256).fill(-1)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  nibbleOf[digit.charCodeAt(0)] = value
+  nibbleOf[digit.toUpperCase().charCodeAt(0)] = value
 }

@@ -9,6 +9,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  type AskFigures,
   ask,
   type BenchServer,
   buildTools,
@@ -17,6 +18,7 @@ import {
   origin,
   query,
   randomList,
+  startEcho,
   startOurs,
   writeQuestions,
 } from './dns-load.ts'
@@ -57,17 +59,20 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
     }
     const questions = join(folder, 'questions')
     writeQuestions(questions, list)
+    // What the machine itself adds: a program that only sends packets back, asked at the same rate.
+    const echo = await startEcho(tools, '127.0.0.1', { isPinned: false })
+    const how = { rate: questionsPerSecond }
+    const machine = await ask(tools, echo, questions, tailSeconds, how, { isPinned: false })
+    await echo.stop()
+    console.log(`the machine's own part: ${tail(machine)}`)
     for (const hasChanges of [false, true]) {
       const end = new AbortController()
       const changing = hasChanges ? change(listOne, end.signal) : Promise.resolve(0)
-      const how = { rate: questionsPerSecond }
       const figures = await ask(tools, server, questions, tailSeconds, how, { isPinned: false })
       end.abort()
       const changed = (await changing) / tailSeconds
       console.log(
-        `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ` +
-          `p50 ${figures.p50} µs, p99 ${figures.p99} µs, p99.9 ${figures.p999} µs, worst ${figures.worst} µs, ` +
-          `${figures.sent - figures.answered} of ${figures.sent} unanswered`,
+        `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ${tail(figures)}`,
       )
     }
     console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
@@ -76,6 +81,10 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
     await server?.stop()
     rmSync(folder, { recursive: true })
   }
+}
+
+function tail({ p50, p99, p999, worst, sent, answered }: AskFigures): string {
+  return `p50 ${p50} µs, p99 ${p99} µs, p99.9 ${p999} µs, worst ${worst} µs, ${sent - answered} of ${sent} unanswered`
 }
 
 /** Lists one address after the other at the rate, as far as the server keeps up; answers how many. */

@@ -145,8 +145,12 @@ function server(name: string, child: ChildProcess, bound: string, log = () => ''
   }
 }
 
-export async function startEcho(tools: Tools, hostname: string): Promise<BenchServer> {
-  const [program, args] = pinned(0, [tools.echo, hostname])
+export async function startEcho(
+  tools: Tools,
+  hostname: string,
+  { isPinned = true } = {},
+): Promise<BenchServer> {
+  const [program, args] = pinned(0, [tools.echo, hostname], isPinned)
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = await once(child.stdout, 'data')
   return server('echo', child, socketAddress(hostname, Number(String(line))))
