@@ -1,5 +1,5 @@
 // A sample of the queries as log lines: client network, name, type, outcome. A thread writes into a ring of its own
-// in shared memory and never waits; the main thread empties the rings, and says how much it came too late for.
+// in shared memory and never waits: what does not fit is counted and left out. The main thread empties the rings.
 import { type Exchange, outcomes } from '../dns/exchange.ts'
 import { headerLength, maxNameLength, rcodes, types } from '../dns/wire.ts'
 import type { Logger } from '../errors.ts'
@@ -12,39 +12,54 @@ const drainMs = 250
 /** family, two words of the network, type, rcode, outcome, length of the name; then the name in wire form. */
 const fieldWords = 7
 const recordBytes = fieldWords * 4 + 256
-const recordsAt = 8
 
-/** Octets of one thread's ring: how many records were ever written, and the records. */
+/** Words at the ring's start: records written and taken since ever, and records there was no room for. */
+const headWords = { written: 0, taken: 1, lost: 2 } as const
+const recordsAt = 16
+
+/** Octets of one thread's ring. */
 export const queryLogBytes = recordsAt + records * recordBytes
 
 /** A thread's side. */
 export class QueryLogWriter {
   readonly #head: Int32Array
-  readonly #memory: SharedArrayBuffer
-  #written = 0
+  readonly #words: Int32Array
+  readonly #octets: Uint8Array
+  #written: number
 
   constructor(memory: SharedArrayBuffer) {
-    this.#memory = memory
-    this.#head = new Int32Array(memory, 0, 1)
-    this.#written = Atomics.load(this.#head, 0)
+    this.#head = new Int32Array(memory, 0, recordsAt / 4)
+    this.#words = new Int32Array(memory)
+    this.#octets = new Uint8Array(memory)
+    // A thread that takes over goes on where the dead one stopped.
+    this.#written = Atomics.load(this.#head, headWords.written)
   }
 
   /** Writes one record: an exchange that is over, its question still in `query`. */
   write(exchange: Exchange, query: Uint8Array, queryLength: number): void {
+    const head = this.#head
+    if (((this.#written - Atomics.load(head, headWords.taken)) | 0) >= records) {
+      head[headWords.lost] = (head[headWords.lost] ?? 0) + 1
+      return
+    }
     const at = recordsAt + ((this.#written >>> 0) % records) * recordBytes
-    const fields = new Int32Array(this.#memory, at, fieldWords)
+    const words = this.#words
+    const field = at / 4
     const nameLength = wireNameLength(query, queryLength)
-    fields[0] = exchange.family
-    fields[1] = networkWord0(exchange)
-    fields[2] = networkWord1(exchange)
-    fields[3] = exchange.type
-    fields[4] = exchange.rcode
-    fields[5] = exchange.outcome
-    fields[6] = nameLength
-    const name = query.subarray(headerLength, headerLength + nameLength)
-    new Uint8Array(this.#memory, at + fieldWords * 4, nameLength).set(name)
+    words[field] = exchange.family
+    words[field + 1] = networkWord0(exchange)
+    words[field + 2] = networkWord1(exchange)
+    words[field + 3] = exchange.type
+    words[field + 4] = exchange.rcode
+    words[field + 5] = exchange.outcome
+    words[field + 6] = nameLength
+    const octets = this.#octets
+    const nameAt = at + fieldWords * 4
+    for (let index = 0; index < nameLength; index++) {
+      octets[nameAt + index] = query[headerLength + index] ?? 0
+    }
     this.#written = (this.#written + 1) | 0
-    Atomics.store(this.#head, 0, this.#written)
+    Atomics.store(head, headWords.written, this.#written)
   }
 }
 
@@ -52,36 +67,32 @@ export class QueryLogWriter {
 export class QueryLogDrain {
   readonly #rings: readonly SharedArrayBuffer[]
   readonly #log: Logger
-  readonly #read: number[]
   readonly #timer: NodeJS.Timeout
+  #lost = 0
 
   constructor(rings: readonly SharedArrayBuffer[], log: Logger) {
     this.#rings = rings
     this.#log = log
-    this.#read = rings.map(() => 0)
     this.#timer = setInterval(() => this.drain(), drainMs).unref()
   }
 
   /** Logs what was written since the last time. */
   drain(): void {
-    for (const [index, ring] of this.#rings.entries()) {
-      const head = new Int32Array(ring, 0, 1)
-      const written = Atomics.load(head, 0)
-      const read = this.#read[index] ?? 0
-      const waiting = (written - read) >>> 0
-      const lines: object[] = []
-      for (let back = Math.min(waiting, records); back > 0; back--) {
-        lines.push(readRecord(ring, (written - back) >>> 0))
+    let lost = 0
+    for (const ring of this.#rings) {
+      const head = new Int32Array(ring, 0, recordsAt / 4)
+      const written = Atomics.load(head, headWords.written)
+      let taken = Atomics.load(head, headWords.taken)
+      while (taken !== written) {
+        this.#log.info(readRecord(ring, taken >>> 0), 'query')
+        taken = (taken + 1) | 0
+        Atomics.store(head, headWords.taken, taken)
       }
-      // What the thread wrote over while we read is no record any more.
-      const overtaken = Math.max(
-        0,
-        ((Atomics.load(head, 0) - written) | 0) - (records - lines.length),
-      )
-      for (const line of lines.slice(overtaken)) this.#log.info(line, 'query')
-      const lost = waiting - lines.length + Math.min(overtaken, lines.length)
-      if (lost > 0) this.#log.warn({ lost }, 'more sampled queries than can be logged')
-      this.#read[index] = written
+      lost += (head[headWords.lost] ?? 0) >>> 0
+    }
+    if (lost !== this.#lost) {
+      this.#log.warn({ lost: lost - this.#lost }, 'more sampled queries than can be logged')
+      this.#lost = lost
     }
   }
 
