@@ -15,9 +15,16 @@ import { addressesOf } from './sender.ts'
 /** The order is that of the tables: what a program says of itself comes before what any of them might say. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
 
-/** The format whose wording the message has, or null. */
-export function bounceFormat({ body }: Observation): BounceFormat | null {
-  return formats.find((each) => isWrittenIn(body.words, each)) ?? null
+const known = new WeakMap<Observation, BounceFormat | null>()
+
+/** The format whose wording the message has, or null; looked for once. */
+export function bounceFormat(seen: Observation): BounceFormat | null {
+  let format = known.get(seen)
+  if (format === undefined) {
+    format = formats.find((each) => isWrittenIn(seen.body.words, each)) ?? null
+    known.set(seen, format)
+  }
+  return format
 }
 
 /**
@@ -65,6 +72,7 @@ export function listedGatewayRule(seen: Observation): string | null {
  * that has lost its reverse-path. Title, words and object must all be there, and nothing of a letter.
  */
 export function unnamedSystemRule(seen: Observation): string | null {
+  if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
   if (isReport(seen) && (seen.subject.isClearBounce || saysTrouble(seen)) && hasObject(seen)) {
     return 'report-without-status'
   }

@@ -1,0 +1,83 @@
+// scripts/score-corpus.ts over a small labelled folder: each number, and each mistake with its rule.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, test } from 'node:test'
+
+const samples = join(import.meta.dirname, 'samples')
+const script = resolve(import.meta.dirname, '../../scripts/score-corpus.ts')
+const folder = mkdtempSync(join(tmpdir(), 'backscatterd-score-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function score(...args: string[]): string {
+  return execFileSync(process.execPath, [script, folder, ...args], { encoding: 'utf8' })
+}
+
+before(() => {
+  for (const collection of ['one', 'two']) {
+    mkdirSync(join(folder, 'messages', collection), { recursive: true })
+  }
+  const labels = [
+    // Two of one cluster, one of them rightly found; the other is a letter with a wrong label.
+    ['one/pf-unknown-user.eml', 'dsn', 'yes', '', 'postfix', '1'],
+    ['one/made-human-on-holiday.eml', 'dsn', 'yes', '', 'other', '1'],
+    // A label of the wrong kind, one with a second kind that is right, and one that is wrongly taken.
+    ['one/ex-vacation.eml', 'dsn', 'yes', '', 'exim', '2'],
+    ['two/made-tmda.eml', 'auto-reply', 'yes', 'challenge', 'other', '3'],
+    ['two/dc-sieve-vacation.eml', 'ham', 'no', '', '', '4'],
+  ]
+  for (const [path = ''] of labels) {
+    copyFileSync(join(samples, path.slice(4)), join(folder, 'messages', path))
+  }
+  write('labels.tsv', ['path', 'kind', 'backscatter', 'alt', 'family', 'cluster'], labels)
+  write(
+    'ips.tsv',
+    ['path', 'handing_ip', 'mx_by', 'skip'],
+    [
+      ['one/pf-unknown-user.eml', '198.51.100.10', 'mx.trap.example', '0'],
+      ['one/ex-vacation.eml', '192.0.2.1', 'mx.trap.example', '0'],
+    ],
+  )
+  write(
+    'fields.tsv',
+    ['path', 'recipient', 'status'],
+    [['one/pf-unknown-user.eml', 'nosuchuser@pf.example', '5.1.1']],
+  )
+})
+
+function write(name: string, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  writeFileSync(join(folder, name), [head, ...rows].map((row) => `${row.join('\t')}\n`).join(''))
+}
+
+test('precision, recall and kinds, by message and by cluster', () => {
+  const output = score()
+  assert.match(output, /^5 messages, 4 clusters\n/)
+  // 3 of 4 found, 3 of 4 taken are right, 2 of 3 found are of the right kind.
+  assert.match(output, /^by message +0\.7500 +0\.7500 +0\.6667 *$/m)
+  // Found: a half, one and one of three; taken: one more.
+  assert.match(output, /^by cluster +0\.7143 +0\.8333 +0\.6000 *$/m)
+  assert.match(output, /^wrongly taken: 1$/m)
+  assert.match(output, /^two +2 +2 +1\.0000$/m)
+})
+
+test('each mistake with the rule that made it', () => {
+  const output = score()
+  assert.match(output, /missed: one\/made-human-on-holiday\.eml .* other by not-recognised\n/)
+  assert.match(output, /WRONGLY TAKEN: two\/dc-sieve-vacation\.eml .* by rfc3834-auto-replied\n/)
+  assert.match(output, /wrong kind: one\/ex-vacation\.eml .* auto-reply by rfc3834-auto-replied\n/)
+  assert.equal(output.includes('made-tmda'), false)
+  assert.equal(score('--no-mistakes').includes('missed:'), false)
+})
+
+test('handing addresses and DSN fields against what the folder says', () => {
+  const output = score()
+  assert.match(output, /^handing address right in 1 of 2$/m)
+  assert.match(output, /one\/ex-vacation\.eml: 198\.51\.100\.20, expected 192\.0\.2\.1/)
+  assert.match(output, /^status right in 1 of 1$/m)
+})
+
+test('some collections alone', () => {
+  assert.match(score('two'), /^2 messages, 2 clusters\n/)
+})
