@@ -277,7 +277,7 @@ test('any sequence of changes in a few bits equals the oracle', () => {
         }
       },
     ),
-    { seed: 2, numRuns: 300 },
+    { seed: 2, numRuns: 150 },
   )
 })
 
