@@ -38,7 +38,8 @@ export function replyWordsRule(seen: Observation): string | null {
   const saysAway = phraseIn(body.words, awayPhrases) !== undefined
   const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
   const saysReceipt = saysAutomatic || phraseIn(body.words, receiptPhrases) !== undefined
-  const quotes = !hasNullSender && body.lines.some((line) => line.startsWith('>'))
+  const hasQuotation = body.lines.some((line) => line.startsWith('>'))
+  const quotes = !hasNullSender && hasQuotation
   const isSigned = saysAway || saysReceipt || isMarked(seen) || seen.isAnswer || hasBareWords(seen)
   if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
   const bare = subject.folded.replace(answerPrefix, '')
@@ -52,7 +53,8 @@ export function replyWordsRule(seen: Observation): string | null {
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
   // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5).
-  return hasNullSender && (seen.isAnswer || saysAway || (saysReceipt && isTitled))
+  const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
+  return hasNullSender && (answersAlone || saysAway || (saysReceipt && isTitled))
     ? 'reply-null-sender'
     : null
 }
