@@ -4,8 +4,15 @@
 import { ipv4Labels } from './entry-name.ts'
 import { headerLength } from './wire.ts'
 
-/** The address that the first four labels of the question seem to spell. Reads no more than `length` octets. */
+/** Where the fifth label begins when all have one octet; an IPv4 name has its zone there. */
+const fifthLabel = headerLength + 8
+
+/**
+ * The address that the first four labels of the question seem to spell; 0 for the many labels of an IPv6 name. Reads
+ * no more than `length` octets.
+ */
 export function previewIPv4(query: Uint8Array, length: number): number {
+  if (length > fifthLabel && query[fifthLabel]! === 1 && query[headerLength]! === 1) return 0
   let word = 0
   let offset = headerLength
   for (let label = 0; label < ipv4Labels && offset < length; label++) {

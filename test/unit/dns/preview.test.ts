@@ -16,6 +16,11 @@ test('an IPv4 name is guessed right', () => {
   }
 })
 
+test('an IPv6 name is not taken for an address', () => {
+  const query = buildQuery(`${reversed('2001:db8:1:2:0:0:0:9')}.bl.test.example`, types.A)
+  assert.equal(previewIPv4(query, query.length), 0)
+})
+
 test('what is no IPv4 name gives some word, and nothing past the query is read', () => {
   const long = buildQuery(`${'x'.repeat(63)}.${'y'.repeat(63)}`, types.A)
   for (const query of [long, Buffer.alloc(0), Buffer.alloc(12, 0xff), Buffer.alloc(40, 0xff)]) {
