@@ -19,14 +19,11 @@ export interface MboxMessage {
 interface Begun {
   readonly start: number
   readonly date: number | null
-  /** Holds the first `size` octets, grown by doubling; null once they are too many. */
-  kept: Buffer | null
   size: number
 }
 
-const firstKept = 16 * 1024
+const firstKept = 64 * 1024
 
-const none = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 const separator = Buffer.from('\nFrom ')
@@ -46,6 +43,8 @@ export function isMbox(octets: Uint8Array): boolean {
 export class MboxSplitter {
   readonly #maxBytes: number
   #begun: Begun | null = null
+  /** The begun message's content, while it is not too large; used for one message after the other. */
+  #kept = Buffer.allocUnsafeSlow(firstKept)
   /** The beginning of a line whose end has not come. */
   #carried = Buffer.alloc(0)
   /** Where `#carried` stands. */
@@ -75,7 +74,7 @@ export class MboxSplitter {
       if (lineEnd < 0 || !this.#followsBlank(data, at) || !fromLine.test(line)) continue
       this.#keep(data.subarray(position, at))
       complete.push(...this.#finish(this.#offset + at))
-      this.#begun = { start: this.#offset + at, date: dateOf(line), kept: none, size: 0 }
+      this.#begun = { start: this.#offset + at, date: dateOf(line), size: 0 }
       position = lineEnd + 1
     }
     this.#keep(data.subarray(position, usable))
@@ -106,13 +105,14 @@ export class MboxSplitter {
     const begun = this.#begun
     if (begun === null || octets.length === 0) return
     const size = begun.size + octets.length
-    if (size > this.#maxBytes) begun.kept = null
-    if (begun.kept !== null && size > begun.kept.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * begun.kept.length, firstKept))
-      begun.kept.copy(grown, 0, 0, begun.size)
-      begun.kept = grown
+    if (size <= this.#maxBytes) {
+      if (size > this.#kept.length) {
+        const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#kept.length))
+        this.#kept.copy(grown, 0, 0, begun.size)
+        this.#kept = grown
+      }
+      this.#kept.set(octets, begun.size)
     }
-    begun.kept?.set(octets, begun.size)
     begun.size = size
   }
 
@@ -120,8 +120,11 @@ export class MboxSplitter {
     const begun = this.#begun
     this.#begun = null
     if (begun === null) return []
-    const { start, date, kept, size } = begun
-    const content = kept && unquoted(withoutSeparator(kept.subarray(0, size)))
+    const { start, date, size } = begun
+    const isKept = size <= this.#maxBytes
+    const content = isKept
+      ? unquoted(withoutSeparator(Buffer.from(this.#kept.subarray(0, size))))
+      : null
     return [{ start, end, date, size, content }]
   }
 }
