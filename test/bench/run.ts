@@ -14,6 +14,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   ingest: 'messages a second from an mbox file to the commit',
   change: 'update to answer, and the tail at 20,000 questions and 1,000 changes a second',
   growth: 'the tree at 10 k to 10 M entries',
+  import: 'a list of 1 M lines into a running server, while all else goes on',
   ready: 'process start to answering, 1 M listings',
 }
 

@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { TestContext } from 'node:test'
 
 export const main = resolve(import.meta.dirname, '../../src/main.ts')
 export const origin = 'bl.test.example'
@@ -33,7 +32,7 @@ export class Site {
   readonly configFile = join(this.folder, 'backscatterd.toml')
   readonly #servers = new Set<Server>()
 
-  constructor(t: TestContext, configuration = '') {
+  constructor(t: { after(cleanup: () => unknown): void }, configuration = '') {
     for (const each of ['new', 'cur', 'tmp']) {
       mkdirSync(join(this.folder, 'maildir', each), { recursive: true })
     }

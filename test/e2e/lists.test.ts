@@ -1,0 +1,105 @@
+// Whole lists through the command line and a running server: while it goes on answering, killed in the middle, and as
+// the README shows it.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ask, reversed } from '../support/ask.ts'
+import { importUnderLoad, residentMiB } from '../support/import-load.ts'
+import { main, origin, Site } from '../support/server.ts'
+
+/** So many different addresses from 20.0.0.0 on, in no order. */
+function addresses(from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const host = from + ((index * 7919) % count)
+    return `20.${host >> 16}.${(host >> 8) & 255}.${host & 255}`
+  })
+}
+
+function listFile(site: Site, name: string, lines: readonly string[]): string {
+  const file = join(site.folder, name)
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  return file
+}
+
+test('200,000 lines come in while DNS, look-ups and trapped mail go on', async (t) => {
+  const site = new Site(t)
+  const server = await site.start()
+  const file = listFile(site, 'a.txt', addresses(0, 200_000))
+  const figures = await importUnderLoad(site, server, file, 'a', residentMiB(server.pid))
+  t.diagnostic(JSON.stringify(figures))
+  assert.equal(figures.added, 200_000)
+  assert.equal(figures.dnsUnanswered, 0)
+  assert.ok(figures.dnsAsked > 10 && figures.lookups > 10 && figures.smtpMessages > 2)
+  assert.ok(figures.smtpWorstMs < 5000, `${figures.smtpWorstMs} ms to acknowledge a message`)
+  assert.ok(figures.residentMiBOverEmpty < 350, `${figures.residentMiBOverEmpty} MiB`)
+  const { a } = await ask(server.dns, reversed('20.2.0.1', origin))
+  assert.deepEqual(a, ['127.0.0.2'])
+})
+
+/** Sends a list to the running server, which may die of something else meanwhile. */
+async function upload(site: Site, list: string, lines: readonly string[]): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const socketPath = join(site.folder, 'backscatterd.sock')
+  const path = `/v1/import?list=${list}`
+  const headers = { 'content-type': 'text/plain' }
+  const sent = request({ socketPath, method: 'POST', path, headers }, (response) => {
+    response.resume().on('close', resolve)
+  })
+  sent.on('error', () => resolve())
+  sent.end(`${lines.join('\n')}\n`)
+  await promise
+}
+
+test('SIGKILL in the middle of an import: the old list or the new one, whole, and nothing left over', async (t) => {
+  const site = new Site(t)
+  const old = addresses(0, 20_000)
+  const next = addresses(10_000, 40_000)
+  let server = await site.start()
+  await upload(site, 'a', old)
+  for (const waitMs of [50, 150, 300, 450, 700]) {
+    const importing = upload(site, 'a', next)
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await server.kill('SIGKILL')
+    await importing
+    server = await site.start()
+    const { stdout } = await site.run('export', '--list', 'a')
+    const count = stdout.split('\n').length - 1
+    t.diagnostic(`killed after ${waitMs} ms: ${count} entries`)
+    assert.ok(count === 20_000 || count === 40_000, `${count} entries`)
+    const isNew = count === 40_000
+    const listed = async (at: string) => (await ask(server.dns, reversed(at, origin))).a.length > 0
+    assert.equal(await listed('20.0.0.1'), !isNew)
+    assert.equal(await listed('20.0.50.1'), true)
+    assert.equal(await listed('20.0.120.1'), isNew)
+    const { entries } = JSON.parse((await site.run('status', '--json')).stdout)
+    assert.equal(entries.ipv4, count)
+    if (isNew) await upload(site, 'a', old)
+  }
+  await server.kill('SIGTERM')
+})
+
+test('the README’s whole lists, without a server and with one', async (t) => {
+  const readme = readFileSync('README.md', 'utf8')
+  const section = /## Whole lists\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
+  const [commands = ''] = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block ?? '')
+  assert.ok(commands.includes('backscatterd import') && commands.includes('backscatterd backup'))
+  for (const hasServer of [false, true]) {
+    const site = new Site(t)
+    if (hasServer) await site.start()
+    const program = `backscatterd() { "${process.execPath}" "${main}" "$@"; }\nset -e\n`
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', program + commands], {
+      cwd: site.folder,
+      encoding: 'utf8',
+      env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+    })
+    assert.equal(status, 0, stderr + stdout)
+    assert.match(stdout, /^partners: 2 added, 0 removed, 0 kept, 1 refused\.$/m)
+    assert.match(stderr, /^partners\.txt:3: 10\.0\.0\.1: is in 10\.0\.0\.0\/8/m)
+    assert.match(stdout, /^192\.88\.100\.0\/24,,,$/m)
+    assert.match(stdout, /^partners: 0 added, 0 removed, 2 kept, 0 refused\.$/m)
+    assert.ok(statSync(join(site.folder, 'copy.db')).size > 10_000)
+  }
+})
