@@ -50,6 +50,8 @@ export class ImapMailbox implements Mailbox {
 
   async *messages(): AsyncGenerator<MailboxMessage> {
     this.#waiting.clear()
+    // A reading that does not come as far as the folder says nothing of how far it was read.
+    this.#uidNext = 0
     try {
       const client = await this.#connected()
       const found = await this.#find(client)
@@ -208,13 +210,13 @@ export class ImapMailbox implements Mailbox {
     client.on('exists', ({ count, prevCount }) => {
       if (count > prevCount) this.#wake()
     })
+    this.#client = client
     await client.connect()
     client.on('close', () => {
       if (this.#client !== client) return
       this.#client = null
       if (!this.#isClosing) this.#wake()
     })
-    this.#client = client
     const { moveTo } = this.#options
     if (moveTo !== '') await client.mailboxCreate(moveTo)
     return client

@@ -33,6 +33,8 @@ export interface PollerOptions {
 /** Waiting together, they share a commit. */
 const messagesAtOnce = 8
 const longestWaitSeconds = 300
+/** A server that does not answer holds nothing up for longer; what it still brings is recorded all the same. */
+const longestStopMs = 3000
 /** `retryAt` is in whole seconds. */
 const retrySlackMs = 1000
 
@@ -99,7 +101,8 @@ export class Poller {
   async stop(): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#retry)
-    await this.#running
+    const over = new Promise<void>((resolve) => setTimeout(resolve, longestStopMs).unref())
+    await Promise.race([this.#running, over])
     await this.#options.mailbox.close?.()
   }
 
