@@ -99,6 +99,8 @@ export function buildApp(options: AppOptions): App {
     paths.add(route.url, route.method)
   })
 
+  // What a route gives up on, such as a file of /docs that is not there.
+  app.setNotFoundHandler((request, reply) => notHere(request, reply, paths))
   const keys = new KeyRing(options)
   admit(app, options, keys, paths)
   const idempotency = new Idempotency(options)

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { needs } from '../support/debian.ts'
 import { Site } from '../support/server.ts'
@@ -52,4 +53,35 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
     /^"Backscatter source; see https:\/\/backscatter\.example\/lookup\/198\.51\.100\.10"$/m,
   )
   assert.match(stdout, /198\.51\.100\.10.* is listed/)
+})
+
+test('the README’s five calls over HTTP', needs('curl', 'curl'), async (t) => {
+  const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
+  const onFreePorts = (text: string): string =>
+    Object.entries(ports).reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
+  const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
+  const site = new Site(t, onFreePorts(demo))
+  await site.start()
+  const readme = readFileSync('README.md', 'utf8')
+  const commands = /## Over HTTP\n.*?```sh\n(.*?)```/s.exec(readme)?.[1] ?? ''
+  assert.equal(commands.match(/^curl /gm)?.length, 5)
+  const script = [
+    'set -e; shopt -s expand_aliases',
+    'alias backscatterd="$PWD/node_modules/.bin/node $PWD/src/main.ts"',
+    onFreePorts(commands).replaceAll('curl -sS', "curl -sS -w '\\n%{http_code}\\n'"),
+  ].join('\n')
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], {
+    encoding: 'utf8',
+    env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+  })
+  assert.equal(status, 0, stderr + stdout)
+  const lines = stdout.trim().split('\n')
+  const statuses = lines.filter((line) => /^\d{3}$/.test(line))
+  assert.deepEqual(statuses, ['200', '201', '200', '201', '200'], stdout)
+  const bodies = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+  const [before, listed, listings] = bodies
+  assert.equal(before.listed, false)
+  assert.equal(listed.prefix, '198.51.100.20/32')
+  assert.equal(listings.items[0].id, listed.id)
+  assert.equal(statSync(join(site.folder, 'admin.key')).mode & 0o777, 0o600)
 })

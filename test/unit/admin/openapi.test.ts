@@ -141,8 +141,12 @@ async function fill({ app }: Admin): Promise<void> {
   )
 }
 
+/** Whole lists and mail files, streamed in forms of their own: tested where they are read and written. */
+const streamed = new Set(['/v1/import', '/v1/export', '/v1/evidence'])
+
 function operationsOf(document: Document): Operation[] {
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
+  const described = Object.entries(document.paths).filter(([path]) => !streamed.has(path))
+  return described.flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
       const {
         responses,
