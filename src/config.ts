@@ -6,6 +6,7 @@ import { parse as parseToml, TomlError } from 'smol-toml'
 import { parseTrapPattern } from './blocklist/trap-patterns.ts'
 import { backscatterKinds } from './bounce/kinds.ts'
 import { OperationalError } from './errors.ts'
+import { parseAddress } from './ip/address.ts'
 import {
   duration,
   flag,
@@ -167,6 +168,17 @@ export const declaration = table('', {
   store: table('The database.', {
     path: path('SQLite file.', 'backscatterd.db'),
   }),
+  resolver: table('Names looked up for us: SPF, DKIM and DMARC of returned messages.', {
+    servers: list(
+      text(
+        'Recursive name servers, asked in this order. None: those verdicts are “unknown”.',
+        undefined,
+        'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
+        checkServer,
+      ),
+      [],
+    ),
+  }),
   log: table('Logging, to standard error.', {
     level: word('Least level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
   }),
@@ -220,6 +232,10 @@ export const declaration = table('', {
         'a host name, address or prefix',
       ),
       [],
+    ),
+    batvKeyFile: path(
+      'File with the secret of our own BATV tags (`prvs=`): a bounce to an address that carries one is genuine and lists nobody.',
+      '',
     ),
   }),
   trap: tables('Spam-trap addresses: addresses that never send mail.', {
@@ -310,7 +326,6 @@ const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'dns.key': 'error',
   'dns.transfer': 'error',
   'admin.removal': 'warning',
-  resolver: 'warning',
 }
 
 export type Settings = Value<typeof declaration>
@@ -485,6 +500,16 @@ function domainName(about: string, initial: string | undefined): Setting<string>
         .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
     return isName ? { value: name } : { why: `expected ${expects}, not ${JSON.stringify(value)}` }
   })
+}
+
+/** A name server's address; the port is 53 unless given. */
+function checkServer(value: string): { value: string } | { why: string } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
+  const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
+  const parsed = parseAddress(host)
+  if ('why' in parsed) return { why: `${JSON.stringify(value)}: ${parsed.why}` }
+  if (port < 1 || port > 65_535) return { why: `${JSON.stringify(value)}: not a port` }
+  return { value: parsed.value.family === 4 ? `${host}:${port}` : `[${host}]:${port}` }
 }
 
 /** `threshold.KIND`: the evidence that lists a host. */

@@ -33,6 +33,7 @@ const EvidenceItem = Type.Object({
   ...{ helo: text, reversePath: text, subject: text, messageId: text, generator: text },
   ...{ reportingMta: text, finalRecipient: text, action: text, status: text },
   ...{ diagnosticCode: text, returnedMessageId: text },
+  ...{ spf: text, dkim: text, dmarcPolicy: text, returnedOrigin: text },
   ...{ tls: text, recipientsTried: text, notes: text },
 })
 

@@ -44,6 +44,7 @@ type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'du
 function decide(ground: Ground, evidence: Evidence): Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
+  if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
   if (client === null) return ignored('the host that handed it over cannot be known')
   const prefix = judgedPrefix(client, ground.policy)
   const why = whyNever(ground, client, prefix)

@@ -26,6 +26,13 @@ export interface EvidenceDetails {
   readonly status?: string
   readonly diagnosticCode?: string
   readonly returnedMessageId?: string
+  /** What authentication says of the returned message: words of RFC 8601, 'other', 'unknown'. */
+  readonly spf?: string
+  readonly dkim?: string
+  /** 'none', 'quarantine', 'reject'; 'absent': the forged domain publishes none. */
+  readonly dmarcPolicy?: string
+  /** The address that handed the returned message to the host that bounced it: it forges the trap's domain. */
+  readonly returnedOrigin?: string
 }
 
 export interface Evidence {
@@ -46,6 +53,8 @@ export interface Evidence {
   /** 'smtp', or the name of the mailbox. */
   readonly source: string
   readonly details: EvidenceDetails
+  /** Why the returned message really came from the trap's domain: then the bounce is rightly ours. */
+  readonly genuine?: string
 }
 
 /** How one message reached one trap. */
@@ -132,7 +141,7 @@ function detailsOf(
   { dsn, generator, returned }: Classification,
   { helo, reversePath, tls, recipientsTried, notes }: Delivery,
 ): EvidenceDetails {
-  const details: Record<keyof EvidenceDetails, string | null | undefined> = {
+  const details: Partial<Record<keyof EvidenceDetails, string | null | undefined>> = {
     helo,
     reversePath,
     tls,

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { loadConfig } from '../config.ts'
 import { formatAddress } from '../ip/address.ts'
 import type { ReadMessage } from '../traps/collect.ts'
+import { authenticityOptions } from './authenticity-options.ts'
 import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
@@ -109,13 +110,14 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
     options.trustedRelay ?? config.trace.trustedRelays,
   )
   const allTraps = options.allTraps === true
+  const authenticity = authenticityOptions(config)
   const now = Math.floor(Date.now() / 1000)
   const progress = startProgress('messages', octets)
   try {
     for await (const { file, index, raw, storedAt } of messagesIn(paths, type)) {
       const stored = { raw, storedAt, source, allTraps }
       const delivered = storedDelivery(stored, { relays, isTrap, now: () => now })
-      yield { found: { file, index }, ...(await readMessage(raw, delivered)) }
+      yield { found: { file, index }, ...(await readMessage(raw, delivered, authenticity)) }
       progress.advance(raw.length, 1)
     }
   } finally {

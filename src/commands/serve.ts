@@ -8,6 +8,7 @@ import { encodeZone } from '../resolver/records.ts'
 import { openStore, type Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
+import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
@@ -131,7 +132,7 @@ async function start(
       await blocklist.reconfigure(policyOptions(next))
       // Random ones go on as they are: a new set would cost every client its cookie.
       if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
-      if (changed(current, next, ['trapSmtp', 'mailbox', 'trace'])) {
+      if (changed(current, next, ['trapSmtp', 'mailbox', 'trace', 'resolver'])) {
         await traps?.close()
         traps = await startTraps(next).catch(async (error) => {
           traps = await startTraps(current)
@@ -159,8 +160,8 @@ async function trapStarter(
   fatal: (error: Error) => void,
 ) {
   const { startTraps } = await import('../traps/traps.ts')
-  return (config: Config): Promise<Traps> =>
-    startTraps({
+  return async (config: Config): Promise<Traps> =>
+    await startTraps({
       ...(config.trapSmtp && {
         smtp: {
           listen: config.trapSmtp.listen,
@@ -185,6 +186,7 @@ async function trapStarter(
         set: (mailbox, position) => mailboxPositions.set(mailbox, position, epochSeconds()),
       },
       trace: config.trace,
+      authenticity: authenticityOptions(config),
       isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
       record: (evidence) => blocklist.record(evidence),
       now: epochSeconds,

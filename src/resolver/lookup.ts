@@ -28,18 +28,16 @@ const udpTries = 3
  * comes in time.
  */
 export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
-  const { server, name, type, timeoutMs } = request
-  const deadline = Date.now() + timeoutMs
-  const { host, port } = splitServer(server)
+  const { server, name, type } = request
   try {
-    const first = await askUdp(host, port, request)
-    const response = first.header.tc ? await askTcp(host, port, request, deadline) : first
+    const response = await ask(request)
     const answers = response.answers.filter((record) => record.type === Packet.TYPE[type])
     return {
       rcode: response.header.rcode,
       answers: answers.map(({ address, data }) => address ?? [data].flat().join('')),
     }
   } catch (error) {
+    if (error instanceof OperationalError) throw error
     const why = error instanceof Error ? error.message : String(error)
     throw new OperationalError(
       'server-unreachable',
@@ -48,6 +46,23 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
     )
   }
 }
+
+/** The whole response, over TCP where it was cut. Throws OperationalError or what the network says. */
+export async function ask(
+  request: Omit<LookupRequest, 'type'> & { readonly type: keyof typeof Packet.TYPE },
+): Promise<Packet> {
+  const deadline = Date.now() + request.timeoutMs
+  const { host, port } = splitServer(request.server)
+  const first = await askUdp(host, port, request)
+  const response = first.header.tc ? await askTcp(host, port, request, deadline) : first
+  const asked = response.questions[0]?.name.toLowerCase()
+  if (asked !== undefined && asked !== request.name.toLowerCase().replace(/\.$/, '')) {
+    throw new Error('the answer is to another question')
+  }
+  return response
+}
+
+type Question = Parameters<typeof ask>[0]
 
 /** The name that a DNSBL is asked for an address: reversed octets or nibbles (RFC 5782 §2.1, §2.4). */
 export function queryName(address: Address, zone: string): string {
@@ -58,7 +73,7 @@ export function queryName(address: Address, zone: string): string {
   return `${[...nibbles].toReversed().join('.')}.${zone}`
 }
 
-async function askUdp(host: string, port: number, request: LookupRequest): Promise<Packet> {
+async function askUdp(host: string, port: number, request: Question): Promise<Packet> {
   const ask = UDPClient({
     dns: host,
     port,
@@ -80,7 +95,7 @@ async function askUdp(host: string, port: number, request: LookupRequest): Promi
 async function askTcp(
   host: string,
   port: number,
-  { name, type }: LookupRequest,
+  { name, type }: Question,
   deadline: number,
 ): Promise<Packet> {
   const query = new Packet()

@@ -7,6 +7,7 @@ import { parseMessage } from '../bounce/message.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
 import type { Logger } from '../errors.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
+import { type AuthenticityOptions, checkAuthenticity } from './authenticity.ts'
 import { calloutEvidence, type Probe } from './callout.ts'
 
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
@@ -24,6 +25,8 @@ export interface CollectorOptions {
   /** Epoch seconds. */
   now(): number
   readonly log: Logger
+  /** Whether what a message returns was forged; none: nobody asks. */
+  readonly authenticity?: AuthenticityOptions
 }
 
 /**
@@ -84,13 +87,17 @@ export class Collector {
     const trace =
       client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
     const source = 'smtp'
-    const read = await readMessage(raw, {
-      ...session,
-      trace,
-      recipients: [...new Set(recipients.map(canonicalRecipient))],
-      seenAt: Math.min(trace.newestTime ?? now(), now()),
-      source,
-    })
+    const read = await readMessage(
+      raw,
+      {
+        ...session,
+        trace,
+        recipients: [...new Set(recipients.map(canonicalRecipient))],
+        seenAt: Math.min(trace.newestTime ?? now(), now()),
+        source,
+      },
+      this.#options.authenticity,
+    )
     await this.#commit(source, read)
   }
 
@@ -123,7 +130,10 @@ export class Collector {
   async read(stored: StoredMessage): Promise<{ passedOver: readonly string[] | null }> {
     const delivered = storedDelivery(stored, this.#options)
     if (delivered.recipients.length === 0) return { passedOver: delivered.named }
-    await this.#commit(stored.source, await readMessage(stored.raw, delivered))
+    await this.#commit(
+      stored.source,
+      await readMessage(stored.raw, delivered, this.#options.authenticity),
+    )
     return { passedOver: null }
   }
 
@@ -136,12 +146,16 @@ export class Collector {
     const { relays, now } = this.#options
     const header = readHeaderSection(raw)
     const trace = client === null ? traceStored(header, relays) : traceFrom(client, header, relays)
-    const read = await readMessage(raw, {
-      trace,
-      recipients: recipients.map(canonicalRecipient),
-      seenAt: Math.min(trace.newestTime ?? now(), now()),
-      source,
-    })
+    const read = await readMessage(
+      raw,
+      {
+        trace,
+        recipients: recipients.map(canonicalRecipient),
+        seenAt: Math.min(trace.newestTime ?? now(), now()),
+        source,
+      },
+      this.#options.authenticity,
+    )
     return await this.#commit(source, read)
   }
 
@@ -201,7 +215,11 @@ export function storedDelivery(
 }
 
 /** Classifies a message; its evidence has one piece for each trap. Records nothing. Never throws. */
-export async function readMessage(raw: Uint8Array, delivered: Delivered): Promise<ReadMessage> {
+export async function readMessage(
+  raw: Uint8Array,
+  delivered: Delivered,
+  authenticity?: AuthenticityOptions,
+): Promise<ReadMessage> {
   const { recipients, trace, ...common } = delivered
   const message = await parseMessage(raw)
   const { reversePath } = common
@@ -211,7 +229,15 @@ export async function readMessage(raw: Uint8Array, delivered: Delivered): Promis
     client: trace.client,
     recipient,
   }))
-  const evidence = evidenceOf(message, classification, deliveries, trace.believed)
+  const plain = evidenceOf(message, classification, deliveries, trace.believed)
+  if (authenticity === undefined) return { classification, trace, evidence: plain }
+  const checked = await checkAuthenticity(message, classification, recipients, authenticity)
+  const { genuine, ...words } = checked
+  const evidence = plain.map((each) => ({
+    ...each,
+    ...(genuine !== null && { genuine }),
+    details: { ...each.details, ...words },
+  }))
   return { classification, trace, evidence }
 }
 

@@ -61,7 +61,8 @@ export interface MailboxOptions {
   readonly maxBytes?: number
 }
 
-export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
+export interface TrapsOptions
+  extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log' | 'authenticity'> {
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
   /** How far each mailbox has been read; set() is called only for what is committed. */
@@ -110,7 +111,11 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     throw new OperationalError('config-invalid', why)
   }
   const relays = parseTrustedRelays(trace.trustedRelays)
-  const collector = new Collector({ relays, isTrap, record, now, log })
+  const { authenticity } = options
+  const collector = new Collector({
+    ...{ relays, isTrap, record, now, log },
+    ...(authenticity && { authenticity }),
+  })
   const smtp: SmtpListener | undefined =
     options.smtp &&
     (await startSmtpListener({

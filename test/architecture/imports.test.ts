@@ -57,6 +57,7 @@ const home: Readonly<Record<string, readonly string[]>> = {
   imapflow: ['traps'],
   'ip-num': ['ip'],
   koffi: ['nameserver'],
+  mailauth: ['traps'],
   mailparser: ['bounce'],
   'node-cron': ['traps'],
   pino: ['commands'],

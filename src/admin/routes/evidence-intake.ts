@@ -38,6 +38,7 @@ const NewEvidence = Type.Object(
       Type.String({ pattern: '^[a-zA-Z]{1,40}$' }),
       Type.String({ maxLength: 1000 }),
     ),
+    genuine: Type.Optional(ShortText),
   },
   strict,
 )

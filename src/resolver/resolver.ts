@@ -1,0 +1,155 @@
+// Names looked up for us, at the configured servers and nobody else, behind a cache that keeps answers for their TTL.
+// Asked by traps/authenticity and whoever checks PTR records; answers and errors have the shape of node:dns/promises.
+import { Packet } from 'dns2'
+import { ask } from './lookup.ts'
+
+export type ResolvedType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TXT'
+
+/** TXT: the strings of each record; MX: `{exchange, priority}`; else the text of each record. */
+export type Resolved = string[] | string[][] | { exchange: string; priority: number }[]
+
+/** ENOTFOUND: no such name; ENODATA: none of that type; ETIMEOUT, ESERVFAIL, EREFUSED: not known; EBADNAME: no name. */
+export class ResolveError extends Error {
+  readonly code: string
+
+  constructor(code: string, name: string, type: string) {
+    super(`${type} ${name}: ${code}`)
+    this.name = 'ResolveError'
+    this.code = code
+  }
+}
+
+export interface ResolverOptions {
+  /** `host:port` or `[v6]:port`, tried in this order. */
+  readonly servers: readonly string[]
+  /** For one server: its datagrams, and TCP where the answer was cut. @default 1000 */
+  readonly timeoutMs?: number
+  /** @default 10000: answers kept; the one that was not asked for the longest time goes first */
+  readonly maxAnswers?: number
+  /** Milliseconds. @default performance.now */
+  now?(): number
+}
+
+type Outcome = { readonly value: Resolved } | { readonly code: string }
+
+interface Kept {
+  readonly outcome: Outcome
+  readonly until: number
+}
+
+/** RFC 2308 §5, §7: "not there" is kept for the SOA's time, at most this long; a failure for moments. */
+const longestNegativeSeconds = 900
+const longestPositiveSeconds = 3600
+const failureSeconds = 5
+
+export class Resolver {
+  readonly #options: Required<ResolverOptions>
+  readonly #kept = new Map<string, Kept>()
+  readonly #asked = new Map<string, Promise<Outcome>>()
+
+  constructor(options: ResolverOptions) {
+    this.#options = {
+      ...{ timeoutMs: 1000, maxAnswers: 10_000, now: () => performance.now() },
+      ...options,
+    }
+  }
+
+  /** Throws ResolveError. The same question asked twice at once goes out once. */
+  async resolve(name: string, type: ResolvedType): Promise<Resolved> {
+    const canonical = name.toLowerCase().replace(/\.$/, '')
+    if (!isName(canonical)) throw new ResolveError('EBADNAME', name, type)
+    const outcome = await this.#outcome(canonical, type)
+    if ('code' in outcome) throw new ResolveError(outcome.code, name, type)
+    return structuredClone(outcome.value)
+  }
+
+  async #outcome(name: string, type: ResolvedType): Promise<Outcome> {
+    const { now } = this.#options
+    const key = `${type} ${name}`
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      this.#kept.delete(key)
+      if (kept.until > now()) {
+        this.#kept.set(key, kept)
+        return kept.outcome
+      }
+    }
+    const asked = this.#asked.get(key)
+    if (asked !== undefined) return await asked
+    const asking = this.#ask(name, type)
+      .then(({ outcome, seconds }) => {
+        this.#keep(key, { outcome, until: now() + seconds * 1000 })
+        return outcome
+      })
+      .finally(() => this.#asked.delete(key))
+    this.#asked.set(key, asking)
+    return await asking
+  }
+
+  #keep(key: string, kept: Kept): void {
+    this.#kept.set(key, kept)
+    const oldest = this.#kept.keys().next()
+    if (this.#kept.size > this.#options.maxAnswers && !oldest.done) this.#kept.delete(oldest.value)
+  }
+
+  /** Asks one server after another until one knows. */
+  async #ask(name: string, type: ResolvedType): Promise<{ outcome: Outcome; seconds: number }> {
+    const { servers, timeoutMs } = this.#options
+    let code = 'ETIMEOUT'
+    for (const server of servers) {
+      try {
+        const response = await ask({ server, name, type, timeoutMs })
+        const known = read(response, type)
+        if (known !== undefined) return known
+        code = response.header.rcode === Packet.RCODE.REFUSED ? 'EREFUSED' : 'ESERVFAIL'
+      } catch {
+        code = 'ETIMEOUT'
+      }
+    }
+    return { outcome: { code }, seconds: failureSeconds }
+  }
+}
+
+/** RFC 1035 §2.3.4; an empty label would end the name early. */
+function isName(name: string): boolean {
+  return (
+    name.length > 0 &&
+    name.length <= 253 &&
+    name.split('.').every((label) => {
+      const length = Buffer.byteLength(label)
+      return length > 0 && length < 64
+    })
+  )
+}
+
+/** undefined: this server does not know. Aliases have been followed by the server (RFC 1034 §4.3.1, recursive). */
+function read(
+  response: Packet,
+  type: ResolvedType,
+): { outcome: Outcome; seconds: number } | undefined {
+  const { rcode } = response.header
+  if (rcode !== Packet.RCODE.NOERROR && rcode !== Packet.RCODE.NXDOMAIN) return undefined
+  const records = response.answers.filter((record) => record.type === Packet.TYPE[type])
+  if (records.length > 0) {
+    const seconds = Math.min(longestPositiveSeconds, ...response.answers.map(({ ttl }) => ttl))
+    return { outcome: { value: records.map((each) => valueIn(each, type)) as Resolved }, seconds }
+  }
+  const soa = response.authorities.find((record) => record.type === Packet.TYPE.SOA)
+  const seconds = Math.min(longestNegativeSeconds, soa?.ttl ?? 0, soa?.minimum ?? 0)
+  const code = rcode === Packet.RCODE.NXDOMAIN ? 'ENOTFOUND' : 'ENODATA'
+  return { outcome: { code }, seconds }
+}
+
+function valueIn(record: Packet['answers'][number], type: ResolvedType) {
+  switch (type) {
+    case 'TXT':
+      return [record.data].flat().map(String)
+    case 'MX':
+      return { exchange: String(record.exchange), priority: Number(record.priority) }
+    case 'A':
+    case 'AAAA':
+      return String(record.address)
+    default:
+      return String(record.domain)
+  }
+}

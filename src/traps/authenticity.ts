@@ -1,0 +1,169 @@
+// Was the returned message really ours? What says so (a signature of the trap's domain, a tag that only we can make)
+// makes the bounce genuine, and it lists nobody; what speaks against it is kept as evidence. mailauth over resolver/.
+// Called by collect for every message that gives one back; the only file that knows mailauth.
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Classification } from '../bounce/classify.ts'
+import { allValues, readHeaderSection } from '../bounce/header-section.ts'
+import type { Message } from '../bounce/message.ts'
+import { returnedContent } from '../bounce/returned.ts'
+import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
+
+export interface AuthenticityOptions {
+  /** Rejects like node:dns/promises. None: what needs DNS is "unknown". */
+  readonly resolver?: { resolve(name: string, type: ResolvedType): Promise<Resolved> }
+  /** The secret of our own BATV tags. */
+  readonly batvKey?: Uint8Array
+  /** Epoch seconds. */
+  now(): number
+  /** @default 2500: what is not known by then is "unknown"; an SMTP client waits for its 250 */
+  readonly deadlineMs?: number
+}
+
+/** Words for the evidence; `unknown` wherever nobody could be asked. */
+export interface Authenticity {
+  /** Why it is a genuine bounce of a message of ours, or null. */
+  readonly genuine: string | null
+  /** Of the host that handed the returned message over, for the forged domain (RFC 7208 §2.6). */
+  readonly spf?: string
+  /** 'pass': for the trap's domain; 'other': for another one, which proves nothing. */
+  readonly dkim?: string
+  /** What the forged domain asks for (RFC 7489 §6.3), 'absent' when it asks for nothing. */
+  readonly dmarcPolicy?: string
+  /** The address that handed the returned message to the host that bounced it: the spoofer. */
+  readonly returnedOrigin?: string
+}
+
+/** Checks one message. Never throws, and never takes much longer than the deadline. */
+export async function checkAuthenticity(
+  message: Message,
+  { kind, returned }: Classification,
+  recipients: readonly string[],
+  options: AuthenticityOptions,
+): Promise<Authenticity> {
+  if (kind === null) return { genuine: null }
+  const tagged = recipients.find((each) => isOurTag(each, options))
+  const recipient = recipients[0] ?? ''
+  const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
+  if (tagged !== undefined) return { genuine: 'its recipient carries our own BATV tag' }
+  if (returned === null || !recipient.includes('@')) return { genuine: null }
+  const origin = returned.origin === null ? {} : { returnedOrigin: returned.origin }
+  const { resolver } = options
+  if (resolver === undefined) {
+    return { genuine: null, spf: 'unknown', dkim: 'unknown', dmarcPolicy: 'unknown', ...origin }
+  }
+  const deadline = withDeadline(options.deadlineMs ?? 2500)
+  try {
+    const [dkim, spfWord, dmarcPolicy] = await Promise.all([
+      deadline.orUnknown(dkimOf(message, domain, resolver)),
+      deadline.orUnknown(spfOf(returned.origin, recipient, resolver)),
+      deadline.orUnknown(dmarcPolicyOf(domain, resolver)),
+    ])
+    const genuine =
+      dkim === 'pass' ? `the message it returns bears a valid DKIM signature of ${domain}` : null
+    return { genuine, spf: spfWord, dkim, dmarcPolicy, ...origin }
+  } finally {
+    deadline.clear()
+  }
+}
+
+/** Loaded when the first message is checked: where no resolver is configured, never. */
+async function mailauth() {
+  const [{ dkimVerify }, { dmarc }, { spf }] = await Promise.all([
+    import('mailauth/lib/dkim/verify.js'),
+    import('mailauth/lib/dmarc/index.js'),
+    import('mailauth/lib/spf/index.js'),
+  ])
+  return { dkimVerify, dmarc, spf }
+}
+
+type Resolver = NonNullable<AuthenticityOptions['resolver']>
+
+/** What mailauth takes for a resolver; its type knows no MX. */
+function asked(resolver: Resolver): (name: string, type: string) => Promise<string[]> {
+  return async (name, type) => (await resolver.resolve(name, type as ResolvedType)) as string[]
+}
+
+function withDeadline(milliseconds: number) {
+  const { promise: over, resolve } = Promise.withResolvers<string>()
+  const timer = setTimeout(() => resolve('unknown'), milliseconds)
+  return {
+    /** The word, or 'unknown' once the time is over or when the check itself fails. */
+    orUnknown: (word: Promise<string>) => Promise.race([word.catch(() => 'unknown'), over]),
+    clear: () => clearTimeout(timer),
+  }
+}
+
+/** More signatures than this nobody puts on a message but to keep others busy. */
+const maxSignatures = 10
+
+/** A message that is cut or whose body is missing can be checked by nobody: never genuine, and never forged either. */
+async function dkimOf(message: Message, domain: string, resolver: Resolver): Promise<string> {
+  const found = returnedContent(message)
+  if (found === null) return 'unknown'
+  const signatures = allValues(readHeaderSection(found.content), 'dkim-signature').length
+  if (signatures === 0) return 'none'
+  if (!found.isWhole || signatures > maxSignatures) return 'unknown'
+  const { dkimVerify } = await mailauth()
+  const { results } = await dkimVerify(withCrlf(found.content), { resolver: asked(resolver) })
+  const verdicts = results.filter(
+    // A signature over a part of the body does not vouch for the rest (RFC 6376 §8.2).
+    ({ status }) => !('underSized' in status && status.underSized),
+  )
+  const passed = verdicts.filter(({ status }) => status.result === 'pass')
+  if (passed.some(({ signingDomain }) => isDomainOf(signingDomain, domain))) return 'pass'
+  if (passed.length > 0) return 'other'
+  return verdicts.some(({ status }) => status.result === 'temperror') ? 'unknown' : 'fail'
+}
+
+/** The trap's domain signs itself, or the domain that it is a part of does. */
+function isDomainOf(signing: string | undefined, domain: string): boolean {
+  const signer = (signing ?? '').toLowerCase()
+  return signer === domain || (signer.includes('.') && domain.endsWith(`.${signer}`))
+}
+
+async function spfOf(origin: string | null, sender: string, resolver: Resolver): Promise<string> {
+  if (origin === null) return 'unknown'
+  const domain = sender.slice(sender.lastIndexOf('@') + 1)
+  const { spf } = await mailauth()
+  const { status } = await spf({
+    ...{ sender, ip: origin, helo: domain, mta: 'backscatterd' },
+    resolver: asked(resolver),
+  })
+  const result = typeof status === 'object' ? status.result : 'unknown'
+  return result === 'temperror' ? 'unknown' : result
+}
+
+async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string> {
+  const { dmarc } = await mailauth()
+  const found = await dmarc({
+    ...{ headerFrom: [`postmaster@${domain}`], spfDomains: [], dkimDomains: [] },
+    resolver: asked(resolver),
+  })
+  if (found === false) return 'absent'
+  if (found.status.result === 'temperror') return 'unknown'
+  return typeof found.policy === 'string' ? found.policy : 'absent'
+}
+
+/** A tag is made for a week or so; one that ends later than this was made by nobody. */
+const longestTagDays = 30
+const secondsInDay = 86_400
+
+/**
+ * `prvs=KDDDSSSSSS=user@domain` (draft-levine-smtp-batv-01 §4): key number, the day modulo 1000 on which the tag ends,
+ * and the first three octets of HMAC-SHA1 over both and the address itself.
+ */
+function isOurTag(recipient: string, { batvKey, now }: AuthenticityOptions): boolean {
+  const match = /^prvs=(\d)(\d{3})([0-9a-f]{6})=(.+@.+)$/i.exec(recipient)
+  if (batvKey === undefined || match === null) return false
+  const [, key = '', day = '', hash = '', address = ''] = match
+  const today = Math.floor(now() / secondsInDay) % 1000
+  if ((Number(day) - today + 1000) % 1000 > longestTagDays) return false
+  const mac = createHmac('sha1', batvKey).update(`${key}${day}${address}`).digest().subarray(0, 3)
+  return timingSafeEqual(mac, Buffer.from(hash, 'hex'))
+}
+
+/** DKIM is computed over CRLF line ends (RFC 6376 §5.3); files have LF. */
+function withCrlf(octets: Uint8Array): Buffer {
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
+  return Buffer.from(text.replaceAll(/\r?\n/g, '\r\n'), 'latin1')
+}

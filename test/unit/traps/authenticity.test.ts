@@ -1,0 +1,184 @@
+// Was the returned message ours? Messages signed here with real keys, looked up at a real name server, and returned in
+// bounces whole, in part and spoiled.
+import assert from 'node:assert/strict'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { dkimSign } from 'mailauth/lib/dkim/sign.js'
+import { Resolver } from '../../../src/resolver/resolver.ts'
+import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
+import { readMessage } from '../../../src/traps/collect.ts'
+import { startNameServer, type Zone } from '../../support/name-server.ts'
+
+const now = 1_795_500_000
+const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+
+const zone: Zone = {
+  'TXT s1._domainkey.trap.example': [`v=DKIM1; k=rsa; p=${publicKey}`],
+  'TXT s1._domainkey.other.example': [`v=DKIM1; k=rsa; p=${publicKey}`],
+  'TXT trap.example': ['v=spf1 ip4:192.0.2.1 -all'],
+  'TXT _dmarc.trap.example': ['v=DMARC1; p=reject'],
+}
+
+const original = [
+  'Received: from out.example ([203.0.113.77])',
+  '\tby mail.bouncer.example with ESMTP; Tue, 24 Nov 2026 12:00:00 +0000',
+  'From: One <one@trap.example>',
+  'To: somebody@bouncer.example',
+  'Subject: order',
+  'Date: Tue, 24 Nov 2026 12:00:00 +0000',
+  'Message-ID: <1@trap.example>',
+  '',
+  'Hello there.',
+  'A second line.',
+  '',
+].join('\r\n')
+
+async function signed(domain: string): Promise<string> {
+  const privateKey = keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const { signatures } = await dkimSign(original, {
+    algorithm: 'rsa-sha256',
+    signatureData: [{ signingDomain: domain, selector: 's1', privateKey }],
+  } as unknown as Parameters<typeof dkimSign>[1])
+  assert.match(signatures, /^DKIM-Signature: /)
+  return `${signatures}${original}`
+}
+
+/** A bounce that returns this; `type` of the returned part. */
+function bounceOf(returned: string, type = 'message/rfc822'): Buffer {
+  return Buffer.from(
+    [
+      'Return-Path: <>',
+      'From: MAILER-DAEMON@bouncer.example',
+      'To: one@trap.example',
+      'Subject: Undelivered Mail Returned to Sender',
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/report; report-type=delivery-status; boundary="b"',
+      '',
+      '--b',
+      '',
+      'It could not be delivered.',
+      '--b',
+      'Content-Type: message/delivery-status',
+      '',
+      'Reporting-MTA: dns; mail.bouncer.example',
+      '',
+      'Final-Recipient: rfc822; somebody@bouncer.example',
+      'Action: failed',
+      'Status: 5.1.1',
+      '',
+      '--b',
+      `Content-Type: ${type}`,
+      '',
+      returned,
+      '--b--',
+      '',
+    ].join('\r\n'),
+  )
+}
+
+async function check(
+  raw: Buffer,
+  options: Partial<AuthenticityOptions>,
+  recipient = 'one@trap.example',
+) {
+  const delivered = {
+    trace: { client: null, newestTime: null, recipients: [], believed: [] },
+    ...{ recipients: [recipient], seenAt: now, source: 'test', reversePath: '' },
+  }
+  const { evidence } = await readMessage(raw, delivered, { now: () => now, ...options })
+  const { genuine, details } = evidence[0] ?? {}
+  const { spf, dkim, dmarcPolicy, returnedOrigin } = details ?? {}
+  return { genuine: genuine !== undefined, spf, dkim, dmarcPolicy, returnedOrigin }
+}
+
+async function withServer(t: TestContext, records = zone) {
+  const server = await startNameServer(t, records)
+  return { resolver: new Resolver({ servers: [server.address], timeoutMs: 600 }) }
+}
+
+const forged = { spf: 'fail', dmarcPolicy: 'reject', returnedOrigin: '203.0.113.77' }
+
+test('a signature of the trap’s domain that verifies makes the bounce genuine, with LF too', async (t) => {
+  const options = await withServer(t)
+  const bounce = bounceOf(await signed('trap.example'))
+  const genuine = { ...forged, genuine: true, dkim: 'pass' }
+  assert.deepEqual(await check(bounce, options), genuine)
+  const withLf = Buffer.from(bounce.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
+  assert.deepEqual(await check(withLf, options), genuine)
+})
+
+test('another domain’s signature, a spoiled one and none prove nothing', async (t) => {
+  const options = await withServer(t)
+  const other = await check(bounceOf(await signed('other.example')), options)
+  assert.deepEqual(other, { ...forged, genuine: false, dkim: 'other' })
+  const changed = (await signed('trap.example')).replace('Hello there.', 'Hello here.')
+  assert.deepEqual(await check(bounceOf(changed), options), {
+    ...{ ...forged, genuine: false, dkim: 'fail' },
+  })
+  assert.deepEqual(await check(bounceOf(original), options), {
+    ...{ ...forged, genuine: false, dkim: 'none' },
+  })
+})
+
+test('a header section alone cannot be checked, and is never genuine', async (t) => {
+  const options = await withServer(t)
+  const whole = await signed('trap.example')
+  const header = whole.slice(0, whole.indexOf('\r\n\r\n') + 2)
+  const { genuine, dkim } = await check(bounceOf(header, 'text/rfc822-headers'), options)
+  assert.deepEqual([genuine, dkim], [false, 'unknown'])
+  const emptied = await check(bounceOf(`${header}\r\n`), options)
+  assert.equal(emptied.genuine, false)
+})
+
+test('no resolver, a silent one and one that fails: unknown, and it does not last', async (t) => {
+  const bounce = bounceOf(await signed('trap.example'))
+  const unknown = {
+    ...{ genuine: false, spf: 'unknown', dkim: 'unknown', dmarcPolicy: 'unknown' },
+    returnedOrigin: '203.0.113.77',
+  }
+  assert.deepEqual(await check(bounce, {}), unknown)
+  const failing = Object.fromEntries(Object.keys(zone).map((key) => [key, 'SERVFAIL' as const]))
+  assert.deepEqual(await check(bounce, await withServer(t, failing)), unknown)
+  const silent = Object.fromEntries(Object.keys(zone).map((key) => [key, 'DROP' as const]))
+  const server = await startNameServer(t, silent)
+  const resolver = new Resolver({ servers: [server.address], timeoutMs: 5000 })
+  const started = performance.now()
+  assert.deepEqual(await check(bounce, { resolver, deadlineMs: 400 }), unknown)
+  assert.ok(performance.now() - started < 2500)
+})
+
+test('SPF that allows the address, and a domain without records', async (t) => {
+  const options = await withServer(t, { 'TXT trap.example': ['v=spf1 ip4:203.0.113.77 -all'] })
+  const found = await check(bounceOf(original), options)
+  assert.deepEqual(found, {
+    ...{ genuine: false, spf: 'pass', dkim: 'none', dmarcPolicy: 'absent' },
+    returnedOrigin: '203.0.113.77',
+  })
+  const none = await check(bounceOf(original), await withServer(t, { 'A x.test': ['192.0.2.1'] }))
+  assert.deepEqual([none.spf, none.dmarcPolicy], ['none', 'absent'])
+})
+
+test('our own BATV tag is genuine; another hash, a day long past or far off, and no key are not', async () => {
+  const batvKey = Buffer.from('secret')
+  const tag = (day: number, key = batvKey): string => {
+    const prefix = `1${String(day % 1000).padStart(3, '0')}`
+    const mac = createHmac('sha1', key).update(`${prefix}one@trap.example`).digest('hex')
+    return `prvs=${prefix}${mac.slice(0, 6)}=one@trap.example`
+  }
+  const today = Math.floor(now / 86_400)
+  const bounce = bounceOf(original)
+  for (const [recipient, genuine] of [
+    [tag(today + 7), true],
+    [tag(today), true],
+    [tag(today + 7).replace('prvs=', 'PRVS='), true],
+    [tag(today - 1), false],
+    [tag(today + 400), false],
+    [tag(today + 7, Buffer.from('other')), false],
+    ['prvs=1abc=one@trap.example', false],
+    ['one@trap.example', false],
+  ] as const) {
+    assert.equal((await check(bounce, { batvKey }, recipient)).genuine, genuine, recipient)
+    assert.equal((await check(bounce, {}, recipient)).genuine, false)
+  }
+})
