@@ -62,7 +62,7 @@ export function evidenceIntakeRoutes(app: App, { blocklist }: AppOptions): void 
           { items: Type.Array(NewEvidence, { minItems: 1, maxItems: maxEvidence }) },
           strict,
         ),
-        response: { 200: itemsOf(Recorded), ...problems(400, 401, 403, 413, 415, 503) },
+        response: { 200: itemsOf(Recorded), ...problems(400, 401, 403, 409, 413, 415, 503) },
       },
     },
     async (request, reply) => {

@@ -50,6 +50,17 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
   'POST /v1/mailboxes/{name}/poll': { url: '/v1/mailboxes/box/poll' },
   'GET /v1/lookup/{address}': { url: '/v1/lookup/203.0.113.1' },
   'POST /v1/messages': { url: `/v1/messages?client=203.0.113.50&${inTrap}`, payload: message },
+  'POST /v1/evidence': {
+    payload: {
+      items: [
+        {
+          ...{ client: '203.0.113.50', recipient: 'secret@trap.example.org', kind: 'dsn' },
+          ...{ rule: 'test', content: '0'.repeat(64), returned: '1'.repeat(64) },
+          ...{ seenAt: '2026-07-01T10:00:00Z', source: 'ingest', details: {} },
+        },
+      ],
+    },
+  },
   'POST /v1/classify': { payload: message },
   'POST /v1/keys': { payload: { name: 'new', scope: 'read' } },
 }
