@@ -16,9 +16,9 @@ import {
 } from '../schemas.ts'
 
 /** Most pieces in one request: they are judged in one transaction. */
-export const maxEvidence = 500
+export const maxEvidence = 250
 /** Each piece has some twenty details of up to 1,000 characters. */
-const maxBodyBytes = 16 * 1024 ** 2
+const maxBodyBytes = 8 * 1024 ** 2
 
 const strict = { additionalProperties: false }
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
