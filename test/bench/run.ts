@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 const benchmarks: Readonly<Record<string, string>> = {
   tree: 'the tree: memory, look-up and insert, 1 M random entries',
   respond: 'answers without sockets: ns an answer',
+  lookup: 'look-ups over HTTP beside a bare Fastify route with one SQLite read',
   load: 'the store: loading 1 M listings, recording evidence',
   nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
   mbox: '2 GB of mbox: memory; bounces from mbox to commit',
