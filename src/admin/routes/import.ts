@@ -39,6 +39,7 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
             problem(400, 'malformed', 'the list is missing: send it as the body'),
           )
         }
+        if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge()
         const body = request.body as AsyncIterable<Uint8Array>
         const feed = { format, now: now(), ...(type !== undefined && { type }) }
         const outcome = await blocklist.import({

@@ -63,6 +63,7 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
   },
   'POST /v1/classify': { payload: message },
   'POST /v1/keys': { payload: { name: 'new', scope: 'read' } },
+  'POST /v1/import': { url: '/v1/import?list=a', payload: '20.0.0.1\n' },
 }
 
 /** How to be answered what only this operation answers, beside what `common` does for any. */
@@ -107,6 +108,9 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
     admin.isReady = false
     return await ask({})
   },
+  'GET /v1/export 404': (_, ask) => ask({ url: '/v1/export?list=none' }),
+  'POST /v1/import 413': (_, ask) => ask({ headers: { 'content-length': '3000000000' } }),
+  'POST /v1/import 422': (_, ask) => ask({ payload: 'not a list\n' }),
   'POST /v1/messages 503': withoutMail,
   'POST /v1/classify 503': withoutMail,
   'POST /v1/mailboxes/{name}/poll 503': withoutMail,
@@ -292,6 +296,10 @@ function check(document: Document, operation: Operation, reply: Reply): void {
     ? document.components.schemas.Problem
     : declared.content?.['application/json']?.schema
   const type = String(reply.headers['content-type'])
+  if (path === '/v1/export' && !isProblem) {
+    assert.match(type, /^(text\/(plain|csv); charset=utf-8|application\/x-ndjson)$/, where)
+    return
+  }
   assert.match(type, isProblem ? /^application\/problem\+json$/ : /^application\/json/, where)
   const body = JSON.parse(reply.body)
   if (schema !== undefined) assert.deepEqual(Compile(schema).Errors(body), [], where)
