@@ -23,12 +23,19 @@ export async function readTraps(client: Client): Promise<(address: string) => bo
 export function evidenceSink(
   client: Client,
 ): (evidence: readonly Evidence[]) => Promise<Recorded[]> {
+  const send = async (items: readonly NewEvidence[]): Promise<Recorded[]> => {
+    const reply = await client.request('POST', '/v1/evidence', { items })
+    // Few have long details; where they come together, the body is too large.
+    if (reply.status === 413 && items.length > 1) {
+      const half = Math.ceil(items.length / 2)
+      return [...(await send(items.slice(0, half))), ...(await send(items.slice(half)))]
+    }
+    return (expectDone(reply) as { items: Recorded[] }).items
+  }
   return async (evidence) => {
     const recorded: Recorded[] = []
     for (let at = 0; at < evidence.length; at += maxEvidence) {
-      const items = evidence.slice(at, at + maxEvidence).map(evidenceBody)
-      const reply = expectDone(await client.request('POST', '/v1/evidence', { items }))
-      recorded.push(...(reply as { items: Recorded[] }).items)
+      recorded.push(...(await send(evidence.slice(at, at + maxEvidence).map(evidenceBody))))
     }
     return recorded
   }

@@ -17,8 +17,6 @@ import {
 
 /** Most pieces in one request: they are judged in one transaction. */
 export const maxEvidence = 250
-/** Each piece has some twenty details of up to 1,000 characters. */
-const maxBodyBytes = 8 * 1024 ** 2
 
 const strict = { additionalProperties: false }
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
@@ -55,7 +53,6 @@ export function evidenceIntakeRoutes(app: App, { blocklist }: AppOptions): void 
   app.post(
     '/v1/evidence',
     {
-      bodyLimit: maxBodyBytes,
       config: { scope: 'admin' },
       schema: {
         body: Type.Object(
