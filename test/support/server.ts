@@ -21,6 +21,8 @@ export interface Server {
   readonly dns: string
   /** host:port of the first SMTP address; '' without a listener. */
   readonly smtp: string
+  /** host:port of the HTTP interface; '' without one. */
+  readonly admin: string
   readonly stderr: () => string
   /** Sends the signal and resolves with how the process ended. */
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }>
@@ -95,6 +97,7 @@ ${more}`
     const server: Server = {
       pid: child.pid ?? 0,
       dns: /dns=([^ ,]+)/.exec(line)?.[1] ?? '',
+      admin: /admin=([^ ,]+)/.exec(line)?.[1] ?? '',
       smtp: /smtp=([^ ,]+)/.exec(line)?.[1] ?? '',
       stderr: () => output.stderr,
       kill: async (signal) => {
