@@ -3,7 +3,6 @@
 // It never listens: transports belong to whoever composes it.
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { fastifyHelmet } from '@fastify/helmet'
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
@@ -32,6 +31,7 @@ import { type MailFunctions, messageRoutes } from './routes/messages.ts'
 import { type ServerState, statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
 import { type Caller, scopeIncludes } from './scopes.ts'
+import { securityHeaders } from './security-headers.ts'
 import { compileValidator } from './validation.ts'
 
 /** Largest JSON body, in octets: some ten thousand prefixes. A route that takes mail or lists sets its own. */
@@ -91,21 +91,28 @@ export function buildApp(options: AppOptions): App {
     return sendProblem(reply, answer)
   })
   const paths = new PathTable()
+  const idempotency = new Idempotency(options)
   app.addHook('onRoute', (route) => {
     // The browser of the interface brings its own routes.
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, scope: 'public' }
     if (route.config?.scope === undefined)
       throw new Error(`${route.url} does not say who may call it`)
     paths.add(route.url, route.method)
+    if (route.method === 'POST') {
+      route.preHandler = (request, reply, done) => {
+        if (idempotency.begin(request, reply) === undefined) done()
+      }
+      route.onSend = (request, reply, payload, done) => {
+        idempotency.end(request, reply, payload)
+        done(null, payload)
+      }
+    }
   })
 
   // What a route gives up on, such as a file of /docs that is not there.
   app.setNotFoundHandler((request, reply) => notHere(request, reply, paths))
   const keys = new KeyRing(options)
   admit(app, options, keys, paths)
-  const idempotency = new Idempotency(options)
-  app.addHook('preHandler', async (request, reply) => idempotency.begin(request, reply))
-  app.addHook('onSend', async (request, reply, payload) => idempotency.end(request, reply, payload))
   app.addHook('onClose', async () => keys.flush())
   if (options.isDescribed ?? true) describeApi(app, options)
   // In a plugin of their own, since what describes routes must be loaded before them.
@@ -138,18 +145,43 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
   const authenticator = new Authenticator(keys, options.now)
   const limits = options.limits ?? (() => noLimits)
   const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
-  app.register(fastifyHelmet, { global: true, contentSecurityPolicy: apiPolicy })
   app.register(fastifyRateLimit, {
     ...{ global: false, timeWindow: 60_000 },
     max: () => limits().requestsPerMinute,
     keyGenerator: (request) => limitKey(addressOf(request)),
   })
   app.decorateRequest('caller')
+  let fixedHeaders: Readonly<Record<string, string>> = {}
+  app.addHook('onReady', async () => {
+    fixedHeaders = { ...(await securityHeaders()), 'cache-control': 'no-store' }
+  })
   app.after(() => {
     const countRequest = app.createRateLimit()
 
-    const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
-      reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+    /** Answers 429 when the address has used up its minute. */
+    const slowDown = async (request: FastifyRequest, reply: FastifyReply) => {
+      const count = await countRequest(request)
+      if (count.isAllowed || !count.isExceeded) return undefined
+      reply.header('retry-after', Math.max(1, count.ttlInSeconds))
+      const detail = `more than ${count.max} requests a minute from this address`
+      return sendProblem(reply, problem(429, 'too-many-requests', detail))
+    }
+    /** Answers what the caller may not have; undefined: he may. */
+    const refuse = (request: FastifyRequest, reply: FastifyReply) => {
+      const { scope } = request.caller
+      if (request.is404) return notHere(request, reply, paths)
+      const needed = request.routeOptions.config.scope ?? 'admin'
+      if (scopeIncludes(scope, needed)) return undefined
+      if (scope !== 'public') {
+        return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${needed}`))
+      }
+      reply.header('www-authenticate', 'Bearer realm="backscatterd"')
+      const detail = `this needs a key of scope ${needed}`
+      return sendProblem(reply, problem(401, 'unauthorized', detail))
+    }
+    // By callback, since a promise for each request is felt: most are let in on the spot.
+    app.addHook('onRequest', (request, reply, done) => {
+      reply.headers(fixedHeaders).header('x-request-id', request.id)
       const caller =
         options.callerOf(request.raw) ??
         authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))
@@ -157,35 +189,19 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
         const { retryAfter } = caller
         if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
         else reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
-        return sendProblem(reply, caller.problem)
+        sendProblem(reply, caller.problem)
+        return
       }
       request.caller = caller
-      if (caller.scope === 'public' && !isLoopback(addressOf(request))) {
-        const count = await countRequest(request)
-        if (!count.isAllowed && count.isExceeded) {
-          reply.header('retry-after', Math.max(1, count.ttlInSeconds))
-          const detail = `more than ${count.max} requests a minute from this address`
-          return sendProblem(reply, problem(429, 'too-many-requests', detail))
-        }
+      if (caller.scope !== 'public' || isLoopback(addressOf(request))) {
+        if (refuse(request, reply) === undefined) done()
+        return
       }
-      if (request.is404) return notHere(request, reply, paths)
-      const needed = request.routeOptions.config.scope ?? 'admin'
-      if (scopeIncludes(caller.scope, needed)) return undefined
-      if (caller.scope !== 'public') {
-        return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${needed}`))
-      }
-      reply.header('www-authenticate', 'Bearer realm="backscatterd"')
-      const detail = `this needs a key of scope ${needed}`
-      return sendProblem(reply, problem(401, 'unauthorized', detail))
-    }
-    app.addHook('onRequest', refuse)
+      slowDown(request, reply).then((slowed) => {
+        if (slowed === undefined && refuse(request, reply) === undefined) done()
+      }, done)
+    })
   })
-}
-
-/** Nothing but data comes from here; /docs has a policy of its own. */
-const apiPolicy = {
-  useDefaults: false,
-  directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
 }
 
 function notHere(request: FastifyRequest, reply: FastifyReply, paths: PathTable): FastifyReply {

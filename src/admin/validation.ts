@@ -9,11 +9,19 @@ const integerText = /^(0|-?[1-9]\d{0,14})$/
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const checker = Compile(schema)
+  const isText = httpPart !== 'body' && hasOtherThanText(schema)
   return (raw: unknown) => {
-    const value = httpPart === 'body' ? raw : readTexts(schema, raw)
+    const value = isText ? readTexts(schema, raw) : raw
     if (checker.Check(value)) return { value }
     return { error: checker.Errors(value) as FastifySchemaValidationError[] }
   }
+}
+
+/** Whether any member is converted at all: a path mostly has none. */
+function hasOtherThanText(schema: TSchema): boolean {
+  if (!('properties' in schema)) return false
+  const types = Object.values(schema.properties as Readonly<Record<string, { type?: unknown }>>)
+  return types.some(({ type }) => type === 'integer' || type === 'array')
 }
 
 /** The members of a query or path, converted where the schema wants an integer or an array. */

@@ -65,10 +65,12 @@ const maxEvidence = 20
 /** Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. */
 export function explain(ground: ExplainGround, address: Address): Explanation {
   const { store, policy } = ground
-  const around = [...store.listings.covering(address)]
-  const standing = around.flatMap((prefix) => store.listings.currentAt(prefix))
+  const around = [...store.listings.covering(address)].flatMap((prefix) =>
+    store.listings.at(prefix),
+  )
+  const standing = around.filter((row) => !hasEnded(row))
   const history = around
-    .flatMap((prefix) => store.listings.endedAt(prefix))
+    .filter(hasEnded)
     .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0) || b.id - a.id)
     .slice(0, maxHistory)
   const exemption = store.exemptions.covering(address)
@@ -89,6 +91,10 @@ export function explain(ground: ExplainGround, address: Address): Explanation {
     history: history.map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
     evidence: store.evidence.newest(judgedPrefix(unmapped(address), policy), maxEvidence),
   }
+}
+
+function hasEnded({ state }: ListingRow): boolean {
+  return state === 'expired' || state === 'removed'
 }
 
 type Verdict = Pick<

@@ -80,7 +80,7 @@ export class ListingTable {
   readonly #database: Database
   readonly #byId: Statement<[number], RawListing>
   readonly #currentAt: Statement<PrefixValues, RawListing>
-  readonly #endedAt: Statement<PrefixValues, RawListing>
+  readonly #at: Statement<PrefixValues, RawListing>
   readonly #answeredKinds: Statement<PrefixValues, number>
   readonly #lastEpisode: Statement<PrefixValues, number | null>
   readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
@@ -104,9 +104,7 @@ export class ListingTable {
     this.#currentAt = database.prepare(
       `SELECT ${columns} FROM listings WHERE ${isPrefix} AND ${current}`,
     )
-    this.#endedAt = database.prepare(
-      `SELECT ${columns} FROM listings WHERE ${isPrefix} AND state IN ('expired', 'removed')`,
-    )
+    this.#at = database.prepare(`SELECT ${columns} FROM listings WHERE ${isPrefix}`)
     this.#answeredKinds = database
       .prepare<PrefixValues, number>(
         `SELECT kinds FROM listings WHERE ${isPrefix} AND state = 'listed'`,
@@ -162,9 +160,9 @@ export class ListingTable {
     return rows.sort((a, b) => a.id - b.id)
   }
 
-  /** The rows that held at exactly this prefix, oldest first. */
-  endedAt(prefix: Prefix): ListingRow[] {
-    const rows = this.#endedAt.all(...prefixValues(prefix)).map(listingOf)
+  /** Every row of exactly this prefix, those that hold and those that held, oldest first. */
+  at(prefix: Prefix): ListingRow[] {
+    const rows = this.#at.all(...prefixValues(prefix)).map(listingOf)
     return rows.sort((a, b) => a.id - b.id)
   }
 
