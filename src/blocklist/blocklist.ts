@@ -21,7 +21,13 @@ import { expireSome, expiryBatch } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { audit, type Ground } from './ground.ts'
-import { finishImports, type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
+import {
+  finishImports,
+  type ImportOutcome,
+  type ImportRequest,
+  ListImports,
+  unsyncedSteps,
+} from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listing-by-hand.ts'
 import {
@@ -128,7 +134,10 @@ export class Blocklist {
     })
     const forgetFinished = finishImports(options.store, options.now())
     this.#publisher.load()
-    if (forgetFinished) this.#publisher.startAnew({ recounts: options.tree === undefined })
+    if (forgetFinished) {
+      const recounts = options.tree === undefined
+      this.#publisher.startAnew({ recounts, lostSerials: unsyncedSteps })
+    }
     const begin = (): void => {
       forgetFinished?.()
       reconcile(this.#ground())

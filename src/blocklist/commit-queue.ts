@@ -11,6 +11,7 @@ interface Waiting {
   reject(error: unknown): void
   readonly publishes: boolean
   readonly isAlone: boolean
+  readonly mayBeLost: boolean
 }
 
 export interface WorkOptions<T> {
@@ -18,8 +19,10 @@ export interface WorkOptions<T> {
   keep?(result: T): boolean
   /** Publish even if no answer changed. */
   readonly publishes?: boolean
-  /** In a transaction of its own: work that takes as long as one may. */
+  /** In a transaction of its own, after all else that waits: work that takes as long as one may. */
   readonly isAlone?: boolean
+  /** As isAlone, and a power cut may take it back until any other transaction is committed: see Store.begin. */
+  readonly mayBeLost?: boolean
 }
 
 /** One transaction takes no more work once it has held the event loop for this long. */
@@ -32,6 +35,7 @@ export class CommitQueue {
   #waiting: Waiting[] = []
   #isScheduled = false
   #isClosed = false
+  #hasGivenWay = false
 
   constructor(store: Store, publisher: Publisher, now: () => number) {
     this.#store = store
@@ -58,10 +62,16 @@ export class CommitQueue {
       resolve: () => outcome && resolve(outcome.result),
       reject,
       publishes: options.publishes ?? false,
-      isAlone: options.isAlone ?? false,
+      isAlone: options.isAlone || options.mayBeLost || false,
+      mayBeLost: options.mayBeLost ?? false,
     })
     if (!this.#isScheduled) this.#schedule()
     return promise
+  }
+
+  /** Whether it takes nothing more. */
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /** Runs `work` in a transaction of its own at once; throws what `run` rejects with. */
@@ -74,7 +84,8 @@ export class CommitQueue {
       work()
       return true
     }
-    const piece = { attempt, resolve: () => undefined, reject: fail, isAlone: true, ...options }
+    const alone = { isAlone: true, mayBeLost: false }
+    const piece = { attempt, resolve: () => undefined, reject: fail, ...alone, ...options }
     this.#transact([piece], fail)
     if (failure) throw failure.error
   }
@@ -95,10 +106,20 @@ export class CommitQueue {
   }
 
   #flush(): void {
+    this.#giveWay()
     const taken = this.#transact(this.#waiting)
     // Out of room: one of them is too much, so that each is tried by itself and only that one refused.
     if (taken === 'capacity-reached') this.#oneByOne(this.#waiting.splice(0))
     else this.#waiting.splice(0, taken)
+  }
+
+  /** What takes long lets those that wait with it go first, once: then it has its turn. */
+  #giveWay(): void {
+    if (!this.#waiting[0]?.isAlone) return
+    const others = this.#waiting.filter((piece) => !piece.isAlone)
+    this.#hasGivenWay = !this.#hasGivenWay && others.length > 0
+    if (!this.#hasGivenWay) return
+    this.#waiting = [...others, ...this.#waiting.filter((piece) => piece.isAlone)]
   }
 
   #oneByOne(pieces: readonly Waiting[]): void {
@@ -119,7 +140,7 @@ export class CommitQueue {
     let publishes = false
     let taken = 0
     try {
-      this.#store.begin()
+      this.#store.begin({ mayBeLost: pieces[0]?.mayBeLost ?? false })
       for (const piece of pieces) {
         if (piece.isAlone && taken > 0) break
         taken += 1

@@ -32,7 +32,7 @@ export const noProgress: Progress = {
 /** Rows of the list read at once. */
 const pageRows = 250
 /** Entries between two looks at the clock: a step is worth its commit on a machine that is busy, too. */
-const entriesBetween = 500
+const entriesBetween = 250
 
 /** Goes on from `progress` for so long, or to the end. Also says which prefixes may be answered otherwise now. */
 export function stepForward(
@@ -45,6 +45,7 @@ export function stepForward(
   const { id, listId } = generation
   const deadline = performance.now() + options.milliseconds
   const replaced: ReplacedEntry[] = []
+  const inserted: ListEntry[] = []
   let { chunk, index, after, added, removed, kept } = progress
   let entries: readonly ListEntry[] | undefined = generations.chunk(id, chunk)
   let rows: readonly StandingEntry[] = generations.standing(listId, after, pageRows)
@@ -64,7 +65,7 @@ export function stepForward(
     if (!wanted && !standing) break
     const order = !wanted ? 1 : !standing ? -1 : comparePrefixes(wanted.prefix, standing.prefix)
     if (wanted && order < 0) {
-      listings.insertEntry(listId, wanted, options.now)
+      inserted.push(wanted)
       replaced.push({ prefix: wanted.prefix, addedKinds: wanted.attributes.kinds })
       added += 1
     } else if (standing && order > 0) {
@@ -81,13 +82,17 @@ export function stepForward(
     after = order > 0 ? standing?.prefix : wanted?.prefix
     if (order <= 0) index += 1
     if (order >= 0) row += 1
-    if (steps % entriesBetween === 0 && performance.now() >= deadline) {
-      return {
-        progress: { chunk, index, after, added, removed, kept, isDone: false },
-        replaced,
+    if (steps % entriesBetween === 0) {
+      listings.insertEntries(listId, inserted.splice(0), options.now)
+      if (performance.now() >= deadline) {
+        return {
+          progress: { chunk, index, after, added, removed, kept, isDone: false },
+          replaced,
+        }
       }
     }
   }
+  listings.insertEntries(listId, inserted, options.now)
   return { progress: { chunk, index, after, added, removed, kept, isDone: true }, replaced }
 }
 

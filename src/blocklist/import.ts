@@ -2,7 +2,7 @@
 // order in memory, kept on disk as a generation in small transactions, and one row makes that the list; then the
 // list's rows, and DNS with them, follow in small transactions. Killed before that row: the old list is whole. Killed
 // after it: the next start goes on to the end before it answers. Called by the door.
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as pause, setImmediate } from 'node:timers/promises'
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
@@ -84,8 +84,14 @@ const stepMs = 8
 const forgottenChunks = 50
 /** Memory of the tree that one more entry may take, in octets; it is rather less. */
 const treeBytesPerEntry = 32
-/** Tries at a step that the database fails, one second apart: a disk may have room again. */
-const tries = 5
+/** Between steps the event loop is left to everybody else for so long: a mail session takes many turns of it. */
+const pauseMs = 1
+/** Pauses before a step that failed is tried again, from the shortest to the longest: a disk may have room again. */
+const retryMs = { first: 1000, longest: 60_000 }
+/** Tries after which the one who waits for the import is told that it fails. */
+const triesUntold = 5
+/** So many steps at most may be lost with the power, and with them the serials that they were published under. */
+export const unsyncedSteps = 32
 
 export interface Imports {
   readonly store: Store
@@ -100,7 +106,7 @@ export interface Imports {
 export class ListImports {
   readonly #parts: Imports
   readonly #busy = new Set<string>()
-  readonly #takingOver = new Set<Promise<unknown>>()
+  readonly #takingOver = new Map<string, Promise<unknown>>()
 
   constructor(parts: Imports) {
     this.#parts = parts
@@ -110,11 +116,11 @@ export class ListImports {
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
    * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
    * Throws OperationalError 'capacity-reached' or 'database-failed'; nothing is changed then, unless the list had been
-   * taken over: that is finished by the next import of it or the next start.
+   * taken over: then that goes on, and until it is done another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
     const { list } = request
-    if (this.#busy.has(list)) {
+    if (this.#busy.has(list) || this.#takingOver.has(list)) {
       return { refused: 'conflict', why: `another import of list ${list} is going on` }
     }
     this.#busy.add(list)
@@ -136,7 +142,7 @@ export class ListImports {
 
   /** Resolves when no list is on its way any more from what it held to what it holds: then each is whole. */
   async settled(): Promise<void> {
-    while (this.#takingOver.size > 0) await Promise.allSettled(this.#takingOver)
+    while (this.#takingOver.size > 0) await Promise.allSettled(this.#takingOver.values())
   }
 
   async #replace({ list, actor }: ImportRequest, lines: ListLines): Promise<ImportDone> {
@@ -154,7 +160,7 @@ export class ListImports {
       await this.#forget(generation).catch(() => undefined)
       throw error
     }
-    const { added, removed, kept } = await this.#takeOver(generation)
+    const { added, removed, kept } = await this.#takeOver(generation, lines.count)
     return { list, added, removed, kept, ...lines.report() }
   }
 
@@ -166,7 +172,7 @@ export class ListImports {
       const chunk = entries
       entries = []
       return queue.run(() => store.generations.putChunk(generation.id, number++, chunk), {
-        isAlone: true,
+        mayBeLost: true,
       })
     }
     for (const entry of lines.entries()) {
@@ -176,21 +182,28 @@ export class ListImports {
     if (entries.length > 0) await put()
   }
 
-  async #takeOver(generation: Generation): Promise<Progress> {
-    const work = this.#follow(generation)
-    this.#takingOver.add(work)
-    try {
-      return await work
-    } finally {
-      this.#takingOver.delete(work)
-    }
+  /** Rejects, and goes on all the same, when it fails for long: who waits for it is told so. */
+  async #takeOver(generation: Generation, entries = 0): Promise<Progress> {
+    const { list } = generation
+    const { promise: failing, reject } = Promise.withResolvers<never>()
+    const work = this.#follow(generation, entries, reject).finally(() => {
+      this.#takingOver.delete(list)
+    })
+    this.#takingOver.set(list, work)
+    return await Promise.race([work, failing])
   }
 
-  async #follow(generation: Generation): Promise<Progress> {
+  async #follow(
+    generation: Generation,
+    entries: number,
+    tellFailing: (error: unknown) => void,
+  ): Promise<Progress> {
     const { queue, store, publisher, tree, ground } = this.#parts
+    const isManyMore = entries - store.generations.size(generation.list) > journalMaxChanges
     let progress = noProgress
-    let changes = 0
-    while (!progress.isDone) {
+    // A new beginning at once, where it is known to come to that: the differences would be kept for nothing.
+    let changes = isManyMore ? journalMaxChanges : 0
+    for (let steps = 1; !progress.isDone; steps++) {
       const from = progress
       const step = (): Promise<Progress> =>
         queue.run(
@@ -202,26 +215,33 @@ export class ListImports {
             publisher.replace(done.replaced)
             return done.progress
           },
-          { isAlone: true },
+          { isAlone: true, mayBeLost: steps % unsyncedSteps > 0 },
         )
-      progress = await this.#tryAgain(step)
+      progress = await this.#tryAgain(step, tellFailing)
+      if (!progress.isDone) await pause(pauseMs)
     }
     if (!tree && changes > 0) {
       await queue.run(() => publisher.startAnew({ recounts: true }), { isAlone: true })
     }
-    await this.#tryAgain(() => this.#forget(generation))
+    await this.#tryAgain(() => this.#forget(generation), tellFailing)
     return progress
   }
 
-  async #tryAgain<T>(work: () => Promise<T>): Promise<T> {
-    for (let tried = 1; ; tried++) {
+  /**
+   * What has been taken over is finished, however long the disk is full or the tree has no room: half of the list in
+   * DNS is nothing to leave. Throws when the door is closed, and what is a bug of ours.
+   */
+  async #tryAgain<T>(work: () => Promise<T>, tellFailing: (error: unknown) => void): Promise<T> {
+    let tried = 0
+    for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
       try {
         return await work()
       } catch (error) {
-        const isWorthIt = error instanceof OperationalError && error.code === 'database-failed'
-        if (!isWorthIt || tried === tries) throw error
-        this.#parts.log.warn({ err: error }, 'a list is being taken over: tried again')
-        await new Promise((resolve) => setTimeout(resolve, 1000))
+        if (!(error instanceof OperationalError) || this.#parts.queue.isClosed) throw error
+        tried += 1
+        if (tried === triesUntold) tellFailing(error)
+        this.#parts.log.warn({ err: error, waitMs }, 'a list is half taken over: tried again')
+        await new Promise((resolve) => setTimeout(resolve, waitMs).unref())
       }
     }
   }

@@ -80,6 +80,7 @@ export class Publisher {
   /** Prefixes whose rows a list's replacement changed. */
   #replaced: readonly ReplacedEntry[] = []
   #recounts = false
+  #lostSerials = 0
   /** The kinds that each interned answer stands for. */
   readonly #answerKinds: number[] = []
 
@@ -155,9 +156,13 @@ export class Publisher {
     this.#replaced = entries
   }
 
-  /** Nothing leads from what was published before to the next publication, and its entries are counted anew. */
-  startAnew(options: { readonly recounts: boolean }): void {
+  /**
+   * Nothing leads from what was published before to the next publication. `recounts`: its entries are counted anew.
+   * `lostSerials`: so many publications after the last one that is kept may have been seen.
+   */
+  startAnew(options: { readonly recounts: boolean; readonly lostSerials?: number }): void {
     this.#startsAnew = true
+    this.#lostSerials = options.lostSerials ?? 0
     this.#recounts ||= options.recounts
   }
 
@@ -214,7 +219,7 @@ export class Publisher {
       ipv6Entries = counts[6]
     }
     this.#next = {
-      serial: Math.max((this.#last?.serial ?? 0) + 1, now),
+      serial: Math.max((this.#last?.serial ?? 0) + this.#lostSerials + 1, now),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
       ...{ ipv4Entries, ipv6Entries },
@@ -237,6 +242,7 @@ export class Publisher {
     this.#startsAnew = false
     this.#restages = false
     this.#recounts = false
+    this.#lostSerials = 0
     try {
       this.#tree?.publish(next)
     } catch (error) {

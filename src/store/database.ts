@@ -81,6 +81,7 @@ export class Store {
   readonly generations: GenerationTable
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
+  #synchronous: 'NORMAL' | 'FULL' = 'FULL'
   readonly #statements: Record<
     'begin' | 'read' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
     Database.Statement<[]>
@@ -113,18 +114,31 @@ export class Store {
     }
   }
 
-  begin(): void {
+  /**
+   * `mayBeLost`: a power cut soon after the commit may take this transaction back, with all that came after it; the
+   * next commit that may not be lost makes it safe as well, since they follow each other in one file.
+   */
+  begin(options: { readonly mayBeLost?: boolean } = {}): void {
+    if (options.mayBeLost) this.#sync('NORMAL')
     this.#statements.begin.run()
   }
 
-  /** On disk when it returns: synchronous is FULL. */
+  /** On disk when it returns, unless it may be lost: synchronous is FULL. */
   commit(): void {
     this.#statements.commit.run()
+    this.#sync('FULL')
   }
 
   /** Safe to call when SQLite, out of disk, has rolled back by itself. */
   rollback(): void {
     if (this.#database.inTransaction) this.#statements.rollback.run()
+    this.#sync('FULL')
+  }
+
+  #sync(mode: 'NORMAL' | 'FULL'): void {
+    if (this.#synchronous === mode) return
+    this.#database.pragma(`synchronous = ${mode}`)
+    this.#synchronous = mode
   }
 
   get inTransaction(): boolean {

@@ -10,6 +10,10 @@ const blocklist = Blocklist.open({
   ...{ store, policy: testPolicy(), log: silentLog },
   ...{ now: () => 1_800_000_000, validForSeconds: 86_400, retired: false },
 })
+// What may be lost does not make what comes after it so.
+store.begin({ mayBeLost: true })
+store.mailboxPositions.set('imap', '7', 1)
+store.commit()
 writeSync(1, 'ready\n')
 await blocklist.record([evidence({ content: 'power-loss' })])
 writeSync(1, 'acknowledged\n')
