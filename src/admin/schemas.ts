@@ -304,6 +304,15 @@ export const ServerStatus = Type.Object({
       { description: 'What the name server answered since it started.' },
     ),
   ),
+  forgers: Type.Array(
+    Type.Object({
+      network: Type.String(),
+      messages: Type.Integer(),
+      spfFail: Type.Integer({ description: 'Those that the forged domain’s SPF record forbids.' }),
+      lastSeenAt: Timestamp,
+    }),
+    { description: 'Networks that sent most mail in the traps’ names: never listed for it.' },
+  ),
   mailboxes: Type.Array(Mailbox),
 })
 export type ServerStatus = Static<typeof ServerStatus>

@@ -5,6 +5,7 @@ import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
+import type { Forger } from '../store/forgeries.ts'
 import type { ListingFilter } from '../store/listings.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { TreeWriter } from '../tree/writer.ts'
@@ -349,6 +350,12 @@ export class Blocklist {
   exclusion(id: number): Exception | undefined {
     const row = this.#store.exclusions.byId(id)
     return row && exceptionOf(row)
+  }
+
+  /** The networks that forged the traps' domains most within the longest term of a listing, at most 20. */
+  forgers(): Forger[] {
+    const since = this.#now() - this.#policy.longestListingSeconds
+    return this.#store.forgeries.most(since, 20)
   }
 
   /** The zone as it was last published. */

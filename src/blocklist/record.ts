@@ -9,6 +9,7 @@ import {
   hostPrefix,
   networkOf,
   type Prefix,
+  parseAddress,
   unmapped,
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
@@ -36,7 +37,16 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
   }
   const decision = decide(ground, evidence)
   store.evidence.insert(evidence, now, decision)
+  countForgery(ground, evidence)
   return decision
+}
+
+/** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
+function countForgery({ store }: Ground, { kind, genuine, seenAt, details }: Evidence): void {
+  const { returnedOrigin, spf } = details
+  if (kind === null || genuine !== undefined || returnedOrigin === undefined) return
+  const origin = parseAddress(returnedOrigin)
+  if ('value' in origin) store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
 }
 
 type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }

@@ -27,6 +27,7 @@ interface Stats {
     readonly queries: { readonly udp: number; readonly tcp: number }
     readonly outcomes: Readonly<Record<string, number>>
   }
+  readonly forgers: readonly { network: string; messages: number; spfFail: number }[]
   readonly mailboxes: readonly Readonly<Record<string, unknown>>[]
 }
 
@@ -59,6 +60,12 @@ export async function status(
     ['DNS workers', String(stats.workers)],
     ...(udp === undefined ? [] : [['DNS datagrams', datagramsLine(udp)]]),
     ...(stats.dns === undefined ? [] : dnsRows(stats.dns)),
+    ...stats.forgers
+      .slice(0, 5)
+      .map(({ network, messages, spfFail }) => [
+        'forges traps',
+        `${network}  ${messages} messages, ${spfFail} against SPF`,
+      ]),
     ...stats.mailboxes.map((mailbox) => ['mailbox', mailboxLine(mailbox)]),
   ]
   context.write(formatColumns(rows))

@@ -6,6 +6,7 @@ import { OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceTable } from './evidence.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { ForgeryTable } from './forgeries.ts'
 import { GenerationTable } from './generations.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
@@ -70,6 +71,7 @@ export class Store {
   readonly path: string
   readonly listings: ListingTable
   readonly evidence: EvidenceTable
+  readonly forgeries: ForgeryTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
   readonly traps: TrapTable
@@ -94,6 +96,7 @@ export class Store {
     this.#lock = lock
     this.listings = new ListingTable(database)
     this.evidence = new EvidenceTable(database)
+    this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
     this.exclusions = new ExceptionTable(database, 'exclusions')
     this.traps = new TrapTable(database)

@@ -1,5 +1,6 @@
 // /v1/stats: what the server says of itself; `status` prints it.
 import type { BlocklistStatus } from '../../blocklist/blocklist.ts'
+import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
 import { mailboxBody, problems, ServerStatus, timestamp } from '../schemas.ts'
 
@@ -35,7 +36,7 @@ export interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly mailboxes: readonly MailboxState[]
 }
 
-export function statsRoutes(app: App, { status }: AppOptions): void {
+export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
   app.get(
     '/v1/stats',
     {
@@ -49,6 +50,11 @@ export function statsRoutes(app: App, { status }: AppOptions): void {
         generatedAt: timestamp(generatedAt),
         validUntil: timestamp(validUntil),
         tree: tree ?? { usedBytes: 0, capacityBytes: 0 },
+        forgers: blocklist.forgers().map(({ network, lastSeenAt, ...counts }) => ({
+          ...counts,
+          network: formatPrefix(network),
+          lastSeenAt: timestamp(lastSeenAt),
+        })),
         mailboxes: mailboxes.map((mailbox) => mailboxBody(mailbox, request.caller.scope)),
       }
     },

@@ -1,0 +1,48 @@
+// The table of forgeries: how many messages each network sent in a trap's name, day by day. Called by blocklist alone.
+import type { Database, Statement } from 'better-sqlite3'
+import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
+
+/** Times in epoch seconds. */
+export interface Forger {
+  readonly network: Prefix
+  readonly messages: number
+  /** How many of them the forged domain's SPF record forbids. */
+  readonly spfFail: number
+  readonly lastSeenAt: number
+}
+
+type Row = Omit<Forger, 'network'> & { family: Family; w0: number; w1: number }
+
+const secondsInDay = 86_400
+
+export class ForgeryTable {
+  readonly #count: Statement<unknown[]>
+  readonly #most: Statement<[number, number], Row>
+
+  constructor(database: Database) {
+    this.#count = database.prepare(
+      `INSERT INTO forgeries (day, family, w0, w1, messages, spf_fail, last_seen_at) VALUES (?, ?, ?, ?, 1, ?, ?)
+       ON CONFLICT DO UPDATE SET messages = messages + 1, spf_fail = spf_fail + excluded.spf_fail,
+         last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
+    )
+    this.#most = database.prepare(
+      `SELECT family, w0, w1, sum(messages) AS messages, sum(spf_fail) AS spfFail,
+         max(last_seen_at) AS lastSeenAt FROM forgeries WHERE day >= ?
+       GROUP BY family, w0, w1 ORDER BY messages DESC, lastSeenAt DESC LIMIT ?`,
+    )
+  }
+
+  /** One more message that came from there. */
+  count(origin: Address, seenAt: number, isSpfFail: boolean): void {
+    const { family, w0, w1 } = networkOf(origin, origin.family === 4 ? 24 : 48)
+    this.#count.run(Math.floor(seenAt / secondsInDay), family, w0, w1, Number(isSpfFail), seenAt)
+  }
+
+  /** The networks that sent most since then, the first one most. */
+  most(since: number, limit: number): Forger[] {
+    return this.#most.all(Math.floor(since / secondsInDay), limit).map((row) => {
+      const { family, w0, w1, ...rest } = row
+      return { ...rest, network: { family, w0, w1, w2: 0, w3: 0, length: family === 4 ? 24 : 48 } }
+    })
+  }
+}
