@@ -367,7 +367,7 @@ export function loadConfig(source: ConfigSource): Config {
   const warnings: Problem[] = []
   const errors: Problem[] = []
   for (const problem of problems) {
-    const rank = reserved[problem.path]
+    const rank = Object.hasOwn(reserved, problem.path) ? reserved[problem.path] : undefined
     if (rank === undefined) errors.push(problem)
     else if (rank === 'error') errors.push({ ...problem, why: 'not supported by this version' })
     else warnings.push({ ...problem, why: 'has no effect in this version' })
@@ -377,6 +377,7 @@ export function loadConfig(source: ConfigSource): Config {
     const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
     throw new OperationalError('config-invalid', lines.join('\n'))
   }
+  warnings.push(...unreachableNameservers(value))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }
 }
 
@@ -430,7 +431,7 @@ function crossCheck(settings: Settings): Problem[] {
     const needed = type === 'imap' || type === 'pop3' ? ['url', 'passwordFile'] : ['path']
     for (const key of needed) {
       if (mailbox[key as 'url' | 'passwordFile' | 'path'] !== '') continue
-      problems.push({ path: `mailbox[${index}].${key}`, why: `required for type "${type}"` })
+      problems.push({ path: `mailbox[${index + 1}].${key}`, why: `required for type "${type}"` })
     }
   }
   const { certificateFile = '', keyFile = '' } = settings.trapSmtp ?? {}
@@ -454,12 +455,56 @@ function crossCheck(settings: Settings): Problem[] {
   )
   problems.push(
     ...repeated(
-      'dns.listen',
-      '',
-      settings.dns.listen.filter((each) => !each.endsWith(':0')),
+      'mailbox',
+      'path',
+      settings.mailbox.map((each, index) => each.path || `(${index})`),
     ),
   )
+  problems.push(...listenedTwice(settings))
   return problems
+}
+
+/** TCP addresses that two listeners want. Port 0 is another one each time. */
+function listenedTwice({ dns, trapSmtp, admin }: Settings): Problem[] {
+  const users = new Map<string, string>()
+  const problems: Problem[] = []
+  const wanted = [
+    ...dns.listen.map((address) => ['dns.listen', address] as const),
+    ...(trapSmtp?.listen ?? []).map((address) => ['trapSmtp.listen', address] as const),
+    ...[admin?.listen ?? []].flat().map((address) => ['admin.listen', address] as const),
+  ]
+  for (const [key, address] of wanted) {
+    const other = users.get(address)
+    if (other !== undefined && !address.endsWith(':0')) {
+      problems.push({ path: key, why: `${JSON.stringify(address)} is taken by ${other}` })
+    }
+    users.set(address, key)
+  }
+  return problems
+}
+
+/** Name servers inside the zone that nobody can reach, for want of an address in zone.records. */
+function unreachableNameservers({ zone }: Settings): Problem[] {
+  const absolute = (name: string): string =>
+    (name.endsWith('.')
+      ? name.slice(0, -1)
+      : name === '@'
+        ? zone.origin
+        : `${name}.${zone.origin}`
+    ).toLowerCase()
+  const owners = new Set(
+    zone.records.map((record) => absolute(record.trim().split(/\s+/)[0] ?? '')),
+  )
+  return zone.nameservers
+    .filter(
+      (name) =>
+        `.${name.toLowerCase()}`.endsWith(`.${zone.origin.toLowerCase()}`) &&
+        !owners.has(name.toLowerCase()),
+    )
+    .map((name) => ({
+      path: 'zone.nameservers',
+      why: `${name} lies in the zone and has no address in zone.records`,
+    }))
 }
 
 function repeated(path: string, key: string, values: readonly string[]): Problem[] {
@@ -475,13 +520,15 @@ function repeated(path: string, key: string, values: readonly string[]): Problem
   )
 }
 
-/** A file or folder; relative ones start from the configuration's folder. */
+/** A file or folder; relative ones, the default too, start from the configuration's folder. Empty only where that is the default. */
 function path(about: string, initial: string | undefined): Setting<string> {
-  return text(about, initial, 'a path', (value, folder) =>
-    value.includes('\0')
-      ? { why: 'a path cannot hold a zero octet' }
-      : { value: resolvePath(value, folder) },
-  )
+  const read = text(about, initial, 'a path', (value, folder) => {
+    if (value.includes('\0')) return { why: 'a path cannot hold a zero octet' }
+    return value === '' && initial !== ''
+      ? { why: 'expected a path' }
+      : { value: resolvePath(value, folder) }
+  })
+  return { ...read, isInitialRead: true }
 }
 
 function resolvePath(value: string, folder: string): string {

@@ -7,7 +7,8 @@ export const operationalErrorCodes = {
   'usage-invalid': 'the command line is wrong',
   'address-unavailable': 'a listen address cannot be bound',
   'database-locked': 'another process holds the database',
-  'database-failed': 'the database cannot be opened, read or written',
+  'database-failed':
+    'the database cannot be opened, read or written (a full disk, perhaps); the log says why',
   'database-newer': 'the database was written by a newer version',
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',

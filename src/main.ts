@@ -24,7 +24,10 @@ const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
 /** A reader that has seen enough (`| head`) ends our output, not our work. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code === 'EPIPE') return
+    if (stream === process.stdout)
+      process.stderr.write(`backscatterd: standard output: ${error.message}\n`)
+    process.exit(exitCodes.failed)
   })
 }
 

@@ -14,6 +14,8 @@ export interface Setting<T> {
   readonly about: string
   /** A value as TOML gave it → the value meant, or why not. Relative paths start from `folder`. */
   read(raw: unknown, folder: string): Parsed<T>
+  /** Whether the default, too, is written as in the file and has to be read: a relative path. */
+  readonly isInitialRead?: boolean
 }
 
 /** The keys of a table. */
@@ -229,9 +231,9 @@ function readSetting(
   if (given === undefined) {
     if (node.initial === undefined)
       problems.push({ path, why: `missing; expected ${node.expects}` })
-    return node.initial
+    if (!node.isInitialRead || node.initial === undefined) return node.initial
   }
-  const read = node.read(given, folder)
+  const read = node.read(given ?? node.initial, folder)
   if ('value' in read) return read.value
   problems.push({ path, why: read.why })
   return node.initial

@@ -24,6 +24,8 @@ export class Maildir implements Mailbox {
   /** File name → the recipients that were no traps. */
   #passedOver = new Map<string, readonly string[]>()
   #unreadable = new Set<string>()
+  /** Done with, but their names leave no room for the flag that cur/ wants. */
+  #immovable = new Set<string>()
 
   constructor(options: MaildirOptions) {
     this.#options = options
@@ -34,7 +36,9 @@ export class Maildir implements Mailbox {
     const isThere = new Set(names)
     this.#passedOver = new Map([...this.#passedOver].filter(([name]) => isThere.has(name)))
     this.#unreadable = new Set([...this.#unreadable].filter((name) => isThere.has(name)))
+    this.#immovable = new Set([...this.#immovable].filter((name) => isThere.has(name)))
     for (const name of names) {
+      if (this.#immovable.has(name)) continue
       const known = this.#passedOver.get(name)
       if (known !== undefined && !known.some(this.#options.isTrap)) continue
       const message = await this.#read(name)
@@ -49,7 +53,9 @@ export class Maildir implements Mailbox {
     } catch (error) {
       // Somebody else took it, and its evidence is kept.
       if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
-      throw this.#failed('cannot move a message to cur', error)
+      // This one's fault, not the folder's: its evidence is kept, and no later poll needs it.
+      if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id)
+      else throw this.#failed('cannot move a message to cur', error)
     }
   }
 
@@ -91,6 +97,12 @@ export class Maildir implements Mailbox {
       if (codeOf(error) === 'ENOENT') return null
       return this.#cannotRead(id, error instanceof Error ? error.message : String(error))
     }
+  }
+
+  #stuck(id: string): void {
+    this.#immovable.add(id)
+    const why = 'its name is too long for the flag that cur wants'
+    this.#options.log.warn({ mailbox: this.#options.name, message: id, why }, 'message left in new')
   }
 
   #cannotRead(id: string, why: string): null {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { exampleFile, exampleToml, readmeFile, withTable } from '../../scripts/config-docs.ts'
 import { type Config, demoConfig, findConfig, loadConfig } from '../../src/config.ts'
@@ -76,7 +76,9 @@ test('faults that no single key shows', (t) => {
     'policy.firstListing: longer than policy.longestListing',
   ])
   const mailbox = '[[mailbox]]\nname = "a"\ntype = "maildir"\npath = "m"\n'
-  assert.deepEqual(faults(t, least + mailbox + mailbox), ['mailbox[2].name: "a" stands twice'])
+  assert.deepEqual(faults(t, least + mailbox + mailbox.replace('"m"', '"n"')), [
+    'mailbox[2].name: "a" stands twice',
+  ])
 })
 
 test('a text that can outgrow a TXT string, names that are none, and traps that match nothing', (t) => {
@@ -159,4 +161,40 @@ test('the example file with its optional parts switched on is valid too', (t) =>
   assert.equal(config.trapSmtp?.hostname, 'mx.trap.example.org')
   assert.equal(config.mailbox[0]?.type, 'maildir')
   assert.equal(config.policy.exempt[0]?.note, 'our own relays')
+})
+
+test('keys that every object has by birth are unknown keys like any other', (t) => {
+  for (const key of ['constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
+    assert.deepEqual(faults(t, `${least}[${key}]\na = 1\n`), [`${key}: unknown key`])
+  }
+})
+
+test('one folder for two mailboxes, one address for two listeners, and an empty path', (t) => {
+  const mailbox = (name: string): string =>
+    `[[mailbox]]\nname = "${name}"\ntype = "maildir"\npath = "/m"\n`
+  assert.deepEqual(faults(t, least + mailbox('a') + mailbox('b')), [
+    'mailbox[2].path: "/m" stands twice',
+  ])
+  const smtp = '[trapSmtp]\nlisten = ["127.0.0.1:5300"]\nhostname = "mx.test.example"\n'
+  assert.deepEqual(faults(t, least + smtp), [
+    'trapSmtp.listen: "127.0.0.1:5300" is taken by dns.listen',
+  ])
+  assert.deepEqual(faults(t, `${least}[store]\npath = ""\n`), ['store.path: expected a path'])
+})
+
+test('the database’s default stands beside the configuration, wherever the command is given', (t) => {
+  const config = load(t, least)
+  assert.equal(config.store.path, join(dirname(config.file), 'backscatterd.db'))
+  assert.equal(config.control.socket, join(dirname(config.file), 'backscatterd.sock'))
+})
+
+test('a name server in the zone without an address is warned of', (t) => {
+  const inZone = least.replace('"ns1.test.example"', '"ns1.bl.test.example"')
+  assert.deepEqual(load(t, inZone).warnings, [
+    {
+      path: 'zone.nameservers',
+      why: 'ns1.bl.test.example lies in the zone and has no address in zone.records',
+    },
+  ])
+  assert.deepEqual(load(t, `${inZone}records = ["ns1 A 192.0.2.53"]\n`).warnings, [])
 })

@@ -367,3 +367,18 @@ test('stop() finishes what has begun and begins nothing more', async (t) => {
   await poller.poll()
   assert.equal(box.recorded.length, done)
 })
+
+test('a name with no room for the flag is recorded once and stays, and holds nothing up', async (t) => {
+  const box = new Box(t)
+  const long = `0.${'x'.repeat(252)}`
+  box.drop(long)
+  box.drop('1.a.host', Buffer.concat([sample, Buffer.from('\nanother\n')]))
+  const poller = box.poller()
+  await poller.poll()
+  await poller.poll()
+  assert.equal(poller.status().state, 'ok')
+  assert.equal(box.recorded.length, 2)
+  assert.deepEqual(box.names('new'), [long])
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+  assert.equal(box.log.filter((line) => line.startsWith('message left in new')).length, 1)
+})
