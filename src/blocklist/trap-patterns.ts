@@ -30,7 +30,6 @@ export function parseTrapPattern(text: string): Parsed<TrapPattern> {
   if (user !== '' && user !== '*') {
     if (Buffer.byteLength(user) > maxLocalPartLength) return { why: 'its local part is too long' }
     if (!isLocalPart(user)) return { why: 'its local part is not one of a mail address' }
-    if (/\s/.test(user))
   }
   const rest = text.slice(at + 1)
   const isSubdomains = rest.startsWith('*.')
