@@ -78,6 +78,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
         listener = wanted === undefined ? undefined : await serveOnTcp(app, { listen: wanted })
         listen = wanted
         await before?.close()
+        if (wanted !== undefined) makeFirstKey(next, rooms)
       }
       limits = adminLimits(next)
     },

@@ -16,7 +16,7 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
     scope.post(
       '/v1/import',
       {
-        config: { scope: 'write' },
+        config: { scope: 'write', takes: 'text/plain' },
         bodyLimit: maxBodyBytes,
         schema: {
           summary: 'Replace a named list',
