@@ -1,6 +1,7 @@
 // Whose request it is: the peer's address, or the one that a trusted proxy names. For limits and nothing else; what a
 // caller may do is never decided by an address.
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import {
   type Address,
   contains,
@@ -15,6 +16,8 @@ import {
 /** An IPv6 host has a /64 to itself. */
 const ipv6NetworkLength = 64
 
+const peers = new WeakMap<Socket, Address>()
+
 /**
  * The right-most address of X-Forwarded-For that is no trusted proxy's own, starting from the peer; what an
  * untrusted peer says is not read. What is no address ends the search, since nothing left of it is proven. undefined
@@ -24,7 +27,7 @@ export function clientAddress(
   request: IncomingMessage,
   trustedProxies: readonly Prefix[],
 ): Address | undefined {
-  let client = readPeer(request.socket.remoteAddress ?? '')
+  let client = peerOf(request.socket)
   if (client === undefined || trustedProxies.length === 0) return client
   const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',')
   while (isTrusted(client, trustedProxies)) {
@@ -48,6 +51,15 @@ export function isLoopback(client: Address | undefined): boolean {
   if (client === undefined) return false
   const { family, w0, w1, w2, w3 } = client
   return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+}
+
+/** Read once for each connection: it carries many requests. */
+function peerOf(socket: Socket): Address | undefined {
+  const known = peers.get(socket)
+  if (known !== undefined) return known
+  const peer = readPeer(socket.remoteAddress ?? '')
+  if (peer !== undefined) peers.set(socket, peer)
+  return peer
 }
 
 function readPeer(text: string): Address | undefined {
