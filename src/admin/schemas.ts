@@ -287,6 +287,7 @@ export const ServerStatus = Type.Object({
         codes: Counts,
         rcodes: Counts,
         types: Counts,
+        unsent: Type.Integer(),
         latency: Type.Array(
           Type.Object({
             belowNs: Type.Union([Type.Integer(), Type.Null()]),

@@ -93,7 +93,7 @@ function readNibbles(
 }
 
 /** The value of each octet that is a hexadecimal digit, in either case (RFC 4343 §3); -1 for all others. */
-const nibbleOf = new Int8Array(256).fill(-1)
+export const nibbleOf = new Int8Array(256).fill(-1)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   nibbleOf[digit.charCodeAt(0)] = value
   nibbleOf[digit.toUpperCase().charCodeAt(0)] = value

@@ -9,6 +9,7 @@ import { Exchange, outcomes } from './exchange.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
 import { ResponseWriter } from './response.ts'
+import { readUsualQuery } from './usual-query.ts'
 import { classes, flags, headerLength, maxMessageLength, opcodes, rcodes, types } from './wire.ts'
 import {
   type OwnName,
@@ -114,7 +115,8 @@ export function createResponder(
     if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
     const permission = accessOf === undefined ? access.allow : accessOf(exchange)
     if (permission === access.drop) return 0
-    const isWellFormed = parseQuery(query, queryLength, asked)
+    const family = readUsualQuery(query, queryLength, prepared.origin, asked, entry)
+    const isWellFormed = family !== 0 || parseQuery(query, queryLength, asked)
     let isProven = transport === 'tcp'
     if (asked.cookieLength > 0) {
       if (cookies === undefined) asked.cookieLength = 0
@@ -140,6 +142,7 @@ export function createResponder(
     else if (!isWellFormed) rcode = rcodes.FORMERR
     // RFC 6891 §6.1.3: a version above ours comes before anything that is asked.
     else if (asked.ednsVersion > 0) rcode = rcodes.BADVERS
+    else if (family !== 0) rcode = answerInZone(query, family, 0)
     else if (asked.questionEnd === headerLength) rcode = answerCookieOnly()
     else if (asked.class === classes.IN || asked.class === classes.ANY) rcode = answer(query)
     else if (asked.class === classes.CH) rcode = answerChaos(query)
@@ -172,11 +175,20 @@ export function createResponder(
   function answer(query: Uint8Array): number {
     const { labels, labelCount } = asked
     const below = labelCount - prepared.originLabels
-    originAt = asked.questionEnd - 4 - prepared.origin.name.length
+    const originAt = asked.questionEnd - 4 - prepared.origin.name.length
     if (below < 0 || labels[below] !== originAt || !equalsAt(query, originAt, prepared.origin)) {
       reply.setExtendedError(extendedErrors.notAuthoritative)
       return rcodes.REFUSED
     }
+    return answerInZone(query, 0, below)
+  }
+
+  /**
+   * A question of class IN or ANY for a name with `below` labels under the origin; or for the address in `entry`, when
+   * it is known to be of a `family`.
+   */
+  function answerInZone(query: Uint8Array, family: 0 | 4 | 6, below: number): number {
+    originAt = asked.questionEnd - 4 - prepared.origin.name.length
     // Transfers are not offered (RFC 5936 §2.2.1).
     if (asked.type === types.AXFR || asked.type === types.IXFR) {
       reply.setExtendedError(extendedErrors.prohibited)
@@ -189,8 +201,10 @@ export function createResponder(
     }
     // A response to class ANY cannot vouch for every class (RFC 1035 §6.2).
     if (asked.class === classes.IN) reply.setAuthoritative()
+    if (family === 4) return answerIPv4()
+    if (family === 6) return answerIPv6()
     if (below > 0) {
-      parseEntryName(query, labels, below, entry)
+      parseEntryName(query, asked.labels, below, entry)
       if (entry.isIPv4 && below === ipv4Labels) return answerIPv4()
       if (entry.isIPv6 && below === ipv6Labels) return answerIPv6()
     }

@@ -3,7 +3,7 @@
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'
 import { Exchange } from '../dns/exchange.ts'
-import { previewIPv4 } from '../dns/preview.ts'
+import { previewAddress } from '../dns/preview.ts'
 import {
   access,
   createResponder,
@@ -46,6 +46,7 @@ export interface Answering {
   readAhead(count: number): void
   /** After it: lets the tree go. */
   leave(): void
+  onUnsent(count: number): void
   /** Whether the client in `exchange` is not to be heard at all. */
   isBarred(): boolean
 }
@@ -77,7 +78,8 @@ export function createAnswering(
   const counters = new Counters(data.counters)
   const askers = new AskerSketch(data.askers)
   const log = queryLog && new QueryLogWriter(queryLog.ring)
-  const previewed = new Int32Array(maxAhead)
+  const previewed = new Int32Array(maxAhead * 2)
+  const families = new Uint8Array(maxAhead)
   let untilSample = gap(sampledOneIn)
   let untilLog = queryLog === undefined ? 0 : gap(queryLog.oneIn)
 
@@ -108,12 +110,13 @@ export function createAnswering(
       zoneState.fault = faultOf(reader, staleServfail, seconds)
     },
     preview(query, queryLength, place) {
-      previewed[place] = previewIPv4(query, queryLength)
+      families[place] = previewAddress(query, queryLength, previewed, place)
     },
     readAhead(count) {
-      reader.readAhead(previewed, count)
+      reader.readAhead(previewed, families, count)
     },
     leave: () => reader.leave(),
+    onUnsent: (count) => counters.countUnsent(count),
     isBarred: () => table !== undefined && accessOf(table, exchange) === access.drop,
   }
 }

@@ -21,7 +21,8 @@ const codesAt = outcomesAt + outcomeNames.length
 const rcodesAt = codesAt + codeCount
 const typesAt = rcodesAt + rcodeCount
 const latencyAt = typesAt + otherType + 1
-const blockLength = latencyAt + latencyBuckets
+const unsentAt = latencyAt + latencyBuckets
+const blockLength = unsentAt + 1
 
 /** Octets of one thread's block. */
 export const counterBytes = blockLength * 8
@@ -38,6 +39,8 @@ export interface CountedAnswers {
   /** Of what was sent. */
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
+  /** UDP responses that the system did not take; they are among the others all the same. */
+  readonly unsent: number
   /**
    * Sampled: time to work an answer out, `count` of them within `belowNs` (null: no bound) and not within the
    * bucket before.
@@ -64,6 +67,11 @@ export class Counters {
     for (let rest = codes; rest !== 0; rest &= rest - 1) {
       increment(block, codesAt + 31 - Math.clz32(rest & -rest))
     }
+  }
+
+  /** Counts responses that the system did not take. */
+  countUnsent(count: number): void {
+    this.#block[unsentAt] = (this.#block[unsentAt] ?? 0) + count
   }
 
   /** Counts a sampled answering time. */
@@ -98,6 +106,7 @@ export function sumCounters(
     ),
     rcodes: record(rcodeNames, (name) => sum(rcodesAt + rcodes[name])),
     types: record([...typeNames, 'other'], (_, slot) => sum(typesAt + slot)),
+    unsent: sum(unsentAt),
     latency: Array.from({ length: latencyBuckets }, (_, bucket) => ({
       belowNs: bucket === latencyBuckets - 1 ? null : firstBucketNs << bucket,
       count: sum(latencyAt + bucket),

@@ -37,6 +37,8 @@ import {
 
 /** Addresses that readAhead takes at once. */
 export const maxAhead = 64
+/** So far into an address it reads ahead: two words, which is where IPv6 networks mostly end. */
+const aheadBits = 64
 
 /**
  * One thread's view of the tree, through the reader slot it alone uses. Call `enter` before looking, and `leave`
@@ -159,16 +161,20 @@ export class TreeReader {
   }
 
   /**
-   * Reads ahead what `find` will read for the first `count` (at most maxAhead) of some IPv4 addresses, so that it is
-   * in the processor's cache. All of them go down the tree together, a node at a time: their waits for memory
-   * overlap, where one look-up after the other would wait for each. Finds nothing, decides nothing.
+   * Reads ahead what `find` will read for `count` (at most maxAhead) addresses, so that it is in the processor's cache.
+   * All of them go down the tree together, a node at a time: their waits for memory overlap, where one look-up after
+   * the other would wait for each. Finds nothing, decides nothing.
+   *
+   * @param words two for each address: of IPv4 the one and 0, of IPv6 the first two, as far as it is followed
+   * @param families 4 or 6 for each
    */
-  readAhead(addresses: Int32Array, count: number): void {
+  readAhead(words: Int32Array, families: Uint8Array, count: number): void {
     const memory = this.#memory
     const { refs, bits: headers, depths, walking } = this.#ahead
     for (let index = 0; index < count; index++) {
-      refs[index] = this.#ref4
-      headers[index] = this.#bits4
+      const isIPv4 = families[index] === 4
+      refs[index] = isIPv4 ? this.#ref4 : this.#ref6
+      headers[index] = isIPv4 ? this.#bits4 : this.#bits6
       depths[index] = 0
       walking[index] = index
     }
@@ -184,16 +190,21 @@ export class TreeReader {
         let depth = depths[index]!
         if ((ref & leafBit) !== 0) {
           // Where #findInLeaf begins: it mostly ends in the same cache line.
-          const guess = depth === 32 ? 0 : (addresses[index]! << depth) >>> 24
+          const guess = (words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 24
           seen ^= memory[children + ((guess * leafCount(bits)) >>> 8) * entryWords(bits)]!
           continue
         }
         if (bits < 0) {
-          depth = memory[children]! & 255
+          const skip = memory[children]!
+          depth = skip & 255
+          if (depth >= aheadBits) continue
+          const w0 = words[index * 2]!
+          const w1 = words[index * 2 + 1]!
+          if (!agrees(memory, children + 1, depth, skip >>> 8, w0, w1, 0, 0)) continue
           children += skipWords(memory, children)
         }
-        const child = 1 << ((addresses[index]! << depth) >>> 28)
-        if ((bits & child) === 0) continue
+        const child = 1 << ((words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28)
+        if ((bits & child) === 0 || depth + 4 >= aheadBits) continue
         const at = children + (popcount(bits & childBits & (child - 1)) << 1)
         refs[index] = memory[at]!
         headers[index] = memory[at + 1]!

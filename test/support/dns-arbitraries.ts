@@ -65,29 +65,32 @@ export const wellFormedAndLimit = fc
   })
 export const wellFormed = wellFormedAndLimit.map(({ query }) => query)
 
-/** A query with octets changed, cut off or put behind. */
-export const mutated = fc
-  .record({
-    query: wellFormed,
-    changes: fc.array(
-      fc.record({
-        at: fc.nat(),
-        octet: fc.oneof(
-          fc.constantFrom(0, 0xc0, 0x0c, 0xff, 1, 41),
-          fc.integer({ min: 0, max: 255 }),
-        ),
-      }),
-      { maxLength: 6 },
-    ),
-    cutTo: fc.option(fc.nat()),
-    tail: fc.oneof(
-      fc.constant(Buffer.alloc(0)),
-      fc.constant(buildOpt({})),
-      fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets)),
-    ),
-  })
-  .map(({ query, changes, cutTo, tail }) => {
-    const octets = Buffer.concat([query, tail])
-    for (const { at, octet } of changes) octets[at % octets.length] = octet
-    return cutTo === null ? octets : octets.subarray(0, cutTo % (octets.length + 1))
-  })
+/** The queries with octets changed, cut off or put behind. */
+export const spoilt = (queries: fc.Arbitrary<Buffer>) =>
+  fc
+    .record({
+      query: queries,
+      changes: fc.array(
+        fc.record({
+          at: fc.nat(),
+          octet: fc.oneof(
+            fc.constantFrom(0, 0xc0, 0x0c, 0xff, 1, 41),
+            fc.integer({ min: 0, max: 255 }),
+          ),
+        }),
+        { maxLength: 6 },
+      ),
+      cutTo: fc.option(fc.nat()),
+      tail: fc.oneof(
+        fc.constant(Buffer.alloc(0)),
+        fc.constant(buildOpt({})),
+        fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets)),
+      ),
+    })
+    .map(({ query, changes, cutTo, tail }) => {
+      const octets = Buffer.concat([query, tail])
+      for (const { at, octet } of changes) octets[at % octets.length] = octet
+      return cutTo === null ? octets : octets.subarray(0, cutTo % (octets.length + 1))
+    })
+
+export const mutated = spoilt(wellFormed)

@@ -32,7 +32,10 @@ test('counts add up over threads, by outcome, code, rcode, type and transport', 
   new Counters(tcp).count(exchange({ ...refused, type: 65_535 }))
   new Counters(tcp).count(exchange({ outcome: outcomes.slipped, rcode: rcodes.BADCOOKIE }))
   new Counters(tcp).count(exchange({ outcome: outcomes.limited, rcode: rcodes.NXDOMAIN }))
+  new Counters(one).countUnsent(2)
+  new Counters(two).countUnsent(1)
   const counted = sumCounters([one, two], [tcp])
+  assert.equal(counted.unsent, 3)
   assert.deepEqual(counted.queries, { udp: 4, tcp: 4 })
   assert.deepEqual(counted.codes, { '127.0.0.2': 2, '127.0.0.3': 1, '127.0.0.31': 1 })
   const positive = (counts: Readonly<Record<string, number>>) =>

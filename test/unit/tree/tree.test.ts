@@ -97,9 +97,10 @@ function compare(
   spread: number,
 ): void {
   // Reading ahead ends, whatever the tree, and changes no answer.
-  const ahead = oracle.entries().filter(({ prefix }) => prefix.family === 4)
-  const words = Int32Array.from(ahead.slice(0, maxAhead), ({ prefix }) => prefix.w0)
-  reader.readAhead(words, words.length)
+  const ahead = oracle.entries().slice(0, maxAhead)
+  const words = Int32Array.from(ahead.flatMap(({ prefix }) => [prefix.w0, prefix.w1]))
+  const aheadFamilies = Uint8Array.from(ahead, ({ prefix }) => prefix.family)
+  reader.readAhead(words, aheadFamilies, ahead.length)
   for (const { prefix, kind, answer } of oracle.entries()) {
     const { family, w0, w1, w2, w3, length } = prefix
     assert.deepEqual(writer.get(family, w0, w1, w2, w3, length), { kind, answer })
