@@ -35,12 +35,7 @@ export class Query {
  */
 export function parseQuery(bytes: Uint8Array, length: number, query: Query): boolean {
   query.questionEnd = headerLength
-  query.hasEdns = false
-  query.udpPayload = minUdpPayload
-  query.ednsVersion = 0
-  query.dnssecOk = false
-  query.cookieLength = 0
-  query.wantsNsid = false
+  clearEdns(query)
   const questions = get16(bytes, 4)
   if (questions !== 1) return questions === 0 && readCookieQuery(bytes, length, query)
   const labelCount = readQuestionName(bytes, length, query.labels)
@@ -55,6 +50,16 @@ export function parseQuery(bytes: Uint8Array, length: number, query: Query): boo
   const records = ignored + get16(bytes, 10)
   if (records === 0) return query.questionEnd === length
   return readRecords(bytes, length, ignored, records, query)
+}
+
+/** Makes `query` one without an OPT record. */
+export function clearEdns(query: Query): void {
+  query.hasEdns = false
+  query.udpPayload = minUdpPayload
+  query.ednsVersion = 0
+  query.dnssecOk = false
+  query.cookieLength = 0
+  query.wantsNsid = false
 }
 
 function readCookieQuery(bytes: Uint8Array, length: number, query: Query): boolean {

@@ -4,8 +4,8 @@
 import { readOpt } from './edns.ts'
 import { type EntryName, ipv4Labels, ipv6Labels, nibbleOf } from './entry-name.ts'
 import { equalsAt, type FoldedName } from './name.ts'
-import type { Query } from './query.ts'
-import { classes, flags, get16, headerLength, minUdpPayload, types } from './wire.ts'
+import { clearEdns, type Query } from './query.ts'
+import { classes, flags, get16, headerLength, types } from './wire.ts'
 
 /** Octets of four labels of digits, at least; with one digit each they are the leading part of an IPv6 address as well. */
 const shortestIPv4 = ipv4Labels * 2 + 1
@@ -47,12 +47,7 @@ export function readUsualQuery(
   query.type = get16(bytes, nameEnd)
   query.class = classes.IN
   query.questionEnd = nameEnd + 4
-  query.hasEdns = false
-  query.udpPayload = minUdpPayload
-  query.ednsVersion = 0
-  query.dnssecOk = false
-  query.cookieLength = 0
-  query.wantsNsid = false
+  clearEdns(query)
   if (records === 1) {
     if (!readOnlyOpt(bytes, nameEnd + 4, length, query)) return 0
   } else if (nameEnd + 4 !== length) return 0
