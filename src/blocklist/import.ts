@@ -8,7 +8,6 @@ import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import {
   chunkEntries,
-  comparePrefixes,
   type EntryAttributes,
   type Generation,
   type ListEntry,
@@ -16,12 +15,10 @@ import {
 import { journalMaxChanges } from '../store/journal.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
-import { joined } from './entry-attributes.ts'
 import { EntryChecks } from './entry-checks.ts'
-import { EntryRuns } from './entry-runs.ts'
 import { noProgress, type Progress, stepForward } from './generation-step.ts'
 import { audit, type Ground } from './ground.ts'
-import { type ListItem, withoutHoles } from './holes.ts'
+import { ListLines } from './list-lines.ts'
 import type { Actor, Refusal } from './outcomes.ts'
 import type { Publisher } from './publish.ts'
 
@@ -70,16 +67,11 @@ export interface ImportDone {
 /** `line`: the one that a strict import, or one of nothing but wrong lines, was refused for. */
 export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
 
-/** Wrong lines that are told one by one; the others are counted. */
-export const maxRefusedLines = 1000
-/** Entries of one list: what is read stays in memory until it is on disk, 25 octets each. */
-export const maxListEntries = 16_777_216
-/** All different reasons of a list together, in characters. */
-const maxReasonCharacters = 128 * 1024 * 1024
-/** Characters of a wrong line that are kept. */
-const maxShownCharacters = 200
-/** A step holds everything else up for so long, publication not counted. */
+/** A step writes for so long, and less where with its commit and publication it takes longer than the other. */
 const stepMs = 8
+const longestMs = 15
+/** Entries from which on a list's checkpoints have a thread. */
+const largeEntries = 50_000
 /** Chunks deleted at once. */
 const forgottenChunks = 50
 /** Memory of the tree that one more entry may take, in octets; it is rather less. */
@@ -186,30 +178,48 @@ export class ListImports {
   async #takeOver(generation: Generation, entries = 0): Promise<Progress> {
     const { list } = generation
     const { promise: failing, reject } = Promise.withResolvers<never>()
-    const work = this.#follow(generation, entries, reject).finally(() => {
+    const work = this.#withCheckpoints(generation, entries, reject).finally(() => {
       this.#takingOver.delete(list)
     })
     this.#takingOver.set(list, work)
     return await Promise.race([work, failing])
   }
 
-  async #follow(
+  async #withCheckpoints(
     generation: Generation,
     entries: number,
     tellFailing: (error: unknown) => void,
   ): Promise<Progress> {
+    const { checkpoints, generations } = this.#parts.store
+    const standing = generations.size(generation.list)
+    const isLarge = Math.max(entries, standing) > largeEntries
+    if (isLarge) checkpoints.begin()
+    try {
+      return await this.#follow(generation, entries - standing, tellFailing)
+    } finally {
+      if (isLarge) await checkpoints.end()
+    }
+  }
+
+  async #follow(
+    generation: Generation,
+    growth: number,
+    tellFailing: (error: unknown) => void,
+  ): Promise<Progress> {
     const { queue, store, publisher, tree, ground } = this.#parts
-    const isManyMore = entries - store.generations.size(generation.list) > journalMaxChanges
+    let milliseconds = stepMs
     let progress = noProgress
     // A new beginning at once, where it is known to come to that: the differences would be kept for nothing.
-    let changes = isManyMore ? journalMaxChanges : 0
+    let changes = growth > journalMaxChanges ? journalMaxChanges : 0
     for (let steps = 1; !progress.isDone; steps++) {
       const from = progress
+      let started = 0
       const step = (): Promise<Progress> =>
         queue.run(
           () => {
+            started = performance.now()
             const { now } = ground()
-            const done = stepForward(store, generation, from, { now, milliseconds: stepMs })
+            const done = stepForward(store, generation, from, { now, milliseconds })
             changes += done.replaced.length
             if (changes > journalMaxChanges) publisher.startAnew({ recounts: false })
             publisher.replace(done.replaced)
@@ -218,6 +228,10 @@ export class ListImports {
           { isAlone: true, mayBeLost: steps % unsyncedSteps > 0 },
         )
       progress = await this.#tryAgain(step, tellFailing)
+      // Its commit and publication hold everything up as well, and a busy machine makes all of it longer.
+      const isTooLong = performance.now() - started > longestMs
+      milliseconds = isTooLong ? Math.max(milliseconds / 2, 1) : Math.min(milliseconds + 1, stepMs)
+      await store.checkpoints.relieve()
       if (!progress.isDone) await pause(pauseMs)
     }
     if (!tree && changes > 0) {
@@ -308,122 +322,4 @@ function transact(store: Store, work: () => void): void {
     store.rollback()
     throw error
   }
-}
-
-/** Tag of a hole; entries have the numbers of their attributes. */
-const holeTag = 0xffff_ffff
-
-/** The lines of a list as they come: checked one by one, kept in a small form, and put in order at the end. */
-class ListLines {
-  readonly #checks: EntryChecks
-  readonly #isStrict: boolean
-  readonly #runs = new EntryRuns()
-  readonly #attributes: EntryAttributes[] = []
-  readonly #numbers = new Map<string, number>()
-  #last: EntryAttributes | undefined
-  #lastNumber = 0
-  #reasonCharacters = 0
-  #holes = 0
-  readonly #refused: RefusedLine[] = []
-  refusedCount = 0
-
-  constructor(checks: EntryChecks, isStrict: boolean) {
-    this.#checks = checks
-    this.#isStrict = isStrict
-  }
-
-  get count(): number {
-    return this.#runs.count
-  }
-
-  /** Takes lines in; a refusal of the whole list as soon as there is cause for one. */
-  take(batch: readonly (ImportItem | ListFault)[]): ImportOutcome | undefined {
-    for (const item of batch) {
-      if ('fault' in item) {
-        return { refused: 'invalid', why: `line ${item.line}: ${item.fault}` }
-      }
-      const why = 'why' in item ? item.why : this.#add(item)
-      if (why !== undefined) {
-        const line = { line: item.line, text: shortened(item.text), why }
-        this.refusedCount += 1
-        if (this.#refused.length < maxRefusedLines) this.#refused.push(line)
-        if (this.#isStrict) return { refused: 'invalid', why: lineFault(line), line }
-      }
-    }
-    if (this.#runs.count > maxListEntries) {
-      return { refused: 'invalid', why: `a list has at most ${maxListEntries} entries` }
-    }
-    if (this.#reasonCharacters > maxReasonCharacters) {
-      return { refused: 'invalid', why: `its reasons have over ${maxReasonCharacters} characters` }
-    }
-    return undefined
-  }
-
-  /** A list of nothing but wrong lines is an error page, or another format: it does not empty what was there. */
-  nothing(): ImportOutcome | undefined {
-    const [line] = this.#refused
-    if (this.#runs.count > 0 || line === undefined) return undefined
-    return { refused: 'invalid', why: `no line of it is an entry; ${lineFault(line)}`, line }
-  }
-
-  report(): Pick<ImportDone, 'refused' | 'refusedCount'> {
-    return { refused: this.#refused, refusedCount: this.refusedCount }
-  }
-
-  /** Every prefix once, in address order, holes cut out. Call it once. */
-  entries(): Iterable<ListEntry> {
-    return withoutHoles(this.#joined())
-  }
-
-  #add({ prefix, attributes }: Extract<ImportItem, { prefix: Prefix }>): string | undefined {
-    if (attributes === null) {
-      this.#holes += 1
-      this.#runs.add(prefix, holeTag)
-      return undefined
-    }
-    const why = this.#checks.refusal(prefix, attributes.expiresAt)
-    if (why === undefined) this.#runs.add(prefix, this.#numberOf(attributes))
-    return why
-  }
-
-  #numberOf(attributes: EntryAttributes): number {
-    if (attributes === this.#last) return this.#lastNumber
-    const key = `${attributes.kinds} ${attributes.expiresAt} ${attributes.reason}`
-    let number = this.#numbers.get(key)
-    if (number === undefined) {
-      number = this.#attributes.length
-      this.#attributes.push(attributes)
-      this.#numbers.set(key, number)
-      this.#reasonCharacters += attributes.reason?.length ?? 0
-    }
-    this.#last = attributes
-    this.#lastNumber = number
-    return number
-  }
-
-  /** Lines of one prefix are one entry; a hole of exactly that prefix beats it. */
-  *#joined(): Generator<ListItem> {
-    let open: ListItem | undefined
-    for (const { prefix, tag } of this.#runs.sorted()) {
-      const attributes = tag === holeTag ? null : (this.#attributes[tag] ?? null)
-      if (!open || comparePrefixes(open.prefix, prefix) !== 0) {
-        if (open) yield open
-        open = { prefix, attributes }
-      } else if (open.attributes !== attributes) {
-        const [a, b] = [open.attributes, attributes]
-        open = { prefix, attributes: a && b && joined(a, b) }
-      }
-    }
-    if (open) yield open
-  }
-}
-
-function lineFault({ line, text, why }: RefusedLine): string {
-  return `line ${line}: ${text === '' ? '' : `${text}: `}${why}`
-}
-
-/** A copy, so that a short piece does not keep the whole chunk it was cut from in memory; no control characters. */
-function shortened(text: string): string {
-  const shown = text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text
-  return Buffer.from(shown.replaceAll(/\p{C}/gu, '?')).toString()
 }

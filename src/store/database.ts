@@ -4,6 +4,7 @@ import { closeSync, openSync, realpathSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { EvidenceTable } from './evidence.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { ForgeryTable } from './forgeries.ts'
@@ -81,6 +82,7 @@ export class Store {
   readonly audit: AuditTable
   readonly journal: JournalTable
   readonly generations: GenerationTable
+  readonly checkpoints: Checkpoints
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
   #synchronous: 'NORMAL' | 'FULL' = 'FULL'
@@ -106,6 +108,7 @@ export class Store {
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
     this.generations = new GenerationTable(database)
+    this.checkpoints = new Checkpoints(database, path)
     this.#statements = {
       begin: database.prepare('BEGIN IMMEDIATE'),
       read: database.prepare('BEGIN'),

@@ -1,0 +1,136 @@
+// The lines of a list on their way in: each one checked by itself, what may be listed kept small and put in order at
+// the end, what may not told. Called by blocklist/import.ts.
+import type { Prefix } from '../ip/address.ts'
+import { comparePrefixes, type EntryAttributes, type ListEntry } from '../store/generations.ts'
+import { joined } from './entry-attributes.ts'
+import type { EntryChecks } from './entry-checks.ts'
+import { EntryRuns } from './entry-runs.ts'
+import { type ListItem, withoutHoles } from './holes.ts'
+import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './import.ts'
+
+/** Wrong lines that are told one by one; the others are counted. */
+export const maxRefusedLines = 1000
+/** Entries of one list: what is read stays in memory until it is on disk, 25 octets each. */
+export const maxListEntries = 16_777_216
+/** All different reasons of a list together, in characters. */
+const maxReasonCharacters = 128 * 1024 * 1024
+/** Characters of a wrong line that are kept. */
+const maxShownCharacters = 200
+
+/** Tag of a hole; entries have the numbers of their attributes. */
+const holeTag = 0xffff_ffff
+
+/** The lines of a list as they come: checked one by one, kept in a small form, and put in order at the end. */
+export class ListLines {
+  readonly #checks: EntryChecks
+  readonly #isStrict: boolean
+  readonly #runs = new EntryRuns()
+  readonly #attributes: EntryAttributes[] = []
+  readonly #numbers = new Map<string, number>()
+  #last: EntryAttributes | undefined
+  #lastNumber = 0
+  #reasonCharacters = 0
+  #holes = 0
+  readonly #refused: RefusedLine[] = []
+  refusedCount = 0
+
+  constructor(checks: EntryChecks, isStrict: boolean) {
+    this.#checks = checks
+    this.#isStrict = isStrict
+  }
+
+  get count(): number {
+    return this.#runs.count
+  }
+
+  /** Takes lines in; a refusal of the whole list as soon as there is cause for one. */
+  take(batch: readonly (ImportItem | ListFault)[]): ImportOutcome | undefined {
+    for (const item of batch) {
+      if ('fault' in item) {
+        return { refused: 'invalid', why: `line ${item.line}: ${item.fault}` }
+      }
+      const why = 'why' in item ? item.why : this.#add(item)
+      if (why !== undefined) {
+        const line = { line: item.line, text: shortened(item.text), why }
+        this.refusedCount += 1
+        if (this.#refused.length < maxRefusedLines) this.#refused.push(line)
+        if (this.#isStrict) return { refused: 'invalid', why: lineFault(line), line }
+      }
+    }
+    if (this.#runs.count > maxListEntries) {
+      return { refused: 'invalid', why: `a list has at most ${maxListEntries} entries` }
+    }
+    if (this.#reasonCharacters > maxReasonCharacters) {
+      return { refused: 'invalid', why: `its reasons have over ${maxReasonCharacters} characters` }
+    }
+    return undefined
+  }
+
+  /** A list of nothing but wrong lines is an error page, or another format: it does not empty what was there. */
+  nothing(): ImportOutcome | undefined {
+    const [line] = this.#refused
+    if (this.#runs.count > 0 || line === undefined) return undefined
+    return { refused: 'invalid', why: `no line of it is an entry; ${lineFault(line)}`, line }
+  }
+
+  report(): Pick<ImportDone, 'refused' | 'refusedCount'> {
+    return { refused: this.#refused, refusedCount: this.refusedCount }
+  }
+
+  /** Every prefix once, in address order, holes cut out. Call it once. */
+  entries(): Iterable<ListEntry> {
+    return withoutHoles(this.#joined())
+  }
+
+  #add({ prefix, attributes }: Extract<ImportItem, { prefix: Prefix }>): string | undefined {
+    if (attributes === null) {
+      this.#holes += 1
+      this.#runs.add(prefix, holeTag)
+      return undefined
+    }
+    const why = this.#checks.refusal(prefix, attributes.expiresAt)
+    if (why === undefined) this.#runs.add(prefix, this.#numberOf(attributes))
+    return why
+  }
+
+  #numberOf(attributes: EntryAttributes): number {
+    if (attributes === this.#last) return this.#lastNumber
+    const key = `${attributes.kinds} ${attributes.expiresAt} ${attributes.reason}`
+    let number = this.#numbers.get(key)
+    if (number === undefined) {
+      number = this.#attributes.length
+      this.#attributes.push(attributes)
+      this.#numbers.set(key, number)
+      this.#reasonCharacters += attributes.reason?.length ?? 0
+    }
+    this.#last = attributes
+    this.#lastNumber = number
+    return number
+  }
+
+  /** Lines of one prefix are one entry; a hole of exactly that prefix beats it. */
+  *#joined(): Generator<ListItem> {
+    let open: ListItem | undefined
+    for (const { prefix, tag } of this.#runs.sorted()) {
+      const attributes = tag === holeTag ? null : (this.#attributes[tag] ?? null)
+      if (!open || comparePrefixes(open.prefix, prefix) !== 0) {
+        if (open) yield open
+        open = { prefix, attributes }
+      } else if (open.attributes !== attributes) {
+        const [a, b] = [open.attributes, attributes]
+        open = { prefix, attributes: a && b && joined(a, b) }
+      }
+    }
+    if (open) yield open
+  }
+}
+
+function lineFault({ line, text, why }: RefusedLine): string {
+  return `line ${line}: ${text === '' ? '' : `${text}: `}${why}`
+}
+
+/** A copy, so that a short piece does not keep the whole chunk it was cut from in memory; no control characters. */
+function shortened(text: string): string {
+  const shown = text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text
+  return Buffer.from(shown.replaceAll(/\p{C}/gu, '?')).toString()
+}
