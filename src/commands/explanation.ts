@@ -31,6 +31,10 @@ interface EvidenceItem {
   readonly why: string
   readonly reportingMta?: string
   readonly messageId?: string
+  readonly spf?: string
+  readonly dkim?: string
+  readonly dmarcPolicy?: string
+  readonly returnedOrigin?: string
 }
 
 /** What the operator gets from /v1/lookup. */
@@ -73,7 +77,7 @@ export function explainInWords(explanation: Explanation, now: number): string {
     ])
     paragraphs.push(`Listings that hold here:\n${formatColumns(rows, '  ')}`)
   }
-  if (evidence.length > 0) paragraphs.push(messages(evidence))
+  if (evidence.length > 0) paragraphs.push(messages(evidence) + authenticity(evidence))
   if (history.length > 0) {
     const rows = history.map((past) => [
       past.prefix,
@@ -162,4 +166,19 @@ function messages(evidence: readonly EvidenceItem[]): string {
   const [newest] = evidence
   const why = newest === undefined ? '' : `The newest one: ${printable(newest.why)}.\n`
   return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}`
+}
+
+/** Of the messages that gave one back and for which somebody looked; nothing when there is none. */
+function authenticity(evidence: readonly EvidenceItem[]): string {
+  const rows = evidence
+    .filter(({ spf, dkim, dmarcPolicy }) => spf ?? dkim ?? dmarcPolicy)
+    .map(({ seenAt, spf, dkim, dmarcPolicy, returnedOrigin }) => [
+      formatTime(seenAt),
+      ...[spf, dkim, dmarcPolicy, returnedOrigin].map((word) =>
+        word === undefined ? '–' : printable(word),
+      ),
+    ])
+  if (rows.length === 0) return ''
+  const header = ['time', 'SPF', 'DKIM', 'DMARC policy', 'handed over by']
+  return `What says whether the returned messages were forged:\n${formatColumns([header, ...rows], '  ')}`
 }

@@ -54,6 +54,21 @@ test('a listed address: verdict, codes, listing and messages', async (t) => {
   for (const line of text.split('\n')) assert.equal(line, line.trimEnd())
 })
 
+test('SPF, DKIM and DMARC policy of the returned messages, where somebody looked', async (t) => {
+  const details = { spf: 'fail', dkim: 'none', dmarcPolicy: 'reject', returnedOrigin: '192.0.2.7' }
+  const site = await served(t, [
+    evidence('203.0.113.9', 'dsn', { seenAt: now, details }),
+    evidence('203.0.113.9', 'dsn', { seenAt: now - 60, details: { dkim: 'unknown' } }),
+    evidence('203.0.113.9', 'callout', { seenAt: now - 90, details: {} }),
+  ])
+  const text = await show(site, '203.0.113.9')
+  const [, table = ''] = text.split('\nWhat says whether the returned messages were forged:\n')
+  assert.match(table, /^ {2}time {2,}SPF {2,}DKIM {2,}DMARC policy {2,}handed over by\n/)
+  assert.match(table, /\n {2}\S+ \S+ UTC {2,}fail {2,}none {2,}reject {2,}192\.0\.2\.7\n/)
+  assert.match(table, /\n {2}\S+ \S+ UTC {2,}– {2,}unknown {2,}– {2,}–\n$/)
+  assert.equal(table.split('\n').length, 4)
+})
+
 test('what a sender wrote cannot act on the terminal', async (t) => {
   const details = { messageId: '<\u001b]0;pwned\u0007\u202ex@y>\n203.0.113.9 is not listed' }
   const site = await served(t, [evidence('203.0.113.9', 'dsn', { seenAt: now, details })])
