@@ -77,7 +77,12 @@ export function trapMatcher(
 
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
   const users = byDomain.get(domain)
-  return users?.get(user) ?? users?.get('')
+  return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')
+}
+
+/** `prvs=KDDDSSSSSS=user` is the user's mailbox with a BATV tag (draft-levine-smtp-batv-01 §4). */
+function untagged(user: string): string {
+  return /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(user)?.[1] ?? user
 }
 
 /** Dot-string or quoted string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). */

@@ -57,6 +57,17 @@ test('what is no pattern is refused and says why', () => {
   for (const [text, why] of Object.entries(cases)) assert.match(canonical(text), why, text)
 })
 
+test('an address with a BATV tag is the mailbox that it tags', () => {
+  const match = trapMatcher(['user@example.org', '@example.net', 'x@example.net'].map(pattern))
+  assert.equal(match('prvs=1234abcdef=user@example.org'), 'user@example.org')
+  assert.equal(match('PRVS=1234ABCDEF=User@example.org'), 'user@example.org')
+  assert.equal(match('prvs=1234abcdef=x@example.net'), 'x@example.net')
+  assert.equal(match('prvs=1234abcdef=other@example.net'), '*@example.net')
+  for (const other of ['prvs=1234abcdef=other', 'prvs=1234abcde=user', 'prvs=1234abcdef=']) {
+    assert.equal(match(`${other}@example.org`), undefined, other)
+  }
+})
+
 test('the most specific pattern is the one that matches', () => {
   const match = trapMatcher(
     [
