@@ -1,6 +1,6 @@
 // Databases that are thrown away: what mail would do to the list is found out by doing it to one of these. Called by
 // `ingest --dry-run`; neither the server nor its database notices.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist, type Exception, type PolicyOptions } from '../blocklist/blocklist.ts'
@@ -32,10 +32,11 @@ export interface ByHand {
 export async function copyDatabase(config: Config): Promise<Rehearsal> {
   const folder = temporaryFolder()
   try {
-    if (existsSync(config.store.path)) {
+    const copy = join(folder, 'copy.db')
+    if (existsSync(config.store.path) && !copyAtRest(config.store.path, copy)) {
       const original = openStore(config.store.path, { readOnly: true })
       try {
-        await original.backup(join(folder, 'copy.db'))
+        await original.backup(copy)
       } finally {
         original.close()
       }
@@ -45,6 +46,21 @@ export async function copyDatabase(config: Config): Promise<Rehearsal> {
     rmSync(folder, { recursive: true })
     throw error
   }
+}
+
+/**
+ * Copies the file of a database that nobody has open, and answers whether it could: opened for reading, SQLite would
+ * leave its `-wal` and `-shm` beside it. While a process has the database open, or after one died, `-wal` is there.
+ */
+function copyAtRest(path: string, copy: string): boolean {
+  const isAtRest = () => !existsSync(`${path}-wal`)
+  if (!isAtRest()) return false
+  const before = statSync(path)
+  copyFileSync(path, copy)
+  const after = statSync(path)
+  if (isAtRest() && after.mtimeMs === before.mtimeMs && after.size === before.size) return true
+  rmSync(copy)
+  return false
 }
 
 /** An empty database under another policy, with what holds by hand. */

@@ -121,8 +121,10 @@ test('a dry run tells what would be listed and why, on top of what is known, and
   const left = () =>
     readdirSync(tmpdir()).filter((name) => name.includes('backscatterd-rehearsal-'))
   const before = left()
+  const beside = readdirSync(site.folder)
   assert.equal((await lines(site, '--dry-run', two))[0]?.['decision'], 'listed')
   assert.deepEqual(left(), before)
+  assert.deepEqual(readdirSync(site.folder), beside)
   assert.equal(await isListed(site, '198.51.100.31'), false)
   const server = await site.start()
   assert.equal((await lines(site, '--dry-run', two))[0]?.['decision'], 'listed')
