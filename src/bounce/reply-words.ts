@@ -42,6 +42,7 @@ export function replyWordsRule(seen: Observation): string | null {
   const quotes = !hasNullSender && hasQuotation
   const isSigned = saysAway || saysReceipt || isMarked(seen) || seen.isAnswer || hasBareWords(seen)
   if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
+  if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   const bare = subject.folded.replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||
@@ -67,6 +68,23 @@ function isMarked(seen: Observation): boolean {
 /** What vacation programs and formail give; bulk mail says bulk. */
 function hasReplyPrecedence({ message }: Observation): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
+}
+
+/**
+ * vacation(1) sends its user's file as it is, from the user's address and without any mark: `$SUBJECT` in its title is
+ * replaced by the subject that it answers. A person who renames a topic like that writes with a program that threads
+ * (RFC 5322 §3.6.4) and says MIME-Version (RFC 2045 §4).
+ */
+function isFromVacationProgram({
+  subject,
+  isAnswer,
+  isHandWritten,
+  message,
+}: Observation): boolean {
+  const title = /^(.+?) \((?:was|re): .+\)$/.exec(subject.folded)?.[1]
+  if (title === undefined || isAnswer || isHandWritten) return false
+  if (firstValue(message.header, 'mime-version') !== undefined) return false
+  return title === 'away' || phraseIn(title, personalTitles) !== undefined
 }
 
 /** Exchange puts `Automatic reply: ` before the subject that it answers, whatever its user then says. */

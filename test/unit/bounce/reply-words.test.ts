@@ -83,6 +83,40 @@ const others: Readonly<Record<string, readonly [rule: string, ...string[]]>> = {
     'Precedence: junk',
     'In-Reply-To: <1@x>',
   ],
+  'vacation(1) with the subject in its title, whatever its user says': [
+    'reply-vacation-program',
+    'away (was: Re: your order)',
+    'Gone fishing.',
+  ],
+  'vacation(1) with its own words': [
+    'reply-program-title',
+    'away from my mail',
+    'I will not be reading my mail for a while.',
+  ],
+  'vacation(1) as its manual has it': [
+    'vendor-field-delivered-by-the-graces-of',
+    'I am on vacation',
+    'If you have something urgent, please contact Keith.',
+    'Delivered-By-The-Graces-Of: The Vacation program',
+    'Precedence: bulk',
+  ],
+  'a person who renames a topic': [
+    'not-recognised',
+    'away (was: Re: your order)',
+    'Let us talk of the away match.',
+    'MIME-Version: 1.0',
+  ],
+  'a person who renames a topic in a thread': [
+    'not-recognised',
+    'on vacation (was: your order)',
+    'Where do we go?',
+    'In-Reply-To: <1@x>',
+  ],
+  'another topic renamed without a mail program': [
+    'not-recognised',
+    'new price (was: your order)',
+    'Here it is.',
+  ],
   'somebody tells his colleagues': [
     'not-recognised',
     'Holidays',
