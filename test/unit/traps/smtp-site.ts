@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
 import type { Recorded } from '../../../src/traps/collect.ts'
 import { startTraps, type TrapSmtpOptions, type Traps } from '../../../src/traps/traps.ts'
 import { SmtpClient } from './smtp-client.ts'
@@ -17,10 +18,11 @@ export interface SmtpSite {
 export interface SmtpSiteOptions extends Partial<TrapSmtpOptions> {
   readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
   readonly trustedRelays?: readonly string[]
+  readonly authenticity?: AuthenticityOptions
 }
 
 export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): Promise<SmtpSite> {
-  const { record, trustedRelays = [], ...smtp } = options
+  const { record, trustedRelays = [], authenticity, ...smtp } = options
   const recorded: Evidence[] = []
   const log: string[] = []
   const write = (fields: object, message: string): void => {
@@ -37,6 +39,7 @@ export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): P
     mailboxes: [],
     positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays },
+    ...(authenticity && { authenticity }),
     isTrap: (address) => address.endsWith('@trap.example'),
     record: async (evidence) => {
       const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
