@@ -1,7 +1,8 @@
 // Was the returned message really ours? What says so (a signature of the trap's domain, a tag that only we can make)
 // makes the bounce genuine, and it lists nobody; what speaks against it is kept as evidence. mailauth over resolver/.
-// Called by collect for every message that gives one back; the only file that knows mailauth.
+// Called by collect for every message that gives one back; the only file that knows mailauth and tldts.
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { getDomain } from 'tldts'
 import type { Classification } from '../bounce/classify.ts'
 import { allValues, readHeaderSection } from '../bounce/header-section.ts'
 import type { Message } from '../bounce/message.ts'
@@ -110,15 +111,20 @@ async function dkimOf(message: Message, domain: string, resolver: Resolver): Pro
     ({ status }) => !('underSized' in status && status.underSized),
   )
   const passed = verdicts.filter(({ status }) => status.result === 'pass')
-  if (passed.some(({ signingDomain }) => isDomainOf(signingDomain, domain))) return 'pass'
+  if (passed.some(({ signingDomain }) => isAligned(signingDomain, domain))) return 'pass'
   if (passed.length > 0) return 'other'
   return verdicts.some(({ status }) => status.result === 'temperror') ? 'unknown' : 'fail'
 }
 
-/** The trap's domain signs itself, or the domain that it is a part of does. */
-function isDomainOf(signing: string | undefined, domain: string): boolean {
+/**
+ * The trap's domain signs itself, or one of the same organizational domain does: relaxed alignment (RFC 7489 §3.1.1,
+ * §3.2). A registry's suffix, also one that a company runs for its customers, is nobody's domain.
+ */
+function isAligned(signing: string | undefined, domain: string): boolean {
   const signer = (signing ?? '').toLowerCase()
-  return signer === domain || (signer.includes('.') && domain.endsWith(`.${signer}`))
+  if (signer === domain) return true
+  const organization = getDomain(domain, { allowPrivateDomains: true })
+  return organization !== null && getDomain(signer, { allowPrivateDomains: true }) === organization
 }
 
 async function spfOf(origin: string | null, sender: string, resolver: Resolver): Promise<string> {

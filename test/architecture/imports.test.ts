@@ -63,6 +63,7 @@ const home: Readonly<Record<string, readonly string[]>> = {
   pino: ['commands'],
   'smol-toml': ['config.ts'],
   'smtp-server': ['traps'],
+  tldts: ['traps'],
   typebox: ['admin'],
 }
 

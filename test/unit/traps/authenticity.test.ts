@@ -121,6 +121,23 @@ test('another domain’s signature, a spoiled one and none prove nothing', async
   })
 })
 
+test('the organizational domain’s signature counts, and a public suffix’s does not', async (t) => {
+  const key = [`v=DKIM1; k=rsa; p=${publicKey}`]
+  const signers = ['firm.co.uk', 'mail.firm.co.uk', 'co.uk', 'blogspot.com', 'other.co.uk']
+  const records = signers.map((signer) => [`TXT s1._domainkey.${signer}`, key] as const)
+  const options = await withServer(t, Object.fromEntries(records))
+  for (const [signer, trap, genuine] of [
+    ['firm.co.uk', 'traps.firm.co.uk', true],
+    ['mail.firm.co.uk', 'traps.firm.co.uk', true],
+    ['co.uk', 'firm.co.uk', false],
+    ['other.co.uk', 'firm.co.uk', false],
+    ['blogspot.com', 'firm.blogspot.com', false],
+  ] as const) {
+    const found = await check(bounceOf(await signed(signer)), options, `one@${trap}`)
+    assert.deepEqual([found.genuine, found.dkim], [genuine, genuine ? 'pass' : 'other'], signer)
+  }
+})
+
 test('a header section alone cannot be checked, and is never genuine', async (t) => {
   const options = await withServer(t)
   const whole = await signed('trap.example')
