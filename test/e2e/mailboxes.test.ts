@@ -102,6 +102,6 @@ test('check-config names what a mailbox lacks', async (t) => {
   const site = siteWith(t, null, '[[mailbox]]\nname = "bare"\ntype = "imap"\n')
   const { code, stderr } = await site.run('check-config')
   assert.equal(code, 2)
-  assert.match(stderr, /mailbox\[2\]\.url: required for type "imap"/)
-  assert.match(stderr, /mailbox\[2\]\.passwordFile: required for type "imap"/)
+  assert.match(stderr, /mailbox\[3\]\.url: required for type "imap"/)
+  assert.match(stderr, /mailbox\[3\]\.passwordFile: required for type "imap"/)
 })
