@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore } from '../../src/store/database.ts'
+import { seeded } from './seeded.ts'
 
 export const origin = 'bl.backscatter.example'
 const main = resolve(import.meta.dirname, '../../src/main.ts')
@@ -71,17 +72,6 @@ export function query(name: string, type: number, hasEdns: boolean): Buffer {
   const header = [0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, hasEdns ? 1 : 0]
   const opt = hasEdns ? [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0] : []
   return Buffer.from([...header, ...labels, 0, 0, type, 0, 1, ...opt])
-}
-
-/** xorshift32. */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state >>> 0
-  }
 }
 
 export interface Tools {

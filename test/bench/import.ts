@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ImportFigures, importUnderLoad, residentMiB } from '../support/import-load.ts'
 import { Site } from '../support/server.ts'
+import { seeded } from './seeded.ts'
 
 /** The first import, then the same file again. */
 export async function benchImport(lines = 1_000_000): Promise<ImportFigures[]> {
@@ -25,12 +26,9 @@ export async function benchImport(lines = 1_000_000): Promise<ImportFigures[]> {
 /** Addresses that may be listed, seeded, in no order. */
 function randomLines(count: number): string {
   const lines: string[] = []
-  let state = 1
+  const random = seeded(1)
   while (lines.length < count) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    const word = state >>> 0
+    const word = random()
     lines.push(
       `${11 + ((word >>> 24) % 80)}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`,
     )

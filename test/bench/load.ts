@@ -8,6 +8,7 @@ import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
 import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
+import { seeded } from './seeded.ts'
 
 export interface LoadFigures {
   readonly entries: number
@@ -86,16 +87,6 @@ async function record(
   }
   await Promise.all(Array.from({ length: writers }, write))
   return messages / ((performance.now() - started) / 1000)
-}
-
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state >>> 0
-  }
 }
 
 if (import.meta.main) {

@@ -5,6 +5,7 @@ import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { seeded } from './seeded.ts'
 
 export interface RespondFigure {
   readonly question: string
@@ -17,7 +18,7 @@ const distinctQueries = 1 << 16
 
 /** Median nanoseconds of CPU time an answer, for each sort of question; seeded, so that runs compare. */
 export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]> {
-  const random = seededRandom(1)
+  const random = seeded(1)
   const writer = TreeWriter.create({ capacityBytes: 2 ** 28 })
   const answer = writer.internAnswer(0b1100)
   const listed4 = Uint32Array.from({ length: entries }, () => random())
@@ -111,17 +112,6 @@ function reverse6(word: number, host: number): string {
     .map((part) => (typeof part === 'string' ? part : part.toString(16).padStart(8, '0')))
     .join('')
   return [...nibbles].toReversed().join('.')
-}
-
-/** xorshift32: the same data in every run. */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state >>> 0
-  }
 }
 
 if (import.meta.main) {
