@@ -1,12 +1,20 @@
 // The configuration: every key, its default, unit and meaning, declared once. From this come the type Config,
 // the validation, the README's table and data/backscatterd.example.toml. Only commands/ reads it.
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { parseTrapPattern } from './blocklist/trap-patterns.ts'
 import { backscatterKinds } from './bounce/kinds.ts'
+import {
+  checkMailboxName,
+  checkNsid,
+  checkServer,
+  checkTrapPattern,
+  checkUrl,
+  checkZoneText,
+  domainName,
+  path,
+} from './config-values.ts'
 import { OperationalError } from './errors.ts'
-import { parseAddress } from './ip/address.ts'
 import {
   duration,
   flag,
@@ -17,7 +25,6 @@ import {
   type Problem,
   prefixText,
   readSettings,
-  type Setting,
   size,
   table,
   tables,
@@ -30,12 +37,6 @@ const hour = 3600
 const day = 24 * hour
 const year = 365 * day
 
-/** Octets that an address can add to a TXT string: the longest RFC 5952 text. */
-const longestAddress = 39
-/** A character-string holds at most this many octets (RFC 1035 §3.3). */
-const longestCharacterString = 255
-/** Octets of an NSID that fit an answer of 512 beside the longest question and a cookie. */
-const longestNsid = 128
 /** sun_path holds 108 octets with the closing zero (unix(7)). */
 const longestSocketPath = 107
 
@@ -520,45 +521,6 @@ function repeated(path: string, key: string, values: readonly string[]): Problem
   )
 }
 
-/** A file or folder; relative ones, the default too, start from the configuration's folder. Empty only where that is the default. */
-function path(about: string, initial: string | undefined): Setting<string> {
-  const read = text(about, initial, 'a path', (value, folder) => {
-    if (value.includes('\0')) return { why: 'a path cannot hold a zero octet' }
-    return value === '' && initial !== ''
-      ? { why: 'expected a path' }
-      : { value: resolvePath(value, folder) }
-  })
-  return { ...read, isInitialRead: true }
-}
-
-function resolvePath(value: string, folder: string): string {
-  return value === '' || isAbsolute(value) ? value : resolve(folder, value)
-}
-
-/** A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1, with SRV-style underscores), no final dot. */
-function domainName(about: string, initial: string | undefined): Setting<string> {
-  const expects = 'a domain name such as "bl.example.org"'
-  return text(about, initial, expects, (value) => {
-    const name = value.replace(/\.$/, '')
-    const isName =
-      name.length <= 253 &&
-      name
-        .split('.')
-        .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
-    return isName ? { value: name } : { why: `expected ${expects}, not ${JSON.stringify(value)}` }
-  })
-}
-
-/** A name server's address; the port is 53 unless given. */
-function checkServer(value: string): { value: string } | { why: string } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
-  const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
-  const parsed = parseAddress(host)
-  if ('why' in parsed) return { why: `${JSON.stringify(value)}: ${parsed.why}` }
-  if (port < 1 || port > 65_535) return { why: `${JSON.stringify(value)}: not a port` }
-  return { value: parsed.value.family === 4 ? `${host}:${port}` : `[${host}]:${port}` }
-}
-
 /** `threshold.KIND`: the evidence that lists a host. */
 function threshold(messages: number, traps: number) {
   return table('', {
@@ -566,41 +528,4 @@ function threshold(messages: number, traps: number) {
     traps: integer('Distinct traps.', traps, 1, 1000),
     window: duration('Within this time.', '7d', 1, year),
   })
-}
-
-function checkZoneText(value: string): { value: string } | { why: string } {
-  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
-  const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
-  return filled <= longestCharacterString
-    ? { value }
-    : {
-        why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
-      }
-}
-
-function checkNsid(value: string): { value: string } | { why: string } {
-  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
-  return value.length <= longestNsid
-    ? { value }
-    : { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
-}
-
-function checkUrl(value: string): { value: string } | { why: string } {
-  if (value === '') return { value }
-  const url = URL.parse(value)
-  const isPlain = url?.search === '' && url.hash === '' && url.username === ''
-  return isPlain && /^https?:$/.test(url.protocol)
-    ? { value: value.replace(/\/$/, '') }
-    : { why: `expected an URL such as "https://bl.example.org", not ${JSON.stringify(value)}` }
-}
-
-function checkTrapPattern(value: string): { value: string } | { why: string } {
-  const parsed = parseTrapPattern(value)
-  return 'why' in parsed ? { why: `${JSON.stringify(value)}: ${parsed.why}` } : { value }
-}
-
-function checkMailboxName(value: string): { value: string } | { why: string } {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value) && value !== 'smtp'
-    ? { value }
-    : { why: 'expected up to 64 letters, digits, dots, hyphens and underscores, other than "smtp"' }
 }
