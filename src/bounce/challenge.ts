@@ -75,8 +75,10 @@ const systems: readonly System[] = [
   { name: 'choicemail', isMarked: words('choicemail', 'digiportal') },
   { name: 'sendio', isMarked: words('sendio', 'sender address verification') },
   { name: 'bluebottle', isMarked: words('bluebottle') },
+  { name: 'mailfrontier', isMarked: words('mailfrontier', 'matador') },
+  { name: 'qconfirm', isMarked: words('qconfirm') },
   {
-    name: 'knowspam',
+    name: 'service',
     isMarked: words(
       'knowspam',
       'spamcease',
@@ -145,6 +147,12 @@ const held = foldAll(
     'unknown sender',
     "don't recognize",
     'do not recognize',
+    'so i can receive',
+    'so that i can receive',
+    'not yet delivered',
+    'not yet been delivered',
+    'pending message',
+    'messages are held',
     'first time you have sent',
     'first message',
   ],
@@ -211,13 +219,23 @@ const demand = foldAll(
     'authenticate',
     'authentification',
     'authorize yourself',
-    'click the link below to',
-    'click on the link below to',
+    'click the link below',
+    'click on the link below',
+    'click the button below',
+    'click this link',
+    'to have it delivered',
+    'your confirmation',
+    'answer the challenge',
+    'answer the question',
+    'answer the following question',
     'click here to',
     'follow the link',
     'click on the following link',
     'clicking on the link',
     'clicking the link',
+    'reply to this request',
+    'reply to this challenge',
+    'reply to this confirmation',
     'just reply to this',
     'simply reply to this',
     'simply hit reply',
@@ -276,7 +294,11 @@ const aboutMail = foldAll(
     'delivery of your email',
     'your original message',
     'the message you sent',
+    'message you sent',
     'message from you',
+    'messages from you',
+    'receive your message',
+    'receive your mail',
     'you sent',
     'you have sent',
     'you recently sent',
@@ -286,6 +308,8 @@ const aboutMail = foldAll(
     'ihre nachricht',
     'ihre e-mail',
     'ihre mail',
+    'deine nachricht',
+    'deine e-mail',
     'votre message',
     'votre e-mail',
     'votre courriel',
@@ -302,6 +326,15 @@ const aboutMail = foldAll(
     'ваше письмо',
   ],
   ['ваше сообщение', 'メール', 'メッセージ', '您的邮件', '您的郵件'],
+)
+
+/** It is held because of who sent it. */
+const ofSender = foldAll(
+  ['message from you', 'messages from you', 'mail from you', 'email from you', 'you are a person'],
+  ['address was not recogni', 'address is not recogni', 'address has not been', 'unknown sender'],
+  ['your address is not', 'do not know you', 'not in my address book', 'not on my list', 'a human'],
+  ['first time you', 'absender unbekannt', 'adresse noch unbekannt', 'expéditeur inconnu'],
+  ['remitente desconocido', 'mittente sconosciuto', 'remetente desconhecido', 'nieznany nadawca'],
 )
 
 /** Who writes to defend a mailbox says so. */
@@ -344,6 +377,10 @@ export function challengeRule(seen: Observation): string | null {
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !demandingTitle.test(subject.folded))
     return null
   if (/unsubscribe|newsletter|subscription/.test(said)) return null
-  const isHeld = phraseIn(said, held) !== undefined
-  return isHeld && phraseIn(said, defence) !== undefined ? 'challenge-words' : null
+  if (phraseIn(said, held) === undefined) return null
+  if (phraseIn(said, defence) !== undefined) return 'challenge-words'
+  // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.
+  return seen.hasNullSender && !seen.isFromMailSystem && phraseIn(said, ofSender) !== undefined
+    ? 'challenge-held'
+    : null
 }

@@ -12,8 +12,10 @@ import {
   dispositionNotificationRule,
   dmarcReportRule,
   feedbackReportRule,
+  listAnswerRule,
   listMailRule,
   listNoticeRule,
+  postmasterNoticeRule,
   rejectingDispositionRule,
   ticketRule,
   ticketWordsRule,
@@ -83,7 +85,7 @@ type Verdict =
  *     dresses up as a receipt is none of them, and is taken out first.
  *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe write theirs as
  *     complete delivery reports.
- *  4. List software about its own affairs: it quotes the bounces that it speaks of.
+ *  4. List software, and Postfix to its postmaster, about their own affairs: they quote what they speak of.
  *  5. Bounces that a mail system signs, scanners' notices that bear the scanner's name, or a complete delivery status. Before the list's own mail: a bounce stays one
  *     when a list hands it on, though its host then proves nothing (see `viaList`). Before automatic replies, since
  *     most of them say auto-replied as well. So do out-of-office replies that a program titled, behind a list.
@@ -102,12 +104,14 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => is('content-notice', titledNoticeRule(seen)),
   (seen) => is('challenge-response', knownChallengeRule(seen)),
   (seen) => not('list', listNoticeRule(seen)),
+  (seen) => not('other', postmasterNoticeRule(seen)),
   (seen) => is('dsn', statusRule(seen)),
   (seen) => is('content-notice', signedNoticeRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
   (seen) => is('auto-reply', listedReplyRule(seen)),
   ({ message }) => not('list', listMailRule(message)),
+  (seen) => not('list', listAnswerRule(seen)),
   ({ message }) => not('ticket', ticketRule(message)),
   (seen) => not('confirmation', confirmationRule(seen)),
   (seen) => is('challenge-response', challengeRule(seen)),
@@ -183,10 +187,12 @@ function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observati
   return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
 }
 
-/** The format's name in the name of its rule. */
+/** The format's name in the name of its rule, unless the rule is for many. */
 function formatIn(rule: string): string | null {
   return (
-    /^(?:format|challenge|content-notice)-(.+)$/.exec(rule)?.[1]?.replace(/^words$/, '') || null
+    /^(?:format|challenge|content-notice)-(?!(?:words|held|service|scanner|antivirus)$)(.+)$/.exec(
+      rule,
+    )?.[1] ?? null
   )
 }
 

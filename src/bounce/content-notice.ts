@@ -3,8 +3,10 @@
 import { phraseIn } from './body-text.ts'
 import { isPlausible } from './dsn.ts'
 import { bounceFormat } from './non-delivery.ts'
-import { findingPhrases, scanners, stoppedPhrases, toSenderPhrases } from './notice-phrases.ts'
+import { findingPhrases, stoppedPhrases, toSenderPhrases } from './notice-phrases.ts'
 import type { Observation } from './observation.ts'
+import { scanners } from './scanner-titles.ts'
+import { addressesOf } from './sender.ts'
 
 /** What is more than a refusal: the sender is told of an infection or of what he must not send. */
 const infection =
@@ -49,16 +51,29 @@ function isUnattended(seen: Observation, name: string): boolean {
   return name !== 'scanner' && isBare && !seen.isHandWritten
 }
 
-function isToSender({ body, subject }: Observation): boolean {
+function isToSender(seen: Observation): boolean {
+  const { body, subject } = seen
   return (
     phraseIn(body.words, toSenderPhrases) !== undefined ||
-    /\b(from|by) you\b|\byou(r)? /.test(subject.folded)
+    /\b(from|by) you\b|\byou(r)? |\bto (the )?sender\b/.test(subject.folded) ||
+    namesReaderAsSender(seen)
   )
+}
+
+const senderLabel =
+  /\b(sent from|sent by|originated from|from|sender|absender|expediteur|remitente|mittente|remetente|afzender|nadawca|отправитель|差出人|发件人)\W{0,12}$/
+
+/** The address to which it writes stands behind "sender" or the like. */
+function namesReaderAsSender({ body, message }: Observation): boolean {
+  return addressesOf(message.header, 'to').some((address) => {
+    const at = body.words.indexOf(address)
+    return at > 0 && senderLabel.test(body.words.slice(Math.max(0, at - 40), at))
+  })
 }
 
 /** Names under which scanners write. */
 const scannerName =
-  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|drweb|avast|f-secure|quarantine/
+  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine/
 
 function isScannerName({ from }: Observation): boolean {
   return scannerName.test(from) || /\bpostmaster\b/.test(from)

@@ -2,7 +2,8 @@
 // classify for bounces that carry no message/delivery-status.
 import type { BodyText } from './body-text.ts'
 import { fold } from './body-text.ts'
-import { failureReasons, phraseIsIn } from './phrases.ts'
+import { phraseIsIn } from './phrases.ts'
+import { failureReasons } from './reason-phrases.ts'
 
 export interface FailedRecipient {
   readonly address: string

@@ -94,6 +94,27 @@ export function listNoticeRule({ message, subject }: Observation): string | null
   return isSoftware ? 'list-notice-title' : null
 }
 
+/** The address of list software itself: the program's name, or a list's with its suffix. */
+const listSoftware =
+  /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster|minimalist|ecartis|listar)([-+].*)?$|[-+](owner|bounces|request|help|confirm)([-+=].*)?$/
+
+/** What it answers to those who write to a list or to itself; a bounce of its own is sorted out before. */
+export function listAnswerRule({ author, body, subject }: Observation): string | null {
+  if (!listSoftware.test(author.localPart) || subject.isClearBounce) return null
+  return /\b(moderat(or|ors|ion|ed)|moderateurs?|moderador(es)?|subscri(be|ption|bed|bers?)|unsubscribe|mailing list|abonne(ment)?|approval)\b/.test(
+    body.words,
+  )
+    ? 'list-answer'
+    : null
+}
+
+/** Postfix reports on a client's session to its own postmaster (notify_classes): nothing was bounced. */
+export function postmasterNoticeRule({ subject }: Observation): string | null {
+  return /^postfix smtp (server|client): errors from /.test(subject.folded)
+    ? 'postmaster-notice'
+    : null
+}
+
 /** What a sign-up asks for, folded; the address is what is confirmed, not a message. */
 const confirmationTitle =
   /^(please )?(confirm|verify|activate|validate|complete) (your )?(new )?(e-?mail|account|registration|subscription|address|sign-?up|membership|newsletter|request|password)|^(account|e-?mail|subscription|registration|newsletter|address|membership|sign-?up)( address)? (activation|verification|confirmation|validation)|^confirm [0-9a-f]{8,}|^confirmation (for|of) (subscribe|unsubscribe|your subscription)|confirm(ation)? .{0,60}(subscri|mailing list)|^your confirmation is (needed|required)|^(bitte )?bestatigen sie ihre|^confirmez votre|^confirme (su|tu|seu)|^conferma (la tua|il tuo|iscrizione)|^(подтвердите|подтверждение) (регистрац|подписк|адрес)|(会員登録|メールアドレス)の?(の)?確認|激活您的|验证您的(邮箱|电子邮件|帐)/

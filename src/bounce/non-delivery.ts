@@ -33,9 +33,11 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
  */
 export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem && !seen.hasNullSender) return null
-  // A postmaster writes letters, too.
-  const isSigned = seen.isFromMailSystem && (seen.hasNullSender || !seen.subject.isAnswer)
+  // A postmaster writes letters, too, and under his own reverse-path.
+  const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || seen.isHandWritten)
+  const isSigned = seen.isFromMailSystem && !isLetter
   if (!isSigned && seen.isLetter) return null
+  if (hasPayload(seen)) return null
   const format = bounceFormat(seen)
   if (format !== null && (hasObject(seen) || seen.subject.isBounce)) return `format-${format.name}`
   if (
@@ -50,7 +52,7 @@ export function mailSystemRule(seen: Observation): string | null {
   if (seen.subject.isBounce && seen.isFromMailSystem && isEmptyReport(seen)) {
     return 'mail-system-report'
   }
-  if (hasLure(seen)) return null
+  if (hasLure(seen) || (seen.isHandWritten && !seen.subject.isBounce)) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
   if ((seen.subject.isBounce || seen.isFromMailSystem) && seen.namesFailedRecipient) {
     return 'mail-system-names-recipient'
@@ -89,7 +91,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
   }
   if (!saysTrouble(seen)) return null
   if (seen.subject.isClearBounce && seen.hasReturned) return 'titled-failure-returns-message'
-  if (seen.subject.isClearBounce && seen.listsFailedRecipient)
+  if (seen.subject.isClearBounce && seen.listsFailedRecipient && !isWatcher(seen))
     return 'titled-failure-names-recipient'
   return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
     ? 'automatic-failure-returns-message'
@@ -146,6 +148,22 @@ function hasLure(seen: Observation): boolean {
   // Without a To field the one who is told cannot be told from others.
   const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
+}
+
+/** Worms write whole bounces, in Sendmail's words too, around what they want to have opened. */
+function hasPayload(seen: Observation): boolean {
+  if (seen.hasReturned || seen.status !== null) return false
+  return seen.message.parts.some(({ filename }) => payloadFile.test(filename))
+}
+
+const payloadFile =
+  /\.(zip|rar|7z|gz|ace|arj|cab|exe|pif|scr|com|bat|cmd|cpl|hta|js|jse|vbs|vbe|wsf|lnk|iso|img|docm|xlsm|jar)\s*$/i
+
+/** Who counts the bounces in a queue or a log tells his own operator of them. */
+function isWatcher({ author }: Observation): boolean {
+  return /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?)$/.test(
+    author.localPart,
+  )
 }
 
 /** A bounce by its sender and title with a lure in it. */

@@ -43,14 +43,25 @@ export const programTitles = foldAll(
   ['respuesta automática', 'fuera de la oficina', 'fuera de oficina', 'autorrespuesta'],
   ['risposta automatica', 'fuori sede', 'fuori ufficio', 'messaggio automatico', 'autorisposta'],
   ['resposta automática', 'fora do escritório', 'ausência temporária', 'mensagem automática'],
+  ['ausência do escritório', 'aviso de ausência', 'avviso di assenza', 'aviso de ausencia'],
   ['autoodpowiedź', 'automatyczna odpowiedź', 'odpowiedź automatyczna', 'nieobecność:'],
+  ['poza biurem', 'нет на рабочем месте', 'вне офиса', 'уведомление об отсутствии'],
   ['автоответ', 'автоматический ответ', 'автоматическое уведомление об отсутствии'],
   ['отсутствие на рабочем месте', '自動返信', '自動応答', '不在通知', '自動回答', '自动回复'],
   ['自動回覆', '自动答复', '外出时的自动', '不在办公室', '자동 회신', '부재 중'],
-  ['autosvar', 'automatiskt svar', 'automatisk svar', 'frånvaro:', 'fraværsmelding', 'fravær:'],
+  ['autosvar', 'automatiskt svar', 'automatisk svar', 'frånvaro:', 'fraværsmelding', 'fravær'],
   ['automaattinen vastaus', 'poissaoloviesti', 'automatická odpověď', 'automatikus válasz'],
+  ['frånvaromeddelande', 'fraværsbesked', 'fraværsassistent', 'autosvar:', 'poissa:'],
   ['otomatik yanıt', 'otomatik cevap', 'ofis dışında', 'răspuns automat', 'αυτόματη απάντηση'],
+  ['εκτός γραφείου', 'mimo kancelář', 'házon kívül', 'رد تلقائي', 'الرد التلقائي', 'خارج المكتب'],
+  ['automatinis atsakymas', 'automātiska atbilde', 'automaatvastus', 'samodejni odgovor'],
+  ['automatski odgovor', 'автоматичен отговор', 'автоматична відповідь', 'automatická odpoveď'],
+  ['resposta automàtica', 'תשובה אוטומטית', 'trả lời tự động', 'ตอบกลับอัตโนมัติ', 'balasan otomatis'],
 )
+
+/** Notes puts its user's name before this and nothing behind it but a full stop; folded, which makes です てす. */
+export const absenceTitle =
+  /(^|\S )(is out of the office|ist ausser haus|ist nicht im haus|est absent\(e\)|est absente?( du bureau)?|est[ae] ausente( de la oficina)?|e fuori (ufficio|sede)|esta ausente( do escritorio)?|esta fora do escritorio|is niet (aanwezig|op kantoor)|is afwezig|jest (nieobecn[ya]|poza biurem)|отсутствует( на рабочем месте)?|ar inte pa kontoret|er ikke (pa kontoret|til stede)|on poissa|neni pritomen|nincs az irodaban)( \(.{1,60}\))?\.?$|は不在てす[。.]?$|不在办公室[。.]?$|不在辦公室[。.]?$/
 
 /** The same without anything behind them. */
 export const bareTitles = foldAll([
@@ -145,6 +156,12 @@ export const awayPhrases = foldAll(
     'has left the company',
     'has left the organisation',
     'office is closed',
+    'address has changed',
+    'have a new email address',
+    'have a new e-mail address',
+    'mailbox is not monitored',
+    'mailbox is no longer',
+    'address is no longer',
   ],
   ['nicht im büro', 'nicht im hause', 'im urlaub', 'abwesend', 'außer haus', 'nicht erreichbar'],
   ['wieder erreichbar', 'wieder im büro', 'meine abwesenheit', 'meiner abwesenheit', 'elternzeit'],
@@ -159,6 +176,33 @@ export const awayPhrases = foldAll(
   ['出張', '外出', '留守', '休假', '出差', '不在办公室', '부재', 'inte på kontoret', 'på semester'],
   ['frånvaro', 'åter på kontoret', 'ikke på kontoret', 'på ferie', 'tilbage på kontoret'],
   ['poissa', 'lomalla', 'dovolené', 'szabadságon', 'izinde', 'izindeyim'],
+  [
+    'mimo kancelář',
+    'nepřítom',
+    'nem vagyok az irodában',
+    'házon kívül',
+    'ofis dışında',
+    'ofiste değil',
+  ],
+  [
+    'εκτός γραφείου',
+    'απουσιάζω',
+    'σε άδεια',
+    'خارج المكتب',
+    'في إجازة',
+    '휴가',
+    '출장',
+    '자리를 비',
+  ],
+  [
+    'не буду в офисе',
+    'не будет в офисе',
+    'нет на рабочем месте',
+    '不在办公',
+    '不在辦公',
+    '休暇中',
+    '外出中',
+  ],
 )
 
 /** It says of itself that no person wrote it. */

@@ -5,6 +5,7 @@ import { phraseIn } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
 import {
+  absenceTitle,
   automaticPhrases,
   awayPhrases,
   bareTitles,
@@ -12,13 +13,29 @@ import {
   programTitles,
   receiptPhrases,
 } from './reply-phrases.ts'
+import { addressesOf } from './sender.ts'
 
 const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
 
 /** Whether the subject begins with a title that a program wrote; people's answers begin with theirs. */
-export function hasProgramTitle({ subject }: Observation): boolean {
+export function hasProgramTitle(seen: Observation): boolean {
+  const { subject } = seen
   const title = subject.folded.replace(/^[[(*"]{1,3}/, '')
-  return bareTitles.includes(title) || programTitles.some((each) => title.startsWith(each))
+  return (
+    bareTitles.includes(title) ||
+    programTitles.some((each) => title.startsWith(each)) ||
+    isAbsenceTitle(seen)
+  )
+}
+
+/** A colleague may tell it as well, but not with the first person's dates in a text that is no letter. */
+function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
+  return (
+    absenceTitle.test(subject.folded) &&
+    /\d{1,4}[./-]\d{1,2}/.test(body.words) &&
+    !isLetter &&
+    !isHandWritten
+  )
 }
 
 /** Whether it is titled as away, by whomever, and marked as automatic. */
@@ -53,8 +70,9 @@ export function replyWordsRule(seen: Observation): string | null {
   if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
-  // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5).
+  // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5), or formail's marks: its precedence and X-Loop.
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
+  if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
   return hasNullSender && (answersAlone || saysAway || (saysReceipt && isTitled))
     ? 'reply-null-sender'
     : null
@@ -63,6 +81,12 @@ export function replyWordsRule(seen: Observation): string | null {
 /** Sent by no person: the null sender, RFC 3834 §5, or the precedence that vacation programs give. */
 function isMarked(seen: Observation): boolean {
   return !seen.isFromMailSystem && (seen.isAutomatic || hasReplyPrecedence(seen))
+}
+
+/** procmailex(5): an autoresponder knows its own mail again by its address in X-Loop. */
+function hasOwnLoop({ message }: Observation): boolean {
+  const loop = addressesOf(message.header, 'x-loop')
+  return addressesOf(message.header, 'from').some((address) => loop.includes(address))
 }
 
 /** What vacation programs and formail give; bulk mail says bulk. */
