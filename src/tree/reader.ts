@@ -39,6 +39,13 @@ import {
 export const maxAhead = 64
 /** So far into an address it reads ahead: two words, which is where IPv6 networks mostly end. */
 const aheadBits = 64
+/** Of readAhead: where in its array stands, for each look-up that has not come to its end, what. */
+const refsAt = 0
+const bitsAt = maxAhead
+const depthsAt = 2 * maxAhead
+const addressesAt = 3 * maxAhead
+const slotsAt = 4 * maxAhead
+const leavesFrom = 5 * maxAhead
 
 /**
  * One thread's view of the tree, through the reader slot it alone uses. Call `enter` before looking, and `leave`
@@ -55,13 +62,7 @@ export class TreeReader {
   ipv6Entries = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #announced: number
-  /** Of readAhead: where each look-up stands, and which of them have not come to an end. */
-  readonly #ahead = {
-    refs: new Int32Array(maxAhead),
-    bits: new Int32Array(maxAhead),
-    depths: new Int32Array(maxAhead),
-    walking: new Int32Array(maxAhead),
-  }
+  readonly #ahead = new Int32Array(6 * maxAhead)
   #ref4 = 0
   #bits4 = 0
   #ref6 = 0
@@ -165,56 +166,68 @@ export class TreeReader {
    * All of them go down the tree together, a node at a time: their waits for memory overlap, where one look-up after
    * the other would wait for each. Finds nothing, decides nothing.
    *
+   * The processor overlaps the loads of as many instructions as it holds at once. So each step first works out where
+   * all have to look, and then looks, by a loop of few instructions. For the same reason all state is in one array.
+   *
    * @param words two for each address: of IPv4 the one and 0, of IPv6 the first two, as far as it is followed
    * @param families 4 or 6 for each
    */
   readAhead(words: Int32Array, families: Uint8Array, count: number): void {
     const memory = this.#memory
-    const { refs, bits: headers, depths, walking } = this.#ahead
+    const ahead = this.#ahead
     for (let index = 0; index < count; index++) {
       const isIPv4 = families[index] === 4
-      refs[index] = isIPv4 ? this.#ref4 : this.#ref6
-      headers[index] = isIPv4 ? this.#bits4 : this.#bits6
-      depths[index] = 0
-      walking[index] = index
+      ahead[refsAt + index] = isIPv4 ? this.#ref4 : this.#ref6
+      ahead[bitsAt + index] = isIPv4 ? this.#bits4 : this.#bits6
+      ahead[depthsAt + index] = 0
+      ahead[addressesAt + index] = index
     }
     let seen = 0
     let left = count
     while (left > 0) {
-      let next = 0
-      for (let position = 0; position < left; position++) {
-        const index = walking[position]!
-        const ref = refs[index]!
-        const bits = headers[index]!
+      let nodes = 0
+      let leaves = leavesFrom
+      for (let place = 0; place < left; place++) {
+        const ref = ahead[refsAt + place]!
+        const bits = ahead[bitsAt + place]!
+        const address = ahead[addressesAt + place]!
+        let depth = ahead[depthsAt + place]!
         let children = blockOf(ref)
-        let depth = depths[index]!
         if ((ref & leafBit) !== 0) {
           // Where #findInLeaf begins: it mostly ends in the same cache line.
-          const guess = (words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 24
-          seen ^= memory[children + ((guess * leafCount(bits)) >>> 8) * entryWords(bits)]!
+          const guess = (words[address * 2 + (depth >>> 5)]! << (depth & 31)) >>> 24
+          ahead[leaves++] = children + ((guess * leafCount(bits)) >>> 8) * entryWords(bits)
           continue
         }
         if (bits < 0) {
           const skip = memory[children]!
           depth = skip & 255
           if (depth >= aheadBits) continue
-          const w0 = words[index * 2]!
-          const w1 = words[index * 2 + 1]!
+          const w0 = words[address * 2]!
+          const w1 = words[address * 2 + 1]!
           if (!agrees(memory, children + 1, depth, skip >>> 8, w0, w1, 0, 0)) continue
           children += skipWords(memory, children)
         }
-        const child = 1 << ((words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28)
+        const nibble = (words[address * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28
+        const child = 1 << nibble
         if ((bits & child) === 0 || depth + 4 >= aheadBits) continue
-        const at = children + (popcount(bits & childBits & (child - 1)) << 1)
-        refs[index] = memory[at]!
-        headers[index] = memory[at + 1]!
-        depths[index] = depth + 4
-        walking[next++] = index
+        const before = bits & (child - 1)
+        ahead[slotsAt + nodes] =
+          children + ((before === child - 1 ? nibble : popcount(before)) << 1)
+        ahead[depthsAt + nodes] = depth + 4
+        ahead[addressesAt + nodes] = address
+        nodes++
       }
-      left = next
+      for (let place = 0; place < nodes; place++) {
+        const slot = ahead[slotsAt + place]!
+        ahead[refsAt + place] = memory[slot]!
+        ahead[bitsAt + place] = memory[slot + 1]!
+      }
+      for (let place = leavesFrom; place < leaves; place++) seen ^= memory[ahead[place]!]!
+      left = nodes
     }
     // Kept, so that no compiler takes the reading for useless.
-    refs[0] = seen
+    ahead[0] = seen
   }
 
   /**
