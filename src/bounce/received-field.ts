@@ -25,9 +25,10 @@ export interface ReceivedField {
 
 /** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
 const internalProtocol =
-  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp)$/i
+  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
 /** `(Postfix, from userid 1001)`, `(qmail 4711 invoked by uid 89)`, `mail pickup service`. */
-const internalNote = /\b(from userid \d+|invoked (by|from|for) \w+|mail pickup service)\b/i
+const internalNote =
+  /\b(from userid \d+|invoked (by|from|for) \w+|mail pickup service|from Spooler by)\b/i
 const maxFieldLength = 4096
 
 /** Reads one field's unfolded value. Never throws; linear in its length. */
@@ -110,6 +111,7 @@ function clausesOf(tokens: readonly string[]): ReadonlyMap<string, readonly stri
  *   NAME (HELO HELO) (IP)               qmail, Yahoo;  [IP] (HELO HELO)  CommuniGate
  *   HELO (IP)                           Exchange
  *   HELO [IP]                           IMail
+ *   IP (EHLO HELO)                      Yahoo since 2019: what it saw, in the place of the name
  */
 function connectionAddress(from: readonly string[], isExim: boolean): Address | null {
   const [first = '', ...rest] = from
@@ -122,21 +124,33 @@ function connectionAddress(from: readonly string[], isExim: boolean): Address | 
     const address = bracketed(first)
     if (address !== null) return address
   }
+  if (rest.length === 1 && rest.some(isHeloComment)) return plainAddress(first)
   const word = rest.find((token) => token.startsWith('['))
   return word === undefined ? null : bracketed(word)
 }
 
 function isHeloComment(token: string): boolean {
-  return /^\((helo|ehlo|lhlo)[ =:]/i.test(token) || /^\((port|ident)=\S+ helo=/i.test(token)
+  return (
+    /^\((account \S+ )?(helo|ehlo|lhlo)[ =:]/i.test(token) ||
+    /^\((port|ident)=\S+ helo=/i.test(token)
+  )
 }
 
 function addressInComment(comment: string): Address | null {
-  if (comment.startsWith('[')) return bracketed(comment.slice(0, comment.indexOf(']') + 1))
+  if (comment.startsWith('[')) {
+    const inner = comment.slice(0, comment.indexOf(']') + 1)
+    // Momentum writes the port inside: [192.0.2.1:41234], [2001:db8::1]:41234 outside.
+    return bracketed(inner) ?? bracketed(inner.replace(/^(\[\d+\.\d+\.\d+\.\d+):\d{1,5}\]$/, '$1]'))
+  }
   // Exim's notes at the end are the client's own words; the last address before them is the server's.
   const own = comment.replace(/ (helo|ident)=.*$/i, '')
   const open = own.lastIndexOf('[')
   if (open >= 0) return bracketed(own.slice(open, own.indexOf(']', open) + 1))
-  const bare = own.replace(/^\S*@/, '')
+  // qmail's kin: `user@IP`, `user@IP with plain`; XMail: `IP:port`.
+  const bare = own
+    .replace(/^\S*@/, '')
+    .replace(/ with \w{1,20}$/, '')
+    .replace(/^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/, '$1')
   return / /.test(bare) ? null : plainAddress(bare)
 }
 
