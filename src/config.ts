@@ -238,6 +238,10 @@ export const declaration = table('', {
       'File with the secret of our own BATV tags (`prvs=`): a bounce to an address that carries one is genuine and lists nobody.',
       '',
     ),
+    messageIdFile: path(
+      'File of the Message-IDs that our own mail servers gave, one a line, as their logs have them: a bounce that returns one is genuine and lists nobody. Read again when it changes.',
+      '',
+    ),
   }),
   trap: tables('Spam-trap addresses: addresses that never send mail.', {
     address: text(

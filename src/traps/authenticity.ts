@@ -14,6 +14,8 @@ export interface AuthenticityOptions {
   readonly resolver?: { resolve(name: string, type: ResolvedType): Promise<Resolved> }
   /** The secret of our own BATV tags. */
   readonly batvKey?: Uint8Array
+  /** Whether our own mail servers gave that Message-ID, angle brackets and all. */
+  isOurMessageId?(messageId: string): boolean
   /** Epoch seconds. */
   now(): number
   /** @default 2500: what is not known by then is "unknown"; an SMTP client waits for its 250 */
@@ -47,6 +49,9 @@ export async function checkAuthenticity(
   const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
   if (tagged !== undefined) return { genuine: 'its recipient carries our own BATV tag' }
   if (returned === null || !recipient.includes('@')) return { genuine: null }
+  if (returned.messageId !== null && options.isOurMessageId?.(returned.messageId.trim())) {
+    return { genuine: 'the message it returns bears a Message-ID of ours' }
+  }
   const origin = returned.origin === null ? {} : { returnedOrigin: returned.origin }
   const { resolver } = options
   if (resolver === undefined) {

@@ -199,3 +199,14 @@ test('our own BATV tag is genuine; another hash, a day long past or far off, and
     assert.equal((await check(bounce, {}, recipient)).genuine, false)
   }
 })
+
+test('a Message-ID of ours in what comes back is genuine; another one, none at all and no bounce are not', async () => {
+  const isOurMessageId = (id: string) => id === '<1@trap.example>'
+  const recipient = 'one@trap.example'
+  const genuine = async (message: Buffer) =>
+    (await check(message, { isOurMessageId }, recipient)).genuine
+  assert.equal(await genuine(bounceOf(original)), true)
+  assert.equal(await genuine(bounceOf(original.replace('<1@', '<2@'))), false)
+  assert.equal(await genuine(bounceOf(original.replace(/Message-ID.*\r\n/, ''))), false)
+  assert.equal(await genuine(Buffer.from(original)), false)
+})
