@@ -1,9 +1,10 @@
 // The name server while the list changes: how long after its commit a change is answered, and what a fixed 20,000
-// questions a second feel of 1,000 changes a second. One worker, 1 M listings, changes over the control socket as the
-// command line makes them. Called by run.ts, or alone: `node test/bench/change.ts [ENTRIES]`.
+// questions a second feel of 1,000 changes a second, and then of a list of 1 M lines that is imported. One worker, 1 M
+// listings; changes over the control socket as the command line makes them. Called by run.ts, or alone: `node test/bench/change.ts [ENTRIES]`.
+import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import {
   type BenchServer,
   buildTools,
   fillDatabase,
+  main,
   median,
   origin,
   query,
@@ -22,10 +24,14 @@ import {
   startOurs,
   writeQuestions,
 } from './dns-load.ts'
+import { randomLines } from './seeded.ts'
 
 const questionsPerSecond = 20_000
 const changesPerSecond = 1000
 const tailSeconds = 8
+const importedLines = 1_000_000
+/** An import takes as long as it takes: it is watched slice by slice. */
+const sliceSeconds = 2
 const timedChanges = 100
 const connections = 8
 
@@ -36,7 +42,8 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
   try {
     const list = randomList(4, entries)
     fillDatabase(join(folder, 'list.db'), list)
-    server = await startOurs(folder, '127.0.0.1', { isPinned: false })
+    const running = await startOurs(folder, '127.0.0.1', { isPinned: false })
+    server = running
     const listOne = (prefix: string) => post(agent, join(folder, 'backscatterd.sock'), prefix)
 
     const delays: number[] = []
@@ -44,7 +51,7 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
       const host = `11.99.${number >> 8}.${number & 255}`
       await listOne(host)
       const committed = performance.now()
-      await untilListed(server, host)
+      await untilListed(running, host)
       delays.push(performance.now() - committed)
     }
     const worst = Math.max(...delays)
@@ -68,19 +75,52 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
     for (const hasChanges of [false, true]) {
       const end = new AbortController()
       const changing = hasChanges ? change(listOne, end.signal) : Promise.resolve(0)
-      const figures = await ask(tools, server, questions, tailSeconds, how, { isPinned: false })
+      const figures = await ask(tools, running, questions, tailSeconds, how, { isPinned: false })
       end.abort()
       const changed = (await changing) / tailSeconds
       console.log(
         `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ${tail(figures)}`,
       )
     }
+    await benchImport(folder, () =>
+      ask(tools, running, questions, sliceSeconds, how, { isPinned: false }),
+    )
     console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
   } finally {
     agent.destroy()
     await server?.stop()
     rmSync(folder, { recursive: true })
   }
+}
+
+/** A list of 1 M lines beside the 1 M listings, while `askSlice` asks again and again. */
+async function benchImport(folder: string, askSlice: () => Promise<AskFigures>): Promise<void> {
+  const file = join(folder, 'list.txt')
+  writeFileSync(file, randomLines(importedLines))
+  const started = performance.now()
+  const configuration = join(folder, 'backscatterd.toml')
+  const command = [main, '--config', configuration, 'import', file, '--list', 'imported']
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] })
+  let isOver = false
+  const imported = once(child, 'exit').then(([code]) => {
+    isOver = true
+    return { code, seconds: (performance.now() - started) / 1000 }
+  })
+  const slices: AskFigures[] = []
+  while (!isOver) slices.push(await askSlice())
+  const { code, seconds } = await imported
+  if (code !== 0) throw new Error(`the import ended with ${code}`)
+  const sum = (pick: (slice: AskFigures) => number): number =>
+    slices.reduce((total, slice) => total + pick(slice), 0)
+  const most = (pick: (slice: AskFigures) => number | undefined): number =>
+    Math.max(...slices.map((slice) => pick(slice) ?? 0))
+  const sent = sum((slice) => slice.sent)
+  console.log(
+    `${Math.round(sent / slices.length / sliceSeconds)} questions a second, ${importedLines} lines imported in ${seconds.toFixed(1)} s: ` +
+      `of ${slices.length} slices of ${sliceSeconds} s the worst has p50 ${most(({ p50 }) => p50)} µs, ` +
+      `p99 ${most(({ p99 }) => p99)} µs, p99.9 ${most(({ p999 }) => p999)} µs, worst ${most(({ worst }) => worst)} µs, ` +
+      `${sent - sum(({ answered }) => answered)} of ${sent} unanswered`,
+  )
 }
 
 function tail({ p50, p99, p999, worst, sent, answered }: AskFigures): string {

@@ -11,7 +11,7 @@ import { openStore } from '../../src/store/database.ts'
 import { seeded } from './seeded.ts'
 
 export const origin = 'bl.backscatter.example'
-const main = resolve(import.meta.dirname, '../../src/main.ts')
+export const main = resolve(import.meta.dirname, '../../src/main.ts')
 const ticksPerSecond = 100
 
 /** Listed addresses, or networks of 64 bits: two words each. */

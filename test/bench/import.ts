@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ImportFigures, importUnderLoad, residentMiB } from '../support/import-load.ts'
 import { Site } from '../support/server.ts'
-import { seeded } from './seeded.ts'
+import { randomLines } from './seeded.ts'
 
 /** The first import, then the same file again. */
 export async function benchImport(lines = 1_000_000): Promise<ImportFigures[]> {
@@ -21,19 +21,6 @@ export async function benchImport(lines = 1_000_000): Promise<ImportFigures[]> {
   } finally {
     for (const cleanup of cleanups) await cleanup()
   }
-}
-
-/** Addresses that may be listed, seeded, in no order. */
-function randomLines(count: number): string {
-  const lines: string[] = []
-  const random = seeded(1)
-  while (lines.length < count) {
-    const word = random()
-    lines.push(
-      `${11 + ((word >>> 24) % 80)}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`,
-    )
-  }
-  return `${lines.join('\n')}\n`
 }
 
 if (import.meta.main) {

@@ -13,7 +13,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   mbox: '2 GB of mbox: memory; bounces from mbox to commit',
   smtp: 'the live listener: 200 sessions at once, nothing acknowledged lost',
   ingest: 'messages a second from an mbox file to the commit',
-  change: 'update to answer, and the tail at 20,000 questions and 1,000 changes a second',
+  change: 'update to answer, and the tail at 20,000 questions a second under changes and an import',
   growth: 'the tree at 10 k to 10 M entries',
   import: 'a list of 1 M lines into a running server, while all else goes on',
   ready: 'process start to answering, 1 M listings',

@@ -10,3 +10,16 @@ export function seeded(seed: number): () => number {
     return state >>> 0
   }
 }
+
+/** A list of so many addresses that may be listed, one a line: seeded, in no order. */
+export function randomLines(count: number): string {
+  const lines: string[] = []
+  const random = seeded(1)
+  while (lines.length < count) {
+    const word = random()
+    lines.push(
+      `${11 + ((word >>> 24) % 80)}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
