@@ -1,6 +1,7 @@
 // What the benchmarks over sockets share: seeded lists and questions, servers as processes of their own, the load
 // generator, and processor time by process and thread. Generator and echo are C (ask.c, echo.c), built on the spot.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -13,6 +14,7 @@ import { seeded } from './seeded.ts'
 export const origin = 'bl.backscatter.example'
 export const main = resolve(import.meta.dirname, '../../src/main.ts')
 const ticksPerSecond = 100
+const clientCookieBytes = 8
 
 /** Listed addresses, or networks of 64 bits: two words each. */
 export interface BenchList {
@@ -43,8 +45,15 @@ function host(family: 4 | 6, w0: number, w1: number) {
   return { family, w0, w1, w2: 0, w3: 0, length: family === 4 ? 32 : 64 }
 }
 
-/** The mixture of the issue: half of them listed, a tenth TXT, half with EDNS. In ask.c's form. */
-export function writeQuestions(file: string, list: BenchList, count = 200_000): void {
+/**
+ * The mixture of the issue: half of them listed, a tenth TXT, half with EDNS. In ask.c's form. With a server's `cookie`
+ * (see learnCookie) all that have EDNS carry one: half of them the client's part alone, half all of it.
+ */
+export function writeQuestions(
+  file: string,
+  list: BenchList,
+  { count = 200_000, cookie = undefined as Buffer | undefined } = {},
+): void {
   const random = seeded(99)
   const entries = list.w0.length
   const chunks: Buffer[] = []
@@ -57,7 +66,9 @@ export function writeQuestions(file: string, list: BenchList, count = 200_000): 
       list.family === 4
         ? [w0 & 255, (w0 >>> 8) & 255, (w0 >>> 16) & 255, w0 >>> 24].join('.')
         : [...[w0 >>> 0, w1, random(), random()].map(hex).join('')].toReversed().join('.')
-    const message = query(`${name}.${origin}`, random() % 10 === 0 ? 16 : 1, random() % 2 === 0)
+    const sent = cookie?.subarray(0, index % 2 === 0 ? clientCookieBytes : cookie.length)
+    const type = random() % 10 === 0 ? 16 : 1
+    const message = query(`${name}.${origin}`, type, random() % 2 === 0, sent)
     chunks.push(Buffer.from([message.length >>> 8, message.length & 255]), message)
   }
   writeFileSync(file, Buffer.concat(chunks))
@@ -67,11 +78,33 @@ function hex(word: number): string {
   return word.toString(16).padStart(8, '0')
 }
 
-export function query(name: string, type: number, hasEdns: boolean): Buffer {
+export function query(
+  name: string,
+  type: number,
+  hasEdns: boolean,
+  cookie: Uint8Array = Buffer.alloc(0),
+): Buffer {
   const labels = name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)])
   const header = [0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, hasEdns ? 1 : 0]
-  const opt = hasEdns ? [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0] : []
+  const option = cookie.length > 0 ? [0, 10, 0, cookie.length, ...cookie] : []
+  const opt = hasEdns ? [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.length, ...option] : []
   return Buffer.from([...header, ...labels, 0, 0, type, 0, 1, ...opt])
+}
+
+/** The cookie, both parts of it, by which the server will know any client at our address (RFC 9018). */
+export async function learnCookie({ host: hostname, port }: BenchServer): Promise<Buffer> {
+  const socket = createSocket(hostname.includes(':') ? 'udp6' : 'udp4')
+  try {
+    const client = Buffer.from('c11e9475', 'latin1')
+    socket.send(query(origin, 6, true, client), port, hostname)
+    const [response] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) })
+    // Nothing follows it: the OPT record is the last one, and the cookie its only option.
+    const cookie = response.subarray(response.lastIndexOf(client))
+    if (cookie.length !== 24) throw new Error('the server answered without a cookie')
+    return cookie
+  } finally {
+    socket.close()
+  }
 }
 
 export interface Tools {

@@ -10,6 +10,7 @@ import {
   type BenchServer,
   buildTools,
   fillDatabase,
+  learnCookie,
   median,
   processorTime,
   processorTimeSince,
@@ -70,6 +71,12 @@ export async function benchNameserver(
     // The features' cost, beside the same opponents: they need a server of their own on the same database.
     await servers.pop()?.stop()
     servers.push(await startOurs(folder, hostname, { more: guards, name: 'backscatterd+rrl' }))
+    report(await measure(tools, servers, questions, rounds), family, entries)
+    const guarded = servers.at(-1)
+    if (guarded === undefined) return
+    const cookie = await learnCookie(guarded)
+    console.log('all questions that have EDNS with a cookie, half of them a proven one:')
+    writeQuestions(questions, list, { cookie })
     report(await measure(tools, servers, questions, rounds), family, entries)
   } finally {
     for (const each of servers) await each.stop()
