@@ -65,9 +65,8 @@ const maxEvidence = 20
 /** Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. */
 export function explain(ground: ExplainGround, address: Address): Explanation {
   const { store, policy } = ground
-  const around = [...store.listings.covering(address)].flatMap((prefix) =>
-    store.listings.at(prefix),
-  )
+  const network = judgedPrefix(unmapped(address), policy)
+  const { listings: around, hasEvidence } = store.surroundings(address, network)
   const standing = around.filter((row) => !hasEnded(row))
   const history = around
     .filter(hasEnded)
@@ -89,7 +88,7 @@ export function explain(ground: ExplainGround, address: Address): Explanation {
     exclusion: exclusion ? exceptionOf(exclusion) : null,
     listings: standing.map(listingOf),
     history: history.map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
-    evidence: store.evidence.newest(judgedPrefix(unmapped(address), policy), maxEvidence),
+    evidence: hasEvidence ? store.evidence.newest(network, maxEvidence) : [],
   }
 }
 

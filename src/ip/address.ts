@@ -95,8 +95,14 @@ export function networkOf(address: Address, length: number): Prefix {
 /** Whether `outer` holds all of `inner` (an address counts as its host prefix). Families never mix. */
 export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   if (outer.family !== inner.family) return false
-  if ('length' in inner && inner.length < outer.length) return false
-  return sameAddress(networkOf(inner, outer.length), outer)
+  const { length } = outer
+  if ('length' in inner && inner.length < length) return false
+  return (
+    (inner.w0 & wordMask(length)) >>> 0 === outer.w0 &&
+    (inner.w1 & wordMask(length - 32)) >>> 0 === outer.w1 &&
+    (inner.w2 & wordMask(length - 64)) >>> 0 === outer.w2 &&
+    (inner.w3 & wordMask(length - 96)) >>> 0 === outer.w3
+  )
 }
 
 /** Whether one of the two holds the other: prefixes never overlap in part. */

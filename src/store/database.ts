@@ -3,6 +3,7 @@
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
+import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { EvidenceTable } from './evidence.ts'
@@ -16,6 +17,7 @@ import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { type Surroundings, SurroundingsReader } from './surroundings.ts'
 import { TrapTable } from './traps.ts'
 
 export interface StoreOptions {
@@ -85,9 +87,10 @@ export class Store {
   readonly checkpoints: Checkpoints
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
+  readonly #surroundings: SurroundingsReader
   #synchronous: 'NORMAL' | 'FULL' = 'FULL'
   readonly #statements: Record<
-    'begin' | 'read' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
+    'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
     Database.Statement<[]>
   >
 
@@ -97,6 +100,7 @@ export class Store {
     this.#database = database
     this.#lock = lock
     this.listings = new ListingTable(database)
+    this.#surroundings = new SurroundingsReader(database, this.listings)
     this.evidence = new EvidenceTable(database)
     this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
@@ -111,7 +115,6 @@ export class Store {
     this.checkpoints = new Checkpoints(database, path)
     this.#statements = {
       begin: database.prepare('BEGIN IMMEDIATE'),
-      read: database.prepare('BEGIN'),
       commit: database.prepare('COMMIT'),
       rollback: database.prepare('ROLLBACK'),
       savepoint: database.prepare('SAVEPOINT attempt'),
@@ -168,17 +171,9 @@ export class Store {
     }
   }
 
-  /**
-   * Runs reads as of one moment. Also the fast way to do several: each statement by itself takes and frees SQLite's
-   * locks, which costs ten times what it reads. Not inside a transaction.
-   */
-  read<T>(work: () => T): T {
-    this.#statements.read.run()
-    try {
-      return work()
-    } finally {
-      this.#statements.commit.run()
-    }
+  /** What listings say of the address, and whether there is evidence from the network. */
+  surroundings(address: Address, network: Prefix): Surroundings {
+    return this.#surroundings.read(address, network)
   }
 
   /** Copies the database, consistently and while it is being written to, to a new file. */

@@ -55,7 +55,6 @@ export class EvidenceTable {
   readonly #insert: Statement<unknown[]>
   readonly #newestId: Statement<[], number | null>
   readonly #hits: Record<'long' | 'short', Statement<unknown[], Hit>>
-  readonly #some: Record<'long' | 'short', Statement<unknown[], number>>
   readonly #newest: Record<'long' | 'short', Statement<unknown[], RawEvidence>>
 
   constructor(database: Database) {
@@ -77,9 +76,6 @@ export class EvidenceTable {
          ORDER BY seen_at DESC LIMIT ? + 0`,
       )
     this.#hits = { long: hits(inLongNetwork), short: hits(inNetwork) }
-    const some = (network: string): Statement<unknown[], number> =>
-      database.prepare<unknown[], number>(`SELECT 1 FROM evidence WHERE ${network} LIMIT 1`).pluck()
-    this.#some = { long: some(inLongNetwork), short: some(inNetwork) }
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
         `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
@@ -129,12 +125,10 @@ export class EvidenceTable {
   }
 
   /**
-   * The newest rows from the network, newest first. Most have none, which is found out first: SQLite plans a statement
-   * that sorts anew each time, at ten times the cost.
+   * The newest rows from the network, newest first. Most have none, which is cheaper found out by `Store.surroundings`:
+   * SQLite plans a statement that sorts anew each time, at ten times the cost.
    */
   newest(network: Prefix, limit: number): EvidenceRow[] {
-    const [some, bounds] = this.#inNetwork(this.#some, network)
-    if (some.get(...bounds) === undefined) return []
     const [statement, values] = this.#inNetwork(this.#newest, network)
     return statement.all(...values, limit).map(evidenceOf)
   }
@@ -143,14 +137,18 @@ export class EvidenceTable {
     statements: Record<'long' | 'short', T>,
     network: Prefix,
   ): [statement: T, values: number[]] {
-    const { family, w0, w1, w2, w3, length } = network
-    const [end0, end1, end2, end3] = lastWords(network)
-    const isLong = length >= (family === 4 ? 32 : 64)
-    const values = isLong
-      ? [family, w0, w1, w2, end2, w3, end3]
-      : [family, w0, end0, w1, end1, w2, end2, w3, end3]
-    return [isLong ? statements.long : statements.short, values]
+    const { terms, values } = evidenceInNetwork(network)
+    return [terms === inLongNetwork ? statements.long : statements.short, values]
   }
+}
+
+/** WHERE terms for evidence from the network, and what to bind to them. */
+export function evidenceInNetwork(network: Prefix): { terms: string; values: number[] } {
+  const { family, w0, w1, w2, w3, length } = network
+  const [end0, end1, end2, end3] = lastWords(network)
+  return length >= (family === 4 ? 32 : 64)
+    ? { terms: inLongNetwork, values: [family, w0, w1, w2, end2, w3, end3] }
+    : { terms: inNetwork, values: [family, w0, end0, w1, end1, w2, end2, w3, end3] }
 }
 
 function clientValues(client: Address | null): number[] {

@@ -36,9 +36,11 @@ export class ExceptionTable {
   readonly #bySource: Statement<[string], RawException>
   readonly #page: Statement<[number, number], RawException>
   readonly #prefixes: Statement<[], PrefixRow>
-  readonly #lengthsOf: Statement<[Family], number>
-  /** Prefix lengths in use, longest first: read once, then only added to. */
-  #lengths: Record<Family, number[]> | undefined
+  /**
+   * By family, and by length with the longest first: the words of the prefixes there are. Read once, then only added to,
+   * so that it holds those of a transaction that was undone too: where it has none, there is none.
+   */
+  #known: Record<Family, Map<number, Set<string | number>>> | undefined
 
   constructor(database: Database, table: 'exemptions' | 'exclusions') {
     this.#byId = database.prepare(`SELECT ${columns} FROM ${table} WHERE id = ?`)
@@ -58,9 +60,6 @@ export class ExceptionTable {
     this.#prefixes = database.prepare(
       `SELECT DISTINCT ${prefixColumns} FROM ${table} ORDER BY ${prefixColumns}`,
     )
-    this.#lengthsOf = database
-      .prepare<[Family], number>(`SELECT DISTINCT length FROM ${table} WHERE family = ?`)
-      .pluck()
   }
 
   byId(id: number): ExceptionRow | undefined {
@@ -81,20 +80,17 @@ export class ExceptionTable {
   /** A row of the longest prefix that holds the address or prefix, itself included. */
   covering(inner: Address | Prefix): ExceptionRow | undefined {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
-    for (const length of this.#lengthsInUse()[inner.family]) {
+    for (const [length, known] of this.#knownPrefixes()[inner.family]) {
       if (length > longest) continue
-      const row = this.#at.get(...prefixValues(networkOf(inner, length)))
+      const network = networkOf(inner, length)
+      const row = known.has(wordsOf(network)) && this.#at.get(...prefixValues(network))
       if (row) return exceptionOf(row)
     }
     return undefined
   }
 
   insert(row: Omit<ExceptionRow, 'id'>): number {
-    const lengths = this.#lengthsInUse()[row.prefix.family]
-    if (!lengths.includes(row.prefix.length)) {
-      lengths.push(row.prefix.length)
-      lengths.sort((a, b) => b - a)
-    }
+    this.#know(this.#knownPrefixes(), row.prefix)
     const values = prefixValues(row.prefix)
     return Number(this.#insert.run(...values, row.source, row.note, row.createdAt).lastInsertRowid)
   }
@@ -121,13 +117,30 @@ export class ExceptionTable {
     for (const row of this.#prefixes.iterate()) yield prefixOf(row)
   }
 
-  #lengthsInUse(): Record<Family, number[]> {
-    this.#lengths ??= {
-      4: this.#lengthsOf.all(4).sort((a, b) => b - a),
-      6: this.#lengthsOf.all(6).sort((a, b) => b - a),
+  #knownPrefixes(): Record<Family, Map<number, Set<string | number>>> {
+    if (this.#known === undefined) {
+      const known = { 4: new Map(), 6: new Map() }
+      for (const prefix of this.prefixes()) this.#know(known, prefix)
+      this.#known = known
     }
-    return this.#lengths
+    return this.#known
   }
+
+  #know(known: Record<Family, Map<number, Set<string | number>>>, prefix: Prefix): void {
+    const { family, length } = prefix
+    const ofLength = known[family].get(length)
+    if (ofLength) {
+      ofLength.add(wordsOf(prefix))
+      return
+    }
+    const byLength = [...known[family], [length, new Set([wordsOf(prefix)])] as const]
+    known[family] = new Map(byLength.sort(([a], [b]) => b - a))
+  }
+}
+
+/** The words of prefixes of one family and length, as a key. */
+function wordsOf({ family, w0, w1, w2, w3 }: Prefix): string | number {
+  return family === 4 ? w0 : `${w0} ${w1} ${w2} ${w3}`
 }
 
 function exceptionOf(row: RawException): ExceptionRow {

@@ -1,0 +1,99 @@
+// What a look-up reads in one statement, and what is answered from the prefixes remembered, against the rows themselves.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { type Address, contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
+import { openStore, type Store } from '../../../src/store/database.ts'
+import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
+
+const bases = [address('20.0.0.0'), address('2a00::')]
+const somewhere = fc
+  .record({ base: fc.constantFrom(...bases), last: fc.nat(7) })
+  .map(({ base, last }): Address => {
+    return base.family === 4 ? { ...base, w0: base.w0 + last } : { ...base, w3: last }
+  })
+const around = fc
+  .record({ at: somewhere, missing: fc.constantFrom(0, 0, 1, 2, 3) })
+  .map(({ at, missing }) => networkOf(at, (at.family === 4 ? 32 : 128) - missing))
+const change = fc.oneof(
+  fc.record({ does: fc.constant('list' as const), at: around, ends: fc.boolean() }),
+  fc.record({
+    does: fc.constantFrom('exempt' as const, 'exclude' as const, 'take back' as const),
+    at: around,
+    isUndone: fc.boolean(),
+  }),
+)
+
+function open(t: TestContext): Store {
+  const store = openStore(join(temporaryDirectory(t), 'a.db'))
+  t.after(() => store.close())
+  return store
+}
+
+let lists = 0
+
+/** A row of a list of its own. */
+function add(store: Store, at: Prefix, ends: boolean): void {
+  const id = store.listings.insert({
+    ...{ prefix: at, kinds: 3, state: 'shadow', origin: 'import', list: `list-${lists++}` },
+    ...{ reason: 'why', createdAt: 1, lastHitAt: 2, expiresAt: 3, heldUntil: 4 },
+    ...{ hits: 5, episode: 6, termSeconds: 7 },
+  })
+  if (ends) store.listings.end(id, 'removed', 9, 0)
+}
+
+test('random rows: the surroundings are those of every prefix around, exceptions the longest', (t) => {
+  const runs = fc.property(fc.array(change, { maxLength: 30 }), somewhere, (changes, asked) => {
+    const store = open(t)
+    for (const each of changes) {
+      if (each.does === 'list') {
+        add(store, each.at, each.ends)
+        continue
+      }
+      const table = each.does === 'exclude' ? store.exclusions : store.exemptions
+      const [row] = table.at(each.at)
+      store.begin()
+      if (each.does === 'take back') {
+        if (row) table.delete(row.id)
+      } else if (!row) table.insert({ prefix: each.at, source: 'manual', note: null, createdAt: 1 })
+      if (each.isUndone) store.rollback()
+      else store.commit()
+    }
+    const { listings, hasEvidence } = store.surroundings(asked, networkOf(asked, 32))
+    const naive = [...store.listings.covering(asked)].flatMap((at) => store.listings.at(at))
+    assert.deepEqual(listings, naive)
+    assert.equal(hasEvidence, false)
+    for (const table of [store.exemptions, store.exclusions]) {
+      const longest = table
+        .bySource('manual')
+        .filter((row) => contains(row.prefix, asked))
+        .sort((a, b) => b.prefix.length - a.prefix.length)[0]
+      assert.deepEqual(table.covering(asked), longest)
+    }
+  })
+  fc.assert(runs, { numRuns: 40 })
+})
+
+test('evidence is seen from inside its network alone, with listings around or none', (t) => {
+  const store = open(t)
+  const verdict = { decision: 'counted', why: 'one of two' } as const
+  store.evidence.insert(evidence({ client: '20.0.0.1' }), 1, verdict)
+  store.evidence.insert(evidence({ client: '2a00:0:0:5::1' }), 1, verdict)
+  const seen = (at: string, network: string): boolean =>
+    store.surroundings(address(at), prefix(network)).hasEvidence
+  const askAll = (): void => {
+    assert.ok(seen('20.0.0.1', '20.0.0.1'))
+    assert.ok(!seen('20.0.0.2', '20.0.0.2'))
+    assert.ok(seen('2a00:0:0:5::77', '2a00:0:0:5::/64'))
+    assert.ok(!seen('2a00:0:0:4::1', '2a00:0:0:4::/64'))
+    assert.ok(seen('2a00:0:0:4::1', '2a00::/48'))
+    assert.ok(!seen('2a01::1', '2a01::/48'))
+    assert.ok(seen('::ffff:1400:1', '20.0.0.1'))
+  }
+  askAll()
+  for (const at of ['20.0.0.1', '20.0.0.0/24', '2a00::/32', '2a00:0:0:5::/64']) {
+    add(store, prefix(at), false)
+  }
+  askAll()
+})
