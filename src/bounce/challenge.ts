@@ -253,6 +253,8 @@ const demand = foldAll(
     'bitte bestätigen',
     'bestätigung',
     'antworten sie',
+    'klicken sie',
+    'link anklicken',
     'confirmer',
     'cliquez',
     'vous identifier',
@@ -369,6 +371,7 @@ export function knownChallengeRule(seen: Observation): string | null {
 export function challengeRule(seen: Observation): string | null {
   const { subject, isAnswer, isAutomatic } = seen
   if (seen.isLetter && !isAutomatic && !isAnswer && !subject.folded.startsWith('re: ')) return null
+  if (seen.isHandWritten && !isAutomatic) return null
   const { words: said } = seen.body
   const asks = phraseIn(said, demand) !== undefined && phraseIn(said, aboutMail) !== undefined
   if (!asks) return null

@@ -55,7 +55,9 @@ function isToSender(seen: Observation): boolean {
   const { body, subject } = seen
   return (
     phraseIn(body.words, toSenderPhrases) !== undefined ||
-    /\b(from|by) you\b|\byou(r)? |\bto (the )?sender\b/.test(subject.folded) ||
+    /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
+      subject.folded,
+    ) ||
     namesReaderAsSender(seen)
   )
 }

@@ -27,7 +27,9 @@ export function failedRecipients(
   speakers: ReadonlySet<string>,
 ): FailedRecipient[] {
   const found = new Map<string, FailedRecipient>()
-  const reasons = lines.map((line) => lazily(() => (isReason(line) ? line.trim() : null)))
+  const reasons = lines.map((line) =>
+    lazily(() => (isReason(line) ? line.replace(/\p{Cc}+ ?/gu, ' ').trim() : null)),
+  )
   for (const [index, line] of lines.entries()) {
     if (found.size >= maxRecipients) break
     if (!line.includes('@') || isContactLine(line)) continue
@@ -99,7 +101,8 @@ function statusIn(line: string): string | null {
   return reply === undefined ? null : `${reply}.0.0`
 }
 
-const inAddress = /[^\s<>()[\]",;:|'\\]/
+/** No control character, and nothing that could not be decoded. */
+const inAddress = /[^\s\p{Cc}\ufffd<>()[\]",;:|'\\]/u
 
 /** The addresses on a line, by growing each `@` to both sides: linear, where a pattern would not be. */
 export function addressesIn(line: string): string[] {

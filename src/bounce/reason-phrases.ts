@@ -14,6 +14,8 @@ export const failureReasons = foldAll(
     'no such address',
     'no such mailbox',
     'user not found',
+    'subscriber unknown',
+    'unknown subscriber',
     'unable to find',
     'recipient not found',
     'not listed in',

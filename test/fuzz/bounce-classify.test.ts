@@ -139,6 +139,8 @@ function isEarned(message: Message, rule: string): boolean {
   const raw = Buffer.from(message.raw).toString('latin1').toLowerCase()
   if (rule.startsWith('rfc3464-')) return raw.includes('delivery-status')
   if (rule.startsWith('rfc3834-')) return allValues(message.header, 'auto-submitted').length > 0
+  if (rule === 'exim-failed-recipients')
+    return allValues(message.header, 'x-failed-recipients').length > 0
   if (rule.startsWith('mdn-')) return raw.includes('disposition-notification')
   const vendor = /^vendor-field-(.+)$/.exec(rule)?.[1]
   if (vendor !== undefined) return allValues(message.header, vendor).length > 0

@@ -305,3 +305,20 @@ test('a delay is a dsn of action delayed', async () => {
   assert.deepEqual([verdict.kind, verdict.dsn?.action], ['dsn', 'delayed'])
   assert.equal(verdict.dsn?.finalRecipient, failed)
 })
+
+test('an address that its words name has no control characters, and neither has the reason beside it', async () => {
+  const message = await parseMessage(
+    octets(
+      'Return-Path: <>',
+      'From: MAILER-DAEMON@far.example',
+      'Subject: failure notice',
+      '',
+      `\0${failed}: 550\x07 user unknown`,
+    ),
+  )
+  const { dsn } = classify(message)
+  assert.deepEqual(
+    [dsn?.finalRecipient, dsn?.diagnosticCode],
+    [failed, `${failed}: 550 user unknown`],
+  )
+})
