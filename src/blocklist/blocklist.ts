@@ -17,6 +17,7 @@ import {
   removeListing,
 } from './amend.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
 import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
@@ -317,15 +318,12 @@ export class Blocklist {
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
   listings(filter: ListingsFilter, page: PageRequest): Page<Listing> | Refusal {
     const { kind, ...rest } = filter
-    const id = readCursor(page.cursor)
-    const after = id === undefined ? undefined : this.#store.listings.byId(id)
-    if (page.cursor !== undefined && !after) return unknownCursor
+    const { cursor, limit } = page
+    const after = cursor === undefined ? undefined : readListingCursor(cursor, filter.prefix)
+    if (cursor !== undefined && !after) return unknownCursor
     const mask = kind === undefined ? {} : { kinds: kindsMask([kind]) }
-    return pageOf(
-      this.#store.listings.page({ ...rest, ...mask }, page.limit + 1, after),
-      page.limit,
-      listingOf,
-    )
+    const rows = this.#store.listings.page({ ...rest, ...mask }, limit + 1, after)
+    return pageOf(rows, limit, listingOf, listingCursor)
   }
 
   listing(id: number): Listing | undefined {
@@ -403,10 +401,10 @@ export class Blocklist {
   }
 
   #exceptions(kind: ExceptionKind, page: PageRequest): Page<Exception> | Refusal {
-    const before = readCursor(page.cursor)
+    const before = page.cursor === undefined ? undefined : readIdCursor(page.cursor)
     if (page.cursor !== undefined && before === undefined) return unknownCursor
     const rows = tableOf({ store: this.#store }, kind).page(page.limit + 1, before)
-    return pageOf(rows, page.limit, exceptionOf)
+    return pageOf(rows, page.limit, exceptionOf, ({ id }) => String(id))
   }
 
   async #expireAll(): Promise<number> {
@@ -436,20 +434,17 @@ function noneRefused(outcomes: readonly object[]): boolean {
   return !outcomes.some(isRefusal)
 }
 
-function readCursor(cursor: string | undefined): number | undefined {
-  return cursor !== undefined && /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
-}
-
-/** Of `limit` rows and one more, if there is one. A cursor is the id of the last row shown. */
-function pageOf<Row extends { readonly id: number }, T>(
+/** Of `limit` rows and one more, if there is one. */
+function pageOf<Row, T>(
   rows: readonly Row[],
   limit: number,
   shown: (row: Row) => T,
+  cursorOf: (row: Row) => string,
 ): Page<T> {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   return {
     items: page.map(shown),
-    nextCursor: rows.length > limit && last ? String(last.id) : null,
+    nextCursor: rows.length > limit && last ? cursorOf(last) : null,
   }
 }

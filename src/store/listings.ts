@@ -302,9 +302,13 @@ export class ListingTable {
 
   /**
    * Rows of any state that pass the filter, newest first, or by length and address when a prefix is asked for.
-   * `after` is the last row of the page before.
+   * `after` is the last row of the page before, which need not be there any more.
    */
-  page(filter: ListingFilter, limit: number, after?: ListingRow): ListingRow[] {
+  page(
+    filter: ListingFilter,
+    limit: number,
+    after?: Pick<ListingRow, 'id' | 'prefix'>,
+  ): ListingRow[] {
     const terms: string[] = []
     const values: (string | number)[] = []
     if (filter.state !== undefined) {
@@ -349,7 +353,7 @@ export class ListingTable {
     terms: readonly string[],
     values: readonly (string | number)[],
     limit: number,
-    after: ListingRow | undefined,
+    after: Pick<ListingRow, 'id' | 'prefix'> | undefined,
   ): ListingRow[] {
     const rows: ListingRow[] = []
     const where = ['', ...terms].join(' AND ')

@@ -344,6 +344,30 @@ test('listings page by cursor; a cursor from elsewhere is refused', async (t) =>
   assert.ok(isRefusal(door.blocklist.exemptions({ limit: 1, cursor: 'x' })))
 })
 
+test('pages go on when the row that the last one ended with is gone', async (t) => {
+  const door = openDoor(t)
+  const texts = Array.from({ length: 6 }, (_, index) => `20.0.0.${index}`)
+  await list(door, ...texts.map((text) => request(text)))
+  for (const [filter, rest] of [
+    [{}, ['20.0.0.3/32', '20.0.0.2/32', '20.0.0.1/32', '20.0.0.0/32']],
+    [{ prefix: prefix('20.0.0.0/24') }, ['20.0.0.2/32', '20.0.0.3/32', '20.0.0.5/32']],
+  ] as const) {
+    const first = door.blocklist.listings(filter, { limit: 2 })
+    assert.ok(!isRefusal(first) && first.nextCursor !== null)
+    door.store.listings.delete(first.items.at(-1)?.id ?? 0)
+    const next = door.blocklist.listings(filter, { limit: 10, cursor: first.nextCursor })
+    assert.ok(!isRefusal(next))
+    assert.deepEqual(
+      next.items.map((each) => each.prefix),
+      rest,
+    )
+    const elsewhere = { prefix: prefix('20.0.1.0/24') }
+    assert.ok(
+      isRefusal(door.blocklist.listings(elsewhere, { limit: 10, cursor: first.nextCursor })),
+    )
+  }
+})
+
 function state(door: Door, at: string) {
   return door.blocklist.explain(address(at)).state
 }
