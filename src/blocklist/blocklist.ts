@@ -188,7 +188,10 @@ export class Blocklist {
     return this.#imports.import(request)
   }
 
-  /** A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. */
+  /**
+   * A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. Throws
+   * OperationalError 'list-unfinished' while an import is stuck half-way.
+   */
   async export(list: string | undefined): Promise<Export | undefined> {
     await this.#imports.settled()
     return exportEntries(this.#store, list)

@@ -82,6 +82,8 @@ const pauseMs = 1
 const retryMs = { first: 1000, longest: 60_000 }
 /** Tries after which the one who waits for the import is told that it fails. */
 const triesUntold = 5
+/** Who waits for all lists to be whole does so no longer: the largest takeover that goes on at all is done by then. */
+const settledWithinMs = 60_000
 /** So many steps at most may be lost with the power, and with them the serials that they were published under. */
 export const unsyncedSteps = 32
 
@@ -132,9 +134,21 @@ export class ListImports {
     }
   }
 
-  /** Resolves when no list is on its way any more from what it held to what it holds: then each is whole. */
+  /**
+   * Resolves when no list is on its way any more from what it held to what it holds: then each is whole. Throws
+   * OperationalError 'list-unfinished' where one cannot get there: a full disk may last for days.
+   */
   async settled(): Promise<void> {
-    while (this.#takingOver.size > 0) await Promise.allSettled(this.#takingOver.values())
+    const { promise: isLate, reject } = Promise.withResolvers<never>()
+    const late = new OperationalError('list-unfinished', 'a list is not yet whole')
+    const timer = setTimeout(() => reject(late), settledWithinMs)
+    try {
+      while (this.#takingOver.size > 0) {
+        await Promise.race([Promise.allSettled(this.#takingOver.values()), isLate])
+      }
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async #replace({ list, actor }: ImportRequest, lines: ListLines): Promise<ImportDone> {

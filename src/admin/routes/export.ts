@@ -19,7 +19,7 @@ export function exportRoutes(app: App, { blocklist }: AppOptions): void {
         querystring: ExportQuery,
         response: {
           200: Type.Any({ description: 'The list in the format asked for.' }),
-          ...problems(400, 401, 403, 404),
+          ...problems(400, 401, 403, 404, 503),
         },
       },
     },

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
+import { OperationalError } from '../../../src/errors.ts'
 import { type Admin, openAdmin } from '../../support/admin.ts'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -106,6 +107,12 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
   },
   'GET /readyz 503': async (admin, ask) => {
     admin.isReady = false
+    return await ask({})
+  },
+  'GET /v1/export 503': async (admin, ask) => {
+    admin.blocklist.export = async () => {
+      throw new OperationalError('list-unfinished', 'a list is not yet whole')
+    }
     return await ask({})
   },
   'GET /v1/export 404': (_, ask) => ask({ url: '/v1/export?list=none' }),

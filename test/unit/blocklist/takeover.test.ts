@@ -46,6 +46,9 @@ test('a list that is half taken over gets to the end, however often the database
     why: 'another import of list a is going on',
   })
   assert.deepEqual([door.codes('20.0.0.1'), door.codes('20.0.0.2')], [[2], []])
+  const refused = assert.rejects(door.blocklist.export(undefined), { code: 'list-unfinished' })
+  await later(60)
+  await refused
   for (let minute = 0; minute < 8; minute++) await later(60)
   assert.ok(fails < 0, 'it was tried more than twelve times')
   assert.deepEqual([door.codes('20.0.0.1'), door.codes('20.0.0.2')], [[], [2]])
