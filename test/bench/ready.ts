@@ -1,14 +1,18 @@
-// How long after its process starts a server with 1 M listings answers its first DNS question. Called by run.ts, or
-// alone: `node test/bench/ready.ts [ENTRIES]`.
+// How long after its process starts a server with 1 M listings answers its first DNS question, and how much more memory
+// it then has than the same server without any. Called by run.ts, or alone: `node test/bench/ready.ts [ENTRIES]`.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../src/store/database.ts'
+import { median, residentMiB } from './dns-load.ts'
 import { fillStore } from './load.ts'
 
 const rounds = 5
+/** After the start, until memory is read. */
+const settleMs = 2000
 const main = resolve(import.meta.dirname, '../../src/main.ts')
 
 export interface ReadyFigures {
@@ -17,28 +21,29 @@ export interface ReadyFigures {
   readonly answeringSeconds: number
   /** Median seconds from process start to the ready line: every listener bound, mail packages loaded. */
   readonly readySeconds: number
-  /** Resident memory once ready, in MiB. */
+  /** Median resident memory once ready and settled, in MiB; and what that is over the same server's when empty. */
   readonly residentMiB: number
+  readonly overEmptyMiB: number
 }
 
 /** Starts the server several times on a database of `entries` random IPv4 listings. */
 export async function benchReady(entries = 1_000_000): Promise<ReadyFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
   try {
+    const file = join(folder, 'backscatterd.toml')
+    writeFileSync(file, configuration)
+    const empty = await startOften(file)
     const store = openStore(join(folder, 'list.db'))
     fillStore(store, entries)
     store.close()
-    const file = join(folder, 'backscatterd.toml')
-    writeFileSync(file, configuration)
-    const runs: Start[] = []
-    for (let round = 0; round < rounds; round++) runs.push(await startOnce(file))
-    const median = (pick: (run: Start) => number): number =>
-      runs.map(pick).sort((a, b) => a - b)[rounds >> 1] ?? 0
+    const full = await startOften(file)
     return {
       entries,
-      answeringSeconds: median((run) => run.answering),
-      readySeconds: median((run) => run.ready),
-      residentMiB: median((run) => run.residentMiB),
+      answeringSeconds: median(full.map((run) => run.answering)),
+      readySeconds: median(full.map((run) => run.ready)),
+      residentMiB: median(full.map((run) => run.residentMiB)),
+      overEmptyMiB:
+        median(full.map((run) => run.residentMiB)) - median(empty.map((run) => run.residentMiB)),
     }
   } finally {
     rmSync(folder, { recursive: true })
@@ -49,6 +54,12 @@ interface Start {
   readonly answering: number
   readonly ready: number
   readonly residentMiB: number
+}
+
+async function startOften(file: string): Promise<Start[]> {
+  const runs: Start[] = []
+  for (let round = 0; round < rounds; round++) runs.push(await startOnce(file))
+  return runs
 }
 
 async function startOnce(file: string): Promise<Start> {
@@ -64,11 +75,11 @@ async function startOnce(file: string): Promise<Start> {
   })
   await once(child.stdout, 'data')
   const ready = seconds()
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-  const residentMiB = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+  await sleep(settleMs)
+  const resident = residentMiB(child.pid ?? 0)
   child.kill('SIGTERM')
   await exited
-  return { answering, ready, residentMiB }
+  return { answering, ready, residentMiB: resident }
 }
 
 const configuration = `

@@ -16,7 +16,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   change: 'update to answer, and the tail at 20,000 questions a second under changes and an import',
   growth: 'the tree at 10 k to 10 M entries',
   import: 'a list of 1 M lines into a running server, while all else goes on',
-  ready: 'process start to answering, 1 M listings',
+  ready: 'process start to answering, and memory over the empty server, 1 M listings',
 }
 
 const wanted = process.argv.slice(2)
