@@ -31,7 +31,7 @@ import { type MailFunctions, messageRoutes } from './routes/messages.ts'
 import { type ServerState, statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
 import { type Caller, scopeIncludes } from './scopes.ts'
-import { securityHeaders } from './security-headers.ts'
+import { type SecurityHeaders, securityHeaders } from './security-headers.ts'
 import { compileValidator } from './validation.ts'
 
 /** Largest JSON body, in octets: some ten thousand prefixes. A route that takes mail or lists sets its own. */
@@ -94,7 +94,9 @@ export function buildApp(options: AppOptions): App {
   const idempotency = new Idempotency(options)
   app.addHook('onRoute', (route) => {
     // The browser of the interface brings its own routes.
-    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, scope: 'public' }
+    if (/^\/docs(\/|$)/.test(route.url)) {
+      route.config = { ...route.config, scope: 'public', isPage: true }
+    }
     if (route.config?.scope === undefined)
       throw new Error(`${route.url} does not say who may call it`)
     paths.add(route.url, route.method)
@@ -151,9 +153,11 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     keyGenerator: (request) => limitKey(addressOf(request)),
   })
   app.decorateRequest('caller')
-  let fixedHeaders: Readonly<Record<string, string>> = {}
+  let headers: SecurityHeaders = { pages: {}, data: {} }
   app.addHook('onReady', async () => {
-    fixedHeaders = { ...(await securityHeaders()), 'cache-control': 'no-store' }
+    const { pages, data } = await securityHeaders()
+    const uncached = { 'cache-control': 'no-store' }
+    headers = { pages: { ...pages, ...uncached }, data: { ...data, ...uncached } }
   })
   app.after(() => {
     const countRequest = app.createRateLimit()
@@ -181,7 +185,8 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     }
     // By callback, since a promise for each request is felt: most are let in on the spot.
     app.addHook('onRequest', (request, reply, done) => {
-      reply.headers(fixedHeaders).header('x-request-id', request.id)
+      const { isPage } = request.routeOptions.config
+      reply.headers(isPage ? headers.pages : headers.data).header('x-request-id', request.id)
       const caller =
         options.callerOf(request.raw) ??
         authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))

@@ -2,8 +2,8 @@
 // of message it sent when: an allow-list of fields without free text, so that no trap is betrayed. Scope read sees the
 // rows behind it; the operator sees the messages.
 import Type, { type Static } from 'typebox'
-import type { Explanation } from '../blocklist/blocklist.ts'
-import { formatAddress } from '../ip/address.ts'
+import type { Blocklist, Finding } from '../blocklist/blocklist.ts'
+import { type Address, formatAddress } from '../ip/address.ts'
 import {
   Exception,
   exceptionBody,
@@ -60,26 +60,13 @@ export const LookupBody = Type.Object({
 })
 export type LookupBody = Static<typeof LookupBody>
 
-/** The explanation as far as the scope may see it. */
-export function lookupBody(explanation: Explanation, scope: Scope): LookupBody {
-  const isOperator = scopeIncludes(scope, 'admin')
-  const { query, listed, kinds, codes, since, until, state, evidence } = explanation
-  const told = {
-    ...{ query, listed, kinds, codes, state },
-    since: nullableTimestamp(since),
-    until: nullableTimestamp(until),
-    evidence: evidence.map((row) => ({
-      seenAt: timestamp(row.seenAt),
-      client: row.client && formatAddress(row.client),
-      kind: row.kind,
-      rule: row.rule,
-      ...(isOperator && operatorFields(row)),
-    })),
-  }
-  if (!scopeIncludes(scope, 'read')) return told
+/** What the scope may see of an address. */
+export function lookupBody(blocklist: Blocklist, address: Address, scope: Scope): LookupBody {
+  if (!scopeIncludes(scope, 'read')) return findingBody(blocklist.find(address), scope)
+  const explanation = blocklist.explain(address)
   const { decidedBy, isTestEntry, specialPurpose, exemption, exclusion } = explanation
   return {
-    ...told,
+    ...findingBody(explanation, scope),
     ...{ decidedBy, isTestEntry, specialPurpose },
     exemption: exemption && exceptionBody(exemption),
     exclusion: exclusion && exceptionBody(exclusion),
@@ -91,7 +78,24 @@ export function lookupBody(explanation: Explanation, scope: Scope): LookupBody {
   }
 }
 
-function operatorFields(row: Explanation['evidence'][number]) {
+function findingBody(finding: Finding, scope: Scope): LookupBody {
+  const isOperator = scopeIncludes(scope, 'admin')
+  const { query, listed, kinds, codes, since, until, state, evidence } = finding
+  return {
+    ...{ query, listed, kinds, codes, state },
+    since: nullableTimestamp(since),
+    until: nullableTimestamp(until),
+    evidence: evidence.map((row) => ({
+      seenAt: timestamp(row.seenAt),
+      client: row.client && formatAddress(row.client),
+      kind: row.kind,
+      rule: row.rule,
+      ...(isOperator && operatorFields(row)),
+    })),
+  }
+}
+
+function operatorFields(row: Finding['evidence'][number]) {
   const { recipient, source, decision, why, details } = row
   return { ...details, trap: recipient, source, decision, why }
 }

@@ -8,6 +8,8 @@ declare module 'fastify' {
     scope?: Scope
     /** The media type of the body, where it is not JSON. */
     takes?: string
+    /** Whether it is for a browser to show: all security headers, not those of data alone. */
+    isPage?: boolean
   }
   interface FastifyRequest {
     /** Set before anything else looks at the request. */

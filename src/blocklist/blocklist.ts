@@ -20,7 +20,7 @@ import { CommitQueue } from './commit-queue.ts'
 import { listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
 import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
-import { type Explanation, explain } from './explain.ts'
+import { type ExplainGround, type Explanation, explain, type Finding, find } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { audit, type Ground } from './ground.ts'
 import {
@@ -54,7 +54,7 @@ import { recordOne } from './record.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
-export type { Explanation } from './explain.ts'
+export type { Explanation, Finding } from './explain.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
 export type * from './outcomes.ts'
 export type { PolicyOptions } from './policy.ts'
@@ -308,14 +308,14 @@ export class Blocklist {
     this.#matchTrap = this.#readTraps()
   }
 
-  /** Why an address is answered as it is, and what is known of it. */
+  /** Whether an address is listed, and what anyone may know of why. */
+  find(address: Address): Finding {
+    return find(this.#explainGround(), address)
+  }
+
+  /** Why an address is answered as it is, and all that is known of it. */
   explain(address: Address): Explanation {
-    const ground = {
-      ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
-      isRetired: this.#isRetired,
-    }
-    // As of one moment without a transaction: nobody but this thread writes, and it does nothing else meanwhile.
-    return explain(ground, address)
+    return explain(this.#explainGround(), address)
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
@@ -379,6 +379,13 @@ export class Blocklist {
   /** Does what still waits to be written, and takes nothing more. */
   close(): void {
     this.#queue.close()
+  }
+
+  #explainGround(): ExplainGround {
+    return {
+      ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
+      isRetired: this.#isRetired,
+    }
   }
 
   #ground(): Ground {

@@ -6,13 +6,13 @@ import {
   formatAddress,
   formatPrefix,
   hostPrefix,
-  type Prefix,
   sameAddress,
   unmapped,
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { Store } from '../store/database.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
+import type { ExceptionRow } from '../store/exceptions.ts'
 import type { ListingRow, ListingState } from '../store/listings.ts'
 import { codesOf, formatCodes, kindsOf } from './kinds.ts'
 import { type Exception, exceptionOf, type Listing, listingOf } from './outcomes.ts'
@@ -21,8 +21,8 @@ import type { Publisher } from './publish.ts'
 import { judgedPrefix } from './record.ts'
 import { neverListed, testEntryAt } from './test-entries.ts'
 
-/** Times in epoch seconds. */
-export interface Explanation {
+/** What anyone may know of an address. Times in epoch seconds. */
+export interface Finding {
   readonly query: string
   /** What DNS answers for this address, to the letter; false in a retired zone. */
   readonly listed: boolean
@@ -38,6 +38,12 @@ export interface Explanation {
   /** What is the case for this address; null: it never was listed. */
   readonly state: ListingState | 'exempt' | 'excluded' | null
   readonly isTestEntry: boolean
+  /** The newest messages from this address, or from the IPv6 network that it would be listed with. */
+  readonly evidence: EvidenceRow[]
+}
+
+/** The whole story. */
+export interface Explanation extends Finding {
   /** "192.168.0.0/16 (Private-Use, RFC 1918)" when it lies in a range that is never listed. */
   readonly specialPurpose: string | null
   /** The exemption that holds, the longest if several do. */
@@ -48,8 +54,6 @@ export interface Explanation {
   readonly listings: Listing[]
   /** What held there, latest end first. */
   readonly history: (Listing & { readonly endedAt: number })[]
-  /** The newest messages from this address, or from the IPv6 network that it would be listed with. */
-  readonly evidence: EvidenceRow[]
 }
 
 export interface ExplainGround {
@@ -62,52 +66,65 @@ export interface ExplainGround {
 const maxHistory = 20
 const maxEvidence = 20
 
-/** Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. */
+/**
+ * Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. All of
+ * it is as of one moment without a transaction: nobody but this thread writes, and it does nothing else meanwhile.
+ */
 export function explain(ground: ExplainGround, address: Address): Explanation {
-  const { store, policy } = ground
-  const network = judgedPrefix(unmapped(address), policy)
-  const { listings: around, hasEvidence } = store.surroundings(address, network)
-  const standing = around.filter((row) => !hasEnded(row))
-  const history = around
-    .filter(hasEnded)
-    .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0) || b.id - a.id)
-    .slice(0, maxHistory)
-  const exemption = store.exemptions.covering(address)
-  const exclusion = store.exclusions.covering(address)
-  const special = specialPurposeRange(hostPrefix(address), policy.allowSpecial)
+  const facts = gather(ground, address)
+  const { standing, ended, exemption, exclusion } = facts
+  const special = specialPurposeRange(hostPrefix(address), ground.policy.allowSpecial)
   return {
-    query: formatAddress(address),
-    ...verdict(ground, address, {
-      standing,
-      isExempt: exemption !== undefined,
-      exclusion: exclusion?.prefix,
-      lastEnd: history[0],
-    }),
+    ...findingOf(ground, address, facts),
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,
     listings: standing.map(listingOf),
-    history: history.map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
+    history: ended
+      .slice(0, maxHistory)
+      .map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
+  }
+}
+
+/** As much of `explain` as anyone may know: what is asked most, so nothing is made up that is not told. */
+export function find(ground: ExplainGround, address: Address): Finding {
+  return findingOf(ground, address, gather(ground, address))
+}
+
+/** What the store has on an address. */
+interface Facts {
+  /** Longest prefix first. */
+  readonly standing: readonly ListingRow[]
+  /** Latest end first. */
+  readonly ended: readonly ListingRow[]
+  readonly exemption: ExceptionRow | undefined
+  readonly exclusion: ExceptionRow | undefined
+  readonly evidence: EvidenceRow[]
+}
+
+function gather({ store, policy }: ExplainGround, address: Address): Facts {
+  const network = judgedPrefix(unmapped(address), policy)
+  const { listings, hasEvidence } = store.surroundings(address, network)
+  const ended = listings.filter(hasEnded)
+  return {
+    standing: ended.length === 0 ? listings : listings.filter((row) => !hasEnded(row)),
+    ended: ended.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0) || b.id - a.id),
+    exemption: store.exemptions.covering(address),
+    exclusion: store.exclusions.covering(address),
     evidence: hasEvidence ? store.evidence.newest(network, maxEvidence) : [],
   }
+}
+
+function findingOf(ground: ExplainGround, address: Address, facts: Facts): Finding {
+  const { evidence } = facts
+  return { query: formatAddress(address), ...verdict(ground, address, facts), evidence }
 }
 
 function hasEnded({ state }: ListingRow): boolean {
   return state === 'expired' || state === 'removed'
 }
 
-type Verdict = Pick<
-  Explanation,
-  'listed' | 'kinds' | 'codes' | 'decidedBy' | 'since' | 'until' | 'state' | 'isTestEntry'
->
-
-interface Facts {
-  /** Longest prefix first. */
-  readonly standing: readonly ListingRow[]
-  readonly isExempt: boolean
-  readonly exclusion: Prefix | undefined
-  readonly lastEnd: ListingRow | undefined
-}
+type Verdict = Omit<Finding, 'query' | 'evidence'>
 
 const unlisted = { listed: false, kinds: [], codes: [], since: null, until: null }
 
@@ -115,7 +132,7 @@ const unlisted = { listed: false, kinds: [], codes: [], since: null, until: null
 function verdict(
   { publisher, isRetired }: ExplainGround,
   address: Address,
-  { standing, isExempt, exclusion, lastEnd }: Facts,
+  { standing, ended, exemption, exclusion }: Facts,
 ): Verdict {
   const test = testEntryAt(address)
   if (test && !isRetired) {
@@ -126,14 +143,14 @@ function verdict(
     }
   }
   const none = { ...unlisted, decidedBy: null, isTestEntry: false }
-  if (isExempt || neverListed.some((each) => sameAddress(each, address))) {
+  if (exemption || neverListed.some((each) => sameAddress(each, address))) {
     return { ...none, state: 'exempt' }
   }
   const first = standing.find(({ state }) => state === 'listed')
-  if (first && exclusion && exclusion.length >= first.prefix.length) {
-    return { ...none, decidedBy: formatPrefix(exclusion), state: 'excluded' }
+  if (first && exclusion && exclusion.prefix.length >= first.prefix.length) {
+    return { ...none, decidedBy: formatPrefix(exclusion.prefix), state: 'excluded' }
   }
-  if (!first) return { ...none, state: standing[0]?.state ?? lastEnd?.state ?? null }
+  if (!first) return { ...none, state: standing[0]?.state ?? ended[0]?.state ?? null }
   const answered = standing.filter(
     ({ state, prefix }) => state === 'listed' && prefix.length === first.prefix.length,
   )

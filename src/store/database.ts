@@ -100,7 +100,7 @@ export class Store {
     this.#database = database
     this.#lock = lock
     this.listings = new ListingTable(database)
-    this.#surroundings = new SurroundingsReader(database, this.listings)
+    this.#surroundings = new SurroundingsReader(path, this.listings)
     this.evidence = new EvidenceTable(database)
     this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
@@ -135,6 +135,7 @@ export class Store {
   /** On disk when it returns, unless it may be lost: synchronous is FULL. */
   commit(): void {
     this.#statements.commit.run()
+    this.#surroundings.renew()
     this.#sync('FULL')
   }
 
@@ -187,6 +188,7 @@ export class Store {
 
   /** Ends everything and frees the lock. Idempotent. */
   close(): void {
+    this.#surroundings.close()
     this.#database.close()
     this.#lock?.release()
   }

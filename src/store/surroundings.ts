@@ -1,6 +1,7 @@
 // All that listings say of one address, and whether evidence is there, in one statement: what a look-up over HTTP
-// costs is the number of calls into SQLite, not what they read. Called by blocklist/explain by way of the store.
-import type { Database, Statement } from 'better-sqlite3'
+// costs is the calls into SQLite and the file locks of each, not what they read. Called by blocklist/explain by way of
+// the store.
+import Database, { type Statement } from 'better-sqlite3'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { evidenceInNetwork } from './evidence.ts'
 import { type ListingRow, type ListingTable, listingFields, listingOfFields } from './listings.ts'
@@ -12,25 +13,40 @@ export interface Surroundings {
   readonly hasEvidence: boolean
 }
 
+/** Of the connection's page cache, in KiB: what look-ups go through is in the file system's as well. */
+const cacheKiB = 2000
+
+/**
+ * Look-ups of one turn of the event loop share a transaction, and with it the file locks. It is on a connection of its
+ * own, so that no write falls into it, and ends with the turn or at the next commit: it is never seen to lag behind.
+ */
 export class SurroundingsReader {
-  readonly #database: Database
+  readonly #path: string
   readonly #table: ListingTable
   readonly #statements = new Map<string, Statement<unknown[], unknown[]>>()
+  #connection: Connection | undefined
+  #isReading = false
+  readonly #endTurn = () => this.renew()
 
-  constructor(database: Database, table: ListingTable) {
-    this.#database = database
+  constructor(path: string, table: ListingTable) {
+    this.#path = path
     this.#table = table
   }
 
-  /** As of one moment, since it is one statement. */
   read(address: Address, network: Prefix): Surroundings {
     const { family } = address
     const lengths = this.#table.lengths(family)
     const { terms, values } = evidenceInNetwork(network)
+    this.#connection ??= connect(this.#path)
+    if (!this.#isReading) {
+      this.#connection.begin.run()
+      this.#isReading = true
+      setImmediate(this.#endTurn)
+    }
     const key = `${family} ${values.length} ${lengths.length}`
     let statement = this.#statements.get(key)
     if (statement === undefined) {
-      statement = this.#database
+      statement = this.#connection.database
         .prepare<unknown[], unknown[]>(unionOf(family, lengths, terms))
         .raw()
       this.#statements.set(key, statement)
@@ -51,6 +67,31 @@ export class SurroundingsReader {
     }
     return { listings, hasEvidence }
   }
+
+  /** From now on what is committed by now is read. */
+  renew(): void {
+    if (!this.#isReading) return
+    this.#isReading = false
+    this.#connection?.commit.run()
+  }
+
+  close(): void {
+    this.#isReading = false
+    this.#connection?.database.close()
+    this.#connection = undefined
+  }
+}
+
+interface Connection {
+  readonly database: Database.Database
+  readonly begin: Statement<[]>
+  readonly commit: Statement<[]>
+}
+
+function connect(path: string): Connection {
+  const database = new Database(path, { readonly: true })
+  database.pragma(`cache_size = -${cacheKiB}`)
+  return { database, begin: database.prepare('BEGIN'), commit: database.prepare('COMMIT') }
 }
 
 /**

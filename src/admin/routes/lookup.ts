@@ -19,7 +19,7 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       if ('why' in address) {
         return sendProblem(reply, problem(400, 'malformed', `${text}: ${address.why}`))
       }
-      return lookupBody(blocklist.explain(address.value), request.caller.scope)
+      return lookupBody(blocklist, address.value, request.caller.scope)
     },
   )
 }
