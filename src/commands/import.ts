@@ -1,13 +1,13 @@
 // `import`: a whole named list from a file, in place of what the list held.
 import { createReadStream, statSync } from 'node:fs'
 import { Transform } from 'node:stream'
-import { Presets, SingleBar } from 'cli-progress'
 import { loadConfig } from '../config.ts'
 import { OperationalError } from '../errors.ts'
 import { feedFormats, formatOfFile } from '../feeds/feed.ts'
 import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
 import { expectDone, type Reply, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
+import { type Progress, startProgress } from './progress.ts'
 import { printable } from './wording.ts'
 
 export interface ImportOptions {
@@ -40,11 +40,15 @@ export async function importList(
   const config = loadConfig(context)
   const size = sizeOf(file)
   const reply = await withClient(config, async (client) => {
-    const progress = new FileProgress(size)
+    const progress = startProgress(size)
+    let isComplete = false
     try {
-      return await client.upload(`/v1/import?${query}`, progress.follow(createReadStream(file)))
+      const feed = counted(createReadStream(file), progress)
+      const reply = await client.upload(`/v1/import?${query}`, feed)
+      isComplete = reply.status < 300
+      return reply
     } finally {
-      progress.stop()
+      progress.end(isComplete)
     }
   })
   const { status, body } = reply satisfies Reply
@@ -113,32 +117,14 @@ function isProblem(body: unknown): body is { detail: string } {
   return typeof body === 'object' && body !== null && 'detail' in body
 }
 
-/** How much of the file is read, on a terminal; nothing in a pipe. */
-class FileProgress {
-  readonly #bar: SingleBar | undefined
-
-  constructor(bytes: number) {
-    if (!process.stderr.isTTY || bytes === 0) return
-    const format = '{bar} {percentage}% of {megabytes} MB, {duration_formatted}'
-    const options = { format, hideCursor: true, clearOnComplete: true, stream: process.stderr }
-    this.#bar = new SingleBar(options, Presets.shades_classic)
-    this.#bar.start(bytes, 0, { megabytes: (bytes / 1e6).toFixed(1) })
-  }
-
-  /** The same octets, counted as they go by. */
-  follow(octets: NodeJS.ReadableStream): Transform {
-    const bar = this.#bar
-    const counter = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        bar?.increment(chunk.length)
-        done(null, chunk)
-      },
-    })
-    octets.on('error', (error) => counter.destroy(error))
-    return octets.pipe(counter)
-  }
-
-  stop(): void {
-    this.#bar?.stop()
-  }
+/** The same octets, counted as they go by. */
+function counted(octets: NodeJS.ReadableStream, progress: Progress): Transform {
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      progress.advance(chunk.length)
+      done(null, chunk)
+    },
+  })
+  octets.on('error', (error) => counter.destroy(error))
+  return octets.pipe(counter)
 }

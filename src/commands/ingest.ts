@@ -18,7 +18,7 @@ import {
   messagesIn,
   octetsIn,
 } from './message-files.ts'
-import { startProgress } from './progress.ts'
+import { type Progress, startProgress } from './progress.ts'
 import { printable } from './wording.ts'
 
 export interface IngestOptions {
@@ -62,8 +62,13 @@ export async function ingest(
   if (policy !== undefined && !dryRun) throw wrongUse('--policy goes with --dry-run alone')
   const config = loadConfig(context)
   const octets = await octetsIn(paths, type)
+  const progress = startProgress(octets, 'messages')
   const read = (isTrap: (address: string) => boolean) =>
-    readAll({ paths, octets, config, options, isTrap, ...(type && { type }) })
+    readAll({ paths, progress, config, options, isTrap, ...(type && { type }) })
+  const aboveBar = {
+    ...context,
+    write: (text: string) => progress.above(() => context.write(text)),
+  }
   if (policy !== undefined) {
     const { comparePolicies } = await import('./policy-comparison.ts')
     await comparePolicies(context, config, { file: policy, json: options.json === true, read })
@@ -73,11 +78,11 @@ export async function ingest(
     const { blocklist } = rehearsal
     const match = blocklist.trapMatcher()
     const messages = read((address) => match(address) !== undefined)
-    await deliver(context, messages, (evidence) => blocklist.record(evidence), options)
+    await deliver(aboveBar, messages, (evidence) => blocklist.record(evidence), options)
   } else {
     await withClient(config, async (client) => {
       const isTrap = await readTraps(client)
-      await deliver(context, read(isTrap), evidenceSink(client), options)
+      await deliver(aboveBar, read(isTrap), evidenceSink(client), options)
     })
   }
   return exitCodes.done
@@ -94,14 +99,14 @@ function mailboxType(text: string | undefined): MailboxType | undefined {
 interface Reading {
   readonly paths: readonly string[]
   readonly type?: MailboxType
-  readonly octets: number
+  readonly progress: Progress
   readonly config: Config
   readonly options: IngestOptions
   isTrap(address: string): boolean
 }
 
 async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
-  const { paths, type, octets, config, options, isTrap } = reading
+  const { paths, type, progress, config, options, isTrap } = reading
   const [{ readMessage, storedDelivery }, { parseTrustedRelays }] = await Promise.all([
     import('../traps/collect.ts'),
     import('../bounce/received.ts'),
@@ -112,7 +117,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const allTraps = options.allTraps === true
   const authenticity = authenticityOptions(config)
   const now = Math.floor(Date.now() / 1000)
-  const progress = startProgress('messages', octets)
+  let isComplete = false
   try {
     for await (const { file, index, raw, storedAt } of messagesIn(paths, type)) {
       const stored = { raw, storedAt, source, allTraps }
@@ -120,8 +125,9 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
       yield { found: { file, index }, ...(await readMessage(raw, delivered, authenticity)) }
       progress.advance(raw.length, 1)
     }
+    isComplete = true
   } finally {
-    progress.end()
+    progress.end(isComplete)
   }
 }
 

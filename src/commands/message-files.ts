@@ -39,13 +39,22 @@ export async function* messagesIn(
   }
 }
 
-/** Octets of all files there, as they lie. Throws as `messagesIn` does. */
+/** Octets of all that is read there, as far as the files tell. Throws as `messagesIn` does. */
 export async function octetsIn(paths: readonly string[], type?: MailboxType): Promise<number> {
   let octets = 0
   for (const path of paths.filter((each) => each !== '-')) {
-    for (const file of await filesOf(path, type)) octets += (await stat(file)).size
+    for (const file of await filesOf(path, type)) octets += await octetsOf(file)
   }
   return octets
+}
+
+/** What a gzipped file unzips to (RFC 1952 §2.3.1, ISIZE), if it is one member of less than 4 GiB. */
+async function octetsOf(file: string): Promise<number> {
+  const { size } = await stat(file)
+  if (!(await isZipped(file))) return size
+  await using handle = await open(file)
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, Math.max(size - 4, 0))
+  return bytesRead === 4 ? Math.max(size, buffer.readUInt32LE()) : size
 }
 
 type Source = Pick<FoundMessage, 'file' | 'storedAt'>
