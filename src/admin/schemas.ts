@@ -318,9 +318,28 @@ export const ServerStatus = Type.Object({
 })
 export type ServerStatus = Static<typeof ServerStatus>
 
-/** Epoch seconds as RFC 3339 in UTC, without a fraction: "2026-07-01T10:00:00Z". */
+const daySeconds = 86_400
+/** "2026-07-01T" by days since the epoch: most times that are shown lie within some weeks. */
+const dates = new Map<number, string>()
+const maxDates = 1000
+const digits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
+
+/** Whole epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". A Date takes ten times as long to say it. */
 export function timestamp(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
+  const day = Math.floor(seconds / daySeconds)
+  const rest = seconds - day * daySeconds
+  const hours = digits[Math.floor(rest / 3600)]
+  const minutes = digits[Math.floor(rest / 60) % 60]
+  return `${dateOf(day)}${hours}:${minutes}:${digits[rest % 60]}Z`
+}
+
+function dateOf(day: number): string {
+  const known = dates.get(day)
+  if (known !== undefined) return known
+  const date = new Date(day * daySeconds * 1000).toISOString().slice(0, 11)
+  if (dates.size === maxDates) dates.clear()
+  dates.set(day, date)
+  return date
 }
 
 export function nullableTimestamp(seconds: number | null): string | null {
