@@ -6,6 +6,7 @@ import type {
   Listing as StoredListing,
   TrapRow,
 } from '../blocklist/blocklist.ts'
+import { readIdCursor } from '../blocklist/cursor.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
 import { feedFormats } from '../feeds/feed.ts'
 import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
@@ -130,12 +131,26 @@ export const ListingQuery = Type.Object(
 
 export const PageQuery = Type.Object(page, strict)
 
-/** A cursor that is the id of the last item shown; undefined when it is none. */
-export function readIdCursor(cursor: string): number | undefined {
-  return /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
+export const unknownCursor: ProblemBody = problem(400, 'invalid', 'the cursor is not one of ours')
+
+interface IdPageQuery {
+  readonly limit?: number
+  readonly cursor?: string
 }
 
-export const unknownCursor: ProblemBody = problem(400, 'invalid', 'the cursor is not one of ours')
+/** The page asked for of what is sorted by id: `read` gives that many rows beyond that id. A problem: no such cursor. */
+export function pageById<Row extends { readonly id: number }, Item>(
+  { limit = defaultPageSize, cursor }: IdPageQuery,
+  read: (limit: number, beyond: number | undefined) => readonly Row[],
+  body: (row: Row) => Item,
+): { readonly items: Item[]; readonly nextCursor: string | null } | ProblemBody {
+  const beyond = cursor === undefined ? undefined : readIdCursor(cursor)
+  if (cursor !== undefined && beyond === undefined) return unknownCursor
+  const rows = read(limit + 1, beyond)
+  const shown = rows.slice(0, limit)
+  const nextCursor = rows.length > limit ? String(shown.at(-1)?.id) : null
+  return { items: shown.map(body), nextCursor }
+}
 
 /** `?prefix=A&prefix=B`: exactly these entries. */
 export const PrefixesQuery = Type.Object(

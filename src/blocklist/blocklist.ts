@@ -194,7 +194,7 @@ export class Blocklist {
    */
   async export(list: string | undefined): Promise<Export | undefined> {
     await this.#imports.settled()
-    return exportEntries(this.#store, list)
+    return exportEntries(this.#store, list, this.#publisher.publishedKinds)
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */

@@ -1,30 +1,41 @@
 // A list, or all that is listed, as of one moment → entries in pages, for a reader as slow as it likes while writes go
 // on. Called by the door; admin turns the entries into a feed.
+import { backscatterKinds } from '../bounce/kinds.ts'
 import { contains, type Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { comparePrefixes, type ListEntry } from '../store/generations.ts'
 import { Snapshot } from '../store/snapshot.ts'
 import { joined } from './entry-attributes.ts'
+import { kindsMask } from './kinds.ts'
+
+const allKinds = kindsMask(backscatterKinds)
 
 export interface Export {
   /** Each prefix once. Closes itself at the end, and when its reader goes away. */
-  readonly pages: Generator<readonly ListEntry[]>
+  readonly pages: Iterable<readonly ListEntry[]>
   /** Of a whole export: prefixes that are holes in what is listed around them. */
   readonly holes: readonly Prefix[]
+  /** Mask of the kinds that a zone made of it answers with: of a whole export, those that ours does. */
+  readonly zoneKinds: number
 }
 
 /** Of a named list, which must exist (undefined otherwise), or of everything that is listed and not exempt. */
-export function exportEntries(store: Store, list: string | undefined): Export | undefined {
+export function exportEntries(
+  store: Store,
+  list: string | undefined,
+  publishedKinds: number,
+): Export | undefined {
   const snapshot = new Snapshot(store.path)
   if (list !== undefined) {
     if (snapshot.hasList(list))
-      return { pages: closing(snapshot, snapshot.ofList(list)), holes: [] }
+      return { pages: closing(snapshot, snapshot.ofList(list)), holes: [], zoneKinds: allKinds }
     snapshot.close()
     return undefined
   }
   const exempt = snapshot.exceptions('exemptions')
   const holes = snapshot.exceptions('exclusions')
-  return { pages: closing(snapshot, united(snapshot.all(), exempt, holes)), holes }
+  const pages = closing(snapshot, united(snapshot.all(), exempt, holes))
+  return { pages, holes, zoneKinds: publishedKinds }
 }
 
 function* closing(

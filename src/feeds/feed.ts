@@ -1,7 +1,7 @@
 // The formats whole lists come and go in, by name. Called by admin's import and export, and by the command line for
 // what a file's name says.
+import type { Export } from '../blocklist/export.ts'
 import type { ImportItem, ListFault } from '../blocklist/import.ts'
-import type { Prefix } from '../ip/address.ts'
 import type { ListEntry } from '../store/generations.ts'
 import { csvHeader, csvLine, csvReader } from './csv.ts'
 import type { LineReader } from './entry.ts'
@@ -62,10 +62,9 @@ export async function* readFeed(
   }
 }
 
-/** Writes a feed page by page. `holes` are prefixes excluded from what is around them: rbldnsd alone can say so. */
+/** Writes a feed page by page. Holes, and what a zone answers with, are rbldnsd's alone to say. */
 export function* writeFeed(
-  pages: Iterable<readonly ListEntry[]>,
-  holes: readonly Prefix[],
+  { pages, holes, zoneKinds }: Export,
   { format, type }: FeedOptions,
 ): Generator<string> {
   if (format === 'csv') yield csvHeader
@@ -73,7 +72,7 @@ export function* writeFeed(
     yield rbldnsdHeader(type)
     for (const prefix of holes) yield rbldnsdHole(prefix, type)
   }
-  const write = writerOf(format, type)
+  const write = writerOf(format, type, zoneKinds)
   for (const page of pages) {
     let text = ''
     for (const entry of page) text += write(entry)
@@ -94,7 +93,11 @@ function readerOf({ format, ...options }: FeedOptions & { readonly now: number }
   }
 }
 
-function writerOf(format: FeedFormat, type: RbldnsdType | undefined): (entry: ListEntry) => string {
+function writerOf(
+  format: FeedFormat,
+  type: RbldnsdType | undefined,
+  zoneKinds: number,
+): (entry: ListEntry) => string {
   switch (format) {
     case 'text':
       return textLine
@@ -103,6 +106,6 @@ function writerOf(format: FeedFormat, type: RbldnsdType | undefined): (entry: Li
     case 'ndjson':
       return ndjsonLine
     case 'rbldnsd':
-      return (entry) => rbldnsdLines(entry, type)
+      return (entry) => rbldnsdLines(entry, type, zoneKinds)
   }
 }

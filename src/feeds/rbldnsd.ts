@@ -147,13 +147,17 @@ export function rbldnsdHeader(type: RbldnsdType | undefined): string {
   return `:127.0.0.2:\n${lines.join('')}`
 }
 
-/** An entry's lines, one for each code that it is answered with; a trie has one code for an entry. '' for the other family. */
+/**
+ * An entry's lines, one for each code of a kind in the mask `zoneKinds`; a trie has one code for an entry. '' for the
+ * other family.
+ */
 export function rbldnsdLines(
   { prefix, attributes }: ListEntry,
   type: RbldnsdType | undefined,
+  zoneKinds: number,
 ): string {
   if (type !== undefined && (type === 'ip6trie') !== (prefix.family === 6)) return ''
-  return valuesOf(attributes.kinds, type)
+  return valuesOf(attributes.kinds & zoneKinds, type)
     .map((code) =>
       code === 2 ? `${formatPrefix(prefix)}\n` : `${formatPrefix(prefix)} :${code}:\n`,
     )

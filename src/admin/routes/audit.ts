@@ -1,17 +1,8 @@
 // /v1/audit: who changed what, newest first, with the state before and after. For scope admin alone: it names traps.
 import Type from 'typebox'
 import type { App, AppOptions } from '../app.ts'
-import { sendProblem } from '../problem.ts'
-import {
-  defaultPageSize,
-  PageQuery,
-  pageOf,
-  problems,
-  readIdCursor,
-  Timestamp,
-  timestamp,
-  unknownCursor,
-} from '../schemas.ts'
+import { isProblem, sendProblem } from '../problem.ts'
+import { PageQuery, pageById, pageOf, problems, Timestamp, timestamp } from '../schemas.ts'
 
 const Change = Type.Object({
   id: Type.Integer(),
@@ -41,17 +32,18 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
       },
     },
     async (request, reply) => {
-      const { limit = defaultPageSize, cursor, ...filter } = request.query
-      const before = cursor === undefined ? undefined : readIdCursor(cursor)
-      if (cursor !== undefined && before === undefined) return sendProblem(reply, unknownCursor)
-      const rows = store.audit.page(limit + 1, before, filter)
-      const items = rows.slice(0, limit).map((row) => ({
-        ...row,
-        at: timestamp(row.at),
-        before: withTimes(row.before),
-        after: withTimes(row.after),
-      }))
-      return { items, nextCursor: rows.length > limit ? String(items.at(-1)?.id) : null }
+      const { limit: _limit, cursor: _cursor, ...filter } = request.query
+      const page = pageById(
+        request.query,
+        (limit, before) => store.audit.page(limit, before, filter),
+        (row) => ({
+          ...row,
+          at: timestamp(row.at),
+          before: withTimes(row.before),
+          after: withTimes(row.after),
+        }),
+      )
+      return isProblem(page) ? sendProblem(reply, page) : page
     },
   )
 }

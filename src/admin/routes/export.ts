@@ -33,7 +33,7 @@ export function exportRoutes(app: App, { blocklist }: AppOptions): void {
         return sendProblem(reply, problem(404, 'not-found', `there is no list of name ${list}`))
       }
       const feed = { format, ...(type !== undefined && { type }) }
-      const text = writeFeed(found.pages, found.holes, feed)
+      const text = writeFeed(found, feed)
       reply.type(mediaTypes[format])
       return reply.send(Readable.from(octets(text)))
     },

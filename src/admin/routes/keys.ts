@@ -5,17 +5,15 @@ import type { KeyRing, KeyRow } from '../key-ring.ts'
 import { readExpiry } from '../prefix-text.ts'
 import { isProblem, problem, sendProblem } from '../problem.ts'
 import {
-  defaultPageSize,
   IdParams,
   NullableTimestamp,
   nullableTimestamp,
   PageQuery,
+  pageById,
   pageOf,
   problems,
-  readIdCursor,
   Timestamp,
   timestamp,
-  unknownCursor,
 } from '../schemas.ts'
 
 const KeyScope = Type.Enum(['read', 'write', 'collect', 'admin'])
@@ -62,15 +60,8 @@ export function keyRoutes(app: App, { now }: AppOptions, keys: KeyRing): void {
       },
     },
     async (request, reply) => {
-      const { limit = defaultPageSize, cursor } = request.query
-      const after = cursor === undefined ? 0 : readIdCursor(cursor)
-      if (after === undefined) return sendProblem(reply, unknownCursor)
-      const rows = keys.page(limit + 1, after)
-      const items = rows.slice(0, limit)
-      return {
-        items: items.map(keyBody),
-        nextCursor: rows.length > limit ? String(items.at(-1)?.id) : null,
-      }
+      const page = pageById(request.query, (limit, after = 0) => keys.page(limit, after), keyBody)
+      return isProblem(page) ? sendProblem(reply, page) : page
     },
   )
 

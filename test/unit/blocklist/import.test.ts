@@ -294,7 +294,7 @@ for (const format of ['text', 'csv', 'ndjson', 'rbldnsd'] as const) {
         assert.ok(found)
         const original = [...found.pages].flat()
         assert.equal(original.length, entries.length)
-        const text = [...writeFeed([original], [], { format })].join('')
+        const text = [...writeFeed({ ...found, pages: [original] }, { format })].join('')
         const done = await importText(door, 'b', text, format, true)
         assert.ok(!isRefusal(done), JSON.stringify(done))
         const again = await door.blocklist.export('b')
@@ -316,3 +316,19 @@ for (const format of ['text', 'csv', 'ndjson', 'rbldnsd'] as const) {
     )
   })
 }
+
+test('a zone made of all that is listed has the kinds that are answered; a list, and data, have all', async (t) => {
+  const door = openDoor(t)
+  await importText(door, 'a', '{"prefix":"20.0.0.1","kinds":["dsn","callout"]}', 'ndjson')
+  const written = async (list: string | undefined, format: 'rbldnsd' | 'csv') => {
+    const found = await door.blocklist.export(list)
+    assert.ok(found)
+    return [...writeFeed(found, { format })]
+      .join('')
+      .split('\n')
+      .filter((line) => /^20\./.test(line))
+  }
+  assert.deepEqual(await written(undefined, 'rbldnsd'), ['20.0.0.1/32', '20.0.0.1/32 :3:'])
+  assert.deepEqual(await written('a', 'rbldnsd'), ['20.0.0.1/32', '20.0.0.1/32 :3:', '20.0.0.1/32 :7:'])
+  assert.deepEqual(await written(undefined, 'csv'), ['20.0.0.1/32,dsn callout,,'])
+})
