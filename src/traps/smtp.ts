@@ -88,6 +88,10 @@ interface Session {
 /** A longer command line ends the connection; RFC 5321 §4.5.3.1.4 asks for 512 octets, extensions for some more. */
 const maxCommandLength = 4096
 
+/** Parameters of the extensions that EHLO tells of: RFC 1870, RFC 6152 and RFC 6531; none of them has one for RCPT. */
+const offeredToMail: readonly string[] = ['SIZE', 'BODY', 'SMTPUTF8']
+const offeredToRcpt: readonly string[] = []
+
 /** Resolves once every address is bound; throws OperationalError `address-unavailable`. */
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
   const { maxBytes = 10 * 1024 ** 2, maxHeldBytes = 256 * 1024 ** 2, log } = options
@@ -119,17 +123,21 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       sessions.get(id)?.connection.secure(socket)
       reply()
     },
-    onMailFrom({ address }, session, reply) {
+    onMailFrom({ address, args }, session, reply) {
       const own = sessions.get(session.id)
+      if (own !== undefined) conclude(own, session)
+      const unknown = unofferedIn(args, offeredToMail)
+      if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       if (own !== undefined) {
-        conclude(own, session)
         const client = clientOf(own.connection, session, isLmtp)
         own.open = { client, reversePath: address, accepted: [], refused: [] }
       }
       reply()
     },
-    onRcptTo({ address }, session, reply) {
+    onRcptTo({ address, args }, session, reply) {
       const own = sessions.get(session.id)
+      const unknown = unofferedIn(args, offeredToRcpt)
+      if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       const recipient = trapForm(address)
       if (options.isTrap(recipient)) {
         own?.open?.accepted.push(recipient)
@@ -261,8 +269,17 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   }
 }
 
+/**
+ * The parameter that makes RFC 5321 §4.1.1.11 refuse the command: taking one silently promises what nobody here does,
+ * as REQUIRETLS (RFC 8689) or a notification (RFC 3461). smtp-server has no say on those it does not know.
+ */
+function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
+  const unoffered = Object.keys(args || {}).find((name) => !offered.includes(name))
+  return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
+}
+
 /** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */
-function refusal(responseCode: 421 | 451 | 452 | 550 | 552, text: string): Error {
+function refusal(responseCode: 421 | 451 | 452 | 550 | 552 | 555, text: string): Error {
   return Object.assign(new Error(text), { responseCode })
 }
 

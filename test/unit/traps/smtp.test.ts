@@ -116,6 +116,38 @@ test('what is not for a trap listener is not offered and not taken', async (t) =
   )
 })
 
+test('a parameter of an extension that is not offered is refused, and the session goes on', async (t) => {
+  const { connect, recorded } = await smtpSite(t)
+  const client = connect()
+  await client.hear(1)
+  await client.say('EHLO h.example')
+  for (const parameter of ['AUTH=<>', 'RET=HDRS', 'ENVID=x', 'MT-PRIORITY=3', 'X', 'SIZE=9 X=y']) {
+    const [mail] = await client.say(`MAIL FROM:<> ${parameter}`)
+    assert.match(
+      mail ?? '',
+      /^555 5\.5\.4 (AUTH|RET|ENVID|MT-PRIORITY|X) is not offered/,
+      parameter,
+    )
+  }
+  assert.match((await client.say('MAIL FROM:<> \x7f=1'))[0] ?? '', /^555 5\.5\.4 That parameter /)
+  assert.match((await client.say('MAIL FROM:<> BODY=BINARYMIME'))[0] ?? '', /^501 5\.5\.4 /)
+  const rest = ['RCPT TO:<a@trap.example> NOTIFY=NEVER', 'RCPT TO:<b@trap.example>', 'DATA']
+  const [mail, ...replies] = await client.say(
+    'MAIL FROM:<> SIZE=9000 BODY=8BITMIME SMTPUTF8',
+    ...rest,
+  )
+  assert.match(mail ?? '', /^250 /)
+  assert.deepEqual(
+    replies.map((reply) => reply.slice(0, 9)),
+    ['555 5.5.4', '250 2.1.5', '354 End d'],
+  )
+  assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
+  assert.deepEqual(
+    recorded.map(({ recipient }) => recipient),
+    ['b@trap.example'],
+  )
+})
+
 test('record() that fails is answered 451, and the sender may try again at once', async (t) => {
   let isBroken = true
   const { connect, recorded, log } = await smtpSite(t, {
