@@ -11,7 +11,7 @@ const benchmarks: Readonly<Record<string, string>> = {
   load: 'the store: loading 1 M listings, recording evidence',
   nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
   mbox: '2 GB of mbox: memory; bounces from mbox to commit',
-  smtp: 'the live listener: 200 sessions at once, nothing acknowledged lost',
+  smtp: 'the live listener, SMTP and LMTP: 200 sessions at once, nothing acknowledged lost',
   ingest: 'messages a second from an mbox file to the commit',
   change: 'update to answer, and the tail at 20,000 questions a second under changes and an import',
   growth: 'the tree at 10 k to 10 M entries',

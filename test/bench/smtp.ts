@@ -1,5 +1,6 @@
 // The live listener under load, as a server of its own: so many sessions at once on loopback, each a real bounce from a
-// client of its own (named by XCLIENT, as a proxy does), and every acknowledged message looked for in the store after.
+// client of its own (named by XCLIENT, as a proxy does, or by XFORWARD over LMTP, as Postfix does before each message),
+// and every acknowledged message looked for in the store after.
 // Goal: 200 sessions, 500 messages a second, nothing acknowledged lost.
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -7,7 +8,10 @@ import { join } from 'node:path'
 import { openStore } from '../../src/store/database.ts'
 import { Site } from '../support/server.ts'
 
+export type Protocol = 'smtp' | 'lmtp'
+
 export interface SmtpFigures {
+  readonly protocol: Protocol
   readonly sessions: number
   readonly acknowledged: number
   readonly kept: number
@@ -22,22 +26,32 @@ const sample = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
   .replace(/^\./gm, '..')
 
 /** Sends `messages` bounces over so many sessions; ends the server with SIGKILL right after the last reply. */
-export async function benchSmtp(sessions = 200, messages = 5000): Promise<SmtpFigures> {
+export async function benchSmtp(
+  protocol: Protocol = 'smtp',
+  sessions = 200,
+  messages = 5000,
+): Promise<SmtpFigures> {
   const ends: (() => unknown)[] = []
-  const site = new Site({ after: (end: () => unknown) => ends.push(end) } as never, configuration)
+  const site = new Site(
+    { after: (end: () => unknown) => ends.push(end) } as never,
+    configuration + (protocol === 'lmtp' ? 'lmtp = true\n' : ''),
+  )
   try {
     const server = await site.start()
     const share = Math.ceil(messages / sessions)
     const clients = await Promise.all(Array.from({ length: sessions }, () => open(server.smtp)))
     const cpuBefore = cpuSeconds(server.pid)
     const begun = performance.now()
-    const replies = await Promise.all(clients.map((client, at) => send(client, at, share)))
+    const replies = await Promise.all(
+      clients.map((client, at) => send(client, protocol, at, share)),
+    )
     const seconds = (performance.now() - begun) / 1000
     const cpu = cpuSeconds(server.pid) - cpuBefore
     await server.kill('SIGKILL')
     const acknowledged = replies.flat()
     const kept = keptIn(join(site.folder, 'list.db'))
     return {
+      protocol,
       sessions,
       acknowledged: acknowledged.length,
       kept,
@@ -102,16 +116,26 @@ async function open(address: string): Promise<Client> {
 }
 
 /** Milliseconds to the reply of each message that was acknowledged. */
-async function send({ socket, reply }: Client, session: number, count: number): Promise<number[]> {
+async function send(
+  { socket, reply }: Client,
+  protocol: Protocol,
+  session: number,
+  count: number,
+): Promise<number[]> {
   const took: number[] = []
   const say = async (line: string): Promise<string> => {
     socket.write(`${line}\r\n`)
     return await reply()
   }
-  await say('EHLO proxy.example')
-  await say(`XCLIENT ADDR=8.${session >> 8}.${session & 255}.7`)
-  await say('EHLO far.example')
+  const client = `ADDR=8.${session >> 8}.${session & 255}.7`
+  if (protocol === 'lmtp') await say('LHLO mx.example')
+  else {
+    await say('EHLO proxy.example')
+    await say(`XCLIENT ${client}`)
+    await say('EHLO far.example')
+  }
   for (let number = 0; number < count; number++) {
+    if (protocol === 'lmtp') await say(`XFORWARD ${client}`)
     socket.write('MAIL FROM:<>\r\nRCPT TO:<a@trap.example.org>\r\nDATA\r\n')
     for (let replies = 0; replies < 3; replies++) await reply()
     const begun = performance.now()
@@ -144,5 +168,7 @@ function keptIn(path: string): number {
 }
 
 if (import.meta.main) {
-  process.stdout.write(`${JSON.stringify(await benchSmtp())}\n`)
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    process.stdout.write(`${JSON.stringify(await benchSmtp(protocol))}\n`)
+  }
 }
