@@ -1,6 +1,6 @@
 // What one trapped message proves: who handed it over, to which trap, and what kind of backscatter it was.
 // Made by bounce/, kept by store/, judged by blocklist/policy.
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import type { Classification } from './classify.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
@@ -114,10 +114,11 @@ export function contentDigest(message: Message, believed: readonly HeaderField[]
   let position = header.start
   for (const { name, start, end } of header.fields) {
     if (!deliveryFields.has(name) && !dropped.has(start)) continue
-    hash.update(withCrlf(raw.subarray(position, start)))
+    updateWithCrlf(hash, raw.subarray(position, start))
     position = end
   }
-  return hash.update(withCrlf(raw.subarray(position))).digest('hex')
+  updateWithCrlf(hash, raw.subarray(position))
+  return hash.digest('hex')
 }
 
 /**
@@ -129,7 +130,7 @@ export function returnedDigest(message: Message, { returned }: Classification): 
   const { messageId, from, to, date, subject } = returned
   const hash = createHash('sha256').update(JSON.stringify([messageId, from, to, date, subject]))
   if (messageId === null && date === null) {
-    hash.update(withCrlf(returnedContent(message)?.content ?? new Uint8Array()))
+    updateWithCrlf(hash, returnedContent(message)?.content ?? new Uint8Array())
   }
   return hash.digest('hex')
 }
@@ -172,19 +173,28 @@ function printable(text: string): string {
 const CR = 0x0d
 const LF = 0x0a
 
-/** Each LF without a CR before it becomes CRLF; nothing is copied when there is none. */
-function withCrlf(octets: Uint8Array): Uint8Array {
-  let bare = 0
-  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
-    if (octets[at - 1] !== CR) bare++
-  }
-  if (bare === 0) return octets
-  const out = new Uint8Array(octets.length + bare)
+/** Copied into over and over, or a copy of each message would wait to be collected. */
+const crlfPiece = new Uint8Array(64 * 1024)
+
+/** Each LF without a CR before it counts as CRLF. */
+function updateWithCrlf(hash: Hash, octets: Uint8Array): void {
   let to = 0
-  for (let at = 0; at < octets.length; at++) {
-    const octet = octets[at] ?? 0
-    if (octet === LF && octets[at - 1] !== CR) out[to++] = CR
-    out[to++] = octet
+  let from = 0
+  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
+    if (octets[at - 1] === CR) continue
+    if (to + at - from + 2 > crlfPiece.length) {
+      hash.update(crlfPiece.subarray(0, to))
+      to = 0
+    }
+    if (at - from + 2 > crlfPiece.length) {
+      hash.update(octets.subarray(from, at))
+    } else {
+      crlfPiece.set(octets.subarray(from, at), to)
+      to += at - from
+    }
+    crlfPiece[to++] = CR
+    crlfPiece[to++] = LF
+    from = at + 1
   }
-  return out
+  hash.update(crlfPiece.subarray(0, to)).update(octets.subarray(from))
 }

@@ -205,7 +205,7 @@ const zones: Readonly<Record<string, number>> = {
   PST: -8,
 }
 
-/** RFC 5322 §3.3 date-time → epoch seconds, or null. A zone that nobody knows counts as UTC. */
+/** RFC 5322 §3.3 date-time → epoch seconds, or null. A zone that nobody knows, or beyond ±14:00, counts as UTC. */
 export function parseDate(text: string): number | null {
   const match =
     /^\s*(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})\s+([A-Za-z]{3})\w*\s+(\d{2,4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?(?:\s+([+-]\d{4}|[A-Za-z]{1,5}))?/.exec(
@@ -216,7 +216,8 @@ export function parseDate(text: string): number | null {
   const month = months.indexOf(monthName.toLowerCase())
   const year = Number(yearText) + (yearText.length > 3 ? 0 : Number(yearText) < 50 ? 2000 : 1900)
   if (month < 0) return null
-  const offset = /^[+-]/.test(zone)
+  // RFC 5322 §3.3 allows ±99:59; no clock is further from UTC than 14 hours.
+  const offset = /^[+-](0\d|1[0-3])[0-5]\d$|^[+-]1400$/.test(zone)
     ? (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3)))
     : (zones[zone.toUpperCase()] ?? 0) * 60
   const time = Date.UTC(year, month, Number(day), Number(hour), Number(minute), Number(second))

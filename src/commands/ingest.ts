@@ -11,6 +11,7 @@ import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
 import { evidenceSink, readTraps } from './evidence-sink.ts'
+import { becomeLean } from './lean-process.ts'
 import {
   type FoundMessage,
   type MailboxType,
@@ -60,6 +61,7 @@ export async function ingest(
   const { dryRun, policy } = options
   const type = mailboxType(options.mailbox)
   if (policy !== undefined && !dryRun) throw wrongUse('--policy goes with --dry-run alone')
+  await becomeLean('ingest', loadAll)
   const config = loadConfig(context)
   const octets = await octetsIn(paths, type)
   const progress = startProgress(octets, 'messages')
@@ -86,6 +88,11 @@ export async function ingest(
     })
   }
   return exitCodes.done
+}
+
+/** What a run loads beside this file. */
+async function loadAll(): Promise<void> {
+  await Promise.all([import('../traps/collect.ts'), import('./local-app.ts')])
 }
 
 function mailboxType(text: string | undefined): MailboxType | undefined {

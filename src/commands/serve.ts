@@ -10,6 +10,7 @@ import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
+import { becomeLean } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
 import { version } from './version.ts'
@@ -25,6 +26,7 @@ const drainMs = 4500
  * it from starting; resolves with 1 when it had to give up later.
  */
 export async function serve(source: ConfigSource): Promise<number> {
+  await becomeLean('serve', loadAll)
   const config = loadConfig(source)
   const log = createLog(config.log.level, process.stderr.isTTY)
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
@@ -42,6 +44,21 @@ export async function serve(source: ConfigSource): Promise<number> {
   // Nothing acknowledged is lost by leaving early, so a peer that will not let go does not hold the exit up.
   setTimeout(() => process.exit(exitCode), drainMs).unref()
   return exitCode
+}
+
+/** What a running server loads beside this file, in its threads too. */
+async function loadAll(): Promise<void> {
+  await Promise.all([
+    import('./serve-admin.ts'),
+    import('../traps/traps.ts'),
+    import('../traps/imap.ts'),
+    import('../traps/pop3.ts'),
+    import('../traps/smtp.ts'),
+    import('../nameserver/thread.ts'),
+    import('../nameserver/udp-batch.ts'),
+    import('../nameserver/udp-dgram.ts'),
+    import('../nameserver/tcp.ts'),
+  ])
 }
 
 interface Server extends AsyncDisposable {

@@ -45,6 +45,8 @@ export class MboxSplitter {
   #begun: Begun | null = null
   /** The begun message's content, while it is not too large; used for one message after the other. */
   #kept = Buffer.allocUnsafeSlow(firstKept)
+  /** What was carried over with the piece after it; used for one piece after the other. */
+  #joined = Buffer.alloc(0)
   /** The beginning of a line whose end has not come. */
   #carried = Buffer.alloc(0)
   /** Where `#carried` stands. */
@@ -62,7 +64,7 @@ export class MboxSplitter {
    * first From line is passed over.
    */
   push(chunk: Buffer): MboxMessage[] {
-    const data = this.#carried.length > 0 ? Buffer.concat([this.#carried, chunk]) : chunk
+    const data = this.#carried.length > 0 ? this.#join(chunk) : chunk
     const lastLine = data.lastIndexOf(LF) + 1
     const usable = data.length - lastLine > longestFromLine ? data.length : lastLine
     const complete: MboxMessage[] = []
@@ -91,6 +93,15 @@ export class MboxSplitter {
     this.#offset += this.#carried.length
     this.#carried = Buffer.alloc(0)
     return this.#finish(this.#offset)
+  }
+
+  #join(chunk: Buffer): Buffer {
+    const carried = this.#carried
+    const size = carried.length + chunk.length
+    if (size > this.#joined.length) this.#joined = Buffer.allocUnsafeSlow(size + longestFromLine)
+    carried.copy(this.#joined)
+    chunk.copy(this.#joined, carried.length)
+    return this.#joined.subarray(0, size)
   }
 
   /** Whether the line before this position is empty. */

@@ -12,19 +12,12 @@ import {
   type Recorded,
   type SubmittedMessage,
 } from './collect.ts'
-import { ImapMailbox } from './imap.ts'
 import type { Mailbox } from './mailbox.ts'
 import { Maildir } from './maildir.ts'
 import { MboxMailbox } from './mbox.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
-import { Pop3Mailbox } from './pop3.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
-import {
-  type Certificate,
-  type SmtpListener,
-  type SmtpListenerOptions,
-  startSmtpListener,
-} from './smtp.ts'
+import type { Certificate, SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
 export type { MailboxStatus } from './poller.ts'
 
@@ -118,12 +111,16 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   })
   const smtp: SmtpListener | undefined =
     options.smtp &&
-    (await startSmtpListener({
+    (await (
+      await import('./smtp.ts')
+    ).startSmtpListener({
       ...{ ...options.smtp, proxies, proxyProtocol, isTrap, collector, log, onFatal },
       ...(certificate && { certificate }),
     }))
   const pollers = new Map(
-    mailboxes.map((mailbox) => [mailbox.name, pollerOf(mailbox, collector, options)]),
+    await Promise.all(
+      mailboxes.map(async (each) => [each.name, await pollerOf(each, collector, options)] as const),
+    ),
   )
   const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
     startSchedule({
@@ -154,15 +151,25 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   }
 }
 
-function pollerOf(options: MailboxOptions, collector: Collector, traps: TrapsOptions): Poller {
+async function pollerOf(
+  options: MailboxOptions,
+  collector: Collector,
+  traps: TrapsOptions,
+): Promise<Poller> {
   const { name, type, allTraps } = options
   const { log, now } = traps
-  const mailbox = mailboxOf(options, traps)
+  const mailbox = await mailboxOf(options, traps)
   return new Poller({ name, type, allTraps, mailbox, collector, now, log })
 }
 
-/** The source of that type. Throws OperationalError `config-invalid` for a URL that is none. */
-export function mailboxOf(options: MailboxOptions, traps: MailboxSurroundings): Mailbox {
+/**
+ * The source of that type; its package is loaded for it, since megabytes come with some. Throws OperationalError
+ * `config-invalid` for a URL that is none.
+ */
+export async function mailboxOf(
+  options: MailboxOptions,
+  traps: MailboxSurroundings,
+): Promise<Mailbox> {
   const { name, type, path = '', url = '', passwordFile = '', caFile = '', moveTo = '' } = options
   const { log, now, isTrap, positions } = traps
   const common = { name, maxBytes: options.maxBytes ?? 10 * 1024 ** 2, isTrap, log }
@@ -177,9 +184,9 @@ export function mailboxOf(options: MailboxOptions, traps: MailboxSurroundings): 
     case 'mbox':
       return new MboxMailbox({ ...common, path, position })
     case 'imap':
-      return new ImapMailbox({ ...account, moveTo, position })
+      return new (await import('./imap.ts')).ImapMailbox({ ...account, moveTo, position })
     case 'pop3':
-      return new Pop3Mailbox({ ...account, now })
+      return new (await import('./pop3.ts')).Pop3Mailbox({ ...account, now })
   }
 }
 

@@ -1,20 +1,32 @@
-// An mbox of 2 GB read to its end: memory at its highest, and megabytes a second, with nothing behind the source but a
-// count. Goal: under 250 MB. Then real bounces from mbox to commit: messages a second on one core (goal: 1,000).
+// An mbox of 2 GB read to its end by `serve`, each message of it for a trap: the whole process's memory at its highest
+// (goal: under 250 MB). The same through `ingest` without a server, and with nothing behind the source but a count, with
+// megabytes a second. Then real bounces from mbox to commit: messages a second on one core (goal: 1,000).
 
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import { openStore } from '../../src/store/database.ts'
 import { type MailboxOptions, startTraps } from '../../src/traps/traps.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { main, runCommand } from '../support/server.ts'
 import { testPolicy } from '../unit/blocklist/fixture.ts'
 
 export interface MboxFigures {
   readonly gigabytes: number
   readonly messages: number
   readonly megabytesPerSecond: number
+  readonly highestMegabytes: number
+}
+
+export interface ServedFigures {
+  readonly through: 'serve' | 'ingest'
+  readonly gigabytes: number
+  readonly messages: number
+  readonly seconds: number
+  /** Of 10^6 octets. */
   readonly highestMegabytes: number
 }
 
@@ -28,14 +40,97 @@ const from = 'From MAILER-DAEMON Tue Nov 24 11:24:44 2026\n'
 const silent = (): void => undefined
 const log = { error: silent, warn: silent, info: silent, debug: silent }
 
-/** Reads `gigabytes` of messages of 100 kB each that are for no trap. */
+/** Longer than this no run takes on a busy machine; one that does is no figure. */
+const longestMs = 15 * 60_000
+
+/** The highest resident memory (VmHWM) of `serve` and of `ingest` while they read `gigabytes` of mail for a trap. */
+export async function benchServed(gigabytes = 2): Promise<ServedFigures[]> {
+  return await inFolder(async (folder) => {
+    const messages = await writeLarge(join(folder, 'box.mbox'), gigabytes, 'a@trap.example')
+    const file = join(folder, 'backscatterd.toml')
+    const recorded = async (): Promise<number> => {
+      const { stdout } = await runCommand(['--config', file, 'status', '--json'], folder)
+      const [{ state, recorded, lastError }] = JSON.parse(stdout).mailboxes
+      if (lastError !== null) throw new Error(lastError)
+      return state === 'ok' ? recorded : 0
+    }
+    writeFileSync(file, configuration + mailbox)
+    const served = await highest(['--config', file, 'serve'], folder, async () => {
+      return (await recorded()) === messages
+    })
+    writeFileSync(file, configuration.replace('list.db', 'ingest.db'))
+    const ingested = await highest(['--config', file, 'ingest', 'box.mbox'], folder)
+    const common = { gigabytes, messages }
+    return [
+      { through: 'serve', ...common, ...served },
+      { through: 'ingest', ...common, ...ingested },
+    ]
+  })
+}
+
+/** Runs a command until it ends by itself or `isDone`, which is asked every few seconds, says so. */
+async function highest(
+  args: readonly string[],
+  cwd: string,
+  isDone: () => Promise<boolean> = async () => false,
+): Promise<Pick<ServedFigures, 'seconds' | 'highestMegabytes'>> {
+  const child = spawn(process.execPath, [main, ...args], {
+    ...{ cwd, stdio: ['ignore', 'pipe', 'ignore'] },
+  })
+  const exited = once(child, 'exit')
+  const begun = performance.now()
+  let highestMegabytes = 0
+  // Once a process has ended nobody can ask how much it had.
+  const watch = setInterval(() => {
+    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+    const [, kibibytes] = /VmHWM:\s+(\d+)/.exec(status) ?? []
+    if (kibibytes) highestMegabytes = Math.round((Number(kibibytes) * 1024) / 1e6)
+  }, 100)
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
+  const seconds = (): number => Math.round((performance.now() - begun) / 1000)
+  try {
+    await Promise.race([once(child.stdout, 'data'), exited])
+    child.stdout.resume()
+    while (!isOver() && !(await isDone())) {
+      if (performance.now() - begun > longestMs) throw new Error('it did not come to its end')
+      await Promise.race([exited, new Promise((next) => setTimeout(next, 2000))])
+    }
+    if (isOver() && child.exitCode !== 0) throw new Error(`it ended with ${child.exitCode}`)
+    return { seconds: seconds(), highestMegabytes }
+  } finally {
+    clearInterval(watch)
+    child.kill('SIGTERM')
+    await exited
+  }
+}
+
+const configuration = `
+[zone]
+origin = "bl.test.example"
+nameservers = ["ns1.test.example"]
+hostmaster = "hostmaster.test.example"
+[dns]
+listen = ["127.0.0.1:0"]
+[store]
+path = "list.db"
+[admin]
+listen = "127.0.0.1:0"
+[[trap]]
+address = "@trap.example"
+`
+
+const mailbox = `
+[[mailbox]]
+name = "box"
+type = "mbox"
+path = "box.mbox"
+`
+
+/** Reads `gigabytes` of messages that are for no trap. */
 export async function benchSize(gigabytes = 2): Promise<MboxFigures> {
   return await inFolder(async (folder) => {
     const path = join(folder, 'mbox')
-    const body = 'Not a trap, only very much of it. 0123456789 abcdefghijklmno\n'.repeat(1700)
-    const message = `${from}Delivered-To: a@person.example\nSubject: x\n\n${body}\n`
-    const count = Math.ceil((gigabytes * 1024 ** 3) / message.length)
-    await write(path, count, () => message)
+    await writeLarge(path, gigabytes, 'a@person.example')
     let highest = 0
     const watch = setInterval(() => {
       highest = Math.max(highest, process.memoryUsage.rss())
@@ -102,6 +197,15 @@ async function read(source: Pick<MailboxOptions, 'path' | 'type'>, folder: strin
   return { seconds, handled: (recorded ?? 0) + (passedOver ?? 0) }
 }
 
+/** Messages of 100 kB each, every one another; resolves with how many. */
+async function writeLarge(path: string, gigabytes: number, recipient: string): Promise<number> {
+  const body = 'Nothing in it, only very much of it. 0123456789 abcdefghijklmno\n'.repeat(1700)
+  const message = `Delivered-To: ${recipient}\nSubject: x\n\n${body}\n`
+  const count = Math.ceil((gigabytes * 1024 ** 3) / (from.length + message.length))
+  await write(path, count, (number) => `${from}Message-ID: <${number}@x.example>\n${message}`)
+  return count
+}
+
 async function write(path: string, count: number, make: (number: number) => string): Promise<void> {
   const file = createWriteStream(path)
   for (let number = 0; number < count; number++) {
@@ -121,6 +225,7 @@ async function inFolder<T>(run: (folder: string) => Promise<T>): Promise<T> {
 }
 
 if (import.meta.main) {
+  for (const figures of await benchServed()) process.stdout.write(`${JSON.stringify(figures)}\n`)
   process.stdout.write(`${JSON.stringify(await benchSize())}\n`)
   process.stdout.write(`${JSON.stringify(await benchMessages())}\n`)
 }

@@ -36,6 +36,19 @@ test('content is the message with CRLF, without what its delivery added', async 
   assert.equal((await evidence(Buffer.from(`From x Tue Nov 24\n${stored}`))).content, sha256(sent))
 })
 
+test('content has CRLF in long texts and at long lines too', async () => {
+  for (const [body, wanted] of [
+    ['x\n'.repeat(100_000), 'x\r\n'.repeat(100_000)],
+    ['x'.repeat(200_000).concat('\n\r\ny'), 'x'.repeat(200_000).concat('\r\n\r\ny')],
+    ['\r\n'.repeat(40_000).concat('\n', 'z'.repeat(65_535), '\n\n'), undefined],
+  ] as const) {
+    const head = 'Subject: x\n\n'
+    const crlf = wanted ?? body.replaceAll(/(?<!\r)\n/g, '\r\n')
+    const { content } = await evidence(Buffer.from(head + body))
+    assert.equal(content, sha256(head.replaceAll('\n', '\r\n') + crlf))
+  }
+})
+
 test('content changes with anything else', async () => {
   const one = await evidence(report())
   const other = await evidence(report({ header: ['From: postmaster@example.net'] }))

@@ -104,8 +104,8 @@ class Lives {
     this.kind = kind
   }
 
-  mailbox(): Mailbox {
-    const mailbox = mailboxOf(
+  async mailbox(): Promise<Mailbox> {
+    const mailbox = await mailboxOf(
       { ...this.kind.options, name: 'box', schedule: '', allTraps: false, maxBytes },
       {
         isTrap: (address) => this.traps.has(address),
@@ -122,7 +122,8 @@ class Lives {
   }
 
   /** One reading by a new process that records and accepts as serve does. */
-  async read(mailbox = this.mailbox()): Promise<Poller> {
+  async read(given?: Mailbox): Promise<Poller> {
+    const mailbox = given ?? (await this.mailbox())
     const poller = new Poller({
       ...{ name: 'box', type: 'box', allTraps: false, mailbox, log, now: () => Date.now() / 1000 },
       collector: new Collector({
@@ -183,7 +184,7 @@ for (const [name, make] of Object.entries(kinds)) {
     async (t) => {
       const lives = new Lives(t, await make(t))
       for (const number of [1, 2, 3]) lives.kind.deliver(message(number))
-      const dead = lives.mailbox()
+      const dead = await lives.mailbox()
       const first = await firstOf(dead)
       assert.ok(first && 'raw' in first)
       await dead.finish?.()
@@ -199,7 +200,7 @@ for (const [name, make] of Object.entries(kinds)) {
     async (t) => {
       const lives = new Lives(t, await make(t))
       for (const number of [1, 2, 3]) lives.kind.deliver(message(number))
-      const mailbox = lives.mailbox()
+      const mailbox = await lives.mailbox()
       // Recorded, and dead before anything was accepted.
       mailbox.accept = async () => undefined
       mailbox.finish = async () => undefined
@@ -208,7 +209,7 @@ for (const [name, make] of Object.entries(kinds)) {
       await mailbox.close?.()
       await lives.read()
       assert.equal(lives.recorded.length, 3)
-      assert.deepEqual(await all(lives.mailbox()), [])
+      assert.deepEqual(await all(await lives.mailbox()), [])
     },
   )
 
@@ -223,13 +224,13 @@ for (const [name, make] of Object.entries(kinds)) {
     assert.equal(poller.status().recorded, 1)
     await poller.stop()
     assert.equal(lives.recorded.length, 2)
-    assert.deepEqual(await all(lives.mailbox()), [])
+    assert.deepEqual(await all(await lives.mailbox()), [])
   })
 
   test(`${name}: a failure of the store leaves the message where it is`, options, async (t) => {
     const lives = new Lives(t, await make(t))
     for (const number of [1, 2]) lives.kind.deliver(message(number))
-    const mailbox = lives.mailbox()
+    const mailbox = await lives.mailbox()
     for await (const each of mailbox.messages()) {
       // The second one is recorded, the first one never was.
       if ('raw' in each && Buffer.from(each.raw).includes('X-Number: 2')) await mailbox.accept(each)
@@ -238,14 +239,14 @@ for (const [name, make] of Object.entries(kinds)) {
     await mailbox.close?.()
     await lives.read()
     assert.ok(lives.recorded.some(({ content }) => content === digest(message(1))))
-    assert.deepEqual(await all(lives.mailbox()), [])
+    assert.deepEqual(await all(await lives.mailbox()), [])
   })
 
   test(`${name}: mail for others is left alone until one of them is a trap`, options, async (t) => {
     const lives = new Lives(t, await make(t))
     lives.kind.deliver(message(101))
     lives.kind.deliver(message(1))
-    const mailbox = lives.mailbox()
+    const mailbox = await lives.mailbox()
     const poller = await lives.read(mailbox)
     assert.deepEqual([poller.status().recorded, poller.status().passedOver], [1, 1])
     await poller.pollNow()
