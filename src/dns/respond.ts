@@ -1,6 +1,7 @@
 // A query's octets → the response's octets: the whole of answering, top to bottom, without I/O, exceptions or
 // allocation. nameserver/ calls it for every packet, between tree.enter() and tree.leave().
 import type { TreeReader } from '../tree/reader.ts'
+import type { QueriesAhead } from './ahead.ts'
 import { type ChaosOptions, chaosNames, findChaosName } from './chaos.ts'
 import type { Cookies } from './cookies.ts'
 import { extendedErrors } from './edns.ts'
@@ -63,6 +64,8 @@ export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasse
 export interface Guards {
   /** Who asks, before each call; what became of it, after it. */
   readonly exchange?: Exchange
+  /** Queries that have been read already, of the same origin. */
+  readonly ahead?: QueriesAhead
   /** None: COOKIE options are not known to us. */
   readonly cookies?: Cookies
   /** Before anything is read of the query. */
@@ -96,12 +99,15 @@ export function createResponder(
   guards: Guards = {},
 ): Responder {
   const { udpPayload, nsid = new Uint8Array() } = options
-  const { exchange = new Exchange(), cookies, accessOf, limit: limitOf, zoneState = sound } = guards
+  const { exchange = new Exchange(), ahead, cookies, accessOf, limit: limitOf } = guards
+  const { zoneState = sound } = guards
   const prepared = prepareZone(zone)
   const chaos = chaosNames(options)
   const codeSets = new Map<number, ReadyRrset>()
-  const asked = new Query()
-  const entry = new EntryName()
+  const askedNow = new Query()
+  const entryNow = new EntryName()
+  let asked = askedNow
+  let entry = entryNow
   const reply = new ResponseWriter(nsid, cookies?.reply ?? new Uint8Array())
   let originAt = 0
   let shownVersion = -1
@@ -115,7 +121,16 @@ export function createResponder(
     if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
     const permission = accessOf === undefined ? access.allow : accessOf(exchange)
     if (permission === access.drop) return 0
-    const family = readUsualQuery(query, queryLength, prepared.origin, asked, entry)
+    let family: number
+    if (ahead !== undefined && ahead.place >= 0) {
+      asked = ahead.queries[ahead.place]!
+      entry = ahead.entries[ahead.place]!
+      family = ahead.families[ahead.place]!
+    } else {
+      asked = askedNow
+      entry = entryNow
+      family = readUsualQuery(query, queryLength, prepared.origin, asked, entry)
+    }
     const isWellFormed = family !== 0 || parseQuery(query, queryLength, asked)
     let isProven = transport === 'tcp'
     if (asked.cookieLength > 0) {
@@ -187,7 +202,7 @@ export function createResponder(
    * A question of class IN or ANY for a name with `below` labels under the origin; or for the address in `entry`, when
    * it is known to be of a `family`.
    */
-  function answerInZone(query: Uint8Array, family: 0 | 4 | 6, below: number): number {
+  function answerInZone(query: Uint8Array, family: number, below: number): number {
     originAt = asked.questionEnd - 4 - prepared.origin.name.length
     // Transfers are not offered (RFC 5936 §2.2.1).
     if (asked.type === types.AXFR || asked.type === types.IXFR) {

@@ -1,9 +1,9 @@
 // Answering as one thread does it: respond() with its guards (access, cookies, rate limit, freshness) before it and
 // the counting after it. worker.ts makes one for each thread.
+import { QueriesAhead } from '../dns/ahead.ts'
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'
 import { Exchange } from '../dns/exchange.ts'
-import { previewAddress } from '../dns/preview.ts'
 import {
   access,
   createResponder,
@@ -38,7 +38,7 @@ export interface AnsweringData {
 export interface Answering {
   /** The transport puts the client's address here before it calls `answer`. */
   readonly exchange: Exchange
-  answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
+  answer(query: Uint8Array, queryLength: number, response: Uint8Array, place?: number): number
   /** Before a batch: pins the newest tree and reads the clock. */
   enter(): void
   /** See UdpTransportOptions. */
@@ -67,8 +67,10 @@ export function createAnswering(
   const zoneState = { fault: extendedErrors.none as number }
   const cookies = new Cookies(data.cookieSecrets)
   const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
+  const ahead = new QueriesAhead(maxAhead, zone.origin)
   const guards: Guards = {
     exchange,
+    ahead,
     cookies,
     zoneState,
     ...(table && { accessOf: (client) => accessOf(table, client) }),
@@ -78,14 +80,14 @@ export function createAnswering(
   const counters = new Counters(data.counters)
   const askers = new AskerSketch(data.askers)
   const log = queryLog && new QueryLogWriter(queryLog.ring)
-  const previewed = new Int32Array(maxAhead * 2)
-  const families = new Uint8Array(maxAhead)
   let untilSample = gap(sampledOneIn)
   let untilLog = queryLog === undefined ? 0 : gap(queryLog.oneIn)
 
   return {
     exchange,
-    answer(query, queryLength, response) {
+    answer(query, queryLength, response, place = -1) {
+      ahead.place = place
+      reader.place = place
       const isSampled = --untilSample === 0
       const startedAt = isSampled ? performance.now() : 0
       const length = respond(query, queryLength, response, transport)
@@ -109,12 +111,8 @@ export function createAnswering(
       if (limiter !== undefined) limiter.now = now
       zoneState.fault = faultOf(reader, staleServfail, seconds)
     },
-    preview(query, queryLength, place) {
-      families[place] = previewAddress(query, queryLength, previewed, place)
-    },
-    readAhead(count) {
-      reader.readAhead(previewed, families, count)
-    },
+    preview: (query, queryLength, place) => ahead.read(query, queryLength, place),
+    readAhead: (count) => reader.readAhead(ahead.words, ahead.families, count),
     leave: () => reader.leave(),
     onUnsent: (count) => counters.countUnsent(count),
     isBarred: () => table !== undefined && accessOf(table, exchange) === access.drop,

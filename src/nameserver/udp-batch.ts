@@ -165,25 +165,26 @@ class Port {
     }
     const { enter, leave } = this.#options
     enter()
-    if (count >= worthAhead) this.#readAhead(count)
-    const responses = this.#answer(count)
+    const isAhead = count >= worthAhead && this.#readAhead(count)
+    const responses = this.#answer(count, isAhead)
     leave()
     if (responses > 0) this.#send(responses)
     return count
   }
 
-  #readAhead(count: number): void {
+  #readAhead(count: number): boolean {
     const { preview, readAhead } = this.#options
-    if (preview === undefined || readAhead === undefined) return
+    if (preview === undefined || readAhead === undefined) return false
     for (let index = 0; index < count; index++) {
       const length = this.#words[this.#receivedAt + index * headerWords + headerWord.length]!
       preview(this.#datagrams[index]!, length, index)
     }
     readAhead(count)
+    return true
   }
 
   /** Answers the first `count` datagrams, each in its place, and lines the responses up for sending. */
-  #answer(count: number): number {
+  #answer(count: number, isAhead: boolean): number {
     const { answer, client } = this.#options
     const words = this.#words
     const family = this.#isIPv6 ? 6 : 4
@@ -192,7 +193,7 @@ class Port {
       const datagram = this.#datagrams[index]!
       readClientSockaddr(this.#memory, this.#namesAt + index * nameBytes, family, client)
       const queryLength = words[this.#receivedAt + index * headerWords + headerWord.length]!
-      const length = answer(datagram, queryLength, datagram)
+      const length = answer(datagram, queryLength, datagram, isAhead ? index : -1)
       if (this.#isWildcard) this.#turnControl(index, responses)
       if (length === 0) continue
       if (index !== responses || index < this.#shiftedTo) this.#shift(index, responses)

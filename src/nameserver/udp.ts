@@ -19,14 +19,15 @@ export interface UdpTransportOptions {
   readonly client: ClientAddress
   /**
    * Puts the response to a query into `response` and answers its length; 0: none. `response` may be `query` itself
-   * (see Responder). Between enter and leave only.
+   * (see Responder). Between enter and leave only. `place`: the one that preview was given for this query, if it was.
    */
-  answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
+  answer(query: Uint8Array, queryLength: number, response: Uint8Array, place?: number): number
   /** Pins the newest tree: before the first answer of each batch. */
   enter(): void
   /**
-   * Looks at the query of this place in a batch, 0 to maxBatch - 1, for `readAhead` to bring near what the answers to
-   * the first `count` of them will need. A transport that has many queries at once may call both after enter.
+   * Reads the query of this place in a batch, 0 to maxBatch - 1, for `readAhead` to bring near what the answers to
+   * the first `count` of them will need. A transport that has many queries at once may call both after enter; the
+   * queries then stay as they are until they are answered.
    */
   preview?(query: Uint8Array, queryLength: number, place: number): void
   readAhead?(count: number): void

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Packet } from 'dns2'
 import fc from 'fast-check'
+import { QueriesAhead } from '../../src/dns/ahead.ts'
 import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../src/dns/cookies.ts'
 import { createResponder, type Transport } from '../../src/dns/respond.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
@@ -26,12 +27,27 @@ reader.enter()
 const zone = encodeZone({ ...subjectZone, retired: false })
 const secrets = new SharedArrayBuffer(cookieSecretsBytes)
 new CookieSecrets(secrets).replace([Buffer.alloc(16, 1)])
-const respond = createResponder(
-  zone,
-  reader,
-  { udpPayload, version: 'fuzzed', nsid: Buffer.from('fuzzed') },
-  { cookies: new Cookies(secrets) },
-)
+const options = { udpPayload, version: 'fuzzed', nsid: Buffer.from('fuzzed') }
+const respond = createResponder(zone, reader, options, { cookies: new Cookies(secrets) })
+const places = 4
+const ahead = new QueriesAhead(places, zone.origin)
+const respondAhead = createResponder(zone, reader, options, {
+  cookies: new Cookies(secrets),
+  ahead,
+})
+let asking = 0
+
+/** Asks as a batch does: the query is read first, in places that others used before, and answered where it lies. */
+function askAhead(query: Buffer, transport: Transport): Buffer {
+  const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535)
+  query.copy(room)
+  const place = asking++ % places
+  ahead.read(room, query.length, place)
+  reader.readAhead(ahead.words, ahead.families, places)
+  ahead.place = place
+  reader.place = place
+  return room.subarray(0, respondAhead(room, query.length, room, transport))
+}
 
 /** Asks, and checks what holds for any packet whatever. Answers the response, if there is one. */
 function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
@@ -43,6 +59,7 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
     room.subarray(length).every((octet) => octet === untouched),
     'nothing past the end',
   )
+  assert.deepEqual(askAhead(query, transport), room.subarray(0, length), 'as when read ahead')
   if (length === 0) {
     assert.ok(asked.length < 12 || asked.readUInt8(2) >= 0x80, 'only what is no query is dropped')
     return undefined

@@ -13,7 +13,7 @@ import {
 } from '../../../src/ip/address.ts'
 import { type EntryKind, entryKinds } from '../../../src/tree/layout.ts'
 import { openReader } from '../../../src/tree/open-reader.ts'
-import { maxAhead } from '../../../src/tree/reader.ts'
+import { maxAhead, type TreeReader } from '../../../src/tree/reader.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
 import { addressOf, assertNoLeak, find, integerOf, Oracle, seeded } from './oracle.ts'
 
@@ -90,27 +90,20 @@ function run(seed: number, changes: number, spread: number, families: readonly F
 
 function compare(
   writer: TreeWriter,
-  reader: ReturnType<typeof openReader>,
+  reader: TreeReader,
   oracle: Oracle,
   random: Random,
   families: readonly Family[],
   spread: number,
 ): void {
-  // Reading ahead ends, whatever the tree, and changes no answer.
-  const ahead = oracle.entries().slice(0, maxAhead)
-  const words = Int32Array.from(ahead.flatMap(({ prefix }) => [prefix.w0, prefix.w1]))
-  const aheadFamilies = Uint8Array.from(ahead, ({ prefix }) => prefix.family)
-  reader.readAhead(words, aheadFamilies, ahead.length)
   for (const { prefix, kind, answer } of oracle.entries()) {
     const { family, w0, w1, w2, w3, length } = prefix
     assert.deepEqual(writer.get(family, w0, w1, w2, w3, length), { kind, answer })
-    const hosts = (1n << BigInt(addressBits(family) - length)) - 1n
-    const first = integerOf(prefix)
-    for (const probe of [first, first | hosts, first | (hosts >> 1n)]) {
-      const address = addressOf(family, probe)
+    for (const address of probesOf(prefix)) {
       assert.deepEqual(find(reader, address), oracle.find(address), formatPrefix(prefix))
     }
   }
+  compareAhead(reader, oracle, random)
   for (let i = 0; i < 8; i++) {
     const family = families[random(families.length)] ?? 4
     const address = randomAddress(random, family, spread + 1)
@@ -122,6 +115,33 @@ function compare(
       oracle.hasEntryUnder(partial),
       `under ${formatPrefix(partial)}`,
     )
+  }
+}
+
+/** The first address of a prefix, its last one, and one between. */
+function probesOf(prefix: Prefix): Address[] {
+  const hosts = (1n << BigInt(addressBits(prefix.family) - prefix.length)) - 1n
+  const first = integerOf(prefix)
+  return [first, first | hosts, first | (hosts >> 1n)].map((probe) =>
+    addressOf(prefix.family, probe),
+  )
+}
+
+/** Reading ahead ends, whatever the tree, and changes no answer: from the right place, from another, and from none. */
+function compareAhead(reader: TreeReader, oracle: Oracle, random: Random): void {
+  const all = oracle.entries().flatMap(({ prefix }) => probesOf(prefix))
+  const addresses = Array.from({ length: maxAhead }, () => all[random(all.length)]).filter(
+    (address) => address !== undefined,
+  )
+  const words = Int32Array.from(addresses.flatMap(({ w0, w1 }) => [w0, w1]))
+  const families = Uint8Array.from(addresses, ({ family }) => family)
+  reader.readAhead(words, families, addresses.length)
+  for (const [index, address] of addresses.entries()) {
+    const expected = oracle.find(address)
+    for (const place of [index, random(maxAhead), -1]) {
+      reader.place = place
+      assert.deepEqual(find(reader, address), expected, `${place} of ${addresses.length}`)
+    }
   }
 }
 
