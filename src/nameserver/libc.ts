@@ -44,6 +44,8 @@ export interface DatagramCalls {
   setTimeouts(socket: Descriptor, milliseconds: number): void
   /** Has each datagram told with the address it was sent to. Throws SocketError. */
   tellDestination(socket: Descriptor, family: 4 | 6): void
+  /** Has each datagram sent whole or not at all, whatever ICMP says of the path. Throws SocketError. */
+  forbidFragments(socket: Descriptor, family: 4 | 6): void
   close(socket: Descriptor): void
 }
 
@@ -71,8 +73,11 @@ const options = {
   receiveBufferForced: { level: 1, name: 33 },
   memory: { level: 1, name: 55 },
   packetInfo: { 4: { level: 0, name: 8 }, 6: { level: 41, name: 49 } },
+  pathMtu: { 4: { level: 0, name: 10 }, 6: { level: 41, name: 23 } },
   ipv6Only: { level: 41, name: 26 },
 } as const
+/** Of pathMtu: DF is set, and no ICMP message changes what is sent (IP_PMTUDISC_PROBE, IPV6_PMTUDISC_PROBE). */
+const neverFragment = 3
 const duplicateCloseOnExec = 1030
 /** Words of SO_MEMINFO (linux/sock_diag.h). */
 const memoryWords = { receiveBuffer: 1, sendBuffer: 3, drops: 8, count: 9 } as const
@@ -248,6 +253,8 @@ export async function loadDatagramCalls(): Promise<DatagramCalls> {
     },
     tellDestination: (fd, family) =>
       setOption(fd, options.packetInfo[family], Buffer.from([1, 0, 0, 0])),
+    forbidFragments: (fd, family) =>
+      setOption(fd, options.pathMtu[family], Buffer.from([neverFragment, 0, 0, 0])),
     close: (fd) => void close(fd),
   }
 }

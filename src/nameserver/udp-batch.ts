@@ -22,6 +22,11 @@ import { maxBatch, maxQueryLength, type UdpTransport, type UdpTransportOptions }
 const batch = maxBatch
 /** For so many at once reading ahead saves more than it costs. */
 const worthAhead = 4
+/**
+ * Responses of at most so many octets go as one packet, which no forged ICMP message can have cut up for the pieces to
+ * be replaced (RFC 9715 §3.1); it also spares the kernel choosing each an identification. Larger ones may need pieces.
+ */
+const wholeBytes = 1232
 /** The stop is seen within this time. */
 const waitMs = 100
 /** After the stop, what has been received is answered, but not for ever. */
@@ -119,6 +124,7 @@ class Port {
     this.#isWildcard = socket.isWildcard
     calls.setTimeouts(this.fd, waitMs)
     if (this.#isWildcard) calls.tellDestination(this.fd, socket.family)
+    if (options.maxResponse <= wholeBytes) calls.forbidFragments(this.fd, socket.family)
 
     const room = Math.max(maxQueryLength, options.maxResponse)
     // Odd multiples of a cache line, so that the beginnings of the datagrams do not all compete for the same ones.
