@@ -168,15 +168,17 @@ function server(name: string, child: ChildProcess, bound: string, log = () => ''
   }
 }
 
+/** The limit; with `more`, it sends back so many octets more than it got. */
 export async function startEcho(
   tools: Tools,
   hostname: string,
-  { isPinned = true } = {},
+  { isPinned = true, more = 0 } = {},
 ): Promise<BenchServer> {
-  const [program, args] = pinned(0, [tools.echo, hostname], isPinned)
+  const [program, args] = pinned(0, [tools.echo, hostname, String(more)], isPinned)
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = await once(child.stdout, 'data')
-  return server('echo', child, socketAddress(hostname, Number(String(line))))
+  const name = more === 0 ? 'echo' : `echo+${more}`
+  return server(name, child, socketAddress(hostname, Number(String(line))))
 }
 
 /** rbldnsd with the same list, one A record and the same text; undefined where it is not installed. */

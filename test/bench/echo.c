@@ -1,7 +1,8 @@
 // The limit: a server that only sends every datagram back, by recvmmsg and sendmmsg in batches of 64, as udp-batch.ts
 // does. What it needs for a datagram is the kernel's share of an answer. nameserver.ts builds and runs it.
 //
-// echo HOST   prints its port, and serves until it is killed.
+// echo HOST [MORE]   prints its port, and serves until it is killed. With MORE it sends so many octets more than it got:
+//                    answers are longer than their questions.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,10 +13,14 @@
 
 #define BATCH 64
 
-static char octets[BATCH][4160];
+#define RECEIVED 4160
+
+static char octets[BATCH][RECEIVED + 512];
 
 int main(int argc, char **argv) {
   const char *host = argc > 1 ? argv[1] : "127.0.0.1";
+  unsigned more = argc > 2 ? atoi(argv[2]) : 0;
+  if (more > 512) return 2;
   struct sockaddr_storage address = {0}, names[BATCH];
   struct sockaddr_in *four = (struct sockaddr_in *)&address;
   struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
@@ -46,9 +51,9 @@ int main(int argc, char **argv) {
     headers[i].msg_hdr = (struct msghdr){.msg_name = &names[i], .msg_namelen = length, .msg_iov = &vectors[i], .msg_iovlen = 1};
   }
   for (;;) {
-    for (int i = 0; i < BATCH; i++) vectors[i].iov_len = sizeof octets[i];
+    for (int i = 0; i < BATCH; i++) vectors[i].iov_len = RECEIVED;
     int count = recvmmsg(fd, headers, BATCH, MSG_WAITFORONE, NULL);
-    for (int i = 0; i < count; i++) vectors[i].iov_len = headers[i].msg_len;
+    for (int i = 0; i < count; i++) vectors[i].iov_len = headers[i].msg_len + more;
     for (int sent = 0; sent < count;) {
       int result = sendmmsg(fd, headers + sent, count - sent, 0);
       sent += result > 0 ? result : 1;
