@@ -11,7 +11,7 @@ import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
 import { evidenceSink, readTraps } from './evidence-sink.ts'
-import { becomeLean } from './lean-process.ts'
+import { becomeLean, keepOldSpaceSmall } from './lean-process.ts'
 import {
   type FoundMessage,
   type MailboxType,
@@ -62,6 +62,7 @@ export async function ingest(
   const type = mailboxType(options.mailbox)
   if (policy !== undefined && !dryRun) throw wrongUse('--policy goes with --dry-run alone')
   await becomeLean('ingest', loadAll)
+  keepOldSpaceSmall()
   const config = loadConfig(context)
   const octets = await octetsIn(paths, type)
   const progress = startProgress(octets, 'messages')

@@ -3,13 +3,19 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname, join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 
 /**
  * Mail is garbage as soon as it is read, and V8 lets it pile up: its young generation grows to tens of megabytes in each
- * thread, and what outlives that waits for the old one to grow by more than half. V8 takes the first bound at a
- * process's start alone.
+ * thread. V8 takes this bound at a process's start alone.
  */
-const flags = ['--max-semi-space-size=2', '--heap-growing-percent=20']
+const flags = ['--max-semi-space-size=2']
+/** glibc's malloc else keeps for itself what large messages took, in an arena for each thread (mallopt(3)). */
+const environment = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
 
 /**
  * Replaces this process by itself (execve(2): same id, same files) with bounds on its heaps, and with the compile cache
@@ -28,12 +34,22 @@ export async function becomeLean(command: string, load: () => Promise<unknown>):
   const more = isBounded ? [] : flags
   try {
     process.execve(execPath, [execPath, ...more, ...execArgv, ...argv.slice(1)], {
+      ...environment,
       ...env,
       ...(cache !== undefined && { NODE_COMPILE_CACHE: dirname(cache) }),
     })
   } catch {
     // Forbidden here: it goes on as it is, and is only larger.
   }
+}
+
+/**
+ * From now on what outlives the young generation is looked at after each tenth of growth: without it 2 GB of mbox take
+ * 330 MB, with it 240. Only for who reads mailboxes, since live mail costs half as much processor time again with it.
+ * V8 reads the flag whenever it sizes a heap.
+ */
+export function keepOldSpaceSmall(): void {
+  setFlagsFromString('--heap-growing-percent=10')
 }
 
 /** Whether the cache was filled just now. */

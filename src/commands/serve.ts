@@ -10,7 +10,7 @@ import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
-import { becomeLean } from './lean-process.ts'
+import { becomeLean, keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
 import { version } from './version.ts'
@@ -177,8 +177,9 @@ async function trapStarter(
   fatal: (error: Error) => void,
 ) {
   const { startTraps } = await import('../traps/traps.ts')
-  return async (config: Config): Promise<Traps> =>
-    await startTraps({
+  return async (config: Config): Promise<Traps> => {
+    if (config.mailbox.length > 0) keepOldSpaceSmall()
+    return await startTraps({
       ...(config.trapSmtp && {
         smtp: {
           listen: config.trapSmtp.listen,
@@ -210,6 +211,7 @@ async function trapStarter(
       log,
       onFatal: fatal,
     })
+  }
 }
 
 /** Resolves with the exit code once a signal or a fatal error says that it is time to stop. */
