@@ -329,6 +329,10 @@ test('a zone made of all that is listed has the kinds that are answered; a list,
       .filter((line) => /^20\./.test(line))
   }
   assert.deepEqual(await written(undefined, 'rbldnsd'), ['20.0.0.1/32', '20.0.0.1/32 :3:'])
-  assert.deepEqual(await written('a', 'rbldnsd'), ['20.0.0.1/32', '20.0.0.1/32 :3:', '20.0.0.1/32 :7:'])
+  assert.deepEqual(await written('a', 'rbldnsd'), [
+    '20.0.0.1/32',
+    '20.0.0.1/32 :3:',
+    '20.0.0.1/32 :7:',
+  ])
   assert.deepEqual(await written(undefined, 'csv'), ['20.0.0.1/32,dsn callout,,'])
 })
