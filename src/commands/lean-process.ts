@@ -1,8 +1,8 @@
 // Begins the process of a command anew, in its own place, to take less memory. Called first by the commands that go
 // through mail by the gigabyte: serve and ingest.
-import { existsSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 
 /**
@@ -20,7 +20,7 @@ const environment = {
 /**
  * Replaces this process by itself (execve(2): same id, same files) with bounds on its heaps, and with the compile cache
  * at hand from the first file on: what strips types takes more memory with each file and gives none back, so nobody
- * should load it. For that the first start after an installation fills the cache with what `load` imports, and begins
+ * should load it. For that the first start after a change of the sources fills the cache with what `load` imports, and begins
  * once more. Returns where nothing is to be gained, or where no process may replace itself.
  */
 export async function becomeLean(command: string, load: () => Promise<unknown>): Promise<void> {
@@ -59,7 +59,7 @@ async function fill(
   load: () => Promise<unknown>,
 ): Promise<boolean> {
   const filled = join(cache, `filled-${command}`)
-  if (existsSync(filled)) return false
+  if (isNewerThanSources(filled)) return false
   await load()
   flushCompileCache()
   try {
@@ -69,4 +69,13 @@ async function fill(
     // Packages that nobody may write to.
     return false
   }
+}
+
+function isNewerThanSources(file: string): boolean {
+  const madeAt = statSync(file, { throwIfNoEntry: false })?.mtimeMs
+  if (madeAt === undefined) return false
+  const sources = resolve(import.meta.dirname, '..')
+  return readdirSync(sources, { recursive: true, withFileTypes: true }).every(
+    ({ parentPath, name }) => statSync(join(parentPath, name)).mtimeMs <= madeAt,
+  )
 }
