@@ -86,10 +86,12 @@ type Verdict =
  *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe write theirs as
  *     complete delivery reports.
  *  4. List software, and Postfix to its postmaster, about their own affairs: they quote what they speak of.
- *  5. Bounces that a mail system signs, scanners' notices that bear the scanner's name, or a complete delivery status. Before the list's own mail: a bounce stays one
- *     when a list hands it on, though its host then proves nothing (see `viaList`). Before automatic replies, since
- *     most of them say auto-replied as well. So do out-of-office replies that a program titled, behind a list.
- *  6. Mail of lists, tickets and sign-ups: they say auto-generated and auto-replied too.
+ *  5. A complete delivery status, and mail with the fields of ticket and forge software: it quotes bounces in full.
+ *     Then bounces that a mail system signs, and scanners' notices that bear the scanner's name. Before the list's own
+ *     mail: a bounce stays one when a list hands it on, though its host then proves nothing (see `viaList`). Before
+ *     automatic replies, since most of them say auto-replied as well. So do out-of-office replies that a program
+ *     titled, behind a list.
+ *  6. Mail of lists and sign-ups: they say auto-generated and auto-replied too.
  *  7. Challenges, and notices by their words: they are automatic replies that ask or tell something particular.
  *  8. Bounces whose author does not give himself away as a mail system; the rules ask for more.
  *  9. Automatic replies, by their marks and then by their words. What still plays the mail system is spam.
@@ -106,13 +108,13 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => not('list', listNoticeRule(seen)),
   (seen) => not('other', postmasterNoticeRule(seen)),
   (seen) => is('dsn', statusRule(seen)),
+  ({ message }) => not('ticket', ticketRule(message)),
   (seen) => is('content-notice', signedNoticeRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
   (seen) => is('auto-reply', listedReplyRule(seen)),
   ({ message }) => not('list', listMailRule(message)),
   (seen) => not('list', listAnswerRule(seen)),
-  ({ message }) => not('ticket', ticketRule(message)),
   (seen) => not('confirmation', confirmationRule(seen)),
   (seen) => is('challenge-response', challengeRule(seen)),
   (seen) => is('content-notice', wordedNoticeRule(seen)),

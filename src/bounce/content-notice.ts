@@ -25,8 +25,19 @@ export function titledNoticeRule(seen: Observation): string | null {
   const says =
     phraseIn(seen.body.words, findingPhrases) !== undefined ||
     phraseIn(seen.subject.folded, findingPhrases) !== undefined
+  if (isCommonTitle(scanner.name) && !tellsWhatWasStopped(seen)) return null
   const addresses = isToSender(seen)
   return says && addresses ? `content-notice-${scanner.name}` : null
+}
+
+/** Titles without a vendor's own wording in them: newsletters have them as well. */
+function isCommonTitle(name: string): boolean {
+  return ['clamav', 'scanner', 'antivirus'].includes(name)
+}
+
+/** It says what became of the mail, or gives it back. */
+function tellsWhatWasStopped(seen: Observation): boolean {
+  return seen.hasReturned || seen.status !== null || hasStoppedWords(seen) || seen.saysFailure
 }
 
 /** By its words from a scanner that signs with its name: before bounces, since it says who did not get the mail. */
@@ -54,13 +65,16 @@ function isUnattended(seen: Observation, name: string): boolean {
 function isToSender(seen: Observation): boolean {
   const { body, subject } = seen
   return (
-    phraseIn(body.words, toSenderPhrases) !== undefined ||
+    phraseIn(body.words.replace(manyMails, ' '), toSenderPhrases) !== undefined ||
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
       subject.folded,
     ) ||
     namesReaderAsSender(seen)
   )
 }
+
+/** All of the reader's mail, and not the one message that was stopped. */
+const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 
 const senderLabel =
   /\b(sent from|sent by|originated from|from|sender|absender|expediteur|remitente|mittente|remetente|afzender|nadawca|отправитель|差出人|发件人)\W{0,12}$/

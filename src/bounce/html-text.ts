@@ -35,6 +35,11 @@ export function textOfHtml(html: unknown): string {
   return references(text + source.slice(position)).slice(0, maxTextLength)
 }
 
+/** Whether it has a link to a web page; the same part of it is looked at. */
+export function leadsSomewhere(html: unknown): boolean {
+  return typeof html === 'string' && /href ?= ?["']? ?https?:/i.test(html.slice(0, maxHtmlLength))
+}
+
 const names: Readonly<Record<string, string>> = {
   lt: '<',
   gt: '>',

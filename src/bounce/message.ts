@@ -8,7 +8,7 @@ import {
   parseParameters,
   readHeaderSection,
 } from './header-section.ts'
-import { textOfHtml } from './html-text.ts'
+import { leadsSomewhere, textOfHtml } from './html-text.ts'
 
 /** A part that is no text: the first octets of its decoded content. */
 export interface MessagePart {
@@ -32,6 +32,8 @@ export interface Message {
    * its text without the tags.
    */
   readonly text: string
+  /** Its HTML leads somewhere else: `text` does not show where. */
+  readonly hasHtmlLink: boolean
   /** The other parts in order; the inside of a message/rfc822 part is not taken apart. */
   readonly parts: readonly MessagePart[]
   /** Something behind `maxParsedBytes` was not looked at. */
@@ -70,13 +72,14 @@ export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}):
   const contentType = parseParameters(firstValue(header, 'content-type') ?? 'text/plain')
   const isCut = raw.length > header.bodyStart + maxParsedBytes
   const known = { raw, header, contentType, isCut }
+  const nothing = { ...known, subject: rawSubject, text: '', hasHtmlLink: false, parts: [] }
   if (header.cut !== null) {
-    return { ...known, subject: rawSubject, text: '', parts: [], unreadable: header.cut }
+    return { ...nothing, unreadable: header.cut }
   }
   const parsed = raw.subarray(header.start, header.bodyStart + maxParsedBytes)
   const body = await readParts(parsed, limits)
   if ('why' in body) {
-    return { ...known, subject: rawSubject, text: '', parts: [], unreadable: body.why }
+    return { ...nothing, unreadable: body.why }
   }
   return { ...known, ...body, subject: body.subject ?? rawSubject, unreadable: null }
 }
@@ -84,6 +87,7 @@ export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}):
 interface Body {
   readonly subject: string | undefined
   readonly text: string
+  readonly hasHtmlLink: boolean
   readonly parts: readonly MessagePart[]
 }
 
@@ -105,6 +109,7 @@ function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why
     const parser = new MailParser(options)
     const parts: MessagePart[] = []
     let text = ''
+    let hasHtmlLink = false
     let subject: string | undefined
     let settled = false
     const settle = (result: Body | { why: string }): void => {
@@ -128,11 +133,12 @@ function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why
     parser.on('data', (data: AttachmentStream | MessageText) => {
       if (data.type === 'text') {
         text = data.text?.trim() ? data.text.slice(0, maxTextLength) : textOfHtml(data.html)
+        hasHtmlLink = leadsSomewhere(data.html)
       } else {
         readPart(data, (part) => parts.push(part), fail)
       }
     })
-    parser.on('end', () => settle({ subject, text, parts }))
+    parser.on('end', () => settle({ subject, text, hasHtmlLink, parts }))
     feed(parser, raw, () => settled)
   })
 }

@@ -21,7 +21,7 @@ const known = new WeakMap<Observation, BounceFormat | null>()
 export function bounceFormat(seen: Observation): BounceFormat | null {
   let format = known.get(seen)
   if (format === undefined) {
-    format = formats.find((each) => isWrittenIn(seen.body.words, each)) ?? null
+    format = formats.find((each) => isWrittenIn(seen.body, each)) ?? null
     known.set(seen, format)
   }
   return format
@@ -39,7 +39,8 @@ export function mailSystemRule(seen: Observation): string | null {
   if (!isSigned && seen.isLetter) return null
   if (hasPayload(seen)) return null
   const format = bounceFormat(seen)
-  if (format !== null && (hasObject(seen) || seen.subject.isBounce)) return `format-${format.name}`
+  const isComplete = hasObject(seen) || (seen.subject.isBounce && !seen.hasLink)
+  if (format !== null && isComplete && !isAboutMailbox(seen)) return `format-${format.name}`
   if (
     seen.hasReturned &&
     (isLabelledReport(seen) || (seen.isFromMailSystem && seen.hasNullSender))
@@ -54,13 +55,24 @@ export function mailSystemRule(seen: Observation): string | null {
   }
   if (hasLure(seen) || (seen.isHandWritten && !seen.subject.isBounce)) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
-  if ((seen.subject.isBounce || seen.isFromMailSystem) && seen.namesFailedRecipient) {
-    return 'mail-system-names-recipient'
+  if (!seen.isFromMailSystem) {
+    return seen.namesFailedRecipient && isBareBounce(seen) ? 'mail-system-names-recipient' : null
   }
+  if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
   if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
+  if (!seen.subject.isBounce || !seen.hasNullSender || seen.hasLink) return null
   const saysWhy = saysTrouble(seen) || seen.body.lines.some(hasReplyCode)
-  return seen.isFromMailSystem && seen.subject.isBounce && saysWhy ? 'mail-system-words' : null
+  return saysWhy && !speaksOfMailbox(seen) ? 'mail-system-words' : null
 }
+
+/** Much is sent from the null sender that only tells of bounces: forums, reports, logs. They have a tag or a link. */
+function isBareBounce(seen: Observation): boolean {
+  const { subject, hasLink } = seen
+  return subject.isClearBounce && !hasLink && !isTagged.test(subject.folded) && !isWatcher(seen)
+}
+
+const isTagged =
+  /^\[[^\]]{1,60}\]|^.{1,60} \| |^(new|latest) (reply|answer|comment|post|topic|message|question)\b/
 
 /** A gateway's own wording and title above what it gives back hold behind a list as well. */
 export function listedGatewayRule(seen: Observation): string | null {
@@ -140,14 +152,31 @@ function isReport({ message }: Observation): boolean {
  */
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
+  if (isAboutMailbox(seen)) return true
   const hasAttachment = seen.message.parts.some(
     ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
   )
   if (hasAttachment) return true
-  if (!seen.body.words.includes('http')) return false
+  if (!seen.hasLink) return false
   // Without a To field the one who is told cannot be told from others.
   const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
+}
+
+/**
+ * It asks to save one's mailbox, password or waiting mail on a web page, where nothing came back and nobody else is
+ * named as not reached; under a reverse-path of its own it may name whom it likes.
+ */
+function isAboutMailbox(seen: Observation): boolean {
+  if (!seen.hasLink || seen.hasReturned || !speaksOfMailbox(seen)) return false
+  return !seen.hasNullSender || !seen.namesFailedRecipient
+}
+
+const mailboxWords =
+  /\byour (\S+ ){0,2}(mailbox|inbox|password|storage|quota|cloud|webmail|account|outgoing|incoming)\b|\b(password|account|mailbox) (will |is |has )?(be )?(expire[sd]?|expiring|suspended|deactivated|disabled|out of date|upgraded?)\b|\b(pending|held|incoming|unreceived|undelivered|blocked|quarantined|suspended|\d+) (e-?mails|messages)\b|\b(release|retrieve|recover|restore|review|receive) (your |the |these |all |pending |held |undelivered )*(e-?mails|messages)\b|\bclick here\b|\bupgrade now\b/
+
+function speaksOfMailbox({ body, subject }: Observation): boolean {
+  return mailboxWords.test(body.words) || mailboxWords.test(subject.folded)
 }
 
 /** Worms write whole bounces, in Sendmail's words too, around what they want to have opened. */

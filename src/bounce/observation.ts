@@ -121,6 +121,11 @@ export class Observation {
     })
   }
 
+  /** It asks to open a web page. */
+  get hasLink(): boolean {
+    return this.message.hasHtmlLink || this.body.words.includes('http')
+  }
+
   /** It answers another message (RFC 5322 §3.6.4). */
   get isAnswer(): boolean {
     return isAnswer(this.message.header)

@@ -140,13 +140,19 @@ export interface SubjectFamilies {
   readonly isAnswer: boolean
 }
 
+/** What stands in quotation marks is somebody else's title: a forum names the topic that was answered. */
+function withoutQuotations(folded: string): string {
+  return folded.replace(/"[^"]{0,500}"|“[^“”]{0,500}”|«[^«»]{0,500}»|„[^„“”]{0,500}[“”]/g, ' ')
+}
+
 export function subjectFamilies(subject: string): SubjectFamilies {
   const text = subject.slice(0, 500)
   const folded = fold(text)
-  const isClearBounce = phraseIn(folded, bounceTitles) !== undefined
+  const own = withoutQuotations(folded)
+  const isClearBounce = phraseIn(own, bounceTitles) !== undefined
   return {
     folded,
-    isBounce: isClearBounce || phraseIn(folded, vagueTitles) !== undefined,
+    isBounce: isClearBounce || phraseIn(own, vagueTitles) !== undefined,
     isClearBounce,
     isAnswer: answerPrefix.test(text),
   }

@@ -1,5 +1,5 @@
 // Bounces of the servers that grew up on Unix and VMS, in their own words. Read by non-delivery.
-import { type BounceFormat, format } from './format.ts'
+import { type BounceFormat, format, openingFormat } from './format.ts'
 
 export const unixFormats: readonly BounceFormat[] = [
   // QSBMF (cr.yp.to/proto/qsbmf.txt) opens with "Hi. This is the"; sites reword the rest.
@@ -10,7 +10,7 @@ export const unixFormats: readonly BounceFormat[] = [
     'hi. the mta program at',
     '--- below this line is a copy of',
   ]),
-  format('exim', [
+  openingFormat('exim', [
     'this message was created automatically by mail delivery software',
     'this message was created automatically by the smtp relay',
     'a message that you sent could not be delivered to',
