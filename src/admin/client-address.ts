@@ -20,8 +20,9 @@ const peers = new WeakMap<Socket, Address>()
 
 /**
  * The right-most address of X-Forwarded-For that is no trusted proxy's own, starting from the peer; what an
- * untrusted peer says is not read. What is no address ends the search, since nothing left of it is proven. undefined
- * when the peer has gone.
+ * untrusted peer says is not read. A port after an address is passed over, as some proxies write one. What is no address
+ * ends the search, since nothing left of it is proven: then, as when the peer has gone, the client is undefined, which
+ * all such clients share and which is no loopback.
  */
 export function clientAddress(
   request: IncomingMessage,
@@ -31,8 +32,11 @@ export function clientAddress(
   if (client === undefined || trustedProxies.length === 0) return client
   const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',')
   while (isTrusted(client, trustedProxies)) {
-    const next = readPeer(forwarded.pop()?.trim() ?? '')
-    if (next === undefined) break
+    const entry = forwarded.pop()?.trim() ?? ''
+    // The proxy itself asks, or a check of its own.
+    if (entry === '') break
+    const next = readPeer(withoutPort(entry))
+    if (next === undefined) return undefined
     client = next
   }
   return client
@@ -65,6 +69,12 @@ function peerOf(socket: Socket): Address | undefined {
 function readPeer(text: string): Address | undefined {
   const parsed = parseAddress(text)
   return 'value' in parsed ? unmapped(parsed.value) : undefined
+}
+
+/** "192.0.2.1:1234" and "[2001:db8::1]:1234", "[2001:db8::1]" too, without port and brackets (RFC 7239 §6). */
+function withoutPort(entry: string): string {
+  const match = /^\[([^\]]*)\](?::\d{1,5})?$|^([\d.]+):\d{1,5}$/.exec(entry)
+  return match?.[1] ?? match?.[2] ?? entry
 }
 
 function isTrusted(client: Address, trustedProxies: readonly Prefix[]): boolean {

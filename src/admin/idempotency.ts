@@ -1,6 +1,5 @@
 // Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day,
-// and a repetition gets it without being done again. A stream is not kept: what takes one replaces a whole list, and
-// does the same when it is done twice. Hooks for app.ts.
+// and a repetition gets it without being done again. Hooks for app.ts.
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -49,7 +48,8 @@ export class Idempotency {
       const detail = 'Idempotency-Key: expected 1 to 255 visible ASCII characters'
       return sendProblem(reply, problem(400, 'malformed', detail))
     }
-    if (request.body instanceof Readable) return undefined
+    // A stream is gone once it is read, and a key that does nothing would be a promise broken.
+    if (request.body instanceof Readable) return sendProblem(reply, notHere)
     const caller = request.caller.id
     const fingerprint = fingerprintOf(request)
     const stored = this.#store.idempotency.find(caller, key, this.#now() - keepSeconds)
@@ -104,6 +104,11 @@ const reusedKey = problem(
   422,
   'idempotency-key-reused',
   'this Idempotency-Key came with another request before',
+)
+const notHere = problem(
+  400,
+  'idempotency-key-refused',
+  'an Idempotency-Key is not taken here: the same list sent twice is the same list',
 )
 const inProgress = problem(
   409,

@@ -146,6 +146,8 @@ export class Blocklist {
     }
     this.#queue.runNow(begin, { publishes: options.tree !== undefined })
     this.#matchTrap = this.#readTraps()
+    // Commands leave it to the server; what cannot be done at all is said where it is tried.
+    if (options.tree !== undefined) this.#imports.forgetLeft().catch(() => undefined)
   }
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */

@@ -2,10 +2,12 @@
 // order in memory, kept on disk as a generation in small transactions, and one row makes that the list; then the
 // list's rows, and DNS with them, follow in small transactions. Killed before that row: the old list is whole. Killed
 // after it: the next start goes on to the end before it answers. Called by the door.
+import { statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as pause, setImmediate } from 'node:timers/promises'
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
-import type { Store } from '../store/database.ts'
+import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import {
   chunkEntries,
   type EntryAttributes,
@@ -84,6 +86,11 @@ const retryMs = { first: 1000, longest: 60_000 }
 const triesUntold = 5
 /** Who waits for all lists to be whole does so no longer: the largest takeover that goes on at all is done by then. */
 const settledWithinMs = 60_000
+/** Of the database, for an entry that is new. */
+const diskBytesPerEntry = 140
+/** Of the log that goes before it, for each entry at first and in all at most. */
+const logBytesPerEntry = 200
+const largestLogBytes = 96 * 1024 ** 2
 /** So many steps at most may be lost with the power, and with them the serials that they were published under. */
 export const unsyncedSteps = 32
 
@@ -268,8 +275,15 @@ export class ListImports {
         if (!(error instanceof OperationalError) || this.#parts.queue.isClosed) throw error
         tried += 1
         if (tried === triesUntold) tellFailing(error)
-        this.#parts.log.warn({ err: error, waitMs }, 'a list is half taken over: tried again')
-        await new Promise((resolve) => setTimeout(resolve, waitMs).unref())
+        this.#parts.log.warn(
+          { err: error, waitMs },
+          'what an import began cannot be finished yet: tried again',
+        )
+        await new Promise((resolve) => {
+          const timer = setTimeout(resolve, waitMs)
+          // Nobody waits for it any more.
+          if (tried >= triesUntold) timer.unref()
+        })
       }
     }
   }
@@ -281,17 +295,40 @@ export class ListImports {
     else if (left) await this.#forget(left)
   }
 
+  /** In the background: forgets what was being loaded when the last process died. */
+  async forgetLeft(): Promise<void> {
+    for (const left of this.#parts.store.generations.all()) {
+      if (left.state === 'loading')
+        await this.#tryAgain(
+          () => this.#forget(left),
+          () => undefined,
+        )
+    }
+  }
+
   async #forget({ id }: Generation): Promise<void> {
     const { queue, store } = this.#parts
     const some = (): boolean => store.generations.forget(id, forgottenChunks)
     while (!(await queue.run(some, { isAlone: true })));
   }
 
+  /** Before anything is written: an import that fills the disk would stop all else from being written as well. */
   #requireRoom(list: string, entries: number): void {
-    const stats = this.#parts.tree?.stats()
+    const { store, tree } = this.#parts
+    const growth = entries - store.generations.size(list)
+    const { bavail, bsize } = statfsSync(dirname(store.path))
+    const needed =
+      Math.max(growth, 0) * diskBytesPerEntry +
+      Math.min(entries * logBytesPerEntry, largestLogBytes)
+    if (bavail * bsize < needed) {
+      const megabytes = Math.ceil(needed / 1e6)
+      const why = `no room for ${entries} entries on the disk: they take some ${megabytes} MB beside ${store.path}`
+      throw new OperationalError('capacity-reached', why)
+    }
+    const stats = tree?.stats()
     if (!stats) return
     const room = (stats.capacityBytes - stats.usedBytes + stats.freeBytes) / treeBytesPerEntry
-    if (room >= entries || room >= entries - this.#parts.store.generations.size(list)) return
+    if (room >= entries || room >= growth) return
     throw new OperationalError(
       'capacity-reached',
       `no room for ${entries} more entries in the shared tree: raise dns.capacity`,
@@ -300,19 +337,14 @@ export class ListImports {
 }
 
 /**
- * Before the first publication: goes to the end of what was being taken over when the last process died, and forgets
- * what was being loaded. The publisher must then `startAnew`, in the transaction that calls `finished`; undefined:
- * there is nothing to finish.
+ * Before the first publication: goes to the end of what was being taken over when the last process died. The publisher
+ * must then `startAnew`, in the transaction that calls `finished`; undefined: there is nothing to finish. What was being
+ * loaded is in nobody's way: `forgetLeft`. Throws OperationalError 'database-failed'.
  */
 export function finishImports(store: Store, now: number): (() => void) | undefined {
   const finished: Generation[] = []
   for (const generation of store.generations.all()) {
-    if (generation.state === 'loading') {
-      transact(store, () => {
-        while (!store.generations.forget(generation.id, forgottenChunks));
-      })
-      continue
-    }
+    if (generation.state === 'loading') continue
     for (let progress = noProgress; !progress.isDone; ) {
       const from = progress
       transact(store, () => {
@@ -334,6 +366,7 @@ function transact(store: Store, work: () => void): void {
     store.commit()
   } catch (error) {
     store.rollback()
-    throw error
+    if (!isDatabaseError(error)) throw error
+    throw databaseFailure(error, 'what an import began cannot be finished')
   }
 }

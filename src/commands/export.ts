@@ -31,6 +31,9 @@ async function drained(): Promise<void> {
   const { stdout } = process
   if (!stdout.writableNeedDrain || stdout.destroyed) return
   const { promise, resolve } = Promise.withResolvers<void>()
-  for (const event of ['drain', 'close', 'error']) stdout.once(event, () => resolve())
+  const events = ['drain', 'close', 'error']
+  const go = () => resolve()
+  for (const event of events) stdout.once(event, go)
   await promise
+  for (const event of events) stdout.off(event, go)
 }

@@ -107,9 +107,14 @@ export function feedQuery(
 
 function sizeOf(file: string): number {
   try {
-    return statSync(file).size
+    const found = statSync(file)
+    if (found.isDirectory())
+      throw new OperationalError('request-refused', `${file}: is a directory`)
+    return found.size
   } catch (error) {
-    throw wrongUse(error instanceof Error ? error.message : String(error))
+    if (error instanceof OperationalError) throw error
+    const why = error instanceof Error ? error.message : String(error)
+    throw new OperationalError('request-refused', why, { cause: error })
   }
 }
 

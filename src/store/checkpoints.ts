@@ -46,6 +46,7 @@ export class Checkpoints {
     worker.on('error', () => undefined)
     worker.once('exit', () => this.#without(worker))
     worker.on('message', (moved: Moved) => this.#answered(moved))
+    // It keeps the process only while somebody waits for it: see #ask.
     worker.unref()
     this.#database.pragma('wal_autocheckpoint = 0')
   }
@@ -88,6 +89,7 @@ export class Checkpoints {
     if (!worker) return Promise.resolve(undefined)
     if (!this.#asked) {
       this.#asked = Promise.withResolvers()
+      worker.ref()
       worker.postMessage('checkpoint')
     }
     return this.#asked.promise
@@ -96,6 +98,7 @@ export class Checkpoints {
   #answered(moved: Moved | undefined): void {
     this.#pages = moved?.log ?? 0
     this.#nextAt = performance.now() + intervalMs
+    this.#worker?.unref()
     this.#asked?.resolve(moved)
     this.#asked = undefined
   }

@@ -81,6 +81,15 @@ test('SIGKILL in the middle of an import: the old list or the new one, whole, an
   await server.kill('SIGTERM')
 })
 
+test('a large list without a server: the command stays until all of it is done', async (t) => {
+  const site = new Site(t)
+  const file = listFile(site, 'large.txt', addresses(0, 70_000))
+  const { stdout, stderr, code } = await site.run('import', file, '--list', 'large', '--json')
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.equal(JSON.parse(stdout).added, 70_000)
+  assert.equal((await site.run('export', '--list', 'large')).stdout.split('\n').length - 1, 70_000)
+})
+
 test('the README’s whole lists, without a server and with one', async (t) => {
   const readme = readFileSync('README.md', 'utf8')
   const section = /## Whole lists\n(.*?)\n## /s.exec(readme)?.[1] ?? ''

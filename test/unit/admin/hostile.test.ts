@@ -147,9 +147,16 @@ test('only a trusted proxy says whose request it is, and only as far as its word
   assert.equal(await status('198.51.100.1, 198.51.100.3'), 200)
   assert.equal(await status('127.0.0.1', '203.0.113.1'), 200)
   assert.equal(await status('127.0.0.1', '203.0.113.1'), 429)
-  // What is no address proves nothing: the proxy itself is counted.
+  // A port behind an address changes nothing (RFC 7239 §6).
+  assert.equal(await status('198.51.100.5:4711'), 200)
+  assert.equal(await status('198.51.100.5:4712'), 429)
+  assert.equal(await status('[2001:db8:1::5]:4711'), 200)
+  assert.equal(await status('2001:db8:1::6'), 429)
+  // What is no address proves nothing: all such clients are one, and never the loopback's, which is free.
   assert.equal(await status('198.51.100.9, <script>'), 200)
   assert.equal(await status("198.51.100.8, ' OR 1=1"), 429)
+  admin.trustedProxies = [prefix('127.0.0.1/32')]
+  assert.equal(await status('198.51.100.10, <other>', '127.0.0.1'), 429)
 })
 
 test('dots and escapes in a path lead nowhere else', async (t) => {

@@ -57,3 +57,12 @@ test('a key that was made is not made again, and its secret is kept nowhere', as
   assert.deepEqual([made.statusCode, again.statusCode, again.json().code], [201, 409, 'told-once'])
   assert.equal((await admin.app.inject('/v1/keys')).json().items.length, 1)
 })
+
+test('an import takes no Idempotency-Key, rather than none being heeded', async (t) => {
+  const { app } = openAdmin(t)
+  const headers = { 'content-type': 'text/plain', 'idempotency-key': 'a' }
+  const request = { method: 'POST', url: '/v1/import?list=a', headers } as const
+  const refused = await app.inject({ ...request, payload: '203.0.113.9\n' })
+  assert.deepEqual([refused.statusCode, refused.json().code], [400, 'idempotency-key-refused'])
+  assert.deepEqual((await app.inject('/v1/listings')).json().items, [])
+})
