@@ -11,6 +11,7 @@ export const operationalErrorCodes = {
     'the database cannot be opened, read or written (a full disk, perhaps); the log says why',
   'database-newer': 'the database was written by a newer version',
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
+  'disk-too-small': 'the disk of the database has no room for the list',
   'list-unfinished':
     'an import is between what its list held and what it will hold, and cannot go on; the log says why',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',

@@ -116,7 +116,7 @@ export class ListImports {
   /**
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
    * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
-   * Throws OperationalError 'capacity-reached' or 'database-failed'; nothing is changed then, unless the list had been
+   * Throws OperationalError 'capacity-reached', 'disk-too-small' or 'database-failed'; nothing is changed then, unless the list had been
    * taken over: then that goes on, and until it is done another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
@@ -323,7 +323,7 @@ export class ListImports {
     if (bavail * bsize < needed) {
       const megabytes = Math.ceil(needed / 1e6)
       const why = `no room for ${entries} entries on the disk: they take some ${megabytes} MB beside ${store.path}`
-      throw new OperationalError('capacity-reached', why)
+      throw new OperationalError('disk-too-small', why)
     }
     const stats = tree?.stats()
     if (!stats) return
