@@ -258,6 +258,7 @@ const demand = foldAll(
     'confirmer',
     'cliquez',
     'vous identifier',
+    'vous authentifier',
   ],
   [
     'confirme',
@@ -335,7 +336,13 @@ const ofSender = foldAll(
   ['message from you', 'messages from you', 'mail from you', 'email from you', 'you are a person'],
   ['address was not recogni', 'address is not recogni', 'address has not been', 'unknown sender'],
   ['your address is not', 'do not know you', 'not in my address book', 'not on my list', 'a human'],
-  ['first time you', 'absender unbekannt', 'adresse noch unbekannt', 'expéditeur inconnu'],
+  [
+    'first time you',
+    'absender unbekannt',
+    'adresse noch unbekannt',
+    'adresse noch nicht bekannt',
+    'expéditeur inconnu',
+  ],
   ['remitente desconocido', 'mittente sconosciuto', 'remetente desconhecido', 'nieznany nadawca'],
 )
 
@@ -367,16 +374,27 @@ export function knownChallengeRule(seen: Observation): string | null {
   return system === undefined ? null : `challenge-${system.name}`
 }
 
+/** It need not speak of a message whose title it answers, with what it wants behind it: `Re: hi (Verification)`. */
+function answersWithDemand({ body, subject }: Observation): boolean {
+  return (
+    subject.isAnswer &&
+    /\((verification|confirmation)\)$/.test(subject.folded) &&
+    phraseIn(body.words, defence) !== undefined
+  )
+}
+
 /** The rule by which its words, or a system's name in them, make it a challenge, or null. */
 export function challengeRule(seen: Observation): string | null {
   const { subject, isAnswer, isAutomatic } = seen
   if (seen.isLetter && !isAutomatic && !isAnswer && !subject.folded.startsWith('re: ')) return null
   if (seen.isHandWritten && !isAutomatic) return null
   const { words: said } = seen.body
-  const asks = phraseIn(said, demand) !== undefined && phraseIn(said, aboutMail) !== undefined
-  if (!asks) return null
+  if (phraseIn(said, demand) === undefined) return null
+  const isAboutMail = phraseIn(said, aboutMail) !== undefined
+  if (!isAboutMail && !answersWithDemand(seen)) return null
   const system = systems.find(({ isMarked }) => isMarked(seen))
   if (system !== undefined) return `challenge-${system.name}`
+  if (!isAboutMail) return null
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !demandingTitle.test(subject.folded))
     return null
   if (/unsubscribe|newsletter|subscription/.test(said)) return null

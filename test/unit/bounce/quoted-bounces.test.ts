@@ -1,5 +1,5 @@
-// Mail that speaks of bounces, and mail that plays one: neither lists anybody. Beside each stands the bounce or notice
-// from which it must be told.
+// Mail that speaks of bounces or plays one lists nobody; beside it stand the bounces, challenges and notices from which it
+// must be told.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { classify } from '../../../src/bounce/classify.ts'
@@ -161,6 +161,57 @@ const cases: Readonly<Record<string, Case>> = {
     is: 'content-notice',
     by: 'content-notice-clamav',
   },
+  'Spam Arrest, whose words speak of no message': {
+    path: 'carol@far.example',
+    from: 'carol@far.example',
+    subject: 'Re: hi (Verification)',
+    body: [
+      'I protect myself from junk mail. Please click the link below to complete the verification.',
+      'http://www.spamarrest.com/a2?X',
+    ],
+    is: 'challenge-response',
+    by: 'challenge-spamarrest',
+  },
+  'a letter with a link to Spam Arrest': {
+    path: 'carol@far.example',
+    from: 'carol@far.example',
+    subject: 'Re: which filter?',
+    body: ['Against junk mail? Click the link below: http://www.spamarrest.com/'],
+    is: 'other',
+    by: 'not-recognised',
+  },
+  'a German challenge': {
+    from: 'carol@far.example',
+    subject: 'Ihre Nachricht wartet auf Freigabe',
+    body: [
+      'Ihre Nachricht wird zurückgehalten, da Ihre Adresse noch nicht bekannt ist.',
+      'Bitte klicken Sie: https://far.example/c/1',
+    ],
+    is: 'challenge-response',
+    by: 'challenge-held',
+  },
+  'a French challenge': {
+    path: 'noreply@mailinblack.com',
+    from: 'Mailinblack <noreply@mailinblack.com>',
+    subject: 'Carol vous demande de vous authentifier',
+    body: ['Votre message est en attente. Merci de vous authentifier : https://far.example/c/1'],
+    is: 'challenge-response',
+    by: 'challenge-mailinblack',
+  },
+  'a violation': {
+    from: 'Symantec_Mail_Security@far.example',
+    subject: 'Symantec Mail Security detected a violation in a message you sent',
+    body: ['The violation: virus W32.X. The attachment was deleted.'],
+    is: 'content-notice',
+    by: 'content-notice-symantec',
+  },
+  'a Russian notice': {
+    from: 'postmaster@far.example',
+    subject: 'Обнаружен вирус в вашем сообщении',
+    body: ['В отправленном вами сообщении обнаружен вирус. Сообщение было удалено.'],
+    is: 'content-notice',
+    by: 'content-notice-scanner',
+  },
 }
 
 for (const [what, { path = '', from, subject, fields = [], html, body, is, by }] of Object.entries(
@@ -171,7 +222,7 @@ for (const [what, { path = '', from, subject, fields = [], html, body, is, by }]
       `From: ${from}`,
       'To: trap@trap.example',
       `Subject: ${subject}`,
-      `Content-Type: text/${html ? 'html' : 'plain'}`,
+      `Content-Type: text/${html ? 'html' : 'plain'}; charset=utf-8`,
       ...fields,
       '',
       ...body,
