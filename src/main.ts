@@ -296,7 +296,7 @@ function buildProgram(): Command {
     .option(
       '--trusted-relay <host>',
       'a relay of ours whose Received fields are believed: a name, *.example.org, an address or a prefix; repeatable ' +
-        '(default: the topmost Received field that carries an address is our own)',
+        '(default: trace.trustedRelays; none there: the topmost Received field that carries an address is our own)',
       collect,
     )
     .option('--json', 'print JSON, one object a line')

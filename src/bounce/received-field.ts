@@ -10,8 +10,6 @@ export interface ReceivedField {
    * when it names none that can be read.
    */
   readonly from: Address | null
-  /** Lower-case host name that the writer looked up for that address; null when none, or when it says it may be forged. */
-  readonly fromName: string | null
   /** The address of the `for` clause, or null. */
   readonly recipient: string | null
   /**
@@ -26,9 +24,8 @@ export interface ReceivedField {
 /** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
 const internalProtocol =
   /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
-/** `(Postfix, from userid 1001)`, `(qmail 4711 invoked by uid 89)`, `mail pickup service`. */
-const internalNote =
-  /\b(from userid \d+|invoked (by|from|for) \w+|mail pickup service|from Spooler by)\b/i
+/** Exchange and Mercury; what Postfix, qmail and Sendmail pick up has no `from`. */
+const pickupWords = /^from (mail pickup service|Spooler) by\b/i
 const maxFieldLength = 4096
 
 /** Reads one field's unfolded value. Never throws; linear in its length. */
@@ -36,28 +33,34 @@ export function parseReceivedField(value: string): ReceivedField {
   const text = value.slice(0, maxFieldLength)
   const semicolon = text.lastIndexOf(';')
   const trace = semicolon < 0 ? text : text.slice(0, semicolon)
-  const clauses = clausesOf(tokensOf(trace))
+  const { tokens, isCut } = tokensOf(trace)
+  const { clauses, isRepeated } = clausesOf(tokens)
   const from = clauses.get('from')
   const by = clauses.get('by')?.[0] ?? null
   const protocol = clauses.get('with')?.[0] ?? ''
+  // HELO may hold spaces: with a clause of its own, or a comment that swallows the true ones, it can play any field.
+  const isReadable = !isRepeated && !isCut
   const isInternal =
-    from === undefined ||
-    internalProtocol.test(protocol) ||
-    internalNote.test(trace) ||
-    from.some((token) => /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(token))
-  const isExim = /\(Exim\b/i.test(trace)
+    isReadable &&
+    (from === undefined ||
+      internalProtocol.test(protocol) ||
+      pickupWords.test(trace) ||
+      (from.some((token) => /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(token)) &&
+        !from.some(mentionsAddress)))
   return {
     by: by === null ? null : hostName(by),
-    from: isInternal ? null : connectionAddress(from, isExim),
-    fromName: isInternal ? null : connectionName(from),
+    from: isInternal || !isReadable ? null : connectionAddress(from ?? [], /\(Exim\b/i.test(trace)),
     recipient: recipientOf(clauses.get('for')?.[0]),
     isInternal,
     time: semicolon < 0 ? null : parseDate(text.slice(semicolon + 1)),
   }
 }
 
-/** Words and comments (RFC 5322 §3.2.2), a comment with its parentheses as one token, nested ones inside it. */
-function tokensOf(text: string): string[] {
+/**
+ * Words and comments (RFC 5322 §3.2.2), a comment with its parentheses as one token, nested ones inside it. It is cut
+ * when one never ends, or ends so late that the `by` clause stands in it.
+ */
+function tokensOf(text: string): { readonly tokens: string[]; readonly isCut: boolean } {
   const tokens: string[] = []
   let begin = -1
   let depth = 0
@@ -81,26 +84,35 @@ function tokensOf(text: string): string[] {
     }
   }
   if (begin >= 0) tokens.push(text.slice(begin))
-  return tokens
+  return { tokens, isCut: depth > 0 || tokens.some((token) => /^\(.*\) by /i.test(token)) }
 }
 
 const clauseNames = new Set(['from', 'by', 'via', 'with', 'id', 'for'])
 
+interface Clauses {
+  readonly clauses: ReadonlyMap<string, readonly string[]>
+  /** A second `by` or `with`: one of the two is the client's own. */
+  readonly isRepeated: boolean
+}
+
 /** RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword. */
-function clausesOf(tokens: readonly string[]): ReadonlyMap<string, readonly string[]> {
+function clausesOf(tokens: readonly string[]): Clauses {
   const clauses = new Map<string, string[]>()
   let current: string[] | undefined
-  for (const token of tokens) {
+  let isRepeated = false
+  for (const [index, token] of tokens.entries()) {
     const keyword = token.toLowerCase()
     const isTaken = current === undefined || current.length > 0
     if (isTaken && clauseNames.has(keyword) && !clauses.has(keyword)) {
       current = []
       clauses.set(keyword, current)
     } else {
+      // qmail-scanner: `by HOST by uid 89 with qmail-scanner-2.08`.
+      isRepeated ||= isTaken && /^(by|with)$/.test(keyword) && tokens[index + 1] !== 'uid'
       current?.push(token)
     }
   }
-  return clauses
+  return { clauses, isRepeated }
 }
 
 /**
@@ -112,9 +124,13 @@ function clausesOf(tokens: readonly string[]): ReadonlyMap<string, readonly stri
  *   HELO (IP)                           Exchange
  *   HELO [IP]                           IMail
  *   IP (EHLO HELO)                      Yahoo since 2019: what it saw, in the place of the name
+ * No server writes two such comments: where two carry an address, or the one stands in a quoted string, HELO has
+ * brought its own, and which is the server's cannot be told.
  */
 function connectionAddress(from: readonly string[], isExim: boolean): Address | null {
   const [first = '', ...rest] = from
+  const addressed = from.flatMap((token, index) => (mentionsAddress(token) ? [index] : []))
+  if (addressed.length > 1 || isInQuotes(from, addressed[0] ?? 0)) return null
   const noted = rest.find((token) => token.startsWith('(') && !isHeloComment(token))
   if (noted !== undefined) {
     const address = addressInComment(noted.slice(1, noted.endsWith(')') ? -1 : undefined))
@@ -134,6 +150,19 @@ function isHeloComment(token: string): boolean {
     /^\((account \S+ )?(helo|ehlo|lhlo)[ =:]/i.test(token) ||
     /^\((port|ident)=\S+ helo=/i.test(token)
   )
+}
+
+/** A comment that says an address and is not HELO's; what it quotes, a certificate's name, says nothing. */
+function mentionsAddress(token: string): boolean {
+  if (!token.startsWith('(') || isHeloComment(token)) return false
+  const own = token.replace(/"[^"()]*"/g, '')
+  return /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:/i.test(own)
+}
+
+/** Whether an odd number of quotes stands in the words before a token. */
+function isInQuotes(tokens: readonly string[], index: number): boolean {
+  const before = tokens.slice(0, index).filter((token) => !token.startsWith('('))
+  return before.join(' ').split('"').length % 2 === 0
 }
 
 function addressInComment(comment: string): Address | null {
@@ -165,14 +194,6 @@ function plainAddress(text: string): Address | null {
   const address = unmapped(parsed.value)
   const isUnspecified = (address.w0 | address.w1 | address.w2 | address.w3) === 0
   return isUnspecified ? null : address
-}
-
-/** The name in `HELO (NAME [IP])`, which the server has looked up. */
-function connectionName(from: readonly string[]): string | null {
-  const noted = from.slice(1).find((token) => token.startsWith('(') && !isHeloComment(token))
-  if (noted === undefined || /may be forged/i.test(noted)) return null
-  const name = /^\(([\w.-]+) \[/.exec(noted)?.[1]
-  return name === undefined || name.toLowerCase() === 'unknown' ? null : hostName(name)
 }
 
 function hostName(text: string): string | null {

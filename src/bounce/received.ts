@@ -40,7 +40,7 @@ const maxFields = 50
  * Walks a stored message's Received fields from the top. A field is believed when the one above it was written by us
  * and got the message from one of our own hosts. Without trusted relays the topmost field that carries an address is
  * our own MX's. With them, a field must name one in its `by` clause, or stand below a field that got the message from
- * a trusted address. HELO is never believed. Never throws.
+ * a trusted address. HELO is never believed, nor the name that was looked up for an address. Never throws.
  */
 export function traceStored(header: HeaderSection, relays: TrustedRelays): Trace {
   return walk(header, relays, relays.names.length + relays.addresses.length > 0 ? 'named' : 'own')
@@ -94,15 +94,11 @@ function step(
   standing: Standing,
   relays: TrustedRelays,
 ): { readonly client: Address | null } | Standing | 'unknown' {
+  // sendmail(1) too: content filters and mail fetchers hand on through it. That only they do is the site's own matter.
   if (field.isInternal) return standing
   if (field.from === null) return 'unknown'
   const isNamed = field.by !== null && isTrustedName(relays, field.by)
-  const isFromOurs =
-    isTrustedAddress(relays, field.from) ||
-    (field.fromName !== null &&
-      isTrustedName(relays, field.fromName) &&
-      (standing === 'own' || isNamed))
-  if (isFromOurs) return 'own'
+  if (isTrustedAddress(relays, field.from)) return 'own'
   // The same machine handed it on: a content filter, a mailbox fetch.
   if (isLoopback(field.from)) return standing === 'own' || isNamed ? 'own' : 'named'
   if (isPrivate(field.from)) {

@@ -1,6 +1,7 @@
 // `classify`: what each message in some files is, by which rule, who handed it over and what it reports. Needs neither
 // a database nor a server: what the author of a filter asks.
 import type { Classification } from '../bounce/classify.ts'
+import { loadConfig } from '../config.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes } from './context.ts'
 import { type FoundMessage, messagesIn } from './message-files.ts'
@@ -13,7 +14,8 @@ export interface ClassifyOptions {
 
 /**
  * With `--json` one object a line for each message, as the interface names them. Exit code 0 whatever the messages are;
- * throws OperationalError `mailbox-failed` when a file cannot be read, after the messages before it.
+ * throws OperationalError `mailbox-failed` when a file cannot be read, after the messages before it, and `config-invalid`
+ * when a configuration is named that has faults.
  */
 export async function classify(
   context: CommandContext,
@@ -25,7 +27,7 @@ export async function classify(
     import('../bounce/message.ts'),
     import('../bounce/received.ts'),
   ])
-  const relays = received.parseTrustedRelays(options.trustedRelay ?? [])
+  const relays = received.parseTrustedRelays(options.trustedRelay ?? configuredRelays(context))
   for await (const found of messagesIn(paths)) {
     const message = await parseMessage(found.raw)
     const verdict = classifyMessage(message)
@@ -38,6 +40,20 @@ export async function classify(
     )
   }
   return exitCodes.done
+}
+
+/**
+ * trace.trustedRelays of the configuration that `ingest` would use. Where none is named, one that cannot be read or has
+ * faults is passed over: `classify` needs none.
+ */
+function configuredRelays(context: CommandContext): readonly string[] {
+  const isNamed = context.file !== undefined || Boolean(context.env['BACKSCATTERD_CONFIG'])
+  try {
+    return loadConfig(context).trace.trustedRelays
+  } catch (error) {
+    if (isNamed) throw error
+    return []
+  }
 }
 
 /** What `--json` says of a message; `ingest` adds to it. */

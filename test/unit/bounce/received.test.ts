@@ -14,6 +14,12 @@ const inside = 'Received: from mx.ours (mx.ours [10.0.0.5]) by store.ours (Postf
 const relayed =
   'Received: from mx2.ours (unknown [198.51.100.2]) by mx.ours (Postfix) with ESMTP id 4'
 const named = 'Received: from x (mx2.ours [198.51.100.2]) by mx.ours (Postfix) with ESMTP id 4'
+const posing = 'Received: from x (mx.ours [192.0.2.66]) by mx.ours with SMTP'
+const reinjected = 'Received: by mx.ours (Postfix, from userid 113) id 11'
+const twofold =
+  'Received: from x (y [203.0.113.8]) (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 12'
+const playing =
+  'Received: from x (localhost) with LMTP (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 13'
 const bySecond =
   'Received: from mail.far (mail.far [192.0.2.1]) by mx2.ours (Postfix) with ESMTP id 5'
 const byFirst =
@@ -48,11 +54,19 @@ const traces: Readonly<
   ],
   'a second relay by its address': [[relayed, bySecond], ['mx.ours', '198.51.100.2'], '192.0.2.1'],
   'a second relay by its prefix': [[relayed, bySecond], ['198.51.100.0/28'], '192.0.2.1'],
-  'a second relay by the name that the first looked up': [
+  'a second relay by the name that the first looked up is not believed': [
     [named, bySecond],
     ['mx.ours', 'mx2.ours'],
+    '198.51.100.2',
+  ],
+  'a client whose address has the name of our relay': [[posing, forged], ['mx.ours'], '192.0.2.66'],
+  'below a content filter that hands on through sendmail(1)': [
+    [reinjected, byFirst],
+    [],
     '192.0.2.1',
   ],
+  'two comments with addresses hide everything below': [[twofold, forged], ['mx.ours'], null],
+  'a HELO that plays a local program hides everything below': [[playing, forged], [], null],
   'a second relay by HELO alone is not believed': [
     [relayed, bySecond],
     ['mx.ours', 'mx2.ours'],

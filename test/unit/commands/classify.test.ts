@@ -120,3 +120,44 @@ test('a file that is not there is said in one line after what came before it', a
   assert.equal(JSON.parse(stdout).kind, 'dsn')
   assert.match(stderr, /^backscatterd: cannot read \S+none: ENOENT[^\n]*\n$/)
 })
+
+const relayed = [
+  'Received: from mx2.ours (mx2.ours [198.51.100.2]) by mx.ours (Postfix) with ESMTP id 1',
+  'Received: from mail.far (mail.far [192.0.2.1]) by mx2.ours (Postfix) with ESMTP id 2',
+  'From: a@b.example\n\nx\n',
+].join('\n')
+
+async function clients(cwd: string, ...args: string[]): Promise<unknown[]> {
+  const { code, stdout, stderr } = await runCommand([...args, '--json'], cwd)
+  assert.equal(code, 0, stderr)
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).client)
+}
+
+test('trace.trustedRelays is heeded, of a configuration that is named or found; --trusted-relay goes before it', async () => {
+  const place = join(folder, 'configured')
+  mkdirSync(place)
+  const message = file('relayed.eml', relayed)
+  const config = join(place, 'backscatterd.toml')
+  const zone =
+    '[zone]\norigin = "bl.example"\nnameservers = ["ns.example"]\nhostmaster = "dns.example"\n'
+  writeFileSync(config, `${zone}[trace]\ntrustedRelays = ["mx.ours", "198.51.100.2"]\n`)
+  assert.deepEqual(await clients(folder, 'classify', message), ['198.51.100.2'])
+  assert.deepEqual(await clients(folder, '--config', config, 'classify', message), ['192.0.2.1'])
+  assert.deepEqual(await clients(place, 'classify', message), ['192.0.2.1'])
+  const other = ['classify', '--trusted-relay', 'mx.ours', message]
+  assert.deepEqual(await clients(place, ...other), ['198.51.100.2'])
+})
+
+test('a configuration with faults stops it only when it is named', async () => {
+  const place = join(folder, 'faulty')
+  mkdirSync(place)
+  const message = file('plain.eml', relayed)
+  writeFileSync(join(place, 'backscatterd.toml'), '[trace]\ntrustedRelays = 7\n')
+  assert.deepEqual(await clients(place, 'classify', message), ['198.51.100.2'])
+  const named = await runCommand(['--config', 'backscatterd.toml', 'classify', message], place)
+  assert.equal(named.code, 2)
+  assert.match(named.stderr, /trace\.trustedRelays/)
+})
