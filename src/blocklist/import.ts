@@ -116,8 +116,8 @@ export class ListImports {
   /**
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
    * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
-   * Throws OperationalError 'capacity-reached', 'disk-too-small' or 'database-failed'; nothing is changed then, unless the list had been
-   * taken over: then that goes on, and until it is done another import of it is a 'conflict'.
+   * Throws OperationalError 'capacity-reached', 'disk-too-small' or 'database-failed'; nothing is changed then, unless
+   * the list had been taken over: then that goes on, and until it is done another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
     const { list } = request
@@ -298,11 +298,9 @@ export class ListImports {
   /** In the background: forgets what was being loaded when the last process died. */
   async forgetLeft(): Promise<void> {
     for (const left of this.#parts.store.generations.all()) {
-      if (left.state === 'loading')
-        await this.#tryAgain(
-          () => this.#forget(left),
-          () => undefined,
-        )
+      if (left.state !== 'loading') continue
+      const forget = () => this.#forget(left)
+      await this.#tryAgain(forget, () => undefined)
     }
   }
 

@@ -45,17 +45,19 @@ interface RawEvidence {
 const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, content, returned, seen_at AS seenAt,
   recorded_at AS recordedAt, source, details, decision, why`
 /** Every address of a network of 64 bits or more, or of IPv4: two words are equal, so indexes seek to the rest. */
-const inLongNetwork =
-  'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?'
-const inNetwork =
-  'family = ? AND w0 BETWEEN ? AND ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?'
+const inNetwork = {
+  long: 'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
+  short:
+    'family = ? AND w0 BETWEEN ? AND ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
+} as const
+type NetworkSize = keyof typeof inNetwork
 
 export class EvidenceTable {
   readonly #seen: Statement<unknown[], number>
   readonly #insert: Statement<unknown[]>
   readonly #newestId: Statement<[], number | null>
-  readonly #hits: Record<'long' | 'short', Statement<unknown[], Hit>>
-  readonly #newest: Record<'long' | 'short', Statement<unknown[], RawEvidence>>
+  readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
+  readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
 
   constructor(database: Database) {
     this.#seen = database
@@ -75,13 +77,13 @@ export class EvidenceTable {
          WHERE ${network} AND kind = ? AND seen_at BETWEEN ? AND ? AND id > ? AND decision <> 'ignored'
          ORDER BY seen_at DESC LIMIT ? + 0`,
       )
-    this.#hits = { long: hits(inLongNetwork), short: hits(inNetwork) }
+    this.#hits = { long: hits(inNetwork.long), short: hits(inNetwork.short) }
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
         `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
          ORDER BY seen_at DESC, id DESC LIMIT ? + 0`,
       )
-    this.#newest = { long: newest(inLongNetwork), short: newest(inNetwork) }
+    this.#newest = { long: newest(inNetwork.long), short: newest(inNetwork.short) }
   }
 
   /** Whether this message to this recipient from this client is already here. */
@@ -120,8 +122,8 @@ export class EvidenceTable {
     seen: { readonly from: number; readonly to: number; readonly mark: number },
     limit: number,
   ): Hit[] {
-    const [statement, values] = this.#inNetwork(this.#hits, network)
-    return statement.all(...values, kind, seen.from, seen.to, seen.mark, limit)
+    const { size, values } = evidenceInNetwork(network)
+    return this.#hits[size].all(...values, kind, seen.from, seen.to, seen.mark, limit)
   }
 
   /**
@@ -129,26 +131,21 @@ export class EvidenceTable {
    * SQLite plans a statement that sorts anew each time, at ten times the cost.
    */
   newest(network: Prefix, limit: number): EvidenceRow[] {
-    const [statement, values] = this.#inNetwork(this.#newest, network)
-    return statement.all(...values, limit).map(evidenceOf)
-  }
-
-  #inNetwork<T>(
-    statements: Record<'long' | 'short', T>,
-    network: Prefix,
-  ): [statement: T, values: number[]] {
-    const { terms, values } = evidenceInNetwork(network)
-    return [terms === inLongNetwork ? statements.long : statements.short, values]
+    const { size, values } = evidenceInNetwork(network)
+    return this.#newest[size].all(...values, limit).map(evidenceOf)
   }
 }
 
-/** WHERE terms for evidence from the network, and what to bind to them. */
-export function evidenceInNetwork(network: Prefix): { terms: string; values: number[] } {
+/** What narrows evidence down to the network: which of the terms, themselves, and what to bind to them. */
+export function evidenceInNetwork(network: Prefix) {
   const { family, w0, w1, w2, w3, length } = network
   const [end0, end1, end2, end3] = lastWords(network)
-  return length >= (family === 4 ? 32 : 64)
-    ? { terms: inLongNetwork, values: [family, w0, w1, w2, end2, w3, end3] }
-    : { terms: inNetwork, values: [family, w0, end0, w1, end1, w2, end2, w3, end3] }
+  const size: NetworkSize = length >= (family === 4 ? 32 : 64) ? 'long' : 'short'
+  const values =
+    size === 'long'
+      ? [family, w0, w1, w2, end2, w3, end3]
+      : [family, w0, end0, w1, end1, w2, end2, w3, end3]
+  return { size, terms: inNetwork[size], values }
 }
 
 function clientValues(client: Address | null): number[] {

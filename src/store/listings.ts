@@ -88,7 +88,6 @@ export class ListingTable {
   readonly #database: Database
   readonly #byId: Statement<[number], RawListing>
   readonly #currentAt: Statement<PrefixValues, RawListing>
-  readonly #at: Statement<PrefixValues, RawListing>
   readonly #answeredKinds: Statement<PrefixValues, number>
   readonly #lastEpisode: Statement<PrefixValues, number | null>
   readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
@@ -113,7 +112,6 @@ export class ListingTable {
     this.#currentAt = database.prepare(
       `SELECT ${columns} FROM listings WHERE ${isPrefix} AND ${current}`,
     )
-    this.#at = database.prepare(`SELECT ${columns} FROM listings WHERE ${isPrefix}`)
     this.#answeredKinds = database
       .prepare<PrefixValues, number>(
         `SELECT kinds FROM listings WHERE ${isPrefix} AND state = 'listed'`,
@@ -169,12 +167,6 @@ export class ListingTable {
   /** The rows that hold at exactly this prefix, oldest first. */
   currentAt(prefix: Prefix): CurrentListing[] {
     const rows = this.#currentAt.all(...prefixValues(prefix)).map(listingOf) as CurrentListing[]
-    return rows.sort((a, b) => a.id - b.id)
-  }
-
-  /** Every row of exactly this prefix, those that hold and those that held, oldest first. */
-  at(prefix: Prefix): ListingRow[] {
-    const rows = this.#at.all(...prefixValues(prefix)).map(listingOf)
     return rows.sort((a, b) => a.id - b.id)
   }
 

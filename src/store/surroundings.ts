@@ -36,14 +36,14 @@ export class SurroundingsReader {
   read(address: Address, network: Prefix): Surroundings {
     const { family } = address
     const lengths = this.#table.lengths(family)
-    const { terms, values } = evidenceInNetwork(network)
+    const { size, terms, values } = evidenceInNetwork(network)
     this.#connection ??= connect(this.#path)
     if (!this.#isReading) {
       this.#connection.begin.run()
       this.#isReading = true
       setImmediate(this.#endTurn)
     }
-    const key = `${family} ${values.length} ${lengths.length}`
+    const key = `${family} ${size} ${lengths.length}`
     let statement = this.#statements.get(key)
     if (statement === undefined) {
       statement = this.#connection.database

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { needs } from '../support/debian.ts'
 import { Site } from '../support/server.ts'
 
@@ -18,13 +18,19 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
+/** The demonstration, served in a folder of its own; `onFreePorts` puts its ports in place of the usual ones in a text. */
+async function startDemo(t: TestContext) {
   const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
   const onFreePorts = (text: string): string =>
     Object.entries(ports).reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
   const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
   const site = new Site(t, onFreePorts(demo))
   await site.start()
+  return { site, ports, onFreePorts }
+}
+
+test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
+  const { site, ports, onFreePorts } = await startDemo(t)
 
   const readme = readFileSync('README.md', 'utf8')
   const section = /## See it work in two minutes\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
@@ -56,12 +62,7 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
 })
 
 test('the README’s five calls over HTTP', needs('curl', 'curl'), async (t) => {
-  const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
-  const onFreePorts = (text: string): string =>
-    Object.entries(ports).reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
-  const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
-  const site = new Site(t, onFreePorts(demo))
-  await site.start()
+  const { site, onFreePorts } = await startDemo(t)
   const readme = readFileSync('README.md', 'utf8')
   const commands = /## Over HTTP\n.*?```sh\n(.*?)```/s.exec(readme)?.[1] ?? ''
   assert.equal(commands.match(/^curl /gm)?.length, 5)

@@ -8,6 +8,7 @@ import { Resolver } from '../../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
 import { readMessage } from '../../../src/traps/collect.ts'
 import { startNameServer, type Zone } from '../../support/name-server.ts'
+import { bounceOf } from './bounce-of.ts'
 
 const now = 1_795_500_000
 const keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -42,39 +43,6 @@ async function signed(domain: string): Promise<string> {
   } as unknown as Parameters<typeof dkimSign>[1])
   assert.match(signatures, /^DKIM-Signature: /)
   return `${signatures}${original}`
-}
-
-/** A bounce that returns this; `type` of the returned part. */
-function bounceOf(returned: string, type = 'message/rfc822'): Buffer {
-  return Buffer.from(
-    [
-      'Return-Path: <>',
-      'From: MAILER-DAEMON@bouncer.example',
-      'To: one@trap.example',
-      'Subject: Undelivered Mail Returned to Sender',
-      'MIME-Version: 1.0',
-      'Content-Type: multipart/report; report-type=delivery-status; boundary="b"',
-      '',
-      '--b',
-      '',
-      'It could not be delivered.',
-      '--b',
-      'Content-Type: message/delivery-status',
-      '',
-      'Reporting-MTA: dns; mail.bouncer.example',
-      '',
-      'Final-Recipient: rfc822; somebody@bouncer.example',
-      'Action: failed',
-      'Status: 5.1.1',
-      '',
-      '--b',
-      `Content-Type: ${type}`,
-      '',
-      returned,
-      '--b--',
-      '',
-    ].join('\r\n'),
-  )
 }
 
 async function check(

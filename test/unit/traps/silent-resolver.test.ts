@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { Resolver } from '../../../src/resolver/resolver.ts'
+import { bounceOf } from './bounce-of.ts'
 import { smtpSite } from './smtp-site.ts'
 
 const body = 'Hello.\r\n'
@@ -15,34 +16,16 @@ const signature = `DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple; d=trap.e
 )
   .update(body)
   .digest('base64')}; b=AAAA`
-const bounce = [
-  'From: MAILER-DAEMON@bouncer.example',
-  'To: a@trap.example',
-  'Subject: Undelivered Mail Returned to Sender',
-  'MIME-Version: 1.0',
-  'Content-Type: multipart/report; report-type=delivery-status; boundary="b"',
-  '',
-  '--b',
-  'Content-Type: message/delivery-status',
-  '',
-  'Reporting-MTA: dns; mail.bouncer.example',
-  '',
-  'Final-Recipient: rfc822; somebody@bouncer.example',
-  'Action: failed',
-  'Status: 5.1.1',
-  '',
-  '--b',
-  'Content-Type: message/rfc822',
-  '',
-  'Received: from out.example ([203.0.113.77])',
-  '\tby mail.bouncer.example with ESMTP; Tue, 24 Nov 2026 12:00:00 +0000',
-  signature,
-  'From: a@trap.example',
-  '',
-  body,
-  '--b--',
-  '',
-].join('\r\n')
+const bounce = bounceOf(
+  [
+    'Received: from out.example ([203.0.113.77])',
+    '\tby mail.bouncer.example with ESMTP; Tue, 24 Nov 2026 12:00:00 +0000',
+    signature,
+    'From: a@trap.example',
+    '',
+    body,
+  ].join('\r\n'),
+)
 
 /** host:port of a socket that takes every question and answers none. */
 async function silentServer(t: TestContext): Promise<{ address: string; heard(): number }> {
