@@ -5,10 +5,10 @@ import { type AccessRule, compileAccess } from './access.ts'
 import { type Asker, askersBytes, topAskers } from './askers.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
-import { type Libc, loadLibc, wantedBufferBytes } from './libc.ts'
 import { formatListenAddress, parseListenAddress } from './listen-address.ts'
 import { QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
+import { loadSocketCalls, type SocketCalls, wantedBufferBytes } from './socket-calls.ts'
 import { bindSockets, chooseAddresses } from './sockets.ts'
 import type { WorkerData } from './worker.ts'
 import { Thread } from './workers.ts'
@@ -102,8 +102,8 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
     if (!hasFailed) options.onFatal(error)
     hasFailed = true
   }
-  const libc = options.nativeSockets === false ? undefined : await loadLibc()
-  const isBatched = libc !== undefined && options.batch !== false
+  const calls = options.nativeSockets === false ? undefined : await loadSocketCalls()
+  const isBatched = calls !== undefined && options.batch !== false
   const cookies = new CookieKeeper(options.cookieSecrets)
   const shared = sharedData(options, stop.buffer, cookies.memory)
   const blocks: ThreadBlocks[] = []
@@ -125,7 +125,7 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
   )
   threads.push(thread('tcp', tcpSlot, 'dns-tcp'))
   const abandon = () => Promise.all(threads.map((each) => each.abandon()))
-  const sockets = await openSockets(options, libc, addresses, workers).catch(async (error) => {
+  const sockets = await openSockets(options, calls, addresses, workers).catch(async (error) => {
     await abandon()
     throw error
   })
@@ -175,14 +175,14 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
 
 async function openSockets(
   options: NameserverOptions,
-  libc: Libc | undefined,
+  calls: SocketCalls | undefined,
   addresses: ReturnType<typeof parseListenAddress>[],
   workers: number,
 ) {
   if (addresses.length === 0) {
     throw new OperationalError('address-unavailable', 'there is no address to listen on')
   }
-  if (libc !== undefined) return bindSockets(libc, addresses, workers)
+  if (calls !== undefined) return bindSockets(calls, addresses, workers)
   options.log.info({}, 'sockets are made by node:dgram: no native socket calls here')
   return chooseAddresses(addresses)
 }

@@ -5,8 +5,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { OperationalError } from '../errors.ts'
-import { type Descriptor, type Libc, SocketError, type SocketMemory } from './libc.ts'
+import { type Descriptor, SystemCallError } from '../libc/library.ts'
 import { formatListenAddress, type ListenAddress } from './listen-address.ts'
+import type { SocketCalls, SocketMemory } from './socket-calls.ts'
 
 /** What a thread serves: a descriptor that it owns from then on, or an address to bind by Node's own means. */
 export type ThreadSocket =
@@ -37,37 +38,37 @@ const portTries = 20
  * address; nothing stays bound then.
  */
 export function bindSockets(
-  libc: Libc,
+  calls: SocketCalls,
   addresses: readonly ListenAddress[],
   workers: number,
 ): BoundSockets {
   const open: Descriptor[] = []
   try {
-    const bound = addresses.map((address) => bindAddress(libc, address, workers, open))
+    const bound = addresses.map((address) => bindAddress(calls, address, workers, open))
     return {
       addresses: bound.map(({ address }) => address),
       udp: (worker) =>
         bound.map(({ address, udp }) => ({
           family: address.family,
-          fd: libc.duplicate(udp[worker] ?? -1),
+          fd: calls.duplicate(udp[worker] ?? -1),
           isWildcard: isWildcard(address),
         })),
       tcp: () =>
         bound.map(({ address, tcp }) => ({
           family: address.family,
-          fd: libc.duplicate(tcp),
+          fd: calls.duplicate(tcp),
           isWildcard: isWildcard(address),
         })),
-      memory: () => bound.flatMap(({ udp }) => udp.map(libc.memoryOf)),
-      close: () => open.splice(0).forEach(libc.close),
+      memory: () => bound.flatMap(({ udp }) => udp.map(calls.memoryOf)),
+      close: () => open.splice(0).forEach(calls.close),
     }
   } catch (error) {
-    open.splice(0).forEach(libc.close)
+    open.splice(0).forEach(calls.close)
     throw error
   }
 }
 
-/** Where libc cannot be called, threads bind for themselves; only ports 0 are settled here, by a moment's binding. */
+/** Where the C library cannot be called, threads bind for themselves; only ports 0 are settled here, by a moment's binding. */
 export async function chooseAddresses(addresses: readonly ListenAddress[]): Promise<BoundSockets> {
   const chosen: ListenAddress[] = []
   for (const address of addresses) {
@@ -93,7 +94,7 @@ interface BoundAddress {
 }
 
 function bindAddress(
-  libc: Libc,
+  calls: SocketCalls,
   address: ListenAddress,
   workers: number,
   open: Descriptor[],
@@ -101,22 +102,22 @@ function bindAddress(
   for (let tries = 1; ; tries++) {
     const mine: Descriptor[] = []
     try {
-      const first = libc.bindUdp(address)
+      const first = calls.bindUdp(address)
       mine.push(first)
-      const settled = { ...address, port: libc.portOf(first) }
-      const tcp = libc.listenTcp(settled)
+      const settled = { ...address, port: calls.portOf(first) }
+      const tcp = calls.listenTcp(settled)
       mine.push(tcp)
       const udp = [first]
       while (udp.length < workers) {
-        const next = libc.bindUdp(settled)
+        const next = calls.bindUdp(settled)
         mine.push(next)
         udp.push(next)
       }
       open.push(...mine)
       return { address: settled, udp, tcp }
     } catch (error) {
-      mine.forEach(libc.close)
-      const isTaken = error instanceof SocketError && error.code === 'EADDRINUSE'
+      mine.forEach(calls.close)
+      const isTaken = error instanceof SystemCallError && error.code === 'EADDRINUSE'
       if (address.port === 0 && isTaken && tries < portTries) continue
       throw addressUnavailable(address, error)
     }

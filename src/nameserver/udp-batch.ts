@@ -1,5 +1,5 @@
 // The UDP transport for Linux: as many datagrams as have come are received by one recvmmsg, answered where they lie,
-// and sent back by one sendmmsg. It blocks its thread. Called by worker.ts for sockets that libc.ts made.
+// and sent back by one sendmmsg. It blocks its thread. Called by worker.ts for sockets that socket-calls.ts made.
 //
 // All that the kernel reads and writes lies in one buffer for each socket, laid out once (64-bit Linux, little endian):
 //
@@ -13,8 +13,9 @@
 // A name's length and, but for what a wildcard address adds, the rest of a header is the same for every datagram, so
 // between two system calls only lengths are touched.
 import { constants } from 'node:os'
+import { type Descriptor, SystemCallError } from '../libc/library.ts'
 import { readClientSockaddr } from './client-address.ts'
-import { type DatagramCalls, type Descriptor, loadDatagramCalls, SocketError } from './libc.ts'
+import { type DatagramCalls, loadDatagramCalls } from './socket-calls.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { maxBatch, maxQueryLength, type UdpTransport, type UdpTransportOptions } from './udp.ts'
 
@@ -166,7 +167,7 @@ class Port {
   exchange(flags: number): number {
     const count = this.#calls.receive(this.fd, this.#received, batch, flags)
     if (count <= 0) {
-      if (count < 0 && !passing.includes(-count)) throw new SocketError('recvmmsg', -count)
+      if (count < 0 && !passing.includes(-count)) throw new SystemCallError('recvmmsg', -count)
       return 0
     }
     const { enter, leave } = this.#options
@@ -250,7 +251,7 @@ class Port {
       const result = this.#calls.send(this.fd, address, responses - sent)
       if (result > 0) sent += result
       else if (result !== -EINTR) {
-        if (broken.includes(-result)) throw new SocketError('sendmmsg', -result)
+        if (broken.includes(-result)) throw new SystemCallError('sendmmsg', -result)
         sent++
         unsent++
       }
@@ -286,6 +287,6 @@ class Readable {
 
   wait(): void {
     const result = this.#calls.poll(this.#address, this.#count, waitMs)
-    if (result < 0 && !passing.includes(-result)) throw new SocketError('poll', -result)
+    if (result < 0 && !passing.includes(-result)) throw new SystemCallError('poll', -result)
   }
 }

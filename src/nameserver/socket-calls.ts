@@ -1,14 +1,10 @@
 // The C library's socket calls, which Node has no words for: one socket made and bound here, its copies handed to
-// threads, and datagrams moved many at a call. The only file that knows koffi; sockets.ts calls it on the main thread,
-// udp-batch.ts in each worker.
-import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
+// threads, and datagrams moved many at a call. sockets.ts calls it on the main thread, udp-batch.ts in each worker.
+import { type Descriptor, loadLibrary, SystemCallError } from '../libc/library.ts'
 import type { ListenAddress } from './listen-address.ts'
 
-/** A file descriptor that the caller closes. */
-export type Descriptor = number
-
-/** Socket calls by what we use them for. Each throws SocketError. */
-export interface Libc {
+/** Socket calls by what we use them for; a descriptor made is the caller's to close. Each throws SystemCallError. */
+export interface SocketCalls {
   /** A UDP socket that shares its port with others of the same address; `port` 0: any. */
   bindUdp(address: ListenAddress): Descriptor
   /** A TCP socket that listens: connections queue up in it whether or not a thread accepts them. */
@@ -40,27 +36,16 @@ export interface DatagramCalls {
   send(socket: Descriptor, headers: number, count: number): number
   /** Waits until one of the struct pollfd is readable; 0: none within the time. */
   poll(descriptors: number, count: number, timeoutMs: number): number
-  /** Makes receive (when it may block) and send give up after so long. Throws SocketError. */
+  /** Makes receive (when it may block) and send give up after so long. Throws SystemCallError. */
   setTimeouts(socket: Descriptor, milliseconds: number): void
-  /** Has each datagram told with the address it was sent to. Throws SocketError. */
+  /** Has each datagram told with the address it was sent to. Throws SystemCallError. */
   tellDestination(socket: Descriptor, family: 4 | 6): void
-  /** Has each datagram sent whole or not at all, whatever ICMP says of the path. Throws SocketError. */
+  /** Has each datagram sent whole or not at all, whatever ICMP says of the path. Throws SystemCallError. */
   forbidFragments(socket: Descriptor, family: 4 | 6): void
   close(socket: Descriptor): void
 }
 
-/** A call that failed: `code` as in `EADDRINUSE`. */
-export class SocketError extends Error {
-  readonly code: string
-
-  constructor(call: string, errno: number) {
-    super(`${call}: ${getSystemErrorMessage(-errno)} (${getSystemErrorName(-errno)})`)
-    this.name = 'SocketError'
-    this.code = getSystemErrorName(-errno)
-  }
-}
-
-/** Linux, in its generic numbering: the same on x64 and arm64, glibc and musl. */
+/** Linux, as loadLibrary grants it. */
 const familyNumbers = { 4: 2, 6: 10 } as const
 const socketTypes = { stream: 1, datagram: 2, closeOnExec: 0o2000000 } as const
 const options = {
@@ -86,22 +71,10 @@ const memoryWords = { receiveBuffer: 1, sendBuffer: 3, drops: 8, count: 9 } as c
 export const wantedBufferBytes = 4 << 20
 const backlog = 511
 
-/** The C library, or undefined where koffi has no binary or the numbers above do not hold. */
-async function loadLibrary() {
-  if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined
-  const koffi = await import('koffi').then(
-    (module) => module.default,
-    () => undefined,
-  )
-  // Node is linked to the C library, so its symbols are at hand whatever the file is called.
-  return koffi && { koffi, library: koffi.load(null) }
-}
-
 /** The calls that make sockets, or undefined where they cannot be had. */
-export async function loadLibc(): Promise<Libc | undefined> {
-  const loaded = await loadLibrary()
-  if (loaded === undefined) return undefined
-  const { koffi, library } = loaded
+export async function loadSocketCalls(): Promise<SocketCalls | undefined> {
+  const library = await loadLibrary()
+  if (library === undefined) return undefined
   const socket = library.func('int socket(int domain, int type, int protocol)')
   const setsockopt = library.func(
     'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
@@ -121,7 +94,7 @@ export async function loadLibc(): Promise<Libc | undefined> {
   const close = library.func('int close(int fd)')
 
   const checked = (call: string, result: number): number => {
-    if (result < 0) throw new SocketError(call, koffi.errno())
+    if (result < 0) throw new SystemCallError(call, library.errno())
     return result
   }
 
@@ -203,11 +176,10 @@ export async function loadLibc(): Promise<Libc | undefined> {
   }
 }
 
-/** The calls that move datagrams. Throws where they cannot be had: only a thread whose socket loadLibc made asks. */
+/** The calls that move datagrams. Throws where they cannot be had: only a thread whose socket loadSocketCalls made asks. */
 export async function loadDatagramCalls(): Promise<DatagramCalls> {
-  const loaded = await loadLibrary()
-  if (loaded === undefined) throw new Error('there is no C library to call')
-  const { koffi, library } = loaded
+  const library = await loadLibrary()
+  if (library === undefined) throw new Error('there is no C library to call')
   // Pointers as plain numbers: addresses fit in 48 bits, and a BigInt costs half as much again as the call.
   const recvmmsg = library.func(
     'int recvmmsg(int fd, uintptr_t headers, uint32_t count, int flags, uintptr_t timeout)',
@@ -226,22 +198,22 @@ export async function loadDatagramCalls(): Promise<DatagramCalls> {
     value: Buffer,
   ): void => {
     if (setsockopt(fd, level, name, value, value.length) < 0) {
-      throw new SocketError('setsockopt', koffi.errno())
+      throw new SystemCallError('setsockopt', library.errno())
     }
   }
   return {
-    addressOf: (buffer) => Number(koffi.address(buffer)),
+    addressOf: library.addressOf,
     receive(fd, headers, count, flags) {
-      const result: number = recvmmsg(fd, headers, count, flags, 0)
-      return result < 0 ? -koffi.errno() : result
+      const result = recvmmsg(fd, headers, count, flags, 0)
+      return result < 0 ? -library.errno() : result
     },
     send(fd, headers, count) {
-      const result: number = sendmmsg(fd, headers, count, 0)
-      return result < 0 ? -koffi.errno() : result
+      const result = sendmmsg(fd, headers, count, 0)
+      return result < 0 ? -library.errno() : result
     },
     poll(descriptors, count, timeoutMs) {
-      const result: number = poll(descriptors, count, timeoutMs)
-      return result < 0 ? -koffi.errno() : result
+      const result = poll(descriptors, count, timeoutMs)
+      return result < 0 ? -library.errno() : result
     },
     setTimeouts(fd, milliseconds) {
       // struct timeval: seconds and microseconds.
