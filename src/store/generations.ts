@@ -48,6 +48,7 @@ export class GenerationTable {
   readonly #insertChunk: Statement<[number, number, Uint8Array, string]>
   readonly #chunk: Statement<[number, number], { entries: Uint8Array; attributes: string }>
   readonly #takeOver: Statement<[number]>
+  readonly #leave: Statement<[number]>
   readonly #deleteChunks: Statement<[number, number]>
   readonly #delete: Statement<[number]>
   readonly #standing: Statement<number[], RawStanding>
@@ -71,6 +72,9 @@ export class GenerationTable {
     )
     this.#takeOver = database.prepare(
       `UPDATE generations SET state = 'taking over' WHERE id = ? AND state = 'loading'`,
+    )
+    this.#leave = database.prepare(
+      `UPDATE generations SET state = 'loading' WHERE id = ? AND state = 'taking over'`,
     )
     this.#deleteChunks = database.prepare(
       `DELETE FROM generation_chunks WHERE rowid IN
@@ -120,8 +124,12 @@ export class GenerationTable {
     this.#takeOver.run(id)
   }
 
-  /** Deletes some of what was kept for it, and at last itself; false when there was more than `chunks`. */
+  /**
+   * Deletes some of what was kept for it, and at last itself; false when there was more than `chunks`. Whatever it was
+   * to its list, it is that no longer: a start that finds what is left goes on forgetting it.
+   */
   forget(id: number, chunks: number): boolean {
+    this.#leave.run(id)
     if (this.#deleteChunks.run(id, chunks).changes === chunks) return false
     this.#delete.run(id)
     return true
