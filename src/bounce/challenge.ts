@@ -397,7 +397,8 @@ export function challengeRule(seen: Observation): string | null {
   if (!isAboutMail) return null
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !demandingTitle.test(subject.folded))
     return null
-  if (/unsubscribe|newsletter|subscription/.test(said)) return null
+  if (/unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up/.test(said))
+    return null
   if (phraseIn(said, held) === undefined) return null
   if (phraseIn(said, defence) !== undefined) return 'challenge-words'
   // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.

@@ -15,7 +15,6 @@ import {
   listAnswerRule,
   listMailRule,
   listNoticeRule,
-  postmasterNoticeRule,
   rejectingDispositionRule,
   ticketRule,
   ticketWordsRule,
@@ -24,8 +23,16 @@ import {
 import type { Message } from './message.ts'
 import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
 import { Observation } from './observation.ts'
+import { wordedReceiptRule } from './read-receipts.ts'
 import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
+import {
+  calendarRule,
+  freightRule,
+  journalRule,
+  postmasterNoticeRule,
+  scheduledJobRule,
+} from './system-notices.ts'
 
 export type NotBackscatter =
   | 'arf'
@@ -101,17 +108,22 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   ({ message }) => not('arf', feedbackReportRule(message)),
   ({ message }) => not('tls-report', tlsReportRule(message)),
   ({ message }) => not('dmarc-report', dmarcReportRule(message)),
+  ({ message }) => not('other', journalRule(message)),
   (seen) => is('dsn', rejectingDispositionRule(seen)),
   ({ message }) => not('mdn', dispositionNotificationRule(message)),
+  (seen) => not('mdn', wordedReceiptRule(seen)),
   (seen) => is('content-notice', titledNoticeRule(seen)),
   (seen) => is('challenge-response', knownChallengeRule(seen)),
   (seen) => not('list', listNoticeRule(seen)),
   (seen) => not('other', postmasterNoticeRule(seen)),
+  (seen) => not('other', scheduledJobRule(seen)),
+  (seen) => not('other', freightRule(seen)),
   (seen) => is('dsn', statusRule(seen)),
   ({ message }) => not('ticket', ticketRule(message)),
   (seen) => is('content-notice', signedNoticeRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
+  (seen) => not('other', calendarRule(seen)),
   (seen) => is('auto-reply', listedReplyRule(seen)),
   ({ message }) => not('list', listMailRule(message)),
   (seen) => not('list', listAnswerRule(seen)),

@@ -25,7 +25,7 @@ export function titledNoticeRule(seen: Observation): string | null {
   const says =
     phraseIn(seen.body.words, findingPhrases) !== undefined ||
     phraseIn(seen.subject.folded, findingPhrases) !== undefined
-  if (isCommonTitle(scanner.name) && !tellsWhatWasStopped(seen)) return null
+  if (isCommonTitle(scanner.name) && (!tellsWhatWasStopped(seen) || isNewsletter(seen))) return null
   const addresses = isToSender(seen)
   return says && addresses ? `content-notice-${scanner.name}` : null
 }
@@ -33,6 +33,11 @@ export function titledNoticeRule(seen: Observation): string | null {
 /** Titles without a vendor's own wording in them: newsletters have them as well. */
 function isCommonTitle(name: string): boolean {
   return ['clamav', 'scanner', 'antivirus'].includes(name)
+}
+
+/** A scanner's maker writes of viruses as well, to everybody and with something to read. */
+function isNewsletter({ isAutomatic, hasLink, hasReturned, status }: Observation): boolean {
+  return !isAutomatic && hasLink && !hasReturned && status === null
 }
 
 /** It says what became of the mail, or gives it back. */

@@ -116,6 +116,8 @@ export function addressesIn(line: string): string[] {
     end = Math.max(after, at + 1)
     const localPart = line.slice(begin, at).replace(/^(smtp|rfc-?822|to|for)=/i, '')
     const domain = line.slice(at + 1, after).replace(/\.+$/, '')
+    // `https://host/?user=` before the @.
+    if (localPart.startsWith('//')) continue
     if (localPart !== '' && localPart.length <= 200 && /^[\w-]+(\.[\w-]+)*$/.test(domain)) {
       addresses.push(`${localPart}@${domain}`)
     }

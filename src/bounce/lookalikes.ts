@@ -70,7 +70,7 @@ export function listMailRule(message: Message): string | null {
 
 /** Field names by which ticket and forge software marks its own mail. */
 const ticketFields =
-  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-)/
+  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout-|servicenow-|youtrack-)/
 
 /** An acknowledgement or notice of ticket software: somebody wrote to it, and it answered as it was set up to. */
 export function ticketRule(message: Message): string | null {
@@ -108,13 +108,6 @@ export function listAnswerRule({ author, body, subject }: Observation): string |
     : null
 }
 
-/** Postfix reports on a client's session to its own postmaster (notify_classes): nothing was bounced. */
-export function postmasterNoticeRule({ subject }: Observation): string | null {
-  return /^postfix smtp (server|client): errors from /.test(subject.folded)
-    ? 'postmaster-notice'
-    : null
-}
-
 /** What a sign-up asks for, folded; the address is what is confirmed, not a message. */
 const confirmationTitle =
   /^(please )?(confirm|verify|activate|validate|complete) (your )?(new )?(e-?mail|account|registration|subscription|address|sign-?up|membership|newsletter|request|password)|^(account|e-?mail|subscription|registration|newsletter|address|membership|sign-?up)( address)? (activation|verification|confirmation|validation)|^confirm [0-9a-f]{8,}|^confirmation (for|of) (subscribe|unsubscribe|your subscription)|confirm(ation)? .{0,60}(subscri|mailing list)|^your confirmation is (needed|required)|^(bitte )?bestatigen sie ihre|^confirmez votre|^confirme (su|tu|seu)|^conferma (la tua|il tuo|iscrizione)|^(подтвердите|подтверждение) (регистрац|подписк|адрес)|(会員登録|メールアドレス)の?(の)?確認|激活您的|验证您的(邮箱|电子邮件|帐)/
@@ -139,16 +132,15 @@ export function confirmationRule({
 const ticketTitle =
   /\[?\b(ticket|case|request|incident|issue|bug|rt|inquiry|enquiry|support id|reference|ref|vorgang|anfrage|fall|demande|solicitud|zgloszenie)[ _-]?(id|no\.?|nr\.?|number|num)?[ :#=-]{0,3}#?[a-z]{0,6}[-_]?\d{3,}|^\[#?[a-z]{2,10}[-_]?\d{2,}(-\d+)*\]|\[\S{1,40} #\d+\]|\[#\d{3,}\]/
 
+const ticketWords =
+  /\b(ticket(s|nummer|number)?|case|request|incident|issue|inquiry|enquiry|support|help ?desk|tracking (number|id)|reference number|anfrage|vorgang(snummer)?|anliegen|demande|dossier|solicitud|consulta|incidencia|richiesta|segnalazione|solicitacao|chamado|pedido|aanvraag|melding|verzoek|zgloszeni\p{L}*|sprawa)\b|обращени|заявк|запрос|お問い合わせ|受付番号|工单|请求/u
+const receivedWords =
+  /\b(received|created|opened|logged|registered|assigned|updated|submitted|entered|closed|resolved|erfasst|erhalten|eingegangen|angelegt|geschlossen|recue?|enregistree?|creee?|recibid[oa]|registrad[oa]|cread[oa]|ricevut[oa]|registrat[oa]|apert[oa]|recebid[oa]|criad[oa]|abert[oa]|ontvangen|geregistreerd|aangemaakt|otrzymal\p{L}*|zarejestrowan\p{L}*|utworzon\p{L}*)\b|получен|зарегистрирован|создан|принят|受け付け|受付|承りました|收到|创建/u
+
 /** Ticket software without a field of its own: its number in the subject, and words of receipt. */
 export function ticketWordsRule({ subject, body, isFromMailSystem }: Observation): string | null {
   if (isFromMailSystem || !ticketTitle.test(subject.folded)) return null
-  const receipt =
-    /\b(ticket|case|request|incident|issue|inquiry|enquiry|support|help ?desk|tracking (number|id)|reference number)\b/.test(
-      body.words,
-    ) &&
-    /\b(received|created|opened|logged|registered|assigned|updated|submitted|entered|closed|resolved)\b/.test(
-      body.words,
-    )
+  const receipt = ticketWords.test(body.words) && receivedWords.test(body.words)
   return receipt ? 'ticket-title' : null
 }
 

@@ -11,6 +11,7 @@ import { firstValue } from './header-section.ts'
 import { reportType } from './lookalikes.ts'
 import type { Observation } from './observation.ts'
 import { addressesOf } from './sender.ts'
+import { isWatcher } from './system-notices.ts'
 
 /** The order is that of the tables: what a program says of itself comes before what any of them might say. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
@@ -53,7 +54,8 @@ export function mailSystemRule(seen: Observation): string | null {
   if (seen.subject.isBounce && seen.isFromMailSystem && isEmptyReport(seen)) {
     return 'mail-system-report'
   }
-  if (hasLure(seen) || (seen.isHandWritten && !seen.subject.isBounce)) return null
+  if (hasLure(seen) || seen.asksReader) return null
+  if (seen.isHandWritten && !seen.subject.isBounce) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
   if (!seen.isFromMailSystem) {
     return seen.namesFailedRecipient && isBareBounce(seen) ? 'mail-system-names-recipient' : null
@@ -165,15 +167,18 @@ function hasLure(seen: Observation): boolean {
 
 /**
  * It asks to save one's mailbox, password or waiting mail on a web page, where nothing came back and nobody else is
- * named as not reached; under a reverse-path of its own it may name whom it likes.
+ * named as not reached; under a reverse-path of its own, or where it says what to do there, it may name whom it likes.
  */
 function isAboutMailbox(seen: Observation): boolean {
   if (!seen.hasLink || seen.hasReturned || !speaksOfMailbox(seen)) return false
-  return !seen.hasNullSender || !seen.namesFailedRecipient
+  return !seen.hasNullSender || !seen.namesFailedRecipient || askedToAct.test(seen.body.words)
 }
 
 const mailboxWords =
-  /\byour (\S+ ){0,2}(mailbox|inbox|password|storage|quota|cloud|webmail|account|outgoing|incoming)\b|\b(password|account|mailbox) (will |is |has )?(be )?(expire[sd]?|expiring|suspended|deactivated|disabled|out of date|upgraded?)\b|\b(pending|held|incoming|unreceived|undelivered|blocked|quarantined|suspended|\d+) (e-?mails|messages)\b|\b(release|retrieve|recover|restore|review|receive) (your |the |these |all |pending |held |undelivered )*(e-?mails|messages)\b|\bclick here\b|\bupgrade now\b/
+  /\byour (\S+ ){0,2}(mailbox|inbox|password|storage|quota|cloud|webmail|account|outgoing|incoming)\b|\b(password|account|mailbox) (will |is |has )?(be )?(expire[sd]?|expiring|suspended|deactivated|disabled|out of date|upgraded?)\b|\b(pending|held|incoming|unreceived|undelivered|blocked|quarantined|suspended|\d+\)?) (incoming |new |pending |undelivered )?(e-?mails|mails|messages)\b|\b(release|retrieve|recover|restore|review|receive) (your |the |these |all |pending |held |undelivered )*(e-?mails|messages)\b|\bclick (here|below)\b|\bclick (on )?the (link|button)\b|\bupgrade now\b/
+
+const askedToAct =
+  /\b(release|retrieve|recover|restore|review) (your |the |these |all |pending |held |undelivered )*(e-?mails|mails|messages)\b|\b(verify|validate|upgrade|update|re-?activate|confirm|keep) your (account|mailbox|password|e-?mail|ownership|identity)\b/
 
 function speaksOfMailbox({ body, subject }: Observation): boolean {
   return mailboxWords.test(body.words) || mailboxWords.test(subject.folded)
@@ -187,13 +192,6 @@ function hasPayload(seen: Observation): boolean {
 
 const payloadFile =
   /\.(zip|rar|7z|gz|ace|arj|cab|exe|pif|scr|com|bat|cmd|cpl|hta|js|jse|vbs|vbe|wsf|lnk|iso|img|docm|xlsm|jar)\s*$/i
-
-/** Who counts the bounces in a queue or a log tells his own operator of them. */
-function isWatcher({ author }: Observation): boolean {
-  return /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?)$/.test(
-    author.localPart,
-  )
-}
 
 /** A bounce by its sender and title with a lure in it. */
 export function lureRule(seen: Observation): string | null {

@@ -101,12 +101,17 @@ export class Observation {
     })
   }
 
-  /** Marks of a letter that a person wrote: it answers or quotes another one, or hands one on. */
+  /** Marks of a letter that a person wrote: it answers or quotes another one, hands one on, or asks its reader. */
   get isLetter(): boolean {
     return this.#get('letter', () => {
       if (this.subject.isAnswer) return true
-      return this.body.lines.some((line) => quoteIntroduction.test(line))
+      return this.asksReader || this.body.lines.some((line) => quoteIntroduction.test(line))
     })
+  }
+
+  /** It asks whoever reads it, and gives nothing back. */
+  get asksReader(): boolean {
+    return this.#get('asks', () => !this.hasReturned && question.test(this.body.words))
   }
 
   /** Written or handed on with a mail program that people use, or with its marks of a forwarded message. */
@@ -163,6 +168,10 @@ const returnedTypes =
 /** "On Tue, A wrote:", "-----Original Message-----" and what else stands above a quotation. */
 const quoteIntroduction =
   /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
+
+/** "Can you check …?": a program does not ask. */
+const question =
+  /\b(can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))\b[^.?!]{2,150}\?/
 
 const mailPrograms =
   /\b(thunderbird|mozilla|seamonkey|mutt|apple mail|iphone mail|ipad mail|outlook|k-?mail|evolution|alpine|pine|eudora|the bat|roundcube|squirrelmail|horde|claws|sylpheed|gnus|webmail|yahoomail|pegasus)\b/i

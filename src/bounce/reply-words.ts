@@ -14,6 +14,7 @@ import {
   receiptPhrases,
 } from './reply-phrases.ts'
 import { addressesOf } from './sender.ts'
+import { isNotifier } from './system-notices.ts'
 
 const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
 
@@ -60,6 +61,8 @@ export function replyWordsRule(seen: Observation): string | null {
   const isSigned = saysAway || saysReceipt || isMarked(seen) || seen.isAnswer || hasBareWords(seen)
   if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
+  // Where nobody reads nobody is away: it tells of somebody else.
+  if (isNotifier(seen) && !seen.isAnswer) return null
   const bare = subject.folded.replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||

@@ -46,9 +46,12 @@ export function returnedTextStart(text: string): ReturnedTextStart {
   return { at: -1, announcedAt }
 }
 
-/** A line about who did not get it is none, whatever it says of copies. */
+/** A line about who did not get it, or what the reader is to do, is none, whatever it says of copies. */
 function announces(line: string): boolean {
-  if (line.length > 160 || /\b(not|addresse?s?|recipients?|failed|could)\b/i.test(line))
+  if (
+    line.length > 160 ||
+    /\b(not|addresse?s?|recipients?|failed|could|click|you have|https?)\b/i.test(line)
+  )
     return false
   return announcements.some((each) => each.test(line))
 }

@@ -1,0 +1,65 @@
+// What programs tell their own operators, users and customers, of bounces among other things: journals, scheduled jobs,
+// queue warnings, calendars, parcels. Nobody's message came back. Called by classify and non-delivery.
+import { firstValue } from './header-section.ts'
+import type { Message } from './message.ts'
+import type { Observation } from './observation.ts'
+
+/** Exchange hands a copy of all that passes to its archive, bounces too. */
+export function journalRule(message: Message): string | null {
+  return firstValue(message.header, 'x-ms-journal-report') === undefined ? null : 'journal-report'
+}
+
+/** What a scheduled job printed. */
+export function scheduledJobRule({ message, subject }: Observation): string | null {
+  const hasField = message.header.fields.some(({ name }) => name === 'x-cron-env')
+  return hasField || /^(ana)?cron (<|job\b)/.test(subject.folded) ? 'scheduled-job' : null
+}
+
+/** Postfix reports on a client's session (notify_classes) and Exim on a frozen message, both to their own postmaster. */
+export function postmasterNoticeRule({ subject }: Observation): string | null {
+  return /^postfix smtp (server|client): errors from |^message \S{10,30} (has been )?frozen\b|^\d+ frozen message/.test(
+    subject.folded,
+  )
+    ? 'postmaster-notice'
+    : null
+}
+
+/** An invitation, an answer to one or a reminder (RFC 6047); a bounce of one has it inside of what it returns. */
+export function calendarRule({ message, hasReturnedPart, status }: Observation): string | null {
+  if (hasReturnedPart || status !== null) return null
+  const isCalendar =
+    message.contentType.value === 'text/calendar' ||
+    message.parts.some(({ type }) => type === 'text/calendar' || type === 'application/ics')
+  return isCalendar ? 'calendar' : null
+}
+
+const freight =
+  /\b(parcels?|package|shipment|consignment|courier|waybill|tracking (number|code|id)|paket|sendung(snummer)?|sendungsverfolgung|paketdienst|colis|livreur|paquete|envio|encomenda|pacco|spedizione|corriere|pakket|zending|pakketje|przesylk\p{L}*|paczk\p{L}*|kurier\p{L}*)\b|посылк|отправлени[ея] №|курьер|宅配|荷物|お届け物|包裹|快递|運單|快遞|택배/u
+const mailWords =
+  /e-?mail|\bmail (system|server|delivery)\b|\bmessage|mailbox|smtp|nachricht|courriel|correo|posta elettronica|wiadomosc|сообщени|письм|メール|邮件|郵件|메일/
+
+/** A carrier could not deliver, either: no word of mail in it. */
+export function freightRule({ body, subject, hasReturned, status }: Observation): string | null {
+  if (hasReturned || status !== null) return null
+  const said = `${subject.folded} ${body.words}`
+  return freight.test(said) && !mailWords.test(said) ? 'freight' : null
+}
+
+const watchers =
+  /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|prometheus|grafana|sentry|pagerduty)$/
+
+const summaryTitle =
+  /\b(summary|digest|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计/
+
+/** Whether it counts the bounces in a queue or a log, for its own operator. */
+export function isWatcher({ author, subject }: Observation): boolean {
+  return watchers.test(author.localPart) || summaryTitle.test(subject.folded)
+}
+
+const unattended =
+  /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|calendar(-notification)?|reminders?)$/
+
+/** Whether it speaks from an address at which nobody reads, and so nobody can be away. */
+export function isNotifier({ author }: Observation): boolean {
+  return unattended.test(author.localPart)
+}

@@ -1,0 +1,167 @@
+// Mail that tells of a delivery, an absence or a virus and is no backscatter, and beside it the backscatter that has the
+// same words.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { classify } from '../../../src/bounce/classify.ts'
+import { parseMessage } from '../../../src/bounce/message.ts'
+
+/** What | the verdict and its rule | the reverse-path; then the message. */
+const messages = `
+== a receipt by Notes | mdn mdn-words | <>
+From: Jane Doe/Sales/Far <jane@far.example>
+Subject: Return Receipt (displayed) - Invoice
+In-Reply-To: <1@trap.example>
+
+Your document: Invoice
+was received by: Jane Doe/Sales/Far
+at: 11/24/2026 10:10:10 AM
+== a German receipt in plain words | mdn mdn-words | <>
+From: Hans <hans@far.example>
+Subject: Gelesen: Angebot
+In-Reply-To: <1@trap.example>
+
+Ihre Nachricht
+  Betreff: Angebot
+wurde am Dienstag, 24. November 2026 gelesen.
+== a French receipt of what was not read, which says auto-generated | mdn mdn-words | <>
+From: Paul <paul@far.example>
+Subject: Non lu : Réunion
+Auto-Submitted: auto-generated
+In-Reply-To: <1@trap.example>
+
+Votre message a été supprimé sans avoir été lu le 24/11/2026.
+== an automatic reply that begins like a receipt | auto-reply rfc3834-auto-replied | <>
+From: Paul <paul@far.example>
+Subject: Accusé de réception de votre message
+Auto-Submitted: auto-replied
+
+Nous vous répondrons dans les meilleurs délais.
+== a ticket in German without fields of its own | ticket ticket-title | <>
+From: Support <support@far.example>
+Subject: [Ticket#2026112410000017] RE: Mail delivery failed
+Auto-Submitted: auto-replied
+In-Reply-To: <1@trap.example>
+
+Vielen Dank für Ihre Anfrage. Diese wurde unter der Ticketnummer 2026112410000017 erfasst.
+== a scheduled job that prints a bounce | other scheduled-job | <>
+From: Cron Daemon <root@far.example>
+Subject: Cron <root@far> /usr/local/sbin/undeliverable
+Auto-Submitted: auto-generated
+
+Delivery to the following recipients failed permanently:
+
+  carol@far.example
+    550 5.1.1 User unknown
+== a frozen message | other postmaster-notice | <>
+From: Mail Delivery System <Mailer-Daemon@far.example>
+Subject: Message 1abcDE-0001Ab-00 has been frozen (delivery error message)
+Auto-Submitted: auto-generated
+
+The following address(es) have yet to be delivered:
+
+  carol@far.example: SMTP error from remote mail server after RCPT TO:<carol@far.example>: 550 User unknown
+== a parcel that comes back | other freight | <>
+From: Delivery Service <notice@far.example>
+Subject: Delivery Notification: parcel returned to sender
+
+Your shipment was not delivered: address unknown.
+Consignee: carol@far.example
+== a bounce of mail on a parcel | dsn mail-system-names-recipient | <>
+From: mailer-daemon@far.example
+Subject: Undelivered mail: your parcel
+
+The message was not delivered.
+<carol@far.example>: 550 5.1.1 User unknown
+== a reminder of somebody's leave | other calendar | <>
+From: Calendar <calendar@far.example>
+Subject: Notification: Pat on leave
+Auto-Submitted: auto-generated
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+Pat will be out of the office until 30 November.
+--b
+Content-Type: text/calendar; method=REQUEST
+
+BEGIN:VCALENDAR
+--b--
+== a notice of somebody's leave from an address at which nobody reads | other not-recognised | <>
+From: Staff <noreply@far.example>
+Subject: Pat on leave
+Auto-Submitted: auto-generated
+
+Pat is on annual leave until 30 November.
+== a notice of one's own leave | auto-reply reply-titled-automatic | <>
+From: Pat <pat@far.example>
+Subject: On leave
+Auto-Submitted: auto-generated
+
+I am on annual leave until 30 November.
+== an archive's copy of a bounce | other journal-report | <>
+From: Microsoft Outlook <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@far.example>
+Subject: Undeliverable: hello
+X-MS-Journal-Report:
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+Sender: bob@far.example
+--b
+Content-Type: message/rfc822
+
+From: Microsoft Outlook <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@far.example>
+To: bob@far.example
+Subject: Undeliverable: hello
+
+Your message did not reach some or all of the intended recipients.
+--b--
+== a postmaster who asks | other not-recognised | <postmaster@far.example>
+From: Postmaster <postmaster@far.example>
+Subject: your users get undeliverable mail from us
+
+We see 550 5.1.1 errors for carol@far.example. The message could not be delivered to the mailbox.
+Can you check your aliases?
+== a newsletter of a scanner's maker | other not-recognised | <news@far.example>
+From: McAfee Security News <news@far.example>
+Subject: VIRUS ALERT: new worm
+
+The worm was found in messages. Your message may have been infected. The attachment was removed by most scanners.
+Read more: https://far.example/
+== waiting mail, a link with the reader's address in it | spam bounce-with-lure | <x@far.example>
+From: Mail Delivery System <mailer-daemon@far.example>
+Subject: Undelivered Mail Returned to Sender
+
+You have (5) undelivered mails. Click below to release them
+http://far.example/login?e=trap@trap.example
+== waiting mail from the null sender, somebody else named as not reached | spam bounce-with-lure | <>
+From: Mail Delivery System <mailer-daemon@far.example>
+Subject: Delivery failure
+
+Message to <billing@partner.example> failed: 550 5.2.2 mailbox full. You have 4 undelivered messages.
+Verify your account to release them: http://far.example/
+== a sign-up that asks for a human | other not-recognised | <>
+From: Club <no-reply@far.example>
+Subject: Confirm you are human
+Auto-Submitted: auto-generated
+
+Please confirm that you are a human. Click the link below to complete your registration.
+Your message to the group is held until you confirm: https://far.example/
+== addresses that a program counts | other not-recognised | <>
+From: Bounce Processor <bounces@far.example>
+Subject: Undeliverable email summary
+Auto-Submitted: auto-generated
+
+The following addresses were undeliverable and have been suspended:
+
+carol@far.example: 550 5.1.1 User unknown
+`
+
+for (const text of messages.split(/^== /m).slice(1)) {
+  const [title = '', expected = '', path = ''] = text.slice(0, text.indexOf('\n')).split(' | ')
+  test(`${title}: ${expected}`, async () => {
+    const raw = Buffer.from(`To: trap@trap.example\n${text.slice(text.indexOf('\n') + 1)}`)
+    const verdict = classify(await parseMessage(raw), { reversePath: path.slice(1, -1) })
+    assert.equal(`${verdict.kind ?? verdict.notBackscatter} ${verdict.rule}`, expected)
+  })
+}
