@@ -6,9 +6,15 @@
 // opens in a mail program before us is not missed. When UIDVALIDITY has changed no UID means what it did, and everything
 // in the folder is read again: the store knows what it has.
 import { type FetchMessageObject, ImapFlow } from 'imapflow'
-import { OperationalError } from '../errors.ts'
 import type { Mailbox, MailboxMessage, PositionKeeper } from './mailbox.ts'
-import { credentials, type MailAccount, mailboxFailed, mailServer } from './mailbox-url.ts'
+import {
+  faultOf,
+  MailboxError,
+  type MailboxErrorCode,
+  MailboxFault,
+  mailboxError,
+} from './mailbox-error.ts'
+import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
 
 export interface ImapOptions extends MailAccount {
   readonly isTrap: (address: string) => boolean
@@ -70,12 +76,12 @@ export class ImapMailbox implements Mailbox {
     const { moveTo } = this.#options
     try {
       const client = this.#client
-      if (client === null) throw new Error('the connection was lost')
+      if (client === null) throw new MailboxFault('connection-lost', 'the connection was lost')
       const isDone =
         moveTo === ''
           ? await client.messageFlagsAdd(uid, ['\\Seen'], { uid: true })
           : await client.messageMove(uid, moveTo, { uid: true })
-      if (!isDone) throw new Error('refused by the server')
+      if (!isDone) throw new MailboxFault('refused', 'refused by the server')
     } catch (error) {
       throw this.#failed(
         moveTo === '' ? 'cannot flag a message' : `cannot move to ${moveTo}`,
@@ -148,7 +154,7 @@ export class ImapMailbox implements Mailbox {
 
   async #search(client: ImapFlow, query: Parameters<ImapFlow['search']>[0]): Promise<number[]> {
     const uids = await client.search(query, { uid: true })
-    if (!uids) throw new Error('the server refused to search')
+    if (!uids) throw new MailboxFault('refused', 'the server refused to search')
     return uids
   }
 
@@ -166,7 +172,7 @@ export class ImapMailbox implements Mailbox {
       if (size === undefined) this.#waiting.delete(each)
       else if (size > maxBytes) {
         const refused = `its ${size} octets are more than the ${maxBytes} allowed`
-        yield { id: this.#id(each), refused }
+        yield { ...this.#named(each), refused }
       } else {
         batch.push(each)
         octets += size
@@ -185,13 +191,13 @@ export class ImapMailbox implements Mailbox {
       if (message.source === undefined) this.#waiting.delete(message.uid)
       else {
         const storedAt = epochOf(message)
-        yield { id: this.#id(message.uid), raw: message.source, storedAt }
+        yield { ...this.#named(message.uid), raw: message.source, storedAt }
       }
     }
   }
 
-  #id(uid: number): string {
-    return `${this.#uidValidity}/${uid}`
+  #named(uid: number): Pick<MailboxMessage, 'id' | 'place'> {
+    return { id: `${this.#uidValidity}/${uid}`, place: `UID ${uid}` }
   }
 
   async #connected(): Promise<ImapFlow> {
@@ -222,12 +228,29 @@ export class ImapMailbox implements Mailbox {
     return client
   }
 
-  #failed(what: string, cause: unknown): OperationalError {
-    if (cause instanceof OperationalError) return cause
-    // What the server said tells more than imapflow's "Command failed".
-    const said = cause instanceof Error && 'responseText' in cause ? cause.responseText : undefined
-    return mailboxFailed(this.#options.name, what, typeof said === 'string' ? said : cause)
+  #failed(what: string, cause: unknown): MailboxError {
+    const { name } = this.#options
+    const { detail, fault } = mailboxError(name, what, cause)
+    return cause instanceof MailboxError
+      ? cause
+      : new MailboxError(name, imapFault(cause) ?? fault, detail, { cause })
   }
+}
+
+/** What imapflow marks its errors with; undefined: the code alone tells. */
+function imapFault(cause: unknown): MailboxErrorCode | undefined {
+  if (!(cause instanceof Error)) return undefined
+  const marks: Readonly<Record<string, unknown>> = { ...cause }
+  if (marks['authenticationFailed'] === true) return 'authentication-failed'
+  if (marks['tlsFailed'] === true) return 'tls-failed'
+  if (marks['mailboxMissing'] === true) return 'folder-missing'
+  // RFC 5530 §3, RFC 9051 §7.1.
+  const code = marks['serverResponseCode']
+  if (code === 'NONEXISTENT' || code === 'TRYCREATE') return 'folder-missing'
+  if (code === 'INUSE') return 'locked'
+  if (marks['responseStatus'] === 'BYE') return 'connection-lost'
+  const isRefused = marks['responseStatus'] === 'NO' || marks['responseStatus'] === 'BAD'
+  return isRefused && faultOf(cause) === 'unexpected' ? 'refused' : undefined
 }
 
 function epochOf({ internalDate }: FetchMessageObject): number {

@@ -2,6 +2,7 @@
 // and by traps.ts to check a configuration.
 import { readFile } from 'node:fs/promises'
 import { OperationalError } from '../errors.ts'
+import { MailboxFault } from './mailbox-error.ts'
 
 export interface MailServer {
   readonly host: string
@@ -52,14 +53,13 @@ export function mailServer(
   }
 }
 
-/** The password and the authority, as the files have them now. Throws what reading them throws. */
+/** The password and the authority, as the files have them now. Throws MailboxFault when they cannot be read. */
 export async function credentials({ passwordFile, caFile }: MailAccount) {
-  const password = (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, '')
-  return { password, ...(caFile !== '' && { ca: await readFile(caFile, 'utf8') }) }
-}
-
-/** An error of the mailbox of that name; the cause's text goes into it. */
-export function mailboxFailed(name: string, what: string, cause: unknown): OperationalError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  return new OperationalError('mailbox-failed', `mailbox ${name}: ${what}: ${why}`, { cause })
+  try {
+    const password = (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, '')
+    return { password, ...(caFile !== '' && { ca: await readFile(caFile, 'utf8') }) }
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new MailboxFault('credentials-unreadable', detail, { cause })
+  }
 }

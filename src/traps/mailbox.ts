@@ -3,8 +3,10 @@
 
 /** A message that waits in a mailbox, or one that is too big to be read. */
 export type MailboxMessage = {
-  /** Names it in the mailbox: a file name, a UID. Fit for a log. */
+  /** Names it in the mailbox: a file name, a UID. May hold anything, a trap's address too. */
   readonly id: string
+  /** Where it lies, in numbers alone: fit for the default log. */
+  readonly place: string
 } & (
   | {
       readonly raw: Uint8Array
@@ -17,11 +19,11 @@ export type MailboxMessage = {
 export interface Mailbox {
   /**
    * What has not been accepted or passed over, oldest first. A message comes again at the next call, also of a later
-   * process, until accept() has resolved. Throws OperationalError `mailbox-failed` when the mailbox cannot be read; a
+   * process, until accept() has resolved. Throws MailboxError when the mailbox cannot be read; a
    * single message that cannot be read is left out and logged once.
    */
   messages(): AsyncIterable<MailboxMessage>
-  /** Takes the message off, once its evidence is committed. Throws OperationalError `mailbox-failed`. */
+  /** Takes the message off, once its evidence is committed. Throws MailboxError. */
   accept(message: MailboxMessage): Promise<void>
   /**
    * Leaves the message as it lies: none of these recipients is a trap. It is not read again while that stays so and
@@ -30,7 +32,7 @@ export interface Mailbox {
   passOver(message: MailboxMessage, recipients: readonly string[]): void
   /**
    * Called after each reading, when every message begun has been accepted or passed over, or failed. What has to be
-   * kept of the reading is kept now. Throws OperationalError `mailbox-failed`.
+   * kept of the reading is kept now. Throws MailboxError.
    */
   finish?(): Promise<void>
   /** Calls back when there may be something new before the schedule says so, or a connection was lost. */

@@ -3,8 +3,9 @@
 // one of its recipients becomes a trap. What is too big is moved like an accepted message, so that it is seen once.
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename } from 'node:fs/promises'
-import { type Logger, OperationalError } from '../errors.ts'
+import type { Logger } from '../errors.ts'
 import type { Mailbox, MailboxMessage } from './mailbox.ts'
+import { codeOf, faultOf, type MailboxError, mailboxError, mailboxErrors } from './mailbox-error.ts'
 
 export interface MaildirOptions {
   readonly name: string
@@ -15,6 +16,8 @@ export interface MaildirOptions {
   readonly isTrap: (address: string) => boolean
   readonly log: Logger
 }
+
+const notRegular = 'not a regular file'
 
 /** More passed-over messages than this are read again at each poll: a folder of other people's mail is no trap box. */
 const maxPassedOver = 100_000
@@ -46,7 +49,7 @@ export class Maildir implements Mailbox {
     }
   }
 
-  async accept({ id }: MailboxMessage): Promise<void> {
+  async accept({ id, place }: MailboxMessage): Promise<void> {
     try {
       await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
       await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
@@ -54,7 +57,7 @@ export class Maildir implements Mailbox {
       // Somebody else took it, and its evidence is kept.
       if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
       // This one's fault, not the folder's: its evidence is kept, and no later poll needs it.
-      if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id)
+      if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id, place)
       else throw this.#failed('cannot move a message to cur', error)
     }
   }
@@ -82,34 +85,51 @@ export class Maildir implements Mailbox {
       // A FIFO must not block us, and a link must not lead elsewhere.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
       await using file = await open(this.#file('new', id), flags)
-      const { size, mtimeMs, isFile } = await file.stat().then((stats) => ({
+      const { size, mtimeMs, ino, isFile } = await file.stat().then((stats) => ({
         size: stats.size,
         mtimeMs: stats.mtimeMs,
+        ino: stats.ino,
         isFile: stats.isFile(),
       }))
-      if (!isFile) return this.#cannotRead(id, 'not a regular file')
+      if (!isFile) return await this.#cannotRead(id, notRegular)
+      const place = `inode ${ino}`
       if (size > maxBytes) {
-        return { id, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
+        return { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
       }
       const raw = await file.readFile()
-      return { id, raw, storedAt: Math.floor(mtimeMs / 1000) }
+      return { id, place, raw, storedAt: Math.floor(mtimeMs / 1000) }
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return null
-      return this.#cannotRead(id, error instanceof Error ? error.message : String(error))
+      // O_NOFOLLOW answers a link with ELOOP, and what has no reader with ENXIO.
+      const fault = faultOf(error)
+      return await this.#cannotRead(
+        id,
+        fault === 'wrong-type' ? notRegular : mailboxErrors[fault],
+        error,
+      )
     }
   }
 
-  #stuck(id: string): void {
+  #stuck(id: string, place: string): void {
+    const { name, log } = this.#options
     this.#immovable.add(id)
     const why = 'its name is too long for the flag that cur wants'
-    this.#options.log.warn({ mailbox: this.#options.name, message: id, why }, 'message left in new')
+    log.warn({ mailbox: name, message: place, why }, 'message left in new')
+    log.debug({ mailbox: name, message: place, file: id }, 'message left in new: its file')
   }
 
-  #cannotRead(id: string, why: string): null {
-    if (!this.#unreadable.has(id)) {
-      this.#unreadable.add(id)
-      this.#options.log.warn({ mailbox: this.#options.name, message: id, why }, 'message skipped')
-    }
+  /** A file's name is free text: the default log has the inode in its place (`find -inum`). */
+  async #cannotRead(id: string, why: string, err?: unknown): Promise<null> {
+    if (this.#unreadable.has(id)) return null
+    this.#unreadable.add(id)
+    const { name, log } = this.#options
+    const inode = await lstat(this.#file('new', id)).then(
+      ({ ino }) => ino,
+      () => 'unknown',
+    )
+    const message = `inode ${inode}`
+    log.warn({ mailbox: name, message, why }, 'message skipped')
+    log.debug({ mailbox: name, message, file: id, err }, 'message skipped: its file')
     return null
   }
 
@@ -136,12 +156,9 @@ export class Maildir implements Mailbox {
     return Buffer.concat([Buffer.from(`${this.#folder(folder)}/`), Buffer.from(id, 'latin1')])
   }
 
-  #failed(what: string, cause: unknown): OperationalError {
+  #failed(what: string, cause: unknown): MailboxError {
     const { name, path } = this.#options
-    const why = cause instanceof Error ? cause.message : String(cause)
-    return new OperationalError('mailbox-failed', `mailbox ${name}: ${what} of ${path}: ${why}`, {
-      cause,
-    })
+    return mailboxError(name, `${what} of ${path}`, cause)
   }
 }
 
@@ -149,8 +166,4 @@ export class Maildir implements Mailbox {
 function acceptedName(name: string): string {
   const [base = name, flags = ''] = name.split(':2,')
   return `${base}:2,${[...new Set(`${flags}S`)].sort().join('')}`
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

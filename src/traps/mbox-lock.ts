@@ -1,6 +1,7 @@
 // The lock that mailers keep while they write an mbox: FILE.lock, made only by who finds none. Called by mbox.ts.
 // Postfix, Exim, Dovecot, Sendmail's local mailers and procmail all keep it, most of them beside an fcntl lock.
 import { open, stat, unlink } from 'node:fs/promises'
+import { MailboxFault } from './mailbox-error.ts'
 
 /** After so long a lock was left by a process that died (liblockfile has the same). */
 const staleMs = 5 * 60_000
@@ -11,8 +12,8 @@ const againMs = 100
 export type MboxLock = AsyncDisposable
 
 /**
- * Waits up to 10 s for the lock. null: this process may not make a lock beside the file, so there is none. Throws Error
- * when somebody holds it all the time.
+ * Waits up to 10 s for the lock. null: this process may not make a lock beside the file, so there is none. Throws
+ * MailboxFault `locked` when somebody holds it all the time.
  */
 export async function lockMbox(path: string): Promise<MboxLock | null> {
   const file = `${path}.lock`
@@ -28,7 +29,9 @@ export async function lockMbox(path: string): Promise<MboxLock | null> {
       if (code !== 'EEXIST') throw error
     }
     await removeStale(file)
-    if (performance.now() - begun > waitMs) throw new Error(`${file} is held by another program`)
+    if (performance.now() - begun > waitMs) {
+      throw new MailboxFault('locked', `${file} is held by another program`)
+    }
     await new Promise((again) => setTimeout(again, againMs))
   }
 }

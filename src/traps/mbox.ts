@@ -9,9 +9,9 @@ import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import type { Logger, OperationalError } from '../errors.ts'
+import type { Logger } from '../errors.ts'
 import type { Mailbox, MailboxMessage, PositionKeeper } from './mailbox.ts'
-import { mailboxFailed } from './mailbox-url.ts'
+import { type MailboxError, MailboxFault, mailboxError } from './mailbox-error.ts'
 import { lockMbox } from './mbox-lock.ts'
 import { type MboxMessage, MboxSplitter } from './mbox-splitter.ts'
 
@@ -142,7 +142,7 @@ export class MboxMailbox implements Mailbox {
     await using file = await this.#openFile()
     const { offset, marked, fingerprint } = this.#reached
     if ((await fingerprintOfFile(file, marked)) !== fingerprint) {
-      throw new Error('it was rewritten while it was read')
+      throw new MailboxFault('changed', 'it was rewritten while it was read')
     }
     const { size, mtimeMs } = await file.stat()
     const isSettled = lock !== null || Date.now() - mtimeMs > settledMs
@@ -197,10 +197,11 @@ export class MboxMailbox implements Mailbox {
     }
     this.#waiting.add(start)
     const id = String(start)
+    const place = `octet ${start}`
     if (content === null) {
-      yield { id, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
+      yield { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
     } else {
-      yield { id, raw: content, storedAt: date ?? Math.floor(Date.now() / 1000) }
+      yield { id, place, raw: content, storedAt: date ?? Math.floor(Date.now() / 1000) }
     }
   }
 
@@ -213,8 +214,8 @@ export class MboxMailbox implements Mailbox {
     return await open(this.#options.path, constants.O_RDONLY | constants.O_NONBLOCK)
   }
 
-  #failed(what: string, cause: unknown): OperationalError {
-    return mailboxFailed(this.#options.name, what, cause)
+  #failed(what: string, cause: unknown): MailboxError {
+    return mailboxError(this.#options.name, what, cause)
   }
 }
 

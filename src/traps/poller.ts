@@ -3,6 +3,7 @@
 import type { Logger } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import type { Mailbox, MailboxMessage } from './mailbox.ts'
+import { MailboxFault, mailboxError, mailboxErrors } from './mailbox-error.ts'
 
 /** What `status` shows of a mailbox. Times are epoch seconds. */
 export interface MailboxStatus {
@@ -11,7 +12,10 @@ export interface MailboxStatus {
   /** 'waiting': not read yet. */
   readonly state: 'waiting' | 'ok' | 'failing'
   readonly lastReadAt: number | null
+  /** `CODE: TEXT` of mailbox-error.ts: it names no trap. */
   readonly lastError: string | null
+  /** What the server or the system said, which may: for scope admin alone. */
+  readonly lastErrorDetail: string | null
   /** While failing: it is not read before. */
   readonly retryAt: number | null
   /** Since the server started: messages recorded, left where they are since they were for no trap, and too big. */
@@ -43,6 +47,7 @@ export class Poller {
   #state: MailboxStatus['state'] = 'waiting'
   #lastReadAt: number | null = null
   #lastError: string | null = null
+  #lastErrorDetail: string | null = null
   #failures = 0
   #retryAt = 0
   #recorded = 0
@@ -70,6 +75,7 @@ export class Poller {
       state: this.#state,
       lastReadAt: this.#lastReadAt,
       lastError: this.#lastError,
+      lastErrorDetail: this.#lastErrorDetail,
       retryAt: this.#state === 'failing' ? this.#retryAt : null,
       recorded: this.#recorded,
       passedOver: this.#passedOver,
@@ -107,7 +113,7 @@ export class Poller {
   }
 
   async #readAll(): Promise<void> {
-    const { name, log, mailbox, now } = this.#options
+    const { name, type, log, mailbox, now } = this.#options
     const begun = new Set<Promise<void>>()
     let failure: { readonly error: unknown } | undefined
     try {
@@ -135,28 +141,38 @@ export class Poller {
       if (this.#state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
       this.#state = 'ok'
       this.#lastError = null
+      this.#lastErrorDetail = null
       this.#failures = 0
       this.#retryAt = 0
       return
     }
     const waitSeconds = Math.min(2 ** ++this.#failures, longestWaitSeconds)
     this.#state = 'failing'
-    this.#lastError = failure.error instanceof Error ? failure.error.message : String(failure.error)
+    const { fault, detail, cause } = mailboxError(name, 'reading it', failure.error)
+    this.#lastError = `${fault}: ${mailboxErrors[fault]}`
+    this.#lastErrorDetail = detail
     this.#retryAt = now() + waitSeconds
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => void this.poll(), waitSeconds * 1000 + retrySlackMs).unref()
-    log.warn({ mailbox: name, why: this.#lastError, waitSeconds }, 'mailbox cannot be read')
+    const facts = { mailbox: name, type, code: fault }
+    log.warn({ ...facts, why: mailboxErrors[fault], waitSeconds }, 'mailbox cannot be read')
+    log.debug({ ...facts, detail, err: cause }, 'mailbox cannot be read: what was said')
   }
 
   async #handle(message: MailboxMessage): Promise<void> {
     const { name, allTraps, mailbox, collector, log } = this.#options
     if ('refused' in message) {
       this.#refused++
-      log.warn({ mailbox: name, message: message.id, why: message.refused }, 'message refused')
+      log.warn({ mailbox: name, message: message.place, why: message.refused }, 'message refused')
       return await mailbox.accept(message)
     }
     const { raw, storedAt } = message
-    const { passedOver } = await collector.read({ raw, source: name, storedAt, allTraps })
+    const stored = { raw, source: name, storedAt, allTraps }
+    const { passedOver } = await collector.read(stored).catch((cause: unknown) => {
+      throw new MailboxFault('not-recorded', cause instanceof Error ? cause.message : `${cause}`, {
+        cause,
+      })
+    })
     if (passedOver === null) {
       this.#recorded++
       await mailbox.accept(message)

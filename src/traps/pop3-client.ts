@@ -4,6 +4,7 @@
 // lies within one packet, decodes content as UTF-8, leaves stuffed dots in and knows no STLS; the others are abandoned.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { type MailboxErrorCode, MailboxFault } from './mailbox-error.ts'
 import type { MailServer } from './mailbox-url.ts'
 
 export interface Pop3Options extends Pick<MailServer, 'host' | 'port' | 'user' | 'tls'> {
@@ -24,7 +25,7 @@ export interface Pop3Entry {
 const maxListBytes = 128 * 1024 ** 2
 const maxStatusLine = 1024
 
-/** Connects, secures the connection as `tls` says, and logs in. Throws Error with what the server said. */
+/** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault with what the server said, or the socket's error. */
 export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
   const { host, port, tls, user, password, ca } = options
   const trust = { host, ...(/[a-z]/i.test(host) && { servername: host }), ...(ca && { ca }) }
@@ -35,17 +36,20 @@ export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
     if (tls !== 'implicit') {
       const offers = await client.list('CAPA').catch(() => [])
       if (offers.some((line) => line.toUpperCase() === 'STLS')) {
-        await client.command('STLS')
+        await client.command('STLS', 'tls-failed')
         client = new Pop3Client(
           connectTls({ ...trust, socket: client.release() }),
           options.timeoutMs,
         )
       } else if (tls === 'required') {
-        throw new Error('the server offers no STLS, and the password is not sent in the clear')
+        throw new MailboxFault(
+          'tls-failed',
+          'the server offers no STLS, and the password is not sent in the clear',
+        )
       }
     }
-    await client.command(`USER ${user}`)
-    await client.command(`PASS ${password}`)
+    await client.command(`USER ${user}`, 'authentication-failed')
+    await client.command(`PASS ${password}`, 'authentication-failed')
     return client
   } catch (error) {
     client.destroy()
@@ -73,9 +77,11 @@ export class Pop3Client {
       this.#wake.resolve()
     })
     socket.on('error', fail)
-    socket.on('close', () => fail(new Error('the server closed the connection')))
+    socket.on('close', () =>
+      fail(new MailboxFault('connection-lost', 'the server closed the connection')),
+    )
     socket.setTimeout(timeoutMs, () => {
-      fail(new Error('the server does not answer'))
+      fail(new MailboxFault('timed-out', 'the server does not answer'))
       socket.destroy()
     })
   }
@@ -99,9 +105,9 @@ export class Pop3Client {
     return unstuffed(text)
   }
 
-  /** A command with a reply of one line. Throws Error with what the server said when that is -ERR. */
-  async command(line: string): Promise<string> {
-    return (await this.#exchange(line, null)).status
+  /** A command with a reply of one line. Throws MailboxFault, of that code, with what the server said when that is -ERR. */
+  async command(line: string, fault: MailboxErrorCode = 'refused'): Promise<string> {
+    return (await this.#exchange(line, null, fault)).status
   }
 
   /** A command with a reply of many lines. */
@@ -112,7 +118,7 @@ export class Pop3Client {
 
   /** The greeting. */
   async status(): Promise<string> {
-    return (await this.#reply(null)).status
+    return (await this.#reply(null, 'refused')).status
   }
 
   destroy(): void {
@@ -127,18 +133,23 @@ export class Pop3Client {
   }
 
   /** One exchange after the other, in the order of the calls. */
-  #exchange(line: string, maxBytes: number | null) {
+  #exchange(line: string, maxBytes: number | null, fault: MailboxErrorCode = 'refused') {
     const exchange = this.#last.then(async () => {
-      if (/[\r\n]/.test(line)) throw new Error('a line end within a command')
+      if (/[\r\n]/.test(line)) {
+        throw new MailboxFault('authentication-failed', 'a line end within a command')
+      }
       if (this.#failure === null) this.#socket.write(`${line}\r\n`)
-      return await this.#reply(maxBytes)
+      return await this.#reply(maxBytes, fault)
     })
     this.#last = exchange.catch(() => undefined)
     return exchange
   }
 
   /** Waits for a whole reply. Nothing is asked before it is here, so it ends where what was received ends. */
-  async #reply(maxBytes: number | null): Promise<{ status: string; text: Buffer }> {
+  async #reply(
+    maxBytes: number | null,
+    fault: MailboxErrorCode,
+  ): Promise<{ status: string; text: Buffer }> {
     for (;;) {
       const received = this.#joined()
       const lineEnd = received.indexOf('\r\n')
@@ -147,13 +158,13 @@ export class Pop3Client {
       if (lineEnd >= 0 && (!isMany || received.subarray(-5).equals(end))) {
         this.#received = []
         this.#length = 0
-        if (!status.startsWith('+OK')) throw new Error(status.replace(/^-ERR ?/, '') || 'no reply')
+        if (!status.startsWith('+OK')) throw refusal(status, fault)
         return { status, text: received.subarray(lineEnd + 2, isMany ? -3 : undefined) }
       }
       if (this.#failure !== null) throw this.#failure
       if (this.#length > (isMany ? maxBytes : 0) + maxStatusLine) {
         this.destroy()
-        throw new Error('the server says more than it may')
+        throw new MailboxFault('protocol-broken', 'the server says more than it may')
       }
       await this.#wake.promise
       this.#wake = Promise.withResolvers()
@@ -167,6 +178,22 @@ export class Pop3Client {
     if (mayBeWhole && this.#received.length > 1) this.#received = [Buffer.concat(this.#received)]
     return this.#received[0] ?? Buffer.alloc(0)
   }
+}
+
+/** RFC 2449 §8, RFC 3206: a response code tells more than the command it answers. */
+function refusal(status: string, fault: MailboxErrorCode): MailboxFault {
+  if (!status.startsWith('-ERR')) return new MailboxFault('protocol-broken', status || 'no reply')
+  const [, code = ''] = /^-ERR \[([A-Z/-]+)\]/i.exec(status) ?? []
+  const words = status.replace(/^-ERR ?/, '') || 'no reply'
+  return new MailboxFault(responseCodes[code.toUpperCase()] ?? fault, words)
+}
+
+const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
+  AUTH: 'authentication-failed',
+  'IN-USE': 'locked',
+  'SYS/TEMP': 'refused',
+  'SYS/PERM': 'refused',
+  'LOGIN-DELAY': 'refused',
 }
 
 const LF = 0x0a

@@ -1,7 +1,8 @@
 // A POP3 mailbox → its messages; accepted ones are deleted, which the server does only when the reading ends well.
 // Called by poller.ts. A message for no trap stays, and is known again by its unique id.
 import type { Mailbox, MailboxMessage } from './mailbox.ts'
-import { credentials, type MailAccount, mailboxFailed, mailServer } from './mailbox-url.ts'
+import { MailboxFault, mailboxError } from './mailbox-error.ts'
+import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
 import { openPop3, type Pop3Client, type Pop3Entry } from './pop3-client.ts'
 
 export interface Pop3MailboxOptions extends MailAccount {
@@ -33,25 +34,30 @@ export class Pop3Mailbox implements Mailbox {
     try {
       const { client, entries } = await this.#open()
       for (const { number, uid, size } of entries) {
+        const place = `message ${number}`
         if (size > maxBytes) {
-          yield { id: uid, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
+          yield {
+            id: uid,
+            place,
+            refused: `its ${size} octets are more than the ${maxBytes} allowed`,
+          }
           continue
         }
         // Some servers count a line end as one octet.
         const raw = await client.retrieve(number, 2 * maxBytes)
-        yield { id: uid, raw, storedAt: now() }
+        yield { id: uid, place, raw, storedAt: now() }
       }
     } catch (error) {
-      throw mailboxFailed(this.#options.name, 'cannot be read', error)
+      throw mailboxError(this.#options.name, 'cannot be read', error)
     }
   }
 
   async accept({ id }: MailboxMessage): Promise<void> {
     try {
-      if (this.#client === null) throw new Error('the connection was lost')
+      if (this.#client === null) throw new MailboxFault('connection-lost', 'it was lost')
       await this.#client.command(`DELE ${this.#numbers.get(id)}`)
     } catch (error) {
-      throw mailboxFailed(this.#options.name, 'cannot delete a message', error)
+      throw mailboxError(this.#options.name, 'cannot delete a message', error)
     }
   }
 
@@ -68,7 +74,7 @@ export class Pop3Mailbox implements Mailbox {
       await client.command('QUIT')
       if (this.#hasMore) this.#wake()
     } catch (error) {
-      throw mailboxFailed(this.#options.name, 'cannot end the session', error)
+      throw mailboxError(this.#options.name, 'cannot end the session', error)
     } finally {
       client.destroy()
     }

@@ -120,7 +120,7 @@ function mailOf(blocklist: Blocklist): MailFunctions {
 
 const mailbox = {
   ...{ name: 'box', type: 'maildir', state: 'ok', lastReadAt: start, lastError: null },
-  ...{ retryAt: null, recorded: 3, passedOver: 0, refused: 0 },
+  ...{ lastErrorDetail: null, retryAt: null, recorded: 3, passedOver: 0, refused: 0 },
 }
 
 export function prefix(text: string): Prefix {

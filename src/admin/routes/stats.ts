@@ -11,6 +11,7 @@ export interface MailboxState {
   readonly state: string
   readonly lastReadAt: number | null
   readonly lastError: string | null
+  readonly lastErrorDetail: string | null
   readonly retryAt: number | null
   readonly recorded: number
   readonly passedOver: number

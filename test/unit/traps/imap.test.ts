@@ -98,7 +98,9 @@ test(
     await box.dovecot.stop()
     box.dovecot.deliver(message(2))
     await isState(box, 'failing')
-    assert.match(box.traps.mailboxes()[0]?.lastError ?? '', /mailbox box: cannot be read: .*ECONN/)
+    const { lastError, lastErrorDetail } = box.traps.mailboxes()[0] ?? {}
+    assert.match(lastError ?? '', /^(unreachable|connection-lost): the server /)
+    assert.match(lastErrorDetail ?? '', /^cannot be read: /)
     await box.dovecot.start()
     await hasRecorded(box, 2)
     await isState(box, 'ok')
@@ -187,7 +189,9 @@ test(
       caFile: dovecot.caFile,
     })
     await isState(box, 'failing')
-    assert.match(box.traps.mailboxes()[0]?.lastError ?? '', /Authentication failed/)
+    const { lastError, lastErrorDetail } = box.traps.mailboxes()[0] ?? {}
+    assert.match(lastError ?? '', /^authentication-failed: /)
+    assert.match(lastErrorDetail ?? '', /Authentication failed/)
     assert.doesNotMatch(box.log.join(), /not-the-secret/)
     writeFileSync(`${wrong}.new`, 'secret')
     renameSync(`${wrong}.new`, wrong)
@@ -198,5 +202,5 @@ test(
 test('a certificate that nobody known has signed is refused', dovecotImapd, async (t) => {
   const box = await reader(t, { caFile: '' })
   await isState(box, 'failing')
-  assert.match(box.traps.mailboxes()[0]?.lastError ?? '', /certificate/)
+  assert.match(box.traps.mailboxes()[0]?.lastError ?? '', /^tls-failed: .*certificate/)
 })

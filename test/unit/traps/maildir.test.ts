@@ -118,6 +118,7 @@ test('a message is recorded, then moved to cur as seen, and not read again', asy
     state: 'ok',
     lastReadAt: now,
     lastError: null,
+    lastErrorDetail: null,
     retryAt: null,
     recorded: 1,
     passedOver: 0,
@@ -135,8 +136,10 @@ test('a commit that fails moves nothing; the message comes again after a pause',
   }
   await poller.poll()
   assert.deepEqual(box.names('new'), ['1.a.host'])
-  const { state, lastError, retryAt } = poller.status()
-  assert.deepEqual([state, lastError, retryAt], ['failing', 'disk full', now + 2])
+  const { state, lastError, lastErrorDetail, retryAt } = poller.status()
+  assert.deepEqual([state, retryAt], ['failing', now + 2])
+  assert.equal(lastError, 'not-recorded: what was read cannot be recorded')
+  assert.equal(lastErrorDetail, 'reading it: disk full')
   box.commit = async () => undefined
   await poller.poll()
   assert.equal(box.recorded.length, 0)
@@ -311,7 +314,11 @@ test('what is no regular file is skipped, said once, and stops nothing', async (
   await poller.poll()
   assert.equal(box.recorded.length, 1)
   assert.deepEqual(box.names('new'), ['0.fifo', '1.folder', '2.link'])
-  assert.equal(box.log.filter((line) => line.startsWith('message skipped')).length, 3)
+  const skipped = box.log.filter((line) => line.startsWith('message skipped {'))
+  assert.equal(skipped.length, 3)
+  // A file's name is free text, which the default log must not repeat.
+  for (const line of skipped)
+    assert.match(line, /"message":"inode \d+","why":"not a regular file"}$/)
 })
 
 test('a folder that is not there fails with growing pauses, and is found again', async (t) => {
@@ -321,9 +328,10 @@ test('a folder that is not there fails with growing pauses, and is found again',
   const pauses: number[] = []
   for (let round = 0; round < 10; round++) {
     await poller.poll()
-    const { state, lastError, retryAt } = poller.status()
+    const { state, lastError, lastErrorDetail, retryAt } = poller.status()
     assert.equal(state, 'failing')
-    assert.match(lastError ?? '', /^mailbox box: cannot read the folder new of .*ENOENT/)
+    assert.equal(lastError, 'not-found: there is no such file or folder')
+    assert.match(lastErrorDetail ?? '', /^cannot read the folder new of .*ENOENT/)
     pauses.push((retryAt ?? 0) - box.clock)
     box.clock = retryAt ?? 0
   }

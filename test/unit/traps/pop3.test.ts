@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
+import { type MailboxError, mailboxErrors } from '../../../src/traps/mailbox-error.ts'
 import { Pop3Mailbox } from '../../../src/traps/pop3.ts'
 import { openPop3 } from '../../../src/traps/pop3-client.ts'
 
@@ -115,18 +116,23 @@ test('nothing is deleted before QUIT, and what was not accepted is not deleted',
   assert.deepEqual([heard.at(-1), deleted], ['QUIT', [1, 3]])
 })
 
-for (const [what, odd] of Object.entries({
-  'refuses the password': { PASS: '-ERR [AUTH] no such user\r\n' },
-  'greets with an error': { greeting: '-ERR go away\r\n' },
-  'has no unique ids': { UIDL: '-ERR what?\r\n' },
-  'refuses a message': { RETR: '-ERR gone\r\n' },
-  'speaks no POP3': { greeting: `${'x'.repeat(5000)}` },
-})) {
-  test(`a server that ${what} is a failure that is told`, async (t) => {
+for (const [what, fault, odd] of [
+  ['refuses the password', 'authentication-failed', { PASS: '-ERR no such user\r\n' }],
+  ['refuses the user', 'authentication-failed', { USER: '-ERR no user trap@here\r\n' }],
+  ['says so by a code', 'authentication-failed', { LIST: '-ERR [AUTH] trap@here\r\n' }],
+  ['has the mailbox in use', 'locked', { PASS: '-ERR [IN-USE] trap is locked\r\n' }],
+  ['greets with an error', 'refused', { greeting: '-ERR go away\r\n' }],
+  ['has no unique ids', 'refused', { UIDL: '-ERR what?\r\n' }],
+  ['refuses a message', 'refused', { RETR: '-ERR gone\r\n' }],
+  ['speaks no POP3', 'protocol-broken', { greeting: `${'x'.repeat(5000)}` }],
+] as const) {
+  test(`a server that ${what} is a failure that is told by its code`, async (t) => {
     const { port } = await server(t, { messages: ['a'], odd })
-    await assert.rejects(read(mailbox(t, port)), (error: Error & { code: string }) => {
+    await assert.rejects(read(mailbox(t, port)), (error: MailboxError) => {
       assert.equal(error.code, 'mailbox-failed')
-      assert.match(error.message, /^mailbox box: cannot be read: /)
+      assert.equal(error.fault, fault)
+      assert.equal(error.message, `mailbox box: ${fault}: ${mailboxErrors[fault]}`)
+      assert.match(error.detail, /^cannot be read: ./)
       assert.doesNotMatch(error.message, /secret/)
       return true
     })
@@ -136,7 +142,7 @@ for (const [what, odd] of Object.entries({
 test('a message larger than LIST said is given up, not kept in memory', async (t) => {
   const odd = { RETR: `+OK\r\n${'x'.repeat(300_000)}` }
   const { port } = await server(t, { messages: ['a'], odd })
-  await assert.rejects(read(mailbox(t, port, 70_000)), /says more than it may/)
+  await assert.rejects(read(mailbox(t, port, 70_000)), { detail: /says more than it may/ })
 })
 
 test('a server that falls silent is given up', async (t) => {

@@ -80,7 +80,9 @@ test('a mailbox that fails shows it and stops no other', async (t) => {
       ['sound', 'ok'],
     ],
   )
-  assert.match(traps.mailboxes()[0]?.lastError ?? '', /ENOENT/)
+  const { lastError, lastErrorDetail } = traps.mailboxes()[0] ?? {}
+  assert.equal(lastError, 'not-found: there is no such file or folder')
+  assert.match(lastErrorDetail ?? '', /ENOENT/)
 })
 
 test('a mailbox is read when asked, outside its schedule', async (t) => {

@@ -1,0 +1,145 @@
+// What keeps a trap mailbox from being read, as a closed set of codes with texts of our own. Used by every source, by
+// poller.ts for the status and by the log.
+//
+// What a server says and what a path is called may name a trap, and traps are secret: so the code and its text are all that
+// the default log and the scopes below admin get, with the mailbox's name and type. Host and port stay out too: a trap's
+// own domain is where its mail server often lives.
+import { OperationalError } from '../errors.ts'
+
+/** Stable: scripts may match on them. */
+export const mailboxErrors = {
+  unreachable: 'the server cannot be reached',
+  'timed-out': 'the server does not answer in time',
+  'connection-lost': 'the server ended the connection',
+  'tls-failed': 'no secure connection: the server offers none, or its certificate is not trusted',
+  'authentication-failed': 'the server does not take the user name and password',
+  'folder-missing': 'the server has no such folder',
+  refused: 'the server refused a command',
+  'protocol-broken': 'the server does not keep to the protocol',
+  'credentials-unreadable': 'the file of its password or authority cannot be read',
+  locked: 'another program keeps it locked',
+  'permission-denied': 'this process has not the right to it',
+  'not-found': 'there is no such file or folder',
+  'wrong-type': 'what is there is no mailbox of this type',
+  damaged: 'its compressed content is damaged or cut short',
+  changed: 'somebody else changed it while it was read',
+  'storage-failed': 'its disk is full or fails',
+  'not-recorded': 'what was read cannot be recorded',
+  unexpected: 'an unexpected error',
+} as const
+
+export type MailboxErrorCode = keyof typeof mailboxErrors
+
+/** A fault that a source knows by itself; the message is detail, and may hold anything. */
+export class MailboxFault extends Error {
+  readonly fault: MailboxErrorCode
+
+  constructor(fault: MailboxErrorCode, detail: string, options?: ErrorOptions) {
+    super(detail, options)
+    this.name = 'MailboxFault'
+    this.fault = fault
+  }
+}
+
+/** `mailbox-failed` of the mailbox of that name. The message is made of our own words and that name alone. */
+export class MailboxError extends OperationalError {
+  readonly fault: MailboxErrorCode
+  /** What was tried, and what the server or the system said of it: for scope admin and level debug. */
+  readonly detail: string
+
+  constructor(name: string, fault: MailboxErrorCode, detail: string, options?: ErrorOptions) {
+    super('mailbox-failed', `mailbox ${name}: ${fault}: ${mailboxErrors[fault]}`, options)
+    this.name = 'MailboxError'
+    this.fault = fault
+    this.detail = detail
+  }
+}
+
+const maxDetailCharacters = 1000
+
+/** The error of the mailbox of that name; one that is a MailboxError stays as it is. */
+export function mailboxError(name: string, what: string, cause: unknown): MailboxError {
+  if (cause instanceof MailboxError) return cause
+  const detail = `${what}: ${wordsOf(cause)}`.slice(0, maxDetailCharacters)
+  return new MailboxError(name, faultOf(cause), detail, { cause })
+}
+
+/** What an error means, by the code that Node or a package gave it; never by its text. */
+export function faultOf(cause: unknown): MailboxErrorCode {
+  if (cause instanceof MailboxFault || cause instanceof MailboxError) return cause.fault
+  const code = codeOf(cause)
+  const known = Object.hasOwn(faultsByCode, code) ? faultsByCode[code] : undefined
+  return known ?? (isTlsCode.test(code) ? 'tls-failed' : 'unexpected')
+}
+
+/** An error's own code; '' when it has none. */
+export function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+}
+
+/** What somebody else said of it. */
+function wordsOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  // An IMAP server's words tell more than imapflow's "Command failed".
+  const said = 'responseText' in cause ? cause.responseText : undefined
+  return typeof said === 'string' && said !== '' ? said : cause.message || codeOf(cause)
+}
+
+/** What OpenSSL and Node call certificates they do not trust, and handshakes that fail. */
+const isTlsCode =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH|EPROTO$)/
+
+/** errno(3), getaddrinfo(3), zlib and imapflow. */
+const faultsByCode: Readonly<Record<string, MailboxErrorCode>> = {
+  ECONNREFUSED: 'unreachable',
+  EHOSTUNREACH: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  ENETDOWN: 'unreachable',
+  EADDRNOTAVAIL: 'unreachable',
+  ENOTFOUND: 'unreachable',
+  EAI_AGAIN: 'unreachable',
+  ETIMEDOUT: 'timed-out',
+  CONNECT_TIMEOUT: 'timed-out',
+  GREETING_TIMEOUT: 'timed-out',
+  UPGRADE_TIMEOUT: 'timed-out',
+  ETIMEOUT: 'timed-out',
+  LockTimeout: 'timed-out',
+  ECONNRESET: 'connection-lost',
+  ECONNABORTED: 'connection-lost',
+  EPIPE: 'connection-lost',
+  NoConnection: 'connection-lost',
+  EConnectionClosed: 'connection-lost',
+  StateLogout: 'connection-lost',
+  ClosedAfterConnectText: 'connection-lost',
+  ClosedAfterConnectTLS: 'connection-lost',
+  STARTTLS_INJECTION: 'tls-failed',
+  ETHROTTLE: 'refused',
+  UnexpectedTag: 'protocol-broken',
+  MissingTag: 'protocol-broken',
+  InvalidResponse: 'protocol-broken',
+  ResponseProcessingFailed: 'protocol-broken',
+  ParserError: 'protocol-broken',
+  ParserErrorExchange: 'protocol-broken',
+  MAX_IMAP_NESTING_REACHED: 'protocol-broken',
+  LineTooLarge: 'protocol-broken',
+  LiteralTooLarge: 'protocol-broken',
+  ResponseTooLarge: 'protocol-broken',
+  TooManyTokens: 'protocol-broken',
+  TooManyResponses: 'protocol-broken',
+  EACCES: 'permission-denied',
+  EPERM: 'permission-denied',
+  ENOENT: 'not-found',
+  ENOTDIR: 'wrong-type',
+  EISDIR: 'wrong-type',
+  ELOOP: 'wrong-type',
+  ENXIO: 'wrong-type',
+  ESPIPE: 'wrong-type',
+  Z_DATA_ERROR: 'damaged',
+  Z_BUF_ERROR: 'damaged',
+  ENOSPC: 'storage-failed',
+  EDQUOT: 'storage-failed',
+  EROFS: 'storage-failed',
+  EIO: 'storage-failed',
+  ESTALE: 'storage-failed',
+}
