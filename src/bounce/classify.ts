@@ -28,10 +28,12 @@ import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
 import {
   calendarRule,
+  feedRule,
   freightRule,
   journalRule,
   postmasterNoticeRule,
   scheduledJobRule,
+  telephonyRule,
 } from './system-notices.ts'
 
 export type NotBackscatter =
@@ -118,6 +120,8 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => not('other', postmasterNoticeRule(seen)),
   (seen) => not('other', scheduledJobRule(seen)),
   (seen) => not('other', freightRule(seen)),
+  (seen) => not('other', telephonyRule(seen)),
+  ({ message }) => not('other', feedRule(message)),
   (seen) => is('dsn', statusRule(seen)),
   ({ message }) => not('ticket', ticketRule(message)),
   (seen) => is('content-notice', signedNoticeRule(seen)),

@@ -69,6 +69,7 @@ function isUnattended(seen: Observation, name: string): boolean {
 
 function isToSender(seen: Observation): boolean {
   const { body, subject } = seen
+  if (toRecipient.test(subject.folded) || toRecipient.test(body.words)) return false
   return (
     phraseIn(body.words.replace(manyMails, ' '), toSenderPhrases) !== undefined ||
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
@@ -77,6 +78,10 @@ function isToSender(seen: Observation): boolean {
     namesReaderAsSender(seen)
   )
 }
+
+/** The one for whom the mail was is told what was kept from him. */
+const toRecipient =
+  /\b(in|an?|the|by an?) (e-?mail|mail|message) (sent |addressed |that was sent )?to you\b|\bintended for you\b|\b(e-?mail|mail|message) for you\b/
 
 /** All of the reader's mail, and not the one message that was stopped. */
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g

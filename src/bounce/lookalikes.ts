@@ -58,8 +58,15 @@ export function dispositionNotificationRule(message: Message): string | null {
     : null
 }
 
-/** RFC 2919 and RFC 2369; what a list hands on comes from the list's host, whoever bounced or replied. */
-const listFields = ['list-id', 'list-post', 'list-unsubscribe', 'x-mailing-list', 'mailing-list']
+/** RFC 2919, RFC 2369 and, for news that a gateway mails, RFC 5536; what a list hands on comes from the list's host, whoever bounced or replied. */
+const listFields = [
+  'list-id',
+  'list-post',
+  'list-unsubscribe',
+  'x-mailing-list',
+  'mailing-list',
+  'newsgroups',
+]
 
 /** Mail of a mailing list or of its software. */
 export function listMailRule(message: Message): string | null {
@@ -130,7 +137,7 @@ export function confirmationRule({
 
 /** `[Ticket#2026112410000017]`, `[#ABC-123-45678]`, `Case 01234567:` and the like. */
 const ticketTitle =
-  /\[?\b(ticket|case|request|incident|issue|bug|rt|inquiry|enquiry|support id|reference|ref|vorgang|anfrage|fall|demande|solicitud|zgloszenie)[ _-]?(id|no\.?|nr\.?|number|num)?[ :#=-]{0,3}#?[a-z]{0,6}[-_]?\d{3,}|^\[#?[a-z]{2,10}[-_]?\d{2,}(-\d+)*\]|\[\S{1,40} #\d+\]|\[#\d{3,}\]/
+  /\[?\b(ticket|case|request|incident|issue|bug|rt|inquiry|enquiry|support id|reference|ref|vorgang|anfrage|fall|demande|dossier|solicitud|caso|consulta|incidencia|richiesta|segnalazione|chamado|pedido|aanvraag|melding|sprawa|zgloszenie)[ _-]?(id|no\.?|nr\.?|number|num)?[ :#=-]{0,3}#?[a-z]{0,6}[-_]?\d{3,}|^\[#?[a-z]{2,10}[-_]?\d{2,}(-\d+)*\]|\[\S{1,40} #\d+\]|\[#\d{3,}\]/
 
 const ticketWords =
   /\b(ticket(s|nummer|number)?|case|request|incident|issue|inquiry|enquiry|support|help ?desk|tracking (number|id)|reference number|anfrage|vorgang(snummer)?|anliegen|demande|dossier|solicitud|consulta|incidencia|richiesta|segnalazione|solicitacao|chamado|pedido|aanvraag|melding|verzoek|zgloszeni\p{L}*|sprawa)\b|обращени|заявк|запрос|お問い合わせ|受付番号|工单|请求/u

@@ -40,7 +40,8 @@ export function mailSystemRule(seen: Observation): string | null {
   if (!isSigned && seen.isLetter) return null
   if (hasPayload(seen)) return null
   const format = bounceFormat(seen)
-  const isComplete = hasObject(seen) || (seen.subject.isBounce && !seen.hasLink)
+  const isComplete =
+    hasObject(seen) || (seen.subject.isBounce && !seen.hasLink && !hasAttachment(seen))
   if (format !== null && isComplete && !isAboutMailbox(seen)) return `format-${format.name}`
   if (
     seen.hasReturned &&
@@ -155,14 +156,17 @@ function isReport({ message }: Observation): boolean {
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
   if (isAboutMailbox(seen)) return true
-  const hasAttachment = seen.message.parts.some(
-    ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
-  )
-  if (hasAttachment) return true
+  if (hasAttachment(seen)) return true
   if (!seen.hasLink) return false
   // Without a To field the one who is told cannot be told from others.
   const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
+}
+
+function hasAttachment({ message }: Observation): boolean {
+  return message.parts.some(
+    ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
+  )
 }
 
 /**

@@ -63,7 +63,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   // Where nobody reads nobody is away: it tells of somebody else.
   if (isNotifier(seen) && !seen.isAnswer) return null
-  const bare = subject.folded.replace(answerPrefix, '')
+  const bare = subject.own.trim().replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||
     phraseIn(bare, automaticPhrases) !== undefined ||
@@ -76,10 +76,15 @@ export function replyWordsRule(seen: Observation): string | null {
   // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5), or formail's marks: its precedence and X-Loop.
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
-  return hasNullSender && (answersAlone || saysAway || (saysReceipt && isTitled))
+  const answersBare = answersAlone && (!seen.hasLink || saysAway || saysReceipt)
+  const isAway = saysAway && (seen.isAnswer || !isForum.test(subject.folded))
+  return hasNullSender && (answersBare || isAway || (saysReceipt && isTitled))
     ? 'reply-null-sender'
     : null
 }
+
+/** `[Blog] …`: it quotes who is away. */
+const isForum = /^\[[^\]]{1,40}\] ?\S/
 
 /** Sent by no person: the null sender, RFC 3834 §5, or the precedence that vacation programs give. */
 function isMarked(seen: Observation): boolean {
@@ -123,9 +128,19 @@ function hasBareWords({ subject, body, message }: Observation): boolean {
   )
 }
 
-/** Bulk mail on holidays and leave. */
-function isPromotion({ body }: Observation): boolean {
-  return /unsubscribe|click here|se desabonner|opt[- ]out|special offer|free trial|money back/.test(
+const orderTitle =
+  /\border (confirmation|received|no\.?|number|#)|\b(your|the) order \W?\d|\bbestell(ung|bestatigung|eingang)\b|\bcommande\b|\b(su|tu|seu) pedido\b|\bordine\b|\bbestelling\b|\bzamowieni|заказ|注文|订单|訂單|주문/
+
+/** Bulk mail on holidays and leave, or what somebody bought. */
+function isPromotion(seen: Observation): boolean {
+  const { body, subject } = seen
+  const opens =
+    !seen.isAnswer &&
+    !subject.isAnswer &&
+    !subject.folded.includes('(was: ') &&
+    !hasProgramTitle(seen)
+  if (opens && orderTitle.test(subject.folded)) return true
+  return /\bclick (now|below|http)|\b(casino|jackpot|your bonus)\b|unsubscribe|click here|se desabonner|opt[- ]out|special offer|free trial|money back/.test(
     body.words,
   )
 }

@@ -133,6 +133,8 @@ const answerPrefix =
 
 export interface SubjectFamilies {
   readonly folded: string
+  /** The same without what stands in quotation marks. */
+  readonly own: string
   readonly isBounce: boolean
   /** Titled in words that are hardly used of anything but mail. */
   readonly isClearBounce: boolean
@@ -152,6 +154,7 @@ export function subjectFamilies(subject: string): SubjectFamilies {
   const isClearBounce = phraseIn(own, bounceTitles) !== undefined
   return {
     folded,
+    own,
     isBounce: isClearBounce || phraseIn(own, vagueTitles) !== undefined,
     isClearBounce,
     isAnswer: answerPrefix.test(text),

@@ -45,6 +45,29 @@ export function freightRule({ body, subject, hasReturned, status }: Observation)
   return freight.test(said) && !mailWords.test(said) ? 'freight' : null
 }
 
+/** A fax, short message or voice message that did not arrive. */
+export function telephonyRule({ subject, hasReturned, status }: Observation): string | null {
+  if (hasReturned || status !== null || subject.isAnswer) return null
+  const isFailure =
+    subject.isBounce ||
+    /\b(fail(ed|ure)?|not (sent|delivered)|fehlgeschlagen|echec|fallid[oa]|non riuscit[oa]|falhou|mislukt)\b/.test(
+      subject.folded,
+    )
+  return isFailure &&
+    /\b(sms|mms|(tele)?fax(e|es|versand)?|facsimile|voice ?mail|voice message)\b/.test(subject.own)
+    ? 'telephony'
+    : null
+}
+
+/** An article of a feed, mailed by a reader. */
+export function feedRule({ header }: Message): string | null {
+  const hasField = header.fields.some(({ name }) => /^x-(rss|feed|atom)-/.test(name))
+  return hasField ||
+    /^(rss2email|feed2imap|rss2mail)\b/i.test(firstValue(header, 'user-agent') ?? '')
+    ? 'feed'
+    : null
+}
+
 const watchers =
   /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|prometheus|grafana|sentry|pagerduty)$/
 

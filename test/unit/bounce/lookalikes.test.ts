@@ -155,6 +155,66 @@ Auto-Submitted: auto-generated
 The following addresses were undeliverable and have been suspended:
 
 carol@far.example: 550 5.1.1 User unknown
+== a ticket in Spanish | ticket ticket-title | <>
+From: Soporte <soporte@far.example>
+Subject: Hemos recibido su solicitud [Caso: 00123456]
+Auto-Submitted: auto-replied
+
+Su solicitud ha sido registrada con el número 00123456.
+== an order in Japanese | other not-recognised | <>
+From: ショップ <shop@far.example>
+Subject: ご注文ありがとうございます（自動返信メール）
+Auto-Submitted: auto-generated
+
+このメールは自動返信です。ご注文番号 4711 を承りました。
+== a scanner that tells the recipient | other not-recognised | <>
+From: "Content-filter at far.example" <postmaster@far.example>
+Subject: VIRUS IN MAIL TO YOU from <x@y.example>
+
+Our content checker found virus: Eicar in an email to you from <x@y.example>.
+The message has been quarantined.
+== a bounce's words above a file to open | spam bounce-with-lure | <>
+From: Mail Delivery Subsystem <mailer-daemon@far.example>
+Subject: Delivery Status Notification (Failure)
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+Delivery to the following recipient failed permanently: see the attached report.
+--b
+Content-Type: application/pdf; name="report.pdf"
+
+JVBERi0=
+--b--
+== a sale that plays an answer | other not-recognised | <>
+From: Club <x@far.example>
+Subject: Re: your application
+In-Reply-To: <abc@trap.example>
+
+Claim your prize: http://far.example/
+== an article of a news group | list list-field-newsgroups | <news@far.example>
+From: Bob <bob@far.example>
+Newsgroups: comp.mail.sendmail
+Subject: Returned mail: User unknown - help!
+
+   ----- The following addresses had permanent fatal errors -----
+<carol@far.example>
+== an article of a feed | other feed | <rss@far.example>
+From: Feed <rss@far.example>
+Subject: Undelivered mail returned to sender: why it happens
+User-Agent: rss2email/3.13
+
+<carol@far.example>: 550 User unknown
+== a short message that did not arrive | other telephony | <>
+From: Gateway <gateway@far.example>
+Subject: SMS delivery failed
+
+Your message to +491701234567 could not be delivered: subscriber absent.
+== a comment of somebody who is away | other not-recognised | <>
+From: Blog <blog@far.example>
+Subject: [Blog] Please moderate: "Out of office"
+
+A new comment is waiting: I am out of the office until Monday.
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
