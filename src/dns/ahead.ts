@@ -4,7 +4,7 @@ import { EntryName } from './entry-name.ts'
 import { type FoldedName, foldName } from './name.ts'
 import { Query } from './query.ts'
 import { readUsualQuery } from './usual-query.ts'
-import { headerLength } from './wire.ts'
+import { headerLength, type Octets } from './wire.ts'
 
 export class QueriesAhead {
   /** The place of the query that is answered next; -1: it has not been read here. */
@@ -30,12 +30,12 @@ export class QueriesAhead {
   }
 
   /** Reads the query of `length` octets for `place`. Until it is answered it stays as it is. */
-  read(bytes: Uint8Array, length: number, place: number): void {
+  read(octets: Octets, length: number, place: number): void {
     const entry = this.entries[place]!
     const family =
       length < headerLength
         ? 0
-        : readUsualQuery(bytes, length, this.#origin, this.queries[place]!, entry)
+        : readUsualQuery(octets, length, this.#origin, this.queries[place]!, entry)
     this.families[place] = family
     if (family === 0) return
     this.words[place * 2] = family === 4 ? entry.ipv4 : entry.ipv6[0]!

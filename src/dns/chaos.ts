@@ -1,6 +1,6 @@
 // Class CH: what the server says of itself (RFC 4892), as far as it was configured to. Called by respond.ts.
 import { equalsAt, type FoldedName, foldName } from './name.ts'
-import { classes, headerLength, put16, types } from './wire.ts'
+import { classes, headerLength, type Octets, types } from './wire.ts'
 import { type ReadyRrset, readyRrset } from './zone.ts'
 
 export interface ChaosOptions {
@@ -31,7 +31,7 @@ export function chaosNames(options: ChaosOptions): readonly ChaosName[] {
 /** The RRset of the question's name of `length` octets, or undefined. */
 export function findChaosName(
   names: readonly ChaosName[],
-  query: Uint8Array,
+  query: Octets,
   length: number,
 ): ReadyRrset | undefined {
   for (let index = 0; index < names.length; index++) {
@@ -46,7 +46,7 @@ function chaosName(first: string, second: string, text: string): ChaosName {
   const labels = [first, second].flatMap((label) => [label.length, ...encoder.encode(label)])
   const content = encoder.encode(text).subarray(0, 255)
   const rdata = Uint8Array.from([content.length, ...content])
-  const rrset = readyRrset(types.TXT, [{ owner: new Uint8Array(), type: types.TXT, ttl: 0, rdata }])
-  put16(rrset.bytes, 4, classes.CH)
+  const record = { owner: new Uint8Array(), type: types.TXT, ttl: 0, rdata }
+  const rrset = readyRrset(types.TXT, [record], classes.CH)
   return { folded: foldName(Uint8Array.from([...labels, 0])), rrset }
 }

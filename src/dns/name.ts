@@ -1,6 +1,6 @@
 // Domain names in wire form: walking them in untrusted packets and comparing them without regard to case.
 // query.ts reads the packet's names with it, respond.ts and zone.ts compare them.
-import { headerLength, maxNameLength } from './wire.ts'
+import { headerLength, maxNameLength, type Octets, wordsOf } from './wire.ts'
 
 /** Most labels a name can have, the root not counted: 127 of one octet each. */
 export const maxLabels = 127
@@ -12,21 +12,34 @@ export const maxLabels = 127
 export interface FoldedName {
   readonly name: Uint8Array
   readonly mask: Uint8Array
+  /** The same in words; see wordsOf. */
+  readonly nameWords: Int32Array
+  readonly maskWords: Int32Array
 }
 
 /** Folds a name (or any run of labels) in wire form. Length octets are below 64 and so never look like letters. */
 export function foldName(wire: Uint8Array): FoldedName {
   const name = wire.map(lowerCase)
-  return { name, mask: name.map((octet) => (octet >= 0x61 && octet <= 0x7a ? 0x20 : 0)) }
+  const mask = name.map((octet) => (octet >= 0x61 && octet <= 0x7a ? 0x20 : 0))
+  return { name, mask, nameWords: wordsOf(name), maskWords: wordsOf(mask) }
 }
 
 /** Whether the octets at `offset` spell `folded`, in any case. The caller knows that so many octets are there. */
-export function equalsAt(bytes: Uint8Array, offset: number, folded: FoldedName): boolean {
-  const { name, mask } = folded
-  for (let index = 0; index < name.length; index++) {
-    if ((bytes[offset + index]! | mask[index]!) !== name[index]) return false
+export function equalsAt(octets: Octets, offset: number, folded: FoldedName): boolean {
+  const { name, mask, nameWords, maskWords } = folded
+  const last = nameWords.length - 1
+  if (last < 0) {
+    for (let index = 0; index < name.length; index++) {
+      if ((octets[offset + index]! | mask[index]!) !== name[index]) return false
+    }
+    return true
   }
-  return true
+  const { view } = octets
+  for (let index = 0; index < last; index++) {
+    if ((view.getInt32(offset + index * 4) | maskWords[index]!) !== nameWords[index]) return false
+  }
+  const end = offset + name.length
+  return (view.getInt32(end - 4) | maskWords[last]!) === nameWords[last]
 }
 
 /**

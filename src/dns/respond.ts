@@ -11,7 +11,16 @@ import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
 import { ResponseWriter } from './response.ts'
 import { readUsualQuery } from './usual-query.ts'
-import { classes, flags, headerLength, maxMessageLength, opcodes, rcodes, types } from './wire.ts'
+import {
+  classes,
+  flags,
+  headerLength,
+  maxMessageLength,
+  type Octets,
+  opcodes,
+  rcodes,
+  types,
+} from './wire.ts'
 import {
   type OwnName,
   prepareZone,
@@ -85,9 +94,9 @@ export const maxAmplification = 10
  * be `query` itself, and then the question is left where it stands. Never throws.
  */
 export type Responder = (
-  query: Uint8Array,
+  query: Octets,
   queryLength: number,
-  response: Uint8Array,
+  response: Octets,
   transport: Transport,
 ) => number
 
@@ -111,6 +120,8 @@ export function createResponder(
   const reply = new ResponseWriter(nsid, cookies?.reply ?? new Uint8Array())
   let originAt = 0
   let shownVersion = -1
+  let lastCodes = 0
+  let lastSet = readyCodes(0, zone.ttl)
 
   return function respond(query, queryLength, response, transport) {
     exchange.type = 0
@@ -187,7 +198,7 @@ export function createResponder(
   }
 
   /** A well-formed question of class IN or ANY (RFC 1034 §4.3.2). Answers the rcode, as all below do. */
-  function answer(query: Uint8Array): number {
+  function answer(query: Octets): number {
     const { labels, labelCount } = asked
     const below = labelCount - prepared.originLabels
     const originAt = asked.questionEnd - 4 - prepared.origin.name.length
@@ -202,7 +213,7 @@ export function createResponder(
    * A question of class IN or ANY for a name with `below` labels under the origin; or for the address in `entry`, when
    * it is known to be of a `family`.
    */
-  function answerInZone(query: Uint8Array, family: number, below: number): number {
+  function answerInZone(query: Octets, family: number, below: number): number {
     originAt = asked.questionEnd - 4 - prepared.origin.name.length
     // Transfers are not offered (RFC 5936 §2.2.1).
     if (asked.type === types.AXFR || asked.type === types.IXFR) {
@@ -254,15 +265,17 @@ export function createResponder(
   function answerListed(found: number): number {
     // RFC 8482 §4.1: one RRset is answer enough to ANY.
     if (asked.type !== types.A && asked.type !== types.ANY) return putNegative(rcodes.NOERROR)
-    const codes = tellListed(found)
-    let set = codeSets.get(codes)
-    if (set === undefined) {
-      // Few different sets of codes are ever in use, so that each is rendered once.
-      set = readyCodes(codes, zone.ttl)
-      codeSets.set(codes, set)
-    }
-    reply.putRrset(set, 0)
+    reply.putRrset(setOf(tellListed(found)), 0)
     return rcodes.NOERROR
+  }
+
+  /** Few different sets of codes are ever in use, and mostly the same one: each is rendered once. */
+  function setOf(codes: number): ReadyRrset {
+    if (codes === lastCodes) return lastSet
+    lastCodes = codes
+    lastSet = codeSets.get(codes) ?? readyCodes(codes, zone.ttl)
+    codeSets.set(codes, lastSet)
+    return lastSet
   }
 
   function tellListed(found: number): number {
@@ -284,7 +297,7 @@ export function createResponder(
     return putNegative(hasBelow ? rcodes.NOERROR : rcodes.NXDOMAIN)
   }
 
-  function findOwnName(query: Uint8Array): OwnName | undefined {
+  function findOwnName(query: Octets): OwnName | undefined {
     const names = prepared.namesByLength[asked.questionEnd - 4 - headerLength]
     if (names === undefined) return undefined
     for (let index = 0; index < names.length; index++) {
@@ -298,7 +311,9 @@ export function createResponder(
     const rrset = rrsetAt(name, asked.type)
     if (rrset === undefined) return putNegative(rcodes.NOERROR)
     if (rrset === prepared.status && shownVersion !== tree.serial) {
-      prepared.status.bytes = readyStatus(tree, zone.ttl)
+      const { words, length } = readyStatus(tree, zone.ttl)
+      prepared.status.words = words
+      prepared.status.length = length
       shownVersion = tree.serial
     }
     exchange.outcome = outcomes.own
@@ -312,7 +327,7 @@ export function createResponder(
     return rcode
   }
 
-  function answerChaos(query: Uint8Array): number {
+  function answerChaos(query: Octets): number {
     const rrset =
       asked.type === types.TXT || asked.type === types.ANY
         ? findChaosName(chaos, query, asked.questionEnd - 4 - headerLength)

@@ -3,7 +3,7 @@
 import { extendedErrors, optRoom, putOpt } from './edns.ts'
 import type { Query } from './query.ts'
 import { putReason, type ReasonTemplate } from './reason.ts'
-import { classes, flags, headerLength, put16, put32, putBytes, types } from './wire.ts'
+import { classes, flags, headerLength, Octets, put16, put32, putWords, types } from './wire.ts'
 import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength } from './zone.ts'
 
 /** Longest TXT record that putReason can make. */
@@ -11,14 +11,14 @@ const maxReasonRecord = recordHeaderLength + 256
 
 /** One object is used again for every response. Nothing in it allocates or throws. */
 export class ResponseWriter {
-  #bytes: Uint8Array = new Uint8Array()
+  #octets = new Octets(0)
   #end = 0
   #limit = 0
   #flags = 0
   #answers = 0
   #authorities = 0
   #extendedError: number = extendedErrors.none
-  readonly #scratch = new Uint8Array(maxReasonRecord)
+  readonly #scratch = new Octets(maxReasonRecord)
   readonly #nsid: Uint8Array
   readonly #cookie: Uint8Array
 
@@ -32,8 +32,8 @@ export class ResponseWriter {
   }
 
   /** Begins a response of at most `limit` octets to a query that has been read. */
-  start(bytes: Uint8Array, query: Query, limit: number): void {
-    this.#bytes = bytes
+  start(octets: Octets, query: Query, limit: number): void {
+    this.#octets = octets
     this.#end = query.questionEnd
     // Room for our OPT record is set aside first, so that truncation cannot lose it (RFC 6891 §7).
     this.#limit = query.hasEdns ? limit - optRoom(query, this.#nsid) : limit
@@ -63,22 +63,22 @@ export class ResponseWriter {
 
   /** Puts an RRset of the question's name into the answer section. */
   putRrset(rrset: ReadyRrset, serial: number): void {
-    const { bytes, serialAt } = rrset
-    if (!this.#fits(bytes.length)) return
-    putBytes(this.#bytes, this.#end, bytes)
-    if (serialAt >= 0) put32(this.#bytes, this.#end + serialAt, serial)
-    this.#end += bytes.length
+    const { words, length, serialAt } = rrset
+    if (!this.#fits(length)) return
+    putWords(this.#octets, this.#end, words, length)
+    if (serialAt >= 0) this.#octets.view.setInt32(this.#end + serialAt, serial)
+    this.#end += length
     this.#answers = rrset.count
   }
 
   /** Puts the SOA of a negative answer into the authority section (RFC 2308 §2.1, §2.2). */
   putNegativeSoa(zone: PreparedZone, originAt: number, serial: number): void {
-    const { negativeSoa } = zone
-    if (!this.#fits(negativeSoa.length)) return
-    putBytes(this.#bytes, this.#end, negativeSoa)
-    put16(this.#bytes, this.#end, 0xc000 | originAt)
-    put32(this.#bytes, this.#end + zone.negativeSerialAt, serial)
-    this.#end += negativeSoa.length
+    const { words, length, serialAt } = zone.negativeSoa
+    if (!this.#fits(length)) return
+    putWords(this.#octets, this.#end, words, length)
+    this.#octets.view.setInt16(this.#end, 0xc000 | originAt)
+    this.#octets.view.setInt32(this.#end + serialAt, serial)
+    this.#end += length
     this.#authorities = 1
   }
 
@@ -95,7 +95,7 @@ export class ResponseWriter {
   ): void {
     // How long it gets shows when it is written: near the limit, elsewhere first.
     const isRoomy = this.#end + maxReasonRecord <= this.#limit
-    const bytes = isRoomy ? this.#bytes : this.#scratch
+    const bytes = isRoomy ? this.#octets : this.#scratch
     const start = isRoomy ? this.#end : 0
     put16(bytes, start, questionPointer)
     put16(bytes, start + 2, types.TXT)
@@ -114,7 +114,7 @@ export class ResponseWriter {
     put16(bytes, start + 10, after - start - recordHeaderLength)
     if (!isRoomy) {
       if (!this.#fits(after)) return
-      for (let at = 0; at < after; at++) this.#bytes[this.#end + at] = bytes[at]!
+      for (let at = 0; at < after; at++) this.#octets[this.#end + at] = bytes[at]!
     }
     this.#end += after - start
     this.#answers = 1
@@ -122,26 +122,23 @@ export class ResponseWriter {
 
   /**
    * Puts header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1) and answers the response's length.
-   * When the response is built in the query's own buffer, ID and question stay where they are.
+   * When the response is built in the buffer of the query, `asked`, ID and question stay where they are.
    */
-  finish(bytes: Uint8Array, query: Query, ownPayload: number, rcode: number): number {
-    const response = this.#bytes
-    if (response !== bytes) {
-      response[0] = bytes[0]!
-      response[1] = bytes[1]!
+  finish(asked: Octets, query: Query, ownPayload: number, rcode: number): number {
+    const response = this.#octets
+    if (response !== asked) {
+      response[0] = asked[0]!
+      response[1] = asked[1]!
       // The question goes back octet for octet, its mix of cases too (RFC 4343 §4.1).
-      for (let at = headerLength; at < query.questionEnd; at++) response[at] = bytes[at]!
+      for (let at = headerLength; at < query.questionEnd; at++) response[at] = asked[at]!
     }
+    const { view } = response
     // Opcode and RD are copied; RA, Z, AD and CD stay clear (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
-    response[2] = flags.QR | (bytes[2]! & (flags.opcode | flags.RD)) | this.#flags
-    response[3] = rcode & 15
-    response[4] = 0
-    response[5] = query.questionEnd > headerLength ? 1 : 0
-    put16(response, 6, this.#answers)
-    response[8] = 0
-    response[9] = this.#authorities
-    response[10] = 0
-    response[11] = query.hasEdns ? 1 : 0
+    const copied = asked[2]! & (flags.opcode | flags.RD)
+    view.setInt16(2, ((flags.QR | copied | this.#flags) << 8) | (rcode & 15))
+    const questions = query.questionEnd > headerLength ? 1 : 0
+    view.setInt32(4, (questions << 16) | this.#answers)
+    view.setInt32(8, (this.#authorities << 16) | (query.hasEdns ? 1 : 0))
     if (!query.hasEdns) return this.#end
     return putOpt(
       response,

@@ -2,15 +2,17 @@
 // nothing or an OPT record. Its name is read in one pass, without a list of labels, and the origin compared where it
 // has to be. Called by respond.ts before parseQuery, which reads whatever is of another shape.
 import { readOpt } from './edns.ts'
-import { type EntryName, ipv4Labels, ipv6Labels, nibbleOf } from './entry-name.ts'
+import { type EntryName, ipv4Labels, ipv6Labels } from './entry-name.ts'
 import { equalsAt, type FoldedName } from './name.ts'
 import { clearEdns, type Query } from './query.ts'
-import { classes, flags, get16, headerLength, types } from './wire.ts'
+import { classes, flags, get16, headerLength, type Octets, types } from './wire.ts'
 
 /** Octets of four labels of digits, at least; with one digit each they are the leading part of an IPv6 address as well. */
 const shortestIPv4 = ipv4Labels * 2 + 1
 /** Octets of 32 nibbles. */
 const ipv6Length = ipv6Labels * 2
+/** The least number that a label of so many digits may spell: leading zeros make no address. */
+const leastOfDigits = Uint8Array.of(0, 0, 10, 100)
 
 /**
  * Reads the message of `length` octets (at least a header) when it has the usual shape. Answers the family of the
@@ -18,38 +20,39 @@ const ipv6Length = ipv6Labels * 2
  * which says nothing of the message.
  */
 export function readUsualQuery(
-  bytes: Uint8Array,
+  octets: Octets,
   length: number,
   origin: FoldedName,
   query: Query,
   entry: EntryName,
 ): 0 | 4 | 6 {
-  // QR and opcode 0; one question, and at most one additional record.
-  if ((bytes[2]! & (flags.QR | flags.opcode)) !== 0) return 0
-  if ((bytes[4]! | (bytes[5]! ^ 1) | bytes[6]! | bytes[7]! | bytes[8]! | bytes[9]!) !== 0) return 0
-  const records = get16(bytes, 10)
-  if (records > 1) return 0
+  const { view } = octets
+  // QR and opcode 0; one question, no answer; no authority, and at most one additional record.
+  if ((octets[2]! & (flags.QR | flags.opcode)) !== 0 || view.getInt32(4) !== 0x10000) return 0
+  const records = view.getInt32(8)
+  if (records >>> 0 > 1) return 0
   // So much behind the labels of the address.
   const behind = origin.name.length + 4
   if (headerLength + shortestIPv4 + behind > length) return 0
   let originAt = headerLength + ipv6Length
   const isIPv6 =
-    originAt + behind <= length && bytes[originAt - 2] === 1 && bytes[headerLength] === 1
+    originAt + behind <= length && octets[originAt - 2] === 1 && octets[headerLength] === 1
   if (isIPv6) {
-    if (!readNibbles(bytes, entry)) return 0
+    if (!readNibbles(view, entry)) return 0
   } else {
-    originAt = readOctets(bytes, entry)
+    originAt = readOctets(view, entry)
     if (originAt < headerLength + shortestIPv4 || originAt + behind > length) return 0
   }
-  if (!equalsAt(bytes, originAt, origin)) return 0
+  if (!equalsAt(octets, originAt, origin)) return 0
   const nameEnd = originAt + origin.name.length
-  if (get16(bytes, nameEnd + 2) !== classes.IN) return 0
-  query.type = get16(bytes, nameEnd)
+  const typeAndClass = view.getInt32(nameEnd)
+  if ((typeAndClass & 0xffff) !== classes.IN) return 0
+  query.type = typeAndClass >>> 16
   query.class = classes.IN
   query.questionEnd = nameEnd + 4
   clearEdns(query)
   if (records === 1) {
-    if (!readOnlyOpt(bytes, nameEnd + 4, length, query)) return 0
+    if (!readOnlyOpt(octets, nameEnd + 4, length, query)) return 0
   } else if (nameEnd + 4 !== length) return 0
   return isIPv6 ? 6 : 4
 }
@@ -66,54 +69,51 @@ function readOnlyOpt(bytes: Uint8Array, offset: number, length: number, query: Q
  * Reads four labels of digits at the start of the question. Answers the offset past them, or 0. It looks at 16 octets
  * at most, which the caller knows to be there: the shortest origin is three.
  */
-function readOctets(bytes: Uint8Array, entry: EntryName): number {
+function readOctets(view: DataView, entry: EntryName): number {
   let at = headerLength
   let word = 0
+  let wrong = 0
   for (let shift = 0; shift < 32; shift += 8) {
-    const size = bytes[at]!
-    let octet = bytes[at + 1]! - 0x30
-    if (octet >>> 0 > 9) return 0
-    if (size !== 1) {
-      const second = bytes[at + 2]! - 0x30
-      if (octet === 0 || second >>> 0 > 9) return 0
-      octet = octet * 10 + second
-      if (size === 3) {
-        const third = bytes[at + 3]! - 0x30
-        if (third >>> 0 > 9) return 0
-        octet = octet * 10 + third
-        if (octet > 255) return 0
-      } else if (size !== 2) return 0
-    }
+    // A label's length and up to three digits; how many there are is no matter for a branch, it is unforeseeable.
+    const label = view.getInt32(at)
+    const size = label >>> 24
+    if ((size - 1) >>> 0 > 2) return 0
+    const unused = 24 - size * 8
+    const digits = ((label & 0xffffff) >>> unused) ^ (0x303030 >>> unused)
+    const octet = (digits >>> 16) * 100 + ((digits >>> 8) & 255) * 10 + (digits & 255)
+    // Sign bits: of a digit over 9, of a number with leading zeros, of one over 255.
+    wrong |= ((digits + 0x767676) | digits) & 0x808080
+    wrong |= (octet - leastOfDigits[size]!) & -0x80000000
+    wrong |= (255 - octet) & -0x80000000
     word |= octet << shift
     at += size + 1
   }
   entry.isIPv4 = true
   entry.isIPv6 = false
   entry.ipv4 = word
-  return at
+  return wrong === 0 ? at : 0
 }
 
 /** Reads 32 labels of a nibble each at the start of the question. */
-function readNibbles(bytes: Uint8Array, entry: EntryName): boolean {
+function readNibbles(view: DataView, entry: EntryName): boolean {
   const words = entry.ipv6
   let wrong = 0
-  // The last of them is the topmost nibble.
-  for (let word = 0, at = headerLength + ipv6Length - 16; word < 4; word++, at -= 16) {
-    const n0 = nibbleOf[bytes[at + 15]!]!
-    const n1 = nibbleOf[bytes[at + 13]!]!
-    const n2 = nibbleOf[bytes[at + 11]!]!
-    const n3 = nibbleOf[bytes[at + 9]!]!
-    const n4 = nibbleOf[bytes[at + 7]!]!
-    const n5 = nibbleOf[bytes[at + 5]!]!
-    const n6 = nibbleOf[bytes[at + 3]!]!
-    const n7 = nibbleOf[bytes[at + 1]!]!
-    // Without a branch for each: a digit that is none has its sign bit set, a length that is not 1 another bit.
-    wrong |= (n0 | n1 | n2 | n3 | n4 | n5 | n6 | n7) & -16
-    wrong |= (bytes[at]! ^ 1) | (bytes[at + 2]! ^ 1) | (bytes[at + 4]! ^ 1) | (bytes[at + 6]! ^ 1)
-    wrong |=
-      (bytes[at + 8]! ^ 1) | (bytes[at + 10]! ^ 1) | (bytes[at + 12]! ^ 1) | (bytes[at + 14]! ^ 1)
-    words[word] =
-      (n0 << 28) | (n1 << 24) | (n2 << 20) | (n3 << 16) | (n4 << 12) | (n5 << 8) | (n6 << 4) | n7
+  // The last of them is the topmost nibble; two labels are a 32-bit number.
+  for (let index = 0, at = headerLength + ipv6Length - 4; index < 4; index++) {
+    let word = 0
+    for (const end = at - 16; at > end; at -= 4) {
+      const labels = view.getInt32(at)
+      const digits = labels & 0x00ff00ff
+      // Letters have bit 6, and the lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
+      const nibbles = (digits & 0x000f000f) + ((digits >>> 6) & 0x00010001) * 9
+      // What these nibbles are written as, in lower case, shows whether they were digits at all.
+      const letters = ((nibbles + 0x00060006) >>> 4) & 0x00010001
+      const written = nibbles + 0x00300030 + letters * 39
+      wrong |= (labels ^ 0x01000100) & 0xff00ff00
+      wrong |= (written ^ (digits | (letters << 5))) | (nibbles & 0x00f000f0)
+      word = (word << 8) | ((nibbles & 15) << 4) | (nibbles >>> 16)
+    }
+    words[index] = word
   }
   entry.isIPv4 = false
   entry.isIPv6 = true

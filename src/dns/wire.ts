@@ -48,6 +48,27 @@ export const rcodes = {
 /** Bits of the header's third octet (RFC 1035 §4.1.1). */
 export const flags = { QR: 0x80, opcode: 0x78, AA: 0x04, TC: 0x02, RD: 0x01 } as const
 
+/** Octets with a view of them by larger numbers, which costs as much as one octet does. */
+export class Octets extends Uint8Array {
+  readonly view = new DataView(this.buffer, this.byteOffset, this.byteLength)
+}
+
+/** The same memory as Octets. */
+export function octetsOf({ buffer, byteOffset, length }: Uint8Array): Octets {
+  return new Octets(buffer as ArrayBuffer, byteOffset, length)
+}
+
+/**
+ * A run of octets as 32-bit words, the last of which ends where the run ends: it repeats up to three octets of the one
+ * before it. A run of less than four octets has none.
+ */
+export function wordsOf(run: Uint8Array): Int32Array {
+  const { view, length } = octetsOf(run)
+  return Int32Array.from({ length: length < 4 ? 0 : (length + 3) >>> 2 }, (_, index) =>
+    view.getInt32(Math.min(index * 4, length - 4)),
+  )
+}
+
 /** The 16-bit number at `offset`. */
 export function get16(bytes: Uint8Array, offset: number): number {
   return (bytes[offset]! << 8) | bytes[offset + 1]!
@@ -65,6 +86,15 @@ export function put32(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset + 1] = value >>> 16
   bytes[offset + 2] = value >>> 8
   bytes[offset + 3] = value
+}
+
+/** Puts a run of `length` octets at `offset`, given by its words: for a few dozen of them half of what `set` costs. */
+export function putWords(octets: Octets, offset: number, words: Int32Array, length: number): void {
+  const { view } = octets
+  const last = words.length - 1
+  if (last < 0) return
+  for (let index = 0; index < last; index++) view.setInt32(offset + index * 4, words[index]!)
+  view.setInt32(offset + length - 4, words[last]!)
 }
 
 /** Puts all of `source` at `offset`. `set` costs the same for 20 octets as a loop, and a third of it for 100. */

@@ -2,7 +2,7 @@
 // ready RRsets of its own names, the SOA of negative answers, the reason cut up. respond.ts prepares it once.
 import { type FoldedName, foldName } from './name.ts'
 import { parseReason, type ReasonTemplate } from './reason.ts'
-import { classes, headerLength, put16, put32, putBytes, types } from './wire.ts'
+import { classes, headerLength, put16, put32, putBytes, types, wordsOf } from './wire.ts'
 
 /** A record of the zone's own names. The owner is in wire form, lower case, uncompressed, at or under the origin. */
 export interface ZoneRecord {
@@ -33,9 +33,11 @@ export interface ZoneData {
 /** An RRset ready to send, each owner a pointer to the question's name. */
 export interface ReadyRrset {
   readonly type: number
-  bytes: Uint8Array
+  /** Its `length` octets, for putWords. */
+  words: Int32Array
+  length: number
   readonly count: number
-  /** Where in `bytes` the SOA's serial stands, or -1. */
+  /** Where in it the SOA's serial stands, or -1. */
   readonly serialAt: number
 }
 
@@ -51,9 +53,8 @@ export interface PreparedZone {
   /** Own names, by their length in octets. */
   readonly namesByLength: readonly (readonly OwnName[] | undefined)[]
   /** The SOA record of negative answers; octet 0 and 1 are the pointer to the origin, put by the sender. */
-  readonly negativeSoa: Uint8Array
-  readonly negativeSerialAt: number
-  /** The TXT of `_status`; its bytes follow the tree's version. */
+  readonly negativeSoa: ReadyRrset
+  /** The TXT of `_status`; its words follow the tree's version. */
   readonly status: ReadyRrset
   readonly reason: ReasonTemplate
 }
@@ -65,6 +66,14 @@ export interface PublishedVersion {
   readonly validUntil: number
   readonly ipv4Entries: number
   readonly ipv6Entries: number
+}
+
+const unpublished: PublishedVersion = {
+  serial: 0,
+  generatedAt: 0,
+  validUntil: 0,
+  ipv4Entries: 0,
+  ipv6Entries: 0,
 }
 
 /** Compression pointer to the question's name (RFC 1035 §4.1.4). */
@@ -95,7 +104,7 @@ export function prepareZone(zone: ZoneData): PreparedZone {
     // Every name between an owner and the origin exists, if only as an empty non-terminal (RFC 4592 §2.2.2).
     for (let name = owner; name.length > zone.origin.length; name = parentOf(name)) nameOf(name)
   }
-  const status: ReadyRrset = { type: types.TXT, bytes: new Uint8Array(), count: 1, serialAt: -1 }
+  const status = readyStatus(unpublished, zone.ttl)
   nameOf(Uint8Array.from([...statusLabel, ...zone.origin])).rrsets.push(status)
   const namesByLength: OwnName[][] = []
   for (const name of names.values()) {
@@ -103,13 +112,11 @@ export function prepareZone(zone: ZoneData): PreparedZone {
     namesByLength[length] ??= []
     namesByLength[length].push(name)
   }
-  const negativeSoa = negativeSoaOf(zone)
   return {
     origin,
     originLabels: countLabels(zone.origin),
     namesByLength,
-    negativeSoa,
-    negativeSerialAt: negativeSoa.length - serialFromEnd,
+    negativeSoa: negativeSoaOf(zone),
     status,
     reason: parseReason(zone.text),
   }
@@ -127,7 +134,7 @@ export function readyCodes(codes: number, ttl: number): ReadyRrset {
 }
 
 /** The `_status` TXT record of a version, owner a pointer to the question's name. Times as RFC 3339. */
-export function readyStatus(version: PublishedVersion, ttl: number): Uint8Array {
+export function readyStatus(version: PublishedVersion, ttl: number): ReadyRrset {
   const text = [
     `serial=${version.serial}`,
     `entries=${version.ipv4Entries + version.ipv6Entries}`,
@@ -135,7 +142,7 @@ export function readyStatus(version: PublishedVersion, ttl: number): Uint8Array 
     `valid-until=${formatTime(version.validUntil)}`,
   ].join(' ')
   const rdata = Uint8Array.from([text.length, ...new TextEncoder().encode(text)])
-  return readyRrset(types.TXT, [{ owner: new Uint8Array(), type: types.TXT, ttl, rdata }]).bytes
+  return readyRrset(types.TXT, [{ owner: new Uint8Array(), type: types.TXT, ttl, rdata }])
 }
 
 /** The RRset of `type` at a name, its CNAME when it has none of that type (RFC 1034 §3.6.2), or undefined. */
@@ -161,14 +168,18 @@ function groupRrsets(records: readonly ZoneRecord[]): [Uint8Array, number, ZoneR
 }
 
 /** Renders the records of one RRset, owners replaced by a pointer to the question. */
-export function readyRrset(type: number, records: readonly ZoneRecord[]): ReadyRrset {
+export function readyRrset(
+  type: number,
+  records: readonly ZoneRecord[],
+  recordClass: number = classes.IN,
+): ReadyRrset {
   const length = records.reduce((sum, { rdata }) => sum + recordHeaderLength + rdata.length, 0)
   const bytes = new Uint8Array(length)
   let offset = 0
   for (const { ttl, rdata } of records) {
     put16(bytes, offset, questionPointer)
     put16(bytes, offset + 2, type)
-    put16(bytes, offset + 4, classes.IN)
+    put16(bytes, offset + 4, recordClass)
     put32(bytes, offset + 6, ttl)
     put16(bytes, offset + 10, rdata.length)
     putBytes(bytes, offset + recordHeaderLength, rdata)
@@ -176,20 +187,21 @@ export function readyRrset(type: number, records: readonly ZoneRecord[]): ReadyR
   }
   return {
     type,
-    bytes,
+    words: wordsOf(bytes),
+    length,
     count: records.length,
     serialAt: type === types.SOA ? length - serialFromEnd : -1,
   }
 }
 
 /** RFC 2308 §3: the TTL of the SOA in a negative answer is the smaller of its own TTL and its MINIMUM. */
-function negativeSoaOf(zone: ZoneData): Uint8Array {
+function negativeSoaOf(zone: ZoneData): ReadyRrset {
   const soa = zone.records.filter(({ type }) => type === types.SOA)
   const ttl = Math.min(zone.negativeTtl, ...soa.map((record) => record.ttl))
   return readyRrset(
     types.SOA,
     soa.map((record) => ({ ...record, ttl })),
-  ).bytes
+  )
 }
 
 function parentOf(name: Uint8Array): Uint8Array {

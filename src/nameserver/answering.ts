@@ -12,6 +12,7 @@ import {
   type ResponderOptions,
   type Transport,
 } from '../dns/respond.ts'
+import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { maxAhead, type TreeReader } from '../tree/reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
@@ -38,11 +39,11 @@ export interface AnsweringData {
 export interface Answering {
   /** The transport puts the client's address here before it calls `answer`. */
   readonly exchange: Exchange
-  answer(query: Uint8Array, queryLength: number, response: Uint8Array, place?: number): number
+  answer(query: Octets, queryLength: number, response: Octets, place?: number): number
   /** Before a batch: pins the newest tree and reads the clock. */
   enter(): void
   /** See UdpTransportOptions. */
-  preview(query: Uint8Array, queryLength: number, place: number): void
+  preview(query: Octets, queryLength: number, place: number): void
   readAhead(count: number): void
   /** After it: lets the tree go. */
   leave(): void

@@ -27,23 +27,23 @@ export function readClientText(text: string, into: ClientAddress): void {
 
 /** Reads a `struct sockaddr_in` or `sockaddr_in6` of Linux at `offset`: the address stands at octet 4, or 8. */
 export function readClientSockaddr(
-  bytes: Uint8Array,
+  view: DataView,
   offset: number,
   family: 4 | 6,
   into: ClientAddress,
 ): void {
   into.family = family
   if (family === 4) {
-    into.w0 = word32(bytes, offset + 4)
+    into.w0 = view.getInt32(offset + 4)
     into.w1 = 0
     into.w2 = 0
     into.w3 = 0
     return
   }
-  into.w0 = word32(bytes, offset + 8)
-  into.w1 = word32(bytes, offset + 12)
-  into.w2 = word32(bytes, offset + 16)
-  into.w3 = word32(bytes, offset + 20)
+  into.w0 = view.getInt32(offset + 8)
+  into.w1 = view.getInt32(offset + 12)
+  into.w2 = view.getInt32(offset + 16)
+  into.w3 = view.getInt32(offset + 20)
 }
 
 /** The network that stands for one client in limits: an IPv4 address, or the /64 that an IPv6 subscriber has to choose from. */
@@ -87,13 +87,4 @@ function groupsOf(text: string): number[] {
 
 function wordOf(groups: readonly number[], index: number): number {
   return ((groups[index] ?? 0) << 16) | (groups[index + 1] ?? 0)
-}
-
-function word32(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset] ?? 0) << 24) |
-    ((bytes[offset + 1] ?? 0) << 16) |
-    ((bytes[offset + 2] ?? 0) << 8) |
-    (bytes[offset + 3] ?? 0)
-  )
 }

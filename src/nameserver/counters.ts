@@ -7,6 +7,7 @@ const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]
 const rcodeNames = Object.keys(rcodes) as (keyof typeof rcodes)[]
 const typeNames = ['A', 'TXT', 'AAAA', 'NS', 'SOA', 'CNAME', 'AXFR', 'IXFR', 'ANY'] as const
 const otherType = typeNames.length
+const typeCount = otherType + 1
 
 /** Codes 127.0.0.2 … 127.0.0.31. */
 const codeCount = 32
@@ -16,11 +17,11 @@ const rcodeCount = 24
 export const latencyBuckets = 16
 const firstBucketNs = 128
 
-const outcomesAt = 0
-const codesAt = outcomesAt + outcomeNames.length
-const rcodesAt = codesAt + codeCount
-const typesAt = rcodesAt + rcodeCount
-const latencyAt = typesAt + otherType + 1
+/** One count for each outcome, type and rcode together: an exchange is one addition. */
+const exchangesAt = 0
+const outcomeStride = typeCount * rcodeCount
+const codesAt = exchangesAt + outcomeNames.length * outcomeStride
+const latencyAt = codesAt + codeCount
 const unsentAt = latencyAt + latencyBuckets
 const blockLength = unsentAt + 1
 
@@ -59,10 +60,8 @@ export class Counters {
   /** Counts an exchange that is over. */
   count({ outcome, type, rcode, codes }: Exchange): void {
     const block = this.#block
-    increment(block, outcomesAt + outcome)
-    if (outcome === outcomes.dropped || outcome === outcomes.limited) return
-    increment(block, rcodesAt + rcode)
-    increment(block, typesAt + (type < 256 ? (typeSlots[type] ?? otherType) : otherType))
+    const slot = type < 256 ? (typeSlots[type] ?? otherType) : otherType
+    increment(block, exchangesAt + outcome * outcomeStride + slot * rcodeCount + rcode)
     if (outcome !== outcomes.listed) return
     for (let rest = codes; rest !== 0; rest &= rest - 1) {
       increment(block, codesAt + 31 - Math.clz32(rest & -rest))
@@ -87,15 +86,20 @@ export function sumCounters(
   udp: readonly SharedArrayBuffer[],
   tcp: readonly SharedArrayBuffer[],
 ): CountedAnswers {
-  const blocks = [...udp, ...tcp].map((memory) => new Float64Array(memory))
-  const sum = (at: number): number => blocks.reduce((total, block) => total + (block[at] ?? 0), 0)
-  const queries = (memories: readonly SharedArrayBuffer[]): number =>
-    memories
-      .map((memory) => new Float64Array(memory).subarray(outcomesAt, codesAt))
-      .reduce((total, counts) => total + counts.reduce((some, count) => some + count, 0), 0)
+  const [udpBlock, tcpBlock] = [sumBlocks(udp), sumBlocks(tcp)]
+  const sum = (at: number): number => (udpBlock[at] ?? 0) + (tcpBlock[at] ?? 0)
+  const sumExchanges = (isCounted: (exchange: CountedExchange) => boolean): number =>
+    countedExchanges.reduce(
+      (total, exchange, index) => total + (isCounted(exchange) ? sum(exchangesAt + index) : 0),
+      0,
+    )
+  const queries = (block: Float64Array): number =>
+    block.subarray(exchangesAt, codesAt).reduce((total, count) => total + count, 0)
   return {
-    queries: { udp: queries(udp), tcp: queries(tcp) },
-    outcomes: record(outcomeNames, (name) => sum(outcomesAt + outcomes[name])),
+    queries: { udp: queries(udpBlock), tcp: queries(tcpBlock) },
+    outcomes: record(outcomeNames, (name) =>
+      sumExchanges(({ outcome }) => outcome === outcomes[name]),
+    ),
     codes: Object.fromEntries(
       Array.from(
         { length: codeCount },
@@ -104,14 +108,45 @@ export function sumCounters(
         .slice(2)
         .filter(([, count]) => count > 0),
     ),
-    rcodes: record(rcodeNames, (name) => sum(rcodesAt + rcodes[name])),
-    types: record([...typeNames, 'other'], (_, slot) => sum(typesAt + slot)),
+    rcodes: record(rcodeNames, (name) =>
+      sumExchanges(({ isSent, rcode }) => isSent && rcode === rcodes[name]),
+    ),
+    types: record([...typeNames, 'other'], (_, slot) =>
+      sumExchanges(({ isSent, type }) => isSent && type === slot),
+    ),
     unsent: sum(unsentAt),
     latency: Array.from({ length: latencyBuckets }, (_, bucket) => ({
       belowNs: bucket === latencyBuckets - 1 ? null : firstBucketNs << bucket,
       count: sum(latencyAt + bucket),
     })),
   }
+}
+
+interface CountedExchange {
+  readonly outcome: number
+  readonly isSent: boolean
+  /** Slot of the type. */
+  readonly type: number
+  readonly rcode: number
+}
+
+/** What each count of exchanges stands for, in their order. */
+const countedExchanges: readonly CountedExchange[] = Object.values(outcomes).flatMap((outcome) =>
+  Array.from({ length: outcomeStride }, (_, index) => ({
+    outcome,
+    isSent: outcome !== outcomes.dropped && outcome !== outcomes.limited,
+    type: Math.floor(index / rcodeCount),
+    rcode: index % rcodeCount,
+  })),
+)
+
+function sumBlocks(memories: readonly SharedArrayBuffer[]): Float64Array {
+  const total = new Float64Array(blockLength)
+  for (const memory of memories) {
+    const block = new Float64Array(memory)
+    for (let at = 0; at < blockLength; at++) total[at] = (total[at] ?? 0) + (block[at] ?? 0)
+  }
+  return total
 }
 
 function record<K extends string>(

@@ -1,14 +1,14 @@
 // One TCP connection: queries in, responses out in the same order, in bounded memory and time (RFC 7766 §6.2).
 // tcp.ts makes one for each connection it accepts.
 import type { Socket } from 'node:net'
-import { maxMessageLength } from '../dns/wire.ts'
+import { maxMessageLength, type Octets, octetsOf } from '../dns/wire.ts'
 import type { ClientAddress } from './client-address.ts'
 import { FrameReader } from './framing.ts'
 
 export interface TcpAnswering {
   /** As in UdpTransportOptions. */
   readonly client: ClientAddress
-  answer(query: Uint8Array, queryLength: number, response: Uint8Array): number
+  answer(query: Octets, queryLength: number, response: Octets): number
   enter(): void
   leave(): void
 }
@@ -25,7 +25,7 @@ export interface TcpConnectionOptions extends TcpAnswering {
 }
 
 const framed = new Uint8Array(2 + maxMessageLength)
-const message = framed.subarray(2)
+const message = octetsOf(framed.subarray(2))
 
 export class TcpConnection {
   readonly #socket: Socket
@@ -84,7 +84,7 @@ export class TcpConnection {
         isDry = true
         break
       }
-      const length = answer(query, query.length, message)
+      const length = answer(octetsOf(query), query.length, message)
       if (length === 0) continue
       hasAnswered = true
       framed[0] = length >>> 8

@@ -13,6 +13,7 @@
 // A name's length and, but for what a wildcard address adds, the rest of a header is the same for every datagram, so
 // between two system calls only lengths are touched.
 import { constants } from 'node:os'
+import { type Octets, octetsOf } from '../dns/wire.ts'
 import { type Descriptor, SystemCallError } from '../libc/library.ts'
 import { readClientSockaddr } from './client-address.ts'
 import { type DatagramCalls, loadDatagramCalls } from './socket-calls.ts'
@@ -99,6 +100,7 @@ class Port {
   readonly #calls: DatagramCalls
   readonly #options: UdpTransportOptions
   readonly #memory: Buffer
+  readonly #view: DataView
   readonly #words: Int32Array
   /** Addresses of the headers, for the kernel. */
   readonly #received: number
@@ -112,7 +114,7 @@ class Port {
   readonly #namesAt: number
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean
-  readonly #datagrams: readonly Uint8Array[]
+  readonly #datagrams: readonly Octets[]
   /** Sending headers from here on are surely in their rest position: response i from datagram i. */
   #shiftedTo = 0
 
@@ -136,16 +138,17 @@ class Port {
     const datagrams = controls + batch * controlBytes
     this.#memory = Buffer.allocUnsafeSlow(datagrams + batch * stride).fill(0)
     const { buffer } = this.#memory
+    this.#view = new DataView(buffer)
     const address = calls.addressOf(this.#memory)
     this.#received = address
     this.#sending = address + batch * headerBytes
     this.#namesAt = names
     this.#controlsAt = controls / 4
     this.#words = new Int32Array(buffer, 0, datagrams / 4)
-    this.#datagrams = Array.from(
-      { length: batch },
-      (_, index) => new Uint8Array(buffer, datagrams + index * stride, room),
-    )
+    this.#datagrams = Array.from({ length: batch }, (_, index) => {
+      const start = datagrams + index * stride
+      return octetsOf(this.#memory.subarray(start, start + room))
+    })
     for (let index = 0; index < batch; index++) {
       for (const side of [0, 1]) {
         const header = (side * batch + index) * headerWords
@@ -198,7 +201,7 @@ class Port {
     let responses = 0
     for (let index = 0; index < count; index++) {
       const datagram = this.#datagrams[index]!
-      readClientSockaddr(this.#memory, this.#namesAt + index * nameBytes, family, client)
+      readClientSockaddr(this.#view, this.#namesAt + index * nameBytes, family, client)
       const queryLength = words[this.#receivedAt + index * headerWords + headerWord.length]!
       const length = answer(datagram, queryLength, datagram, isAhead ? index : -1)
       if (this.#isWildcard) this.#turnControl(index, responses)

@@ -5,6 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Octets, octetsOf } from '../dns/wire.ts'
 import { readClientText } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { maxQueryLength, type UdpTransport, type UdpTransportOptions } from './udp.ts'
@@ -52,13 +53,13 @@ function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknow
 function receive(socket: Socket, options: UdpTransportOptions, onReceived: () => void): void {
   const { maxResponse, client, answer, enter, leave } = options
   // A response must stay as it is until it is sent, which is mostly at once: a few buffers go round.
-  const spare: Uint8Array[] = []
+  const spare: Octets[] = []
   socket.on('message', (query, { port, address }) => {
     onReceived()
-    const response = spare.pop() ?? new Uint8Array(maxResponse)
+    const response = spare.pop() ?? new Octets(maxResponse)
     readClientText(address, client)
     enter()
-    const length = answer(query, Math.min(query.length, maxQueryLength), response)
+    const length = answer(octetsOf(query), Math.min(query.length, maxQueryLength), response)
     leave()
     if (length === 0) {
       spare.push(response)

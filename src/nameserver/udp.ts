@@ -1,6 +1,7 @@
 // The transport contract: what a UDP worker needs of whatever moves the datagrams. udp-batch.ts fulfils it on Linux,
 // many datagrams at a system call; udp-dgram.ts everywhere, with node:dgram. A transport may block its thread, so
 // all that reaches it from outside is a flag in shared memory.
+import type { Octets } from '../dns/wire.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 
@@ -21,7 +22,7 @@ export interface UdpTransportOptions {
    * Puts the response to a query into `response` and answers its length; 0: none. `response` may be `query` itself
    * (see Responder). Between enter and leave only. `place`: the one that preview was given for this query, if it was.
    */
-  answer(query: Uint8Array, queryLength: number, response: Uint8Array, place?: number): number
+  answer(query: Octets, queryLength: number, response: Octets, place?: number): number
   /** Pins the newest tree: before the first answer of each batch. */
   enter(): void
   /**
@@ -29,7 +30,7 @@ export interface UdpTransportOptions {
    * the first `count` of them will need. A transport that has many queries at once may call both after enter; the
    * queries then stay as they are until they are answered.
    */
-  preview?(query: Uint8Array, queryLength: number, place: number): void
+  preview?(query: Octets, queryLength: number, place: number): void
   readAhead?(count: number): void
   /** Lets the tree go: before waiting for datagrams. */
   leave(): void

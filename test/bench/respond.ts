@@ -1,6 +1,7 @@
 // Nanoseconds for an answer, without sockets: respond() in a loop over a tree of random addresses. Called by
 // run.ts, or alone: `node test/bench/respond.ts [ENTRIES]`.
 import { createResponder, type Responder } from '../../src/dns/respond.ts'
+import { Octets, octetsOf } from '../../src/dns/wire.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
@@ -50,7 +51,7 @@ export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]
   const hit6 = (): string => reverse6(listed6[random() % (entries >>> 3)] ?? 0, random())
   const miss4 = (): string => reverse4(random())
   const mixed = (): string => (random() & 1 ? hit4() : miss4())
-  const questions: [string, () => Uint8Array][] = [
+  const questions: [string, () => Octets][] = [
     ['IPv4 A, listed', () => query(hit4(), 1, false)],
     ['IPv4 A, not listed', () => query(miss4(), 1, false)],
     ['IPv4 TXT, listed', () => query(hit4(), 16, false)],
@@ -78,15 +79,15 @@ export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]
 }
 
 /** CPU time of this thread, so that what else runs on the machine counts little. */
-function measure(respond: Responder, reader: TreeReader, queries: readonly Uint8Array[]): number {
-  const response = new Uint8Array(1232)
+function measure(respond: Responder, reader: TreeReader, queries: readonly Octets[]): number {
+  const response = new Octets(1232)
   const repeats = 4
   let octets = 0
   const start = process.threadCpuUsage()
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (let index = 0; index < queries.length; index++) {
       if (index % 32 === 0) reader.enter()
-      const bytes = queries[index] as Uint8Array
+      const bytes = queries[index] as Octets
       octets += respond(bytes, bytes.length, response, 'udp')
     }
   }
@@ -95,12 +96,12 @@ function measure(respond: Responder, reader: TreeReader, queries: readonly Uint8
   return ((user + system) * 1000) / (queries.length * repeats)
 }
 
-function query(name: string, type: number, hasEdns: boolean): Uint8Array {
+function query(name: string, type: number, hasEdns: boolean): Octets {
   const labels = `${name}.${origin}`.split('.')
   const wire = labels.flatMap((label) => [label.length, ...Buffer.from(label)])
   const header = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, hasEdns ? 1 : 0]
   const opt = hasEdns ? [0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0] : []
-  return Uint8Array.from([...header, ...wire, 0, 0, type, 0, 1, ...opt])
+  return octetsOf(Uint8Array.from([...header, ...wire, 0, 0, type, 0, 1, ...opt]))
 }
 
 function reverse4(word: number): string {

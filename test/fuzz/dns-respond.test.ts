@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { QueriesAhead } from '../../src/dns/ahead.ts'
 import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../src/dns/cookies.ts'
 import { createResponder, type Transport } from '../../src/dns/respond.ts'
+import { octetsOf } from '../../src/dns/wire.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
 import { label, mutated, wellFormed, wellFormedAndLimit } from '../support/dns-arbitraries.ts'
@@ -41,19 +42,20 @@ let asking = 0
 function askAhead(query: Buffer, transport: Transport): Buffer {
   const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535)
   query.copy(room)
+  const octets = octetsOf(room)
   const place = asking++ % places
-  ahead.read(room, query.length, place)
+  ahead.read(octets, query.length, place)
   reader.readAhead(ahead.words, ahead.families, places)
   ahead.place = place
   reader.place = place
-  return room.subarray(0, respondAhead(room, query.length, room, transport))
+  return room.subarray(0, respondAhead(octets, query.length, octets, transport))
 }
 
 /** Asks, and checks what holds for any packet whatever. Answers the response, if there is one. */
 function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
   const asked = Buffer.from(query)
   const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535, untouched)
-  const length = respond(query, query.length, room, transport)
+  const length = respond(octetsOf(query), query.length, octetsOf(room), transport)
   assert.deepEqual(query, asked, 'the query is left as it was')
   assert.ok(
     room.subarray(length).every((octet) => octet === untouched),
@@ -84,7 +86,8 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
   // The same in the query's own buffer, as a batched transport may have it.
   const shared = Buffer.alloc(65_535, untouched)
   shared.set(asked)
-  const again = respond(shared, asked.length, shared, transport)
+  const octets = octetsOf(shared)
+  const again = respond(octets, asked.length, octets, transport)
   assert.deepEqual(shared.subarray(0, again), response, 'in the query’s own buffer')
   return response
 }

@@ -8,6 +8,7 @@ import { EntryName, parseEntryName } from '../../src/dns/entry-name.ts'
 import { equalsAt, foldName } from '../../src/dns/name.ts'
 import { parseQuery, Query } from '../../src/dns/query.ts'
 import { readUsualQuery } from '../../src/dns/usual-query.ts'
+import { octetsOf } from '../../src/dns/wire.ts'
 import { mutated, spoilt, wellFormed } from '../support/dns-arbitraries.ts'
 import { buildQuery, reversed, types, wireName } from '../support/dns-query.ts'
 import { subjectZone } from '../support/dns-subject.ts'
@@ -21,7 +22,8 @@ const origin = foldName(wireName(subjectZone.origin))
 const originLabels = subjectZone.origin.split('.').length
 
 /** Compares both ways; answers what the short cut did. */
-function compare(octets: Uint8Array): 0 | 4 | 6 {
+function compare(query: Uint8Array): 0 | 4 | 6 {
+  const octets = octetsOf(query)
   if (octets.length < 12 || (octets[2] ?? 0) >= 0x80) return 0
   const usual = { query: new Query(), entry: new EntryName() }
   // As its last use left it.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { equalsAt, foldName, maxLabels, readQuestionName, skipName } from '../../../src/dns/name.ts'
+import { octetsOf } from '../../../src/dns/wire.ts'
 import { wireName } from '../../support/dns-query.ts'
 
 const header = Buffer.alloc(12)
@@ -10,15 +11,24 @@ const labels = new Uint16Array(maxLabels + 1)
 test('a folded name equals itself in any case and nothing else', () => {
   const folded = foldName(wireName('Ab-1.z'))
   for (const same of ['ab-1.z', 'AB-1.Z', 'aB-1.Z']) {
-    assert.equal(equalsAt(wireName(same), 0, folded), true, same)
+    assert.equal(equalsAt(octetsOf(wireName(same)), 0, folded), true, same)
   }
   for (const other of ['ab-1.y', 'ab-q.z', 'ab-1.:', 'ac-1.z', 'ab\r1.z']) {
-    assert.equal(equalsAt(wireName(other), 0, folded), false, other)
+    assert.equal(equalsAt(octetsOf(wireName(other)), 0, folded), false, other)
   }
 })
 
-test('a comparison past the end of the octets is false', () => {
-  assert.equal(equalsAt(wireName('ab').subarray(0, 2), 0, foldName(wireName('ab'))), false)
+test('each octet of a name of any length counts', () => {
+  for (let length = 1; length <= 12; length++) {
+    const name = Buffer.alloc(length, 'A')
+    const folded = foldName(name)
+    assert.equal(equalsAt(octetsOf(name), 0, folded), true, `${length} octets`)
+    for (let at = 0; at < length; at++) {
+      const other = Buffer.from(name)
+      other.writeUInt8(0x62, at)
+      assert.equal(equalsAt(octetsOf(other), 0, folded), false, `octet ${at} of ${length}`)
+    }
+  }
 })
 
 test('the offsets of the labels, the root’s last', () => {

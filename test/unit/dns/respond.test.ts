@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createResponder, type Transport } from '../../../src/dns/respond.ts'
+import { Octets, octetsOf } from '../../../src/dns/wire.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { TreeReader } from '../../../src/tree/reader.ts'
 import {
@@ -30,14 +31,16 @@ function ask(
 ): Response {
   const query = buildQuery(name.endsWith('.') ? name : `${name}.${origin}`, type, options)
   const room = Buffer.alloc(65_535)
-  return decode(room.subarray(0, responder(query, query.length, room, transport)))
+  return decode(
+    room.subarray(0, responder(octetsOf(query), query.length, octetsOf(room), transport)),
+  )
 }
 
 test('what is no query is dropped', () => {
-  const room = Buffer.alloc(512)
-  const response = buildQuery('a', types.A, { flags: 0x8000 })
+  const room = new Octets(512)
+  const response = octetsOf(buildQuery('a', types.A, { flags: 0x8000 }))
   assert.equal(respond(response, response.length, room, 'udp'), 0)
-  const query = buildQuery('a', types.A)
+  const query = octetsOf(buildQuery('a', types.A))
   for (let length = 0; length < 12; length++) assert.equal(respond(query, length, room, 'udp'), 0)
 })
 
@@ -164,8 +167,8 @@ test('answering does not allocate', () => {
     buildQuery(`${reversed('2001:db8:1:2:0:0:0:9')}.${origin}`, types.TXT, { edns: {} }),
     buildQuery(`2.0.192.${origin}`, types.A),
     buildQuery(origin, types.SOA),
-  ]
-  const room = Buffer.alloc(1232)
+  ].map(octetsOf)
+  const room = new Octets(1232)
   const rounds = 20_000
   const run = () => {
     for (let round = 0; round < rounds; round++) {

@@ -1,6 +1,7 @@
 // Client addresses out of text and out of socket addresses, and the networks that stand for them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { octetsOf } from '../../../src/dns/wire.ts'
 import {
   type ClientAddress,
   clientNetwork,
@@ -37,10 +38,10 @@ test('text, as Node gives it', () => {
 test('socket addresses, at any offset', () => {
   const address: ClientAddress = { family: 6, w0: 9, w1: 9, w2: 9, w3: 9 }
   const ipv4 = Buffer.from('ffff0200d431c00002010000000000000000', 'hex')
-  readClientSockaddr(ipv4, 2, 4, address)
+  readClientSockaddr(octetsOf(ipv4).view, 2, 4, address)
   assert.deepEqual(words(address), words(fromText('192.0.2.1')))
   const ipv6 = Buffer.from('0a00d4310000000020010db80001000200030004000500060000000', 'hex')
-  readClientSockaddr(ipv6, 0, 6, address)
+  readClientSockaddr(octetsOf(ipv6).view, 0, 6, address)
   assert.deepEqual(words(address), words(fromText('2001:db8:1:2:3:4:5:6')))
 })
 
