@@ -80,7 +80,7 @@ export function checkUrl(value: string): Checked {
 
 export function checkTrapPattern(value: string): Checked {
   const parsed = parseTrapPattern(value)
-  return 'why' in parsed ? { why: `${JSON.stringify(value)}: ${parsed.why}` } : { value }
+  return 'why' in parsed ? parsed : { value }
 }
 
 export function checkMailboxName(value: string): Checked {

@@ -14,6 +14,7 @@ import {
   domainName,
   path,
 } from './config-values.ts'
+import { readableByAll, tellingTraps } from './config-warnings.ts'
 import { OperationalError } from './errors.ts'
 import {
   duration,
@@ -25,6 +26,7 @@ import {
   type Problem,
   prefixText,
   readSettings,
+  secret,
   size,
   table,
   tables,
@@ -244,11 +246,13 @@ export const declaration = table('', {
     ),
   }),
   trap: tables('Spam-trap addresses: addresses that never send mail.', {
-    address: text(
-      '`user@example.org`, `@example.org` (the whole domain) or `*@*.example.org` (its subdomains, not itself).',
-      undefined,
-      'an address pattern such as "@trap.example.org"',
-      checkTrapPattern,
+    address: secret(
+      text(
+        '`user@example.org`, `@example.org` (the whole domain) or `*@*.example.org` (its subdomains, not itself).',
+        undefined,
+        'an address pattern such as "@trap.example.org"',
+        checkTrapPattern,
+      ),
     ),
   }),
   trapSmtp: optionalTable('Live SMTP listener for the traps; leave the table out for none.', {
@@ -290,24 +294,39 @@ export const declaration = table('', {
     ),
   }),
   mailbox: tables('A mailbox that traps deliver to.', {
-    name: text('Its name in logs and evidence.', undefined, 'a name', checkMailboxName),
+    name: secret(
+      text(
+        'Its name in logs, in the status and in evidence: it must not tell the trap.',
+        undefined,
+        'a name',
+        checkMailboxName,
+      ),
+    ),
     type: word('What it is.', undefined, ['imap', 'pop3', 'maildir', 'mbox']),
-    path: path(
-      'Maildir: the folder that holds new/, cur/ and tmp/. mbox: the file, plain or gzipped.',
-      '',
+    path: secret(
+      path(
+        'Maildir: the folder that holds new/, cur/ and tmp/. mbox: the file, plain or gzipped.',
+        '',
+      ),
     ),
-    url: text(
-      'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). In the clear only to the loopback.',
-      '',
+    url: secret(
+      text(
+        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). In the clear only to the loopback.',
+        '',
+      ),
     ),
-    passwordFile: path('IMAP, POP3: a file with the password.', ''),
-    caFile: path(
-      'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the usual ones.',
-      '',
+    passwordFile: secret(path('IMAP, POP3: a file with the password.', '')),
+    caFile: secret(
+      path(
+        'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the usual ones.',
+        '',
+      ),
     ),
-    moveTo: text(
-      'IMAP: the folder that handled messages are moved to. Empty: they stay, flagged \\Seen. (POP3 deletes them, a Maildir moves them to cur/, an mbox is never changed.)',
-      '',
+    moveTo: secret(
+      text(
+        'IMAP: the folder that handled messages are moved to. Empty: they stay, flagged \\Seen. (POP3 deletes them, a Maildir moves them to cur/, an mbox is never changed.)',
+        '',
+      ),
     ),
     schedule: text(
       'When it is read: five fields as in crontab(5), or six, the first in seconds.',
@@ -380,9 +399,13 @@ export function loadConfig(source: ConfigSource): Config {
   if (errors.length === 0) errors.push(...crossCheck(value))
   if (errors.length > 0) {
     const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
-    throw new OperationalError('config-invalid', lines.join('\n'))
+    throw new OperationalError('config-invalid', lines.join('\n'), {
+      keys: errors.map((problem) => problem.path),
+    })
   }
-  warnings.push(...unreachableNameservers(value))
+  warnings.push(...unreachableNameservers(value), ...tellingTraps(value))
+  // The demonstration's traps are no secret.
+  if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }
 }
 
@@ -463,6 +486,7 @@ function crossCheck(settings: Settings): Problem[] {
       'mailbox',
       'path',
       settings.mailbox.map((each, index) => each.path || `(${index})`),
+      { isSecret: true },
     ),
   )
   problems.push(...listenedTwice(settings))
@@ -512,14 +536,19 @@ function unreachableNameservers({ zone }: Settings): Problem[] {
     }))
 }
 
-function repeated(path: string, key: string, values: readonly string[]): Problem[] {
+function repeated(
+  path: string,
+  key: string,
+  values: readonly string[],
+  { isSecret = false } = {},
+): Problem[] {
   return values.flatMap((value, index) =>
     values.indexOf(value) === index
       ? []
       : [
           {
             path: `${path}[${index + 1}]${key && '.'}${key}`,
-            why: `${JSON.stringify(value)} stands twice`,
+            why: isSecret ? 'stands twice' : `${JSON.stringify(value)} stands twice`,
           },
         ],
   )

@@ -26,15 +26,25 @@ export type OperationalErrorCode = keyof typeof operationalErrorCodes
 /** A fault in the surroundings: the room's edge retries, answers a problem, or exits with a code. */
 export class OperationalError extends Error {
   readonly code: OperationalErrorCode
+  /** `config-invalid`: the keys that are wrong, as paths. */
+  readonly keys: readonly string[]
 
-  constructor(code: OperationalErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: OperationalErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly keys?: readonly string[] } = {},
+  ) {
     super(message, options)
     this.name = 'OperationalError'
     this.code = code
+    this.keys = options.keys ?? []
   }
 }
 
-/** What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. */
+/**
+ * What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. An error goes into the
+ * field `err`, whose text only level debug shows. What others wrote, and so may name a trap, belongs to debug alone.
+ */
 export interface Logger {
   error(fields: object, message: string): void
   warn(fields: object, message: string): void

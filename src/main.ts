@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import type { AddOptions } from './commands/add.ts'
 import type { ClassifyOptions } from './commands/classify.ts'
 import { type CommandContext, exitCodes } from './commands/context.ts'
+import { errorFacts, errorLine } from './commands/error-facts.ts'
 import type { ExportOptions } from './commands/export.ts'
 import type { ImportOptions } from './commands/import.ts'
 import type { IngestOptions } from './commands/ingest.ts'
@@ -381,7 +382,9 @@ function report(error: unknown): number {
   if (error instanceof CommanderError)
     return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse
   if (!(error instanceof OperationalError)) {
-    console.error('backscatterd: this is a bug:', error)
+    // Beyond a terminal it is read by more than the operator, and its text may hold what a message says.
+    const told = process.stderr.isTTY ? error : errorLine(errorFacts(error))
+    console.error('backscatterd: this is a bug:', told)
     return exitCodes.failed
   }
   // A wrong configuration is a line for each fault, each beginning with the file's name.

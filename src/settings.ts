@@ -86,6 +86,13 @@ export function text(
   )
 }
 
+/** A setting that may hold a trap's address or tell where its mail lies: what is wrong with it is said without it. */
+export function secret(setting: Setting<string>): Setting<string> {
+  const read = (raw: unknown, folder: string): Parsed<string> =>
+    typeof raw === 'string' ? setting.read(raw, folder) : { why: `expected ${setting.expects}` }
+  return { ...setting, read }
+}
+
 /** One of a few words. */
 export function word<const W extends string>(
   about: string,
@@ -201,7 +208,9 @@ function readFields(
 ): Record<string, unknown> {
   for (const key of Object.keys(raw)) {
     if (!Object.hasOwn(fields, key)) {
-      problems.push({ path: path + key, why: `unknown key${nearest(key, Object.keys(fields))}` })
+      // A quoted key can be anything, an address too, and the log has what is wrong.
+      const shown = /^[A-Za-z0-9_-]+$/.test(key) ? key : '(quoted key)'
+      problems.push({ path: path + shown, why: `unknown key${nearest(key, Object.keys(fields))}` })
     }
   }
   const values: Record<string, unknown> = {}

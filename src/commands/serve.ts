@@ -227,6 +227,8 @@ function awaitEnd(log: ServerLog) {
     log.error({ err: error }, 'cannot go on')
     resolve(1)
   }
+  // Node would print it, whatever it says.
+  process.on('uncaughtException', fatal)
   return { ended, fatal }
 }
 
