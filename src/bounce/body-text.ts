@@ -79,7 +79,13 @@ export function foldAll(...lists: (readonly string[])[]): readonly string[] {
   return lists.flat().map(fold)
 }
 
+/** Phrases with bars between them, folded; `_` is the blank at which a word begins or ends. */
+export function phraseTable(table: string): readonly string[] {
+  return table.split('|').map((phrase) => fold(phrase).replaceAll('_', ' '))
+}
+
 /** The first of the folded phrases that occurs in folded words, or undefined. */
 export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
-  return phrases.find((phrase) => words.includes(phrase))
+  const text = ` ${words} `
+  return phrases.find((phrase) => text.includes(phrase))
 }

@@ -2,8 +2,15 @@
 // not. Rules go by the scanner's own titles, and by wording that tells a sender about his mail. Called by classify.
 import { phraseIn } from './body-text.ts'
 import { isPlausible } from './dsn.ts'
-import { bounceFormat } from './non-delivery.ts'
-import { findingPhrases, stoppedPhrases, toSenderPhrases } from './notice-phrases.ts'
+import { bounceFormat, hasPayload } from './non-delivery.ts'
+import {
+  infectionStems,
+  sentByReaderPhrases,
+  stoppedStems,
+  toRecipientPhrases,
+  toSenderPhrases,
+  unwantedStems,
+} from './notice-phrases.ts'
 import type { Observation } from './observation.ts'
 import { scanners } from './scanner-titles.ts'
 import { addressesOf } from './sender.ts'
@@ -17,17 +24,13 @@ const infection =
  * an infection or a banned file; mail refused as spam is refused mail.
  */
 export function titledNoticeRule(seen: Observation): string | null {
-  if (seen.subject.isAnswer || seen.isLetter) return null
+  if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
   const scanner = scanners.find(({ title }) => title.test(seen.subject.folded))
   if (scanner === undefined || !isUnattended(seen, scanner.name)) return null
   if (seen.status !== null && isPlausible(seen.status) && !infection.test(seen.subject.folded))
     return null
-  const says =
-    phraseIn(seen.body.words, findingPhrases) !== undefined ||
-    phraseIn(seen.subject.folded, findingPhrases) !== undefined
   if (isCommonTitle(scanner.name) && (!tellsWhatWasStopped(seen) || isNewsletter(seen))) return null
-  const addresses = isToSender(seen)
-  return says && addresses ? `content-notice-${scanner.name}` : null
+  return saysFinding(seen) && isToSender(seen) ? `content-notice-${scanner.name}` : null
 }
 
 /** Titles without a vendor's own wording in them: newsletters have them as well. */
@@ -52,13 +55,48 @@ export function signedNoticeRule(seen: Observation): string | null {
   return wordedNoticeRule(seen)
 }
 
-/** By its words: what was found and stopped, told to the sender, by what is plainly no person and sells nothing. */
+/**
+ * By its words: what was found and stopped, told to the sender, by what is plainly no person and sells nothing. Some
+ * say of an infection only that it was in what the reader sent.
+ */
 export function wordedNoticeRule(seen: Observation): string | null {
-  if (seen.subject.isAnswer || seen.isLetter) return null
+  if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
   if (!seen.isAutomatic && (!isScannerName(seen) || seen.body.words.includes('http'))) return null
-  if (phraseIn(seen.body.words, findingPhrases) === undefined || !isToSender(seen)) return null
-  return hasStoppedWords(seen) ? 'content-notice-words' : null
+  if (!saysFinding(seen) || !isToSender(seen)) return null
+  const isSentByReader = saysSentByReader(seen)
+  if (!isSentByReader && phraseIn(seen.body.words, toRecipientPhrases) !== undefined) return null
+  const isPlain = isSentByReader && saysInfection(seen) && !seen.hasLink
+  return isPlain || hasStoppedWords(seen) ? 'content-notice-words' : null
 }
+
+function saysFinding(seen: Observation): boolean {
+  return saysInfection(seen) || (saysUnwanted(seen) && !isModeration.test(seen.body.words))
+}
+
+function saysInfection(seen: Observation): boolean {
+  return phraseIn(withoutAssurances(seen), infectionStems) !== undefined
+}
+
+function saysUnwanted(seen: Observation): boolean {
+  return phraseIn(withoutAssurances(seen), unwantedStems) !== undefined
+}
+
+/** What a list or a forum takes offence at is no scanner's matter. */
+const isModeration =
+  /\b(moderat|forum|mailing list|your (post|posting|comment|ad|listing|account)\b)/
+
+/** Subject and words without the sentences that only say that mail was looked at, or that nobody answers for it. */
+function withoutAssurances({ subject, body }: Observation): string {
+  return `${subject.folded}. ${body.words}`
+    .split(/(?<=[.!?]) /)
+    .filter(
+      (sentence) => !assurance.test(sentence) || /\b(found|detected|infected)\b/.test(sentence),
+    )
+    .join(' ')
+}
+
+const assurance =
+  /\b(scanned|checked|screened|swept|virus-?free|free (of|from)|liab\w+|responsib\w+|gepruft|gescannt|keine viren|analys[eé]e?|exempt|libre de|verificado|controllat[oa]|gecontroleerd|sprawdzon\w+|disclaimer)\b|проверен/
 
 /** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words. */
 function isUnattended(seen: Observation, name: string): boolean {
@@ -83,11 +121,15 @@ function isToSender(seen: Observation): boolean {
 const toRecipient =
   /\b(in|an?|the|by an?) (e-?mail|mail|message) (sent |addressed |that was sent )?to you\b|\bintended for you\b|\b(e-?mail|mail|message) for you\b/
 
+function saysSentByReader(seen: Observation): boolean {
+  return phraseIn(seen.body.words, sentByReaderPhrases) !== undefined || namesReaderAsSender(seen)
+}
+
 /** All of the reader's mail, and not the one message that was stopped. */
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 
 const senderLabel =
-  /\b(sent from|sent by|originated from|from|sender|absender|expediteur|remitente|mittente|remetente|afzender|nadawca|отправитель|差出人|发件人)\W{0,12}$/
+  /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
 /** The address to which it writes stands behind "sender" or the like. */
 function namesReaderAsSender({ body, message }: Observation): boolean {
@@ -99,12 +141,15 @@ function namesReaderAsSender({ body, message }: Observation): boolean {
 
 /** Names under which scanners write. */
 const scannerName =
-  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine/
+  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xamime|anomy|messagelabs/
 
 function isScannerName({ from }: Observation): boolean {
   return scannerName.test(from) || /\bpostmaster\b/.test(from)
 }
 
-function hasStoppedWords({ body }: Observation): boolean {
-  return phraseIn(body.words, stoppedPhrases) !== undefined
+function hasStoppedWords({ body, subject }: Observation): boolean {
+  return (
+    phraseIn(body.words, stoppedStems) !== undefined ||
+    phraseIn(subject.folded, stoppedStems) !== undefined
+  )
 }

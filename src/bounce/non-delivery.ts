@@ -189,7 +189,7 @@ function speaksOfMailbox({ body, subject }: Observation): boolean {
 }
 
 /** Worms write whole bounces, in Sendmail's words too, around what they want to have opened. */
-function hasPayload(seen: Observation): boolean {
+export function hasPayload(seen: Observation): boolean {
   if (seen.hasReturned || seen.status !== null) return false
   return seen.message.parts.some(({ filename }) => payloadFile.test(filename))
 }

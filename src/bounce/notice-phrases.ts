@@ -1,313 +1,97 @@
-// What virus and content scanners say to the senders of what they stopped: tables of folded phrases (see body-text's
-// fold). Called by content-notice.
-import { foldAll } from './body-text.ts'
+// What virus and content scanners say to the senders of what they stopped: tables of folded phrases and stems (see
+// body-text's fold). Called by content-notice.
+import { phraseTable } from './body-text.ts'
 
-/** It tells the one to whom it writes about mail that he sent. */
-export const toSenderPhrases = foldAll(
-  [
-    'you sent',
-    'you have sent',
-    'you tried to send',
-    'you attempted to send',
-    'you just sent',
-    'sent by you',
-    'from you',
-    'your mail',
-    'your e-mail',
-    'your email',
-    'your message',
-    'your attachment',
-    'your system',
-    'your computer',
-    'the sender of',
-    'to the sender',
-    'you are the sender',
-    'with your address as',
-    'from your address',
-    'from your e-mail',
-    'from your email',
-    'on your behalf',
-    'originated from your',
-    'appears to have been sent by you',
-  ],
-  [
-    'von ihnen',
-    'ihre nachricht',
-    'ihre e-mail',
-    'ihre mail',
-    'ihrer e-mail',
-    'ihrer nachricht',
-    'sie haben',
-  ],
-  [
-    'votre message',
-    'votre e-mail',
-    'votre courriel',
-    'vous avez envoyé',
-    'su mensaje',
-    'su correo',
-    'usted envió',
-  ],
-  [
-    'il suo messaggio',
-    'il tuo messaggio',
-    'messaggio da lei',
-    'sua mensagem',
-    'seu e-mail',
-    'você enviou',
-  ],
-  [
-    'uw bericht',
-    'uw e-mail',
-    'twoja wiadomość',
-    'twoją wiadomość',
-    'państwa wiadomość',
-    'twojej wiadomości',
-    'przez ciebie',
-    'przez państwa',
-    'ваше письмо',
-    'ваше сообщение',
-  ],
-  [
-    'вашем письме',
-    'вашем сообщении',
-    'отправленное вами',
-    'отправленном вами',
-    'あなたが送信',
-    '送信されたメール',
-    '您发送',
-    '您的邮件',
-    '您寄',
-  ],
-)
+/** The reader sent the mail, in words that hold for nothing else. */
+export const sentByReaderPhrases = phraseTable(`
+  you sent | you have sent | you just sent | you recently sent | you tried to send | you attempted to send |
+  sent by you | from you | message by you | mail by you | from your address | from your e-mail | from your email |
+  from your mail | from your account | you are the sender | you as its author | you as the sender |
+  with your address as | come from your address | on your behalf | originated from your | your message to |
+  your mail to | your email to | your e-mail to | the author of | you were sending | von ihnen | ihrer adresse |
+  ihrem absender | ihre nachricht an | ihre e-mail an | ihre mail an | vous avez envoyé | vous avez adressé |
+  vous nous avez | envoyé par vous | de votre adresse | votre message à | usted envió | ha enviado |
+  enviado por usted | envió usted | que envió | desde su dirección | su mensaje a | messaggio da lei |
+  inviato da lei | ha inviato | hai inviato | dal suo indirizzo | você enviou | enviada por você |
+  enviado por você | do seu endereço | door u_ | u verzonden | u verstuurd | vanaf uw adres | przez ciebie |
+  przez państwa | z twojego adresu | wysłał | вами | от вас | с вашего адреса | вы отправили | вы послали | あなたが送信 |
+  お客様が送 | 送信された | 送信いただ | お送りいただ | 您发 | 你发 | 您寄 | 您所发 | 您所寄 | 您發 | 보내신 | 발송하신 | du skickade | du har skickat |
+  från dig | du sendte | du har sendt | fra dig | fra deg | lähettämäsi | vámi | jste odeslal | ön által |
+  gönderdiğiniz | tarafınızdan | trimis de dvs | ați trimis | που στείλατε | від вас | надіслане вами |
+  ви надіслали | ви відправили
+`)
 
-/** What it found, in words that no SMTP reply in a bounce's transcript uses. */
-export const findingPhrases = foldAll(
-  [
-    'virus was found',
-    'virus was detected',
-    'virus has been detected',
-    'viruses were detected',
-    'virus found',
-    'virus detected',
-    'viruses detected',
-    'virus detector',
-    'virus(es)',
-    'contained a virus',
-    'contains a virus',
-    'containing a virus',
-    'contained the virus',
-    'contains the virus',
-    'contained one or more viruses',
-    'contain a virus',
-    'with a virus',
-    'a virus in',
-    'found virus',
-    'found viruses',
-    'found the virus',
-    'found the following virus',
-    'detected a virus',
-    'detected the virus',
-    'detected the following virus',
-    'infected with',
-    'infected by',
-    'infected attachment',
-    'infected file',
-    'was infected',
-    'is infected',
-    'virus name',
-    'name of the virus',
-    'worm',
-    'malware',
-    'malicious',
-    'banned file',
-    'banned name',
-    'banned content',
-    'banned attachment',
-    'blocked attachment',
-    'blocked file',
-    'prohibited attachment',
-    'prohibited file',
-    'attachment was removed',
-    'attachment has been removed',
-    'attachment was blocked',
-    'attachment was stripped',
-    'unacceptable attachment',
-    'sensitive content',
-    'prohibited content',
-    'forbidden attachment',
-    'forbidden content',
-    'unallowed',
-    'infected object',
-    'suspicious object',
-    'contained virus',
-    'contains virus',
-    'suspicious attachment',
-    'suspicious content',
-    'attachment type',
-    'attachment violated',
-    'file type is not',
-    'not allow attachments',
-    'dangerous attachment',
-    'potentially dangerous',
-    'considered spam',
-    'considered to be spam',
-    'considered unsolicited',
-    'identified as spam',
-    'classified as spam',
-    'appears to be spam',
-    'unsolicited bulk',
-    'unsolicited commercial',
-    'bulk email filter',
-    'content filter',
-    'content policy',
-    'content violation',
-    'policy violation',
-    'inappropriate content',
-    'inappropriate language',
-    'offensive',
-    'violates our',
-    'detected a violation',
-    'violated a',
-    'violates the',
-    'spam firewall',
-    'has been quarantined',
-    'was quarantined',
-    'placed in quarantine',
-    'moved to quarantine',
-  ],
-  [
-    'virus gefunden',
-    'virus entdeckt',
-    'wurde der virus',
-    'den virus',
-    'einen virus',
-    'mit einem virus',
-    'infiziert',
-    'viren',
-    'verbotene',
-    'unerwünschte',
-  ],
-  [
-    'un virus',
-    'contient un virus',
-    'infecté',
-    'infectado',
-    'contiene un virus',
-    'infetto',
-    'il virus',
-    'o vírus',
-    'el virus',
-    'contém vírus',
-    'um vírus',
-  ],
-  [
-    'besmet',
-    'geïnfecteerd',
-    'wirusa',
-    'zainfekowan',
-    'вирус',
-    'заражен',
-    'инфицирован',
-    'ウイルス',
-    '病毒',
-  ],
-)
+/** It tells the one to whom it writes about mail that he sent, or that may be his. */
+export const toSenderPhrases = [
+  ...sentByReaderPhrases,
+  ...phraseTable(`
+  your mail | your e-mail | your email | your message | your attachment | your system | the sender of |
+  to the sender | dear sender | sender, | ihre nachricht | ihre e-mail | ihre mail | ihrer e-mail | ihrer mail |
+  ihrer nachricht | sie haben | votre message | votre e-mail | votre mail | votre courriel | votre courrier |
+  su mensaje | su correo | su e-mail | suo messaggio | tuo messaggio | sua mail | sua e-mail | sua mensagem |
+  seu e-mail | seu email | uw bericht | uw e-mail | uw mail | twoja wiadomość | twoją wiadomość |
+  twojej wiadomości | twojej poczcie | twój list | państwa wiadomość | ваше письмо | вашем письме | вашего письма |
+  вашем сообщении | ваше сообщение | вашего сообщения | あなたの | 您的邮件 | 您的電子郵件 | 您的郵件 | 귀하 | ditt meddelande |
+  ditt mejl | din e-post | din besked | din mail | viestisi | vaše zpráva | vaší zpráv | vašem e-mail | levele |
+  mesajınız | e-postanız | mesajul dvs | mesajul dumneavoastră | μήνυμά σας | ваш лист | вашому листі
+`),
+]
+
+/** It tells of mail that came for the reader. */
+export const toRecipientPhrases = phraseTable(`
+  sent to you | addressed to you | destined for you | intended for you | mail for you | message for you |
+  you received | you have received | you were sent | in your mailbox | in your inbox | your quarantine |
+  release this | release them | release the message | quarantine summary | quarantine digest | quarantine report |
+  spam digest | spam report | an sie gesendet | an sie gerichtet | vous a été | vous avez reçu | ha recibido |
+  dirigido a usted | ha ricevuto | a lei indirizzat | você recebeu | u hebt ontvangen | адресованное вам |
+  на ваш адрес | 您收到 | 受信した
+`)
+
+/** Something in it that infects; a stem of it is enough beside the other two halves of a notice. */
+export const infectionStems = phraseTable(`
+  virus | worm | malware | malicious | trojan | infect | hostile content | spyware | harmful | w32/ | w32. | win32 |
+  w97m | i-worm | netsky | mydoom | sobig | klez | bagle | beagle | sober. | phishing | eicar | viren | infiz |
+  schädling | schadsoftware | schadcode | schadprogramm | infekt | le ver_ | un ver_ | gusano | besmet |
+  geïnfecteerd | wirus | zainfek | вирус | заражен | зараж | инфицир | червь | вредонос | ウイルス | ウィルス | 病毒 | 木马 |
+  바이러스 | haittaohjelma | nakaž | zavirov | vírus | fertőz | kötü amaçlı | вірус | ιός | ιό_ | μολυσμέν | فيروس
+`)
+
+/** Something in it that is not wanted. */
+export const unwantedStems = phraseTable(`
+  banned | prohibit | forbid | disallow | unallowed | not permitted | not allow | not accepted here | unacceptable |
+  unauthorized | unauthorised | suspicious | dangerous | attachment type | attachment violated | attachment was |
+  attachment has been | attachment in | attachments were | attachments have been | attachment filter |
+  blocked attachment | blocked file | file type | file extension | files of this kind | executable |
+  sensitive content | sensitive e-mail | sensitive information | content filter | content check | content scan |
+  content violation | content control | content rule | mail policy | email policy | message policy |
+  security policy | content policy | policy violation | access policy | use policy | usage policy | violat |
+  breach | inappropriate | offensive | profan | considered spam | to be spam | as spam | identified as |
+  spam firewall | spam filter | bulk email | bulk e-mail | bulk mail | unsolicited | verboten | unerwünscht |
+  nicht erlaubt | nicht zulässig | unzulässig | pièce jointe | non autoris | interdit | no permitido | prohibid |
+  archivo adjunto | allegato | non consentit | não permitid | proibid | anexo | niet toegestaan | bijlage |
+  niedozwolon | załącznik | запрещен | запрещён | недопустим | вложени | 添付ファイル | 禁止 | 不允许 | 附件 | 첨부 | otillåten |
+  bifogad | tilladt | tillatt | liite | příloh | melléklet | eklent | fișier | συνημμέν | заборонен
+`)
 
 /** The mail did not get through, in part or at all. */
-export const stoppedPhrases = foldAll(
-  [
-    'not been delivered',
-    'not delivered',
-    'not be delivered',
-    'could not be delivered',
-    'has been blocked',
-    'was blocked',
-    'been stopped',
-    'was stopped',
-    'has been rejected',
-    'was rejected',
-    'been deleted',
-    'was deleted',
-    'been removed',
-    'was removed',
-    'were removed',
-    'been discarded',
-    'was discarded',
-    'stopped the entire message',
-    'intercepted it',
-    'action: ',
-    'was dropped',
-    'been dropped',
-    'was suppressed',
-    'is deleted',
-    'currently deleted',
-    'currently removed',
-    'currently quarantined',
-    'quarantine succeeded',
-    'not have been delivered',
-    'not reached',
-    'not been sent',
-    'not been forwarded',
-    'been quarantined',
-    'was quarantined',
-    'were quarantined',
-    'in quarantine',
-    'to quarantine',
-    'been held',
-    'is being held',
-    'been intercepted',
-    'was intercepted',
-    'been replaced',
-    'was replaced',
-    'been stripped',
-    'was stripped',
-    'action taken',
-    'was cleaned',
-    'been cleaned',
-    'delivery was',
-    'returned to you',
-    'not accepted',
-    'refused',
-    'considered unsolicited',
-  ],
-  [
-    'nicht zugestellt',
-    'wurde gelöscht',
-    'wurde entfernt',
-    'wurde blockiert',
-    'abgewiesen',
-    'unter quarantäne',
-  ],
-  [
-    "n'a pas été",
-    'a été supprim',
-    'a été bloqué',
-    'en quarantaine',
-    'no fue entregado',
-    'ha sido eliminado',
-    'bloqueado',
-  ],
-  [
-    'non è stato',
-    'è stato bloccato',
-    'è stato eliminato',
-    'não foi entregue',
-    'foi removido',
-    'niet afgeleverd',
-    'verwijderd',
-  ],
-  [
-    'nie została',
-    'zablokowan',
-    'usunięt',
-    'не доставлено',
-    'удален',
-    'заблокирован',
-    '削除',
-    '隔離',
-    '被删除',
-    '被拦截',
-    '隔离',
-  ],
-)
+export const stoppedStems = phraseTable(`
+  block | stopp | reject | refus | dropped | deleted | removed | quarantin | discard | intercept | stripped |
+  replaced | suppress | held | destroyed | cleaned | disinfect | returned to you | caught | isolated |
+  action taken | action:_ | not deliver | not been deliver | not be deliver | not have been deliver | not accept |
+  be accepted | not let through | not passed | not been passed | not been forward | not forward | not been sent |
+  not reach | never reach | never got | not transmit | delivery was | considered unsolicited | nicht zugestellt |
+  gelöscht | entfernt | blockiert | abgewiesen | abgelehnt | quarantäne | verworfen | zurückgewiesen | gestoppt |
+  angehalten | vernichtet | nicht weiter | zurückgehalten | nicht angenommen | supprim | bloqu | quarantaine |
+  n'a pas | détrui | rejet | écarté | arrêté | éliminé | eliminad | cuarentena | no ha sido | no fue | rechazad |
+  borrad | retenid | descartad | eliminat | bloccat | quarantena | fermat | rifiutat | cancellat | respint |
+  rimoss | non è stat | scartat | removid | apagad | quarentena | rejeitad | recusad | excluíd | não foi | retid |
+  deletad | barrad | verwijderd | geblokkeerd | tegengehouden | geweigerd | niet afgeleverd | niet bezorgd |
+  zatrzyman | usunięt | zablokowan | odrzucon | kwarantann | nie został | skasowan | удален | удалён | заблокир |
+  карантин | не доставл | не было доставл | отклонен | отклонён | остановл | задержан | уничтож | 削除 | 隔離 | 破棄 |
+  拒否 | 配信され | 配送され | 駆除 | ブロック | 遮断 | 停止 | 删除 | 刪除 | 拦截 | 攔截 | 隔离 | 阻止 | 拒收 | 拒绝 | 拒絕 | 清除 | 삭제 | 차단 | 격리 | 거부 |
+  치료 | stoppat | raderat | blockerat | tagits bort | avvisat | karantän | stoppet | slettet | blokeret | fjernet |
+  afvist | avvist | karantæne | karantene | poistettu | estetty | karanteeni | hylätty | odstraněn | zablokován |
+  smazán | karantén | zadržen | odmítnut | törölt | törlés | eltávolít | blokkol | visszautasít | engellen | silin |
+  karantina | reddedil | blocat | șters | carantin | respins | διαγράφ | αποκλείσ | απορρίφθ | καραντίν | видален |
+  заблокован
+`)

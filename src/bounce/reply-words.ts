@@ -8,10 +8,12 @@ import {
   absenceTitle,
   automaticPhrases,
   awayPhrases,
+  awayStems,
   bareTitles,
   personalTitles,
   programTitles,
   receiptPhrases,
+  unreadPhrases,
 } from './reply-phrases.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier } from './system-notices.ts'
@@ -52,23 +54,30 @@ export function replyWordsRule(seen: Observation): string | null {
   const { subject, body, hasNullSender } = seen
   // RFC 3834 §5 and RFC 5436 §2.7.1: by its own word it is none.
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
-  if (isPromotion(seen)) return null
+  if (isPromotion(seen) || invitationAnswer.test(subject.folded)) return null
   const saysAway = phraseIn(body.words, awayPhrases) !== undefined
+  const hintsAway = saysAway || phraseIn(body.words, awayStems) !== undefined
   const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
   const saysReceipt = saysAutomatic || phraseIn(body.words, receiptPhrases) !== undefined
   const hasQuotation = body.lines.some((line) => line.startsWith('>'))
   const quotes = !hasNullSender && hasQuotation
-  const isSigned = saysAway || saysReceipt || isMarked(seen) || seen.isAnswer || hasBareWords(seen)
+  const isSigned =
+    hintsAway ||
+    saysReceipt ||
+    isMarked(seen) ||
+    seen.isAnswer ||
+    hasBareWords(seen) ||
+    isOwnTitle(seen)
   if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   // Where nobody reads nobody is away: it tells of somebody else.
-  if (isNotifier(seen) && !seen.isAnswer) return null
+  if (isNotifier(seen) && !seen.isAnswer && !saysNobodyReads(seen)) return null
   const bare = subject.own.trim().replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||
     phraseIn(bare, automaticPhrases) !== undefined ||
     programTitles.some((title) => bare.startsWith(title))
-  const saysWhy = saysAway || saysAutomatic
+  const saysWhy = hintsAway || saysAutomatic
   if (saysWhy && isTitled && isMarked(seen)) return 'reply-titled-automatic'
   if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
@@ -76,11 +85,50 @@ export function replyWordsRule(seen: Observation): string | null {
   // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5), or formail's marks: its precedence and X-Loop.
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
+  if (!hasNullSender) return endsWithTitle(seen) && !quotes ? 'reply-title-behind' : null
   const answersBare = answersAlone && (!seen.hasLink || saysAway || saysReceipt)
-  const isAway = saysAway && (seen.isAnswer || !isForum.test(subject.folded))
-  return hasNullSender && (answersBare || isAway || (saysReceipt && isTitled))
-    ? 'reply-null-sender'
-    : null
+  if (answersBare) return 'reply-null-sender'
+  if (!seen.isAnswer && isForum.test(subject.folded)) return null
+  if (hasQuotation && !saysAway) return null
+  if (isTicket(seen)) return null
+  if (saysAway || (saysReceipt && isTitled)) return 'reply-null-sender'
+  return (subject.isAnswer || isTitled) && isBareText(seen) ? 'reply-null-sender' : null
+}
+
+/** A number in the subject by which a desk knows its case again. */
+function isTicket({ subject }: Observation): boolean {
+  return /[[(#][^\])]{0,30}\d{3,}/.test(subject.folded)
+}
+
+/** What calendars title their users' answers to invitations. */
+const invitationAnswer =
+  /^(accepted|declined|tentative(ly accepted)?|cancell?ed|(updated )?invitation|zugesagt|abgesagt|mit vorbehalt|accepte|refuse|provisoire|aceptad[ao]|rechazad[ao]|accettat[ao]|rifiutat[ao]|aceit[ao]|recusad[ao]|geaccepteerd|geweigerd) ?:/
+
+/** A whole title that only one service writes. */
+function isOwnTitle({ subject }: Observation): boolean {
+  return /^yahoo! auto ?response/.test(subject.folded)
+}
+
+/** Behind the subject that it answers: `Re: parking (Out of Office)`. */
+function endsWithTitle({ subject }: Observation): boolean {
+  return (
+    subject.isAnswer &&
+    /\((out of (the )?office|auto(matic|mated)?[- ]?(reply|response)|vacation|on (leave|holiday|vacation)|abwesend|abwesenheit|absent|ausente|afwezig)( .{0,20})?\)$/.test(
+      subject.folded,
+    )
+  )
+}
+
+/** Nothing to open, and no longer than what people leave for others when they go. */
+function isBareText(seen: Observation): boolean {
+  return !seen.hasLink && seen.message.parts.length === 0 && seen.message.text.length < 2000
+}
+
+/** It answers, and tells only that nobody reads what is sent to its address. */
+function saysNobodyReads(seen: Observation): boolean {
+  return (
+    seen.subject.isAnswer && !seen.hasLink && phraseIn(seen.body.words, unreadPhrases) !== undefined
+  )
 }
 
 /** `[Blog] …`: it quotes who is away. */
