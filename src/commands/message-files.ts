@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { OperationalError } from '../errors.ts'
-import { isMbox, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
+import { findExtent } from '../traps/mbox-extent.ts'
+import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
 export interface FoundMessage {
   /** As the path was given, with the file's name below a folder; `-` for standard input. */
@@ -68,6 +69,7 @@ async function* messagesInFile(
     const isOne = type === undefined ? file.endsWith('.eml') : type !== 'mbox'
     if (isOne) yield { ...source, index: 0, raw: await readFile(file) }
     else if (await isZipped(file)) yield* messagesInZip(source)
+    else if (isMbox(await beginningOf(file, longestFromLine))) yield* messagesInMbox(source)
     else yield* messagesOf(source, createReadStream(file, { highWaterMark: chunkBytes }))
   } catch (error) {
     throw unreadable(file, error)
@@ -78,9 +80,19 @@ const chunkBytes = 256 * 1024
 
 /** RFC 1952 §2.3.1. */
 async function isZipped(file: string): Promise<boolean> {
+  return (await beginningOf(file, 2)).equals(Buffer.from([0x1f, 0x8b]))
+}
+
+async function beginningOf(file: string, length: number): Promise<Buffer> {
   await using handle = await open(file)
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
-  return bytesRead === 2 && buffer.readUInt16BE() === 0x1f8b
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0)
+  return buffer.subarray(0, bytesRead)
+}
+
+/** It may be somebody's inbox, with a mailer at work. */
+async function* messagesInMbox(source: Source): AsyncGenerator<FoundMessage> {
+  await using extent = await findExtent(source.file, { mustBeWhole: true })
+  yield* messagesOf(source, extent.pieces(0, Buffer.allocUnsafeSlow(chunkBytes)))
 }
 
 async function* messagesInZip(source: Source): AsyncGenerator<FoundMessage> {

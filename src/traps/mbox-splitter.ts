@@ -32,7 +32,7 @@ const fromDate =
   /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.*?\d:\d\d.*/
 const fromLine = new RegExp(`^From .*${fromDate.source}`)
 /** A line without an end within so many octets is content, whatever it begins with. */
-const longestFromLine = 4096
+export const longestFromLine = 4096
 
 /** Whether octets begin as an mbox does. */
 export function isMbox(octets: Uint8Array): boolean {
