@@ -1,6 +1,7 @@
 // One Received field → who says it got the message from where, and when. Reads the forms of Postfix, Exim, Sendmail,
 // qmail, Courier, OpenSMTPD, Dovecot, Gmail, Exchange and their kin. Called by received.ts.
-import { type Address, parseAddress, unmapped } from '../ip/address.ts'
+import { domainToASCII } from 'node:url'
+import { type Address, parseAddress, sameAddress, unmapped } from '../ip/address.ts'
 
 export interface ReceivedField {
   /** Lower-case host of the `by` clause, or null. */
@@ -23,9 +24,11 @@ export interface ReceivedField {
 
 /** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
 const internalProtocol =
-  /^(lmtps?a?|utf8lmtps?a?|local|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
+  /^(lmtps?a?|utf8lmtps?a?|(utf8)?local(-\w+)?|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
 /** Exchange and Mercury; what Postfix, qmail and Sendmail pick up has no `from`. */
-const pickupWords = /^from (mail pickup service|Spooler) by\b/i
+const pickupWords = /^from (mail pickup service by\b|Spooler by \S+ \(Mercury\b)/i
+/** qmail and nullmailer, of what a program or a connection of theirs gave them. */
+const queued = /^\(\S+( pid)? \d+ invoked /i
 const maxFieldLength = 4096
 
 /** Reads one field's unfolded value. Never throws; linear in its length. */
@@ -34,26 +37,37 @@ export function parseReceivedField(value: string): ReceivedField {
   const semicolon = text.lastIndexOf(';')
   const trace = semicolon < 0 ? text : text.slice(0, semicolon)
   const { tokens, isCut } = tokensOf(trace)
-  const { clauses, isRepeated } = clausesOf(tokens)
+  const { clauses, isDisordered } = clausesOf(tokens)
   const from = clauses.get('from')
   const by = clauses.get('by')?.[0] ?? null
   const protocol = clauses.get('with')?.[0] ?? ''
-  // HELO may hold spaces: with a clause of its own, or a comment that swallows the true ones, it can play any field.
-  const isReadable = !isRepeated && !isCut
+  // HELO may hold spaces: with a clause of its own, a comment that swallows the true ones, or a length that leaves no
+  // room for them, it can play any field.
+  const isReadable = !isDisordered && !isCut && value.length < maxFieldLength
   const isInternal =
     isReadable &&
-    (from === undefined ||
-      internalProtocol.test(protocol) ||
+    (internalProtocol.test(protocol) ||
       pickupWords.test(trace) ||
-      (from.some((token) => /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(token)) &&
-        !from.some(mentionsAddress)))
+      (from === undefined
+        ? by !== null || text === '' || queued.test(trace)
+        : isLocalProgram(from)))
   return {
     by: by === null ? null : hostName(by),
-    from: isInternal || !isReadable ? null : connectionAddress(from ?? [], /\(Exim\b/i.test(trace)),
+    from: isInternal || !isReadable ? null : connectionAddress(from ?? [], isByExim(clauses)),
     recipient: recipientOf(clauses.get('for')?.[0]),
     isInternal,
     time: semicolon < 0 ? null : parseDate(text.slice(semicolon + 1)),
   }
+}
+
+/** OpenSMTPD and Sendmail, where a comment says that nothing but the host itself was there. */
+function isLocalProgram(from: readonly string[]): boolean {
+  const [, note = '', ...others] = from
+  return others.length === 0 && /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(note)
+}
+
+function isByExim(clauses: ReadonlyMap<string, readonly string[]>): boolean {
+  return ['by', 'with'].some((name) => clauses.get(name)?.some((token) => /^\(Exim\b/i.test(token)))
 }
 
 /**
@@ -91,28 +105,35 @@ const clauseNames = new Set(['from', 'by', 'via', 'with', 'id', 'for'])
 
 interface Clauses {
   readonly clauses: ReadonlyMap<string, readonly string[]>
-  /** A second `by` or `with`: one of the two is the client's own. */
-  readonly isRepeated: boolean
+  /** A second `by` or `with`, or another clause or `from` before `by`: one of them is the client's own. */
+  readonly isDisordered: boolean
 }
 
-/** RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword. */
+/**
+ * RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword; `by` stands
+ * behind `from`, and the others behind both.
+ */
 function clausesOf(tokens: readonly string[]): Clauses {
   const clauses = new Map<string, string[]>()
   let current: string[] | undefined
-  let isRepeated = false
+  let isDisordered = false
   for (const [index, token] of tokens.entries()) {
     const keyword = token.toLowerCase()
     const isTaken = current === undefined || current.length > 0
     if (isTaken && clauseNames.has(keyword) && !clauses.has(keyword)) {
+      isDisordered ||= clauses.has('from') && !clauses.has('by') && keyword !== 'by'
       current = []
       clauses.set(keyword, current)
     } else {
       // qmail-scanner: `by HOST by uid 89 with qmail-scanner-2.08`.
-      isRepeated ||= isTaken && /^(by|with)$/.test(keyword) && tokens[index + 1] !== 'uid'
+      isDisordered ||=
+        isTaken &&
+        (/^(by|with)$/.test(keyword) || (keyword === 'from' && !clauses.has('by'))) &&
+        tokens[index + 1] !== 'uid'
       current?.push(token)
     }
   }
-  return { clauses, isRepeated }
+  return { clauses, isDisordered }
 }
 
 /**
@@ -131,9 +152,16 @@ function connectionAddress(from: readonly string[], isExim: boolean): Address | 
   const [first = '', ...rest] = from
   const addressed = from.flatMap((token, index) => (mentionsAddress(token) ? [index] : []))
   if (addressed.length > 1 || isInQuotes(from, addressed[0] ?? 0)) return null
+  if (from.some(nestsAddress)) return null
+  const words = rest.filter((token) => token.startsWith('['))
+  if (words.length > 1) return null
+  const ownFirst = rest[0] !== undefined && isHeloComment(rest[0]) ? bracketed(first) : null
   const noted = rest.find((token) => token.startsWith('(') && !isHeloComment(token))
   if (noted !== undefined) {
     const address = addressInComment(noted.slice(1, noted.endsWith(')') ? -1 : undefined))
+    // `[IP] (HELO x) ([IP])`: HELO stands either in front or around the second address.
+    if (address !== null && ownFirst !== null)
+      return sameAddress(address, ownFirst) ? address : null
     if (address !== null || !isExim) return address
   }
   if (isExim || rest.some(isHeloComment)) {
@@ -141,13 +169,13 @@ function connectionAddress(from: readonly string[], isExim: boolean): Address | 
     if (address !== null) return address
   }
   if (rest.length === 1 && rest.some(isHeloComment)) return plainAddress(first)
-  const word = rest.find((token) => token.startsWith('['))
+  const [word] = words
   return word === undefined ? null : bracketed(word)
 }
 
 function isHeloComment(token: string): boolean {
   return (
-    /^\((account \S+ )?(helo|ehlo|lhlo)[ =:]/i.test(token) ||
+    /^\((account .{1,200} )?(helo|ehlo|lhlo)[ =:]/i.test(token) ||
     /^\((port|ident)=\S+ helo=/i.test(token)
   )
 }
@@ -155,8 +183,15 @@ function isHeloComment(token: string): boolean {
 /** A comment that says an address and is not HELO's; what it quotes, a certificate's name, says nothing. */
 function mentionsAddress(token: string): boolean {
   if (!token.startsWith('(') || isHeloComment(token)) return false
-  const own = token.replace(/"[^"()]*"/g, '')
-  return /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:/i.test(own)
+  return addressText.test(token.replace(/"[^"()]*"/g, ''))
+}
+
+const addressText = /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:/i
+
+/** A comment that HELO opened and something else closed, a certificate's name, has the server's inside it. */
+function nestsAddress(token: string): boolean {
+  const inner = token.startsWith('(') ? token.indexOf('(', 1) : -1
+  return inner >= 0 && addressText.test(token.slice(inner))
 }
 
 /** Whether an odd number of quotes stands in the words before a token. */
@@ -196,11 +231,14 @@ function plainAddress(text: string): Address | null {
   return isUnspecified ? null : address
 }
 
-function hostName(text: string): string | null {
-  const name = text
+/** A host name as traces and the configuration write it, in lower case and A-labels (RFC 5890); null when it is none. */
+export function hostName(text: string): string | null {
+  const bare = text
     .toLowerCase()
     .replace(/^\[|\]$/g, '')
     .replace(/\.$/, '')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is the range of ASCII.
+  const name = /^[\x00-\x7f]*$/.test(bare) ? bare : domainToASCII(bare)
   return /^[\w.:-]{1,255}$/.test(name) ? name : null
 }
 

@@ -2,7 +2,7 @@
 // what stands below the first field that names a stranger is the stranger's word. Called by traps/collect and classify.
 import { type Address, contains, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { HeaderField, HeaderSection } from './header-section.ts'
-import { parseReceivedField, type ReceivedField } from './received-field.ts'
+import { hostName, parseReceivedField, type ReceivedField } from './received-field.ts'
 
 /** Our own relays, as the configuration's trace.trustedRelays names them. */
 export interface TrustedRelays {
@@ -29,9 +29,15 @@ export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
   for (const relay of relays) {
     const prefix = parsePrefix(relay)
     if ('value' in prefix) addresses.push(prefix.value)
-    else names.push(relay.toLowerCase().replace(/\.$/, ''))
+    else names.push(relayName(relay))
   }
   return { names, addresses }
+}
+
+/** `*.` in front of a name is kept. */
+function relayName(relay: string): string {
+  const [, wildcard = '', name = ''] = /^(\*\.)?(.*)$/s.exec(relay) ?? []
+  return wildcard + (hostName(name) ?? name.toLowerCase())
 }
 
 const maxFields = 50
