@@ -1,12 +1,22 @@
 // `ingest` as a process of its own, on a database without a server and through one: what is recorded, what a dry run
 // tells, what two policies make of the same mail, and that nothing is counted twice or changed unasked.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { Site } from '../../support/server.ts'
+import { main, Site } from '../../support/server.ts'
 
 const samples = join(import.meta.dirname, '../../bounces/samples')
 const bounce = readFileSync(join(samples, 'pf-unknown-user.eml'), 'latin1').replaceAll('\r\n', '\n')
@@ -216,4 +226,23 @@ test('wrong use is 2, an unreadable file 1 with what came before it recorded', a
   assert.equal(code, 1)
   assert.match(stderr, /^backscatterd: cannot read .*broken\.gz: unexpected end of file\n$/)
   assert.equal(await isListed(site, '198.51.100.51'), true)
+})
+
+test('a mailbox that another program keeps locked is an error; who waits for it can be interrupted', async (t) => {
+  const site = new Site(t)
+  const mbox = write(site, 'inbox', mboxOf(bounceFrom('198.51.100.61', 1)))
+  const lock = write(site, 'inbox.lock', '4711\n')
+  const interrupted = spawn(process.execPath, [
+    ...[main, '--config', site.configFile, 'ingest', '--dry-run', mbox],
+  ])
+  const ended = once(interrupted, 'exit')
+  setTimeout(() => interrupted.kill('SIGINT'), 4000)
+  const { code, stderr } = await site.run('ingest', mbox)
+  assert.equal(code, 1)
+  assert.match(stderr, /cannot read .*inbox: another program holds .*inbox\.lock/)
+  assert.deepEqual(await ended, [null, 'SIGINT'])
+  assert.equal(readFileSync(lock, 'utf8'), '4711\n')
+  unlinkSync(lock)
+  assert.equal((await site.run('ingest', mbox)).code, 0)
+  assert.equal(existsSync(lock), false)
 })
