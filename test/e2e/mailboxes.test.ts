@@ -98,6 +98,25 @@ test('a mailbox that cannot be reached is failing, and the others are read', asy
   assert.deepEqual(told, { box: 'ok', file: 'ok', gone: 'failing' })
 })
 
+test('mbox: who waits for its lock stops when told to, and leaves the lock to its holder', async (t) => {
+  const site = siteWith(t, null)
+  writeFileSync(
+    join(site.folder, 'mbox'),
+    `From MAILER-DAEMON Tue Nov 24 11:24:44 2026\n${sample}\n`,
+  )
+  const lock = join(site.folder, 'mbox.lock')
+  writeFileSync(lock, '4711\n')
+  const server = await site.start()
+  const told = await until(
+    () => states(site),
+    ({ box }) => box === 'ok',
+    10_000,
+  )
+  assert.notEqual(told['file'], 'ok')
+  assert.deepEqual(await server.kill('SIGTERM'), { code: 0, signal: null })
+  assert.equal(readFileSync(lock, 'utf8'), '4711\n')
+})
+
 test('check-config names what a mailbox lacks', async (t) => {
   const site = siteWith(t, null, '[[mailbox]]\nname = "bare"\ntype = "imap"\n')
   const { code, stderr } = await site.run('check-config')
