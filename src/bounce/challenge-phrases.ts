@@ -21,7 +21,11 @@ export const demandPhrases = phraseTable(`
   ответьте | нажмите | пройдите | 確認 | クリック | 返信 | 认证 | 确认 | 確認 | 验证 | 驗證 | 点击 | 點擊 | 回复此 | 클릭 | 확인 | 인증 | 회신 |
   bekräfta | klicka | svara på | bekræft | klik på | bekreft | svar på | klikk | vahvista | vastaa | napsauta |
   potvrd | klikněte | odpověz | erősítse | megerősít | kattint | válaszol | onayla | tıkla | yanıtla | doğrula |
-  confirmați | răspundeți | επιβεβαι | απαντήστε | κάντε κλικ | підтверд | натисніть
+  confirmați | răspundeți | επιβεβαι | απαντήστε | κάντε κλικ | підтверд | натисніть | answer this | please answer |
+  by answering | you to answer | write the number | read the picture | solve | complete the | answer a | recopiez |
+  saisissez | clicar | informe o código | informar o código | digite | preencha | escriba | escribe | rellene |
+  introduzca | digita | inserisca | geben sie | sich zu melden | vul de | typ de | wpisz | введите | укажите | 入力 |
+  输入 | 輸入 | 回复本 | 回复该 | 입력 | skriv in | indtast | opište | írja be | girin | introduceți
 `)
 
 /** It is about mail that came from the one who is asked. */
@@ -45,7 +49,11 @@ export const aboutMailPhrases = phraseTable(`
   вашего сообщения | メール | メッセージ | 您的邮件 | 您的郵件 | 您的電子郵件 | 您发 | 您發 | 您的来信 | 你的邮件 | 보내신 | 귀하의 메일 | ditt meddelande |
   ditt mejl | din e-post | din mail | din besked | meldingen din | viestisi | lähettämäsi | vaše zpráva |
   vaši zprávu | váš e-mail | levele | üzenete | mesajınız | e-postanız | iletiniz | mesajul dvs |
-  mesajul dumneavoastră | μήνυμά σας | ваш лист | ваше повідомлення
+  mesajul dumneavoastră | μήνυμά σας | ваш лист | ваше повідомлення | your first mail | your first message |
+  mail you addressed | message you addressed | mail you wrote | you wrote | received from your address |
+  mail from you before | vous venez d'écrire | vous avez écrit | sie haben eine | von ihnen gesendete |
+  você escreveu | usted escribió | has escrito | ha escrito | ha scritto a | gönderdiğiniz | 您的信 | vašeho e-mailu |
+  wysłana przez | get your email | get your mail | get your e-mail | get your message
 `)
 
 /** The message waits, and what would let it through. */
@@ -70,7 +78,11 @@ export const heldPhrases = phraseTable(`
   oczekuje | wstrzyman | zatrzyman | dostarczona | zostanie dostarcz | задержан | доставлено | ожидает |
   было доставлено | 保留 | 配信 | お届け | 届け | 等待 | 投递 | 投遞 | 暂存 | 拦截 | 보류 | 전달 | 배달 | hålls kvar | levereras | väntar |
   tilbageholdt | leveret | venter | odottaa | toimitetaan | pozdržen | zadržen | doručen | visszatart | kézbesít |
-  bekletil | iletil | teslim | reținut | livrat | παραδοθεί | затриман | доставлен
+  bekletil | iletil | teslim | reținut | livrat | παραδοθεί | затриман | доставлен | get it released | be released |
+  been released | was queued | let your | let it through | through to me | put your mail aside | aside | parked |
+  parking | i will see | is shown to | shown to him | unverified mail | is removed after | lui sera remis |
+  liberad | libere | recapitat | czeka | dostarczyć | zostanie przekazan | släpps | släpper | 送达 | 投送 | 才能 | 受信者に |
+  まだ | i'll receive | can reach | lo recibiré | bandeja de desconocidos | wird ihre | gelöscht
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */
@@ -93,7 +105,13 @@ export const ofSenderPhrases = phraseTable(`
   lista de remetentes | é uma pessoa | confirmação de remetente | bekende afzenders | eerste keer |
   nieznany nadawca | pierwszy raz | известных отправителей | не робот | впервые | первый раз | белый список |
   белом списке | ホワイトリスト | 初めて | 白名单 | 白名單 | 首次 | 第一次 | 처음 | första gången | første gang | ensimmäist | poprvé |
-  első alkalom | első levél | ilk kez | prima dată | πρώτη φορά | вперше
+  első alkalom | első levél | ilk kez | prima dată | πρώτη φορά | вперше | never seen mail | never seen |
+  who you are | know you yet | not know you | first to us | your first | first-time sender | first time sender |
+  senders must | a program or | or a person | a person is | person at the other | if you are a person |
+  does not know | accepts only | only accepts | n'accepte que | qu'il connaît | pas un robot | vous connaît |
+  desconocid | unbekannte absender | unbekannten absender | absender nicht kenn | sieht ob | del mittente |
+  del remitente | do remetente | nadawcy | отправителя | 发件人 | 身份 | 本人 | 差出人 | gönderen | avsändare | afsender |
+  avsender | lähettäj | odesílatel | feladó | expeditorul
 `)
 
 /** It is asked once. */
@@ -105,7 +123,9 @@ export const oncePhrases = phraseTable(`
   do not need to resend | einmalig | nur einmal | nicht erneut | künftig | zukünftig | une seule fois |
   qu'une fois | una sola vez | una vez | sólo una | una sola volta | una volta | uma única vez | uma vez |
   één keer | eenmalig | jednorazow | tylko raz | один раз | единожды | однократн | 一度だけ | 一次 | 한번만 | 한 번만 |
-  en gång | en enkelt gang | én gang | kerran | jednou | egyszer | bir kez | o singură dată | μία φορά | один раз
+  en gång | en enkelt gang | én gang | kerran | jednou | egyszer | bir kez | o singură dată | μία φορά | один раз |
+  this mail once | one click | forever | later mails | from then on | volverá a ped | no volver | 初回 | 仅需 | 只需 |
+  först gången
 `)
 
 /** Who writes to defend a mailbox says so. */
@@ -113,5 +133,5 @@ export const defencePhrases = phraseTable(`
   spam | junk | unsolicited | unwanted | bulk email | bulk e-mail | challenge | virus | sender verification |
   automated program | automated mailer | mail filter | viruses | indésirable | pourriel | no deseado | indesejad |
   ongewenste | niechcian | спам | 迷惑 | 垃圾 | 스팸 | skräppost | uønsket | roskaposti | nevyžádan | kéretlen |
-  istenmeyen
+  istenmeyen | indesiderat | indésir | antyspam | spamfilter | anti-spam | antispam | filtered | filters
 `)

@@ -13,7 +13,7 @@ import { challengeSystems } from './challenge-systems.ts'
 import type { Observation } from './observation.ts'
 
 const demandingTitle =
-  /confirm|verif|identif|authenti|challenge|bestatig|conferm|confirme|potwierd|подтвер|確認|认证|验证/
+  /confirm|verif|identif|authenti|challenge|permission|approv|human|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
 
 /**
  * The rule by which it is the challenge of a system that its address or field gives away. It holds also where the
@@ -43,29 +43,35 @@ export function challengeRule(seen: Observation): string | null {
   if (seen.isHandWritten && !isAutomatic) return null
   const { words: said } = seen.body
   if (phraseIn(said, demandPhrases) === undefined) return null
-  const isAboutMail = phraseIn(said, aboutMailPhrases) !== undefined
+  const isAboutMail =
+    phraseIn(said, aboutMailPhrases) !== undefined || (isAutomatic && yourMail.test(said))
   if (!isAboutMail && !answersWithDemand(seen)) return null
   const system = challengeSystems.find(({ isMarked }) => isMarked(seen))
   if (system !== undefined) return `challenge-${system.name}`
-  if (!isAboutMail || isOfSubscriptions.test(said)) return null
+  if (!isAboutMail || isOfSubscriptions.test(said) || subject.folded.startsWith('welcome'))
+    return null
   const isTitled = demandingTitle.test(subject.folded)
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !isTitled) return null
-  const isOfSender = phraseIn(said, ofSenderPhrases) !== undefined
+  const all = `${seen.from} ${subject.folded} ${said}`.replace(spamFolder, ' ')
+  const isOfSender = phraseIn(`${subject.folded} ${said}`, ofSenderPhrases) !== undefined
   const asksOnce = phraseIn(said, oncePhrases) !== undefined
-  const isHeld = phraseIn(said, heldPhrases) !== undefined
-  const defends = phraseIn(said.replace(spamFolder, ' '), defencePhrases) !== undefined
-  const statements = [isOfSender, asksOnce, isHeld, defends].filter(Boolean).length
-  if (isHeld && defends && statements >= (seen.hasNullSender || isTitled ? 2 : 3))
-    return 'challenge-words'
+  const isHeld = phraseIn(`${subject.folded} ${said}`, heldPhrases) !== undefined
+  const defends = phraseIn(all, defencePhrases) !== undefined
+  const statements = [isOfSender, asksOnce, isHeld, defends, isTitled].filter(Boolean).length
+  if (isHeld && defends && statements >= (seen.hasNullSender ? 2 : 3)) return 'challenge-words'
   // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.
-  const isSystem = seen.hasNullSender && !seen.isFromMailSystem
-  return isSystem && (isOfSender || (isHeld && asksOnce)) && statements >= 2
+  const isSystem = (isAutomatic && !seen.isFromMailSystem) || (subject.isAnswer && isTitled)
+  return isSystem && (isOfSender || (isHeld && (asksOnce || isTitled))) && statements >= 2
     ? 'challenge-held'
     : null
 }
 
 const isOfSubscriptions =
-  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|mailing list|moderat|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
+  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
+
+/** One mail of the reader's, and not his account. */
+const yourMail =
+  /\byour (\w+ )?(e-?mail|mail|message|letter)\b(?! (address|account|box|client|program|settings|provider|preferences))/
 
 /** Where a reader is told to look for what has not come. */
 const spamFolder = /(spam|junk|bulk)( e?-?mail)?[- ]?(folder|box)/g

@@ -113,7 +113,8 @@ function isToSender(seen: Observation): boolean {
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
       subject.folded,
     ) ||
-    namesReaderAsSender(seen)
+    namesReaderAsSender(seen) ||
+    (subject.isClearBounce && seen.hasNullSender)
   )
 }
 
@@ -141,7 +142,7 @@ function namesReaderAsSender({ body, message }: Observation): boolean {
 
 /** Names under which scanners write. */
 const scannerName =
-  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xamime|anomy|messagelabs/
+  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|xamime|anomy|messagelabs/
 
 function isScannerName({ from }: Observation): boolean {
   return scannerName.test(from) || /\bpostmaster\b/.test(from)

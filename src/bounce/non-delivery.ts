@@ -59,12 +59,18 @@ export function mailSystemRule(seen: Observation): string | null {
   if (seen.isHandWritten && !seen.subject.isBounce) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
   if (!seen.isFromMailSystem) {
-    return seen.namesFailedRecipient && isBareBounce(seen) ? 'mail-system-names-recipient' : null
+    if (!isBareBounce(seen)) return null
+    if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
+    return saysTrouble(seen) &&
+      /\byou sent\b|\byour (e-?mail|message|mail|note)\b/.test(seen.body.words)
+      ? 'null-sender-words'
+      : null
   }
   if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
   if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
   if (!seen.subject.isBounce || !seen.hasNullSender || seen.hasLink) return null
-  const saysWhy = saysTrouble(seen) || seen.body.lines.some(hasReplyCode)
+  const saysWhy =
+    saysTrouble(seen) || seen.body.lines.some(hasReplyCode) || seen.recipients.length > 0
   return saysWhy && !speaksOfMailbox(seen) ? 'mail-system-words' : null
 }
 

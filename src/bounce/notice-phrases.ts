@@ -18,7 +18,8 @@ export const sentByReaderPhrases = phraseTable(`
   お客様が送 | 送信された | 送信いただ | お送りいただ | 您发 | 你发 | 您寄 | 您所发 | 您所寄 | 您發 | 보내신 | 발송하신 | du skickade | du har skickat |
   från dig | du sendte | du har sendt | fra dig | fra deg | lähettämäsi | vámi | jste odeslal | ön által |
   gönderdiğiniz | tarafınızdan | trimis de dvs | ați trimis | που στείλατε | від вас | надіслане вами |
-  ви надіслали | ви відправили
+  ви надіслали | ви відправили | you mailed | you figure as | as sender | of yours | with your address |
+  you tried to mail | that you wrote
 `)
 
 /** It tells the one to whom it writes about mail that he sent, or that may be his. */
@@ -53,7 +54,8 @@ export const infectionStems = phraseTable(`
   w97m | i-worm | netsky | mydoom | sobig | klez | bagle | beagle | sober. | phishing | eicar | viren | infiz |
   schädling | schadsoftware | schadcode | schadprogramm | infekt | le ver_ | un ver_ | gusano | besmet |
   geïnfecteerd | wirus | zainfek | вирус | заражен | зараж | инфицир | червь | вредонос | ウイルス | ウィルス | 病毒 | 木马 |
-  바이러스 | haittaohjelma | nakaž | zavirov | vírus | fertőz | kötü amaçlı | вірус | ιός | ιό_ | μολυσμέν | فيروس
+  바이러스 | haittaohjelma | nakaž | zavirov | vírus | fertőz | kötü amaçlı | вірус | ιός | ιό_ | μολυσμέν | فيروس |
+  exploit-
 `)
 
 /** Something in it that is not wanted. */
@@ -70,7 +72,8 @@ export const unwantedStems = phraseTable(`
   nicht erlaubt | nicht zulässig | unzulässig | pièce jointe | non autoris | interdit | no permitido | prohibid |
   archivo adjunto | allegato | non consentit | não permitid | proibid | anexo | niet toegestaan | bijlage |
   niedozwolon | załącznik | запрещен | запрещён | недопустим | вложени | 添付ファイル | 禁止 | 不允许 | 附件 | 첨부 | otillåten |
-  bifogad | tilladt | tillatt | liite | příloh | melléklet | eklent | fișier | συνημμέν | заборонен
+  bifogad | tilladt | tillatt | liite | příloh | melléklet | eklent | fișier | συνημμέν | заборонен | exploit |
+  not let into | blocked names | programs | must not carry
 `)
 
 /** The mail did not get through, in part or at all. */
@@ -93,5 +96,5 @@ export const stoppedStems = phraseTable(`
   afvist | avvist | karantæne | karantene | poistettu | estetty | karanteeni | hylätty | odstraněn | zablokován |
   smazán | karantén | zadržen | odmítnut | törölt | törlés | eltávolít | blokkol | visszautasít | engellen | silin |
   karantina | reddedil | blocat | șters | carantin | respins | διαγράφ | αποκλείσ | απορρίφθ | καραντίν | видален |
-  заблокован
+  заблокован | thrown | not let into | not allowed through | turned away | bounced
 `)

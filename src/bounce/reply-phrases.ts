@@ -60,7 +60,10 @@ export const personalTitles = phraseTable(`
   neue e-mail | fermé | _vacaciones | _ferie | _férias | _vakantie | _verlof | отпуск | отсутств | 休み | 休業 | 부재 |
   휴가 | _semester | _loma | dovolen | szabadság | _izin | concediu | άδεια | απουσ | відпуст | відсутн |
   received your mail | thank you for your e | thanks for your e | thank you for contacting |
-  thank you for your message | thank you for your enquiry | thank you for your inquiry
+  thank you for your message | thank you for your enquiry | thank you for your inquiry | thanks for writing |
+  thank you for writing | thanks for your | adreswijziging | смена адреса | mudança de e-mail | cambio de correo |
+  cambio de dirección | cambio indirizzo | changement d'adresse | adressänderung | アドレス変更 | 邮箱变更 | 更换邮箱 |
+  cuenta desactivada | elternzeit | mutterschutz | congés | poissa | gone fishing
 `)
 
 /** What is said by somebody who is not there. */
@@ -152,5 +155,30 @@ export const receiptPhrases = phraseTable(`
   will be dealt with | thank you for your e | thank you for your m | thank you for contacting | thanks for your e |
   has been received | received your e | received your m | i will respond | i will reply | vacation | automatisch |
   in dringenden fällen | automatique | automátic | automatic | automatyczn | автоматическ | автоответ | 自動 | 自动 |
-  回复您 | 回覆您 | automatisk | 자동
+  回复您 | 回覆您 | automatisk | 자동 | thanks for writing | thank you for writing | for your interest | answer everyone |
+  answer all | volume of mail | volume of e | has reached | we read every | danke für ihre | vielen dank für ihre |
+  merci de votre | merci pour votre | gracias por su | gracias por tu | grazie per | obrigado pel | obrigada pel |
+  agradecemos o | bedankt voor | dziękujemy za | dziękuję za | спасибо за | благодарим | ありがとうございま | 感谢您 | 感謝您 |
+  감사합니다 | tack för | tak for | takk for | kiitos | děkujeme | köszönjük | teşekkür | mulțumim | ευχαριστούμε |
+  дякуємо
+`)
+
+/** Whose address it was is gone, or has another. */
+export const goneStems = phraseTable(`
+  no longer works | no longer work | no longer with | no longer employed | no longer at | no longer in use |
+  no longer used | no longer active | no longer valid | has left the | have left the | has been deactivated |
+  has been closed | is being closed | has been discontinued | was discontinued | has changed to | has been changed |
+  now using | new address is | my new e | arbeitet nicht mehr | nicht mehr bei | nicht mehr für |
+  nicht mehr gültig | nicht mehr aktiv | nicht mehr verwendet | ausgeschieden | neue e-mail-adresse |
+  neue mailadresse | ne travaille plus | a quitté | plus dans la société | ne fait plus partie | n'est plus valide |
+  n'est plus utilisé | n'est plus actif | nouvelle adresse | ya no trabaja | ya no forma parte | ha dejado de |
+  desactivad | ya no está | ya no se utiliza | nueva dirección | non è più | non lavora più | disattivat |
+  nuovo indirizzo | não trabalha mais | já não trabalha | desativad | não faz mais parte | novo endereço |
+  niet meer werkzaam | niet meer in gebruik | opgeheven | gewijzigd in | nieuw e-mailadres | nie pracuje |
+  nieaktywn | nowy adres | больше не работает | не используется | уволил | новый адрес | адрес изменил | 使われておりません |
+  使用されておりません | 使用しておりません | 退職 | 新しいアドレス | アドレスが変 | アドレスを変 | 已离职 | 離職 | 已停用 | 不再使用 | 퇴사 | 더 이상 사용 | har slutat |
+  inte längre | ny e-postadress | ikke længere | ikke lenger | ny e-mailadresse | ny e-postadresse | ei ole enää |
+  uusi sähköposti | již nepracuje | nová adresa | již není | már nem | új e-mail | artık çalışm | kullanılmamakta |
+  yeni e-posta | nu mai lucr | nu mai este | noua adresă | δεν εργάζεται πλέον | νέα διεύθυνση | більше не працює |
+  нова адреса
 `)

@@ -10,6 +10,7 @@ import {
   awayPhrases,
   awayStems,
   bareTitles,
+  goneStems,
   personalTitles,
   programTitles,
   receiptPhrases,
@@ -56,7 +57,8 @@ export function replyWordsRule(seen: Observation): string | null {
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
   if (isPromotion(seen) || invitationAnswer.test(subject.folded)) return null
   const saysAway = phraseIn(body.words, awayPhrases) !== undefined
-  const hintsAway = saysAway || phraseIn(body.words, awayStems) !== undefined
+  const saysGone = phraseIn(body.words, goneStems) !== undefined
+  const hintsAway = saysAway || saysGone || phraseIn(body.words, awayStems) !== undefined
   const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
   const saysReceipt = saysAutomatic || phraseIn(body.words, receiptPhrases) !== undefined
   const hasQuotation = body.lines.some((line) => line.startsWith('>'))
@@ -78,7 +80,8 @@ export function replyWordsRule(seen: Observation): string | null {
     phraseIn(bare, automaticPhrases) !== undefined ||
     programTitles.some((title) => bare.startsWith(title))
   const saysWhy = hintsAway || saysAutomatic
-  if (saysWhy && isTitled && isMarked(seen)) return 'reply-titled-automatic'
+  const leavesPlainly = hasReplyPrecedence(seen) && isBareText(seen)
+  if ((saysWhy || leavesPlainly) && isTitled && isMarked(seen)) return 'reply-titled-automatic'
   if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
@@ -92,7 +95,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (hasQuotation && !saysAway) return null
   if (isTicket(seen)) return null
   if (saysAway || (saysReceipt && isTitled)) return 'reply-null-sender'
-  return (subject.isAnswer || isTitled) && isBareText(seen) ? 'reply-null-sender' : null
+  return (subject.isAnswer || isTitled || saysGone) && isBareText(seen) ? 'reply-null-sender' : null
 }
 
 /** A number in the subject by which a desk knows its case again. */
