@@ -3,7 +3,7 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listings.ts'
-import { audit, type Ground, shown, standingAt } from './ground.ts'
+import { audit, type Ground, remove, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import { type Actor, type Listing, listingOf, type Refusal } from './outcomes.ts'
 
@@ -60,8 +60,7 @@ export function removeListing(
 ): AmendOutcome {
   const row = standingRow(ground, id, expected)
   if ('refused' in row) return row
-  const { store, now } = ground
-  store.listings.end(id, 'removed', now, store.evidence.newestId())
+  remove(ground, row)
   const listing = shown(ground, id)
   const change = { before: listingOf(row), after: listing }
   audit(ground, actor.name, 'delist', formatPrefix(row.prefix), change)

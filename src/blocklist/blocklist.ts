@@ -23,15 +23,10 @@ import { expireSome, expiryBatch } from './expiry.ts'
 import { type ExplainGround, type Explanation, explain, type Finding, find } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { audit, type Ground } from './ground.ts'
-import {
-  finishImports,
-  type ImportOutcome,
-  type ImportRequest,
-  ListImports,
-  unsyncedSteps,
-} from './import.ts'
+import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listing-by-hand.ts'
+import { ListsAhead } from './lists-ahead.ts'
 import {
   type Actor,
   type Decision,
@@ -51,6 +46,7 @@ import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { reconcile } from './reconcile.ts'
 import { recordOne } from './record.ts'
+import { finishTakeovers, Takeovers, unsyncedSteps } from './takeover.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
@@ -100,6 +96,8 @@ export class Blocklist {
   readonly #tree: TreeWriter | undefined
   readonly #publisher: Publisher
   readonly #queue: CommitQueue
+  readonly #ahead: ListsAhead | undefined
+  readonly #takeovers: Takeovers
   readonly #imports: ListImports
   readonly #now: () => number
   readonly #isRetired: boolean
@@ -121,33 +119,42 @@ export class Blocklist {
     this.#policy = options.policy
     this.#now = options.now
     this.#isRetired = options.retired
+    const left = options.tree ? undefined : finishTakeovers(options.store, options.now())
+    this.#ahead = options.tree && new ListsAhead(options.store, options.now)
     this.#publisher = new Publisher({
-      store: options.store,
-      tree: options.tree,
+      ...{ store: options.store, tree: options.tree, ahead: this.#ahead },
       publishedKinds: kindsMask(options.policy.publish),
       validForSeconds: options.validForSeconds,
       isRetired: options.retired,
       log: options.log,
     })
     this.#queue = new CommitQueue(options.store, this.#publisher, options.now)
-    this.#imports = new ListImports({
+    const parts = {
       ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
-      ...{ queue: this.#queue, log: options.log, ground: () => this.#ground() },
-    })
-    const forgetFinished = finishImports(options.store, options.now())
+      ...{ queue: this.#queue, ahead: this.#ahead, log: options.log, ground: () => this.#ground() },
+    }
+    this.#takeovers = new Takeovers(parts)
+    this.#imports = new ListImports(parts, this.#takeovers)
     this.#publisher.load()
-    if (forgetFinished) {
+    if (left ?? this.#ahead?.generations.length) {
       const recounts = options.tree === undefined
       this.#publisher.startAnew({ recounts, lostSerials: unsyncedSteps })
     }
     const begin = (): void => {
-      forgetFinished?.()
+      left?.()
       reconcile(this.#ground())
     }
     this.#queue.runNow(begin, { publishes: options.tree !== undefined })
     this.#matchTrap = this.#readTraps()
-    // Commands leave it to the server; what cannot be done at all is said where it is tried.
-    if (options.tree !== undefined) this.#imports.forgetLeft().catch(() => undefined)
+  }
+
+  /**
+   * To be called once, when there is time for it: finishes in the background what imports of the last process left,
+   * which is answered already. Before that, imports of those lists are refused and exports wait. Without a tree there
+   * is nothing of it: commands finish at once, and leave what was only loaded to the server.
+   */
+  finishImports(): void {
+    this.#takeovers.finishLeft()
   }
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
@@ -195,7 +202,7 @@ export class Blocklist {
    * OperationalError 'list-unfinished' while an import is stuck half-way.
    */
   async export(list: string | undefined): Promise<Export | undefined> {
-    await this.#imports.settled()
+    await this.#takeovers.settled()
     return exportEntries(this.#store, list, this.#publisher.publishedKinds)
   }
 
@@ -386,6 +393,7 @@ export class Blocklist {
   #explainGround(): ExplainGround {
     return {
       ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
+      ahead: this.#ahead,
       isRetired: this.#isRetired,
     }
   }
@@ -394,6 +402,7 @@ export class Blocklist {
     return {
       store: this.#store,
       publisher: this.#publisher,
+      ahead: this.#ahead,
       policy: this.#policy,
       now: this.#now(),
     }

@@ -1,18 +1,19 @@
 // What time alone changes: listings that end, and held ones that come due. Called by the door every second, inside
 // a transaction, so many at a time that nobody waits long.
-import type { Ground } from './ground.ts'
+import { type Ground, standingAt } from './ground.ts'
 import { initialState } from './policy.ts'
 
 /** Rows that one transaction turns over: about 20 ms. */
 export const expiryBatch = 500
 
 /** Ends and lists what is due, at most `expiryBatch` rows; says how many they were. */
-export function expireSome({ store, publisher, policy, now }: Ground): number {
+export function expireSome(ground: Ground): number {
+  const { store, publisher, policy, now } = ground
   const { listings } = store
   const expired = listings.expired(now, expiryBatch)
   for (const row of expired) {
     publisher.touch(row.prefix)
-    listings.end(row.id, 'expired', row.expiresAt ?? now, null)
+    standingAt(ground, row.prefix)
   }
   const due = listings.due(now, expiryBatch - expired.length)
   for (const row of due) {

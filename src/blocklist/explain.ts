@@ -15,6 +15,7 @@ import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'
 import type { ListingRow, ListingState } from '../store/listings.ts'
 import { codesOf, formatCodes, kindsOf } from './kinds.ts'
+import type { ListsAhead } from './lists-ahead.ts'
 import { type Exception, exceptionOf, type Listing, listingOf } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
@@ -60,6 +61,7 @@ export interface ExplainGround {
   readonly store: Store
   readonly publisher: Publisher
   readonly policy: PolicyOptions
+  readonly ahead: ListsAhead | undefined
   readonly isRetired: boolean
 }
 
@@ -102,9 +104,10 @@ interface Facts {
   readonly evidence: EvidenceRow[]
 }
 
-function gather({ store, policy }: ExplainGround, address: Address): Facts {
+function gather({ store, policy, ahead }: ExplainGround, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
-  const { listings, hasEvidence } = store.surroundings(address, network)
+  const { listings: rows, hasEvidence } = store.surroundings(address, network)
+  const listings = ahead?.corrected(address, rows) ?? rows
   const ended = listings.filter(hasEnded)
   return {
     standing: ended.length === 0 ? listings : listings.filter((row) => !hasEnded(row)),

@@ -3,6 +3,7 @@
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { CurrentListing } from '../store/listings.ts'
+import type { ListsAhead } from './lists-ahead.ts'
 import { listingOf } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
@@ -10,6 +11,7 @@ import type { Publisher } from './publish.ts'
 export interface Ground {
   readonly store: Store
   readonly publisher: Publisher
+  readonly ahead: ListsAhead | undefined
   readonly policy: PolicyOptions
   /** Epoch seconds. */
   readonly now: number
@@ -24,6 +26,12 @@ export function audit(
   change: { readonly before: unknown; readonly after: unknown },
 ): void {
   store.audit.insert({ at: now, actor, action, target, ...change })
+}
+
+/** Ends a row by hand or by the configuration, also in a list on its way in: evidence up to now no longer counts. */
+export function remove({ store, now }: Ground, { id, list, prefix }: CurrentListing): void {
+  store.listings.end(id, 'removed', now, store.evidence.newestId())
+  if (list !== null) store.generations.withdraw(list, prefix)
 }
 
 /**

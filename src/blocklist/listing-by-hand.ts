@@ -2,7 +2,7 @@
 // transaction.
 import { addressBits, contains, formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, type Ground, shown, standingAt } from './ground.ts'
+import { audit, type Ground, remove, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -112,10 +112,8 @@ function list(ground: Ground, request: ListRequest, actor: Actor): ListOutcome {
 }
 
 function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
-  const { store, now } = ground
-  const mark = store.evidence.newestId()
   const listings = standingAt(ground, prefix).map((row) => {
-    store.listings.end(row.id, 'removed', now, mark)
+    remove(ground, row)
     const listing = shown(ground, row.id)
     audit(ground, actor.name, 'delist', formatPrefix(prefix), {
       before: listingOf(row),
@@ -126,9 +124,10 @@ function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
   return { outcome: 'removed', listings }
 }
 
-function nothingToRemove({ store, now }: Ground, prefix: Prefix): Refusal {
+function nothingToRemove({ store, publisher, now }: Ground, prefix: Prefix): Refusal {
   for (const wider of store.listings.covering(prefix)) {
     if (wider.length === prefix.length && sameAddress(wider, prefix)) continue
+    publisher.touch(wider)
     const holds = store.listings
       .currentAt(wider)
       .some((row) => row.expiresAt === null || row.expiresAt > now)

@@ -2,6 +2,7 @@
 // transaction changed, journalled with it and shown after it. Called by the commit queue.
 import { type Logger, OperationalError } from '../errors.ts'
 import { addressBits, type Family, formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
+import type { Visit } from '../store/answered-listings.ts'
 import type { Store } from '../store/database.ts'
 import type { Difference, Publication } from '../store/journal.ts'
 import { entryKinds } from '../tree/layout.ts'
@@ -17,6 +18,7 @@ import {
   listingLeaf,
   noLeaf,
 } from './leaf.ts'
+import type { ListsAhead } from './lists-ahead.ts'
 import {
   exemptByParent,
   holdsTestEntry,
@@ -30,6 +32,8 @@ export interface PublisherOptions {
   readonly store: Store
   /** None where nobody answers DNS from this process: the journal and the serial go on all the same. */
   readonly tree: TreeWriter | undefined
+  /** Lists that the tree is ahead with of the store; none without a tree. */
+  readonly ahead: ListsAhead | undefined
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
   readonly validForSeconds: number
@@ -65,6 +69,7 @@ export interface ReplacedEntry {
 export class Publisher {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
+  readonly #ahead: ListsAhead | undefined
   readonly #validForSeconds: number
   readonly #isRetired: boolean
   readonly #log: Logger
@@ -87,6 +92,7 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#store = options.store
     this.#tree = options.tree
+    this.#ahead = options.ahead
     this.#publishedKinds = options.publishedKinds
     this.#validForSeconds = options.validForSeconds
     this.#isRetired = options.isRetired
@@ -134,11 +140,17 @@ export class Publisher {
     return kinds === undefined ? noLeaf : listingLeaf(kinds & this.#publishedKinds)
   }
 
-  /** To be called before the rows of a prefix change: listings, exclusions. */
+  /**
+   * To be called before the rows of a prefix are read to be changed: listings, exclusions. Of a list that is answered
+   * ahead of its rows they are brought to what is answered.
+   */
   touch(prefix: Prefix): void {
     const { family, w0, w1, w2, w3, length } = prefix
     const key = `${family} ${w0} ${w1} ${w2} ${w3} ${length}`
-    if (!this.#touched.has(key)) this.#touched.set(key, { prefix, before: this.leafOf(prefix) })
+    this.#ahead?.settle(prefix)
+    if (this.#touched.has(key)) return
+    const before = this.#tree ? this.#leafInTree(this.#tree, prefix) : this.leafOf(prefix)
+    this.#touched.set(key, { prefix, before })
   }
 
   /** As `touch`, for exemptions: those around the test entries reach into the tree in several pieces. */
@@ -187,6 +199,8 @@ export class Publisher {
   prepare(now: number, always: boolean): boolean {
     const differences: Difference[] = []
     for (const { prefix, before } of this.#touched.values()) {
+      // Once more: it is undone with the work that touched it, where that was refused.
+      this.#ahead?.settle(prefix)
       const after = this.leafOf(prefix)
       if (after !== before) differences.push({ prefix, before, after })
     }
@@ -291,6 +305,7 @@ export class Publisher {
       const others = before === noLeaf ? 0 : leafKinds(before)
       return listingLeaf((others | addedKinds) & this.#publishedKinds)
     }
+    this.#ahead?.settle(prefix)
     const kinds = this.#store.listings.answeredKinds(prefix)
     return kinds === undefined ? noLeaf : listingLeaf(kinds & this.#publishedKinds)
   }
@@ -322,11 +337,22 @@ export class Publisher {
     for (let kinds = 0; kinds <= this.#publishedKinds; kinds++) {
       if ((kinds & ~this.#publishedKinds) === 0) answers[kinds] = this.#answerOf(tree, kinds)
     }
-    listings.eachAnswered((family, w0, w1, w2, w3, length, kinds) => {
-      counts[family] += 1
-      const answer = answers[kinds & this.#publishedKinds] ?? 0
+    const ahead = this.#ahead?.generations ?? []
+    // Prefixes of one list, or of one walk along the rows, are different ones: the first need no look at the tree.
+    let isFirst = true
+    const stage: Visit = (family, w0, w1, w2, w3, length, kinds) => {
+      const known = isFirst ? undefined : tree.get(family, w0, w1, w2, w3, length)
+      if (known?.kind !== listing) counts[family] += 1
+      const all = known?.kind === listing ? kinds | (this.#answerKinds[known.answer] ?? 0) : kinds
+      const answer = answers[all & this.#publishedKinds] ?? 0
       tree.set(family, w0, w1, w2, w3, length, listing, answer)
-    })
+    }
+    for (const generation of ahead) {
+      this.#ahead?.each(generation, stage)
+      isFirst = false
+    }
+    const listIds = ahead.map(({ listId }) => listId)
+    listings.eachAnswered(stage, listIds)
     const replace = (prefix: Prefix, leaf: Leaf): void => {
       const { family, w0, w1, w2, w3, length } = prefix
       if (tree.get(family, w0, w1, w2, w3, length)?.kind === listing) counts[family] -= 1

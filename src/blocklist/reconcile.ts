@@ -4,7 +4,7 @@
 import { formatPrefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import { touchException } from './exceptions.ts'
-import { audit, type Ground, shown } from './ground.ts'
+import { audit, type Ground, remove, shown } from './ground.ts'
 import { exceptionOf, listingOf } from './outcomes.ts'
 import { initialState } from './policy.ts'
 import { parseTrapPattern } from './trap-patterns.ts'
@@ -65,15 +65,16 @@ function placeByKinds(ground: Ground): void {
 
 /** Special-purpose ranges are never listed, so what was listed while `allowSpecial` named one ends when it does not. */
 function endSpecial(ground: Ground): void {
-  const { store, publisher, policy, now } = ground
+  const { store, publisher, policy, ahead } = ground
   const { listings } = store
   for (const { prefix: range } of specialRanges) {
+    for (const prefix of ahead?.prefixesAt(range) ?? []) publisher.touch(prefix)
     const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
     for (const row of [...around, ...listings.currentInside(range)]) {
       if (!specialPurposeRange(row.prefix, policy.allowSpecial)) continue
-      if (listings.byId(row.id)?.endedAt !== null) continue
       publisher.touch(row.prefix)
-      listings.end(row.id, 'removed', now, store.evidence.newestId())
+      if (listings.byId(row.id)?.endedAt !== null) continue
+      remove(ground, row)
       const change = { before: listingOf(row), after: shown(ground, row.id) }
       audit(ground, actor, 'delist', formatPrefix(row.prefix), change)
     }

@@ -136,6 +136,7 @@ async function start(
   starting.defer(async () => traps?.close())
   traps = await startTraps(config)
   isReady = true
+  setImmediate(() => blocklist.finishImports())
 
   let current = config
   const running = starting.move()

@@ -1,7 +1,15 @@
 // What a named list is about to become: its entries in address order, packed some thousand to a row, and the walk
 // along the list's rows in listings that takes it there. Called by blocklist/import.ts alone.
 import type { Database, Statement } from 'better-sqlite3'
-import type { Family, Prefix } from '../ip/address.ts'
+import { contains, type Prefix } from '../ip/address.ts'
+import {
+  eachPacked,
+  findPacked,
+  firstPacked,
+  packEntries,
+  unpackEntries,
+  type VisitEntry,
+} from './packed-entries.ts'
 import { type PrefixRow, prefixOf } from './prefix-columns.ts'
 
 /** What an entry of a list has beside its prefix. */
@@ -34,6 +42,11 @@ export interface Generation {
 /** Entries of one row. */
 export const chunkEntries = 4000
 
+interface RawChunk {
+  readonly entries: Uint8Array
+  readonly attributes: string
+}
+
 type RawStanding = PrefixRow & Omit<StandingEntry, 'prefix'>
 
 /** The columns that `before` and `after` compare: address order, an enclosing prefix before what is inside it. */
@@ -46,7 +59,10 @@ export class GenerationTable {
   readonly #addList: Statement<[string]>
   readonly #insert: Statement<[number, number]>
   readonly #insertChunk: Statement<[number, number, Uint8Array, string]>
-  readonly #chunk: Statement<[number, number], { entries: Uint8Array; attributes: string }>
+  readonly #chunk: Statement<[number, number], RawChunk>
+  readonly #chunks: Statement<[number], number>
+  readonly #changeChunk: Statement<[Uint8Array, string, number, number]>
+  readonly #ofList: Statement<[string], number>
   readonly #takeOver: Statement<[number]>
   readonly #leave: Statement<[number]>
   readonly #deleteChunks: Statement<[number, number]>
@@ -70,6 +86,18 @@ export class GenerationTable {
     this.#chunk = database.prepare(
       'SELECT entries, attributes FROM generation_chunks WHERE generation_id = ? AND number = ?',
     )
+    this.#chunks = database
+      .prepare<[number], number>('SELECT count(*) FROM generation_chunks WHERE generation_id = ?')
+      .pluck()
+    this.#changeChunk = database.prepare(
+      'UPDATE generation_chunks SET entries = ?, attributes = ? WHERE generation_id = ? AND number = ?',
+    )
+    this.#ofList = database
+      .prepare<[string], number>(
+        `SELECT id FROM generations WHERE state = 'taking over'
+           AND list_id = (SELECT id FROM lists WHERE name = ?)`,
+      )
+      .pluck()
     this.#takeOver = database.prepare(
       `UPDATE generations SET state = 'taking over' WHERE id = ? AND state = 'loading'`,
     )
@@ -119,6 +147,46 @@ export class GenerationTable {
     return row && unpackEntries(row.entries, row.attributes)
   }
 
+  /** Visits every entry, in address order. */
+  each(id: number, visit: VisitEntry): void {
+    for (let number = 0; ; number++) {
+      const row = this.#chunk.get(id, number)
+      if (!row) return
+      eachPacked(row.entries, row.attributes, visit)
+    }
+  }
+
+  /** What the generation has at exactly this prefix. Reads a dozen chunks for it. */
+  find(id: number, prefix: Prefix): EntryAttributes | undefined {
+    const row = this.#chunk.get(id, this.#chunkOf(id, prefix))
+    return row && findPacked(row.entries, row.attributes, prefix)
+  }
+
+  /** Prefixes of entries at or inside this one. For small ranges. */
+  inside(id: number, prefix: Prefix): Prefix[] {
+    const found: Prefix[] = []
+    for (let number = this.#chunkOf(id, prefix); ; number++) {
+      const entries = this.chunk(id, number)
+      if (!entries) return found
+      for (const { prefix: each } of entries) {
+        if (contains(prefix, each)) found.push(each)
+        else if (comparePrefixes(each, prefix) > 0) return found
+      }
+    }
+  }
+
+  /** Takes an entry back that was ended by hand since the list has been taken over: it does not come with it again. */
+  withdraw(list: string, prefix: Prefix): void {
+    const id = this.#ofList.get(list)
+    if (id === undefined) return
+    const number = this.#chunkOf(id, prefix)
+    const entries = this.chunk(id, number) ?? []
+    const kept = entries.filter((entry) => comparePrefixes(entry.prefix, prefix) !== 0)
+    if (kept.length === entries.length) return
+    const { packed, attributes } = packEntries(kept)
+    this.#changeChunk.run(packed, attributes, id, number)
+  }
+
   /** From now on the list is what this generation says: a start that finds it finishes it. */
   takeOver(id: number): void {
     this.#takeOver.run(id)
@@ -133,6 +201,27 @@ export class GenerationTable {
     if (this.#deleteChunks.run(id, chunks).changes === chunks) return false
     this.#delete.run(id)
     return true
+  }
+
+  /** The number of the chunk that has the prefix, if one has. */
+  #chunkOf(id: number, prefix: Prefix): number {
+    let low = 0
+    let high = this.#chunks.get(id) ?? 0
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      // One whose entries were all withdrawn is passed over.
+      let number = middle
+      let first = this.#firstOf(id, number)
+      while (!first && ++number < high) first = this.#firstOf(id, number)
+      if (first && comparePrefixes(first, prefix) <= 0) low = number
+      else high = middle
+    }
+    return low
+  }
+
+  #firstOf(id: number, number: number): Prefix | undefined {
+    const row = this.#chunk.get(id, number)
+    return row && firstPacked(row.entries)
   }
 
   /** How many rows of the list hold. Counts them: 30 ms for a million. */
@@ -162,58 +251,4 @@ export function comparePrefixes(a: Prefix, b: Prefix): number {
     a.w3 - b.w3 ||
     a.length - b.length
   )
-}
-
-/** Octets of an entry: family, length, number of its attributes (16 bits), then one or four words. */
-const packedSize = { 4: 8, 6: 20 } as const
-
-function packEntries(entries: readonly ListEntry[]): { packed: Uint8Array; attributes: string } {
-  const numbers = new Map<EntryAttributes, number>()
-  const size = entries.reduce((sum, { prefix }) => sum + packedSize[prefix.family], 0)
-  const packed = new Uint8Array(size)
-  const view = new DataView(packed.buffer)
-  let at = 0
-  for (const { prefix, attributes } of entries) {
-    let number = numbers.get(attributes)
-    if (number === undefined) {
-      number = numbers.size
-      numbers.set(attributes, number)
-    }
-    view.setUint8(at, prefix.family)
-    view.setUint8(at + 1, prefix.length)
-    view.setUint16(at + 2, number)
-    view.setUint32(at + 4, prefix.w0)
-    if (prefix.family === 6) {
-      view.setUint32(at + 8, prefix.w1)
-      view.setUint32(at + 12, prefix.w2)
-      view.setUint32(at + 16, prefix.w3)
-    }
-    at += packedSize[prefix.family]
-  }
-  return { packed, attributes: JSON.stringify([...numbers.keys()]) }
-}
-
-function unpackEntries(packed: Uint8Array, json: string): ListEntry[] {
-  const known = JSON.parse(json) as EntryAttributes[]
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
-  const entries: ListEntry[] = []
-  for (let at = 0; at < packed.byteLength; ) {
-    const family = view.getUint8(at) as Family
-    const isLong = family === 6
-    const attributes = known[view.getUint16(at + 2)]
-    if (!attributes) throw new Error('a generation names attributes that it does not have')
-    entries.push({
-      prefix: {
-        family,
-        w0: view.getUint32(at + 4),
-        w1: isLong ? view.getUint32(at + 8) : 0,
-        w2: isLong ? view.getUint32(at + 12) : 0,
-        w3: isLong ? view.getUint32(at + 16) : 0,
-        length: view.getUint8(at + 1),
-      },
-      attributes,
-    })
-    at += packedSize[family]
-  }
-  return entries
 }

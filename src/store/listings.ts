@@ -336,8 +336,8 @@ export class ListingTable {
   }
 
   /** See `eachAnswered`. */
-  eachAnswered(visit: Visit): void {
-    eachAnswered(this.#database, this.#lengths, visit)
+  eachAnswered(visit: Visit, withoutLists: readonly number[] = []): void {
+    eachAnswered(this.#database, this.#lengths, withoutLists, visit)
   }
 
   #pageInside(

@@ -51,7 +51,7 @@ export class Snapshot {
     const read = this.#database.prepare<unknown[], RawEntry & { id: number }>(
       `SELECT id, ${columns} FROM listings INDEXED BY listings_prefix
        WHERE (family, length, w0, w1, w2, w3) >= (?, ?, ?, ?, ?, ?) AND state = 'listed'
-       ORDER BY family, length, w0, w1, w2, w3, state, kinds, id LIMIT ?`,
+       ORDER BY family, length, w0, w1, w2, w3, state, kinds, list_id, id LIMIT ?`,
     )
     let from: Prefix | undefined
     let seen = 0

@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import { noProgress, stepForward } from '../../src/blocklist/generation-step.ts'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
+import { chunkEntries } from '../../src/store/generations.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
 import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
 import { seeded } from './seeded.ts'
@@ -46,15 +48,42 @@ function openBlocklist(store: Store): Blocklist {
   })
 }
 
-/** Puts `entries` random IPv4 listings (seeded) into an empty store. */
-export function fillStore(store: Store, entries: number): void {
-  const random = seeded(1)
+/** So many different addresses (seeded) that can be listed: a start ends whatever lies in a special-purpose range. */
+function randomWords(count: number, seed: number): Set<number> {
+  const random = seeded(seed)
   const words = new Set<number>()
-  while (words.size < entries) {
-    // Only what can be listed: a start ends whatever lies in a special-purpose range.
+  while (words.size < count) {
     const w0 = random()
     if (!specialPurposeRange({ family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 })) words.add(w0)
   }
+  return words
+}
+
+/** Leaves the list of `fillStore` half-way to another one of as many entries, as a kill in the middle does. */
+export function interruptTakeover(store: Store, entries: number): void {
+  const { generations } = store
+  const words = Uint32Array.from(randomWords(entries, 2)).sort()
+  store.begin()
+  const generation = generations.begin('bench', 1_799_000_000)
+  const attributes = { kinds: 1, reason: null, expiresAt: null }
+  for (let from = 0; from < words.length; from += chunkEntries) {
+    const chunk = [...words.subarray(from, from + chunkEntries)].map((w0) => ({
+      prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 } as const,
+      attributes,
+    }))
+    generations.putChunk(generation.id, from / chunkEntries, chunk)
+  }
+  generations.takeOver(generation.id)
+  for (let progress = noProgress; progress.added < entries / 2; ) {
+    const options = { now: 1_799_000_000, milliseconds: 100 }
+    progress = stepForward(store, generation, progress, options).progress
+  }
+  store.commit()
+}
+
+/** Puts `entries` random IPv4 listings (seeded) into an empty store. */
+export function fillStore(store: Store, entries: number): void {
+  const words = randomWords(entries, 1)
   store.begin()
   for (const w0 of words) {
     store.listings.insert({

@@ -1,14 +1,15 @@
-// How long after its process starts a server with 1 M listings answers its first DNS question, and how much more memory
-// it then has than the same server without any. Called by run.ts, or alone: `node test/bench/ready.ts [ENTRIES]`.
+// How long after its process starts a server with 1 M listings answers its first DNS question, also where it was killed
+// in the middle of an import of as many (goal: 1.5 s), and how much more memory it then has than the same server without
+// any. Called by run.ts, or alone: `node test/bench/ready.ts [ENTRIES]`.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../src/store/database.ts'
 import { median, residentMiB } from './dns-load.ts'
-import { fillStore } from './load.ts'
+import { fillStore, interruptTakeover } from './load.ts'
 
 const rounds = 5
 /** After the start, until memory is read. */
@@ -21,6 +22,9 @@ export interface ReadyFigures {
   readonly answeringSeconds: number
   /** Median seconds from process start to the ready line: every listener bound, mail packages loaded. */
   readonly readySeconds: number
+  /** The same two where the last process was killed half-way from one list to another. */
+  readonly killedAnsweringSeconds: number
+  readonly killedReadySeconds: number
   /** Median resident memory once ready and settled, in MiB; and what that is over the same server's when empty. */
   readonly residentMiB: number
   readonly overEmptyMiB: number
@@ -37,10 +41,13 @@ export async function benchReady(entries = 1_000_000): Promise<ReadyFigures> {
     fillStore(store, entries)
     store.close()
     const full = await startOften(file)
+    const killed = await startKilled(folder, file, entries)
     return {
       entries,
       answeringSeconds: median(full.map((run) => run.answering)),
       readySeconds: median(full.map((run) => run.ready)),
+      killedAnsweringSeconds: median(killed.map((run) => run.answering)),
+      killedReadySeconds: median(killed.map((run) => run.ready)),
       residentMiB: median(full.map((run) => run.residentMiB)),
       overEmptyMiB:
         median(full.map((run) => run.residentMiB)) - median(empty.map((run) => run.residentMiB)),
@@ -59,6 +66,22 @@ interface Start {
 async function startOften(file: string): Promise<Start[]> {
   const runs: Start[] = []
   for (let round = 0; round < rounds; round++) runs.push(await startOnce(file))
+  return runs
+}
+
+/** Each start from the same half-way database: a server goes on from there at once. */
+async function startKilled(folder: string, file: string, entries: number): Promise<Start[]> {
+  const path = join(folder, 'list.db')
+  const store = openStore(path)
+  interruptTakeover(store, entries)
+  store.close()
+  copyFileSync(path, join(folder, 'half-way.db'))
+  const runs: Start[] = []
+  for (let round = 0; round < rounds; round++) {
+    for (const end of ['-wal', '-shm']) rmSync(path + end, { force: true })
+    copyFileSync(join(folder, 'half-way.db'), path)
+    runs.push(await startOnce(file))
+  }
   return runs
 }
 

@@ -6,6 +6,8 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import Database from 'better-sqlite3'
 import { ask, reversed } from '../support/ask.ts'
 import { importUnderLoad, residentMiB } from '../support/import-load.ts'
 import { main, origin, Site } from '../support/server.ts'
@@ -61,25 +63,65 @@ test('SIGKILL in the middle of an import: the old list or the new one, whole, an
   await upload(site, 'a', old)
   for (const waitMs of [50, 150, 300, 450, 700]) {
     const importing = upload(site, 'a', next)
-    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    await setTimeout(waitMs)
     await server.kill('SIGKILL')
     await importing
     server = await site.start()
+    const answered = async () => {
+      const listed = ['20.0.0.1', '20.0.50.1', '20.0.120.1'].map(
+        async (at) => (await ask(server.dns, reversed(at, origin))).a.length > 0,
+      )
+      return await Promise.all(listed)
+    }
+    const atOnce = await answered()
     const { stdout } = await site.run('export', '--list', 'a')
     const count = stdout.split('\n').length - 1
     t.diagnostic(`killed after ${waitMs} ms: ${count} entries`)
     assert.ok(count === 20_000 || count === 40_000, `${count} entries`)
     const isNew = count === 40_000
-    const listed = async (at: string) => (await ask(server.dns, reversed(at, origin))).a.length > 0
-    assert.equal(await listed('20.0.0.1'), !isNew)
-    assert.equal(await listed('20.0.50.1'), true)
-    assert.equal(await listed('20.0.120.1'), isNew)
+    assert.deepEqual(atOnce, [!isNew, true, isNew])
+    assert.deepEqual(await answered(), atOnce)
     const { entries } = JSON.parse((await site.run('status', '--json')).stdout)
     assert.equal(entries.ipv4, count)
     if (isNew) await upload(site, 'a', old)
   }
   await server.kill('SIGTERM')
 })
+
+test('SIGKILL while a list is taken over, twice: DNS has all of the new list from the next start on', async (t) => {
+  const site = new Site(t)
+  let server = await site.start()
+  await upload(site, 'a', addresses(0, 80_000))
+  const importing = upload(site, 'a', addresses(80_000, 80_000))
+  await takeover(site)
+  await server.kill('SIGKILL')
+  await importing
+  for (const isLast of [false, true]) {
+    server = await site.start()
+    for (const host of [0, 40_000, 79_999, 80_000, 120_000, 159_999]) {
+      const at = `20.${host >> 16}.${(host >> 8) & 255}.${host & 255}`
+      const { a } = await ask(server.dns, reversed(at, origin))
+      assert.equal(a.length > 0, host >= 80_000, at)
+      const { stdout } = await site.run('show', at, '--json')
+      assert.equal(JSON.parse(stdout).listed, host >= 80_000, at)
+    }
+    const { entries } = JSON.parse((await site.run('status', '--json')).stdout)
+    assert.equal(entries.ipv4, 80_000)
+    if (!isLast) await server.kill('SIGKILL')
+  }
+  const { stdout } = await site.run('export', '--list', 'a')
+  assert.equal(stdout.split('\n').length - 1, 80_000)
+  await server.kill('SIGTERM')
+})
+
+/** Resolves in the middle of the takeover of a list. */
+async function takeover(site: Site): Promise<void> {
+  const database = new Database(join(site.folder, 'list.db'), { readonly: true })
+  const states = database.prepare<[], string>('SELECT state FROM generations').pluck()
+  while (states.get() !== 'taking over') await setTimeout(5)
+  database.close()
+  await setTimeout(100)
+}
 
 test('a large list without a server: the command stays until all of it is done', async (t) => {
   const site = new Site(t)

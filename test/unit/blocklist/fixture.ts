@@ -107,6 +107,8 @@ export interface DoorOptions {
   readonly capacityBytes: number
   readonly retired: boolean
   readonly validForSeconds: number
+  /** Does what `serve` does once it is ready. */
+  readonly finishesImports: boolean
 }
 
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
@@ -124,7 +126,7 @@ export function openDoor(
   const directory = path ? dirname(path) : temporaryDirectory(t)
   let chosen: DoorOptions = {
     ...{ policy: testPolicy(), capacityBytes: 1 << 24, retired: false, validForSeconds: day },
-    ...options,
+    ...{ finishesImports: true, ...options },
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
@@ -134,6 +136,7 @@ export function openDoor(
       ...{ store, tree, policy, retired, validForSeconds },
       ...{ now: () => door.now, log: silentLog },
     })
+    if (chosen.finishesImports) blocklist.finishImports()
     return { store, tree, blocklist, reader: new TreeReader(tree.buffer, 63) }
   }
   const door = {

@@ -76,7 +76,14 @@ test('after a power cut no serial comes back that was seen before it', async (t)
 test('what takes long lets the others go first, once', async (t) => {
   const store = openStore(`${temporaryDirectory(t)}/a.db`)
   const publisher = new Publisher({
-    ...{ store, tree: undefined, publishedKinds: 1, validForSeconds: 60, isRetired: false },
+    ...{
+      store,
+      tree: undefined,
+      publishedKinds: 1,
+      ahead: undefined,
+      validForSeconds: 60,
+      isRetired: false,
+    },
     log: silentLog,
   })
   const queue = new CommitQueue(store, publisher, () => start)
