@@ -33,6 +33,17 @@ function answersWithDemand({ body, subject }: Observation): boolean {
   )
 }
 
+/** A system's maker speaks of it to everybody: nothing is answered, and nothing waits. */
+function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): boolean {
+  return (
+    !isAnswer &&
+    !isAutomatic &&
+    !subject.isAnswer &&
+    !demandingTitle.test(subject.folded) &&
+    phraseIn(body.words, heldPhrases) === undefined
+  )
+}
+
 /**
  * The rule by which its words, or a system's name in them, make it a challenge, or null. It asks for something about the
  * reader's mail; of the other statements that challenges make it needs the more, the less it looks like one from outside.
@@ -47,7 +58,7 @@ export function challengeRule(seen: Observation): string | null {
     phraseIn(said, aboutMailPhrases) !== undefined || (isAutomatic && yourMail.test(said))
   if (!isAboutMail && !answersWithDemand(seen)) return null
   const system = challengeSystems.find(({ isMarked }) => isMarked(seen))
-  if (system !== undefined) return `challenge-${system.name}`
+  if (system !== undefined && !isAdvertised(seen)) return `challenge-${system.name}`
   if (!isAboutMail || isOfSubscriptions.test(said) || subject.folded.startsWith('welcome'))
     return null
   const isTitled = demandingTitle.test(subject.folded)

@@ -98,11 +98,16 @@ function withoutAssurances({ subject, body }: Observation): string {
 const assurance =
   /\b(scanned|checked|screened|swept|virus-?free|free (of|from)|liab\w+|responsib\w+|gepruft|gescannt|keine viren|analys[eé]e?|exempt|libre de|verificado|controllat[oa]|gecontroleerd|sprawdzon\w+|disclaimer)\b|проверен/
 
-/** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words. */
+/** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words, none of them "I". */
 function isUnattended(seen: Observation, name: string): boolean {
   if (seen.isAutomatic || isScannerName(seen) || seen.hasReturned) return true
   const isBare = seen.message.parts.length === 0 && !seen.body.words.includes('http')
-  return name !== 'scanner' && isBare && !seen.isHandWritten
+  return (
+    name !== 'scanner' &&
+    isBare &&
+    !seen.isHandWritten &&
+    !/\b(i|i'm|my|me)\b/.test(seen.body.words)
+  )
 }
 
 function isToSender(seen: Observation): boolean {

@@ -77,7 +77,7 @@ export function listMailRule(message: Message): string | null {
 
 /** Field names by which ticket and forge software marks its own mail. */
 const ticketFields =
-  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout-|servicenow-|youtrack-)/
+  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout-|servicenow-|youtrack-|freescout-|intercom-|gorgias-|osticket-)/
 
 /** An acknowledgement or notice of ticket software: somebody wrote to it, and it answered as it was set up to. */
 export function ticketRule(message: Message): string | null {

@@ -3,7 +3,7 @@
 
 import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
-import { isWrittenIn } from './formats/format.ts'
+import { beginOf, isWrittenIn } from './formats/format.ts'
 import { windowsFormats } from './formats/microsoft.ts'
 import { providerFormats } from './formats/providers.ts'
 import { unixFormats } from './formats/unix.ts'
@@ -103,7 +103,9 @@ export function unnamedSystemRule(seen: Observation): string | null {
   if (seen.isHandWritten && !seen.isAutomatic) return null
   const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
+  if (isNumbered.test(seen.subject.folded) && !seen.hasReturned) return null
   const format = bounceFormat(seen)
+  if (format !== null && isIntroduced(seen, format)) return null
   if (
     format !== null &&
     (isTitled(seen) ? hasObject(seen) || seen.recipients.length > 0 : isWhole(seen))
@@ -118,6 +120,17 @@ export function unnamedSystemRule(seen: Observation): string | null {
     ? 'automatic-failure-returns-message'
     : null
 }
+
+/** `[mail 0001234]: …`, of trackers. */
+const isNumbered = /^\[[^\]]{0,40}\d{3,}\]/
+
+/** Somebody says in his own words, or his mail program in its, whose words they are. */
+function isIntroduced({ body, isAutomatic }: Observation, format: BounceFormat): boolean {
+  return !isAutomatic && introduction.test(body.words.slice(0, Math.max(0, beginOf(body, format))))
+}
+
+const introduction =
+  /\?|\b(i|i'm|i've|my|me|ich|mir|je|moi|yo|io|eu|ik|ja)\b|\b(from|von|de|da|van|od|от): .{1,200}? (sent|gesendet|envoye|enviado|inviato|verzonden|wyslano|отправлено): /
 
 function isTitled({ subject, isAutomatic }: Observation): boolean {
   return subject.isClearBounce || isAutomatic

@@ -171,7 +171,7 @@ const quoteIntroduction =
 
 /** "Can you check …?": a program does not ask. */
 const question =
-  /\b(can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))\b[^.?!]{2,150}\?/
+  /\b((can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))|kannst du|konnen sie|hast du|haben sie|peux-tu|pouvez-vous|avez-vous|puedes|puede usted|puoi|puo (lei )?|voce pode|kun je|kunt u|(czy )?mozesz|не могли бы|можешь|можете)\b[^.?!]{2,150}\?/
 
 const mailPrograms =
   /\b(thunderbird|mozilla|seamonkey|mutt|apple mail|iphone mail|ipad mail|outlook|k-?mail|evolution|alpine|pine|eudora|the bat|roundcube|squirrelmail|horde|claws|sylpheed|gnus|webmail|yahoomail|pegasus)\b/i

@@ -182,7 +182,10 @@ function hasBareWords({ subject, body, message }: Observation): boolean {
 const orderTitle =
   /\border (confirmation|received|no\.?|number|#)|\b(your|the) order \W?\d|\bbestell(ung|bestatigung|eingang)\b|\bcommande\b|\b(su|tu|seu) pedido\b|\bordine\b|\bbestelling\b|\bzamowieni|заказ|注文|订单|訂單|주문/
 
-/** Bulk mail on holidays and leave, or what somebody bought. */
+const isBooked =
+  /\byour (booking|reservation|appointment|order|payment|registration) (is|was|has been) (confirmed|received|booked|accepted)\b|\b(was|were|has been|marked( as)?) absent\b/
+
+/** Bulk mail on holidays and leave, a school on its pupils, or what somebody bought. */
 function isPromotion(seen: Observation): boolean {
   const { body, subject } = seen
   const opens =
@@ -191,6 +194,7 @@ function isPromotion(seen: Observation): boolean {
     !subject.folded.includes('(was: ') &&
     !hasProgramTitle(seen)
   if (opens && orderTitle.test(subject.folded)) return true
+  if (opens && isBooked.test(body.words)) return true
   return /\bclick (now|below|http)|\b(casino|jackpot|your bonus)\b|unsubscribe|click here|se desabonner|opt[- ]out|special offer|free trial|money back/.test(
     body.words,
   )

@@ -17,7 +17,7 @@ export function scheduledJobRule({ message, subject }: Observation): string | nu
 
 /** Postfix reports on a client's session (notify_classes) and Exim on a frozen message, both to their own postmaster. */
 export function postmasterNoticeRule({ subject }: Observation): string | null {
-  return /^postfix smtp (server|client): errors from |^message \S{10,30} (has been )?frozen\b|^\d+ frozen message/.test(
+  return /^postfix smtp (server|client): errors from |^message \S{10,30} (has been )?frozen\b|^\d+ frozen message|^exim paniclog /.test(
     subject.folded,
   )
     ? 'postmaster-notice'

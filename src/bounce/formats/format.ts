@@ -30,6 +30,12 @@ export function isWrittenIn(
   return row !== undefined && (opensSentence !== true || begins(lines, words, row[0] ?? ''))
 }
 
+/** Where in the words a format's own begin; -1 where they are not. */
+export function beginOf({ words }: BodyText, { rows }: BounceFormat): number {
+  const row = rows.find((pieces) => pieces.every((piece) => words.includes(piece)))
+  return row === undefined ? -1 : Math.min(...row.map((piece) => words.indexOf(piece)))
+}
+
 /** Enough of a phrase to know it by, should the line end in it. */
 const opening = 16
 

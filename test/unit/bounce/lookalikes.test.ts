@@ -215,6 +215,73 @@ From: Blog <blog@far.example>
 Subject: [Blog] Please moderate: "Out of office"
 
 A new comment is waiting: I am out of the office until Monday.
+== a colleague who tells and asks | other not-recognised | <hans@far.example>
+From: Hans <hans@far.example>
+Subject: Abwesenheit
+In-Reply-To: <1@trap.example>
+
+Ich bin vom 1.12. bis 5.12. abwesend. Kannst du mich vertreten?
+== a friend who tells of a virus | other not-recognised | <eve@far.example>
+From: Eve <eve@far.example>
+Subject: Virus in your mail!
+
+Hi, my scanner says there was a virus in the message you sent me. The attachment was deleted.
+== the maker of a challenge system | other not-recognised | <offers@far.example>
+From: SpamArrest <offers@far.example>
+Subject: Stop spam forever
+
+With Spam Arrest strangers must answer. Please verify that you are interested: messages you sent are welcome.
+Click the link below: http://far.example/
+== a person who pastes a bounce below a question | other not-recognised | <bob@far.example>
+From: Bob <bob@far.example>
+Subject: failure notice
+
+hey, got this when mailing carol. what gives?
+
+Hi. This is the qmail-send program at x.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+<carol@x.example>:
+Sorry, no mailbox here by that name.
+== the same bounce alone, without its reverse-path | dsn format-qmail | <bob@far.example>
+From: Bob <bob@far.example>
+Subject: failure notice
+
+Hi. This is the qmail-send program at x.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+<carol@x.example>:
+Sorry, no mailbox here by that name.
+== a bounce that Outlook forwards | other not-recognised | <bob@far.example>
+From: Bob <bob@far.example>
+Subject: Undeliverable: Budget
+
+________________________________
+From: Microsoft Outlook
+Sent: Tuesday, 24 November 2026
+To: Bob
+Subject: Undeliverable: Budget
+
+Delivery has failed to these recipients or groups:
+eve@far.example
+== a tracker's number above a quoted bounce | other not-recognised | <tracker@far.example>
+From: Tracker <tracker@far.example>
+Subject: [mail 0001234]: Mail delivery failed: returning message to sender
+Auto-Submitted: auto-generated
+
+A NOTE has been added to this issue. A message that you sent could not be delivered to one or more of its recipients.
+  carol@far.example
+    Unrouteable address
+== a school on a pupil | other not-recognised | <>
+From: School <attendance@far.example>
+Subject: Absence notification
+Auto-Submitted: auto-generated
+
+Your child was absent from school on 24 November 2026.
+== a booking | other not-recognised | <>
+From: Hotel <hotel@far.example>
+Subject: Thank you for contacting us: your vacation in Rome
+Auto-Submitted: auto-generated
+
+Your booking is confirmed. Enjoy your vacation!
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
