@@ -11,6 +11,7 @@ import {
 } from './challenge-phrases.ts'
 import { challengeSystems } from './challenge-systems.ts'
 import type { Observation } from './observation.ts'
+import { isNotifier } from './system-notices.ts'
 
 const demandingTitle =
   /confirm|verif|identif|authenti|challenge|permission|approv|human|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
@@ -65,6 +66,8 @@ export function challengeRule(seen: Observation): string | null {
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !isTitled) return null
   const all = `${seen.from} ${subject.folded} ${said}`.replace(spamFolder, ' ')
   const isOfSender = phraseIn(`${subject.folded} ${said}`, ofSenderPhrases) !== undefined
+  // Those who confirm addresses and accounts speak from where nobody reads.
+  if (isNotifier(seen) && !isAnswer && !subject.isAnswer && !isOfSender) return null
   const asksOnce = phraseIn(said, oncePhrases) !== undefined
   const isHeld = phraseIn(`${subject.folded} ${said}`, heldPhrases) !== undefined
   const defends = phraseIn(all, defencePhrases) !== undefined
@@ -78,7 +81,7 @@ export function challengeRule(seen: Observation): string | null {
 }
 
 const isOfSubscriptions =
-  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
+  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|new device|verification code|petition|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
 
 /** One mail of the reader's, and not his account. */
 const yourMail =

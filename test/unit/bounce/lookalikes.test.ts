@@ -282,6 +282,17 @@ Subject: Thank you for contacting us: your vacation in Rome
 Auto-Submitted: auto-generated
 
 Your booking is confirmed. Enjoy your vacation!
+== a code for a new device | other not-recognised | <>
+From: Bank <bank@far.example>
+Subject: Verify your identity
+
+Enter the code 123456 to verify your identity. Do not reply to this message. You sent a request from a new device.
+== a club that waits for an address | other not-recognised | <>
+From: Club <no-reply@far.example>
+Subject: Action required: confirm your email
+Auto-Submitted: auto-generated
+
+Confirm your email so that you can reach others. Messages are on hold until you verify your address.
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
