@@ -9,12 +9,14 @@ import {
   unmapped,
 } from '../ip/address.ts'
 import { parseDuration } from '../quantity.ts'
-import { type Problem, problem } from './problem.ts'
+import { type Problem, problem, shown } from './problem.ts'
 
 /** A prefix, or a problem that says what is wrong with it. */
 export function readPrefix(text: string): Prefix | Problem {
   const parsed = parsePrefix(text)
-  return 'value' in parsed ? parsed.value : problem(400, 'malformed', `${text}: ${parsed.why}`)
+  return 'value' in parsed
+    ? parsed.value
+    : problem(400, 'malformed', `${shown(text)}: ${parsed.why}`)
 }
 
 /** Each prefix once, in the order given, or a problem that names every malformed one. */
@@ -23,7 +25,7 @@ export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
   const faults: { at: string; why: string }[] = []
   for (const text of texts) {
     const parsed = parsePrefix(text)
-    if ('why' in parsed) faults.push({ at: text, why: parsed.why })
+    if ('why' in parsed) faults.push({ at: shown(text), why: parsed.why })
     else prefixes.set(formatPrefix(parsed.value), parsed.value)
   }
   if (faults.length === 0) return [...prefixes.values()]
@@ -57,7 +59,7 @@ export function readExpiry(
     const milliseconds = Date.parse(expiresAt)
     if (milliseconds < endOfTime) return { expiresAt: Math.floor(milliseconds / 1000) }
     const why = Number.isNaN(milliseconds) ? 'not a time' : 'too far away (null is for ever)'
-    return problem(400, 'malformed', `expiresAt: ${why}: ${expiresAt}`)
+    return problem(400, 'malformed', `expiresAt: ${why}`)
   }
   if (expiresAt !== undefined) {
     return problem(400, 'malformed', 'expiresAt and duration exclude each other')

@@ -27,6 +27,15 @@ export interface Problem {
   readonly requestId?: string
 }
 
+/**
+ * A text of the request as an answer may repeat it: what has only the characters of addresses and prefixes. Anything
+ * else may be a mail address, and answers are logged on the way by others than who asked. (Whether it is a trap must not
+ * matter here: the difference would tell.)
+ */
+export function shown(text: string): string {
+  return /^[0-9a-f:./-]{1,64}$/i.test(text) ? text : '(not shown)'
+}
+
 /** A problem of the given HTTP status; its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
 export function problem(
   status: number,
@@ -100,7 +109,7 @@ export function refusedAll<Done extends object>(
   return problem(refusalStatus[first.refused], first.refused, named.join('; '), errors)
 }
 
-/** Fastify's own errors in our words; whatever else it answers below 500 keeps its message. */
+/** Fastify's own errors in our words: its message may repeat the request. */
 const frameworkProblems: Readonly<Record<string, readonly [code: string, detail: string]>> = {
   FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
   FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
@@ -116,6 +125,8 @@ const frameworkProblems: Readonly<Record<string, readonly [code: string, detail:
     'the body is not as long as Content-Length says',
   ],
 }
+
+const otherProblem = ['malformed', 'the request is malformed'] as const
 
 /**
  * A thrown error as a problem. Validation faults name each field; an OperationalError is a 503 with the fixed
@@ -134,7 +145,7 @@ export function problemOf(error: FastifyError | Error): Problem {
     const shown = faults.slice(0, 3).map(({ at, why }) => `${at}: ${why}`)
     return problem(400, 'malformed', shown.join('; '), faults)
   }
-  const [code, detail] = frameworkProblems[error.code] ?? ['malformed', error.message]
+  const [code, detail] = frameworkProblems[error.code] ?? otherProblem
   return problem(status, code, detail)
 }
 
@@ -149,7 +160,7 @@ function fieldFaults(part: string, faults: readonly FastifySchemaValidationError
   const reasons = new Map<string, string[]>()
   for (const fault of faults) {
     if (fault.keyword === 'boolean' || fault.keyword === 'anyOf') continue
-    const at = part + fault.instancePath
+    const at = part + fault.instancePath.split('/').map(keyShown).join('/')
     const known = reasons.get(at)
     if (known !== undefined) known.push(faultText(fault))
     else if (reasons.size < maxFaults) reasons.set(at, [faultText(fault)])
@@ -159,10 +170,16 @@ function fieldFaults(part: string, faults: readonly FastifySchemaValidationError
 
 function faultText(fault: FastifySchemaValidationError): string {
   const { additionalProperties, allowedValues, requiredProperties } = fault.params
-  if (Array.isArray(additionalProperties)) return `unknown key ${quoted(additionalProperties)}`
+  if (Array.isArray(additionalProperties))
+    return `unknown key ${quoted(additionalProperties.map((key) => keyShown(String(key))))}`
   if (Array.isArray(requiredProperties)) return `missing key ${quoted(requiredProperties)}`
   if (Array.isArray(allowedValues)) return `must be one of ${quoted(allowedValues)}`
   return fault.message ?? 'not acceptable'
+}
+
+/** A key of a body or query; one that is no plain word is not repeated. */
+function keyShown(key: string): string {
+  return /^\w{0,40}$/.test(key) ? key : '(not shown)'
 }
 
 function quoted(values: readonly unknown[]): string {

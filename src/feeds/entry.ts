@@ -36,15 +36,20 @@ function readAttributes({ kinds = [], reason, expiresAt }: EntryFields): Parsed<
   let mask = 0
   for (const kind of kinds) {
     const bit = kindNamed(kind)
-    if (bit === undefined) return { why: `no kind of backscatter: ${kind}` }
+    if (bit === undefined) return { why: `no kind of backscatter${wordShown(kind)}` }
     mask |= bit
   }
   if (reason && reason.length > maxReasonCharacters) {
     return { why: `the reason is longer than ${maxReasonCharacters} characters` }
   }
   const end = expiresAt ? readTime(expiresAt) : null
-  if (end === undefined) return { why: `not a time as in RFC 3339: ${expiresAt}` }
+  if (end === undefined) return { why: `not a time as in RFC 3339${wordShown(expiresAt)}` }
   return { value: { kinds: mask, reason: reason || null, expiresAt: end } }
+}
+
+/** `: WORD`; what is no plain word is not repeated: why a line is refused is told to more than who may see the line. */
+export function wordShown(word: string | undefined): string {
+  return word !== undefined && /^[\w:+-]{1,40}$/.test(word) ? `: ${word}` : ''
 }
 
 function readTime(text: string): number | undefined {

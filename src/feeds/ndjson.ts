@@ -2,7 +2,13 @@
 // other keys are left alone. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
 import type { ListEntry } from '../store/generations.ts'
-import { type EntryFields, type LineReader, readEntry, shownAttributes } from './entry.ts'
+import {
+  type EntryFields,
+  type LineReader,
+  readEntry,
+  shownAttributes,
+  wordShown,
+} from './entry.ts'
 
 export function ndjsonReader(): LineReader {
   return (text, line, items) => {
@@ -28,7 +34,8 @@ function readFields(text: string): EntryFields | { why: string } {
   }
   const { prefix, kinds = [], reason, expiresAt, state } = value as Record<string, unknown>
   if (typeof prefix !== 'string') return { why: 'prefix is not a text' }
-  if (state !== undefined && state !== 'listed') return { why: `its state is ${String(state)}` }
+  if (state !== undefined && state !== 'listed')
+    return { why: `its state is not “listed”${wordShown(String(state))}` }
   if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === 'string')) {
     return { why: 'kinds is not a list of texts' }
   }

@@ -6,7 +6,7 @@ import { type Asker, askersBytes, topAskers } from './askers.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
 import { formatListenAddress, parseListenAddress } from './listen-address.ts'
-import { QueryLogDrain, queryLogBytes } from './query-log.ts'
+import { presentName, QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
 import { loadSocketCalls, type SocketCalls, wantedBufferBytes } from './socket-calls.ts'
 import { bindSockets, chooseAddresses } from './sockets.ts'
@@ -138,7 +138,8 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
     throw error
   }
   const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
-  const queryLog = rings.length > 0 ? new QueryLogDrain(rings, options.log) : undefined
+  const origin = presentName(options.zone.origin).replace(/\.$/, '')
+  const queryLog = rings.length > 0 ? new QueryLogDrain(rings, origin, options.log) : undefined
   const udp = (): UdpStatus => {
     const memory = sockets.memory()
     return {

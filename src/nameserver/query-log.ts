@@ -67,11 +67,14 @@ export class QueryLogWriter {
 export class QueryLogDrain {
   readonly #rings: readonly SharedArrayBuffer[]
   readonly #log: Logger
+  readonly #origin: string
   readonly #timer: NodeJS.Timeout
   #lost = 0
 
-  constructor(rings: readonly SharedArrayBuffer[], log: Logger) {
+  /** `origin`: of the zone, in presentation form without a final dot. */
+  constructor(rings: readonly SharedArrayBuffer[], origin: string, log: Logger) {
     this.#rings = rings
+    this.#origin = origin.toLowerCase()
     this.#log = log
     this.#timer = setInterval(() => this.drain(), drainMs).unref()
   }
@@ -84,7 +87,10 @@ export class QueryLogDrain {
       const written = Atomics.load(head, headWords.written)
       let taken = Atomics.load(head, headWords.taken)
       while (taken !== written) {
-        this.#log.info(readRecord(ring, taken >>> 0), 'query')
+        const record = readRecord(ring, taken >>> 0)
+        const name = loggedName(record.name, this.#origin)
+        this.#log.info({ ...record, name }, 'query')
+        if (name !== record.name) this.#log.debug(record, 'query: its name')
         taken = (taken + 1) | 0
         Atomics.store(head, headWords.taken, taken)
       }
@@ -102,7 +108,7 @@ export class QueryLogDrain {
   }
 }
 
-function readRecord(ring: SharedArrayBuffer, number: number): object {
+function readRecord(ring: SharedArrayBuffer, number: number) {
   const at = recordsAt + (number % records) * recordBytes
   const [family, w0 = 0, w1 = 0, type = 0, rcode = 0, outcome = 0, nameLength = 0] = new Int32Array(
     ring,
@@ -129,6 +135,22 @@ function wireNameLength(query: Uint8Array, queryLength: number): number {
     at += 1 + length
   }
   return at - headerLength
+}
+
+/** Names of class CH that servers are asked for (RFC 4892). */
+const serverNames = ['version.bind', 'version.server', 'id.server', 'hostname.bind', 'authors.bind']
+
+/**
+ * A name as the default log may have it: those that entries have, and the zone's own. What else is asked for is
+ * anybody's text: who takes a list of addresses for one of mail addresses asks for those.
+ */
+export function loggedName(name: string, origin: string): string {
+  const folded = name.toLowerCase()
+  if (folded === origin || folded === '.' || serverNames.includes(folded)) return name
+  if (!folded.endsWith(`.${origin}`)) return '(other)'
+  const labels = folded.slice(0, -origin.length - 1).split('.')
+  const isPlain = labels.every((label) => /^(\d{1,3}|[0-9a-f]|_status)$/.test(label))
+  return isPlain ? name : `(other)${name.slice(-origin.length - 1)}`
 }
 
 /** Presentation form (RFC 1035 §5.1): what is not plain is escaped, so that a name cannot pass for anything else. */

@@ -1,9 +1,11 @@
 // /v1/import: a whole list in, as a stream, in place of what the list held.
+import type { RefusedLine } from '../../blocklist/import.ts'
 import type { Refusal } from '../../blocklist/outcomes.ts'
 import { readFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../app.ts'
-import { problem, refusalProblem, sendProblem } from '../problem.ts'
+import { problem, refusalProblem, sendProblem, shown } from '../problem.ts'
 import { Imported, ImportQuery, problems } from '../schemas.ts'
+import { type Scope, scopeIncludes } from '../scopes.ts'
 
 /** Octets of the largest list: its entries are counted too, so this keeps out only what never ends. */
 const maxBodyBytes = 2 * 1024 ** 3
@@ -29,6 +31,7 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
       },
       async (request, reply) => {
         const { list, format = 'text', type, strict = 'false' } = request.query as ImportQuery
+        const { scope } = request.caller
         if (type !== undefined && format !== 'rbldnsd') {
           return sendProblem(reply, problem(400, 'malformed', 'type is for format rbldnsd alone'))
         }
@@ -48,17 +51,28 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           isStrict: strict === 'true',
           actor: request.caller,
         })
-        if (!('added' in outcome)) return sendProblem(reply, importProblem(outcome))
-        return { ...outcome, refused: [...outcome.refused] }
+        if (!('added' in outcome)) return sendProblem(reply, importProblem(outcome, scope))
+        return { ...outcome, refused: outcome.refused.map((each) => lineFor(scope, each)) }
       },
     )
   })
 }
 
 /** A list that is wrong as a whole was understood, and cannot be taken: 422, not 400. */
-function importProblem(refusal: Refusal) {
+function importProblem(refusal: Refusal & { readonly line?: RefusedLine }, scope: Scope) {
   if (refusal.refused !== 'invalid') return refusalProblem(refusal)
-  return problem(422, 'list-refused', `nothing was changed: ${refusal.why}`)
+  const { line, why } = refusal
+  const told = line === undefined || scopeIncludes(scope, 'admin') ? why : lineOnly(line)
+  return problem(422, 'list-refused', `nothing was changed: ${told}`)
+}
+
+/** A wrong line as the scope may see it: below admin its text only where that is as short and plain as an entry. */
+function lineFor(scope: Scope, line: RefusedLine): RefusedLine {
+  return scopeIncludes(scope, 'admin') ? line : { ...line, text: shown(line.text) }
+}
+
+function lineOnly({ line, text, why }: RefusedLine): string {
+  return `line ${line}: ${shown(text)}: ${why}`
 }
 
 async function* limited(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -3,7 +3,7 @@
 import type { App, AppOptions } from '../app.ts'
 import { LookupBody, lookupBody } from '../lookup-body.ts'
 import { readAddress } from '../prefix-text.ts'
-import { problem, sendProblem } from '../problem.ts'
+import { problem, sendProblem, shown } from '../problem.ts'
 import { AddressParams, problems } from '../schemas.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
@@ -17,7 +17,7 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       const { address: text } = request.params
       const address = readAddress(text)
       if ('why' in address) {
-        return sendProblem(reply, problem(400, 'malformed', `${text}: ${address.why}`))
+        return sendProblem(reply, problem(400, 'malformed', `${shown(text)}: ${address.why}`))
       }
       return lookupBody(blocklist, address.value, request.caller.scope)
     },

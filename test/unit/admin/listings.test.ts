@@ -95,7 +95,7 @@ const refused: [name: string, body: object, status: number, code: string, detail
   ['exempt', { prefix: '203.0.113.241' }, 422, 'exempt', /203\.0\.113\.240\/28 \(our relays\)/],
   ['too short', { prefix: '8.0.0.0/15' }, 422, 'too-short', /at least \/16/],
   ['host bits', { prefix: '203.0.113.1/24' }, 400, 'malformed', /host bits.*203\.0\.113\.0\/24/],
-  ['no address', { prefix: 'example.org' }, 400, 'malformed', /example\.org: not an IP address/],
+  ['no address', { prefix: 'example.org' }, 400, 'malformed', /\(not shown\): not an IP address/],
   ['nothing to list', {}, 400, 'malformed', /either prefix or prefixes/],
   ['both forms', { prefix: '203.0.113.1', prefixes: ['203.0.113.2'] }, 400, 'malformed', /either/],
   ['an empty list', { prefixes: [] }, 400, 'malformed', /prefixes/],

@@ -76,7 +76,7 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
           '2001:db8::/32 callout',
         ],
         '{"prefix":"192.0.2.1","expiresAt":"2027-03-01T00:00:00Z"}': ['192.0.2.1/32 1803859200'],
-        '{"prefix":"192.0.2.1","state":"expired"}': ['1: its state is expired'],
+        '{"prefix":"192.0.2.1","state":"expired"}': ['1: its state is not “listed”: expired'],
         '{"prefix":5}': ['1: prefix is not a text'],
         '{"prefix":"192.0.2.1","kinds":"dsn"}': ['1: kinds is not a list of texts'],
         '{"prefix":"192.0.2.1","reason":1}': ['1: reason is not a text'],

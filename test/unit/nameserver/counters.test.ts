@@ -5,6 +5,7 @@ import { Exchange, outcomes } from '../../../src/dns/exchange.ts'
 import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/askers.ts'
 import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
 import {
+  loggedName,
   presentName,
   QueryLogDrain,
   QueryLogWriter,
@@ -91,7 +92,7 @@ test('the query log names network, name, type and outcome, and nothing finer', (
   const ring = new SharedArrayBuffer(queryLogBytes)
   const lines: object[] = []
   const log = { ...silentLog, info: (fields: object) => void lines.push(fields) }
-  const drain = new QueryLogDrain([ring], log)
+  const drain = new QueryLogDrain([ring], 'bl.test.example', log)
   const writer = new QueryLogWriter(ring)
   const query = buildQuery('4.3.2.1.bl.test.Example', types.TXT)
   const fields = { w0: 0xc0000263, type: types.TXT, rcode: rcodes.NXDOMAIN }
@@ -123,7 +124,7 @@ test('a thread never waits for the log: what is too much is told and left out', 
   const ring = new SharedArrayBuffer(queryLogBytes)
   let logged = 0
   const lost: number[] = []
-  const drain = new QueryLogDrain([ring], {
+  const drain = new QueryLogDrain([ring], 'bl.test.example', {
     ...silentLog,
     info: () => void logged++,
     warn: (fields) => 'lost' in fields && lost.push(Number(fields.lost)),
@@ -133,6 +134,22 @@ test('a thread never waits for the log: what is too much is told and left out', 
   for (let count = 0; count < 1000; count++) writer.write(exchange({}), query, query.length)
   drain.close()
   assert.deepEqual([logged, lost], [256, [744]])
+})
+
+test('a name that no entry has is not in the default log', () => {
+  const origin = 'bl.test.example'
+  const whole = ['.', origin, 'BL.Test.Example', '4.3.2.1.bl.test.example', '255.BL.test.example']
+  whole.push('_status.bl.test.example', 'f.E.0.bl.test.example', 'VERSION.bind', 'id.server')
+  for (const name of whole) assert.equal(loggedName(name, origin), name)
+  const cases = {
+    'quiet.heron42.hidden.example.bl.Test.example': '(other).bl.Test.example',
+    '4.3.quiet.bl.test.example': '(other).bl.test.example',
+    'quiet\\.heron42.bl.test.example': '(other).bl.test.example',
+    'ab.bl.test.example': '(other).bl.test.example',
+    'hidden.example': '(other)',
+    'quietbl.test.example': '(other)',
+  }
+  for (const [name, logged] of Object.entries(cases)) assert.equal(loggedName(name, origin), logged)
 })
 
 test('names in the log are escaped (RFC 1035 §5.1)', () => {
