@@ -7,9 +7,14 @@ import { setFlagsFromString } from 'node:v8'
 
 /**
  * Mail is garbage as soon as it is read, and V8 lets it pile up: its young generation grows to tens of megabytes in each
- * thread. V8 takes this bound at a process's start alone.
+ * thread. V8 takes this bound at a process's start alone. And it compiles what answers a query as one piece of code only
+ * where so much may be inlined, which spares a tenth of an answer's time.
  */
-const flags = ['--max-semi-space-size=2']
+const flags = [
+  '--max-semi-space-size=2',
+  '--max-inlined-bytecode-size=2000',
+  '--max-inlined-bytecode-size-cumulative=8000',
+]
 /** glibc's malloc else keeps for itself what large messages took, in an arena for each thread (mallopt(3)). */
 const environment = {
   MALLOC_ARENA_MAX: '2',
