@@ -66,11 +66,11 @@ export function challengeRule(seen: Observation): string | null {
   if (!isAnswer && !subject.isAnswer && !isAutomatic && !isTitled) return null
   const all = `${seen.from} ${subject.folded} ${said}`.replace(spamFolder, ' ')
   const isOfSender = phraseIn(`${subject.folded} ${said}`, ofSenderPhrases) !== undefined
-  // Those who confirm addresses and accounts speak from where nobody reads.
-  if (isNotifier(seen) && !isAnswer && !subject.isAnswer && !isOfSender) return null
   const asksOnce = phraseIn(said, oncePhrases) !== undefined
   const isHeld = phraseIn(`${subject.folded} ${said}`, heldPhrases) !== undefined
   const defends = phraseIn(all, defencePhrases) !== undefined
+  // Those who confirm addresses and accounts speak from where nobody reads.
+  if (isNotifier(seen) && !isAnswer && !subject.isAnswer && !defends) return null
   const statements = [isOfSender, asksOnce, isHeld, defends, isTitled].filter(Boolean).length
   if (isHeld && defends && statements >= (seen.hasNullSender ? 2 : 3)) return 'challenge-words'
   // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.
@@ -85,7 +85,7 @@ const isOfSubscriptions =
 
 /** One mail of the reader's, and not his account. */
 const yourMail =
-  /\byour (\w+ )?(e-?mail|mail|message|letter)\b(?! (address|account|box|client|program|settings|provider|preferences))/
+  /(?<!\b(confirm|verify|validate|activate|check|enter|update|change) )\byour (\w+ )?(e-?mail|mail|message|letter)\b(?! (address|account|box|client|program|settings|provider|preferences))/
 
 /** Where a reader is told to look for what has not come. */
 const spamFolder = /(spam|junk|bulk)( e?-?mail)?[- ]?(folder|box)/g
