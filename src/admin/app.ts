@@ -12,6 +12,7 @@ import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { Authenticator } from './authenticate.ts'
 import { clientAddress, isLoopback, limitKey } from './client-address.ts'
+import { nameMediaTypes, refuseCoding } from './content.ts'
 import { Idempotency } from './idempotency.ts'
 import { KeyRing } from './key-ring.ts'
 import { describeApi, documentRoute } from './openapi.ts'
@@ -84,11 +85,15 @@ export function buildApp(options: AppOptions): App {
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error: Error, request, reply) => {
     const answer = problemOf(error)
+    if (answer.code === 'media-type') nameMediaTypes(request, reply)
     if (answer.status >= 500) {
       const { id: requestId, method, routeOptions } = request
       log.error({ err: error, requestId, method, route: routeOptions.url }, 'a request failed')
     }
     return sendProblem(reply, answer)
+  })
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    if (refuseCoding(request, reply) === undefined) done()
   })
   const paths = new PathTable()
   const idempotency = new Idempotency(options)

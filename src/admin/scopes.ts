@@ -8,6 +8,8 @@ declare module 'fastify' {
     scope?: Scope
     /** The media type of the body, where it is not JSON. */
     takes?: string
+    /** Others that are taken as well. */
+    takesToo?: readonly string[]
     /** Whether it is for a browser to show: all security headers, not those of data alone. */
     isPage?: boolean
   }

@@ -1,8 +1,8 @@
 // Comma-separated values (RFC 4180, a record a line) with the columns prefix, kinds, reason, expiresAt: in that order,
-// or as a first line names them, others left alone. Kinds stand in one field, blanks between them. Called by feed.ts.
+// or as a first line names them. Kinds stand in one field, blanks between them. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
 import type { ListEntry } from '../store/generations.ts'
-import { type LineReader, readEntry, shownAttributes } from './entry.ts'
+import { type LineReader, namesShown, readEntry, shownAttributes } from './entry.ts'
 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 
@@ -10,6 +10,7 @@ export const csvHeader = `${columns.join(',')}\n`
 
 export function csvReader(): LineReader {
   let places = new Map<string, number>(columns.map((name, place) => [name, place]))
+  let width: number = columns.length
   let isFirst = true
   return (text, line, items) => {
     if (text.trim() === '' || text.startsWith('#')) return
@@ -24,11 +25,18 @@ export function csvReader(): LineReader {
     }
     const names = fields.map((field) => field.trim())
     if (isFirst && names.includes('prefix')) {
+      const fault = columnFault(names)
+      if (fault) items.push({ line, fault })
       places = new Map(names.map((name, place) => [name, place]))
+      width = names.length
       isFirst = false
       return
     }
     isFirst = false
+    if (fields.slice(width).some((field) => field.trim() !== '')) {
+      items.push({ line, text, why: `has ${fields.length} fields for ${width} columns` })
+      return
+    }
     const field = (name: (typeof columns)[number]): string =>
       fields[places.get(name) ?? fields.length]?.trim() ?? ''
     const kinds = field('kinds')
@@ -37,6 +45,17 @@ export function csvReader(): LineReader {
     const { reason, expiresAt } = { reason: field('reason'), expiresAt: field('expiresAt') }
     items.push(readEntry({ prefix: field('prefix'), kinds, reason, expiresAt }, line, text))
   }
+}
+
+/** A column nobody knows may be a known one misspelt, and each entry would lack what it says: so no list is made of it. */
+function columnFault(names: readonly string[]): string | undefined {
+  const isKnown = (name: string) => name === '' || columns.some((known) => known === name)
+  const unknown = names.filter((name) => !isKnown(name))
+  if (unknown.length > 0) {
+    return `unknown column ${namesShown(unknown)}: a list has ${columns.join(', ')}`
+  }
+  const twice = names.find((name, place) => name !== '' && names.indexOf(name) !== place)
+  return twice === undefined ? undefined : `column ${twice} stands there twice`
 }
 
 export function csvLine({ prefix, attributes }: ListEntry): string {

@@ -49,7 +49,17 @@ function readAttributes({ kinds = [], reason, expiresAt }: EntryFields): Parsed<
 
 /** `: WORD`; what is no plain word is not repeated: why a line is refused is told to more than who may see the line. */
 export function wordShown(word: string | undefined): string {
-  return word !== undefined && /^[\w:+-]{1,40}$/.test(word) ? `: ${word}` : ''
+  return word !== undefined && isPlainWord(word) ? `: ${word}` : ''
+}
+
+/** Names of keys or columns that there are not, the first few of them; what is no plain word is not repeated. */
+export function namesShown(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => (isPlainWord(name) ? name : '(not shown)'))
+  return shown.join(', ')
+}
+
+function isPlainWord(text: string): boolean {
+  return /^[\w:+-]{1,40}$/.test(text)
 }
 
 function readTime(text: string): number | undefined {

@@ -1,14 +1,19 @@
-// A JSON object a line, as the interface shows a listing: prefix, and if they are there kinds, reason and expiresAt;
-// other keys are left alone. Called by feed.ts.
+// A JSON object a line, as the interface shows a listing: prefix, and if they are there kinds, reason and expiresAt; what
+// else a listing has is an import's own to say. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
 import type { ListEntry } from '../store/generations.ts'
 import {
   type EntryFields,
   type LineReader,
+  namesShown,
   readEntry,
   shownAttributes,
   wordShown,
 } from './entry.ts'
+
+const keys = new Set(['prefix', 'kinds', 'reason', 'expiresAt'])
+/** Keys of a listing in the interface that are read over, but for a state that is not 'listed'. */
+const otherKeys = new Set(['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits'])
 
 export function ndjsonReader(): LineReader {
   return (text, line, items) => {
@@ -31,6 +36,10 @@ function readFields(text: string): EntryFields | { why: string } {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { why: 'not a JSON object' }
+  }
+  const unknown = Object.keys(value).filter((key) => !keys.has(key) && !otherKeys.has(key))
+  if (unknown.length > 0) {
+    return { why: `unknown key ${namesShown(unknown)}: an entry has ${[...keys].join(', ')}` }
   }
   const { prefix, kinds = [], reason, expiresAt, state } = value as Record<string, unknown>
   if (typeof prefix !== 'string') return { why: 'prefix is not a text' }

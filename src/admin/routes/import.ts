@@ -1,4 +1,5 @@
 // /v1/import: a whole list in, as a stream, in place of what the list held.
+import { errorCodes } from 'fastify'
 import type { RefusedLine } from '../../blocklist/import.ts'
 import type { Refusal } from '../../blocklist/outcomes.ts'
 import { readFeed } from '../../feeds/feed.ts'
@@ -10,23 +11,34 @@ import { type Scope, scopeIncludes } from '../scopes.ts'
 /** Octets of the largest list: its entries are counted too, so this keeps out only what never ends. */
 const maxBodyBytes = 2 * 1024 ** 3
 
+/** The last one is what curl says of any body. The format is not taken from it: the query says that. */
+const otherTypes = [
+  ...['text/csv', 'application/x-ndjson', 'application/jsonl', 'application/octet-stream'],
+  'application/x-www-form-urlencoded',
+]
+
 export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
   app.register(async (scope) => {
-    // Every media type is a list here, and is read as it comes.
+    // Read as it comes.
     scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    const readAsItComes = ['text/plain', ...otherTypes]
+    scope.addContentTypeParser(readAsItComes, (_request, payload, done) => done(null, payload))
+    scope.addContentTypeParser('*', ({ headers: { 'content-type': type } }, payload, done) => {
+      if (type === undefined) done(null, payload)
+      else done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(type))
+    })
     scope.post(
       '/v1/import',
       {
-        config: { scope: 'write', takes: 'text/plain' },
+        config: { scope: 'write', takes: 'text/plain', takesToo: otherTypes },
         bodyLimit: maxBodyBytes,
         schema: {
           summary: 'Replace a named list',
           description:
-            'The body is the list in its format, of any media type. What the list held is replaced at once and as a ' +
-            'whole; wrong lines are left out and reported, or with strict refuse all of it.',
+            'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. What ' +
+            'the list held is replaced at once and as a whole; wrong lines are left out and reported, or with strict refuse all of it.',
           querystring: ImportQuery,
-          response: { 200: Imported, ...problems(400, 401, 403, 409, 413, 422, 503) },
+          response: { 200: Imported, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
         },
       },
       async (request, reply) => {

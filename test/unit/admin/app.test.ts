@@ -220,3 +220,49 @@ test('no body and no query ends in a 500, and every refusal is a problem', async
   )
   assert.deepEqual(logged, [])
 })
+
+test('a body that cannot be read is refused with what could be: media type and content coding', async (t) => {
+  const { app } = openAdmin(t)
+  const importing = '/v1/import?list=a'
+  const refused = async (url: string, headers: Record<string, string>, payload = '203.0.113.9') => {
+    const reply = await app.inject({ method: 'POST', url, headers, payload })
+    assert.equal(reply.statusCode, 415, reply.body)
+    assert.equal(reply.headers['content-type'], 'application/problem+json')
+    const { accept, 'accept-encoding': codings } = reply.headers
+    return [reply.json().code, accept, codings]
+  }
+  const lists =
+    'text/plain, text/csv, application/x-ndjson, application/jsonl, application/octet-stream, application/x-www-form-urlencoded'
+  assert.deepEqual(
+    [
+      await refused('/v1/listings', { 'content-type': 'text/plain' }),
+      await refused('/v1/messages?recipient=a@b.example', { 'content-type': 'application/json' }),
+      await refused(importing, { 'content-type': 'application/json' }, '{}'),
+      await refused(importing, { 'content-type': 'multipart/form-data; boundary=x' }),
+      await refused(importing, { 'content-type': 'text/plain', 'content-encoding': 'gzip' }),
+      await refused('/v1/listings', {
+        'content-type': 'application/json',
+        'content-encoding': 'Br',
+      }),
+    ],
+    [
+      ['media-type', 'application/json', undefined],
+      ['media-type', 'message/rfc822', undefined],
+      ['media-type', lists, undefined],
+      ['media-type', lists, undefined],
+      ['content-coding', undefined, 'identity'],
+      ['content-coding', undefined, 'identity'],
+    ],
+  )
+  assert.deepEqual((await app.inject('/v1/listings')).json().items, [])
+  for (const type of ['text/csv; charset=utf-8', 'application/x-www-form-urlencoded', '']) {
+    const headers = { 'content-encoding': 'identity', ...(type && { 'content-type': type }) }
+    const reply = await app.inject({
+      method: 'POST',
+      url: importing,
+      headers,
+      payload: '203.0.113.9',
+    })
+    assert.equal(reply.statusCode, 200, `${type}: ${reply.body}`)
+  }
+})

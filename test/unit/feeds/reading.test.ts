@@ -58,7 +58,13 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
           '192.0.2.1/32 dsn auto-reply said "no", twice 1803859200',
         ],
         'prefix,kinds,reason,expiresAt\n192.0.2.1,,,': ['192.0.2.1/32'],
-        'first seen,reason,prefix\nyesterday,bounces,192.0.2.0/24': ['192.0.2.0/24 bounces'],
+        'expiresAt,reason,prefix,\n,bounces,192.0.2.0/24,': ['192.0.2.0/24 bounces'],
+        'prefix,first seen,expires_at\n': [
+          '1! unknown column (not shown), expires_at: a list has prefix, kinds, reason, expiresAt',
+        ],
+        '# note\nprefix,kinds,kinds\n': ['2! column kinds stands there twice'],
+        '192.0.2.1,dsn,said no, twice,': ['1: not a time as in RFC 3339: twice'],
+        'prefix,reason\n192.0.2.1,no, never': ['2: has 3 fields for 2 columns'],
         '192.0.2.1,bounce': ['1: no kind of backscatter: bounce'],
         '192.0.2.1,,,tomorrow': ['1: not a time as in RFC 3339: tomorrow'],
         '192.0.2.1,,"open': ['1: a quoted field does not end on this line, or has text after it'],
@@ -77,6 +83,12 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         ],
         '{"prefix":"192.0.2.1","expiresAt":"2027-03-01T00:00:00Z"}': ['192.0.2.1/32 1803859200'],
         '{"prefix":"192.0.2.1","state":"expired"}': ['1: its state is not “listed”: expired'],
+        '{"prefix":"192.0.2.1","expires_at":"2027-03-01T00:00:00Z","Kinds":[]}': [
+          '1: unknown key expires_at, Kinds: an entry has prefix, kinds, reason, expiresAt',
+        ],
+        '{"prefix":"192.0.2.1","a@trap.example.org":1}': [
+          '1: unknown key (not shown): an entry has prefix, kinds, reason, expiresAt',
+        ],
         '{"prefix":5}': ['1: prefix is not a text'],
         '{"prefix":"192.0.2.1","kinds":"dsn"}': ['1: kinds is not a list of texts'],
         '{"prefix":"192.0.2.1","reason":1}': ['1: reason is not a text'],
