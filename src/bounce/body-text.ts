@@ -84,8 +84,41 @@ export function phraseTable(table: string): readonly string[] {
   return table.split('|').map((phrase) => fold(phrase).replaceAll('_', ' '))
 }
 
+/** That it was looked at and is clean, for whom it is meant, and that nobody answers for it. */
+const disclaimer =
+  /\b(scanned|checked|screened|swept|virus-?free|free (of|from)|liab\w+|responsib\w+|confidential\w*|privileged|disclos\w+|intended (only|solely|for|recipient)|the intended|copyright|authori[sz]ation|unauthori[sz]ed (use|copy\w*|review|access|distribution)|disclaimer|warrant\w*|gepruft|gescannt|keine viren|vertraulich\w*|confidentiel\w*|confidencial\w*|riservat\w+|vertrouwelijk\w*|poufn\w+|exempt|libre de|verificado|controllat[oa]|gecontroleerd|sprawdzon\w+)\b|проверен|конфиденциал/
+const isFinding =
+  /\b(found|detected|infected|gefunden|trouve|encontrado|trovato|wykryt\w*)\b|обнаружен/
+
+/** Folded words without such sentences, unless something was found. */
+export function withoutDisclaimers(words: string): string {
+  return words
+    .split(/(?<=[.!?]) /)
+    .filter((sentence) => !disclaimer.test(sentence) || isFinding.test(sentence))
+    .join(' ')
+}
+
+/** Words for mail, in the languages that mail systems speak. */
+const mailStems = phraseTable(`
+  mail | message | attachment | courriel | mensaje | correo | mensagem | messaggio | posta | nachricht | bericht | wiadomo | poczt | list do |
+  письм | сообщен | почт | メール | メッセージ | 邮件 | 郵件 | 信件 | 메일 | meddelande | mejl | brev | besked | melding | viesti | viestin | zpráv | levél | levele |
+  üzenet | ileti | mesaj | posta | μήνυμα | лист | повідомл
+`)
+
+/** Whether the folded words speak of mail at all. */
+export function speaksOfMail(words: string): boolean {
+  return phraseIn(words, mailStems) !== undefined
+}
+
 /** The first of the folded phrases that occurs in folded words, or undefined. */
 export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
-  const text = ` ${words} `
-  return phrases.find((phrase) => text.includes(phrase))
+  return phrases.find((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
+}
+
+/** The blank before or behind a phrase is the text's edge. */
+function isAtEdge(words: string, phrase: string): boolean {
+  return (
+    (phrase.startsWith(' ') && words.startsWith(phrase.slice(1))) ||
+    (phrase.endsWith(' ') && words.endsWith(phrase.slice(0, -1)))
+  )
 }

@@ -25,7 +25,8 @@ export const demandPhrases = phraseTable(`
   by answering | you to answer | write the number | read the picture | solve | complete the | answer a | recopiez |
   saisissez | clicar | informe o código | informar o código | digite | preencha | escriba | escribe | rellene |
   introduzca | digita | inserisca | geben sie | sich zu melden | vul de | typ de | wpisz | введите | укажите | 入力 |
-  输入 | 輸入 | 回复本 | 回复该 | 입력 | skriv in | indtast | opište | írja be | girin | introduceți
+  输入 | 輸入 | 回复本 | 回复该 | 입력 | skriv in | indtast | opište | írja be | girin | introduceți | authoris | authoriz |
+  entering a | by entering | the right answer | om te laten zien | ответит | kattintva | answer one
 `)
 
 /** It is about mail that came from the one who is asked. */
@@ -53,7 +54,9 @@ export const aboutMailPhrases = phraseTable(`
   mail you addressed | message you addressed | mail you wrote | you wrote | received from your address |
   mail from you before | vous venez d'écrire | vous avez écrit | sie haben eine | von ihnen gesendete |
   você escreveu | usted escribió | has escrito | ha escrito | ha scritto a | gönderdiğiniz | 您的信 | vašeho e-mailu |
-  wysłana przez | get your email | get your mail | get your e-mail | get your message
+  wysłana przez | get your email | get your mail | get your e-mail | get your message | someone writes to me |
+  writes to me | your note | u stuurde | mailtje | вы написали | mail from mary | the recipient of your |
+  has your note | protected address
 `)
 
 /** The message waits, and what would let it through. */
@@ -82,7 +85,9 @@ export const heldPhrases = phraseTable(`
   been released | was queued | let your | let it through | through to me | put your mail aside | aside | parked |
   parking | i will see | is shown to | shown to him | unverified mail | is removed after | lui sera remis |
   liberad | libere | recapitat | czeka | dostarczyć | zostanie przekazan | släpps | släpper | 送达 | 投送 | 才能 | 受信者に |
-  まだ | i'll receive | can reach | lo recibiré | bandeja de desconocidos | wird ihre | gelöscht
+  まだ | i'll receive | can reach | lo recibiré | bandeja de desconocidos | wird ihre | gelöscht | paused | expire |
+  is put in | be put in | not shown | delivery of your message | its delivery | arrive directly | at once |
+  komt uw mail | не показываются | gets your | afventer | sendt videre
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */
@@ -95,8 +100,7 @@ export const ofSenderPhrases = phraseTable(`
   from people i know | people on his | people on her | people on my | people i know | my contacts | address book |
   first time | first message | never written | never sent | not previously | a human | human being | you are human |
   is human | he is human | real person | a person | not a robot | not a machine | automated mailer |
-  automated program | automated sender | sent by a machine | by a computer | verify yourself |
-  verify your identity | verify your address | verify your e-mail | verify your email | sender verification |
+  automated program | automated sender | sent by a machine | by a computer | verify yourself | sender verification |
   verify that you | prove | once i approve | permission | absender unbekannt | unbekannter absender |
   noch unbekannt | noch nicht bekannt | erste mail | ersten mal | absenderadresse | ein mensch |
   expéditeur inconnu | vous authentifier | première fois | liste blanche | expéditeurs autorisés | un robot |
@@ -111,7 +115,10 @@ export const ofSenderPhrases = phraseTable(`
   does not know | accepts only | only accepts | n'accepte que | qu'il connaît | pas un robot | vous connaît |
   desconocid | unbekannte absender | unbekannten absender | absender nicht kenn | sieht ob | del mittente |
   del remitente | do remetente | nadawcy | отправителя | 发件人 | 身份 | 本人 | 差出人 | gönderen | avsändare | afsender |
-  avsender | lähettäj | odesílatel | feladó | expeditorul
+  avsender | lähettäj | odesílatel | feladó | expeditorul | on file | prove that they | they are human |
+  are you human | keep machines | machines out | if i approve | write to me | writes to me | requires authori |
+  mensen die hij | een mens | незнакомых | отправитель не ответит | пока отправитель | auf der liste |
+  not authoris | not authoriz | the senders | senders prove
 `)
 
 /** It is asked once. */
@@ -125,7 +132,7 @@ export const oncePhrases = phraseTable(`
   één keer | eenmalig | jednorazow | tylko raz | один раз | единожды | однократн | 一度だけ | 一次 | 한번만 | 한 번만 |
   en gång | en enkelt gang | én gang | kerran | jednou | egyszer | bir kez | o singură dată | μία φορά | один раз |
   this mail once | one click | forever | later mails | from then on | volverá a ped | no volver | 初回 | 仅需 | 只需 |
-  först gången
+  först gången | second time | seconds | nothing else is required
 `)
 
 /** Who writes to defend a mailbox says so. */

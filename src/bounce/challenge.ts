@@ -1,6 +1,6 @@
 // Challenge/response systems: they hold a message and ask its sender, who is forged as a rule, to prove himself. Rules
 // go by the systems' own marks and by wording that says both halves: it is held, and what to do. Called by classify.
-import { phraseIn } from './body-text.ts'
+import { phraseIn, speaksOfMail, withoutDisclaimers } from './body-text.ts'
 import {
   aboutMailPhrases,
   defencePhrases,
@@ -11,10 +11,11 @@ import {
 } from './challenge-phrases.ts'
 import { challengeSystems } from './challenge-systems.ts'
 import type { Observation } from './observation.ts'
+import { hasReplyPrecedence, saysAway } from './reply-words.ts'
 import { isNotifier } from './system-notices.ts'
 
 const demandingTitle =
-  /confirm|verif|identif|authenti|challenge|permission|approv|human|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
+  /registration request|confirm|verif|identif|authenti|challenge|permission|approv|human|authori|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
 
 /**
  * The rule by which it is the challenge of a system that its address or field gives away. It holds also where the
@@ -25,11 +26,14 @@ export function knownChallengeRule(seen: Observation): string | null {
   return system === undefined ? null : `challenge-${system.name}`
 }
 
+const demandBehind =
+  /(\(|-- ?|- )(please )?(verif\w*|confirm\w*|authenti\w*|conferma\w*|confirma\w*) ?\w*\)?$/
+
 /** It need not speak of a message whose title it answers, with what it wants behind it: `Re: hi (Verification)`. */
 function answersWithDemand({ body, subject }: Observation): boolean {
   return (
     subject.isAnswer &&
-    /\((verification|confirmation)\)$/.test(subject.folded) &&
+    demandBehind.test(subject.folded) &&
     phraseIn(body.words, defencePhrases) !== undefined
   )
 }
@@ -50,34 +54,48 @@ function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): bo
  * reader's mail; of the other statements that challenges make it needs the more, the less it looks like one from outside.
  */
 export function challengeRule(seen: Observation): string | null {
-  const { subject, isAnswer, isAutomatic } = seen
-  if (seen.isLetter && !isAutomatic && !isAnswer && !subject.folded.startsWith('re: ')) return null
-  if (seen.isHandWritten && !isAutomatic) return null
-  const { words: said } = seen.body
+  const { subject, isAutomatic } = seen
+  const isTitled = demandingTitle.test(subject.folded)
+  if (!isAutomatic && !seen.isAnswer && !subject.isAnswer && !isTitled) return null
+  if (!isAutomatic && (seen.isHandWritten || isAnswerByHand(seen))) return null
+  const said = withoutDisclaimers(seen.body.words)
   if (phraseIn(said, demandPhrases) === undefined) return null
   const isAboutMail =
-    phraseIn(said, aboutMailPhrases) !== undefined || (isAutomatic && yourMail.test(said))
+    phraseIn(said, aboutMailPhrases) !== undefined ||
+    (isAutomatic && yourMail.test(said)) ||
+    (seen.hasNullSender && subject.isAnswer && speaksOfMail(said))
   if (!isAboutMail && !answersWithDemand(seen)) return null
   const system = challengeSystems.find(({ isMarked }) => isMarked(seen))
   if (system !== undefined && !isAdvertised(seen)) return `challenge-${system.name}`
   if (!isAboutMail || isOfSubscriptions.test(said) || subject.folded.startsWith('welcome'))
     return null
-  const isTitled = demandingTitle.test(subject.folded)
-  if (!isAnswer && !subject.isAnswer && !isAutomatic && !isTitled) return null
-  const all = `${seen.from} ${subject.folded} ${said}`.replace(spamFolder, ' ')
-  const isOfSender = phraseIn(`${subject.folded} ${said}`, ofSenderPhrases) !== undefined
+  if (saysAway(seen) && !isTitled) return null
+  const titledSaid = `${subject.folded} ${said}`
+  const isOfSender = phraseIn(titledSaid, ofSenderPhrases) !== undefined
   const asksOnce = phraseIn(said, oncePhrases) !== undefined
-  const isHeld = phraseIn(`${subject.folded} ${said}`, heldPhrases) !== undefined
-  const defends = phraseIn(all, defencePhrases) !== undefined
+  const isHeld = phraseIn(titledSaid, heldPhrases) !== undefined
+  const defends =
+    phraseIn(`${seen.from} ${titledSaid}`.replace(spamFolder, ' '), defencePhrases) !== undefined
   // Those who confirm addresses and accounts speak from where nobody reads.
-  if (isNotifier(seen) && !isAnswer && !subject.isAnswer && !defends) return null
+  if (isNotifier(seen) && !seen.isAnswer && !subject.isAnswer && !defends) return null
   const statements = [isOfSender, asksOnce, isHeld, defends, isTitled].filter(Boolean).length
-  if (isHeld && defends && statements >= (seen.hasNullSender ? 2 : 3)) return 'challenge-words'
+  const needed = seen.hasNullSender
+    ? 2
+    : isAutomatic || isTitled || hasReplyPrecedence(seen)
+      ? 3
+      : 4
+  if (isHeld && defends && statements >= needed) return 'challenge-words'
   // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.
-  const isSystem = (isAutomatic && !seen.isFromMailSystem) || (subject.isAnswer && isTitled)
+  const isSystem = isAutomatic ? !seen.isFromMailSystem : demandBehind.test(subject.folded)
   return isSystem && (isOfSender || (isHeld && (asksOnce || isTitled))) && statements >= 2
     ? 'challenge-held'
     : null
+}
+
+/** A person quotes what he answers, or has introduced it; a challenge at most answers a subject. */
+function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boolean {
+  if (body.lines.some((line) => line.startsWith('>'))) return true
+  return isLetter && !isAnswer && !subject.folded.startsWith('re: ')
 }
 
 const isOfSubscriptions =

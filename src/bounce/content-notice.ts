@@ -1,7 +1,8 @@
 // Notices of virus and content scanners to the sender of what they stopped: that sender is forged far more often than
 // not. Rules go by the scanner's own titles, and by wording that tells a sender about his mail. Called by classify.
-import { phraseIn } from './body-text.ts'
+import { phraseIn, speaksOfMail } from './body-text.ts'
 import { isPlausible } from './dsn.ts'
+import { hasReplyCode } from './failed-recipients.ts'
 import { bounceFormat, hasPayload } from './non-delivery.ts'
 import {
   infectionStems,
@@ -12,8 +13,10 @@ import {
   unwantedStems,
 } from './notice-phrases.ts'
 import type { Observation } from './observation.ts'
+import { saysAway } from './reply-words.ts'
 import { scanners } from './scanner-titles.ts'
 import { addressesOf } from './sender.ts'
+import { isWatcher } from './system-notices.ts'
 
 /** What is more than a refusal: the sender is told of an infection or of what he must not send. */
 const infection =
@@ -50,8 +53,12 @@ function tellsWhatWasStopped(seen: Observation): boolean {
 
 /** By its words from a scanner that signs with its name: before bounces, since it says who did not get the mail. */
 export function signedNoticeRule(seen: Observation): string | null {
-  if (!scannerName.test(seen.from) || seen.status !== null || bounceFormat(seen) !== null)
-    return null
+  if (seen.status !== null || !(seen.isAutomatic || isScannerName(seen))) return null
+  const isScanner =
+    scannerName.test(seen.from) || /\b(detector|our (virus )?scanner)\b/.test(seen.body.words)
+  const isDetection =
+    seen.isFromMailSystem && saysInfection(seen) && !seen.body.lines.some(hasReplyCode)
+  if ((!isScanner && !isDetection) || bounceFormat(seen) !== null) return null
   return wordedNoticeRule(seen)
 }
 
@@ -61,12 +68,45 @@ export function signedNoticeRule(seen: Observation): string | null {
  */
 export function wordedNoticeRule(seen: Observation): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
+  if (saysAway(seen) && !scannerName.test(seen.from)) return null
   if (!seen.isAutomatic && (!isScannerName(seen) || seen.body.words.includes('http'))) return null
-  if (!saysFinding(seen) || !isToSender(seen)) return null
+  if (!saysFinding(seen)) return null
   const isSentByReader = saysSentByReader(seen)
-  if (!isSentByReader && phraseIn(seen.body.words, toRecipientPhrases) !== undefined) return null
-  const isPlain = isSentByReader && saysInfection(seen) && !seen.hasLink
-  return isPlain || hasStoppedWords(seen) ? 'content-notice-words' : null
+  if (!isSentByReader && isToRecipient(seen)) return null
+  if (isToSender(seen)) {
+    const isPlain = isSentByReader && saysInfection(seen) && !seen.hasLink
+    return isPlain || hasStoppedWords(seen) ? 'content-notice-words' : null
+  }
+  return isUnaddressed(seen) ? 'content-notice-unaddressed' : null
+}
+
+/** From the null sender, of mail, and with a scanner's name or an infection's, some do not say whose mail it was. */
+function isUnaddressed(seen: Observation): boolean {
+  const said = `${seen.subject.folded} ${seen.body.words}`
+  if (!seen.hasNullSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
+  if (!hasStoppedWords(seen)) return false
+  return scannerName.test(seen.from) || (virusName.test(said) && !seen.isFromMailSystem)
+}
+
+/** As scanners write the names of what they find: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
+const virusName =
+  /\b(w32|win32|w97m|worm|trojan|i-worm|email-worm|exploit|troj|js|html|vbs|pe)[./_][a-z]|\b(virus|infected with|infected by|worm|virus name|infection) ?["':]|\binfected (with|by)\b/
+
+function isToRecipient(seen: Observation): boolean {
+  const said = `${seen.subject.folded} ${seen.body.words}`
+  if (phraseIn(said, toRecipientPhrases) !== undefined || toRecipient.test(said)) return true
+  return standsBehind(seen, recipientLabel)
+}
+
+const recipientLabel =
+  /(?<!\p{L})(for|to|recipients?|empfanger|an|fur|destinataire|pour|destinatario|para|per|voor|ontvanger|odbiorca|dla|получатель|для|宛先|收件人)[^\p{L}]{0,12}$/u
+
+/** The address to which it writes stands behind such a word. */
+function standsBehind({ body, message }: Observation, label: RegExp): boolean {
+  return addressesOf(message.header, 'to').some((address) => {
+    const at = body.words.indexOf(address)
+    return at > 0 && label.test(body.words.slice(Math.max(0, at - 40), at))
+  })
 }
 
 function saysFinding(seen: Observation): boolean {
@@ -74,29 +114,16 @@ function saysFinding(seen: Observation): boolean {
 }
 
 function saysInfection(seen: Observation): boolean {
-  return phraseIn(withoutAssurances(seen), infectionStems) !== undefined
+  return phraseIn(seen.said, infectionStems) !== undefined
 }
 
 function saysUnwanted(seen: Observation): boolean {
-  return phraseIn(withoutAssurances(seen), unwantedStems) !== undefined
+  return phraseIn(seen.said, unwantedStems) !== undefined
 }
 
 /** What a list or a forum takes offence at is no scanner's matter. */
 const isModeration =
   /\b(moderat|forum|mailing list|your (post|posting|comment|ad|listing|account)\b)/
-
-/** Subject and words without the sentences that only say that mail was looked at, or that nobody answers for it. */
-function withoutAssurances({ subject, body }: Observation): string {
-  return `${subject.folded}. ${body.words}`
-    .split(/(?<=[.!?]) /)
-    .filter(
-      (sentence) => !assurance.test(sentence) || /\b(found|detected|infected)\b/.test(sentence),
-    )
-    .join(' ')
-}
-
-const assurance =
-  /\b(scanned|checked|screened|swept|virus-?free|free (of|from)|liab\w+|responsib\w+|gepruft|gescannt|keine viren|analys[eé]e?|exempt|libre de|verificado|controllat[oa]|gecontroleerd|sprawdzon\w+|disclaimer)\b|проверен/
 
 /** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words, none of them "I". */
 function isUnattended(seen: Observation, name: string): boolean {
@@ -138,16 +165,13 @@ const senderLabel =
   /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
 /** The address to which it writes stands behind "sender" or the like. */
-function namesReaderAsSender({ body, message }: Observation): boolean {
-  return addressesOf(message.header, 'to').some((address) => {
-    const at = body.words.indexOf(address)
-    return at > 0 && senderLabel.test(body.words.slice(Math.max(0, at - 40), at))
-  })
+function namesReaderAsSender(seen: Observation): boolean {
+  return standsBehind(seen, senderLabel)
 }
 
 /** Names under which scanners write. */
 const scannerName =
-  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|xamime|anomy|messagelabs/
+  /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|ironmail|elron|surfcontrol|mx ?logic|postini|inspector|spamkiller|mail ?wall|gateway|防毒|바이러스|virustor|virusfilter|xamime|anomy|messagelabs/
 
 function isScannerName({ from }: Observation): boolean {
   return scannerName.test(from) || /\bpostmaster\b/.test(from)

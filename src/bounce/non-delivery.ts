@@ -10,6 +10,9 @@ import { unixFormats } from './formats/unix.ts'
 import { firstValue } from './header-section.ts'
 import { reportType } from './lookalikes.ts'
 import type { Observation } from './observation.ts'
+import { phraseIsIn } from './phrases.ts'
+import { failureReasons } from './reason-phrases.ts'
+import { hasProgramTitle } from './reply-words.ts'
 import { addressesOf } from './sender.ts'
 import { isWatcher } from './system-notices.ts'
 
@@ -61,6 +64,8 @@ export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem) {
     if (!isBareBounce(seen)) return null
     if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
+    const saysWhose = seen.recipients.length > 0 || phraseIsIn(seen.body.words, failureReasons)
+    if (saysWhose) return 'null-sender-words'
     return saysTrouble(seen) &&
       /\byou sent\b|\byour (e-?mail|message|mail|note)\b/.test(seen.body.words)
       ? 'null-sender-words'
@@ -68,15 +73,22 @@ export function mailSystemRule(seen: Observation): string | null {
   }
   if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
   if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
-  if (!seen.subject.isBounce || !seen.hasNullSender || seen.hasLink) return null
+  if (!seen.hasNullSender || seen.hasLink) return null
+  if (saysTrouble(seen) && seen.recipients.length > 0 && !speaksOfMailbox(seen))
+    return 'mail-system-names-failure'
+  if (!seen.subject.isBounce) return null
   const saysWhy =
-    saysTrouble(seen) || seen.body.lines.some(hasReplyCode) || seen.recipients.length > 0
+    saysTrouble(seen) ||
+    seen.body.lines.some(hasReplyCode) ||
+    seen.recipients.length > 0 ||
+    seen.subject.isClearBounce
   return saysWhy && !speaksOfMailbox(seen) ? 'mail-system-words' : null
 }
 
 /** Much is sent from the null sender that only tells of bounces: forums, reports, logs. They have a tag or a link. */
 function isBareBounce(seen: Observation): boolean {
   const { subject, hasLink } = seen
+  if (hasProgramTitle(seen)) return false
   return subject.isClearBounce && !hasLink && !isTagged.test(subject.folded) && !isWatcher(seen)
 }
 

@@ -19,7 +19,10 @@ export const sentByReaderPhrases = phraseTable(`
   från dig | du sendte | du har sendt | fra dig | fra deg | lähettämäsi | vámi | jste odeslal | ön által |
   gönderdiğiniz | tarafınızdan | trimis de dvs | ați trimis | που στείλατε | від вас | надіслане вами |
   ви надіслали | ви відправили | you mailed | you figure as | as sender | of yours | with your address |
-  you tried to mail | that you wrote
+  you tried to mail | that you wrote | you originated | carries your address | ihrer absenderadresse |
+  von ihnen versandt | von ihnen verschickt | hai spedito | ha spedito | que enviaste | あなたから送 | 您寄出 |
+  jonka lähetit | lähetit | trimis de dumneavoastră | di dumneavoastră | enviado por ti | надіслали | e-mail you |
+  mail carries
 `)
 
 /** It tells the one to whom it writes about mail that he sent, or that may be his. */
@@ -45,7 +48,7 @@ export const toRecipientPhrases = phraseTable(`
   release this | release them | release the message | quarantine summary | quarantine digest | quarantine report |
   spam digest | spam report | an sie gesendet | an sie gerichtet | vous a été | vous avez reçu | ha recibido |
   dirigido a usted | ha ricevuto | a lei indirizzat | você recebeu | u hebt ontvangen | адресованное вам |
-  на ваш адрес | 您收到 | 受信した
+  на ваш адрес | 您收到 | 受信した | quarantined for you | blocked for you | held for you
 `)
 
 /** Something in it that infects; a stem of it is enough beside the other two halves of a notice. */
@@ -55,7 +58,7 @@ export const infectionStems = phraseTable(`
   schädling | schadsoftware | schadcode | schadprogramm | infekt | le ver_ | un ver_ | gusano | besmet |
   geïnfecteerd | wirus | zainfek | вирус | заражен | зараж | инфицир | червь | вредонос | ウイルス | ウィルス | 病毒 | 木马 |
   바이러스 | haittaohjelma | nakaž | zavirov | vírus | fertőz | kötü amaçlı | вірус | ιός | ιό_ | μολυσμέν | فيروس |
-  exploit-
+  exploit- | wurm | löytyi virus | опасный объект
 `)
 
 /** Something in it that is not wanted. */
@@ -73,7 +76,9 @@ export const unwantedStems = phraseTable(`
   archivo adjunto | allegato | non consentit | não permitid | proibid | anexo | niet toegestaan | bijlage |
   niedozwolon | załącznik | запрещен | запрещён | недопустим | вложени | 添付ファイル | 禁止 | 不允许 | 附件 | 첨부 | otillåten |
   bifogad | tilladt | tillatt | liite | příloh | melléklet | eklent | fișier | συνημμέν | заборонен | exploit |
-  not let into | blocked names | programs | must not carry
+  not let into | blocked names | programs | must not carry | keyword | rule " | rule: | confidential | not let |
+  treated as spam | the spam area | large | size limit | not admit | no admite | fichero | arquivo | filtro |
+  denied | policy | anhäng
 `)
 
 /** The mail did not get through, in part or at all. */
@@ -96,5 +101,8 @@ export const stoppedStems = phraseTable(`
   afvist | avvist | karantæne | karantene | poistettu | estetty | karanteeni | hylätty | odstraněn | zablokován |
   smazán | karantén | zadržen | odmítnut | törölt | törlés | eltávolít | blokkol | visszautasít | engellen | silin |
   karantina | reddedil | blocat | șters | carantin | respins | διαγράφ | αποκλείσ | απορρίφθ | καραντίν | видален |
-  заблокован | thrown | not let into | not allowed through | turned away | bounced
+  заблокован | thrown | not let into | not allowed through | turned away | bounced | not let | erased | taken out |
+  put in the | denied delivery | nothing has been passed | not be read | nicht ausgeliefert | ausgeliefert |
+  no admite | foi removido | verrà recapitat | non verrà | 中止 | 移除 | ei välitetty | välitetty | a fost șters |
+  διαγράφη | не передан | was returned | not go on | delivrees | délivrées
 `)

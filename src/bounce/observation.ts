@@ -1,7 +1,7 @@
 // One message as the recognisers see it: what each of them asks is worked out once, and only when it is asked. Called
 // by classify and the recognisers beside it.
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
-import { type BodyText, fold, readBodyText } from './body-text.ts'
+import { type BodyText, fold, readBodyText, withoutDisclaimers } from './body-text.ts'
 import type { DeliveryStatus } from './dsn.ts'
 import { type FailedRecipient, failedRecipients } from './failed-recipients.ts'
 import { firstValue, readHeaderSection } from './header-section.ts'
@@ -45,6 +45,11 @@ export class Observation {
 
   get body(): BodyText {
     return this.#get('body', () => readBodyText(this.message.text))
+  }
+
+  /** Subject and words, folded, without the sentences that stand below all of a company's mail. */
+  get said(): string {
+    return this.#get('said', () => withoutDisclaimers(`${this.subject.folded}. ${this.body.words}`))
   }
 
   get saysFailure(): boolean {

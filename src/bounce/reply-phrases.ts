@@ -127,7 +127,11 @@ export const awayStems = phraseTable(`
   _izin | tatilde | iş seyahat | ofiste olmayaca | doğum izni | concediu | nu sunt în birou | _lipsesc | _plecat |
   θα λείπ | λείπω | άδεια | απουσ | відпуст | відсутн | відрядж | лікарнян | повернуся | отпуска | отсъств |
   на одмору | godišnj | odsutan | odsutna | _dopust | odsoten | atostog | komandiruot | atvaļinājum | puhkus |
-  إجازة | חופש | מחוץ למשרד | _cuti | nghỉ phép | _vacances | absent del
+  إجازة | חופש | מחוץ למשרד | _cuti | nghỉ phép | _vacances | absent del | research leave | study leave |
+  family leave | medical leave | leave of absence | нет в офисе | нет на месте | tillbaka på | frånvar |
+  eingangsbestätigung | accusé de réception | acuse de recibo | avviso di ricezione | confirmação de recebimento |
+  potwierdzenie otrzymania | ontvangstbevestiging | お問い合わせありがとう | 受付 | mottagningskvittens | kvittering |
+  sabbatical | illness | krank | malade | malattia | enferm | doente | ziek | chory
 `)
 
 /** An address at which nobody reads: machines say it below their notices as well. */
@@ -181,4 +185,22 @@ export const goneStems = phraseTable(`
   uusi sähköposti | již nepracuje | nová adresa | již není | már nem | új e-mail | artık çalışm | kullanılmamakta |
   yeni e-posta | nu mai lucr | nu mai este | noua adresă | δεν εργάζεται πλέον | νέα διεύθυνση | більше не працює |
   нова адреса
+`)
+
+/** An acknowledgement that the reader's mail has come. */
+export const acknowledgementPhrases = phraseTable(`
+  received your e | received your m | your message has been received | your email has been received |
+  your e-mail has been received | your mail has been received | your message has reached | your email has reached |
+  got your message | got your mail | got your email | ihre nachricht erhalten | ihre e-mail erhalten |
+  ihre mail erhalten | ihre e-mail ist bei uns | ihre nachricht ist bei uns | dank für ihre nachricht |
+  dank für ihre e-mail | dank für ihre mail | bien reçu votre | votre message a bien été reçu |
+  merci de votre message | merci pour votre message | recibido su mensaje | recibido su correo | recibido tu |
+  su mensaje ha sido recibido | ricevuto la sua | ricevuto il suo | ricevuto la tua | recebemos a sua |
+  recebemos sua | recebemos o seu | recebemos seu | sua mensagem foi recebida | uw e-mail ontvangen |
+  uw bericht ontvangen | uw mail ontvangen | otrzymaliśmy | twoja wiadomość dotarła | письмо получено |
+  получили ваше | ваше сообщение получено | メールを受け | メールありがとう | お問い合わせありがとう | お問い合わせいただき | 收到您的邮件 | 收到您的来信 |
+  收到您的郵件 | 来信收到 | 邮件已收到 | 来信已收到 | 메일 잘 받 | 메일을 받았 | 문의해 주셔서 | tack för ditt mejl | tack för ditt meddelande |
+  tack för din e-post | tak for din mail | takk for din e-post | takk for henvendelsen | kiitos viestistä |
+  kiitos sähköposti | děkujeme za vaši | děkujeme za váš | köszönjük levelét | köszönöm levelét |
+  e-postanızı aldık | mesajınızı aldık | am primit mesajul | λάβαμε το μήνυμα | отримали ваш | ваш лист отримано
 `)

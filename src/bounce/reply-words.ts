@@ -6,6 +6,7 @@ import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
 import {
   absenceTitle,
+  acknowledgementPhrases,
   automaticPhrases,
   awayPhrases,
   awayStems,
@@ -32,6 +33,11 @@ export function hasProgramTitle(seen: Observation): boolean {
   )
 }
 
+/** Somebody is not there, by a program's title or in his words. */
+export function saysAway(seen: Observation): boolean {
+  return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
+}
+
 /** A colleague may tell it as well, but not with the first person's dates in a text that is no letter. */
 function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
   return (
@@ -56,9 +62,12 @@ export function replyWordsRule(seen: Observation): string | null {
   // RFC 3834 §5 and RFC 5436 §2.7.1: by its own word it is none.
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
   if (isPromotion(seen) || invitationAnswer.test(subject.folded)) return null
-  const saysAway = phraseIn(body.words, awayPhrases) !== undefined
+  const mayBeReply =
+    hasNullSender || isMarked(seen) || seen.isAnswer || hasProgramTitle(seen) || endsWithTitle(seen)
+  if (!mayBeReply && !isFromVacationProgram(seen)) return null
+  const isAbsent = phraseIn(body.words, awayPhrases) !== undefined
   const saysGone = phraseIn(body.words, goneStems) !== undefined
-  const hintsAway = saysAway || saysGone || phraseIn(body.words, awayStems) !== undefined
+  const hintsAway = isAbsent || saysGone || phraseIn(body.words, awayStems) !== undefined
   const saysAutomatic = phraseIn(body.words, automaticPhrases) !== undefined
   const saysReceipt = saysAutomatic || phraseIn(body.words, receiptPhrases) !== undefined
   const hasQuotation = body.lines.some((line) => line.startsWith('>'))
@@ -89,13 +98,20 @@ export function replyWordsRule(seen: Observation): string | null {
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
   if (!hasNullSender) return endsWithTitle(seen) && !quotes ? 'reply-title-behind' : null
-  const answersBare = answersAlone && (!seen.hasLink || saysAway || saysReceipt)
+  const answersBare = answersAlone && (!seen.hasLink || isAbsent || saysReceipt)
   if (answersBare) return 'reply-null-sender'
   if (!seen.isAnswer && isForum.test(subject.folded)) return null
-  if (hasQuotation && !saysAway) return null
+  if (hasQuotation && !isAbsent) return null
   if (isTicket(seen)) return null
-  if (saysAway || (saysReceipt && isTitled)) return 'reply-null-sender'
-  return (subject.isAnswer || isTitled || saysGone) && isBareText(seen) ? 'reply-null-sender' : null
+  if (isAbsent || (saysReceipt && isTitled)) return 'reply-null-sender'
+  const isTold =
+    subject.isAnswer ||
+    isTitled ||
+    saysGone ||
+    phraseIn(bare, awayPhrases) !== undefined ||
+    phraseIn(bare, awayStems) !== undefined ||
+    phraseIn(body.words, acknowledgementPhrases) !== undefined
+  return isTold && isBareText(seen) ? 'reply-null-sender' : null
 }
 
 /** A number in the subject by which a desk knows its case again. */
@@ -149,7 +165,7 @@ function hasOwnLoop({ message }: Observation): boolean {
 }
 
 /** What vacation programs and formail give; bulk mail says bulk. */
-function hasReplyPrecedence({ message }: Observation): boolean {
+export function hasReplyPrecedence({ message }: Observation): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
 }
 
