@@ -260,7 +260,10 @@ function buildProgram(): Command {
   trap
     .command('add')
     .description('Adds a trap address or pattern.')
-    .argument('<pattern>', 'user@example.org, @example.org or *@*.example.org')
+    .argument(
+      '<pattern>',
+      'user@example.org, @example.org or *@*.example.org; - for standard input',
+    )
     .option('--json', 'print JSON')
     .action(async (pattern: string, options: Json) =>
       finish((await import('./commands/trap.ts')).addTrap(context(), pattern, options)),
@@ -270,7 +273,7 @@ function buildProgram(): Command {
     .description(
       'Removes a trap that was added by hand. One of the configuration is removed there.',
     )
-    .argument('<pattern>', 'as `trap list` prints it')
+    .argument('<pattern>', 'as `trap list` prints it; - for standard input')
     .option('--json', 'print JSON')
     .action(async (pattern: string, options: Json) =>
       finish((await import('./commands/trap.ts')).removeTrap(context(), pattern, options)),

@@ -1,7 +1,9 @@
-// `trap add|remove|list`: the spam-trap addresses that are kept in the database, and those of the configuration.
+// `trap add|remove|list`: the spam-trap addresses that are kept in the database, and those of the configuration. Whoever
+// is on the machine sees the arguments of every process, so that a pattern can come by standard input too.
+import { text } from 'node:stream/consumers'
 import { loadConfig } from '../config.ts'
 import { type Client, expectDone, withClient } from './client.ts'
-import { type CommandContext, exitCodes, writeJson } from './context.ts'
+import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
 import { formatColumns, formatTime } from './wording.ts'
 
 const path = '/v1/traps'
@@ -19,9 +21,10 @@ interface Trap {
 
 export async function addTrap(
   context: CommandContext,
-  pattern: string,
+  argument: string,
   options: Json,
 ): Promise<number> {
+  const pattern = await patternOf(argument)
   const reply = await withClient(loadConfig(context), (client) =>
     client.request('POST', path, { pattern }),
   )
@@ -33,9 +36,10 @@ export async function addTrap(
 
 export async function removeTrap(
   context: CommandContext,
-  pattern: string,
+  argument: string,
   options: Json,
 ): Promise<number> {
+  const pattern = await patternOf(argument)
   const reply = await withClient(loadConfig(context), (client) =>
     client.request('DELETE', `${path}?pattern=${encodeURIComponent(pattern)}`),
   )
@@ -58,6 +62,16 @@ export async function listTraps(context: CommandContext, options: Json): Promise
     context.write(rows.length === 0 ? 'There are no traps.\n' : formatColumns(rows))
   }
   return exitCodes.done
+}
+
+/** The pattern; `-`: the one line of standard input. */
+async function patternOf(argument: string): Promise<string> {
+  // On Linux this overwrites what others see of the arguments.
+  process.title = 'backscatterd trap'
+  if (argument !== '-') return argument
+  const [line = '', ...more] = (await text(process.stdin)).trimEnd().split(/\r?\n/)
+  if (line === '' || more.length > 0) throw wrongUse('standard input: expected one line, a pattern')
+  return line
 }
 
 /** Every trap, page by page. */

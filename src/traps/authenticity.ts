@@ -28,7 +28,7 @@ export interface Authenticity {
   readonly genuine: string | null
   /** Of the host that handed the returned message over, for the forged domain (RFC 7208 §2.6). */
   readonly spf?: string
-  /** 'pass': for the trap's domain; 'other': for another one, which proves nothing. */
+  /** 'pass': for the trap's domain; 'other': in the name of another one alone, which proves nothing and is not checked. */
   readonly dkim?: string
   /** What the forged domain asks for (RFC 7489 §6.3), 'absent' when it asks for nothing. */
   readonly dmarcPolicy?: string
@@ -61,11 +61,11 @@ export async function checkAuthenticity(
   try {
     const [dkim, spfWord, dmarcPolicy] = await Promise.all([
       deadline.orUnknown(dkimOf(message, domain, resolver)),
-      deadline.orUnknown(spfOf(returned.origin, recipient, resolver)),
+      deadline.orUnknown(spfOf(returned.origin, domain, resolver)),
       deadline.orUnknown(dmarcPolicyOf(domain, resolver)),
     ])
     const genuine =
-      dkim === 'pass' ? `the message it returns bears a valid DKIM signature of ${domain}` : null
+      dkim === 'pass' ? 'the message it returns bears a valid DKIM signature of its domain' : null
     return { genuine, spf: spfWord, dkim, dmarcPolicy, ...origin }
   } finally {
     deadline.clear()
@@ -106,18 +106,24 @@ const maxSignatures = 10
 async function dkimOf(message: Message, domain: string, resolver: Resolver): Promise<string> {
   const found = returnedContent(message)
   if (found === null) return 'unknown'
-  const signatures = allValues(readHeaderSection(found.content), 'dkim-signature').length
-  if (signatures === 0) return 'none'
-  if (!found.isWhole || signatures > maxSignatures) return 'unknown'
+  const signatures = allValues(readHeaderSection(found.content), 'dkim-signature')
+  if (signatures.length === 0) return 'none'
+  if (!found.isWhole || signatures.length > maxSignatures) return 'unknown'
+  // Whoever forged the message may have signed it, with a key that nobody else asks for: to look that up would tell
+  // him which of his forged addresses has somebody behind it who checks bounces.
+  if (!signatures.some((signature) => isAligned(signerOf(signature), domain))) return 'other'
+  const ask = asked(resolver)
   const { dkimVerify } = await mailauth()
-  const { results } = await dkimVerify(withCrlf(found.content), { resolver: asked(resolver) })
+  const { results } = await dkimVerify(withCrlf(found.content), {
+    resolver: async (name, type) =>
+      isAligned(name.replace(/^.*\._domainkey\./i, ''), domain) ? await ask(name, type) : [],
+  })
   const verdicts = results.filter(
-    // A signature over a part of the body does not vouch for the rest (RFC 6376 §8.2).
-    ({ status }) => !('underSized' in status && status.underSized),
+    ({ status, signingDomain }) =>
+      // A signature over a part of the body does not vouch for the rest (RFC 6376 §8.2).
+      isAligned(signingDomain, domain) && !('underSized' in status && status.underSized),
   )
-  const passed = verdicts.filter(({ status }) => status.result === 'pass')
-  if (passed.some(({ signingDomain }) => isAligned(signingDomain, domain))) return 'pass'
-  if (passed.length > 0) return 'other'
+  if (verdicts.some(({ status }) => status.result === 'pass')) return 'pass'
   return verdicts.some(({ status }) => status.result === 'temperror') ? 'unknown' : 'fail'
 }
 
@@ -132,12 +138,20 @@ function isAligned(signing: string | undefined, domain: string): boolean {
   return organization !== null && getDomain(signer, { allowPrivateDomains: true }) === organization
 }
 
-async function spfOf(origin: string | null, sender: string, resolver: Resolver): Promise<string> {
+/** The d= of a signature (RFC 6376 §3.5). */
+function signerOf(signature: string): string {
+  return /(?:^|;)\s*d\s*=\s*([^;\s]+)/i.exec(signature)?.[1] ?? ''
+}
+
+/**
+ * For postmaster, as where no local part is known (RFC 7208 §4.3): a record with the macro %{l} has the local part asked for
+ * in DNS, at whatever name servers that leads to.
+ */
+async function spfOf(origin: string | null, domain: string, resolver: Resolver): Promise<string> {
   if (origin === null) return 'unknown'
-  const domain = sender.slice(sender.lastIndexOf('@') + 1)
   const { spf } = await mailauth()
   const { status } = await spf({
-    ...{ sender, ip: origin, helo: domain, mta: 'backscatterd' },
+    ...{ sender: `postmaster@${domain}`, ip: origin, helo: domain, mta: 'backscatterd' },
     resolver: asked(resolver),
   })
   const result = typeof status === 'object' ? status.result : 'unknown'

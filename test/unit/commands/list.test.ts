@@ -1,8 +1,12 @@
 // add, remove, show, exempt, exclude and trap as processes of their own on a database without a server: exit codes,
 // one line for what is refused, and the shapes that scripts read.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import { type Finished, Site } from '../../support/server.ts'
+import { type Finished, main, Site, until } from '../../support/server.ts'
 
 /** Runs a command that must succeed, and gives its JSON. */
 async function json(site: Site, ...args: string[]) {
@@ -147,6 +151,34 @@ test('trap add, remove and list', async (t) => {
   isRefused(await site.run('trap', 'remove', '@trap.example.org'), 1, /configuration/)
   isRefused(await site.run('trap', 'forget', 'x@y.example'), 2, /unknown command 'forget'/)
   assert.equal((await json(site, 'trap', 'remove', 'old@shop.example')).pattern, 'old@shop.example')
+})
+
+test('a trap by standard input is among no process’s arguments', async (t) => {
+  const site = new Site(t)
+  const run = async (input: string, ...args: string[]) => {
+    const all = [main, '--config', site.configFile, 'trap', ...args, '-']
+    const child = spawn(process.execPath, all, { stdio: ['pipe', 'pipe', 'pipe'] })
+    const output = Promise.all([text(child.stdout), text(child.stderr)])
+    const shown = async () => readFileSync(`/proc/${child.pid}/cmdline`, 'latin1')
+    const title = existsSync('/proc/self/cmdline')
+      ? await until(shown, (each) => each.startsWith('backscatterd trap'), 10_000)
+      : 'backscatterd trap'
+    assert.match(title, /^backscatterd trap\0*$/)
+    child.stdin.end(input)
+    const [code] = await once(child, 'close')
+    return { code, said: (await output).join('') }
+  }
+  assert.deepEqual(await run('Old@Shop.example\n', 'add'), {
+    ...{ code: 0, said: 'old@shop.example is now a trap.\n' },
+  })
+  assert.deepEqual(await run('old@shop.example', 'remove'), {
+    ...{ code: 0, said: 'old@shop.example is no longer a trap.\n' },
+  })
+  for (const input of ['', '\n', 'a@shop.example\nb@shop.example\n']) {
+    const { code, said } = await run(input, 'add')
+    assert.equal(code, 2)
+    assert.match(said, /^backscatterd: standard input: expected one line/)
+  }
 })
 
 test('an empty configuration has no traps, and says so', async (t) => {

@@ -106,6 +106,30 @@ test('the organizational domain’s signature counts, and a public suffix’s do
   }
 })
 
+test('no name is looked up that tells which address was hit', async (t) => {
+  const server = await startNameServer(t, {
+    ...zone,
+    'TXT trap.example': ['v=spf1 exists:%{l}.%{d1r}.lists.example exists:%{i}.%{s} -all'],
+  })
+  const resolver = new Resolver({ servers: [server.address], timeoutMs: 600 })
+  // The forger's own signature, with a selector for each address that he forges.
+  const lure = (await signed('other.example')).replace('s=s1', 's=hit-one-trap')
+  for (const message of [lure, `${await signed('other.example')}`, await signed('trap.example')]) {
+    await check(bounceOf(message), { resolver })
+  }
+  const both = (await signed('trap.example')).replace(original, '') + lure
+  assert.equal((await check(bounceOf(both), { resolver })).dkim, 'pass')
+  const asked = [...new Set(server.asked)]
+  assert.deepEqual(
+    asked.filter((each) => /\bone\b|other\.example|hit-/.test(each)),
+    [],
+  )
+  assert.ok(
+    asked.some((each) => each.endsWith(' postmaster.trap.lists.example')),
+    `${asked}`,
+  )
+})
+
 test('a header section alone cannot be checked, and is never genuine', async (t) => {
   const options = await withServer(t)
   const whole = await signed('trap.example')
