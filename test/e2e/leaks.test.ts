@@ -19,19 +19,32 @@ import {
   refusals,
   smtpReplies,
 } from '../support/public-outputs.ts'
-import { type Finished, origin, type Server, Site, until } from '../support/server.ts'
+import { origin, type Server, Site, until } from '../support/server.ts'
 
 const trap = 'quiet.heron42@hidden-trap.example.org'
 const international = 'leiser.reiher7@versteckte-fälle.example'
 const traps = [trap, international]
 const sender = '198.51.100.10'
 
-function tellNothing(outputs: readonly Output[]): void {
-  const told = outputs.flatMap(({ from, said }) => {
+function tellNothing(all: readonly Output[]): void {
+  // One by one only where many together tell something.
+  const outputs = groupsOf(all, 50).filter(
+    (group) => disclosuresIn(joined(group), traps).length > 0,
+  )
+  const told = outputs.flat().flatMap(({ from, said }) => {
     const found = disclosuresIn(said, traps)
     return found.length === 0 ? [] : [`${from}: ${found.slice(0, 3).join('; ')}`]
   })
-  assert.deepEqual(told.slice(0, 40), [], `${told.length} of ${outputs.length}`)
+  assert.deepEqual(told.slice(0, 40), [], `${told.length} of ${all.length}`)
+}
+
+function groupsOf<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size)
+  return Array.from({ length: count }, (_, at) => items.slice(at * size, (at + 1) * size))
+}
+
+function joined(outputs: readonly Output[]): Buffer {
+  return Buffer.concat(outputs.flatMap(({ said }) => [Buffer.from(said), Buffer.from('\n\n')]))
 }
 
 /** The site's own configuration for these traps, with every listener and every query in the log. */
@@ -100,7 +113,7 @@ async function hearsBounces(server: Server): Promise<void> {
   }
 }
 
-/** Commands whose whole output is for others too, and those that print the operator's own secrets, of which only stderr is. */
+/** Of commands that print the operator's own secrets only what they say on standard error; of the others all. */
 async function commandOutputs(site: Site): Promise<Output[]> {
   const outputs: Output[] = []
   const open = [
@@ -108,25 +121,21 @@ async function commandOutputs(site: Site): Promise<Output[]> {
     ...[['check-config'], ['key', 'list'], ['lookup', '9.9.9.9'], ['lookup', sender], ['--help']],
     ...[
       ['add', '203.0.113.77', '--json'],
-      ['remove', '203.0.113.77'],
       ['remove', '203.0.113.78'],
+      ['exempt', '203.0.113.80'],
     ],
-    ...[['exempt', '203.0.113.80'], ['exclude', '203.0.113.81'], ['trap', '--help'], ['nonsense']],
-    ...[['backup', join(site.folder, 'copy.db')], ['migrate'], ['serve'], ['--version']],
+    ...[['backup', join(site.folder, 'copy.db')], ['migrate'], ['serve'], ['nonsense']],
   ]
   const secret = [
-    ...[['show', sender], ['status'], ['trap', 'list'], ['show', sender, '--json']],
-    ...[
-      ['ingest', '--dry-run', 'data/samples/postfix-bounce.eml'],
-      ['classify', 'README.md'],
-    ],
+    ...[['show', sender], ['status'], ['trap', 'list'], ['classify', 'README.md']],
+    ['ingest', '--dry-run', 'data/samples/postfix-bounce.eml'],
   ]
-  const keep = (args: string[], { code, stdout, stderr }: Finished, isOpen: boolean): void => {
-    const said = isOpen ? `${code}\n${stdout}\n${stderr}` : stderr
-    outputs.push({ from: args.join(' '), said })
+  const run = async (args: string[], isOpen: boolean): Promise<void> => {
+    const { code, stdout, stderr } = await site.run(...args)
+    outputs.push({ from: args.join(' '), said: isOpen ? `${code}\n${stdout}\n${stderr}` : stderr })
   }
-  for (const args of open) keep(args, await site.run(...args), true)
-  for (const args of secret) keep(args, await site.run(...args), false)
+  for (const args of open) await run(args, true)
+  for (const args of secret) await run(args, false)
   return outputs
 }
 
@@ -172,26 +181,18 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
   const http = { server: server.admin, keys, trap, values: { ...values, id: ['1', '2', '99'] } }
   const read = await readings(http)
   assert.ok(read.filter(({ said }) => String(said).startsWith('200\n')).length > 60)
-  tellNothing(read)
   const refused = await refusals(http)
   assert.ok(refused.filter(({ said }) => /^4\d\d\n/.test(String(said))).length > 500)
-  tellNothing(refused)
-  tellNothing(await dnsAnswers(server.dns, origin, sender))
-  tellNothing(await smtpReplies(t, server.smtp, trap))
+  const dns = await dnsAnswers(server.dns, origin, sender)
+  const smtp = await smtpReplies(t, server.smtp, trap)
   // What asks a list of addresses for one lands in the query log.
   for (const name of [trap.replace('@', '.'), Buffer.from(trap).toString('hex').slice(0, 60)]) {
     await ask(server.dns, `${name}.${origin}`).catch(() => undefined)
     await ask(server.dns, `${name}.elsewhere.example`).catch(() => undefined)
   }
-  tellNothing(await commandOutputs(site))
-  tellNothing(filesBeside(site, before))
-  const cmdline = readFileSync(`/proc/${server.pid}/cmdline`)
-  tellNothing([{ from: 'arguments of the process', said: cmdline }])
-  assert.match(server.stderr(), /"mailbox cannot be read"/)
-  assert.match(server.stderr(), /"query"/)
-  tellNothing([{ from: 'the default log', said: server.stderr() }])
-
-  // A wrong configuration at run time, then level debug: that has it all.
+  const commands = await commandOutputs(site)
+  const argumentsOf = readFileSync(`/proc/${server.pid}/cmdline`)
+  // A wrong configuration at run time.
   const sound = readFileSync(site.configFile, 'utf8')
   writeFileSync(site.configFile, `${sound}\n[[trap]]\naddress = "${trap}@"\n`)
   process.kill(server.pid, 'SIGHUP')
@@ -200,13 +201,23 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
     (log) => log.includes('not reloaded'),
     5000,
   )
-  tellNothing([{ from: 'the log of a wrong configuration', said: server.stderr() }])
+  const log = server.stderr()
+  for (const part of ['mailbox cannot be read', 'message skipped', 'message refused', 'query']) {
+    assert.match(log, new RegExp(`"msg":"${part}"`))
+  }
+  tellNothing([
+    ...[read, refused, dns, smtp, commands, filesBeside(site, before)].flat(),
+    { from: 'arguments of the process', said: argumentsOf },
+    ...log.split('\n').map((said) => ({ from: 'the default log', said })),
+  ])
+
+  // Level debug has it all.
   const info = server.stderr().length
   writeFileSync(site.configFile, `${sound}\n[log]\nlevel = "debug"\n`)
   process.kill(server.pid, 'SIGHUP')
   const debugged = await until(
     async () => server.stderr().slice(info),
-    (log) => log.includes('what was said') || log.includes('was said'),
+    (text) => text.includes('what was said'),
     5000,
   )
   assert.notDeepEqual(disclosuresIn(debugged, traps), [], debugged)

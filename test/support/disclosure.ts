@@ -20,7 +20,11 @@ interface Token {
 export function disclosuresIn(output: string | Uint8Array, addresses: readonly string[]): string[] {
   const octets =
     typeof output === 'string' ? octetsOf(output) : Buffer.from(output).toString('latin1')
-  const tokens = addresses.flatMap(tokensOf)
+  const tokens = addresses.flatMap((address) => {
+    const known = tokensByAddress.get(address) ?? tokensOf(address)
+    tokensByAddress.set(address, known)
+    return known
+  })
   const found = new Set<string>()
   const look = (text: Octets, how: string): void => {
     const folded = plain(text)
@@ -56,6 +60,8 @@ function plain(octets: Octets): Octets {
 function foldCase(octets: Octets): Octets {
   return octets.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }
+
+const tokensByAddress = new Map<string, Token[]>()
 
 function tokensOf(address: string): Token[] {
   const at = address.lastIndexOf('@')
