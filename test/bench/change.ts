@@ -1,7 +1,6 @@
 // The name server while the list changes: how long after its commit a change is answered, and what a fixed 20,000
 // questions a second feel of 1,000 changes a second, and then of a list of 1 M lines that is imported. One worker, 1 M
 // listings; changes over the control socket as the command line makes them. Called by run.ts, or alone: `node test/bench/change.ts [ENTRIES]`.
-import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -24,6 +23,7 @@ import {
   startOurs,
   writeQuestions,
 } from './dns-load.ts'
+import { BenchProcess } from './processes.ts'
 import { randomLines } from './seeded.ts'
 
 const questionsPerSecond = 20_000
@@ -100,16 +100,16 @@ async function benchImport(folder: string, askSlice: () => Promise<AskFigures>):
   const started = performance.now()
   const configuration = join(folder, 'backscatterd.toml')
   const command = [main, '--config', configuration, 'import', file, '--list', 'imported']
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = new BenchProcess('the import', [process.execPath, ...command])
   let isOver = false
-  const imported = once(child, 'exit').then(([code]) => {
+  const imported = child.output().finally(() => {
     isOver = true
-    return { code, seconds: (performance.now() - started) / 1000 }
   })
+  imported.catch(() => undefined)
   const slices: AskFigures[] = []
   while (!isOver) slices.push(await askSlice())
-  const { code, seconds } = await imported
-  if (code !== 0) throw new Error(`the import ended with ${code}`)
+  await imported
+  const seconds = (performance.now() - started) / 1000
   const sum = (pick: (slice: AskFigures) => number): number =>
     slices.reduce((total, slice) => total + pick(slice), 0)
   const most = (pick: (slice: AskFigures) => number | undefined): number =>

@@ -1,14 +1,14 @@
 // What the benchmarks over sockets share: seeded lists and questions, servers as processes of their own, the load
 // generator, and processor time by process and thread. Generator and echo are C (ask.c, echo.c), built on the spot.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore } from '../../src/store/database.ts'
+import { BenchProcess, hasCommand } from './processes.ts'
 import { seeded } from './seeded.ts'
 
 export const origin = 'bl.backscatter.example'
@@ -122,10 +122,6 @@ export function buildTools(folder: string): Tools | undefined {
   return { ask: join(folder, 'ask'), echo: join(folder, 'echo') }
 }
 
-export function hasCommand(name: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
-}
-
 /** A server under load; the one worker thread apart where it has threads. */
 export interface BenchServer {
   readonly name: string
@@ -134,37 +130,25 @@ export interface BenchServer {
   readonly port: number
   /** The log, where it keeps one. */
   readonly log: () => string
+  /** Throws when it has ended, and says how and what it printed. */
+  requireRunning(): void
   stop(): Promise<void>
 }
 
 /** With two processors, servers run on the first and the load generator on the second. */
-function pinned(
-  processor: number,
-  command: readonly string[],
-  isWanted = true,
-): [string, string[]] {
-  const isPinned = isWanted && availableParallelism() > 1 && hasCommand('taskset')
-  const [program = '', ...args] = isPinned
-    ? ['taskset', '-c', String(processor), ...command]
-    : command
-  return [program, args]
-}
+const processors = { server: 0, generator: 1 }
 
 function socketAddress(hostname: string, port: number): string {
   return hostname.includes(':') ? `[${hostname}]:${port}` : `${hostname}:${port}`
 }
 
-function server(name: string, child: ChildProcess, bound: string, log = () => ''): BenchServer {
+function server(child: BenchProcess, bound: string): BenchServer {
   const [, hostname = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(bound) ?? []
-  const exited = once(child, 'exit')
   return {
-    ...{ name, pid: child.pid ?? 0, host: hostname, port: Number(port), log },
-    async stop() {
-      child.kill('SIGTERM')
-      const force = setTimeout(() => child.kill('SIGKILL'), 6000)
-      await exited
-      clearTimeout(force)
-    },
+    ...{ name: child.name, pid: child.pid, host: hostname, port: Number(port) },
+    log: () => child.printed,
+    requireRunning: () => child.requireRunning(),
+    stop: () => child.stop(),
   }
 }
 
@@ -174,11 +158,12 @@ export async function startEcho(
   hostname: string,
   { isPinned = true, more = 0 } = {},
 ): Promise<BenchServer> {
-  const [program, args] = pinned(0, [tools.echo, hostname, String(more)], isPinned)
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [line] = await once(child.stdout, 'data')
   const name = more === 0 ? 'echo' : `echo+${more}`
-  return server(name, child, socketAddress(hostname, Number(String(line))))
+  const child = new BenchProcess(name, [tools.echo, hostname, String(more)], {
+    processor: isPinned ? processors.server : undefined,
+  })
+  const [port] = await child.prints(/\d+(?=\n)/)
+  return server(child, socketAddress(hostname, Number(port)))
 }
 
 /** rbldnsd with the same list, one A record and the same text; undefined where it is not installed. */
@@ -209,12 +194,9 @@ export async function startRbldnsd(
   // As root it becomes a user of its own, who has to read the file.
   chmodSync(folder, 0o711)
   const command = ['rbldnsd', '-n', '-b', `${hostname}/${port}`, '-t', '300', zone]
-  const [program, args] = pinned(0, command)
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const started = server('rbldnsd', child, socketAddress(hostname, port))
-  for await (const chunk of child.stdout) if (String(chunk).includes('zones reloaded')) break
-  if (child.exitCode !== null) throw new Error('rbldnsd did not start')
-  return started
+  const child = new BenchProcess('rbldnsd', command, { processor: processors.server })
+  await child.prints(/zones reloaded/)
+  return server(child, socketAddress(hostname, port))
 }
 
 /** Fills a database with the list, for startOurs. */
@@ -261,21 +243,12 @@ path = "list.db"
 ${more}
 `,
   )
-  const [program, args] = pinned(
-    0,
-    [process.execPath, ...nodeArgs, main, '--config', file, 'serve'],
-    isPinned,
-  )
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let log = ''
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    log += chunk
+  const command = [process.execPath, ...nodeArgs, main, '--config', file, 'serve']
+  const child = new BenchProcess(name, command, {
+    processor: isPinned ? processors.server : undefined,
   })
-  child.once('exit', () => child.stdout.destroy())
-  const [line = ''] = await Promise.race([once(child.stdout, 'data'), once(child.stdout, 'close')])
-  const bound = /dns=(\S+)/.exec(String(line))?.[1]
-  if (bound === undefined) throw new Error(`the server did not start: ${log}`)
-  return server(name, child, bound, () => log)
+  const [, bound = ''] = await child.prints(/^backscatterd ready dns=(\S+)/m)
+  return server(child, bound)
 }
 
 /** Processor seconds of a process: all of it, and its busiest thread but the main one alone. */
@@ -333,15 +306,10 @@ export async function ask(
 ): Promise<AskFigures> {
   const [mode = '', amount = 0] = Object.entries(how)[0] ?? []
   const command = [tools.ask, hostname, port, questions, seconds, mode, amount].map(String)
-  const [program, args] = pinned(1, command, isPinned)
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    output += chunk
+  const child = new BenchProcess('the load generator', command, {
+    processor: isPinned ? processors.generator : undefined,
   })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`)
-  return JSON.parse(output)
+  return JSON.parse(await child.output())
 }
 
 export function residentMiB(pid: number): number {

@@ -97,8 +97,10 @@ async function measure(
   const speeds = new Map(servers.map(({ name }) => [name, [] as Speed[]]))
   for (let round = 0; round <= rounds; round++) {
     for (const server of servers) {
+      server.requireRunning()
       const before = processorTime(server.pid)
       const { answered } = await ask(tools, server, questions, secondsEach, { window })
+      server.requireRunning()
       const spent = processorTimeSince(server.pid, before)
       // The first round only warms up.
       if (round === 0) continue

@@ -1,8 +1,6 @@
 // How long after its process starts a server with 1 M listings answers its first DNS question, also where it was killed
 // in the middle of an import of as many (goal: 1.5 s), and how much more memory it then has than the same server without
 // any. Called by run.ts, or alone: `node test/bench/ready.ts [ENTRIES]`.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../src/store/database.ts'
 import { median, residentMiB } from './dns-load.ts'
 import { fillStore, interruptTakeover } from './load.ts'
+import { BenchProcess } from './processes.ts'
 
 const rounds = 5
 /** After the start, until memory is read. */
@@ -88,20 +87,16 @@ async function startKilled(folder: string, file: string, entries: number): Promi
 async function startOnce(file: string): Promise<Start> {
   const started = performance.now()
   const seconds = (): number => (performance.now() - started) / 1000
-  const child = spawn(process.execPath, [main, '--config', file, 'serve'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const exited = once(child, 'exit')
-  let answering = 0
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    if (chunk.includes('answering DNS')) answering ||= seconds()
-  })
-  await once(child.stdout, 'data')
+  const command = [process.execPath, main, '--config', file, 'serve']
+  const child = new BenchProcess('backscatterd', command)
+  await child.prints(/answering DNS/)
+  const answering = seconds()
+  await child.prints(/^backscatterd ready /m)
   const ready = seconds()
   await sleep(settleMs)
-  const resident = residentMiB(child.pid ?? 0)
-  child.kill('SIGTERM')
-  await exited
+  child.requireRunning()
+  const resident = residentMiB(child.pid)
+  await child.stop()
   return { answering, ready, residentMiB: resident }
 }
 

@@ -1,12 +1,9 @@
 // The tree with a million random entries of each family: memory, look-up, insert and change, beside the goals. Each
 // trial has a process of its own, so that none warms or fills another's; figures are medians of several rounds.
 // Alone: `node test/bench/tree.ts`; test/bench/run.ts starts it too.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { openReader } from '../../src/tree/open-reader.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { BenchProcess } from './processes.ts'
 
 /** One figure; `goal` is the most it may be. */
 export interface BenchRow {
@@ -34,13 +31,8 @@ export async function benchTree(): Promise<BenchRow[]> {
   const rows = [benchMemory()]
   for (const family of [4, 6]) {
     for (const trial of Object.keys(trials)) {
-      const child = spawn(
-        process.execPath,
-        [fileURLToPath(import.meta.url), '--trial', trial, `${family}`],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      )
-      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
-      if (code !== 0) throw new Error(`trial ${trial} failed with exit code ${code}`)
+      const command = [process.execPath, import.meta.filename, '--trial', trial, `${family}`]
+      const output = await new BenchProcess(`trial ${trial}`, command).output()
       rows.push(...JSON.parse(output))
     }
   }
@@ -241,7 +233,7 @@ function format({ name, value, unit, goal }: BenchRow): string {
   return `${name.padEnd(42)} ${figure.padStart(8)} ${unit.padEnd(16)} ${verdict}`.trimEnd()
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const [flag, trial = '', family] = process.argv.slice(2)
   if (flag === '--trial') {
     const rows = trials[trial]?.(family === '6' ? 6 : 4) ?? []
