@@ -25,15 +25,10 @@ interface Judged {
   readonly weight: number
 }
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { 'no-mistakes': { type: 'boolean', default: false } },
-})
-const [folder, ...collections] = positionals
-if (folder === undefined) {
-  console.error('usage: node scripts/score-corpus.ts FOLDER [COLLECTION…] [--no-mistakes]')
-  process.exit(2)
-}
+const { positionals, values } = readArguments()
+const [folder = '', ...collections] = positionals
+if (folder === '') endUsage('no folder is given')
+if (!existsSync(join(folder, 'labels.tsv'))) endUsage(`${folder} has no labels.tsv`)
 
 const rows = readTable(join(folder, 'labels.tsv')).filter(({ path = '' }) => isWanted(path))
 const clusterSizes = countBy(rows, clusterOf)
@@ -57,6 +52,21 @@ printRules()
 printAddresses()
 printFields()
 if (!values['no-mistakes']) printMistakes()
+
+function readArguments() {
+  const options = { 'no-mistakes': { type: 'boolean', default: false } } as const
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    return endUsage((error as Error).message)
+  }
+}
+
+function endUsage(why: string): never {
+  console.error(why)
+  console.error('usage: node scripts/score-corpus.ts FOLDER [COLLECTION…] [--no-mistakes]')
+  process.exit(2)
+}
 
 function isWanted(path: string): boolean {
   return collections.length === 0 || collections.includes(collectionOf(path))

@@ -57,24 +57,32 @@ export async function submit(submission: Submission): Promise<string> {
   }
 }
 
+function readArguments() {
+  const options = {
+    server: { type: 'string', default: '127.0.0.1:2525' },
+    from: { type: 'string', default: '' },
+    to: { type: 'string', default: 'orders@trap.example.org' },
+    client: { type: 'string', default: '198.51.100.10' },
+  } as const
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    console.error((error as Error).message)
+    console.error(
+      'usage: npm run sample -- [--server HOST:PORT] [--from A] [--to A] [--client IP] [FILE]',
+    )
+    process.exit(2)
+  }
+}
+
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      server: { type: 'string', default: '127.0.0.1:2525' },
-      from: { type: 'string', default: '' },
-      to: { type: 'string', default: 'orders@trap.example.org' },
-      client: { type: 'string', default: '198.51.100.10' },
-    },
-  })
+  const { values, positionals } = readArguments()
   const file = positionals[0] ?? 'data/samples/postfix-bounce.eml'
-  await submit({
-    ...values,
-    to: [values.to],
-    message: readFileSync(file, 'latin1'),
-    onLine: (line) => console.log(line),
-  }).catch((error: Error) => {
-    console.error(`${file}: not accepted: ${error.message}`)
+  try {
+    const message = readFileSync(file, 'latin1')
+    await submit({ ...values, to: [values.to], message, onLine: (line) => console.log(line) })
+  } catch (error) {
+    console.error(`${file}: not accepted: ${(error as Error).message}`)
     process.exitCode = 1
-  })
+  }
 }

@@ -1,6 +1,6 @@
 // scripts/score-corpus.ts over a small labelled folder: each number, and each mistake with its rule.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -80,4 +80,16 @@ test('handing addresses and DSN fields against what the folder says', () => {
 
 test('some collections alone', () => {
   assert.match(score('two'), /^2 messages, 2 clusters\n/)
+})
+
+test('wrong arguments are named, with the usage', () => {
+  for (const [args, expected] of [
+    [[], /^no folder is given\nusage: /],
+    [[folder, '--nothing'], /--nothing.*\nusage: /],
+    [[join(folder, 'messages')], /messages has no labels\.tsv\nusage: /],
+  ] as const) {
+    const { status, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' })
+    assert.match(stderr, expected)
+    assert.equal(status, 2)
+  }
 })
