@@ -2,7 +2,7 @@
 // data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { declaration } from '../src/config.ts'
+import { declaration } from '../src/config-keys.ts'
 import type { Fields, Setting } from '../src/settings.ts'
 
 const root = resolve(import.meta.dirname, '..')

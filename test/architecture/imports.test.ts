@@ -12,7 +12,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'settings.ts': ['ip', 'quantity.ts'],
   'config-values.ts': ['ip', 'settings.ts', 'blocklist'],
   'config-warnings.ts': ['settings.ts', 'blocklist'],
-  'config.ts': ['errors.ts', 'settings.ts', 'config-values.ts', 'config-warnings.ts', 'bounce'],
+  'config-keys.ts': ['settings.ts', 'config-values.ts', 'bounce'],
+  'config-checks.ts': ['settings.ts', 'config-keys.ts'],
+  'config.ts': [
+    ...['errors.ts', 'settings.ts'],
+    ...['config-keys.ts', 'config-checks.ts', 'config-warnings.ts'],
+  ],
   libc: [],
   ip: ['errors.ts'],
   tree: ['ip', 'errors.ts'],

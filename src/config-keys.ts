@@ -1,0 +1,354 @@
+// Every configuration key with its default, unit and meaning, declared once. Called by config.ts, which makes the type and
+// the validation of it, and by the script that writes the README's table and data/backscatterd.example.toml.
+import { backscatterKinds } from './bounce/kinds.ts'
+import {
+  checkMailboxName,
+  checkNsid,
+  checkServer,
+  checkTrapPattern,
+  checkUrl,
+  checkZoneText,
+  domainName,
+  path,
+} from './config-values.ts'
+import {
+  duration,
+  flag,
+  integer,
+  list,
+  listenAddress,
+  optionalTable,
+  prefixText,
+  secret,
+  size,
+  table,
+  tables,
+  text,
+  type Value,
+  word,
+} from './settings.ts'
+
+const hour = 3600
+const day = 24 * hour
+const year = 365 * day
+
+export const declaration = table('', {
+  zone: table('The DNS zone that publishes the list.', {
+    origin: domainName('Name of the zone: addresses, IPv4 and IPv6, and the apex.', undefined),
+    nameservers: list(
+      domainName(
+        'The zone’s name servers (NS records; the first is the SOA’s primary).',
+        undefined,
+      ),
+      undefined,
+    ),
+    records: list(
+      text(
+        'Further records in presentation form, names relative to the origin: addresses of in-zone name servers, A or AAAA at the apex.',
+        undefined,
+        'a record such as "ns1 A 192.0.2.53"',
+      ),
+      [],
+    ),
+    hostmaster: domainName(
+      'Mail address of who runs the zone, its @ written as a dot (SOA RNAME).',
+      undefined,
+    ),
+    ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
+    negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
+    text: text(
+      'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one).',
+      'Backscatter source; see https://backscatter.example/lookup/{ip}',
+      'a text that stays within 255 octets once {ip} is filled in',
+      checkZoneText,
+    ),
+    validFor: duration(
+      'How long a publication counts as fresh; it is renewed every quarter of this.',
+      '1d',
+      60,
+      year,
+    ),
+    staleServfail: flag(
+      'Past `validFor` answer SERVFAIL (extended error 24) instead of old data.',
+      false,
+    ),
+    retired: flag('Empty the zone, test entries too, and say so in TXT at the apex.', false),
+  }),
+  dns: table('The name server.', {
+    listen: list(
+      listenAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'),
+      ['127.0.0.1:5300'],
+    ),
+    workers: integer('UDP threads; 0 is one for each processor.', 0, 0, 60),
+    batch: flag(
+      'Move many datagrams at a system call (Linux on x64 and arm64); elsewhere it has no effect.',
+      true,
+    ),
+    udpPayload: integer('Largest UDP answer in octets (EDNS).', 1232, 512, 4096),
+    tcpConnections: integer('TCP connections at once, in all.', 1000, 1, 60_000),
+    tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
+    capacity: size(
+      'Address space reserved for the shared tree; untouched pages cost nothing.',
+      '1 GiB',
+      16 * 1024 ** 2,
+      2 * 1024 ** 3,
+    ),
+    nsid: text(
+      'Name of this server for who asks by NSID, `id.server` or `hostname.bind`; empty: not told.',
+      '',
+      'a text of at most 128 octets',
+      checkNsid,
+    ),
+    version: flag('Answer `version.bind` and `version.server` (class CH).', false),
+    cookieSecretFile: path(
+      'Secrets of DNS cookies, shared by the servers of one anycast address: 32 hexadecimal digits a line, the newest first. Empty: random ones, rolled over daily.',
+      '',
+    ),
+    queryLog: integer(
+      'Log one query in so many: client network (/24 or /56), name, type and outcome; 0 is none.',
+      0,
+      0,
+      1_000_000_000,
+    ),
+    rateLimit: table(
+      'Response rate limiting for each client network (/24 or /56) and class of response: data, negative, error. TCP and clients with a valid cookie are exempt.',
+      {
+        responsesPerSecond: integer('UDP responses a second; 0 is no limit.', 0, 0, 1_000_000),
+        slip: integer(
+          'Every so manieth limited response is sent, cut (or BADCOOKIE), so that clients can come back over TCP or with a cookie; 0 is none.',
+          2,
+          0,
+          100,
+        ),
+      },
+    ),
+    access: tables('Who is answered; the longest prefix decides, and who is under none is.', {
+      client: prefixText('Address or prefix of the clients.'),
+      action: word('`refuse` answers REFUSED (extended error 18), `drop` nothing.', undefined, [
+        'allow',
+        'refuse',
+        'drop',
+      ]),
+    }),
+  }),
+  admin: optionalTable('The HTTP interface; leave the table out for none but the control socket.', {
+    listen: listenAddress(
+      'Address to listen on; port 0 takes a free one. Plain HTTP: a proxy in front speaks TLS.',
+      '127.0.0.1:8053',
+    ),
+    publicUrl: text(
+      'Where it is reached from outside.',
+      '',
+      'an URL such as "https://bl.example.org"',
+      checkUrl,
+    ),
+    trustedProxies: list(
+      prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is believed.'),
+      [],
+    ),
+    rateLimit: table('Limits on those who have no key.', {
+      requests: integer(
+        'Requests a minute from one address (an IPv6 client is its /64). Loopback is free.',
+        120,
+        1,
+        1_000_000,
+      ),
+    }),
+  }),
+  control: table('The control socket, through which the command line reaches a running server.', {
+    socket: path('Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database.', ''),
+  }),
+  store: table('The database.', {
+    path: path('SQLite file.', 'backscatterd.db'),
+  }),
+  resolver: table('Names looked up for us: SPF, DKIM and DMARC of returned messages.', {
+    servers: list(
+      text(
+        'Recursive name servers, asked in this order. None: those verdicts are “unknown”.',
+        undefined,
+        'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
+        checkServer,
+      ),
+      [],
+    ),
+  }),
+  log: table('Logging, to standard error.', {
+    level: word('Least level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
+  }),
+  policy: table('Who is listed, and for how long.', {
+    firstListing: duration(
+      'Term of a first listing. A hit within the term extends it.',
+      '7d',
+      1,
+      year,
+    ),
+    longestListing: duration(
+      'Longest term: each new episode doubles the last one up to this.',
+      '28d',
+      1,
+      5 * year,
+    ),
+    ipv6Prefix: integer('Length of the network that is listed for an IPv6 client.', 64, 32, 128),
+    holdFor: duration(
+      'Wait before publishing a listing, so that it does not betray the trap that was just hit.',
+      '0s',
+      0,
+      7 * day,
+    ),
+    publish: list(
+      word('Kinds that are answered; others only count (shadow).', undefined, backscatterKinds),
+      ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
+    ),
+    shortest4: integer('No IPv4 listing by hand or import is shorter.', 16, 0, 32),
+    shortest6: integer('No IPv6 listing by hand or import is shorter.', 32, 0, 128),
+    allowSpecial: list(prefixText('Special-purpose ranges that may be listed all the same.'), []),
+    threshold: table(
+      'What it takes to list a host, for each kind: distinct returned messages and distinct traps within a window.',
+      {
+        dsn: threshold(2, 1),
+        'auto-reply': threshold(3, 2),
+        'challenge-response': threshold(3, 2),
+        'content-notice': threshold(3, 2),
+        callout: threshold(5, 2),
+      },
+    ),
+    exempt: tables('Prefixes that are never listed, at any length.', {
+      prefix: prefixText('The prefix.'),
+      note: text('Why.', ''),
+    }),
+  }),
+  trace: table('Whose Received fields are believed.', {
+    trustedRelays: list(
+      text(
+        'Our own relays: names by the `by` clause, addresses or prefixes by the `from` address. None: the topmost Received that carries an address is our own MX’s.',
+        undefined,
+        'a host name, address or prefix',
+      ),
+      [],
+    ),
+    batvKeyFile: path(
+      'File with the secret of our own BATV tags (`prvs=`): a bounce to an address that carries one is genuine and lists nobody.',
+      '',
+    ),
+    messageIdFile: path(
+      'File of the Message-IDs that our own mail servers gave, one a line, as their logs have them: a bounce that returns one is genuine and lists nobody. Read again when it changes.',
+      '',
+    ),
+  }),
+  trap: tables('Spam-trap addresses: addresses that never send mail.', {
+    address: secret(
+      text(
+        '`user@example.org`, `@example.org` (the whole domain) or `*@*.example.org` (its subdomains, not itself).',
+        undefined,
+        'an address pattern such as "@trap.example.org"',
+        checkTrapPattern,
+      ),
+    ),
+  }),
+  trapSmtp: optionalTable('Live SMTP listener for the traps; leave the table out for none.', {
+    listen: list(listenAddress('Addresses to listen on. Port 0 takes a free one.'), [
+      '127.0.0.1:2525',
+    ]),
+    hostname: domainName('The name it greets with.', undefined),
+    lmtp: flag(
+      'Speak LMTP in place of SMTP: our own mail server hands the traps’ mail over (name it in `proxies`).',
+      false,
+    ),
+    certificateFile: path('Certificate chain (PEM); with keyFile: STARTTLS is offered.', ''),
+    keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
+    proxies: list(
+      prefixText(
+        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD.',
+      ),
+      [],
+    ),
+    proxyProtocol: list(
+      prefixText(
+        'Addresses or prefixes whose connections must begin with a PROXY header (version 1 or 2).',
+      ),
+      [],
+    ),
+    greetingDelay: duration(
+      'Wait before the greeting; that a client talked before it is noted in the evidence.',
+      '0s',
+      0,
+      30,
+    ),
+    maxSize: size('Largest message taken.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+    connections: integer('Connections at once, in all.', 200, 1, 10_000),
+    clientConnections: integer(
+      'Connections at once from one client (an IPv6 client is its /64).',
+      20,
+      1,
+      10_000,
+    ),
+  }),
+  mailbox: tables('A mailbox that traps deliver to.', {
+    name: secret(
+      text(
+        'Its name in logs, in the status and in evidence: it must not tell the trap.',
+        undefined,
+        'a name',
+        checkMailboxName,
+      ),
+    ),
+    type: word('What it is.', undefined, ['imap', 'pop3', 'maildir', 'mbox']),
+    path: secret(
+      path(
+        'Maildir: the folder that holds new/, cur/ and tmp/. mbox: the file, plain or gzipped.',
+        '',
+      ),
+    ),
+    url: secret(
+      text(
+        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). In the clear only to the loopback.',
+        '',
+      ),
+    ),
+    passwordFile: secret(path('IMAP, POP3: a file with the password.', '')),
+    caFile: secret(
+      path(
+        'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the usual ones.',
+        '',
+      ),
+    ),
+    moveTo: secret(
+      text(
+        'IMAP: the folder that handled messages are moved to. Empty: they stay, flagged \\Seen. (POP3 deletes them, a Maildir moves them to cur/, an mbox is never changed.)',
+        '',
+      ),
+    ),
+    schedule: text(
+      'When it is read: five fields as in crontab(5), or six, the first in seconds.',
+      '* * * * *',
+      'a cron expression',
+    ),
+    allTraps: flag(
+      'Every message in it was for a trap; else Delivered-To, X-Original-To, Envelope-To or a trusted Received must name one.',
+      false,
+    ),
+    maxSize: size('Largest message read.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+  }),
+})
+
+/**
+ * Keys that belong to the interface but not yet to this version. One whose absence changes who is answered or let
+ * in is an error; the others only warn.
+ */
+export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
+  'zone.domainOrigin': 'error',
+  'dns.key': 'error',
+  'dns.transfer': 'error',
+  'admin.removal': 'warning',
+}
+
+export type Settings = Value<typeof declaration>
+
+/** `threshold.KIND`: the evidence that lists a host. */
+function threshold(messages: number, traps: number) {
+  return table('', {
+    messages: integer('Distinct returned messages.', messages, 1, 1000),
+    traps: integer('Distinct traps.', traps, 1, 1000),
+    window: duration('Within this time.', '7d', 1, year),
+  })
+}
