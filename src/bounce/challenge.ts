@@ -99,7 +99,7 @@ function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boo
 }
 
 const isOfSubscriptions =
-  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|new device|verification code|petition|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
+  /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|new device|verification code|petition|contact form|kontaktformular|formulaire de contact|formulario de contacto|contactformulier|suscri(be|pcion|bir)|boletin\b|ofertas|nieuwsbrief|iscrizione|assinatura|rejestracj|subskryp|подписк|рассылк|регистрац|購読|订阅|訂閱|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
 
 /** One mail of the reader's, and not his account. */
 const yourMail =

@@ -84,8 +84,14 @@ export function wordedNoticeRule(seen: Observation): string | null {
 function isUnaddressed(seen: Observation): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
   if (!seen.hasNullSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
-  if (!hasStoppedWords(seen)) return false
+  if (!hasStoppedWords(seen) || isToSelf(seen) || ofReader.test(seen.subject.folded)) return false
   return scannerName.test(seen.from) || (virusName.test(said) && !seen.isFromMailSystem)
+}
+
+/** A scanner's own operator reads what it writes to itself. */
+function isToSelf({ message }: Observation): boolean {
+  const to = addressesOf(message.header, 'to')
+  return addressesOf(message.header, 'from').some((address) => to.includes(address))
 }
 
 /** As scanners write the names of what they find: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
@@ -140,6 +146,7 @@ function isUnattended(seen: Observation, name: string): boolean {
 function isToSender(seen: Observation): boolean {
   const { body, subject } = seen
   if (toRecipient.test(subject.folded) || toRecipient.test(body.words)) return false
+  if (ofReader.test(subject.folded)) return false
   return (
     phraseIn(body.words.replace(manyMails, ' '), toSenderPhrases) !== undefined ||
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
@@ -157,6 +164,10 @@ const toRecipient =
 function saysSentByReader(seen: Observation): boolean {
   return phraseIn(seen.body.words, sentByReaderPhrases) !== undefined || namesReaderAsSender(seen)
 }
+
+/** A provider or a seller on what the reader has. */
+const ofReader =
+  /\byour (computer|pc|device|phone|mailbox|inbox|web ?site|site|server|system|network)\b|\bihr(en)? (computer|pc|postfach|rechner)\b|\bvotre (ordinateur|boite)\b|\bsu (ordenador|equipo|buzon)\b/
 
 /** All of the reader's mail, and not the one message that was stopped. */
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g

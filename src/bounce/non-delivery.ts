@@ -1,6 +1,7 @@
 // Bounces and delay notices without a message/delivery-status that says what it must: about a third of those that are
 // sent. Each rule here joins what a message says with how it is made; no single mark is believed. Called by classify.
 
+import { speaksOfMail } from './body-text.ts'
 import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
 import { beginOf, isWrittenIn } from './formats/format.ts'
@@ -14,7 +15,7 @@ import { phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
 import { hasProgramTitle } from './reply-words.ts'
 import { addressesOf } from './sender.ts'
-import { isWatcher } from './system-notices.ts'
+import { isNotifier, isWatcher } from './system-notices.ts'
 
 /** The order is that of the tables: what a program says of itself comes before what any of them might say. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
@@ -64,6 +65,7 @@ export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem) {
     if (!isBareBounce(seen)) return null
     if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
+    if (!speaksOfMail(`${seen.subject.folded} ${seen.body.words}`)) return null
     const saysWhose = seen.recipients.length > 0 || phraseIsIn(seen.body.words, failureReasons)
     if (saysWhose) return 'null-sender-words'
     return saysTrouble(seen) &&
@@ -81,7 +83,7 @@ export function mailSystemRule(seen: Observation): string | null {
     saysTrouble(seen) ||
     seen.body.lines.some(hasReplyCode) ||
     seen.recipients.length > 0 ||
-    seen.subject.isClearBounce
+    (seen.subject.isClearBounce && (seen.body.words !== '' || seen.message.parts.length === 0))
   return saysWhy && !speaksOfMailbox(seen) ? 'mail-system-words' : null
 }
 
@@ -126,7 +128,8 @@ export function unnamedSystemRule(seen: Observation): string | null {
   }
   if (!saysTrouble(seen)) return null
   if (seen.subject.isClearBounce && seen.hasReturned) return 'titled-failure-returns-message'
-  if (seen.subject.isClearBounce && seen.listsFailedRecipient && !isWatcher(seen))
+  const isService = isWatcher(seen) || (isNotifier(seen) && seen.hasLink)
+  if (seen.subject.isClearBounce && seen.listsFailedRecipient && !isService)
     return 'titled-failure-names-recipient'
   return seen.isAutomatic && seen.namesFailedRecipient && seen.hasReturned
     ? 'automatic-failure-returns-message'

@@ -47,6 +47,7 @@ export const toRecipientPhrases = phraseTable(`
   you received | you have received | you were sent | in your mailbox | in your inbox | your quarantine |
   release this | release them | release the message | quarantine summary | quarantine digest | quarantine report |
   spam digest | spam report | an sie gesendet | an sie gerichtet | vous a été | vous avez reçu | ha recibido |
+  vous était destiné | vous est destiné | vous était adressé | aan u gericht | destinato a lei | destinada a você |
   dirigido a usted | ha ricevuto | a lei indirizzat | você recebeu | u hebt ontvangen | адресованное вам |
   на ваш адрес | 您收到 | 受信した | quarantined for you | blocked for you | held for you
 `)

@@ -199,9 +199,14 @@ const orderTitle =
   /\border (confirmation|received|no\.?|number|#)|\b(your|the) order \W?\d|\bbestell(ung|bestatigung|eingang)\b|\bcommande\b|\b(su|tu|seu) pedido\b|\bordine\b|\bbestelling\b|\bzamowieni|заказ|注文|订单|訂單|주문/
 
 const isBooked =
-  /\byour (booking|reservation|appointment|order|payment|registration) (is|was|has been) (confirmed|received|booked|accepted)\b|\b(was|were|has been|marked( as)?) absent\b/
+  /\byour (booking|reservation|appointment|order|payment|registration|donation) (is|was|has been) (confirmed|received|booked|accepted)\b|\bdonation\b|\b(book|buy|order|shop) now\b/
+/** A school on its pupils, an employer on leave that was asked for. */
+const isAdministration =
+  /\b(was|were|has been|marked( as)?) absent\b|\b(your (child|son|daughter)|votre enfant|ihr kind|su hijo|seu filho|tuo figlio|uw kind)\b|\b(leave|vacation|absence|holiday) (request|approval|balance)\b|\brequest(ed|s)? (for |your )*(annual leave|vacation|leave|time off|absence)\b|\b(urlaubsantrag|abwesenheitsantrag|demande de conges?|solicitud de vacaciones|richiesta (di )?ferie|wniosek urlopowy)\b|\burlaub\b.{0,60}\bgenehmigt\b|заявлени[ея] на отпуск|休暇申請|休假申请|请假/
+/** What came by telephone or chat and is handed on. */
+const isTranscript = /\b(voice ?mail|voice message|sms|mms|missed call|chat)\b/
 
-/** Bulk mail on holidays and leave, a school on its pupils, or what somebody bought. */
+/** Bulk mail on holidays and leave, or what somebody bought. */
 function isPromotion(seen: Observation): boolean {
   const { body, subject } = seen
   const opens =
@@ -210,7 +215,8 @@ function isPromotion(seen: Observation): boolean {
     !subject.folded.includes('(was: ') &&
     !hasProgramTitle(seen)
   if (opens && orderTitle.test(subject.folded)) return true
-  if (opens && isBooked.test(body.words)) return true
+  if (opens && (isBooked.test(body.words) || isTranscript.test(subject.own))) return true
+  if (opens && isAdministration.test(`${subject.folded} ${body.words}`)) return true
   return /\bclick (now|below|http)|\b(casino|jackpot|your bonus)\b|unsubscribe|click here|se desabonner|opt[- ]out|special offer|free trial|money back/.test(
     body.words,
   )

@@ -1,5 +1,6 @@
 // What programs tell their own operators, users and customers, of bounces among other things: journals, scheduled jobs,
 // queue warnings, calendars, parcels. Nobody's message came back. Called by classify and non-delivery.
+import { autoSubmitted } from './auto-reply.ts'
 import { firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
 import type { Observation } from './observation.ts'
@@ -22,6 +23,12 @@ export function postmasterNoticeRule({ subject }: Observation): string | null {
   )
     ? 'postmaster-notice'
     : null
+}
+
+/** A filter that tells its user of new mail (RFC 5436 §2.7.1), in the words of that mail's title. */
+export function mailNotificationRule({ message, hasReturned, status }: Observation): string | null {
+  if (hasReturned || status !== null) return null
+  return autoSubmitted(message.header) === 'auto-notified' ? 'mail-notification' : null
 }
 
 /** An invitation, an answer to one or a reminder (RFC 6047); a bounce of one has it inside of what it returns. */
@@ -69,7 +76,7 @@ export function feedRule({ header }: Message): string | null {
 }
 
 const watchers =
-  /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|prometheus|grafana|sentry|pagerduty)$/
+  /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|copier|scanner|printer|mfp|fax|prometheus|grafana|sentry|pagerduty)$/
 
 const summaryTitle =
   /\b(summary|digest|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计/
@@ -80,7 +87,7 @@ export function isWatcher({ author, subject }: Observation): boolean {
 }
 
 const unattended =
-  /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|calendar(-notification)?|reminders?)$/
+  /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|(team)?cal(endar)?(-notification)?|reminders?|hr|personnel|payroll|attendance)$/
 
 /** Whether it speaks from an address at which nobody reads, and so nobody can be away. */
 export function isNotifier({ author }: Observation): boolean {

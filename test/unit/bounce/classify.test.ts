@@ -291,7 +291,7 @@ const verdicts: Readonly<
     raw: octets(...reply, 'Auto-Submitted: auto-notified', answers, '', ''),
     envelope: { reversePath: '' },
     is: 'other',
-    by: 'not-recognised',
+    by: 'mail-notification',
   },
   'a message that says it is not automatic': {
     raw: octets(...reply, 'Auto-Submitted: no', 'X-Autoreply: yes', '', ''),

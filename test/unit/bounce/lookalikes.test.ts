@@ -293,12 +293,79 @@ Subject: Action required: confirm your email
 Auto-Submitted: auto-generated
 
 Confirm your email so that you can reach others. Messages are on hold until you verify your address.
+== a contact form that asks back | other not-recognised | <>
+From: Stadt <kontakt@far.example>
+Subject: Bitte bestätigen Sie Ihre Nachricht
+Auto-Submitted: auto-generated
+
+Sie haben über unser Kontaktformular eine Nachricht gesendet. Bitte bestätigen Sie Ihre E-Mail-Adresse, damit Ihre
+Nachricht weitergeleitet wird (Schutz vor Spam): https://far.example/
+== an infected computer | other not-recognised | <>
+From: Abuse <abuse@far.example>
+Subject: Your computer is infected with a virus
+
+We detected a virus on a computer at your line. Please run a scanner. Your mail was blocked.
+== leave that was asked for | other not-recognised | <>
+From: Zeit <zeit@far.example>
+Subject: Urlaubsantrag genehmigt
+Auto-Submitted: auto-generated
+
+Ihr Urlaub vom 24.11. bis 30.11. wurde genehmigt. Diese Nachricht wurde automatisch erstellt.
+== a voice message in writing | other not-recognised | <>
+From: Box <box@far.example>
+Subject: New voicemail from Pat
+
+"Hi, I'm out of the office until Monday. Call me when I return."
+== a service that could not reach an address of one's own | other not-recognised | <noreply@far.example>
+From: Forge <noreply@far.example>
+Subject: [Forge] Emails to you are being undelivered
+
+<bob@far.example>: could not be delivered: 550 5.1.1 User unknown. Settings: https://far.example/
+== a filter that tells its user of a bounce | other mail-notification | <>
+From: bob@far.example
+Subject: You've got mail: Undeliverable: hello
+Auto-Submitted: auto-notified; owner-email="bob@far.example"
+
+You received mail from MAILER-DAEMON: your message could not be delivered to carol@far.example
+== a reminder of what carol did not pay | other not-recognised | <>
+From: Pay <service@far.example>
+Subject: Undelivered invoice reminder
+
+Your invoice to carol@far.example was not paid.
+== a scanner to its own operator | other not-recognised | <>
+From: Filter <virusalert@far.example>
+To: virusalert@far.example
+Subject: VIRUS (Eicar-Test-Signature) FROM [198.51.100.8]:41234 <x@y.example>
+
+A virus was found: Eicar-Test-Signature
+The message WAS NOT relayed to: <bob@far.example>: 250 2.7.0 Ok, discarded
+== a French scanner to the recipient | other not-recognised | <>
+From: Antivirus <antivirus@far.example>
+Subject: Virus détecté dans un message reçu
+
+Un message qui vous était destiné, envoyé par bob@x.example, contenait un virus et a été supprimé.
+== a picture under a bounce's title | other not-recognised | <>
+From: mailer-daemon@far.example
+Subject: Delivery failure
+Content-Type: multipart/related; boundary=b
+
+--b
+Content-Type: text/html
+
+<img src="cid:1">
+--b
+Content-Type: image/gif
+
+x
+--b--
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
   const [title = '', expected = '', path = ''] = text.slice(0, text.indexOf('\n')).split(' | ')
   test(`${title}: ${expected}`, async () => {
-    const raw = Buffer.from(`To: trap@trap.example\n${text.slice(text.indexOf('\n') + 1)}`)
+    const raw = Buffer.from(
+      `${text.includes('\nTo: ') ? '' : 'To: trap@trap.example\n'}${text.slice(text.indexOf('\n') + 1)}`,
+    )
     const verdict = classify(await parseMessage(raw), { reversePath: path.slice(1, -1) })
     assert.equal(`${verdict.kind ?? verdict.notBackscatter} ${verdict.rule}`, expected)
   })
