@@ -26,7 +26,9 @@ export const demandPhrases = phraseTable(`
   saisissez | clicar | informe o código | informar o código | digite | preencha | escriba | escribe | rellene |
   introduzca | digita | inserisca | geben sie | sich zu melden | vul de | typ de | wpisz | введите | укажите | 入力 |
   输入 | 輸入 | 回复本 | 回复该 | 입력 | skriv in | indtast | opište | írja be | girin | introduceți | authoris | authoriz |
-  entering a | by entering | the right answer | om te laten zien | ответит | kattintva | answer one
+  entering a | by entering | the right answer | om te laten zien | ответит | kattintva | answer one | tap the |
+  put the answer | in your reply | a reply and | stuur dit bericht | terugsturen | renvoyez | reenvíe |
+  senden sie diese | schicken sie
 `)
 
 /** It is about mail that came from the one who is asked. */
@@ -56,7 +58,7 @@ export const aboutMailPhrases = phraseTable(`
   você escreveu | usted escribió | has escrito | ha escrito | ha scritto a | gönderdiğiniz | 您的信 | vašeho e-mailu |
   wysłana przez | get your email | get your mail | get your e-mail | get your message | someone writes to me |
   writes to me | your note | u stuurde | mailtje | вы написали | mail from mary | the recipient of your |
-  has your note | protected address
+  has your note | protected address | read your letter | your letter | your mail gets
 `)
 
 /** The message waits, and what would let it through. */
@@ -87,7 +89,8 @@ export const heldPhrases = phraseTable(`
   liberad | libere | recapitat | czeka | dostarczyć | zostanie przekazan | släpps | släpper | 送达 | 投送 | 才能 | 受信者に |
   まだ | i'll receive | can reach | lo recibiré | bandeja de desconocidos | wird ihre | gelöscht | paused | expire |
   is put in | be put in | not shown | delivery of your message | its delivery | arrive directly | at once |
-  komt uw mail | не показываются | gets your | afventer | sendt videre
+  komt uw mail | не показываются | gets your | afventer | sendt videre | durchläss | liegt beim |
+  nog niet afgeleverd | waiting in line | wasn't opened | not opened | i get to read | wait at the door
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */
@@ -118,7 +121,8 @@ export const ofSenderPhrases = phraseTable(`
   avsender | lähettäj | odesílatel | feladó | expeditorul | on file | prove that they | they are human |
   are you human | keep machines | machines out | if i approve | write to me | writes to me | requires authori |
   mensen die hij | een mens | незнакомых | отправитель не ответит | пока отправитель | auf der liste |
-  not authoris | not authoriz | the senders | senders prove
+  not authoris | not authoriz | the senders | senders prove | ken uw adres | kent uw adres | a human sent |
+  unknown correspond | ask a question | real sender
 `)
 
 /** It is asked once. */

@@ -83,9 +83,10 @@ export function wordedNoticeRule(seen: Observation): string | null {
 /** From the null sender, of mail, and with a scanner's name or an infection's, some do not say whose mail it was. */
 function isUnaddressed(seen: Observation): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
-  if (!seen.hasNullSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
-  if (!hasStoppedWords(seen) || isToSelf(seen) || ofReader.test(seen.subject.folded)) return false
-  return scannerName.test(seen.from) || (virusName.test(said) && !seen.isFromMailSystem)
+  if (seen.hasSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
+  if (!hasStoppedWords(seen) || isToSelf(seen) || ofReader.test(seen.subject.own)) return false
+  const isNamed = seen.hasNullSender && !seen.isFromMailSystem && virusName.test(said)
+  return isNamed || scannerName.test(seen.from)
 }
 
 /** A scanner's own operator reads what it writes to itself. */
@@ -124,8 +125,11 @@ function saysInfection(seen: Observation): boolean {
 }
 
 function saysUnwanted(seen: Observation): boolean {
-  return phraseIn(seen.said, unwantedStems) !== undefined
+  return phraseIn(seen.said, unwantedStems) !== undefined || barredFile.test(seen.said)
 }
+
+/** A file of the sorts that scanners do not let in. */
+const barredFile = /\w\.(exe|scr|pif|bat|com|cmd|vbs|cpl|hta|js)\b(?!\.)/
 
 /** What a list or a forum takes offence at is no scanner's matter. */
 const isModeration =
@@ -146,7 +150,7 @@ function isUnattended(seen: Observation, name: string): boolean {
 function isToSender(seen: Observation): boolean {
   const { body, subject } = seen
   if (toRecipient.test(subject.folded) || toRecipient.test(body.words)) return false
-  if (ofReader.test(subject.folded)) return false
+  if (ofReader.test(subject.own)) return false
   return (
     phraseIn(body.words.replace(manyMails, ' '), toSenderPhrases) !== undefined ||
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
@@ -173,7 +177,7 @@ const ofReader =
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 
 const senderLabel =
-  /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
+  /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|authored by|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
 /** The address to which it writes stands behind "sender" or the like. */
 function namesReaderAsSender(seen: Observation): boolean {

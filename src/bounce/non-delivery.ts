@@ -75,7 +75,7 @@ export function mailSystemRule(seen: Observation): string | null {
   }
   if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
   if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
-  if (!seen.hasNullSender || seen.hasLink) return null
+  if (seen.hasSender || seen.hasLink) return null
   if (saysTrouble(seen) && seen.recipients.length > 0 && !speaksOfMailbox(seen))
     return 'mail-system-names-failure'
   if (!seen.subject.isBounce) return null

@@ -22,7 +22,8 @@ export const sentByReaderPhrases = phraseTable(`
   you tried to mail | that you wrote | you originated | carries your address | ihrer absenderadresse |
   von ihnen versandt | von ihnen verschickt | hai spedito | ha spedito | que enviaste | あなたから送 | 您寄出 |
   jonka lähetit | lähetit | trimis de dumneavoastră | di dumneavoastră | enviado por ti | надіслали | e-mail you |
-  mail carries
+  mail carries | you submitted | you e-mailed | you emailed | państwa adresu | pani adresu | pana adresu |
+  you uploaded to send
 `)
 
 /** It tells the one to whom it writes about mail that he sent, or that may be his. */
@@ -79,7 +80,8 @@ export const unwantedStems = phraseTable(`
   bifogad | tilladt | tillatt | liite | příloh | melléklet | eklent | fișier | συνημμέν | заборонен | exploit |
   not let into | blocked names | programs | must not carry | keyword | rule " | rule: | confidential | not let |
   treated as spam | the spam area | large | size limit | not admit | no admite | fichero | arquivo | filtro |
-  denied | policy | anhäng
+  denied | policy | anhäng | file filter | matching file | contained the attachment | spam detected |
+  detected as spam | scored your
 `)
 
 /** The mail did not get through, in part or at all. */
@@ -105,5 +107,6 @@ export const stoppedStems = phraseTable(`
   заблокован | thrown | not let into | not allowed through | turned away | bounced | not let | erased | taken out |
   put in the | denied delivery | nothing has been passed | not be read | nicht ausgeliefert | ausgeliefert |
   no admite | foi removido | verrà recapitat | non verrà | 中止 | 移除 | ei välitetty | välitetty | a fost șters |
-  διαγράφη | не передан | was returned | not go on | delivrees | délivrées
+  διαγράφη | не передан | was returned | not go on | delivrees | délivrées | not hand | cancelled | canceled |
+  wstrzyman | suspended | aborted | abgebrochen | annulé | interrotta | cancelad
 `)

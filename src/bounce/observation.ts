@@ -16,6 +16,8 @@ export class Observation {
   readonly status: DeliveryStatus | null
   /** The reverse-path is known to be null (RFC 5321 §4.5.5), or names a mail system, which some write instead. */
   readonly hasNullSender: boolean
+  /** The reverse-path is known and somebody's. */
+  readonly hasSender: boolean
   readonly #once = new Map<string, unknown>()
 
   constructor(message: Message, status: DeliveryStatus | null, reversePath: string | null) {
@@ -23,6 +25,7 @@ export class Observation {
     this.status = status
     this.hasNullSender =
       reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
+    this.hasSender = reversePath !== null && !this.hasNullSender
   }
 
   /** From says that a mail system speaks. */

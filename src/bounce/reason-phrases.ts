@@ -127,4 +127,9 @@ export const failureReasons = foldAll(
     '見つかりません',
     '容量',
   ],
+  ['finns inte', 'findes ikke', 'finnes ikke', 'eksisterer ikke', 'ei ole olemassa', 'nem létezik'],
+  ['nem található', 'nenalezen', 'nu există', 'δεν υπάρχει', 'не знайден', 'mevcut değil'],
+  ['찾을 수 없', '가득', '不明', '届きませんでした', '退信原因', 'not a known', 'unknown system'],
+  ['over the limit', 'over size limit', 'exceeds allowed size', "n'existe pas", 'compte inconnu'],
+  ['existiert nicht', 'gibt es hier nicht', 'postfach voll', 'boîte pleine', 'fue devuelto'],
 )

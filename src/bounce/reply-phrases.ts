@@ -131,7 +131,11 @@ export const awayStems = phraseTable(`
   family leave | medical leave | leave of absence | нет в офисе | нет на месте | tillbaka på | frånvar |
   eingangsbestätigung | accusé de réception | acuse de recibo | avviso di ricezione | confirmação de recebimento |
   potwierdzenie otrzymania | ontvangstbevestiging | お問い合わせありがとう | 受付 | mottagningskvittens | kvittering |
-  sabbatical | illness | krank | malade | malattia | enferm | doente | ziek | chory
+  sabbatical | illness | krank | malade | malattia | enferm | doente | ziek | chory | chiusura | riaprir | retired |
+  taken over | nimmt jetzt | hat übernommen | reprend | fermeture | cierre | encerramento | sluiting | ziekte |
+  nemocensk | på nytt den | syg. | sjuk | sairaana | хвор | reopen | shut for | shut until | maternity | paternity |
+  mammaledig | pappaledig | no estaré disponible | nicht verfügbar | not available | unavailable | non disponibile |
+  niet beschikbaar | niedostępn | недоступ | medarbetare är ledig
 `)
 
 /** An address at which nobody reads: machines say it below their notices as well. */
@@ -184,7 +188,8 @@ export const goneStems = phraseTable(`
   inte längre | ny e-postadress | ikke længere | ikke lenger | ny e-mailadresse | ny e-postadresse | ei ole enää |
   uusi sähköposti | již nepracuje | nová adresa | již není | már nem | új e-mail | artık çalışm | kullanılmamakta |
   yeni e-posta | nu mai lucr | nu mai este | noua adresă | δεν εργάζεται πλέον | νέα διεύθυνση | більше не працює |
-  нова адреса
+  нова адреса | has been shut down | has taken over | non appartengo | no pertenezco | ya no pertenece |
+  retired from | i have retired | i've retired
 `)
 
 /** An acknowledgement that the reader's mail has come. */
@@ -202,5 +207,6 @@ export const acknowledgementPhrases = phraseTable(`
   收到您的郵件 | 来信收到 | 邮件已收到 | 来信已收到 | 메일 잘 받 | 메일을 받았 | 문의해 주셔서 | tack för ditt mejl | tack för ditt meddelande |
   tack för din e-post | tak for din mail | takk for din e-post | takk for henvendelsen | kiitos viestistä |
   kiitos sähköposti | děkujeme za vaši | děkujeme za váš | köszönjük levelét | köszönöm levelét |
-  e-postanızı aldık | mesajınızı aldık | am primit mesajul | λάβαμε το μήνυμα | отримали ваш | ваш лист отримано
+  e-postanızı aldık | mesajınızı aldık | am primit mesajul | λάβαμε το μήνυμα | отримали ваш | ваш лист отримано |
+  受信しました | 受け取りました | 受領しました | 拝受
 `)

@@ -1,7 +1,7 @@
 // Automatic replies by their wording, for the half of them that carry no mark of RFC 3834: the titles that programs put
 // before a subject, and what people write when they are away. Called by classify after the marks.
 import { autoSubmitted } from './auto-reply.ts'
-import { phraseIn } from './body-text.ts'
+import { phraseIn, speaksOfMail } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
 import {
@@ -104,14 +104,19 @@ export function replyWordsRule(seen: Observation): string | null {
   if (hasQuotation && !isAbsent) return null
   if (isTicket(seen)) return null
   if (isAbsent || (saysReceipt && isTitled)) return 'reply-null-sender'
-  const isTold =
-    subject.isAnswer ||
-    isTitled ||
-    saysGone ||
-    phraseIn(bare, awayPhrases) !== undefined ||
-    phraseIn(bare, awayStems) !== undefined ||
-    phraseIn(body.words, acknowledgementPhrases) !== undefined
-  return isTold && isBareText(seen) ? 'reply-null-sender' : null
+  if (!isBareText(seen) || seen.isHandWritten) return null
+  const acknowledges = phraseIn(body.words, acknowledgementPhrases) !== undefined
+  const isGone = saysGone && (speaksOfMail(body.words) || body.words.includes('@'))
+  const hasAwayTitle =
+    phraseIn(bare, awayPhrases) !== undefined || phraseIn(bare, awayStems) !== undefined
+  if (isTitled || hasAwayTitle || isGone || acknowledges) return 'reply-null-sender'
+  const saysAnything = hintsAway || saysReceipt || saysNobodyReads(seen) || hasPrecedence(seen)
+  return subject.isAnswer && saysAnything ? 'reply-null-sender' : null
+}
+
+/** Of any kind: people's mail has none. */
+function hasPrecedence({ message }: Observation): boolean {
+  return firstValue(message.header, 'precedence') !== undefined
 }
 
 /** A number in the subject by which a desk knows its case again. */
@@ -202,7 +207,7 @@ const isBooked =
   /\byour (booking|reservation|appointment|order|payment|registration|donation) (is|was|has been) (confirmed|received|booked|accepted)\b|\bdonation\b|\b(book|buy|order|shop) now\b/
 /** A school on its pupils, an employer on leave that was asked for. */
 const isAdministration =
-  /\b(was|were|has been|marked( as)?) absent\b|\b(your (child|son|daughter)|votre enfant|ihr kind|su hijo|seu filho|tuo figlio|uw kind)\b|\b(leave|vacation|absence|holiday) (request|approval|balance)\b|\brequest(ed|s)? (for |your )*(annual leave|vacation|leave|time off|absence)\b|\b(urlaubsantrag|abwesenheitsantrag|demande de conges?|solicitud de vacaciones|richiesta (di )?ferie|wniosek urlopowy)\b|\burlaub\b.{0,60}\bgenehmigt\b|заявлени[ея] на отпуск|休暇申請|休假申请|请假/
+  /\b(was|were|has been|marked( as)?) absent\b|\b(your (child|son|daughter)|votre enfant|ihr kind|su hijo|seu filho|tuo figlio|uw kind)\b|\b(leave|vacation|absence|holiday) (request|approval|balance)\b|\brequest(ed|s)? (for |your )*(annual leave|vacation|leave|time off|absence)\b|\b(urlaubsantrag|abwesenheitsantrag|demande de conges?|solicitud de vacaciones|richiesta (di )?ferie|wniosek urlopowy)\b|\burlaub\b.{0,60}\bgenehmigt\b|заявлени[ея] на отпуск|休暇申請|休假申请|请假申请/
 /** What came by telephone or chat and is handed on. */
 const isTranscript = /\b(voice ?mail|voice message|sms|mms|missed call|chat)\b/
 

@@ -15,6 +15,9 @@ const bounceTitles = foldAll(
     'cannot be delivered',
     "can't be delivered",
     'unable to deliver',
+    "can't deliver",
+    'could not deliver',
+    'cannot deliver',
     'was not delivered',
     'delivery fail',
     'delivery has failed',
@@ -81,6 +84,8 @@ const bounceTitles = foldAll(
   ['sikertelen kézbesítés', 'kézbesítési hiba', 'iletilemedi', 'teslim edilemeyen', 'nedoruč'],
   ['olevererbar', 'går inte att leverera', 'gick inte att leverera'],
   ['kan ikke leveres', 'kunne ikke leveres', 'ikke leveret', 'ei voi toimittaa'],
+  ['помилка доставки', 'nepodařilo doručit', 'ei voitu toimittaa', 'mensaje devuelto'],
+  ['mensagem devolvida', 'zwrot wiadomości', 'kon niet worden bezorgd', '郵件退回', '发送失败通知'],
   ['nedoručitelné', 'nelze doručit', 'nedoručeno', 'kézbesíthetetlen', 'teslim edilemedi'],
 )
 
