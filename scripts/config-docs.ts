@@ -1,4 +1,4 @@
-// Writes what documents the configuration from its declaration in src/config.ts: the table in README.md and
+// Writes what documents the configuration from its declaration in src/config-keys.ts: the table in README.md and
 // data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -60,7 +60,7 @@ export function withTable(readme: string): string {
 export function exampleToml(): string {
   const lines = [
     '# Every key of backscatterd with its default. Lines that begin with # are optional parts: take the # away.',
-    '# Made from the declaration in src/config.ts.',
+    '# Made from the declaration in src/config-keys.ts.',
   ]
   writeTable(declaration.fields, '', '', lines)
   return `${lines.join('\n')}\n`

@@ -2,7 +2,7 @@
 // transaction.
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
-import type { CurrentListing, ListingRow } from '../store/listings.ts'
+import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
 import { audit, type Ground, remove, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import { type Actor, type Listing, listingOf, type Refusal } from './outcomes.ts'

@@ -1,12 +1,10 @@
 // The one door: whatever writes a listing or changes the tree comes through here. Mail comes in by record(), people
 // and lists by the other methods; each change is committed, published, and only then answered.
 import type { Evidence } from '../bounce/evidence.ts'
-import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { Forger } from '../store/forgeries.ts'
-import type { ListingFilter } from '../store/listings.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import {
@@ -17,12 +15,11 @@ import {
   removeListing,
 } from './amend.ts'
 import { CommitQueue } from './commit-queue.ts'
-import { listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
-import { addException, type ExceptionKind, removeException, tableOf } from './exceptions.ts'
+import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
 import { type ExplainGround, type Explanation, explain, type Finding, find } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
-import { audit, type Ground } from './ground.ts'
+import type { Ground } from './ground.ts'
 import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listing-by-hand.ts'
@@ -42,18 +39,21 @@ import {
   type Page,
   type Refusal,
 } from './outcomes.ts'
+import { exceptionsPage, type ListingsFilter, listingsPage, type PageRequest } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { reconcile } from './reconcile.ts'
 import { recordOne } from './record.ts'
 import { finishTakeovers, Takeovers, unsyncedSteps } from './takeover.ts'
-import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
+import { TrapList, type TrapOutcome } from './trap-list.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
 export type { Explanation, Finding } from './explain.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
 export type * from './outcomes.ts'
+export type { ListingsFilter, PageRequest } from './pages.ts'
 export type { PolicyOptions } from './policy.ts'
+export type { TrapOutcome } from './trap-list.ts'
 export type { TrapRow }
 
 export interface BlocklistOptions {
@@ -69,18 +69,6 @@ export interface BlocklistOptions {
   /** Answer nothing, test entries neither. */
   readonly retired: boolean
 }
-
-export interface PageRequest {
-  readonly limit: number
-  /** `nextCursor` of the page before. */
-  readonly cursor?: string
-}
-
-export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
-
-export type TrapOutcome =
-  | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly trap: TrapRow }
-  | Refusal
 
 export interface BlocklistStatus {
   readonly serial: number
@@ -99,10 +87,10 @@ export class Blocklist {
   readonly #ahead: ListsAhead | undefined
   readonly #takeovers: Takeovers
   readonly #imports: ListImports
+  readonly #traps: TrapList
   readonly #now: () => number
   readonly #isRetired: boolean
   #policy: PolicyOptions
-  #matchTrap: (address: string) => string | undefined
   #expiring: Promise<number> | undefined
 
   /**
@@ -145,7 +133,7 @@ export class Blocklist {
       reconcile(this.#ground())
     }
     this.#queue.runNow(begin, { publishes: options.tree !== undefined })
-    this.#matchTrap = this.#readTraps()
+    this.#traps = new TrapList(options.store, this.#queue, parts.ground)
   }
 
   /**
@@ -225,42 +213,13 @@ export class Blocklist {
   }
 
   /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  async addTrap(text: string, actor: Actor): Promise<TrapOutcome> {
-    const parsed = parseTrapPattern(text)
-    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-    const pattern = parsed.value.text
-    const outcome = await this.#queue.run<TrapOutcome>(() => {
-      const { traps } = this.#store
-      const [row] = traps.of(pattern)
-      if (row) return { outcome: 'unchanged', trap: row }
-      const ground = this.#ground()
-      const added = { pattern, source: 'manual', createdAt: ground.now } as const
-      const trap = { ...added, id: traps.insert(added) }
-      audit(ground, actor.name, 'trap-add', pattern, { before: null, after: trap })
-      return { outcome: 'added', trap }
-    })
-    this.#matchTrap = this.#readTraps()
-    return outcome
+  addTrap(text: string, actor: Actor): Promise<TrapOutcome> {
+    return this.#traps.add(text, actor)
   }
 
   /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
-  async removeTrap(text: string, actor: Actor): Promise<TrapOutcome> {
-    const parsed = parseTrapPattern(text)
-    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-    const pattern = parsed.value.text
-    const outcome = await this.#queue.run<TrapOutcome>(() => {
-      const { traps } = this.#store
-      const [row] = traps.of(pattern)
-      if (!row) return { refused: 'not-listed', why: 'is not a trap' }
-      if (row.source === 'config') {
-        return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
-      }
-      traps.delete(row.id)
-      audit(this.#ground(), actor.name, 'trap-remove', pattern, { before: row, after: null })
-      return { outcome: 'removed', trap: row }
-    })
-    this.#matchTrap = this.#readTraps()
-    return outcome
+  removeTrap(text: string, actor: Actor): Promise<TrapOutcome> {
+    return this.#traps.remove(text, actor)
   }
 
   /** All patterns, of the configuration and by hand, in the order of their text. */
@@ -270,7 +229,7 @@ export class Blocklist {
 
   /** The pattern an address falls under, or undefined; the function follows all later changes. */
   trapMatcher(): (address: string) => string | undefined {
-    return (address) => this.#matchTrap(address)
+    return (address) => this.#traps.match(address)
   }
 
   /** Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. */
@@ -314,7 +273,7 @@ export class Blocklist {
       this.#publisher.setPublishedKinds(kindsMask(before.publish))
       throw error
     }
-    this.#matchTrap = this.#readTraps()
+    this.#traps.renew()
   }
 
   /** Whether an address is listed, and what anyone may know of why. */
@@ -329,13 +288,7 @@ export class Blocklist {
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
   listings(filter: ListingsFilter, page: PageRequest): Page<Listing> | Refusal {
-    const { kind, ...rest } = filter
-    const { cursor, limit } = page
-    const after = cursor === undefined ? undefined : readListingCursor(cursor, filter.prefix)
-    if (cursor !== undefined && !after) return unknownCursor
-    const mask = kind === undefined ? {} : { kinds: kindsMask([kind]) }
-    const rows = this.#store.listings.page({ ...rest, ...mask }, limit + 1, after)
-    return pageOf(rows, limit, listingOf, listingCursor)
+    return listingsPage(this.#store, filter, page)
   }
 
   listing(id: number): Listing | undefined {
@@ -345,7 +298,7 @@ export class Blocklist {
 
   /** Newest first. */
   exemptions(page: PageRequest): Page<Exception> | Refusal {
-    return this.#exceptions('exemption', page)
+    return exceptionsPage(this.#store, 'exemption', page)
   }
 
   exemption(id: number): Exception | undefined {
@@ -355,7 +308,7 @@ export class Blocklist {
 
   /** Newest first. */
   exclusions(page: PageRequest): Page<Exception> | Refusal {
-    return this.#exceptions('exclusion', page)
+    return exceptionsPage(this.#store, 'exclusion', page)
   }
 
   exclusion(id: number): Exception | undefined {
@@ -421,13 +374,6 @@ export class Blocklist {
     return this.#queue.run(() => removeException(this.#ground(), kind, prefix, actor))
   }
 
-  #exceptions(kind: ExceptionKind, page: PageRequest): Page<Exception> | Refusal {
-    const before = page.cursor === undefined ? undefined : readIdCursor(page.cursor)
-    if (page.cursor !== undefined && before === undefined) return unknownCursor
-    const rows = tableOf({ store: this.#store }, kind).page(page.limit + 1, before)
-    return pageOf(rows, page.limit, exceptionOf, ({ id }) => String(id))
-  }
-
   async #expireAll(): Promise<number> {
     let total = 0
     for (;;) {
@@ -438,34 +384,8 @@ export class Blocklist {
       if (changed < expiryBatch) return total
     }
   }
-
-  #readTraps(): (address: string) => string | undefined {
-    const patterns: TrapPattern[] = []
-    for (const { pattern } of this.#store.traps.all()) {
-      const parsed = parseTrapPattern(pattern)
-      if ('value' in parsed) patterns.push(parsed.value)
-    }
-    return trapMatcher(patterns)
-  }
 }
-
-const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
 
 function noneRefused(outcomes: readonly object[]): boolean {
   return !outcomes.some(isRefusal)
-}
-
-/** Of `limit` rows and one more, if there is one. */
-function pageOf<Row, T>(
-  rows: readonly Row[],
-  limit: number,
-  shown: (row: Row) => T,
-  cursorOf: (row: Row) => string,
-): Page<T> {
-  const page = rows.slice(0, limit)
-  const last = page.at(-1)
-  return {
-    items: page.map(shown),
-    nextCursor: rows.length > limit && last ? cursorOf(last) : null,
-  }
 }

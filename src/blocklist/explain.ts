@@ -13,7 +13,7 @@ import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose
 import type { Store } from '../store/database.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'
-import type { ListingRow, ListingState } from '../store/listings.ts'
+import type { ListingRow, ListingState } from '../store/listing-rows.ts'
 import { codesOf, formatCodes, kindsOf } from './kinds.ts'
 import type { ListsAhead } from './lists-ahead.ts'
 import { type Exception, exceptionOf, type Listing, listingOf } from './outcomes.ts'

@@ -2,7 +2,7 @@
 // the door to the files that do one kind of change each, inside a transaction.
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
-import type { CurrentListing } from '../store/listings.ts'
+import type { CurrentListing } from '../store/listing-rows.ts'
 import type { ListsAhead } from './lists-ahead.ts'
 import { listingOf } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'

@@ -5,7 +5,7 @@ import { type Address, addressBits, type Family, networkOf, type Prefix } from '
 import type { Visit } from '../store/answered-listings.ts'
 import type { Store } from '../store/database.ts'
 import type { EntryAttributes, Generation } from '../store/generations.ts'
-import type { ListingRow } from '../store/listings.ts'
+import type { ListingRow } from '../store/listing-rows.ts'
 import { isOver, sameAttributes } from './entry-attributes.ts'
 
 /** An entry whose time is over so soon is not answered ahead of its row: nobody would end it in time. */

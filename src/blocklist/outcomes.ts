@@ -3,7 +3,7 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import type { ExceptionRow, Source } from '../store/exceptions.ts'
-import type { ListingOrigin, ListingRow, ListingState } from '../store/listings.ts'
+import type { ListingOrigin, ListingRow, ListingState } from '../store/listing-rows.ts'
 import { kindsOf } from './kinds.ts'
 
 /** Who makes a change, for the audit: 'cli', 'trap', 'config', a key's name. */

@@ -13,7 +13,7 @@ import {
   unmapped,
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import type { CurrentListing } from '../store/listings.ts'
+import type { CurrentListing } from '../store/listing-rows.ts'
 import { audit, type Ground, shown, standingAt } from './ground.ts'
 import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'

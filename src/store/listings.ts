@@ -4,82 +4,19 @@ import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { eachAnswered, type Visit } from './answered-listings.ts'
 import type { EntryAttributes, ListEntry } from './generations.ts'
+import { type ListingFilter, ListingPages } from './listing-pages.ts'
 import {
-  isPrefix,
-  type PrefixRow,
-  type PrefixValues,
-  prefixColumns,
-  prefixOf,
-  prefixValues,
-  rangeInside,
-} from './prefix-columns.ts'
+  type CurrentListing,
+  isCurrent,
+  type ListingChange,
+  type ListingRow,
+  listingColumns,
+  listingOf,
+  type NewListing,
+  type RawListing,
+} from './listing-rows.ts'
+import { isPrefix, type PrefixValues, prefixColumns, prefixValues } from './prefix-columns.ts'
 
-export const listingStates = ['listed', 'held', 'shadow', 'expired', 'removed'] as const
-export type ListingState = (typeof listingStates)[number]
-export const listingOrigins = ['trap', 'manual', 'import'] as const
-export type ListingOrigin = (typeof listingOrigins)[number]
-
-/** What is written of a listing; times in epoch seconds. */
-export interface NewListing {
-  readonly prefix: Prefix
-  /** Mask: bit i is the i-th kind of bounce/evidence.ts. */
-  readonly kinds: number
-  readonly state: 'listed' | 'held' | 'shadow'
-  readonly origin: ListingOrigin
-  /** Name of the list it came with. */
-  readonly list: string | null
-  readonly reason: string | null
-  readonly createdAt: number
-  readonly lastHitAt: number | null
-  /** null: permanent. */
-  readonly expiresAt: number | null
-  /** When a held listing is due. */
-  readonly heldUntil: number | null
-  readonly hits: number
-  readonly episode: number
-  /** Seconds one hit lists for; null where no hits list it. */
-  readonly termSeconds: number | null
-}
-
-export interface ListingRow extends Omit<NewListing, 'state'> {
-  readonly id: number
-  readonly state: ListingState
-  readonly endedAt: number | null
-}
-
-/** A row that holds. */
-export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
-
-/** What may change while a listing holds. */
-export type ListingChange = Pick<
-  NewListing,
-  'kinds' | 'state' | 'reason' | 'lastHitAt' | 'expiresAt' | 'heldUntil' | 'hits' | 'episode'
-> & { readonly termSeconds: number | null }
-
-export interface ListingFilter {
-  /** Listings at or inside this prefix. */
-  readonly prefix?: Prefix
-  /** Mask: listings that have any of these kinds. */
-  readonly kinds?: number
-  readonly state?: ListingState
-  readonly origin?: ListingOrigin
-  readonly list?: string
-}
-
-type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
-
-/** What is read of a row, in the order that `listingOfFields` takes it in. */
-export const listingFields = [
-  ...['id', 'family', 'length', 'w0', 'w1', 'w2', 'w3', 'kinds', 'state', 'origin'],
-  '(SELECT name FROM lists WHERE lists.id = list_id) AS list',
-  ...['reason', 'created_at AS createdAt', 'last_hit_at AS lastHitAt', 'expires_at AS expiresAt'],
-  ...['held_until AS heldUntil', 'ended_at AS endedAt', 'hits', 'episode', 'term AS termSeconds'],
-]
-
-// SQLite plans a statement anew for each set of values when it joins, or sorts what its values select, which takes ten
-// times what reading the row does: the hot statements here do neither.
-const columns = listingFields.join(', ')
-const current = `state IN ('listed', 'held', 'shadow')`
 const entryValues = `(?, ?, ?, ?, ?, ?, ?, 'listed', 'import', ?, ?, ?, ?)`
 /** Entries of a list in one statement: half the time that as many statements take. */
 const entriesAtOnce = 50
@@ -102,15 +39,15 @@ export class ListingTable {
   readonly #insertEntries: Statement<unknown[]>
   readonly #changeEntry: Statement<[number, string | null, number | null, number]>
   readonly #delete: Statement<[number]>
-  readonly #pages = new Map<string, Statement<unknown[], RawListing>>()
+  readonly #pages: ListingPages
   /** Prefix lengths that rows have, per family, longest first. A superset: lengths are only ever added. */
   readonly #lengths: Record<Family, number[]>
 
   constructor(database: Database) {
     this.#database = database
-    this.#byId = database.prepare(`SELECT ${columns} FROM listings WHERE id = ?`)
+    this.#byId = database.prepare(`SELECT ${listingColumns} FROM listings WHERE id = ?`)
     this.#currentAt = database.prepare(
-      `SELECT ${columns} FROM listings WHERE ${isPrefix} AND ${current}`,
+      `SELECT ${listingColumns} FROM listings WHERE ${isPrefix} AND ${isCurrent}`,
     )
     this.#answeredKinds = database
       .prepare<PrefixValues, number>(
@@ -138,10 +75,10 @@ export class ListingTable {
       `UPDATE listings SET state = ?, ended_at = ?, evidence_mark = ?, held_until = NULL WHERE id = ?`,
     )
     this.#expired = database.prepare(
-      `SELECT ${columns} FROM listings WHERE expires_at <= ? AND ${current} ORDER BY expires_at LIMIT ?`,
+      `SELECT ${listingColumns} FROM listings WHERE expires_at <= ? AND ${isCurrent} ORDER BY expires_at LIMIT ?`,
     )
     this.#due = database.prepare(
-      `SELECT ${columns} FROM listings WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
+      `SELECT ${listingColumns} FROM listings WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
     )
     this.#listId = database.prepare<[string], number>('SELECT id FROM lists WHERE name = ?').pluck()
     this.#addList = database.prepare('INSERT INTO lists (name) VALUES (?)')
@@ -157,6 +94,7 @@ export class ListingTable {
     )
     this.#delete = database.prepare('DELETE FROM listings WHERE id = ?')
     this.#lengths = { 4: this.#findLengths(4), 6: this.#findLengths(6) }
+    this.#pages = new ListingPages(database, this.#lengths)
   }
 
   byId(id: number): ListingRow | undefined {
@@ -272,7 +210,7 @@ export class ListingTable {
   misplaced(publishedKinds: number): ListingRow[] {
     return this.#database
       .prepare<[number, number], RawListing>(
-        `SELECT ${columns} FROM listings WHERE origin = 'trap' AND
+        `SELECT ${listingColumns} FROM listings WHERE origin = 'trap' AND
            (state = 'shadow' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
       )
       .all(publishedKinds, publishedKinds)
@@ -281,102 +219,21 @@ export class ListingTable {
 
   /** Current rows at or inside the prefix. For small ranges: it answers all of them at once. */
   currentInside(prefix: Prefix): CurrentListing[] {
-    const inside = rangeInside(prefix, prefix)
-    return this.#lengths[prefix.family]
-      .filter((length) => length >= prefix.length)
-      .flatMap((length) =>
-        this.#prepared(
-          `SELECT ${columns} FROM listings WHERE length = ? AND ${inside.terms} AND ${current}`,
-        ).all(length, ...inside.values),
-      )
-      .map(listingOf) as CurrentListing[]
+    return this.#pages.currentInside(prefix)
   }
 
-  /**
-   * Rows of any state that pass the filter, newest first, or by length and address when a prefix is asked for.
-   * `after` is the last row of the page before, which need not be there any more.
-   */
+  /** See `ListingPages`. */
   page(
     filter: ListingFilter,
     limit: number,
     after?: Pick<ListingRow, 'id' | 'prefix'>,
   ): ListingRow[] {
-    const terms: string[] = []
-    const values: (string | number)[] = []
-    if (filter.state !== undefined) {
-      terms.push('state = ?')
-      values.push(filter.state)
-      // Lets the planner see that the partial index of the rarer states holds every row asked for.
-      if (filter.state !== 'listed') terms.push(`state <> 'listed'`)
-    }
-    if (filter.origin !== undefined) {
-      terms.push('origin = ?')
-      values.push(filter.origin)
-    }
-    if (filter.list !== undefined) {
-      const list = this.#listId.get(filter.list)
-      if (list === undefined) return []
-      terms.push('list_id = ?')
-      values.push(list)
-    }
-    if (filter.kinds !== undefined) {
-      terms.push('kinds & ? <> 0')
-      values.push(filter.kinds)
-    }
-    if (filter.prefix !== undefined)
-      return this.#pageInside(filter.prefix, terms, values, limit, after)
-    if (after) {
-      terms.push('id < ?')
-      values.push(after.id)
-    }
-    const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
-    return this.#prepared(`SELECT ${columns} FROM listings ${where} ORDER BY id DESC LIMIT ?`)
-      .all(...values, limit)
-      .map(listingOf)
+    return this.#pages.page(filter, limit, after)
   }
 
   /** See `eachAnswered`. */
   eachAnswered(visit: Visit, withoutLists: readonly number[] = []): void {
     eachAnswered(this.#database, this.#lengths, withoutLists, visit)
-  }
-
-  #pageInside(
-    prefix: Prefix,
-    terms: readonly string[],
-    values: readonly (string | number)[],
-    limit: number,
-    after: Pick<ListingRow, 'id' | 'prefix'> | undefined,
-  ): ListingRow[] {
-    const rows: ListingRow[] = []
-    const where = ['', ...terms].join(' AND ')
-    for (const length of this.#lengths[prefix.family].toReversed()) {
-      if (length < Math.max(prefix.length, after?.prefix.length ?? 0)) continue
-      const isResumed = after !== undefined && length === after.prefix.length
-      const from = isResumed ? after.prefix : prefix
-      const inside = rangeInside(prefix, from)
-      const page = this.#prepared(
-        `SELECT ${columns} FROM listings WHERE length = ? AND ${inside.terms}
-           AND (w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)${where}
-         ORDER BY w0, w1, w2, w3, id LIMIT ?`,
-      ).all(
-        ...[length, ...inside.values, from.w0, from.w1, from.w2, from.w3],
-        isResumed ? after.id : 0,
-        ...values,
-        limit - rows.length,
-      )
-      rows.push(...page.map(listingOf))
-      if (rows.length >= limit) break
-    }
-    return rows
-  }
-
-  #prepared(sql: string): Statement<unknown[], RawListing> {
-    let statement = this.#pages.get(sql)
-    if (!statement) {
-      statement = this.#database.prepare<unknown[], RawListing>(sql)
-      this.#pages.set(sql, statement)
-    }
-    return statement
   }
 
   #idOfList(name: string): number {
@@ -404,19 +261,4 @@ export class ListingTable {
     }
     return lengths
   }
-}
-
-/** A row by its fields in order: as an object, SQLite's binding takes longer to make it than to read it. */
-export function listingOfFields(fields: readonly unknown[]): ListingRow {
-  const [id, family, length, w0, w1, w2, w3, kinds, state, origin, list, reason, ...rest] = fields
-  const [createdAt, lastHitAt, expiresAt, heldUntil, endedAt, hits, episode, termSeconds] = rest
-  return {
-    ...{ id, prefix: { family, w0, w1, w2, w3, length }, kinds, state, origin, list, reason },
-    ...{ createdAt, lastHitAt, expiresAt, heldUntil, endedAt, hits, episode, termSeconds },
-  } as ListingRow
-}
-
-function listingOf(row: RawListing): ListingRow {
-  const { family, length, w0, w1, w2, w3, ...rest } = row
-  return { ...rest, prefix: prefixOf({ family, length, w0, w1, w2, w3 }) }
 }

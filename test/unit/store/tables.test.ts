@@ -9,7 +9,8 @@ import {
   journalMaxPublications,
   type Publication,
 } from '../../../src/store/journal.ts'
-import type { ListingFilter, NewListing } from '../../../src/store/listings.ts'
+import type { ListingFilter } from '../../../src/store/listing-pages.ts'
+import type { NewListing } from '../../../src/store/listing-rows.ts'
 import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
 
 function open(t: TestContext): Store {
