@@ -103,7 +103,8 @@ export function replyWordsRule(seen: Observation): string | null {
   if (!seen.isAnswer && isForum.test(subject.folded)) return null
   if (hasQuotation && !isAbsent) return null
   if (isTicket(seen)) return null
-  if (isAbsent || (saysReceipt && isTitled)) return 'reply-null-sender'
+  const isOpen = !seen.hasLink || isTitled || subject.isAnswer || seen.isAnswer
+  if ((isAbsent && isOpen) || (saysReceipt && isTitled)) return 'reply-null-sender'
   if (!isBareText(seen) || seen.isHandWritten) return null
   const acknowledges = phraseIn(body.words, acknowledgementPhrases) !== undefined
   const isGone = saysGone && (speaksOfMail(body.words) || body.words.includes('@'))
