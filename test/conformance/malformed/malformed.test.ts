@@ -3,26 +3,16 @@
 // and of what follows the question 2.0.0.127.ZONE).
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { Packet } from 'dns2'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, reversed, types, wireName } from '../../support/dns-query.ts'
-import {
-  ask,
-  exchangeTcp,
-  exchangeUdp,
-  type Subject,
-  startSubject,
-  TcpClient,
-} from '../../support/dns-subject.ts'
+import { ask, exchangeTcp, exchangeUdp, TcpClient } from '../../support/dns-subject.ts'
 
 /** How long an answer that must not come is waited for. */
 const silenceMs = 60
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 interface MalformedPacket {
   readonly fault: string

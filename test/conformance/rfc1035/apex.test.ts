@@ -1,21 +1,11 @@
 // RFC 1034 §4.2.1, RFC 1035 §3.3.13: what a zone says of itself, SOA, NS and its own records.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, types } from '../../support/dns-query.ts'
-import {
-  ask,
-  type Subject,
-  startSubject,
-  subjectGeneratedAt,
-  subjectSerial,
-  subjectZone,
-} from '../../support/dns-subject.ts'
+import { ask, subjectGeneratedAt, subjectSerial, subjectZone } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 test('the apex has one SOA: primary, hostmaster, timers', async () => {
   const { packet, isAuthoritative } = await ask(subject, '', types.SOA)

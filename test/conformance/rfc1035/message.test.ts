@@ -1,6 +1,7 @@
 // RFC 1035 §4 and its updates: header bits, opcodes, classes, and what a server answers for names not its own.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { buildQuery, queryFlags, rcodes, reversed, types } from '../../support/dns-query.ts'
 import {
   absolute,
@@ -8,15 +9,10 @@ import {
   askTcp,
   decode,
   exchangeUdp,
-  type Subject,
   startSubject,
 } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 const listed = reversed('127.0.0.2')
 const unlisted = reversed('127.0.0.9')

@@ -1,14 +1,11 @@
 // RFC 2308: what a negative answer carries, and for how long it may be kept.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, reversed, types } from '../../support/dns-query.ts'
-import { ask, type Subject, startSubject, subjectZone } from '../../support/dns-subject.ts'
+import { ask, subjectZone } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 test('§2.1: NXDOMAIN carries the SOA of the zone, and AA', async () => {
   const response = await ask(subject, reversed('127.0.0.9'), types.A)

@@ -1,22 +1,11 @@
 // RFC 4343: names match in any mix of cases, and come back as they were asked.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { buildQuery, rcodes, reversed, types, wireName } from '../../support/dns-query.ts'
-import {
-  absolute,
-  ask,
-  decode,
-  exchangeTcp,
-  exchangeUdp,
-  type Subject,
-  startSubject,
-} from '../../support/dns-subject.ts'
+import { absolute, ask, decode, exchangeTcp, exchangeUdp } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 /** Every second letter in upper case: what a resolver that draws 0x20 bits sends. */
 function mixed(name: string): string {

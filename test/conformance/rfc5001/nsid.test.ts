@@ -1,15 +1,12 @@
 // RFC 5001: which server of an anycast address answered.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { optionCodes, rcodes, readOptions, reversed, types } from '../../support/dns-query.ts'
-import { ask, askTcp, type Subject, startSubject } from '../../support/dns-subject.ts'
+import { ask, askTcp, startSubject } from '../../support/dns-subject.ts'
 
 const name = 'ns1-ams'
-let subject: Subject
-before(async () => {
-  subject = await startSubject({ nsid: name })
-})
-after(() => subject?.close())
+const subject = useSubject({ nsid: name })
 
 const wanting = { edns: { options: [{ code: optionCodes.nsid, data: [] }] } }
 

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { useSubject } from '../../support/conformance.ts'
 import {
   buildQuery,
   optionCodes,
@@ -25,11 +26,7 @@ import {
   TcpClient,
 } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 const listed = reversed('127.0.0.2')
 

@@ -1,14 +1,11 @@
 // RFC 5782: how a DNS blocklist is laid out and what its test entries are.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, reversed, types } from '../../support/dns-query.ts'
-import { ask, type Subject, startSubject } from '../../support/dns-subject.ts'
+import { ask } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 async function assertListed(address: string, codes: readonly number[]): Promise<void> {
   const response = await ask(subject, reversed(address), types.A)

@@ -1,15 +1,12 @@
 // RFC 6471: a list that tells how fresh it is, and one that ends without listing the world.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { encodeZone } from '../../../src/resolver/records.ts'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, reversed, types } from '../../support/dns-query.ts'
-import { ask, askTcp, type Subject, startSubject, subjectZone } from '../../support/dns-subject.ts'
+import { ask, askTcp, startSubject, subjectZone } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 test('§3.2, RFC 5782 §5: who lists the world would list 127.0.0.1: it is not listed', async () => {
   assert.equal((await ask(subject, reversed('127.0.0.1'), types.A)).rcode, rcodes.NXDOMAIN)

@@ -1,8 +1,9 @@
 // RFC 6891: the OPT record in queries and responses, and how large a response may be.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { useSubject } from '../../support/conformance.ts'
 import { buildOpt, buildQuery, padding, rcodes, reversed, types } from '../../support/dns-query.ts'
 import {
   absolute,
@@ -11,16 +12,10 @@ import {
   decode,
   exchangeUdp,
   type Response,
-  type Subject,
-  startSubject,
 } from '../../support/dns-subject.ts'
 
 const ownPayload = 1232
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 function assertOpt(response: Response, label = 'OPT'): void {
   assert.equal(response.opts.length, 1, label)

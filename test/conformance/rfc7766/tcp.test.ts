@@ -1,24 +1,12 @@
 // RFC 7766: DNS over TCP, framing, pipelining, and peers that are slow, silent or half gone.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { useSubject } from '../../support/conformance.ts'
 import { buildQuery, reversed, types } from '../../support/dns-query.ts'
-import {
-  absolute,
-  ask,
-  askTcp,
-  decode,
-  frame,
-  type Subject,
-  startSubject,
-  TcpClient,
-} from '../../support/dns-subject.ts'
+import { absolute, ask, askTcp, decode, frame, TcpClient } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject({ tcpConnections: 30, tcpIdleSeconds: 1 })
-})
-after(() => subject?.close())
+const subject = useSubject({ tcpConnections: 30, tcpIdleSeconds: 1 })
 
 function query(name: string, id: number, type: number = types.A): Buffer {
   return buildQuery(absolute(subject, name), type, { id })

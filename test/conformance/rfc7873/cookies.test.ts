@@ -1,6 +1,7 @@
 // RFC 7873 and RFC 9018: DNS cookies, by which a client proves that it can receive at its address.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import {
   buildOpt,
   buildQuery,
@@ -24,11 +25,7 @@ import {
 const client = Buffer.from('2464c4abcf10c957', 'hex')
 const listed = reversed('127.0.0.2')
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject({ workers: 2 })
-})
-after(() => subject?.close())
+const subject = useSubject({ workers: 2 })
 
 function withCookie(...parts: readonly Buffer[]) {
   return { edns: { options: [{ code: optionCodes.cookie, data: [...Buffer.concat(parts)] }] } }

@@ -1,15 +1,12 @@
 // RFC 8020: NXDOMAIN says that nothing is below, so a partial name over anything listed must not get it. RFC 9156
 // resolvers ask exactly these names, one label more each time.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { useSubject } from '../../support/conformance.ts'
 import { rcodes, reversed, types } from '../../support/dns-query.ts'
-import { ask, type Subject, startSubject } from '../../support/dns-subject.ts'
+import { ask } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 async function assertEmpty(name: string): Promise<void> {
   for (const type of [types.A, types.NS, types.TXT]) {

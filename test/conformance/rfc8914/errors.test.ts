@@ -1,23 +1,19 @@
 // RFC 8914: why an answer is not what was hoped for, in the OPT record of who sent one.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { TreeWriter } from '../../../src/tree/writer.ts'
+import { useSubject } from '../../support/conformance.ts'
 import { optionCodes, rcodes, readOptions, reversed, types } from '../../support/dns-query.ts'
 import {
   ask,
   askTcp,
   type Response,
-  type Subject,
   startSubject,
   subjectSerial,
   subjectTree,
 } from '../../support/dns-subject.ts'
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject()
-})
-after(() => subject?.close())
+const subject = useSubject()
 
 function infoCode({ octets }: Response): number | undefined {
   return readOptions(octets).get(optionCodes.extendedError)?.readUInt16BE(0)

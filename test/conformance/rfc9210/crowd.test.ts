@@ -3,28 +3,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { useSubject } from '../../support/conformance.ts'
 import { buildQuery, reversed, types } from '../../support/dns-query.ts'
-import {
-  absolute,
-  ask,
-  askTcp,
-  frame,
-  type Subject,
-  startSubject,
-} from '../../support/dns-subject.ts'
+import { absolute, ask, askTcp, frame } from '../../support/dns-subject.ts'
 
 const listed = reversed('127.0.0.2')
 /** As interface.md has it by default. */
 const connections = 1000
 const addresses = 20
 
-let subject: Subject
-before(async () => {
-  subject = await startSubject({ tcpConnections: connections, tcpIdleSeconds: 60 })
-})
-after(() => subject?.close())
+const subject = useSubject({ tcpConnections: connections, tcpIdleSeconds: 60 })
 
 /** Connections from several addresses, so that no client's own share is what limits them. */
 async function crowd(count: number): Promise<Socket[]> {

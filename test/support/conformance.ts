@@ -1,0 +1,17 @@
+// What every file of conformance tests begins with: its server.
+import { after, before } from 'node:test'
+import type { NameserverOptions } from '../../src/nameserver/nameserver.ts'
+import { type Subject, startSubject } from './dns-subject.ts'
+
+/**
+ * The server that the tests of the calling file question, started before them and closed after them: until then there is
+ * nothing in it. See `startSubject`.
+ */
+export function useSubject(overrides: Partial<NameserverOptions> = {}): Subject {
+  const subject = {} as Subject
+  before(async () => {
+    Object.assign(subject, await startSubject(overrides))
+  })
+  after(() => subject.close?.())
+  return subject
+}
