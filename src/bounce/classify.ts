@@ -26,6 +26,7 @@ import { Observation } from './observation.ts'
 import { wordedReceiptRule } from './read-receipts.ts'
 import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
+import { addressesOf } from './sender.ts'
 import {
   calendarRule,
   feedRule,
@@ -184,12 +185,22 @@ function deliveryStatusOf(message: Message): DeliveryStatus | null {
  * A delivery status that says what it must is the proof. Outside a multipart/report (RFC 6522) it must also come from
  * a mail system: people attach reports to their own mail when they ask what went wrong.
  */
-function statusRule({ message, status, isAutomatic }: Observation): string | null {
-  if (status === null || !isPlausible(status)) return null
+function statusRule(seen: Observation): string | null {
+  const { message, status, isAutomatic } = seen
+  if (status === null || !isPlausible(status) || isAboutReader(seen, status)) return null
   if (message.contentType.value === 'multipart/report') return 'rfc3464-report'
   return message.contentType.value.startsWith('multipart/') && isAutomatic
     ? 'rfc3464-status-in-other-multipart'
     : null
+}
+
+/** Nothing came back, whoever reads it is the one who was not reached, and there is a link: a lure in a report's form. */
+function isAboutReader(seen: Observation, { recipients }: DeliveryStatus): boolean {
+  if (seen.hasReturned || !seen.hasLink) return false
+  const readers = addressesOf(seen.message.header, 'to')
+  return recipients.every(({ finalRecipient }) =>
+    readers.includes((finalRecipient ?? '').toLowerCase()),
+  )
 }
 
 /** A reply that a program titled stays one when a list hands it on; anything else from a list is the list's mail. */

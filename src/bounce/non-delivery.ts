@@ -46,7 +46,8 @@ export function mailSystemRule(seen: Observation): string | null {
   const format = bounceFormat(seen)
   const isComplete =
     hasObject(seen) || (seen.subject.isBounce && !seen.hasLink && !hasAttachment(seen))
-  if (format !== null && isComplete && !isAboutMailbox(seen)) return `format-${format.name}`
+  const isLure = isAboutMailbox(seen) || (seen.hasSender && hasLure(seen))
+  if (format !== null && isComplete && !isLure) return `format-${format.name}`
   if (
     seen.hasReturned &&
     (isLabelledReport(seen) || (seen.isFromMailSystem && seen.hasNullSender))
@@ -95,7 +96,7 @@ function isBareBounce(seen: Observation): boolean {
 }
 
 const isTagged =
-  /^\[[^\]]{1,60}\]|^.{1,60} \| |^(new|latest) (reply|answer|comment|post|topic|message|question)\b/
+  /^(contact|web|feedback) ?form\b|^kontaktformular\b|^formula(ire|rio)\b|^\[[^\]]{1,60}\]|^.{1,60} \| |^(new|latest) (reply|answer|comment|post|topic|message|question)\b/
 
 /** A gateway's own wording and title above what it gives back hold behind a list as well. */
 export function listedGatewayRule(seen: Observation): string | null {
@@ -189,7 +190,7 @@ function isReport({ message }: Observation): boolean {
  */
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
-  if (isAboutMailbox(seen)) return true
+  if (isAboutMailbox(seen) || (seen.hasSender && seen.message.hasHtmlLink)) return true
   if (hasAttachment(seen)) return true
   if (!seen.hasLink) return false
   // Without a To field the one who is told cannot be told from others.
@@ -225,11 +226,16 @@ function speaksOfMailbox({ body, subject }: Observation): boolean {
 /** Worms write whole bounces, in Sendmail's words too, around what they want to have opened. */
 export function hasPayload(seen: Observation): boolean {
   if (seen.hasReturned || seen.status !== null) return false
-  return seen.message.parts.some(({ filename }) => payloadFile.test(filename))
+  return (
+    seen.message.parts.some(({ filename }) => payloadFile.test(filename)) ||
+    payloadLink.test(seen.body.words)
+  )
 }
 
 const payloadFile =
   /\.(zip|rar|7z|gz|ace|arj|cab|exe|pif|scr|com|bat|cmd|cpl|hta|js|jse|vbs|vbe|wsf|lnk|iso|img|docm|xlsm|jar)\s*$/i
+
+const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs|hta)\b/
 
 /** A bounce by its sender and title with a lure in it. */
 export function lureRule(seen: Observation): string | null {

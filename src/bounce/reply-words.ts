@@ -33,6 +33,24 @@ export function hasProgramTitle(seen: Observation): boolean {
   )
 }
 
+/** The title stands alone or before what it answers, and is no part of somebody's sentence. */
+function isSetOff(seen: Observation): boolean {
+  const { folded } = seen.subject
+  const title = folded.replace(/^[[(*"]{1,3}/, '')
+  const program = programTitles
+    .filter((each) => title.startsWith(each))
+    .toSorted((a, b) => b.length - a.length)[0]
+  if (program === undefined) return true
+  if (program === 'auto:') return phraseIn(seen.body.words, awayPhrases) !== undefined
+  const rest = title.slice(program.length)
+  return (
+    !/^ ?[\p{Script=Latin}]/u.test(rest) ||
+    /^ (re|from|to|for|by|von|auf|fur|zu|de|da|di|van|op|a|do|od|na|about|regarding|message|e-?mail|mail|text)\b/.test(
+      rest,
+    )
+  )
+}
+
 /** Somebody is not there, by a program's title or in his words. */
 export function saysAway(seen: Observation): boolean {
   return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
@@ -79,7 +97,8 @@ export function replyWordsRule(seen: Observation): string | null {
     seen.isAnswer ||
     hasBareWords(seen) ||
     isOwnTitle(seen)
-  if (hasProgramTitle(seen) && !quotes && isSigned) return 'reply-program-title'
+  const isMachine = isMarked(seen) || seen.isAnswer || isSetOff(seen)
+  if (hasProgramTitle(seen) && !quotes && isSigned && isMachine) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   // Where nobody reads nobody is away: it tells of somebody else.
   if (isNotifier(seen) && !seen.isAnswer && !saysNobodyReads(seen)) return null

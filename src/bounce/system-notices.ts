@@ -52,7 +52,7 @@ export function freightRule({ body, subject, hasReturned, status }: Observation)
   return freight.test(said) && !mailWords.test(said) ? 'freight' : null
 }
 
-/** A fax, short message or voice message that did not arrive. */
+/** A fax, a short or voice message, or a business document (RFC 4130) that did not arrive. */
 export function telephonyRule({ subject, hasReturned, status }: Observation): string | null {
   if (hasReturned || status !== null || subject.isAnswer) return null
   const isFailure =
@@ -61,7 +61,9 @@ export function telephonyRule({ subject, hasReturned, status }: Observation): st
       subject.folded,
     )
   return isFailure &&
-    /\b(sms|mms|(tele)?fax(e|es|versand)?|facsimile|voice ?mail|voice message)\b/.test(subject.own)
+    /\b(sms|mms|(tele)?fax(e|es|versand)?|facsimile|voice ?mail|voice message|edi(fact)?|as2)\b/.test(
+      subject.own,
+    )
     ? 'telephony'
     : null
 }
@@ -79,7 +81,7 @@ const watchers =
   /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|copier|scanner|printer|mfp|fax|prometheus|grafana|sentry|pagerduty)$/
 
 const summaryTitle =
-  /\b(summary|digest|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计/
+  /\b(summary|digest|threshold|queue length|removed from|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计|^(alert|alarm|resolved|firing|problem|recovery): /
 
 /** Whether it counts the bounces in a queue or a log, for its own operator. */
 export function isWatcher({ author, subject }: Observation): boolean {

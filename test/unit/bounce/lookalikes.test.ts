@@ -358,6 +358,78 @@ Content-Type: image/gif
 
 x
 --b--
+== a sentence that begins like a program's title | other not-recognised | <joe@far.example>
+From: Joe <joe@far.example>
+Subject: automatic response of the thermostat
+
+It is too slow. Please look at it as soon as possible. Thank you for your mail.
+== a car | other not-recognised | <joe@far.example>
+From: Joe <joe@far.example>
+Subject: Auto: Toyota for sale
+
+Thank you for contacting me about the car.
+== the same title by a program, unmarked | auto-reply reply-program-title | <joe@far.example>
+From: Joe <joe@far.example>
+Subject: Automatic response from Joe
+
+Thank you for your mail. I will reply as soon as possible.
+== Exchange's words and a link, under a reverse-path of its own | spam bounce-with-lure | <x@far.example>
+From: Microsoft Outlook <x@far.example>
+Subject: Undeliverable: Your email
+Content-Type: text/html
+
+<p>Your message to carol@x.example couldn't be delivered.</p><a href="http://far.example/">Send again</a>
+== a report on its reader, with a link | spam bounce-with-lure | <>
+From: Mailer-Daemon <mailer-daemon@far.example>
+Subject: Failure Notice
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/html
+
+Your mailbox is full. <a href="http://far.example/">Upgrade</a>
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; far.example
+
+Final-Recipient: rfc822; trap@trap.example
+Action: failed
+Status: 5.2.2
+--b--
+== a report on somebody else, with a link | dsn rfc3464-report | <>
+From: Mailer-Daemon <mailer-daemon@far.example>
+Subject: Failure Notice
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/html
+
+No such user. <a href="http://far.example/">Help</a>
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; far.example
+
+Final-Recipient: rfc822; carol@far.example
+Action: failed
+Status: 5.1.1
+--b--
+== a notice of a virus with a program to fetch | other not-recognised | <>
+From: Antivirus <av@far.example>
+Subject: Virus alert: message blocked
+
+Your message was blocked because a virus was found. Download the cleaner: http://far.example/clean.exe
+== an alert of a queue | other not-recognised | <>
+From: Monitor <ops@far.example>
+Subject: Alert: Undeliverable queue length exceeds threshold
+
+Message to carol@far.example. Last error: 451 4.4.0 DNS query failed.
+== a contact form in which somebody tells of a bounce | other not-recognised | <>
+From: Blog <blog@far.example>
+Subject: Contact form: undelivered mail
+
+Message: carol@far.example does not work, my message bounced: 550 User unknown
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
