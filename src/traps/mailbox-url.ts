@@ -38,7 +38,9 @@ export function mailServer(
   const parsed = URL.canParse(url) ? new URL(url) : null
   const scheme = parsed?.protocol.slice(0, -1) ?? ''
   const host = parsed?.hostname.replace(/^\[|\]$/g, '') ?? ''
-  const isOne = (scheme === type || scheme === `${type}s`) && host !== '' && parsed?.username
+  const user = decoded(parsed?.username ?? '')
+  const folder = decoded(parsed?.pathname.slice(1) ?? '')
+  const isOne = (scheme === type || scheme === `${type}s`) && host !== '' && user && folder !== null
   if (parsed === null || !isOne || parsed.password !== '') {
     const expected = `${type}s://USER@HOST${type === 'imap' ? '/FOLDER' : ''}, without a password`
     throw new OperationalError('config-invalid', `mailbox ${name}: url: expected ${expected}`)
@@ -47,9 +49,18 @@ export function mailServer(
   return {
     host,
     port: Number(parsed.port) || (ports[scheme] ?? 0),
-    user: decodeURIComponent(parsed.username),
-    folder: decodeURIComponent(parsed.pathname.slice(1)) || 'INBOX',
+    user,
+    folder: folder || 'INBOX',
     tls: scheme.endsWith('s') ? 'implicit' : isLoopback ? 'offered' : 'required',
+  }
+}
+
+/** null: a % that begins no octet, or octets that are no UTF-8. */
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
   }
 }
 

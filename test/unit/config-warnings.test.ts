@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { OperationalError } from '../../src/errors.ts'
+import { mailServer } from '../../src/traps/mailbox-url.ts'
 
 const zone = `
 [zone]
@@ -77,6 +78,15 @@ test('a file with traps that everybody may read', (t) => {
   assert.deepEqual(warnings(0o750, 0o644), [])
   writeFileSync(file, zone)
   assert.deepEqual(warnings(0o755, 0o644), [])
+})
+
+test('a mailbox’s URL that cannot be decoded is a fault like any other', () => {
+  for (const url of ['imap://a%zz@h/x', 'imap://a@h/%ff', 'imap://h/x', 'imap://a:b@h/x']) {
+    assert.throws(
+      () => mailServer('imap', { name: 'box', url }),
+      /^OperationalError: mailbox box: url: expected imaps:\/\/USER@HOST\/FOLDER, without a password$/,
+    )
+  }
 })
 
 test('no fault of a configuration repeats a trap or where its mail lies', (t) => {
