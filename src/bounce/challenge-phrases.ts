@@ -28,7 +28,8 @@ export const demandPhrases = phraseTable(`
   输入 | 輸入 | 回复本 | 回复该 | 입력 | skriv in | indtast | opište | írja be | girin | introduceți | authoris | authoriz |
   entering a | by entering | the right answer | om te laten zien | ответит | kattintva | answer one | tap the |
   put the answer | in your reply | a reply and | stuur dit bericht | terugsturen | renvoyez | reenvíe |
-  senden sie diese | schicken sie
+  senden sie diese | schicken sie | introduce | rufen sie | folgende seite | отправьте | cadastre | one more step |
+  odblokować | suivez le lien | siga el enlace | segua il link | volg de link | följ länken | følg linket
 `)
 
 /** It is about mail that came from the one who is asked. */
@@ -58,7 +59,9 @@ export const aboutMailPhrases = phraseTable(`
   você escreveu | usted escribió | has escrito | ha escrito | ha scritto a | gönderdiğiniz | 您的信 | vašeho e-mailu |
   wysłana przez | get your email | get your mail | get your e-mail | get your message | someone writes to me |
   writes to me | your note | u stuurde | mailtje | вы написали | mail from mary | the recipient of your |
-  has your note | protected address | read your letter | your letter | your mail gets
+  has your note | protected address | read your letter | your letter | your mail gets | un courriel à |
+  un message à | ihre anfrage | wysłana przez ciebie | twoje pismo | un correo a | un mensaje a | una mail a |
+  uma mensagem para
 `)
 
 /** The message waits, and what would let it through. */
@@ -90,7 +93,10 @@ export const heldPhrases = phraseTable(`
   まだ | i'll receive | can reach | lo recibiré | bandeja de desconocidos | wird ihre | gelöscht | paused | expire |
   is put in | be put in | not shown | delivery of your message | its delivery | arrive directly | at once |
   komt uw mail | не показываются | gets your | afventer | sendt videre | durchläss | liegt beim |
-  nog niet afgeleverd | waiting in line | wasn't opened | not opened | i get to read | wait at the door
+  nog niet afgeleverd | waiting in line | wasn't opened | not opened | i get to read | wait at the door |
+  one more step | on its way | freigeschaltet | sera détruit | sera supprimé | попало к адресату |
+  попадет к адресату | chegue até | przetrzymywan | odblokow | kwarantann | geht danach | bandeja de entrada |
+  in arrivo
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */
@@ -122,7 +128,9 @@ export const ofSenderPhrases = phraseTable(`
   are you human | keep machines | machines out | if i approve | write to me | writes to me | requires authori |
   mensen die hij | een mens | незнакомых | отправитель не ответит | пока отправитель | auf der liste |
   not authoris | not authoriz | the senders | senders prove | ken uw adres | kent uw adres | a human sent |
-  unknown correspond | ask a question | real sender
+  unknown correspond | ask a question | real sender | only shows mail | has accepted | correspondents | among them |
+  neue absender | neuer absender | un automate | pessoas cadastradas | cadastre-se | keep spammers | new senders |
+  registered senders | nadawców | une machine | ein automat | una máquina | uma máquina
 `)
 
 /** It is asked once. */
@@ -144,5 +152,6 @@ export const defencePhrases = phraseTable(`
   spam | junk | unsolicited | unwanted | bulk email | bulk e-mail | challenge | virus | sender verification |
   automated program | automated mailer | mail filter | viruses | indésirable | pourriel | no deseado | indesejad |
   ongewenste | niechcian | спам | 迷惑 | 垃圾 | 스팸 | skräppost | uønsket | roskaposti | nevyžádan | kéretlen |
-  istenmeyen | indesiderat | indésir | antyspam | spamfilter | anti-spam | antispam | filtered | filters
+  istenmeyen | indesiderat | indésir | antyspam | spamfilter | anti-spam | antispam | filtered | filters | werbung |
+  рассыл | publicidad | publicité | pubblicità | propaganda | reklam
 `)

@@ -27,7 +27,7 @@ export function knownChallengeRule(seen: Observation): string | null {
 }
 
 const demandBehind =
-  /(\(|-- ?|- )(please )?(verif\w*|confirm\w*|authenti\w*|conferma\w*|confirma\w*) ?\w*\)?$/
+  /(\(|-- ?|- )(please )?(verif\w*|confirm\w*|authenti\w*|conferma\w*|confirma\w*|action required) ?\w*\)?$/
 
 /** It need not speak of a message whose title it answers, with what it wants behind it: `Re: hi (Verification)`. */
 function answersWithDemand({ body, subject }: Observation): boolean {

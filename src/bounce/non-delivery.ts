@@ -77,8 +77,8 @@ export function mailSystemRule(seen: Observation): string | null {
   if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
   if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
   if (seen.hasSender || seen.hasLink) return null
-  if (saysTrouble(seen) && seen.recipients.length > 0 && !speaksOfMailbox(seen))
-    return 'mail-system-names-failure'
+  const saysWho = seen.recipients.length > 0 || seen.subject.folded.includes('@')
+  if (saysTrouble(seen) && saysWho && !speaksOfMailbox(seen)) return 'mail-system-names-failure'
   if (!seen.subject.isBounce) return null
   const saysWhy =
     saysTrouble(seen) ||

@@ -38,7 +38,9 @@ export const toSenderPhrases = [
   twojej wiadomości | twojej poczcie | twój list | państwa wiadomość | ваше письмо | вашем письме | вашего письма |
   вашем сообщении | ваше сообщение | вашего сообщения | あなたの | 您的邮件 | 您的電子郵件 | 您的郵件 | 귀하 | ditt meddelande |
   ditt mejl | din e-post | din besked | din mail | viestisi | vaše zpráva | vaší zpráv | vašem e-mail | levele |
-  mesajınız | e-postanız | mesajul dvs | mesajul dumneavoastră | μήνυμά σας | ваш лист | вашому листі
+  mesajınız | e-postanız | mesajul dvs | mesajul dumneavoastră | μήνυμά σας | ваш лист | вашому листі | pana/pani |
+  pańsk | szanowny nadawco | sehr geehrter absender | cher expéditeur | estimado remitente | gentile mittente |
+  prezado remetente | geachte afzender | уважаемый отправитель
 `),
 ]
 
@@ -81,7 +83,9 @@ export const unwantedStems = phraseTable(`
   not let into | blocked names | programs | must not carry | keyword | rule " | rule: | confidential | not let |
   treated as spam | the spam area | large | size limit | not admit | no admite | fichero | arquivo | filtro |
   denied | policy | anhäng | file filter | matching file | contained the attachment | spam detected |
-  detected as spam | scored your
+  detected as spam | scored your | anhang | pourriel | indésirable | indesejad | como spam | comme spam | als spam |
+  spamem | спамом | jako spam | come spam | 敏感 | 违规 | 垃圾邮件 | 迷惑メール | skräppost | søppelpost | uønsket | gesperrt |
+  nevyžádan | kéretlen | 스팸
 `)
 
 /** The mail did not get through, in part or at all. */
@@ -108,5 +112,6 @@ export const stoppedStems = phraseTable(`
   put in the | denied delivery | nothing has been passed | not be read | nicht ausgeliefert | ausgeliefert |
   no admite | foi removido | verrà recapitat | non verrà | 中止 | 移除 | ei välitetty | välitetty | a fost șters |
   διαγράφη | не передан | was returned | not go on | delivrees | délivrées | not hand | cancelled | canceled |
-  wstrzyman | suspended | aborted | abgebrochen | annulé | interrotta | cancelad
+  wstrzyman | suspended | aborted | abgebrochen | annulé | interrotta | cancelad | nicht annehmen | gesperrt |
+  non accept | no aceptamos | não aceit
 `)

@@ -135,7 +135,11 @@ export const awayStems = phraseTable(`
   taken over | nimmt jetzt | hat übernommen | reprend | fermeture | cierre | encerramento | sluiting | ziekte |
   nemocensk | på nytt den | syg. | sjuk | sairaana | хвор | reopen | shut for | shut until | maternity | paternity |
   mammaledig | pappaledig | no estaré disponible | nicht verfügbar | not available | unavailable | non disponibile |
-  niet beschikbaar | niedostępn | недоступ | medarbetare är ledig
+  niet beschikbaar | niedostępn | недоступ | medarbetare är ledig | ich arbeite nur | in trasferta | em viagem |
+  acesso limitado | acceso limitado | accesso limitato | accès limité | eingeschränkt | beperkt | ограничен |
+  account closes | from now on | te contestar | le contestar | contestaré | responderé | antworte ihnen |
+  ich antworte | je vous répondr | je répondr | ti risponder | risponderò | responderei | отвечу | 返信が遅れ | 稍后回复 |
+  답변드리
 `)
 
 /** An address at which nobody reads: machines say it below their notices as well. */
@@ -168,7 +172,7 @@ export const receiptPhrases = phraseTable(`
   merci de votre | merci pour votre | gracias por su | gracias por tu | grazie per | obrigado pel | obrigada pel |
   agradecemos o | bedankt voor | dziękujemy za | dziękuję za | спасибо за | благодарим | ありがとうございま | 感谢您 | 感謝您 |
   감사합니다 | tack för | tak for | takk for | kiitos | děkujeme | köszönjük | teşekkür | mulțumim | ευχαριστούμε |
-  дякуємо
+  дякуємо | gracias por escrib | merci de m'avoir | grazie per avermi | obrigado por escrever | danke fürs
 `)
 
 /** Whose address it was is gone, or has another. */
