@@ -31,7 +31,7 @@ export interface MboxExtent extends AsyncDisposable {
 export interface ExtentOptions {
   /** Waits for it to be whole, as long as for a lock. @default false */
   readonly mustBeWhole?: boolean
-  /** Ends the waiting with an AbortError. */
+  /** Ends the waiting at once. */
   readonly signal?: AbortSignal
 }
 
@@ -69,7 +69,9 @@ export async function findExtent(path: string, options: ExtentOptions = {}): Pro
     await file.close()
     if (performance.now() - begun > longestWaitMs) throw new MailboxFault('locked', busy)
     // Of a random length, or two that try at the same moments would go on doing so.
-    await delay(pauseMs * (0.5 + Math.random()), undefined, signal && { signal })
+    await delay(pauseMs * (0.5 + Math.random()), undefined, signal && { signal }).catch((cause) => {
+      throw new MailboxFault('locked', busy, { cause })
+    })
   }
 }
 

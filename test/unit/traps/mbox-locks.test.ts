@@ -248,6 +248,17 @@ test('a writer that locks nothing: its last message waits for an empty line or 5
   assert.deepEqual(await readAll(source), [third.content])
 })
 
+test('a source that is closed waits for no lock any more', async (t) => {
+  const { path } = mbox(t, first.text)
+  const { source } = sourceOf(t, path)
+  writeFileSync(`${path}.lock`, '')
+  const reading = readAll(source)
+  setTimeout(() => source.close(), 100)
+  const begun = performance.now()
+  await assert.rejects(reading, { fault: 'locked' })
+  assert.ok(performance.now() - begun < 5000)
+})
+
 test('a mailbox replaced while its lock is waited for is read as it is then', async (t) => {
   const { folder, path } = mbox(t, first.text)
   const { source } = sourceOf(t, path)
