@@ -2,6 +2,7 @@
 //   npm run sample                                     the sample bounce, to the demonstration's trap
 //   npm run sample -- --to a@trap.example --client 198.51.100.7 --server 127.0.0.1:2525 FILE
 // --client names the sending host by XCLIENT, which the listener believes of its trapSmtp.proxies alone.
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -57,6 +58,13 @@ export async function submit(submission: Submission): Promise<string> {
   }
 }
 
+const sample = 'data/samples/postfix-bounce.eml'
+
+/** The same bounce under an id of its own: a message counts once, and the sample may be tried as often as one likes. */
+function anew(message: string): string {
+  return message.replace(/^Message-Id: <.*?@/m, `Message-Id: <${randomUUID()}@`)
+}
+
 function readArguments() {
   const options = {
     server: { type: 'string', default: '127.0.0.1:2525' },
@@ -77,9 +85,10 @@ function readArguments() {
 
 if (import.meta.main) {
   const { values, positionals } = readArguments()
-  const file = positionals[0] ?? 'data/samples/postfix-bounce.eml'
+  const [file = sample] = positionals
   try {
-    const message = readFileSync(file, 'latin1')
+    const content = readFileSync(file, 'latin1')
+    const message = file === sample ? anew(content) : content
     await submit({ ...values, to: [values.to], message, onLine: (line) => console.log(line) })
   } catch (error) {
     console.error(`${file}: not accepted: ${(error as Error).message}`)

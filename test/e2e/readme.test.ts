@@ -43,22 +43,25 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
       `npm run sample -- --server 127.0.0.1:${ports[2525]}`,
     ),
   ].join('\n')
-  const { status, stdout, stderr } = spawnSync(
-    'bash',
-    ['-c', script.replace(/^(backscatterd lookup .*)$/m, '$1 || test $? = 3')],
-    {
-      encoding: 'utf8',
-      env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
-    },
-  )
-  assert.equal(status, 0, stderr + stdout)
-  assert.match(stdout, /S: 250 /)
-  assert.match(stdout, /^127\.0\.0\.2\n127\.0\.0\.3$/m)
-  assert.match(
-    stdout,
-    /^"Backscatter source; see https:\/\/backscatter\.example\/lookup\/198\.51\.100\.10"$/m,
-  )
-  assert.match(stdout, /198\.51\.100\.10.* is listed/)
+  // Twice: a newcomer tries again.
+  for (const time of ['first', 'second']) {
+    const { status, stdout, stderr } = spawnSync(
+      'bash',
+      ['-c', script.replace(/^(backscatterd lookup .*)$/m, '$1 || test $? = 3')],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+      },
+    )
+    assert.equal(status, 0, time + stderr + stdout)
+    assert.match(stdout, /S: 250 /)
+    assert.match(stdout, /^127\.0\.0\.2\n127\.0\.0\.3$/m)
+    assert.match(
+      stdout,
+      /^"Backscatter source; see https:\/\/backscatter\.example\/lookup\/198\.51\.100\.10"$/m,
+    )
+    assert.match(stdout, /198\.51\.100\.10.* is listed/)
+  }
 })
 
 test('the README’s five calls over HTTP', needs('curl', 'curl'), async (t) => {
