@@ -179,10 +179,19 @@ const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 const senderLabel =
   /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|authored by|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
-/** The address to which it writes stands behind "sender" or the like. */
+/** The address to which it writes stands behind "sender" or the like, or before "sent". */
 function namesReaderAsSender(seen: Observation): boolean {
-  return standsBehind(seen, senderLabel)
+  const { words } = seen.body
+  return (
+    standsBehind(seen, senderLabel) ||
+    addressesOf(seen.message.header, 'to').some((address) => {
+      const at = words.indexOf(address)
+      return at >= 0 && hasSent.test(words.slice(at + address.length, at + address.length + 30))
+    })
+  )
 }
+
+const hasSent = /^\W{0,3}(has |had )?(sent|submitted|mailed|tried to send) /
 
 /** Names under which scanners write. */
 const scannerName =
