@@ -117,21 +117,25 @@ export function replyWordsRule(seen: Observation): string | null {
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
   if (!hasNullSender) return endsWithTitle(seen) && !quotes ? 'reply-title-behind' : null
-  const answersBare = answersAlone && (!seen.hasLink || isAbsent || saysReceipt)
-  if (answersBare) return 'reply-null-sender'
+  if (answersAlone && (!seen.hasLink || isAbsent || saysReceipt)) return 'reply-null-sender'
   if (!seen.isAnswer && isForum.test(subject.folded)) return null
-  if (hasQuotation && !isAbsent) return null
-  if (isTicket(seen)) return null
+  if ((hasQuotation && !isAbsent) || isTicket(seen)) return null
   const isOpen = !seen.hasLink || isTitled || subject.isAnswer || seen.isAnswer
   if ((isAbsent && isOpen) || (saysReceipt && isTitled)) return 'reply-null-sender'
-  if (!isBareText(seen) || seen.isHandWritten) return null
-  const acknowledges = phraseIn(body.words, acknowledgementPhrases) !== undefined
   const isGone = saysGone && (speaksOfMail(body.words) || body.words.includes('@'))
-  const hasAwayTitle =
-    phraseIn(bare, awayPhrases) !== undefined || phraseIn(bare, awayStems) !== undefined
-  if (isTitled || hasAwayTitle || isGone || acknowledges) return 'reply-null-sender'
-  const saysAnything = hintsAway || saysReceipt || saysNobodyReads(seen) || hasPrecedence(seen)
-  return subject.isAnswer && saysAnything ? 'reply-null-sender' : null
+  const answersSomething =
+    subject.isAnswer && (hintsAway || saysReceipt || saysNobodyReads(seen) || hasPrecedence(seen))
+  const isPlain = isTitled || isGone || answersSomething || saysShortly(seen, bare)
+  return isPlain && isBareText(seen) ? 'reply-null-sender' : null
+}
+
+/** A title of absence that is not in the tables of titles, or an acknowledgement under a title of its own. */
+function saysShortly({ body }: Observation, title: string): boolean {
+  return (
+    phraseIn(title, awayPhrases) !== undefined ||
+    phraseIn(title, awayStems) !== undefined ||
+    phraseIn(body.words, acknowledgementPhrases) !== undefined
+  )
 }
 
 /** Of any kind: people's mail has none. */
@@ -163,9 +167,9 @@ function endsWithTitle({ subject }: Observation): boolean {
   )
 }
 
-/** Nothing to open, and no longer than what people leave for others when they go. */
-function isBareText(seen: Observation): boolean {
-  return !seen.hasLink && seen.message.parts.length === 0 && seen.message.text.length < 2000
+/** Nothing to open, no mail program, and no longer than what people leave for others when they go. */
+function isBareText({ message, hasLink, isHandWritten }: Observation): boolean {
+  return !hasLink && !isHandWritten && message.parts.length === 0 && message.text.length < 2000
 }
 
 /** It answers, and tells only that nobody reads what is sent to its address. */
