@@ -85,9 +85,14 @@ function isUnaddressed(seen: Observation): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
   if (seen.hasSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
   if (!hasStoppedWords(seen) || isToSelf(seen) || ofReader.test(seen.subject.own)) return false
+  if (!seen.hasReturned && !tellsWhich.test(seen.body.lines.join('\n'))) return false
   const isNamed = seen.hasNullSender && !seen.isFromMailSystem && virusName.test(said)
   return isNamed || scannerName.test(seen.from)
 }
+
+/** Which message it was: a field of it, or an address. */
+const tellsWhich =
+  /@|\b(subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|message-id|date|file ?name|attachment)\b|тема|件名|主题/i
 
 /** A scanner's own operator reads what it writes to itself. */
 function isToSelf({ message }: Observation): boolean {

@@ -3,6 +3,7 @@
 import { firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
 import type { Observation } from './observation.ts'
+import { mailboxOf } from './sender.ts'
 
 /** An abuse or authentication-failure complaint in the Abuse Reporting Format (RFC 5965, RFC 6591). */
 export function feedbackReportRule(message: Message): string | null {
@@ -72,7 +73,9 @@ const listFields = [
 export function listMailRule(message: Message): string | null {
   const field = listFields.find((name) => firstValue(message.header, name) !== undefined)
   if (field !== undefined) return `list-field-${field}`
-  return /^list\b/i.test(firstValue(message.header, 'precedence') ?? '') ? 'list-precedence' : null
+  if (/^list\b/i.test(firstValue(message.header, 'precedence') ?? '')) return 'list-precedence'
+  const sender = mailboxOf(firstValue(message.header, 'sender') ?? '').localPart
+  return /^owner-|-(bounces|owner)([+=].*)?$/.test(sender) ? 'list-sender' : null
 }
 
 /** Field names by which ticket and forge software marks its own mail. */

@@ -102,6 +102,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   // Where nobody reads nobody is away: it tells of somebody else.
   if (isNotifier(seen) && !seen.isAnswer && !saysNobodyReads(seen)) return null
+  if (tellsOfOthers(seen)) return null
   const bare = subject.own.trim().replace(answerPrefix, '')
   const isTitled =
     phraseIn(bare, personalTitles) !== undefined ||
@@ -137,6 +138,20 @@ function saysShortly({ body }: Observation, title: string): boolean {
     phraseIn(body.words, acknowledgementPhrases) !== undefined
   )
 }
+
+/** It answers nothing, and in English there is no word in it of its writer or of mail: a roster, an offer, a notice. */
+function tellsOfOthers(seen: Observation): boolean {
+  const { subject, body } = seen
+  if (seen.isAnswer || subject.isAnswer || hasReplyPrecedence(seen)) return false
+  const said = `${subject.folded} ${body.words}`.replace(notOfMail, ' ')
+  return english.test(said) && !ofWriterOrMail.test(said)
+}
+
+const english = /\b(the|and|will|this|has|from|until|on (leave|vacation|holiday))\b/
+const notOfMail =
+  /\b(automat\S* (generated )?|automated )(e-?mail|message|notification)|\be-?mail address/g
+const ofWriterOrMail =
+  /\b(i|i'm|i'll|i've|i'd|my|me|myself|(e-?)?mails?|messages?|letter|enquiry|inquiry|request|contact(ing)?|writing|reply|respond|response|urgent)\b/
 
 /** Of any kind: people's mail has none. */
 function hasPrecedence({ message }: Observation): boolean {

@@ -43,7 +43,7 @@ export function calendarRule({ message, hasReturnedPart, status }: Observation):
 const freight =
   /\b(parcels?|package|shipment|consignment|courier|waybill|tracking (number|code|id)|paket|sendung(snummer)?|sendungsverfolgung|paketdienst|colis|livreur|paquete|envio|encomenda|pacco|spedizione|corriere|pakket|zending|pakketje|przesylk\p{L}*|paczk\p{L}*|kurier\p{L}*)\b|посылк|отправлени[ея] №|курьер|宅配|荷物|お届け物|包裹|快递|運單|快遞|택배/u
 const mailWords =
-  /e-?mail|\bmail (system|server|delivery)\b|virus|wirus|spam|mensaje|mensagem|messaggio|poczt|\bmessage|mailbox|smtp|nachricht|courriel|correo|posta elettronica|wiadomosc|сообщени|письм|メール|邮件|郵件|메일/
+  /e-?mail(?! (us|me|agent|address|at)\b)|\bmail (system|server|delivery)\b|virus|wirus|spam|mensaje|mensagem|messaggio|poczt|\bmessage|mailbox|smtp|nachricht|courriel|correo|posta elettronica|wiadomosc|сообщени|письм|メール|邮件|郵件|메일/
 
 /** A carrier could not deliver, either: no word of mail in it. */
 export function freightRule({ body, subject, hasReturned, status }: Observation): string | null {

@@ -430,6 +430,38 @@ From: Blog <blog@far.example>
 Subject: Contact form: undelivered mail
 
 Message: carol@far.example does not work, my message bounced: 550 User unknown
+== a roster | other not-recognised | <>
+From: Roster <roster@far.example>
+Subject: On leave next week
+Auto-Submitted: auto-generated
+
+Dr. Smith: on leave 24.11-30.11
+Dr. Jones: on duty
+== a journey | other not-recognised | <>
+From: Rooms <automated@far.example>
+Subject: Your vacation starts tomorrow
+Auto-Submitted: auto-generated
+
+The keys are in the box. This is an automatic message.
+== one's own vacation, in the same form | auto-reply reply-titled-automatic | <>
+From: Joe <joe@far.example>
+Subject: On vacation
+Auto-Submitted: auto-generated
+
+I am on vacation until Monday.
+== a firewall on a worm | other not-recognised | <>
+From: Firewall <fw@far.example>
+Subject: Intrusion report: worm blocked
+
+Worm.Blaster blocked on port 135. Mail alert.
+== a list's post that names the list as its sender alone | list list-sender | <joe@far.example>
+From: Joe <joe@far.example>
+Sender: exim-users-bounces@lists.example
+Subject: [exim] mail delivery failed
+
+A message that you sent could not be delivered to one or more of its recipients.
+  carol@far.example
+    Unrouteable address
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
