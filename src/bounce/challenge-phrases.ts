@@ -29,7 +29,8 @@ export const demandPhrases = phraseTable(`
   entering a | by entering | the right answer | om te laten zien | ответит | kattintva | answer one | tap the |
   put the answer | in your reply | a reply and | stuur dit bericht | terugsturen | renvoyez | reenvíe |
   senden sie diese | schicken sie | introduce | rufen sie | folgende seite | отправьте | cadastre | one more step |
-  odblokować | suivez le lien | siga el enlace | segua il link | volg de link | följ länken | følg linket
+  odblokować | suivez le lien | siga el enlace | segua il link | volg de link | följ länken | følg linket | 認証 |
+  認證
 `)
 
 /** It is about mail that came from the one who is asked. */
@@ -61,7 +62,7 @@ export const aboutMailPhrases = phraseTable(`
   writes to me | your note | u stuurde | mailtje | вы написали | mail from mary | the recipient of your |
   has your note | protected address | read your letter | your letter | your mail gets | un courriel à |
   un message à | ihre anfrage | wysłana przez ciebie | twoje pismo | un correo a | un mensaje a | una mail a |
-  uma mensagem para
+  uma mensagem para | pani/pana | pana e-mail | pani e-mail | からのメール
 `)
 
 /** The message waits, and what would let it through. */
@@ -96,7 +97,7 @@ export const heldPhrases = phraseTable(`
   nog niet afgeleverd | waiting in line | wasn't opened | not opened | i get to read | wait at the door |
   one more step | on its way | freigeschaltet | sera détruit | sera supprimé | попало к адресату |
   попадет к адресату | chegue até | przetrzymywan | odblokow | kwarantann | geht danach | bandeja de entrada |
-  in arrivo
+  in arrivo | 認証待ち | akceptacj | en attente de validation | pendiente de
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */

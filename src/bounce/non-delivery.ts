@@ -39,7 +39,8 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
 export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem && !seen.hasNullSender) return null
   // A postmaster writes letters, too, and under his own reverse-path.
-  const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || seen.isHandWritten)
+  const isByHand = seen.isHandWritten || salutation.test(seen.body.words)
+  const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || isByHand)
   const isSigned = seen.isFromMailSystem && !isLetter
   if (!isSigned && seen.isLetter) return null
   if (hasPayload(seen)) return null
@@ -87,6 +88,8 @@ export function mailSystemRule(seen: Observation): string | null {
     (seen.subject.isClearBounce && (seen.body.words !== '' || seen.message.parts.length === 0))
   return saysWhy && !speaksOfMailbox(seen) ? 'mail-system-words' : null
 }
+
+const salutation = /^(dear|hello|hi|hallo|lieber?|bonjour|cher|chere|hola|ciao|caro|cara) \p{L}+,/u
 
 /** Much is sent from the null sender that only tells of bounces: forums, reports, logs. They have a tag or a link. */
 function isBareBounce(seen: Observation): boolean {

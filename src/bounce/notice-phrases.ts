@@ -63,7 +63,7 @@ export const infectionStems = phraseTable(`
   geïnfecteerd | wirus | zainfek | вирус | заражен | зараж | инфицир | червь | вредонос | ウイルス | ウィルス | 病毒 | 木马 |
   바이러스 | haittaohjelma | nakaž | zavirov | vírus | fertőz | kötü amaçlı | вірус | ιός | ιό_ | μολυσμέν | فيروس |
   exploit- | wurm | löytyi virus | опасный объект | troj_ | worm_ | security risk | security threat | threat was |
-  threats were
+  threats were | infett | contamin | smitten | smittet
 `)
 
 /** Something in it that is not wanted. */
@@ -114,5 +114,6 @@ export const stoppedStems = phraseTable(`
   no admite | foi removido | verrà recapitat | non verrà | 中止 | 移除 | ei välitetty | välitetty | a fost șters |
   διαγράφη | не передан | was returned | not go on | delivrees | délivrées | not hand | cancelled | canceled |
   wstrzyman | suspended | aborted | abgebrochen | annulé | interrotta | cancelad | nicht annehmen | gesperrt |
-  non accept | no aceptamos | não aceit | took action | action: | replaced with | replace with
+  non accept | no aceptamos | não aceit | took action | action: | replaced with | replace with | distrutt | effac |
+  не приня | не прин | destruid | vernietigd | zniszczon
 `)

@@ -139,7 +139,8 @@ export const awayStems = phraseTable(`
   acesso limitado | acceso limitado | accesso limitato | accès limité | eingeschränkt | beperkt | ограничен |
   account closes | from now on | te contestar | le contestar | contestaré | responderé | antworte ihnen |
   ich antworte | je vous répondr | je répondr | ti risponder | risponderò | responderei | отвечу | 返信が遅れ | 稍后回复 |
-  답변드리
+  답변드리 | out sick | congedo | en arrêt | nie ma mnie | på kurs | sjukskriven | arbejder ikke | jobber ikke |
+  arbetar inte
 `)
 
 /** An address at which nobody reads: machines say it below their notices as well. */

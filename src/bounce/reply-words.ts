@@ -126,8 +126,19 @@ export function replyWordsRule(seen: Observation): string | null {
   const isGone = saysGone && (speaksOfMail(body.words) || body.words.includes('@'))
   const answersSomething =
     subject.isAnswer && (hintsAway || saysReceipt || saysNobodyReads(seen) || hasPrecedence(seen))
-  const isPlain = isTitled || isGone || answersSomething || saysShortly(seen, bare)
+  const isPlain =
+    isTitled || isGone || answersSomething || saysShortly(seen, bare) || isTerseAnswer(seen)
   return isPlain && isBareText(seen) ? 'reply-null-sender' : null
+}
+
+/** Nobody's hand has the null sender: what answers from there in a line or two, sells nothing and asks nothing is a machine. */
+function isTerseAnswer({ subject, body, author }: Observation): boolean {
+  return (
+    subject.isAnswer &&
+    body.words.length < 300 &&
+    !/\d{5}|[$€£¥%?？]|\b(buy|cheap|free|loans?|money|offer|price|win|won)\b/.test(body.words) &&
+    !/request|owner|bug|list|track|wiki|forum|survey|relay/.test(author.localPart)
+  )
 }
 
 /** A title of absence that is not in the tables of titles, or an acknowledgement under a title of its own. */

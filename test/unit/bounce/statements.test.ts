@@ -864,6 +864,44 @@ From: List helper <cars-request@lists.example>
 Subject: Re: your subscription to cars
 
 Your mail address was added to the list. Reply to this message to leave.
+== a line from the null sender under the subject that it answers | auto-reply | <>
+From: Luc <luc@far.example>
+Subject: Re: projet
+
+Je suis en arrêt jusqu'au 3.
+== the same in Polish | auto-reply | <>
+From: Adam <adam@far.example>
+Subject: Re: faktura
+
+Nie ma mnie w biurze do środy.
+== the same of a training | auto-reply | <>
+From: Lone <lone@far.example>
+Subject: Re: faktura
+
+Jeg er på kursus i dag.
+== who sells something under a subject that it answers | none | <>
+From: Pills <pills@far.example>
+Subject: Re: Your meds
+
+Buy now, cheap and discreet. Call 555-0199.
+== a tracker on its bug | none | <>
+From: bugs@far.example
+Subject: Re: crash on start
+
+Status: reopened by its reporter.
+== a postmaster's own letter | none | <postmaster@far.example>
+From: Postmaster <postmaster@far.example>
+Subject: Re: mail to bob
+
+Dear Jim, bob@far.example is not a known user here, so your mail could not be delivered. Regards, Ed
+== an absence above what stands below all mail | auto-reply | <>
+From: Kay <kay@far.example>
+Subject: Re: agenda
+Auto-Submitted: auto-replied
+
+Your email will not be forwarded and will be deleted. Please send your message again after March 1 or click
+http://far.example/team to find who can help. This email was checked for viruses and spam. Attachments that violate our
+policy are blocked.
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
