@@ -1,6 +1,6 @@
 // One step on a named list's way from what it holds to what its generation says: two walks in address order, of the
 // generation's entries and of the list's rows, compared as they go. Rows that stay are not written. Called by
-// blocklist/import.ts, inside a transaction.
+// takeover.ts, inside a transaction.
 
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'

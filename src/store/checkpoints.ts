@@ -1,5 +1,5 @@
 // Checkpoints off the event loop while much is written: SQLite by itself makes one inside the commit that fills the
-// log, which then takes ten times as long. Called by blocklist/import.ts, through the store.
+// log, which then takes ten times as long. Called by blocklist/takeover.ts, through the store.
 import { Worker } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 

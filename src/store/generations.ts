@@ -1,5 +1,6 @@
 // What a named list is about to become: its entries in address order, packed some thousand to a row, and the walk
-// along the list's rows in listings that takes it there. Called by blocklist/import.ts alone.
+// along the list's rows in listings that takes it there. Called by the files of blocklist that
+// import lists, take them over and answer them.
 import type { Database, Statement } from 'better-sqlite3'
 import { contains, type Prefix } from '../ip/address.ts'
 import {
