@@ -133,14 +133,14 @@ export const awayStems = phraseTable(`
   potwierdzenie otrzymania | ontvangstbevestiging | お問い合わせありがとう | 受付 | mottagningskvittens | kvittering |
   sabbatical | illness | krank | malade | malattia | enferm | doente | ziek | chory | chiusura | riaprir | retired |
   taken over | nimmt jetzt | hat übernommen | reprend | fermeture | cierre | encerramento | sluiting | ziekte |
-  nemocensk | på nytt den | syg. | sjuk | sairaana | хвор | reopen | shut for | shut until | maternity | paternity |
-  mammaledig | pappaledig | no estaré disponible | nicht verfügbar | not available | unavailable | non disponibile |
-  niet beschikbaar | niedostępn | недоступ | medarbetare är ledig | ich arbeite nur | in trasferta | em viagem |
-  acesso limitado | acceso limitado | accesso limitato | accès limité | eingeschränkt | beperkt | ограничен |
-  account closes | from now on | te contestar | le contestar | contestaré | responderé | antworte ihnen |
-  ich antworte | je vous répondr | je répondr | ti risponder | risponderò | responderei | отвечу | 返信が遅れ | 稍后回复 |
-  답변드리 | out sick | congedo | en arrêt | nie ma mnie | på kurs | sjukskriven | arbejder ikke | jobber ikke |
-  arbetar inte
+  nemocensk | på nytt den | syg. | sjuk | sairaana | хвор | will reopen | shut for | shut until | maternity |
+  paternity | mammaledig | pappaledig | no estaré disponible | nicht verfügbar | not available | unavailable |
+  non disponibile | niet beschikbaar | niedostępn | недоступ | medarbetare är ledig | ich arbeite nur |
+  in trasferta | em viagem | acesso limitado | acceso limitado | accesso limitato | accès limité | eingeschränkt |
+  beperkt | ограничен | account closes | from now on | te contestar | le contestar | contestaré | responderé |
+  antworte ihnen | ich antworte | je vous répondr | je répondr | ti risponder | risponderò | responderei | отвечу |
+  返信が遅れ | 稍后回复 | 답변드리 | out sick | congedo | en arrêt | nie ma mnie | på kurs | sjukskriven | arbejder ikke |
+  jobber ikke | arbetar inte | we reopen | reopens on
 `)
 
 /** An address at which nobody reads: machines say it below their notices as well. */
