@@ -97,7 +97,8 @@ export const heldPhrases = phraseTable(`
   nog niet afgeleverd | waiting in line | wasn't opened | not opened | i get to read | wait at the door |
   one more step | on its way | freigeschaltet | sera détruit | sera supprimé | попало к адресату |
   попадет к адресату | chegue até | przetrzymywan | odblokow | kwarantann | geht danach | bandeja de entrada |
-  in arrivo | 認証待ち | akceptacj | en attente de validation | pendiente de
+  in arrivo | 認証待ち | akceptacj | en attente de validation | pendiente de | handed to me | will be handed |
+  handed over
 `)
 
 /** It is held because of who sent it, or until he shows who he is. */
@@ -131,7 +132,9 @@ export const ofSenderPhrases = phraseTable(`
   not authoris | not authoriz | the senders | senders prove | ken uw adres | kent uw adres | a human sent |
   unknown correspond | ask a question | real sender | only shows mail | has accepted | correspondents | among them |
   neue absender | neuer absender | un automate | pessoas cadastradas | cadastre-se | keep spammers | new senders |
-  registered senders | nadawców | une machine | ein automat | una máquina | uma máquina
+  registered senders | nadawców | une machine | ein automat | una máquina | uma máquina | bestätigten absender |
+  bekannten absender | zugelassenen absender | expéditeurs connus | remitentes conocidos | mittenti noti |
+  remetentes conhecidos
 `)
 
 /** It is asked once. */

@@ -157,7 +157,8 @@ function isToSender(seen: Observation): boolean {
   if (toRecipient.test(subject.folded) || toRecipient.test(body.words)) return false
   if (ofReader.test(subject.own)) return false
   return (
-    phraseIn(body.words.replace(manyMails, ' '), toSenderPhrases) !== undefined ||
+    phraseIn(`${subject.own} ${body.words}`.replace(manyMails, ' '), toSenderPhrases) !==
+      undefined ||
     /\b(from|by) you\b|\byour (e-?mail|message|mail|attachment)|\byou (have )?sent\b|\bfrom your (e-?mail )?address|\bto (the )?sender\b/.test(
       subject.folded,
     ) ||

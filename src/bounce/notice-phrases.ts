@@ -23,7 +23,8 @@ export const sentByReaderPhrases = phraseTable(`
   von ihnen versandt | von ihnen verschickt | hai spedito | ha spedito | que enviaste | あなたから送 | 您寄出 |
   jonka lähetit | lähetit | trimis de dumneavoastră | di dumneavoastră | enviado por ti | надіслали | e-mail you |
   mail carries | you submitted | you e-mailed | you emailed | państwa adresu | pani adresu | pana adresu |
-  you uploaded to send
+  you uploaded to send | vous avez expédié | procedente de su | desde su cuenta | que você mandou | que mandó |
+  che ha mandato
 `)
 
 /** It tells the one to whom it writes about mail that he sent, or that may be his. */
@@ -115,5 +116,5 @@ export const stoppedStems = phraseTable(`
   διαγράφη | не передан | was returned | not go on | delivrees | délivrées | not hand | cancelled | canceled |
   wstrzyman | suspended | aborted | abgebrochen | annulé | interrotta | cancelad | nicht annehmen | gesperrt |
   non accept | no aceptamos | não aceit | took action | action: | replaced with | replace with | distrutt | effac |
-  не приня | не прин | destruid | vernietigd | zniszczon
+  не приня | не прин | destruid | vernietigd | zniszczon | taken off | went to the bin | binned
 `)
