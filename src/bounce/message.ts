@@ -149,7 +149,8 @@ function readPart(
   done: (part: MessagePart) => void,
   fail: (error: unknown) => void,
 ): void {
-  const type = attachment.contentType.toLowerCase()
+  // Where the field names no type mailparser gives `false`, whatever its own types say.
+  const type = String(attachment.contentType || '').toLowerCase()
   const isRead = readTypes.test(type)
   const chunks: Uint8Array[] = []
   let length = 0

@@ -199,6 +199,26 @@ test('a parse that takes too long is given up', async () => {
   assert.equal(firstValue(message.header, 'from'), 'a@b.example')
 })
 
+test('a part whose Content-Type names no type', async () => {
+  const message = await parseMessage(
+    octets(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      'Content-Type: ; name=""',
+      'Content-Disposition: attachment',
+      '',
+      'x',
+      '--b--',
+      '',
+    ),
+  )
+  assert.deepEqual(
+    message.parts.map(({ type }) => type),
+    [''],
+  )
+})
+
 test('nothing at all is a message too', async () => {
   for (const raw of [new Uint8Array(), octets(''), octets('', ''), Buffer.from([0, 0, 0])]) {
     const message = await parseMessage(raw)
