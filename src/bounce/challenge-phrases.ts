@@ -59,7 +59,7 @@ export const aboutMailPhrases = phraseTable(`
   mail from you before | vous venez d'écrire | vous avez écrit | sie haben eine | von ihnen gesendete |
   você escreveu | usted escribió | has escrito | ha escrito | ha scritto a | gönderdiğiniz | 您的信 | vašeho e-mailu |
   wysłana przez | get your email | get your mail | get your e-mail | get your message | someone writes to me |
-  writes to me | your note | u stuurde | mailtje | вы написали | mail from mary | the recipient of your |
+  writes to me | your note | u stuurde | mailtje | вы написали | the recipient of your |
   has your note | protected address | read your letter | your letter | your mail gets | un courriel à |
   un message à | ihre anfrage | wysłana przez ciebie | twoje pismo | un correo a | un mensaje a | una mail a |
   uma mensagem para | pani/pana | pana e-mail | pani e-mail | からのメール
