@@ -61,6 +61,7 @@ export function mailSystemRule(seen: Observation): string | null {
   if (seen.subject.isBounce && seen.isFromMailSystem && isEmptyReport(seen)) {
     return 'mail-system-report'
   }
+  if (seen.subject.isAnswer && seen.isAnswer && !seen.hasReturned && format === null) return null
   if (hasLure(seen) || seen.asksReader) return null
   if (seen.isHandWritten && !seen.subject.isBounce) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'

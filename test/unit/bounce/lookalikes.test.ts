@@ -462,6 +462,12 @@ Subject: [exim] mail delivery failed
 A message that you sent could not be delivered to one or more of its recipients.
   carol@far.example
     Unrouteable address
+== a postmaster who answers | other not-recognised | <postmaster@far.example>
+From: Postmaster <postmaster@far.example>
+Subject: Re: problem with mail to carol@far.example
+In-Reply-To: <1@trap.example>
+
+Her mailbox was over quota (552), we raised it. Your message was not delivered, please resend.
 `
 
 for (const text of messages.split(/^== /m).slice(1)) {
