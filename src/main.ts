@@ -12,6 +12,7 @@ import type { ExportOptions } from './commands/export.ts'
 import type { ImportOptions } from './commands/import.ts'
 import type { IngestOptions } from './commands/ingest.ts'
 import type { CreateKeyOptions } from './commands/key.ts'
+import { becomeLean } from './commands/lean-process.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { version } from './commands/version.ts'
 import { OperationalError } from './errors.ts'
@@ -96,7 +97,11 @@ function buildProgram(): Command {
       'Runs the server: DNS, trap listeners, mailboxes and the control socket. Prints one line "backscatterd ready …" ' +
         'on standard output when everything is bound; logs go to standard error. SIGTERM and SIGINT stop it.',
     )
-    .action(async () => finish((await import('./commands/serve.ts')).serve(context())))
+    .action(async () => {
+      const load = () => import('./commands/serve.ts')
+      await becomeLean('serve', async () => (await load()).loadAll())
+      await finish((await load()).serve(context()))
+    })
   program
     .command('check-config')
     .summary('check the configuration file')
@@ -330,9 +335,11 @@ function buildProgram(): Command {
         'of this configuration file, and show the difference',
     )
     .option('--json', 'print JSON, one object a line')
-    .action(async (paths: string[], options: IngestOptions) =>
-      finish((await import('./commands/ingest.ts')).ingest(context(), paths, options)),
-    )
+    .action(async (paths: string[], options: IngestOptions) => {
+      const load = () => import('./commands/ingest.ts')
+      await becomeLean('ingest', async () => (await load()).loadAll())
+      await finish((await load()).ingest(context(), paths, options))
+    })
 
   program.commandsGroup('The HTTP interface:')
   const key = program

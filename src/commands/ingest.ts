@@ -11,7 +11,7 @@ import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
 import { evidenceSink, readTraps } from './evidence-sink.ts'
-import { becomeLean, keepOldSpaceSmall } from './lean-process.ts'
+import { keepOldSpaceSmall } from './lean-process.ts'
 import {
   type FoundMessage,
   type MailboxType,
@@ -61,7 +61,6 @@ export async function ingest(
   const { dryRun, policy } = options
   const type = mailboxType(options.mailbox)
   if (policy !== undefined && !dryRun) throw wrongUse('--policy goes with --dry-run alone')
-  await becomeLean('ingest', loadAll)
   keepOldSpaceSmall()
   const config = loadConfig(context)
   const octets = await octetsIn(paths, type)
@@ -91,8 +90,8 @@ export async function ingest(
   return exitCodes.done
 }
 
-/** What a run loads beside this file. */
-async function loadAll(): Promise<void> {
+/** Loads what a run loads beside this file. */
+export async function loadAll(): Promise<void> {
   await Promise.all([import('../traps/collect.ts'), import('./local-app.ts')])
 }
 

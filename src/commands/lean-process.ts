@@ -1,5 +1,5 @@
-// Begins the process of a command anew, in its own place, to take less memory. Called first by the commands that go
-// through mail by the gigabyte: serve and ingest.
+// Begins the process of a command anew, in its own place, to take less memory. Called for the commands that go through
+// mail by the gigabyte, serve and ingest, before their code is loaded.
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname, join, resolve } from 'node:path'

@@ -3,14 +3,14 @@
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
-import { startNameserver } from '../nameserver/nameserver.ts'
+import { prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore, type Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
-import { becomeLean, keepOldSpaceSmall } from './lean-process.ts'
+import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
 import { version } from './version.ts'
@@ -26,7 +26,6 @@ const drainMs = 4500
  * it from starting; resolves with 1 when it had to give up later.
  */
 export async function serve(source: ConfigSource): Promise<number> {
-  await becomeLean('serve', loadAll)
   const config = loadConfig(source)
   const log = createLog(config.log.level, process.stderr.isTTY)
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
@@ -46,8 +45,8 @@ export async function serve(source: ConfigSource): Promise<number> {
   return exitCode
 }
 
-/** What a running server loads beside this file, in its threads too. */
-async function loadAll(): Promise<void> {
+/** Loads what a running server loads beside this file, in its threads too. */
+export async function loadAll(): Promise<void> {
   await Promise.all([
     import('./serve-admin.ts'),
     import('../traps/traps.ts'),
@@ -77,6 +76,18 @@ async function start(
   const zone = encodeZone(zoneOptions(config))
   const store = starting.adopt(openStore(config.store.path), (each) => each.close())
   const tree = TreeWriter.create({ capacityBytes: config.dns.capacity })
+  const prepared = starting.adopt(
+    await prepareNameserver({
+      ...nameserverOptions(config),
+      workers: config.dns.workers || availableParallelism(),
+      zone,
+      tree: tree.buffer,
+      version: config.dns.version && `backscatterd ${version}`,
+      log,
+      onFatal: fatal,
+    }),
+    (each) => each.abandon(),
+  )
   const blocklist = starting.adopt(
     Blocklist.open({
       store,
@@ -89,18 +100,7 @@ async function start(
     }),
     (each) => each.close(),
   )
-  const nameserver = starting.adopt(
-    await startNameserver({
-      ...nameserverOptions(config),
-      workers: config.dns.workers || availableParallelism(),
-      zone,
-      tree: tree.buffer,
-      version: config.dns.version && `backscatterd ${version}`,
-      log,
-      onFatal: fatal,
-    }),
-    (each) => each.close(),
-  )
+  const nameserver = starting.adopt(await prepared.listen(), (each) => each.close())
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
   const isNearlyFull = watchCapacity(() => tree.stats(), log)

@@ -89,11 +89,25 @@ const clientShare = 1 / 10
 /** … but always so many, for the resolvers behind one address. */
 const minPerClient = 10
 
-/**
- * Binds every address and starts the threads; resolves when each of them answers. Throws OperationalError
- * 'address-unavailable' naming the address, or 'worker-failed'; nothing keeps running then.
- */
+/** Threads under way, which bind and answer nothing yet. */
+export interface PreparedNameserver {
+  /**
+   * Binds every address; resolves when each thread answers. Throws OperationalError 'address-unavailable' naming the
+   * address, or 'worker-failed'; nothing keeps running then.
+   */
+  listen(): Promise<Nameserver>
+  /** Ends the threads at once, those that have not ended yet. */
+  abandon(): Promise<void>
+}
+
+/** Prepares a name server and has it listen. */
 export async function startNameserver(options: NameserverOptions): Promise<Nameserver> {
+  const prepared = await prepareNameserver(options)
+  return await prepared.listen()
+}
+
+/** Starts the threads, which takes long, so that the tree can be loaded meanwhile. */
+export async function prepareNameserver(options: NameserverOptions): Promise<PreparedNameserver> {
   const addresses = options.listen.map(parseListenAddress)
   const workers = Math.min(Math.max(1, options.workers), maxWorkers)
   const stop = new Int32Array(new SharedArrayBuffer(4))
@@ -119,59 +133,66 @@ export async function startNameserver(options: NameserverOptions): Promise<Names
       onFatal,
     })
   }
-  // Threads take longest to start, so they are under way before their sockets are made.
+  let sockets: Awaited<ReturnType<typeof openSockets>>
   const threads = Array.from({ length: workers }, (_, slot) =>
     thread('udp', slot, `dns-udp-${slot}`),
   )
   threads.push(thread('tcp', tcpSlot, 'dns-tcp'))
-  const abandon = () => Promise.all(threads.map((each) => each.abandon()))
-  const sockets = await openSockets(options, calls, addresses, workers).catch(async (error) => {
-    await abandon()
-    throw error
-  })
-  try {
-    await Promise.all(threads.map((each) => each.listen()))
-  } catch (error) {
-    await abandon()
-    sockets.close()
+  const abandon = async (): Promise<void> => {
+    await Promise.all(threads.map((each) => each.abandon()))
     cookies.close()
-    throw error
   }
-  const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
-  const origin = presentName(options.zone.origin).replace(/\.$/, '')
-  const queryLog = rings.length > 0 ? new QueryLogDrain(rings, origin, options.log) : undefined
-  const udp = (): UdpStatus => {
-    const memory = sockets.memory()
+  const listen = async (): Promise<Nameserver> => {
+    try {
+      sockets = await openSockets(options, calls, addresses, workers)
+      await Promise.all(threads.map((each) => each.listen())).catch((error) => {
+        sockets.close()
+        throw error
+      })
+    } catch (error) {
+      await abandon()
+      throw error
+    }
+    return serving()
+  }
+  const serving = (): Nameserver => {
+    const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
+    const origin = presentName(options.zone.origin).replace(/\.$/, '')
+    const queryLog = rings.length > 0 ? new QueryLogDrain(rings, origin, options.log) : undefined
+    const udp = (): UdpStatus => {
+      const memory = sockets.memory()
+      return {
+        transport: isBatched ? 'batch' : 'events',
+        receiveBufferBytes: memory[0]?.receiveBufferBytes ?? 0,
+        sendBufferBytes: memory[0]?.sendBufferBytes ?? 0,
+        dropped: memory.reduce((sum, { dropped }) => sum + dropped, 0),
+      }
+    }
+    logBuffers(options.log, udp())
+    const counterBlocks = blocks.map(({ counters }) => counters)
     return {
-      transport: isBatched ? 'batch' : 'events',
-      receiveBufferBytes: memory[0]?.receiveBufferBytes ?? 0,
-      sendBufferBytes: memory[0]?.sendBufferBytes ?? 0,
-      dropped: memory.reduce((sum, { dropped }) => sum + dropped, 0),
+      addresses: sockets.addresses.map(formatListenAddress),
+      workers,
+      udp,
+      counters: () => ({
+        ...sumCounters(counterBlocks.slice(0, workers), counterBlocks.slice(workers)),
+        askers: topAskers(
+          blocks.map(({ askers }) => askers),
+          namedAskers,
+        ),
+      }),
+      replaceCookieSecrets: (secrets) => cookies.replace(secrets),
+      async close() {
+        Atomics.store(stop, 0, 1)
+        Atomics.notify(stop, 0)
+        await Promise.all(threads.map((each) => each.close(forceMs)))
+        sockets.close()
+        cookies.close()
+        queryLog?.close()
+      },
     }
   }
-  logBuffers(options.log, udp())
-  const counterBlocks = blocks.map(({ counters }) => counters)
-  return {
-    addresses: sockets.addresses.map(formatListenAddress),
-    workers,
-    udp,
-    counters: () => ({
-      ...sumCounters(counterBlocks.slice(0, workers), counterBlocks.slice(workers)),
-      askers: topAskers(
-        blocks.map(({ askers }) => askers),
-        namedAskers,
-      ),
-    }),
-    replaceCookieSecrets: (secrets) => cookies.replace(secrets),
-    async close() {
-      Atomics.store(stop, 0, 1)
-      Atomics.notify(stop, 0)
-      await Promise.all(threads.map((each) => each.close(forceMs)))
-      sockets.close()
-      cookies.close()
-      queryLog?.close()
-    },
-  }
+  return { listen, abandon }
 }
 
 async function openSockets(

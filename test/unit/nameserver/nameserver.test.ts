@@ -9,6 +9,7 @@ import { OperationalError } from '../../../src/errors.ts'
 import {
   type Nameserver,
   type NameserverOptions,
+  prepareNameserver,
   startNameserver,
 } from '../../../src/nameserver/nameserver.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
@@ -35,6 +36,20 @@ interface Started {
   readonly fatal: Error[]
 }
 
+function optionsOf(tree: SharedArrayBuffer): NameserverOptions {
+  return {
+    listen: ['127.0.0.1:0'],
+    workers: 1,
+    udpPayload: 1232,
+    tcpConnections: 100,
+    tcpIdleSeconds: 5,
+    zone: encodeZone({ ...subjectZone, retired: false }),
+    tree,
+    log: silentLog,
+    onFatal: () => undefined,
+  }
+}
+
 async function start(t: TestContext, overrides: Partial<NameserverOptions> = {}): Promise<Started> {
   const tree = subjectTree()
   const logged: string[] = []
@@ -43,13 +58,7 @@ async function start(t: TestContext, overrides: Partial<NameserverOptions> = {})
     if ('thread' in fields) logged.push(`${message} ${fields.thread}`)
   }
   const server = await startNameserver({
-    listen: ['127.0.0.1:0'],
-    workers: 1,
-    udpPayload: 1232,
-    tcpConnections: 100,
-    tcpIdleSeconds: 5,
-    zone: encodeZone({ ...subjectZone, retired: false }),
-    tree: tree.buffer,
+    ...optionsOf(tree.buffer),
     log: { ...silentLog, error: log, info: log },
     onFatal: (error) => fatal.push(error),
     ...overrides,
@@ -153,6 +162,18 @@ for (const nativeSockets of [true, false]) {
     assert.deepEqual(fatal, [])
   })
 }
+
+test('what is prepared binds nothing until it listens, and leaves nothing behind when it is abandoned', async (t) => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  t.after(() => socket.close())
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  const taken = { ...optionsOf(subjectTree().buffer), listen: [`127.0.0.1:${port}`] }
+  const abandoned = await prepareNameserver(taken)
+  await abandoned.abandon()
+  const prepared = await prepareNameserver(taken)
+  await assert.rejects(prepared.listen(), { code: 'address-unavailable' })
+})
 
 test('no query is lost while a dead worker is replaced', async (t) => {
   const { subject, logged } = await start(t, { workers: 2, threadEntry: crashingThread })
