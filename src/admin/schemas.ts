@@ -226,7 +226,10 @@ export const Mailbox = Type.Object({
     nullable(Type.String(), 'What the server or the system said: for scope admin alone.'),
   ),
   retryAt: NullableTimestamp,
-  recorded: Type.Integer(),
+  recorded: Type.Integer({
+    description:
+      'Messages since the server started; what was recorded before is not counted again.',
+  }),
   passedOver: Type.Integer(),
   refused: Type.Integer(),
 })

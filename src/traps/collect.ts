@@ -124,17 +124,22 @@ export class Collector {
   }
 
   /**
-   * Records a message from a mailbox. Resolves after the commit with no recipients left over; when the message was for
-   * no trap nothing is recorded, and the recipients it names are the answer. Rejects as record() does.
+   * Records a message from a mailbox. Resolves after the commit with no recipients left over, and with whether all of it
+   * was recorded before; when the message was for no trap nothing is recorded, and the recipients it names are the
+   * answer. Rejects as record() does.
    */
-  async read(stored: StoredMessage): Promise<{ passedOver: readonly string[] | null }> {
+  async read(
+    stored: StoredMessage,
+  ): Promise<{ passedOver: readonly string[] | null; isDuplicate: boolean }> {
     const delivered = storedDelivery(stored, this.#options)
-    if (delivered.recipients.length === 0) return { passedOver: delivered.named }
-    await this.#commit(
+    if (delivered.recipients.length === 0)
+      return { passedOver: delivered.named, isDuplicate: false }
+    const decisions = await this.#commit(
       stored.source,
       await readMessage(stored.raw, delivered, this.#options.authenticity),
     )
-    return { passedOver: null }
+    const isDuplicate = decisions.every(({ decision }) => decision === 'duplicate')
+    return { passedOver: null, isDuplicate }
   }
 
   /**

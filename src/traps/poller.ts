@@ -18,7 +18,10 @@ export interface MailboxStatus {
   readonly lastErrorDetail: string | null
   /** While failing: it is not read before. */
   readonly retryAt: number | null
-  /** Since the server started: messages recorded, left where they are since they were for no trap, and too big. */
+  /**
+   * Since the server started: messages recorded, those that were recorded before not counted; left where they are since
+   * they were for no trap; too big.
+   */
   readonly recorded: number
   readonly passedOver: number
   readonly refused: number
@@ -168,13 +171,13 @@ export class Poller {
     }
     const { raw, storedAt } = message
     const stored = { raw, source: name, storedAt, allTraps }
-    const { passedOver } = await collector.read(stored).catch((cause: unknown) => {
+    const { passedOver, isDuplicate } = await collector.read(stored).catch((cause: unknown) => {
       throw new MailboxFault('not-recorded', cause instanceof Error ? cause.message : `${cause}`, {
         cause,
       })
     })
     if (passedOver === null) {
-      this.#recorded++
+      if (!isDuplicate) this.#recorded++
       await mailbox.accept(message)
     } else {
       this.#passedOver++

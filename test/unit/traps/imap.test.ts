@@ -134,6 +134,7 @@ test(
     assert.equal(box.decisions.filter((each) => each === 'duplicate').length, 2)
     await box.traps.poll('box')
     assert.equal(box.decisions.length, 5)
+    assert.equal(box.traps.mailboxes()[0]?.recorded, 3)
   },
 )
 

@@ -35,6 +35,7 @@ class Box {
   readonly log: string[] = []
   traps: string[] = ['realuser@ex.example']
   clock = now
+  decision = 'counted'
   /** Called with each piece of evidence before it counts as committed. */
   commit: (evidence: readonly Evidence[]) => Promise<void> = async () => undefined
   readonly collector = new Collector({
@@ -43,7 +44,7 @@ class Box {
     record: async (evidence) => {
       await this.commit(evidence)
       this.recorded.push(...evidence)
-      return evidence.map(() => ({ decision: 'counted' }))
+      return evidence.map(() => ({ decision: this.decision }))
     },
     now: () => this.clock,
     log: this.#logger(),
@@ -341,6 +342,18 @@ test('a folder that is not there fails with growing pauses, and is found again',
   await poller.poll()
   assert.equal(poller.status().state, 'ok')
   assert.deepEqual(box.names('cur'), ['1.a.host:2,S'])
+})
+
+test('what was recorded before is accepted, and not counted again', async (t) => {
+  const box = new Box(t)
+  const poller = box.poller()
+  box.drop('1.a.host')
+  await poller.poll()
+  box.decision = 'duplicate'
+  box.drop('2.a.host')
+  await poller.poll()
+  assert.deepEqual(box.names('new'), [])
+  assert.equal(poller.status().recorded, 1)
 })
 
 test('many messages share their commits, and each is recorded once', async (t) => {
