@@ -64,11 +64,29 @@ function isInName(name: string, { localPart, domain }: TrapPattern): boolean {
   return name.split(/[._-]/).includes(localPart)
 }
 
-/** The address, also as a DNS name (RFC 1035 §8); a domain alone is the business of its MX record. */
+/**
+ * The address as mail, the web and DNS write it: plain, quoted, percent-encoded, in VERP form (`user=example.org@`), with
+ * a percent sign for a relay (RFC 1123 §5.2.16), as a DNS name (RFC 1035 §8). A domain alone is the business of its MX
+ * record.
+ */
 function isInText(text: string, { localPart, domain }: TrapPattern): boolean {
   const forms =
-    localPart === undefined ? [`@${domain}`] : [`${localPart}@${domain}`, `${localPart}.${domain}`]
-  return forms.some((form) => text.includes(form))
+    localPart === undefined
+      ? [`@${domain}`, `=${domain}@`, `%${domain}@`]
+      : ['@', '=', '%', '.'].map((sign) => `${unquoted(localPart)}${sign}${domain}`)
+  const written = [text, decoded(text)].map(unquoted)
+  return forms.some((form) => written.some((each) => each.includes(form)))
+}
+
+function unquoted(text: string): string {
+  return text.replaceAll(/["\\]/g, '')
+}
+
+/** Percent-encoding and quoted-printable of printable ASCII undone. Lower case stays lower case. */
+function decoded(text: string): string {
+  return text
+    .replaceAll(/[%=]([2-7][0-9a-f])/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .toLowerCase()
 }
 
 /** The file that names the traps, where everybody on the machine may read it. */

@@ -66,6 +66,30 @@ test('texts that others see, with a trap in them', (t) => {
   assert.deepEqual(load(t, more + trap('loud@hidden.example')).warnings, [])
 })
 
+test('a trap in another form than plain is told all the same', (t) => {
+  const warned = (text: string, address: string): boolean => {
+    const { warnings } = load(t, `${zone}text = '${text}'\n${trap(address)}`)
+    assert.doesNotMatch(JSON.stringify(warnings), /info|hidden/)
+    return warnings.some(({ path }) => path === 'zone.text')
+  }
+  const written = [
+    'caught by info=hidden.example@x {ip}',
+    'https://x/?to=Info%40Hidden.example',
+    'https://x/?to=%69nfo%40hidden%2eexample',
+    'to=info=40hidden.example',
+    'info%hidden.example@relay.example',
+    '"info"@hidden.example',
+    'in\\fo@hidden.example',
+    'info.hidden.example',
+  ]
+  for (const text of written) {
+    assert.equal(warned(text, 'info@hidden.example'), true, text)
+    assert.equal(warned(text, 'other@hidden.example'), false, text)
+  }
+  assert.equal(warned('caught by info=hidden.example@x', '@hidden.example'), true)
+  assert.equal(warned('see https://x/?zone=hidden.example', '@hidden.example'), false)
+})
+
 test('a file with traps that everybody may read', (t) => {
   const file = fileOf(t, zone + trap('@hidden.example'))
   const warnings = (folderMode: number, mode: number): string[] => {
