@@ -183,6 +183,7 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Pre
       }),
       replaceCookieSecrets: (secrets) => cookies.replace(secrets),
       async close() {
+        sockets.deafen()
         Atomics.store(stop, 0, 1)
         Atomics.notify(stop, 0)
         await Promise.all(threads.map((each) => each.close(forceMs)))

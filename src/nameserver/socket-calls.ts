@@ -11,6 +11,11 @@ export interface SocketCalls {
   listenTcp(address: ListenAddress): Descriptor
   /** The port a socket is bound to. */
   portOf(socket: Descriptor): number
+  /**
+   * Has a UDP socket take datagrams from its own address alone; it can still send to every other. Where the system
+   * refuses that, nothing changes.
+   */
+  connectToItself(socket: Descriptor): void
   /** A second descriptor of the same socket. */
   duplicate(socket: Descriptor): Descriptor
   close(socket: Descriptor): void
@@ -87,6 +92,7 @@ export async function loadSocketCalls(): Promise<SocketCalls | undefined> {
   const getsockname = library.func(
     'int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint32_t *length)',
   )
+  const connect = library.func('int connect(int fd, const uint8_t *address, uint32_t length)')
   const inetPton = library.func(
     'int inet_pton(int family, const char *text, _Out_ uint8_t *octets)',
   )
@@ -155,6 +161,12 @@ export async function loadSocketCalls(): Promise<SocketCalls | undefined> {
         close(fd)
         throw error
       }
+    },
+    connectToItself(fd) {
+      const bytes = Buffer.alloc(28)
+      const length = [bytes.length]
+      checked('getsockname', getsockname(fd, bytes, length))
+      connect(fd, bytes, length[0] ?? 0)
     },
     portOf(fd) {
       const bytes = Buffer.alloc(28)

@@ -27,6 +27,11 @@ export interface BoundSockets {
   tcp(): ThreadSocket[]
   /** Buffers and losses of each UDP socket; none where threads bind for themselves. */
   memory(): SocketMemory[]
+  /**
+   * From now on no new query reaches the UDP sockets: their senders hear that nobody listens (ICMP port unreachable),
+   * while what was received can still be read and answered. Does nothing where threads bind for themselves.
+   */
+  deafen(): void
   close(): void
 }
 
@@ -60,6 +65,10 @@ export function bindSockets(
           isWildcard: isWildcard(address),
         })),
       memory: () => bound.flatMap(({ udp }) => udp.map(calls.memoryOf)),
+      deafen() {
+        if (open.length === 0) return
+        for (const { udp } of bound) for (const socket of udp) calls.connectToItself(socket)
+      },
       close: () => open.splice(0).forEach(calls.close),
     }
   } catch (error) {
@@ -79,6 +88,7 @@ export async function chooseAddresses(addresses: readonly ListenAddress[]): Prom
     udp: () => [...chosen],
     tcp: () => [...chosen],
     memory: () => [],
+    deafen: () => undefined,
     close: () => undefined,
   }
 }

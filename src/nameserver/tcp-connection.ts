@@ -24,6 +24,13 @@ export interface TcpConnectionOptions extends TcpAnswering {
   onClose(): void
 }
 
+/**
+ * So many answers at most, and not many more octets, before others have their turn: a peer that asks without end
+ * shall not hold up the rest.
+ */
+const turnAnswers = 64
+const turnBytes = 65_536
+
 const framed = new Uint8Array(2 + maxMessageLength)
 const message = octetsOf(framed.subarray(2))
 
@@ -33,6 +40,7 @@ export class TcpConnection {
   readonly #frames = new FrameReader()
   readonly #idle: NodeJS.Timeout
   #isEnded = false
+  #isWaitingForTurn = false
 
   constructor(socket: Socket, options: TcpConnectionOptions) {
     this.#socket = socket
@@ -69,16 +77,21 @@ export class TcpConnection {
     this.#socket.destroy()
   }
 
-  /** Answers what is there, for as long as the peer takes the answers; stops reading from one that does not. */
+  /** Answers a turn's worth of what is there; stops reading from a peer that does not take the answers. */
   #serve(): void {
     const socket = this.#socket
+    if (socket.writableEnded) return
+    if (socket.writableNeedDrain) {
+      socket.pause()
+      return
+    }
     const { client, address, answer, enter, leave } = this.#options
     Object.assign(client, address)
+    const answers: Uint8Array[] = []
+    let octets = 0
     let isDry = false
-    let hasAnswered = false
-    socket.cork()
     enter()
-    while (!socket.writableNeedDrain) {
+    for (let asked = 0; asked < turnAnswers && octets < turnBytes; asked++) {
       const query = this.#frames.next()
       if (query === undefined) {
         isDry = true
@@ -86,18 +99,31 @@ export class TcpConnection {
       }
       const length = answer(octetsOf(query), query.length, message)
       if (length === 0) continue
-      hasAnswered = true
       framed[0] = length >>> 8
       framed[1] = length
       // Prefix and message in one write (RFC 7766 §8).
-      socket.write(framed.slice(0, 2 + length))
+      answers.push(framed.slice(0, 2 + length))
+      octets += 2 + length
     }
     leave()
-    socket.uncork()
-    if (hasAnswered) this.#touch()
-    if (!isDry) socket.pause()
-    else if (this.#isEnded) socket.end()
+    if (answers.length > 0) {
+      socket.write(Buffer.concat(answers))
+      this.#touch()
+    }
+    if (!isDry || socket.writableNeedDrain) {
+      socket.pause()
+      if (!socket.writableNeedDrain) this.#waitForTurn()
+    } else if (this.#isEnded) socket.end()
     else socket.resume()
+  }
+
+  #waitForTurn(): void {
+    if (this.#isWaitingForTurn) return
+    this.#isWaitingForTurn = true
+    setImmediate(() => {
+      this.#isWaitingForTurn = false
+      if (!this.#socket.destroyed) this.#serve()
+    })
   }
 
   #touch(): void {

@@ -21,7 +21,9 @@ export interface TcpOptions extends TcpAnswering {
   onListening(): void
 }
 
-/** After the stop, peers have so long to take their answers. */
+/** After the stop, queries are answered until none has come for so long … */
+const quietMs = 20
+/** … but no longer than this; then peers have as long again to take their answers. */
 const drainMs = 300
 
 /** Serves until it is stopped. Rejects when a listener fails. */
@@ -36,6 +38,11 @@ export async function serveTcp(options: TcpOptions): Promise<void> {
   await Promise.race([Promise.all(servers.map(({ listening }) => listening)), failed])
   options.onListening()
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
+  const deadline = performance.now() + drainMs
+  for (let before = -1; before !== connections.served && performance.now() < deadline; ) {
+    before = connections.served
+    await sleep(quietMs)
+  }
   const closed = servers.map(({ server }) => once(server.close(), 'close'))
   connections.endAll()
   await Promise.race([Promise.all(closed), sleep(drainMs, undefined, { ref: false })])
@@ -60,6 +67,8 @@ function listen(
  * nobody out (RFC 7766 §6.2.2 and §6.2.3 allow closing them).
  */
 class Connections {
+  /** How often queries of a connection were answered. */
+  served = 0
   readonly #limit: number
   readonly #limitPerClient: number
   readonly #all = new Map<TcpConnection, Client>()
@@ -96,6 +105,7 @@ class Connections {
       leave,
       idleSeconds,
       onActivity: () => {
+        this.served++
         if (this.#forget(connection)) this.#remember(connection, client)
       },
       onClose: () => this.#forget(connection),

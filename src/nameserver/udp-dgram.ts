@@ -61,7 +61,9 @@ function receive(socket: Socket, options: UdpTransportOptions, onReceived: () =>
     enter()
     const length = answer(octetsOf(query), Math.min(query.length, maxQueryLength), response)
     leave()
-    if (length === 0) {
+    // Nobody can be answered at port 0 (RFC 768: the sender wants no answer), and node:dgram throws for it.
+    if (length > 0 && port === 0) options.onUnsent?.(1)
+    if (length === 0 || port === 0) {
       spare.push(response)
       return
     }

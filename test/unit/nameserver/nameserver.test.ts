@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError } from '../../../src/errors.ts'
+import { loadLibrary } from '../../../src/libc/library.ts'
 import {
   type Nameserver,
   type NameserverOptions,
@@ -258,6 +259,81 @@ test('close answers, ends within a second whatever peers do, and frees the port'
   silent.close()
   await start(t, { listen: [...server.addresses] })
 })
+
+for (const batch of [true, false]) {
+  test(`close answers all that has come over UDP, ${batch ? 'in batches' : 'one by one'}`, async (t) => {
+    const { server, subject } = await start(t, { batch, workers: 2 })
+    const client = createSocket('udp4')
+    t.after(() => client.close())
+    const { host, port } = subject
+    await new Promise<void>((resolve) => client.connect(port, host, resolve))
+    let answered = 0
+    client.on('message', () => answered++)
+    const query = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, types.A)
+    const send = () => new Promise((resolve) => client.send(query, resolve))
+    await Promise.all(Array.from({ length: 100 }, send))
+    await server.close()
+    await sleep(50)
+    assert.equal(answered, 100)
+    const [[refused]] = await Promise.all([once(client, 'error'), send()])
+    assert.equal(refused.code, 'ECONNREFUSED', 'nobody listens any more')
+  })
+}
+
+test('close answers all that has come over TCP', async (t) => {
+  const { server, subject } = await start(t)
+  const query = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, types.A)
+  const clients = await Promise.all(Array.from({ length: 8 }, () => TcpClient.open(subject)))
+  t.after(() => clients.forEach(({ socket }) => void socket.destroy()))
+  for (const client of clients) client.send(...Array.from({ length: 300 }, () => query))
+  await Promise.all([server.close(), sleep(100)])
+  for (const client of clients) {
+    for (let number = 1; number <= 300; number++) {
+      assert.ok(await client.receive(), `answer ${number}`)
+    }
+  }
+})
+
+test('a peer that asks without end does not hold up the others', async (t) => {
+  const { subject } = await start(t)
+  const query = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, types.A)
+  const [hog, other] = await Promise.all([TcpClient.open(subject), TcpClient.open(subject)])
+  t.after(() => [hog, other].forEach(({ socket }) => void socket.destroy()))
+  const asked = 5000
+  hog.send(...Array.from({ length: asked }, () => query))
+  other.send(query)
+  assert.ok(await other.receive())
+  for (let number = 1; number <= asked; number++) assert.ok(await hog.receive(), `answer ${number}`)
+})
+
+for (const batch of [true, false]) {
+  const skip = process.getuid?.() === 0 ? false : 'only root may make raw sockets'
+  test(`a query from port 0 harms nobody, ${batch ? 'in batches' : 'one by one'}`, {
+    skip,
+  }, async (t) => {
+    const { server, subject, logged } = await start(t, { batch })
+    await sendFromPort0(subject, buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, 1))
+    await assertAnswers(subject)
+    assert.equal(server.counters().unsent, 1)
+    assert.deepEqual(logged, [])
+  })
+}
+
+/** RFC 768 allows port 0: a sender that wants no answer. */
+async function sendFromPort0({ host, port }: Subject, query: Uint8Array): Promise<void> {
+  const library = await loadLibrary()
+  assert.ok(library)
+  const raw = library.func('int socket(int domain, int type, int protocol)')(2, 3, 17)
+  const address = Buffer.from([2, 0, port >> 8, port & 255, ...host.split('.').map(Number)])
+  const header = Buffer.from([0, 0, port >> 8, port & 255, 0, 8 + query.length, 0, 0])
+  const datagram = Buffer.concat([header, query])
+  const sendto = library.func(
+    'int sendto(int fd, const uint8_t *data, size_t size, int flags, const uint8_t *to, uint32_t length)',
+  )
+  const to = Buffer.concat([address, Buffer.alloc(8)])
+  assert.equal(sendto(raw, datagram, datagram.length, 0, to, to.length), datagram.length)
+  library.func('int close(int fd)')(raw)
+}
 
 test('without an address, or with one that is none, nothing starts', async (t) => {
   for (const listen of [[], ['localhost:53'], ['192.0.2.1:0']]) {
