@@ -128,3 +128,14 @@ export function unreachableNameservers({ zone }: Settings): Problem[] {
       why: `${name} lies in the zone and has no address in zone.records`,
     }))
 }
+
+/** Wildcard addresses without `dns.batch`: only batches tell which address was asked, and answer from it. */
+export function wildcardsOneByOne({ dns }: Settings): Problem[] {
+  if (dns.batch) return []
+  return dns.listen
+    .filter((address) => /^(?:0\.0\.0\.0|\[[0:.]+\]):\d+$/.test(address))
+    .map((address) => ({
+      path: 'dns.listen',
+      why: `with dns.batch = false ${JSON.stringify(address)} answers from the address that the route gives, not the one that was asked: name each address`,
+    }))
+}

@@ -8,8 +8,10 @@ import {
   checkTrapPattern,
   checkUrl,
   checkZoneText,
+  dnsAddress,
   domainName,
   path,
+  zoneName,
 } from './config-values.ts'
 import {
   duration,
@@ -34,7 +36,7 @@ const year = 365 * day
 
 export const declaration = table('', {
   zone: table('The DNS zone that publishes the list.', {
-    origin: domainName('Name of the zone: addresses, IPv4 and IPv6, and the apex.', undefined),
+    origin: zoneName('Name of the zone: addresses, IPv4 and IPv6, and the apex.'),
     nameservers: list(
       domainName(
         'The zone’s name servers (NS records; the first is the SOA’s primary).',
@@ -72,20 +74,27 @@ export const declaration = table('', {
       'Past `validFor` answer SERVFAIL (extended error 24) instead of old data.',
       false,
     ),
-    retired: flag('Empty the zone, test entries too, and say so in TXT at the apex.', false),
+    retired: flag(
+      'Empty the zone, test entries too, and say so in TXT at the apex. Needs a restart.',
+      false,
+    ),
   }),
   dns: table('The name server.', {
-    listen: list(
-      listenAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'),
-      ['127.0.0.1:5300'],
-    ),
+    listen: list(dnsAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'), [
+      '127.0.0.1:5300',
+    ]),
     workers: integer('UDP threads; 0 is one for each processor.', 0, 0, 60),
     batch: flag(
-      'Move many datagrams at a system call (Linux on x64 and arm64); elsewhere it has no effect.',
+      'Move many datagrams at a system call (Linux on x64 and arm64); elsewhere it has no effect. Without it a wildcard address answers from the address that the route gives: name each address in `dns.listen` then.',
       true,
     ),
     udpPayload: integer('Largest UDP answer in octets (EDNS).', 1232, 512, 4096),
-    tcpConnections: integer('TCP connections at once, in all.', 1000, 1, 60_000),
+    tcpConnections: integer(
+      'TCP connections at once, in all; one client has a tenth of them at most, but always 10.',
+      1000,
+      1,
+      60_000,
+    ),
     tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
     capacity: size(
       'Address space reserved for the shared tree; untouched pages cost nothing.',
@@ -156,7 +165,10 @@ export const declaration = table('', {
     }),
   }),
   control: table('The control socket, through which the command line reaches a running server.', {
-    socket: path('Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database.', ''),
+    socket: path(
+      'Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database. Each server on a machine needs one of its own.',
+      '',
+    ),
   }),
   store: table('The database.', {
     path: path('SQLite file.', 'backscatterd.db'),

@@ -1,8 +1,8 @@
 // The kinds of value that only this program's configuration has, and the checks of single keys.
 import { isAbsolute, resolve } from 'node:path'
 import { parseTrapPattern } from './blocklist/trap-patterns.ts'
-import { parseAddress } from './ip/address.ts'
-import { type Setting, text } from './settings.ts'
+import { parseAddress, unmapped } from './ip/address.ts'
+import { listenAddress, type Setting, text } from './settings.ts'
 
 /** Octets that an address can add to a TXT string: the longest RFC 5952 text. */
 const longestAddress = 39
@@ -10,6 +10,12 @@ const longestAddress = 39
 const longestCharacterString = 255
 /** Octets of an NSID that fit an answer of 512 beside the longest question and a cookie. */
 const longestNsid = 128
+
+/** Octets of a name in wire form (RFC 1035 §2.3.4), and of the 32 nibble labels of an IPv6 address. */
+const longestName = 255
+const nibbleOctets = 32 * 2
+/** Characters of a zone's name: on the wire it has an octet more for its first label, and one for the root. */
+const longestOrigin = longestName - nibbleOctets - 2
 
 type Checked = { readonly value: string } | { readonly why: string }
 
@@ -28,8 +34,15 @@ function resolvePath(value: string, folder: string): string {
   return value === '' || isAbsolute(value) ? value : resolve(folder, value)
 }
 
-/** A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1, with SRV-style underscores), no final dot. */
-export function domainName(about: string, initial: string | undefined): Setting<string> {
+/**
+ * A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1, with SRV-style underscores), no final dot.
+ * An address is none: RFC 1035 §3.3.11 and §3.3.13 want names.
+ */
+export function domainName(
+  about: string,
+  initial: string | undefined,
+  longest = 253,
+): Setting<string> {
   const expects = 'a domain name such as "bl.example.org"'
   return text(about, initial, expects, (value) => {
     const name = value.replace(/\.$/, '')
@@ -38,8 +51,34 @@ export function domainName(about: string, initial: string | undefined): Setting<
       name
         .split('.')
         .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
-    return isName ? { value: name } : { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+    if (!isName) return { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+    if ('value' in parseAddress(name)) {
+      return { why: `${JSON.stringify(value)} is an address; expected ${expects}` }
+    }
+    return name.length <= longest
+      ? { value: name }
+      : { why: `has ${name.length} characters; at most ${longest} leave room for entries under it` }
   })
+}
+
+/** A zone's name, under which the 32 labels of an IPv6 address still make a name. */
+export function zoneName(about: string): Setting<string> {
+  return domainName(about, undefined, longestOrigin)
+}
+
+/** An address to answer DNS on. The sockets of IPv6 take no IPv4-mapped address (RFC 4291 §2.5.5.2). */
+export function dnsAddress(about: string): Setting<string> {
+  const plain = listenAddress(about)
+  const read: typeof plain.read = (raw, folder) => {
+    const checked = plain.read(raw, folder)
+    if ('why' in checked) return checked
+    const host = /^\[(.*)\]/.exec(checked.value)?.[1]
+    const address = host === undefined ? undefined : parseAddress(host)
+    return address && 'value' in address && unmapped(address.value) !== address.value
+      ? { why: `${JSON.stringify(raw)} is IPv4-mapped: write the IPv4 address` }
+      : checked
+  }
+  return { ...plain, read }
 }
 
 /** A name server's address; the port is 53 unless given. */

@@ -3,7 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { controlSocket, crossCheck, unreachableNameservers } from './config-checks.ts'
+import {
+  controlSocket,
+  crossCheck,
+  unreachableNameservers,
+  wildcardsOneByOne,
+} from './config-checks.ts'
 import { declaration, reserved, type Settings } from './config-keys.ts'
 import { readableByAll, tellingTraps } from './config-warnings.ts'
 import { OperationalError } from './errors.ts'
@@ -58,7 +63,11 @@ export function loadConfig(source: ConfigSource): Config {
       keys: errors.map((problem) => problem.path),
     })
   }
-  warnings.push(...unreachableNameservers(value), ...tellingTraps(value))
+  warnings.push(
+    ...unreachableNameservers(value),
+    ...wildcardsOneByOne(value),
+    ...tellingTraps(value),
+  )
   // The demonstration's traps are no secret.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }

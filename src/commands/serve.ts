@@ -163,6 +163,9 @@ async function start(
       for (const key of ['zone', 'dns', 'control', 'store'] as const) {
         if (changed(current, next, [key])) log.warn({ key }, 'a change here needs a restart')
       }
+      if (current.admin && next.admin && current.admin.publicUrl !== next.admin.publicUrl) {
+        log.warn({ key: 'admin.publicUrl' }, 'a change here needs a restart')
+      }
       current = next
       log.info({ file: next.file }, 'reloaded')
     },

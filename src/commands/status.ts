@@ -4,12 +4,14 @@ import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { expectDone, serverClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
-import { formatColumns, printable, roughDuration } from './wording.ts'
+import { formatColumns, formatTime, formatUntil, printable, roughDuration } from './wording.ts'
 
 /** The answer of /v1/stats. */
 interface Stats {
   readonly version: string
   readonly serial: number
+  /** RFC 3339: the list that DNS answers from is fresh until then. */
+  readonly validUntil: string
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   readonly workers: number
   readonly uptimeSeconds: number
@@ -52,6 +54,7 @@ export async function status(
     ['version', stats.version],
     ['up for', roughDuration(stats.uptimeSeconds)],
     ['serial', String(stats.serial)],
+    ['valid', validLine(stats.validUntil, Date.now() / 1000)],
     ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
     [
       'tree',
@@ -70,6 +73,14 @@ export async function status(
   ]
   context.write(formatColumns(rows))
   return exitCodes.done
+}
+
+/** Until when the published list counts as fresh, or that it is stale; `now` is in epoch seconds. */
+function validLine(validUntil: string, now: number): string {
+  const late = Math.floor(now - Date.parse(validUntil) / 1000)
+  return late < 0
+    ? formatUntil(validUntil, now)
+    : `STALE since ${formatTime(validUntil)}: nothing was published for longer than zone.validFor; the log says why`
 }
 
 function datagramsLine(udp: NonNullable<Stats['udp']>): string {

@@ -49,6 +49,8 @@ export interface Admin {
   /** What the application logged. */
   readonly logged: { fields: object; message: string }[]
   now: number
+  /** What the status says in place of the truth. */
+  validUntil: number | undefined
   /** Who calls, unless a key is to say it. */
   scope: Scope
   byKey: boolean
@@ -69,6 +71,7 @@ export function openAdmin(t: TestContext): Admin {
   const store = openStore(join(folder, 'list.db'))
   const state = {
     now: start,
+    validUntil: undefined as number | undefined,
     scope: 'admin' as Scope,
     byKey: false,
     isReady: true,
@@ -84,6 +87,7 @@ export function openAdmin(t: TestContext): Admin {
     ...{ blocklist, store, version: '0.0.0' },
     status: () => ({
       ...blocklist.status(),
+      ...(state.validUntil !== undefined && { validUntil: state.validUntil }),
       ...{ version: '0.0.0', workers: 2, uptimeSeconds: 5, mailboxes: [mailbox] },
     }),
     isReady: () => state.isReady,

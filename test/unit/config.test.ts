@@ -98,6 +98,39 @@ test('a text that can outgrow a TXT string, names that are none, and traps that 
   )
 })
 
+test('a zone too long for its entries, and addresses where names belong', (t) => {
+  const label = `${'x'.repeat(62)}.`
+  const origin = (length: number): string[] =>
+    faults(t, least.replace('bl.test.example', label.repeat(3).slice(0, length - 1) + 'x'))
+  assert.deepEqual(origin(189), [])
+  assert.match(origin(190)[0] ?? '', /^zone\.origin: has 190 characters; at most 189 /)
+  assert.deepEqual(
+    faults(t, least.replace('"ns1.test.example"', '"ns1.test.example", "192.0.2.1"')),
+    [
+      'zone.nameservers: entry 2: "192.0.2.1" is an address; expected a domain name such as "bl.example.org"',
+    ],
+  )
+  assert.deepEqual(faults(t, least.replace('hostmaster.test.example', '192.0.2.1.')), [
+    'zone.hostmaster: "192.0.2.1." is an address; expected a domain name such as "bl.example.org"',
+  ])
+})
+
+test('an IPv4-mapped address to listen on is a fault, a wildcard without batches is warned of', (t) => {
+  const dns = (lines: string): string => `${least}[dns]\n${lines}\n`
+  for (const address of ['[::ffff:127.0.0.1]:53', '[::FFFF:7f00:1]:53']) {
+    assert.deepEqual(faults(t, dns(`listen = ["[::1]:53", "${address}"]`)), [
+      `dns.listen: entry 2: "${address}" is IPv4-mapped: write the IPv4 address`,
+    ])
+  }
+  const listen = 'listen = ["0.0.0.0:53", "[::]:53", "[0:0::0]:54", "127.0.0.1:54", "[::1]:53"]'
+  assert.deepEqual(load(t, dns(listen)).warnings, [])
+  const { warnings } = load(t, dns(`batch = false\n${listen}`))
+  assert.deepEqual(
+    warnings.map(({ path, why }) => [path, /"(.*)" answers from/.exec(why)?.[1]]),
+    ['0.0.0.0:53', '[::]:53', '[0:0::0]:54'].map((address) => ['dns.listen', address]),
+  )
+})
+
 test('access rules: actions by their words, one rule a prefix; an NSID fits every answer', (t) => {
   const rule = (client: string, action: string) =>
     `[[dns.access]]\nclient = "${client}"\naction = "${action}"\n`

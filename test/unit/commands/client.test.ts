@@ -50,6 +50,20 @@ test('with a server every command goes through its socket and opens no database'
   assert.equal(status.uptimeSeconds, 5)
 })
 
+test('status tells until when the list is valid, and that it is stale', async (t) => {
+  const { site, admin } = await served(t)
+  const now = Math.floor(Date.now() / 1000)
+  const lines = async (validUntil: number): Promise<string> => {
+    admin.validUntil = validUntil
+    return (await site.run('status')).stdout
+  }
+  assert.match(
+    await lines(now + 86_400),
+    /\nvalid {8}until \d{4}-.* UTC \((23h 59m|1d)[^)]* left\)\n/,
+  )
+  assert.match(await lines(now - 60), /\nvalid {8}STALE since \d{4}-.* UTC: /)
+})
+
 test('through the socket neither SQLite nor Fastify nor a mail package is loaded', async (t) => {
   const { site } = await served(t)
   const hooks =
