@@ -132,7 +132,8 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
         const client = clientOf(own.connection, session, isLmtp)
         own.open = { client, reversePath: address, accepted: [], refused: [] }
       }
-      reply()
+      // At once, the reply to one message could read on to the end of the next, and smtp-server then never goes on.
+      setImmediate(reply)
     },
     onRcptTo({ address, args }, session, reply) {
       const own = sessions.get(session.id)

@@ -232,6 +232,32 @@ test('everything in one write: pipelining, two messages, QUIT', async (t) => {
   assert.equal(recorded.length, 2)
 })
 
+for (const size of [Number.POSITIVE_INFINITY, 37]) {
+  test(`many messages without waiting for 354, in pieces of ${size} octets, are all answered`, async (t) => {
+    const { connect, recorded } = await smtpSite(t)
+    for (const [count, pause] of [
+      [2, 0],
+      [3, 0],
+      [20, 0],
+      [3, 2],
+    ] as const) {
+      recorded.length = 0
+      const client = connect()
+      await client.hear(1)
+      const one = 'MAIL FROM:<>\r\nRCPT TO:<a@trap.example>\r\nDATA\r\nSubject: x\r\n\r\ny\r\n.\r\n'
+      const all = `EHLO h.example\r\n${one.repeat(count)}QUIT\r\n`
+      for (let start = 0; start < all.length; start += Math.min(size, all.length)) {
+        client.send(all.slice(start, start + size))
+        if (pause > 0) await new Promise((next) => setTimeout(next, pause))
+      }
+      await client.ended
+      assert.match(client.said, /\r\n221 [^\n]*\n$/)
+      assert.equal(client.said.match(/^250 2\.6\.0 Recorded/gm)?.length, count)
+      assert.equal(recorded.length, count)
+    }
+  })
+}
+
 for (const [what, end] of Object.entries({
   'LF . CRLF': '\n.\r\n',
   'LF . LF': '\n.\n',
