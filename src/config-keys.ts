@@ -270,7 +270,7 @@ export const declaration = table('', {
     keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
     proxies: list(
       prefixText(
-        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD.',
+        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD, and are no client themselves.',
       ),
       [],
     ),

@@ -30,8 +30,8 @@ export interface CollectorOptions {
 }
 
 /**
- * The connection's peer, or whom a proxy named; null when the proxy did not know; 'own-server' when our own mail server
- * handed the message over by LMTP and named nobody: its trace fields tell.
+ * The connection's peer, or whom a proxy named; null when the proxy named nobody, or did not know; 'own-server' when our
+ * own mail server handed the message over by LMTP and named nobody: its trace fields tell.
  */
 export type LiveClient = Address | 'own-server' | null
 
@@ -39,7 +39,8 @@ export type LiveClient = Address | 'own-server' | null
 export interface LiveMessage {
   readonly raw: Uint8Array
   readonly client: LiveClient
-  readonly helo: string
+  /** The client's; absent when a proxy does not tell it. */
+  readonly helo?: string
   /** Protocol and cipher. */
   readonly tls?: string
   /** Every recipient of the transaction, when there were others beside one trap. */

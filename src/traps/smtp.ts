@@ -69,9 +69,8 @@ export interface SmtpListener {
   close(): Promise<void>
 }
 
-/** One MAIL … to its end: who is at the other side, and what was tried. */
-interface Transaction {
-  readonly client: LiveClient
+/** One MAIL … to its end: who is at the other side, as MAIL found it, and what was tried. */
+interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
   readonly reversePath: string
   readonly accepted: string[]
   readonly refused: string[]
@@ -129,8 +128,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       const unknown = unofferedIn(args, offeredToMail)
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       if (own !== undefined) {
-        const client = clientOf(own.connection, session, isLmtp)
-        own.open = { client, reversePath: address, accepted: [], refused: [] }
+        const sender = senderOf(own.connection, session, isLmtp)
+        own.open = { ...sender, reversePath: address, accepted: [], refused: [] }
+        session.xForward.clear()
       }
       // At once, the reply to one message could read on to the end of the next, and smtp-server then never goes on.
       setImmediate(reply)
@@ -155,7 +155,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (own?.open == null) return reply(refusal(451, 'Session is over'))
       const transaction = own.open
       own.open = null
-      receive(own, transaction, stream, session).then(
+      receive(own, transaction, stream).then(
         (text) => reply(null, text),
         (error) => reply(error),
       )
@@ -183,7 +183,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     // Who was sent away by us did not choose to stop here.
     if (connection.wasCut || /^421 /.test(`${session.error ?? ''}`)) return
     const { client, reversePath, accepted, refused } = ended
-    const seen = { accepted, refused, reversePath, details: detailsOf(own, ended, session) }
+    const seen = { accepted, refused, reversePath, details: detailsOf(own, ended) }
     options.collector.probed(client, seen).catch((error) => {
       log.warn({ err: error }, 'sender callout not recorded')
     })
@@ -194,10 +194,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     own: Session,
     transaction: Transaction,
     stream: SMTPServerDataStream,
-    session: SMTPServerSession,
   ): Promise<string> {
     const { connection } = own
-    const details = detailsOf(own, transaction, session)
+    const details = detailsOf(own, transaction)
     connection.phase = 'data'
     using message = held.open(maxBytes)
     try {
@@ -238,7 +237,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   // XCLIENT and XFORWARD are offered and taken by the one server alone; which gets a connection, the front's address
   // check decides.
   const direct = new SMTPServer(settings())
-  const proxied = new SMTPServer({ ...settings(), useXClient: true, useXForward: true })
+  const proxied = new ProxiedServer({ ...settings(), useXClient: true, useXForward: true })
   for (const server of [direct, proxied]) {
     server.on('error', (error: Error) => log.debug({ err: error }, 'SMTP connection'))
   }
@@ -270,6 +269,34 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   }
 }
 
+/** They reset the session, and with it what XFORWARD said. */
+const resetting = [
+  'handler_EHLO',
+  'handler_HELO',
+  'handler_RSET',
+  'handler_STARTTLS',
+  'handler_XCLIENT',
+] as const
+
+/**
+ * What XFORWARD says holds for one message (Postfix, XFORWARD_README). smtp-server keeps it, so it is taken out at MAIL,
+ * and here when the session is reset before.
+ */
+class ProxiedServer extends SMTPServer {
+  override connect(...[socket, options]: Parameters<SMTPServer['connect']>): void {
+    super.connect(socket, options)
+    const connection = [...this.connections].at(-1)
+    if (connection === undefined) return
+    for (const name of resetting) {
+      const handle = connection[name]
+      connection[name] = (...command) => {
+        connection._xForward.clear()
+        handle.apply(connection, command)
+      }
+    }
+  }
+}
+
 /**
  * The parameter that makes RFC 5321 §4.1.1.11 refuse the command: taking one silently promises what nobody here does,
  * as REQUIRETLS (RFC 8689) or a notification (RFC 3461). smtp-server has no say on those it does not know.
@@ -287,35 +314,57 @@ function refusal(responseCode: 421 | 451 | 452 | 550 | 552 | 555, text: string):
 /** What evidence tells of the session. */
 type SessionDetails = Pick<LiveMessage, 'helo' | 'tls' | 'recipientsTried' | 'notes'>
 
-/** As the session stands now: a proxy may have named another client since the connection came in. */
 function detailsOf(
   { talkedEarly }: Session,
-  { accepted, refused }: Transaction,
-  session: SMTPServerSession,
+  { helo, tls, accepted, refused }: Transaction,
 ): SessionDetails {
-  const { xClient, tlsOptions } = session
-  const heloByProxy = xClient.get('HELO')
   const tried = [...accepted, ...refused.map((recipient) => `${recipient} (refused)`)]
   return {
-    helo: typeof heloByProxy === 'string' ? heloByProxy : session.hostNameAppearsAs || '',
-    ...(tlsOptions && { tls: `${tlsOptions.version} ${tlsOptions.standardName}` }),
+    ...(helo !== undefined && { helo }),
+    ...(tls !== undefined && { tls }),
     ...(tried.length > 1 && { recipientsTried: tried.join(', ') }),
     ...(talkedEarly && { notes: 'talked before the greeting' }),
   }
 }
 
-function clientOf(
+/** As the session stands now: a proxy may name another client for each message. */
+function senderOf(
   connection: FrontConnection,
   session: SMTPServerSession,
   isLmtp: boolean,
+): Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
+  const { tlsOptions } = session
+  const helo = heloOf(connection, session)
+  return {
+    client: clientOf(connection, session, isLmtp),
+    ...(helo && { helo: `${helo}` }),
+    ...(tlsOptions && { tls: `${tlsOptions.version} ${tlsOptions.standardName}` }),
+  }
+}
+
+function clientOf(
+  { isProxy, peer }: FrontConnection,
+  { xClient, xForward }: SMTPServerSession,
+  isLmtp: boolean,
 ): LiveClient {
-  for (const named of [session.xClient, session.xForward]) {
+  for (const named of [xClient, xForward]) {
     if (!named.has('ADDR')) continue
     // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
     const parsed = parseAddress(`${named.get('ADDR') || ''}`)
     return 'value' in parsed ? unmapped(parsed.value) : null
   }
-  return isLmtp && connection.isProxy ? 'own-server' : connection.peer
+  // A proxy that names nobody hands over mail of its own.
+  if (isProxy) return isLmtp ? 'own-server' : null
+  return peer
+}
+
+/** The client's; a proxy's own name is none, and smtp-server keeps what XFORWARD said for one message. */
+function heloOf(
+  { isProxy }: FrontConnection,
+  { xClient, xForward, hostNameAppearsAs }: SMTPServerSession,
+): string | number | false | undefined {
+  const isClients = !isProxy || xClient.has('ADDR')
+  return xClient.get('HELO') || (isClients ? hostNameAppearsAs : xForward.get('HELO'))
 }
 
 /** smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. */

@@ -125,6 +125,70 @@ test('LMTP with XFORWARD: one reply for each recipient, the client that the prox
   assert.equal(recorded[0]?.details.helo, 'far.example')
 })
 
+for (const hello of ['EHLO', 'LHLO']) {
+  const transport = hello === 'LHLO' ? 'LMTP' : 'SMTP'
+  const options = { lmtp: hello === 'LHLO', proxies: ['127.0.0.1'] }
+  const newsletter = 'From: <news@far.example>\r\nSubject: News\r\n\r\nAll is well.\r\n.\r\n'
+  const ownBounce = `${bounce.slice(bounce.indexOf('Date: '))}.\r\n`
+  const envelope = ['MAIL FROM:<>', 'RCPT TO:<a@trap.example>']
+
+  test(`${transport}: what XFORWARD says holds for one message`, async (t) => {
+    const { connect, recorded } = await smtpSite(t, options)
+    const postfix = connect()
+    await postfix.hear(1)
+    await postfix.say(`${hello} mx.ours.example`, 'XFORWARD ADDR=203.0.113.150 HELO=far.example')
+    await postfix.say('XFORWARD IDENT=Q1 SOURCE=REMOTE')
+    await postfix.say('MAIL FROM:<news@far.example>', 'RCPT TO:<a@trap.example>', 'DATA')
+    await postfix.finish(newsletter)
+    const probe = ['MAIL FROM:<double-bounce@mx.ours.example>', 'RCPT TO:<a@trap.example>', 'RSET']
+    await postfix.say('XFORWARD IDENT=Q2 SOURCE=LOCAL', ...probe)
+    await postfix.say(...envelope, 'DATA')
+    await postfix.finish(ownBounce)
+    assert.deepEqual(clients(recorded), ['203.0.113.150', null])
+    assert.deepEqual(
+      recorded.map(({ details }) => details.helo),
+      ['far.example', undefined],
+    )
+  })
+
+  test(`${transport}: XFORWARD is forgotten with RSET, ${hello} or a refused MAIL`, async (t) => {
+    const { connect, recorded } = await smtpSite(t, options)
+    const postfix = connect()
+    await postfix.hear(1)
+    await postfix.say(`${hello} mx.ours.example`)
+    for (const reset of [
+      ['RSET'],
+      [`${hello} mx.ours.example`],
+      ['MAIL FROM:<> SIZE=99999999', 'RSET'],
+      [...envelope, 'RSET'],
+    ]) {
+      await postfix.say('XFORWARD ADDR=203.0.113.150', ...reset, ...envelope, 'DATA')
+      await postfix.finish(ownBounce)
+    }
+    const bounces = recorded.filter(({ kind }) => kind === 'dsn')
+    assert.deepEqual(clients(bounces), [null, null, null, null])
+  })
+
+  test(`${transport}: a callout counts against the client of its own transaction`, async (t) => {
+    const { connect, recorded } = await smtpSite(t, options)
+    const postfix = connect()
+    await postfix.hear(1)
+    await postfix.say(`${hello} mx.ours.example`)
+    await postfix.say('XFORWARD ADDR=203.0.113.151 HELO=probe.example', ...envelope, 'RSET')
+    await postfix.say('XFORWARD ADDR=203.0.113.152 HELO=far.example')
+    await postfix.say('MAIL FROM:<news@far.example>', 'RCPT TO:<a@trap.example>', 'DATA')
+    await postfix.finish(newsletter)
+    assert.deepEqual(clients(recorded), ['203.0.113.151', '203.0.113.152'])
+    assert.deepEqual(
+      recorded.map(({ kind, details }) => [kind === 'callout', details.helo]),
+      [
+        [true, 'probe.example'],
+        [false, 'far.example'],
+      ],
+    )
+  })
+}
+
 test('LMTP without XFORWARD: our own server’s Received field tells, and it probes nobody', async (t) => {
   const { connect, recorded } = await smtpSite(t, { lmtp: true, proxies: ['127.0.0.1'] })
   const postfix = connect()
