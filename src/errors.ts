@@ -41,6 +41,24 @@ export class OperationalError extends Error {
   }
 }
 
+/** `config-invalid` for one key; `why` is what is wrong with it, or the error that tells. */
+export function wrongKey(key: string, why: unknown): OperationalError {
+  const [text] = (why instanceof Error ? why.message : String(why)).split('\n')
+  const cause = why instanceof Error && { cause: why }
+  return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
+}
+
+/** Several in one, a line for each; the cause is the first one's that has any. `file` stands before each line. */
+export function wrongKeys(errors: readonly OperationalError[], file?: string): OperationalError {
+  const lines = errors.flatMap(({ message }) => message.split('\n'))
+  const shown = file === undefined ? lines : lines.map((line) => `${file}: ${line}`)
+  const cause = errors.map((each) => each.cause).find((each) => each !== undefined)
+  return new OperationalError('config-invalid', shown.join('\n'), {
+    keys: errors.flatMap(({ keys }) => keys),
+    ...(cause !== undefined && { cause }),
+  })
+}
+
 /**
  * What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. An error goes into the
  * field `err`, whose text only level debug shows. What others wrote, and so may name a trap, belongs to debug alone.

@@ -2,30 +2,41 @@
 // Message-IDs. For serve and ingest.
 import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config.ts'
-import { OperationalError } from '../errors.ts'
+import { wrongKey } from '../errors.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import type { AuthenticityOptions } from '../traps/authenticity.ts'
 
-/** Throws OperationalError `config-invalid` when a file cannot be read, or the secret's is empty. */
+/** Throws OperationalError `config-invalid` as batvKeyOf and messageIdsOf do. */
 export function authenticityOptions(config: Config): AuthenticityOptions {
   const { servers } = config.resolver
-  const { batvKeyFile, messageIdFile } = config.trace
+  const batvKey = batvKeyOf(config)
+  const isOurMessageId = messageIdsOf(config)
   return {
     ...(servers.length > 0 && { resolver: new Resolver({ servers }) }),
-    ...(batvKeyFile !== '' && { batvKey: readSecret(config.file, batvKeyFile) }),
-    ...(messageIdFile !== '' && { isOurMessageId: messageIdsIn(config.file, messageIdFile) }),
+    ...(batvKey && { batvKey }),
+    ...(isOurMessageId && { isOurMessageId }),
     now: () => Math.floor(Date.now() / 1000),
   }
 }
 
-function readSecret(configFile: string, path: string): Uint8Array {
-  const secret = read(configFile, 'trace.batvKeyFile', () => readFileSync(path, 'utf8').trim())
-  if (secret === '') throw invalid(configFile, 'trace.batvKeyFile', `${path} is empty`)
+/** The secret in trace.batvKeyFile; undefined without one. Throws when it cannot be read, or is empty. */
+export function batvKeyOf({ trace }: Pick<Config, 'trace'>): Uint8Array | undefined {
+  const path = trace.batvKeyFile
+  if (path === '') return undefined
+  const secret = read('trace.batvKeyFile', () => readFileSync(path, 'utf8').trim())
+  if (secret === '') throw wrongKey('trace.batvKeyFile', `${path} is empty`)
   return Buffer.from(secret)
 }
 
-/** Looks the file's time up at each question; one that has become unreadable leaves what was read last. */
-function messageIdsIn(configFile: string, path: string): (messageId: string) => boolean {
+/**
+ * Whether a Message-ID stands in trace.messageIdFile; undefined without one. Throws when it cannot be read. Looks the
+ * file's time up at each question; one that has become unreadable leaves what was read last.
+ */
+export function messageIdsOf({
+  trace,
+}: Pick<Config, 'trace'>): ((messageId: string) => boolean) | undefined {
+  const path = trace.messageIdFile
+  if (path === '') return undefined
   let readAt = -1
   let known: ReadonlySet<string> = new Set()
   const refresh = () => {
@@ -34,7 +45,7 @@ function messageIdsIn(configFile: string, path: string): (messageId: string) => 
     known = new Set(readFileSync(path, 'utf8').split(/\s+/).map(bare).filter(Boolean))
     readAt = mtimeMs
   }
-  read(configFile, 'trace.messageIdFile', refresh)
+  read('trace.messageIdFile', refresh)
   return (messageId) => {
     try {
       refresh()
@@ -50,14 +61,10 @@ function bare(messageId: string): string {
   return messageId.replace(/^<|>$/g, '')
 }
 
-function read<T>(configFile: string, key: string, from: () => T): T {
+function read<T>(key: string, from: () => T): T {
   try {
     return from()
   } catch (error) {
-    throw invalid(configFile, key, error instanceof Error ? error.message : String(error), error)
+    throw wrongKey(key, error)
   }
-}
-
-function invalid(configFile: string, key: string, why: string, cause?: unknown): OperationalError {
-  return new OperationalError('config-invalid', `${configFile}: ${key}: ${why}`, { cause })
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { AdminLimits } from '../admin/app.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config.ts'
-import { OperationalError } from '../errors.ts'
+import { wrongKey } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import { parsePrefix } from '../ip/address.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
@@ -76,15 +76,12 @@ export function nameserverOptions(config: Config) {
 }
 
 /** The secrets of dns.cookieSecretFile; undefined without one. Throws OperationalError 'config-invalid'. */
-export function cookieSecretsOf({ dns, file }: Config): Uint8Array[] | undefined {
+export function cookieSecretsOf({ dns }: Config): Uint8Array[] | undefined {
   if (dns.cookieSecretFile === '') return undefined
   try {
     return parseCookieSecrets(readFileSync(dns.cookieSecretFile, 'utf8'))
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new OperationalError('config-invalid', `${file}: dns.cookieSecretFile: ${why}`, {
-      cause: error,
-    })
+    throw wrongKey('dns.cookieSecretFile', error)
   }
 }
 

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
+import { OperationalError } from '../errors.ts'
 import { prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore, type Store } from '../store/database.ts'
@@ -10,6 +11,7 @@ import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
+import { requireServable } from './config-faults.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
@@ -30,7 +32,12 @@ export async function serve(source: ConfigSource): Promise<number> {
   const log = createLog(config.log.level, process.stderr.isTTY)
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
   const ending = awaitEnd(log)
-  await using server = await start(config, log, ending.fatal)
+  await using server = await start(config, log, ending.fatal).catch(async (error) => {
+    // A room stops at its first fault, and knows no file's name.
+    if (error instanceof OperationalError && error.code === 'config-invalid')
+      await requireServable(config)
+    throw error
+  })
   process.stdout.write(`${server.readyLine}\n`)
   if (config.file === demoConfig) process.stderr.write(demoCommands(server.dnsAddress))
   const reload = (): void => {
@@ -145,6 +152,7 @@ async function start(
     dnsAddress: nameserver.addresses[0] ?? '',
     async reload(source) {
       const next = loadConfig(source)
+      await requireServable(next)
       const cookieSecrets = cookieSecretsOf(next)
       log.level = next.log.level
       await blocklist.reconfigure(policyOptions(next))

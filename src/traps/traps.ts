@@ -1,11 +1,9 @@
 // Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
 // loads this room and the mail packages after DNS answers.
-
-import { readFile } from 'node:fs/promises'
-import { createSecureContext } from 'node:tls'
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
+import { type CertificateFiles, readCertificate } from './certificate.ts'
 import {
   Collector,
   type CollectorOptions,
@@ -17,23 +15,21 @@ import { Maildir } from './maildir.ts'
 import { MboxMailbox } from './mbox.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
-import type { Certificate, SmtpListener, SmtpListenerOptions } from './smtp.ts'
+import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
 export type { MailboxStatus } from './poller.ts'
 
 /** The live listener; limits have the defaults of SmtpListenerOptions. */
 export interface TrapSmtpOptions
   extends Omit<
-    SmtpListenerOptions,
-    'proxies' | 'proxyProtocol' | 'certificate' | 'isTrap' | 'collector' | 'log' | 'onFatal'
-  > {
+      SmtpListenerOptions,
+      'proxies' | 'proxyProtocol' | 'certificate' | 'isTrap' | 'collector' | 'log' | 'onFatal'
+    >,
+    CertificateFiles {
   /** Addresses or prefixes that may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly string[]
   /** Addresses or prefixes whose connections must begin with a PROXY header. @default none */
   readonly proxyProtocol?: readonly string[]
-  /** Paths of PEM files; both, or neither for no STARTTLS. */
-  readonly certificateFile?: string
-  readonly keyFile?: string
 }
 
 export interface MailboxOptions {
@@ -97,11 +93,11 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const proxyProtocol = (options.smtp?.proxyProtocol ?? []).map((each) =>
     prefixOf('proxyProtocol', each),
   )
-  const certificate = await readCertificate(options.smtp)
-  for (const { name, schedule } of mailboxes) {
+  const certificate = await readCertificate(options.smtp ?? {})
+  for (const [index, { name, schedule }] of mailboxes.entries()) {
     if (isSchedule(schedule)) continue
     const why = `mailbox ${name}: not a cron expression: ${JSON.stringify(schedule)}`
-    throw new OperationalError('config-invalid', why)
+    throw new OperationalError('config-invalid', why, { keys: [`mailbox[${index + 1}].schedule`] })
   }
   const relays = parseTrustedRelays(trace.trustedRelays)
   const { authenticity } = options
@@ -141,7 +137,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     submit: (message) => collector.submit(message),
     classify: (raw) => collector.classify(raw),
     async renewCertificate() {
-      const renewed = await readCertificate(options.smtp)
+      const renewed = await readCertificate(options.smtp ?? {})
       if (renewed !== undefined) smtp?.renew(renewed)
     },
     async close() {
@@ -194,24 +190,4 @@ function prefixOf(key: string, text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('value' in parsed) return parsed.value
   throw new OperationalError('config-invalid', `trapSmtp.${key}: ${text}: ${parsed.why}`)
-}
-
-async function readCertificate(
-  smtp: TrapSmtpOptions | undefined,
-): Promise<Certificate | undefined> {
-  const { certificateFile = '', keyFile = '' } = smtp ?? {}
-  if (certificateFile === '' || keyFile === '') return undefined
-  try {
-    const cert = await readFile(certificateFile, 'utf8')
-    const key = await readFile(keyFile, 'utf8')
-    createSecureContext({ cert, key })
-    return { cert, key }
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new OperationalError(
-      'config-invalid',
-      `trapSmtp.certificateFile, trapSmtp.keyFile: ${why}`,
-      { cause },
-    )
-  }
 }

@@ -1,6 +1,6 @@
 // The live listener in a server of its own: sender callouts become code .7, TLS certificates are renewed on SIGHUP.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { ask, reversed } from '../support/ask.ts'
@@ -65,7 +65,21 @@ test(
       (text) => text.includes('not reloaded'),
       5000,
     )
-    assert.match(server.stderr(), /not reloaded/)
+    assert.match(
+      server.stderr(),
+      /"code":"config-invalid",.*"keys":\["trapSmtp\.keyFile"\],.*"cause":\{.*"code":"ERR_OSSL/,
+    )
+    assert.equal(await shown(), 'second.example')
+    rmSync(certificateFile)
+    process.kill(server.pid, 'SIGHUP')
+    const both = /"keys":\["trapSmtp\.certificateFile","trapSmtp\.keyFile"\],.*"code":"ENOENT"/
+    await until(
+      async () => server.stderr(),
+      (text) => both.test(text),
+      5000,
+    )
+    assert.match(server.stderr(), both)
+    assert.doesNotMatch(server.stderr(), /cert\.pem/)
     assert.equal(await shown(), 'second.example')
   },
 )
