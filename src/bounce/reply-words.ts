@@ -1,6 +1,6 @@
 // Automatic replies by their wording, for the half of them that carry no mark of RFC 3834: the titles that programs put
 // before a subject, and what people write when they are away. Called by classify after the marks.
-import { autoSubmitted } from './auto-reply.ts'
+import { autoReplyRule, autoSubmitted } from './auto-reply.ts'
 import { phraseIn, speaksOfMail } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
@@ -98,6 +98,7 @@ export function replyWordsRule(seen: Observation): string | null {
     hasBareWords(seen) ||
     isOwnTitle(seen)
   const isMachine = isMarked(seen) || seen.isAnswer || isSetOff(seen)
+  if (isSalesPitch(seen, { hintsAway, saysReceipt })) return null
   if (hasProgramTitle(seen) && !quotes && isSigned && isMachine) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
   // Where nobody reads nobody is away: it tells of somebody else.
@@ -126,28 +127,18 @@ export function replyWordsRule(seen: Observation): string | null {
   const isGone = saysGone && (speaksOfMail(body.words) || body.words.includes('@'))
   const answersSomething =
     subject.isAnswer && (hintsAway || saysReceipt || saysNobodyReads(seen) || hasPrecedence(seen))
+  const hasOwnTitle = !subject.isAnswer && (isTitled || saysAwayIn(bare))
   const isPlain =
-    isTitled || isGone || answersSomething || saysShortly(seen, bare) || isTerseAnswer(seen)
+    hasOwnTitle ||
+    isGone ||
+    answersSomething ||
+    phraseIn(body.words, acknowledgementPhrases) !== undefined
   return isPlain && isBareText(seen) ? 'reply-null-sender' : null
 }
 
-/** Nobody's hand has the null sender: what answers from there in a line or two, sells nothing and asks nothing is a machine. */
-function isTerseAnswer({ subject, body, author }: Observation): boolean {
-  return (
-    subject.isAnswer &&
-    body.words.length < 300 &&
-    !/\d{5}|[$€£¥%?？]|\b(buy|cheap|free|loans?|money|offer|price|win|won)\b/.test(body.words) &&
-    !/request|owner|bug|list|track|wiki|forum|survey|relay/.test(author.localPart)
-  )
-}
-
-/** A title of absence that is not in the tables of titles, or an acknowledgement under a title of its own. */
-function saysShortly({ body }: Observation, title: string): boolean {
-  return (
-    phraseIn(title, awayPhrases) !== undefined ||
-    phraseIn(title, awayStems) !== undefined ||
-    phraseIn(body.words, acknowledgementPhrases) !== undefined
-  )
+/** A title of absence that is not in the tables of titles. */
+function saysAwayIn(title: string): boolean {
+  return phraseIn(title, awayPhrases) !== undefined || phraseIn(title, awayStems) !== undefined
 }
 
 /** It answers nothing, and in English there is no word in it of its writer or of mail: a roster, an offer, a notice. */
@@ -204,6 +195,28 @@ function saysNobodyReads(seen: Observation): boolean {
     seen.subject.isAnswer && !seen.hasLink && phraseIn(seen.body.words, unreadPhrases) !== undefined
   )
 }
+
+/**
+ * A lure where no field says that a program wrote it: a title costs nothing. What was answered may be a lure itself, so
+ * that its subject says nothing beside words of absence or receipt; money and games in the text are no receipt's.
+ */
+function isSalesPitch(
+  seen: Observation,
+  { hintsAway, saysReceipt }: { readonly hintsAway: boolean; readonly saysReceipt: boolean },
+): boolean {
+  const { message, subject, body } = seen
+  if (!hasProgramTitle(seen) || hintsAway || seen.isAnswer || hasPrecedence(seen)) return false
+  const { header } = message
+  if (autoSubmitted(header).startsWith('auto-') || autoReplyRule(header, false)) return false
+  if (loanOrGame.test(body.words)) return true
+  return !saysReceipt && (seen.hasLink || offer.test(`${subject.folded} ${body.words}`))
+}
+
+const loanOrGame =
+  /\d ?%|\b(loans?|casino|jackpot|lottery|bitcoin|viagra|cialis|(apply|buy) now|kredit|darlehen|prestamo|prestito|emprestimo)\b|кредит|заработ|贷款|貸款/
+
+const offer =
+  /[$€£¥] ?\d|\d ?[$€£¥]|\b(offers?|cheap|discount|bonus|prize|winner|crypto|invest\w*|earn|angebot|oferta|telegram|whatsapp|wechat|viber)\b|\bt\.me\/|телеграм|ватсап|微信/
 
 /** `[Blog] …`: it quotes who is away. */
 const isForum = /^\[[^\]]{1,40}\] ?\S/

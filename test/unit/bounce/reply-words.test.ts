@@ -140,3 +140,55 @@ for (const [what, [rule, subject = '', text = '', ...header]] of Object.entries(
     assert.equal(await ruleFor(subject, text, ...header), rule)
   })
 }
+
+const bareAnswers: readonly (readonly [subject: string, text: string])[] = [
+  ['Re: Hi', 'Check my pics'],
+  ['Re: Привет', 'Деньги за час, пиши в телеграм @abc'],
+  ['Re: 你好', '加我微信 abc123'],
+  ['AW: Rechnung', 'Anbei die Rechnung.'],
+  ['RE: Meeting', 'Call me on +1 555 0100'],
+  ['Re:', 'ok'],
+  ['Re: Documents', 'Sent from my iPhone'],
+  ['Re: vacation', 'Check my pics'],
+]
+
+for (const [subject, text] of bareAnswers) {
+  test(`"${subject}" makes no answer of "${text}"`, async () => {
+    assert.equal(await ruleFor(subject, text, 'Return-Path: <>'), 'not-recognised')
+    const threaded = await ruleFor(subject, text, 'Return-Path: <>', 'In-Reply-To: <1@x>')
+    assert.equal(threaded, 'reply-null-sender')
+  })
+}
+
+test('words of absence or receipt make an answer of it, and so does a mark', async () => {
+  const from = 'Return-Path: <>'
+  assert.equal(await ruleFor('Re: Hi', 'I am away until Monday.', from), 'reply-null-sender')
+  assert.equal(await ruleFor('Re: Hi', 'We received your message.', from), 'reply-null-sender')
+  assert.equal(await ruleFor('Re: Hi', 'Ok.', from, 'X-Autoreply: yes'), 'vendor-field-x-autoreply')
+})
+
+const lures: readonly (readonly [subject: string, text: string])[] = [
+  ['Automatic reply: Loan offer', 'We lend at 3%. Reply today.'],
+  ['Automatic reply: Loan offer at 3%', 'Write to us.'],
+  ['Automatic reply: Loan offer', 'Loans at 3 %, please answer as soon as possible.'],
+  ['Automatic reply: hello', 'See http://casino.example/'],
+  ['Automatic reply: hello', 'Find me on Telegram: @abc'],
+  ['Автоответ: привет', 'Пиши в телеграм @abc'],
+]
+
+for (const [subject, text] of lures) {
+  test(`"${subject}" is no program's title above "${text}"`, async () => {
+    for (const from of ['Return-Path: <>', 'Return-Path: <a@b.example>']) {
+      assert.equal(await ruleFor(subject, text, from), 'not-recognised')
+    }
+  })
+}
+
+test('an automatic reply to an offer is one', async () => {
+  const subject = 'Automatic reply: Loan offer at 3%'
+  const [away, thanks] = ['I am out of the office.', 'Thank you for your email.']
+  assert.equal(await ruleFor(subject, away), 'reply-program-title')
+  assert.equal(await ruleFor(subject, thanks), 'reply-program-title')
+  assert.equal(await ruleFor(subject, 'Ok.', 'In-Reply-To: <1@x>'), 'reply-program-title')
+  assert.equal(await ruleFor(subject, 'Ok.', 'Precedence: junk'), 'reply-program-title')
+})
