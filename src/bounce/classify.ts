@@ -3,6 +3,7 @@
 import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
+import { falseReportRule, statusRule } from './delivery-report.ts'
 import { type DeliveryStatus, isPlausible, parseDeliveryStatus } from './dsn.ts'
 import { generatorOf } from './generator.ts'
 import { firstValue } from './header-section.ts'
@@ -26,7 +27,6 @@ import { Observation } from './observation.ts'
 import { wordedReceiptRule } from './read-receipts.ts'
 import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { type Returned, readReturned } from './returned.ts'
-import { addressesOf } from './sender.ts'
 import {
   calendarRule,
   feedRule,
@@ -82,6 +82,8 @@ export interface Classification {
 export interface Envelope {
   /** '' is the null sender. */
   readonly reversePath?: string
+  /** Whom it was delivered to; beside the addresses in its own fields. */
+  readonly recipients?: readonly string[]
 }
 
 type Verdict =
@@ -98,10 +100,10 @@ type Verdict =
  *     complete delivery reports.
  *  4. List software, and Postfix to its postmaster, about their own affairs: they quote what they speak of.
  *  5. A complete delivery status, and mail with the fields of ticket and forge software: it quotes bounces in full.
- *     Then bounces that a mail system signs, and scanners' notices that bear the scanner's name. Before the list's own
- *     mail: a bounce stays one when a list hands it on, though its host then proves nothing (see `viaList`). Before
- *     automatic replies, since most of them say auto-replied as well. So do out-of-office replies that a program
- *     titled, behind a list.
+ *     Then scanners' notices that bear the scanner's name, what only has the form of a report, and bounces that a mail
+ *     system signs. Before the list's own mail: a bounce stays one when a list hands it on, though its host then proves
+ *     nothing (see `viaList`). Before automatic replies, since most of them say auto-replied as well. So do
+ *     out-of-office replies that a program titled, behind a list.
  *  6. Mail of lists and sign-ups: they say auto-generated and auto-replied too.
  *  7. Challenges, and notices by their words: they are automatic replies that ask or tell something particular.
  *  8. Bounces whose author does not give himself away as a mail system; the rules ask for more.
@@ -128,6 +130,7 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => is('dsn', statusRule(seen)),
   ({ message }) => not('ticket', ticketRule(message)),
   (seen) => is('content-notice', signedNoticeRule(seen)),
+  (seen) => not('spam', falseReportRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
   (seen) => not('other', calendarRule(seen)),
@@ -147,7 +150,7 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
 /** The verdict on a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
   const status = deliveryStatusOf(message)
-  const seen = new Observation(message, status, reversePath(message, envelope))
+  const seen = new Observation(message, status, reversePath(message, envelope), envelope.recipients)
   let verdict: Verdict = { not: 'other', rule: 'not-recognised' }
   for (const recognise of recognisers) {
     const found = recognise(seen)
@@ -179,28 +182,6 @@ function deliveryStatusOf(message: Message): DeliveryStatus | null {
     .slice(0, maxStatusParts)
     .map(({ content }) => parseDeliveryStatus(content))
   return all.find(isPlausible) ?? all[0] ?? null
-}
-
-/**
- * A delivery status that says what it must is the proof. Outside a multipart/report (RFC 6522) it must also come from
- * a mail system: people attach reports to their own mail when they ask what went wrong.
- */
-function statusRule(seen: Observation): string | null {
-  const { message, status, isAutomatic } = seen
-  if (status === null || !isPlausible(status) || isAboutReader(seen, status)) return null
-  if (message.contentType.value === 'multipart/report') return 'rfc3464-report'
-  return message.contentType.value.startsWith('multipart/') && isAutomatic
-    ? 'rfc3464-status-in-other-multipart'
-    : null
-}
-
-/** Nothing came back, whoever reads it is the one who was not reached, and there is a link: a lure in a report's form. */
-function isAboutReader(seen: Observation, { recipients }: DeliveryStatus): boolean {
-  if (seen.hasReturned || !seen.hasLink) return false
-  const readers = addressesOf(seen.message.header, 'to')
-  return recipients.every(({ finalRecipient }) =>
-    readers.includes((finalRecipient ?? '').toLowerCase()),
-  )
 }
 
 /** A reply that a program titled stays one when a list hands it on; anything else from a list is the list's mail. */

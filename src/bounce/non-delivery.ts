@@ -2,6 +2,7 @@
 // sent. Each rule here joins what a message says with how it is made; no single mark is believed. Called by classify.
 
 import { speaksOfMail } from './body-text.ts'
+import { isHollow, isReportLure } from './delivery-report.ts'
 import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
 import { beginOf, isWrittenIn } from './formats/format.ts'
@@ -33,6 +34,15 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
 }
 
 /**
+ * It has qmail's words without its format (cr.yp.to/proto/qsbmf.txt), in which a mail system or the null sender speaks
+ * above a paragraph for each recipient. Who asks about qmail quotes them.
+ */
+function quotesQmail(seen: Observation): boolean {
+  const speaks = seen.isFromMailSystem || seen.hasNullSender
+  return bounceFormat(seen)?.name === 'qmail' && !(speaks && seen.listsFailedRecipient)
+}
+
+/**
  * The rule by which a mail system says that mail was not delivered: it speaks for itself, and there is what it could
  * not deliver or to whom. These are sure enough to hold for what a list hands on, too.
  */
@@ -43,12 +53,12 @@ export function mailSystemRule(seen: Observation): string | null {
   const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || isByHand)
   const isSigned = seen.isFromMailSystem && !isLetter
   if (!isSigned && seen.isLetter) return null
-  if (hasPayload(seen)) return null
+  if (hasPayload(seen) || isReportLure(seen)) return null
   const format = bounceFormat(seen)
   const isComplete =
     hasObject(seen) || (seen.subject.isBounce && !seen.hasLink && !hasAttachment(seen))
   const isLure = isAboutMailbox(seen) || (seen.hasSender && hasLure(seen))
-  if (format !== null && isComplete && !isLure) return `format-${format.name}`
+  if (format !== null && isComplete && !isLure && !quotesQmail(seen)) return `format-${format.name}`
   if (
     seen.hasReturned &&
     (isLabelledReport(seen) || (seen.isFromMailSystem && seen.hasNullSender))
@@ -106,7 +116,7 @@ const isTagged =
 export function listedGatewayRule(seen: Observation): string | null {
   if (!seen.subject.isClearBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
   const format = seen.returnsBounce ? null : bounceFormat(seen)
-  return format === null ? null : `format-${format.name}`
+  return format === null || quotesQmail(seen) ? null : `format-${format.name}`
 }
 
 /**
@@ -115,7 +125,8 @@ export function listedGatewayRule(seen: Observation): string | null {
  */
 export function unnamedSystemRule(seen: Observation): string | null {
   if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
-  if (isReport(seen) && (seen.subject.isClearBounce || saysTrouble(seen)) && hasObject(seen)) {
+  const isReported = isReport(seen) && !isHollow(seen)
+  if (isReported && (seen.subject.isClearBounce || saysTrouble(seen)) && hasObject(seen)) {
     return 'report-without-status'
   }
   if (seen.returnsBounce || hasLure(seen)) return null
@@ -124,7 +135,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
   if (isRemark) return null
   if (isNumbered.test(seen.subject.folded) && !seen.hasReturned) return null
   const format = bounceFormat(seen)
-  if (format !== null && isIntroduced(seen, format)) return null
+  if (format !== null && (isIntroduced(seen, format) || quotesQmail(seen))) return null
   if (
     format !== null &&
     (isTitled(seen) ? hasObject(seen) || seen.recipients.length > 0 : isWhole(seen))

@@ -18,10 +18,17 @@ export class Observation {
   readonly hasNullSender: boolean
   /** The reverse-path is known and somebody's. */
   readonly hasSender: boolean
+  readonly #deliveredTo: readonly string[]
   readonly #once = new Map<string, unknown>()
 
-  constructor(message: Message, status: DeliveryStatus | null, reversePath: string | null) {
+  constructor(
+    message: Message,
+    status: DeliveryStatus | null,
+    reversePath: string | null,
+    deliveredTo: readonly string[] = [],
+  ) {
     this.message = message
+    this.#deliveredTo = deliveredTo
     this.status = status
     this.hasNullSender =
       reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
@@ -99,6 +106,14 @@ export class Observation {
     )
   }
 
+  /** Who reads it, as far as its fields and its delivery say: addresses in lower case. */
+  get readers(): readonly string[] {
+    return this.#get('readers', () => [
+      ...this.#deliveredTo.map((address) => address.toLowerCase()),
+      ...readerFields.flatMap((name) => addressesOf(this.message.header, name)),
+    ])
+  }
+
   /** What came back is itself a bounce: somebody hands on what he got. */
   get returnsBounce(): boolean {
     return this.#get('returns-bounce', () => {
@@ -161,6 +176,8 @@ export class Observation {
     return this.#once.get(key) as T
   }
 }
+
+const readerFields = ['to', 'delivered-to', 'x-original-to', 'envelope-to']
 
 const emptiedBytes = 64
 const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']

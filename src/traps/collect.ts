@@ -229,7 +229,10 @@ export async function readMessage(
   const { recipients, trace, ...common } = delivered
   const message = await parseMessage(raw)
   const { reversePath } = common
-  const classification = classify(message, reversePath === undefined ? {} : { reversePath })
+  const classification = classify(message, {
+    recipients,
+    ...(reversePath !== undefined && { reversePath }),
+  })
   const deliveries = recipients.map((recipient) => ({
     ...common,
     client: trace.client,

@@ -242,7 +242,47 @@ Hi. This is the qmail-send program at x.example.
 I'm afraid I wasn't able to deliver your message to the following addresses.
 <carol@x.example>:
 Sorry, no mailbox here by that name.
-== the same bounce alone, without its reverse-path | dsn format-qmail | <bob@far.example>
+== the same bounce alone, under somebody's name and reverse-path | other not-recognised | <bob@far.example>
+From: Bob <bob@far.example>
+Subject: failure notice
+
+Hi. This is the qmail-send program at x.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+<carol@x.example>:
+Sorry, no mailbox here by that name.
+== a list's post that begins with qmail's sentence | other not-recognised | <users-bounces@lists.example>
+From: Carol <carol@foreign.example>
+Subject: [users] failure notice from qmail
+
+Hi. This is the qmail-send program at foreign.example.
+That is what I get each time. Does anyone know how to stop it?
+== the same, with the bounce's paragraphs | other not-recognised | <users-bounces@lists.example>
+From: Carol <carol@foreign.example>
+Subject: [users] failure notice from qmail
+
+Hi. This is the qmail-send program at foreign.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+
+<dave@foreign.example>:
+Sorry, no mailbox here by that name. (#5.1.1)
+
+That is what I get each time. Does anyone know how to stop it?
+== qmail's sentence from a mail system that names nobody | other not-recognised | <postmaster@far.example>
+From: Postmaster <postmaster@far.example>
+Subject: qmail
+
+Hi. This is the qmail-send program at far.example. It was replaced by another one.
+== qmail's bounce by its author alone | dsn format-qmail | <x@far.example>
+From: MAILER-DAEMON@far.example
+Subject: failure notice
+
+Hi. This is the qmail-send program at far.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<carol@far.example>:
+Sorry, no mailbox here by that name. (#5.1.1)
+== the same bounce from the null sender | dsn format-qmail | <>
 From: Bob <bob@far.example>
 Subject: failure notice
 
@@ -379,7 +419,7 @@ Subject: Undeliverable: Your email
 Content-Type: text/html
 
 <p>Your message to carol@x.example couldn't be delivered.</p><a href="http://far.example/">Send again</a>
-== a report on its reader, with a link | spam bounce-with-lure | <>
+== a report on its reader, with a link | spam false-report | <>
 From: Mailer-Daemon <mailer-daemon@far.example>
 Subject: Failure Notice
 Content-Type: multipart/report; report-type=delivery-status; boundary=b
