@@ -294,6 +294,13 @@ class ProxiedServer extends SMTPServer {
         handle.apply(connection, command)
       }
     }
+    // A client without HELO is no proxy without EHLO: its mail was answered 503.
+    const forward = connection.handler_XFORWARD
+    connection.handler_XFORWARD = (...command) => {
+      const { hostNameAppearsAs } = connection
+      forward.apply(connection, command)
+      connection.hostNameAppearsAs = hostNameAppearsAs
+    }
   }
 }
 
@@ -358,7 +365,7 @@ function clientOf(
   return peer
 }
 
-/** The client's; a proxy's own name is none, and smtp-server keeps what XFORWARD said for one message. */
+/** The client's; a proxy's own name is none. */
 function heloOf(
   { isProxy }: FrontConnection,
   { xClient, xForward, hostNameAppearsAs }: SMTPServerSession,

@@ -169,6 +169,18 @@ for (const hello of ['EHLO', 'LHLO']) {
     assert.deepEqual(clients(bounces), [null, null, null, null])
   })
 
+  test(`${transport}: a client whose HELO the proxy does not know is served`, async (t) => {
+    const { connect, recorded } = await smtpSite(t, options)
+    const postfix = connect()
+    await postfix.hear(1)
+    await postfix.say(`${hello} mx.ours.example`)
+    for (const helo of ['HELO=[UNAVAILABLE]', 'HELO=']) {
+      await postfix.say(`XFORWARD ADDR=203.0.113.150 ${helo}`, ...envelope, 'DATA')
+      assert.match(await postfix.finish(ownBounce), /^250 /)
+    }
+    assert.deepEqual(clients(recorded), ['203.0.113.150', '203.0.113.150'])
+  })
+
   test(`${transport}: a callout counts against the client of its own transaction`, async (t) => {
     const { connect, recorded } = await smtpSite(t, options)
     const postfix = connect()
