@@ -4,7 +4,7 @@
 // FOLDER holds messages/<collection>/… and labels.tsv with the columns path, kind, backscatter (yes or no), and where
 // known sub and alt (kinds that are right too), family, cluster. Beside it, where they exist: ips.tsv (path, handing_ip,
 // mx_by, skip) and fields.tsv (path, recipient, status).
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Classification, classify } from '../src/bounce/classify.ts'
@@ -28,13 +28,17 @@ interface Judged {
 const { positionals, values } = readArguments()
 const [folder = '', ...collections] = positionals
 if (folder === '') endUsage('no folder is given')
-if (!existsSync(join(folder, 'labels.tsv'))) endUsage(`${folder} has no labels.tsv`)
+if (!isFolder(folder)) endUsage(`${folder} is no folder`)
+const labels = join(folder, 'labels.tsv')
+if (!existsSync(labels)) endUsage(`${folder} has no labels.tsv`)
+if (!isFolder(join(folder, 'messages'))) endUsage(`${folder} has no folder messages`)
 
-const rows = readTable(join(folder, 'labels.tsv')).filter(({ path = '' }) => isWanted(path))
+const table = readTable(labels, ['path', 'kind', 'backscatter'])
+const rows = table.filter(({ path = '' }) => isWanted(path))
 const clusterSizes = countBy(rows, clusterOf)
 const judged: Judged[] = []
 for (const row of rows) {
-  const message = await parseMessage(readFileSync(join(folder, 'messages', row['path'] ?? '')))
+  const message = await parseMessage(readLabelled(row))
   judged.push({
     row,
     isBackscatter: row['backscatter'] === 'yes',
@@ -66,6 +70,28 @@ function endUsage(why: string): never {
   console.error(why)
   console.error('usage: node scripts/score-corpus.ts FOLDER [COLLECTION…] [--no-mistakes]')
   process.exit(2)
+}
+
+/** One line for what is wrong with the folder's content. */
+function endFault(why: string): never {
+  console.error(why)
+  process.exit(2)
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+/** The message of a row of labels.tsv. */
+function readLabelled(row: Row): Uint8Array {
+  const file = join(folder, 'messages', row['path'] ?? '')
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const place = `${labels}: row ${table.indexOf(row) + 2}, column path`
+    return endFault(`${place}: ${file} cannot be read (${code})`)
+  }
 }
 
 function isWanted(path: string): boolean {
@@ -157,7 +183,7 @@ function printRules(): void {
  * hops above it the host that wrote the field and the address that it got the message from.
  */
 function printAddresses(): void {
-  const expected = rowsOfMessages('ips.tsv')
+  const expected = rowsOfMessages('ips.tsv', ['path', 'handing_ip'])
   if (expected.length === 0) return
   const mistakes: string[] = []
   for (const [{ message }, row] of expected) {
@@ -182,7 +208,7 @@ function printAddresses(): void {
 
 /** The recipient that a verdict names and its status, where the folder says which are right. */
 function printFields(): void {
-  const expected = Map.groupBy(rowsOfMessages('fields.tsv'), ([each]) => each)
+  const expected = Map.groupBy(rowsOfMessages('fields.tsv', ['path']), ([each]) => each)
   if (expected.size === 0) return
   const mistakes: string[] = []
   const counts: string[] = []
@@ -207,11 +233,11 @@ function printFields(): void {
 }
 
 /** The rows of another table of the folder, each with the message that it speaks of; none where there is no table. */
-function rowsOfMessages(name: string): [Judged, Row][] {
+function rowsOfMessages(name: string, columns: readonly string[]): [Judged, Row][] {
   const file = join(folder ?? '', name)
   if (!existsSync(file)) return []
   const byPath = new Map(judged.map((each) => [each.row['path'], each]))
-  return readTable(file).flatMap((row) => {
+  return readTable(file, columns).flatMap((row) => {
     const each = byPath.get(row['path'])
     return each === undefined ? [] : [[each, row] as [Judged, Row]]
   })
@@ -246,9 +272,12 @@ function countBy(all: readonly Row[], key: (row: Row) => string): Map<string, nu
   return counts
 }
 
-function readTable(file: string): Row[] {
+/** Row 1 has the columns' names, these among them. */
+function readTable(file: string, columns: readonly string[]): Row[] {
   const [head = '', ...lines] = readFileSync(file, 'utf8').trimEnd().split(/\r?\n/)
   const names = head.split('\t')
+  const missing = columns.filter((column) => !names.includes(column))
+  if (missing.length > 0) endFault(`${file}: row 1: there is no column ${missing.join(', ')}`)
   return lines.map((line) => {
     const cells = line.split('\t')
     return Object.fromEntries(names.map((name, index) => [name, cells[index] ?? '']))

@@ -87,9 +87,34 @@ test('wrong arguments are named, with the usage', () => {
     [[], /^no folder is given\nusage: /],
     [[folder, '--nothing'], /--nothing.*\nusage: /],
     [[join(folder, 'messages')], /messages has no labels\.tsv\nusage: /],
+    [[join(folder, 'labels.tsv')], /labels\.tsv is no folder\nusage: /],
+    [[join(folder, 'nowhere')], /nowhere is no folder\nusage: /],
   ] as const) {
     const { status, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' })
     assert.match(stderr, expected)
+    assert.equal(status, 2)
+  }
+})
+
+test('a table that is wrong is told in one line, by file, row and column', (t) => {
+  const other = mkdtempSync(join(tmpdir(), 'backscatterd-score-'))
+  t.after(() => rmSync(other, { recursive: true }))
+  mkdirSync(join(other, 'messages', 'one'), { recursive: true })
+  copyFileSync(join(samples, 'pf-unknown-user.eml'), join(other, 'messages/one/a.eml'))
+  const head = 'path\tkind\tbackscatter\n'
+  const good = 'one/a.eml\tdsn\tyes\n'
+  for (const [labels, ips, expected] of [
+    ['file\tkind\tbackscatter\n', '', /labels\.tsv: row 1: there is no column path$/],
+    ['path\n', '', /labels\.tsv: row 1: there is no column kind, backscatter$/],
+    [`${head}${good}one/b.eml\tdsn\tyes\n`, '', /labels\.tsv: row 3, column path: .*ENOENT\)$/],
+    [`${head}\tdsn\tyes\n`, '', /labels\.tsv: row 2, column path: .*EISDIR\)$/],
+    [`${head}${good}`, 'path\n', /ips\.tsv: row 1: there is no column handing_ip$/],
+  ] as const) {
+    writeFileSync(join(other, 'labels.tsv'), labels)
+    if (ips !== '') writeFileSync(join(other, 'ips.tsv'), ips)
+    const { status, stderr } = spawnSync(process.execPath, [script, other], { encoding: 'utf8' })
+    assert.match(stderr.trimEnd(), expected)
+    assert.equal(stderr.trimEnd().includes('\n'), false)
     assert.equal(status, 2)
   }
 })
