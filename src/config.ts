@@ -47,7 +47,20 @@ export function findConfig({ file, env, cwd }: ConfigSource): string {
  */
 export function loadConfig(source: ConfigSource): Config {
   const file = findConfig(source)
-  const { value, problems } = readSettings(declaration, readToml(file), dirname(file))
+  return checked(file, readToml(file))
+}
+
+/**
+ * As loadConfig, of a file that may hold [policy] alone: what else it lacks is as in `present`. The policy is its own in
+ * any case, with the defaults of what it leaves out.
+ */
+export function loadPolicy(source: ConfigSource, present: Config): Config {
+  const file = findConfig(source)
+  return checked(file, { ...readToml(present.file), policy: {}, ...readToml(file) })
+}
+
+function checked(file: string, raw: Record<string, unknown>): Config {
+  const { value, problems } = readSettings(declaration, raw, dirname(file))
   const warnings: Problem[] = []
   const errors: Problem[] = []
   for (const problem of problems) {

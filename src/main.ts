@@ -332,7 +332,7 @@ function buildProgram(): Command {
     .option(
       '--policy <file>',
       'with --dry-run: replay the mail, each message as of its time, under the present policy and under the [policy] ' +
-        'of this configuration file, and show the difference',
+        'of this file (a whole configuration, or that table alone), and show the difference',
     )
     .option('--json', 'print JSON, one object a line')
     .action(async (paths: string[], options: IngestOptions) => {

@@ -2,7 +2,7 @@
 // the moment it was seen, from an empty list on. What is kept by hand, exemptions and exclusions, holds under both.
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Evidence } from '../bounce/evidence.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, loadPolicy } from '../config.ts'
 import type { CommandContext } from './context.ts'
 import type { Ingested } from './ingest.ts'
 import { byHand, copyDatabase, emptyDatabase } from './rehearsal.ts'
@@ -10,7 +10,7 @@ import { policyOptions } from './room-options.ts'
 import { formatColumns, formatTime } from './wording.ts'
 
 export interface ComparisonOptions {
-  /** A configuration; its [policy] is taken, its traps are not. */
+  /** A configuration, or its [policy] alone; that is taken, its traps are not. */
   readonly file: string
   readonly json: boolean
   read(isTrap: (address: string) => boolean): AsyncIterable<Ingested>
@@ -34,7 +34,7 @@ export async function comparePolicies(
 ): Promise<void> {
   const present = policyOptions(config)
   const { traps } = present
-  const other = { ...policyOptions(loadConfig({ ...context, file })), traps }
+  const other = { ...policyOptions(loadPolicy({ ...context, file }, config)), traps }
   using now = await copyDatabase(config)
   const kept = byHand(now.blocklist)
   const match = now.blocklist.trapMatcher()

@@ -182,6 +182,15 @@ test('two policies over the same mail, each message as of its time, years ago', 
       },
     ],
   )
+  // The table alone says the same as the whole configuration that has it.
+  const special = '["192.0.2.0/24", "198.51.100.0/24"]'
+  const alone = `[policy]\nallowSpecial = ${special}\nfirstListing = "1d"\n`
+  const table = write(site, 'policy.toml', `${alone}threshold.auto-reply = { messages = 1 }\n`)
+  assert.deepEqual(await lines(site, '--dry-run', '--policy', table, mbox), compared)
+  const wrong = write(site, 'wrong.toml', '[polcy]\nfirstListing = "1d"\n')
+  const refused = await site.run('ingest', '--dry-run', '--policy', wrong, mbox)
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /wrong\.toml: polcy: unknown key; did you mean policy\?/)
   const words = await site.run('ingest', '--dry-run', '--policy', other, mbox)
   assert.match(words.stdout, /Under .*strict\.toml alone: 0; under the present policy alone: 1;/)
   assert.match(words.stdout, /^198\.51\.100\.41\/32 .* not listed$/m)
