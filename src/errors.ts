@@ -28,16 +28,19 @@ export class OperationalError extends Error {
   readonly code: OperationalErrorCode
   /** `config-invalid`: the keys that are wrong, as paths. */
   readonly keys: readonly string[]
+  /** What whoever asked may be told in place of the code's fixed sentence: no path, and nothing that others wrote. */
+  readonly told: string | undefined
 
   constructor(
     code: OperationalErrorCode,
     message: string,
-    options: ErrorOptions & { readonly keys?: readonly string[] } = {},
+    options: ErrorOptions & { readonly keys?: readonly string[]; readonly told?: string } = {},
   ) {
     super(message, options)
     this.name = 'OperationalError'
     this.code = code
     this.keys = options.keys ?? []
+    this.told = options.told
   }
 }
 

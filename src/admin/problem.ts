@@ -129,12 +129,12 @@ const frameworkProblems: Readonly<Record<string, readonly [code: string, detail:
 const otherProblem = ['malformed', 'the request is malformed'] as const
 
 /**
- * A thrown error as a problem. Validation faults name each field; an OperationalError is a 503 with the fixed
- * sentence of its code; anything else is a 500 that says nothing of its cause.
+ * A thrown error as a problem. Validation faults name each field; an OperationalError is a 503 with its
+ * `told`, else the fixed sentence of its code; anything else is a 500 that says nothing of its cause.
  */
 export function problemOf(error: FastifyError | Error): Problem {
   if (error instanceof OperationalError) {
-    return problem(503, error.code, operationalErrorCodes[error.code])
+    return problem(503, error.code, error.told ?? operationalErrorCodes[error.code])
   }
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500
   if (!('code' in error) || status >= 500) {

@@ -47,7 +47,7 @@ export class EntryRuns {
     if (run.count === runSize) this.#close(prefix.family)
   }
 
-  /** All entries in order, IPv4 first; of equal prefixes those that were added first come first. Call it once. */
+  /** All entries in order, IPv4 first; of equal prefixes those that were added first come first. For when all are added. */
   *sorted(): Generator<TaggedPrefix> {
     for (const family of [4, 6] as const) {
       this.#close(family)

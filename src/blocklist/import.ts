@@ -2,10 +2,7 @@
 // order in memory, kept on disk as a generation in small transactions, and one row makes that the list; then the
 // list's rows, and DNS with them, follow in small transactions. Killed before that row: the old list is whole. Killed
 // after it: the next start answers from the new list, and its rows follow beside that. Called by the door.
-import { statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import {
   chunkEntries,
@@ -16,6 +13,7 @@ import {
 import { EntryChecks } from './entry-checks.ts'
 import { audit } from './ground.ts'
 import { ListLines } from './list-lines.ts'
+import { requireDisk, requireTreeRoom } from './list-room.ts'
 import type { Actor, Refusal } from './outcomes.ts'
 import type { TakeoverParts, Takeovers } from './takeover.ts'
 
@@ -64,14 +62,6 @@ export interface ImportDone {
 /** `line`: the one that a strict import, or one of nothing but wrong lines, was refused for. */
 export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
 
-/** Of the database, for an entry that is new. */
-const diskBytesPerEntry = 140
-/** Of the log that goes before it, for each entry at first and in all at most. */
-const logBytesPerEntry = 200
-const largestLogBytes = 96 * 1024 ** 2
-/** Memory of the tree that one more entry may take, in octets; it is rather less. */
-const treeBytesPerEntry = 32
-
 /** The imports under way, one of each list. */
 export class ListImports {
   readonly #parts: TakeoverParts
@@ -113,7 +103,7 @@ export class ListImports {
 
   async #replace({ list, actor }: ImportRequest, lines: ListLines): Promise<ImportDone> {
     const { queue, store, ground } = this.#parts
-    this.#requireRoom(list, lines.count)
+    await this.#requireRoom(list, lines)
     const generation = await queue.run(() => store.generations.begin(list, ground().now))
     try {
       await this.#keep(generation, lines)
@@ -150,26 +140,12 @@ export class ListImports {
     if (entries.length > 0) await put()
   }
 
-  /** Before anything is written: an import that fills the disk would stop all else from being written as well. */
-  #requireRoom(list: string, entries: number): void {
-    const { store, tree } = this.#parts
-    const growth = entries - store.generations.size(list)
-    const { bavail, bsize } = statfsSync(dirname(store.path))
-    const needed =
-      Math.max(growth, 0) * diskBytesPerEntry +
-      Math.min(entries * logBytesPerEntry, largestLogBytes)
-    if (bavail * bsize < needed) {
-      const megabytes = Math.ceil(needed / 1e6)
-      const why = `no room for ${entries} entries on the disk: they take some ${megabytes} MB beside ${store.path}`
-      throw new OperationalError('disk-too-small', why)
-    }
-    const stats = tree?.stats()
-    if (!stats) return
-    const room = (stats.capacityBytes - stats.usedBytes + stats.freeBytes) / treeBytesPerEntry
-    if (room >= entries || room >= growth) return
-    throw new OperationalError(
-      'capacity-reached',
-      `no room for ${entries} more entries in the shared tree: raise dns.capacity`,
-    )
+  /** Before anything is written. */
+  async #requireRoom(list: string, lines: ListLines): Promise<void> {
+    const { store, tree, publisher } = this.#parts
+    requireDisk(store, list, lines.count)
+    const { ipv4Entries, ipv6Entries } = publisher.last ?? { ipv4Entries: 0, ipv6Entries: 0 }
+    const wanted = { list, count: lines.count, entries: () => lines.entries() }
+    if (tree) await requireTreeRoom(tree, store, wanted, ipv4Entries + ipv6Entries)
   }
 }

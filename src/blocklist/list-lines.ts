@@ -77,7 +77,7 @@ export class ListLines {
     return { refused: this.#refused, refusedCount: this.refusedCount }
   }
 
-  /** Every prefix once, in address order, holes cut out. Call it once. */
+  /** Every prefix once, in address order, holes cut out. For when all lines are in. */
   entries(): Iterable<ListEntry> {
     return withoutHoles(this.#joined())
   }

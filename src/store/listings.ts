@@ -236,6 +236,11 @@ export class ListingTable {
     eachAnswered(this.#database, this.#lengths, withoutLists, visit)
   }
 
+  /** The number of a named list; undefined for one that never was. */
+  listId(name: string): number | undefined {
+    return this.#listId.get(name)
+  }
+
   #idOfList(name: string): number {
     return this.#listId.get(name) ?? Number(this.#addList.run(name).lastInsertRowid)
   }

@@ -165,6 +165,17 @@ test('what fails inside is a 5xx that says nothing of its cause, and a log entry
   }
 })
 
+test('what an operational error has to tell is told in place of its code’s sentence', async (t) => {
+  const admin = openAdmin(t)
+  const told = 'no room for 7 entries'
+  t.mock.method(admin.blocklist, 'explain', () => {
+    throw new OperationalError('disk-too-small', `${told} beside /var/lib/secret.db`, { told })
+  })
+  const reply = await admin.app.inject('/v1/lookup/192.0.2.1')
+  assert.deepEqual([reply.statusCode, reply.json().detail], [503, told])
+  assert.doesNotMatch(reply.body, /secret/)
+})
+
 const key = fc.constantFrom(
   'prefix',
   'prefixes',
