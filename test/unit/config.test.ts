@@ -101,7 +101,7 @@ test('a text that can outgrow a TXT string, names that are none, and traps that 
 test('a zone too long for its entries, and addresses where names belong', (t) => {
   const label = `${'x'.repeat(62)}.`
   const origin = (length: number): string[] =>
-    faults(t, least.replace('bl.test.example', label.repeat(3).slice(0, length - 1) + 'x'))
+    faults(t, least.replace('bl.test.example', `${label.repeat(3).slice(0, length - 1)}x`))
   assert.deepEqual(origin(189), [])
   assert.match(origin(190)[0] ?? '', /^zone\.origin: has 190 characters; at most 189 /)
   assert.deepEqual(

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { serveOnSocket } from '../../../src/admin/control-socket.ts'
+import { OperationalError } from '../../../src/errors.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { type Admin, openAdmin } from '../../support/admin.ts'
 import { main, Site } from '../../support/server.ts'
@@ -62,6 +63,18 @@ test('status tells until when the list is valid, and that it is stale', async (t
     /\nvalid {8}until \d{4}-.* UTC \((23h 59m|1d)[^)]* left\)\n/,
   )
   assert.match(await lines(now - 60), /\nvalid {8}STALE since \d{4}-.* UTC: /)
+})
+
+test('an import that finds no room says for how much', async (t) => {
+  const { site, admin } = await served(t)
+  const told = 'no room for 2 entries in the shared tree of 16 MiB'
+  t.mock.method(admin.blocklist, 'import', async () => {
+    throw new OperationalError('capacity-reached', told, { told })
+  })
+  const file = join(site.folder, 'list.txt')
+  writeFileSync(file, '203.0.113.9\n203.0.113.10\n')
+  const { code, stderr } = await site.run('import', file, '--list', 'a')
+  assert.deepEqual([code, stderr], [1, `backscatterd: ${told}\n`])
 })
 
 test('through the socket neither SQLite nor Fastify nor a mail package is loaded', async (t) => {
