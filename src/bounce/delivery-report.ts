@@ -36,7 +36,7 @@ function isFalse(seen: Observation): boolean {
   return isHollow(seen) || isAboutReader(seen) || hasNothingToReport(seen)
 }
 
-/** The same where the delivery status says nothing. */
+/** A lure in a multipart/report, whatever its delivery status says. */
 export function isReportLure(seen: Observation): boolean {
   return isReport(seen) && hasNothingToReport(seen)
 }
@@ -59,7 +59,7 @@ function isSomebodys({ hasSender, hasNullSender, isFromMailSystem, from }: Obser
 /** Whoever reads it is the one who was not reached, and no mail system gives back what was not delivered to him. */
 function isAboutReader(seen: Observation): boolean {
   const { status, readers } = seen
-  if (!isSomebodys(seen) && returnedHeader(seen) !== null) return false
+  if (!isSomebodys(seen) && givesBack(seen)) return false
   return (
     status?.recipients.every(({ finalRecipient }) =>
       readers.includes((finalRecipient ?? '').toLowerCase()),
@@ -69,7 +69,7 @@ function isAboutReader(seen: Observation): boolean {
 
 /** A link where nothing that reads as a message came back, and not a word of what went wrong. */
 function hasNothingToReport(seen: Observation): boolean {
-  if (returnedHeader(seen) !== null) return false
+  if (givesBack(seen)) return false
   const found = returnedContent(seen.message)
   const hasLink = seen.hasLink || (found !== null && /https?:/i.test(firstText(found.content)))
   if (!hasLink) return false
@@ -87,6 +87,17 @@ const enhancedStatus = /(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])/
 function firstText(content: Uint8Array): string {
   return Buffer.from(content.subarray(0, 64 * 1024)).toString('latin1')
 }
+
+/** A message came back, and none that somebody else wrote to its reader. */
+function givesBack(seen: Observation): boolean {
+  const header = returnedHeader(seen)
+  if (header === null) return false
+  const namesReader = (name: string): boolean =>
+    addressesOf(header, name).some((each) => seen.readers.includes(each))
+  return !namesReader('to') || authorFields.some(namesReader)
+}
+
+const authorFields = ['from', 'sender', 'return-path']
 
 /** Of what came back, when it has at least two of the fields that every message gets on its way; else null. */
 function returnedHeader({ message }: Observation): HeaderSection | null {

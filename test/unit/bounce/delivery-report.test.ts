@@ -80,6 +80,7 @@ async function verdictOn(parts: Parts): Promise<string> {
 
 const system = 'Mail Delivery Subsystem <MAILER-DAEMON@far.example>'
 const failure = { text: 'It could not be delivered to u@q.example.' }
+const toTrap = ['From: promo@spam.example', 'To: made@trap.example', 'Date: now', '', 'x']
 const written = wholeMessage.map((line) => line.replace('u@q', 'made@trap'))
 
 const falseReports: Readonly<Record<string, Parts>> = {
@@ -106,6 +107,16 @@ const falseReports: Readonly<Record<string, Parts>> = {
   'from the null sender, a lure that returns nothing': { reversePath: '', returned: null },
   'from the null sender, a lure that returns an empty part': { reversePath: '', returned: [''] },
   'from the null sender, a link in what it returns alone': { reversePath: '', text: 'Look!' },
+  'from the null sender, a lure that returns what was written to its reader': {
+    reversePath: '',
+    returned: toTrap,
+  },
+  'from the null sender, on its reader, with what was written to him': {
+    reversePath: '',
+    recipient: 'made@trap.example',
+    returned: toTrap,
+    ...failure,
+  },
   'a lure under the name of a mail system': { from: system },
 }
 
@@ -136,6 +147,19 @@ const reports: Readonly<Record<string, Parts>> = {
     reversePath: '',
     recipient: 'made@trap.example',
     returned: wholeMessage,
+    ...failure,
+  },
+  'on its reader, by a mail system, with a message that names no recipient': {
+    from: system,
+    reversePath: null,
+    recipient: 'made@trap.example',
+    returned: ['Message-ID: <1@a.example>', 'From: a@a.example', '', 'x'],
+    ...failure,
+  },
+  'on a message that was forged as from and to its reader': {
+    reversePath: '',
+    recipient: 'made@trap.example',
+    returned: written,
     ...failure,
   },
   'by a gateway under a name and reverse-path of its own': {
