@@ -141,6 +141,8 @@ function isEarned(message: Message, rule: string): boolean {
   if (rule.startsWith('rfc3834-')) return allValues(message.header, 'auto-submitted').length > 0
   if (rule === 'exim-failed-recipients')
     return allValues(message.header, 'x-failed-recipients').length > 0
+  if (rule === 'reply-formail')
+    return ['precedence', 'x-loop'].every((name) => allValues(message.header, name).length > 0)
   if (rule.startsWith('mdn-')) return raw.includes('disposition-notification')
   const vendor = /^vendor-field-(.+)$/.exec(rule)?.[1]
   if (vendor !== undefined) return allValues(message.header, vendor).length > 0
