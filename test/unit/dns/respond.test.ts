@@ -169,16 +169,20 @@ test('answering does not allocate', () => {
     buildQuery(origin, types.SOA),
   ].map(octetsOf)
   const room = new Octets(1232)
-  const rounds = 20_000
-  const run = () => {
+  const run = (rounds: number) => {
     for (let round = 0; round < rounds; round++) {
       for (const query of queries) respond(query, query.length, room, 'udp')
     }
   }
-  // The first runs are compiled meanwhile, which allocates.
-  for (let warmUp = 0; warmUp < 5; warmUp++) run()
-  const before = process.memoryUsage().heapUsed
-  run()
-  const perAnswer = (process.memoryUsage().heapUsed - before) / (rounds * queries.length)
-  assert.ok(perAnswer < 4, `${perAnswer} octets an answer`)
+  // So few that hardly ever one of the runs has a collection in it.
+  const rounds = 2000
+  const allocated = () => {
+    const before = process.memoryUsage().heapUsed
+    run(rounds)
+    return (process.memoryUsage().heapUsed - before) / (rounds * queries.length)
+  }
+  // The first runs are compiled meanwhile, which allocates; what answers allocate is there in every run.
+  for (let warmUp = 0; warmUp < 5; warmUp++) run(20_000)
+  const perAnswer = Array.from({ length: 7 }, allocated).toSorted((one, other) => one - other)[2]
+  assert.ok(perAnswer !== undefined && perAnswer < 4, `${perAnswer} octets an answer`)
 })
