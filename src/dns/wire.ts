@@ -48,7 +48,7 @@ export const rcodes = {
 /** Bits of the header's third octet (RFC 1035 §4.1.1). */
 export const flags = { QR: 0x80, opcode: 0x78, AA: 0x04, TC: 0x02, RD: 0x01 } as const
 
-/** Octets with a view of them by larger numbers, which costs as much as one octet does. */
+/** Octets with a view of them by larger numbers, so that four are read, compared or put at once. */
 export class Octets extends Uint8Array {
   readonly view = new DataView(this.buffer, this.byteOffset, this.byteLength)
 }
@@ -88,7 +88,7 @@ export function put32(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset + 3] = value
 }
 
-/** Puts a run of `length` octets at `offset`, given by its words: for a few dozen of them half of what `set` costs. */
+/** Puts a run of `length` octets at `offset`, given by its words. */
 export function putWords(octets: Octets, offset: number, words: Int32Array, length: number): void {
   const { view } = octets
   const last = words.length - 1
