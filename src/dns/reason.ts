@@ -1,7 +1,7 @@
 // The TXT reason of a listing: zone.text with {ip} filled, written straight into the response. Called by
 // respond.ts for each TXT answer; the template is cut up once, by zone.ts.
 
-import { putBytes } from './wire.ts'
+import { type Octets, putWords, wordsOf } from './wire.ts'
 
 /** Longest character-string, and so the longest reason (RFC 1035 §3.3, RFC 5782 §2.1). */
 export const maxReasonLength = 255
@@ -9,8 +9,14 @@ export const maxReasonLength = 255
 /** Longest IPv6 address in RFC 5952 form. */
 const maxAddressText = 39
 
+/** A literal piece of zone.text, ready for putWords. */
+interface Literal {
+  readonly octets: Uint8Array
+  readonly words: Int32Array
+}
+
 /** The literal pieces of zone.text; between each two of them stands the address. */
-export type ReasonTemplate = readonly Uint8Array[]
+export type ReasonTemplate = readonly Literal[]
 
 /** Cuts zone.text up. `{domain}` stands for nothing in the zone of addresses. */
 export function parseReason(text: string): ReasonTemplate {
@@ -19,6 +25,7 @@ export function parseReason(text: string): ReasonTemplate {
     .replaceAll('{domain}', '')
     .split('{ip}')
     .map((piece) => encoder.encode(piece))
+    .map((octets) => ({ octets, words: wordsOf(octets) }))
 }
 
 const addressText = new Uint8Array(maxAddressText)
@@ -31,7 +38,7 @@ const groups = new Uint16Array(8)
  * The caller has room for 256 octets.
  */
 export function putReason(
-  response: Uint8Array,
+  response: Octets,
   offset: number,
   template: ReasonTemplate,
   family: 4 | 6,
@@ -47,11 +54,15 @@ export function putReason(
         ? putIPv4(addressText, 0, w0)
         : putIPv6(addressText, 0, w0, w1, w2, w3)
   const start = offset + 1
+  const end = start + maxReasonLength
   let at = start
   for (let piece = 0; piece < template.length; piece++) {
-    if (piece > 0) at = putCut(response, at, addressText, addressLength, start + maxReasonLength)
-    const literal = template[piece]!
-    at = putCut(response, at, literal, literal.length, start + maxReasonLength)
+    if (piece > 0) at = putCut(response, at, addressText, addressLength, end)
+    const { octets, words } = template[piece]!
+    if (words.length > 0 && at + octets.length <= end) {
+      putWords(response, at, words, octets.length)
+      at += octets.length
+    } else at = putCut(response, at, octets, octets.length, end)
   }
   response[offset] = at - start
   return at
@@ -121,10 +132,6 @@ function putCut(
   end: number,
 ): number {
   const count = Math.min(length, end - offset)
-  if (count === source.length) {
-    putBytes(response, offset, source)
-    return offset + count
-  }
   for (let index = 0; index < count; index++) response[offset + index] = source[index]!
   return offset + count
 }

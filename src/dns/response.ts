@@ -73,11 +73,15 @@ export class ResponseWriter {
 
   /** Puts the SOA of a negative answer into the authority section (RFC 2308 §2.1, §2.2). */
   putNegativeSoa(zone: PreparedZone, originAt: number, serial: number): void {
-    const { words, length, serialAt } = zone.negativeSoa
+    const { words, length, serialAt, pointers } = zone.negativeSoa
     if (!this.#fits(length)) return
     putWords(this.#octets, this.#end, words, length)
-    this.#octets.view.setInt16(this.#end, 0xc000 | originAt)
-    this.#octets.view.setInt32(this.#end + serialAt, serial)
+    const { view } = this.#octets
+    for (let index = 0; index < pointers.length; index++) {
+      const { at, past } = pointers[index]!
+      view.setInt16(this.#end + at, 0xc000 | (originAt + past))
+    }
+    view.setInt32(this.#end + serialAt, serial)
     this.#end += length
     this.#authorities = 1
   }

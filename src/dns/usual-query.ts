@@ -98,20 +98,22 @@ function readOctets(view: DataView, entry: EntryName): number {
 function readNibbles(view: DataView, entry: EntryName): boolean {
   const words = entry.ipv6
   let wrong = 0
-  // The last of them is the topmost nibble; two labels are a 32-bit number.
-  for (let index = 0, at = headerLength + ipv6Length - 4; index < 4; index++) {
+  // The last of them is the topmost nibble; four labels are two 32-bit numbers.
+  for (let index = 0, at = headerLength + ipv6Length - 8; index < 4; index++) {
     let word = 0
-    for (const end = at - 16; at > end; at -= 4) {
-      const labels = view.getInt32(at)
-      const digits = labels & 0x00ff00ff
+    for (const end = at - 16; at > end; at -= 8) {
+      const lower = view.getInt32(at)
+      const upper = view.getInt32(at + 4)
+      wrong |= ((lower ^ 0x01000100) | (upper ^ 0x01000100)) & 0xff00ff00
+      // The topmost digit is octet 1 (counted from the low end), below it come 3, 0 and 2.
+      const digits = ((upper & 0x00ff00ff) << 8) | (lower & 0x00ff00ff)
       // Letters have bit 6, and the lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
-      const nibbles = (digits & 0x000f000f) + ((digits >>> 6) & 0x00010001) * 9
+      const nibbles = (digits & 0x0f0f0f0f) + ((digits >>> 6) & 0x01010101) * 9
       // What these nibbles are written as, in lower case, shows whether they were digits at all.
-      const letters = ((nibbles + 0x00060006) >>> 4) & 0x00010001
-      const written = nibbles + 0x00300030 + letters * 39
-      wrong |= (labels ^ 0x01000100) & 0xff00ff00
-      wrong |= (written ^ (digits | (letters << 5))) | (nibbles & 0x00f000f0)
-      word = (word << 8) | ((nibbles & 15) << 4) | (nibbles >>> 16)
+      const letters = ((nibbles + 0x06060606) >>> 4) & 0x01010101
+      const written = nibbles + 0x30303030 + letters * 39
+      wrong |= (written ^ (digits | (letters << 5))) | (nibbles & 0xf0f0f0f0)
+      word = (word << 16) | ((nibbles & 0x0f0f) << 4) | (nibbles >>> 16)
     }
     words[index] = word
   }

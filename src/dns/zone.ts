@@ -41,6 +41,17 @@ export interface ReadyRrset {
   readonly serialAt: number
 }
 
+/** The SOA record of negative answers. The sender puts its pointers, since where the question has the origin varies. */
+export interface NegativeSoa extends ReadyRrset {
+  readonly pointers: readonly OriginPointer[]
+}
+
+/** At `at` in a record stands a compression pointer to the octet `past` in the origin. */
+export interface OriginPointer {
+  readonly at: number
+  readonly past: number
+}
+
 /** A name that the zone has besides its entries; without RRsets it is an empty non-terminal. */
 export interface OwnName {
   readonly folded: FoldedName
@@ -52,8 +63,7 @@ export interface PreparedZone {
   readonly originLabels: number
   /** Own names, by their length in octets. */
   readonly namesByLength: readonly (readonly OwnName[] | undefined)[]
-  /** The SOA record of negative answers; octet 0 and 1 are the pointer to the origin, put by the sender. */
-  readonly negativeSoa: ReadyRrset
+  readonly negativeSoa: NegativeSoa
   /** The TXT of `_status`; its words follow the tree's version. */
   readonly status: ReadyRrset
   readonly reason: ReasonTemplate
@@ -194,14 +204,54 @@ export function readyRrset(
   }
 }
 
-/** RFC 2308 §3: the TTL of the SOA in a negative answer is the smaller of its own TTL and its MINIMUM. */
-function negativeSoaOf(zone: ZoneData): ReadyRrset {
-  const soa = zone.records.filter(({ type }) => type === types.SOA)
-  const ttl = Math.min(zone.negativeTtl, ...soa.map((record) => record.ttl))
-  return readyRrset(
-    types.SOA,
-    soa.map((record) => ({ ...record, ttl })),
-  )
+/**
+ * RFC 2308 §3: the TTL of the SOA in a negative answer is the smaller of its own TTL and its MINIMUM. The names in it
+ * are cut short by pointers to the origin as far as they end like it (RFC 1035 §3.3.13, §4.1.4).
+ */
+function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa {
+  const soa = records.find(({ type }) => type === types.SOA)
+  if (soa === undefined) throw new Error('a zone has an SOA record')
+  const primary = soa.rdata.subarray(0, nameLength(soa.rdata))
+  const admin = soa.rdata.subarray(primary.length, soa.rdata.length - serialFromEnd)
+  const pointers: OriginPointer[] = [{ at: 0, past: 0 }]
+  const rdata: number[] = []
+  for (const name of [primary, admin]) {
+    const common = commonEnd(foldName(name).name, origin)
+    rdata.push(...name.subarray(0, common?.at))
+    if (common === undefined) continue
+    pointers.push({ at: recordHeaderLength + rdata.length, past: common.past })
+    rdata.push(0, 0)
+  }
+  rdata.push(...soa.rdata.subarray(-serialFromEnd))
+  const ttl = Math.min(negativeTtl, soa.ttl)
+  const rrset = readyRrset(types.SOA, [{ ...soa, ttl, rdata: Uint8Array.from(rdata) }])
+  return { ...rrset, pointers }
+}
+
+/** Where in two names, both in lower case, the longest end begins that they share; undefined: only the root. */
+function commonEnd(name: Uint8Array, origin: Uint8Array): OriginPointer | undefined {
+  for (let at = 0; name[at] !== 0; at += name[at]! + 1) {
+    const past = origin.length - (name.length - at)
+    if (
+      isLabelStart(origin, past) &&
+      name.subarray(at).every((octet, i) => octet === origin[past + i])
+    )
+      return { at, past }
+  }
+  return undefined
+}
+
+function isLabelStart(name: Uint8Array, offset: number): boolean {
+  let at = 0
+  while (at < offset && name[at] !== 0) at += name[at]! + 1
+  return at === offset
+}
+
+/** Octets of the name at the start of `wire`, its root counted. */
+function nameLength(wire: Uint8Array): number {
+  let at = 0
+  while (wire[at] !== 0) at += wire[at]! + 1
+  return at + 1
 }
 
 function parentOf(name: Uint8Array): Uint8Array {

@@ -1,5 +1,6 @@
 // Answering as one thread does it: respond() with its guards (access, cookies, rate limit, freshness) before it and
 // the counting after it. worker.ts makes one for each thread.
+import { performance } from 'node:perf_hooks'
 import { QueriesAhead } from '../dns/ahead.ts'
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'

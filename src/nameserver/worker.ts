@@ -40,7 +40,8 @@ export async function runWorker(
 ): Promise<void> {
   const sockets = new Promise<readonly ThreadSocket[]>((resolve) => port.once('message', resolve))
   const reader = openReader(data.tree, data.slot)
-  const { kind } = data
+  // What was cloned into the thread is compared letter by letter, a literal at once.
+  const kind = data.kind === 'udp' ? 'udp' : 'tcp'
   const { exchange, isBarred, ...answering } = createAnswering(data, data.zone, reader, kind, wrap)
   const common = {
     client: exchange,

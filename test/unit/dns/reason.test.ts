@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseReason, putIPv4, putIPv6, putReason } from '../../../src/dns/reason.ts'
+import { octetsOf } from '../../../src/dns/wire.ts'
 import { formatAddress, parseAddress } from '../../../src/ip/address.ts'
 
 function addressText(text: string): string {
@@ -15,10 +16,10 @@ function addressText(text: string): string {
 }
 
 function reason(template: string, w0: number): string {
-  const bytes = Buffer.alloc(600)
+  const bytes = octetsOf(Buffer.alloc(600))
   const end = putReason(bytes, 0, parseReason(template), 4, w0, 0, 0, 0)
   assert.equal(bytes[0], end - 1)
-  return bytes.toString('utf8', 1, end)
+  return new TextDecoder().decode(bytes.subarray(1, end))
 }
 
 test('dotted quads', () => {

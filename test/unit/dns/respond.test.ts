@@ -84,6 +84,44 @@ test('a negative answer that does not fit loses its SOA and says so', () => {
   assert.ok(ask(long, types.A, {}, 'tcp', responder).soa)
 })
 
+test("the names in a negative answer's SOA end in pointers to the question as far as they end like the origin", () => {
+  // The record's names in octets: labels before the common end and a pointer, or the whole name.
+  const cases = [
+    {
+      nameserver: 'ns1.bl.test.example',
+      hostmaster: 'hostmaster.test.example',
+      octets: 4 + 2 + 11 + 2,
+    },
+    { nameserver: 'bl.test.example', hostmaster: 'bl.test.example', octets: 2 + 2 },
+    { nameserver: 'a.xbl.test.example', hostmaster: 'admin.example', octets: 2 + 4 + 2 + 6 + 2 },
+    { nameserver: 'l.test.example', hostmaster: 'bl.test', octets: 2 + 2 + 3 + 5 + 1 },
+    { nameserver: 'ns.elsewhere.net', hostmaster: 'BL.Test.Example', octets: 3 + 10 + 4 + 1 + 2 },
+  ]
+  for (const { nameserver, hostmaster, octets } of cases) {
+    const zone = encodeZone({
+      ...subjectZone,
+      nameservers: [nameserver],
+      hostmaster,
+      records: [],
+      retired: false,
+    })
+    const responder = createResponder(zone, reader, { udpPayload: 1232 })
+    for (const name of ['nothing', 'a.b.NOTHING', '9.9.9.9']) {
+      const response = ask(name, types.A, {}, 'udp', responder)
+      const soa = response.soa as unknown as { primary: string; admin: string; serial: number }
+      assert.equal(soa.primary.toLowerCase(), nameserver)
+      assert.equal(soa.admin.toLowerCase(), hostmaster.toLowerCase())
+      assert.equal(soa.serial, reader.serial)
+      const question = 12 + name.length + 2 + origin.length + 1 + 4
+      assert.equal(
+        response.octets.length,
+        question + 12 + octets + 20,
+        `${nameserver} ${hostmaster}`,
+      )
+    }
+  }
+})
+
 test('a reason near the limit is measured before it is put', () => {
   const text = `${'t'.repeat(200)} {ip}`
   const responder = createResponder(
