@@ -65,6 +65,7 @@ const options = {
   packetInfo: { 4: { level: 0, name: 8 }, 6: { level: 41, name: 49 } },
   pathMtu: { 4: { level: 0, name: 10 }, 6: { level: 41, name: 23 } },
   ipv6Only: { level: 41, name: 26 },
+  autoFlowLabel: { level: 41, name: 70 },
 } as const
 /** Of pathMtu: DF is set, and no ICMP message changes what is sent (IP_PMTUDISC_PROBE, IPV6_PMTUDISC_PROBE). */
 const neverFragment = 3
@@ -107,6 +108,12 @@ export async function loadSocketCalls(): Promise<SocketCalls | undefined> {
   const setOption = (fd: Descriptor, option: { level: number; name: number }, value: number) =>
     checked('setsockopt', setsockopt(fd, option.level, option.name, [value], 4))
 
+  const trySetOption = (
+    fd: Descriptor,
+    { level, name }: { level: number; name: number },
+    value: number,
+  ) => setsockopt(fd, level, name, [value], 4) >= 0
+
   /** sockaddr_in: family, port, address; sockaddr_in6: family, port, flow, address, scope. */
   const socketAddress = ({ family, host, port }: ListenAddress): Buffer => {
     const bytes = Buffer.alloc(family === 4 ? 16 : 28)
@@ -143,10 +150,11 @@ export async function loadSocketCalls(): Promise<SocketCalls | undefined> {
     bindUdp: (address) =>
       bound(address, socketTypes.datagram, (fd) => {
         setOption(fd, options.reusePort, 1)
+        // A response is a flow of one packet: a label of its own (RFC 6437 §3) tells nobody anything and costs a hash.
+        if (address.family === 6) trySetOption(fd, options.autoFlowLabel, 0)
         setOption(fd, options.sendBuffer, wantedBufferBytes)
-        const { level, name } = options.receiveBufferForced
         // Past rmem_max for who may; the others get as much as it allows.
-        if (setsockopt(fd, level, name, [wantedBufferBytes], 4) < 0) {
+        if (!trySetOption(fd, options.receiveBufferForced, wantedBufferBytes)) {
           setOption(fd, options.receiveBuffer, wantedBufferBytes)
         }
       }),

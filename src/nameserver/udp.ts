@@ -9,7 +9,7 @@ import type { ThreadSocket } from './sockets.ts'
 export const maxQueryLength = 4096
 
 /** Most queries of a batch. */
-export const maxBatch = 64
+export const maxBatch = 128
 
 export interface UdpTransportOptions {
   /** One for each address listened on; the transport owns them. */

@@ -36,7 +36,7 @@ import {
 } from './layout.ts'
 
 /** Addresses that readAhead takes at once. */
-export const maxAhead = 64
+export const maxAhead = 128
 /** So far into an address it reads ahead: two words, which is where IPv6 networks mostly end. */
 const aheadBits = 64
 /** Of readAhead: where in its array stands, for each look-up that has not come to its end, what. */
