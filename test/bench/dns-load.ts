@@ -284,7 +284,6 @@ function ticks(file: string): number {
 }
 
 export interface AskFigures {
-  readonly seconds: number
   readonly sent: number
   readonly answered: number
   readonly octets: number
@@ -298,18 +297,48 @@ export interface AskFigures {
 /** Runs the load generator against a server. */
 export async function ask(
   tools: Tools,
-  { host: hostname, port }: BenchServer,
+  asked: BenchServer,
   questions: string,
   seconds: number,
   how: { readonly window: number } | { readonly rate: number },
   { isPinned = true } = {},
 ): Promise<AskFigures> {
+  const [figures] = await generate(tools, [asked], questions, seconds, how, isPinned)
+  if (figures === undefined) throw new Error('the load generator told nothing')
+  return figures
+}
+
+/**
+ * Runs it against several servers at the same address, a few milliseconds at a time: other work on the machine meets all
+ * of them alike. Each is asked for `secondsEach`; answers the figures in the order of the servers.
+ */
+export function askInTurns(
+  tools: Tools,
+  servers: readonly BenchServer[],
+  questions: string,
+  secondsEach: number,
+  window: number,
+): Promise<AskFigures[]> {
+  return generate(tools, servers, questions, secondsEach * servers.length, { window }, true)
+}
+
+async function generate(
+  tools: Tools,
+  servers: readonly BenchServer[],
+  questions: string,
+  seconds: number,
+  how: { readonly window: number } | { readonly rate: number },
+  isPinned: boolean,
+): Promise<AskFigures[]> {
   const [mode = '', amount = 0] = Object.entries(how)[0] ?? []
-  const command = [tools.ask, hostname, port, questions, seconds, mode, amount].map(String)
+  const ports = servers.map(({ port }) => port).join()
+  const hostname = servers[0]?.host ?? ''
+  const command = [tools.ask, hostname, ports, questions, seconds, mode, amount].map(String)
   const child = new BenchProcess('the load generator', command, {
     processor: isPinned ? processors.generator : undefined,
   })
-  return JSON.parse(await child.output())
+  const lines = (await child.output()).trim().split('\n')
+  return lines.map((line): AskFigures => JSON.parse(line))
 }
 
 export function residentMiB(pid: number): number {

@@ -1,5 +1,5 @@
-// The limit: a server that only sends every datagram back, by recvmmsg and sendmmsg in batches of 64, as udp-batch.ts
-// does. What it needs for a datagram is the kernel's share of an answer. nameserver.ts builds and runs it.
+// The limit: a server that only sends every datagram back, by recvmmsg and sendmmsg, 64 at a call (with
+// 128, as udp-batch.ts does, it is no faster). What it needs for a datagram is the kernel's share of an answer. nameserver.ts builds and runs it.
 //
 // echo HOST [MORE]   prints its port, and serves until it is killed. With MORE it sends so many octets more than it got:
 //                    answers are longer than their questions.

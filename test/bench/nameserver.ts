@@ -1,12 +1,13 @@
 // Answers for each second of the server's processor time: this server, rbldnsd with the same list, and the limit, a C
-// program that only sends packets back. Rounds alternate; the figures are medians of the rounds' ratios. Needs a C
-// compiler (cc), and rbldnsd for the comparison. Called by run.ts, or alone:
+// program that only sends packets back. In a round the load generator turns from one to the next many times a second; the
+// figures are medians of the rounds' ratios. Needs a C compiler (cc), and rbldnsd for the comparison. Called by run.ts, or alone:
 // `node test/bench/nameserver.ts [ENTRIES [ROUNDS [4|6]]]`.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   ask,
+  askInTurns,
   type BenchServer,
   buildTools,
   fillDatabase,
@@ -24,6 +25,8 @@ import {
 } from './dns-load.ts'
 
 const secondsEach = 2
+/** V8 has compiled all that answers by then; before, answers cost up to twice as much. */
+const warmUpSeconds = 8
 const window = 512
 /** Octets by which an answer to these questions is longer than its question, on average. */
 const answerGrowth = 63
@@ -95,15 +98,17 @@ async function measure(
   rounds: number,
 ): Promise<Map<string, Speed[]>> {
   const speeds = new Map(servers.map(({ name }) => [name, [] as Speed[]]))
-  for (let round = 0; round <= rounds; round++) {
-    for (const server of servers) {
+  for (const server of servers) {
+    const seconds = server.name.startsWith('backscatterd') ? warmUpSeconds : 1
+    await ask(tools, server, questions, seconds, { window })
+  }
+  for (let round = 0; round < rounds; round++) {
+    const before = servers.map(({ pid }) => processorTime(pid))
+    const figures = await askInTurns(tools, servers, questions, secondsEach, window)
+    for (const [index, server] of servers.entries()) {
       server.requireRunning()
-      const before = processorTime(server.pid)
-      const { answered } = await ask(tools, server, questions, secondsEach, { window })
-      server.requireRunning()
-      const spent = processorTimeSince(server.pid, before)
-      // The first round only warms up.
-      if (round === 0) continue
+      const spent = processorTimeSince(server.pid, before[index] ?? new Map())
+      const { answered = 0 } = figures[index] ?? {}
       const worker = server.name.startsWith('backscatterd') ? spent.worker : spent.process
       speeds
         .get(server.name)
