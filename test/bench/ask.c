@@ -131,6 +131,13 @@ static void ask(struct server *server, int is_rate, long amount, long long lengt
   server->sent += asked;
 }
 
+/* Answers that took longer than 5 ms. */
+static long count_late(void) {
+  long late = 0;
+  for (long i = 500; i <= STEPS; i++) late += histogram[i];
+  return late;
+}
+
 int main(int argc, char **argv) {
   if (argc != 7) return 2;
   int is_rate = strcmp(argv[5], "rate") == 0;
@@ -163,7 +170,7 @@ int main(int argc, char **argv) {
     struct server *each = &servers[i];
     printf("{\"sent\":%ld,\"answered\":%ld,\"octets\":%ld", each->sent, each->answered, each->octets);
     if (is_rate)
-      printf(",\"p50\":%ld,\"p99\":%ld,\"p999\":%ld,\"worst\":%ld", quantile(0.5, each->answered), quantile(0.99, each->answered), quantile(0.999, each->answered), quantile(1, each->answered));
+      printf(",\"p50\":%ld,\"p99\":%ld,\"p999\":%ld,\"worst\":%ld,\"late\":%ld", quantile(0.5, each->answered), quantile(0.99, each->answered), quantile(0.999, each->answered), quantile(1, each->answered), count_late());
     printf("}\n");
   }
 }

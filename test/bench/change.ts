@@ -119,12 +119,19 @@ async function benchImport(folder: string, askSlice: () => Promise<AskFigures>):
     `${Math.round(sent / slices.length / sliceSeconds)} questions a second, ${importedLines} lines imported in ${seconds.toFixed(1)} s: ` +
       `of ${slices.length} slices of ${sliceSeconds} s the worst has p50 ${most(({ p50 }) => p50)} µs, ` +
       `p99 ${most(({ p99 }) => p99)} µs, p99.9 ${most(({ p999 }) => p999)} µs, worst ${most(({ worst }) => worst)} µs, ` +
-      `${sent - sum(({ answered }) => answered)} of ${sent} unanswered`,
+      `${sent - sum(({ answered }) => answered)} of ${sent} unanswered; of all ${share(sum(({ late = 0 }) => late) / sent)} took longer than 5 ms`,
   )
 }
 
-function tail({ p50, p99, p999, worst, sent, answered }: AskFigures): string {
-  return `p50 ${p50} µs, p99 ${p99} µs, p99.9 ${p999} µs, worst ${worst} µs, ${sent - answered} of ${sent} unanswered`
+function tail({ p50, p99, p999, worst, late = 0, sent, answered }: AskFigures): string {
+  return (
+    `p50 ${p50} µs, p99 ${p99} µs, p99.9 ${p999} µs, worst ${worst} µs, ${sent - answered} of ${sent} unanswered; ` +
+    `${share(late / sent)} took longer than 5 ms`
+  )
+}
+
+function share(part: number): string {
+  return `${(part * 100).toFixed(2)} %`
 }
 
 /** Lists one address after the other at the rate, as far as the server keeps up; answers how many. */

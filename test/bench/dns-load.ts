@@ -292,6 +292,8 @@ export interface AskFigures {
   readonly p99?: number
   readonly p999?: number
   readonly worst?: number
+  /** Answers that took longer than 5 ms, with a rate. */
+  readonly late?: number
 }
 
 /** Runs the load generator against a server. */
