@@ -5,7 +5,6 @@ import { Blocklist } from '../blocklist/blocklist.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
 import { OperationalError } from '../errors.ts'
 import { prepareNameserver } from '../nameserver/nameserver.ts'
-import { adviseHugePages } from '../libc/huge-pages.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore, type Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
@@ -84,7 +83,6 @@ async function start(
   const zone = encodeZone(zoneOptions(config))
   const store = starting.adopt(openStore(config.store.path), (each) => each.close())
   const tree = TreeWriter.create({ capacityBytes: config.dns.capacity })
-  await adviseHugePages(tree.buffer)
   const prepared = starting.adopt(
     await prepareNameserver({
       ...nameserverOptions(config),

@@ -209,23 +209,30 @@ export function readyRrset(
  * are cut short by pointers to the origin as far as they end like it (RFC 1035 §3.3.13, §4.1.4).
  */
 function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa {
-  const soa = records.find(({ type }) => type === types.SOA)
-  if (soa === undefined) throw new Error('a zone has an SOA record')
-  const primary = soa.rdata.subarray(0, nameLength(soa.rdata))
-  const admin = soa.rdata.subarray(primary.length, soa.rdata.length - serialFromEnd)
   const pointers: OriginPointer[] = [{ at: 0, past: 0 }]
-  const rdata: number[] = []
+  const soa = records
+    .filter(({ type }) => type === types.SOA)
+    .map((record) => ({
+      ...record,
+      ttl: Math.min(negativeTtl, record.ttl),
+      rdata: shortenSoa(record.rdata, origin, pointers),
+    }))
+  return { ...readyRrset(types.SOA, soa), pointers }
+}
+
+/** The RDATA with room for pointers to the origin; where they go is added to `pointers`. */
+function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPointer[]): Uint8Array {
+  const primary = rdata.subarray(0, nameLength(rdata))
+  const admin = rdata.subarray(primary.length, rdata.length - serialFromEnd)
+  const shortened: number[] = []
   for (const name of [primary, admin]) {
     const common = commonEnd(foldName(name).name, origin)
-    rdata.push(...name.subarray(0, common?.at))
+    shortened.push(...name.subarray(0, common?.at))
     if (common === undefined) continue
-    pointers.push({ at: recordHeaderLength + rdata.length, past: common.past })
-    rdata.push(0, 0)
+    pointers.push({ at: recordHeaderLength + shortened.length, past: common.past })
+    shortened.push(0, 0)
   }
-  rdata.push(...soa.rdata.subarray(-serialFromEnd))
-  const ttl = Math.min(negativeTtl, soa.ttl)
-  const rrset = readyRrset(types.SOA, [{ ...soa, ttl, rdata: Uint8Array.from(rdata) }])
-  return { ...rrset, pointers }
+  return Uint8Array.from([...shortened, ...rdata.subarray(-serialFromEnd)])
 }
 
 /** Where in two names, both in lower case, the longest end begins that they share; undefined: only the root. */

@@ -1,5 +1,5 @@
-// Memory in pages of 2 MiB instead of 4 KiB, where the kernel gives them on request. Called by serve for memory that is
-// read at random: with small pages nearly each read also waits until the processor knows where its page lies.
+// Memory in pages of 2 MiB instead of 4 KiB, where the kernel gives them on request. Called by the name server for memory
+// that is read at random: with small pages nearly each read also waits until the processor knows where its page lies.
 import { loadLibrary } from './library.ts'
 
 /** MADV_HUGEPAGE, the same on every architecture that loadLibrary grants (madvise(2)). */

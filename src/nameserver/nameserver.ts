@@ -1,6 +1,7 @@
 // The name server as a whole: sockets, one thread for each UDP worker, one for TCP. Called by commands/serve.
 import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
+import { adviseHugePages } from '../libc/huge-pages.ts'
 import { type AccessRule, compileAccess } from './access.ts'
 import { type Asker, askersBytes, topAskers } from './askers.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
@@ -100,12 +101,6 @@ export interface PreparedNameserver {
   abandon(): Promise<void>
 }
 
-/** Prepares a name server and has it listen. */
-export async function startNameserver(options: NameserverOptions): Promise<Nameserver> {
-  const prepared = await prepareNameserver(options)
-  return await prepared.listen()
-}
-
 /** Starts the threads, which takes long, so that the tree can be loaded meanwhile. */
 export async function prepareNameserver(options: NameserverOptions): Promise<PreparedNameserver> {
   const addresses = options.listen.map(parseListenAddress)
@@ -116,6 +111,8 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Pre
     if (!hasFailed) options.onFatal(error)
     hasFailed = true
   }
+  // It concerns what is touched from now on.
+  await adviseHugePages(options.tree)
   const calls = options.nativeSockets === false ? undefined : await loadSocketCalls()
   const isBatched = calls !== undefined && options.batch !== false
   const cookies = new CookieKeeper(options.cookieSecrets)

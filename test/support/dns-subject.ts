@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import type DNS from 'dns2'
 import { Packet } from 'dns2'
 import { parsePrefix } from '../../src/ip/address.ts'
-import { type NameserverOptions, startNameserver } from '../../src/nameserver/nameserver.ts'
+import { type NameserverOptions, prepareNameserver } from '../../src/nameserver/nameserver.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
@@ -82,7 +82,7 @@ export async function startSubject(overrides: Partial<NameserverOptions> = {}): 
   if (external !== undefined) {
     return { zone, ...splitAddress(external), isOurs: false, close: async () => undefined }
   }
-  const server = await startNameserver({
+  const prepared = await prepareNameserver({
     listen: ['127.0.0.1:0'],
     workers: 1,
     udpPayload: 1232,
@@ -97,6 +97,7 @@ export async function startSubject(overrides: Partial<NameserverOptions> = {}): 
     },
     ...overrides,
   })
+  const server = await prepared.listen()
   return {
     zone: subjectZone.origin,
     ...splitAddress(server.addresses[0] ?? ''),

@@ -11,7 +11,6 @@ import {
   type Nameserver,
   type NameserverOptions,
   prepareNameserver,
-  startNameserver,
 } from '../../../src/nameserver/nameserver.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { entryKinds } from '../../../src/tree/layout.ts'
@@ -58,12 +57,13 @@ async function start(t: TestContext, overrides: Partial<NameserverOptions> = {})
   const log = (fields: object, message: string) => {
     if ('thread' in fields) logged.push(`${message} ${fields.thread}`)
   }
-  const server = await startNameserver({
+  const prepared = await prepareNameserver({
     ...optionsOf(tree.buffer),
     log: { ...silentLog, error: log, info: log },
     onFatal: (error) => fatal.push(error),
     ...overrides,
   })
+  const server = await prepared.listen()
   t.after(() => server.close())
   const subjects = server.addresses.map((address): Subject => {
     const [, host = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(address) ?? []
