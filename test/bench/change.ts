@@ -21,6 +21,7 @@ import {
   randomList,
   startEcho,
   startOurs,
+  warmUp,
   writeQuestions,
 } from './dns-load.ts'
 import { BenchProcess } from './processes.ts'
@@ -32,6 +33,8 @@ const tailSeconds = 8
 const importedLines = 1_000_000
 /** An import takes as long as it takes: it is watched slice by slice. */
 const sliceSeconds = 2
+/** Of the program that only sends back, asked beside ours: it feels what the machine does, and adds little to it. */
+const controlsPerSecond = 1000
 const timedChanges = 100
 const connections = 8
 
@@ -39,6 +42,7 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-bench-'))
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   let server: BenchServer | undefined
+  let control: BenchServer | undefined
   try {
     const list = randomList(4, entries)
     fillDatabase(join(folder, 'list.db'), list)
@@ -66,35 +70,45 @@ export async function benchChange(entries = 1_000_000): Promise<void> {
     }
     const questions = join(folder, 'questions')
     writeQuestions(questions, list)
-    // What the machine itself adds: a program that only sends packets back, asked at the same rate.
+    // A program that only sends packets back, alone at the same rate, and then beside ours: what the machine itself adds.
     const echo = await startEcho(tools, '127.0.0.1', { isPinned: false })
-    const how = { rate: questionsPerSecond }
-    const machine = await ask(tools, echo, questions, tailSeconds, how, { isPinned: false })
-    await echo.stop()
-    console.log(`the machine's own part: ${tail(machine)}`)
+    control = echo
+    const askAt = (server: BenchServer, rate: number, seconds: number): Promise<AskFigures> =>
+      ask(tools, server, questions, seconds, { rate }, { isPinned: false })
+    const askBoth = (seconds: number): Promise<[AskFigures, AskFigures]> =>
+      Promise.all([
+        askAt(running, questionsPerSecond, seconds),
+        askAt(echo, controlsPerSecond, seconds),
+      ])
+    console.log(
+      `the machine's own part: ${tail(await askAt(echo, questionsPerSecond, tailSeconds))}`,
+    )
+    await warmUp(tools, running, questions)
     for (const hasChanges of [false, true]) {
       const end = new AbortController()
       const changing = hasChanges ? change(listOne, end.signal) : Promise.resolve(0)
-      const figures = await ask(tools, running, questions, tailSeconds, how, { isPinned: false })
+      const [figures, beside] = await askBoth(tailSeconds)
       end.abort()
       const changed = (await changing) / tailSeconds
       console.log(
-        `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ${tail(figures)}`,
+        `${Math.round(figures.sent / tailSeconds)} questions a second, ${Math.round(changed)} changes a second: ${tail(figures)} (of the control ${late([beside])})`,
       )
     }
-    await benchImport(folder, () =>
-      ask(tools, running, questions, sliceSeconds, how, { isPinned: false }),
-    )
+    await benchImport(folder, () => askBoth(sliceSeconds))
     console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
   } finally {
     agent.destroy()
+    await control?.stop()
     await server?.stop()
     rmSync(folder, { recursive: true })
   }
 }
 
 /** A list of 1 M lines beside the 1 M listings, while `askSlice` asks again and again. */
-async function benchImport(folder: string, askSlice: () => Promise<AskFigures>): Promise<void> {
+async function benchImport(
+  folder: string,
+  askSlice: () => Promise<[ours: AskFigures, control: AskFigures]>,
+): Promise<void> {
   const file = join(folder, 'list.txt')
   writeFileSync(file, randomLines(importedLines))
   const started = performance.now()
@@ -107,7 +121,12 @@ async function benchImport(folder: string, askSlice: () => Promise<AskFigures>):
   })
   imported.catch(() => undefined)
   const slices: AskFigures[] = []
-  while (!isOver) slices.push(await askSlice())
+  const controls: AskFigures[] = []
+  while (!isOver) {
+    const [ours, beside] = await askSlice()
+    slices.push(ours)
+    controls.push(beside)
+  }
   await imported
   const seconds = (performance.now() - started) / 1000
   const sum = (pick: (slice: AskFigures) => number): number =>
@@ -119,19 +138,22 @@ async function benchImport(folder: string, askSlice: () => Promise<AskFigures>):
     `${Math.round(sent / slices.length / sliceSeconds)} questions a second, ${importedLines} lines imported in ${seconds.toFixed(1)} s: ` +
       `of ${slices.length} slices of ${sliceSeconds} s the worst has p50 ${most(({ p50 }) => p50)} µs, ` +
       `p99 ${most(({ p99 }) => p99)} µs, p99.9 ${most(({ p999 }) => p999)} µs, worst ${most(({ worst }) => worst)} µs, ` +
-      `${sent - sum(({ answered }) => answered)} of ${sent} unanswered; of all ${share(sum(({ late = 0 }) => late) / sent)} took longer than 5 ms`,
+      `${sent - sum(({ answered }) => answered)} of ${sent} unanswered; of all ${late(slices)} took longer than 5 ms (of the control ${late(controls)})`,
   )
 }
 
-function tail({ p50, p99, p999, worst, late = 0, sent, answered }: AskFigures): string {
+function tail(figures: AskFigures): string {
+  const { p50, p99, p999, worst, sent, answered } = figures
   return (
     `p50 ${p50} µs, p99 ${p99} µs, p99.9 ${p999} µs, worst ${worst} µs, ${sent - answered} of ${sent} unanswered; ` +
-    `${share(late / sent)} took longer than 5 ms`
+    `${late([figures])} took longer than 5 ms`
   )
 }
 
-function share(part: number): string {
-  return `${(part * 100).toFixed(2)} %`
+/** The share of all answers that were late. */
+function late(all: readonly AskFigures[]): string {
+  const sum = (pick: (figures: AskFigures) => number) => all.reduce((n, each) => n + pick(each), 0)
+  return `${((sum((each) => each.late ?? 0) / sum(({ sent }) => sent)) * 100).toFixed(2)} %`
 }
 
 /** Lists one address after the other at the rate, as far as the server keeps up; answers how many. */

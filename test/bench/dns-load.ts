@@ -310,6 +310,11 @@ export async function ask(
   return figures
 }
 
+/** Asks until V8 has compiled all that answers; before, answers cost up to twice as much. */
+export async function warmUp(tools: Tools, asked: BenchServer, questions: string): Promise<void> {
+  await ask(tools, asked, questions, 8, { window: 512 })
+}
+
 /**
  * Runs it against several servers at the same address, a few milliseconds at a time: other work on the machine meets all
  * of them alike. Each is asked for `secondsEach`; answers the figures in the order of the servers.

@@ -21,15 +21,14 @@ import {
   startOurs,
   startRbldnsd,
   type Tools,
+  warmUp,
   writeQuestions,
 } from './dns-load.ts'
 
 const secondsEach = 2
-/** V8 has compiled all that answers by then; before, answers cost up to twice as much. */
-const warmUpSeconds = 8
 const window = 512
 /** Octets by which an answer to these questions is longer than its question, on average. */
-const answerGrowth = 63
+const answerGrowth = 44
 
 /** Answers a second of processor time, of the whole process and of its one worker thread. */
 interface Speed {
@@ -99,8 +98,8 @@ async function measure(
 ): Promise<Map<string, Speed[]>> {
   const speeds = new Map(servers.map(({ name }) => [name, [] as Speed[]]))
   for (const server of servers) {
-    const seconds = server.name.startsWith('backscatterd') ? warmUpSeconds : 1
-    await ask(tools, server, questions, seconds, { window })
+    if (server.name.startsWith('backscatterd')) await warmUp(tools, server, questions)
+    else await ask(tools, server, questions, 1, { window })
   }
   for (let round = 0; round < rounds; round++) {
     const before = servers.map(({ pid }) => processorTime(pid))
