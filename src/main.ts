@@ -98,6 +98,8 @@ function buildProgram(): Command {
         'on standard output when everything is bound; logs go to standard error. SIGTERM and SIGINT stop it.',
     )
     .action(async () => {
+      // It asks for the configuration to be read, which is about to be done, and would end the process.
+      process.on('SIGHUP', () => undefined)
       const load = () => import('./commands/serve.ts')
       await becomeLean('serve', async () => (await load()).loadAll())
       await finish((await load()).serve(context()))

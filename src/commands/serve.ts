@@ -24,10 +24,15 @@ const drainMs = 4500
 
 /**
  * Serves until SIGTERM or SIGINT, then drains and resolves with 0. Prints the ready line on stdout once every
- * listener is bound and the tree is loaded. SIGHUP re-reads the configuration. Throws OperationalError for what keeps
+ * listener is bound and the tree is loaded. SIGHUP re-reads the configuration, one that comes during the start after it. Throws OperationalError for what keeps
  * it from starting; resolves with 1 when it had to give up later.
  */
 export async function serve(source: ConfigSource): Promise<number> {
+  let isReloadWanted = false
+  let onHangUp = (): void => {
+    isReloadWanted = true
+  }
+  process.on('SIGHUP', () => onHangUp())
   const config = loadConfig(source)
   const log = createLog(config.log.level, process.stderr.isTTY)
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
@@ -40,12 +45,12 @@ export async function serve(source: ConfigSource): Promise<number> {
   })
   process.stdout.write(`${server.readyLine}\n`)
   if (config.file === demoConfig) process.stderr.write(demoCommands(server.dnsAddress))
-  const reload = (): void => {
+  onHangUp = () => {
     server.reload(source).catch((error) => log.error({ err: error }, 'not reloaded'))
   }
-  process.on('SIGHUP', reload)
+  if (isReloadWanted) onHangUp()
   const exitCode = await ending.ended
-  process.off('SIGHUP', reload)
+  onHangUp = () => undefined
   log.info({}, 'stopping')
   // Nothing acknowledged is lost by leaving early, so a peer that will not let go does not hold the exit up.
   setTimeout(() => process.exit(exitCode), drainMs).unref()

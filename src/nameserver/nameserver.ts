@@ -111,7 +111,6 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Pre
     if (!hasFailed) options.onFatal(error)
     hasFailed = true
   }
-  // It concerns what is touched from now on.
   await adviseHugePages(options.tree)
   const calls = options.nativeSockets === false ? undefined : await loadSocketCalls()
   const isBatched = calls !== undefined && options.batch !== false

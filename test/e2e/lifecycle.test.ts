@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
-import { origin, runCommand, Site, until } from '../support/server.ts'
+import { main, origin, runCommand, Site, until } from '../support/server.ts'
 
 test('SIGTERM and SIGINT end the server with code 0 and take its socket away', async (t) => {
   const site = new Site(t)
@@ -110,6 +110,49 @@ test('SIGHUP takes new traps and exemptions, and keeps the old configuration whe
     3000,
   )
   assert.deepEqual(back.a, ['127.0.0.2'])
+})
+
+test('SIGHUP never ends the server: not while it starts, and not while it drains', async (t) => {
+  const site = new Site(t)
+  const child = spawn(process.execPath, [main, '--config', site.configFile, 'serve'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  let log = ''
+  let hangUps = 0
+  const hangUp = (): void => {
+    hangUps++
+    child.kill('SIGHUP')
+  }
+  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+    // The first line of the log comes before the ready line, the second request with it, the last one in the drain.
+    if (log === '' || log.includes('stopping') !== (log + chunk).includes('stopping')) hangUp()
+    log += chunk
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk
+  })
+  await until(
+    async () => output,
+    (text) => text.includes('backscatterd ready'),
+    20_000,
+  )
+  hangUp()
+  const smtp = /smtp=([^ ,]+):(\d+)/.exec(output) ?? []
+  const peer = connect(Number(smtp[2]), smtp[1])
+  peer.on('error', () => undefined)
+  await once(peer, 'data')
+  await until(
+    async () => log,
+    (text) => text.includes('reloaded'),
+    3000,
+  )
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null], log)
+  peer.destroy()
+  assert.equal(hangUps, 3, log)
 })
 
 test('npm start passes SIGTERM on and ends with 0', async (t) => {
