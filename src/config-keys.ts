@@ -53,7 +53,7 @@ export const declaration = table('', {
       [],
     ),
     hostmaster: domainName(
-      'Mail address of who runs the zone, its @ written as a dot (SOA RNAME).',
+      'Mail address of who runs the zone, its @ written as a dot (SOA RNAME); choose one without a dot before the @.',
       undefined,
     ),
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
@@ -61,7 +61,7 @@ export const declaration = table('', {
     text: text(
       'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one).',
       'Backscatter source; see https://backscatter.example/lookup/{ip}',
-      'a text that stays within 255 octets once {ip} is filled in',
+      'a text of printable ASCII that stays within 255 octets once {ip} is filled in',
       checkZoneText,
     ),
     validFor: duration(
