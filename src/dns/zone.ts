@@ -1,6 +1,6 @@
 // The zone as the configuration gives it → everything about it that can be worked out before a query comes:
 // ready RRsets of its own names, the SOA of negative answers, the reason cut up. respond.ts prepares it once.
-import { type FoldedName, foldName } from './name.ts'
+import { type FoldedName, foldName, skipName } from './name.ts'
 import { parseReason, type ReasonTemplate } from './reason.ts'
 import { classes, headerLength, put16, put32, putBytes, types, wordsOf } from './wire.ts'
 
@@ -222,7 +222,7 @@ function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa 
 
 /** The RDATA with room for pointers to the origin; where they go is added to `pointers`. */
 function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPointer[]): Uint8Array {
-  const primary = rdata.subarray(0, nameLength(rdata))
+  const primary = rdata.subarray(0, skipName(rdata, 0, rdata.length))
   const admin = rdata.subarray(primary.length, rdata.length - serialFromEnd)
   const shortened: number[] = []
   for (const name of [primary, admin]) {
@@ -237,28 +237,14 @@ function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPoint
 
 /** Where in two names, both in lower case, the longest end begins that they share; undefined: only the root. */
 function commonEnd(name: Uint8Array, origin: Uint8Array): OriginPointer | undefined {
-  for (let at = 0; name[at] !== 0; at += name[at]! + 1) {
-    const past = origin.length - (name.length - at)
-    if (
-      isLabelStart(origin, past) &&
-      name.subarray(at).every((octet, i) => octet === origin[past + i])
-    )
-      return { at, past }
+  for (let end = name; end[0] !== 0; end = parentOf(end)) {
+    for (let rest = origin; rest[0] !== 0; rest = parentOf(rest)) {
+      if (end.length !== rest.length || !end.every((octet, index) => octet === rest[index]))
+        continue
+      return { at: name.length - end.length, past: origin.length - rest.length }
+    }
   }
   return undefined
-}
-
-function isLabelStart(name: Uint8Array, offset: number): boolean {
-  let at = 0
-  while (at < offset && name[at] !== 0) at += name[at]! + 1
-  return at === offset
-}
-
-/** Octets of the name at the start of `wire`, its root counted. */
-function nameLength(wire: Uint8Array): number {
-  let at = 0
-  while (wire[at] !== 0) at += wire[at]! + 1
-  return at + 1
 }
 
 function parentOf(name: Uint8Array): Uint8Array {

@@ -2,14 +2,15 @@
 // many datagrams at a system call; udp-dgram.ts everywhere, with node:dgram. A transport may block its thread, so
 // all that reaches it from outside is a flag in shared memory.
 import type { Octets } from '../dns/wire.ts'
+import { maxAhead } from '../tree/reader.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { ThreadSocket } from './sockets.ts'
 
 /** Octets of a query that are looked at. No honest query comes near; a longer one is cut here, and so malformed. */
 export const maxQueryLength = 4096
 
-/** Most queries of a batch. */
-export const maxBatch = 128
+/** Most queries of a batch: as many as the tree reads ahead for. */
+export const maxBatch = maxAhead
 
 export interface UdpTransportOptions {
   /** One for each address listened on; the transport owns them. */

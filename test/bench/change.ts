@@ -8,6 +8,7 @@ import { Agent, request } from 'node:http'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { randomLines } from '../support/seeded.ts'
 import {
   type AskFigures,
   ask,
@@ -25,7 +26,6 @@ import {
   writeQuestions,
 } from './dns-load.ts'
 import { BenchProcess } from './processes.ts'
-import { randomLines } from './seeded.ts'
 
 const questionsPerSecond = 20_000
 const changesPerSecond = 1000

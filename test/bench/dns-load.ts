@@ -8,8 +8,8 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore } from '../../src/store/database.ts'
+import { seeded } from '../support/seeded.ts'
 import { BenchProcess, hasCommand } from './processes.ts'
-import { seeded } from './seeded.ts'
 
 export const origin = 'bl.backscatter.example'
 export const main = resolve(import.meta.dirname, '../../src/main.ts')

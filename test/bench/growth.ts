@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { entryKinds } from '../../src/tree/layout.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
-import { seeded } from './seeded.ts'
+import { seeded } from '../support/seeded.ts'
 
 const sizes = [10_000, 100_000, 1_000_000, 10_000_000]
 const capacityBytes = 2 ** 30

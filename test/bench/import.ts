@@ -4,8 +4,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ImportFigures, importUnderLoad, residentMiB } from '../support/import-load.ts'
+import { randomLines } from '../support/seeded.ts'
 import { Site } from '../support/server.ts'
-import { randomLines } from './seeded.ts'
 
 /** The first import, then the same file again. */
 export async function benchImport(lines = 1_000_000): Promise<ImportFigures[]> {

@@ -9,8 +9,8 @@ import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
 import { chunkEntries } from '../../src/store/generations.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { seeded } from '../support/seeded.ts'
 import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
-import { seeded } from './seeded.ts'
 
 export interface LoadFigures {
   readonly entries: number

@@ -6,7 +6,7 @@ import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
-import { seeded } from './seeded.ts'
+import { seeded } from '../support/seeded.ts'
 
 export interface RespondFigure {
   readonly question: string

@@ -5,9 +5,23 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
 import { main, origin, runCommand, Site, until } from '../support/server.ts'
+
+/** What was printed once the ready line is in it. */
+async function untilReady(stdout: Readable): Promise<string> {
+  let output = ''
+  stdout.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk
+  })
+  return await until(
+    async () => output,
+    (text) => text.includes('backscatterd ready'),
+    15_000,
+  )
+}
 
 test('SIGTERM and SIGINT end the server with code 0 and take its socket away', async (t) => {
   const site = new Site(t)
@@ -130,15 +144,7 @@ test('SIGHUP never ends the server: not while it starts, and not while it drains
     if (log === '' || log.includes('stopping') !== (log + chunk).includes('stopping')) hangUp()
     log += chunk
   })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
-    output += chunk
-  })
-  await until(
-    async () => output,
-    (text) => text.includes('backscatterd ready'),
-    20_000,
-  )
+  const output = await untilReady(child.stdout)
   hangUp()
   const smtp = /smtp=([^ ,]+):(\d+)/.exec(output) ?? []
   const peer = connect(Number(smtp[2]), smtp[1])
@@ -162,15 +168,7 @@ test('npm start passes SIGTERM on and ends with 0', async (t) => {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   t.after(() => child.kill('SIGKILL'))
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
-    output += chunk
-  })
-  await until(
-    async () => output,
-    (text) => text.includes('backscatterd ready'),
-    15_000,
-  )
+  const output = await untilReady(child.stdout)
   assert.match(output, /^backscatterd ready dns=127\.0\.0\.1:\d+ smtp=127\.0\.0\.1:\d+$/m)
   child.kill('SIGTERM')
   const [code, signal] = await once(child, 'exit')

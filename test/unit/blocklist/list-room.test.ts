@@ -5,20 +5,10 @@ import { test } from 'node:test'
 import type { ImportItem } from '../../../src/blocklist/import.ts'
 import type { OperationalError } from '../../../src/errors.ts'
 import type { Prefix } from '../../../src/ip/address.ts'
+import { seeded } from '../../support/seeded.ts'
 import { cli, type Door, openDoor, request } from './fixture.ts'
 
 const attributes = { kinds: 0, reason: null, expiresAt: null }
-
-/** Prefixes that look like chance and are the same each time. */
-function scattered(seed: number): () => number {
-  let state = seed
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state >>> 0
-  }
-}
 
 type Shape = (next: () => number, index: number) => Prefix
 
@@ -31,7 +21,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     ...{ family: 6, w0: unicast6(next), w1: next(), w2: 0, w3: 0, length: 64 },
   }),
   'a host in each IPv6 network': (next, index) => {
-    const own = scattered(index - (index % 2) + 1)
+    const own = seeded(index - (index % 2) + 1)
     own()
     const network = { family: 6, w0: unicast6(own), w1: own() } as const
     return index % 2 === 0
@@ -41,7 +31,7 @@ const shapes: Readonly<Record<string, Shape>> = {
 }
 
 async function importMany(door: Door, list: string, count: number, shape: Shape, seed = 1) {
-  const next = scattered(seed)
+  const next = seeded(seed)
   async function* items() {
     for (let index = 0; index < count; ) {
       const batch: ImportItem[] = []

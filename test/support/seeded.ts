@@ -1,4 +1,4 @@
-// Random numbers that are the same in every run, so that benchmarks compare from one to the next.
+// Random numbers that are the same in every run: for benchmarks that compare from one to the next, and for tests.
 
 /** xorshift32: unsigned 32-bit numbers from a seed other than 0. */
 export function seeded(seed: number): () => number {
