@@ -13,13 +13,16 @@ export const operationalErrorCodes = {
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
   'disk-too-small': 'the disk of the database has no room for the list',
   'disk-low': 'the disk of the database has less free than store.minFree: no mail is taken',
-  'clock-held': 'the wall clock has jumped: nothing that needs the time of day is taken until it is sure',
+  'clock-held':
+    'the wall clock has jumped: nothing that needs the time of day is taken until it is sure',
   'list-unfinished':
     'an import is between what its list held and what it will hold, and cannot go on; the log says why',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',
   'mailbox-failed': 'a trap mailbox cannot be read',
   'server-unreachable': 'no server answers where one was expected',
   'request-refused': 'the server refused the request',
+  'mail-deferred':
+    'mail cannot be taken now: there is no memory left for it, or the server is stopping',
   'worker-failed': 'a thread died more often than it may',
 } as const
 
@@ -73,4 +76,12 @@ export interface Logger {
   warn(fields: object, message: string): void
   info(fields: object, message: string): void
   debug(fields: object, message: string): void
+}
+
+/** Says nothing: for work that somebody else reports on. */
+export const silent: Logger = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
 }

@@ -5,7 +5,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
 import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
-import { batvKeyOf, messageIdsOf } from './authenticity-options.ts'
+import { batvKeyOf, messageIdFileOf } from './authenticity-sources.ts'
 import { cookieSecretsOf, zoneOptions } from './room-options.ts'
 
 /** Throws OperationalError `config-invalid` that names each key that keeps `serve` from going by this configuration. */
@@ -39,7 +39,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
         requireFolder('control.socket', control.socket)
     },
     () => batvKeyOf(config),
-    () => messageIdsOf(config),
+    () => messageIdFileOf(config),
     () => readCertificate(trapSmtp ?? {}),
     ...mailbox.flatMap(({ name, type, url, schedule }, index) => [
       () => {

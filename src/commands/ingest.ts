@@ -1,12 +1,13 @@
 // `ingest`: the messages of some files into the evidence, through the running server or into the database itself. This
-// process opens the files, parses and classifies; what it has read goes on in batches. With --dry-run it goes into a
-// copy of the database that is thrown away.
-import type { TrustedRelays } from '../bounce/received.ts'
+// process opens the files, a thread of it takes the messages apart; what has been read goes on in batches. With --dry-run
+// it goes into a copy of the database that is thrown away.
+import type { Trace, TrustedRelays } from '../bounce/received.ts'
 import type { Config } from '../config.ts'
 import { loadConfig } from '../config.ts'
+import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
-import type { ReadMessage } from '../traps/collect.ts'
-import { authenticityOptions } from './authenticity-options.ts'
+import type { ReadMessage } from '../traps/read-message.ts'
+import { authenticitySources } from './authenticity-sources.ts'
 import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
@@ -42,6 +43,7 @@ interface Decided {
 
 /** One file's message, read: its octets are let go. No evidence: it was for no trap. */
 export interface Ingested extends ReadMessage {
+  readonly trace: Trace
   readonly found: Pick<FoundMessage, 'file' | 'index'>
 }
 
@@ -92,7 +94,11 @@ export async function ingest(
 
 /** Loads what a run loads beside this file. */
 export async function loadAll(): Promise<void> {
-  await Promise.all([import('../traps/collect.ts'), import('./local-app.ts')])
+  await Promise.all([
+    import('../traps/message-reader.ts'),
+    import('../traps/read-message.ts'),
+    import('./local-app.ts'),
+  ])
 }
 
 function mailboxType(text: string | undefined): MailboxType | undefined {
@@ -112,30 +118,58 @@ interface Reading {
   isTrap(address: string): boolean
 }
 
+/** So many messages are with the thread together: while one is read, the next ones are fetched. */
+const messagesAtOnce = 8
+
 async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const { paths, type, progress, config, options, isTrap } = reading
-  const [{ readMessage, storedDelivery }, { parseTrustedRelays }] = await Promise.all([
-    import('../traps/collect.ts'),
+  const [{ MessageReader }, { storedDelivery }, { parseTrustedRelays }] = await Promise.all([
+    import('../traps/message-reader.ts'),
+    import('../traps/delivery.ts'),
     import('../bounce/received.ts'),
   ])
   const relays: TrustedRelays = parseTrustedRelays(
     options.trustedRelay ?? config.trace.trustedRelays,
   )
   const allTraps = options.allTraps === true
-  const authenticity = authenticityOptions(config)
   const now = Math.floor(Date.now() / 1000)
+  const reader = new MessageReader({ authenticity: authenticitySources(config), log: silent })
+  const read = async ({ file, index, raw, storedAt }: FoundMessage): Promise<Ingested> => {
+    const stored = { raw, storedAt, source, allTraps }
+    const { named: _, ...delivered } = storedDelivery(stored, { relays, isTrap, now: () => now })
+    const outcome = await reader.read({ raw, delivered, isStored: false, now })
+    progress.advance(raw.length, 1)
+    return { ...outcome, trace: delivered.trace, found: { file, index } }
+  }
+  const begun: Promise<Ingested>[] = []
+  let fault: { readonly error: unknown } | undefined
   let isComplete = false
   try {
-    for await (const { file, index, raw, storedAt } of messagesIn(paths, type)) {
-      const stored = { raw, storedAt, source, allTraps }
-      const delivered = storedDelivery(stored, { relays, isTrap, now: () => now })
-      yield { found: { file, index }, ...(await readMessage(raw, delivered, authenticity)) }
-      progress.advance(raw.length, 1)
+    try {
+      for await (const found of messagesIn(paths, type)) {
+        const message = read(found)
+        // Awaited in its turn; what it fails with until then is no unhandled rejection.
+        message.catch(() => undefined)
+        begun.push(message)
+        if (begun.length >= messagesAtOnce) yield await taken(begun)
+      }
+    } catch (error) {
+      fault = { error }
     }
+    // What was found before a fault is recorded too.
+    while (begun.length > 0) yield await taken(begun)
+    if (fault !== undefined) throw fault.error
     isComplete = true
   } finally {
     progress.end(isComplete)
+    await reader.close(0)
   }
+}
+
+async function taken(begun: Promise<Ingested>[]): Promise<Ingested> {
+  const [first] = begun.splice(0, 1)
+  if (first === undefined) throw new Error('nothing was begun')
+  return await first
 }
 
 interface Tally {

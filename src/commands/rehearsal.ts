@@ -6,17 +6,10 @@ import { join } from 'node:path'
 import { Blocklist, type Exception, type PolicyOptions } from '../blocklist/blocklist.ts'
 import { isRefusal } from '../blocklist/outcomes.ts'
 import type { Config } from '../config.ts'
-import type { Logger } from '../errors.ts'
+import { silent } from '../errors.ts'
 import { parsePrefix } from '../ip/address.ts'
 import { openStore } from '../store/database.ts'
 import { policyOptions } from './room-options.ts'
-
-const silent: Logger = {
-  error: () => undefined,
-  warn: () => undefined,
-  info: () => undefined,
-  debug: () => undefined,
-}
 
 export interface Rehearsal extends Disposable {
   readonly blocklist: Blocklist

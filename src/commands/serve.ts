@@ -9,7 +9,7 @@ import { encodeZone } from '../resolver/records.ts'
 import { openStore, type Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
-import { authenticityOptions } from './authenticity-options.ts'
+import { authenticitySources } from './authenticity-sources.ts'
 import { watchCapacity } from './capacity-watch.ts'
 import { requireServable } from './config-faults.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
@@ -62,6 +62,7 @@ export async function loadAll(): Promise<void> {
   await Promise.all([
     import('./serve-admin.ts'),
     import('../traps/traps.ts'),
+    import('../traps/read-message.ts'),
     import('../traps/imap.ts'),
     import('../traps/pop3.ts'),
     import('../traps/smtp.ts'),
@@ -221,7 +222,8 @@ async function trapStarter(
         set: (mailbox, position) => mailboxPositions.set(mailbox, position, epochSeconds()),
       },
       trace: config.trace,
-      authenticity: authenticityOptions(config),
+      authenticity: authenticitySources(config),
+      markFile: `${config.store.path}-reading`,
       isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
       record: (evidence) => blocklist.record(evidence),
       now: epochSeconds,

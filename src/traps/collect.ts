@@ -1,14 +1,22 @@
 // One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
 // mail meets the blocklist.
-import { type Classification, classify } from '../bounce/classify.ts'
-import { canonicalRecipient, type Delivery, type Evidence, evidenceOf } from '../bounce/evidence.ts'
-import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
-import { parseMessage } from '../bounce/message.ts'
-import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
-import type { Logger } from '../errors.ts'
+import type { Classification } from '../bounce/classify.ts'
+import { canonicalRecipient, type Evidence } from '../bounce/evidence.ts'
+import { readHeaderSection } from '../bounce/header-section.ts'
+import { traceFrom } from '../bounce/received.ts'
+import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
-import { type AuthenticityOptions, checkAuthenticity } from './authenticity.ts'
 import { calloutEvidence, type Probe } from './callout.ts'
+import {
+  type Delivered,
+  type DeliveryOptions,
+  type LiveClient,
+  liveDelivery,
+  type StoredMessage,
+  storedDelivery,
+} from './delivery.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { MessageReader } from './message-reader.ts'
 
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
 export interface Recorded {
@@ -16,24 +24,13 @@ export interface Recorded {
   readonly why?: string
 }
 
-export interface CollectorOptions {
-  readonly relays: TrustedRelays
-  /** Whether an address, its domain in lower case, is a spam trap now. */
-  isTrap(address: string): boolean
+export interface CollectorOptions extends DeliveryOptions {
+  readonly reader: MessageReader
+  readonly memory: MemoryBudget
   /** Resolves only once the evidence is committed. */
   record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
-  /** Epoch seconds. */
-  now(): number
   readonly log: Logger
-  /** Whether what a message returns was forged; none: nobody asks. */
-  readonly authenticity?: AuthenticityOptions
 }
-
-/**
- * The connection's peer, or whom a proxy named; null when the proxy named nobody, or did not know; 'own-server' when our
- * own mail server handed the message over by LMTP and named nobody: its trace fields tell.
- */
-export type LiveClient = Address | 'own-server' | null
 
 /** A message received over SMTP, with what the session knows. */
 export interface LiveMessage {
@@ -52,16 +49,6 @@ export interface LiveMessage {
   readonly recipients: readonly string[]
 }
 
-/** A message found in a mailbox. */
-export interface StoredMessage {
-  readonly raw: Uint8Array
-  readonly source: string
-  /** Epoch seconds. */
-  readonly storedAt: number
-  /** Every message in that mailbox was for a trap. */
-  readonly allTraps: boolean
-}
-
 /** A message that a remote collector heard for one of our traps. */
 export interface SubmittedMessage {
   readonly raw: Uint8Array
@@ -73,6 +60,12 @@ export interface SubmittedMessage {
   readonly source: string
 }
 
+interface Committed {
+  readonly decisions: readonly Recorded[]
+  /** It could not be read to its end: recorded, and it lists nobody. */
+  readonly isStopped: boolean
+}
+
 export class Collector {
   readonly #options: CollectorOptions
 
@@ -80,26 +73,14 @@ export class Collector {
     this.#options = options
   }
 
-  /** Records a message from the wire, once for each recipient. Resolves after the commit; rejects as record() does. */
-  async receive(live: LiveMessage): Promise<void> {
-    const { raw, client, recipients, ...session } = live
-    const { relays, now } = this.#options
-    const header = readHeaderSection(raw)
-    const trace =
-      client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
-    const source = 'smtp'
-    const read = await readMessage(
-      raw,
-      {
-        ...session,
-        trace,
-        recipients: [...new Set(recipients.map(canonicalRecipient))],
-        seenAt: Math.min(trace.newestTime ?? now(), now()),
-        source,
-      },
-      this.#options.authenticity,
-    )
-    await this.#commit(source, read)
+  /**
+   * Records a message from the wire, once for each recipient; its octets are in the memory budget already. Resolves after
+   * the commit; rejects with `mail-deferred` when it was not read, and as record() does.
+   */
+  async receive({ raw, client, recipients, ...session }: LiveMessage): Promise<Committed> {
+    const traps = [...new Set(recipients.map(canonicalRecipient))]
+    const known = { ...session, recipients: traps, source: 'smtp' }
+    return await this.#commit(raw, liveDelivery(raw, client, known, this.#options), false)
   }
 
   /**
@@ -125,152 +106,72 @@ export class Collector {
   }
 
   /**
-   * Records a message from a mailbox. Resolves after the commit with no recipients left over, and with whether all of it
-   * was recorded before; when the message was for no trap nothing is recorded, and the recipients it names are the
-   * answer. Rejects as record() does.
+   * Records a message from a mailbox, once there is memory for it. Resolves after the commit with no recipients left over,
+   * and with whether all of it was recorded before; when the message was for no trap nothing is recorded, and the
+   * recipients it names are the answer. Rejects as receive() does.
    */
   async read(
     stored: StoredMessage,
   ): Promise<{ passedOver: readonly string[] | null; isDuplicate: boolean }> {
-    const delivered = storedDelivery(stored, this.#options)
-    if (delivered.recipients.length === 0)
-      return { passedOver: delivered.named, isDuplicate: false }
-    const decisions = await this.#commit(
-      stored.source,
-      await readMessage(stored.raw, delivered, this.#options.authenticity),
-    )
+    const { named, ...delivered } = storedDelivery(stored, this.#options)
+    if (delivered.recipients.length === 0) return { passedOver: named, isDuplicate: false }
+    using _held = await this.#options.memory.wait(stored.raw.length)
+    const { decisions } = await this.#commit(stored.raw, delivered, true)
     const isDuplicate = decisions.every(({ decision }) => decision === 'duplicate')
     return { passedOver: null, isDuplicate }
   }
 
   /**
    * Records what a remote collector heard; one decision for each recipient, in order, after the commit. Rejects as
-   * record() does.
+   * receive() does, and with `mail-deferred` when there is no memory for it.
    */
   async submit(submitted: SubmittedMessage): Promise<readonly Recorded[]> {
-    const { raw, client, recipients, source } = submitted
-    const { relays, now } = this.#options
-    const header = readHeaderSection(raw)
-    const trace = client === null ? traceStored(header, relays) : traceFrom(client, header, relays)
-    const read = await readMessage(
-      raw,
-      {
-        trace,
-        recipients: recipients.map(canonicalRecipient),
-        seenAt: Math.min(trace.newestTime ?? now(), now()),
-        source,
-      },
-      this.#options.authenticity,
-    )
-    return await this.#commit(source, read)
+    const { raw, client, source } = submitted
+    const recipients = submitted.recipients.map(canonicalRecipient)
+    using _held = this.#hold(raw)
+    const known = { recipients, source }
+    const delivered = liveDelivery(raw, client ?? 'own-server', known, this.#options)
+    const { decisions } = await this.#commit(raw, delivered, false)
+    return decisions
   }
 
-  /** The verdict on a message and the host that handed it to our own; nothing is recorded. */
+  /** The verdict on a message and the host that handed it to our own; nothing is recorded. Rejects as submit() does. */
   async classify(raw: Uint8Array): Promise<Classification & { readonly client: Address | null }> {
-    const { client } = traceStored(readHeaderSection(raw), this.#options.relays)
-    return { ...classify(await parseMessage(raw)), client }
+    using _held = this.#hold(raw)
+    const known = { recipients: [], source: 'classify' }
+    const delivered = liveDelivery(raw, 'own-server', known, this.#options)
+    const { classification } = await this.#read(raw, delivered, false)
+    return { ...classification, client: delivered.trace.client }
   }
 
-  async #commit(
-    source: string,
-    { evidence, trace, classification }: ReadMessage,
-  ): Promise<readonly Recorded[]> {
-    const decisions = await this.#options.record(evidence)
-    this.#options.log.info(
+  #hold(raw: Uint8Array): Disposable {
+    const held = this.#options.memory.hold(raw.length)
+    if (held === null) {
+      throw new OperationalError('mail-deferred', 'message not read: no memory is left for it')
+    }
+    return held
+  }
+
+  #read(raw: Uint8Array, delivered: Delivered, isStored: boolean) {
+    const { reader, now } = this.#options
+    return reader.read({ raw, delivered, isStored, now: now() })
+  }
+
+  async #commit(raw: Uint8Array, delivered: Delivered, isStored: boolean): Promise<Committed> {
+    const { record, log } = this.#options
+    const { classification, evidence, isStopped } = await this.#read(raw, delivered, isStored)
+    const decisions = await record(evidence)
+    const { client } = delivered.trace
+    log.info(
       {
-        source,
-        client: trace.client && formatAddress(trace.client),
+        source: delivered.source,
+        client: client && formatAddress(client),
         kind: classification.kind,
         rule: classification.rule,
         decisions: decisions.map(({ decision }) => decision),
       },
       'message recorded',
     )
-    return decisions
+    return { decisions, isStopped }
   }
-}
-
-/** A message as evidence against whoever handed it over. */
-export interface ReadMessage {
-  readonly classification: Classification
-  readonly trace: Trace
-  /** One for each trap that it was sent to. */
-  readonly evidence: readonly Evidence[]
-}
-
-/** How a message came to the traps: by its trace fields, and by what the session knows. */
-export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
-  readonly trace: Trace
-  /** Traps; none: it was for nobody of ours. */
-  readonly recipients: readonly string[]
-}
-
-/** How a message got into a mailbox. `named` are all recipients that its fields tell, traps or not. Never throws. */
-export function storedDelivery(
-  { raw, source, storedAt, allTraps }: StoredMessage,
-  { relays, isTrap, now }: Pick<CollectorOptions, 'relays' | 'isTrap' | 'now'>,
-): Delivered & { readonly named: readonly string[] } {
-  const header = readHeaderSection(raw)
-  const trace = traceStored(header, relays)
-  const kinds = deliveredTo(header, trace)
-  const named = kinds.flat()
-  const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
-  const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
-  const seenAt = Math.min(trace.newestTime ?? storedAt, now())
-  return { trace, recipients: traps ?? others, named, seenAt, source }
-}
-
-/** Classifies a message; its evidence has one piece for each trap. Records nothing. Never throws. */
-export async function readMessage(
-  raw: Uint8Array,
-  delivered: Delivered,
-  authenticity?: AuthenticityOptions,
-): Promise<ReadMessage> {
-  const { recipients, trace, ...common } = delivered
-  const message = await parseMessage(raw)
-  const { reversePath } = common
-  const classification = classify(message, {
-    recipients,
-    ...(reversePath !== undefined && { reversePath }),
-  })
-  const deliveries = recipients.map((recipient) => ({
-    ...common,
-    client: trace.client,
-    recipient,
-  }))
-  const plain = evidenceOf(message, classification, deliveries, trace.believed)
-  if (authenticity === undefined) return { classification, trace, evidence: plain }
-  const checked = await checkAuthenticity(message, classification, recipients, authenticity)
-  const { genuine, ...words } = checked
-  const evidence = plain.map((each) => ({
-    ...each,
-    ...(genuine !== null && { genuine }),
-    details: { ...each.details, ...words },
-  }))
-  return { classification, trace, evidence }
-}
-
-/**
- * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
- * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
- * Delivered-To may have replaced.
- */
-export function deliveredTo(header: HeaderSection, trace: Trace): (readonly string[])[] {
-  const end =
-    trace.believed.at(-1)?.start ??
-    header.fields.find(({ name }) => name === 'received')?.start ??
-    header.bodyStart
-  const addressesIn = (name: string): string[] =>
-    header.fields
-      .filter((field) => field.name === name && field.start < end)
-      .flatMap(({ value }) => value.split(','))
-      .map((text) => text.trim().replace(/^<|>$/g, ''))
-      .filter((address) => /^[^\s@]+@[^\s@]+$/.test(address))
-      .map(canonicalRecipient)
-  return [
-    addressesIn('x-original-to'),
-    addressesIn('envelope-to'),
-    trace.recipients.map(canonicalRecipient),
-    addressesIn('delivered-to'),
-  ]
 }

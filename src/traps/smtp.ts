@@ -9,10 +9,11 @@ import {
   type SMTPServerSession,
 } from 'smtp-server'
 import { canonicalRecipient } from '../bounce/evidence.ts'
-import type { Logger } from '../errors.ts'
+import { type Logger, OperationalError } from '../errors.ts'
 import { type Prefix, parseAddress, unmapped } from '../ip/address.ts'
-import type { Collector, LiveClient, LiveMessage } from './collect.ts'
-import { HeldBytes } from './held-bytes.ts'
+import type { Collector, LiveMessage } from './collect.ts'
+import type { LiveClient } from './delivery.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 import { type FrontConnection, startFront } from './smtp-front.ts'
 
 export interface SmtpListenerOptions {
@@ -31,8 +32,6 @@ export interface SmtpListenerOptions {
   readonly greetingDelaySeconds?: number
   /** @default 10 MiB: a larger message is refused with 552 */
   readonly maxBytes?: number
-  /** @default 256 MiB: messages being received or recorded, together; beyond it 452 */
-  readonly maxHeldBytes?: number
   /** @default 200 */
   readonly maxConnections?: number
   /** @default 20, for each IPv4 address or IPv6 /64 */
@@ -49,6 +48,8 @@ export interface SmtpListenerOptions {
   readonly drainSeconds?: number
   isTrap(address: string): boolean
   readonly collector: Collector
+  /** For messages being received, read and recorded; beyond it 452. */
+  readonly memory: MemoryBudget
   readonly log: Logger
   /** Called when a listening socket has broken for good. */
   onFatal(error: Error): void
@@ -93,10 +94,9 @@ const offeredToRcpt: readonly string[] = []
 
 /** Resolves once every address is bound; throws OperationalError `address-unavailable`. */
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
-  const { maxBytes = 10 * 1024 ** 2, maxHeldBytes = 256 * 1024 ** 2, log } = options
+  const { maxBytes = 10 * 1024 ** 2, memory, log } = options
   const { maxRecipients = 100, maxRefusedRecipients = 50, commandSeconds = 60 } = options
   const { certificate, greetingDelaySeconds = 0, lmtp: isLmtp = false } = options
-  const held = new HeldBytes(maxHeldBytes)
   const sessions = new Map<string, Session>()
 
   const settings = (): SMTPServerOptions => ({
@@ -198,7 +198,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     const { connection } = own
     const details = detailsOf(own, transaction)
     connection.phase = 'data'
-    using message = held.open(maxBytes)
+    using message = memory.open(maxBytes)
     try {
       await contentOf(stream, (chunk) => {
         connection.dataBytes += chunk.length
@@ -229,6 +229,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
         ...details,
       })
     } catch (error) {
+      if (error instanceof OperationalError && putsMailOff.includes(error.code)) {
+        throw refusal(452, 'Cannot take mail now, try again later')
+      }
       log.warn({ err: error }, 'message not recorded, the sender was told to try again')
       throw refusal(451, 'Cannot record now, try again later')
     }
@@ -268,6 +271,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     close: () => front.close(),
   }
 }
+
+/** What holds for all mail until it is over, and is logged where it begins. */
+const putsMailOff: readonly string[] = ['disk-low', 'clock-held']
 
 /** They reset the session, and with it what XFORWARD said. */
 const resetting = [

@@ -13,7 +13,14 @@ import {
 import type { Mailbox } from './mailbox.ts'
 import { Maildir } from './maildir.ts'
 import { MboxMailbox } from './mbox.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import {
+  type AuthenticitySources,
+  MessageReader,
+  type MessageReaderOptions,
+} from './message-reader.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
+import { ReadingMark } from './reading-mark.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
@@ -23,7 +30,14 @@ export type { MailboxStatus } from './poller.ts'
 export interface TrapSmtpOptions
   extends Omit<
       SmtpListenerOptions,
-      'proxies' | 'proxyProtocol' | 'certificate' | 'isTrap' | 'collector' | 'log' | 'onFatal'
+      | 'proxies'
+      | 'proxyProtocol'
+      | 'certificate'
+      | 'isTrap'
+      | 'collector'
+      | 'memory'
+      | 'log'
+      | 'onFatal'
     >,
     CertificateFiles {
   /** Addresses or prefixes that may name the client by XCLIENT or XFORWARD. */
@@ -50,8 +64,14 @@ export interface MailboxOptions {
   readonly maxBytes?: number
 }
 
-export interface TrapsOptions
-  extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log' | 'authenticity'> {
+export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
+  readonly authenticity?: AuthenticitySources
+  /** The limits of the thread that reads messages, and its file. */
+  readonly reader?: Omit<MessageReaderOptions, 'authenticity' | 'mark' | 'log'>
+  /** Where the stored message being read is named, so that one which ends the process is read twice at most. */
+  readonly markFile?: string
+  /** @default 256 MiB: messages being received, read and recorded, together */
+  readonly maxHeldBytes?: number
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
   /** How far each mailbox has been read; set() is called only for what is committed. */
@@ -100,19 +120,29 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     throw new OperationalError('config-invalid', why, { keys: [`mailbox[${index + 1}].schedule`] })
   }
   const relays = parseTrustedRelays(trace.trustedRelays)
-  const { authenticity } = options
-  const collector = new Collector({
-    ...{ relays, isTrap, record, now, log },
-    ...(authenticity && { authenticity }),
-  })
+  const { authenticity, markFile } = options
+  const drainSeconds = options.smtp?.drainSeconds ?? 2
+  await using starting = new AsyncDisposableStack()
+  const reader = starting.adopt(
+    new MessageReader({
+      ...{ ...options.reader, log },
+      ...(authenticity && { authenticity }),
+      ...(markFile !== undefined && { mark: new ReadingMark(markFile) }),
+    }),
+    (each) => each.close(drainSeconds * 1000),
+  )
+  const memory = new MemoryBudget(options.maxHeldBytes)
+  const collector = new Collector({ relays, isTrap, record, now, log, reader, memory })
   const smtp: SmtpListener | undefined =
     options.smtp &&
-    (await (
-      await import('./smtp.ts')
-    ).startSmtpListener({
-      ...{ ...options.smtp, proxies, proxyProtocol, isTrap, collector, log, onFatal },
-      ...(certificate && { certificate }),
-    }))
+    starting.adopt(
+      await (await import('./smtp.ts')).startSmtpListener({
+        ...{ ...options.smtp, proxies, proxyProtocol, isTrap, collector, memory, log, onFatal },
+        ...(certificate && { certificate }),
+        drainSeconds: drainSeconds + goodbyeSeconds,
+      }),
+      (each) => each.close(),
+    )
   const pollers = new Map(
     await Promise.all(
       mailboxes.map(async (each) => [each.name, await pollerOf(each, collector, options)] as const),
@@ -127,6 +157,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     }),
   )
   for (const poller of pollers.values()) void poller.poll()
+  starting.move()
   return {
     addresses: smtp?.addresses ?? [],
     mailboxes: () => [...pollers.values()].map((poller) => poller.status()),
@@ -142,10 +173,17 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     },
     async close() {
       for (const schedule of schedules) schedule.stop()
-      await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
+      await Promise.all([
+        reader.close(drainSeconds * 1000),
+        smtp?.close(),
+        ...[...pollers.values()].map((poller) => poller.stop()),
+      ])
     },
   }
 }
+
+/** What is not read when the drain is over is answered 451: the connections last a little longer. */
+const goodbyeSeconds = 0.5
 
 async function pollerOf(
   options: MailboxOptions,

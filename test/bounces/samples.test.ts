@@ -9,7 +9,7 @@ import { classify } from '../../src/bounce/classify.ts'
 import { parseMessage } from '../../src/bounce/message.ts'
 import { parseTrustedRelays, traceStored } from '../../src/bounce/received.ts'
 import { formatAddress } from '../../src/ip/address.ts'
-import { deliveredTo } from '../../src/traps/collect.ts'
+import { deliveredTo } from '../../src/traps/delivery.ts'
 
 const folder = join(import.meta.dirname, 'samples')
 const [, ...expectations] = readFileSync(join(import.meta.dirname, 'expectations.tsv'), 'utf8')

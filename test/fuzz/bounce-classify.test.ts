@@ -14,7 +14,7 @@ import { type Message, parseMessage } from '../../src/bounce/message.ts'
 import { parseTrustedRelays, traceStored } from '../../src/bounce/received.ts'
 import { parseReceivedField } from '../../src/bounce/received-field.ts'
 import { formatAddress } from '../../src/ip/address.ts'
-import { deliveredTo } from '../../src/traps/collect.ts'
+import { deliveredTo } from '../../src/traps/delivery.ts'
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 3)
 const seed = process.env['FUZZ_SEED']

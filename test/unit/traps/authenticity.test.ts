@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js'
 import { Resolver } from '../../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
-import { readMessage } from '../../../src/traps/collect.ts'
+import { readMessage } from '../../../src/traps/read-message.ts'
 import { startNameServer, type Zone } from '../../support/name-server.ts'
 import { bounceOf } from './bounce-of.ts'
 

@@ -21,6 +21,7 @@ import { Poller } from '../../../src/traps/poller.ts'
 import { type MailboxOptions, mailboxOf } from '../../../src/traps/traps.ts'
 import { needs } from '../../support/debian.ts'
 import { Dovecot } from '../../support/dovecot.ts'
+import { reading } from '../../support/reading.ts'
 
 const log = { error: noop, warn: noop, info: noop, debug: noop }
 function noop(): void {}
@@ -135,7 +136,7 @@ class Lives {
             if (!this.recorded.some(isSame(each))) this.recorded.push(each)
           return evidence.map(() => ({ decision: 'counted' }))
         },
-        ...{ now: () => Date.now() / 1000, log },
+        ...{ now: () => Date.now() / 1000, log, ...reading() },
       }),
     })
     await poller.poll()

@@ -24,6 +24,7 @@ import { formatAddress } from '../../../src/ip/address.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import { Maildir } from '../../../src/traps/maildir.ts'
 import { Poller } from '../../../src/traps/poller.ts'
+import { reading } from '../../support/reading.ts'
 
 const now = 1_800_000_000
 const sample = readFileSync('test/bounces/samples/stored-exim-4.eml')
@@ -48,6 +49,7 @@ class Box {
     },
     now: () => this.clock,
     log: this.#logger(),
+    ...reading(),
   })
 
   constructor(t: TestContext) {

@@ -27,6 +27,7 @@ import { MboxMailbox } from '../../../src/traps/mbox.ts'
 import { findExtent } from '../../../src/traps/mbox-extent.ts'
 import { Poller } from '../../../src/traps/poller.ts'
 import { needs } from '../../support/debian.ts'
+import { reading } from '../../support/reading.ts'
 import { until } from '../../support/server.ts'
 import { appendUnder, entry, lockers } from './mbox-writers.ts'
 
@@ -169,7 +170,7 @@ function poller(t: TestContext, path: string): Poller {
   const each = new Poller({
     ...{ name: 'box', type: 'mbox', allTraps: true, mailbox: source, log, now },
     collector: new Collector({
-      ...{ relays: { names: [], addresses: [] }, isTrap: () => true, now, log },
+      ...{ relays: { names: [], addresses: [] }, isTrap: () => true, now, log, ...reading() },
       record: async (evidence) => evidence.map(() => ({ decision: 'counted' })),
     }),
   })

@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
-import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
 import type { Recorded } from '../../../src/traps/collect.ts'
-import { startTraps, type TrapSmtpOptions, type Traps } from '../../../src/traps/traps.ts'
+import {
+  startTraps,
+  type TrapSmtpOptions,
+  type Traps,
+  type TrapsOptions,
+} from '../../../src/traps/traps.ts'
 import { SmtpClient } from './smtp-client.ts'
 
 export interface SmtpSite {
@@ -15,14 +19,15 @@ export interface SmtpSite {
   connect(): SmtpClient
 }
 
-export interface SmtpSiteOptions extends Partial<TrapSmtpOptions> {
+export interface SmtpSiteOptions
+  extends Partial<TrapSmtpOptions>,
+    Pick<TrapsOptions, 'authenticity' | 'reader' | 'maxHeldBytes'> {
   readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
   readonly trustedRelays?: readonly string[]
-  readonly authenticity?: AuthenticityOptions
 }
 
 export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): Promise<SmtpSite> {
-  const { record, trustedRelays = [], authenticity, ...smtp } = options
+  const { record, trustedRelays = [], authenticity, reader, maxHeldBytes, ...smtp } = options
   const recorded: Evidence[] = []
   const log: string[] = []
   const write = (fields: object, message: string): void => {
@@ -40,6 +45,8 @@ export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): P
     positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays },
     ...(authenticity && { authenticity }),
+    ...(reader && { reader }),
+    ...(maxHeldBytes !== undefined && { maxHeldBytes }),
     isTrap: (address) => address.endsWith('@trap.example'),
     record: async (evidence) => {
       const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))

@@ -1,0 +1,99 @@
+// A message's header section → how it came to the traps: through which hosts, for whom, and when. Bounded: it reads
+// header fields alone, so the main thread can do it for every message.
+import { canonicalRecipient, type Delivery } from '../bounce/evidence.ts'
+import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
+import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
+import { type Address, formatPrefix, networkOf } from '../ip/address.ts'
+
+/**
+ * The connection's peer, or whom a proxy named; null when the proxy named nobody, or did not know; 'own-server' when our
+ * own mail server handed the message over by LMTP and named nobody: its trace fields tell.
+ */
+export type LiveClient = Address | 'own-server' | null
+
+/** A message found in a mailbox. */
+export interface StoredMessage {
+  readonly raw: Uint8Array
+  readonly source: string
+  /** Epoch seconds. */
+  readonly storedAt: number
+  /** Every message in that mailbox was for a trap. */
+  readonly allTraps: boolean
+}
+
+/** How a message came to the traps: by its trace fields, and by what the session knows. */
+export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
+  readonly trace: Trace
+  /** Traps; none: it was for nobody of ours. */
+  readonly recipients: readonly string[]
+}
+
+export interface DeliveryOptions {
+  readonly relays: TrustedRelays
+  /** Whether an address, its domain in lower case, is a spam trap now. */
+  isTrap(address: string): boolean
+  /** Epoch seconds. */
+  now(): number
+}
+
+/** How a message got here whose client is known from its connection; `session` is what the connection tells besides. */
+export function liveDelivery(
+  raw: Uint8Array,
+  client: LiveClient,
+  session: Omit<Delivered, 'trace' | 'seenAt'>,
+  { relays, now }: Pick<DeliveryOptions, 'relays' | 'now'>,
+): Delivered {
+  const header = readHeaderSection(raw)
+  const trace =
+    client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
+  return { ...session, trace, seenAt: Math.min(trace.newestTime ?? now(), now()) }
+}
+
+/** How a message got into a mailbox. `named` are all recipients that its fields tell, traps or not. Never throws. */
+export function storedDelivery(
+  { raw, source, storedAt, allTraps }: StoredMessage,
+  { relays, isTrap, now }: DeliveryOptions,
+): Delivered & { readonly named: readonly string[] } {
+  const header = readHeaderSection(raw)
+  const trace = traceStored(header, relays)
+  const kinds = deliveredTo(header, trace)
+  const named = kinds.flat()
+  const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
+  const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
+  const seenAt = Math.min(trace.newestTime ?? storedAt, now())
+  return { trace, recipients: traps ?? others, named, seenAt, source }
+}
+
+/** Whose message it is when senders take turns: the client's network (IPv4 address, IPv6 /64), or the mailbox. */
+export function sourceKey({
+  source,
+  trace: { client },
+}: Pick<Delivered, 'source' | 'trace'>): string {
+  if (source !== 'smtp' || client === null) return source
+  return formatPrefix(networkOf(client, client.family === 4 ? 32 : 64))
+}
+
+/**
+ * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
+ * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
+ * Delivered-To may have replaced.
+ */
+export function deliveredTo(header: HeaderSection, trace: Trace): (readonly string[])[] {
+  const end =
+    trace.believed.at(-1)?.start ??
+    header.fields.find(({ name }) => name === 'received')?.start ??
+    header.bodyStart
+  const addressesIn = (name: string): string[] =>
+    header.fields
+      .filter((field) => field.name === name && field.start < end)
+      .flatMap(({ value }) => value.split(','))
+      .map((text) => text.trim().replace(/^<|>$/g, ''))
+      .filter((address) => /^[^\s@]+@[^\s@]+$/.test(address))
+      .map(canonicalRecipient)
+  return [
+    addressesIn('x-original-to'),
+    addressesIn('envelope-to'),
+    trace.recipients.map(canonicalRecipient),
+    addressesIn('delivered-to'),
+  ]
+}

@@ -1,0 +1,99 @@
+// The memory that messages may take together while they are received, read and recorded.
+
+export class MemoryBudget {
+  #freeBytes: number
+  readonly #maxBytes: number
+  /** Who waits for room, in order. */
+  readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
+
+  /** @default 256 MiB */
+  constructor(maxBytes = 256 * 1024 ** 2) {
+    this.#maxBytes = maxBytes
+    this.#freeBytes = maxBytes
+  }
+
+  /** A new, empty message of at most so many octets; dispose of it when done. */
+  open(maxBytes: number): HeldMessage {
+    return new HeldMessage(maxBytes, (wanted) => this.#take(wanted))
+  }
+
+  /** Room for a message that is complete; null when there is none. Dispose of it when the message is committed. */
+  hold(bytes: number): Disposable | null {
+    return this.#take(bytes) ? this.#held(bytes) : null
+  }
+
+  /** The same, resolved once there is room: first come, first served. A message larger than all the room gets all of it. */
+  async wait(bytes: number): Promise<Disposable> {
+    const wanted = Math.min(bytes, this.#maxBytes)
+    if (this.#waiting.length > 0 || !this.#take(wanted)) {
+      await new Promise<void>((begin) => this.#waiting.push({ bytes: wanted, begin }))
+    }
+    return this.#held(wanted)
+  }
+
+  #held(bytes: number): Disposable {
+    return { [Symbol.dispose]: () => this.#take(-bytes) }
+  }
+
+  #take(bytes: number): boolean {
+    if (bytes > this.#freeBytes) return false
+    this.#freeBytes -= bytes
+    if (bytes < 0) this.#admit()
+    return true
+  }
+
+  #admit(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (next.bytes > this.#freeBytes) return
+      this.#waiting.shift()
+      this.#freeBytes -= next.bytes
+      next.begin()
+    }
+  }
+}
+
+/** Grows by doubling up to the limit; over it, or when memory is short, it holds nothing and says so. */
+export class HeldMessage implements Disposable {
+  readonly #maxBytes: number
+  readonly #take: (octets: number) => boolean
+  #octets = new Uint8Array()
+  #length = 0
+  #isDropped = false
+
+  constructor(maxBytes: number, take: (octets: number) => boolean) {
+    this.#maxBytes = maxBytes
+    this.#take = take
+  }
+
+  append(chunk: Uint8Array): void {
+    if (this.#isDropped) return
+    const length = this.#length + chunk.length
+    if (length > this.#maxBytes || !this.#makeRoom(length)) {
+      this[Symbol.dispose]()
+      return
+    }
+    this.#octets.set(chunk, this.#length)
+    this.#length = length
+  }
+
+  /** The message, or null when it was dropped. */
+  content(): Uint8Array | null {
+    return this.#isDropped ? null : this.#octets.subarray(0, this.#length)
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDropped = true
+    this.#take(-this.#octets.length)
+    this.#octets = new Uint8Array()
+  }
+
+  #makeRoom(length: number): boolean {
+    if (length <= this.#octets.length) return true
+    const size = Math.min(Math.max(length, this.#octets.length * 2, 16 * 1024), this.#maxBytes)
+    if (!this.#take(size - this.#octets.length)) return false
+    const grown = new Uint8Array(size)
+    grown.set(this.#octets.subarray(0, this.#length))
+    this.#octets = grown
+    return true
+  }
+}

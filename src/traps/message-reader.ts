@@ -1,0 +1,326 @@
+// Has messages taken apart in a thread of its own, and lets none of them stop the others. A message that takes too much
+// of the thread's processor time, fills its heap or ends it is given back as unreadable; the thread is started again,
+// and all other messages go to the new one.
+import { createHash } from 'node:crypto'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
+import { type Logger, OperationalError } from '../errors.ts'
+import { type Delivered, sourceKey } from './delivery.ts'
+import type { ReadMessage } from './read-message.ts'
+import type { MarkFile, ReadingMark } from './reading-mark.ts'
+
+/** What the thread checks returned messages with. */
+export interface AuthenticitySources {
+  /** DNS servers as `host:port`; none: what needs DNS is "unknown". */
+  readonly servers: readonly string[]
+  /** The secret of our own BATV tags. */
+  readonly batvKey?: Uint8Array
+  /** Message-IDs that our own mail servers gave. */
+  readonly messageIdFile?: string
+}
+
+export interface MessageReaderOptions {
+  /** None: nobody asks whether what a message returns was forged. */
+  readonly authenticity?: AuthenticitySources
+  /** Names the stored message being read; none: messages come again by themselves. */
+  readonly mark?: ReadingMark
+  readonly log: Logger
+  /** @default 5: seconds of the thread's own processor time for one message */
+  readonly maxCpuSeconds?: number
+  /** @default 8: messages in the thread, of which one computes */
+  readonly maxAtOnce?: number
+  /** @default 128 and 16: MiB of the thread's heap, old and young */
+  readonly resourceLimits?: ResourceLimits
+  /** @default message-reader-thread.ts */
+  readonly entry?: URL
+}
+
+/** A message to read. Its octets stay the caller's, unchanged until it has been read. */
+export interface ReadRequest {
+  readonly raw: Uint8Array
+  readonly delivered: Delivered
+  /** It comes again when this process dies: the mark names it. */
+  readonly isStored: boolean
+  /** Epoch seconds. */
+  readonly now: number
+}
+
+export type ReadOutcome = ReadMessage & {
+  /** The message could not be read to its end, and nothing more is known of it. */
+  readonly isStopped: boolean
+}
+
+/** What goes to the thread and what comes back, by number. */
+export interface ReadJob extends ReadRequest {
+  readonly number: number
+}
+export type ReadResult = { readonly number: number } & (
+  | ReadMessage
+  | { readonly isCondemned: true }
+)
+
+/** What the thread starts with. */
+export interface ReaderData {
+  readonly authenticity?: AuthenticitySources
+  readonly mark?: MarkFile
+  readonly shared: SharedArrayBuffer
+}
+
+interface Waiting extends ReadRequest {
+  readonly number: number
+  readonly resolve: (outcome: ReadOutcome) => void
+  readonly reject: (error: Error) => void
+}
+
+const checkMs = 200
+/** Before the thread is started once more where it dies while it reads nothing. */
+const restartMs = 1000
+const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
+
+export class MessageReader {
+  readonly #options: MessageReaderOptions
+  readonly #shared = new SharedArrayBuffer(16)
+  readonly #words = sharedWords(this.#shared)
+  /** Who waits, by client or mailbox; the first one's turn is next. */
+  readonly #queues = new Map<string, Waiting[]>()
+  readonly #inThread = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #restart: NodeJS.Timeout | undefined
+  #check: NodeJS.Timeout | undefined
+  #lastNumber = 0
+  /** The message that was found to take too long, while its thread ends. */
+  #ended = 0
+  #isDoubtful = false
+  #isClosing = false
+  #closed: Promise<void> | undefined
+
+  constructor(options: MessageReaderOptions) {
+    this.#options = options
+    this.#start()
+  }
+
+  /**
+   * Resolves once the message has been read, in its turn: clients and mailboxes take turns, so that no one of them keeps the
+   * others waiting. Rejects with OperationalError `mail-deferred` when it was not read, which says nothing of the message.
+   */
+  read(request: ReadRequest): Promise<ReadOutcome> {
+    if (this.#isClosing) return Promise.reject(deferred(stopping))
+    const { promise, resolve, reject } = Promise.withResolvers<ReadOutcome>()
+    this.#lastNumber = (this.#lastNumber % 0x7fffffff) + 1
+    this.#enqueue({ ...request, number: this.#lastNumber, resolve, reject })
+    this.#fill()
+    return promise
+  }
+
+  /** Lets what is under way finish for so long, gives the rest back unread, and ends the thread. Idempotent. */
+  close(withinMs: number): Promise<void> {
+    this.#isClosing = true
+    this.#closed ??= this.#close(withinMs)
+    return this.#closed
+  }
+
+  async #close(withinMs: number): Promise<void> {
+    // From here on a death of the process is no message's fault.
+    Atomics.store(this.#words.isQuiet, 0, 1)
+    this.#options.mark?.clear()
+    const end = performance.now() + withinMs
+    while (this.#count() > 0 && performance.now() < end) {
+      await new Promise((next) => setTimeout(next, 20))
+    }
+    this.#giveBack(stopping)
+    clearTimeout(this.#restart)
+    clearInterval(this.#check)
+    await this.#worker?.terminate()
+    this.#options.mark?.close()
+  }
+
+  #count(): number {
+    return (
+      this.#inThread.size + [...this.#queues.values()].reduce((sum, { length }) => sum + length, 0)
+    )
+  }
+
+  #enqueue(waiting: Waiting): void {
+    const key = sourceKey(waiting.delivered)
+    const queue = this.#queues.get(key)
+    if (queue === undefined) this.#queues.set(key, [waiting])
+    else queue.push(waiting)
+  }
+
+  /** The next message of the source whose turn it is; the source goes to the end. */
+  #dequeue(): Waiting | undefined {
+    const [first] = this.#queues
+    if (first === undefined) return undefined
+    const [key, queue] = first
+    const next = queue.shift()
+    this.#queues.delete(key)
+    if (queue.length > 0) this.#queues.set(key, queue)
+    return next
+  }
+
+  #fill(): void {
+    const worker = this.#worker
+    if (worker === undefined) return
+    const { maxAtOnce = 8 } = this.#options
+    while (this.#inThread.size < maxAtOnce) {
+      const next = this.#dequeue()
+      if (next === undefined) break
+      this.#inThread.set(next.number, next)
+      const { number, delivered, isStored, now } = next
+      // A view of its own: posting one of a larger buffer would copy all of that.
+      const raw = new Uint8Array(next.raw)
+      worker.postMessage({ number, raw, delivered, isStored, now } satisfies ReadJob, [raw.buffer])
+    }
+    if (this.#inThread.size === 0) {
+      clearInterval(this.#check)
+      this.#check = undefined
+      // Only a message under way keeps the process.
+      worker.unref()
+    } else if (this.#check === undefined) {
+      worker.ref()
+      this.#check = setInterval(() => void this.#checkTime(worker), checkMs)
+    }
+  }
+
+  #start(): void {
+    const { entry, resourceLimits, authenticity, mark } = this.#options
+    const data: ReaderData = {
+      ...(authenticity && { authenticity }),
+      ...(mark && { mark: mark.file }),
+      shared: this.#shared,
+    }
+    Atomics.store(this.#words.number, 0, 0)
+    // A thread does not inherit a compile cache that was switched on by call, only one from the environment.
+    const cache = getCompileCacheDir()
+    const worker = new Worker(entry ?? new URL('./message-reader-thread.ts', import.meta.url), {
+      workerData: data,
+      name: 'message-reader',
+      resourceLimits: { ...defaultLimits, ...resourceLimits },
+      ...(cache !== undefined && { env: { ...process.env, NODE_COMPILE_CACHE: dirname(cache) } }),
+    })
+    let cause: unknown
+    worker.on('message', (result: ReadResult) => this.#onResult(result))
+    worker.on('error', (error) => {
+      cause = error
+    })
+    worker.once('exit', (code) => this.#onDeath(cause ?? new Error(`exit code ${code}`)))
+    worker.unref()
+    this.#worker = worker
+  }
+
+  #onResult(result: ReadResult): void {
+    const waiting = this.#inThread.get(result.number)
+    if (waiting === undefined) return
+    this.#inThread.delete(result.number)
+    this.#isDoubtful = false
+    if ('isCondemned' in result) this.#stop(waiting, 'the process died twice while it was read')
+    else waiting.resolve({ ...result, isStopped: false })
+    this.#fill()
+  }
+
+  /** By the thread's own clock: a busy machine or a process that stood still is no slow message. */
+  async #checkTime(worker: Worker): Promise<void> {
+    const { maxCpuSeconds = 5 } = this.#options
+    const { number, cpuStart } = this.#words
+    const reading = Atomics.load(number, 0)
+    const start = cpuStart[0] ?? 0
+    if (reading === 0 || this.#ended !== 0) return
+    const used = await worker.cpuUsage().catch(() => undefined)
+    if (used === undefined || Atomics.load(number, 0) !== reading || cpuStart[0] !== start) return
+    if (used.user + used.system - start <= maxCpuSeconds * 1e6) return
+    this.#ended = reading
+    await worker.terminate()
+  }
+
+  #onDeath(cause: unknown): void {
+    const { log } = this.#options
+    const number = this.#ended || Atomics.load(this.#words.number, 0)
+    const blamed = this.#inThread.get(number)
+    const why = this.#ended === 0 ? faultOf(cause) : 'it took too much processor time'
+    this.#ended = 0
+    this.#worker = undefined
+    clearInterval(this.#check)
+    this.#check = undefined
+    if (this.#isClosing) return
+    this.#options.mark?.clear()
+    this.#inThread.delete(number)
+    if (blamed !== undefined) this.#stop(blamed, why)
+    else log.error({ err: cause }, 'the thread that reads messages died, it is started again')
+    if (blamed === undefined && this.#isDoubtful) {
+      // It dies of something else than a message: no message waits for that to pass.
+      this.#giveBack('the thread that reads messages does not stay up')
+    }
+    this.#isDoubtful = blamed === undefined
+    for (const waiting of this.#inThread.values()) this.#enqueue(waiting)
+    this.#inThread.clear()
+    this.#restart = setTimeout(
+      () => {
+        this.#start()
+        this.#fill()
+      },
+      this.#isDoubtful ? restartMs : 0,
+    )
+  }
+
+  #stop({ raw, delivered, resolve }: Waiting, why: string): void {
+    const { source } = delivered
+    this.#options.log.warn(
+      { source, octets: raw.length, why },
+      'message cannot be read; it is recorded as unreadable and lists nobody',
+    )
+    resolve({ ...unreadable(raw, delivered), isStopped: true })
+  }
+
+  #giveBack(why: string): void {
+    const all = [...this.#inThread.values(), ...[...this.#queues.values()].flat()]
+    this.#inThread.clear()
+    this.#queues.clear()
+    for (const { reject } of all) reject(deferred(why))
+  }
+}
+
+/** The words that main thread and message thread share: see message-reader-thread.ts. */
+export function sharedWords(shared: SharedArrayBuffer) {
+  return {
+    /** Of the message that computes; 0: none. */
+    number: new Int32Array(shared, 0, 1),
+    /** Not 0: the mark names nobody any more. */
+    isQuiet: new Int32Array(shared, 4, 1),
+    /** The thread's processor time in microseconds, less what that message had used before. */
+    cpuStart: new Float64Array(shared, 8, 1),
+  }
+}
+
+const stopping = 'the server is stopping'
+
+function deferred(why: string): OperationalError {
+  return new OperationalError('mail-deferred', `message not read: ${why}`)
+}
+
+function faultOf(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : ''
+  return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it took too much memory' : 'the thread ended at it'
+}
+
+/** What is known of a message that nobody could read. */
+function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivered): ReadMessage {
+  const rule = 'unreadable-message'
+  const content = createHash('sha256').update(raw).digest('hex')
+  const { seenAt, source, helo, reversePath, tls } = session
+  const details = {
+    ...(helo !== undefined && { helo }),
+    ...(reversePath !== undefined && { reversePath }),
+    ...(tls !== undefined && { tls }),
+  }
+  return {
+    classification: {
+      ...{ backscatter: false, kind: null, notBackscatter: 'other', rule, generator: null },
+      ...{ dsn: null, returned: null, viaList: false },
+    },
+    evidence: recipients.map((recipient) => ({
+      ...{ client: trace.client, recipient, kind: null, rule, content, returned: content },
+      ...{ seenAt: Math.floor(seenAt), source, details },
+    })),
+  }
+}
