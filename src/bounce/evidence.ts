@@ -6,6 +6,7 @@ import type { Classification } from './classify.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
 import type { BackscatterKind } from './kinds.ts'
 import type { Message } from './message.ts'
+import { canonicalRecipient } from './recipient.ts'
 import { returnedContent } from './returned.ts'
 
 /** Facts about the message worth showing as evidence; each at most 1,000 characters. */
@@ -95,12 +96,6 @@ export function evidenceOf(
     source: delivery.source,
     details: detailsOf(message, classification, delivery),
   }))
-}
-
-/** The address with its domain in lower case; a local part may tell upper from lower (RFC 5321 §2.4). */
-export function canonicalRecipient(address: string): string {
-  const at = address.lastIndexOf('@')
-  return at < 0 ? address : address.slice(0, at) + address.slice(at).toLowerCase()
 }
 
 /** What a delivery adds to the header; the same message has it or not, depending on where it was read. */

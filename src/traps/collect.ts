@@ -1,9 +1,10 @@
 // One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
 // mail meets the blocklist.
 import type { Classification } from '../bounce/classify.ts'
-import { canonicalRecipient, type Evidence } from '../bounce/evidence.ts'
+import type { Evidence } from '../bounce/evidence.ts'
 import { readHeaderSection } from '../bounce/header-section.ts'
 import { traceFrom } from '../bounce/received.ts'
+import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 import { calloutEvidence, type Probe } from './callout.ts'

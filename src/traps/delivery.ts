@@ -1,8 +1,9 @@
 // A message's header section → how it came to the traps: through which hosts, for whom, and when. Bounded: it reads
 // header fields alone, so the main thread can do it for every message.
-import { canonicalRecipient, type Delivery } from '../bounce/evidence.ts'
+import type { Delivery } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
+import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Address, formatPrefix, networkOf } from '../ip/address.ts'
 
 /**

@@ -8,7 +8,7 @@ import {
   type SMTPServerOptions,
   type SMTPServerSession,
 } from 'smtp-server'
-import { canonicalRecipient } from '../bounce/evidence.ts'
+import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import type { Collector, LiveMessage } from './collect.ts'
