@@ -272,7 +272,7 @@ export const places: Readonly<Record<string, (grown: string) => readonly Uint8Ar
   'multipart/related': (grown) => multipart('related', grown),
   digest: (grown) => multipart('digest', grown),
   'nested parts': (grown) => {
-    const depth = Math.min(2000, Math.ceil(grown.length / 100))
+    const depth = Math.min(450, Math.ceil(grown.length / 100))
     const levels = Array.from(
       { length: depth },
       (_, level) =>
