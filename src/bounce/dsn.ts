@@ -31,6 +31,7 @@ export interface DeliveryStatus {
 
 const maxRecipients = 100
 const maxGroups = 200
+const CR = 0x0d
 const LF = 0x0a
 
 /**
@@ -84,14 +85,13 @@ const recipientFields = ['final-recipient', 'original-recipient', 'action']
 
 function fieldGroups(content: Uint8Array): (readonly HeaderField[])[] {
   const groups: (readonly HeaderField[])[] = []
-  let rest = content
-  while (rest.length > 0 && groups.length < maxGroups) {
-    const section = readHeaderSection(rest)
+  let position = 0
+  while (position < content.length && groups.length < maxGroups) {
+    const section = readHeaderSection(content.subarray(position))
     if (section.fields.length > 0) groups.push(section.fields)
     if (section.cut !== null) break
-    rest = rest.subarray(section.bodyStart)
-    // Runs of empty lines would otherwise cost a reading each.
-    while (rest[0] === LF) rest = rest.subarray(1)
+    position += section.bodyStart
+    while (content[position] === CR || content[position] === LF) position++
   }
   return groups
 }

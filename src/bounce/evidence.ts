@@ -166,30 +166,18 @@ function printable(text: string): string {
 }
 
 const CR = 0x0d
-const LF = 0x0a
 
-/** Copied into over and over, or a copy of each message would wait to be collected. */
-const crlfPiece = new Uint8Array(64 * 1024)
+/** So that no copy of a whole message waits to be collected. */
+const pieceBytes = 64 * 1024
 
 /** Each LF without a CR before it counts as CRLF. */
 function updateWithCrlf(hash: Hash, octets: Uint8Array): void {
-  let to = 0
-  let from = 0
-  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
-    if (octets[at - 1] === CR) continue
-    if (to + at - from + 2 > crlfPiece.length) {
-      hash.update(crlfPiece.subarray(0, to))
-      to = 0
-    }
-    if (at - from + 2 > crlfPiece.length) {
-      hash.update(octets.subarray(from, at))
-    } else {
-      crlfPiece.set(octets.subarray(from, at), to)
-      to += at - from
-    }
-    crlfPiece[to++] = CR
-    crlfPiece[to++] = LF
-    from = at + 1
+  let begin = 0
+  while (begin < octets.length) {
+    let end = Math.min(octets.length, begin + pieceBytes)
+    while (octets[end - 1] === CR && end < octets.length) end++
+    const piece = Buffer.from(octets.buffer, octets.byteOffset + begin, end - begin)
+    hash.update(piece.toString('latin1').replaceAll(/\r?\n/g, '\r\n'), 'latin1')
+    begin = end
   }
-  hash.update(crlfPiece.subarray(0, to)).update(octets.subarray(from))
 }

@@ -119,7 +119,9 @@ const maxLeadingEmptyOctets = 16
 /** Programs that cut mailboxes into files leave an empty line or two at their beginning; no header section is there. */
 function firstLine(raw: Uint8Array): number {
   let position = 0
-  while (raw[position] === CR || raw[position] === LF) position++
+  while (position <= maxLeadingEmptyOctets && (raw[position] === CR || raw[position] === LF)) {
+    position++
+  }
   return position > maxLeadingEmptyOctets || position >= raw.length ? 0 : position
 }
 

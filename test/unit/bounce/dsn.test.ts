@@ -98,15 +98,40 @@ for (const [missing, lines] of Object.entries({
   })
 }
 
-test('a status of a million recipients is cut, in bounded time', () => {
-  const begun = performance.now()
-  const status = parseDeliveryStatus(
-    octets(
-      'Reporting-MTA: dns; a',
-      '\r\nFinal-Recipient: rfc822; a@b\r\nAction: failed\r\n'.repeat(20_000),
-    ),
+/** Of this thread, in milliseconds: how busy the machine is beside us is not the reader's doing. */
+function processorTime(work: () => void): number {
+  const before = process.threadCpuUsage()
+  work()
+  const { user, system } = process.threadCpuUsage(before)
+  return (user + system) / 1000
+}
+
+test('a status of a million recipients is cut', () => {
+  const content = octets(
+    'Reporting-MTA: dns; a',
+    '\r\nFinal-Recipient: rfc822; a@b\r\nAction: failed\r\n'.repeat(20_000),
   )
-  assert.equal(status.recipients.length, 100)
-  assert.equal(parseDeliveryStatus(Buffer.from('\n'.repeat(1_000_000))).recipients.length, 0)
-  assert.ok(performance.now() - begun < 1000)
+  const time = processorTime(() => {
+    assert.equal(parseDeliveryStatus(content).recipients.length, 100)
+  })
+  assert.ok(time < 1000, `${time} ms`)
 })
+
+for (const [what, between] of Object.entries({
+  '450,000 empty lines that end in CRLF': '\r\n'.repeat(450_000),
+  'a million empty lines that end in LF': '\n'.repeat(1_000_000),
+  'a million CR': `\n${'\r'.repeat(1_000_000)}\n`,
+  'empty lines of both kinds': '\r\n\n'.repeat(300_000),
+  'groups without a field': ': x\r\n\r\n'.repeat(100_000),
+})) {
+  test(`${what} between two groups cost no more than their reading`, () => {
+    const [first = '', ...others] = statusLines
+    const content = Buffer.concat([octets(first, ''), Buffer.from(between), octets(...others)])
+    const time = processorTime(() => {
+      const status = parseDeliveryStatus(content)
+      assert.equal(status.reportingMta, 'mail.example.net')
+      assert.equal(status.recipients.length, 1)
+    })
+    assert.ok(time < 1000, `${time} ms`)
+  })
+}

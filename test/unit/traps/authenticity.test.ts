@@ -8,6 +8,7 @@ import { Resolver } from '../../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../../src/traps/authenticity.ts'
 import { readMessage } from '../../../src/traps/read-message.ts'
 import { startNameServer, type Zone } from '../../support/name-server.ts'
+import { foldedHeader } from '../../support/slow-messages.ts'
 import { bounceOf } from './bounce-of.ts'
 
 const now = 1_795_500_000
@@ -35,14 +36,14 @@ const original = [
   '',
 ].join('\r\n')
 
-async function signed(domain: string): Promise<string> {
+async function signed(domain: string, message = original): Promise<string> {
   const privateKey = keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  const { signatures } = await dkimSign(original, {
+  const { signatures } = await dkimSign(message, {
     algorithm: 'rsa-sha256',
     signatureData: [{ signingDomain: domain, selector: 's1', privateKey }],
   } as unknown as Parameters<typeof dkimSign>[1])
   assert.match(signatures, /^DKIM-Signature: /)
-  return `${signatures}${original}`
+  return `${signatures}${message}`
 }
 
 async function check(
@@ -201,4 +202,25 @@ test('a Message-ID of ours in what comes back is genuine; another one, none at a
   assert.equal(await genuine(bounceOf(original.replace('<1@', '<2@'))), false)
   assert.equal(await genuine(bounceOf(original.replace(/Message-ID.*\r\n/, ''))), false)
   assert.equal(await genuine(Buffer.from(original)), false)
+})
+
+test('a header section of 300 kB of folded lines is checked by nobody, at once', async (t) => {
+  const raw = foldedHeader('one@trap.example')
+  const options = await withServer(t)
+  const before = process.threadCpuUsage()
+  const { genuine, dkim } = await check(raw, options)
+  const { user, system } = process.threadCpuUsage(before)
+  assert.deepEqual({ genuine, dkim }, { genuine: false, dkim: 'unknown' })
+  assert.ok(user + system < 2_000_000, `${user + system} µs of the processor`)
+})
+
+test('a signed message of an ordinary length is checked, whatever stands below its header', async (t) => {
+  const options = await withServer(t)
+  const recipients = Array.from({ length: 500 }, (_, index) => `somebody${index}@bouncer.example`)
+  const header = original.replace('To: ', `To: ${recipients.join(',\r\n ')},\r\n `)
+  const bounce = bounceOf(
+    await signed('trap.example', header.replace('Hello', '\r\n'.repeat(9000))),
+  )
+  const { dkim } = await check(bounce, options)
+  assert.equal(dkim, 'pass')
 })

@@ -1,0 +1,93 @@
+// Messages of one structure that grows, up to 10 MiB, through all that reads a message: none takes a reader the
+// processor time at which a worker is replaced, and finding the recipients of none holds the main thread.
+// FUZZ_SECONDS sets how long it runs (default 3); FUZZ_SEED repeats a run. The slowest message found is printed.
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseTrustedRelays } from '../../src/bounce/received.ts'
+import { ResolveError } from '../../src/resolver/resolver.ts'
+import type { AuthenticityOptions } from '../../src/traps/authenticity.ts'
+import { readMessage, storedDelivery } from '../../src/traps/collect.ts'
+import { type Growth, grow, growths, trap } from '../support/growing-messages.ts'
+
+const { FUZZ_SECONDS: seconds = '3', FUZZ_SEED: seed } = process.env
+
+/** Of one message in the worker, and of one turn of the main thread; milliseconds of the thread's own processor time. */
+const longestReading = 5000
+const longestTurn = 100
+
+const relays = parseTrustedRelays(['mx.trap.example', '192.0.2.0/24'])
+const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+
+const authenticity: AuthenticityOptions = {
+  now: () => 1_795_500_000,
+  deadlineMs: 600_000,
+  resolver: {
+    resolve: async (name, type) => {
+      if (type !== 'TXT' || !name.includes('_domainkey')) {
+        throw new ResolveError('ENOTFOUND', name, type)
+      }
+      return [[`v=DKIM1; k=rsa; p=${key}`]]
+    },
+  },
+}
+
+/** All that the main thread does with a message before a worker has read it. */
+function findRecipients(raw: Uint8Array): void {
+  storedDelivery(
+    { raw, source: 'fuzz', storedAt: 1, allTraps: true },
+    { relays, isTrap: (address) => address === trap, now: () => 1 },
+  )
+}
+
+async function read(raw: Uint8Array): Promise<void> {
+  const trace = { client: null, newestTime: null, recipients: [], believed: [] }
+  await readMessage(
+    raw,
+    { trace, recipients: [trap], seenAt: 1, source: 'fuzz', reversePath: '' },
+    authenticity,
+  )
+}
+
+/** Of three tries where the first is too long: what the garbage collector does in between is not the message's. */
+async function processorTime(work: () => unknown, limit: number): Promise<number> {
+  let shortest = Number.POSITIVE_INFINITY
+  for (let tries = 0; tries < 3 && shortest > limit; tries++) {
+    const before = process.threadCpuUsage()
+    await work()
+    const { user, system } = process.threadCpuUsage(before)
+    shortest = Math.min(shortest, (user + system) / 1000)
+  }
+  return shortest
+}
+
+/** As many of each order of magnitude, from 1 KiB to 10 MiB. */
+const sizes = fc
+  .double({ min: 10, max: Math.log2(10 * 1024 * 1024), noNaN: true })
+  .map((exponent) => Math.floor(2 ** exponent))
+
+test('no structure that grows takes more than the time of its octets', async (t) => {
+  await read(grow({ place: 'field Subject', shape: 'repeat', pieces: ['a', 'a'], size: 100 }))
+  let count = 0
+  let slowest: { readonly time: number; readonly growth?: Growth } = { time: 0 }
+  await fc.assert(
+    fc.asyncProperty(growths(sizes), async (growth) => {
+      const raw = grow(growth)
+      const turn = await processorTime(() => findRecipients(raw), longestTurn)
+      assert.ok(turn < longestTurn, `${turn} ms of the main thread for ${raw.length} octets`)
+      const time = await processorTime(() => read(raw), longestReading)
+      assert.ok(time < longestReading, `${time} ms for ${raw.length} octets`)
+      if (time > slowest.time) slowest = { time, growth }
+      count++
+    }),
+    {
+      interruptAfterTimeLimit: Number(seconds) * 1000,
+      numRuns: Number.MAX_SAFE_INTEGER,
+      endOnFailure: true,
+      ...(seed !== undefined && { seed: Number(seed) }),
+    },
+  )
+  t.diagnostic(`${count} messages; the slowest took ${JSON.stringify(slowest)}`)
+})
