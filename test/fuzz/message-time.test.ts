@@ -8,7 +8,8 @@ import fc from 'fast-check'
 import { parseTrustedRelays } from '../../src/bounce/received.ts'
 import { ResolveError } from '../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../src/traps/authenticity.ts'
-import { readMessage, storedDelivery } from '../../src/traps/collect.ts'
+import { storedDelivery } from '../../src/traps/delivery.ts'
+import { readMessage } from '../../src/traps/read-message.ts'
 import { type Growth, grow, growths, trap } from '../support/growing-messages.ts'
 
 const { FUZZ_SECONDS: seconds = '3', FUZZ_SEED: seed } = process.env
