@@ -125,6 +125,11 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Pre
       entry: options.threadEntry ?? new URL('./thread.ts', import.meta.url),
       data: { ...shared, ...own, isBatched, kind, slot },
       sockets: () => (kind === 'udp' ? sockets.udp(slot) : sockets.tcp()),
+      // Node closes what it opened itself; the batched transport's descriptors are nobody's but the thread's.
+      release(left) {
+        if (kind !== 'udp' || !isBatched) return
+        for (const socket of left) if ('fd' in socket) calls.close(socket.fd)
+      },
       log: options.log,
       onFatal,
     })

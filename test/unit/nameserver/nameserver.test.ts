@@ -26,6 +26,7 @@ import {
 } from '../../support/dns-subject.ts'
 
 const crashingThread = new URL('../../support/dns-crashing-thread.ts', import.meta.url)
+const hangingThread = new URL('../../support/dns-hanging-thread.ts', import.meta.url)
 
 interface Started {
   readonly server: Nameserver
@@ -86,9 +87,13 @@ async function assertAnswers(subject: Subject): Promise<void> {
   assert.deepEqual((await askTcp(subject, name, types.A)).addresses, ['127.0.0.2'])
 }
 
-/** Sends a query that kills the thread which gets it, and does not wait for an answer. */
-async function crash(subject: Subject, transport: 'udp' | 'tcp'): Promise<void> {
-  const query = buildQuery(`crash.${subject.zone}`, types.A)
+/** Sends a query that kills the thread which gets it, or has it hang, and does not wait for an answer. */
+async function crash(
+  subject: Subject,
+  transport: 'udp' | 'tcp',
+  how: 'crash' | 'hang' = 'crash',
+): Promise<void> {
+  const query = buildQuery(`${how}.${subject.zone}`, types.A)
   if (transport === 'tcp') {
     const client = await TcpClient.open(subject)
     client.send(query)
@@ -209,6 +214,31 @@ test('a thread that dies again and again is a fatal error, told once', async (t)
   assert.ok(fatal[0] instanceof OperationalError)
   assert.equal(fatal[0].code, 'worker-failed')
   assert.match(fatal[0].message, /^dns-udp-0 died 6 times within 60 seconds$/)
+})
+
+for (const transport of ['udp', 'tcp'] as const) {
+  test(`a thread that hangs inside one batch is replaced: ${transport}`, async (t) => {
+    const { subject, logged, fatal } = await start(t, { threadEntry: hangingThread })
+    await crash(subject, transport, 'hang')
+    await eventually(
+      () => logged.some((line) => line.startsWith('the thread answers again')),
+      30_000,
+    )
+    assert.match(
+      logged[0] ?? '',
+      /^a name server thread hung in one batch, it is started again dns-/,
+    )
+    await assertAnswers(subject)
+    assert.deepEqual(fatal, [])
+  })
+}
+
+test('an idle thread is left alone', async (t) => {
+  const { subject, logged } = await start(t)
+  await assertAnswers(subject)
+  await sleep(7000)
+  assert.deepEqual(logged, [])
+  await assertAnswers(subject)
 })
 
 test('a dead thread holds no memory of the tree back', async (t) => {
