@@ -6,8 +6,11 @@ import { wrongKey } from '../errors.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import type { AuthenticityOptions } from '../traps/authenticity.ts'
 
-/** Throws OperationalError `config-invalid` as batvKeyOf and messageIdsOf do. */
-export function authenticityOptions(config: Config): AuthenticityOptions {
+/** `now` in epoch seconds is a server's clock; else the wall clock. Throws OperationalError `config-invalid` as batvKeyOf and messageIdsOf do. */
+export function authenticityOptions(
+  config: Config,
+  now = () => Math.floor(Date.now() / 1000),
+): AuthenticityOptions {
   const { servers } = config.resolver
   const batvKey = batvKeyOf(config)
   const isOurMessageId = messageIdsOf(config)
@@ -15,7 +18,7 @@ export function authenticityOptions(config: Config): AuthenticityOptions {
     ...(servers.length > 0 && { resolver: new Resolver({ servers }) }),
     ...(batvKey && { batvKey }),
     ...(isOurMessageId && { isOurMessageId }),
-    now: () => Math.floor(Date.now() / 1000),
+    now,
   }
 }
 

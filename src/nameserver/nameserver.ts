@@ -32,6 +32,8 @@ export interface NameserverOptions {
   readonly nsid?: string
   /** SERVFAIL instead of data past their time. */
   readonly staleServfail?: boolean
+  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock. None: the two are one. */
+  readonly clockCorrection?: SharedArrayBuffer
   /** Who is answered; nobody named: everybody is. */
   readonly access?: readonly AccessRule[]
   /** None: responses are not limited. */
@@ -252,6 +254,7 @@ function sharedData(
       ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
     },
     staleServfail,
+    clockCorrection: options.clockCorrection ?? new SharedArrayBuffer(8),
     cookieSecrets,
     ...(access.length > 0 && { access: compileAccess(access) }),
     ...(rateLimit &&
