@@ -9,7 +9,7 @@ import {
   type SMTPServerSession,
 } from 'smtp-server'
 import { canonicalRecipient } from '../bounce/evidence.ts'
-import type { Logger } from '../errors.ts'
+import { type Logger, OperationalError } from '../errors.ts'
 import { type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import type { Collector, LiveClient, LiveMessage } from './collect.ts'
 import { HeldBytes } from './held-bytes.ts'
@@ -229,6 +229,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
         ...details,
       })
     } catch (error) {
+      if (isPutOff(error)) throw refusal(452, 'Cannot record now, try again later')
       log.warn({ err: error }, 'message not recorded, the sender was told to try again')
       throw refusal(451, 'Cannot record now, try again later')
     }
@@ -311,6 +312,11 @@ class ProxiedServer extends SMTPServer {
 function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
   const unoffered = Object.keys(args || {}).find((name) => !offered.includes(name))
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
+}
+
+/** Nothing failed: mail has to wait, and the log has said why. */
+function isPutOff(error: unknown): boolean {
+  return error instanceof OperationalError && /^(disk-low|clock-held)$/.test(error.code)
 }
 
 /** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */

@@ -256,6 +256,21 @@ test('a dead thread holds no memory of the tree back', async (t) => {
   assert.ok(tree.stats().limboBytes < 4096, `${tree.stats().limboBytes} octets in limbo`)
 })
 
+test("data are stale by the list's clock, not by a wall clock that jumped", async (t) => {
+  const clockCorrection = new Float64Array(new SharedArrayBuffer(8))
+  const { subject, tree } = await start(t, {
+    staleServfail: true,
+    clockCorrection: clockCorrection.buffer,
+  })
+  const now = Math.floor(Date.now() / 1000)
+  const version = { serial: 1, generatedAt: now - 1000, ipv4Entries: 0, ipv6Entries: 0 }
+  tree.publish({ ...version, validUntil: now - 100 })
+  const rcode = async () => (await ask(subject, reversed('127.0.0.2'), types.A)).rcode
+  assert.equal(await rcode(), rcodes.SERVFAIL)
+  clockCorrection[0] = -1000
+  assert.equal(await rcode(), rcodes.NOERROR)
+})
+
 test('a change is answered as soon as it is published', async (t) => {
   const { subject, tree } = await start(t)
   const name = reversed('198.51.100.200')
