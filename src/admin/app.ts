@@ -63,6 +63,8 @@ export interface AppOptions {
   mail?(): MailFunctions | undefined
   /** Epoch seconds, whole: the blocklist's clock. */
   now(): number
+  /** Throws OperationalError 'clock-held' while that is not to be trusted; none: it always is. */
+  requireClock?(): void
   readonly log: Logger
 }
 

@@ -284,6 +284,18 @@ export const ServerStatus = Type.Object({
   entries: Type.Object({ ipv4: Type.Integer(), ipv6: Type.Integer(), domains: Type.Integer() }),
   workers: Type.Integer(),
   uptimeSeconds: Type.Integer(),
+  writeFailure: Type.Optional(
+    Type.Object(
+      { since: Timestamp, why: Type.String() },
+      { description: 'There while the database cannot be written.' },
+    ),
+  ),
+  clockHeld: Type.Optional(
+    Type.Object(
+      { since: Timestamp, wallClock: Timestamp },
+      { description: 'There while the wall clock has jumped and is not followed.' },
+    ),
+  ),
   udp: Type.Optional(
     Type.Object({
       transport: Type.String(),

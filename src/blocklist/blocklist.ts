@@ -3,7 +3,7 @@
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
-import type { Store } from '../store/database.ts'
+import { isDiskFull, type Store } from '../store/database.ts'
 import type { Forger } from '../store/forgeries.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { TreeWriter } from '../tree/writer.ts'
@@ -46,6 +46,7 @@ import { reconcile } from './reconcile.ts'
 import { recordOne } from './record.ts'
 import { finishTakeovers, Takeovers, unsyncedSteps } from './takeover.ts'
 import { TrapList, type TrapOutcome } from './trap-list.ts'
+import { type WriteFailure, WriteHealth } from './write-health.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
 export type { Explanation, Finding } from './explain.ts'
@@ -54,6 +55,7 @@ export type * from './outcomes.ts'
 export type { ListingsFilter, PageRequest } from './pages.ts'
 export type { PolicyOptions } from './policy.ts'
 export type { TrapOutcome } from './trap-list.ts'
+export type { WriteFailure } from './write-health.ts'
 export type { TrapRow }
 
 export interface BlocklistOptions {
@@ -63,6 +65,8 @@ export interface BlocklistOptions {
   readonly policy: PolicyOptions
   /** Epoch seconds, whole. */
   now(): number
+  /** Throws OperationalError 'clock-held' while what `now` says is not to be trusted. None: it always is. */
+  requireClock?(): void
   readonly log: Logger
   /** How long after a publication readers may take it for fresh. */
   readonly validForSeconds: number
@@ -77,6 +81,8 @@ export interface BlocklistStatus {
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   /** Zeros where this process has no tree. */
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+  /** Set while nothing can be written. */
+  readonly writeFailure?: WriteFailure
 }
 
 export class Blocklist {
@@ -89,13 +95,18 @@ export class Blocklist {
   readonly #imports: ListImports
   readonly #traps: TrapList
   readonly #now: () => number
+  readonly #requireClock: () => void
+  readonly #health: WriteHealth
   readonly #isRetired: boolean
   #policy: PolicyOptions
   #expiring: Promise<number> | undefined
+  /** Whether the store is in line with the policy. */
+  #isReconciled = false
 
   /**
-   * Loads the tree from the store, brings the store into line with the policy, and publishes. Throws OperationalError
-   * 'capacity-reached' or 'database-failed'; the store stays open, it is the caller's.
+   * Loads the tree from the store, brings the store into line with the policy, and publishes. Where the disk is full, the
+   * tree shows what is in the store; expire() tries the rest again. Throws OperationalError 'capacity-reached' or
+   * 'database-failed'; the store stays open, it is the caller's.
    */
   static open(options: BlocklistOptions): Blocklist {
     return new Blocklist(options)
@@ -106,6 +117,8 @@ export class Blocklist {
     this.#tree = options.tree
     this.#policy = options.policy
     this.#now = options.now
+    this.#requireClock = options.requireClock ?? (() => undefined)
+    this.#health = new WriteHealth(options.log, options.now)
     this.#isRetired = options.retired
     const left = options.tree ? undefined : finishTakeovers(options.store, options.now())
     this.#ahead = options.tree && new ListsAhead(options.store, options.now)
@@ -116,10 +129,11 @@ export class Blocklist {
       isRetired: options.retired,
       log: options.log,
     })
-    this.#queue = new CommitQueue(options.store, this.#publisher, options.now)
+    this.#queue = new CommitQueue(options.store, this.#publisher, options.now, this.#health)
     const parts = {
       ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
       ...{ queue: this.#queue, ahead: this.#ahead, log: options.log, ground: () => this.#ground() },
+      requireClock: this.#requireClock,
     }
     this.#takeovers = new Takeovers(parts)
     this.#imports = new ListImports(parts, this.#takeovers)
@@ -128,12 +142,23 @@ export class Blocklist {
       const recounts = options.tree === undefined
       this.#publisher.startAnew({ recounts, lostSerials: unsyncedSteps })
     }
+    this.#begin(left)
+    this.#traps = new TrapList(options.store, this.#queue, parts.ground)
+  }
+
+  #begin(finishLeft: (() => void) | undefined): void {
     const begin = (): void => {
-      left?.()
+      finishLeft?.()
       reconcile(this.#ground())
     }
-    this.#queue.runNow(begin, { publishes: options.tree !== undefined })
-    this.#traps = new TrapList(options.store, this.#queue, parts.ground)
+    try {
+      this.#queue.runNow(begin, { publishes: this.#tree !== undefined })
+      this.#isReconciled = true
+    } catch (error) {
+      if (!this.#tree || !this.#publisher.last || !isDiskFull(error)) throw error
+      this.#publisher.load()
+      this.#publisher.showLast()
+    }
   }
 
   /**
@@ -147,9 +172,11 @@ export class Blocklist {
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
   list(requests: readonly ListRequest[], actor: Actor): Promise<ListOutcome[]> {
-    return this.#queue.run<ListOutcome[]>(() => listAll(this.#ground(), requests, actor), {
-      keep: noneRefused,
-    })
+    const list = (): ListOutcome[] => {
+      if (requests.some(({ expiresAt }) => expiresAt !== null)) this.#requireClock()
+      return listAll(this.#ground(), requests, actor)
+    }
+    return this.#queue.run<ListOutcome[]>(list, { keep: noneRefused })
   }
 
   /**
@@ -169,7 +196,10 @@ export class Blocklist {
     expected: Expectation,
     actor: Actor,
   ): Promise<AmendOutcome> {
-    return this.#queue.run(() => amendListing(this.#ground(), id, change, expected, actor))
+    return this.#queue.run(() => {
+      if (typeof change.expiresAt === 'number') this.#requireClock()
+      return amendListing(this.#ground(), id, change, expected, actor)
+    })
   }
 
   /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
@@ -234,7 +264,10 @@ export class Blocklist {
 
   /** Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. */
   record(evidence: readonly Evidence[]): Promise<Decision[]> {
-    return this.#queue.run(() => evidence.map((each) => recordOne(this.#ground(), each)))
+    return this.#queue.run(() => {
+      this.#requireClock()
+      return evidence.map((each) => recordOne(this.#ground(), each))
+    })
   }
 
   /**
@@ -335,6 +368,7 @@ export class Blocklist {
         usedBytes: tree?.usedBytes ?? 0,
         capacityBytes: tree?.capacityBytes ?? 0,
       },
+      ...(this.#health.failure && { writeFailure: this.#health.failure }),
     }
   }
 
@@ -375,10 +409,17 @@ export class Blocklist {
   }
 
   async #expireAll(): Promise<number> {
+    if (!this.#isReconciled) {
+      await this.#queue.run(() => reconcile(this.#ground()), { publishes: true })
+      this.#isReconciled = true
+      this.#traps.renew()
+    }
     let total = 0
     for (;;) {
+      // After a failure a publication shows whether there is room again.
+      const isDue = this.#publisher.isStale(this.#now()) || this.#health.failure !== undefined
       const changed = await this.#queue.run(() => expireSome(this.#ground()), {
-        publishes: this.#tree !== undefined && this.#publisher.isStale(this.#now()),
+        publishes: this.#tree !== undefined && isDue,
       })
       total += changed
       if (changed < expiryBatch) return total

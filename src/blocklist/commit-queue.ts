@@ -3,6 +3,7 @@
 import { OperationalError } from '../errors.ts'
 import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import type { Publisher } from './publish.ts'
+import type { WriteHealth } from './write-health.ts'
 
 interface Waiting {
   /** Does the work inside a transaction; true: keep what it changed. */
@@ -32,15 +33,17 @@ export class CommitQueue {
   readonly #store: Store
   readonly #publisher: Publisher
   readonly #now: () => number
+  readonly #health: WriteHealth
   #waiting: Waiting[] = []
   #isScheduled = false
   #isClosed = false
   #hasGivenWay = false
 
-  constructor(store: Store, publisher: Publisher, now: () => number) {
+  constructor(store: Store, publisher: Publisher, now: () => number, health: WriteHealth) {
     this.#store = store
     this.#publisher = publisher
     this.#now = now
+    this.#health = health
   }
 
   /**
@@ -139,6 +142,7 @@ export class CommitQueue {
     const started = performance.now()
     let publishes = false
     let taken = 0
+    let isPublished = false
     try {
       this.#store.begin({ mayBeLost: pieces[0]?.mayBeLost ?? false })
       for (const piece of pieces) {
@@ -155,11 +159,12 @@ export class CommitQueue {
         }
         if (piece.isAlone || performance.now() - started >= transactionMs) break
       }
-      this.#publisher.prepare(this.#now(), publishes)
+      isPublished = this.#publisher.prepare(this.#now(), publishes)
       this.#store.commit()
     } catch (error) {
       this.#store.rollback()
       this.#publisher.abandon()
+      if (isDatabaseError(error)) this.#health.failed(error)
       if (error instanceof OperationalError && error.code === 'capacity-reached') {
         refuse?.(error)
         return 'capacity-reached'
@@ -170,6 +175,11 @@ export class CommitQueue {
       return undone.length
     }
     this.#publisher.publish()
+    // A transaction that changed nothing says nothing of the disk.
+    if (isPublished) {
+      this.#store.letOthersIn()
+      this.#health.succeeded()
+    }
     for (const piece of done) piece.resolve()
     for (const { piece, error } of failed) piece.reject(explained(error))
     return taken

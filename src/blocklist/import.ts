@@ -76,7 +76,7 @@ export class ListImports {
   /**
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
    * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
-   * Throws OperationalError 'capacity-reached', 'disk-too-small' or 'database-failed'; nothing is changed then, unless
+   * Throws OperationalError 'capacity-reached', 'disk-too-small', 'clock-held' or 'database-failed'; nothing is changed then, unless
    * the list had been taken over: then that goes on, and until it is done another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
@@ -89,6 +89,7 @@ export class ListImports {
       await this.#takeovers.clear(list)
       const lines = new ListLines(new EntryChecks(this.#parts.ground()), request.isStrict)
       for await (const batch of request.items) {
+        if (batch.some(hasTerm)) this.#parts.requireClock()
         const refusal = lines.take(batch)
         if (refusal) return refusal
         await setImmediate()
@@ -148,4 +149,8 @@ export class ListImports {
     const wanted = { list, count: lines.count, entries: () => lines.entries() }
     if (tree) await requireTreeRoom(tree, store, wanted, ipv4Entries + ipv6Entries)
   }
+}
+
+function hasTerm(item: ImportItem | ListFault): boolean {
+  return 'attributes' in item && item.attributes !== null && item.attributes.expiresAt !== null
 }

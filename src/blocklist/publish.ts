@@ -124,6 +124,11 @@ export class Publisher {
     }
   }
 
+  /** After `load`, while nothing can be written: shows what was loaded, as what was published last. */
+  showLast(): void {
+    if (this.#last) this.#tree?.publish(this.#last)
+  }
+
   /** What the prefix holds, by the rows as they are now. */
   leafOf(prefix: Prefix): Leaf {
     if (this.#isRetired) return noLeaf
@@ -188,8 +193,9 @@ export class Publisher {
 
   /** Whether the zone's freshness is due to be published, changes or none. */
   isStale(now: number): boolean {
-    const last = this.#last
-    return !last || now - last.generatedAt >= this.#validForSeconds / refreshesInValidity
+    const age = now - (this.#last?.generatedAt ?? Number.NEGATIVE_INFINITY)
+    // Below 0: it was dated by a clock that was ahead.
+    return age < 0 || age >= this.#validForSeconds / refreshesInValidity
   }
 
   /**

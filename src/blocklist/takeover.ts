@@ -38,6 +38,8 @@ export interface TakeoverParts {
   readonly ahead: ListsAhead | undefined
   readonly log: Logger
   ground(): Ground
+  /** See BlocklistOptions. */
+  requireClock(): void
 }
 
 /** The lists on their way. */

@@ -11,7 +11,7 @@ import { operator } from '../admin/scopes.ts'
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../errors.ts'
-import { databaseFailure, type Store } from '../store/database.ts'
+import { databaseFailure, isDiskFull, type Store } from '../store/database.ts'
 import type { Traps } from '../traps/traps.ts'
 import { adminLimits } from './room-options.ts'
 import { version } from './version.ts'
@@ -21,6 +21,7 @@ export interface AdminRooms {
   readonly store: Store
   readonly log: Logger
   now(): number
+  requireClock(): void
   status(): ServerState
   isReady(): boolean
   /** undefined while they are starting. */
@@ -96,9 +97,18 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const secret = newSecret()
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY
-  // Written before it is made: a key that nobody was told would be the first and only one.
-  if (!isOnTerminal) writeSecret(file, secret)
-  keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
+  try {
+    // Written before it is made: a key that nobody was told would be the first and only one.
+    if (!isOnTerminal) writeSecret(file, secret)
+    keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    rooms.log.warn(
+      { err: error },
+      'the disk has no room for the first admin key: the next start makes it',
+    )
+    return
+  }
   if (isOnTerminal) {
     process.stderr.write(`\nThe first admin key, which is shown this once:\n\n  ${secret}\n\n`)
   } else {

@@ -2,6 +2,7 @@
 // control socket and the traps. What is heavy to load (Fastify, the mail packages) comes after DNS answers.
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
+import { Clock } from '../clock.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
 import { OperationalError } from '../errors.ts'
 import { prepareNameserver } from '../nameserver/nameserver.ts'
@@ -15,6 +16,7 @@ import { requireServable } from './config-faults.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
+import { systemdNotice } from './systemd.ts'
 import { version } from './version.ts'
 
 /** Expiry and freshness are looked at this often: an expired listing is gone from DNS well within 5 s. */
@@ -24,7 +26,7 @@ const drainMs = 4500
 
 /**
  * Serves until SIGTERM or SIGINT, then drains and resolves with 0. Prints the ready line on stdout once every
- * listener is bound and the tree is loaded. SIGHUP re-reads the configuration, one that comes during the start after it. Throws OperationalError for what keeps
+ * listener is bound and the tree is loaded. SIGHUP confirms a held clock and re-reads the configuration, one that comes during the start after it. Throws OperationalError for what keeps
  * it from starting; resolves with 1 when it had to give up later.
  */
 export async function serve(source: ConfigSource): Promise<number> {
@@ -37,6 +39,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   const log = createLog(config.log.level, process.stderr.isTTY)
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
   const ending = awaitEnd(log)
+  const notice = await systemdNotice(process.env, log)
   await using server = await start(config, log, ending.fatal).catch(async (error) => {
     // A room stops at its first fault, and knows no file's name.
     if (error instanceof OperationalError && error.code === 'config-invalid')
@@ -44,6 +47,7 @@ export async function serve(source: ConfigSource): Promise<number> {
     throw error
   })
   process.stdout.write(`${server.readyLine}\n`)
+  notice.ready()
   if (config.file === demoConfig) process.stderr.write(demoCommands(server.dnsAddress))
   onHangUp = () => {
     server.reload(source).catch((error) => log.error({ err: error }, 'not reloaded'))
@@ -51,6 +55,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   if (isReloadWanted) onHangUp()
   const exitCode = await ending.ended
   onHangUp = () => undefined
+  notice.stopping()
   log.info({}, 'stopping')
   // Nothing acknowledged is lost by leaving early, so a peer that will not let go does not hold the exit up.
   setTimeout(() => process.exit(exitCode), drainMs).unref()
@@ -88,6 +93,11 @@ async function start(
   const startedAt = performance.now()
   const zone = encodeZone(zoneOptions(config))
   const store = starting.adopt(openStore(config.store.path), (each) => each.close())
+  const lastPublishedAt = store.journal.newest()?.generatedAt
+  const clock = new Clock({ lastPublishedAt, log })
+  const now = (): number => clock.now()
+  const clockCorrection = new Float64Array(new SharedArrayBuffer(8))
+  clockCorrection[0] = clock.correction
   const tree = TreeWriter.create({ capacityBytes: config.dns.capacity })
   const prepared = starting.adopt(
     await prepareNameserver({
@@ -95,6 +105,7 @@ async function start(
       workers: config.dns.workers || availableParallelism(),
       zone,
       tree: tree.buffer,
+      clockCorrection: clockCorrection.buffer,
       version: config.dns.version && `backscatterd ${version}`,
       log,
       onFatal: fatal,
@@ -106,7 +117,8 @@ async function start(
       store,
       tree,
       policy: policyOptions(config),
-      now: epochSeconds,
+      now,
+      requireClock: () => clock.requireSure(),
       log,
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
@@ -120,7 +132,12 @@ async function start(
   starting.adopt(
     setInterval(() => {
       isNearlyFull()
-      blocklist.expire().catch((error) => log.error({ err: error }, 'expiry failed, tried again'))
+      clockCorrection[0] = clock.correction
+      blocklist.expire().catch((error) => {
+        // The door says so by itself, once a minute.
+        if (blocklist.status().writeFailure) return
+        log.error({ err: error }, 'expiry failed, tried again')
+      })
     }, housekeepingMs),
     clearInterval,
   )
@@ -130,11 +147,12 @@ async function start(
   const { startAdmin } = await import('./serve-admin.ts')
   const admin = starting.use(
     await startAdmin(config, {
-      ...{ blocklist, store, now: epochSeconds, log },
+      ...{ blocklist, store, now, requireClock: () => clock.requireSure(), log },
       status: () => ({
         version,
         ...blocklist.status(),
         tree: { ...blocklist.status().tree, nearlyFull: isNearlyFull() },
+        ...(clock.held && { clockHeld: clock.held }),
         dns: nameserver.counters(),
         workers: nameserver.workers,
         uptimeSeconds: Math.floor(process.uptime()),
@@ -145,7 +163,7 @@ async function start(
       traps: () => traps,
     }),
   )
-  const startTraps = await trapStarter(blocklist, store, log, fatal)
+  const startTraps = await trapStarter(blocklist, store, now, log, fatal)
   starting.defer(async () => traps?.close())
   traps = await startTraps(config)
   isReady = true
@@ -157,6 +175,7 @@ async function start(
     readyLine: readyLine(nameserver.addresses, admin.address(), traps.addresses),
     dnsAddress: nameserver.addresses[0] ?? '',
     async reload(source) {
+      clock.confirm()
       const next = loadConfig(source)
       await requireServable(next)
       const cookieSecrets = cookieSecretsOf(next)
@@ -191,6 +210,7 @@ async function start(
 async function trapStarter(
   blocklist: Blocklist,
   { mailboxPositions }: Store,
+  now: () => number,
   log: ServerLog,
   fatal: (error: Error) => void,
 ) {
@@ -219,14 +239,14 @@ async function trapStarter(
       })),
       positions: {
         get: (mailbox) => mailboxPositions.get(mailbox),
-        set: (mailbox, position) => mailboxPositions.set(mailbox, position, epochSeconds()),
+        set: (mailbox, position) => mailboxPositions.set(mailbox, position, now()),
       },
       trace: config.trace,
       authenticity: authenticitySources(config),
       markFile: `${config.store.path}-reading`,
       isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
       record: (evidence) => blocklist.record(evidence),
-      now: epochSeconds,
+      now,
       log,
       onFatal: fatal,
     })
@@ -279,8 +299,4 @@ Three commands to try in another terminal, in this folder:
 
 function changed(before: Config, after: Config, keys: readonly (keyof Config)[]): boolean {
   return keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
-}
-
-function epochSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }

@@ -15,6 +15,8 @@ interface Stats {
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   readonly workers: number
   readonly uptimeSeconds: number
+  readonly writeFailure?: { readonly since: string; readonly why: string }
+  readonly clockHeld?: { readonly since: string; readonly wallClock: string }
   readonly udp?: {
     readonly transport: string
     readonly receiveBufferBytes: number
@@ -55,6 +57,7 @@ export async function status(
     ['up for', roughDuration(stats.uptimeSeconds)],
     ['serial', String(stats.serial)],
     ['valid', validLine(stats.validUntil, Date.now() / 1000)],
+    ...troubleRows(stats),
     ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
     [
       'tree',
@@ -73,6 +76,23 @@ export async function status(
   ]
   context.write(formatColumns(rows))
   return exitCodes.done
+}
+
+/** What an operator has to know first; none: all is well. */
+function troubleRows({ writeFailure, clockHeld }: Stats): string[][] {
+  return [
+    ...(writeFailure
+      ? [['database', `FAILS since ${writeFailure.since}: ${writeFailure.why}`]]
+      : []),
+    ...(clockHeld
+      ? [
+          [
+            'clock',
+            `HELD since ${clockHeld.since}: the wall clock jumped to ${clockHeld.wallClock}; SIGHUP confirms it`,
+          ],
+        ]
+      : []),
+  ]
 }
 
 /** Until when the published list counts as fresh, or that it is stale; `now` is in epoch seconds. */

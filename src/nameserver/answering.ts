@@ -26,6 +26,8 @@ import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'
 export interface AnsweringData {
   readonly responder: ResponderOptions
   readonly staleServfail: boolean
+  /** See NameserverOptions. */
+  readonly clockCorrection: SharedArrayBuffer
   /** None: everybody is answered. */
   readonly access?: AccessTable
   readonly cookieSecrets: SharedArrayBuffer
@@ -66,6 +68,7 @@ export function createAnswering(
 ): Answering {
   const { staleServfail, access: table, rateLimit, queryLog } = data
   const exchange = new Exchange()
+  const correction = new Float64Array(data.clockCorrection)
   const zoneState = { fault: extendedErrors.none as number }
   const cookies = new Cookies(data.cookieSecrets)
   const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
@@ -109,9 +112,10 @@ export function createAnswering(
       reader.enter()
       const now = Date.now()
       const seconds = Math.floor(now / 1000)
+      // Cookies go by the wall clock: servers of one anycast address share theirs.
       cookies.now = seconds
       if (limiter !== undefined) limiter.now = now
-      zoneState.fault = faultOf(reader, staleServfail, seconds)
+      zoneState.fault = faultOf(reader, staleServfail, seconds + (correction[0] ?? 0))
     },
     preview: (query, queryLength, place) => ahead.read(query, queryLength, place),
     readAhead: (count) => reader.readAhead(ahead.words, ahead.families, count),

@@ -81,6 +81,15 @@ export class Counters {
   }
 }
 
+/** A number that grows with each query that the block's thread is done with. */
+export function progressOf(memory: SharedArrayBuffer): number {
+  return sumExchanged(new Float64Array(memory))
+}
+
+function sumExchanged(block: Float64Array): number {
+  return block.subarray(exchangesAt, codesAt).reduce((total, count) => total + count, 0)
+}
+
 /** Sums the blocks of all threads. */
 export function sumCounters(
   udp: readonly SharedArrayBuffer[],
@@ -93,10 +102,8 @@ export function sumCounters(
       (total, exchange, index) => total + (isCounted(exchange) ? sum(exchangesAt + index) : 0),
       0,
     )
-  const queries = (block: Float64Array): number =>
-    block.subarray(exchangesAt, codesAt).reduce((total, count) => total + count, 0)
   return {
-    queries: { udp: queries(udpBlock), tcp: queries(tcpBlock) },
+    queries: { udp: sumExchanged(udpBlock), tcp: sumExchanged(tcpBlock) },
     outcomes: record(outcomeNames, (name) =>
       sumExchanges(({ outcome }) => outcome === outcomes[name]),
     ),

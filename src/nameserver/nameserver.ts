@@ -32,6 +32,8 @@ export interface NameserverOptions {
   readonly nsid?: string
   /** SERVFAIL instead of data past their time. */
   readonly staleServfail?: boolean
+  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock. None: the two are one. */
+  readonly clockCorrection?: SharedArrayBuffer
   /** Who is answered; nobody named: everybody is. */
   readonly access?: readonly AccessRule[]
   /** None: responses are not limited. */
@@ -125,6 +127,11 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Pre
       entry: options.threadEntry ?? new URL('./thread.ts', import.meta.url),
       data: { ...shared, ...own, isBatched, kind, slot },
       sockets: () => (kind === 'udp' ? sockets.udp(slot) : sockets.tcp()),
+      // Node closes what it opened itself; the batched transport's descriptors are nobody's but the thread's.
+      release(left) {
+        if (kind !== 'udp' || !isBatched) return
+        for (const socket of left) if ('fd' in socket) calls.close(socket.fd)
+      },
       log: options.log,
       onFatal,
     })
@@ -247,6 +254,7 @@ function sharedData(
       ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
     },
     staleServfail,
+    clockCorrection: options.clockCorrection ?? new SharedArrayBuffer(8),
     cookieSecrets,
     ...(access.length > 0 && { access: compileAccess(access) }),
     ...(rateLimit &&

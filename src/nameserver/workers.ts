@@ -1,10 +1,11 @@
-// Keeps one thread of the name server running: starts it, and starts it again when it dies, on the same sockets.
+// Keeps one thread of the name server running: starts it, and starts it again when it dies or hangs, on the same sockets.
 // nameserver.ts has one Thread for each UDP worker and one for TCP.
 import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
-import { clearReader } from '../tree/reclaim.ts'
+import { clearReader, readerEpoch } from '../tree/reclaim.ts'
+import { progressOf } from './counters.ts'
 import type { ThreadSocket } from './sockets.ts'
 import type { WorkerData } from './worker.ts'
 
@@ -15,6 +16,8 @@ export interface ThreadOptions {
   readonly data: WorkerData
   /** A fresh set of the thread's sockets for each start. */
   sockets(): ThreadSocket[]
+  /** Closes a set whose thread was ended before it could do that itself. */
+  release(sockets: readonly ThreadSocket[]): void
   readonly log: Logger
   /** Called once, when the thread dies too often to go on. */
   onFatal(error: Error): void
@@ -27,6 +30,13 @@ const crashWindowMs = 60_000
 /** The first restart is immediate, so that the socket's queue does not overflow; each further one waits longer. */
 const firstDelayMs = 100
 
+/**
+ * A thread that is inside the same batch at so many looks in a row hangs. What counts is looks, not the time between two
+ * of them: a process that was stopped has looked at nothing meanwhile.
+ */
+const hungLooks = 5
+const lookMs = 1000
+
 export class Thread {
   readonly #options: ThreadOptions
   readonly #firstStart = Promise.withResolvers<void>()
@@ -35,6 +45,12 @@ export class Thread {
   #isClosing = false
   #crashes: number[] = []
   #restart: NodeJS.Timeout | undefined
+  readonly #watch: NodeJS.Timeout
+  #sockets: readonly ThreadSocket[] = []
+  /** The batch that the thread was inside at the last look: its reader's epoch (0: none), and how much it had answered. */
+  #batch = { epoch: 0, progress: 0 }
+  #sameLooks = 0
+  #isHung = false
 
   /** Starts the thread; it serves once `listen` has handed it its sockets. */
   constructor(options: ThreadOptions) {
@@ -42,18 +58,18 @@ export class Thread {
     // It may die before anybody waits for it.
     this.#firstStart.promise.catch(() => undefined)
     this.#worker = this.#start()
+    this.#watch = setInterval(() => this.#look(), lookMs).unref()
   }
 
   /** Resolves when the thread answers; rejects when it dies before. From then on it is kept running. */
   async listen(): Promise<void> {
-    this.#worker.postMessage(this.#options.sockets())
+    this.#hand(this.#options.sockets())
     await this.#firstStart.promise
   }
 
   /** Resolves when the thread has ended; `stop` in its data has been set before. It is ended by force after `forceMs`. */
   async close(forceMs: number): Promise<void> {
-    this.#isClosing = true
-    clearTimeout(this.#restart)
+    this.#stopKeeping()
     const worker = this.#worker
     if (worker.threadId === -1) return
     const ended = new Promise((resolve) => worker.once('exit', resolve))
@@ -64,9 +80,31 @@ export class Thread {
 
   /** Ends the thread at once, whatever it does. */
   async abandon(): Promise<void> {
+    this.#stopKeeping()
+    await this.#worker.terminate()
+  }
+
+  #stopKeeping(): void {
     this.#isClosing = true
     clearTimeout(this.#restart)
-    await this.#worker.terminate()
+    clearInterval(this.#watch)
+  }
+
+  #hand(sockets: readonly ThreadSocket[]): void {
+    this.#sockets = sockets
+    this.#worker.postMessage(sockets)
+  }
+
+  /** Ends the thread when it hangs; 'exit' then sees to the rest. */
+  #look(): void {
+    const { tree, slot, counters } = this.#options.data
+    const batch = { epoch: readerEpoch(tree, slot), progress: progressOf(counters) }
+    const isSame = batch.epoch === this.#batch.epoch && batch.progress === this.#batch.progress
+    this.#sameLooks = batch.epoch !== 0 && isSame ? this.#sameLooks + 1 : 0
+    this.#batch = batch
+    if (this.#sameLooks < hungLooks || this.#isHung) return
+    this.#isHung = true
+    void this.#worker.terminate()
   }
 
   #start(): Worker {
@@ -77,6 +115,7 @@ export class Thread {
     const env =
       cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
     const worker = new Worker(entry, { workerData: data, name, env })
+    this.#isHung = false
     let cause: unknown
     worker.on('error', (error) => {
       cause = error
@@ -89,6 +128,14 @@ export class Thread {
     worker.once('exit', (code) => {
       // The dead thread's reader would hold freed blocks back for ever.
       clearReader(data.tree, data.slot)
+      if (this.#isHung && cause === undefined) {
+        this.#options.release(this.#sockets)
+        const seconds = (hungLooks * lookMs) / 1000
+        cause = new OperationalError(
+          'worker-failed',
+          `${name} was inside one batch for ${seconds} s`,
+        )
+      }
       if (!this.#isClosing) this.#onDeath(cause ?? new Error(`exit code ${code}`))
     })
     return worker
@@ -100,12 +147,13 @@ export class Thread {
       this.#firstStart.reject(startError(name, cause))
       return
     }
-    log.error({ err: cause, thread: name }, 'a name server thread died, it is started again')
+    const how = this.#isHung ? 'hung in one batch' : 'died'
+    log.error({ err: cause, thread: name }, `a name server thread ${how}, it is started again`)
     const now = performance.now()
     this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now]
     const count = this.#crashes.length
     if (count > maxCrashes) {
-      this.#isClosing = true
+      this.#stopKeeping()
       const message = `${name} died ${count} times within ${crashWindowMs / 1000} seconds`
       onFatal(new OperationalError('worker-failed', message, { cause }))
       return
@@ -115,7 +163,7 @@ export class Thread {
       try {
         const sockets = this.#options.sockets()
         this.#worker = this.#start()
-        this.#worker.postMessage(sockets)
+        this.#hand(sockets)
       } catch (error) {
         this.#onDeath(error)
       }

@@ -51,7 +51,7 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
 export async function ask(
   request: Omit<LookupRequest, 'type'> & { readonly type: keyof typeof Packet.TYPE },
 ): Promise<Packet> {
-  const deadline = Date.now() + request.timeoutMs
+  const deadline = performance.now() + request.timeoutMs
   const { host, port } = splitServer(request.server)
   const first = await askUdp(host, port, request)
   const response = first.header.tc ? await askTcp(host, port, request, deadline) : first
@@ -108,7 +108,7 @@ async function askTcp(
   const socket = connect({ host, port })
   const timer = setTimeout(
     () => socket.destroy(new Error('TCP: no answer in time')),
-    Math.max(1, deadline - Date.now()),
+    Math.max(1, deadline - performance.now()),
   )
   try {
     socket.write(Buffer.concat([length, message]))

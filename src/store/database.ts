@@ -1,6 +1,7 @@
 // Opens the SQLite database: lock, pragmas, schema, and one object for each table with its statements prepared. Called
 // by serve, and by the command line when no server runs; what is written goes through blocklist.
-import { closeSync, openSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
@@ -40,21 +41,49 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
       database = new Database(path, { readonly: true, timeout: busyTimeoutMs })
       setPragmas(database)
       requireCurrent(database, path)
-      return new Store(path, database, undefined)
+      return new Store(path, database, undefined, false)
     }
+    requireWritableFolder(path)
     // Created before SQLite does it, for the mode: trap addresses are nobody else's business.
     closeSync(openSync(path, 'a', 0o600))
     // One file, one lock, whatever links lead to it.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })
-    database.pragma('journal_mode = WAL')
+    let isAlone = false
+    try {
+      database.pragma('journal_mode = WAL')
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      // Memory that several connections share would take a file beside the database, which has no room.
+      database.close()
+      database = new Database(path, { timeout: busyTimeoutMs })
+      database.pragma('locking_mode = EXCLUSIVE')
+      database.pragma('journal_mode = WAL')
+      isAlone = true
+    }
     setPragmas(database)
     migrate(database, path)
-    return new Store(path, database, lock)
+    return new Store(path, database, lock, isAlone)
   } catch (error) {
     database?.close()
     lock?.release()
     throw databaseFailure(error, `${path}: cannot be opened`)
+  }
+}
+
+/** SQLite would say of a read-only disk, long after, that some file cannot be opened. */
+function requireWritableFolder(path: string): void {
+  try {
+    accessSync(dirname(path), constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const why = code === 'EROFS' ? 'its disk is read-only' : `no right to write there (${code})`
+    const folder = dirname(path)
+    throw new OperationalError(
+      'database-failed',
+      `${path}: cannot be opened: the folder ${folder} cannot be written to: ${why}`,
+      { cause: error },
+    )
   }
 }
 
@@ -68,6 +97,25 @@ export function databaseFailure(error: unknown, what: string): OperationalError 
 /** Whether SQLite itself failed, as against a bug of ours. */
 export function isDatabaseError(error: unknown): boolean {
   return error instanceof Database.SqliteError
+}
+
+/** Whether a write had no room on the disk or failed there, which may be over soon, by the error or its cause. */
+export function isDiskFull(error: unknown): boolean {
+  const code = systemCode(error instanceof OperationalError ? error.cause : error)
+  return /^(SQLITE_FULL|SQLITE_IOERR.*|ENOSPC|EDQUOT)$/.test(code)
+}
+
+/** Why the database cannot be written, in words that anyone may read. */
+export function whyNotWritten(error: unknown): string {
+  const code = systemCode(error)
+  if (code === 'SQLITE_FULL') return 'the disk of the database is full'
+  if (code.startsWith('SQLITE_READONLY')) return 'the database is read-only'
+  if (code.startsWith('SQLITE_BUSY')) return 'another program keeps the database locked'
+  return 'the disk of the database fails'
+}
+
+function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 export class Store {
@@ -89,18 +137,21 @@ export class Store {
   readonly #lock: Lock | undefined
   readonly #surroundings: SurroundingsReader
   #synchronous: 'NORMAL' | 'FULL' = 'FULL'
+  #isAlone: boolean
   readonly #statements: Record<
     'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
     Database.Statement<[]>
   >
 
   /** For `openStore` alone. */
-  constructor(path: string, database: Database.Database, lock: Lock | undefined) {
+  constructor(path: string, database: Database.Database, lock: Lock | undefined, isAlone: boolean) {
     this.path = path
     this.#database = database
     this.#lock = lock
+    this.#isAlone = isAlone
     this.listings = new ListingTable(database)
     this.#surroundings = new SurroundingsReader(path, this.listings)
+    if (isAlone) this.#surroundings.readBy(database)
     this.evidence = new EvidenceTable(database)
     this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
@@ -169,6 +220,25 @@ export class Store {
         if (!isKept) this.#statements.undo.run()
         this.#statements.release.run()
       }
+    }
+  }
+
+  /**
+   * To be called when something was written. A database that was opened on a full disk lets no other connection in; from
+   * now on it does, if there is room for that.
+   */
+  letOthersIn(): void {
+    if (!this.#isAlone) return
+    try {
+      // Without shared memory its mode can only be left by way of another one.
+      this.#database.pragma('journal_mode = DELETE')
+      this.#database.pragma('locking_mode = NORMAL')
+      this.#database.pragma('journal_mode = WAL')
+      this.#surroundings.readBy(undefined)
+      this.#isAlone = false
+    } catch (error) {
+      if (!isDatabaseError(error)) throw error
+      this.#database.pragma('locking_mode = EXCLUSIVE')
     }
   }
 

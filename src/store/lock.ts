@@ -21,7 +21,6 @@ export function takeLock(path: string): Lock {
     // Nothing is ever written there, so that there is no journal to leave behind.
     holder.pragma('journal_mode = MEMORY')
     holder.exec('BEGIN EXCLUSIVE')
-    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
   } catch (error) {
     holder?.close()
     if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) {
@@ -36,6 +35,7 @@ export function takeLock(path: string): Lock {
       cause: error,
     })
   }
+  writePid(pidFile)
   const held = holder
   return {
     release() {
@@ -43,6 +43,15 @@ export function takeLock(path: string): Lock {
       rmSync(pidFile, { force: true })
       held.close()
     },
+  }
+}
+
+/** A full disk has no room for it: then the error of others does not name this process. */
+function writePid(pidFile: string): void {
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
+  } catch {
+    // The lock holds without it.
   }
 }
 

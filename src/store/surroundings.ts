@@ -26,6 +26,7 @@ export class SurroundingsReader {
   readonly #table: ListingTable
   readonly #statements = new Map<string, Statement<unknown[], unknown[]>>()
   #connection: Connection | undefined
+  #own: Database.Database | undefined
   #isReading = false
   readonly #endTurn = () => this.renew()
 
@@ -38,7 +39,7 @@ export class SurroundingsReader {
     const { family } = address
     const lengths = this.#table.lengths(family)
     const { size, terms, values } = evidenceInNetwork(network)
-    this.#connection ??= connect(this.#path)
+    this.#connection ??= this.#own ? borrow(this.#own) : connect(this.#path)
     if (!this.#isReading) {
       this.#connection.begin.run()
       this.#isReading = true
@@ -69,6 +70,12 @@ export class SurroundingsReader {
     return { listings, hasEvidence }
   }
 
+  /** For a database that lets no second connection in: reads by its only one. undefined: by a connection of its own. */
+  readBy(own: Database.Database | undefined): void {
+    this.close()
+    this.#own = own
+  }
+
   /** From now on what is committed by now is read. */
   renew(): void {
     if (!this.#isReading) return
@@ -78,15 +85,22 @@ export class SurroundingsReader {
 
   close(): void {
     this.#isReading = false
-    this.#connection?.database.close()
+    if (!this.#own) this.#connection?.database.close()
     this.#connection = undefined
+    this.#statements.clear()
   }
 }
 
 interface Connection {
   readonly database: Database.Database
-  readonly begin: Statement<[]>
-  readonly commit: Statement<[]>
+  readonly begin: { run(): unknown }
+  readonly commit: { run(): unknown }
+}
+
+/** Transactions on it are its owner's. */
+function borrow(database: Database.Database): Connection {
+  const nothing = { run: () => undefined }
+  return { database, begin: nothing, commit: nothing }
 }
 
 function connect(path: string): Connection {

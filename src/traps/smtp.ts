@@ -229,9 +229,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
         ...details,
       })
     } catch (error) {
-      if (error instanceof OperationalError && putsMailOff.includes(error.code)) {
-        throw refusal(452, 'Cannot take mail now, try again later')
-      }
+      if (isPutOff(error)) throw refusal(452, 'Cannot take mail now, try again later')
       log.warn({ err: error }, 'message not recorded, the sender was told to try again')
       throw refusal(451, 'Cannot record now, try again later')
     }
@@ -271,9 +269,6 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     close: () => front.close(),
   }
 }
-
-/** What holds for all mail until it is over, and is logged where it begins. */
-const putsMailOff: readonly string[] = ['disk-low', 'clock-held']
 
 /** They reset the session, and with it what XFORWARD said. */
 const resetting = [
@@ -317,6 +312,11 @@ class ProxiedServer extends SMTPServer {
 function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
   const unoffered = Object.keys(args || {}).find((name) => !offered.includes(name))
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
+}
+
+/** Nothing failed: mail has to wait, and the log has said why. */
+function isPutOff(error: unknown): boolean {
+  return error instanceof OperationalError && /^(disk-low|clock-held)$/.test(error.code)
 }
 
 /** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */

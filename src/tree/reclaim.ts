@@ -29,6 +29,11 @@ export function clearReader(buffer: SharedArrayBuffer, slot: number): void {
   Atomics.store(new Int32Array(buffer), readersAt + slot * readerWords, 0)
 }
 
+/** The epoch that a reader announced; 0 while it is offline. */
+export function readerEpoch(buffer: SharedArrayBuffer, slot: number): number {
+  return Atomics.load(new Int32Array(buffer), readersAt + slot * readerWords)
+}
+
 /** The epoch after `epoch`. */
 export function nextEpoch(epoch: number): number {
   return (epoch + 1) | 0 || 1

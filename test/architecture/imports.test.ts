@@ -9,6 +9,7 @@ import { test } from 'node:test'
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'quantity.ts': ['ip'],
+  'clock.ts': ['errors.ts'],
   'settings.ts': ['ip', 'quantity.ts'],
   'config-values.ts': ['ip', 'settings.ts', 'blocklist'],
   'config-warnings.ts': ['settings.ts', 'blocklist'],
@@ -34,8 +35,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'config.ts',
     'settings.ts',
     'quantity.ts',
+    'clock.ts',
     'errors.ts',
     'ip',
+    'libc',
     'tree',
     'dns',
     'resolver',

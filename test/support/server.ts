@@ -76,9 +76,10 @@ allTraps = true
 ${more}`
   }
 
-  /** Starts `serve` and resolves once it has printed its ready line. */
-  async start(): Promise<Server> {
+  /** Starts `serve`, with more in its environment, and resolves once it has printed its ready line. */
+  async start(environment: NodeJS.ProcessEnv = {}): Promise<Server> {
     const child = spawn(process.execPath, [main, '--config', this.configFile, 'serve'], {
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const output = { stdout: '', stderr: '' }

@@ -1,4 +1,5 @@
-// /healthz: the process answers. /readyz: the list is loaded and every listener bound. For supervisors and probes.
+// /healthz: the process answers. /readyz: the list is loaded, every listener bound, and what comes in can be written. For
+// supervisors and probes.
 import Type from 'typebox'
 import type { App, AppOptions } from '../app.ts'
 import { problem, sendProblem } from '../problem.ts'
@@ -6,7 +7,7 @@ import { problems } from '../schemas.ts'
 
 const Health = Type.Object({ status: Type.String() })
 
-export function healthRoutes(app: App, { isReady }: AppOptions): void {
+export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void {
   app.get(
     '/healthz',
     { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems() } } },
@@ -15,9 +16,12 @@ export function healthRoutes(app: App, { isReady }: AppOptions): void {
   app.get(
     '/readyz',
     { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems(503) } } },
-    async (_request, reply) =>
-      isReady()
-        ? { status: 'ready' }
-        : sendProblem(reply, problem(503, 'not-ready', 'the list is still loading')),
+    async (_request, reply) => {
+      if (!isReady())
+        return sendProblem(reply, problem(503, 'not-ready', 'the list is still loading'))
+      const { writeFailure } = blocklist.status()
+      if (writeFailure) return sendProblem(reply, problem(503, 'database-failed', writeFailure.why))
+      return { status: 'ready' }
+    },
   )
 }

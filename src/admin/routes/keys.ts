@@ -49,7 +49,7 @@ const NewKey = Type.Object(
   { additionalProperties: false },
 )
 
-export function keyRoutes(app: App, { now }: AppOptions, keys: KeyRing): void {
+export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: KeyRing): void {
   app.get(
     '/v1/keys',
     {
@@ -79,6 +79,7 @@ export function keyRoutes(app: App, { now }: AppOptions, keys: KeyRing): void {
       const term = readExpiry(request.body, now())
       if (isProblem(term)) return sendProblem(reply, term)
       const { expiresAt = null } = term
+      if (expiresAt !== null) requireClock?.()
       if (expiresAt !== null && expiresAt <= now()) {
         return sendProblem(reply, problem(400, 'malformed', 'the key would have expired already'))
       }

@@ -34,6 +34,8 @@ export interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   /** None in a program that serves no DNS. */
   readonly tree?: ServerStatus['tree']
   readonly dns?: Readonly<NonNullable<ServerStatus['dns']>>
+  /** Set while the wall clock is not followed. Times in epoch seconds. */
+  readonly clockHeld?: { readonly since: number; readonly wallClock: number }
   readonly mailboxes: readonly MailboxState[]
 }
 
@@ -45,11 +47,21 @@ export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
       schema: { response: { 200: ServerStatus, ...problems(401, 403) } },
     },
     async (request) => {
-      const { generatedAt, validUntil, tree, mailboxes, ...rest } = status()
+      const { generatedAt, validUntil, tree, mailboxes, writeFailure, clockHeld, ...rest } =
+        status()
       return {
         ...rest,
         generatedAt: timestamp(generatedAt),
         validUntil: timestamp(validUntil),
+        ...(writeFailure && {
+          writeFailure: { ...writeFailure, since: timestamp(writeFailure.since) },
+        }),
+        ...(clockHeld && {
+          clockHeld: {
+            since: timestamp(clockHeld.since),
+            wallClock: timestamp(clockHeld.wallClock),
+          },
+        }),
         tree: tree ?? { usedBytes: 0, capacityBytes: 0 },
         forgers: blocklist.forgers().map(({ network, lastSeenAt, ...counts }) => ({
           ...counts,

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { CommitQueue } from '../../../src/blocklist/commit-queue.ts'
 import { Publisher } from '../../../src/blocklist/publish.ts'
+import { WriteHealth } from '../../../src/blocklist/write-health.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { readFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
@@ -86,7 +87,12 @@ test('what takes long lets the others go first, once', async (t) => {
     },
     log: silentLog,
   })
-  const queue = new CommitQueue(store, publisher, () => start)
+  const queue = new CommitQueue(
+    store,
+    publisher,
+    () => start,
+    new WriteHealth(silentLog, () => start),
+  )
   const order: string[] = []
   const put = (name: string, options = {}, then?: () => void) =>
     queue.run(() => {

@@ -26,6 +26,7 @@ import {
 } from '../../support/dns-subject.ts'
 
 const crashingThread = new URL('../../support/dns-crashing-thread.ts', import.meta.url)
+const hangingThread = new URL('../../support/dns-hanging-thread.ts', import.meta.url)
 
 interface Started {
   readonly server: Nameserver
@@ -86,9 +87,13 @@ async function assertAnswers(subject: Subject): Promise<void> {
   assert.deepEqual((await askTcp(subject, name, types.A)).addresses, ['127.0.0.2'])
 }
 
-/** Sends a query that kills the thread which gets it, and does not wait for an answer. */
-async function crash(subject: Subject, transport: 'udp' | 'tcp'): Promise<void> {
-  const query = buildQuery(`crash.${subject.zone}`, types.A)
+/** Sends a query that kills the thread which gets it, or has it hang, and does not wait for an answer. */
+async function crash(
+  subject: Subject,
+  transport: 'udp' | 'tcp',
+  how: 'crash' | 'hang' = 'crash',
+): Promise<void> {
+  const query = buildQuery(`${how}.${subject.zone}`, types.A)
   if (transport === 'tcp') {
     const client = await TcpClient.open(subject)
     client.send(query)
@@ -211,6 +216,31 @@ test('a thread that dies again and again is a fatal error, told once', async (t)
   assert.match(fatal[0].message, /^dns-udp-0 died 6 times within 60 seconds$/)
 })
 
+for (const transport of ['udp', 'tcp'] as const) {
+  test(`a thread that hangs inside one batch is replaced: ${transport}`, async (t) => {
+    const { subject, logged, fatal } = await start(t, { threadEntry: hangingThread })
+    await crash(subject, transport, 'hang')
+    await eventually(
+      () => logged.some((line) => line.startsWith('the thread answers again')),
+      30_000,
+    )
+    assert.match(
+      logged[0] ?? '',
+      /^a name server thread hung in one batch, it is started again dns-/,
+    )
+    await assertAnswers(subject)
+    assert.deepEqual(fatal, [])
+  })
+}
+
+test('an idle thread is left alone', async (t) => {
+  const { subject, logged } = await start(t)
+  await assertAnswers(subject)
+  await sleep(7000)
+  assert.deepEqual(logged, [])
+  await assertAnswers(subject)
+})
+
 test('a dead thread holds no memory of the tree back', async (t) => {
   const { subject, tree, logged } = await start(t, { threadEntry: crashingThread })
   await crash(subject, 'udp')
@@ -224,6 +254,21 @@ test('a dead thread holds no memory of the tree back', async (t) => {
     tree.publish({ ...version, serial })
   }
   assert.ok(tree.stats().limboBytes < 4096, `${tree.stats().limboBytes} octets in limbo`)
+})
+
+test("data are stale by the list's clock, not by a wall clock that jumped", async (t) => {
+  const clockCorrection = new Float64Array(new SharedArrayBuffer(8))
+  const { subject, tree } = await start(t, {
+    staleServfail: true,
+    clockCorrection: clockCorrection.buffer,
+  })
+  const now = Math.floor(Date.now() / 1000)
+  const version = { serial: 1, generatedAt: now - 1000, ipv4Entries: 0, ipv6Entries: 0 }
+  tree.publish({ ...version, validUntil: now - 100 })
+  const rcode = async () => (await ask(subject, reversed('127.0.0.2'), types.A)).rcode
+  assert.equal(await rcode(), rcodes.SERVFAIL)
+  clockCorrection[0] = -1000
+  assert.equal(await rcode(), rcodes.NOERROR)
 })
 
 test('a change is answered as soon as it is published', async (t) => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { OperationalError } from '../../../src/errors.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
 import { smtpSite } from './smtp-site.ts'
 
@@ -166,6 +167,20 @@ test('record() that fails is answered 451, and the sender may try again at once'
   assert.match(await client.finish(`${bounce}.\r\n`), /^250 /)
   assert.equal(recorded.length, 1)
 })
+
+for (const code of ['disk-low', 'clock-held'] as const) {
+  test(`record() that puts mail off (${code}) is answered 452, without a log line for each message`, async (t) => {
+    const { connect, log } = await smtpSite(t, {
+      record: async () => {
+        throw new OperationalError(code, 'not now')
+      },
+    })
+    const client = connect()
+    await client.begin()
+    assert.match(await client.finish(`${bounce}.\r\n`), /^452 4\.\d\.\d /)
+    assert.doesNotMatch(log.join(), /not recorded/)
+  })
+}
 
 test('a client that half-closes right after QUIT gets its reply (Exim)', async (t) => {
   const { connect, recorded } = await smtpSite(t, {

@@ -1,0 +1,134 @@
+// The one clock of a server. It follows the wall clock until that jumps; then it is held: it runs on with the monotonic
+// clock until the wall clock has kept its new time for a while, or an operator confirms it. What a jump must not end, and
+// what must not be dated by a wrong clock, asks here.
+import { type Logger, OperationalError } from './errors.ts'
+
+/** Both in milliseconds. */
+export interface ClockSources {
+  /** Since the epoch; may be set at any time. */
+  wall(): number
+  /** From any beginning; only ever grows, evenly. */
+  monotonic(): number
+}
+
+const systemClocks: ClockSources = {
+  wall: () => Date.now(),
+  monotonic: () => performance.now(),
+}
+
+/** What the wall clock gains or loses on the monotonic one without having jumped. */
+const jumpMs = 3_600_000
+/** What it may have gained since the last publication of the process before. */
+const longestAwayMs = 86_400_000
+/** A jumped wall clock that keeps its new time for so long is right. */
+const settledMs = 600_000
+
+/** Of a clock that is held; times in epoch seconds. */
+export interface HeldClock {
+  /** By the held time. */
+  readonly since: number
+  /** What the wall clock says now. */
+  readonly wallClock: number
+}
+
+export interface ClockOptions {
+  /** When the zone was last published, in epoch seconds; undefined: never. */
+  readonly lastPublishedAt: number | undefined
+  readonly log: Logger
+  /** @default the system's */
+  readonly sources?: ClockSources
+}
+
+export class Clock {
+  readonly #sources: ClockSources
+  readonly #log: Logger
+  /** Between the time that is given out and the monotonic clock, in milliseconds. */
+  #offset: number
+  /** Set while the clock is held: the wall clock's new difference to the monotonic one, and when it was first seen. */
+  #jump:
+    | { readonly difference: number; readonly seenAt: number; readonly since: number }
+    | undefined
+
+  /** The last publication stands in for the time before: a wall clock before it, or more than a day after it, has jumped. */
+  constructor({ lastPublishedAt, log, sources = systemClocks }: ClockOptions) {
+    this.#sources = sources
+    this.#log = log
+    const wall = sources.wall()
+    const monotonic = sources.monotonic()
+    this.#offset = wall - monotonic
+    if (lastPublishedAt === undefined) return
+    const ahead = Math.floor(wall / 1000) - lastPublishedAt
+    if (ahead >= 0 && ahead * 1000 <= longestAwayMs) return
+    this.#offset = lastPublishedAt * 1000 - monotonic
+    this.#hold(wall - monotonic, monotonic)
+  }
+
+  /** Epoch seconds, whole. To be asked at least every few seconds: a jump is seen when somebody asks. */
+  now(): number {
+    const monotonic = this.#sources.monotonic()
+    this.#look(this.#sources.wall() - monotonic, monotonic)
+    return Math.floor((monotonic + this.#offset) / 1000)
+  }
+
+  /** undefined: it follows the wall clock. */
+  get held(): HeldClock | undefined {
+    this.now()
+    return (
+      this.#jump && {
+        since: this.#jump.since,
+        wallClock: Math.floor(this.#sources.wall() / 1000),
+      }
+    )
+  }
+
+  /** Seconds that the time given out is ahead of the wall clock; 0 while it follows that. */
+  get correction(): number {
+    return this.held ? this.now() - Math.floor(this.#sources.wall() / 1000) : 0
+  }
+
+  /** Throws OperationalError 'clock-held' while the clock is held. */
+  requireSure(): void {
+    if (!this.held) return
+    throw new OperationalError('clock-held', 'the wall clock has jumped: waiting until it is sure')
+  }
+
+  /** The operator says that the wall clock is right as it is. */
+  confirm(): void {
+    const monotonic = this.#sources.monotonic()
+    const difference = this.#sources.wall() - monotonic
+    this.#look(difference, monotonic)
+    if (this.#jump) this.#follow(difference, 'the wall clock is confirmed')
+  }
+
+  #look(difference: number, monotonic: number): void {
+    if (this.#jump === undefined) {
+      if (isJump(difference, this.#offset)) this.#hold(difference, monotonic)
+      else this.#offset = difference
+    } else if (isJump(difference, this.#jump.difference)) {
+      if (isJump(difference, this.#offset)) this.#hold(difference, monotonic)
+      else this.#follow(difference, 'the wall clock has jumped back')
+    } else if (monotonic - this.#jump.seenAt >= settledMs) {
+      this.#follow(difference, 'the wall clock has kept its new time')
+    }
+  }
+
+  #hold(difference: number, monotonic: number): void {
+    const since = this.#jump?.since ?? Math.floor((monotonic + this.#offset) / 1000)
+    this.#jump = { difference, seenAt: monotonic, since }
+    this.#log.warn(
+      { jumpedSeconds: Math.round((difference - this.#offset) / 1000) },
+      'the wall clock has jumped and is not followed: no mail is taken for now; SIGHUP confirms it',
+    )
+  }
+
+  #follow(difference: number, why: string): void {
+    this.#jump = undefined
+    const setSeconds = Math.round((difference - this.#offset) / 1000)
+    this.#offset = difference
+    this.#log.warn({ setSeconds }, `${why}: it is followed again`)
+  }
+}
+
+function isJump(one: number, other: number): boolean {
+  return Math.abs(one - other) > jumpMs
+}

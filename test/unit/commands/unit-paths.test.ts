@@ -1,0 +1,53 @@
+// What check-config finds missing in the systemd unit that runs a configuration.
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { unwritablePaths } from '../../../src/commands/unit-paths.ts'
+import type { Config } from '../../../src/config.ts'
+import { temporaryDirectory } from '../blocklist/fixture.ts'
+
+const shipped = readFileSync('data/backscatterd.service', 'utf8')
+const mailboxes = [
+  { type: 'maildir', path: '/var/mail/traps/Maildir' },
+  { type: 'mbox', path: '/srv/mail/inbox' },
+  { type: 'imap', path: '' },
+]
+
+function configOf({ file = '/etc/backscatterd/backscatterd.toml', mailbox = mailboxes } = {}) {
+  return { file, store: { path: '/var/lib/backscatterd/list.db' }, mailbox } as unknown as Config
+}
+
+function unitsWith(t: TestContext, unit: string, dropIn?: string): string {
+  const units = temporaryDirectory(t)
+  writeFileSync(join(units, 'backscatterd.service'), unit)
+  if (dropIn !== undefined) {
+    mkdirSync(join(units, 'backscatterd.service.d'))
+    writeFileSync(join(units, 'backscatterd.service.d', 'mail.conf'), dropIn)
+  }
+  return units
+}
+
+test('the folders of a Maildir and an mbox that the unit makes read-only are named', (t) => {
+  const paths = unwritablePaths(configOf(), unitsWith(t, shipped))
+  assert.deepEqual(paths, ['/var/mail/traps/Maildir', '/srv/mail'])
+})
+
+test('what the unit or a drop-in of it names is not missing', (t) => {
+  const dropIn = '[Service]\nReadWritePaths=-/srv/mail \\\n  /var/mail\n'
+  assert.deepEqual(unwritablePaths(configOf(), unitsWith(t, shipped, dropIn)), [])
+  const mailbox = [{ type: 'maildir', path: '/var/lib/backscatterd/Maildir' }]
+  assert.deepEqual(unwritablePaths(configOf({ mailbox }), unitsWith(t, shipped)), [])
+  const beside = [{ type: 'maildir', path: '/var/lib/backscatterd2' }]
+  assert.deepEqual(unwritablePaths(configOf({ mailbox: beside }), unitsWith(t, shipped)), [
+    '/var/lib/backscatterd2',
+  ])
+})
+
+test('nothing is missing where no unit runs this configuration, or the unit leaves the disk alone', (t) => {
+  const other = configOf({ file: '/srv/other.toml' })
+  assert.deepEqual(unwritablePaths(other, unitsWith(t, shipped)), [])
+  assert.deepEqual(unwritablePaths(configOf(), temporaryDirectory(t)), [])
+  const free = shipped.replace('ProtectSystem=strict\n', '')
+  assert.deepEqual(unwritablePaths(configOf(), unitsWith(t, free)), [])
+})
