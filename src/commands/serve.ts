@@ -62,6 +62,9 @@ export async function loadAll(): Promise<void> {
   await Promise.all([
     import('./serve-admin.ts'),
     import('../traps/traps.ts'),
+    import('../traps/mailbox-thread.ts'),
+    import('../traps/maildir.ts'),
+    import('../traps/mbox.ts'),
     import('../traps/imap.ts'),
     import('../traps/pop3.ts'),
     import('../traps/smtp.ts'),
