@@ -15,7 +15,7 @@ export interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
   readonly deadlines: Deadlines
   /** There are more messages than before. */
   readonly onNews: () => void
-  /** The connection is over; why, when we gave it up. */
+  /** The connection is over; why, when it was given up while nothing was asked. */
   readonly onEnd: (fault: MailboxFault | null) => void
 }
 
@@ -35,9 +35,13 @@ const logoutMs = 1000
 export class ImapConnection {
   readonly #client: ImapFlow
   readonly #meter: ExchangeMeter
+  #error: Error | null = null
   #isClosing = false
   #last: Promise<unknown> = Promise.resolve()
-  #abandon: (fault: MailboxFault) => void = () => undefined
+  /** Ends the command under way; null: there is none. */
+  #abandon: ((fault: MailboxFault) => void) | null = null
+  /** Given up while nothing was asked, so that nobody has been told yet. */
+  #untold: MailboxFault | null = null
 
   /** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault and what imapflow says. */
   static async open(options: ImapConnectionOptions): Promise<ImapConnection> {
@@ -49,7 +53,7 @@ export class ImapConnection {
       throw error
     }
     connection.#client.on('close', () => {
-      if (!connection.#isClosing) options.onEnd(connection.#meter.fault)
+      if (!connection.#isClosing) options.onEnd(connection.#untold)
     })
     return connection
   }
@@ -73,8 +77,10 @@ export class ImapConnection {
         await new Promise(() => undefined)
       },
     })
-    // Each also rejects the command under way; one that is heard by nobody would end the process.
-    this.#client.on('error', () => undefined)
+    // It tells more than what the command under way is rejected with.
+    this.#client.on('error', (error) => {
+      this.#error ??= error
+    })
     this.#client.on('exists', ({ count, prevCount }) => {
       if (count > prevCount) onNews()
     })
@@ -98,8 +104,9 @@ export class ImapConnection {
         return await Promise.race([command(this.#client), abandoned.promise])
       } catch (error) {
         if (error instanceof MailboxFault && error.fault === 'protocol-broken') this.#end(error)
-        throw this.#meter.fault ?? error
+        throw this.#meter.fault ?? this.#error ?? error
       } finally {
+        this.#abandon = null
         this.#meter.end()
       }
     })
@@ -118,8 +125,10 @@ export class ImapConnection {
   }
 
   #end(fault: MailboxFault): void {
-    this.#abandon(fault)
-    this.#client.close()
+    if (this.#abandon === null) this.#untold = fault
+    else this.#abandon(fault)
+    // Not at once: imapflow may be about to tell of the same, and would find nobody to tell.
+    this.#client.closeAfter()
   }
 }
 
@@ -132,7 +141,7 @@ function metered(meter: ExchangeMeter): ImapTransport {
       const socket = secure ? connectTls({ host, port, ...name, ...tls }) : connect({ host, port })
       return socket.once(secure ? 'secureConnect' : 'connect', () => {
         onConnect()
-        socket.on('data', count)
+        socket.prependListener('data', count)
       })
     },
     // What comes from here on until TLS is there must stay where imapflow looks for what was smuggled in.
@@ -142,7 +151,7 @@ function metered(meter: ExchangeMeter): ImapTransport {
       const secured = connectTls({ socket, host, port, ...name, ...tls })
       return secured.once('secureConnect', () => {
         onSecure()
-        secured.on('data', count)
+        secured.prependListener('data', count)
       })
     },
   }

@@ -315,7 +315,6 @@ export class ImapMailbox implements Mailbox {
   }
 
   #failed(what: string, cause: unknown): MailboxError {
-    this.#fault = null
     const { name } = this.#options
     const { detail, fault } = mailboxError(name, what, cause)
     return cause instanceof MailboxError
