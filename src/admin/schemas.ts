@@ -220,6 +220,7 @@ export const Mailbox = Type.Object({
   name: Type.String(),
   type: Type.String(),
   state: Type.String(),
+  readingSince: NullableTimestamp,
   lastReadAt: NullableTimestamp,
   lastError: nullable(Type.String(), 'One of a fixed set, as “CODE: TEXT”; names no address.'),
   lastErrorDetail: Type.Optional(
@@ -240,6 +241,7 @@ export function mailboxBody(mailbox: MailboxState, scope: Scope): Mailbox {
   const { lastErrorDetail, ...shown } = mailbox
   return {
     ...shown,
+    readingSince: nullableTimestamp(mailbox.readingSince),
     lastReadAt: nullableTimestamp(mailbox.lastReadAt),
     retryAt: nullableTimestamp(mailbox.retryAt),
     ...(scopeIncludes(scope, 'admin') && { lastErrorDetail }),

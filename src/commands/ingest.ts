@@ -162,7 +162,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
     isComplete = true
   } finally {
     progress.end(isComplete)
-    await reader.close(0)
+    await reader.close()
   }
 }
 

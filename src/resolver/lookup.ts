@@ -31,10 +31,10 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
   const { server, name, type } = request
   try {
     const response = await ask(request)
-    const answers = response.answers.filter((record) => record.type === Packet.TYPE[type])
+    const { records } = answersTo(response, name, type)
     return {
       rcode: response.header.rcode,
-      answers: answers.map(({ address, data }) => address ?? [data].flat().join('')),
+      answers: records.map(({ address, data }) => address ?? [data].flat().join('')),
     }
   } catch (error) {
     if (error instanceof OperationalError) throw error
@@ -47,19 +47,63 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
   }
 }
 
-/** The whole response, over TCP where it was cut. Throws OperationalError or what the network says. */
+type QueryType = keyof typeof Packet.TYPE
+
+/**
+ * The whole response to that question, over TCP where it was cut. Throws OperationalError, what the network says, and an
+ * Error for a response to another question, or to none.
+ */
 export async function ask(
-  request: Omit<LookupRequest, 'type'> & { readonly type: keyof typeof Packet.TYPE },
+  request: Omit<LookupRequest, 'type'> & { readonly type: QueryType },
 ): Promise<Packet> {
   const deadline = performance.now() + request.timeoutMs
   const { host, port } = splitServer(request.server)
   const first = await askUdp(host, port, request)
   const response = first.header.tc ? await askTcp(host, port, request, deadline) : first
-  const asked = response.questions[0]?.name.toLowerCase()
-  if (asked !== undefined && asked !== request.name.toLowerCase().replace(/\.$/, '')) {
-    throw new Error('the answer is to another question')
-  }
+  const { questions, header } = response
+  const [asked] = questions
+  const isOurs =
+    header.qr === 1 &&
+    questions.length === 1 &&
+    asked?.type === Packet.TYPE[request.type] &&
+    asked.class === Packet.CLASS.IN &&
+    canonicalName(asked.name) === canonicalName(request.name)
+  if (!isOurs) throw new Error('the answer is to another question')
   return response
+}
+
+/**
+ * The records that answer the question: those of its owner, or of the name that its aliases lead to (RFC 1034 §3.6.2).
+ * `aliases` are the CNAME records on the way. What else a response holds answers nothing.
+ */
+export function answersTo(
+  { answers }: Packet,
+  name: string,
+  type: QueryType,
+): { readonly records: Answer[]; readonly aliases: Answer[]; readonly owner: string } {
+  const aliases: Answer[] = []
+  let owner = canonicalName(name)
+  for (;;) {
+    const records = answers.filter((each) => isOf(each, owner, type))
+    const alias = answers.find((each) => isOf(each, owner, 'CNAME'))
+    if (records.length > 0 || alias?.domain === undefined || aliases.includes(alias)) {
+      return { records, aliases, owner }
+    }
+    aliases.push(alias)
+    owner = canonicalName(alias.domain)
+  }
+}
+
+type Answer = Packet['answers'][number]
+
+function isOf(record: Answer, owner: string, type: QueryType): boolean {
+  const isType = record.type === Packet.TYPE[type] && record.class === Packet.CLASS.IN
+  return isType && canonicalName(record.name) === owner
+}
+
+/** In lower case, without the final dot: names are equal whatever their case (RFC 4343). */
+export function canonicalName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '')
 }
 
 type Question = Parameters<typeof ask>[0]

@@ -1,7 +1,7 @@
 // Names looked up for us, at the configured servers and nobody else, behind a cache that keeps answers for their TTL.
 // Asked by traps/authenticity and whoever checks PTR records; answers and errors have the shape of node:dns/promises.
 import { Packet } from 'dns2'
-import { ask } from './lookup.ts'
+import { answersTo, ask, canonicalName } from './lookup.ts'
 
 export type ResolvedType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TXT'
 
@@ -56,7 +56,7 @@ export class Resolver {
 
   /** Throws ResolveError. The same question asked twice at once goes out once. */
   async resolve(name: string, type: ResolvedType): Promise<Resolved> {
-    const canonical = name.toLowerCase().replace(/\.$/, '')
+    const canonical = canonicalName(name)
     if (!isName(canonical)) throw new ResolveError('EBADNAME', name, type)
     const outcome = await this.#outcome(canonical, type)
     if ('code' in outcome) throw new ResolveError(outcome.code, name, type)
@@ -99,7 +99,7 @@ export class Resolver {
     for (const server of servers) {
       try {
         const response = await ask({ server, name, type, timeoutMs })
-        const known = read(response, type)
+        const known = read(response, name, type)
         if (known !== undefined) return known
         code = response.header.rcode === Packet.RCODE.REFUSED ? 'EREFUSED' : 'ESERVFAIL'
       } catch {
@@ -125,16 +125,22 @@ function isName(name: string): boolean {
 /** undefined: this server does not know. Aliases have been followed by the server (RFC 1034 §4.3.1, recursive). */
 function read(
   response: Packet,
+  name: string,
   type: ResolvedType,
 ): { outcome: Outcome; seconds: number } | undefined {
   const { rcode } = response.header
   if (rcode !== Packet.RCODE.NOERROR && rcode !== Packet.RCODE.NXDOMAIN) return undefined
-  const records = response.answers.filter((record) => record.type === Packet.TYPE[type])
+  const { records, aliases, owner } = answersTo(response, name, type)
   if (records.length > 0) {
-    const seconds = Math.min(longestPositiveSeconds, ...response.answers.map(({ ttl }) => ttl))
+    const ttls = [...aliases, ...records].map(({ ttl }) => ttl)
+    const seconds = Math.min(longestPositiveSeconds, ...ttls)
     return { outcome: { value: records.map((each) => valueIn(each, type)) as Resolved }, seconds }
   }
-  const soa = response.authorities.find((record) => record.type === Packet.TYPE.SOA)
+  const soa = response.authorities.find((record) => {
+    const zone = canonicalName(record.name)
+    const isAbove = zone === '' || `.${owner}`.endsWith(`.${zone}`)
+    return record.type === Packet.TYPE.SOA && isAbove
+  })
   const seconds = Math.min(longestNegativeSeconds, soa?.ttl ?? 0, soa?.minimum ?? 0)
   const code = rcode === Packet.RCODE.NXDOMAIN ? 'ENOTFOUND' : 'ENODATA'
   return { outcome: { code }, seconds }

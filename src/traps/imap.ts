@@ -1,12 +1,18 @@
-// A folder of an IMAP server → its unread messages; accepted ones are flagged \Seen, or moved to a folder. The only file
-// that knows imapflow. Called by poller.ts.
+// A folder of an IMAP server → its unread messages; accepted ones are flagged \Seen, or moved to a folder.
 //
 // The connection stays open and IDLEs between readings, so that a new message is read at once. What has been read is
 // told by \Seen, and by the position as well: the UID up to which everything is dealt with, so that a message somebody
 // opens in a mail program before us is not missed. When UIDVALIDITY has changed no UID means what it did, and everything
 // in the folder is read again: the store knows what it has.
-import { type FetchMessageObject, ImapFlow } from 'imapflow'
-import type { Mailbox, MailboxMessage, PositionKeeper } from './mailbox.ts'
+import type { FetchMessageObject, FetchQueryObject, SearchObject } from 'imapflow'
+import {
+  type Deadlines,
+  type ExchangeLimits,
+  ReadingClock,
+  usualDeadlines,
+} from './exchange-meter.ts'
+import { ImapConnection, longestLine, shortAnswer } from './imap-connection.ts'
+import type { Mailbox, MailboxMessage, MessageName, PositionKeeper, TrapsAmong } from './mailbox.ts'
 import {
   faultOf,
   MailboxError,
@@ -17,10 +23,12 @@ import {
 import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
 
 export interface ImapOptions extends MailAccount {
-  readonly isTrap: (address: string) => boolean
+  readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
   /** Accepted messages are moved to this folder; '' leaves them where they are, flagged \Seen. */
   readonly moveTo: string
+  /** @default usualDeadlines */
+  readonly deadlines?: Deadlines
 }
 
 interface Position {
@@ -31,56 +39,82 @@ interface Position {
 
 /** Messages of one FETCH, and their octets together: what is held in memory beside the messages under way. */
 const batchMessages = 50
-const batchBytes = 8 * 1024 ** 2
-const idleAfterMs = 50
-/** A connection that died without a word is noticed after so long. */
-const longestIdleMs = 4 * 60_000
-const connectMs = 30_000
+const batchBytes = 2 * 1024 ** 2
+/** Sizes asked for at once: a server need not take a longer command. */
+const sizesAtOnce = 200
+/** Messages of the folder that one SEARCH looks at, and the most that a folder may have. */
+const searchedAtOnce = 50_000
+const maxMessages = 2_000_000
+/** What one reading deals with; the rest comes with the next. */
+const maxFound = 100_000
+/** More passed-over messages than this are read again at each poll: a folder of other people's mail is no trap box. */
+const maxPassedOver = 100_000
+/** Rows that tell what others did meanwhile. */
+const maxOtherRows = 1000
 
 export class ImapMailbox implements Mailbox {
   readonly #options: ImapOptions
-  #client: ImapFlow | null = null
+  readonly #deadlines: Deadlines
+  readonly #clock: ReadingClock
+  #connection: ImapConnection | null = null
+  /** Why the connection was given up while nothing was read. */
+  #fault: MailboxFault | null = null
   #wake: () => void = () => undefined
-  #isClosing = false
   #uidValidity = ''
   /** UID → the recipients that were no traps. */
   #passedOver = new Map<number, readonly string[]>()
-  /** What this reading found and has not dealt with, and where the folder ended when it began. */
+  /** What this reading found and has not dealt with, and where what it looked at ended. */
   #waiting = new Set<number>()
   #uidNext = 0
+  #hasMore = false
 
   constructor(options: ImapOptions) {
     mailServer('imap', options)
     this.#options = options
+    this.#deadlines = options.deadlines ?? usualDeadlines
+    this.#clock = new ReadingClock(this.#deadlines)
   }
 
   async *messages(): AsyncGenerator<MailboxMessage> {
     this.#waiting.clear()
     // A reading that does not come as far as the folder says nothing of how far it was read.
     this.#uidNext = 0
+    this.#hasMore = false
+    this.#clock.restart()
     try {
-      const client = await this.#connected()
-      const found = await this.#find(client)
-      for (let at = 0; at < found.length; at += batchMessages) {
-        yield* this.#read(client, found.slice(at, at + batchMessages))
+      const connection = await this.#connected()
+      const found = await this.#find(connection)
+      for (let at = 0; at < found.length; at += sizesAtOnce) {
+        const { batches, tooBig } = await this.#sizes(connection, found.slice(at, at + sizesAtOnce))
+        yield* tooBig
+        for (const batch of batches) {
+          if (this.#clock.isOver()) {
+            this.#hasMore = true
+            return
+          }
+          yield* await this.#contents(connection, batch)
+        }
       }
     } catch (error) {
       throw this.#failed('cannot be read', error)
     }
   }
 
-  async accept({ id }: MailboxMessage): Promise<void> {
+  async accept({ id }: MessageName): Promise<void> {
     const [uidValidity, uid = ''] = id.split('/')
     // The folder is another one by now: the message comes again under its new number.
     if (uidValidity !== this.#uidValidity) return
     const { moveTo } = this.#options
     try {
-      const client = this.#client
-      if (client === null) throw new MailboxFault('connection-lost', 'the connection was lost')
-      const isDone =
+      const connection = this.#connection
+      if (connection === null) {
+        throw new MailboxFault('connection-lost', 'the connection was lost')
+      }
+      const isDone = await connection.exchange<unknown>(shortAnswer, (client) =>
         moveTo === ''
-          ? await client.messageFlagsAdd(uid, ['\\Seen'], { uid: true })
-          : await client.messageMove(uid, moveTo, { uid: true })
+          ? client.messageFlagsAdd(uid, ['\\Seen'], { uid: true })
+          : client.messageMove(uid, moveTo, { uid: true }),
+      )
       if (!isDone) throw new MailboxFault('refused', 'refused by the server')
     } catch (error) {
       throw this.#failed(
@@ -91,20 +125,22 @@ export class ImapMailbox implements Mailbox {
     this.#waiting.delete(Number(uid))
   }
 
-  passOver({ id }: MailboxMessage, recipients: readonly string[]): void {
+  passOver({ id }: MessageName, recipients: readonly string[]): void {
     const [uidValidity, uid] = id.split('/')
     if (uidValidity !== this.#uidValidity) return
-    this.#passedOver.set(Number(uid), recipients)
+    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(Number(uid), recipients)
     this.#waiting.delete(Number(uid))
   }
 
   async finish(): Promise<void> {
     if (this.#uidNext === 0) return
     const before = this.#position()?.uid ?? 0
-    const firstLeft = Math.min(...[...this.#waiting].filter((uid) => uid > before), this.#uidNext)
+    let firstLeft = this.#uidNext
+    for (const uid of this.#waiting) if (uid > before && uid < firstLeft) firstLeft = uid
     const uid = Math.max(before, firstLeft - 1)
     const position: Position = { uidValidity: this.#uidValidity, uid }
     this.#options.position.set(JSON.stringify(position))
+    if (this.#hasMore) this.#wake()
   }
 
   watch(wake: () => void): void {
@@ -112,14 +148,7 @@ export class ImapMailbox implements Mailbox {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true
-    const client = this.#client
-    if (client === null) return
-    await Promise.race([
-      client.logout(),
-      new Promise((over) => setTimeout(over, 1000).unref()),
-    ]).catch(() => undefined)
-    client.close()
+    await this.#connection?.close()
   }
 
   /** The position in this folder as it is now; none when UIDVALIDITY has changed, or it was never read. */
@@ -130,102 +159,159 @@ export class ImapMailbox implements Mailbox {
   }
 
   /** UIDs to read, in order. */
-  async #find(client: ImapFlow): Promise<number[]> {
+  async #find(connection: ImapConnection): Promise<number[]> {
     const { folder } = mailServer('imap', this.#options)
-    const { uidValidity, uidNext } = await client.mailboxOpen(folder)
+    const opened = connection.exchange(shortAnswer, (client) => client.mailboxOpen(folder))
+    const { uidValidity, uidNext, exists } = await this.#clock.during(opened)
+    if (exists > maxMessages) throw tooManyMessages()
     if (`${uidValidity}` !== this.#uidValidity) this.#passedOver.clear()
     this.#uidValidity = `${uidValidity}`
-    this.#uidNext = uidNext
+    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
     const wasReadBefore = this.#options.position.get() !== undefined
     const dealtWith = this.#position()?.uid ?? 0
-    const found = new Set(await this.#search(client, { seen: false, deleted: false }))
-    if (wasReadBefore) {
-      // `n:*` names the last message even when its UID is below n (RFC 9051 §9).
-      const later = await this.#search(client, { uid: `${dealtWith + 1}:*`, deleted: false })
-      for (const uid of later) if (uid > dealtWith) found.add(uid)
+    const found = new Set<number>()
+    const stillThere = new Map<number, readonly string[]>()
+    const note = (uid: number): void => {
+      const recipients = this.#passedOver.get(uid)
+      if (recipients !== undefined) stillThere.set(uid, recipients)
+      if (recipients?.some((each) => traps.has(each)) ?? true) found.add(uid)
     }
-    for (const uid of this.#passedOver.keys()) if (!found.has(uid)) this.#passedOver.delete(uid)
-    const isLeft = (uid: number): boolean =>
-      !(this.#passedOver.get(uid)?.every((address) => !this.#options.isTrap(address)) ?? false)
-    const uids = [...found].filter(isLeft).sort((a, b) => a - b)
+    let last = 0
+    while (last === 0 || (last < exists && found.size < maxFound)) {
+      const first = last + 1
+      last += searchedAtOnce
+      const part = exists > searchedAtOnce && { seq: `${first}:${Math.min(last, exists)}` }
+      const unseen = await this.#search(connection, { ...part, seen: false, deleted: false })
+      for (const uid of unseen) note(uid)
+      if (!wasReadBefore) continue
+      // `n:*` names the last message even when its UID is below n (RFC 9051 §9).
+      const since = { uid: `${dealtWith + 1}:*`, deleted: false }
+      const later = await this.#search(connection, { ...part, ...since })
+      for (const uid of later) if (uid > dealtWith) note(uid)
+    }
+    const uids = [...found].sort((a, b) => a - b)
+    this.#hasMore = last < exists
+    this.#uidNext = this.#hasMore ? (uids.at(-1) ?? 0) + 1 : uidNext
+    if (!this.#hasMore) this.#passedOver = stillThere
     this.#waiting = new Set(uids)
     return uids
   }
 
-  async #search(client: ImapFlow, query: Parameters<ImapFlow['search']>[0]): Promise<number[]> {
-    const uids = await client.search(query, { uid: true })
-    if (!uids) throw new MailboxFault('refused', 'the server refused to search')
-    return uids
+  async #search(connection: ImapConnection, query: SearchObject): Promise<number[]> {
+    const limits = { octets: longestLine, lines: 10_000 }
+    const search = connection.exchange(limits, async (client) => {
+      const uids = await client.search(query, { uid: true })
+      if (!uids) throw new MailboxFault('refused', 'the server refused to search')
+      if (uids.length > searchedAtOnce) throw tooManyMessages()
+      return uids
+    })
+    return await this.#clock.during(search)
   }
 
-  /** Fetches in whole batches: while a FETCH is being read no other command can be sent. */
-  async *#read(client: ImapFlow, uids: readonly number[]): AsyncGenerator<MailboxMessage> {
+  /** UIDs → those that are fetched together, with their sizes, and the messages that are too big to be. */
+  async #sizes(
+    connection: ImapConnection,
+    uids: readonly number[],
+  ): Promise<{ batches: Map<number, number>[]; tooBig: MailboxMessage[] }> {
     const { maxBytes } = this.#options
-    const uid = { uid: true }
-    const sizes = await client.fetchAll(uids.join(','), { ...uid, size: true }, uid)
-    const known = new Map(sizes.map((each) => [each.uid, each.size ?? 0]))
-    let batch: number[] = []
+    const rows = await this.#fetch(connection, uids, { size: true }, shortAnswer, 'size')
+    const batches: Map<number, number>[] = []
+    const tooBig: MailboxMessage[] = []
     let octets = 0
-    for (const each of uids) {
-      const size = known.get(each)
+    for (const uid of uids) {
+      const size = rows.get(uid)?.size
+      const batch = batches.at(-1)
       // Somebody else has removed it.
-      if (size === undefined) this.#waiting.delete(each)
+      if (size === undefined) this.#waiting.delete(uid)
       else if (size > maxBytes) {
         const refused = `its ${size} octets are more than the ${maxBytes} allowed`
-        yield { ...this.#named(each), refused }
-      } else {
-        batch.push(each)
+        tooBig.push({ ...this.#named(uid), refused })
+      } else if (batch && batch.size < batchMessages && octets + size <= batchBytes) {
+        batch.set(uid, size)
         octets += size
-      }
-      if (octets < batchBytes && each !== uids.at(-1)) continue
-      if (batch.length > 0) yield* this.#contents(client, batch)
-      batch = []
-      octets = 0
-    }
-  }
-
-  async *#contents(client: ImapFlow, uids: readonly number[]): AsyncGenerator<MailboxMessage> {
-    const wanted = { uid: true, source: true, internalDate: true }
-    const fetched = await client.fetchAll(uids.join(','), wanted, { uid: true })
-    for (const message of fetched) {
-      if (message.source === undefined) this.#waiting.delete(message.uid)
-      else {
-        const storedAt = epochOf(message)
-        yield { ...this.#named(message.uid), raw: message.source, storedAt }
+      } else {
+        batches.push(new Map([[uid, size]]))
+        octets = size
       }
     }
+    return { batches, tooBig }
   }
 
-  #named(uid: number): Pick<MailboxMessage, 'id' | 'place'> {
+  /** The messages of these UIDs and sizes, all of them: while a FETCH is being read no other command can be sent. */
+  async #contents(
+    connection: ImapConnection,
+    batch: ReadonlyMap<number, number>,
+  ): Promise<MailboxMessage[]> {
+    const { maxBytes } = this.#options
+    // One octet more than is wanted shows that there is more.
+    const query = { source: { start: 0, maxLength: maxBytes + 1 }, internalDate: true }
+    // Some servers only estimate sizes.
+    const octets = 2 * [...batch.values()].reduce((sum, size) => sum + size, 0) + shortAnswer.octets
+    const rows = await this.#fetch(connection, [...batch.keys()], query, { octets }, 'source')
+    for (const uid of batch.keys()) if (!rows.has(uid)) this.#waiting.delete(uid)
+    return [...rows].map(([uid, row]) => {
+      const raw = row.source ?? Buffer.alloc(0)
+      return raw.length > maxBytes
+        ? { ...this.#named(uid), refused: `it has more than the ${maxBytes} octets allowed` }
+        : { ...this.#named(uid), raw, storedAt: epochOf(row) }
+    })
+  }
+
+  /** A row for each UID that the server has. Throws MailboxFault for one that was not asked for, or comes twice. */
+  async #fetch(
+    connection: ImapConnection,
+    uids: readonly number[],
+    query: FetchQueryObject,
+    limits: ExchangeLimits,
+    wanted: 'size' | 'source',
+  ): Promise<Map<number, FetchMessageObject>> {
+    const asked = new Set(uids)
+    const fetched = connection.exchange(limits, async (client) => {
+      const rows = new Map<number, FetchMessageObject>()
+      let others = 0
+      const fetching = client.fetch(uids.join(','), { uid: true, ...query }, { uid: true })
+      for await (const row of fetching) {
+        if (row[wanted] === undefined) {
+          if (++others > maxOtherRows) throw unasked()
+        } else if (asked.delete(row.uid)) rows.set(row.uid, row)
+        else throw unasked()
+      }
+      return rows
+    })
+    return await this.#clock.during(fetched)
+  }
+
+  #named(uid: number): MessageName {
     return { id: `${this.#uidValidity}/${uid}`, place: `UID ${uid}` }
   }
 
-  async #connected(): Promise<ImapFlow> {
-    if (this.#client?.usable) return this.#client
-    this.#client = null
-    const { host, port, user, tls } = mailServer('imap', this.#options)
-    const { password, ...trust } = await credentials(this.#options)
-    const client = new ImapFlow({
-      ...{ host, port, secure: tls === 'implicit', auth: { user, pass: password }, tls: trust },
-      ...(tls === 'required' && { doSTARTTLS: true }),
-      ...{ logger: false, autoIdleDelay: idleAfterMs, maxIdleTime: longestIdleMs },
-      ...{ connectionTimeout: connectMs, greetingTimeout: connectMs, disableCompression: true },
-    })
-    // Each also rejects the command under way; one that is heard by nobody would end the process.
-    client.on('error', () => undefined)
-    client.on('exists', ({ count, prevCount }) => {
-      if (count > prevCount) this.#wake()
-    })
-    this.#client = client
-    await client.connect()
-    client.on('close', () => {
-      if (this.#client !== client) return
-      this.#client = null
-      if (!this.#isClosing) this.#wake()
-    })
-    const { moveTo } = this.#options
-    if (moveTo !== '') await client.mailboxCreate(moveTo)
-    return client
+  async #connected(): Promise<ImapConnection> {
+    const fault = this.#fault
+    this.#fault = null
+    if (fault !== null) throw fault
+    if (this.#connection?.isUsable) return this.#connection
+    this.#connection = null
+    const { maxBytes, moveTo } = this.#options
+    const connection = await this.#clock.during(
+      ImapConnection.open({
+        ...mailServer('imap', this.#options),
+        ...(await credentials(this.#options)),
+        ...{ maxBytes, deadlines: this.#deadlines },
+        onNews: () => this.#wake(),
+        onEnd: (fault) => {
+          if (this.#connection !== connection) return
+          this.#connection = null
+          this.#fault = fault
+          this.#wake()
+        },
+      }),
+    )
+    this.#connection = connection
+    if (moveTo !== '') {
+      const made = connection.exchange(shortAnswer, (client) => client.mailboxCreate(moveTo))
+      await this.#clock.during(made)
+    }
+    return connection
   }
 
   #failed(what: string, cause: unknown): MailboxError {
@@ -251,6 +337,14 @@ function imapFault(cause: unknown): MailboxErrorCode | undefined {
   if (marks['responseStatus'] === 'BYE') return 'connection-lost'
   const isRefused = marks['responseStatus'] === 'NO' || marks['responseStatus'] === 'BAD'
   return isRefused && faultOf(cause) === 'unexpected' ? 'refused' : undefined
+}
+
+function tooManyMessages(): MailboxFault {
+  return new MailboxFault('protocol-broken', 'the server tells of more messages than can be')
+}
+
+function unasked(): MailboxFault {
+  return new MailboxFault('protocol-broken', 'the server sends what was not asked for')
 }
 
 function epochOf({ internalDate }: FetchMessageObject): number {

@@ -1,5 +1,4 @@
-// What keeps a trap mailbox from being read, as a closed set of codes with texts of our own. Used by every source, by
-// poller.ts for the status and by the log.
+// What keeps a trap mailbox from being read, as a closed set of codes with texts of our own.
 //
 // What a server says and what a path is called may name a trap, and traps are secret: so the code and its text are all that
 // the default log and the scopes below admin get, with the mailbox's name and type. Host and port stay out too: a trap's
@@ -25,6 +24,9 @@ export const mailboxErrors = {
   changed: 'somebody else changed it while it was read',
   'storage-failed': 'its disk is full or fails',
   'not-recorded': 'what was read cannot be recorded',
+  'disk-low': 'not recorded: the disk of the database has less free than store.minFree',
+  'clock-held': 'not recorded: the clock has jumped, and its time is not sure yet',
+  'thread-failed': 'the thread that reads mailboxes died; it is started again',
   unexpected: 'an unexpected error',
 } as const
 

@@ -1,20 +1,23 @@
 // The contract that every stored mailbox keeps, whatever it is made of. Implemented by maildir.ts, mbox.ts, imap.ts and
-// pop3.ts, driven by poller.ts.
+// pop3.ts in a thread of their own, and by remote-mailbox.ts for who drives them: poller.ts.
 
-/** A message that waits in a mailbox, or one that is too big to be read. */
-export type MailboxMessage = {
+export interface MessageName {
   /** Names it in the mailbox: a file name, a UID. May hold anything, a trap's address too. */
   readonly id: string
   /** Where it lies, in numbers alone: fit for the default log. */
   readonly place: string
-} & (
-  | {
-      readonly raw: Uint8Array
-      /** When the mailbox got it, epoch seconds. */
-      readonly storedAt: number
-    }
-  | { readonly refused: string }
-)
+}
+
+/** A message that waits in a mailbox, or one that is too big to be read. */
+export type MailboxMessage = MessageName &
+  (
+    | {
+        readonly raw: Uint8Array
+        /** When the mailbox got it, epoch seconds. */
+        readonly storedAt: number
+      }
+    | { readonly refused: string }
+  )
 
 export interface Mailbox {
   /**
@@ -24,12 +27,12 @@ export interface Mailbox {
    */
   messages(): AsyncIterable<MailboxMessage>
   /** Takes the message off, once its evidence is committed. Throws MailboxError. */
-  accept(message: MailboxMessage): Promise<void>
+  accept(message: MessageName): Promise<void>
   /**
    * Leaves the message as it lies: none of these recipients is a trap. It is not read again while that stays so and
    * this process lives.
    */
-  passOver(message: MailboxMessage, recipients: readonly string[]): void
+  passOver(message: MessageName, recipients: readonly string[]): void
   /**
    * Called after each reading, when every message begun has been accepted or passed over, or failed. What has to be
    * kept of the reading is kept now. Throws MailboxError.
@@ -40,6 +43,9 @@ export interface Mailbox {
   /** Ends what it holds open; no reading is under way. Never rejects. */
   close?(): Promise<void>
 }
+
+/** Which of these addresses are spam traps now: a message that was passed over may become one for a trap. */
+export type TrapsAmong = (addresses: readonly string[]) => Promise<ReadonlySet<string>>
 
 /** Where a mailbox keeps how far it has been read; in its own terms. */
 export interface PositionKeeper {

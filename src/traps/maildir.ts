@@ -1,10 +1,10 @@
-// A Maildir folder → its new messages; accepted ones go to cur/ with the flag Seen. Called by poller.ts.
+// A Maildir folder → its new messages; accepted ones go to cur/ with the flag Seen.
 // A message for no trap is somebody else's: it stays in new/ as it is, and is not read again by this process unless
 // one of its recipients becomes a trap. What is too big is moved like an accepted message, so that it is seen once.
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename } from 'node:fs/promises'
 import type { Logger } from '../errors.ts'
-import type { Mailbox, MailboxMessage } from './mailbox.ts'
+import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
 import { codeOf, faultOf, type MailboxError, mailboxError, mailboxErrors } from './mailbox-error.ts'
 
 export interface MaildirOptions {
@@ -13,7 +13,7 @@ export interface MaildirOptions {
   readonly path: string
   /** A larger file is not read. */
   readonly maxBytes: number
-  readonly isTrap: (address: string) => boolean
+  readonly trapsAmong: TrapsAmong
   readonly log: Logger
 }
 
@@ -40,16 +40,17 @@ export class Maildir implements Mailbox {
     this.#passedOver = new Map([...this.#passedOver].filter(([name]) => isThere.has(name)))
     this.#unreadable = new Set([...this.#unreadable].filter((name) => isThere.has(name)))
     this.#immovable = new Set([...this.#immovable].filter((name) => isThere.has(name)))
+    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
     for (const name of names) {
       if (this.#immovable.has(name)) continue
       const known = this.#passedOver.get(name)
-      if (known !== undefined && !known.some(this.#options.isTrap)) continue
+      if (known !== undefined && !known.some((each) => traps.has(each))) continue
       const message = await this.#read(name)
       if (message !== null) yield message
     }
   }
 
-  async accept({ id, place }: MailboxMessage): Promise<void> {
+  async accept({ id, place }: MessageName): Promise<void> {
     try {
       await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
       await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
@@ -62,7 +63,7 @@ export class Maildir implements Mailbox {
     }
   }
 
-  passOver({ id }: MailboxMessage, recipients: readonly string[]): void {
+  passOver({ id }: MessageName, recipients: readonly string[]): void {
     if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(id, recipients)
   }
 

@@ -1,4 +1,4 @@
-// An mbox file, plain or gzipped → its messages, without ever changing it. Called by poller.ts.
+// An mbox file, plain or gzipped → its messages, without ever changing it.
 //
 // How far it has been read is remembered by the offset, and by a fingerprint of what stands before it: where that no
 // longer fits, somebody has rewritten the file, and it is read again from its beginning, since the store knows what it
@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { Logger } from '../errors.ts'
-import type { Mailbox, MailboxMessage, PositionKeeper } from './mailbox.ts'
+import type { Mailbox, MailboxMessage, MessageName, PositionKeeper, TrapsAmong } from './mailbox.ts'
 import { type MailboxError, mailboxError } from './mailbox-error.ts'
 import {
   findExtent,
@@ -24,7 +24,7 @@ export interface MboxOptions {
   readonly path: string
   /** A larger message is not read. */
   readonly maxBytes: number
-  readonly isTrap: (address: string) => boolean
+  readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
   readonly log: Logger
 }
@@ -58,6 +58,8 @@ export class MboxMailbox implements Mailbox {
   #waiting = new Set<number>()
   /** Start of a message → the recipients that were no traps. */
   #passedOver = new Map<number, readonly string[]>()
+  /** Which of those recipients are traps by now. */
+  #becameTraps: ReadonlySet<string> = new Set()
 
   constructor(options: MboxOptions) {
     this.#options = options
@@ -73,11 +75,11 @@ export class MboxMailbox implements Mailbox {
     }
   }
 
-  async accept({ id }: MailboxMessage): Promise<void> {
+  async accept({ id }: MessageName): Promise<void> {
     this.#waiting.delete(Number(id))
   }
 
-  passOver({ id }: MailboxMessage, recipients: readonly string[]): void {
+  passOver({ id }: MessageName, recipients: readonly string[]): void {
     this.#waiting.delete(Number(id))
     if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(Number(id), recipients)
   }
@@ -108,6 +110,7 @@ export class MboxMailbox implements Mailbox {
   async #begin(): Promise<Position> {
     this.#waiting.clear()
     this.#reached = null
+    this.#becameTraps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
     await using file = await openMbox(this.#options.path)
     const { buffer: magic } = await file.read(Buffer.alloc(2), 0, 2, 0)
     this.#isZipped = magic.readUInt16BE() === 0x1f8b
@@ -116,7 +119,7 @@ export class MboxMailbox implements Mailbox {
   }
 
   async #known(file: FileHandle): Promise<Position> {
-    const { position, isTrap, log, name } = this.#options
+    const { position, log, name } = this.#options
     const { size } = await file.stat()
     const text = position.get()
     const kept = text === undefined ? nothing : (JSON.parse(text) as Position)
@@ -125,8 +128,8 @@ export class MboxMailbox implements Mailbox {
       this.#passedOver.clear()
       return nothing
     }
-    const becameTraps = [...this.#passedOver].filter(([, recipients]) => recipients.some(isTrap))
-    const earliest = Math.min(...becameTraps.map(([start]) => start))
+    const firsts = [...this.#passedOver.keys()].filter((start) => this.#isForTrapNow(start))
+    const earliest = Math.min(...firsts)
     if (earliest >= kept.offset) return { ...kept, isEnd: kept.isEnd && size === kept.marked }
     const mark = this.#isZipped ? kept : markAt(file, earliest)
     return { ...mark, offset: earliest, isEnd: false }
@@ -174,15 +177,14 @@ export class MboxMailbox implements Mailbox {
     seen: Pick<Position, 'marked' | 'fingerprint'>,
     end?: number,
   ): Generator<MailboxMessage> {
-    const { maxBytes, isTrap } = this.#options
+    const { maxBytes } = this.#options
     for (const { start } of found) this.#waiting.add(start)
     const offset = end ?? found.at(-1)?.end
     if (offset !== undefined) this.#reached = { offset, isEnd: end !== undefined, ...seen }
     for (const { start, date, size, content } of found) {
-      const known = this.#passedOver.get(start)
       const id = String(start)
       const place = `octet ${start}`
-      if (known !== undefined && !known.some(isTrap)) {
+      if (this.#passedOver.has(start) && !this.#isForTrapNow(start)) {
         this.#waiting.delete(start)
       } else if (content === null) {
         yield { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
@@ -190,6 +192,11 @@ export class MboxMailbox implements Mailbox {
         yield { id, place, raw: content, storedAt: date ?? Math.floor(Date.now() / 1000) }
       }
     }
+  }
+
+  /** Whether a message that was passed over is for a trap by now. */
+  #isForTrapNow(start: number): boolean {
+    return this.#passedOver.get(start)?.some((each) => this.#becameTraps.has(each)) ?? false
   }
 
   #failed(what: string, cause: unknown): MailboxError {

@@ -87,11 +87,13 @@ export class MessageReader {
   readonly #inThread = new Map<number, Waiting>()
   #worker: Worker | undefined
   #restart: NodeJS.Timeout | undefined
+  #drain: NodeJS.Timeout | undefined
   #check: NodeJS.Timeout | undefined
   #lastNumber = 0
   /** The message that was found to take too long, while its thread ends. */
   #ended = 0
   #isDoubtful = false
+  #isRefusing = false
   #isClosing = false
   #closed: Promise<void> | undefined
 
@@ -105,7 +107,7 @@ export class MessageReader {
    * others waiting. Rejects with OperationalError `mail-deferred` when it was not read, which says nothing of the message.
    */
   read(request: ReadRequest): Promise<ReadOutcome> {
-    if (this.#isClosing) return Promise.reject(deferred(stopping))
+    if (this.#isRefusing) return Promise.reject(deferred(stopping))
     const { promise, resolve, reject } = Promise.withResolvers<ReadOutcome>()
     this.#lastNumber = (this.#lastNumber % 0x7fffffff) + 1
     this.#enqueue({ ...request, number: this.#lastNumber, resolve, reject })
@@ -113,32 +115,34 @@ export class MessageReader {
     return promise
   }
 
-  /** Lets what is under way finish for so long, gives the rest back unread, and ends the thread. Idempotent. */
-  close(withinMs: number): Promise<void> {
-    this.#isClosing = true
-    this.#closed ??= this.#close(withinMs)
-    return this.#closed
-  }
-
-  async #close(withinMs: number): Promise<void> {
+  /** The process is about to end: what has not been read after so long is given back unread, and nothing more is taken. */
+  drain(withinMs: number): void {
     // From here on a death of the process is no message's fault.
     Atomics.store(this.#words.isQuiet, 0, 1)
     this.#options.mark?.clear()
-    const end = performance.now() + withinMs
-    while (this.#count() > 0 && performance.now() < end) {
-      await new Promise((next) => setTimeout(next, 20))
-    }
-    this.#giveBack(stopping)
+    this.#drain = setTimeout(() => this.#refuse(), withinMs).unref()
+  }
+
+  /** Gives back unread what has not been read, and ends the thread. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.drain(0)
+    this.#refuse()
+    this.#isClosing = true
     clearTimeout(this.#restart)
     clearInterval(this.#check)
     await this.#worker?.terminate()
     this.#options.mark?.close()
   }
 
-  #count(): number {
-    return (
-      this.#inThread.size + [...this.#queues.values()].reduce((sum, { length }) => sum + length, 0)
-    )
+  #refuse(): void {
+    clearTimeout(this.#drain)
+    this.#isRefusing = true
+    this.#giveBack(stopping)
   }
 
   #enqueue(waiting: Waiting): void {

@@ -1,9 +1,14 @@
 // Reads one mailbox when its time comes: each message recorded, then accepted. A mailbox that fails is left alone for
-// growing spans and never stops another. Called by traps.ts through schedule.ts.
-import type { Logger } from '../errors.ts'
+// growing spans and never stops another.
+import { type Logger, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import type { Mailbox, MailboxMessage } from './mailbox.ts'
-import { MailboxFault, mailboxError, mailboxErrors } from './mailbox-error.ts'
+import {
+  type MailboxErrorCode,
+  MailboxFault,
+  mailboxError,
+  mailboxErrors,
+} from './mailbox-error.ts'
 
 /** What `status` shows of a mailbox. Times are epoch seconds. */
 export interface MailboxStatus {
@@ -11,6 +16,8 @@ export interface MailboxStatus {
   readonly type: string
   /** 'waiting': not read yet. */
   readonly state: 'waiting' | 'ok' | 'failing'
+  /** Since when it is being read; null: it is not. */
+  readonly readingSince: number | null
   readonly lastReadAt: number | null
   /** `CODE: TEXT` of mailbox-error.ts: it names no trap. */
   readonly lastError: string | null
@@ -39,6 +46,8 @@ export interface PollerOptions {
 
 /** Waiting together, they share a commit. */
 const messagesAtOnce = 8
+/** Octets of them after which no further message is begun. */
+const octetsAtOnce = 8 * 1024 ** 2
 const longestWaitSeconds = 300
 /** A server that does not answer holds nothing up for longer; what it still brings is recorded all the same. */
 const longestStopMs = 3000
@@ -48,6 +57,7 @@ const retrySlackMs = 1000
 export class Poller {
   readonly #options: PollerOptions
   #state: MailboxStatus['state'] = 'waiting'
+  #readingSince: number | null = null
   #lastReadAt: number | null = null
   #lastError: string | null = null
   #lastErrorDetail: string | null = null
@@ -76,6 +86,7 @@ export class Poller {
       name,
       type,
       state: this.#state,
+      readingSince: this.#readingSince,
       lastReadAt: this.#lastReadAt,
       lastError: this.#lastError,
       lastErrorDetail: this.#lastErrorDetail,
@@ -117,18 +128,25 @@ export class Poller {
 
   async #readAll(): Promise<void> {
     const { name, type, log, mailbox, now } = this.#options
+    this.#readingSince = now()
     const begun = new Set<Promise<void>>()
+    let octets = 0
     let failure: { readonly error: unknown } | undefined
     try {
       for await (const message of mailbox.messages()) {
         if (this.#isStopping || failure !== undefined) break
+        const size = 'raw' in message ? message.raw.length : 0
         const handled: Promise<void> = this.#handle(message)
           .catch((error) => {
             failure ??= { error }
           })
-          .finally(() => begun.delete(handled))
+          .finally(() => {
+            begun.delete(handled)
+            octets -= size
+          })
         begun.add(handled)
-        if (begun.size >= messagesAtOnce) await Promise.race(begun)
+        octets += size
+        while (begun.size >= messagesAtOnce || octets >= octetsAtOnce) await Promise.race(begun)
       }
     } catch (error) {
       failure ??= { error }
@@ -139,6 +157,7 @@ export class Poller {
     } catch (error) {
       failure ??= { error }
     }
+    this.#readingSince = null
     this.#lastReadAt = now()
     if (failure === undefined) {
       if (this.#state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
@@ -172,7 +191,7 @@ export class Poller {
     const { raw, storedAt } = message
     const stored = { raw, source: name, storedAt, allTraps }
     const { passedOver, isDuplicate } = await collector.read(stored).catch((cause: unknown) => {
-      throw new MailboxFault('not-recorded', cause instanceof Error ? cause.message : `${cause}`, {
+      throw new MailboxFault(reasonOf(cause), cause instanceof Error ? cause.message : `${cause}`, {
         cause,
       })
     })
@@ -184,4 +203,10 @@ export class Poller {
       mailbox.passOver(message, passedOver)
     }
   }
+}
+
+/** Why a message cannot be recorded, as the status has it. */
+function reasonOf(cause: unknown): MailboxErrorCode {
+  const code = cause instanceof OperationalError ? cause.code : undefined
+  return code === 'disk-low' || code === 'clock-held' ? code : 'not-recorded'
 }

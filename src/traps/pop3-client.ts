@@ -1,46 +1,41 @@
-// POP3 (RFC 1939, 2595): one connection, one command at a time, replies as octets. Called by pop3.ts.
+// POP3 (RFC 1939, 2595): one connection, one command at a time. Replies are read as they come, within bounds for each
+// command, and what nobody asked for ends the connection.
 //
 // Ours, since no npm package would do: the one that is kept (node-pop3 0.11) finds the end of a message only where it
 // lies within one packet, decodes content as UTF-8, leaves stuffed dots in and knows no STLS; the others are abandoned.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { type Deadlines, ExchangeMeter } from './exchange-meter.ts'
 import { type MailboxErrorCode, MailboxFault } from './mailbox-error.ts'
 import type { MailServer } from './mailbox-url.ts'
+import { LineBody, MessageBody, Pop3Reply, type ReplyBody } from './pop3-reply.ts'
 
 export interface Pop3Options extends Pick<MailServer, 'host' | 'port' | 'user' | 'tls'> {
   readonly password: string
   readonly ca?: string
-  /** A server that says nothing for so long is given up. */
-  readonly timeoutMs: number
+  readonly deadlines: Deadlines
 }
 
-export interface Pop3Entry {
-  readonly number: number
-  readonly uid: string
-  /** As LIST tells; the server may count line ends otherwise. */
-  readonly size: number
-}
-
-/** LIST and UIDL of a million messages fit. */
-const maxListBytes = 128 * 1024 ** 2
-const maxStatusLine = 1024
+/** A listing of a million messages fits; no list is kept as a whole. */
+const maxListOctets = 32 * 1024 ** 2
+const maxListLines = 1_000_000
+/** A status, and the capabilities. */
+const maxShortOctets = 64 * 1024
+const maxCapabilities = 1000
+const refused = Buffer.from('-ERR')
 
 /** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault with what the server said, or the socket's error. */
 export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
-  const { host, port, tls, user, password, ca } = options
+  const { host, port, tls, user, password, ca, deadlines } = options
   const trust = { host, ...(/[a-z]/i.test(host) && { servername: host }), ...(ca && { ca }) }
   const socket = tls === 'implicit' ? connectTls({ ...trust, port }) : connect({ host, port })
-  let client = new Pop3Client(socket, options.timeoutMs)
+  let client = new Pop3Client(socket, deadlines)
   try {
-    await client.status()
+    await client.greeting()
     if (tls !== 'implicit') {
-      const offers = await client.list('CAPA').catch(() => [])
-      if (offers.some((line) => line.toUpperCase() === 'STLS')) {
+      if (await client.offersStls()) {
         await client.command('STLS', 'tls-failed')
-        client = new Pop3Client(
-          connectTls({ ...trust, socket: client.release() }),
-          options.timeoutMs,
-        )
+        client = new Pop3Client(connectTls({ ...trust, socket: client.release() }), deadlines)
       } else if (tls === 'required') {
         throw new MailboxFault(
           'tls-failed',
@@ -57,68 +52,65 @@ export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
   }
 }
 
+/** A reply that is awaited. */
+interface Awaited extends PromiseWithResolvers<string> {
+  readonly reply: Pop3Reply
+}
+
 export class Pop3Client {
   readonly #socket: Socket
-  #received: Buffer[] = []
-  #length = 0
+  readonly #meter: ExchangeMeter
+  #awaited: Awaited | null = null
   #failure: Error | null = null
-  #wake = Promise.withResolvers<void>()
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(socket: Socket, timeoutMs: number) {
+  constructor(socket: Socket, deadlines: Deadlines) {
     this.#socket = socket
-    const fail = (error: Error): void => {
-      this.#failure ??= error
-      this.#wake.resolve()
-    }
-    socket.on('data', (chunk: Buffer) => {
-      this.#received.push(chunk)
-      this.#length += chunk.length
-      this.#wake.resolve()
-    })
-    socket.on('error', fail)
+    this.#meter = new ExchangeMeter(deadlines, (fault) => this.#fail(fault))
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('error', (error) => this.#fail(error))
     socket.on('close', () =>
-      fail(new MailboxFault('connection-lost', 'the server closed the connection')),
+      this.#fail(new MailboxFault('connection-lost', 'the server closed the connection')),
     )
-    socket.setTimeout(timeoutMs, () => {
-      fail(new MailboxFault('timed-out', 'the server does not answer'))
-      socket.destroy()
-    })
   }
 
-  /** Everything in the mailbox, in the order of the server. */
-  async entries(): Promise<Pop3Entry[]> {
-    const pairs = (lines: readonly string[]): (readonly [number, string])[] =>
-      lines.map((line) => {
-        const [number = '', value = ''] = line.split(' ')
-        return [Number(number), value]
-      })
-    const sizes = new Map(pairs(await this.list('LIST')))
-    return pairs(await this.list('UIDL'))
-      .filter(([number, uid]) => Number.isInteger(number) && uid !== '')
-      .map(([number, uid]) => ({ number, uid, size: Number(sizes.get(number) ?? 0) }))
+  /** The server's first words. */
+  async greeting(): Promise<void> {
+    await this.#reply(null, maxShortOctets, 'refused')
+  }
+
+  /** RFC 2595 §4. A server without CAPA offers nothing. */
+  async offersStls(): Promise<boolean> {
+    let isOffered = false
+    const body = new LineBody(maxCapabilities, (line) => {
+      if (line.toUpperCase() === 'STLS') isOffered = true
+    })
+    await this.#exchange('CAPA', body, maxShortOctets).catch(() => {
+      if (this.#failure !== null) throw this.#failure
+    })
+    return isOffered
+  }
+
+  /** The number and the value of each message in the mailbox; what is no such line is left out. */
+  async list(command: 'LIST' | 'UIDL', each: (number: number, value: string) => void) {
+    const body = new LineBody(maxListLines, (line) => {
+      const [, number, value] = /^([1-9]\d{0,8}) ([!-~]{1,255})(?: |$)/.exec(line) ?? []
+      if (number !== undefined && value !== undefined) each(Number(number), value)
+    })
+    await this.#exchange(command, body, maxListOctets)
   }
 
   /** The message's octets, dots unstuffed. Throws when there are more than that many, and the connection is over. */
   async retrieve(number: number, maxBytes: number): Promise<Uint8Array> {
-    const { text } = await this.#exchange(`RETR ${number}`, maxBytes)
-    return unstuffed(text)
+    const body = new MessageBody(maxBytes)
+    // A stuffed dot for each line at most.
+    await this.#exchange(`RETR ${number}`, body, 2 * maxBytes + maxShortOctets)
+    return body.content
   }
 
   /** A command with a reply of one line. Throws MailboxFault, of that code, with what the server said when that is -ERR. */
-  async command(line: string, fault: MailboxErrorCode = 'refused'): Promise<string> {
-    return (await this.#exchange(line, null, fault)).status
-  }
-
-  /** A command with a reply of many lines. */
-  async list(line: string): Promise<string[]> {
-    const { text } = await this.#exchange(line, maxListBytes)
-    return text.toString('latin1').split('\r\n').filter(Boolean)
-  }
-
-  /** The greeting. */
-  async status(): Promise<string> {
-    return (await this.#reply(null, 'refused')).status
+  async command(line: string, fault: MailboxErrorCode = 'refused'): Promise<void> {
+    await this.#exchange(line, null, maxShortOctets, fault)
   }
 
   destroy(): void {
@@ -127,56 +119,68 @@ export class Pop3Client {
 
   /** Hands the socket on, for TLS. */
   release(): Socket {
+    this.#meter.end()
     this.#socket.removeAllListeners()
-    this.#socket.setTimeout(0)
     return this.#socket
   }
 
   /** One exchange after the other, in the order of the calls. */
-  #exchange(line: string, maxBytes: number | null, fault: MailboxErrorCode = 'refused') {
+  #exchange(
+    line: string,
+    body: ReplyBody | null,
+    maxOctets: number,
+    fault: MailboxErrorCode = 'refused',
+  ): Promise<void> {
     const exchange = this.#last.then(async () => {
       if (/[\r\n]/.test(line)) {
         throw new MailboxFault('authentication-failed', 'a line end within a command')
       }
-      if (this.#failure === null) this.#socket.write(`${line}\r\n`)
-      return await this.#reply(maxBytes, fault)
+      if (this.#failure !== null) throw this.#failure
+      this.#socket.write(`${line}\r\n`)
+      await this.#reply(body, maxOctets, fault)
     })
     this.#last = exchange.catch(() => undefined)
     return exchange
   }
 
-  /** Waits for a whole reply. Nothing is asked before it is here, so it ends where what was received ends. */
-  async #reply(
-    maxBytes: number | null,
-    fault: MailboxErrorCode,
-  ): Promise<{ status: string; text: Buffer }> {
-    for (;;) {
-      const received = this.#joined()
-      const lineEnd = received.indexOf('\r\n')
-      const status = received.subarray(0, lineEnd < 0 ? maxStatusLine : lineEnd).toString('latin1')
-      const isMany = maxBytes !== null && status.startsWith('+OK')
-      if (lineEnd >= 0 && (!isMany || received.subarray(-5).equals(end))) {
-        this.#received = []
-        this.#length = 0
-        if (!status.startsWith('+OK')) throw refusal(status, fault)
-        return { status, text: received.subarray(lineEnd + 2, isMany ? -3 : undefined) }
-      }
-      if (this.#failure !== null) throw this.#failure
-      if (this.#length > (isMany ? maxBytes : 0) + maxStatusLine) {
-        this.destroy()
-        throw new MailboxFault('protocol-broken', 'the server says more than it may')
-      }
-      await this.#wake.promise
-      this.#wake = Promise.withResolvers()
-    }
+  async #reply(body: ReplyBody | null, maxOctets: number, fault: MailboxErrorCode): Promise<void> {
+    if (this.#failure !== null) throw this.#failure
+    const awaited = { reply: new Pop3Reply(body), ...Promise.withResolvers<string>() }
+    this.#awaited = awaited
+    this.#meter.begin({ octets: maxOctets })
+    const status = await awaited.promise
+    if (!status.startsWith('+OK')) throw refusal(status, fault)
   }
 
-  /** What was received, joined only when its end may complete a reply. */
-  #joined(): Buffer {
-    const last = this.#received.at(-1)
-    const mayBeWhole = this.#received.length < 3 || last?.at(-1) === LF
-    if (mayBeWhole && this.#received.length > 1) this.#received = [Buffer.concat(this.#received)]
-    return this.#received[0] ?? Buffer.alloc(0)
+  #receive(chunk: Buffer): void {
+    const awaited = this.#awaited
+    try {
+      this.#meter.count(chunk)
+      if (this.#failure !== null) return
+      // One command is asked at a time: what comes without one, or after its reply, is the answer to nothing.
+      if (awaited === null && chunk.subarray(0, 4).equals(refused)) {
+        throw new MailboxFault('connection-lost', 'the server ended the session')
+      }
+      const after = awaited === null ? chunk : awaited.reply.push(chunk)
+      if (after === null) return
+      if (after.length > 0) throw new MailboxFault('protocol-broken', 'a reply to no command')
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    this.#awaited = null
+    this.#meter.end()
+    awaited?.resolve(awaited.reply.status ?? '')
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure === null) {
+      this.#failure = error
+      this.#meter.end()
+      this.#socket.destroy()
+    }
+    this.#awaited?.reject(this.#failure)
+    this.#awaited = null
   }
 }
 
@@ -194,21 +198,4 @@ const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
   'SYS/TEMP': 'refused',
   'SYS/PERM': 'refused',
   'LOGIN-DELAY': 'refused',
-}
-
-const LF = 0x0a
-const end = Buffer.from('\r\n.\r\n')
-const stuffedDot = Buffer.from('\r\n..')
-
-/** RFC 1939 §3: a line that begins with a dot comes with one more. */
-function unstuffed(text: Buffer): Uint8Array {
-  const from = text[0] === 0x2e ? 1 : 0
-  const parts: Buffer[] = []
-  let position = from
-  for (let at = text.indexOf(stuffedDot); at >= 0; at = text.indexOf(stuffedDot, at + 4)) {
-    parts.push(text.subarray(position, at + 2))
-    position = at + 3
-  }
-  if (parts.length === 0) return text.subarray(from)
-  return Buffer.concat([...parts, text.subarray(position)])
 }

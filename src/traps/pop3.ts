@@ -1,24 +1,38 @@
 // A POP3 mailbox → its messages; accepted ones are deleted, which the server does only when the reading ends well.
-// Called by poller.ts. A message for no trap stays, and is known again by its unique id.
-import type { Mailbox, MailboxMessage } from './mailbox.ts'
+// A message for no trap stays, and is known again by its unique id. Identical copies may share one (RFC 1939 §7), so
+// within a session a message is its number.
+import { type Deadlines, ReadingClock, usualDeadlines } from './exchange-meter.ts'
+import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
 import { MailboxFault, mailboxError } from './mailbox-error.ts'
 import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
-import { openPop3, type Pop3Client, type Pop3Entry } from './pop3-client.ts'
+import { openPop3, type Pop3Client } from './pop3-client.ts'
 
 export interface Pop3MailboxOptions extends MailAccount {
-  readonly isTrap: (address: string) => boolean
+  readonly trapsAmong: TrapsAmong
   /** Epoch seconds; POP3 does not tell when a message came. */
   readonly now: () => number
+  /** @default usualDeadlines */
+  readonly deadlines?: Deadlines
+}
+
+interface Entry {
+  readonly uid: string
+  /** As LIST tells; the server may count line ends otherwise. undefined: it does not list that number. */
+  size?: number
 }
 
 /** One session deletes at most so many: what is lost when it breaks off comes again. */
 const messagesAtOnce = 500
-const timeoutMs = 60_000
+/** More passed-over messages than this are read again at each poll: a mailbox of other people's mail is no trap box. */
+const maxPassedOver = 100_000
 
 export class Pop3Mailbox implements Mailbox {
   readonly #options: Pop3MailboxOptions
+  readonly #deadlines: Deadlines
+  readonly #clock: ReadingClock
   #client: Pop3Client | null = null
-  #numbers = new Map<string, number>()
+  /** By number, what this session reads. */
+  #entries = new Map<number, Entry>()
   /** Unique id → the recipients that were no traps. */
   #passedOver = new Map<string, readonly string[]>()
   #wake: () => void = () => undefined
@@ -27,42 +41,50 @@ export class Pop3Mailbox implements Mailbox {
   constructor(options: Pop3MailboxOptions) {
     mailServer('pop3', options)
     this.#options = options
+    this.#deadlines = options.deadlines ?? usualDeadlines
+    this.#clock = new ReadingClock(this.#deadlines)
   }
 
   async *messages(): AsyncGenerator<MailboxMessage> {
     const { maxBytes, now } = this.#options
+    this.#clock.restart()
     try {
-      const { client, entries } = await this.#open()
-      for (const { number, uid, size } of entries) {
-        const place = `message ${number}`
+      const client = await this.#clock.during(this.#open())
+      await this.#find(client)
+      for (const [number, { uid, size }] of this.#entries) {
+        if (size === undefined) continue
+        if (this.#clock.isOver()) {
+          this.#hasMore = true
+          return
+        }
+        const named = { id: `${number} ${uid}`, place: `message ${number}` }
         if (size > maxBytes) {
-          yield {
-            id: uid,
-            place,
-            refused: `its ${size} octets are more than the ${maxBytes} allowed`,
-          }
+          yield { ...named, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
           continue
         }
         // Some servers count a line end as one octet.
-        const raw = await client.retrieve(number, 2 * maxBytes)
-        yield { id: uid, place, raw, storedAt: now() }
+        const raw = await this.#clock.during(client.retrieve(number, 2 * maxBytes))
+        yield { ...named, raw, storedAt: now() }
       }
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot be read', error)
     }
   }
 
-  async accept({ id }: MailboxMessage): Promise<void> {
+  async accept({ id }: MessageName): Promise<void> {
+    const { number, uid } = readId(id)
     try {
-      if (this.#client === null) throw new MailboxFault('connection-lost', 'it was lost')
-      await this.#client.command(`DELE ${this.#numbers.get(id)}`)
+      if (this.#client === null || this.#entries.get(number)?.uid !== uid) {
+        throw new MailboxFault('connection-lost', 'its session is over')
+      }
+      await this.#client.command(`DELE ${number}`)
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot delete a message', error)
     }
   }
 
-  passOver({ id }: MailboxMessage, recipients: readonly string[]): void {
-    this.#passedOver.set(id, recipients)
+  passOver({ id }: MessageName, recipients: readonly string[]): void {
+    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(readId(id).uid, recipients)
   }
 
   /** QUIT is what deletes (RFC 1939 §6). */
@@ -88,21 +110,43 @@ export class Pop3Mailbox implements Mailbox {
     this.#client?.destroy()
   }
 
-  async #open(): Promise<{ client: Pop3Client; entries: Pop3Entry[] }> {
+  async #open(): Promise<Pop3Client> {
     this.#client?.destroy()
     this.#client = null
+    this.#entries.clear()
+    this.#hasMore = false
     const server = mailServer('pop3', this.#options)
-    const client = await openPop3({ ...server, ...(await credentials(this.#options)), timeoutMs })
-    this.#client = client
-    const all = await client.entries()
-    this.#numbers = new Map(all.map(({ uid, number }) => [uid, number]))
-    for (const uid of this.#passedOver.keys()) {
-      if (!this.#numbers.has(uid)) this.#passedOver.delete(uid)
-    }
-    const left = all.filter(
-      ({ uid }) => this.#passedOver.get(uid)?.some(this.#options.isTrap) ?? true,
-    )
-    this.#hasMore = left.length > messagesAtOnce
-    return { client, entries: left.slice(0, messagesAtOnce) }
+    const deadlines = this.#deadlines
+    this.#client = await openPop3({ ...server, ...(await credentials(this.#options)), deadlines })
+    return this.#client
   }
+
+  /** Sets what to read: the first ones that were not passed over. Of the others nothing is kept. */
+  async #find(client: Pop3Client): Promise<void> {
+    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
+    const stillThere = new Map<string, readonly string[]>()
+    const note = (number: number, uid: string): void => {
+      const recipients = this.#passedOver.get(uid)
+      if (recipients !== undefined) stillThere.set(uid, recipients)
+      if (recipients !== undefined && !recipients.some((each) => traps.has(each))) return
+      if (this.#entries.has(number)) {
+        throw new MailboxFault('protocol-broken', 'two unique ids of one message')
+      }
+      if (this.#entries.size === messagesAtOnce) this.#hasMore = true
+      else this.#entries.set(number, { uid })
+    }
+    await this.#clock.during(client.list('UIDL', note))
+    this.#passedOver = stillThere
+    await this.#clock.during(
+      client.list('LIST', (number, size) => {
+        const entry = this.#entries.get(number)
+        if (entry !== undefined && /^\d+$/.test(size)) entry.size = Number(size)
+      }),
+    )
+  }
+}
+
+function readId(id: string): { number: number; uid: string } {
+  const [number = '', uid = ''] = id.split(' ')
+  return { number: Number(number), uid }
 }

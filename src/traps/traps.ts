@@ -10,9 +10,7 @@ import {
   type Recorded,
   type SubmittedMessage,
 } from './collect.ts'
-import type { Mailbox } from './mailbox.ts'
-import { Maildir } from './maildir.ts'
-import { MboxMailbox } from './mbox.ts'
+import type { MailboxOptions } from './mailbox-source.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import {
   type AuthenticitySources,
@@ -21,9 +19,11 @@ import {
 } from './message-reader.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
 import { ReadingMark } from './reading-mark.ts'
+import { RemoteMailboxes, type RemoteMailboxesOptions } from './remote-mailboxes.ts'
 import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
+export type { MailboxOptions } from './mailbox-source.ts'
 export type { MailboxStatus } from './poller.ts'
 
 /** The live listener; limits have the defaults of SmtpListenerOptions. */
@@ -46,24 +46,6 @@ export interface TrapSmtpOptions
   readonly proxyProtocol?: readonly string[]
 }
 
-export interface MailboxOptions {
-  readonly name: string
-  readonly type: 'imap' | 'pop3' | 'maildir' | 'mbox'
-  /** Maildir and mbox: the folder, the file. @default '' */
-  readonly path?: string
-  /** IMAP and POP3: as mailbox-url.ts reads it, and the files it needs. @default '' each */
-  readonly url?: string
-  readonly passwordFile?: string
-  readonly caFile?: string
-  /** IMAP: where accepted messages go; '' leaves them, flagged \Seen. @default '' */
-  readonly moveTo?: string
-  /** A cron expression, with or without seconds. */
-  readonly schedule: string
-  readonly allTraps: boolean
-  /** @default 10 MiB */
-  readonly maxBytes?: number
-}
-
 export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
   readonly authenticity?: AuthenticitySources
   /** The limits of the thread that reads messages, and its file. */
@@ -80,12 +62,11 @@ export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record'
     set(mailbox: string, position: string): void
   }
   readonly trace: { readonly trustedRelays: readonly string[] }
+  /** The thread that reads mailboxes. */
+  readonly mailboxThread?: Pick<RemoteMailboxesOptions, 'entry' | 'resourceLimits'>
   /** Called when a listener has broken for good. */
   onFatal(error: Error): void
 }
-
-/** What a mailbox needs of the server around it. */
-export type MailboxSurroundings = Pick<TrapsOptions, 'isTrap' | 'positions' | 'now' | 'log'>
 
 export interface Traps {
   /** Bound SMTP addresses; empty without a listener. */
@@ -108,7 +89,7 @@ export interface Traps {
  * an address that cannot be bound, and `config-invalid` for a schedule or proxy that is none.
  */
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
-  const { mailboxes, log, now, isTrap, record, trace, onFatal } = options
+  const { mailboxes, positions, log, now, isTrap, record, trace, onFatal } = options
   const proxies = (options.smtp?.proxies ?? []).map((each) => prefixOf('proxies', each))
   const proxyProtocol = (options.smtp?.proxyProtocol ?? []).map((each) =>
     prefixOf('proxyProtocol', each),
@@ -123,13 +104,20 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const { authenticity, markFile } = options
   const drainSeconds = options.smtp?.drainSeconds ?? 2
   await using starting = new AsyncDisposableStack()
+  const remote = starting.adopt(
+    new RemoteMailboxes({
+      ...{ mailboxes, positions, isTrap, now, log },
+      ...options.mailboxThread,
+    }),
+    (each) => each.close(),
+  )
   const reader = starting.adopt(
     new MessageReader({
       ...{ ...options.reader, log },
       ...(authenticity && { authenticity }),
       ...(markFile !== undefined && { mark: new ReadingMark(markFile) }),
     }),
-    (each) => each.close(drainSeconds * 1000),
+    (each) => each.close(),
   )
   const memory = new MemoryBudget(options.maxHeldBytes)
   const collector = new Collector({ relays, isTrap, record, now, log, reader, memory })
@@ -144,9 +132,10 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
       (each) => each.close(),
     )
   const pollers = new Map(
-    await Promise.all(
-      mailboxes.map(async (each) => [each.name, await pollerOf(each, collector, options)] as const),
-    ),
+    mailboxes.map(({ name, type, allTraps }) => {
+      const mailbox = remote.mailbox(name)
+      return [name, new Poller({ name, type, allTraps, mailbox, collector, now, log })]
+    }),
   )
   const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
     startSchedule({
@@ -173,56 +162,15 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     },
     async close() {
       for (const schedule of schedules) schedule.stop()
-      await Promise.all([
-        reader.close(drainSeconds * 1000),
-        smtp?.close(),
-        ...[...pollers.values()].map((poller) => poller.stop()),
-      ])
+      reader.drain(drainSeconds * 1000)
+      await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
+      await Promise.all([reader.close(), remote.close()])
     },
   }
 }
 
 /** What is not read when the drain is over is answered 451: the connections last a little longer. */
 const goodbyeSeconds = 0.5
-
-async function pollerOf(
-  options: MailboxOptions,
-  collector: Collector,
-  traps: TrapsOptions,
-): Promise<Poller> {
-  const { name, type, allTraps } = options
-  const { log, now } = traps
-  const mailbox = await mailboxOf(options, traps)
-  return new Poller({ name, type, allTraps, mailbox, collector, now, log })
-}
-
-/**
- * The source of that type; its package is loaded for it, since megabytes come with some. Throws OperationalError
- * `config-invalid` for a URL that is none.
- */
-export async function mailboxOf(
-  options: MailboxOptions,
-  traps: MailboxSurroundings,
-): Promise<Mailbox> {
-  const { name, type, path = '', url = '', passwordFile = '', caFile = '', moveTo = '' } = options
-  const { log, now, isTrap, positions } = traps
-  const common = { name, maxBytes: options.maxBytes ?? 10 * 1024 ** 2, isTrap, log }
-  const account = { ...common, url, passwordFile, caFile }
-  const position = {
-    get: () => positions.get(name),
-    set: (value: string) => positions.set(name, value),
-  }
-  switch (type) {
-    case 'maildir':
-      return new Maildir({ ...common, path })
-    case 'mbox':
-      return new MboxMailbox({ ...common, path, position })
-    case 'imap':
-      return new (await import('./imap.ts')).ImapMailbox({ ...account, moveTo, position })
-    case 'pop3':
-      return new (await import('./pop3.ts')).Pop3Mailbox({ ...account, now })
-  }
-}
 
 function prefixOf(key: string, text: string): Prefix {
   const parsed = parsePrefix(text)

@@ -123,7 +123,14 @@ function mailOf(blocklist: Blocklist): MailFunctions {
 }
 
 const mailbox = {
-  ...{ name: 'box', type: 'maildir', state: 'ok', lastReadAt: start, lastError: null },
+  ...{
+    name: 'box',
+    type: 'maildir',
+    state: 'ok',
+    readingSince: null,
+    lastReadAt: start,
+    lastError: null,
+  },
   ...{ lastErrorDetail: null, retryAt: null, recorded: 3, passedOver: 0, refused: 0 },
 }
 

@@ -9,6 +9,7 @@ export interface MailboxState {
   readonly name: string
   readonly type: string
   readonly state: string
+  readonly readingSince: number | null
   readonly lastReadAt: number | null
   readonly lastError: string | null
   readonly lastErrorDetail: string | null

@@ -17,8 +17,8 @@ import { gzipSync } from 'node:zlib'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import type { Mailbox, MailboxMessage } from '../../../src/traps/mailbox.ts'
+import { type MailboxOptions, mailboxOf } from '../../../src/traps/mailbox-source.ts'
 import { Poller } from '../../../src/traps/poller.ts'
-import { type MailboxOptions, mailboxOf } from '../../../src/traps/traps.ts'
 import { needs } from '../../support/debian.ts'
 import { Dovecot } from '../../support/dovecot.ts'
 import { reading } from '../../support/reading.ts'
@@ -98,7 +98,7 @@ class Lives {
   readonly recorded: Evidence[] = []
   readonly traps = new Set(['a@trap.example'])
   readonly #t: TestContext
-  readonly #positions = new Map<string, string>()
+  #position: string | undefined
 
   constructor(t: TestContext, kind: Kind) {
     this.#t = t
@@ -109,10 +109,12 @@ class Lives {
     const mailbox = await mailboxOf(
       { ...this.kind.options, name: 'box', schedule: '', allTraps: false, maxBytes },
       {
-        isTrap: (address) => this.traps.has(address),
-        positions: {
-          get: (name) => this.#positions.get(name),
-          set: (name, position) => this.#positions.set(name, position),
+        trapsAmong: async (addresses) => new Set(addresses.filter((each) => this.traps.has(each))),
+        position: {
+          get: () => this.#position,
+          set: (position) => {
+            this.#position = position
+          },
         },
         now: () => Math.floor(Date.now() / 1000),
         log,

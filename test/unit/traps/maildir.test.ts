@@ -62,8 +62,9 @@ class Box {
   poller(options: { allTraps?: boolean; maxBytes?: number } = {}): Poller {
     const { allTraps = false, maxBytes = 1_000_000 } = options
     const log = this.#logger()
-    const isTrap = (address: string): boolean => this.traps.includes(address)
-    const mailbox = new Maildir({ name: 'box', path: this.path, maxBytes, isTrap, log })
+    const trapsAmong = async (addresses: readonly string[]) =>
+      new Set(addresses.filter((each) => this.traps.includes(each)))
+    const mailbox = new Maildir({ name: 'box', path: this.path, maxBytes, trapsAmong, log })
     const { collector } = this
     return new Poller({
       name: 'box',
@@ -119,6 +120,7 @@ test('a message is recorded, then moved to cur as seen, and not read again', asy
     name: 'box',
     type: 'maildir',
     state: 'ok',
+    readingSince: null,
     lastReadAt: now,
     lastError: null,
     lastErrorDetail: null,

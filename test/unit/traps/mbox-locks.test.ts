@@ -53,7 +53,7 @@ function sourceOf(t: TestContext, path: string) {
   const write = (_: object, message: string): void => void log.push(message)
   let position: string | undefined
   const source = new MboxMailbox({
-    ...{ name: 'box', path, maxBytes: 1_000_000, isTrap: () => false },
+    ...{ name: 'box', path, maxBytes: 1_000_000, trapsAmong: async () => new Set<string>() },
     position: {
       get: () => position,
       set: (value) => {

@@ -139,7 +139,7 @@ function box(t: TestContext, initial: string): Box {
   const write = (_: object, message: string): void => void log.push(message)
   let position: string | undefined
   const source = new MboxMailbox({
-    ...{ name: 'box', path, maxBytes: 1_000_000, isTrap: () => false },
+    ...{ name: 'box', path, maxBytes: 1_000_000, trapsAmong: async () => new Set<string>() },
     position: {
       get: () => position,
       set: (value) => {

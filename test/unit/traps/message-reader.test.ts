@@ -25,7 +25,7 @@ function readerFor(t: TestContext, options: Partial<MessageReaderOptions> = {}) 
   }
   const log = { error: write, warn: write, info: write, debug: write }
   const reader = new MessageReader({ log, ...options })
-  t.after(() => reader.close(0))
+  t.after(() => reader.close())
   const read = (text: string, source = 'box') =>
     reader.read({
       raw: Buffer.from(text),
@@ -109,7 +109,7 @@ test('what is not read when the drain is over is given back unread', async (t) =
   const outcomes = ['loop', 'after'].map((text) =>
     assert.rejects(read(text), { code: 'mail-deferred' }),
   )
-  await reader.close(100)
+  reader.drain(100)
   await Promise.all(outcomes)
   await assert.rejects(read('late'), { code: 'mail-deferred' })
 })
@@ -142,7 +142,7 @@ test('a stored message of which the process died twice is unreadable at the thir
   const [deadly, other] = await Promise.all([read(text), read('From: a@b.example\r\n\r\nOther')])
   assert.deepEqual([deadly?.isStopped, other?.isStopped], [true, false])
   assert.equal(logged[0]?.fields['why'], 'the process died twice while it was read')
-  await reader.close(1000)
+  await reader.close()
   // It may come again; it is still not read.
   assert.deepEqual(new ReadingMark(path).file.condemned, [name])
 })
@@ -153,8 +153,9 @@ test('a stop that was asked for counts as no death', async (t) => {
   const { reader, read } = readerFor(t, { entry, mark, maxCpuSeconds: 60 })
   const given = assert.rejects(read('loop'), { code: 'mail-deferred' })
   markReading(mark.file.descriptor, 'a'.repeat(64))
-  await reader.close(50)
+  reader.drain(50)
   await given
+  await reader.close()
   assert.throws(() => readFileSync(path), { code: 'ENOENT' })
 })
 

@@ -6,10 +6,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { type Deadlines, usualDeadlines } from '../../../src/traps/exchange-meter.ts'
 import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
 import { type MailboxError, mailboxErrors } from '../../../src/traps/mailbox-error.ts'
 import { Pop3Mailbox } from '../../../src/traps/pop3.ts'
 import { openPop3 } from '../../../src/traps/pop3-client.ts'
+
+const quick: Deadlines = { ...usualDeadlines, windowMs: 200 }
 
 interface Script {
   /** Message contents as they go over the wire, dots stuffed. */
@@ -72,7 +75,7 @@ function mailbox(t: TestContext, port: number, maxBytes = 100_000): Pop3Mailbox 
   writeFileSync(passwordFile, 'secret\n')
   return new Pop3Mailbox({
     ...{ name: 'box', url: `pop3://trap@127.0.0.1:${port}`, passwordFile, caFile: '', maxBytes },
-    ...{ isTrap: () => false, now: () => 1_800_000_000 },
+    ...{ trapsAmong: async () => new Set<string>(), now: () => 1_800_000_000 },
   })
 }
 
@@ -148,13 +151,13 @@ test('a message larger than LIST said is given up, not kept in memory', async (t
 test('a server that falls silent is given up', async (t) => {
   const { port } = await server(t, { messages: [], odd: { USER: '' } })
   const silent = { host: '127.0.0.1', port, user: 'u', password: 'p', tls: 'offered' } as const
-  await assert.rejects(openPop3({ ...silent, timeoutMs: 200 }), /does not answer/)
+  await assert.rejects(openPop3({ ...silent, deadlines: quick }), /does not answer/)
 })
 
 test('a password is never sent in the clear to another machine', async (t) => {
   const { port, heard } = await server(t, { messages: [] })
   const remote = { host: '127.0.0.1', port, user: 'u', password: 'p', tls: 'required' } as const
-  await assert.rejects(openPop3({ ...remote, timeoutMs: 2000 }), /not sent in the clear/)
+  await assert.rejects(openPop3({ ...remote, deadlines: usualDeadlines }), /not sent in the clear/)
   assert.deepEqual(heard, ['CAPA'])
 })
 
@@ -162,6 +165,6 @@ test('a line end in a user name is no second command', async (t) => {
   const { port, heard } = await server(t, { messages: [] })
   const user = 'a\r\nDELE 1'
   const odd = { host: '127.0.0.1', port, user, password: 'p', tls: 'offered' } as const
-  await assert.rejects(openPop3({ ...odd, timeoutMs: 2000 }), /line end/)
+  await assert.rejects(openPop3({ ...odd, deadlines: usualDeadlines }), /line end/)
   assert.deepEqual(heard, ['CAPA'])
 })

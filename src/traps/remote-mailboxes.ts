@@ -1,0 +1,280 @@
+// The mailboxes of a configuration as the main thread sees them: each keeps the contract of mailbox.ts, and is read in a
+// thread of its own (mailbox-thread.ts) that all share. A thread that dies is started again with the next reading.
+//
+// Who made it die is found out: those that were being read are suspects, and of them one is read at a time until it has
+// been read to the end. So one that ends the thread each time fails alone, waits longer each time, and costs the others
+// a reading now and then.
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
+import type { Logger } from '../errors.ts'
+import type { Mailbox, MailboxMessage, MessageName } from './mailbox.ts'
+import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-calls.ts'
+import { MailboxError } from './mailbox-error.ts'
+import type { MailboxOptions } from './mailbox-source.ts'
+import { mailServer } from './mailbox-url.ts'
+
+export interface RemoteMailboxesOptions {
+  readonly mailboxes: readonly MailboxOptions[]
+  isTrap(address: string): boolean
+  readonly positions: {
+    get(mailbox: string): string | undefined
+    set(mailbox: string, position: string): void
+  }
+  /** Epoch seconds. */
+  now(): number
+  readonly log: Logger
+  /** The file that the thread starts with. @default mailbox-thread.ts */
+  readonly entry?: URL
+  /** What is on V8's heap; octets of messages are not. @default 96 MB of old space */
+  readonly resourceLimits?: ResourceLimits
+}
+
+const usualEntry = new URL('./mailbox-thread.ts', import.meta.url)
+const usualLimits: ResourceLimits = { maxOldGenerationSizeMb: 96 }
+const quitMs = 1000
+const longestCloseMs = 2000
+/** A thread that does not answer so many questions in a row hangs: its event loop no longer turns. */
+const beatMs = 10_000
+const maxMissedBeats = 6
+
+export class RemoteMailboxes {
+  readonly #options: RemoteMailboxesOptions
+  readonly #wakes = new Map<string, () => void>()
+  readonly #reading = new Set<string>()
+  readonly #suspects = new Set<string>()
+  #readingEnded = Promise.withResolvers<void>()
+  #thread: MailboxThread | null = null
+  #isClosed = false
+
+  /** Throws OperationalError `config-invalid` for a URL that is none. */
+  constructor(options: RemoteMailboxesOptions) {
+    for (const { name, type, url = '' } of options.mailboxes) {
+      if (type === 'imap' || type === 'pop3') mailServer(type, { name, url })
+    }
+    this.#options = options
+  }
+
+  /** The one of that name. */
+  mailbox(name: string): Mailbox {
+    return new RemoteMailbox(name, this.#options, {
+      begin: () => this.#begin(name),
+      end: (isWhole) => this.#end(name, isWhole),
+      watch: (wake) => this.#wakes.set(name, wake),
+    })
+  }
+
+  /** Ends the thread; nothing is read afterwards. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#readingEnded.resolve()
+    await this.#thread?.quit()
+  }
+
+  /** The thread to read that mailbox with, once it may be read. */
+  async #begin(name: string): Promise<MailboxThread> {
+    const isAlone = (): boolean =>
+      !this.#suspects.has(name) || [...this.#reading].every((each) => !this.#suspects.has(each))
+    while (!this.#isClosed && !isAlone()) await this.#readingEnded.promise
+    if (this.#isClosed) throw new MailboxError(name, 'thread-failed', 'the server stops')
+    this.#reading.add(name)
+    this.#thread ??= new MailboxThread(this.#options, {
+      wake: (woken) => this.#wakes.get(woken)?.(),
+      onDeath: (cause) => this.#onDeath(cause),
+    })
+    return this.#thread
+  }
+
+  #end(name: string, isWhole: boolean): void {
+    this.#reading.delete(name)
+    if (isWhole) this.#suspects.delete(name)
+    this.#readingEnded.resolve()
+    this.#readingEnded = Promise.withResolvers()
+  }
+
+  #onDeath(cause: unknown): void {
+    this.#thread = null
+    if (this.#isClosed) return
+    const reading = [...this.#reading]
+    const { log } = this.#options
+    log.error({ mailboxes: reading, err: cause }, 'the thread that reads mailboxes died')
+    if (!reading.some((each) => this.#suspects.has(each))) {
+      for (const each of reading) this.#suspects.add(each)
+    }
+  }
+}
+
+interface Turn {
+  begin(): Promise<MailboxThread>
+  /** `isWhole`: it was read to its end. */
+  end(isWhole: boolean): void
+  watch(wake: () => void): void
+}
+
+class RemoteMailbox implements Mailbox {
+  readonly #name: string
+  readonly #options: RemoteMailboxesOptions
+  readonly #turn: Turn
+  #thread: MailboxThread | null = null
+
+  constructor(name: string, options: RemoteMailboxesOptions, turn: Turn) {
+    this.#name = name
+    this.#options = options
+    this.#turn = turn
+  }
+
+  async *messages(): AsyncGenerator<MailboxMessage> {
+    const { positions, now } = this.#options
+    this.#thread = await this.#turn.begin()
+    await this.#call('begin', { position: positions.get(this.#name) })
+    try {
+      for (;;) {
+        const message = await this.#call('next', { now: now() })
+        if (message === null) return
+        yield message
+      }
+    } finally {
+      await this.#call('end', null).catch(() => undefined)
+    }
+  }
+
+  async accept({ id, place }: MessageName): Promise<void> {
+    await this.#call('accept', { id, place })
+  }
+
+  passOver({ id, place }: MessageName, recipients: readonly string[]): void {
+    this.#call('passOver', { message: { id, place }, recipients }).catch(() => undefined)
+  }
+
+  async finish(): Promise<void> {
+    let isWhole = false
+    try {
+      const position = await this.#call('finish', null)
+      if (position !== null) this.#options.positions.set(this.#name, position)
+      isWhole = true
+    } finally {
+      this.#turn.end(isWhole)
+    }
+  }
+
+  watch(wake: () => void): void {
+    this.#turn.watch(wake)
+  }
+
+  async close(): Promise<void> {
+    if (this.#thread === null) return
+    const closed = this.#call('close', null).catch(() => undefined)
+    await Promise.race([closed, new Promise((over) => setTimeout(over, longestCloseMs).unref())])
+  }
+
+  async #call<Name extends keyof MailboxCalls>(
+    call: Name,
+    argument: MailboxCalls[Name]['argument'],
+  ): Promise<MailboxCalls[Name]['answer']> {
+    const thread = this.#thread
+    if (thread === null) throw new MailboxError(this.#name, 'thread-failed', 'it is not being read')
+    return await thread.call(this.#name, call, argument)
+  }
+}
+
+interface Pending {
+  readonly mailbox: string
+  resolve(answer: unknown): void
+  reject(error: MailboxError): void
+}
+
+/** One life of the thread. */
+class MailboxThread {
+  readonly #options: RemoteMailboxesOptions
+  readonly #wake: (mailbox: string) => void
+  readonly #worker: Worker
+  readonly #exited: Promise<void>
+  readonly #pending = new Map<number, Pending>()
+  readonly #beat: NodeJS.Timeout
+  #missedBeats = 0
+  #calls = 0
+  #death: string | null = null
+
+  constructor(
+    options: RemoteMailboxesOptions,
+    events: { wake: (mailbox: string) => void; onDeath: (cause: unknown) => void },
+  ) {
+    this.#options = options
+    this.#wake = events.wake
+    const { mailboxes, entry = usualEntry, resourceLimits = usualLimits } = options
+    // A thread inherits no compile cache that was switched on by call, only one from the environment.
+    const cache = getCompileCacheDir()
+    const env =
+      cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
+    const workerData: MailboxThreadData = { mailboxes }
+    this.#worker = new Worker(entry, { name: 'mailboxes', workerData, env, resourceLimits })
+    let cause: unknown
+    this.#worker.on('error', (error) => {
+      cause = error
+    })
+    this.#worker.on('message', (message: FromThread) => this.#hear(message))
+    this.#beat = setInterval(() => {
+      if (++this.#missedBeats <= maxMissedBeats) this.#say({ beat: true })
+      else {
+        cause = new Error('it hangs')
+        void this.#worker.terminate()
+      }
+    }, beatMs).unref()
+    this.#exited = new Promise((resolve) =>
+      this.#worker.once('exit', (code) => {
+        clearInterval(this.#beat)
+        cause ??= new Error(`exit code ${code}`)
+        this.#death = `the thread died: ${cause instanceof Error ? cause.message : cause}`
+        events.onDeath(cause)
+        for (const { mailbox, reject } of this.#pending.values()) reject(this.#dead(mailbox))
+        this.#pending.clear()
+        resolve()
+      }),
+    )
+  }
+
+  call<Name extends keyof MailboxCalls>(
+    mailbox: string,
+    call: Name,
+    argument: MailboxCalls[Name]['argument'],
+  ): Promise<MailboxCalls[Name]['answer']> {
+    if (this.#death !== null) return Promise.reject(this.#dead(mailbox))
+    const id = ++this.#calls
+    const { promise, resolve, reject } = Promise.withResolvers<MailboxCalls[Name]['answer']>()
+    this.#pending.set(id, { mailbox, resolve: (answer) => resolve(answer as never), reject })
+    this.#worker.postMessage({ call, mailbox, id, argument })
+    return promise
+  }
+
+  /** Resolves when it has ended, by itself or after a second by force. */
+  async quit(): Promise<void> {
+    const force = setTimeout(() => void this.#worker.terminate(), quitMs)
+    this.#say({ quit: true })
+    await this.#exited
+    clearTimeout(force)
+  }
+
+  #say(message: ToThread): void {
+    this.#worker.postMessage(message)
+  }
+
+  #hear(message: FromThread): void {
+    const { log, isTrap } = this.#options
+    if ('log' in message) log[message.log](message.fields, message.message)
+    else if ('beat' in message) this.#missedBeats = 0
+    else if ('wake' in message) this.#wake(message.wake)
+    else if ('addresses' in message) {
+      this.#say({ traps: message.addresses.filter((each) => isTrap(each)), id: message.id })
+    } else {
+      const pending = this.#pending.get(message.id)
+      this.#pending.delete(message.id)
+      if (pending === undefined) return
+      if ('answer' in message) pending.resolve(message.answer)
+      else pending.reject(new MailboxError(pending.mailbox, message.fault, message.detail))
+    }
+  }
+
+  #dead(mailbox: string): MailboxError {
+    return new MailboxError(mailbox, 'thread-failed', this.#death ?? '')
+  }
+}
