@@ -290,9 +290,21 @@ export const declaration = table('', {
     connections: integer('Connections at once, in all.', 200, 1, 10_000),
     clientConnections: integer(
       'Connections at once from one client (an IPv6 client is its /64).',
-      20,
+      50,
       1,
       10_000,
+    ),
+    perMinute: table(
+      'What one client may do in a minute. Who passes a limit gets 421 until the minute is over. Proxies and loopback are not counted.',
+      {
+        connections: perMinute('Connections of one client in a minute; 0: no limit.', 0),
+        messages: perMinute('Messages of one client in a minute; 0: no limit.', 0),
+        recipients: perMinute('Recipients that one client names in a minute; 0: no limit.', 0),
+        errors: perMinute(
+          'Errors of one client in a minute, refused recipients above all; 0: no limit. Past half of it the client waits after each error, longer each time.',
+          20,
+        ),
+      },
     ),
   }),
   mailbox: tables('A mailbox that traps deliver to.', {
@@ -363,4 +375,8 @@ function threshold(messages: number, traps: number) {
     traps: integer('Distinct traps.', traps, 1, 1000),
     window: duration('Within this time.', '7d', 1, year),
   })
+}
+
+function perMinute(about: string, initial: number) {
+  return integer(about, initial, 0, 1_000_000)
 }

@@ -234,6 +234,7 @@ async function trapStarter(
           maxBytes: config.trapSmtp.maxSize,
           maxConnections: config.trapSmtp.connections,
           maxClientConnections: config.trapSmtp.clientConnections,
+          perMinute: config.trapSmtp.perMinute,
         },
       }),
       mailboxes: config.mailbox.map(({ maxSize, ...mailbox }) => ({

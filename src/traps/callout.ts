@@ -1,11 +1,14 @@
-// A mail transaction that stops before its message → evidence of a sender callout: a host that asks whether an address
-// exists, since somebody forged it. Judged by transaction, as smtp.ts sees each end, since one connection may carry
-// callouts and bounces. Pure.
+// A mail transaction that its client gives up before the message → evidence of a sender callout: a host that asks whether
+// an address exists, since somebody forged it. Judged by transaction, since one connection may carry callouts and
+// bounces. Pure.
+//
+// Postfix asks from double-bounce@ whether a sender exists (reject_unverified_sender), and whether a recipient does
+// (reject_unverified_recipient). Nothing tells the two apart: such a probe proves nothing.
 import { createHash } from 'node:crypto'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 
-/** MAIL and RCPT, without DATA: a message that is begun is no callout, whatever becomes of it. */
+/** MAIL and RCPT, then RSET, QUIT or another MAIL. A message that is begun is no callout, whatever becomes of it. */
 export interface Probe {
   /** Known for certain, and no host of ours. */
   readonly client: Address
@@ -24,8 +27,6 @@ const maxRecipients = 3
 const daySeconds = 86_400
 /** Exim's callout_random_local_part: `$primary_hostname-$tod_epoch-testing`. */
 const eximRandom = /^(.+)-\d{9,11}-testing@/
-/** Postfix's address_verify_sender, with the suffix that address_verify_sender_ttl adds. */
-const postfixProbe = /^double-bounce[0-9a-z]*@/i
 
 /** One piece of evidence for each trap that was probed; none when the transaction is no callout. Never throws. */
 export function calloutEvidence(probe: Probe): Evidence[] {
@@ -50,7 +51,6 @@ function calloutRule({ reversePath, accepted, refused }: Probe): string | null {
   if ([...accepted, ...refused].some((recipient) => eximRandom.test(recipient))) {
     return 'callout-random-recipient'
   }
-  if (postfixProbe.test(reversePath)) return 'callout-double-bounce'
   return reversePath === '' ? 'callout-null-sender' : null
 }
 

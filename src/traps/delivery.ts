@@ -4,7 +4,8 @@ import type { Delivery } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
-import { type Address, formatPrefix, networkOf } from '../ip/address.ts'
+import type { Address } from '../ip/address.ts'
+import { countedClient } from './client-limits.ts'
 
 /**
  * The connection's peer, or whom a proxy named; null when the proxy named nobody, or did not know; 'own-server' when our
@@ -70,8 +71,7 @@ export function sourceKey({
   source,
   trace: { client },
 }: Pick<Delivered, 'source' | 'trace'>): string {
-  if (source !== 'smtp' || client === null) return source
-  return formatPrefix(networkOf(client, client.family === 4 ? 32 : 64))
+  return (source === 'smtp' && countedClient(client)) || source
 }
 
 /**

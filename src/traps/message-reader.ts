@@ -120,6 +120,7 @@ export class MessageReader {
     // From here on a death of the process is no message's fault.
     Atomics.store(this.#words.isQuiet, 0, 1)
     this.#options.mark?.clear()
+    clearTimeout(this.#drain)
     this.#drain = setTimeout(() => this.#refuse(), withinMs).unref()
   }
 

@@ -1,31 +1,29 @@
 // The sockets in front of the SMTP server: listens, tells who a connection comes from, limits connections and time, and
-// keeps a half-closed connection open until its replies are out. Called by smtp.ts; knows nothing of SMTP but the line
-// that ends a connection.
+// keeps a half-closed connection open until its replies are out. Knows nothing of SMTP but the line that ends a
+// connection.
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Logger, OperationalError } from '../errors.ts'
-import {
-  type Address,
-  contains,
-  formatPrefix,
-  networkOf,
-  type Prefix,
-  parseAddress,
-  unmapped,
-} from '../ip/address.ts'
+import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
+import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
-import { endWhenQuiet, heldInput, stayOpenWhileWritable } from './smtp-socket.ts'
+import {
+  type ConnectionPhase,
+  endWhenQuiet,
+  heldInput,
+  stayOpenWhileWritable,
+} from './smtp-socket.ts'
 
 export interface FrontOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free one. */
   readonly listen: readonly string[]
   readonly hostname: string
-  /** Connections from these are not counted for each client: they carry many clients' mail. */
+  /** Connections from these are not counted: they carry many clients' mail. */
   readonly proxies: readonly Prefix[]
   /** Connections from these must begin with a PROXY header. */
   readonly proxyProtocol: readonly Prefix[]
+  /** In all. */
   readonly maxConnections: number
-  /** For each IPv4 address or IPv6 /64. */
-  readonly maxClientConnections: number
+  readonly limits: ClientLimits
   /** A connection that gets no reply for so long, since it does not finish a command, is closed. */
   readonly commandSeconds: number
   /** A message that is not complete after so long is given up. */
@@ -45,17 +43,21 @@ export interface FrontConnection {
   /** Whom it comes from, as the PROXY header says where one is due; null when that does not tell. */
   readonly peer: Address | null
   readonly isProxy: boolean
+  /** Whom its commands count for. */
+  readonly counted: CountedClient
   /**
-   * What it waits for: a command, the rest of a message, or our reply to it. Kept by smtp.ts; a connection is cut for
-   * being slow only in the first two, and is ended only in the first.
+   * What it waits for: a command, the end of a pause, the rest of a message, or our reply to it. Kept by those who speak
+   * SMTP. A connection is cut for being slow while it waits for a command or a message, and may be ended in a pause.
    */
-  phase: 'command' | 'data' | 'recording'
+  phase: ConnectionPhase
   /** Octets of message content so far; a sign of life beside the socket's own counts. */
   dataBytes: number
   /** It was ended by us before the client was done: a limit, a timeout, a shutdown. */
   readonly wasCut: boolean
   /** Lets what the client sends reach the SMTP server; true when it has sent something already. */
   startReading(): boolean
+  /** A proxy has named the client. The answer is why that one is refused, or null. */
+  name(client: Address | null): string | null
   /** After STARTTLS: from now on this socket is the connection. */
   secure(socket: Socket): void
   /** The connection is over. */
@@ -71,7 +73,6 @@ export interface Front {
 
 interface Tracked {
   readonly connection: Mutable<FrontConnection>
-  readonly clientKey: string
   progress: number
   /** Milliseconds of the monotonic clock. */
   progressAt: number
@@ -85,6 +86,10 @@ const headerMs = 5000
 /** How often slow connections are looked for, and how long a refused one may take to read why. */
 const sweepMs = 1000
 const refusalMs = 2000
+/** More refused ones than this are not waited for. */
+const maxLeaving = 200
+/** That all connections are taken is logged so often. */
+const fullLogMs = 60_000
 /** After close() the peers have so long to end their side too. */
 const goodbyeMs = 250
 
@@ -107,7 +112,9 @@ class ListeningFront implements Front {
   readonly #connections = new Map<string, Tracked>()
   /** Those whose PROXY header is still to come. */
   readonly #unnamed = new Set<Socket>()
-  readonly #perClient = new Map<string, number>()
+  /** Told why they are refused, and not gone yet. */
+  #leaving = 0
+  #fullLoggedAt = Number.NEGATIVE_INFINITY
   readonly #sweeper: NodeJS.Timeout
   #nextId = 1
   #isClosing = false
@@ -151,7 +158,8 @@ class ListeningFront implements Front {
     const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
     await settled(this.#options.drainSeconds * 1000, () => {
       for (const connection of open()) {
-        if (connection.phase === 'command') this.#cut(connection, shuttingDown)
+        const { phase } = connection
+        if (phase === 'command' || phase === 'pause') this.#cut(connection, shuttingDown)
       }
       return !open().some(isAnswering)
     })
@@ -160,6 +168,7 @@ class ListeningFront implements Front {
     await settled(goodbyeMs, () => open().length === 0)
     for (const { socket } of open()) socket.destroy()
     clearInterval(this.#sweeper)
+    this.#options.limits.close()
   }
 
   /** A connection that could not be accepted for want of resources passes; anything else has ended the listener. */
@@ -178,7 +187,7 @@ class ListeningFront implements Front {
     const sender = peerOf(socket)
     const isBalancer = sender !== null && proxyProtocol.some((prefix) => contains(prefix, sender))
     if (!isBalancer) this.#admit(socket, sender)
-    else if (this.#isFull()) this.#dismiss(socket, tooMany)
+    else if (this.#isFull()) this.#turnAway(socket, tooMany)
     else this.#readHeader(socket)
   }
 
@@ -217,31 +226,37 @@ class ListeningFront implements Front {
   }
 
   #admit(socket: Socket, peer: Address | null): void {
-    const { proxies, log, onConnection } = this.#options
+    const { proxies, limits, onConnection } = this.#options
     const isProxy = peer !== null && proxies.some((prefix) => contains(prefix, peer))
-    const clientKey = peer === null ? '' : keyOf(peer)
-    const refusal = this.#refusal(clientKey, isProxy)
+    const counted = isProxy ? null : countedClient(peer)
+    const refusal = this.#refusal() ?? limits.enter(counted)
     if (refusal !== null) {
-      log.debug({ client: clientKey, why: refusal }, 'connection refused')
-      this.#dismiss(socket, refusal)
+      this.#turnAway(socket, refusal)
       return
     }
-    this.#count(clientKey, 1)
     const now = performance.now()
     const id = String(this.#nextId++)
     const connection: Mutable<FrontConnection> = {
-      ...{ id, socket, peer, isProxy, phase: 'command', dataBytes: 0, wasCut: false },
+      ...{ id, socket, peer, isProxy, counted, phase: 'command', dataBytes: 0, wasCut: false },
       startReading: heldInput(socket),
+      name: (client) => {
+        limits.leave(connection.counted)
+        connection.counted = null
+        const named = countedClient(client)
+        const refused = limits.enter(named)
+        if (refused === null) connection.counted = named
+        return refused
+      },
       secure: (secured) => {
         connection.socket = secured
         this.#attend(connection)
       },
       release: () => {
-        if (this.#connections.delete(id)) this.#count(clientKey, -1)
+        if (this.#connections.delete(id)) limits.leave(connection.counted)
       },
     }
     this.#connections.set(id, {
-      ...{ connection, clientKey, progress: 0, progressAt: now },
+      ...{ connection, progress: 0, progressAt: now },
       phaseSince: { phase: 'command', at: now },
     })
     this.#attend(connection)
@@ -256,22 +271,34 @@ class ListeningFront implements Front {
     socket.once('close', connection.release)
   }
 
-  #refusal(clientKey: string, isProxy: boolean): string | null {
-    const { maxClientConnections } = this.#options
+  #refusal(): string | null {
     if (this.#isClosing) return shuttingDown
-    if (this.#isFull()) return tooMany
-    const isFull = !isProxy && (this.#perClient.get(clientKey) ?? 0) >= maxClientConnections
-    return isFull ? '4.7.0 Too many connections from your address, try again later' : null
+    return this.#isFull() ? tooMany : null
   }
 
   #isFull(): boolean {
     return this.#connections.size + this.#unnamed.size >= this.#options.maxConnections
   }
 
-  #count(clientKey: string, change: number): void {
-    const count = (this.#perClient.get(clientKey) ?? 0) + change
-    if (count > 0) this.#perClient.set(clientKey, count)
-    else this.#perClient.delete(clientKey)
+  /** Refuses a connection before it has begun. */
+  #turnAway(socket: Socket, why: string): void {
+    if (why === tooMany) this.#logFull()
+    if (socket.destroyed) return
+    if (this.#leaving >= maxLeaving) {
+      socket.destroy()
+      return
+    }
+    this.#leaving++
+    socket.once('close', () => this.#leaving--)
+    this.#dismiss(socket, why)
+  }
+
+  #logFull(): void {
+    const now = performance.now()
+    if (now - this.#fullLoggedAt < fullLogMs) return
+    this.#fullLoggedAt = now
+    const { log, maxConnections } = this.#options
+    log.warn({ connections: maxConnections }, 'all SMTP connections are taken, others are refused')
   }
 
   #cut(connection: Mutable<FrontConnection>, why: string): void {
@@ -289,7 +316,8 @@ class ListeningFront implements Front {
   }
 
   #sweep(): void {
-    const { commandSeconds, dataSeconds } = this.#options
+    const { commandSeconds, dataSeconds, limits } = this.#options
+    limits.sweep()
     const now = performance.now()
     for (const tracked of this.#connections.values()) {
       const { connection } = tracked
@@ -323,9 +351,4 @@ function peerOf(socket: Socket): Address | null {
 async function settled(withinMs: number, isDone: () => boolean): Promise<void> {
   const end = performance.now() + withinMs
   while (!isDone() && performance.now() < end) await new Promise((next) => setTimeout(next, 20))
-}
-
-/** One IPv6 customer has a /64 of addresses at least. */
-function keyOf(address: Address): string {
-  return formatPrefix(networkOf(address, address.family === 4 ? 32 : 64))
 }

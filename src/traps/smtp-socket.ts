@@ -1,4 +1,4 @@
-// What a socket needs so that smtp-server serves every client to the end. Called by smtp-front.ts.
+// What a socket needs so that smtp-server serves every client to the end.
 //
 // Exim sends the last dot and QUIT together and shuts down its sending side before it has read the reply. smtp-server
 // writes only while a socket's readyState is 'open', which a half-closed one's is not, so Exim would deliver the same
@@ -9,10 +9,13 @@
 // other, so its octets wait here until it has been greeted, and that it could not wait is noted.
 import type { Socket } from 'node:net'
 
+/** What a connection waits for; in a pause and while recording, it is we who are due. */
+export type ConnectionPhase = 'command' | 'pause' | 'data' | 'recording'
+
 /** As much of a connection as its end depends on. */
 export interface EndingConnection {
   readonly socket: Socket
-  readonly phase: 'command' | 'data' | 'recording'
+  readonly phase: ConnectionPhase
   readonly dataBytes: number
 }
 
@@ -57,7 +60,8 @@ export function endWhenQuiet(connection: EndingConnection): void {
   let quietSince = performance.now()
   const check = setInterval(() => {
     const moved = socket.bytesWritten + socket.bytesRead + connection.dataBytes
-    if (moved !== seen || connection.phase === 'recording') {
+    const { phase } = connection
+    if (moved !== seen || phase === 'recording' || phase === 'pause') {
       seen = moved
       quietSince = performance.now()
     }
@@ -65,7 +69,7 @@ export function endWhenQuiet(connection: EndingConnection): void {
       clearInterval(check)
     } else if (performance.now() - quietSince >= quietMs) {
       clearInterval(check)
-      if (connection.phase === 'command') socket.end()
+      if (phase === 'command') socket.end()
       else socket.destroy()
     }
   }, quietCheckMs)

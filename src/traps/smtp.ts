@@ -1,20 +1,16 @@
 // The live trap listener: SMTP and LMTP sessions → messages for trap addresses, acknowledged once their evidence is
-// committed, and transactions that stop before a message, which are sender callouts.
-// The only file that knows smtp-server. Called by traps.ts.
+// committed, and transactions that the client gives up before a message, which may be sender callouts.
 import { domainToASCII } from 'node:url'
-import {
-  SMTPServer,
-  type SMTPServerDataStream,
-  type SMTPServerOptions,
-  type SMTPServerSession,
-} from 'smtp-server'
+import type { SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
 import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
-import { type Prefix, parseAddress, unmapped } from '../ip/address.ts'
+import type { Prefix } from '../ip/address.ts'
+import { ClientLimits, type MinuteLimits } from './client-limits.ts'
 import type { Collector, LiveMessage } from './collect.ts'
 import type { LiveClient } from './delivery.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type FrontConnection, startFront } from './smtp-front.ts'
+import { addressOf, TrapServer } from './smtp-protocol.ts'
 
 export interface SmtpListenerOptions {
   readonly listen: readonly string[]
@@ -34,12 +30,12 @@ export interface SmtpListenerOptions {
   readonly maxBytes?: number
   /** @default 200 */
   readonly maxConnections?: number
-  /** @default 20, for each IPv4 address or IPv6 /64 */
+  /** @default 50, for each IPv4 address or IPv6 /64 */
   readonly maxClientConnections?: number
+  /** @default 20 errors, the others without limit; for each IPv4 address or IPv6 /64 */
+  readonly perMinute?: Partial<MinuteLimits>
   /** @default 100 recipients of one message */
   readonly maxRecipients?: number
-  /** @default 50 refused recipients in one connection */
-  readonly maxRefusedRecipients?: number
   /** @default 60: seconds without a complete command */
   readonly commandSeconds?: number
   /** @default 600: seconds for a message's content */
@@ -79,14 +75,18 @@ interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
 
 interface Session {
   readonly connection: FrontConnection
-  refusedRecipients: number
   talkedEarly: boolean
   /** Begun, and without DATA so far. */
   open: Transaction | null
 }
 
+/** A client whose message could not be read is sent away for so long. */
+const blockMs = 3_600_000
+
 /** A longer command line ends the connection; RFC 5321 §4.5.3.1.4 asks for 512 octets, extensions for some more. */
 const maxCommandLength = 4096
+
+const defaultPerMinute: MinuteLimits = { connections: 0, messages: 0, recipients: 0, errors: 20 }
 
 /** Parameters of the extensions that EHLO tells of: RFC 1870, RFC 6152 and RFC 6531; none of them has one for RCPT. */
 const offeredToMail: readonly string[] = ['SIZE', 'BODY', 'SMTPUTF8']
@@ -95,8 +95,14 @@ const offeredToRcpt: readonly string[] = []
 /** Resolves once every address is bound; throws OperationalError `address-unavailable`. */
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
   const { maxBytes = 10 * 1024 ** 2, memory, log } = options
-  const { maxRecipients = 100, maxRefusedRecipients = 50, commandSeconds = 60 } = options
+  const { maxRecipients = 100, commandSeconds = 60 } = options
   const { certificate, greetingDelaySeconds = 0, lmtp: isLmtp = false } = options
+  const limits = new ClientLimits({
+    maxConnections: options.maxClientConnections ?? 50,
+    perMinute: { ...defaultPerMinute, ...options.perMinute },
+    log,
+    now: () => performance.now(),
+  })
   const sessions = new Map<string, Session>()
 
   const settings = (): SMTPServerOptions => ({
@@ -124,7 +130,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     },
     onMailFrom({ address, args }, session, reply) {
       const own = sessions.get(session.id)
-      if (own !== undefined) conclude(own, session)
+      if (own !== undefined) conclude(own)
       const unknown = unofferedIn(args, offeredToMail)
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       if (own !== undefined) {
@@ -140,15 +146,15 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       const unknown = unofferedIn(args, offeredToRcpt)
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       const recipient = trapForm(address)
-      if (options.isTrap(recipient)) {
-        own?.open?.accepted.push(recipient)
-        return reply()
+      const { accepted = [], refused = [] } = own?.open ?? {}
+      if (!options.isTrap(recipient)) {
+        if (refused.length < maxRecipients) refused.push(recipient)
+        return reply(refusal(550, 'No such user here'))
       }
-      own?.open?.refused.push(recipient)
-      if (own !== undefined && ++own.refusedRecipients > maxRefusedRecipients) {
-        return reply(refusal(421, 'Too many unknown recipients'))
-      }
-      reply(refusal(550, 'No such user here'))
+      const isRepeated = accepted.some((each) => each.toLowerCase() === recipient.toLowerCase())
+      if (!isRepeated) accepted.push(recipient)
+      else if (own !== undefined) limits.waste(own.connection.counted)
+      reply()
     },
     onData(stream, session, reply) {
       const own = sessions.get(session.id)
@@ -165,7 +171,6 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (own === undefined) return
       sessions.delete(session.id)
       own.connection.release()
-      conclude(own, session)
     },
   })
 
@@ -175,13 +180,14 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     if (own !== undefined) own.talkedEarly = own.connection.startReading()
   }
 
-  /** A transaction that has ended before DATA, seen when the next one begins or the connection is over. */
-  function conclude(own: Session, session: SMTPServerSession): void {
-    const { open: ended, connection } = own
+  /**
+   * The client gives up a transaction before DATA, by RSET, QUIT or a new MAIL. A connection that only breaks proves
+   * nothing.
+   */
+  function conclude(own: Session): void {
+    const { open: ended } = own
     own.open = null
     if (ended === null || ended.accepted.length === 0) return
-    // Who was sent away by us did not choose to stop here.
-    if (connection.wasCut || /^421 /.test(`${session.error ?? ''}`)) return
     const { client, reversePath, accepted, refused } = ended
     const seen = { accepted, refused, reversePath, details: detailsOf(own, ended) }
     options.collector.probed(client, seen).catch((error) => {
@@ -208,26 +214,28 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (stream.sizeExceeded) throw refusal(552, `Message is larger than ${maxBytes} octets`)
       const raw = message.content()
       if (raw === null) throw refusal(452, 'Too much mail at once, try again later')
-      await record(raw, transaction, details)
+      if (await record(raw, transaction, details)) limits.block(connection.counted, blockMs)
       return 'Recorded'
     } finally {
       connection.phase = 'command'
     }
   }
 
+  /** Resolves with whether the message stopped the reading of it. */
   async function record(
     raw: Uint8Array,
     { client, reversePath, accepted }: Transaction,
     details: SessionDetails,
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
-      await options.collector.receive({
+      const { isStopped } = await options.collector.receive({
         raw,
         client,
         reversePath,
         recipients: accepted,
         ...details,
       })
+      return isStopped
     } catch (error) {
       if (isPutOff(error)) throw refusal(452, 'Cannot take mail now, try again later')
       log.warn({ err: error }, 'message not recorded, the sender was told to try again')
@@ -237,8 +245,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
 
   // XCLIENT and XFORWARD are offered and taken by the one server alone; which gets a connection, the front's address
   // check decides.
-  const direct = new SMTPServer(settings())
-  const proxied = new ProxiedServer({ ...settings(), useXClient: true, useXForward: true })
+  const protocol = { limits, proxies: options.proxies }
+  const direct = new TrapServer(settings(), protocol)
+  const proxied = new TrapServer({ ...settings(), useXClient: true, useXForward: true }, protocol)
   for (const server of [direct, proxied]) {
     server.on('error', (error: Error) => log.debug({ err: error }, 'SMTP connection'))
   }
@@ -248,17 +257,17 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     proxies: options.proxies,
     proxyProtocol: options.proxyProtocol,
     maxConnections: options.maxConnections ?? 200,
-    maxClientConnections: options.maxClientConnections ?? 20,
+    limits,
     commandSeconds,
     dataSeconds: options.dataSeconds ?? 600,
     drainSeconds: options.drainSeconds ?? 2,
     log,
     onFatal: options.onFatal,
     onConnection(connection) {
-      const fresh = { refusedRecipients: 0, talkedEarly: false, open: null }
-      sessions.set(connection.id, { connection, ...fresh })
+      const own: Session = { connection, talkedEarly: false, open: null }
+      sessions.set(connection.id, own)
       const server = connection.isProxy ? proxied : direct
-      server.connect(connection.socket, { id: connection.id })
+      server.serve(connection, () => conclude(own))
     },
   })
   return {
@@ -267,41 +276,6 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       for (const server of [direct, proxied]) server.updateSecureContext({ ...renewed })
     },
     close: () => front.close(),
-  }
-}
-
-/** They reset the session, and with it what XFORWARD said. */
-const resetting = [
-  'handler_EHLO',
-  'handler_HELO',
-  'handler_RSET',
-  'handler_STARTTLS',
-  'handler_XCLIENT',
-] as const
-
-/**
- * What XFORWARD says holds for one message (Postfix, XFORWARD_README). smtp-server keeps it, so it is taken out at MAIL,
- * and here when the session is reset before.
- */
-class ProxiedServer extends SMTPServer {
-  override connect(...[socket, options]: Parameters<SMTPServer['connect']>): void {
-    super.connect(socket, options)
-    const connection = [...this.connections].at(-1)
-    if (connection === undefined) return
-    for (const name of resetting) {
-      const handle = connection[name]
-      connection[name] = (...command) => {
-        connection._xForward.clear()
-        handle.apply(connection, command)
-      }
-    }
-    // A client without HELO is no proxy without EHLO: its mail was answered 503.
-    const forward = connection.handler_XFORWARD
-    connection.handler_XFORWARD = (...command) => {
-      const { hostNameAppearsAs } = connection
-      forward.apply(connection, command)
-      connection.hostNameAppearsAs = hostNameAppearsAs
-    }
   }
 }
 
@@ -361,10 +335,8 @@ function clientOf(
   isLmtp: boolean,
 ): LiveClient {
   for (const named of [xClient, xForward]) {
-    if (!named.has('ADDR')) continue
     // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
-    const parsed = parseAddress(`${named.get('ADDR') || ''}`)
-    return 'value' in parsed ? unmapped(parsed.value) : null
+    if (named.has('ADDR')) return addressOf(named.get('ADDR'))
   }
   // A proxy that names nobody hands over mail of its own.
   if (isProxy) return isLmtp ? 'own-server' : null
@@ -380,14 +352,26 @@ function heloOf(
   return xClient.get('HELO') || (isClients ? hostNameAppearsAs : xForward.get('HELO'))
 }
 
-/** smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. */
+/**
+ * smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. A local part is quoted only
+ * where it must be.
+ */
 function trapForm(address: string): string {
   const at = address.lastIndexOf('@')
+  if (at < 0) return address
   const domain = address.slice(at + 1)
   const isAscii = /^[!-~]*$/.test(domain)
-  return canonicalRecipient(
-    isAscii ? address : address.slice(0, at + 1) + (domainToASCII(domain) || domain),
-  )
+  const form = isAscii ? domain : domainToASCII(domain) || domain
+  return canonicalRecipient(`${plainlyQuoted(address.slice(0, at))}@${form}`)
+}
+
+/** A quoted string stands for the text in it (RFC 5321 §4.1.2): `"joe"` is joe, and `"a\\ b"` is `"a b"`. */
+function plainlyQuoted(localPart: string): string {
+  const [, inner] = /^"(.*)"$/.exec(localPart) ?? []
+  if (inner === undefined) return localPart
+  const text = inner.replace(/\\(.)/g, '$1')
+  const isDotString = /^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/.test(text)
+  return isDotString ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
 /** Resolves when the content is complete; rejects when the connection ends before. */

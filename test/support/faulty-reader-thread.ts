@@ -37,7 +37,7 @@ parentPort?.on('message', (job: ReadJob) => {
   const { user, system } = process.threadCpuUsage()
   cpuStart[0] = user + system
   Atomics.store(number, 0, job.number)
-  faults[Buffer.from(job.raw).toString()]?.()
+  faults[Buffer.from(job.raw).toString().trim()]?.()
   Atomics.store(number, 0, 0)
   const result: ReadResult = {
     number: job.number,

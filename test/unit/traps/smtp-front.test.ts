@@ -298,15 +298,21 @@ test('half-closed after STARTTLS, the client gets its reply', openssl, async (t)
 test('a TLS session that fails or stalls leaves no connection counted', openssl, async (t) => {
   const { connect } = await smtpSite(t, {
     ...{ ...certificate(t), maxClientConnections: 1, commandSeconds: 1 },
+    proxyProtocol: ['127.0.0.1'],
   })
-  for (const octets of ['this is no TLS\r\n', '']) {
+  const from = (): SmtpClient => {
     const client = connect()
+    client.send('PROXY TCP4 192.0.2.1 198.51.100.1 1 25\r\n')
+    return client
+  }
+  for (const octets of ['this is no TLS\r\n', '']) {
+    const client = from()
     await client.hear(1)
     await client.say('EHLO h.example', 'STARTTLS')
     if (octets !== '') client.send(octets)
     await client.ended
   }
-  const greeted = async (): Promise<string> => (await connect().hear(1))[0] ?? ''
+  const greeted = async (): Promise<string> => (await from().hear(1))[0] ?? ''
   assert.match(await until(greeted, (reply) => reply.startsWith('220'), 4000), /^220 /)
 })
 

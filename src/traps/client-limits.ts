@@ -1,0 +1,186 @@
+// What each SMTP client does, counted as Postfix's anvil(8) counts it: connections at once, and connections, messages,
+// recipients and errors in a minute. Who passes a limit is refused until its minute is over. What was refused is logged
+// once for each client and minute. Memory is bounded, however many clients there are.
+import type { Logger } from '../errors.ts'
+import { type Address, formatAddress, formatPrefix, networkOf } from '../ip/address.ts'
+
+/** What one client may do in a minute; 0 is no limit. */
+export interface MinuteLimits {
+  readonly connections: number
+  readonly messages: number
+  readonly recipients: number
+  readonly errors: number
+}
+
+export interface ClientLimitsOptions {
+  /** Of one client, at once. */
+  readonly maxConnections: number
+  readonly perMinute: MinuteLimits
+  readonly log: Logger
+  /** Milliseconds of a monotonic clock. */
+  now(): number
+}
+
+/** An IPv4 address or an IPv6 /64 as text; null: not counted. */
+export type CountedClient = string | null
+
+/** Loopback is not counted, nor a client that nobody knows. */
+export function countedClient(address: Address | null): CountedClient {
+  if (address === null) return null
+  const { family, w0, w1, w2, w3 } = address
+  if (family === 4) return w0 >>> 24 === 127 ? null : formatAddress(address)
+  const isLoopback = w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+  // One IPv6 customer has a /64 of addresses at least.
+  return isLoopback ? null : formatPrefix(networkOf(address, 64))
+}
+
+type Counts = { -readonly [K in keyof MinuteLimits]: number }
+
+interface Minute extends Counts {
+  readonly endsAt: number
+  /** Commands without mail since the last message. */
+  wasted: number
+  refused: number
+}
+
+const minuteMs = 60_000
+/** More clients than this are not remembered: counting begins again. */
+const maxClients = 20_000
+/** Postfix: smtpd_junk_command_limit. */
+const maxWasted = 100
+const pauseStepMs = 500
+const longestPauseMs = 5000
+
+/** Commands that bring no mail. */
+const wasteful = new Set(['HELO', 'EHLO', 'LHLO', 'RSET', 'NOOP', 'VRFY', 'HELP'])
+
+export class ClientLimits {
+  readonly #options: ClientLimitsOptions
+  readonly #open = new Map<string, number>()
+  /** In the order in which they end. */
+  readonly #minutes = new Map<string, Minute>()
+  /** Until when. */
+  readonly #blocked = new Map<string, number>()
+
+  constructor(options: ClientLimitsOptions) {
+    this.#options = options
+  }
+
+  /** Counts a connection that begins. The answer is why it is refused, and then it is not open; or null. */
+  enter(client: CountedClient): string | null {
+    if (client === null) return null
+    this.#minute(client).connections++
+    const refusal = this.refusal(client)
+    if (refusal !== null) return refusal
+    const open = this.#open.get(client) ?? 0
+    if (open >= this.#options.maxConnections) return this.#refuse(client, 'connections')
+    this.#open.set(client, open + 1)
+    return null
+  }
+
+  /** The connection is over. */
+  leave(client: CountedClient): void {
+    if (client === null) return
+    const open = (this.#open.get(client) ?? 0) - 1
+    if (open > 0) this.#open.set(client, open)
+    else this.#open.delete(client)
+  }
+
+  /** Counts a command by its name. */
+  command(client: CountedClient, name: string): void {
+    if (client === null) return
+    const minute = this.#minute(client)
+    if (name === 'MAIL') minute.messages++
+    if (name === 'RCPT') minute.recipients++
+    if (name === 'DATA') minute.wasted = 0
+    if (wasteful.has(name)) this.waste(client)
+  }
+
+  /** Counts a command that brought nothing; many of them are errors. */
+  waste(client: CountedClient): void {
+    if (client === null) return
+    const minute = this.#minute(client)
+    if (++minute.wasted > maxWasted) minute.errors++
+  }
+
+  /** Counts a reply 5xx. */
+  error(client: CountedClient): void {
+    if (client !== null) this.#minute(client).errors++
+  }
+
+  /** Why the client is refused now, as the words of a 421; or null. Each refusal counts. */
+  refusal(client: CountedClient): string | null {
+    if (client === null) return null
+    if (this.#isBlocked(client)) return this.#refuse(client, null)
+    const { perMinute } = this.#options
+    const minute = this.#minute(client)
+    for (const what of ['errors', 'connections', 'messages', 'recipients'] as const) {
+      if (perMinute[what] > 0 && minute[what] > perMinute[what]) return this.#refuse(client, what)
+    }
+    return null
+  }
+
+  /** How long the client waits after an error: nothing up to half of the errors allowed, then longer each time. */
+  pauseMs(client: CountedClient): number {
+    const { errors: limit } = this.#options.perMinute
+    if (client === null || limit === 0) return 0
+    const beyond = this.#minute(client).errors - Math.floor(limit / 2)
+    return Math.min(Math.max(beyond, 0) * pauseStepMs, longestPauseMs)
+  }
+
+  /** Refuses a client for so long. */
+  block(client: CountedClient, forMs: number): void {
+    if (client === null) return
+    if (this.#blocked.size >= maxClients) this.#blocked.clear()
+    this.#blocked.set(client, this.#options.now() + forMs)
+  }
+
+  /** Forgets the minutes that are over, and logs what was refused in them. */
+  sweep(): void {
+    const now = this.#options.now()
+    for (const [client, minute] of this.#minutes) {
+      if (now < minute.endsAt) return
+      this.#finish(client, minute)
+    }
+  }
+
+  /** Forgets every minute, and logs what was refused in them. */
+  close(): void {
+    for (const [client, minute] of this.#minutes) this.#finish(client, minute)
+  }
+
+  #minute(client: string): Minute {
+    const now = this.#options.now()
+    const running = this.#minutes.get(client)
+    if (running !== undefined && now < running.endsAt) return running
+    if (running !== undefined) this.#finish(client, running)
+    if (this.#minutes.size >= maxClients) this.close()
+    const counts = { connections: 0, messages: 0, recipients: 0, errors: 0 }
+    const minute = { ...counts, endsAt: now + minuteMs, wasted: 0, refused: 0 }
+    this.#minutes.set(client, minute)
+    return minute
+  }
+
+  #isBlocked(client: string): boolean {
+    const until = this.#blocked.get(client)
+    if (until === undefined) return false
+    if (this.#options.now() < until) return true
+    this.#blocked.delete(client)
+    return false
+  }
+
+  #refuse(client: string, what: keyof MinuteLimits | null): string {
+    this.#minute(client).refused++
+    const why = what === null ? 'Not now' : `Too many ${what}`
+    return `4.7.0 ${why} from your address, try again later`
+  }
+
+  #finish(client: string, minute: Minute): void {
+    this.#minutes.delete(client)
+    const { connections, messages, recipients, errors, refused } = minute
+    const told = { client, connections, messages, recipients, errors, refused }
+    const { log } = this.#options
+    if (refused > 0) log.warn(told, 'SMTP client refused for passing a limit, in one minute')
+    else if (errors > 0) log.info(told, 'SMTP client made errors, in one minute')
+  }
+}

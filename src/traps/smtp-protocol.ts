@@ -1,0 +1,156 @@
+// SMTP as smtp-server speaks it, and what is different here. Limits for each client: an error is counted, and the next
+// command waits; who has passed a limit gets 421. RSET and QUIT are told. XCLIENT, XFORWARD and quoted local parts are
+// taken as Postfix takes them. The only file that replaces methods of smtp-server's connections.
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
+import type { ClientLimits } from './client-limits.ts'
+import type { FrontConnection } from './smtp-front.ts'
+
+type SMTPConnection = SMTPServer['connections'] extends Set<infer C> ? C : never
+
+export interface ProtocolOptions {
+  readonly limits: ClientLimits
+  /** Who may name the client by XCLIENT or XFORWARD. */
+  readonly proxies: readonly Prefix[]
+}
+
+export class TrapServer extends SMTPServer {
+  readonly #options: ProtocolOptions
+
+  constructor(settings: SMTPServerOptions, options: ProtocolOptions) {
+    super(settings)
+    this.#options = options
+  }
+
+  /** Serves a connection; `onGivenUp` is called at RSET and QUIT, before their reply. */
+  serve(front: FrontConnection, onGivenUp: () => void): void {
+    this.connect(front.socket, { id: front.id })
+    const connection = [...this.connections].at(-1)
+    if (connection === undefined) return
+    limitCommands(connection, front, this.#options)
+    tellGivenUp(connection, onGivenUp)
+    takeQuotedLocalParts(connection)
+    if (front.isProxy) heedProxy(connection, front, this.#options)
+  }
+}
+
+function limitCommands(
+  connection: SMTPConnection,
+  front: FrontConnection,
+  { limits }: ProtocolOptions,
+): void {
+  const { send, _onCommand: run } = connection
+  let waitMs = 0
+  connection.send = (code, text, context) => {
+    if (code >= 500) {
+      limits.error(front.counted)
+      waitMs = limits.pauseMs(front.counted)
+      const refusal = limits.refusal(front.counted)
+      if (refusal !== null) return refuse(connection, refusal)
+    } else if (context === 'TOO_MANY_RECIPIENTS') {
+      limits.waste(front.counted)
+    }
+    send.call(connection, code, text, context)
+  }
+  const take = (command: Buffer, done?: () => void): void => {
+    if (connection._closing || connection._closed || front.wasCut) return
+    const [name = ''] = command.toString('latin1').split(' ', 1)
+    limits.command(front.counted, name.toUpperCase())
+    const refusal = limits.refusal(front.counted)
+    if (refusal === null) run.call(connection, command, done)
+    else refuse(connection, refusal)
+  }
+  connection._onCommand = (command, done) => {
+    if (waitMs === 0) return take(command, done)
+    const pause = setTimeout(() => {
+      front.phase = 'command'
+      take(command, done)
+    }, waitMs)
+    pause.unref()
+    waitMs = 0
+    front.phase = 'pause'
+  }
+}
+
+/** Ends the session with 421; smtp-server knows no enhanced code for it (RFC 3463) but that of a timeout. */
+function refuse(connection: SMTPConnection, why: string): void {
+  const [code, ...words] = why.split(' ')
+  connection.send(421, `${code} ${connection.name} ${words.join(' ')}`, false)
+}
+
+function tellGivenUp(connection: SMTPConnection, onGivenUp: () => void): void {
+  for (const name of ['handler_RSET', 'handler_QUIT'] as const) {
+    const handle = connection[name]
+    connection[name] = (...command) => {
+      onGivenUp()
+      handle.apply(connection, command)
+    }
+  }
+}
+
+/** A path up to a quoted local part (RFC 5321 §4.1.2, RFC 6531 §3.3), without the octets that smtp-server refuses. */
+const quotedPath =
+  /^([^:]*:\s*<(?:@[^:<>"]*:)?)("(?:[ !#-[\]-~\u00a0-\u200a\u200c-\u205f\u2061-\ufefe\uff00-\u{10ffff}]|\\[ -~])*")(?=@)/u
+
+/** A quoted string may hold what smtp-server takes for the end of the path. It gets a word in its place. */
+function takeQuotedLocalParts(connection: SMTPConnection): void {
+  const parse = connection._parseAddressCommand
+  connection._parseAddressCommand = (name, command) => {
+    const text = command.toString()
+    const [whole = '', before, localPart] = quotedPath.exec(text) ?? []
+    if (localPart === undefined) return parse.call(connection, name, command)
+    const parsed = parse.call(connection, name, `${before}x${text.slice(whole.length)}`)
+    return parsed && { ...parsed, address: localPart + parsed.address.slice(1) }
+  }
+}
+
+/** They reset the session, and with it what XFORWARD said. */
+const resetting = [
+  'handler_EHLO',
+  'handler_HELO',
+  'handler_RSET',
+  'handler_STARTTLS',
+  'handler_XCLIENT',
+] as const
+
+function heedProxy(
+  connection: SMTPConnection,
+  front: FrontConnection,
+  { proxies }: ProtocolOptions,
+): void {
+  // What XFORWARD says holds for one message (Postfix, XFORWARD_README). smtp-server keeps it, so it is taken out at
+  // MAIL, and here when the session is reset before.
+  for (const name of resetting) {
+    const handle = connection[name]
+    connection[name] = (...command) => {
+      connection._xForward.clear()
+      handle.apply(connection, command)
+    }
+  }
+  // A client without HELO is no proxy without EHLO: its mail was answered 503.
+  const forward = connection.handler_XFORWARD
+  connection.handler_XFORWARD = (...command) => {
+    const { hostNameAppearsAs } = connection
+    forward.apply(connection, command)
+    connection.hostNameAppearsAs = hostNameAppearsAs
+  }
+  // XCLIENT starts the session again as the client that it names. As with Postfix, that client may say XCLIENT if it is
+  // a proxy itself; any other could name whom it likes.
+  const greet = connection._sendGreeting
+  connection._sendGreeting = () => {
+    const named = connection._xClient.get('ADDR')
+    if (named === undefined) return greet.call(connection)
+    const client = addressOf(named)
+    const isProxy = client !== null && proxies.some((prefix) => contains(prefix, client))
+    if (isProxy) connection._xClient.clear()
+    const refusal = front.name(isProxy ? null : client)
+    if (refusal === null) greet.call(connection)
+    else refuse(connection, refusal)
+  }
+}
+
+/** As XCLIENT and XFORWARD give it; null: the proxy does not know it. */
+export function addressOf(named: string | number | false | undefined): Address | null {
+  const parsed = parseAddress(`${named || ''}`)
+  return 'value' in parsed ? unmapped(parsed.value) : null
+}
