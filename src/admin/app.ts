@@ -226,16 +226,14 @@ function notHere(request: FastifyRequest, reply: FastifyReply, paths: PathTable)
 
 /** What routes are added to: the type that carries the schemas' types into the handlers. */
 function emptyApp() {
-  const prefix = randomUUID().slice(0, 8)
-  let requests = 0
   return fastify({
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength },
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       if (typeof given === 'string' && requestIdPattern.test(given)) return given
-      requests += 1
-      return `${prefix}-${requests.toString(36)}`
+      // No number: it would tell one client how many requests others send.
+      return randomUUID()
     },
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, problemOf(error))

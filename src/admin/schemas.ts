@@ -365,6 +365,6 @@ export function nullableTimestamp(seconds: number | null): string | null {
 }
 
 /** Text or null as one type, not a union of two: the union is written many times more slowly. */
-function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
+export function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
   return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })
 }

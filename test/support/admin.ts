@@ -15,6 +15,7 @@ import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
+import { TreeWriter } from '../../src/tree/writer.ts'
 
 const day = 86_400
 /** 2026-07-01T10:00:00Z */
@@ -80,7 +81,8 @@ export function openAdmin(t: TestContext): Admin {
     trustedProxies: [] as Prefix[],
   }
   const blocklist = Blocklist.open({
-    ...{ store, policy, log, now: () => state.now },
+    ...{ store, tree: TreeWriter.create({ capacityBytes: 1 << 22 }), policy },
+    ...{ log, now: () => state.now },
     ...{ validForSeconds: day, retired: false },
   })
   const app = buildApp({
