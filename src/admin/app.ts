@@ -18,6 +18,7 @@ import { KeyRing } from './key-ring.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { PathTable } from './path-table.ts'
 import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
@@ -64,6 +65,8 @@ export interface AppOptions {
   /** Epoch seconds, whole: the blocklist's clock. */
   now(): number
   readonly log: Logger
+  /** Shared with the listener, so that a client has one line; none: one of its own. */
+  readonly refusals?: RefusalLog
 }
 
 export interface AdminLimits {
@@ -150,6 +153,7 @@ export function buildApp(options: AppOptions): App {
  */
 function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): void {
   const authenticator = new Authenticator(keys, options.now)
+  const refusals = options.refusals ?? new RefusalLog(options.log)
   const limits = options.limits ?? (() => noLimits)
   const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
   app.register(fastifyRateLimit, {
@@ -171,6 +175,7 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     const slowDown = async (request: FastifyRequest, reply: FastifyReply) => {
       const count = await countRequest(request)
       if (count.isAllowed || !count.isExceeded) return undefined
+      refusals.note(limitKey(addressOf(request)), 'too many requests')
       reply.header('retry-after', Math.max(1, count.ttlInSeconds))
       const detail = `more than ${count.max} requests a minute from this address`
       return sendProblem(reply, problem(429, 'too-many-requests', detail))
@@ -190,20 +195,23 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     }
     // By callback, since a promise for each request is felt: most are let in on the spot.
     app.addHook('onRequest', (request, reply, done) => {
-      const { isPage } = request.routeOptions.config
+      const { isPage, isProbe } = request.routeOptions.config
       reply.headers(isPage ? headers.pages : headers.data).header('x-request-id', request.id)
       const caller =
         options.callerOf(request.raw) ??
         authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))
       if ('problem' in caller) {
         const { retryAfter } = caller
-        if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-        else reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
+        if (retryAfter !== undefined) {
+          refusals.note(limitKey(addressOf(request)), 'too many wrong keys')
+          reply.header('retry-after', retryAfter)
+        } else
+          reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
         sendProblem(reply, caller.problem)
         return
       }
       request.caller = caller
-      if (caller.scope !== 'public' || isLoopback(addressOf(request))) {
+      if (isProbe || caller.scope !== 'public' || isLoopback(addressOf(request))) {
         if (refuse(request, reply) === undefined) done()
         return
       }

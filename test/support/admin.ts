@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type App, buildApp } from '../../src/admin/app.ts'
+import type { HttpListenerOptions } from '../../src/admin/http-listener.ts'
+import { RefusalLog } from '../../src/admin/refusal-log.ts'
 import type { MailFunctions } from '../../src/admin/routes/messages.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
@@ -47,6 +49,7 @@ export interface Admin {
   readonly folder: string
   readonly app: App
   readonly blocklist: Blocklist
+  readonly refusals: RefusalLog
   /** What the application logged. */
   readonly logged: { fields: object; message: string }[]
   now: number
@@ -69,6 +72,7 @@ export function openAdmin(t: TestContext): Admin {
     logged.push({ fields, message })
   }
   const log: Logger = { error: keep, warn: keep, info: () => undefined, debug: () => undefined }
+  const refusals = new RefusalLog(log)
   const store = openStore(join(folder, 'list.db'))
   const state = {
     now: start,
@@ -86,7 +90,7 @@ export function openAdmin(t: TestContext): Admin {
     ...{ validForSeconds: day, retired: false },
   })
   const app = buildApp({
-    ...{ blocklist, store, version: '0.0.0' },
+    ...{ blocklist, store, refusals, version: '0.0.0' },
     status: () => ({
       ...blocklist.status(),
       ...(state.validUntil !== undefined && { validUntil: state.validUntil }),
@@ -105,7 +109,13 @@ export function openAdmin(t: TestContext): Admin {
     store.close()
     rmSync(folder, { recursive: true })
   })
-  return Object.assign(state, { folder, app, blocklist, logged })
+  return Object.assign(state, { folder, app, blocklist, refusals, logged })
+}
+
+/** For `serveOnTcp`: a free port, and what `admin` says meanwhile. */
+export function listenerOptions(admin: Admin): HttpListenerOptions {
+  const { refusals } = admin
+  return { listen: '127.0.0.1:0', refusals, trustedProxies: () => admin.trustedProxies }
 }
 
 /** One mailbox, and messages that are all of one kind. */

@@ -9,12 +9,18 @@ const Health = Type.Object({ status: Type.String() })
 export function healthRoutes(app: App, { isReady }: AppOptions): void {
   app.get(
     '/healthz',
-    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems() } } },
+    {
+      config: { scope: 'public', isProbe: true },
+      schema: { response: { 200: Health, ...problems() } },
+    },
     async () => ({ status: 'ok' }),
   )
   app.get(
     '/readyz',
-    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems(503) } } },
+    {
+      config: { scope: 'public', isProbe: true },
+      schema: { response: { 200: Health, ...problems(503) } },
+    },
     async (_request, reply) =>
       isReady()
         ? { status: 'ready' }

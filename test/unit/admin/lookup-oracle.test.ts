@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp } from '../../../src/admin/http-listener.ts'
-import { type Admin, evidence, openAdmin, policy } from '../../support/admin.ts'
+import { type Admin, evidence, listenerOptions, openAdmin, policy } from '../../support/admin.ts'
 import { noteStatements } from '../../support/statements.ts'
 
 const day = 86_400
@@ -18,7 +18,7 @@ interface Shown {
 /** Asks over TCP without a key, or with one. */
 async function lookups(t: TestContext, admin: Admin) {
   admin.byKey = true
-  const listener = await serveOnTcp(admin.app, { listen: '127.0.0.1:0' })
+  const listener = await serveOnTcp(admin.app, listenerOptions(admin))
   t.after(() => listener.close())
   const statements = noteStatements(t)
   return async (address: string, key?: string): Promise<Shown> => {
