@@ -254,7 +254,12 @@ const feed = {
   type: Type.Optional(Type.Enum([...rbldnsdTypes])),
 }
 export const ImportQuery = Type.Object(
-  { list: ListName, ...feed, strict: Type.Optional(Type.Enum(['true', 'false'])) },
+  {
+    list: ListName,
+    ...feed,
+    strict: Type.Optional(Type.Enum(['true', 'false'])),
+    force: Type.Optional(Type.Enum(['true', 'false'])),
+  },
   strict,
 )
 export type ImportQuery = Static<typeof ImportQuery>
