@@ -35,7 +35,7 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const programNotes = `
 The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
-/etc/backscatterd/backscatterd.toml, else the demonstration that comes with the program.
+/etc/backscatterd/backscatterd.toml. One that cannot be read is an error, and none is one too.
 
 Commands that read or change data go through the running server's control socket; without a server
 they work on the database itself.
