@@ -1,5 +1,5 @@
 // Submits a message file over SMTP as a mail server would, with the null sender:
-//   npm run sample                                     the sample bounce, to the demonstration's trap
+//   npm run sample                                     the sample bounce, to the demonstration's listener and trap
 //   npm run sample -- --to a@trap.example --client 198.51.100.7 --server 127.0.0.1:2525 FILE
 // --client names the sending host by XCLIENT, which the listener believes of its trapSmtp.proxies alone.
 import { randomUUID } from 'node:crypto'
@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { loadConfig } from '../src/config.ts'
 
 export interface Submission {
   readonly server: string
@@ -67,7 +68,8 @@ function anew(message: string): string {
 
 function readArguments() {
   const options = {
-    server: { type: 'string', default: '127.0.0.1:2525' },
+    config: { type: 'string' },
+    server: { type: 'string' },
     from: { type: 'string', default: '' },
     to: { type: 'string', default: 'orders@trap.example.org' },
     client: { type: 'string', default: '198.51.100.10' },
@@ -83,13 +85,28 @@ function readArguments() {
   }
 }
 
+/** The first address that the configuration's trap listener has. */
+function listenerOf(file: string | undefined): string {
+  const { trapSmtp } = loadConfig({ file, env: process.env, cwd: process.cwd() })
+  const [listen] = trapSmtp?.listen ?? []
+  if (listen === undefined) throw new Error('the configuration has no [trapSmtp]')
+  return listen
+}
+
 if (import.meta.main) {
   const { values, positionals } = readArguments()
   const [file = sample] = positionals
   try {
+    const server = values.server ?? listenerOf(values.config)
     const content = readFileSync(file, 'latin1')
     const message = file === sample ? anew(content) : content
-    await submit({ ...values, to: [values.to], message, onLine: (line) => console.log(line) })
+    await submit({
+      ...values,
+      server,
+      to: [values.to],
+      message,
+      onLine: (line) => console.log(line),
+    })
   } catch (error) {
     console.error(`${file}: not accepted: ${(error as Error).message}`)
     process.exitCode = 1

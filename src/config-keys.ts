@@ -59,8 +59,8 @@ export const declaration = table('', {
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
     negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
     text: text(
-      'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one).',
-      'Backscatter source; see https://backscatter.example/lookup/{ip}',
+      'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one). Name a page of yours that explains the listing.',
+      'Backscatter source: {ip}',
       'a text of printable ASCII that stays within 255 octets once {ip} is filled in',
       checkZoneText,
     ),

@@ -1,6 +1,6 @@
 // The configuration of a process: found, read, checked. What keys there are stands in config-keys.ts. Only commands/ reads
 // it.
-import { existsSync, readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import {
@@ -20,25 +20,50 @@ export interface Config extends Settings {
   readonly warnings: readonly Problem[]
 }
 
-/** The demonstration that is served when no other configuration is found. */
-export const demoConfig = resolve(import.meta.dirname, '../data/demo.toml')
+const data = resolve(import.meta.dirname, '../data')
+/** The demonstration, which is served where it is named: `npm start` does. */
+export const demoConfig = resolve(data, 'demo.toml')
+const systemConfig = '/etc/backscatterd/backscatterd.toml'
 
 /** Where a configuration is looked for: the command line's file, the environment, and the working folder. */
 export interface ConfigSource {
   readonly file?: string | undefined
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
+  /** In place of /etc/backscatterd/backscatterd.toml, for tests. */
+  readonly systemFile?: string
 }
 
 /**
  * The configuration to use: `file` when given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
- * ./backscatterd.toml, /etc/backscatterd/backscatterd.toml and the demonstration.
+ * ./backscatterd.toml and /etc/backscatterd/backscatterd.toml. One that may not be read exists too. undefined: there is
+ * none.
  */
-export function findConfig({ file, env, cwd }: ConfigSource): string {
+export function findConfig(source: ConfigSource): string | undefined {
+  const { file, env, cwd, systemFile = systemConfig } = source
   const named = file ?? (env['BACKSCATTERD_CONFIG'] || undefined)
   if (named !== undefined) return resolve(cwd, named)
-  const usual = [resolve(cwd, 'backscatterd.toml'), '/etc/backscatterd/backscatterd.toml']
-  return usual.find((each) => existsSync(each)) ?? demoConfig
+  return [resolve(cwd, 'backscatterd.toml'), systemFile].find(mayExist)
+}
+
+/** Also where its folder may not be looked into: nobody is served something else because of that. */
+function mayExist(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return true
+  }
+}
+
+function requireConfig(source: ConfigSource): string {
+  const found = findConfig(source)
+  if (found !== undefined) return found
+  throw new OperationalError(
+    'config-invalid',
+    `there is no configuration: neither ./backscatterd.toml nor ${source.systemFile ?? systemConfig}, and none is ` +
+      `named by --config or BACKSCATTERD_CONFIG; copy ${data}/backscatterd.example.toml to one of the two and edit it, ` +
+      `or try the demonstration: --config ${demoConfig}`,
+  )
 }
 
 /**
@@ -46,7 +71,7 @@ export function findConfig({ file, env, cwd }: ConfigSource): string {
  * `FILE: KEY.PATH: what was expected` for each fault.
  */
 export function loadConfig(source: ConfigSource): Config {
-  const file = findConfig(source)
+  const file = requireConfig(source)
   return checked(file, readToml(file))
 }
 
@@ -55,7 +80,7 @@ export function loadConfig(source: ConfigSource): Config {
  * any case, with the defaults of what it leaves out.
  */
 export function loadPolicy(source: ConfigSource, present: Config): Config {
-  const file = findConfig(source)
+  const file = requireConfig(source)
   return checked(file, { ...readToml(present.file), policy: {}, ...readToml(file) })
 }
 

@@ -35,7 +35,7 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const programNotes = `
 The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
-/etc/backscatterd/backscatterd.toml, else the demonstration that comes with the program.
+/etc/backscatterd/backscatterd.toml. One that cannot be read is an error, and none is one too.
 
 Commands that read or change data go through the running server's control socket; without a server
 they work on the database itself.
@@ -189,7 +189,8 @@ function buildProgram(): Command {
     .description(
       'Replaces what the named list held by the file, while the server goes on answering: the old list or the new one ' +
         'holds, never a mix, whatever happens. Entries have no kind and no end unless their line says so. Wrong lines ' +
-        '(no address, special-purpose, exempt, too short) are named and left out.',
+        '(no address, special-purpose, exempt, too short) are named and left out. An import that is empty, or takes ' +
+        'away more than half of a list of over 100 entries, is refused without --force.',
     )
     .option(
       '--format <format>',
@@ -197,6 +198,7 @@ function buildProgram(): Command {
     )
     .option('--type <type>', 'of format rbldnsd: ip4set, ip4trie or ip6trie')
     .option('--strict', 'the first wrong line refuses all of it')
+    .option('--force', 'also when it is empty, or takes away most of the list')
     .option('--json', 'print JSON')
     .action(async (file: string, options: ImportOptions) =>
       finish((await import('./commands/import.ts')).importList(context(), file, options)),

@@ -18,6 +18,7 @@ import { KeyRing } from './key-ring.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { PathTable } from './path-table.ts'
 import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
@@ -66,6 +67,8 @@ export interface AppOptions {
   /** Throws OperationalError 'clock-held' while that is not to be trusted; none: it always is. */
   requireClock?(): void
   readonly log: Logger
+  /** Shared with the listener, so that a client has one line; none: one of its own. */
+  readonly refusals?: RefusalLog
 }
 
 export interface AdminLimits {
@@ -152,6 +155,7 @@ export function buildApp(options: AppOptions): App {
  */
 function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): void {
   const authenticator = new Authenticator(keys, options.now)
+  const refusals = options.refusals ?? new RefusalLog(options.log)
   const limits = options.limits ?? (() => noLimits)
   const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
   app.register(fastifyRateLimit, {
@@ -173,6 +177,7 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     const slowDown = async (request: FastifyRequest, reply: FastifyReply) => {
       const count = await countRequest(request)
       if (count.isAllowed || !count.isExceeded) return undefined
+      refusals.note(limitKey(addressOf(request)), 'too many requests')
       reply.header('retry-after', Math.max(1, count.ttlInSeconds))
       const detail = `more than ${count.max} requests a minute from this address`
       return sendProblem(reply, problem(429, 'too-many-requests', detail))
@@ -192,20 +197,23 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
     }
     // By callback, since a promise for each request is felt: most are let in on the spot.
     app.addHook('onRequest', (request, reply, done) => {
-      const { isPage } = request.routeOptions.config
+      const { isPage, isProbe } = request.routeOptions.config
       reply.headers(isPage ? headers.pages : headers.data).header('x-request-id', request.id)
       const caller =
         options.callerOf(request.raw) ??
         authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))
       if ('problem' in caller) {
         const { retryAfter } = caller
-        if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-        else reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
+        if (retryAfter !== undefined) {
+          refusals.note(limitKey(addressOf(request)), 'too many wrong keys')
+          reply.header('retry-after', retryAfter)
+        } else
+          reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
         sendProblem(reply, caller.problem)
         return
       }
       request.caller = caller
-      if (caller.scope !== 'public' || isLoopback(addressOf(request))) {
+      if (isProbe || caller.scope !== 'public' || isLoopback(addressOf(request))) {
         if (refuse(request, reply) === undefined) done()
         return
       }
@@ -228,16 +236,14 @@ function notHere(request: FastifyRequest, reply: FastifyReply, paths: PathTable)
 
 /** What routes are added to: the type that carries the schemas' types into the handlers. */
 function emptyApp() {
-  const prefix = randomUUID().slice(0, 8)
-  let requests = 0
   return fastify({
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength },
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       if (typeof given === 'string' && requestIdPattern.test(given)) return given
-      requests += 1
-      return `${prefix}-${requests.toString(36)}`
+      // No number: it would tell one client how many requests others send.
+      return randomUUID()
     },
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, problemOf(error))

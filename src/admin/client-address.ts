@@ -57,8 +57,14 @@ export function isLoopback(client: Address | undefined): boolean {
   return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
 }
 
+/** Whether a connection's peer is held to no limit: the loopback, and a proxy, which stands for many clients. */
+export function isFree(socket: Socket, trustedProxies: readonly Prefix[]): boolean {
+  const peer = peerOf(socket)
+  return peer !== undefined && (isLoopback(peer) || isTrusted(peer, trustedProxies))
+}
+
 /** Read once for each connection: it carries many requests. */
-function peerOf(socket: Socket): Address | undefined {
+export function peerOf(socket: Socket): Address | undefined {
   const known = peers.get(socket)
   if (known !== undefined) return known
   const peer = readPeer(socket.remoteAddress ?? '')

@@ -1,8 +1,8 @@
-// What is told of an address, by who asks. Anyone learns whether it is listed, since when, until when, and which kinds
-// of message it sent when: an allow-list of fields without free text, so that no trap is betrayed. Scope read sees the
-// rows behind it; the operator sees the messages.
+// What is told of an address, by who asks. Anyone learns what DNS says too, and since which day: who sends bounces to find
+// the traps must not see which of them was counted. A key of scope read sees the rows behind it and when messages came,
+// without a trap; the operator sees the messages.
 import Type, { type Static } from 'typebox'
-import type { Blocklist, Finding } from '../blocklist/blocklist.ts'
+import type { Blocklist, Explanation, Finding } from '../blocklist/blocklist.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 import {
   Exception,
@@ -11,7 +11,7 @@ import {
   Listing,
   listingBody,
   NullableText,
-  NullableTimestamp,
+  nullable,
   nullableTimestamp,
   Timestamp,
   timestamp,
@@ -46,10 +46,10 @@ export const LookupBody = Type.Object({
   listed: Type.Boolean(),
   kinds: Type.Array(Kind),
   codes: Type.Array(Type.String()),
-  since: NullableTimestamp,
-  until: NullableTimestamp,
+  since: nullable(Timestamp, 'Without a key midnight (UTC) of the day.'),
+  until: nullable(Timestamp, 'null: permanent, not listed, or asked without a key.'),
   state: NullableText,
-  evidence: Type.Array(EvidenceItem),
+  evidence: Type.Array(EvidenceItem, { description: 'Empty without a key.' }),
   decidedBy: Type.Optional(NullableText),
   isTestEntry: Type.Optional(Type.Boolean()),
   specialPurpose: Type.Optional(NullableText),
@@ -62,25 +62,11 @@ export type LookupBody = Static<typeof LookupBody>
 
 /** What the scope may see of an address. */
 export function lookupBody(blocklist: Blocklist, address: Address, scope: Scope): LookupBody {
-  if (!scopeIncludes(scope, 'read')) return findingBody(blocklist.find(address), scope)
+  if (!scopeIncludes(scope, 'read')) return publicBody(blocklist.find(address))
   const explanation = blocklist.explain(address)
+  const { query, listed, kinds, codes, since, until, state, evidence } = explanation
   const { decidedBy, isTestEntry, specialPurpose, exemption, exclusion } = explanation
-  return {
-    ...findingBody(explanation, scope),
-    ...{ decidedBy, isTestEntry, specialPurpose },
-    exemption: exemption && exceptionBody(exemption),
-    exclusion: exclusion && exceptionBody(exclusion),
-    listings: explanation.listings.map(listingBody),
-    history: explanation.history.map((past) => ({
-      ...listingBody(past),
-      endedAt: timestamp(past.endedAt),
-    })),
-  }
-}
-
-function findingBody(finding: Finding, scope: Scope): LookupBody {
   const isOperator = scopeIncludes(scope, 'admin')
-  const { query, listed, kinds, codes, since, until, state, evidence } = finding
   return {
     ...{ query, listed, kinds, codes, state },
     since: nullableTimestamp(since),
@@ -92,10 +78,29 @@ function findingBody(finding: Finding, scope: Scope): LookupBody {
       rule: row.rule,
       ...(isOperator && operatorFields(row)),
     })),
+    ...{ decidedBy, isTestEntry, specialPurpose },
+    exemption: exemption && exceptionBody(exemption),
+    exclusion: exclusion && exceptionBody(exclusion),
+    listings: explanation.listings.map(listingBody),
+    history: explanation.history.map((past) => ({
+      ...listingBody(past),
+      endedAt: timestamp(past.endedAt),
+    })),
   }
 }
 
-function operatorFields(row: Finding['evidence'][number]) {
+/** Of what is not answered every field but `query` is always the same. */
+function publicBody({ query, listed, kinds, codes, since }: Finding): LookupBody {
+  return {
+    ...{ query, listed, kinds, codes },
+    since: nullableTimestamp(since),
+    until: null,
+    state: listed ? 'listed' : null,
+    evidence: [],
+  }
+}
+
+function operatorFields(row: Explanation['evidence'][number]) {
   const { recipient, source, decision, why, details } = row
   return { ...details, trap: recipient, source, decision, why }
 }

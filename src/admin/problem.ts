@@ -75,6 +75,7 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   excluded: 409,
   conflict: 409,
   invalid: 400,
+  loss: 409,
   changed: 412,
   withheld: 409,
 }

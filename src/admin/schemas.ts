@@ -256,7 +256,12 @@ const feed = {
   type: Type.Optional(Type.Enum([...rbldnsdTypes])),
 }
 export const ImportQuery = Type.Object(
-  { list: ListName, ...feed, strict: Type.Optional(Type.Enum(['true', 'false'])) },
+  {
+    list: ListName,
+    ...feed,
+    strict: Type.Optional(Type.Enum(['true', 'false'])),
+    force: Type.Optional(Type.Enum(['true', 'false'])),
+  },
   strict,
 )
 export type ImportQuery = Static<typeof ImportQuery>
@@ -379,6 +384,6 @@ export function nullableTimestamp(seconds: number | null): string | null {
 }
 
 /** Text or null as one type, not a union of two: the union is written many times more slowly. */
-function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
+export function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
   return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })
 }

@@ -12,6 +12,8 @@ declare module 'fastify' {
     takesToo?: readonly string[]
     /** Whether it is for a browser to show: all security headers, not those of data alone. */
     isPage?: boolean
+    /** Whether a supervisor asks it, who must get an answer: no limit of requests. */
+    isProbe?: boolean
   }
   interface FastifyRequest {
     /** Set before anything else looks at the request. */

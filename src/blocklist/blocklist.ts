@@ -6,6 +6,9 @@ import type { Address, Prefix } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'
 import type { Forger } from '../store/forgeries.ts'
 import type { TrapRow } from '../store/traps.ts'
+import { maxReaders } from '../tree/layout.ts'
+import { openReader } from '../tree/open-reader.ts'
+import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import {
   type AmendOutcome,
@@ -17,8 +20,9 @@ import {
 import { CommitQueue } from './commit-queue.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
-import { type ExplainGround, type Explanation, explain, type Finding, find } from './explain.ts'
+import { type Explanation, explain } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
+import { type Finding, find } from './finding.ts'
 import type { Ground } from './ground.ts'
 import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
@@ -49,7 +53,8 @@ import { TrapList, type TrapOutcome } from './trap-list.ts'
 import { type WriteFailure, WriteHealth } from './write-health.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
-export type { Explanation, Finding } from './explain.ts'
+export type { Explanation } from './explain.ts'
+export type { Finding } from './finding.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
 export type * from './outcomes.ts'
 export type { ListingsFilter, PageRequest } from './pages.ts'
@@ -85,9 +90,13 @@ export interface BlocklistStatus {
   readonly writeFailure?: WriteFailure
 }
 
+/** The reader slot for look-ups of our own: it is the last one, and the name server takes its own from the first on. */
+const ownSlot = maxReaders - 1
+
 export class Blocklist {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
+  readonly #reader: TreeReader | undefined
   readonly #publisher: Publisher
   readonly #queue: CommitQueue
   readonly #ahead: ListsAhead | undefined
@@ -115,6 +124,7 @@ export class Blocklist {
   private constructor(options: BlocklistOptions) {
     this.#store = options.store
     this.#tree = options.tree
+    this.#reader = options.tree && openReader(options.tree.buffer, ownSlot)
     this.#policy = options.policy
     this.#now = options.now
     this.#requireClock = options.requireClock ?? (() => undefined)
@@ -309,14 +319,16 @@ export class Blocklist {
     this.#traps.renew()
   }
 
-  /** Whether an address is listed, and what anyone may know of why. */
+  /** What anyone may know of an address. Not without a tree: from there only the operator asks. */
   find(address: Address): Finding {
-    return find(this.#explainGround(), address)
+    if (!this.#reader) throw new Error('there is no tree to ask')
+    const ground = { store: this.#store, reader: this.#reader, ahead: this.#ahead }
+    return find({ ...ground, now: this.#now() }, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */
   explain(address: Address): Explanation {
-    return explain(this.#explainGround(), address)
+    return explain({ ...this.#ground(), isRetired: this.#isRetired }, address)
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
@@ -375,14 +387,6 @@ export class Blocklist {
   /** Does what still waits to be written, and takes nothing more. */
   close(): void {
     this.#queue.close()
-  }
-
-  #explainGround(): ExplainGround {
-    return {
-      ...{ store: this.#store, publisher: this.#publisher, policy: this.#policy },
-      ahead: this.#ahead,
-      isRetired: this.#isRetired,
-    }
   }
 
   #ground(): Ground {

@@ -1,5 +1,5 @@
 // The whole story of one address, from the store: what DNS answers and why, what holds, what held, what was seen. For
-// `show` and /v1/lookup, by way of the door; admin decides what of it may be shown to whom.
+// who has a key: what anyone may know is in finding.ts. Admin decides what of it may be shown to whom.
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
@@ -22,8 +22,8 @@ import type { Publisher } from './publish.ts'
 import { judgedPrefix } from './record.ts'
 import { neverListed, testEntryAt } from './test-entries.ts'
 
-/** What anyone may know of an address. Times in epoch seconds. */
-export interface Finding {
+/** Times in epoch seconds. */
+export interface Explanation {
   readonly query: string
   /** What DNS answers for this address, to the letter; false in a retired zone. */
   readonly listed: boolean
@@ -41,10 +41,6 @@ export interface Finding {
   readonly isTestEntry: boolean
   /** The newest messages from this address, or from the IPv6 network that it would be listed with. */
   readonly evidence: EvidenceRow[]
-}
-
-/** The whole story. */
-export interface Explanation extends Finding {
   /** "192.168.0.0/16 (Private-Use, RFC 1918)" when it lies in a range that is never listed. */
   readonly specialPurpose: string | null
   /** The exemption that holds, the longest if several do. */
@@ -74,10 +70,12 @@ const maxEvidence = 20
  */
 export function explain(ground: ExplainGround, address: Address): Explanation {
   const facts = gather(ground, address)
-  const { standing, ended, exemption, exclusion } = facts
+  const { standing, ended, exemption, exclusion, evidence } = facts
   const special = specialPurposeRange(hostPrefix(address), ground.policy.allowSpecial)
   return {
-    ...findingOf(ground, address, facts),
+    query: formatAddress(address),
+    ...verdict(ground, address, facts),
+    evidence,
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,
@@ -86,11 +84,6 @@ export function explain(ground: ExplainGround, address: Address): Explanation {
       .slice(0, maxHistory)
       .map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
   }
-}
-
-/** As much of `explain` as anyone may know: what is asked most, so nothing is made up that is not told. */
-export function find(ground: ExplainGround, address: Address): Finding {
-  return findingOf(ground, address, gather(ground, address))
 }
 
 /** What the store has on an address. */
@@ -118,16 +111,14 @@ function gather({ store, policy, ahead }: ExplainGround, address: Address): Fact
   }
 }
 
-function findingOf(ground: ExplainGround, address: Address, facts: Facts): Finding {
-  const { evidence } = facts
-  return { query: formatAddress(address), ...verdict(ground, address, facts), evidence }
-}
-
 function hasEnded({ state }: ListingRow): boolean {
   return state === 'expired' || state === 'removed'
 }
 
-type Verdict = Omit<Finding, 'query' | 'evidence'>
+type Verdict = Pick<
+  Explanation,
+  'listed' | 'kinds' | 'codes' | 'decidedBy' | 'since' | 'until' | 'state' | 'isTestEntry'
+>
 
 const unlisted = { listed: false, kinds: [], codes: [], since: null, until: null }
 

@@ -11,7 +11,9 @@ import { kindsMask } from './kinds.ts'
 const allKinds = kindsMask(backscatterKinds)
 
 export interface Export {
-  /** Each prefix once. Closes itself at the end, and when its reader goes away. */
+  /** For a reader that does not come to the end of the pages, or never begins. Idempotent. */
+  close(): void
+  /** Each prefix once. Closes itself at the end. */
   readonly pages: Iterable<readonly ListEntry[]>
   /** Of a whole export: prefixes that are holes in what is listed around them. */
   readonly holes: readonly Prefix[]
@@ -26,16 +28,19 @@ export function exportEntries(
   publishedKinds: number,
 ): Export | undefined {
   const snapshot = new Snapshot(store.path)
+  const close = () => snapshot.close()
   if (list !== undefined) {
-    if (snapshot.hasList(list))
-      return { pages: closing(snapshot, snapshot.ofList(list)), holes: [], zoneKinds: allKinds }
+    if (snapshot.hasList(list)) {
+      const pages = closing(snapshot, snapshot.ofList(list))
+      return { close, pages, holes: [], zoneKinds: allKinds }
+    }
     snapshot.close()
     return undefined
   }
   const exempt = snapshot.exceptions('exemptions')
   const holes = snapshot.exceptions('exclusions')
   const pages = closing(snapshot, united(snapshot.all(), exempt, holes))
-  return { pages, holes, zoneKinds: publishedKinds }
+  return { close, pages, holes, zoneKinds: publishedKinds }
 }
 
 function* closing(

@@ -13,6 +13,7 @@ import {
 import { EntryChecks } from './entry-checks.ts'
 import { audit } from './ground.ts'
 import { ListLines } from './list-lines.ts'
+import { refuseLoss } from './list-loss.ts'
 import { requireDisk, requireTreeRoom } from './list-room.ts'
 import type { Actor, Refusal } from './outcomes.ts'
 import type { TakeoverParts, Takeovers } from './takeover.ts'
@@ -39,6 +40,8 @@ export interface ImportRequest {
   readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
   /** The first wrong line refuses all of it. */
   readonly isStrict: boolean
+  /** Takes away whatever it takes away: see list-loss.ts. */
+  readonly isForced?: boolean
   readonly actor: Actor
 }
 
@@ -75,8 +78,9 @@ export class ListImports {
 
   /**
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
-   * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole.
-   * Throws OperationalError 'capacity-reached', 'disk-too-small', 'clock-held' or 'database-failed'; nothing is changed then, unless
+   * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole,
+   * 'loss' where too much would go. Throws OperationalError 'capacity-reached', 'disk-too-small', 'clock-held' or
+   * 'database-failed'; nothing is changed then, unless
    * the list had been taken over: then that goes on, and until it is done another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
@@ -96,6 +100,8 @@ export class ListImports {
       }
       const nothing = lines.nothing()
       if (nothing) return nothing
+      const loss = !request.isForced && (await refuseLoss(this.#parts.store, list, lines.entries()))
+      if (loss) return loss
       return await this.#replace(request, lines)
     } finally {
       this.#busy.delete(list)

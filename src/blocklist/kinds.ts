@@ -38,6 +38,11 @@ export function codesOf(mask: number): number {
   return (1 << 2) | (mask << 3)
 }
 
+/** The kinds that an A set stands for: the reverse of `codesOf`. */
+export function kindsOfCodes(codes: number): BackscatterKind[] {
+  return kindsOf(codes >>> 3)
+}
+
 /** The codes of an A set in text, ascending: "127.0.0.2", "127.0.0.3". */
 export function formatCodes(codes: number): string[] {
   const texts: string[] = []

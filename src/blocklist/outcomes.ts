@@ -47,6 +47,8 @@ export interface Refusal {
     | 'excluded'
     | 'conflict'
     | 'invalid'
+    /** An import would take away what it must be forced to. */
+    | 'loss'
     /** It is not any more what the caller takes it for. */
     | 'changed'
     /** Nothing is wrong with it, but another one of the same request was refused. */

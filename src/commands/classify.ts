@@ -1,7 +1,7 @@
 // `classify`: what each message in some files is, by which rule, who handed it over and what it reports. Needs neither
 // a database nor a server: what the author of a filter asks.
 import type { Classification } from '../bounce/classify.ts'
-import { loadConfig } from '../config.ts'
+import { findConfig, loadConfig } from '../config.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes } from './context.ts'
 import { type FoundMessage, messagesIn } from './message-files.ts'
@@ -15,7 +15,7 @@ export interface ClassifyOptions {
 /**
  * With `--json` one object a line for each message, as the interface names them. Exit code 0 whatever the messages are;
  * throws OperationalError `mailbox-failed` when a file cannot be read, after the messages before it, and `config-invalid`
- * when a configuration is named that has faults.
+ * when the configuration that is named or found cannot be read or has faults.
  */
 export async function classify(
   context: CommandContext,
@@ -42,18 +42,9 @@ export async function classify(
   return exitCodes.done
 }
 
-/**
- * trace.trustedRelays of the configuration that `ingest` would use. Where none is named, one that cannot be read or has
- * faults is passed over: `classify` needs none.
- */
+/** trace.trustedRelays of the configuration that `ingest` would use. `classify` does not need one. */
 function configuredRelays(context: CommandContext): readonly string[] {
-  const isNamed = context.file !== undefined || Boolean(context.env['BACKSCATTERD_CONFIG'])
-  try {
-    return loadConfig(context).trace.trustedRelays
-  } catch (error) {
-    if (isNamed) throw error
-    return []
-  }
+  return findConfig(context) === undefined ? [] : loadConfig(context).trace.trustedRelays
 }
 
 /** What `--json` says of a message; `ingest` adds to it. */

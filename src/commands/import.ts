@@ -15,6 +15,7 @@ export interface ImportOptions {
   readonly format?: string
   readonly type?: string
   readonly strict?: true
+  readonly force?: true
   readonly json?: true
 }
 
@@ -37,6 +38,7 @@ export async function importList(
 ): Promise<number> {
   const query = feedQuery(options, file)
   if (options.strict) query.set('strict', 'true')
+  if (options.force) query.set('force', 'true')
   const config = loadConfig(context)
   const size = sizeOf(file)
   const reply = await withClient(config, async (client) => {

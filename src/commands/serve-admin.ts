@@ -6,6 +6,7 @@ import { buildApp } from '../admin/app.ts'
 import { isFromControlSocket, serveOnSocket } from '../admin/control-socket.ts'
 import { type HttpListener, serveOnTcp } from '../admin/http-listener.ts'
 import { KeyRing, newSecret } from '../admin/key-ring.ts'
+import { RefusalLog } from '../admin/refusal-log.ts'
 import type { ServerState } from '../admin/routes/stats.ts'
 import { operator } from '../admin/scopes.ts'
 import type { Blocklist } from '../blocklist/blocklist.ts'
@@ -40,9 +41,10 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   await using starting = new AsyncDisposableStack()
   const { blocklist, traps, ...rest } = rooms
   let limits = adminLimits(config)
+  const refusals = new RefusalLog(rooms.log)
   const app = starting.adopt(
     buildApp({
-      ...{ ...rest, blocklist, version },
+      ...{ ...rest, blocklist, version, refusals },
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
@@ -62,11 +64,13 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     (each) => each.close(),
   )
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
+  const trustedProxies = () => limits.trustedProxies
+  const open = (listen: string) => serveOnTcp(app, { listen, trustedProxies, refusals })
   let listen = config.admin?.listen
   let listener: HttpListener | undefined
   starting.defer(async () => listener?.close())
   if (listen !== undefined) {
-    listener = await serveOnTcp(app, { listen })
+    listener = await open(listen)
     makeFirstKey(config, rooms)
   }
   const running = starting.move()
@@ -76,7 +80,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       const wanted = next.admin?.listen
       if (wanted !== listen) {
         const before = listener
-        listener = wanted === undefined ? undefined : await serveOnTcp(app, { listen: wanted })
+        listener = wanted === undefined ? undefined : await open(wanted)
         listen = wanted
         await before?.close()
         if (wanted !== undefined) makeFirstKey(next, rooms)

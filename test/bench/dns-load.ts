@@ -176,7 +176,7 @@ export async function startRbldnsd(
   const lines = [
     '$SOA 300 ns1.backscatter.example hostmaster.backscatter.example 0 3600 600 86400 300',
     '$NS 300 ns1.backscatter.example',
-    ':127.0.0.2:Backscatter source; see https://backscatter.example/lookup/$',
+    ':127.0.0.2:Backscatter source: $',
   ]
   for (let index = 0; index < list.w0.length; index++) {
     const w0 = list.w0[index] ?? 0

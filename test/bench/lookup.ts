@@ -9,7 +9,8 @@ import Database from 'better-sqlite3'
 import fastify from 'fastify'
 import type { App } from '../../src/admin/app.ts'
 import { serveOnTcp } from '../../src/admin/http-listener.ts'
-import { openAdmin } from '../support/admin.ts'
+import { RefusalLog } from '../../src/admin/refusal-log.ts'
+import { listenerOptions, openAdmin } from '../support/admin.ts'
 
 const rounds = 5
 const seconds = 3
@@ -38,7 +39,7 @@ async function serveOurs(): Promise<void> {
   const payload = { prefix: address }
   await admin.app.inject({ method: 'POST', url: '/v1/listings', payload })
   admin.byKey = true
-  const listener = await serveOnTcp(admin.app, { listen: '127.0.0.1:0' })
+  const listener = await serveOnTcp(admin.app, listenerOptions(admin))
   const url = `http://${listener.address}/v1/lookup/${address}`
   await serve({ url, file: `${admin.folder}/list.db` })
   await listener.close()
@@ -53,7 +54,9 @@ async function serveBare(file: string): Promise<void> {
   const read = database.prepare('SELECT * FROM listings WHERE id = ?')
   const app = fastify()
   app.get('/:id', async ({ params }) => read.get((params as { id: string }).id))
-  const listener = await serveOnTcp(app as unknown as App, { listen: '127.0.0.1:0' })
+  const refusals = new RefusalLog(app.log)
+  const options = { listen: '127.0.0.1:0', refusals }
+  const listener = await serveOnTcp(app as unknown as App, options)
   await serve({ url: `http://${listener.address}/1`, file })
   await listener.close()
   database.close()

@@ -45,7 +45,7 @@ test('200,000 lines come in while DNS, look-ups and trapped mail go on', async (
 async function upload(site: Site, list: string, lines: readonly string[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const socketPath = join(site.folder, 'backscatterd.sock')
-  const path = `/v1/import?list=${list}`
+  const path = `/v1/import?list=${list}&force=true`
   const headers = { 'content-type': 'text/plain' }
   const sent = request({ socketPath, method: 'POST', path, headers }, (response) => {
     response.resume().on('close', resolve)

@@ -24,7 +24,7 @@ test('a listing answers on both edges; an exclusion and an exemption inside it h
   assert.ok(!(await isListed(server, '203.0.113.128')))
   assert.ok(!(await isListed(server, '203.0.112.255')))
   const { txt } = await ask(server.dns, reversed('203.0.113.127', origin), 'TXT')
-  assert.deepEqual(txt, ['Backscatter source; see https://backscatter.example/lookup/203.0.113.0'])
+  assert.deepEqual(txt, ['Backscatter source: 203.0.113.0'])
 
   await done(site, 'exclude', '203.0.113.16/28')
   assert.ok(!(await isListed(server, '203.0.113.16')))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -18,24 +18,31 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** The demonstration, served in a folder of its own; `onFreePorts` puts its ports in place of the usual ones in a text. */
+/**
+ * The demonstration, served in a folder of its own; `onFreePorts` puts its ports, and its configuration, in place of the
+ * usual ones in a text.
+ */
 async function startDemo(t: TestContext) {
   const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
   const onFreePorts = (text: string): string =>
-    Object.entries(ports).reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
+    Object.entries(ports)
+      .reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
+      .replaceAll('$PWD/data/demo.toml', site.configFile)
   const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
-  const site = new Site(t, onFreePorts(demo))
+  const site = new Site(t)
+  writeFileSync(site.configFile, onFreePorts(demo))
   await site.start()
   return { site, ports, onFreePorts }
 }
 
 test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
-  const { site, ports, onFreePorts } = await startDemo(t)
+  const { ports, onFreePorts } = await startDemo(t)
 
   const readme = readFileSync('README.md', 'utf8')
   const section = /## See it work in two minutes\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
   const commands = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block).join('')
   assert.ok(commands.split('\n').length >= 12)
+  assert.ok(commands.includes('--config $PWD/data/demo.toml'), 'never another configuration')
   const script = [
     'set -e; shopt -s expand_aliases',
     onFreePorts(commands).replace(
@@ -50,7 +57,8 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
       ['-c', script.replace(/^(backscatterd lookup .*)$/m, '$1 || test $? = 3')],
       {
         encoding: 'utf8',
-        env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+        // A production configuration that happens to be there.
+        env: { ...process.env, BACKSCATTERD_CONFIG: '/nowhere/production.toml' },
       },
     )
     assert.equal(status, 0, time + stderr + stdout)

@@ -41,7 +41,7 @@ test('a bounce by SMTP is in DNS within a second of its 250, explained by show, 
   assert.match(await deliver(server), /^250 /)
   await answers(server, sender, ['127.0.0.2', '127.0.0.3'], 1000)
   const { txt } = await ask(server.dns, reversed(sender, origin), 'TXT')
-  assert.deepEqual(txt, [`Backscatter source; see https://backscatter.example/lookup/${sender}`])
+  assert.deepEqual(txt, [`Backscatter source: ${sender}`])
 
   const show = await site.run('show', sender)
   assert.equal(show.code, 0, show.stderr)

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type App, buildApp } from '../../src/admin/app.ts'
+import type { HttpListenerOptions } from '../../src/admin/http-listener.ts'
+import { RefusalLog } from '../../src/admin/refusal-log.ts'
 import type { MailFunctions } from '../../src/admin/routes/messages.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
@@ -15,6 +17,7 @@ import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
+import { TreeWriter } from '../../src/tree/writer.ts'
 
 const day = 86_400
 /** 2026-07-01T10:00:00Z */
@@ -46,6 +49,7 @@ export interface Admin {
   readonly folder: string
   readonly app: App
   readonly blocklist: Blocklist
+  readonly refusals: RefusalLog
   /** What the application logged. */
   readonly logged: { fields: object; message: string }[]
   now: number
@@ -68,6 +72,7 @@ export function openAdmin(t: TestContext): Admin {
     logged.push({ fields, message })
   }
   const log: Logger = { error: keep, warn: keep, info: () => undefined, debug: () => undefined }
+  const refusals = new RefusalLog(log)
   const store = openStore(join(folder, 'list.db'))
   const state = {
     now: start,
@@ -80,11 +85,12 @@ export function openAdmin(t: TestContext): Admin {
     trustedProxies: [] as Prefix[],
   }
   const blocklist = Blocklist.open({
-    ...{ store, policy, log, now: () => state.now },
+    ...{ store, tree: TreeWriter.create({ capacityBytes: 1 << 22 }), policy },
+    ...{ log, now: () => state.now },
     ...{ validForSeconds: day, retired: false },
   })
   const app = buildApp({
-    ...{ blocklist, store, version: '0.0.0' },
+    ...{ blocklist, store, refusals, version: '0.0.0' },
     status: () => ({
       ...blocklist.status(),
       ...(state.validUntil !== undefined && { validUntil: state.validUntil }),
@@ -103,7 +109,13 @@ export function openAdmin(t: TestContext): Admin {
     store.close()
     rmSync(folder, { recursive: true })
   })
-  return Object.assign(state, { folder, app, blocklist, logged })
+  return Object.assign(state, { folder, app, blocklist, refusals, logged })
+}
+
+/** For `serveOnTcp`: a free port, and what `admin` says meanwhile. */
+export function listenerOptions(admin: Admin): HttpListenerOptions {
+  const { refusals } = admin
+  return { listen: '127.0.0.1:0', refusals, trustedProxies: () => admin.trustedProxies }
 }
 
 /** One mailbox, and messages that are all of one kind. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -166,13 +166,65 @@ test('keys that this version does not do are errors, or warnings where nothing d
 
 test('the configuration is found in the order that the interface names', (t) => {
   const cwd = folder(t)
+  const systemFile = join(cwd, 'etc.toml')
   mkdirSync(join(cwd, 'sub'))
-  assert.equal(findConfig({ env: {}, cwd }), demoConfig)
+  assert.equal(findConfig({ env: {}, cwd, systemFile }), undefined)
+  writeFileSync(systemFile, '')
+  assert.equal(findConfig({ env: {}, cwd, systemFile }), systemFile)
   writeFileSync(join(cwd, 'backscatterd.toml'), '')
-  assert.equal(findConfig({ env: {}, cwd }), join(cwd, 'backscatterd.toml'))
+  assert.equal(findConfig({ env: {}, cwd, systemFile }), join(cwd, 'backscatterd.toml'))
   const env = { BACKSCATTERD_CONFIG: 'sub/b.toml' }
   assert.equal(findConfig({ env, cwd }), join(cwd, 'sub/b.toml'))
   assert.equal(findConfig({ file: 'c.toml', env, cwd }), join(cwd, 'c.toml'))
+})
+
+test('without any configuration the demonstration is not served: the error says how to make one', (t) => {
+  const cwd = folder(t)
+  const load = () => loadConfig({ env: {}, cwd, systemFile: join(cwd, 'etc.toml') })
+  assert.throws(load, (error: OperationalError) => {
+    assert.equal(error.code, 'config-invalid')
+    assert.match(
+      error.message,
+      /^there is no configuration: [^\n]*data\/backscatterd\.example\.toml/,
+    )
+    return true
+  })
+})
+
+test('a configuration that exists and cannot be read is an error, and never passed over', (t) => {
+  const cwd = folder(t)
+  const here = join(cwd, 'backscatterd.toml')
+  const systemFile = join(cwd, 'etc.toml')
+  const fails = (file: string, why: RegExp) => {
+    assert.throws(
+      () => loadConfig({ env: {}, cwd, systemFile }),
+      (error: OperationalError) => error.message.startsWith(`${file}: `) && why.test(error.message),
+    )
+  }
+  // Not even root can read these: a folder, and a link to nothing.
+  mkdirSync(systemFile)
+  fails(systemFile, /cannot be read: EISDIR/)
+  symlinkSync(join(cwd, 'nothing'), here)
+  fails(here, /cannot be read: ENOENT/)
+  // A folder that may not be looked into, as /etc/backscatterd is to most: here a name that is too long to be looked for.
+  rmSync(here)
+  const hidden = join(cwd, 'x'.repeat(300), 'backscatterd.toml')
+  const found = findConfig({ env: {}, cwd, systemFile: hidden })
+  assert.equal(found, hidden)
+})
+
+test('npm start, npm run dev and npm run sample name the demonstration, and nothing is served in place of it', () => {
+  const { scripts } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+  )
+  assert.equal(scripts.start, 'exec node src/main.ts --config data/demo.toml serve')
+  assert.match(scripts.dev, / src\/main\.ts --config data\/demo\.toml serve$/)
+  assert.match(scripts.sample, / --config data\/demo\.toml$/)
+})
+
+test('the default text of a listed address names nobody’s domain', (t) => {
+  assert.equal(load(t, least).zone.text, 'Backscatter source: {ip}')
+  assert.doesNotMatch(exampleToml(), /^text = .*\.\w/m)
 })
 
 test('the demonstration and the example file are valid', () => {

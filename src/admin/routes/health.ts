@@ -10,12 +10,18 @@ const Health = Type.Object({ status: Type.String() })
 export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void {
   app.get(
     '/healthz',
-    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems() } } },
+    {
+      config: { scope: 'public', isProbe: true },
+      schema: { response: { 200: Health, ...problems() } },
+    },
     async () => ({ status: 'ok' }),
   )
   app.get(
     '/readyz',
-    { config: { scope: 'public' }, schema: { response: { 200: Health, ...problems(503) } } },
+    {
+      config: { scope: 'public', isProbe: true },
+      schema: { response: { 200: Health, ...problems(503) } },
+    },
     async (_request, reply) => {
       if (!isReady())
         return sendProblem(reply, problem(503, 'not-ready', 'the list is still loading'))

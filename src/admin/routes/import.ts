@@ -36,13 +36,20 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           summary: 'Replace a named list',
           description:
             'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. What ' +
-            'the list held is replaced at once and as a whole; wrong lines are left out and reported, or with strict refuse all of it.',
+            'the list held is replaced at once and as a whole; wrong lines are left out and reported, or with strict refuse all of it. ' +
+            'One that is empty, or takes away more than half of a list of over 100 entries, is refused without force.',
           querystring: ImportQuery,
           response: { 200: Imported, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
         },
       },
       async (request, reply) => {
-        const { list, format = 'text', type, strict = 'false' } = request.query as ImportQuery
+        const {
+          list,
+          format = 'text',
+          type,
+          strict = 'false',
+          force,
+        } = request.query as ImportQuery
         const { scope } = request.caller
         if (type !== undefined && format !== 'rbldnsd') {
           return sendProblem(reply, problem(400, 'malformed', 'type is for format rbldnsd alone'))
@@ -61,6 +68,7 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           list,
           items: readFeed(limited(body), feed),
           isStrict: strict === 'true',
+          isForced: force === 'true',
           actor: request.caller,
         })
         if (!('added' in outcome)) return sendProblem(reply, importProblem(outcome, scope))

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp } from '../../../src/admin/http-listener.ts'
-import { type Admin, evidence, openAdmin, prefix } from '../../support/admin.ts'
+import { type Admin, evidence, listenerOptions, openAdmin, prefix } from '../../support/admin.ts'
 
 const json = { 'content-type': 'application/json' }
 
@@ -137,7 +137,7 @@ test('only a trusted proxy says whose request it is, and only as far as its word
   const status = async (forwarded: string, remoteAddress = '192.0.2.1'): Promise<number> =>
     (
       await admin.app.inject({
-        url: '/healthz',
+        url: '/v1/lookup/203.0.113.9',
         remoteAddress,
         headers: { 'x-forwarded-for': forwarded },
       })
@@ -264,7 +264,7 @@ async function exchange(address: string, chunks: readonly string[]): Promise<str
 }
 
 async function listening(t: TestContext, admin: Admin): Promise<string> {
-  const listener = await serveOnTcp(admin.app, { listen: '127.0.0.1:0', requestTimeoutMs: 500 })
+  const listener = await serveOnTcp(admin.app, { ...listenerOptions(admin), requestTimeoutMs: 500 })
   t.after(() => listener.close())
   return listener.address
 }

@@ -61,7 +61,7 @@ async function importEntries(door: Door, list: string, wanted: readonly ListEntr
   async function* items(): AsyncGenerator<ImportItem[]> {
     yield wanted.map((entry) => ({ line: 1, text: '', ...entry }))
   }
-  await door.blocklist.import({ list, items: items(), isStrict: true, actor: cli })
+  await door.blocklist.import({ list, items: items(), isStrict: true, isForced: true, actor: cli })
 }
 
 /** Keeps a finished generation of the list, as an import does, in small chunks. */

@@ -23,7 +23,13 @@ async function importText(
   format: 'text' | 'csv' | 'rbldnsd' | 'ndjson' = 'text',
   isStrict = false,
 ) {
-  return await door.blocklist.import({ list, items: feed(text, format), isStrict, actor: cli })
+  return await door.blocklist.import({
+    list,
+    items: feed(text, format),
+    isStrict,
+    isForced: true,
+    actor: cli,
+  })
 }
 
 function isRefusal(outcome: ImportOutcome): outcome is Exclude<ImportOutcome, { added: number }> {

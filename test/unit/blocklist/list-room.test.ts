@@ -42,7 +42,13 @@ async function importMany(door: Door, list: string, count: number, shape: Shape,
       yield batch
     }
   }
-  return await door.blocklist.import({ list, items: items(), isStrict: true, actor: cli })
+  return await door.blocklist.import({
+    list,
+    items: items(),
+    isStrict: true,
+    isForced: true,
+    actor: cli,
+  })
 }
 
 for (const [name, shape] of Object.entries(shapes)) {

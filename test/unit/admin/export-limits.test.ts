@@ -1,0 +1,132 @@
+// Exports to readers that are slow, stand still or go away: a few at once, two for each key, and none holds anything for
+// longer than its reader takes something.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { type TestContext, test } from 'node:test'
+import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
+import type { Export } from '../../../src/blocklist/export.ts'
+import { listenerOptions, openAdmin } from '../../support/admin.ts'
+
+/** Octets enough to fill what the sockets of both sides hold. */
+const entries = 10_000
+
+async function openSite(t: TestContext, more: Partial<HttpListenerOptions> = {}) {
+  const admin = openAdmin(t)
+  const keys: string[] = []
+  for (const name of ['a', 'b', 'c']) {
+    const payload = { name, scope: 'read' }
+    const made = await admin.app.inject({ method: 'POST', url: '/v1/keys', payload })
+    keys.push(made.json().key)
+  }
+  const reason = 'x'.repeat(1000)
+  const lines = Array.from({ length: entries }, (_, index) => {
+    const prefix = `20.0.${index >> 8}.${index & 255}`
+    return `${JSON.stringify({ prefix, reason })}\n`
+  })
+  const imported = await admin.app.inject({
+    ...{ method: 'POST', url: '/v1/import?list=big&format=ndjson', payload: lines.join('') },
+    headers: { 'content-type': 'application/x-ndjson' },
+  })
+  assert.equal(imported.statusCode, 200, imported.body)
+  admin.byKey = true
+  const open = Object.assign(new Set<Export>(), {
+    before: (): Promise<void> => Promise.resolve(),
+  })
+  const exported = admin.blocklist.export.bind(admin.blocklist)
+  t.mock.method(admin.blocklist, 'export', async (list: string | undefined) => {
+    await open.before()
+    const found = await exported(list)
+    if (found === undefined) return undefined
+    open.add(found)
+    const close = () => {
+      open.delete(found)
+      found.close()
+    }
+    return { ...found, close }
+  })
+  const whenReleased = async () => {
+    while (open.size > 0) await new Promise((next) => setTimeout(next, 20))
+  }
+  const listener = await serveOnTcp(admin.app, { ...listenerOptions(admin), ...more })
+  t.after(() => listener.close())
+  /** The head of an answer; its body stays where it is until somebody reads it. */
+  const begin = async (key = '', signal?: AbortSignal): Promise<IncomingMessage> => {
+    const url = `http://${listener.address}/v1/export?format=ndjson`
+    const headers = { authorization: `Bearer ${key}` }
+    const asked = get(url, { headers, agent: false, ...(signal && { signal }) })
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    answer.on('error', () => undefined)
+    t.after(() => answer.destroy())
+    return answer
+  }
+  return { keys, begin, open, whenReleased }
+}
+
+/** Asks until an export begins. */
+async function whenFree(begin: () => Promise<IncomingMessage>): Promise<IncomingMessage> {
+  for (;;) {
+    const answer = await begin()
+    if (answer.statusCode === 200) return answer
+    assert.equal(answer.statusCode, 429)
+    answer.resume()
+    await new Promise((next) => setTimeout(next, 20))
+  }
+}
+
+test('slow exports: two for each key, four in all, and the next one is put off', async (t) => {
+  const { keys, begin } = await openSite(t)
+  const [a, b, c] = keys
+  const first = await begin(a)
+  const others = [await begin(a), await begin(b)]
+  assert.deepEqual(
+    [first, ...others].map(({ statusCode }) => statusCode),
+    [200, 200, 200],
+  )
+  const third = await begin(a)
+  assert.equal(third.statusCode, 429)
+  assert.equal(third.headers['retry-after'], '10')
+  const text = Buffer.concat(await third.toArray()).toString()
+  assert.equal(JSON.parse(text).code, 'too-many-exports')
+  assert.equal((await begin(c)).statusCode, 200)
+  assert.equal((await begin(b)).statusCode, 429, 'b has one, but there are four')
+  const whole = Buffer.concat(await first.toArray()).toString()
+  assert.equal(whole.split('\n').length, entries + 1)
+  assert.equal((await whenFree(() => begin(a))).statusCode, 200)
+})
+
+test('a reader that goes away, also before the first page, leaves its place and holds no snapshot', async (t) => {
+  const { keys, begin, open, whenReleased } = await openSite(t)
+  const [a] = keys
+  for (let round = 0; round < 3; round++) {
+    const answers = [await whenFree(() => begin(a)), await whenFree(() => begin(a))]
+    assert.equal(open.size, 2)
+    for (const answer of answers) answer.destroy()
+    await whenReleased()
+  }
+  // It is gone before there is anything to read.
+  const { promise: reached, resolve: isReached } = Promise.withResolvers<void>()
+  const { promise: isGone, resolve: goOn } = Promise.withResolvers<void>()
+  open.before = async () => {
+    isReached()
+    await isGone
+  }
+  const leaving = new AbortController()
+  const asked = begin(a, leaving.signal)
+  await reached
+  leaving.abort()
+  await assert.rejects(asked)
+  open.before = async () => undefined
+  goOn()
+  await whenReleased()
+  const last = [await whenFree(() => begin(a)), await whenFree(() => begin(a))]
+  assert.equal(last.length, 2)
+})
+
+test('a reader that takes nothing is dropped, and its place is free', async (t) => {
+  const { keys, begin, whenReleased } = await openSite(t, { idleTimeoutMs: 300 })
+  const [a] = keys
+  for (const answer of [await begin(a), await begin(a)]) answer.pause()
+  await whenReleased()
+  assert.equal((await begin(a)).statusCode, 200)
+})
