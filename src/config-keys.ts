@@ -289,7 +289,7 @@ export const declaration = table('', {
     maxSize: size('Largest message taken.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
     connections: integer('Connections at once, in all.', 200, 1, 10_000),
     clientConnections: integer(
-      'Connections at once from one client (an IPv6 client is its /64).',
+      'Connections at once from one client (an IPv6 client is its /64); below `connections`, or one client could take all.',
       50,
       1,
       10_000,

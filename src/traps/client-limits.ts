@@ -128,7 +128,7 @@ export class ClientLimits {
     return Math.min(Math.max(beyond, 0) * pauseStepMs, longestPauseMs)
   }
 
-  /** Refuses a client for so long. */
+  /** Refuses a client for so long, whatever it does. */
   block(client: CountedClient, forMs: number): void {
     if (client === null) return
     if (this.#blocked.size >= maxClients) this.#blocked.clear()
@@ -171,7 +171,7 @@ export class ClientLimits {
 
   #refuse(client: string, what: keyof MinuteLimits | null): string {
     this.#minute(client).refused++
-    const why = what === null ? 'Not now' : `Too many ${what}`
+    const why = what === null ? 'No mail' : `Too many ${what}`
     return `4.7.0 ${why} from your address, try again later`
   }
 

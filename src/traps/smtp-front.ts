@@ -47,7 +47,7 @@ export interface FrontConnection {
   readonly counted: CountedClient
   /**
    * What it waits for: a command, the end of a pause, the rest of a message, or our reply to it. Kept by those who speak
-   * SMTP. A connection is cut for being slow while it waits for a command or a message, and may be ended in a pause.
+   * SMTP. It is cut for being slow in 'command' and 'data' alone. A shutdown ends it at once in 'command' and 'pause'.
    */
   phase: ConnectionPhase
   /** Octets of message content so far; a sign of life beside the socket's own counts. */
