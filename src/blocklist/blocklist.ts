@@ -357,6 +357,7 @@ export class Blocklist {
       publisher: this.#publisher,
       ahead: this.#ahead,
       policy: this.#policy,
+      trapOf: (address) => this.#traps.match(address),
       now: this.#now(),
     }
   }

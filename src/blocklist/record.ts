@@ -18,6 +18,7 @@ import { audit, type Ground, shown, standingAt } from './ground.ts'
 import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'
 import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
+import { isTrapMailbox } from './trap-patterns.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
@@ -42,11 +43,14 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
 }
 
 /** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
-function countForgery({ store }: Ground, { kind, genuine, seenAt, details }: Evidence): void {
+function countForgery(ground: Ground, evidence: Evidence): void {
+  const { kind, genuine, seenAt, details } = evidence
   const { returnedOrigin, spf } = details
   if (kind === null || genuine !== undefined || returnedOrigin === undefined) return
+  if (strangerAddressed(ground, evidence) !== undefined) return
   const origin = parseAddress(returnedOrigin)
-  if ('value' in origin) store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
+  if ('value' in origin)
+    ground.store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
 }
 
 type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }
@@ -55,6 +59,12 @@ function decide(ground: Ground, evidence: Evidence): Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
   if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
+  if (evidence.reportsSuccess) return ignored('a report of success: anyone can order one')
+  const stranger = strangerAddressed(ground, evidence)
+  if (stranger !== undefined) {
+    const told = 'addressed to somebody else than a trap, and it returns no message of a trap'
+    return { ...ignored(`${told}: ${stranger}`), told }
+  }
   if (client === null) return ignored('the host that handed it over cannot be known')
   const prefix = judgedPrefix(client, ground.policy)
   const why = whyNever(ground, client, prefix)
@@ -64,6 +74,17 @@ function decide(ground: Ground, evidence: Evidence): Decided {
   const judgement = weigh(ground, evidence, kind, prefix, row)
   if ('kinds' in judgement) return act(ground, prefix, row, judgement)
   return row ? { ...judgement, listing: listingOf(row) } : judgement
+}
+
+/**
+ * Whom the message was for, if not for a trap: its To fields name addresses, none of them is a trap, and nothing it returns
+ * has a trap for its author. Somebody handed it on, by a forward or an alias, and the client is his server.
+ */
+function strangerAddressed({ trapOf }: Ground, { addressed }: Evidence): string | undefined {
+  if (addressed === undefined) return undefined
+  const { to, returnedAuthors } = addressed
+  const isTrap = (address: string): boolean => isTrapMailbox(trapOf, address)
+  return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
 /** Why nothing that this client sends can list it, if so. */

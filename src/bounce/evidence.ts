@@ -2,11 +2,12 @@
 // Made by bounce/, kept by store/, judged by blocklist/policy.
 import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
-import type { Classification } from './classify.ts'
+import { addressesNamed } from './address-list.ts'
+import { type Classification, type Dsn, deliveryStatusOf } from './classify.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
 import type { BackscatterKind } from './kinds.ts'
 import type { Message } from './message.ts'
-import { returnedContent } from './returned.ts'
+import { returnedAuthors, returnedContent } from './returned.ts'
 
 /** Facts about the message worth showing as evidence; each at most 1,000 characters. */
 export interface EvidenceDetails {
@@ -55,6 +56,21 @@ export interface Evidence {
   readonly details: EvidenceDetails
   /** Why the returned message really came from the trap's domain: then the bounce is rightly ours. */
   readonly genuine?: string
+  /**
+   * Whom the message itself names. It is looked at when the message is recorded, and not kept. Absent where the way to
+   * the trap needs no such proof: a callout, and a mailbox whose every message was for a trap.
+   */
+  readonly addressed?: Addressed
+  /** A delivery report that says of nobody that he was not reached, or not yet: anyone can order one. */
+  readonly reportsSuccess?: true
+}
+
+/** Addresses as they are written, at most `maxAddresses` (address-list.ts) each. */
+export interface Addressed {
+  /** In its To fields. */
+  readonly to: readonly string[]
+  /** In From, Sender and Return-Path of what it returns. */
+  readonly returnedAuthors: readonly string[]
 }
 
 /** How one message reached one trap. */
@@ -69,6 +85,8 @@ export interface Delivery {
   readonly tls?: string
   readonly recipientsTried?: string
   readonly notes?: string
+  /** It was in a mailbox whose every message was for a trap. */
+  readonly allTraps?: boolean
 }
 
 /**
@@ -83,6 +101,11 @@ export function evidenceOf(
 ): Evidence[] {
   const content = contentDigest(message, believed)
   const returned = returnedDigest(message, classification) ?? content
+  const addressed = {
+    to: addressesNamed(message.header, 'to'),
+    returnedAuthors: classification.returned === null ? [] : returnedAuthors(message),
+  }
+  const isSuccess = reportsSuccess(message, classification)
   return deliveries.map((delivery) => ({
     // What a list handed on came from the list's host, who bounced nothing.
     client: classification.viaList ? null : delivery.client,
@@ -94,7 +117,19 @@ export function evidenceOf(
     seenAt: Math.floor(delivery.seenAt),
     source: delivery.source,
     details: detailsOf(message, classification, delivery),
+    ...(delivery.allTraps !== true && { addressed }),
+    ...(isSuccess && { reportsSuccess: true }),
   }))
+}
+
+/** Whether a delivery report has recipients, and none of them failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
+function reportsSuccess(message: Message, { kind, dsn }: Classification): boolean {
+  if (kind !== 'dsn' || dsn === null || isTrouble(dsn)) return false
+  return !deliveryStatusOf(message)?.recipients.some(isTrouble)
+}
+
+function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean {
+  return action === null ? !status?.startsWith('2.') : action === 'failed' || action === 'delayed'
 }
 
 /** The address with its domain in lower case; a local part may tell upper from lower (RFC 5321 §2.4). */

@@ -13,7 +13,10 @@ import { calloutEvidence, type Probe } from './callout.ts'
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
 export interface Recorded {
   readonly decision: string
+  /** For the operator alone. */
   readonly why?: string
+  /** What anybody else may be told in place of `why`. */
+  readonly told?: string
 }
 
 export interface CollectorOptions {
@@ -217,7 +220,7 @@ export function storedDelivery(
   const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
   const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
   const seenAt = Math.min(trace.newestTime ?? storedAt, now())
-  return { trace, recipients: traps ?? others, named, seenAt, source }
+  return { trace, recipients: traps ?? others, named, seenAt, source, allTraps }
 }
 
 /** Classifies a message; its evidence has one piece for each trap. Records nothing. Never throws. */
