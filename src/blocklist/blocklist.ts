@@ -15,6 +15,7 @@ import {
   removeListing,
 } from './amend.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { DiskRoom } from './disk-room.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
 import { type ExplainGround, type Explanation, explain, type Finding, find } from './explain.ts'
@@ -68,7 +69,12 @@ export interface BlocklistOptions {
   readonly validForSeconds: number
   /** Answer nothing, test entries neither. */
   readonly retired: boolean
+  /** No mail is recorded with less free on the database's disk, or with less than 5 % of it. None: it always is. */
+  readonly minFreeBytes?: number
 }
+
+/** Rows that one transaction deletes: some milliseconds. */
+const purgeBatch = 500
 
 export interface BlocklistStatus {
   readonly serial: number
@@ -88,6 +94,7 @@ export class Blocklist {
   readonly #takeovers: Takeovers
   readonly #imports: ListImports
   readonly #traps: TrapList
+  readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #isRetired: boolean
   #policy: PolicyOptions
@@ -107,6 +114,7 @@ export class Blocklist {
     this.#policy = options.policy
     this.#now = options.now
     this.#isRetired = options.retired
+    this.#disk = new DiskRoom(options.store.path, options.minFreeBytes ?? 0, options.log)
     const left = options.tree ? undefined : finishTakeovers(options.store, options.now())
     this.#ahead = options.tree && new ListsAhead(options.store, options.now)
     this.#publisher = new Publisher({
@@ -232,9 +240,13 @@ export class Blocklist {
     return (address) => this.#traps.match(address)
   }
 
-  /** Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. */
-  record(evidence: readonly Evidence[]): Promise<Decision[]> {
-    return this.#queue.run(() => evidence.map((each) => recordOne(this.#ground(), each)))
+  /**
+   * Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. Rejects with
+   * OperationalError 'disk-low' while the disk has too little room for mail.
+   */
+  async record(evidence: readonly Evidence[]): Promise<Decision[]> {
+    this.#disk.require()
+    return await this.#queue.run(() => evidence.map((each) => recordOne(this.#ground(), each)))
   }
 
   /**
@@ -257,6 +269,24 @@ export class Blocklist {
       this.#expiring = undefined
     })
     return this.#expiring
+  }
+
+  /**
+   * Deletes evidence that was recorded longer ago than it is kept, in transactions small enough to stand in nobody's way;
+   * resolves with the number of messages, each as often as it had traps.
+   */
+  async purgeEvidence(): Promise<number> {
+    let total = 0
+    for (;;) {
+      const before = this.#now() - this.#policy.evidenceKeepSeconds
+      const purged = await this.#queue.run(() => {
+        const { evidence, evidenceCounters } = this.#store
+        const rows = evidence.purge(before, purgeBatch)
+        return { rows, counters: evidenceCounters.purge(before, purgeBatch) }
+      })
+      total += purged.rows
+      if (purged.rows < purgeBatch && purged.counters < purgeBatch) return total
+    }
   }
 
   /** Takes over a policy read anew: its exemptions, traps and published kinds too. */

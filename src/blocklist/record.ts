@@ -1,6 +1,7 @@
-// Evidence in: each trapped message kept once with what was decided on it, and its client listed or extended where
-// the policy says so. Called by the door, inside a transaction.
+// Evidence in: each trapped message kept once with what was decided on it, or counted where its network sent enough that
+// day, and its client listed or extended where the policy says so. Inside a transaction of the door.
 import type { Evidence } from '../bounce/evidence.ts'
+import { boundedDetails } from '../bounce/evidence-details.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
@@ -25,21 +26,45 @@ export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
   return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
 }
 
-/** Keeps one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
+/** Keeps or counts one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
 export function recordOne(ground: Ground, reported: Evidence): Decision {
   const { store, now } = ground
   const evidence = {
     ...reported,
     client: reported.client && unmapped(reported.client),
     seenAt: Math.min(reported.seenAt, now),
+    details: boundedDetails(reported.details),
   }
   if (store.evidence.has(evidence.client, evidence.recipient, evidence.content)) {
     return { decision: 'duplicate', why: 'this message is recorded already' }
   }
-  const decision = decide(ground, evidence)
-  store.evidence.insert(evidence, now, decision)
+  const { decision, isStored } = decide(ground, evidence)
+  if (isStored) store.evidence.insert(evidence, now, decision)
+  else countOnly(ground, evidence)
   countForgery(ground, evidence)
   return decision
+}
+
+/**
+ * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, up to as
+ * many again, if no other one that day was for its recipient, so that the traps of a threshold can still be reached. What
+ * is ignored takes no room from what counts.
+ */
+function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boolean): boolean {
+  const { client, kind, seenAt, recipient } = evidence
+  const network = client && judgedPrefix(client, policy)
+  const day = { network, kind, seenAt, areIgnored: isIgnored }
+  const most = policy.evidencePerDay
+  if (!store.evidence.hasOfDay(day, most)) return true
+  return (
+    !store.evidence.hasOfDay(day, 2 * most) && !store.evidence.hasRecipientOfDay(day, recipient)
+  )
+}
+
+function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void {
+  const { client, kind, source, seenAt, recipient } = evidence
+  const network = client && judgedPrefix(client, policy)
+  store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
 }
 
 /** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
@@ -55,7 +80,36 @@ function countForgery(ground: Ground, evidence: Evidence): void {
 
 type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }
 
-function decide(ground: Ground, evidence: Evidence): Decided {
+function decide(ground: Ground, evidence: Evidence): { decision: Decided; isStored: boolean } {
+  const suspect = suspectOf(ground, evidence)
+  if ('decision' in suspect) {
+    return { decision: suspect, isStored: hasRoom(ground, evidence, true) }
+  }
+  const { kind, prefix } = suspect
+  ground.publisher.touch(prefix)
+  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
+  const judgement = weigh(ground, evidence, kind, prefix, row)
+  const isStored = hasRoom(ground, evidence, judgement.decision === 'ignored')
+  const shown = (decided: Decided): Decided =>
+    row ? { ...decided, listing: listingOf(row) } : decided
+  if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
+  // What is only counted extends what is listed for its kind already, and reaches no threshold.
+  const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
+  if (!isStored && !isListed) {
+    const why = `${kind}: over ${ground.policy.evidencePerDay} that day, so only counted`
+    return { decision: shown({ decision: 'counted', why }), isStored }
+  }
+  const decision = 'kinds' in judgement ? act(ground, prefix, row, judgement) : shown(judgement)
+  return { decision, isStored }
+}
+
+interface Suspect {
+  readonly kind: BackscatterKind
+  readonly prefix: Prefix
+}
+
+/** Whom the message may list, and for what; or why it is ignored. */
+function suspectOf(ground: Ground, evidence: Evidence): Suspect | Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
   if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
@@ -68,12 +122,7 @@ function decide(ground: Ground, evidence: Evidence): Decided {
   if (client === null) return ignored('the host that handed it over cannot be known')
   const prefix = judgedPrefix(client, ground.policy)
   const why = whyNever(ground, client, prefix)
-  if (why !== undefined) return ignored(why)
-  ground.publisher.touch(prefix)
-  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
-  const judgement = weigh(ground, evidence, kind, prefix, row)
-  if ('kinds' in judgement) return act(ground, prefix, row, judgement)
-  return row ? { ...judgement, listing: listingOf(row) } : judgement
+  return why === undefined ? { kind, prefix } : ignored(why)
 }
 
 /**

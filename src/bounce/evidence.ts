@@ -4,37 +4,13 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
 import { type Classification, type Dsn, deliveryStatusOf } from './classify.ts'
+import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
 import type { BackscatterKind } from './kinds.ts'
 import type { Message } from './message.ts'
 import { returnedAuthors, returnedContent } from './returned.ts'
 
-/** Facts about the message worth showing as evidence; each at most 1,000 characters. */
-export interface EvidenceDetails {
-  readonly helo?: string
-  readonly reversePath?: string
-  /** Protocol and cipher of the SMTP session. */
-  readonly tls?: string
-  /** Other recipients of the same transaction too. */
-  readonly recipientsTried?: string
-  readonly notes?: string
-  readonly subject?: string
-  readonly messageId?: string
-  readonly generator?: string
-  readonly reportingMta?: string
-  readonly finalRecipient?: string
-  readonly action?: string
-  readonly status?: string
-  readonly diagnosticCode?: string
-  readonly returnedMessageId?: string
-  /** What authentication says of the returned message: words of RFC 8601, 'other', 'unknown'. */
-  readonly spf?: string
-  readonly dkim?: string
-  /** 'none', 'quarantine', 'reject'; 'absent': the forged domain publishes none. */
-  readonly dmarcPolicy?: string
-  /** The address that handed the returned message to the host that bounced it: it forges the trap's domain. */
-  readonly returnedOrigin?: string
-}
+export type { EvidenceDetails } from './evidence-details.ts'
 
 export interface Evidence {
   /** The host that handed the message over; null when that cannot be known: kept, but nobody is listed. */
@@ -170,14 +146,12 @@ export function returnedDigest(message: Message, { returned }: Classification): 
   return hash.digest('hex')
 }
 
-const maxDetailLength = 1000
-
 function detailsOf(
   message: Message,
   { dsn, generator, returned }: Classification,
   { helo, reversePath, tls, recipientsTried, notes }: Delivery,
 ): EvidenceDetails {
-  const details: Partial<Record<keyof EvidenceDetails, string | null | undefined>> = {
+  return boundedDetails({
     helo,
     reversePath,
     tls,
@@ -192,17 +166,7 @@ function detailsOf(
     status: dsn?.status,
     diagnosticCode: dsn?.diagnosticCode,
     returnedMessageId: returned?.messageId,
-  }
-  const known = Object.entries(details).filter(([, value]) => typeof value === 'string')
-  return Object.fromEntries(known.map(([name, value]) => [name, printable(value ?? '')]))
-}
-
-/** Fit for one line of a log or a page: no control characters, no half surrogates, not too long. */
-function printable(text: string): string {
-  return text
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .slice(0, maxDetailLength)
-    .toWellFormed()
+  })
 }
 
 const CR = 0x0d

@@ -7,6 +7,7 @@ import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { EvidenceTable } from './evidence.ts'
+import { EvidenceCounterTable } from './evidence-counters.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { ForgeryTable } from './forgeries.ts'
 import { GenerationTable } from './generations.ts'
@@ -74,6 +75,7 @@ export class Store {
   readonly path: string
   readonly listings: ListingTable
   readonly evidence: EvidenceTable
+  readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
@@ -102,6 +104,7 @@ export class Store {
     this.listings = new ListingTable(database)
     this.#surroundings = new SurroundingsReader(path, this.listings)
     this.evidence = new EvidenceTable(database)
+    this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
     this.exclusions = new ExceptionTable(database, 'exclusions')

@@ -3,6 +3,7 @@
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
+import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
 import {
   Collector,
@@ -14,7 +15,6 @@ import type { Mailbox } from './mailbox.ts'
 import { Maildir } from './maildir.ts'
 import { MboxMailbox } from './mbox.ts'
 import { type MailboxStatus, Poller } from './poller.ts'
-import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
 export type { MailboxStatus } from './poller.ts'

@@ -40,6 +40,8 @@ export const policy: PolicyOptions = {
   },
   exempt: [{ prefix: prefix('203.0.113.240/28'), note: 'our relays' }],
   traps: ['@trap.example.org'],
+  evidencePerDay: 200,
+  evidenceKeepSeconds: 90 * day,
 }
 
 export interface Admin {
