@@ -14,7 +14,7 @@ import {
   type ListingChange,
   removeListing,
 } from './amend.ts'
-import { CommitQueue } from './commit-queue.ts'
+import { type Alongside, CommitQueue } from './commit-queue.ts'
 import { DiskRoom } from './disk-room.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
@@ -49,6 +49,7 @@ import { finishTakeovers, Takeovers, unsyncedSteps } from './takeover.ts'
 import { TrapList, type TrapOutcome } from './trap-list.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
+export type { Alongside } from './commit-queue.ts'
 export type { Explanation, Finding } from './explain.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
 export type * from './outcomes.ts'
@@ -154,9 +155,14 @@ export class Blocklist {
   }
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
-  list(requests: readonly ListRequest[], actor: Actor): Promise<ListOutcome[]> {
+  list(
+    requests: readonly ListRequest[],
+    actor: Actor,
+    alongside?: Alongside<ListOutcome[]>,
+  ): Promise<ListOutcome[]> {
     return this.#queue.run<ListOutcome[]>(() => listAll(this.#ground(), requests, actor), {
       keep: noneRefused,
+      alongside,
     })
   }
 
@@ -203,8 +209,13 @@ export class Blocklist {
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */
-  exempt(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#addException('exemption', prefix, note, actor)
+  exempt(
+    prefix: Prefix,
+    note: string | null,
+    actor: Actor,
+    alongside?: Alongside<ExceptionOutcome>,
+  ): Promise<ExceptionOutcome> {
+    return this.#addException('exemption', prefix, note, actor, alongside)
   }
 
   unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -212,8 +223,13 @@ export class Blocklist {
   }
 
   /** A hole in what covers it; a longer listing inside it still holds. */
-  exclude(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#addException('exclusion', prefix, note, actor)
+  exclude(
+    prefix: Prefix,
+    note: string | null,
+    actor: Actor,
+    alongside?: Alongside<ExceptionOutcome>,
+  ): Promise<ExceptionOutcome> {
+    return this.#addException('exclusion', prefix, note, actor, alongside)
   }
 
   include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -221,8 +237,8 @@ export class Blocklist {
   }
 
   /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  addTrap(text: string, actor: Actor): Promise<TrapOutcome> {
-    return this.#traps.add(text, actor)
+  addTrap(text: string, actor: Actor, alongside?: Alongside<TrapOutcome>): Promise<TrapOutcome> {
+    return this.#traps.add(text, actor, alongside)
   }
 
   /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
@@ -244,9 +260,13 @@ export class Blocklist {
    * Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. Rejects with
    * OperationalError 'disk-low' while the disk has too little room for mail.
    */
-  async record(evidence: readonly Evidence[]): Promise<Decision[]> {
+  async record(
+    evidence: readonly Evidence[],
+    alongside?: Alongside<Decision[]>,
+  ): Promise<Decision[]> {
     this.#disk.require()
-    return await this.#queue.run(() => evidence.map((each) => recordOne(this.#ground(), each)))
+    const work = () => evidence.map((each) => recordOne(this.#ground(), each))
+    return await this.#queue.run(work, { alongside })
   }
 
   /**
@@ -397,8 +417,10 @@ export class Blocklist {
     prefix: Prefix,
     note: string | null,
     actor: Actor,
+    alongside: Alongside<ExceptionOutcome> | undefined,
   ): Promise<ExceptionOutcome> {
-    return this.#queue.run(() => addException(this.#ground(), kind, prefix, note || null, actor))
+    const work = () => addException(this.#ground(), kind, prefix, note || null, actor)
+    return this.#queue.run(work, { alongside })
   }
 
   #removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {

@@ -1,10 +1,12 @@
 // POST /v1/evidence: what a command of ours has read out of mail files, recorded and judged like a message that came by
 // itself. For the operator alone: whoever may call it decides who is listed.
 import Type, { type Static } from 'typebox'
+import type { Decision } from '../../blocklist/outcomes.ts'
 import { maxAddresses } from '../../bounce/address-list.ts'
 import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
 import { isProblem, type Problem, problem, sendProblem } from '../problem.ts'
 import {
   itemsOf,
@@ -73,13 +75,17 @@ export function evidenceIntakeRoutes(app: App, { blocklist }: AppOptions): void 
         if (isProblem(read)) return sendProblem(reply, read)
         evidence.push(read)
       }
-      const decisions = await blocklist.record(evidence)
-      return {
-        items: decisions.map(({ decision, why, listing }) => ({
-          ...{ decision, why },
-          ...(listing && { listing: listingBody(listing) }),
-        })),
-      }
+      const answerOf = (decisions: readonly Decision[]): Answer => ({
+        status: 200,
+        body: {
+          items: decisions.map(({ decision, why, listing }) => ({
+            ...{ decision, why },
+            ...(listing && { listing: listingBody(listing) }),
+          })),
+        },
+      })
+      const decisions = await blocklist.record(evidence, reply.alongside(answerOf))
+      return sendAnswer(reply, answerOf(decisions))
     },
   )
 }
