@@ -9,7 +9,7 @@ import { demoConfig, loadConfig } from '../src/config.ts'
 const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
 try {
   const config = loadConfig({ file: demoConfig, env: {}, cwd: folder })
-  const store = { path: join(folder, 'list.db') }
+  const store = { ...config.store, path: join(folder, 'list.db') }
   const client = await openLocalApp({ ...config, store }, { isDescribed: true })
   const { body } = await client.request('GET', '/openapi.json')
   await client.close()

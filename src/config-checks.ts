@@ -24,6 +24,9 @@ export function crossCheck(settings: Settings): Problem[] {
   if (settings.policy.firstListing > settings.policy.longestListing) {
     problems.push({ path: 'policy.firstListing', why: 'longer than policy.longestListing' })
   }
+  if (settings.evidence.keep <= settings.policy.longestListing) {
+    problems.push({ path: 'evidence.keep', why: 'not longer than policy.longestListing' })
+  }
   if (settings.dns.listen.length === 0) {
     problems.push({ path: 'dns.listen', why: 'expected at least one address' })
   }

@@ -172,6 +172,12 @@ export const declaration = table('', {
   }),
   store: table('The database.', {
     path: path('SQLite file.', 'backscatterd.db'),
+    minFree: size(
+      'With less than this free on its disk (or than 5 % of the disk, if that is less) no mail is taken: it is put off, SMTP answers 452, and all else goes on. "0 B": it is not looked at.',
+      '1 GiB',
+      0,
+      1024 ** 4,
+    ),
   }),
   resolver: table('Names looked up for us: SPF, DKIM and DMARC of returned messages.', {
     servers: list(
@@ -228,6 +234,20 @@ export const declaration = table('', {
       prefix: prefixText('The prefix.'),
       note: text('Why.', ''),
     }),
+  }),
+  evidence: table('What is kept of the messages that traps got.', {
+    keep: duration(
+      'Deleted when it was recorded so long ago; looked at daily. Longer than `policy.longestListing`.',
+      '90d',
+      day,
+      10 * year,
+    ),
+    perDay: integer(
+      'Messages stored a day for each network and kind, and as many again that are each for another trap address. More are counted: they extend a listing and reach no threshold.',
+      200,
+      1,
+      1_000_000,
+    ),
   }),
   trace: table('Whose Received fields are believed.', {
     trustedRelays: list(

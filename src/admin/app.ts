@@ -91,7 +91,8 @@ export function buildApp(options: AppOptions): App {
   app.setErrorHandler((error: Error, request, reply) => {
     const answer = problemOf(error)
     if (answer.code === 'media-type') nameMediaTypes(request, reply)
-    if (answer.status >= 500) {
+    // That mail is put off is logged where it is decided, once a minute.
+    if (answer.status >= 500 && answer.code !== 'disk-low') {
       const { id: requestId, method, routeOptions } = request
       log.error({ err: error, requestId, method, route: routeOptions.url }, 'a request failed')
     }
@@ -102,6 +103,9 @@ export function buildApp(options: AppOptions): App {
   })
   const paths = new PathTable()
   const idempotency = new Idempotency(options)
+  app.decorateReply('alongside', function (answerOf) {
+    return idempotency.alongside(this, answerOf)
+  })
   app.addHook('onRoute', (route) => {
     // The browser of the interface brings its own routes.
     if (/^\/docs(\/|$)/.test(route.url)) {

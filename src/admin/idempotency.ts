@@ -1,11 +1,14 @@
 // Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day,
-// and a repetition gets it without being done again. Hooks for app.ts.
+// and a repetition gets it without being done again. The answer to a change is written in the transaction of the change, so
+// that no death falls between the two. Hooks for app.ts.
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Alongside } from '../blocklist/blocklist.ts'
 import type { Logger } from '../errors.ts'
 import type { Store } from '../store/database.ts'
-import { problem, sendProblem } from './problem.ts'
+import type { StoredReply } from '../store/idempotency.ts'
+import { isProblem, type Problem, problem, sendProblem } from './problem.ts'
 
 const keepSeconds = 86_400
 /** What the field may hold: visible characters, so that it can be logged and compared. */
@@ -18,12 +21,31 @@ declare module 'fastify' {
     /** The answer holds a secret: a repetition is told that it was done, not the answer. */
     answersOnce?: boolean
   }
+  interface FastifyReply {
+    /** What a change is to write beside itself, so that a repetition is answered; undefined: it came with no key. */
+    alongside<T>(answerOf: (outcome: T) => Answer | Problem): Alongside<T> | undefined
+  }
+}
+
+/** What a change is answered with, made from its outcome alone. */
+export interface Answer {
+  readonly status: number
+  readonly body: { [key: string]: unknown }
+  readonly location?: string
+}
+
+export function sendAnswer(reply: FastifyReply, answer: Answer | Problem): FastifyReply {
+  if (isProblem(answer)) return sendProblem(reply, answer)
+  if (answer.location !== undefined) reply.header('location', answer.location)
+  return reply.code(answer.status).send(answer.body)
 }
 
 interface Running {
   readonly caller: string
   readonly key: string
   readonly fingerprint: Uint8Array
+  /** Its answer was written with the change. */
+  isKept: boolean
 }
 
 export class Idempotency {
@@ -67,36 +89,53 @@ export class Idempotency {
     const id = `${caller} ${key}`
     if (this.#running.has(id)) return sendProblem(reply, inProgress)
     this.#running.add(id)
-    this.#ofRequest.set(request, { caller, key, fingerprint })
+    this.#ofRequest.set(request, { caller, key, fingerprint, isKept: false })
     return undefined
   }
 
-  /** Before the answer leaves: keeps it. What was done stays done if that fails, so the answer goes out all the same. */
+  /** For the transaction of a change. Refusals change nothing, and are kept by `end`. */
+  alongside<T>(
+    reply: FastifyReply,
+    answerOf: (outcome: T) => Answer | Problem,
+  ): Alongside<T> | undefined {
+    const running = this.#ofRequest.get(reply.request)
+    if (running === undefined) return undefined
+    return (outcome) => {
+      const answer = answerOf(outcome)
+      if (isProblem(answer)) return
+      const { status, body, location = null } = answer
+      const isSecret = reply.request.routeOptions.config.answersOnce === true
+      const text = isSecret ? null : String(reply.serializeInput(body, String(status)))
+      this.#keep(running, { status, body: text, location })
+      running.isKept = true
+    }
+  }
+
+  /** Before the answer leaves: keeps it, unless that is done. What was done stays done if that fails, so the answer goes out all the same. */
   end(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
     const running = this.#ofRequest.get(request)
     if (running === undefined) return
-    const { caller, key, fingerprint } = running
+    const { caller, key, isKept } = running
     this.#ofRequest.delete(request)
     this.#running.delete(`${caller} ${key}`)
     const status = reply.statusCode
-    if (status >= leastServerError || typeof payload !== 'string') return
+    if (isKept || status >= leastServerError || typeof payload !== 'string') return
     const isSecret = request.routeOptions.config.answersOnce === true && status < 400
     const location = reply.getHeader('location')
-    const now = this.#now()
     try {
-      this.#store.idempotency.insert(
-        caller,
-        key,
-        {
-          ...{ fingerprint, status, body: isSecret ? null : payload },
-          location: typeof location === 'string' ? location : null,
-        },
-        now,
-      )
-      this.#store.idempotency.purge(now - keepSeconds)
+      this.#keep(running, {
+        ...{ status, body: isSecret ? null : payload },
+        location: typeof location === 'string' ? location : null,
+      })
     } catch (error) {
       this.#log.error({ err: error, requestId: request.id }, 'an idempotent answer was not kept')
     }
+  }
+
+  #keep({ caller, key, fingerprint }: Running, reply: Omit<StoredReply, 'fingerprint'>): void {
+    const now = this.#now()
+    this.#store.idempotency.insert(caller, key, { fingerprint, ...reply }, now)
+    this.#store.idempotency.purge(now - keepSeconds)
   }
 }
 

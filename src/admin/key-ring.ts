@@ -1,6 +1,7 @@
 // API keys: made, shown once, checked on each request, revoked. Only the SHA-256 of a secret is kept. Used by
 // authenticate.ts, routes/keys.ts and, for the first key, by commands/serve.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Alongside } from '../blocklist/blocklist.ts'
 import type { Logger } from '../errors.ts'
 import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import type { KeyRow, KeyScope } from '../store/keys.ts'
@@ -62,9 +63,15 @@ export class KeyRing {
 
   /**
    * Makes a key. 'taken' when one that is not revoked has that name, or the name means something else in the audit.
-   * `secret` is for who has made one already (`newSecret`). Throws OperationalError 'database-failed'.
+   * `secret` is for who has made one already (`newSecret`); `alongside` writes in the same transaction. Throws
+   * OperationalError 'database-failed'.
    */
-  create(key: NewKey, actor: string, secret = newSecret()): CreatedKey | 'taken' {
+  create(
+    key: NewKey,
+    actor: string,
+    secret = newSecret(),
+    alongside?: Alongside<CreatedKey>,
+  ): CreatedKey | 'taken' {
     if (reservedNames.has(key.name)) return 'taken'
     return this.#transact(() => {
       if (this.#store.keys.byName(key.name)) return 'taken'
@@ -72,7 +79,9 @@ export class KeyRing {
       const id = this.#store.keys.insert({ ...key, createdAt, hash: hashOf(secret) })
       const row = { ...key, id, createdAt, revokedAt: null, lastUsedAt: null }
       this.#audit(actor, 'key-create', null, row)
-      return { key: row, secret }
+      const created = { key: row, secret }
+      alongside?.(created)
+      return created
     })
   }
 

@@ -17,7 +17,8 @@ import {
   type ListingChange,
   removeListing,
 } from './amend.ts'
-import { CommitQueue } from './commit-queue.ts'
+import { type Alongside, CommitQueue } from './commit-queue.ts'
+import { DiskRoom } from './disk-room.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome, expiryBatch } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
@@ -53,6 +54,7 @@ import { TrapList, type TrapOutcome } from './trap-list.ts'
 import { type WriteFailure, WriteHealth } from './write-health.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
+export type { Alongside } from './commit-queue.ts'
 export type { Explanation } from './explain.ts'
 export type { Finding } from './finding.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
@@ -77,7 +79,12 @@ export interface BlocklistOptions {
   readonly validForSeconds: number
   /** Answer nothing, test entries neither. */
   readonly retired: boolean
+  /** No mail is recorded with less free on the database's disk, or with less than 5 % of it. None: it always is. */
+  readonly minFreeBytes?: number
 }
+
+/** Rows that one transaction deletes: some milliseconds. */
+const purgeBatch = 500
 
 export interface BlocklistStatus {
   readonly serial: number
@@ -103,6 +110,7 @@ export class Blocklist {
   readonly #takeovers: Takeovers
   readonly #imports: ListImports
   readonly #traps: TrapList
+  readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #requireClock: () => void
   readonly #health: WriteHealth
@@ -130,6 +138,7 @@ export class Blocklist {
     this.#requireClock = options.requireClock ?? (() => undefined)
     this.#health = new WriteHealth(options.log, options.now)
     this.#isRetired = options.retired
+    this.#disk = new DiskRoom(options.store.path, options.minFreeBytes ?? 0, options.log)
     const left = options.tree ? undefined : finishTakeovers(options.store, options.now())
     this.#ahead = options.tree && new ListsAhead(options.store, options.now)
     this.#publisher = new Publisher({
@@ -181,12 +190,16 @@ export class Blocklist {
   }
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
-  list(requests: readonly ListRequest[], actor: Actor): Promise<ListOutcome[]> {
+  list(
+    requests: readonly ListRequest[],
+    actor: Actor,
+    alongside?: Alongside<ListOutcome[]>,
+  ): Promise<ListOutcome[]> {
     const list = (): ListOutcome[] => {
       if (requests.some(({ expiresAt }) => expiresAt !== null)) this.#requireClock()
       return listAll(this.#ground(), requests, actor)
     }
-    return this.#queue.run<ListOutcome[]>(list, { keep: noneRefused })
+    return this.#queue.run<ListOutcome[]>(list, { keep: noneRefused, alongside })
   }
 
   /**
@@ -235,8 +248,13 @@ export class Blocklist {
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */
-  exempt(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#addException('exemption', prefix, note, actor)
+  exempt(
+    prefix: Prefix,
+    note: string | null,
+    actor: Actor,
+    alongside?: Alongside<ExceptionOutcome>,
+  ): Promise<ExceptionOutcome> {
+    return this.#addException('exemption', prefix, note, actor, alongside)
   }
 
   unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -244,8 +262,13 @@ export class Blocklist {
   }
 
   /** A hole in what covers it; a longer listing inside it still holds. */
-  exclude(prefix: Prefix, note: string | null, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#addException('exclusion', prefix, note, actor)
+  exclude(
+    prefix: Prefix,
+    note: string | null,
+    actor: Actor,
+    alongside?: Alongside<ExceptionOutcome>,
+  ): Promise<ExceptionOutcome> {
+    return this.#addException('exclusion', prefix, note, actor, alongside)
   }
 
   include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -253,8 +276,8 @@ export class Blocklist {
   }
 
   /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  addTrap(text: string, actor: Actor): Promise<TrapOutcome> {
-    return this.#traps.add(text, actor)
+  addTrap(text: string, actor: Actor, alongside?: Alongside<TrapOutcome>): Promise<TrapOutcome> {
+    return this.#traps.add(text, actor, alongside)
   }
 
   /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
@@ -272,12 +295,20 @@ export class Blocklist {
     return (address) => this.#traps.match(address)
   }
 
-  /** Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. */
-  record(evidence: readonly Evidence[]): Promise<Decision[]> {
-    return this.#queue.run(() => {
+  /**
+   * Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. Rejects with
+   * OperationalError 'disk-low' while the disk has too little room for mail, and 'clock-held'.
+   */
+  async record(
+    evidence: readonly Evidence[],
+    alongside?: Alongside<Decision[]>,
+  ): Promise<Decision[]> {
+    this.#disk.require()
+    const work = () => {
       this.#requireClock()
       return evidence.map((each) => recordOne(this.#ground(), each))
-    })
+    }
+    return await this.#queue.run(work, { alongside })
   }
 
   /**
@@ -300,6 +331,24 @@ export class Blocklist {
       this.#expiring = undefined
     })
     return this.#expiring
+  }
+
+  /**
+   * Deletes evidence that was recorded longer ago than it is kept, in transactions small enough to stand in nobody's way;
+   * resolves with the number of messages, each as often as it had traps.
+   */
+  async purgeEvidence(): Promise<number> {
+    let total = 0
+    for (;;) {
+      const before = this.#now() - this.#policy.evidenceKeepSeconds
+      const purged = await this.#queue.run(() => {
+        const { evidence, evidenceCounters } = this.#store
+        const rows = evidence.purge(before, purgeBatch)
+        return { rows, counters: evidenceCounters.purge(before, purgeBatch) }
+      })
+      total += purged.rows
+      if (purged.rows < purgeBatch && purged.counters < purgeBatch) return total
+    }
   }
 
   /** Takes over a policy read anew: its exemptions, traps and published kinds too. */
@@ -395,6 +444,7 @@ export class Blocklist {
       publisher: this.#publisher,
       ahead: this.#ahead,
       policy: this.#policy,
+      trapOf: (address) => this.#traps.match(address),
       now: this.#now(),
     }
   }
@@ -404,8 +454,10 @@ export class Blocklist {
     prefix: Prefix,
     note: string | null,
     actor: Actor,
+    alongside: Alongside<ExceptionOutcome> | undefined,
   ): Promise<ExceptionOutcome> {
-    return this.#queue.run(() => addException(this.#ground(), kind, prefix, note || null, actor))
+    const work = () => addException(this.#ground(), kind, prefix, note || null, actor)
+    return this.#queue.run(work, { alongside })
   }
 
   #removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {

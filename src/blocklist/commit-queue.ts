@@ -15,9 +15,14 @@ interface Waiting {
   readonly mayBeLost: boolean
 }
 
+/** Written in the transaction of a change, once its outcome is known; what it throws undoes the change. */
+export type Alongside<T> = (outcome: T) => void
+
 export interface WorkOptions<T> {
   /** Whether what the work changed is kept, by its result. Default: always; a throw undoes in any case. */
   keep?(result: T): boolean
+  /** Only where what the work changed is kept. */
+  readonly alongside?: Alongside<T> | undefined
   /** Publish even if no answer changed. */
   readonly publishes?: boolean
   /** In a transaction of its own, after all else that waits: work that takes as long as one may. */
@@ -60,7 +65,9 @@ export class CommitQueue {
       attempt: () => {
         const result = work()
         outcome = { result }
-        return options.keep?.(result) ?? true
+        const isKept = options.keep?.(result) ?? true
+        if (isKept) options.alongside?.(result)
+        return isKept
       },
       resolve: () => outcome && resolve(outcome.result),
       reject,

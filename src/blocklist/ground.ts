@@ -13,6 +13,8 @@ export interface Ground {
   readonly publisher: Publisher
   readonly ahead: ListsAhead | undefined
   readonly policy: PolicyOptions
+  /** The trap pattern that an address falls under, or undefined. */
+  readonly trapOf: (address: string) => string | undefined
   /** Epoch seconds. */
   readonly now: number
 }

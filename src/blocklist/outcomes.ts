@@ -77,7 +77,10 @@ export type ExceptionOutcome =
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
+  /** For the operator: it may repeat an address of the message. */
   readonly why: string
+  /** What anybody else may be told in place of `why`. */
+  readonly told?: string
   /** The listing by trap that the client now has, if it has one. */
   readonly listing?: Listing
 }

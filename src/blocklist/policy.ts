@@ -13,7 +13,7 @@ export interface Threshold {
   readonly windowSeconds: number
 }
 
-/** The [policy] section of the configuration, its exemptions and its traps. */
+/** The [policy] and [evidence] sections of the configuration, its exemptions and its traps. */
 export interface PolicyOptions {
   readonly firstListingSeconds: number
   readonly longestListingSeconds: number
@@ -29,6 +29,10 @@ export interface PolicyOptions {
   readonly exempt: readonly { readonly prefix: Prefix; readonly note: string }[]
   /** Trap patterns of the configuration. */
   readonly traps: readonly string[]
+  /** Messages of one kind that are stored of a network in a day. */
+  readonly evidencePerDay: number
+  /** How long evidence is kept: longer than the longest listing. */
+  readonly evidenceKeepSeconds: number
 }
 
 /** The listing by trap that a message may extend; times in epoch seconds. */

@@ -1,6 +1,7 @@
-// Evidence in: each trapped message kept once with what was decided on it, and its client listed or extended where
-// the policy says so. Called by the door, inside a transaction.
+// Evidence in: each trapped message kept once with what was decided on it, or counted where its network sent enough that
+// day, and its client listed or extended where the policy says so. Inside a transaction of the door.
 import type { Evidence } from '../bounce/evidence.ts'
+import { boundedDetails } from '../bounce/evidence-details.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
@@ -18,52 +19,121 @@ import { audit, type Ground, shown, standingAt } from './ground.ts'
 import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'
 import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
+import { isTrapMailbox } from './trap-patterns.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
   return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
 }
 
-/** Keeps one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
+/** Keeps or counts one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
 export function recordOne(ground: Ground, reported: Evidence): Decision {
   const { store, now } = ground
   const evidence = {
     ...reported,
     client: reported.client && unmapped(reported.client),
     seenAt: Math.min(reported.seenAt, now),
+    details: boundedDetails(reported.details),
   }
   if (store.evidence.has(evidence.client, evidence.recipient, evidence.content)) {
     return { decision: 'duplicate', why: 'this message is recorded already' }
   }
-  const decision = decide(ground, evidence)
-  store.evidence.insert(evidence, now, decision)
+  const { decision, isStored } = decide(ground, evidence)
+  if (isStored) store.evidence.insert(evidence, now, decision)
+  else countOnly(ground, evidence)
   countForgery(ground, evidence)
   return decision
 }
 
+/**
+ * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, up to as
+ * many again, if no other one that day was for its recipient, so that the traps of a threshold can still be reached. What
+ * is ignored takes no room from what counts.
+ */
+function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boolean): boolean {
+  const { client, kind, seenAt, recipient } = evidence
+  const network = client && judgedPrefix(client, policy)
+  const day = { network, kind, seenAt, areIgnored: isIgnored }
+  const most = policy.evidencePerDay
+  if (!store.evidence.hasOfDay(day, most)) return true
+  return (
+    !store.evidence.hasOfDay(day, 2 * most) && !store.evidence.hasRecipientOfDay(day, recipient)
+  )
+}
+
+function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void {
+  const { client, kind, source, seenAt, recipient } = evidence
+  const network = client && judgedPrefix(client, policy)
+  store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
+}
+
 /** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
-function countForgery({ store }: Ground, { kind, genuine, seenAt, details }: Evidence): void {
+function countForgery(ground: Ground, evidence: Evidence): void {
+  const { kind, genuine, seenAt, details } = evidence
   const { returnedOrigin, spf } = details
   if (kind === null || genuine !== undefined || returnedOrigin === undefined) return
+  if (strangerAddressed(ground, evidence) !== undefined) return
   const origin = parseAddress(returnedOrigin)
-  if ('value' in origin) store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
+  if ('value' in origin)
+    ground.store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
 }
 
 type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }
 
-function decide(ground: Ground, evidence: Evidence): Decided {
-  const { client, kind } = evidence
-  if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
-  if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
-  if (client === null) return ignored('the host that handed it over cannot be known')
-  const prefix = judgedPrefix(client, ground.policy)
-  const why = whyNever(ground, client, prefix)
-  if (why !== undefined) return ignored(why)
+function decide(ground: Ground, evidence: Evidence): { decision: Decided; isStored: boolean } {
+  const suspect = suspectOf(ground, evidence)
+  if ('decision' in suspect) {
+    return { decision: suspect, isStored: hasRoom(ground, evidence, true) }
+  }
+  const { kind, prefix } = suspect
   ground.publisher.touch(prefix)
   const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
   const judgement = weigh(ground, evidence, kind, prefix, row)
-  if ('kinds' in judgement) return act(ground, prefix, row, judgement)
-  return row ? { ...judgement, listing: listingOf(row) } : judgement
+  const isStored = hasRoom(ground, evidence, judgement.decision === 'ignored')
+  const shown = (decided: Decided): Decided =>
+    row ? { ...decided, listing: listingOf(row) } : decided
+  if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
+  // What is only counted extends what is listed for its kind already, and reaches no threshold.
+  const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
+  if (!isStored && !isListed) {
+    const why = `${kind}: over ${ground.policy.evidencePerDay} that day, so only counted`
+    return { decision: shown({ decision: 'counted', why }), isStored }
+  }
+  const decision = 'kinds' in judgement ? act(ground, prefix, row, judgement) : shown(judgement)
+  return { decision, isStored }
+}
+
+interface Suspect {
+  readonly kind: BackscatterKind
+  readonly prefix: Prefix
+}
+
+/** Whom the message may list, and for what; or why it is ignored. */
+function suspectOf(ground: Ground, evidence: Evidence): Suspect | Decided {
+  const { client, kind } = evidence
+  if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
+  if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
+  if (evidence.reportsSuccess) return ignored('a report of success: anyone can order one')
+  const stranger = strangerAddressed(ground, evidence)
+  if (stranger !== undefined) {
+    const told = 'addressed to somebody else than a trap, and it returns no message of a trap'
+    return { ...ignored(`${told}: ${stranger}`), told }
+  }
+  if (client === null) return ignored('the host that handed it over cannot be known')
+  const prefix = judgedPrefix(client, ground.policy)
+  const why = whyNever(ground, client, prefix)
+  return why === undefined ? { kind, prefix } : ignored(why)
+}
+
+/**
+ * Whom the message was for, if not for a trap: its To fields name addresses, none of them is a trap, and nothing it returns
+ * has a trap for its author. Somebody handed it on, by a forward or an alias, and the client is his server.
+ */
+function strangerAddressed({ trapOf }: Ground, { addressed }: Evidence): string | undefined {
+  if (addressed === undefined) return undefined
+  const { to, returnedAuthors } = addressed
+  const isTrap = (address: string): boolean => isTrapMailbox(trapOf, address)
+  return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
 /** Why nothing that this client sends can list it, if so. */

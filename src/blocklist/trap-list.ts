@@ -2,7 +2,7 @@
 // Called by the door.
 import type { Store } from '../store/database.ts'
 import type { TrapRow } from '../store/traps.ts'
-import type { CommitQueue } from './commit-queue.ts'
+import type { Alongside, CommitQueue } from './commit-queue.ts'
 import { audit, type Ground } from './ground.ts'
 import type { Actor, Refusal } from './outcomes.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
@@ -35,11 +35,11 @@ export class TrapList {
   }
 
   /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  async add(text: string, actor: Actor): Promise<TrapOutcome> {
+  async add(text: string, actor: Actor, alongside?: Alongside<TrapOutcome>): Promise<TrapOutcome> {
     const parsed = parseTrapPattern(text)
     if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
     const pattern = parsed.value.text
-    const outcome = await this.#queue.run<TrapOutcome>(() => {
+    const work = (): TrapOutcome => {
       const { traps } = this.#store
       const [row] = traps.of(pattern)
       if (row) return { outcome: 'unchanged', trap: row }
@@ -48,7 +48,8 @@ export class TrapList {
       const trap = { ...added, id: traps.insert(added) }
       audit(ground, actor.name, 'trap-add', pattern, { before: null, after: trap })
       return { outcome: 'added', trap }
-    })
+    }
+    const outcome = await this.#queue.run(work, { alongside })
     this.renew()
     return outcome
   }

@@ -75,6 +75,20 @@ export function trapMatcher(
   }
 }
 
+/**
+ * Whether mail to the address comes to a trap: as `match` says, or by a tag on the local part (`user+tag@`, RFC 5233 §1),
+ * with which people and programs tell the uses of one mailbox apart.
+ */
+export function isTrapMailbox(
+  match: (address: string) => string | undefined,
+  address: string,
+): boolean {
+  if (match(address) !== undefined) return true
+  const at = address.lastIndexOf('@')
+  const plus = address.indexOf('+')
+  return plus > 0 && plus < at && match(address.slice(0, plus) + address.slice(at)) !== undefined
+}
+
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
   const users = byDomain.get(domain)
   return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')

@@ -176,7 +176,7 @@ const statusTypes = ['message/delivery-status', 'message/global-delivery-status'
 const maxStatusParts = 5
 
 /** The first part of those types that says what it must, else the first at all; null when there is none. */
-function deliveryStatusOf(message: Message): DeliveryStatus | null {
+export function deliveryStatusOf(message: Message): DeliveryStatus | null {
   const all = message.parts
     .filter(({ type }) => statusTypes.includes(type))
     .slice(0, maxStatusParts)

@@ -2,39 +2,16 @@
 // Made by bounce/, kept by store/, judged by blocklist/policy.
 import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
-import type { Classification } from './classify.ts'
+import { addressesNamed } from './address-list.ts'
+import { type Classification, type Dsn, deliveryStatusOf } from './classify.ts'
+import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
 import { firstValue, type HeaderField } from './header-section.ts'
 import type { BackscatterKind } from './kinds.ts'
 import type { Message } from './message.ts'
 import { canonicalRecipient } from './recipient.ts'
-import { returnedContent } from './returned.ts'
+import { returnedAuthors, returnedContent } from './returned.ts'
 
-/** Facts about the message worth showing as evidence; each at most 1,000 characters. */
-export interface EvidenceDetails {
-  readonly helo?: string
-  readonly reversePath?: string
-  /** Protocol and cipher of the SMTP session. */
-  readonly tls?: string
-  /** Other recipients of the same transaction too. */
-  readonly recipientsTried?: string
-  readonly notes?: string
-  readonly subject?: string
-  readonly messageId?: string
-  readonly generator?: string
-  readonly reportingMta?: string
-  readonly finalRecipient?: string
-  readonly action?: string
-  readonly status?: string
-  readonly diagnosticCode?: string
-  readonly returnedMessageId?: string
-  /** What authentication says of the returned message: words of RFC 8601, 'other', 'unknown'. */
-  readonly spf?: string
-  readonly dkim?: string
-  /** 'none', 'quarantine', 'reject'; 'absent': the forged domain publishes none. */
-  readonly dmarcPolicy?: string
-  /** The address that handed the returned message to the host that bounced it: it forges the trap's domain. */
-  readonly returnedOrigin?: string
-}
+export type { EvidenceDetails } from './evidence-details.ts'
 
 export interface Evidence {
   /** The host that handed the message over; null when that cannot be known: kept, but nobody is listed. */
@@ -56,6 +33,21 @@ export interface Evidence {
   readonly details: EvidenceDetails
   /** Why the returned message really came from the trap's domain: then the bounce is rightly ours. */
   readonly genuine?: string
+  /**
+   * Whom the message itself names. It is looked at when the message is recorded, and not kept. Absent where the way to
+   * the trap needs no such proof: a callout, and a mailbox whose every message was for a trap.
+   */
+  readonly addressed?: Addressed
+  /** A delivery report that says of nobody that he was not reached, or not yet: anyone can order one. */
+  readonly reportsSuccess?: true
+}
+
+/** Addresses as they are written, at most `maxAddresses` (address-list.ts) each. */
+export interface Addressed {
+  /** In its To fields. */
+  readonly to: readonly string[]
+  /** In From, Sender and Return-Path of what it returns. */
+  readonly returnedAuthors: readonly string[]
 }
 
 /** How one message reached one trap. */
@@ -70,6 +62,8 @@ export interface Delivery {
   readonly tls?: string
   readonly recipientsTried?: string
   readonly notes?: string
+  /** It was in a mailbox whose every message was for a trap. */
+  readonly allTraps?: boolean
 }
 
 /**
@@ -84,6 +78,11 @@ export function evidenceOf(
 ): Evidence[] {
   const content = contentDigest(message, believed)
   const returned = returnedDigest(message, classification) ?? content
+  const addressed = {
+    to: addressesNamed(message.header, 'to'),
+    returnedAuthors: classification.returned === null ? [] : returnedAuthors(message),
+  }
+  const isSuccess = reportsSuccess(message, classification)
   return deliveries.map((delivery) => ({
     // What a list handed on came from the list's host, who bounced nothing.
     client: classification.viaList ? null : delivery.client,
@@ -95,7 +94,19 @@ export function evidenceOf(
     seenAt: Math.floor(delivery.seenAt),
     source: delivery.source,
     details: detailsOf(message, classification, delivery),
+    ...(delivery.allTraps !== true && { addressed }),
+    ...(isSuccess && { reportsSuccess: true }),
   }))
+}
+
+/** Whether a delivery report has recipients, and none of them failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
+function reportsSuccess(message: Message, { kind, dsn }: Classification): boolean {
+  if (kind !== 'dsn' || dsn === null || isTrouble(dsn)) return false
+  return !deliveryStatusOf(message)?.recipients.some(isTrouble)
+}
+
+function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean {
+  return action === null ? !status?.startsWith('2.') : action === 'failed' || action === 'delayed'
 }
 
 /** What a delivery adds to the header; the same message has it or not, depending on where it was read. */
@@ -130,14 +141,12 @@ export function returnedDigest(message: Message, { returned }: Classification): 
   return hash.digest('hex')
 }
 
-const maxDetailLength = 1000
-
 function detailsOf(
   message: Message,
   { dsn, generator, returned }: Classification,
   { helo, reversePath, tls, recipientsTried, notes }: Delivery,
 ): EvidenceDetails {
-  const details: Partial<Record<keyof EvidenceDetails, string | null | undefined>> = {
+  return boundedDetails({
     helo,
     reversePath,
     tls,
@@ -152,17 +161,7 @@ function detailsOf(
     status: dsn?.status,
     diagnosticCode: dsn?.diagnosticCode,
     returnedMessageId: returned?.messageId,
-  }
-  const known = Object.entries(details).filter(([, value]) => typeof value === 'string')
-  return Object.fromEntries(known.map(([name, value]) => [name, printable(value ?? '')]))
-}
-
-/** Fit for one line of a log or a page: no control characters, no half surrogates, not too long. */
-function printable(text: string): string {
-  return text
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .slice(0, maxDetailLength)
-    .toWellFormed()
+  })
 }
 
 const CR = 0x0d

@@ -1,6 +1,7 @@
 // The message that a bounce gives back, or as much of it as is there: what it said of itself, which way it came, and
 // its octets. Called by classify and evidence, and by whoever checks whether it was forged.
 import { formatAddress } from '../ip/address.ts'
+import { addressesNamed } from './address-list.ts'
 import { allValues, firstValue, readHeaderSection } from './header-section.ts'
 import { type Message, maxPartBytes } from './message.ts'
 import { traceStored } from './received.ts'
@@ -86,6 +87,13 @@ function unquoted(text: string): string {
     .split('\n')
     .map((line) => (line.startsWith(mark) ? line.slice(mark.length) : line))
     .join('\n')
+}
+
+/** The addresses in From, Sender and Return-Path of what is returned, at most `maxAddresses`. Never throws. */
+export function returnedAuthors(message: Message): string[] {
+  const found = returnedContent(message)
+  if (found === null) return []
+  return addressesNamed(readHeaderSection(found.content), 'from', 'sender', 'return-path')
 }
 
 const maxReceived = 20

@@ -26,7 +26,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
   const { store, control, mailbox, trapSmtp } = config
   const [{ encodeZone }, { isSchedule }, { mailServer }, { readCertificate }] = await Promise.all([
     import('../resolver/records.ts'),
-    import('../traps/schedule.ts'),
+    import('../schedule.ts'),
     import('../traps/mailbox-url.ts'),
     import('../traps/certificate.ts'),
   ])

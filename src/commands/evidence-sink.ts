@@ -41,9 +41,12 @@ export function evidenceSink(
   }
 }
 
-function evidenceBody({ client, seenAt, details, ...rest }: Evidence): NewEvidence {
+function evidenceBody({ client, seenAt, details, addressed, ...rest }: Evidence): NewEvidence {
   return {
     ...rest,
+    ...(addressed && {
+      addressed: { to: [...addressed.to], returnedAuthors: [...addressed.returnedAuthors] },
+    }),
     client: client && formatAddress(client),
     seenAt: timestamp(seenAt),
     details: { ...details },

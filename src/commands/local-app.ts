@@ -33,6 +33,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       log,
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
+      minFreeBytes: config.store.minFree,
     })
     const app = buildApp({
       ...{ blocklist, store, version, isDescribed },

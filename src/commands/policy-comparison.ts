@@ -32,10 +32,10 @@ export async function comparePolicies(
   config: Config,
   { file, json, read }: ComparisonOptions,
 ): Promise<void> {
-  const present = policyOptions(config)
-  const { traps } = present
-  const other = { ...policyOptions(loadPolicy({ ...context, file }, config)), traps }
   using now = await copyDatabase(config)
+  const traps = now.blocklist.traps().map(({ pattern }) => pattern)
+  const present = { ...policyOptions(config), traps }
+  const other = { ...policyOptions(loadPolicy({ ...context, file }, config)), traps }
   const kept = byHand(now.blocklist)
   const match = now.blocklist.trapMatcher()
   const evidence = await evidenceIn(read((address) => match(address) !== undefined))

@@ -9,7 +9,7 @@ import { parsePrefix } from '../ip/address.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
 
-/** The configuration's policy, thresholds, exemptions and traps as blocklist/ takes them. */
+/** The configuration's policy, thresholds, exemptions, traps and what is kept of messages, as blocklist/ takes them. */
 export function policyOptions(config: Config): PolicyOptions {
   const { policy } = config
   return {
@@ -30,6 +30,8 @@ export function policyOptions(config: Config): PolicyOptions {
     },
     exempt: policy.exempt.map(({ prefix, note }) => ({ prefix: checkedPrefix(prefix), note })),
     traps: config.trap.map(({ address }) => address),
+    evidencePerDay: config.evidence.perDay,
+    evidenceKeepSeconds: config.evidence.keep,
   }
 }
 

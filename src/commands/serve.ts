@@ -125,6 +125,7 @@ async function start(
       log,
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
+      minFreeBytes: config.store.minFree,
     }),
     (each) => each.close(),
   )
@@ -144,6 +145,7 @@ async function start(
     }, housekeepingMs),
     clearInterval,
   )
+  starting.adopt(await scheduleEvidencePurge(blocklist, log), (each) => each.stop())
 
   let traps: Traps | undefined
   let isReady = false
@@ -207,6 +209,22 @@ async function start(
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
+}
+
+/** Deletes what evidence is kept no longer, once a day, when most is quiet. */
+async function scheduleEvidencePurge(blocklist: Blocklist, log: ServerLog) {
+  const { startSchedule } = await import('../schedule.ts')
+  return startSchedule({
+    ...{ name: 'evidence', expression: '23 3 * * *', log },
+    run: async () => {
+      try {
+        const messages = await blocklist.purgeEvidence()
+        log.info({ messages }, 'old evidence deleted')
+      } catch (error) {
+        log.error({ err: error }, 'old evidence not deleted, tried again tomorrow')
+      }
+    },
+  })
 }
 
 /** Loads the mail packages and gives a function that starts the traps of a configuration. */

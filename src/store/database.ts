@@ -8,6 +8,7 @@ import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { EvidenceTable } from './evidence.ts'
+import { EvidenceCounterTable } from './evidence-counters.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { ForgeryTable } from './forgeries.ts'
 import { GenerationTable } from './generations.ts'
@@ -122,6 +123,7 @@ export class Store {
   readonly path: string
   readonly listings: ListingTable
   readonly evidence: EvidenceTable
+  readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
@@ -153,6 +155,7 @@ export class Store {
     this.#surroundings = new SurroundingsReader(path, this.listings)
     if (isAlone) this.#surroundings.readBy(database)
     this.evidence = new EvidenceTable(database)
+    this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions')
     this.exclusions = new ExceptionTable(database, 'exclusions')

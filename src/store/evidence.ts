@@ -1,5 +1,5 @@
-// The table of evidence: every trapped message once, with what was decided on it. Rows are added and purged, never
-// changed. Called by blocklist alone.
+// The tables of evidence: each trapped message with its details once for each client, and a row for each trap it was sent
+// to, with what was decided on that. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
@@ -22,6 +22,17 @@ export interface Hit {
   readonly recipient: string
 }
 
+/** What came from a network on one day. */
+export interface DayOfNetwork {
+  /** null: clients that are not known. */
+  readonly network: Prefix | null
+  readonly kind: BackscatterKind | null
+  /** Epoch seconds within the day. */
+  readonly seenAt: number
+  /** What was ignored, or what was not. */
+  readonly areIgnored: boolean
+}
+
 interface RawEvidence {
   readonly id: number
   readonly family: Family | 0
@@ -42,8 +53,10 @@ interface RawEvidence {
   readonly why: string
 }
 
-const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, content, returned, seen_at AS seenAt,
-  recorded_at AS recordedAt, source, details, decision, why`
+const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at AS seenAt,
+  recorded_at AS recordedAt, source, decision, why,
+  (SELECT content FROM messages WHERE id = message_id) AS content,
+  (SELECT details FROM messages WHERE id = message_id) AS details`
 /** Every address of a network of 64 bits or more, or of IPv4: two words are equal, so indexes seek to the rest. */
 const inNetwork = {
   long: 'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
@@ -53,22 +66,48 @@ const inNetwork = {
 type NetworkSize = keyof typeof inNetwork
 
 export class EvidenceTable {
+  readonly #message: Statement<unknown[], number>
+  readonly #insertMessage: Statement<unknown[]>
   readonly #seen: Statement<unknown[], number>
   readonly #insert: Statement<unknown[]>
+  readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
+  readonly #toTrap: Record<NetworkSize, Statement<unknown[], number>>
+  readonly #oldest: Statement<[number, number], { id: number; messageId: number }>
+  readonly #delete: Statement<[number]>
+  readonly #deleteMessage: Statement<[number]>
   readonly #newestId: Statement<[], number | null>
   readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
 
   constructor(database: Database) {
-    this.#seen = database
-      .prepare<unknown[], number>(
-        `SELECT id FROM evidence WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ?
-           AND recipient = ? AND content = ?`,
-      )
-      .pluck()
+    const pluck = (sql: string): Statement<unknown[], number> =>
+      database.prepare<unknown[], number>(sql).pluck()
+    this.#message = pluck(
+      `SELECT id FROM messages
+       WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ? AND content = ?`,
+    )
+    this.#insertMessage = database.prepare(
+      'INSERT INTO messages (family, w0, w1, w2, w3, content, details) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    )
+    this.#seen = pluck('SELECT id FROM evidence WHERE message_id = ? AND recipient = ?')
     this.#insert = database.prepare(
-      `INSERT INTO evidence (family, w0, w1, w2, w3, recipient, kind, rule, content, returned, seen_at,
-         recorded_at, source, details, decision, why) VALUES (${new Array(16).fill('?').join(', ')})`,
+      `INSERT INTO evidence (message_id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at,
+         recorded_at, source, decision, why) VALUES (${new Array(15).fill('?').join(', ')})`,
+    )
+    const ofDay = (network: string): string => `SELECT 1 FROM evidence INDEXED BY evidence_judged
+      WHERE ${network} AND kind IS ? AND seen_at BETWEEN ? AND ? AND (decision = 'ignored') = ?`
+    const nth = (network: string) => pluck(`${ofDay(network)} LIMIT 1 OFFSET ?`)
+    this.#nth = { long: nth(inNetwork.long), short: nth(inNetwork.short) }
+    const toTrap = (network: string) => pluck(`${ofDay(network)} AND recipient = ? LIMIT 1`)
+    this.#toTrap = { long: toTrap(inNetwork.long), short: toTrap(inNetwork.short) }
+    this.#oldest = database.prepare(
+      `SELECT id, message_id AS messageId FROM (SELECT id, message_id, recorded_at FROM evidence ORDER BY id LIMIT ?)
+       WHERE recorded_at < ?`,
+    )
+    this.#delete = database.prepare('DELETE FROM evidence WHERE id = ?')
+    this.#deleteMessage = database.prepare(
+      `DELETE FROM messages WHERE id = ?
+         AND NOT EXISTS (SELECT 1 FROM evidence WHERE message_id = messages.id)`,
     )
     this.#newestId = database.prepare<[], number | null>('SELECT max(id) FROM evidence').pluck()
     const hits = (network: string): Statement<unknown[], Hit> =>
@@ -88,7 +127,28 @@ export class EvidenceTable {
 
   /** Whether this message to this recipient from this client is already here. */
   has(client: Address | null, recipient: string, content: string): boolean {
-    return this.#seen.get(...clientValues(client), recipient, content) !== undefined
+    const messageId = this.#message.get(...clientValues(client), content)
+    return messageId !== undefined && this.#seen.get(messageId, recipient) !== undefined
+  }
+
+  /**
+   * Whether at least `rows` of the kind are here that were seen from the network on the UTC day of `seenAt`, and are
+   * ignored, or are not, as `areIgnored` says. `network` null: from clients that are not known.
+   */
+  hasOfDay({ network, kind, seenAt, areIgnored }: DayOfNetwork, rows: number): boolean {
+    const { size, values } = evidenceInNetwork(network)
+    const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
+    return this.#nth[size].get(...values, ...day, rows - 1) !== undefined
+  }
+
+  /** Whether one of those was for this recipient. */
+  hasRecipientOfDay(
+    { network, kind, seenAt, areIgnored }: DayOfNetwork,
+    recipient: string,
+  ): boolean {
+    const { size, values } = evidenceInNetwork(network)
+    const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
+    return this.#toTrap[size].get(...values, ...day, recipient) !== undefined
   }
 
   insert(
@@ -97,14 +157,31 @@ export class EvidenceTable {
     verdict: { readonly decision: RecordedDecision; readonly why: string },
   ): number {
     const { recipient, kind, rule, content, returned, seenAt, source, details } = evidence
+    const client = clientValues(evidence.client)
+    const messageId =
+      this.#message.get(...client, content) ??
+      this.#insertMessage.run(...client, content, JSON.stringify(details)).lastInsertRowid
     const { lastInsertRowid } = this.#insert.run(
-      ...clientValues(evidence.client),
-      ...[recipient, kind, rule, content, returned, seenAt, recordedAt, source],
-      JSON.stringify(details),
+      messageId,
+      ...client,
+      ...[recipient, kind, rule, returned, seenAt, recordedAt, source],
       verdict.decision,
       verdict.why,
     )
     return Number(lastInsertRowid)
+  }
+
+  /**
+   * Deletes rows that were recorded before `before` (epoch seconds), oldest first and at most `limit`, and the messages
+   * that no row is left of; says how many rows.
+   */
+  purge(before: number, limit: number): number {
+    const rows = this.#oldest.all(limit, before)
+    for (const { id } of rows) this.#delete.run(id)
+    for (const messageId of new Set(rows.map((row) => row.messageId))) {
+      this.#deleteMessage.run(messageId)
+    }
+    return rows.length
   }
 
   /** Id of the newest row, 0 in an empty table. */
@@ -136,8 +213,18 @@ export class EvidenceTable {
   }
 }
 
-/** What narrows evidence down to the network: which of the terms, themselves, and what to bind to them. */
-export function evidenceInNetwork(network: Prefix) {
+/**
+ * What narrows evidence down to the network: which of the terms, themselves, and what to bind to them. null: clients that
+ * are not known.
+ */
+export function evidenceInNetwork(network: Prefix | null): {
+  readonly size: NetworkSize
+  readonly terms: string
+  readonly values: number[]
+} {
+  if (network === null) {
+    return { size: 'long', terms: inNetwork.long, values: [0, 0, 0, 0, 0, 0, 0] }
+  }
   const { family, w0, w1, w2, w3, length } = network
   const [end0, end1, end2, end3] = lastWords(network)
   const size: NetworkSize = length >= (family === 4 ? 32 : 64) ? 'long' : 'short'
@@ -146,6 +233,14 @@ export function evidenceInNetwork(network: Prefix) {
       ? [family, w0, w1, w2, end2, w3, end3]
       : [family, w0, end0, w1, end1, w2, end2, w3, end3]
   return { size, terms: inNetwork[size], values }
+}
+
+const secondsInDay = 86_400
+
+/** First and last second. */
+function dayOf(seenAt: number): [number, number] {
+  const start = seenAt - (seenAt % secondsInDay)
+  return [start, start + secondsInDay - 1]
 }
 
 function clientValues(client: Address | null): number[] {

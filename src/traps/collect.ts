@@ -22,7 +22,10 @@ import type { MessageReader } from './message-reader.ts'
 /** What the blocklist answers for each piece of evidence, as far as the traps care. */
 export interface Recorded {
   readonly decision: string
+  /** For the operator alone. */
   readonly why?: string
+  /** What anybody else may be told in place of `why`. */
+  readonly told?: string
 }
 
 export interface CollectorOptions extends DeliveryOptions {

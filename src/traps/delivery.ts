@@ -63,7 +63,7 @@ export function storedDelivery(
   const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
   const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
   const seenAt = Math.min(trace.newestTime ?? storedAt, now())
-  return { trace, recipients: traps ?? others, named, seenAt, source }
+  return { trace, recipients: traps ?? others, named, seenAt, source, allTraps }
 }
 
 /** Whose message it is when senders take turns: the client's network (IPv4 address, IPv6 /64), or the mailbox. */

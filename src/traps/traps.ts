@@ -3,6 +3,7 @@
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
+import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
 import {
   Collector,
@@ -20,7 +21,6 @@ import {
 import { type MailboxStatus, Poller } from './poller.ts'
 import { ReadingMark } from './reading-mark.ts'
 import { RemoteMailboxes, type RemoteMailboxesOptions } from './remote-mailboxes.ts'
-import { isSchedule, type Schedule, startSchedule } from './schedule.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
 export type { MailboxOptions } from './mailbox-source.ts'

@@ -10,8 +10,10 @@ import { RefusalLog } from '../../src/admin/refusal-log.ts'
 import type { MailFunctions } from '../../src/admin/routes/messages.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
+import { addressesNamed } from '../../src/bounce/address-list.ts'
 import { classify } from '../../src/bounce/classify.ts'
 import type { Evidence } from '../../src/bounce/evidence.ts'
+import { readHeaderSection } from '../../src/bounce/header-section.ts'
 import type { BackscatterKind } from '../../src/bounce/kinds.ts'
 import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
@@ -43,6 +45,8 @@ export const policy: PolicyOptions = {
   },
   exempt: [{ prefix: prefix('203.0.113.240/28'), note: 'our relays' }],
   traps: ['@trap.example.org'],
+  evidencePerDay: 200,
+  evidenceKeepSeconds: 90 * day,
 }
 
 export interface Admin {
@@ -65,7 +69,7 @@ export interface Admin {
 }
 
 /** Opens everything; closed and removed when the test ends. */
-export function openAdmin(t: TestContext): Admin {
+export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
   const logged: Admin['logged'] = []
   const keep = (fields: object, message: string): void => {
@@ -87,7 +91,7 @@ export function openAdmin(t: TestContext): Admin {
   const blocklist = Blocklist.open({
     ...{ store, tree: TreeWriter.create({ capacityBytes: 1 << 22 }), policy },
     ...{ log, now: () => state.now },
-    ...{ validForSeconds: day, retired: false },
+    ...{ validForSeconds: day, retired: false, minFreeBytes },
   })
   const app = buildApp({
     ...{ blocklist, store, refusals, version: '0.0.0' },
@@ -124,12 +128,15 @@ function mailOf(blocklist: Blocklist): MailFunctions {
     mailboxes: () => [mailbox],
     poll: async (name) => name === mailbox.name,
     isTrap: (text) => blocklist.trapMatcher()(text) !== undefined,
-    collect: ({ client, recipients, source }) =>
-      blocklist.record(
+    collect: ({ raw, client, recipients, source }) => {
+      const to = addressesNamed(readHeaderSection(raw), 'to')
+      const addressed = { to, returnedAuthors: [] }
+      return blocklist.record(
         recipients.map((recipient) =>
-          evidence('203.0.113.50', 'dsn', { client, recipient, source }),
+          evidence('203.0.113.50', 'dsn', { client, recipient, source, addressed }),
         ),
-      ),
+      )
+    },
     classify: async (raw) => ({ ...classify(await parseMessage(raw)), client: null }),
   }
 }

@@ -57,6 +57,7 @@ listen = ["127.0.0.1:0"]
 workers = 1
 [store]
 path = "list.db"
+minFree = "0 B"
 [policy]
 allowSpecial = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"]
 threshold.dsn = { messages = 1 }

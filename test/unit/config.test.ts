@@ -75,6 +75,12 @@ test('faults that no single key shows', (t) => {
   assert.deepEqual(faults(t, `${least}[policy]\nfirstListing = "40d"\n`), [
     'policy.firstListing: longer than policy.longestListing',
   ])
+  for (const keep of ['28d', '20d']) {
+    assert.deepEqual(faults(t, `${least}[evidence]\nkeep = "${keep}"\n`), [
+      'evidence.keep: not longer than policy.longestListing',
+    ])
+  }
+  assert.deepEqual(faults(t, `${least}[evidence]\nkeep = "29d"\n`), [])
   const mailbox = '[[mailbox]]\nname = "a"\ntype = "maildir"\npath = "m"\n'
   assert.deepEqual(faults(t, least + mailbox + mailbox.replace('"m"', '"n"')), [
     'mailbox[2].name: "a" stands twice',

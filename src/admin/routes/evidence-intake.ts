@@ -1,9 +1,12 @@
 // POST /v1/evidence: what a command of ours has read out of mail files, recorded and judged like a message that came by
 // itself. For the operator alone: whoever may call it decides who is listed.
 import Type, { type Static } from 'typebox'
+import type { Decision } from '../../blocklist/outcomes.ts'
+import { maxAddresses } from '../../bounce/address-list.ts'
 import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
 import { isProblem, type Problem, problem, sendProblem } from '../problem.ts'
 import {
   itemsOf,
@@ -21,6 +24,7 @@ export const maxEvidence = 250
 const strict = { additionalProperties: false }
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const ShortText = Type.String({ minLength: 1, maxLength: 512 })
+const Addresses = Type.Array(ShortText, { maxItems: maxAddresses })
 
 const NewEvidence = Type.Object(
   {
@@ -37,6 +41,8 @@ const NewEvidence = Type.Object(
       Type.String({ maxLength: 1000 }),
     ),
     genuine: Type.Optional(ShortText),
+    addressed: Type.Optional(Type.Object({ to: Addresses, returnedAuthors: Addresses }, strict)),
+    reportsSuccess: Type.Optional(Type.Literal(true)),
   },
   strict,
 )
@@ -69,13 +75,17 @@ export function evidenceIntakeRoutes(app: App, { blocklist }: AppOptions): void 
         if (isProblem(read)) return sendProblem(reply, read)
         evidence.push(read)
       }
-      const decisions = await blocklist.record(evidence)
-      return {
-        items: decisions.map(({ decision, why, listing }) => ({
-          ...{ decision, why },
-          ...(listing && { listing: listingBody(listing) }),
-        })),
-      }
+      const answerOf = (decisions: readonly Decision[]): Answer => ({
+        status: 200,
+        body: {
+          items: decisions.map(({ decision, why, listing }) => ({
+            ...{ decision, why },
+            ...(listing && { listing: listingBody(listing) }),
+          })),
+        },
+      })
+      const decisions = await blocklist.record(evidence, reply.alongside(answerOf))
+      return sendAnswer(reply, answerOf(decisions))
     },
   )
 }

@@ -1,7 +1,7 @@
 // /v1/exemptions (never listed, at any length) and /v1/exclusions (holes in a covering listing): the same resource
 // over two methods of the blocklist.
 
-import type { PageRequest } from '../../blocklist/blocklist.ts'
+import type { Alongside, PageRequest } from '../../blocklist/blocklist.ts'
 import {
   type ExceptionOutcome,
   isRefusal,
@@ -11,6 +11,7 @@ import {
 } from '../../blocklist/outcomes.ts'
 import { formatPrefix, type Prefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
 import { readPrefix } from '../prefix-text.ts'
 import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'
 import {
@@ -32,7 +33,12 @@ interface Resource {
   readonly conflicts: readonly number[]
   page(page: PageRequest): Page<StoredException> | Refusal
   byId(id: number): StoredException | undefined
-  add(prefix: Prefix, note: string | null, caller: Caller): Promise<ExceptionOutcome>
+  add(
+    prefix: Prefix,
+    note: string | null,
+    caller: Caller,
+    alongside: Alongside<ExceptionOutcome> | undefined,
+  ): Promise<ExceptionOutcome>
   remove(prefix: Prefix, caller: Caller): Promise<ExceptionOutcome>
 }
 
@@ -42,7 +48,7 @@ export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
     conflicts: [409],
     page: (page) => blocklist.exemptions(page),
     byId: (id) => blocklist.exemption(id),
-    add: (prefix, note, caller) => blocklist.exempt(prefix, note, caller),
+    add: (prefix, note, caller, alongside) => blocklist.exempt(prefix, note, caller, alongside),
     remove: (prefix, caller) => blocklist.unexempt(prefix, caller),
   })
   addRoutes(app, {
@@ -50,7 +56,7 @@ export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
     conflicts: [],
     page: (page) => blocklist.exclusions(page),
     byId: (id) => blocklist.exclusion(id),
-    add: (prefix, note, caller) => blocklist.exclude(prefix, note, caller),
+    add: (prefix, note, caller, alongside) => blocklist.exclude(prefix, note, caller, alongside),
     remove: (prefix, caller) => blocklist.include(prefix, caller),
   })
 }
@@ -99,14 +105,15 @@ function addRoutes(app: App, resource: Resource): void {
     async (request, reply) => {
       const prefix = readPrefix(request.body.prefix)
       if (isProblem(prefix)) return sendProblem(reply, prefix)
-      const outcome = await resource.add(prefix, request.body.note ?? null, request.caller)
-      if (isRefusal(outcome)) {
-        return sendProblem(reply, refusalProblem(outcome, formatPrefix(prefix)))
+      const answerOf = (outcome: ExceptionOutcome): Answer | Problem => {
+        if (isRefusal(outcome)) return refusalProblem(outcome, formatPrefix(prefix))
+        const { exception } = outcome
+        const status = outcome.outcome === 'added' ? 201 : 200
+        return { status, body: exceptionBody(exception), location: `${path}/${exception.id}` }
       }
-      const { exception } = outcome
-      reply.code(outcome.outcome === 'added' ? 201 : 200)
-      reply.header('location', `${path}/${exception.id}`)
-      return exceptionBody(exception)
+      const note = request.body.note ?? null
+      const outcome = await resource.add(prefix, note, request.caller, reply.alongside(answerOf))
+      return sendAnswer(reply, answerOf(outcome))
     },
   )
 

@@ -1,7 +1,8 @@
 // /v1/keys: API keys, for scope admin alone. A secret is told once, in the answer that makes it.
 import Type, { type Static } from 'typebox'
 import type { App, AppOptions } from '../app.ts'
-import type { KeyRing, KeyRow } from '../key-ring.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
+import { type KeyRing, type KeyRow, type CreatedKey as NewlyMade, newSecret } from '../key-ring.ts'
 import { readExpiry } from '../prefix-text.ts'
 import { isProblem, problem, sendProblem } from '../problem.ts'
 import {
@@ -83,13 +84,17 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       if (expiresAt !== null && expiresAt <= now()) {
         return sendProblem(reply, problem(400, 'malformed', 'the key would have expired already'))
       }
-      const created = keys.create({ name, scope, expiresAt }, request.caller.name)
+      const answerOf = ({ key, secret }: NewlyMade): Answer => ({
+        ...{ status: 201, body: { ...keyBody(key), key: secret }, location: `/v1/keys/${key.id}` },
+      })
+      const alongside = reply.alongside(answerOf)
+      const key = { name, scope, expiresAt }
+      const created = keys.create(key, request.caller.name, newSecret(), alongside)
       if (created === 'taken') {
         const detail = `the name ${name} is taken: revoke that key first, or choose another name`
         return sendProblem(reply, problem(409, 'conflict', detail))
       }
-      reply.code(201).header('location', `/v1/keys/${created.key.id}`)
-      return { ...keyBody(created.key), key: created.secret }
+      return sendAnswer(reply, answerOf(created))
     },
   )
 

@@ -1,9 +1,10 @@
 // /v1/listings: what is or was listed, and listing and delisting by hand, all of a request or none of it.
 import type { Expectation } from '../../blocklist/blocklist.ts'
-import { isRefusal, type Refusal } from '../../blocklist/outcomes.ts'
+import { isRefusal, type ListOutcome, type Refusal } from '../../blocklist/outcomes.ts'
 import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
 import { entityTag } from '../entity-tag.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
 import { readExpiry, readPrefix, readPrefixes } from '../prefix-text.ts'
 import {
   isProblem,
@@ -79,15 +80,19 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         ...(reason !== undefined && { reason }),
         ...(expiresAt !== undefined && { expiresAt }),
       }))
-      const outcomes = await blocklist.list(requests, request.caller)
-      const done = refusedAll(prefixes.map(formatPrefix), outcomes)
-      if (isProblem(done)) return sendProblem(reply, done)
-      const items = done.map(({ outcome, listing }) => ({ outcome, listing: listingBody(listing) }))
-      reply.code(items.some(({ outcome }) => outcome === 'listed') ? 201 : 200)
-      const [first] = items
-      if (several !== undefined || first === undefined) return { items }
-      reply.header('location', `/v1/listings/${first.listing.id}`)
-      return first.listing
+      const answerOf = (outcomes: readonly ListOutcome[]): Answer | Problem => {
+        const done = refusedAll(prefixes.map(formatPrefix), outcomes)
+        if (isProblem(done)) return done
+        const items = done.map(({ outcome, listing }) => ({
+          ...{ outcome, listing: listingBody(listing) },
+        }))
+        const status = items.some(({ outcome }) => outcome === 'listed') ? 201 : 200
+        const [first] = items
+        if (several !== undefined || first === undefined) return { status, body: { items } }
+        return { status, body: first.listing, location: `/v1/listings/${first.listing.id}` }
+      }
+      const outcomes = await blocklist.list(requests, request.caller, reply.alongside(answerOf))
+      return sendAnswer(reply, answerOf(outcomes))
     },
   )
 

@@ -37,7 +37,10 @@ export interface SubmittedMessage {
 
 export interface SubmittedDecision {
   readonly decision: string
+  /** For the operator alone. */
   readonly why?: string
+  /** What a collector is told in place of `why`. */
+  readonly told?: string
 }
 
 export interface Verdict extends Classification {
@@ -125,7 +128,12 @@ export function messageRoutes(app: App, { mail }: AppOptions): void {
           ...{ raw, client: client.value, recipients },
           source: `collector:${request.caller.name}`,
         })
-        return { items: decisions.map(({ decision, why }) => ({ decision, why: why ?? null })) }
+        return {
+          items: decisions.map(({ decision, why, told }) => ({
+            decision,
+            why: told ?? why ?? null,
+          })),
+        }
       },
     )
 

@@ -1,7 +1,8 @@
 // /v1/traps: the spam-trap addresses, for the operator alone. Those of the configuration are changed there.
-import type { TrapRow } from '../../blocklist/blocklist.ts'
+import type { TrapOutcome, TrapRow } from '../../blocklist/blocklist.ts'
 import { isRefusal, type Refusal } from '../../blocklist/outcomes.ts'
 import type { App, AppOptions } from '../app.ts'
+import { type Answer, sendAnswer } from '../idempotency.ts'
 import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'
 import {
   defaultPageSize,
@@ -57,11 +58,17 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     },
     async (request, reply) => {
       const { pattern } = request.body
-      const outcome = await blocklist.addTrap(pattern, request.caller)
-      if (isRefusal(outcome)) return sendProblem(reply, trapProblem(outcome, pattern))
-      reply.code(outcome.outcome === 'added' ? 201 : 200)
-      reply.header('location', `/v1/traps/${outcome.trap.id}`)
-      return trapBody(outcome.trap)
+      const answerOf = (outcome: TrapOutcome): Answer | Problem => {
+        if (isRefusal(outcome)) return trapProblem(outcome, pattern)
+        const { trap } = outcome
+        const status = outcome.outcome === 'added' ? 201 : 200
+        return { status, body: trapBody(trap), location: `/v1/traps/${trap.id}` }
+      }
+      const alongside = reply.alongside(answerOf)
+      return sendAnswer(
+        reply,
+        answerOf(await blocklist.addTrap(pattern, request.caller, alongside)),
+      )
     },
   )
 

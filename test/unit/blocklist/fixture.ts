@@ -40,6 +40,8 @@ export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions 
     },
     exempt: [],
     traps: [],
+    evidencePerDay: 200,
+    evidenceKeepSeconds: 90 * day,
     ...changes,
   }
 }

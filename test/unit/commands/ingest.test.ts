@@ -197,6 +197,19 @@ test('two policies over the same mail, each message as of its time, years ago', 
   assert.equal((await lines(site, mbox))[0]?.['why'], 'history: older than 28d')
 })
 
+test('two policies know the traps that were added by hand as well', async (t) => {
+  const site = new Site(t)
+  assert.equal((await site.run('trap', 'add', '@hand.example.org')).code, 0)
+  const message = bounceFrom('198.51.100.43', 1).replaceAll(
+    '@trap.example.org',
+    '@hand.example.org',
+  )
+  const mbox = write(site, 'hand.mbox', mboxOf(message))
+  const other = write(site, 'same.toml', site.configuration())
+  const [row] = await lines(site, '--dry-run', '--policy', other, mbox)
+  assert.deepEqual([row?.['prefix'], row?.['same']], ['198.51.100.43/32', true])
+})
+
 test('no Received field that tells: the file’s time, and nobody listed', async (t) => {
   const site = new Site(t)
   const file = write(site, 'bare.eml', bounce.slice(bounce.indexOf('Date:')))

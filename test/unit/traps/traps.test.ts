@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
-import { isSchedule, startSchedule } from '../../../src/traps/schedule.ts'
+import { isSchedule, startSchedule } from '../../../src/schedule.ts'
 import { type MailboxOptions, startTraps, type Traps } from '../../../src/traps/traps.ts'
 
 const log = { error: noop, warn: noop, info: noop, debug: noop }

@@ -1,6 +1,6 @@
-// Cron expressions → calls at their times. The only file that knows node-cron; called by traps.ts and check-config.
+// Cron expressions → calls at their times. The only file that knows node-cron.
 import { schedule, validate } from 'node-cron'
-import type { Logger } from '../errors.ts'
+import type { Logger } from './errors.ts'
 
 export interface ScheduleOptions {
   /** What the log calls it. */
