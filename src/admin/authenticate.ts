@@ -54,10 +54,12 @@ export class Authenticator {
 
   #windowOf(address: string, now: number): { readonly until: number; count: number } {
     const known = this.#wrong.get(address)
-    if (known !== undefined && known.until > now) return known
+    // A clock that was set back puts nobody off for longer.
+    const isOpen = (until: number): boolean => until > now && until <= now + windowSeconds
+    if (known !== undefined && isOpen(known.until)) return known
     this.#wrong.delete(address)
     for (const [oldest, { until }] of this.#wrong) {
-      if (until > now && this.#wrong.size < maxAddresses) break
+      if (isOpen(until) && this.#wrong.size < maxAddresses) break
       this.#wrong.delete(oldest)
     }
     const window = { until: now + windowSeconds, count: 0 }

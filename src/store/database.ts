@@ -74,17 +74,15 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
 
 /** SQLite would say of a read-only disk, long after, that some file cannot be opened. */
 function requireWritableFolder(path: string): void {
+  const folder = dirname(path)
   try {
-    accessSync(dirname(path), constants.R_OK | constants.W_OK | constants.X_OK)
+    accessSync(folder, constants.W_OK)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    const why = code === 'EROFS' ? 'its disk is read-only' : `no right to write there (${code})`
-    const folder = dirname(path)
-    throw new OperationalError(
-      'database-failed',
-      `${path}: cannot be opened: the folder ${folder} cannot be written to: ${why}`,
-      { cause: error },
-    )
+    const code = systemCode(error)
+    if (code !== 'EROFS' && code !== 'EACCES') throw error
+    const why = code === 'EROFS' ? 'its disk is read-only' : 'this user has no right to'
+    const message = `${path}: cannot be opened: the folder ${folder} cannot be written to: ${why}`
+    throw new OperationalError('database-failed', message, { cause: error })
   }
 }
 

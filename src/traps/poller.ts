@@ -99,7 +99,9 @@ export class Poller {
 
   /** Reads the mailbox once, unless it is being read, waits after a failure, or has been stopped. Never rejects. */
   async poll(): Promise<void> {
-    if (this.#isStopping || this.#options.now() < this.#retryAt) return
+    const waitSeconds = this.#retryAt - this.#options.now()
+    // A clock that was set back keeps nothing waiting.
+    if (this.#isStopping || (waitSeconds > 0 && waitSeconds <= longestWaitSeconds)) return
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
       if (this.#hasNews) {

@@ -191,7 +191,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     const { client, reversePath, accepted, refused } = ended
     const seen = { accepted, refused, reversePath, details: detailsOf(own, ended) }
     options.collector.probed(client, seen).catch((error) => {
-      log.warn({ err: error }, 'sender callout not recorded')
+      if (doorCode(error) === undefined) log.warn({ err: error }, 'sender callout not recorded')
     })
   }
 
@@ -237,9 +237,11 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       })
       return isStopped
     } catch (error) {
-      if (isPutOff(error)) throw refusal(452, 'Cannot take mail now, try again later')
-      log.warn({ err: error }, 'message not recorded, the sender was told to try again')
-      throw refusal(451, 'Cannot record now, try again later')
+      const code = doorCode(error)
+      if (code === undefined)
+        log.warn({ err: error }, 'message not recorded, the sender was told to try again')
+      const isPutOff = code === 'disk-low' || code === 'clock-held'
+      throw refusal(isPutOff ? 452 : 451, 'Cannot record now, try again later')
     }
   }
 
@@ -288,9 +290,12 @@ function unofferedIn(args: object | false, offered: readonly string[]): string |
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
 }
 
-/** Nothing failed: mail has to wait, and the log has said why. */
-function isPutOff(error: unknown): boolean {
-  return error instanceof OperationalError && /^(disk-low|clock-held)$/.test(error.code)
+/** The code of an error that lasts, and that the list logs by itself, not for each message; undefined: any other error. */
+function doorCode(error: unknown): string | undefined {
+  if (!(error instanceof OperationalError)) return undefined
+  return /^(disk-low|clock-held|database-failed|mail-deferred)$/.test(error.code)
+    ? error.code
+    : undefined
 }
 
 /** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */

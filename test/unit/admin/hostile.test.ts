@@ -95,6 +95,17 @@ test('wrong keys put their address off after twenty, and nobody else, and no val
   assert.equal((await ask('/v1/listings', wrong, from('2001:db8::1'))).statusCode, 401)
 })
 
+test('a clock that is set back leaves no address put off for longer', async (t) => {
+  const { admin, ask } = await openWithKeys(t)
+  const wrong = `bsd_${'A'.repeat(43)}`
+  const status = async () =>
+    (await ask('/v1/listings', wrong, { remoteAddress: '2001:db8::1' })).statusCode
+  for (let tries = 0; tries < 20; tries++) await status()
+  assert.equal(await status(), 429)
+  admin.now -= 1_000_000
+  assert.equal(await status(), 401)
+})
+
 test('what is no Bearer key of ours is a wrong key: other schemes, cut, padded, doubled', async (t) => {
   const { admin, keyOf } = await openWithKeys(t)
   const key = keyOf('admin')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
@@ -48,6 +48,30 @@ test('a second process is refused at once, by the name of the first, until that 
   assert.equal(store.mailboxPositions.get('held'), 'yes')
   store.close()
 })
+
+const asAnother = { skip: process.getuid?.() === 0 ? false : 'only root may become another user' }
+
+test(
+  'a folder or a database that this user may not write to is named, with the reason',
+  asAnother,
+  async (t) => {
+    const directory = temporaryDirectory(t)
+    const path = join(directory, 'a.db')
+    openStore(path).close()
+    const saidToNobody = (): string => {
+      const program = join(import.meta.dirname, 'hold-database.ts')
+      const options = { uid: 65_534, gid: 65_534, encoding: 'utf8', timeout: 20_000 } as const
+      return spawnSync(process.execPath, [program, path], options).stderr
+    }
+    chmodSync(directory, 0o755)
+    assert.match(
+      saidToNobody(),
+      /a\.db: cannot be opened: the folder \S+ cannot be written to: this user/,
+    )
+    chmodSync(directory, 0o777)
+    assert.match(saidToNobody(), /a\.db: cannot be opened: EACCES/)
+  },
+)
 
 test('one process opens a database once, whatever path leads to it', (t) => {
   const directory = temporaryDirectory(t)

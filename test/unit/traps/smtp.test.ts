@@ -189,8 +189,12 @@ test('record() that fails is answered 451, and the sender may try again at once'
   assert.equal(recorded.length, 1)
 })
 
-for (const code of ['disk-low', 'clock-held'] as const) {
-  test(`record() that puts mail off (${code}) is answered 452, without a log line for each message`, async (t) => {
+for (const [code, reply] of [
+  ['disk-low', /^452 4\.\d\.\d /],
+  ['clock-held', /^452 4\.\d\.\d /],
+  ['database-failed', /^451 4\.\d\.\d /],
+] as const) {
+  test(`record() that fails for long (${code}) puts mail off without a log line for each message`, async (t) => {
     const { connect, log } = await smtpSite(t, {
       record: async () => {
         throw new OperationalError(code, 'not now')
@@ -198,7 +202,7 @@ for (const code of ['disk-low', 'clock-held'] as const) {
     })
     const client = connect()
     await client.begin()
-    assert.match(await client.finish(`${bounce}.\r\n`), /^452 4\.\d\.\d /)
+    assert.match(await client.finish(`${bounce}.\r\n`), reply)
     assert.doesNotMatch(log.join(), /not recorded/)
   })
 }
