@@ -1,6 +1,6 @@
 // Opens the SQLite database: lock, pragmas, schema, and one object for each table with its statements prepared. Called
 // by serve, and by the command line when no server runs; what is written goes through blocklist.
-import { closeSync, openSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
@@ -17,6 +17,7 @@ import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { createPrivateFile, requireFile } from './private-file.ts'
 import { type Surroundings, SurroundingsReader } from './surroundings.ts'
 import { TrapTable } from './traps.ts'
 
@@ -37,13 +38,14 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
   let database: Database.Database | undefined
   try {
     if (options.readOnly) {
+      requireFile(path)
       database = new Database(path, { readonly: true, timeout: busyTimeoutMs })
       setPragmas(database)
       requireCurrent(database, path)
       return new Store(path, database, undefined)
     }
-    // Created before SQLite does it, for the mode: trap addresses are nobody else's business.
-    closeSync(openSync(path, 'a', 0o600))
+    // Before SQLite does it: the files that it makes beside this one have its mode.
+    createPrivateFile(path)
     // One file, one lock, whatever links lead to it.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })
