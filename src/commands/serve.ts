@@ -12,6 +12,7 @@ import { TreeWriter } from '../tree/writer.ts'
 import { authenticityOptions } from './authenticity-options.ts'
 import { watchCapacity } from './capacity-watch.ts'
 import { requireServable } from './config-faults.ts'
+import { watchFiles } from './file-watch.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
@@ -116,9 +117,11 @@ async function start(
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
   const isNearlyFull = watchCapacity(() => tree.stats(), log)
+  const lookForFiles = watchFiles(log)
   starting.adopt(
     setInterval(() => {
       isNearlyFull()
+      lookForFiles()
       blocklist.expire().catch((error) => log.error({ err: error }, 'expiry failed, tried again'))
     }, housekeepingMs),
     clearInterval,

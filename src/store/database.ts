@@ -1,8 +1,8 @@
 // Opens the SQLite database: lock, pragmas, schema, and one object for each table with its statements prepared. Called
 // by serve, and by the command line when no server runs; what is written goes through blocklist.
-import { realpathSync } from 'node:fs'
+import { closeSync, openSync, realpathSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { OperationalError } from '../errors.ts'
+import { isOutOfFiles, OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -31,7 +31,7 @@ const busyTimeoutMs = 250
 
 /**
  * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' (who
- * holds it), 'database-newer' (a later program's schema) or 'database-failed'; nothing stays open then.
+ * holds it), 'database-newer' (a later program's schema), 'files-exhausted' or 'database-failed'; nothing stays open then.
  */
 export function openStore(path: string, options: StoreOptions = {}): Store {
   let lock: Lock | undefined
@@ -60,11 +60,27 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
   }
 }
 
-/** The error as an OperationalError: 'database-failed' with `what` in front, unless it is one already. */
+/**
+ * The error as an OperationalError: 'database-failed' with `what` in front, or 'files-exhausted', unless it is one
+ * already.
+ */
 export function databaseFailure(error: unknown, what: string): OperationalError {
   if (error instanceof OperationalError) return error
   const why = error instanceof Error ? error.message : String(error)
-  return new OperationalError('database-failed', `${what}: ${why}`, { cause: error })
+  const code = hasNoFileLeft(error) ? 'files-exhausted' : 'database-failed'
+  return new OperationalError(code, `${what}: ${why}`, { cause: error })
+}
+
+/** SQLite says that it cannot open a file, and not why: so another one is tried. */
+function hasNoFileLeft(error: unknown): boolean {
+  if (!(error instanceof Database.SqliteError)) return isOutOfFiles(error)
+  if (!error.code.startsWith('SQLITE_CANTOPEN')) return false
+  try {
+    closeSync(openSync('/dev/null', 'r'))
+    return false
+  } catch (failure) {
+    return isOutOfFiles(failure)
+  }
 }
 
 /** Whether SQLite itself failed, as against a bug of ours. */
