@@ -9,6 +9,8 @@ export const operationalErrorCodes = {
   'database-locked': 'another process holds the database',
   'database-failed':
     'the database cannot be opened, read or written (a full disk, perhaps); the log says why',
+  'files-exhausted':
+    'the process has as many files and connections open as it may: raise LimitNOFILE (ulimit -n)',
   'database-newer': 'the database was written by a newer version',
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
   'disk-too-small': 'the disk of the database has no room for the list',
@@ -47,6 +49,12 @@ export class OperationalError extends Error {
     this.keys = options.keys ?? []
     this.told = options.told
   }
+}
+
+/** Whether the system refused to open something because the process, or the machine, has too much open. */
+export function isOutOfFiles(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 /** `config-invalid` for one key; `why` is what is wrong with it, or the error that tells. */

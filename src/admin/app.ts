@@ -7,9 +7,9 @@ import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Blocklist } from '../blocklist/blocklist.ts'
-import type { Logger } from '../errors.ts'
+import { isOutOfFiles, type Logger } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
-import type { Store } from '../store/database.ts'
+import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import { Authenticator } from './authenticate.ts'
 import { clientAddress, isLoopback, limitKey } from './client-address.ts'
 import { nameMediaTypes, refuseCoding } from './content.ts'
@@ -88,11 +88,15 @@ export function buildApp(options: AppOptions): App {
   const app = emptyApp()
   app.setValidatorCompiler(compileValidator)
   app.removeContentTypeParser('text/plain')
-  app.setErrorHandler((error: Error, request, reply) => {
+  let filesToldAt = Number.NEGATIVE_INFINITY
+  app.setErrorHandler((thrown: Error, request, reply) => {
+    const error = isSystemFailure(thrown) ? databaseFailure(thrown, 'a request failed') : thrown
     const answer = problemOf(error)
     if (answer.code === 'media-type') nameMediaTypes(request, reply)
+    const isTold = answer.code === 'files-exhausted' && performance.now() - filesToldAt < 60_000
     // That mail is put off is logged where it is decided, once a minute.
-    if (answer.status >= 500 && answer.code !== 'disk-low') {
+    if (answer.status >= 500 && answer.code !== 'disk-low' && !isTold) {
+      if (answer.code === 'files-exhausted') filesToldAt = performance.now()
       const { id: requestId, method, routeOptions } = request
       log.error({ err: error, requestId, method, route: routeOptions.url }, 'a request failed')
     }
@@ -151,6 +155,11 @@ export function buildApp(options: AppOptions): App {
     done()
   })
   return app
+}
+
+/** What SQLite failed at, and what could not be opened, is the surroundings' fault; all else is a bug. */
+function isSystemFailure(error: Error): boolean {
+  return isDatabaseError(error) || isOutOfFiles(error)
 }
 
 /**

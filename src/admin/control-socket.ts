@@ -67,6 +67,8 @@ function bind(server: Server, path: string): Promise<void> {
   try {
     server.listen(path, () => {
       server.off('error', reject)
+      // A connection that could not be taken: the next one may be.
+      server.on('error', () => undefined)
       resolve()
     })
   } finally {

@@ -113,6 +113,8 @@ async function bind(server: Server, listen: string): Promise<void> {
   if (isIP(host) === 0) throw unavailable(listen, 'not an address')
   server.listen({ host, port: Number(listen.slice(colon + 1)), ipv6Only: isIP(host) === 6 }, () => {
     server.removeAllListeners('error')
+    // A connection that could not be taken: the next one may be.
+    server.on('error', () => undefined)
     resolve()
   })
   await promise

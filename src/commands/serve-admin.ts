@@ -1,6 +1,6 @@
 // The HTTP side of `serve`: one application on the control socket and, with `[admin]`, on a TCP address; the first
 // admin key. Loaded by serve.ts after DNS answers, since Fastify is heavy.
-import { rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildApp } from '../admin/app.ts'
 import { isFromControlSocket, serveOnSocket } from '../admin/control-socket.ts'
@@ -13,6 +13,7 @@ import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Config } from '../config.ts'
 import type { Logger } from '../errors.ts'
 import { databaseFailure, isDiskFull, type Store } from '../store/database.ts'
+import { writePrivateFile } from '../store/private-file.ts'
 import type { Traps } from '../traps/traps.ts'
 import { adminLimits } from './room-options.ts'
 import { version } from './version.ts'
@@ -124,7 +125,7 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
 function writeSecret(file: string, secret: string): void {
   try {
     rmSync(file, { force: true })
-    writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: 'wx' })
+    writePrivateFile(file, `${secret}\n`)
   } catch (error) {
     throw databaseFailure(error, `${file}: cannot be written`)
   }

@@ -13,6 +13,7 @@ import { TreeWriter } from '../tree/writer.ts'
 import { authenticitySources } from './authenticity-sources.ts'
 import { watchCapacity } from './capacity-watch.ts'
 import { requireServable } from './config-faults.ts'
+import { watchFiles } from './file-watch.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
@@ -133,9 +134,11 @@ async function start(
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
   const isNearlyFull = watchCapacity(() => tree.stats(), log)
+  const lookForFiles = watchFiles(log)
   starting.adopt(
     setInterval(() => {
       isNearlyFull()
+      lookForFiles()
       clockCorrection[0] = clock.correction
       blocklist.expire().catch((error) => {
         // The door says so by itself, once a minute.

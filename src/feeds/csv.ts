@@ -6,6 +6,12 @@ import { type LineReader, namesShown, readEntry, shownAttributes } from './entry
 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 
+/**
+ * What a spreadsheet would run as a formula, behind any apostrophes: one more in front makes it text. An import takes
+ * that one away.
+ */
+const formula = /^'*[=+\-@\t\r]/
+
 export const csvHeader = `${columns.join(',')}\n`
 
 export function csvReader(): LineReader {
@@ -38,7 +44,7 @@ export function csvReader(): LineReader {
       return
     }
     const field = (name: (typeof columns)[number]): string =>
-      fields[places.get(name) ?? fields.length]?.trim() ?? ''
+      plainText(fields[places.get(name) ?? fields.length]?.trim() ?? '')
     const kinds = field('kinds')
       .split(/[\s;|]+/)
       .filter(Boolean)
@@ -62,7 +68,16 @@ export function csvLine({ prefix, attributes }: ListEntry): string {
   const { kinds, reason, expiresAt } = shownAttributes(attributes)
   // A line end inside a field would be one to every reader of lines.
   const fields = [formatPrefix(prefix), kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' ')]
-  return `${[...fields, expiresAt ?? ''].map(quoted).join(',')}\n`
+  return `${[...fields, expiresAt ?? ''].map((field) => quoted(harmless(field))).join(',')}\n`
+}
+
+function harmless(field: string): string {
+  return formula.test(field) ? `'${field}` : field
+}
+
+/** The reverse of `harmless`. */
+function plainText(field: string): string {
+  return field.startsWith("'") && formula.test(field) ? field.slice(1) : field
 }
 
 /** The fields of a record; undefined where its quotes are wrong. */

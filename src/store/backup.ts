@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import { databaseFailure } from './database.ts'
+import { requireFile, writePrivateFile } from './private-file.ts'
 
 /**
  * Copies the database at `path`, as of one moment, to `file` (mode 0600), which must not exist: it is there whole and
@@ -17,9 +18,10 @@ export function backupDatabase(path: string, file: string): void {
   const partial = `${file}.partial`
   let database: Database.Database | undefined
   try {
+    requireFile(path)
     database = new Database(path, { readonly: true, fileMustExist: true })
     rmSync(partial, { force: true })
-    closeSync(openSync(partial, 'wx', 0o600))
+    writePrivateFile(partial, '')
     // Read in one transaction, so that writes in the meantime do not make it begin again.
     database.prepare('VACUUM INTO ?').run(partial)
     sync(partial)

@@ -3,7 +3,7 @@
 import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { OperationalError } from '../errors.ts'
+import { isOutOfFiles, OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -19,6 +19,7 @@ import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { createPrivateFile, requireFile } from './private-file.ts'
 import { type Surroundings, SurroundingsReader } from './surroundings.ts'
 import { TrapTable } from './traps.ts'
 
@@ -32,21 +33,22 @@ const busyTimeoutMs = 250
 
 /**
  * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' (who
- * holds it), 'database-newer' (a later program's schema) or 'database-failed'; nothing stays open then.
+ * holds it), 'database-newer' (a later program's schema), 'files-exhausted' or 'database-failed'; nothing stays open then.
  */
 export function openStore(path: string, options: StoreOptions = {}): Store {
   let lock: Lock | undefined
   let database: Database.Database | undefined
   try {
     if (options.readOnly) {
+      requireFile(path)
       database = new Database(path, { readonly: true, timeout: busyTimeoutMs })
       setPragmas(database)
       requireCurrent(database, path)
       return new Store(path, database, undefined, false)
     }
     requireWritableFolder(path)
-    // Created before SQLite does it, for the mode: trap addresses are nobody else's business.
-    closeSync(openSync(path, 'a', 0o600))
+    // Before SQLite does it: the files that it makes beside this one have its mode.
+    createPrivateFile(path)
     // One file, one lock, whatever links lead to it.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })
@@ -86,11 +88,27 @@ function requireWritableFolder(path: string): void {
   }
 }
 
-/** The error as an OperationalError: 'database-failed' with `what` in front, unless it is one already. */
+/**
+ * The error as an OperationalError: 'database-failed' with `what` in front, or 'files-exhausted', unless it is one
+ * already.
+ */
 export function databaseFailure(error: unknown, what: string): OperationalError {
   if (error instanceof OperationalError) return error
   const why = error instanceof Error ? error.message : String(error)
-  return new OperationalError('database-failed', `${what}: ${why}`, { cause: error })
+  const code = hasNoFileLeft(error) ? 'files-exhausted' : 'database-failed'
+  return new OperationalError(code, `${what}: ${why}`, { cause: error })
+}
+
+/** SQLite says that it cannot open a file, and not why: so another one is tried. */
+function hasNoFileLeft(error: unknown): boolean {
+  if (!(error instanceof Database.SqliteError)) return isOutOfFiles(error)
+  if (!error.code.startsWith('SQLITE_CANTOPEN')) return false
+  try {
+    closeSync(openSync('/dev/null', 'r'))
+    return false
+  } catch (failure) {
+    return isOutOfFiles(failure)
+  }
 }
 
 /** Whether SQLite itself failed, as against a bug of ours. */

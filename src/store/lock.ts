@@ -1,8 +1,9 @@
 // One process at a time on a database: an exclusive transaction held open on a second SQLite file beside it, which
 // the kernel frees however the process ends, kill -9 too. The holder's pid stands beside it, for the error alone.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
+import { createPrivateFile, writePrivateFile } from './private-file.ts'
 
 export interface Lock {
   /** Frees the lock. Idempotent. */
@@ -17,6 +18,7 @@ export function takeLock(path: string): Lock {
   const pidFile = `${path}-pid`
   let holder: Database.Database | undefined
   try {
+    createPrivateFile(`${path}.lock`)
     holder = new Database(`${path}.lock`, { timeout: 0 })
     // Nothing is ever written there, so that there is no journal to leave behind.
     holder.pragma('journal_mode = MEMORY')
@@ -30,6 +32,7 @@ export function takeLock(path: string): Lock {
         { cause: error },
       )
     }
+    if (error instanceof OperationalError) throw error
     const why = error instanceof Error ? error.message : String(error)
     throw new OperationalError('database-failed', `${path}: cannot take its lock: ${why}`, {
       cause: error,
@@ -49,7 +52,8 @@ export function takeLock(path: string): Lock {
 /** A full disk has no room for it: then the error of others does not name this process. */
 function writePid(pidFile: string): void {
   try {
-    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
+    rmSync(pidFile, { force: true })
+    writePrivateFile(pidFile, `${process.pid}\n`)
   } catch {
     // The lock holds without it.
   }
