@@ -49,6 +49,8 @@ const messagesAtOnce = 8
 /** Octets of them after which no further message is begun. */
 const octetsAtOnce = 8 * 1024 ** 2
 const longestWaitSeconds = 300
+/** A server that has news without end is read no sooner after a reading than this. */
+const newsMs = 1000
 /** A server that does not answer holds nothing up for longer; what it still brings is recorded all the same. */
 const longestStopMs = 3000
 /** `retryAt` is in whole seconds. */
@@ -70,14 +72,12 @@ export class Poller {
   #running: Promise<void> | undefined
   #hasNews = false
   #retry: NodeJS.Timeout | undefined
+  #soon: NodeJS.Timeout | undefined
+  #endedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: PollerOptions) {
     this.#options = options
-    options.mailbox.watch?.(() => {
-      // What comes while it is being read may have come too late for that reading.
-      this.#hasNews = this.#running !== undefined
-      void this.poll()
-    })
+    options.mailbox.watch?.(() => this.#onNews())
   }
 
   status(): MailboxStatus {
@@ -104,10 +104,8 @@ export class Poller {
     if (this.#isStopping || (waitSeconds > 0 && waitSeconds <= longestWaitSeconds)) return
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
-      if (this.#hasNews) {
-        this.#hasNews = false
-        void this.poll()
-      }
+      this.#endedAt = performance.now()
+      if (this.#hasNews) this.#onNews()
     })
     await this.#running
   }
@@ -123,9 +121,19 @@ export class Poller {
   async stop(): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#soon)
     const over = new Promise<void>((resolve) => setTimeout(resolve, longestStopMs).unref())
     await Promise.race([this.#running, over])
     await this.#options.mailbox.close?.()
+  }
+
+  #onNews(): void {
+    // What comes while it is being read may have come too late for that reading.
+    this.#hasNews = this.#running !== undefined
+    if (this.#hasNews) return
+    clearTimeout(this.#soon)
+    const waitMs = Math.max(0, this.#endedAt + newsMs - performance.now())
+    this.#soon = setTimeout(() => void this.poll(), waitMs).unref()
   }
 
   async #readAll(): Promise<void> {

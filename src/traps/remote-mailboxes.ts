@@ -187,6 +187,7 @@ interface Pending {
 class MailboxThread {
   readonly #options: RemoteMailboxesOptions
   readonly #wake: (mailbox: string) => void
+  readonly #onDeath: (cause: unknown) => void
   readonly #worker: Worker
   readonly #exited: Promise<void>
   readonly #pending = new Map<number, Pending>()
@@ -208,26 +209,19 @@ class MailboxThread {
       cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
     const workerData: MailboxThreadData = { mailboxes }
     this.#worker = new Worker(entry, { name: 'mailboxes', workerData, env, resourceLimits })
-    let cause: unknown
-    this.#worker.on('error', (error) => {
-      cause = error
-    })
+    this.#onDeath = events.onDeath
+    this.#worker.on('error', (error) => this.#die(error))
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#beat = setInterval(() => {
       if (++this.#missedBeats <= maxMissedBeats) this.#say({ beat: true })
       else {
-        cause = new Error('it hangs')
+        this.#die(new Error('it hangs'))
         void this.#worker.terminate()
       }
     }, beatMs).unref()
     this.#exited = new Promise((resolve) =>
       this.#worker.once('exit', (code) => {
-        clearInterval(this.#beat)
-        cause ??= new Error(`exit code ${code}`)
-        this.#death = `the thread died: ${cause instanceof Error ? cause.message : cause}`
-        events.onDeath(cause)
-        for (const { mailbox, reject } of this.#pending.values()) reject(this.#dead(mailbox))
-        this.#pending.clear()
+        this.#die(new Error(`exit code ${code}`))
         resolve()
       }),
     )
@@ -252,6 +246,15 @@ class MailboxThread {
     this.#say({ quit: true })
     await this.#exited
     clearTimeout(force)
+  }
+
+  #die(cause: unknown): void {
+    if (this.#death !== null) return
+    this.#death = `the thread died: ${cause instanceof Error ? cause.message : cause}`
+    clearInterval(this.#beat)
+    this.#onDeath(cause)
+    for (const { mailbox, reject } of this.#pending.values()) reject(this.#dead(mailbox))
+    this.#pending.clear()
   }
 
   #say(message: ToThread): void {

@@ -166,7 +166,10 @@ async function send(socket: Socket, odd: Odd): Promise<void> {
 
 async function drained(socket: Socket): Promise<void> {
   await new Promise<void>((resolve) => {
-    socket.once('drain', resolve)
-    socket.once('close', () => resolve())
+    const isOver = (): void => {
+      socket.off('drain', isOver).off('close', isOver)
+      resolve()
+    }
+    socket.on('drain', isOver).on('close', isOver)
   })
 }

@@ -1,0 +1,155 @@
+// The thread that reads mailboxes: what keeps it busy or ends it is one mailbox's failure, and holds up neither the main
+// thread nor another mailbox.
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { Evidence } from '../../../src/bounce/evidence.ts'
+import { OperationalError } from '../../../src/errors.ts'
+import type { MailboxOptions } from '../../../src/traps/mailbox-source.ts'
+import { type MailboxStatus, startTraps, type Traps } from '../../../src/traps/traps.ts'
+import { hostilePop3 } from '../../support/hostile-mail-servers.ts'
+import { oddPop3 } from '../../support/odd-mail-servers.ts'
+import { until } from '../../support/server.ts'
+
+const sample = 'test/bounces/samples/stored-exim-4.eml'
+const once = '0 0 1 1 *'
+
+interface Started {
+  readonly traps: Traps
+  readonly recorded: Evidence[]
+  readonly log: string[]
+}
+
+async function start(
+  t: TestContext,
+  mailboxes: MailboxOptions[],
+  more: Partial<Parameters<typeof startTraps>[0]> = {},
+): Promise<Started> {
+  const recorded: Evidence[] = []
+  const log: string[] = []
+  const write = (fields: object, text: string): void => {
+    log.push(`${text} ${JSON.stringify(fields)}`)
+  }
+  const traps = await startTraps({
+    mailboxes,
+    positions: { get: () => undefined, set: () => undefined },
+    trace: { trustedRelays: [] },
+    isTrap: () => false,
+    record: async (evidence) => {
+      recorded.push(...evidence)
+      return evidence.map(() => ({ decision: 'counted' }))
+    },
+    now: () => Math.floor(Date.now() / 1000),
+    log: { error: write, warn: write, info: write, debug: () => undefined },
+    onFatal: (error) => assert.fail(error),
+    ...more,
+  })
+  t.after(() => traps.close())
+  return { traps, recorded, log }
+}
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'backscatterd-thread-'))
+  t.after(() => rmSync(path, { recursive: true, force: true }))
+  for (const each of ['new', 'cur']) mkdirSync(join(path, each))
+  return path
+}
+
+function maildir(t: TestContext, name: string, messages = 1): MailboxOptions {
+  const path = folder(t)
+  for (let at = 0; at < messages; at++) copyFileSync(sample, join(path, 'new', `${at}.a.host`))
+  return { name, type: 'maildir', path, schedule: once, allTraps: true }
+}
+
+function statusOf({ traps }: Started, name: string): MailboxStatus | undefined {
+  return traps.mailboxes().find((each) => each.name === name)
+}
+
+async function hasState(started: Started, name: string, state: string): Promise<void> {
+  const now = async () => statusOf(started, name)?.state
+  assert.equal(await until(now, (each) => each === state, 20_000), state)
+}
+
+for (const [how, limits] of [
+  ['exit', undefined],
+  ['throw', undefined],
+  ['heap', { maxOldGenerationSizeMb: 24 }],
+] as const) {
+  test(`a thread that dies (${how}) is one mailbox's failure, and the others are read`, async (t) => {
+    const deadly: MailboxOptions = { ...maildir(t, 'deadly'), path: how }
+    const sound = maildir(t, 'sound', 20)
+    const entry = new URL('../../support/failing-mailbox-thread.ts', import.meta.url)
+    const mailboxThread = { entry, ...(limits && { resourceLimits: limits }) }
+    const started = await start(t, [deadly, sound], { mailboxThread })
+    await hasState(started, 'deadly', 'failing')
+    const { lastError } = statusOf(started, 'deadly') ?? {}
+    assert.match(lastError ?? '', /^thread-failed: /)
+    assert.match(started.log.join('\n'), /the thread that reads mailboxes died/)
+    // Dies again and again, while the other one is read.
+    for (let times = 0; times < 3; times++) {
+      const again = started.traps.poll('deadly')
+      await started.traps.poll('sound')
+      await again
+    }
+    await started.traps.poll('sound')
+    assert.equal(statusOf(started, 'sound')?.state, 'ok')
+    assert.equal(readdirSync(join(sound.path ?? '', 'cur')).length, 20)
+    assert.match(statusOf(started, 'deadly')?.lastError ?? '', /^thread-failed: /)
+  })
+}
+
+test('the main thread goes on while a server floods the one that reads mailboxes', async (t) => {
+  const { server } = hostilePop3['10 M sizes'] ?? {}
+  assert.ok(server)
+  const port = await oddPop3(t, server)
+  const path = folder(t)
+  const passwordFile = join(path, 'password')
+  writeFileSync(passwordFile, 'secret\n')
+  const url = `pop3://trap@127.0.0.1:${port}`
+  const flooding: MailboxOptions = {
+    ...{ name: 'flooding', type: 'pop3', url, passwordFile, schedule: once, allTraps: true },
+  }
+  const sound = maildir(t, 'sound', 5)
+  const started = await start(t, [flooding, sound])
+  await hasState(started, 'sound', 'ok')
+  assert.equal(started.recorded.length, 5)
+  await hasState(started, 'flooding', 'failing')
+})
+
+test('the status says since when a mailbox is being read', async (t) => {
+  const silent = await oddPop3(t, { odd: { UIDL: '' } })
+  const path = folder(t)
+  const passwordFile = join(path, 'password')
+  writeFileSync(passwordFile, 'secret\n')
+  const url = `pop3://trap@127.0.0.1:${silent}`
+  const mailbox = { name: 'silent', type: 'pop3', url, passwordFile } as const
+  const started = await start(t, [
+    { ...mailbox, schedule: once, allTraps: true },
+    maildir(t, 'sound'),
+  ])
+  await hasState(started, 'sound', 'ok')
+  assert.equal(statusOf(started, 'sound')?.readingSince, null)
+  const { readingSince, state } = statusOf(started, 'silent') ?? {}
+  assert.equal(state, 'waiting')
+  assert.ok(Math.abs(Date.now() / 1000 - (readingSince ?? 0)) < 60)
+})
+
+for (const code of ['disk-low', 'clock-held'] as const) {
+  test(`a mailbox whose messages wait for the server says so: ${code}`, async (t) => {
+    const box = maildir(t, 'box')
+    const started = await start(t, [box], {
+      record: () => Promise.reject(new OperationalError(code, 'not now')),
+    })
+    await hasState(started, 'box', 'failing')
+    assert.match(statusOf(started, 'box')?.lastError ?? '', new RegExp(`^${code}: not recorded: `))
+    assert.deepEqual(readdirSync(join(box.path ?? '', 'new')), ['0.a.host'])
+  })
+}
+
+test('without a mailbox there is no thread', async (t) => {
+  const entry = new URL('file:///nonexistent/thread.ts')
+  const { traps } = await start(t, [], { mailboxThread: { entry } })
+  assert.deepEqual(traps.mailboxes(), [])
+})
