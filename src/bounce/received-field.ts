@@ -36,8 +36,8 @@ const maxFieldLength = 4096
  *   HELO         in all forms. Postfix, qmail, Sendmail and OpenSMTPD let no blank and no parenthesis through; of the
  *                others nothing is known, so it may be any text.
  *   NAME         the name of its address: letters, digits, `-`, `_` and dots, for whoever owns the address.
- *   IDENT        its own ident server's word (RFC 1413): Exim `ident=`, qmail `x@`: any text. Sendmail `IDENT:x@`: letters,
- *                digits, and of the signs none that has a meaning here.
+ *   IDENT        its own ident server's word (RFC 1413): Exim `ident=`, any text; Sendmail `IDENT:x@` and qmail `x@`, no
+ *                blank, bracket or quote.
  *   CN, Issuer   of its certificate, in quotes, by Postfix. Any text, quotes and parentheses too.
  *   SENDER       the reverse-path: Exim and Momentum `(envelope-from <…>)`, qmail-ldap and maddy `(envelope-sender <…>)`,
  *                XMail `from <…>`. Any text, in a quoted local part.
@@ -223,19 +223,18 @@ function isInQuotes(tokens: readonly string[], index: number): boolean {
 }
 
 function addressInComment(comment: string): Address | null {
-  if (comment.startsWith('[')) {
-    const inner = comment.slice(0, comment.indexOf(']') + 1)
-    // Momentum writes the port inside: [192.0.2.1:41234], [2001:db8::1]:41234 outside.
-    return bracketed(inner) ?? bracketed(inner.replace(/^(\[\d+\.\d+\.\d+\.\d+):\d{1,5}\]$/, '$1]'))
-  }
   // Behind these words stands what the client said, or before them what its ident server said.
   const [own = '', ...said] = comment.split(/ (?:helo|ident)=/i)
-  const open = own.lastIndexOf('[')
+  const isFirst = own.startsWith('[')
+  if (!isFirst && addressText.test(said.join(' '))) return null
+  const open = isFirst ? 0 : own.lastIndexOf('[')
   const close = own.indexOf(']', open)
-  if (addressText.test(said.join(' ')) || (open >= 0 && addressText.test(own.slice(close + 1)))) {
-    return null
+  if (open >= 0) {
+    if (addressText.test(own.slice(close + 1))) return null
+    // Momentum writes the port inside: [192.0.2.1:41234], [2001:db8::1]:41234 outside.
+    const inner = own.slice(open, close + 1)
+    return bracketed(inner) ?? bracketed(inner.replace(/^(\[\d+(?:\.\d+){3}):\d{1,5}\]$/, '$1]'))
   }
-  if (open >= 0) return bracketed(own.slice(open, close + 1))
   // qmail's kin: `user@IP`, `user@IP with plain`; XMail: `IP:port`.
   const bare = own
     .replace(/^\S*@/, '')

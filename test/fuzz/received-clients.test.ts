@@ -66,11 +66,11 @@ const forms: Readonly<Record<string, Form>> = {
   'Exim without a name, ident alone': ({ ip, ident, sender }) =>
     `from [${ip}] (ident=${ident()}) by mx.ours with esmtp (Exim 4.98) (envelope-from <${sender()}>) id 1; ${date}`,
   Sendmail: ({ ip, helo, ident, name, recipient }) =>
-    `from ${helo()} (IDENT:${filtered(ident())}@${name()} ${literal(ip)} (may be forged)) by mx.ours (8.18.1/8.18.1) with ESMTPS id 1 (version=TLSv1.3 cipher=TLS_AES_256 bits=256 verify=NO) for <${recipient()}>; ${date}`,
+    `from ${helo()} (IDENT:${safe(ident())}@${name()} ${literal(ip)} (may be forged)) by mx.ours (8.18.1/8.18.1) with ESMTPS id 1 (version=TLSv1.3 cipher=TLS_AES_256 bits=256 verify=NO) for <${recipient()}>; ${date}`,
   'Sendmail without a name': ({ ip, helo, recipient }) =>
     `from ${helo()} (${literal(ip)}) by mx.ours (8.18.1/8.18.1) with SMTP id 1 for <${recipient()}>; ${date}`,
   qmail: ({ ip, helo, name, ident }) =>
-    `from ${name()} (HELO ${helo()}) (${ident()}@${ip}) by mx.ours with SMTP; ${date}`,
+    `from ${name()} (HELO ${helo()}) (${safe(ident())}@${ip}) by mx.ours with SMTP; ${date}`,
   'qmail without ident': ({ ip, helo, name }) =>
     `from ${name()} (HELO ${helo()}) (${ip}) by mx.ours with ESMTPS; ${date}`,
   'qmail-ldap': ({ ip, helo, name, sender, recipient }) =>
@@ -270,6 +270,11 @@ function hostile(random: () => number): string {
 /** Postfix (smtpd.c, NEUTER_CHARACTERS), and much like it qmail and Sendmail: nothing that is syntax. */
 function filtered(text: string): string {
   return text.replace(/[\p{Cc} <>()\\";@]/gu, (each) => (each > '~' ? each : '?'))
+}
+
+/** What qmail (received.c, safeput) leaves of an ident server's word; Sendmail's cleanstrcpy() leaves no more of these. */
+function safe(text: string): string {
+  return text.replace(/[^\w.@%+/=:-]/g, '?')
 }
 
 function slotsOf(random: () => number, ip: string): Slots {
