@@ -26,7 +26,7 @@ export function dmarcReportRule(message: Message): string | null {
   if (/^\W*dmarc (failure|forensic|aggregate) report\b/i.test(message.subject)) {
     return 'dmarc-report-subject'
   }
-  const file = /^[^!\s]+![^!\s]+!\d+!\d+[^/\s]*\.(xml|gz|zip)$/i
+  const file = /^[^!\s]+![^!\s]+!\d+!\d[^/\s]*\.(xml|gz|zip)$/i
   return message.parts.some(({ filename }) => file.test(filename)) ? 'dmarc-report-file' : null
 }
 
