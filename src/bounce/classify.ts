@@ -13,6 +13,7 @@ import {
   dispositionNotificationRule,
   dmarcReportRule,
   feedbackReportRule,
+  handedOnRule,
   listAnswerRule,
   listMailRule,
   listNoticeRule,
@@ -167,7 +168,7 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
     generator: generatorOf(message, status) ?? formatIn(verdict.rule),
     dsn: dsnOf(seen, kind),
     returned: kind === null && !seen.hasReturnedPart ? null : readReturned(message),
-    viaList: kind !== null && listMailRule(message) !== null,
+    viaList: kind !== null && handedOnRule(message) !== null,
   }
 }
 

@@ -11,7 +11,10 @@ export interface FailedRecipient {
   readonly status: string | null
   /** The line with the reason, or null. */
   readonly diagnostic: string | null
-  /** A reason, a reply code or the form `<address>:` marks it as one that failed; false: only an address on a line. */
+  /**
+   * A reason, a reply code or the form `<address>:` marks it as one that failed, or words of failure elsewhere and that it
+   * stands alone; false: only an address on a line.
+   */
   readonly isMarked: boolean
   /** It stands as in a list of recipients, or on a line with a server's reply: not in the middle of a sentence. */
   readonly isListed: boolean
@@ -21,10 +24,14 @@ const maxRecipients = 100
 /** How many lines below an address its reason may stand. */
 const reasonLines = 5
 
-/** Who did not get it, in order; addresses in `speakers` are whom to ask, or the one who is told. Never throws. */
+/**
+ * Failed recipients in order of appearance. Addresses in `speakers` are contacts or the reader, not recipients;
+ * `saysFailure`: the message has words of failure. Never throws.
+ */
 export function failedRecipients(
   { lines }: BodyText,
   speakers: ReadonlySet<string>,
+  saysFailure: boolean,
 ): FailedRecipient[] {
   const found = new Map<string, FailedRecipient>()
   const reasons = lines.map((line) =>
@@ -38,7 +45,7 @@ export function failedRecipients(
       const before = found.get(key)
       if (speakers.has(key) || before?.isMarked) continue
       const reason = reasonNear(lines, reasons, index)
-      const isInForm = recipientLine.test(line)
+      const isInForm = recipientLine.test(line) || (saysFailure && addressAlone.test(line))
       const isMarked = reason !== null || isInForm
       if (before !== undefined && !isMarked) continue
       const isListed = isInForm || hasReplyCode(line)
@@ -58,9 +65,11 @@ function lazily<T>(make: () => T): () => T {
   }
 }
 
-/** `<address>:`, an address alone on its line, or behind a word for recipient. */
+const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$/
+
+/** `<address>:`, or an address behind a word for recipient. */
 const recipientLine =
-  /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$|^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user|rcpt to)\b.{0,30}@/i
+  /^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user|rcpt to)\b.{0,30}@/i
 
 /** What stands before an address that is to be written to, or is the returned message's. */
 const contactWords =

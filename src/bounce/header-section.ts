@@ -5,7 +5,10 @@
 export interface HeaderField {
   /** Lower case, without the colon. */
   readonly name: string
-  /** Unfolded, decoded as UTF-8, control characters as blanks, trimmed; at most `maxValueLength` characters. */
+  /**
+   * Unfolded, decoded as UTF-8, trimmed; at most `maxValueLength` characters. The control characters of ASCII are blanks.
+   * Those above it (U+0080 to U+009F) are never: servers that let no blank through let them through. They are U+FFFD.
+   */
   readonly value: string
   /** Offset of the first octet of the field, and of the first octet after its last line end. */
   readonly start: number
@@ -150,6 +153,7 @@ function fieldValue(raw: Uint8Array, start: number, end: number): string {
   const octets = raw.subarray(start, Math.min(end, start + maxValueLength * 4))
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
   return text
+    .replace(/[\x80-\x9f]/g, '\ufffd')
     .replace(/[\p{Cc} ]+/gu, ' ')
     .trimStart()
     .slice(0, maxValueLength)

@@ -26,7 +26,7 @@ export function dmarcReportRule(message: Message): string | null {
   if (/^\W*dmarc (failure|forensic|aggregate) report\b/i.test(message.subject)) {
     return 'dmarc-report-subject'
   }
-  const file = /^[^!\s]+![^!\s]+!\d+!\d+[^/\s]*\.(xml|gz|zip)$/i
+  const file = /^[^!\s]+![^!\s]+!\d+!\d[^/\s]*\.(xml|gz|zip)$/i
   return message.parts.some(({ filename }) => file.test(filename)) ? 'dmarc-report-file' : null
 }
 
@@ -69,13 +69,18 @@ const listFields = [
   'newsgroups',
 ]
 
-/** Mail of a mailing list or of its software. */
-export function listMailRule(message: Message): string | null {
+/** The rule by which a list handed it on, or null: its fields, or its sender. */
+export function handedOnRule(message: Message): string | null {
   const field = listFields.find((name) => firstValue(message.header, name) !== undefined)
   if (field !== undefined) return `list-field-${field}`
-  if (/^list\b/i.test(firstValue(message.header, 'precedence') ?? '')) return 'list-precedence'
   const sender = mailboxOf(firstValue(message.header, 'sender') ?? '').localPart
   return /^owner-|-(bounces|owner)([+=].*)?$/.test(sender) ? 'list-sender' : null
+}
+
+/** Mail of a mailing list or of its software. The precedence alone is what some give to any automatic mail. */
+export function listMailRule(message: Message): string | null {
+  const isListed = /^list\b/i.test(firstValue(message.header, 'precedence') ?? '')
+  return handedOnRule(message) ?? (isListed ? 'list-precedence' : null)
 }
 
 /** Field names by which ticket and forge software marks its own mail. */

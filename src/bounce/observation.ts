@@ -7,6 +7,7 @@ import { type FailedRecipient, failedRecipients } from './failed-recipients.ts'
 import { firstValue, readHeaderSection } from './header-section.ts'
 import type { Message } from './message.ts'
 import { delayPhrases, failurePhrases, phraseIsIn } from './phrases.ts'
+import { failureReasons } from './reason-phrases.ts'
 import { returnedContent } from './returned.ts'
 import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
 import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
@@ -77,7 +78,12 @@ export class Observation {
       const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
         addressesOf(header, name),
       )
-      return failedRecipients(this.body, new Set(speakers))
+      const saysFailure =
+        this.saysFailure ||
+        this.saysDelay ||
+        this.subject.isClearBounce ||
+        phraseIsIn(this.body.words, failureReasons)
+      return failedRecipients(this.body, new Set(speakers), saysFailure)
     })
   }
 

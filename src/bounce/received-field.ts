@@ -25,39 +25,67 @@ export interface ReceivedField {
 /** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
 const internalProtocol =
   /^(lmtps?a?|utf8lmtps?a?|(utf8)?local(-\w+)?|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
-/** Exchange and Mercury; what Postfix, qmail and Sendmail pick up has no `from`. */
-const pickupWords = /^from (mail pickup service by\b|Spooler by \S+ \(Mercury\b)/i
-/** qmail and nullmailer, of what a program or a connection of theirs gave them. */
-const queued = /^\(\S+( pid)? \d+ invoked /i
+/** qmail and nullmailer, of what a program or a connection of theirs gave them; Haraka, of what it sends on. */
+const queued = /^\(\S+( pid)? \d+ invoked |^\(Haraka outbound\)/i
 const maxFieldLength = 4096
 
-/** Reads one field's unfolded value. Never throws; linear in its length. */
+/**
+ * Reads one field's unfolded value. Never throws; linear in its length.
+ *
+ * What a client can choose of a field that our own server wrote:
+ *   HELO         in all forms. Postfix, qmail, Sendmail and OpenSMTPD let no blank and no parenthesis through; of the
+ *                others nothing is known, so it may be any text.
+ *   NAME         the name of its address: letters, digits, `-`, `_` and dots, for whoever owns the address.
+ *   IDENT        its own ident server's word (RFC 1413): Exim `ident=`, any text; Sendmail `IDENT:x@` and qmail `x@`, no
+ *                blank, bracket or quote.
+ *   CN, Issuer   of its certificate, in quotes, by Postfix. Any text, quotes and parentheses too.
+ *   SENDER       the reverse-path: Exim and Momentum `(envelope-from <…>)`, qmail-ldap and maddy `(envelope-sender <…>)`,
+ *                XMail `from <…>`. Any text, in a quoted local part.
+ *   RECIPIENT    behind `for`. Any text that is a trap, in a quoted local part.
+ *   PORT, TLS    digits, and names out of a list.
+ * The server's own are `by`, `with`, `id`, the date, and the address. Where the client's words could be the server's,
+ * nothing is read: see isReadable and connectionAddress. A server that notes no address (MDaemon of old) is taken to let
+ * no blank through, or its client could play any other.
+ */
 export function parseReceivedField(value: string): ReceivedField {
   const text = value.slice(0, maxFieldLength)
   const semicolon = text.lastIndexOf(';')
   const trace = semicolon < 0 ? text : text.slice(0, semicolon)
+  const date = semicolon < 0 ? '' : text.slice(semicolon + 1)
   const { tokens, isCut } = tokensOf(trace)
   const { clauses, isDisordered } = clausesOf(tokens)
   const from = clauses.get('from')
   const by = clauses.get('by')?.[0] ?? null
   const protocol = clauses.get('with')?.[0] ?? ''
-  // HELO may hold spaces: with a clause of its own, a comment that swallows the true ones, or a length that leaves no
-  // room for them, it can play any field.
-  const isReadable = !isDisordered && !isCut && value.length < maxFieldLength
+  // HELO may hold spaces: with a clause of its own, a comment that swallows the true ones, a semicolon before them, or
+  // a length that leaves no room for them, it can play any field.
+  const isReadable = !isDisordered && !isCut && !/ by /i.test(date) && value.length < maxFieldLength
   const isInternal =
     isReadable &&
     (internalProtocol.test(protocol) ||
-      pickupWords.test(trace) ||
       (from === undefined
         ? by !== null || text === '' || queued.test(trace)
-        : isLocalProgram(from)))
+        : isPickup(from, clauses) || isLocalProgram(from)))
   return {
     by: by === null ? null : hostName(by),
     from: isInternal || !isReadable ? null : connectionAddress(from ?? [], isByExim(clauses)),
     recipient: recipientOf(clauses.get('for')?.[0]),
     isInternal,
-    time: semicolon < 0 ? null : parseDate(text.slice(semicolon + 1)),
+    time: semicolon < 0 ? null : parseDate(date),
   }
+}
+
+/**
+ * Exchange and Mercury, of what a local program left for them; what Postfix, qmail and Sendmail pick up has no `from`.
+ * A comment behind these words is the note of a server that heard them from a client.
+ */
+function isPickup(
+  from: readonly string[],
+  clauses: ReadonlyMap<string, readonly string[]>,
+): boolean {
+  const words = from.join(' ').toLowerCase()
+  if (words === 'mail pickup service') return true
+  return words === 'spooler' && /^\(Mercury\b/i.test(clauses.get('by')?.[1] ?? '')
 }
 
 /** OpenSMTPD and Sendmail, where a comment says that nothing but the host itself was there. */
@@ -98,20 +126,20 @@ function tokensOf(text: string): { readonly tokens: string[]; readonly isCut: bo
     }
   }
   if (begin >= 0) tokens.push(text.slice(begin))
-  return { tokens, isCut: depth > 0 || tokens.some((token) => /^\(.*\) by /i.test(token)) }
+  return { tokens, isCut: depth > 0 || tokens.some((token) => /^\(.*\) by /is.test(token)) }
 }
 
 const clauseNames = new Set(['from', 'by', 'via', 'with', 'id', 'for'])
 
 interface Clauses {
   readonly clauses: ReadonlyMap<string, readonly string[]>
-  /** A second `by` or `with`, or another clause or `from` before `by`: one of them is the client's own. */
+  /** A second `by` or `with`, or a clause out of its place: one of them is the client's own. */
   readonly isDisordered: boolean
 }
 
 /**
- * RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword; `by` stands
- * behind `from`, and the others behind both.
+ * RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword; `from` stands
+ * in front, `by` behind it, the others behind both, and none behind `for`.
  */
 function clausesOf(tokens: readonly string[]): Clauses {
   const clauses = new Map<string, string[]>()
@@ -122,6 +150,7 @@ function clausesOf(tokens: readonly string[]): Clauses {
     const isTaken = current === undefined || current.length > 0
     if (isTaken && clauseNames.has(keyword) && !clauses.has(keyword)) {
       isDisordered ||= clauses.has('from') && !clauses.has('by') && keyword !== 'by'
+      isDisordered ||= (keyword === 'from' && clauses.size > 0) || clauses.has('for')
       current = []
       clauses.set(keyword, current)
     } else {
@@ -145,48 +174,41 @@ function clausesOf(tokens: readonly string[]): Clauses {
  *   HELO (IP)                           Exchange
  *   HELO [IP]                           IMail
  *   IP (EHLO HELO)                      Yahoo since 2019: what it saw, in the place of the name
- * No server writes two such comments: where two carry an address, or the one stands in a quoted string, HELO has
- * brought its own, and which is the server's cannot be told.
+ * No server writes two such addresses, or HELO twice: where two stand behind the first word, or the one in a quoted string,
+ * the client has brought its own, and which is the server's cannot be told.
  */
 function connectionAddress(from: readonly string[], isExim: boolean): Address | null {
   const [first = '', ...rest] = from
-  const addressed = from.flatMap((token, index) => (mentionsAddress(token) ? [index] : []))
-  if (addressed.length > 1 || isInQuotes(from, addressed[0] ?? 0)) return null
-  if (from.some(nestsAddress)) return null
-  const words = rest.filter((token) => token.startsWith('['))
-  if (words.length > 1) return null
-  const ownFirst = rest[0] !== undefined && isHeloComment(rest[0]) ? bracketed(first) : null
-  const noted = rest.find((token) => token.startsWith('(') && !isHeloComment(token))
+  if ((first.startsWith('(') && mentionsAddress(first)) || from.some(nestsAddress)) return null
+  const [noted, ...others] = rest.filter((token) => mentionsAddress(token))
+  if (others.length > 0 || rest.filter(isHeloComment).length > 1) return null
+  const isHeloBehind = rest[0] !== undefined && isHeloComment(rest[0])
   if (noted !== undefined) {
-    const address = addressInComment(noted.slice(1, noted.endsWith(')') ? -1 : undefined))
+    if (isInQuotes(from, from.indexOf(noted, 1))) return null
+    const address = noted.startsWith('(') ? addressInComment(noted.slice(1, -1)) : bracketed(noted)
+    // Yahoo until 2019 writes 127.0.0.1 where it has no name.
+    const isName = !isHeloBehind || first === '127.0.0.1'
+    const named = isName ? null : (bracketed(first) ?? plainAddress(first))
     // `[IP] (HELO x) ([IP])`: HELO stands either in front or around the second address.
-    if (address !== null && ownFirst !== null)
-      return sameAddress(address, ownFirst) ? address : null
-    if (address !== null || !isExim) return address
+    return address === null || named === null || sameAddress(address, named) ? address : null
   }
-  if (isExim || rest.some(isHeloComment)) {
-    const address = bracketed(first)
-    if (address !== null) return address
-  }
-  if (rest.length === 1 && rest.some(isHeloComment)) return plainAddress(first)
-  const [word] = words
-  return word === undefined ? null : bracketed(word)
+  // A server that did not know the address says so in a comment; Exim has others there.
+  if (!isExim && (!isHeloBehind || rest.some((token) => !isHeloComment(token)))) return null
+  return bracketed(first) ?? (isHeloBehind && rest.length === 1 ? plainAddress(first) : null)
 }
 
+/** It has HELO, or Exim's notes beside an address without a name. */
 function isHeloComment(token: string): boolean {
-  return (
-    /^\((account .{1,200} )?(helo|ehlo|lhlo)[ =:]/i.test(token) ||
-    /^\((port|ident)=\S+ helo=/i.test(token)
-  )
+  return /^\((account .{1,200} )?(helo|ehlo|lhlo)[ =:]|^\((port|ident)=/i.test(token)
 }
 
-/** A comment that says an address and is not HELO's; what it quotes, a certificate's name, says nothing. */
+/** It says an address and is no comment with HELO; what it quotes, a certificate's name, says nothing. */
 function mentionsAddress(token: string): boolean {
-  if (!token.startsWith('(') || isHeloComment(token)) return false
-  return addressText.test(token.replace(/"[^"()]*"/g, ''))
+  return !isHeloComment(token) && addressText.test(token.replace(/"[^"()]*"/g, ''))
 }
 
-const addressText = /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:/i
+/** `[unknown]` stands for one in Postfix. */
+const addressText = /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:|\[unknown\]/i
 
 /** A comment that HELO opened and something else closed, a certificate's name, has the server's inside it. */
 function nestsAddress(token: string): boolean {
@@ -201,15 +223,18 @@ function isInQuotes(tokens: readonly string[], index: number): boolean {
 }
 
 function addressInComment(comment: string): Address | null {
-  if (comment.startsWith('[')) {
-    const inner = comment.slice(0, comment.indexOf(']') + 1)
+  // Behind these words stands what the client said, or before them what its ident server said.
+  const [own = '', ...said] = comment.split(/ (?:helo|ident)=/i)
+  const isFirst = own.startsWith('[')
+  if (!isFirst && addressText.test(said.join(' '))) return null
+  const open = isFirst ? 0 : own.lastIndexOf('[')
+  const close = own.indexOf(']', open)
+  if (open >= 0) {
+    if (addressText.test(own.slice(close + 1))) return null
     // Momentum writes the port inside: [192.0.2.1:41234], [2001:db8::1]:41234 outside.
-    return bracketed(inner) ?? bracketed(inner.replace(/^(\[\d+\.\d+\.\d+\.\d+):\d{1,5}\]$/, '$1]'))
+    const inner = own.slice(open, close + 1)
+    return bracketed(inner) ?? bracketed(inner.replace(/^(\[\d+(?:\.\d+){3}):\d{1,5}\]$/, '$1]'))
   }
-  // Exim's notes at the end are the client's own words; the last address before them is the server's.
-  const own = comment.replace(/ (helo|ident)=.*$/i, '')
-  const open = own.lastIndexOf('[')
-  if (open >= 0) return bracketed(own.slice(open, own.indexOf(']', open) + 1))
   // qmail's kin: `user@IP`, `user@IP with plain`; XMail: `IP:port`.
   const bare = own
     .replace(/^\S*@/, '')

@@ -42,6 +42,7 @@ function isSetOff(seen: Observation): boolean {
     .toSorted((a, b) => b.length - a.length)[0]
   if (program === undefined) return true
   if (program === 'auto:') return phraseIn(seen.body.words, awayPhrases) !== undefined
+  if (program.endsWith(':')) return true
   const rest = title.slice(program.length)
   return (
     !/^ ?[\p{Script=Latin}]/u.test(rest) ||

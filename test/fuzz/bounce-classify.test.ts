@@ -28,7 +28,7 @@ const limits = {
 const folder = 'test/bounces/samples'
 const samples = readdirSync(folder).map((file) => readFileSync(join(folder, file)))
 
-/** A parse is given up after 5 s; nothing that is this small comes near. */
+/** Of this thread's processor time: how busy the machine is beside us is not the parser's doing. */
 const longestMs = 2000
 
 const text = (values: readonly string[]) => fc.constantFrom(...values)
@@ -103,7 +103,7 @@ function mutated(sample: Buffer, mutations: readonly Mutation[]): Buffer {
 }
 
 async function holds(raw: Uint8Array): Promise<void> {
-  const begun = performance.now()
+  const before = process.threadCpuUsage()
   const message = await parseMessage(raw)
   const verdict = classify(message)
   const trace = traceStored(message.header, parseTrustedRelays([]))
@@ -115,7 +115,8 @@ async function holds(raw: Uint8Array): Promise<void> {
     source: 'x',
   }
   const [evidence] = evidenceOf(message, verdict, [delivery], trace.believed)
-  const milliseconds = performance.now() - begun
+  const { user, system } = process.threadCpuUsage(before)
+  const milliseconds = (user + system) / 1000
   assert.ok(milliseconds < longestMs, `${milliseconds} ms for ${raw.length} octets`)
 
   assert.equal(verdict.backscatter, verdict.kind !== null)

@@ -88,6 +88,7 @@ function encoded(name: string, type: string, before: string, around = inReport):
 
 /** Each stands in something's grammar: fields, addresses, parameters, parts, encodings, trace fields, HTML, words. */
 const pieces: readonly string[] = [
+  ...['a!b!1!', '1!', '1.', '.1.', '.xml', '.zip ', '4.1', 'http://', 'https://a.b/c ', 'a.zip'],
   ...['\r\n', '\n', '\r', '\0', ' ', '\t', '  ', ' \t', 'a', 'ab ', '0', 'é', '\u0301', '\u00a0'],
   ...['\x85', '\u2028', '不', '😀', 'İ', 'ß', '\xff', '\x1b$B', '\x1b(B', '+AGE-', '~{'],
   ...['(', ')', '<', '>', '[', ']', '{', '}', '"', "'", '\\', ',', ';', ':', '=', '@', '.', '-'],

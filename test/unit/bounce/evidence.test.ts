@@ -61,6 +61,8 @@ test('what a list handed on proves nothing against the host that delivered it', 
   assert.ok('value' in client)
   for (const [list, expected] of [
     ['List-Id: <a.example>', null],
+    // What some give to any automatic mail.
+    ['Precedence: list', client.value],
     ['X-Other: <a.example>', client.value],
   ] as const) {
     const message = await parseMessage(report({ header: ['From: MAILER-DAEMON@b.example', list] }))

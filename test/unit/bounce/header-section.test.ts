@@ -93,3 +93,16 @@ test('parameters: quoted, bare, repeated, and broken', () => {
     ],
   )
 })
+
+test('control characters above ASCII are no blanks', () => {
+  const section = readHeaderSection(octets('A: x\u0085y\u009fz', '', ''))
+  assert.equal(firstValue(section, 'a'), 'x\ufffdy\ufffdz')
+})
+
+test('an input of nothing but line ends is read no further than its first', () => {
+  const raw = Buffer.from('\r\n'.repeat(450_000))
+  const before = process.threadCpuUsage()
+  for (let i = 0; i < 1000; i++) readHeaderSection(raw)
+  const { user, system } = process.threadCpuUsage(before)
+  assert.ok(user + system < 1_000_000, `${user + system} µs of the processor`)
+})

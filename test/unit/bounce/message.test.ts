@@ -153,6 +153,16 @@ const hostile: Readonly<Record<string, { raw: Uint8Array; unreadable: RegExp | n
     raw: octets('From: a@b.example', `Content-Type: text/plain ${'('.repeat(200_000)}`, '', 'x'),
     unreadable: null,
   },
+  'a file name like a DMARC report’s with 200,000 digits': {
+    raw: octets(
+      'From: a@b.example',
+      'Content-Type: application/gzip',
+      `Content-Disposition: attachment; filename="a!b!1!${'1'.repeat(200_000)}"`,
+      '',
+      'x',
+    ),
+    unreadable: null,
+  },
   'a boundary of nothing': {
     raw: octets(
       'From: a@b.example',

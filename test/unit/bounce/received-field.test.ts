@@ -154,13 +154,13 @@ const forms: Readonly<Record<string, readonly [value: string, address: string | 
     '192.0.2.1',
   ],
   Yahoo: [
-    'from 203.0.113.9 (EHLO mail.example) (192.0.2.1) by mta1.mail.example with SMTP',
+    'from mail.example (EHLO mail.example) (192.0.2.1) by mta1.mail.example with SMTP',
     '192.0.2.1',
   ],
   fetchmail: ['from pop.example [192.0.2.1] by localhost with POP3 (fetchmail-6.4)', 'internal'],
   'HELO that looks like a comment': [
     'from x(a [203.0.113.9]) (b [192.0.2.1]) by mx (Postfix) with SMTP',
-    '192.0.2.1',
+    null,
   ],
   'HELO that is a keyword': [
     'from by (b [192.0.2.1]) by mx.example (Postfix) with SMTP',

@@ -40,18 +40,18 @@ null | from ([203.0.113.9] (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP 
 null | from x id 1 (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 null | from x for <a@b.example> (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1 for <c@d.example>
 null | from x via LMTP (y [203.0.113.9]) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
-null | from x (localhost) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
+192.0.2.1 | from x (localhost) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 192.0.2.1 | from (localhost) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
-null | from x (y [local]) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
-null | from localhost (localhost) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
+192.0.2.1 | from x (y [local]) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
+192.0.2.1 | from localhost (localhost) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 null | from Spooler by x (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 192.0.2.1 | from mail pickup service (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 192.0.2.1 | from userid 0 (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 192.0.2.1 | from x=?utf-8?q?=28y_=5B203.0.113.9=5D=29?= (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
-192.0.2.1 | from x\t(y [203.0.113.9]) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
+null | from x\t(y [203.0.113.9]) (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 null | from "x\" (y [203.0.113.9]) " (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
 null | from "x (unknown [192.0.2.1]) by mx.ours (Postfix) with SMTP id 1
-null | from mail.example ([192.0.2.1] helo=x) (ident=[203.0.113.9]) by mx.ours with esmtp (Exim 4.98) id 1
+192.0.2.1 | from mail.example ([192.0.2.1] helo=x) (ident=[203.0.113.9]) by mx.ours with esmtp (Exim 4.98) id 1
 null | from mail.example ([192.0.2.1] helo=([203.0.113.9])) by mx.ours with esmtp (Exim 4.98) id 1
 null | from mail.example ([192.0.2.1] helo=x) by y ([203.0.113.9]) by mx.ours with esmtp (Exim 4.98) id 1
 null | from [192.0.2.1] (helo=x) ([203.0.113.9]) by mx.ours with esmtp (Exim 4.98) id 1
@@ -77,9 +77,9 @@ null | from x (203.0.113.9) by y (1.2.3.4) with SMTP (192.0.2.1) by EX1 (10.0.0.
 null | from [192.0.2.1] (HELO x) ([203.0.113.9]) by mx.ours (CommuniGate Pro SMTP 6) with ESMTP
 192.0.2.1 | from [192.0.2.1] (HELO [203.0.113.9]) by mx.ours (CommuniGate Pro SMTP 6) with ESMTP
 null | from [192.0.2.1] (account a ([203.0.113.9]) HELO x) by mx.ours (CommuniGate Pro SMTP 6) with ESMTP
-192.0.2.1 | from x [203.0.113.9] (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP
+null | from x [203.0.113.9] (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP
 null | from x [203.0.113.9] [192.0.2.1] by mx.ours with ESMTP (IMail)
-192.0.2.1 | from x [203.0.113.9] ([192.0.2.1]) by mx.ours with ESMTP
+null | from x [203.0.113.9] ([192.0.2.1]) by mx.ours with ESMTP
 192.0.2.1 | from x ([192.0.2.1]:25) by mx.ours with ESMTP
 2001:db8::1 | from x ([IPv6:2001:db8::1]) by mx.ours with ESMTP
 2001:db8::1 | from x ([2001:db8::1]:25) by mx.ours with ESMTP
@@ -128,6 +128,21 @@ null | from x (y (unknown [192.0.2.1]) (Client CN "a) [203.0.113.9]", Issuer "b"
 192.0.2.1 | from a (b [192.0.2.1]) (using TLSv1.3 with cipher TLS_AES_256 (256/256 bits)) (Client CN "x [203.0.113.9]", Issuer "y" (not verified)) by mx (Postfix) with ESMTPS id 1
 null | from a (b [192.0.2.1]) (using TLSv1.3 with cipher TLS_AES_256 (256/256 bits)) (Client CN "x (z [203.0.113.9])", Issuer "y" (not verified)) by mx (Postfix) with ESMTPS id 1
 null | from x (y [203.0.113.9]) (HELO z) (unknown [192.0.2.1]) by mx (Postfix) with ESMTPS id 1
+null | from unknown (HELO x) (y [203.0.113.9]@192.0.2.1) by mx.ours with SMTP
+null | from unknown (HELO x) (y)(z)[203.0.113.9] (HELO @192.0.2.1) by mx.ours with SMTP
+null | from x (y [203.0.113.9]) (unknown [unknown]) by mx.ours with SMTP id 1
+192.0.2.1 | from mail pickup service by-x (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 1; Tue, 24 Nov 2026 12:00:01 +0000
+null | from mail pickup service by x (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 1
+192.0.2.1 | from Spooler (unknown [192.0.2.1]) by mx.ours (Mercury/32 v4.62) with SMTP ID 1
+null | from x ([203.0.113.9]) [192.0.2.1] by mx.ours with ESMTP (IMail)
+null | from [203.0.113.9] (HELO x) [192.0.2.1] by mx.ours with ESMTP (IMail)
+192.0.2.1 | from [192.0.2.1] (ident=[203.0.113.9]) by mx.ours with esmtp (Exim 4.98) id 1
+192.0.2.1 | from x (" [203.0.113.9]") (unknown [192.0.2.1]) by mx.ours with ESMTP id 1
+null | from x (y [203.0.113.9] helo=z@mail.example [192.0.2.1]) by mx.ours with SMTP id 1
+null | from mail.example [192.0.2.1] (port=25 helo=x) ([203.0.113.9]) by mx.ours with esmtp id 1
+null | from x (192.0.2.1) by mx.ours (PowerMTA(TM) v5) id 1 for <"x with LMTP "@trap.example>; Tue, 24 Nov 2026 12:00:01 +0000
+null | by mx.ours with ESMTP id 1 for <"x from y ([203.0.113.9]) "@trap.example>
+null | from x (y [203.0.113.9]) by mx.ours ; (unknown [192.0.2.1]) by mx.ours with ESMTP id 1
 `
   .trim()
   .split('\n')
@@ -222,6 +237,34 @@ const walks: Readonly<Record<string, readonly [lines: string[], relays: string[]
       ['Received: from x\rReceived: from v (v [203.0.113.9]) by mx.ours with SMTP', direct],
       ['mx.ours'],
       null,
+    ],
+    'a HELO that plays Exchange’s pickup, with U+0085 for its blanks': [
+      [
+        'Received: from mail\x85pickup\x85service\x85by-x (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 1',
+        forged,
+      ],
+      ['mx.ours'],
+      '192.0.2.1',
+    ],
+    'a HELO that brings a whole field, with U+0085 for its blanks': [
+      [
+        'Received: from x\x85(y\x85[203.0.113.9])\x85by\x85mx.ours (unknown [192.0.2.1]) by mx.ours (Postfix) with ESMTP id 1',
+      ],
+      ['mx.ours'],
+      '192.0.2.1',
+    ],
+    'a recipient that closes what HELO opened, behind a line separator': [
+      [
+        'Received: from x (y [203.0.113.9]) by mx (z\u2028 (192.0.2.1) by mx.ours (PowerMTA v5) id 1 for <"a)"@trap.example>',
+        forged,
+      ],
+      ['mx.ours'],
+      null,
+    ],
+    'Haraka, which sends on what it got, is stepped over': [
+      ['Received: (Haraka outbound); Tue, 24 Nov 2026 12:00:01 +0000', direct, forged],
+      ['mx.ours'],
+      '192.0.2.1',
     ],
     'a HELO that plays LMTP where the server writes no protocol': [
       ['Received: from x with LMTP (unknown [192.0.2.1]) by mx.ours id 1', forged],

@@ -105,7 +105,7 @@ argosoft | 192.0.2.1 | from mail.example [192.0.2.1] by mx.example (ArGoSoft Mai
 MDaemon 6 | null | from [203.0.113.9] by mx.example (MDaemon.PRO.v6.8.5.R) with ESMTP id 1
 SMTP glued to HELO | null | from mail.example(203.0.113.9) by mx.example via smtp id 1
 HELO that plays CommuniGate | 192.0.2.1 | from [203.0.113.9](HELO x) ([192.0.2.1]) by mx.example with ESMTP
-HELO that plays Yahoo | 192.0.2.1 | from 203.0.113.9 (EHLO x) (mail.example [192.0.2.1]) by mx.example (Postfix)
+HELO that plays Yahoo | null | from 203.0.113.9 (EHLO x) (mail.example [192.0.2.1]) by mx.example (Postfix)
 a login that plays an address | 192.0.2.1 | from unknown (HELO x) (203.0.113.9@192.0.2.1 with plain) by mx.example with SMTP
 `
   .trim()

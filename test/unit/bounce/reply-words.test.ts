@@ -39,6 +39,13 @@ const replies: Readonly<Record<string, readonly [subject: string, text: string]>
   zh: ['自动回复: your order', '我正在休假，星期一回来。'],
 }
 
+for (const title of ['Out of Office:', 'Out-of-Office:', 'Abwesend:', 'Abwesenheit:', 'Afwezig:']) {
+  test(`"${title}" sets itself off from the subject that it answers`, async () => {
+    const rule = await ruleFor(`${title} parking`, 'I am out of the office until Monday.')
+    assert.equal(rule, 'reply-program-title')
+  })
+}
+
 for (const [language, [subject, text]] of Object.entries(replies)) {
   test(`an automatic reply in ${language}, by the title that a program wrote`, async () => {
     assert.equal(await ruleFor(subject, text), 'reply-program-title')
