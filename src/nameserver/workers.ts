@@ -1,9 +1,8 @@
 // Keeps one thread of the name server running: starts it, and starts it again when it dies or hangs, on the same sockets.
 // nameserver.ts has one Thread for each UDP worker and one for TCP.
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
+import { threadEnvironment } from '../thread-environment.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
 import { progressOf } from './counters.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -109,12 +108,7 @@ export class Thread {
 
   #start(): Worker {
     const { entry, data, name, log } = this.#options
-    // A thread does not inherit a compile cache that was switched on by call, only one from the environment; with it
-    // a thread is up in a third of the time.
-    const cache = getCompileCacheDir()
-    const env =
-      cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
-    const worker = new Worker(entry, { workerData: data, name, env })
+    const worker = new Worker(entry, { workerData: data, name, env: threadEnvironment() })
     this.#isHung = false
     let cause: unknown
     worker.on('error', (error) => {

@@ -1,8 +1,13 @@
 // The memory that messages may take together while they are received, read and recorded.
+import type { CountedClient } from './client-limits.ts'
+
+/** One client may take so much of it: others have room whatever he sends, and however slowly. */
+const clientShare = 1 / 4
 
 export class MemoryBudget {
   #freeBytes: number
   readonly #maxBytes: number
+  readonly #perClient = new Map<string, number>()
   /** Who waits for room, in order. */
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
 
@@ -12,9 +17,13 @@ export class MemoryBudget {
     this.#freeBytes = maxBytes
   }
 
-  /** A new, empty message of at most so many octets; dispose of it when done. */
-  open(maxBytes: number): HeldMessage {
-    return new HeldMessage(maxBytes, (wanted) => this.#take(wanted))
+  /** A new, empty message of at most so many octets, counted for that client; dispose of it when done. */
+  open(maxBytes: number, client: CountedClient): HeldMessage {
+    const take = (bytes: number) => this.#take(bytes)
+    return new HeldMessage(
+      maxBytes,
+      client === null ? take : (bytes) => this.#takeFor(client, bytes),
+    )
   }
 
   /** Room for a message that is complete; null when there is none. Dispose of it when the message is committed. */
@@ -33,6 +42,15 @@ export class MemoryBudget {
 
   #held(bytes: number): Disposable {
     return { [Symbol.dispose]: () => this.#take(-bytes) }
+  }
+
+  #takeFor(client: string, bytes: number): boolean {
+    const taken = (this.#perClient.get(client) ?? 0) + bytes
+    if (bytes > 0 && taken > this.#maxBytes * clientShare) return false
+    if (!this.#take(bytes)) return false
+    if (taken > 0) this.#perClient.set(client, taken)
+    else this.#perClient.delete(client)
+    return true
   }
 
   #take(bytes: number): boolean {

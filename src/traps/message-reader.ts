@@ -2,10 +2,9 @@
 // of the thread's processor time, fills its heap or ends it is given back as unreadable; the thread is started again,
 // and all other messages go to the new one.
 import { createHash } from 'node:crypto'
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
+import { threadEnvironment } from '../thread-environment.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import type { ReadMessage } from './read-message.ts'
 import type { MarkFile, ReadingMark } from './reading-mark.ts'
@@ -196,13 +195,11 @@ export class MessageReader {
       shared: this.#shared,
     }
     Atomics.store(this.#words.number, 0, 0)
-    // A thread does not inherit a compile cache that was switched on by call, only one from the environment.
-    const cache = getCompileCacheDir()
     const worker = new Worker(entry ?? new URL('./message-reader-thread.ts', import.meta.url), {
       workerData: data,
       name: 'message-reader',
       resourceLimits: { ...defaultLimits, ...resourceLimits },
-      ...(cache !== undefined && { env: { ...process.env, NODE_COMPILE_CACHE: dirname(cache) } }),
+      env: threadEnvironment(),
     })
     let cause: unknown
     worker.on('message', (result: ReadResult) => this.#onResult(result))

@@ -4,10 +4,9 @@
 // Who made it die is found out: those that were being read are suspects, and of them one is read at a time until it has
 // been read to the end. So one that ends the thread each time fails alone, waits longer each time, and costs the others
 // a reading now and then.
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
+import { threadEnvironment } from '../thread-environment.ts'
 import type { Mailbox, MailboxMessage, MessageName } from './mailbox.ts'
 import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-calls.ts'
 import { MailboxError } from './mailbox-error.ts'
@@ -203,10 +202,7 @@ class MailboxThread {
     this.#options = options
     this.#wake = events.wake
     const { mailboxes, entry = usualEntry, resourceLimits = usualLimits } = options
-    // A thread inherits no compile cache that was switched on by call, only one from the environment.
-    const cache = getCompileCacheDir()
-    const env =
-      cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
+    const env = threadEnvironment()
     const workerData: MailboxThreadData = { mailboxes }
     this.#worker = new Worker(entry, { name: 'mailboxes', workerData, env, resourceLimits })
     this.#onDeath = events.onDeath

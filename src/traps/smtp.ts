@@ -204,7 +204,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     const { connection } = own
     const details = detailsOf(own, transaction)
     connection.phase = 'data'
-    using message = memory.open(maxBytes)
+    using message = memory.open(maxBytes, connection.counted)
     try {
       await contentOf(stream, (chunk) => {
         connection.dataBytes += chunk.length
