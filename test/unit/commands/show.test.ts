@@ -73,7 +73,8 @@ test('what a sender wrote cannot act on the terminal', async (t) => {
   const details = { messageId: '<\u001b]0;pwned\u0007\u202ex@y>\n203.0.113.9 is not listed' }
   const site = await served(t, [evidence('203.0.113.9', 'dsn', { seenAt: now, details })])
   const text = await show(site, '203.0.113.9')
-  assert.match(text, /<\?\]0;pwned\?\?x@y>\?203\.0\.113\.9 is not listed\n/)
+  // Control characters are blanks by the time they are stored; what turns the text round is left to `show`.
+  assert.match(text, /< \]0;pwned \?x@y> 203\.0\.113\.9 is not listed\n/)
   assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
 })
 
