@@ -10,7 +10,7 @@ import type { Blocklist } from '../blocklist/blocklist.ts'
 import { isOutOfFiles, type Logger } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
-import { Authenticator } from './authenticate.ts'
+import { Authenticator, nobody } from './authenticate.ts'
 import { clientAddress, isLoopback, limitKey } from './client-address.ts'
 import { nameMediaTypes, refuseCoding } from './content.ts'
 import { Idempotency } from './idempotency.ts'
@@ -214,7 +214,11 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
       reply.headers(isPage ? headers.pages : headers.data).header('x-request-id', request.id)
       const caller =
         options.callerOf(request.raw) ??
-        authenticator.identify(request.headers.authorization, () => limitKey(addressOf(request)))
+        (isProbe
+          ? nobody
+          : authenticator.identify(request.headers.authorization, () =>
+              limitKey(addressOf(request)),
+            ))
       if ('problem' in caller) {
         const { retryAfter } = caller
         if (retryAfter !== undefined) {

@@ -16,7 +16,7 @@ export interface Denial {
   readonly retryAfter?: number
 }
 
-const nobody: Caller = { name: 'public', id: 'public', scope: 'public' }
+export const nobody: Caller = { name: 'public', id: 'public', scope: 'public' }
 
 export class Authenticator {
   readonly #keys: KeyRing

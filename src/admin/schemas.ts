@@ -47,7 +47,7 @@ export const Problem = Type.Object(
   { description: 'RFC 9457 problem details.' },
 )
 
-/** The problems that a route can answer, for its `response`; too many requests (429) any can. */
+/** The problems that a route can answer, for its `response`; too many requests (429) any can but the probes. */
 export function problems(...statuses: number[]): Record<number, typeof Problem> {
   return Object.fromEntries([...statuses, 429].map((status) => [status, Problem]))
 }

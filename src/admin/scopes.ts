@@ -12,7 +12,7 @@ declare module 'fastify' {
     takesToo?: readonly string[]
     /** Whether it is for a browser to show: all security headers, not those of data alone. */
     isPage?: boolean
-    /** Whether a supervisor asks it, who must get an answer: no limit of requests. */
+    /** Whether a supervisor asks it, who must get an answer: no limit of requests, and no key is looked at. */
     isProbe?: boolean
   }
   interface FastifyRequest {

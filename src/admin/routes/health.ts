@@ -3,7 +3,7 @@
 import Type from 'typebox'
 import type { App, AppOptions } from '../app.ts'
 import { problem, sendProblem } from '../problem.ts'
-import { problems } from '../schemas.ts'
+import { Problem } from '../schemas.ts'
 
 const Health = Type.Object({ status: Type.String() })
 
@@ -12,7 +12,7 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
     '/healthz',
     {
       config: { scope: 'public', isProbe: true },
-      schema: { response: { 200: Health, ...problems() } },
+      schema: { response: { 200: Health } },
     },
     async () => ({ status: 'ok' }),
   )
@@ -20,7 +20,7 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
     '/readyz',
     {
       config: { scope: 'public', isProbe: true },
-      schema: { response: { 200: Health, ...problems(503) } },
+      schema: { response: { 200: Health, 503: Problem } },
     },
     async (_request, reply) => {
       if (!isReady())

@@ -180,6 +180,12 @@ test('probes are answered whatever else the address has asked', async (t) => {
     assert.equal(await status('/healthz'), 200)
     assert.equal(await status('/readyz'), 200)
   }
+  const headers = { authorization: 'Bearer wrong' }
+  for (let count = 0; count < 25; count++) {
+    const remoteAddress = '198.51.100.1'
+    const reply = await admin.app.inject({ url: '/healthz', headers, remoteAddress })
+    assert.equal(reply.statusCode, 200)
+  }
 })
 
 test('refused requests and wrong keys stand in the log, and not one by one', async (t) => {
