@@ -52,7 +52,7 @@ const maxTextLength = 64 * 1024
  * A report has its machine-readable part before what it returns (RFC 6522 §3), so what lies beyond this is the returned
  * message's body. Taking apart 10 MiB of short lines would hold up everybody's mail for seconds.
  */
-const maxParsedBytes = 1024 * 1024
+export const maxParsedBytes = 1024 * 1024
 export const maxPartBytes = 1024 * 1024
 const chunkBytes = 64 * 1024
 

@@ -3,7 +3,7 @@
 import { formatAddress } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
 import { allValues, firstValue, readHeaderSection } from './header-section.ts'
-import { type Message, maxPartBytes } from './message.ts'
+import { type Message, maxParsedBytes, maxPartBytes } from './message.ts'
 import { traceStored } from './received.ts'
 import { returnedTextStart } from './returned-text.ts'
 
@@ -60,6 +60,9 @@ export function returnedContent(message: Message): ReturnedContent | null {
   return returnedText(message)
 }
 
+/** Of a line, as much as tells it from others: Buffer.indexOf takes a time that grows with what it looks for, too. */
+const maxSoughtLength = 100
+
 /** Below the words of a plain text; a body that needed no decoding gives the octets as they came. */
 function returnedText(message: Message): ReturnedContent | null {
   const { at } = returnedTextStart(message.text)
@@ -71,8 +74,10 @@ function returnedText(message: Message): ReturnedContent | null {
     !/^[>| \t]/.test(firstLine) &&
     message.parts.length === 0 &&
     !message.contentType.value.startsWith('multipart/')
-  const raw = Buffer.from(message.raw.buffer, message.raw.byteOffset, message.raw.byteLength)
-  const found = isPlain ? raw.indexOf(firstLine, message.header.bodyStart) : -1
+  const parsed = message.raw.subarray(0, message.header.bodyStart + maxParsedBytes)
+  const raw = Buffer.from(parsed.buffer, parsed.byteOffset, parsed.byteLength)
+  const sought = firstLine.slice(0, maxSoughtLength)
+  const found = isPlain ? raw.indexOf(sought, message.header.bodyStart) : -1
   const content = found >= 0 ? message.raw.subarray(found) : Buffer.from(unquoted(text))
   const { bodyStart } = readHeaderSection(content)
   const headersOnly = bodyStart >= content.length

@@ -82,3 +82,25 @@ test('an origin that the bouncing host did not note is unknown', async () => {
     .toSpliced(1, 1)
   assert.equal(readReturned(await parseMessage(report({ returned: local })))?.origin, null)
 })
+
+test('a long first line is not sought again and again in a megabyte of its like', async () => {
+  const raw = octets(
+    'Return-Path: <>',
+    'From: MAILER-DAEMON@far.example',
+    'Subject: Undelivered Mail Returned to Sender',
+    'Content-Transfer-Encoding: quoted-printable',
+    '',
+    'Not delivered.',
+    `Received: ${'a'.repeat(50)}=`,
+    'a'.repeat(50_000),
+    'Message-ID: <a@b.example>',
+    'From: trap@trap.example',
+    '',
+    `Received: ${'a'.repeat(50_040)}b`.repeat(20),
+  )
+  const message = await parseMessage(raw)
+  const before = process.threadCpuUsage()
+  assert.equal(returnedContent(message)?.isWhole, false)
+  const { user, system } = process.threadCpuUsage(before)
+  assert.ok(user + system < 1_000_000, `${user + system} µs of the processor`)
+})
