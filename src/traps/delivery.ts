@@ -74,6 +74,9 @@ export function sourceKey({
   return (source === 'smtp' && countedClient(client)) || source
 }
 
+/** A mail server writes one or a few; whoever can write these fields himself may write tens of thousands. */
+const maxAddresses = 100
+
 /**
  * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
  * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
@@ -90,6 +93,7 @@ export function deliveredTo(header: HeaderSection, trace: Trace): (readonly stri
       .flatMap(({ value }) => value.split(','))
       .map((text) => text.trim().replace(/^<|>$/g, ''))
       .filter((address) => /^[^\s@]+@[^\s@]+$/.test(address))
+      .slice(0, maxAddresses)
       .map(canonicalRecipient)
   return [
     addressesIn('x-original-to'),
