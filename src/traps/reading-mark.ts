@@ -35,10 +35,8 @@ export class ReadingMark {
     const descriptor = openSync(path, 'w', 0o600)
     const condemned = [...deaths].filter(([, count]) => count >= deathsAllowed)
     this.file = { descriptor, condemned: condemned.map(([name]) => name) }
-    writeSync(
-      descriptor,
-      `${blank}\n${[...this.#deaths].map((row) => `${row.join(' ')}\n`).join('')}`,
-    )
+    const rows = [...this.#deaths].map((row) => `${row.join(' ')}\n`)
+    write(descriptor, `${blank}\n${rows.join('')}`)
   }
 
   /** Names nobody as being read: the thread has been ended, or is not to be blamed. */
@@ -56,9 +54,18 @@ export class ReadingMark {
 
 const blank = ' '.repeat(nameLength)
 
-/** Writes which message is being read; '' for none. */
+/** Writes which message is being read; '' for none. On a full disk nobody is named. */
 export function markReading(descriptor: number, name: string): void {
-  writeSync(descriptor, name.padEnd(nameLength), 0)
+  write(descriptor, name.padEnd(nameLength))
+}
+
+/** A mark that cannot be written is no reason not to read. */
+function write(descriptor: number, text: string): void {
+  try {
+    writeSync(descriptor, text, 0)
+  } catch {
+    // Out of room: a death meanwhile is not counted.
+  }
 }
 
 function read(path: string): { current: string; deaths: Map<string, number> } {

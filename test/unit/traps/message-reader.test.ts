@@ -2,7 +2,7 @@
 // processor time, fills its heap or ends it, and every other message is read by the next thread.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -157,6 +157,17 @@ test('a stop that was asked for counts as no death', async (t) => {
   await given
   await reader.close()
   assert.throws(() => readFileSync(path), { code: 'ENOENT' })
+})
+
+test('a mark that cannot be written keeps no message from being read', async (t) => {
+  const path = markPath(t)
+  const mark = new ReadingMark(path)
+  const file = { ...mark.file, descriptor: openSync('/dev/full', 'w') }
+  t.after(() => closeSync(file.descriptor))
+  const full = { file, clear: () => undefined, close: async () => mark.close() }
+  const { read, logged } = readerFor(t, { mark: full as unknown as ReadingMark })
+  const { isStopped } = await read('From: a@b.example\r\n\r\nHello')
+  assert.deepEqual([isStopped, logged], [false, []])
 })
 
 test('the mark names the stored message while it is read, and nobody after', async (t) => {
