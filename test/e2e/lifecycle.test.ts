@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
@@ -163,8 +171,16 @@ test('SIGHUP never ends the server: not while it starts, and not while it drains
 
 test('npm start passes SIGTERM on and ends with 0', async (t) => {
   const site = new Site(t)
+  // The project as it is, but for the demonstration's ports.
+  for (const each of ['src', 'node_modules', 'package.json']) {
+    symlinkSync(resolve(each), join(site.folder, each))
+  }
+  mkdirSync(join(site.folder, 'data'))
+  writeFileSync(join(site.folder, 'data/demo.toml'), site.configuration())
+  mkdirSync(join(site.folder, 'data/maildir/new'), { recursive: true })
+  mkdirSync(join(site.folder, 'data/maildir/cur'))
   const child = spawn('npm', ['start'], {
-    env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
+    cwd: site.folder,
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   t.after(() => child.kill('SIGKILL'))
