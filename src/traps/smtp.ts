@@ -71,6 +71,8 @@ interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
   readonly reversePath: string
   readonly accepted: string[]
   readonly refused: string[]
+  /** How many RCPT were accepted, repeated ones too. */
+  grants: number
 }
 
 interface Session {
@@ -135,7 +137,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       if (own !== undefined) {
         const sender = senderOf(own.connection, session, isLmtp)
-        own.open = { ...sender, reversePath: address, accepted: [], refused: [] }
+        own.open = { ...sender, reversePath: address, accepted: [], refused: [], grants: 0 }
         session.xForward.clear()
       }
       // At once, the reply to one message could read on to the end of the next, and smtp-server then never goes on.
@@ -154,6 +156,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       const isRepeated = accepted.some((each) => each.toLowerCase() === recipient.toLowerCase())
       if (!isRepeated) accepted.push(recipient)
       else if (own !== undefined) limits.waste(own.connection.counted)
+      if (own?.open) own.open.grants++
       reply()
     },
     onData(stream, session, reply) {
@@ -161,6 +164,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (own?.open == null) return reply(refusal(451, 'Session is over'))
       const transaction = own.open
       own.open = null
+      if (isLmtp) repeatRecipients(session, transaction.grants)
       receive(own, transaction, stream).then(
         (text) => reply(null, text),
         (error) => reply(error),
@@ -288,6 +292,12 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
 function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
   const unoffered = Object.keys(args || {}).find((name) => !offered.includes(name))
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
+}
+
+/** RFC 2033 §4.2: as many replies to the message as RCPT were accepted; smtp-server keeps a repeated recipient once. */
+function repeatRecipients({ envelope: { rcptTo } }: SMTPServerSession, grants: number): void {
+  const [first] = rcptTo
+  if (first) while (rcptTo.length < grants) rcptTo.push(first)
 }
 
 /** The code of an error that lasts, and that the list logs by itself, not for each message; undefined: any other error. */

@@ -214,6 +214,19 @@ test('LMTP without XFORWARD: our own server’s Received field tells, and it pro
   assert.deepEqual(clients(recorded), ['203.0.113.9'])
 })
 
+test('LMTP replies to the message once for each RCPT that it accepted, also of one recipient', async (t) => {
+  const { connect, recorded } = await smtpSite(t, { lmtp: true, proxies: ['127.0.0.1'] })
+  const front = connect()
+  await front.hear(1)
+  // Exim takes the case of a local part for a difference.
+  const recipients = ['RCPT TO:<a@trap.example>', 'RCPT TO:<A@trap.example>']
+  await front.say('LHLO mx.example', 'MAIL FROM:<>', ...recipients, 'DATA')
+  front.send(`${bounce}.\r\nQUIT\r\n`)
+  const replies = await front.hear(9)
+  assert.deepEqual(replies.slice(6, -1), Array(2).fill('250 2.6.0 Recorded'))
+  assert.equal(recorded.length, 1)
+})
+
 test('XFORWARD from a stranger is refused', async (t) => {
   const { connect, recorded } = await smtpSite(t, { lmtp: true, proxies: ['192.0.2.0/24'] })
   const client = connect()
