@@ -1,15 +1,15 @@
 // The thread that takes messages apart: octets in, verdict and evidence out. One message computes at a time; while it
 // waits for DNS another one does.
-import { createHash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Resolver } from '../resolver/resolver.ts'
 import type { AuthenticityOptions } from './authenticity.ts'
 import { knownMessageIds } from './message-ids.ts'
 import { type ReaderData, type ReadJob, type ReadResult, sharedWords } from './message-reader.ts'
 import { readMessage } from './read-message.ts'
+import { nameOf } from './reading-mark.ts'
 import { type Share, Turns } from './reading-turns.ts'
 
-const { authenticity, mark, shared } = workerData as ReaderData
+const { authenticity, condemned, shared } = workerData as ReaderData
 const resolver =
   authenticity && authenticity.servers.length > 0
     ? new Resolver({ servers: authenticity.servers })
@@ -18,16 +18,14 @@ const isOurMessageId =
   authenticity?.messageIdFile === undefined
     ? undefined
     : knownMessageIds(authenticity.messageIdFile)
-const turns = new Turns(sharedWords(shared), mark)
+const turns = new Turns(sharedWords(shared))
 
 async function read({ number, raw, delivered, isStored, now }: ReadJob): Promise<ReadResult> {
   const share = turns.share(number, resolver)
   await share.begin()
   try {
-    if (isStored && mark) {
-      const name = createHash('sha256').update(raw).digest('hex')
-      if (mark.condemned.includes(name)) return { number, isCondemned: true }
-      share.name(name)
+    if (isStored && condemned.length > 0 && condemned.includes(nameOf(raw))) {
+      return { number, isCondemned: true }
     }
     return { number, ...(await readMessage(raw, delivered, checksFor(share, now))) }
   } finally {

@@ -1,13 +1,12 @@
 // Has messages taken apart in a thread of its own, and lets none of them stop the others. A message that takes too much
 // of the thread's processor time, fills its heap or ends it is given back as unreadable; the thread is started again,
 // and all other messages go to the new one.
-import { createHash } from 'node:crypto'
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
 import { threadEnvironment } from '../thread-environment.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import type { ReadMessage } from './read-message.ts'
-import type { MarkFile, ReadingMark } from './reading-mark.ts'
+import { nameOf, type ReadingMark } from './reading-mark.ts'
 
 /** What the thread checks returned messages with. */
 export interface AuthenticitySources {
@@ -22,7 +21,7 @@ export interface AuthenticitySources {
 export interface MessageReaderOptions {
   /** None: nobody asks whether what a message returns was forged. */
   readonly authenticity?: AuthenticitySources
-  /** Names the stored message being read; none: messages come again by themselves. */
+  /** Names a stored message that takes long; none: nobody asks what the process died of. */
   readonly mark?: ReadingMark
   readonly log: Logger
   /** @default 5: seconds of the thread's own processor time for one message */
@@ -39,7 +38,7 @@ export interface MessageReaderOptions {
 export interface ReadRequest {
   readonly raw: Uint8Array
   readonly delivered: Delivered
-  /** It comes again when this process dies: the mark names it. */
+  /** It comes again when this process dies. */
   readonly isStored: boolean
   /** Epoch seconds. */
   readonly now: number
@@ -62,7 +61,8 @@ export type ReadResult = { readonly number: number } & (
 /** What the thread starts with. */
 export interface ReaderData {
   readonly authenticity?: AuthenticitySources
-  readonly mark?: MarkFile
+  /** Messages that are not to be read, as reading-mark.ts names them. */
+  readonly condemned: readonly string[]
   readonly shared: SharedArrayBuffer
 }
 
@@ -73,6 +73,8 @@ interface Waiting extends ReadRequest {
 }
 
 const checkMs = 200
+/** Of the thread's processor time: many times what a usual message takes, even the first one of a thread. */
+const namedAfterSeconds = 0.5
 /** Before the thread is started once more where it dies while it reads nothing. */
 const restartMs = 1000
 const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
@@ -91,6 +93,8 @@ export class MessageReader {
   #lastNumber = 0
   /** The message that was found to take too long, while its thread ends. */
   #ended = 0
+  /** The message that the mark names. */
+  #named = 0
   #isDoubtful = false
   #isRefusing = false
   #isClosing = false
@@ -116,9 +120,7 @@ export class MessageReader {
 
   /** The process is about to end: what has not been read after so long is given back unread, and nothing more is taken. */
   drain(withinMs: number): void {
-    // From here on a death of the process is no message's fault.
-    Atomics.store(this.#words.isQuiet, 0, 1)
-    this.#options.mark?.clear()
+    this.#options.mark?.quiet()
     clearTimeout(this.#drain)
     this.#drain = setTimeout(() => this.#refuse(), withinMs).unref()
   }
@@ -191,7 +193,7 @@ export class MessageReader {
     const { entry, resourceLimits, authenticity, mark } = this.#options
     const data: ReaderData = {
       ...(authenticity && { authenticity }),
-      ...(mark && { mark: mark.file }),
+      condemned: mark?.condemned ?? [],
       shared: this.#shared,
     }
     Atomics.store(this.#words.number, 0, 0)
@@ -216,6 +218,7 @@ export class MessageReader {
     if (waiting === undefined) return
     this.#inThread.delete(result.number)
     this.#isDoubtful = false
+    if (this.#named === result.number) this.#nameNobody()
     if ('isCondemned' in result) this.#stop(waiting, 'the process died twice while it was read')
     else waiting.resolve({ ...result, isStopped: false })
     this.#fill()
@@ -230,9 +233,20 @@ export class MessageReader {
     if (reading === 0 || this.#ended !== 0) return
     const used = await worker.cpuUsage().catch(() => undefined)
     if (used === undefined || Atomics.load(number, 0) !== reading || cpuStart[0] !== start) return
-    if (used.user + used.system - start <= maxCpuSeconds * 1e6) return
+    const seconds = (used.user + used.system - start) / 1e6
+    const waiting = this.#inThread.get(reading)
+    if (waiting?.isStored && seconds > namedAfterSeconds && this.#named === 0) {
+      this.#named = reading
+      this.#options.mark?.name(waiting.raw)
+    }
+    if (seconds <= maxCpuSeconds) return
     this.#ended = reading
     await worker.terminate()
+  }
+
+  #nameNobody(): void {
+    this.#named = 0
+    this.#options.mark?.clear()
   }
 
   #onDeath(cause: unknown): void {
@@ -245,7 +259,7 @@ export class MessageReader {
     clearInterval(this.#check)
     this.#check = undefined
     if (this.#isClosing) return
-    this.#options.mark?.clear()
+    this.#nameNobody()
     this.#inThread.delete(number)
     if (blamed !== undefined) this.#stop(blamed, why)
     else log.error({ err: cause }, 'the thread that reads messages died, it is started again')
@@ -287,8 +301,6 @@ export function sharedWords(shared: SharedArrayBuffer) {
   return {
     /** Of the message that computes; 0: none. */
     number: new Int32Array(shared, 0, 1),
-    /** Not 0: the mark names nobody any more. */
-    isQuiet: new Int32Array(shared, 4, 1),
     /** The thread's processor time in microseconds, less what that message had used before. */
     cpuStart: new Float64Array(shared, 8, 1),
   }
@@ -308,7 +320,7 @@ function faultOf(cause: unknown): string {
 /** What is known of a message that nobody could read. */
 function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivered): ReadMessage {
   const rule = 'unreadable-message'
-  const content = createHash('sha256').update(raw).digest('hex')
+  const content = nameOf(raw)
   const { seenAt, source, helo, reversePath, tls } = session
   const details = {
     ...(helo !== undefined && { helo }),

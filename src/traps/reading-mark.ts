@@ -1,16 +1,11 @@
-// Which stored message is being read, in a small file: what a process died of twice is not read a third time.
+// Which stored message is taking long to read, in a small file: what a process died of twice is not read a third time.
 //
-// Line 1 is the SHA-256 of the message under way, or blanks; the thread writes it in place and nobody syncs it, since it
-// has to outlive the process and not the machine. Each further line is a message that was under way when a process died
-// without a signal to end, and how often.
+// Line 1 is the SHA-256 of the message, or blanks; it is written in place and nobody syncs it, since it has to outlive the
+// process and not the machine. Each further line is a message that stood there when a process died without a signal to
+// end, and how often. A message is named once it has taken a while: one that is read like any other is not named, or
+// two kills for other reasons would take it for their cause.
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-
-/** For the thread that reads. */
-export interface MarkFile {
-  readonly descriptor: number
-  /** SHA-256 in hex of the octets of messages that are not to be read. */
-  readonly condemned: readonly string[]
-}
 
 const nameLength = 64
 const deathsAllowed = 2
@@ -18,9 +13,13 @@ const deathsAllowed = 2
 const maxRemembered = 100
 
 export class ReadingMark {
-  readonly file: MarkFile
+  /** Names of messages that are not to be read. */
+  readonly condemned: readonly string[]
   readonly #path: string
+  readonly #descriptor: number
   readonly #deaths: Map<string, number>
+  #current = ''
+  #isQuiet = false
 
   /** Counts the death that the file tells of, if any. Throws as node:fs does. */
   constructor(path: string) {
@@ -32,40 +31,56 @@ export class ReadingMark {
       deaths.set(current, count)
     }
     this.#deaths = new Map([...deaths].slice(-maxRemembered))
-    const descriptor = openSync(path, 'w', 0o600)
-    const condemned = [...deaths].filter(([, count]) => count >= deathsAllowed)
-    this.file = { descriptor, condemned: condemned.map(([name]) => name) }
+    this.condemned = [...this.#deaths].flatMap(([name, count]) =>
+      count >= deathsAllowed ? [name] : [],
+    )
+    this.#descriptor = openSync(path, 'w', 0o600)
     const rows = [...this.#deaths].map((row) => `${row.join(' ')}\n`)
-    write(descriptor, `${blank}\n${rows.join('')}`)
+    this.#write(`${blank}\n${rows.join('')}`)
   }
 
-  /** Names nobody as being read: the thread has been ended, or is not to be blamed. */
+  /** Names the message, until `clear` is called. */
+  name(raw: Uint8Array): void {
+    if (this.#isQuiet || this.#current !== '') return
+    this.#current = nameOf(raw)
+    this.#write(this.#current)
+  }
+
+  /** Names nobody. */
   clear(): void {
-    markReading(this.file.descriptor, '')
+    if (this.#current === '') return
+    this.#current = ''
+    this.#write(blank)
   }
 
-  /** To be called when no thread writes it: the process ends as it should. What died before is remembered. */
-  close(): void {
+  /** Names nobody from now on: the process is about to end as it should. */
+  quiet(): void {
     this.clear()
-    closeSync(this.file.descriptor)
+    this.#isQuiet = true
+  }
+
+  /** What died before is remembered. */
+  close(): void {
+    this.quiet()
+    closeSync(this.#descriptor)
     if (this.#deaths.size === 0) rmSync(this.#path, { force: true })
+  }
+
+  /** A mark that cannot be written is no reason not to read. */
+  #write(text: string): void {
+    try {
+      writeSync(this.#descriptor, text, 0)
+    } catch {
+      // Out of room: a death meanwhile is not counted.
+    }
   }
 }
 
 const blank = ' '.repeat(nameLength)
 
-/** Writes which message is being read; '' for none. On a full disk nobody is named. */
-export function markReading(descriptor: number, name: string): void {
-  write(descriptor, name.padEnd(nameLength))
-}
-
-/** A mark that cannot be written is no reason not to read. */
-function write(descriptor: number, text: string): void {
-  try {
-    writeSync(descriptor, text, 0)
-  } catch {
-    // Out of room: a death meanwhile is not counted.
-  }
+/** What the mark calls a message: SHA-256 of its octets, in hex. */
+export function nameOf(raw: Uint8Array): string {
+  return createHash('sha256').update(raw).digest('hex')
 }
 
 function read(path: string): { current: string; deaths: Map<string, number> } {

@@ -3,7 +3,6 @@
 // too long can be ended, and no other is blamed.
 import { type Resolved, type ResolvedType, ResolveError } from '../resolver/resolver.ts'
 import type { sharedWords } from './message-reader.ts'
-import { type MarkFile, markReading } from './reading-mark.ts'
 
 interface Asked {
   resolve(name: string, type: ResolvedType): Promise<Resolved>
@@ -11,13 +10,11 @@ interface Asked {
 
 export class Turns {
   readonly words: ReturnType<typeof sharedWords>
-  readonly mark: MarkFile | undefined
   readonly #waiting: (() => void)[] = []
   #isTaken = false
 
-  constructor(words: ReturnType<typeof sharedWords>, mark?: MarkFile) {
+  constructor(words: ReturnType<typeof sharedWords>) {
     this.words = words
-    this.mark = mark
   }
 
   /** A message's share, by the number that it has in the shared words; what it looks up is asked of `resolver`. */
@@ -43,8 +40,6 @@ export class Share {
   readonly #turns: Turns
   readonly #number: number
   readonly #resolver: Asked | undefined
-  /** What the mark calls it; '' for a message that its sender still keeps. */
-  #name = ''
   #beginning: Promise<void> | undefined
   /** Questions without an answer. */
   readonly #asked = new Set<Promise<Resolved>>()
@@ -62,15 +57,6 @@ export class Share {
   begin(): Promise<void> {
     this.#beginning ??= this.#turns.take().then(() => this.#start())
     return this.#beginning
-  }
-
-  /** Names the message, now and whenever it computes again, in the mark that outlives the process. */
-  name(name: string): void {
-    this.#name = name
-    const { mark, words } = this.#turns
-    if (mark && name !== '' && Atomics.load(words.isQuiet, 0) === 0) {
-      markReading(mark.descriptor, name)
-    }
   }
 
   /** The message is done with; a check that was given up may still ask, and gets no answer. */
@@ -103,17 +89,15 @@ export class Share {
     this.#hasTurn = true
     cpuStart[0] = cpuMicroseconds() - this.#spentMicroseconds
     Atomics.store(number, 0, this.#number)
-    this.name(this.#name)
   }
 
   #pause(): void {
     if (!this.#hasTurn) return
-    const { mark, words } = this.#turns
+    const { words } = this.#turns
     this.#hasTurn = false
     this.#beginning = undefined
     Atomics.store(words.number, 0, 0)
     this.#spentMicroseconds = cpuMicroseconds() - (words.cpuStart[0] ?? 0)
-    if (mark && this.#name !== '') markReading(mark.descriptor, '')
     this.#turns.give()
   }
 }

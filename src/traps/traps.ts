@@ -50,7 +50,7 @@ export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record'
   readonly authenticity?: AuthenticitySources
   /** The limits of the thread that reads messages, and its file. */
   readonly reader?: Omit<MessageReaderOptions, 'authenticity' | 'mark' | 'log'>
-  /** Where the stored message being read is named, so that one which ends the process is read twice at most. */
+  /** Where a stored message that takes long is named, so that one which ends the process is read twice at most. */
   readonly markFile?: string
   /** @default 256 MiB: messages being received, read and recorded, together */
   readonly maxHeldBytes?: number
