@@ -243,7 +243,7 @@ export const declaration = table('', {
       10 * year,
     ),
     perDay: integer(
-      'Messages stored a day for each network and kind, and as many again that are each for another trap address. More are counted: they extend a listing and reach no threshold.',
+      'Messages stored a day for each network and kind; then those that bring another trap address or return another message, until the day has so many of either. More are counted: they extend a listing and reach no threshold.',
       200,
       1,
       1_000_000,

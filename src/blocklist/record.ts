@@ -46,18 +46,20 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
 }
 
 /**
- * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, up to as
- * many again, if no other one that day was for its recipient, so that the traps of a threshold can still be reached. What
- * is ignored takes no room from what counts.
+ * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, if it is
+ * for a trap or returns a message that the day lacks, while the day has fewer of those. So no repetition of one message
+ * keeps out what a threshold asks for. What is ignored takes no room from what counts.
  */
 function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boolean): boolean {
-  const { client, kind, seenAt, recipient } = evidence
+  const { client, kind, seenAt } = evidence
   const network = client && judgedPrefix(client, policy)
   const day = { network, kind, seenAt, areIgnored: isIgnored }
   const most = policy.evidencePerDay
   if (!store.evidence.hasOfDay(day, most)) return true
+  const variety = store.evidence.varietyOfDay(day, evidence)
   return (
-    !store.evidence.hasOfDay(day, 2 * most) && !store.evidence.hasRecipientOfDay(day, recipient)
+    (variety.toRecipient === 0 && variety.recipients < most) ||
+    (variety.ofReturned === 0 && variety.returned < most)
   )
 }
 
