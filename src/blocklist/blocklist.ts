@@ -334,20 +334,21 @@ export class Blocklist {
   }
 
   /**
-   * Deletes evidence that was recorded longer ago than it is kept, in transactions small enough to stand in nobody's way;
-   * resolves with the number of messages, each as often as it had traps.
+   * Deletes evidence that was recorded longer ago than it is kept, and what was counted on days as long ago, in transactions
+   * small enough to stand in nobody's way; resolves with the number of messages, each as often as it had traps.
    */
   async purgeEvidence(): Promise<number> {
     let total = 0
     for (;;) {
       const before = this.#now() - this.#policy.evidenceKeepSeconds
       const purged = await this.#queue.run(() => {
-        const { evidence, evidenceCounters } = this.#store
+        const { evidence, evidenceCounters, forgeries } = this.#store
         const rows = evidence.purge(before, purgeBatch)
-        return { rows, counters: evidenceCounters.purge(before, purgeBatch) }
+        const counts = [evidenceCounters, forgeries].map((each) => each.purge(before, purgeBatch))
+        return { rows, counts }
       })
       total += purged.rows
-      if (purged.rows < purgeBatch && purged.counters < purgeBatch) return total
+      if (Math.max(purged.rows, ...purged.counts) < purgeBatch) return total
     }
   }
 

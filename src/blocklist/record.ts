@@ -39,9 +39,15 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
     return { decision: 'duplicate', why: 'this message is recorded already' }
   }
   const { decision, isStored } = decide(ground, evidence)
-  if (isStored) store.evidence.insert(evidence, now, decision)
-  else countOnly(ground, evidence)
-  countForgery(ground, evidence)
+  if (isStored) {
+    // However many traps one message was sent to, it returns one forged message.
+    if (!store.evidence.hasMessage(evidence.client, evidence.content)) {
+      countForgery(ground, evidence)
+    }
+    store.evidence.insert(evidence, now, decision)
+  } else {
+    countOnly(ground, evidence)
+  }
   return decision
 }
 
@@ -69,7 +75,10 @@ function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void 
   store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
 }
 
-/** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
+/**
+ * Who handed the returned message to the host that bounced it is counted, and never listed for it: that is the word of
+ * whoever sent the bounce, so it counts no more often than messages are stored.
+ */
 function countForgery(ground: Ground, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
   const { returnedOrigin, spf } = details

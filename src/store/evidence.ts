@@ -141,6 +141,11 @@ export class EvidenceTable {
     this.#newest = { long: newest(inNetwork.long), short: newest(inNetwork.short) }
   }
 
+  /** Whether this message from this client is already here, to whichever recipient. */
+  hasMessage(client: Address | null, content: string): boolean {
+    return this.#message.get(...clientValues(client), content) !== undefined
+  }
+
   /** Whether this message to this recipient from this client is already here. */
   has(client: Address | null, recipient: string, content: string): boolean {
     const messageId = this.#message.get(...clientValues(client), content)
