@@ -1,6 +1,7 @@
 // Spam-trap address patterns: text → pattern, and many patterns → one function that tells whether an address is a
 // trap in the time of its domain's labels. Called by blocklist, and by the configuration to check its patterns.
 import { domainToASCII } from 'node:url'
+import { canonicalRecipient } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
 
 /** A pattern in its parts; `text` is its one canonical form. */
@@ -76,13 +77,14 @@ export function trapMatcher(
 }
 
 /**
- * Whether mail to the address comes to a trap: as `match` says, or by a tag on the local part (`user+tag@`, RFC 5233 §1),
+ * Whether mail to an address, as somebody wrote it, comes to a trap: as `match` says, or by a tag on the local part (`user+tag@`, RFC 5233 §1),
  * with which people and programs tell the uses of one mailbox apart.
  */
 export function isTrapMailbox(
   match: (address: string) => string | undefined,
-  address: string,
+  written: string,
 ): boolean {
+  const address = canonicalRecipient(written)
   if (match(address) !== undefined) return true
   const at = address.lastIndexOf('@')
   const plus = address.indexOf('+')

@@ -107,6 +107,7 @@ test('a trap in To, or as author of what is returned, or no address at all: it c
   const counts: [string | null, string | null][] = [
     [trap, stranger],
     ['TRAP@Trap.Example.ORG', stranger],
+    ["'trap@trap.example.org'", stranger],
     [`"Trap, the" <${trap}> (a comment)`, stranger],
     [`${stranger}, People: ${trap};`, stranger],
     ['other@trap.example.org', stranger],
@@ -133,12 +134,12 @@ test('a trap in To, or as author of what is returned, or no address at all: it c
   }
 })
 
-test('a trap of one user is met with a tag or in a BATV form too', async (t) => {
+test('a trap of one user is met with a tag, in a BATV form or in quotes too', async (t) => {
   const door = open(t)
   await door.blocklist.addTrap('one@user.example', cli)
   for (const to of [
     ...['one+tag@user.example', 'One+a+b@User.Example', 'prvs=1234abcdef=one@user.example'],
-    'prvs=1234abcdef=one+tag@user.example',
+    ...['prvs=1234abcdef=one+tag@user.example', '"one"@user.example', '"o\\ne"@User.example'],
   ]) {
     const { decision } = await decide(door, bounce(to, null))
     assert.match(decision, /listed|extended/, to)
