@@ -373,7 +373,7 @@ export class Blocklist {
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
     const ground = { store: this.#store, reader: this.#reader, ahead: this.#ahead }
-    return find({ ...ground, now: this.#now() }, address)
+    return find({ ...ground, policy: this.#policy, now: this.#now() }, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */

@@ -18,7 +18,14 @@ import type { CurrentListing } from '../store/listing-rows.ts'
 import { audit, type Ground, shown, standingAt } from './ground.ts'
 import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'
-import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
+import {
+  heldUntil,
+  hitsToWeigh,
+  initialState,
+  type Judgement,
+  judge,
+  type PolicyOptions,
+} from './policy.ts'
 import { isTrapMailbox } from './trap-patterns.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
@@ -213,16 +220,18 @@ function act(
       row.state === 'shadow'
         ? initialState(becomes.kinds, publisher.publishedKinds, policy)
         : row.state
-    const heldUntil =
-      state === 'held' && row.state !== 'held' ? now + policy.holdForSeconds : row.heldUntil
+    const isHeldNow = state === 'held' && row.state !== 'held'
     const hits = row.hits + newHits
-    store.listings.change(row.id, { ...row, ...becomes, state, heldUntil, hits })
+    store.listings.change(row.id, {
+      ...{ ...row, ...becomes, state, hits },
+      heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
+    })
     return { decision, why, listing: shown(ground, row.id) }
   }
   const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
   const id = store.listings.insert({
     ...{ prefix, ...becomes, state, origin: 'trap', list: null, reason: null, createdAt: now },
-    heldUntil: state === 'held' ? now + policy.holdForSeconds : null,
+    heldUntil: state === 'held' ? heldUntil(now, policy) : null,
     hits: newHits,
   })
   const listing = shown(ground, id)
