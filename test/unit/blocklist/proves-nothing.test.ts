@@ -206,6 +206,33 @@ test('a report of success, which anyone can order, lists nobody', async (t) => {
   }
 })
 
+test('a receipt in words alone, which anyone can ask a server for, lists nobody; what tells of trouble does', async (t) => {
+  const notice = (subject: string, ...words: string[]) =>
+    octets(
+      ...['From: Mail Delivery System <MAILER-DAEMON@example.net>', `To: ${trap}`],
+      ...[`Subject: ${subject}`, '', ...words, ''],
+      ...['------ This is a copy of the message, including all the headers. ------', ''],
+      ...[`Return-Path: <${trap}>`, 'Received: from a.example by b.example', ...returned(trap)],
+    )
+  const delivered = 'The message was successfully delivered to <user@example.net>'
+  const cases: [string, string, ...string[]][] = [
+    ['ignored', 'Return Receipt: hi', 'The following message was successfully delivered:'],
+    ['ignored', 'Confirmation of delivery', 'Your message has been delivered.'],
+    ['ignored', 'Delivery Status Notification (Success)', delivered],
+    ['listed', 'Delivery Status Notification (Failure)', delivered],
+    ['listed', 'Undeliverable: hi', delivered],
+    ['listed', 'Delivery report', delivered, 'It could not be delivered to <other@example.net>'],
+    ['listed', 'Delivery report', delivered, '<other@example.net>: 550 5.1.1'],
+    ['listed', 'Delivery report', delivered, '<other@example.net>: no such user'],
+    ['listed', 'Delivery report', delivered, 'It has not yet been delivered to other@example.net'],
+    ['listed', 'Delivery report', '<other@example.net>'],
+  ]
+  for (const [expected, ...message] of cases) {
+    const { decision, why } = await decide(open(t), notice(...message))
+    assert.equal(decision, expected, `${message} ${why}`)
+  }
+})
+
 test('a report of success of each server is still classified as what it is', async (t) => {
   const door = open(t)
   const samples = join(import.meta.dirname, '../../bounces/samples')
