@@ -40,9 +40,9 @@ async function decide(door: Door, raw: Uint8Array) {
   return decision
 }
 
-function collector({ blocklist }: Door): Collector {
+function collector({ blocklist }: Door, relays: readonly string[] = []): Collector {
   return new Collector({
-    relays: parseTrustedRelays([]),
+    relays: parseTrustedRelays(relays),
     isTrap: (each) => blocklist.trapMatcher()(each) !== undefined,
     record: (evidence) => blocklist.record(evidence),
     now: () => start,
@@ -250,4 +250,18 @@ test('a report of success of each server is still classified as what it is', asy
       name,
     )
   }
+})
+
+test('a relay of ours that a collector names in the IPv4-mapped form is still ours, and not listed', async (t) => {
+  const door = open(t)
+  const raw = report({
+    header: [
+      'Received: from h.example (h.example [20.0.0.7]) by relay.example with ESMTP',
+      ...['From: MAILER-DAEMON@example.net', `To: ${trap}`],
+    ],
+  })
+  const client = address('::ffff:1400:9')
+  await collector(door, ['20.0.0.9']).submit({ raw, client, recipients: [trap], source: 'x' })
+  assert.deepEqual(door.codes('20.0.0.9'), [])
+  assert.deepEqual(door.codes('20.0.0.7'), [2, 3])
 })
