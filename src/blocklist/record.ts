@@ -3,6 +3,7 @@
 import type { Evidence } from '../bounce/evidence.ts'
 import { boundedDetails } from '../bounce/evidence-details.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
+import { trapMailbox } from '../bounce/recipient.ts'
 import {
   type Address,
   formatAddress,
@@ -39,6 +40,7 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
   const evidence = {
     ...reported,
     client: reported.client && unmapped(reported.client),
+    recipient: trapMailbox(reported.recipient),
     seenAt: Math.min(reported.seenAt, now),
     details: boundedDetails(reported.details),
   }

@@ -17,3 +17,18 @@ function plainlyQuoted(localPart: string): string {
   const isDotString = /^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/.test(text)
   return isDotString ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
 }
+
+/**
+ * The mailbox that an address leads to, as traps are told apart: in lower case and without a BATV tag. Whoever forges a
+ * sender chooses the spelling, and one mailbox in three of them is not three.
+ */
+export function trapMailbox(address: string): string {
+  const lower = address.toLowerCase()
+  const at = lower.lastIndexOf('@')
+  return at < 0 ? lower : untagged(lower.slice(0, at)) + lower.slice(at)
+}
+
+/** `prvs=KDDDSSSSSS=user`, in lower case, is the user's mailbox with a BATV tag (draft-levine-smtp-batv-01 §4). */
+export function untagged(localPart: string): string {
+  return /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(localPart)?.[1] ?? localPart
+}

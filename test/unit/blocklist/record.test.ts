@@ -276,6 +276,17 @@ test('the day since when a held listing is answered is not the day on which the 
   assert.equal(door.blocklist.find(address('20.0.0.1')).since, shownAt)
 })
 
+test('one trap in three spellings is one trap', async (t) => {
+  const trap = 'one@trap.example.org'
+  const door = openDoor(t, { policy: testPolicy({ traps: [trap] }) })
+  for (const recipient of [trap, 'ONE@trap.example.org', `prvs=1234ABCDEF=${trap}`]) {
+    const reply = evidence({ kind: 'auto-reply', recipient })
+    assert.deepEqual(await decisions(door, reply), ['counted'], recipient)
+  }
+  const rows = state(door).evidence
+  assert.deepEqual(new Set(rows.map(({ recipient }) => recipient)), new Set([trap]))
+})
+
 test('evidence keeps all that was known, newest first, and the decision', async (t) => {
   const door = openDoor(t)
   const details = { helo: 'mx.example.net', subject: 'Undelivered', diagnosticCode: '550 5.1.1' }
