@@ -208,7 +208,7 @@ export const declaration = table('', {
     ),
     ipv6Prefix: integer('Length of the network that is listed for an IPv6 client.', 64, 32, 128),
     holdFor: duration(
-      'Wait before publishing a listing, so that it does not betray the trap that was just hit.',
+      'Wait before publishing a listing: at least so long, until the next whole multiple of it (UTC), for all of that time together; listings end at its multiples too. So the moment does not tell which of many messages hit a trap. What is listed already shows the code of a further kind at once.',
       '0s',
       0,
       7 * day,
@@ -243,7 +243,7 @@ export const declaration = table('', {
       10 * year,
     ),
     perDay: integer(
-      'Messages stored a day for each network and kind, and as many again that are each for another trap address. More are counted: they extend a listing and reach no threshold.',
+      'Messages stored a day for each network and kind; then those that bring another trap address or return another message, until the day has so many of either. More are counted: they extend a listing and reach no threshold.',
       200,
       1,
       1_000_000,

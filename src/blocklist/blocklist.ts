@@ -334,20 +334,21 @@ export class Blocklist {
   }
 
   /**
-   * Deletes evidence that was recorded longer ago than it is kept, in transactions small enough to stand in nobody's way;
-   * resolves with the number of messages, each as often as it had traps.
+   * Deletes evidence that was recorded longer ago than it is kept, and what was counted on days as long ago, in transactions
+   * small enough to stand in nobody's way; resolves with the number of messages, each as often as it had traps.
    */
   async purgeEvidence(): Promise<number> {
     let total = 0
     for (;;) {
       const before = this.#now() - this.#policy.evidenceKeepSeconds
       const purged = await this.#queue.run(() => {
-        const { evidence, evidenceCounters } = this.#store
+        const { evidence, evidenceCounters, forgeries } = this.#store
         const rows = evidence.purge(before, purgeBatch)
-        return { rows, counters: evidenceCounters.purge(before, purgeBatch) }
+        const counts = [evidenceCounters, forgeries].map((each) => each.purge(before, purgeBatch))
+        return { rows, counts }
       })
       total += purged.rows
-      if (purged.rows < purgeBatch && purged.counters < purgeBatch) return total
+      if (Math.max(purged.rows, ...purged.counts) < purgeBatch) return total
     }
   }
 
@@ -372,7 +373,7 @@ export class Blocklist {
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
     const ground = { store: this.#store, reader: this.#reader, ahead: this.#ahead }
-    return find({ ...ground, now: this.#now() }, address)
+    return find({ ...ground, policy: this.#policy, now: this.#now() }, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */

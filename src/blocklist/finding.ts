@@ -6,6 +6,7 @@ import type { Store } from '../store/database.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import { formatCodes, kindsOfCodes } from './kinds.ts'
 import type { ListsAhead } from './lists-ahead.ts'
+import { heldUntil, type PolicyOptions } from './policy.ts'
 import { testEntryAt } from './test-entries.ts'
 
 export interface Finding {
@@ -16,7 +17,7 @@ export interface Finding {
   readonly kinds: BackscatterKind[]
   /** "127.0.0.2", …; empty when not listed. */
   readonly codes: string[]
-  /** The first second (UTC) of the day on which the answered listing began; null for a test entry, and when not listed. */
+  /** The first second (UTC) of the day on which the answered listing began to show; null for a test entry, and when not listed. */
   readonly since: number | null
 }
 
@@ -24,6 +25,7 @@ export interface FindGround {
   readonly store: Store
   readonly reader: TreeReader
   readonly ahead: ListsAhead | undefined
+  readonly policy: PolicyOptions
   /** Epoch seconds. */
   readonly now: number
 }
@@ -47,11 +49,23 @@ export function find(ground: FindGround, address: Address): Finding {
   }
 }
 
-/** When the oldest listing began that is answered at the prefix of this length around the address. */
-function beganAt({ store, ahead, now }: FindGround, address: Address, length: number): number {
+/**
+ * When the oldest listing began to show that is answered at the prefix of this length around the address. One by trap was
+ * held back before, and the day on which the trap was hit is not for anyone to know.
+ */
+function beganAt(
+  { store, ahead, policy, now }: FindGround,
+  address: Address,
+  length: number,
+): number {
   const rows = store.listings.currentAt(networkOf(address, length))
   const answered = (ahead?.corrected(address, rows) ?? rows).filter(
     ({ state, prefix }) => state === 'listed' && prefix.length === length,
   )
-  return Math.min(now, ...answered.map(({ createdAt }) => createdAt))
+  return Math.min(
+    now,
+    ...answered.map(({ origin, createdAt }) =>
+      origin === 'trap' ? heldUntil(createdAt, policy) : createdAt,
+    ),
+  )
 }

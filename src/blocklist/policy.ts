@@ -19,6 +19,7 @@ export interface PolicyOptions {
   readonly longestListingSeconds: number
   /** Length of the network that an IPv6 client stands for. */
   readonly ipv6Prefix: number
+  /** 0: listings are shown at once. Else they begin to show and end at whole multiples of it. */
   readonly holdForSeconds: number
   /** Kinds that are answered. */
   readonly publish: readonly BackscatterKind[]
@@ -85,7 +86,8 @@ export const episodeGapSeconds = 86_400
  *   its own threshold; then its code joins the listing and the hit extends.
  * - The term is `firstListing` in the first episode and doubles with each one, up to `longestListing`. A listing after
  *   one that expired or was removed is a new episode, and so is a hit after 24 h without one.
- * - A listing ends one term after its newest hit, and never earlier than it did before.
+ * - A listing ends one term after its newest hit, and never earlier than it did before. Where listings are held back, it
+ *   ends at the next multiple of that time: the second at which it goes would tell which of many messages was the hit.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, now }: Case,
@@ -113,7 +115,7 @@ export function judge(
   }
   const episode = lastEpisode + 1
   const termSeconds = termOf(episode, policy)
-  const expiresAt = best.newestAt + termSeconds
+  const expiresAt = endOf(best.newestAt, termSeconds, policy)
   if (expiresAt <= now) {
     return {
       decision: 'counted',
@@ -143,6 +145,26 @@ export function initialState(
   return policy.holdForSeconds > 0 ? 'held' : 'listed'
 }
 
+/**
+ * When a listing that is held back from now on begins to show: together with all others of the same span, at least
+ * `holdFor` from now. A wait of the same length for each would tell which of many messages brought it about.
+ */
+export function heldUntil(now: number, { holdForSeconds }: PolicyOptions): number {
+  return nextMultiple(now + holdForSeconds, holdForSeconds)
+}
+
+function endOf(
+  newestAt: number,
+  termSeconds: number,
+  { holdForSeconds }: Pick<PolicyOptions, 'holdForSeconds'>,
+): number {
+  return nextMultiple(newestAt + termSeconds, holdForSeconds)
+}
+
+function nextMultiple(time: number, span: number): number {
+  return span === 0 ? time : Math.ceil(time / span) * span
+}
+
 /** How many hits of a kind a threshold can need to see. */
 export function hitsToWeigh(kind: BackscatterKind, policy: PolicyOptions): number {
   const { messages, traps } = policy.threshold[kind]
@@ -164,7 +186,7 @@ function extended(
     why: isNewEpisode ? `${why}, new episode` : why,
     ...{ kinds, episode, termSeconds },
     lastHitAt: Math.max(standing.lastHitAt, seenAt),
-    expiresAt: Math.max(standing.expiresAt, seenAt + termSeconds),
+    expiresAt: Math.max(standing.expiresAt, endOf(seenAt, termSeconds, policy)),
     newHits: hits,
   }
 }

@@ -6,7 +6,7 @@ import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import { touchException } from './exceptions.ts'
 import { audit, type Ground, remove, shown } from './ground.ts'
 import { exceptionOf, listingOf } from './outcomes.ts'
-import { initialState } from './policy.ts'
+import { heldUntil, initialState } from './policy.ts'
 import { parseTrapPattern } from './trap-patterns.ts'
 
 const actor = 'config'
@@ -56,8 +56,8 @@ function placeByKinds(ground: Ground): void {
   for (const row of store.listings.misplaced(publisher.publishedKinds)) {
     publisher.touch(row.prefix)
     const state = initialState(row.kinds, publisher.publishedKinds, policy)
-    const heldUntil = state === 'held' ? now + policy.holdForSeconds : null
-    store.listings.change(row.id, { ...row, state, heldUntil })
+    const until = state === 'held' ? heldUntil(now, policy) : null
+    store.listings.change(row.id, { ...row, state, heldUntil: until })
     const change = { before: listingOf(row), after: shown(ground, row.id) }
     audit(ground, actor, 'publish', formatPrefix(row.prefix), change)
   }

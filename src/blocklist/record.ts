@@ -3,6 +3,7 @@
 import type { Evidence } from '../bounce/evidence.ts'
 import { boundedDetails } from '../bounce/evidence-details.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
+import { trapMailbox } from '../bounce/recipient.ts'
 import {
   type Address,
   formatAddress,
@@ -18,7 +19,14 @@ import type { CurrentListing } from '../store/listing-rows.ts'
 import { audit, type Ground, shown, standingAt } from './ground.ts'
 import { kindBit } from './kinds.ts'
 import { type Decision, listingOf } from './outcomes.ts'
-import { hitsToWeigh, initialState, type Judgement, judge, type PolicyOptions } from './policy.ts'
+import {
+  heldUntil,
+  hitsToWeigh,
+  initialState,
+  type Judgement,
+  judge,
+  type PolicyOptions,
+} from './policy.ts'
 import { isTrapMailbox } from './trap-patterns.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
@@ -32,6 +40,7 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
   const evidence = {
     ...reported,
     client: reported.client && unmapped(reported.client),
+    recipient: trapMailbox(reported.recipient),
     seenAt: Math.min(reported.seenAt, now),
     details: boundedDetails(reported.details),
   }
@@ -39,25 +48,33 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
     return { decision: 'duplicate', why: 'this message is recorded already' }
   }
   const { decision, isStored } = decide(ground, evidence)
-  if (isStored) store.evidence.insert(evidence, now, decision)
-  else countOnly(ground, evidence)
-  countForgery(ground, evidence)
+  if (isStored) {
+    // However many traps one message was sent to, it returns one forged message.
+    if (!store.evidence.hasMessage(evidence.client, evidence.content)) {
+      countForgery(ground, evidence)
+    }
+    store.evidence.insert(evidence, now, decision)
+  } else {
+    countOnly(ground, evidence)
+  }
   return decision
 }
 
 /**
- * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, up to as
- * many again, if no other one that day was for its recipient, so that the traps of a threshold can still be reached. What
- * is ignored takes no room from what counts.
+ * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, if it is
+ * for a trap or returns a message that the day lacks, while the day has fewer of those. So no repetition of one message
+ * keeps out what a threshold asks for. What is ignored takes no room from what counts.
  */
 function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boolean): boolean {
-  const { client, kind, seenAt, recipient } = evidence
+  const { client, kind, seenAt } = evidence
   const network = client && judgedPrefix(client, policy)
   const day = { network, kind, seenAt, areIgnored: isIgnored }
   const most = policy.evidencePerDay
   if (!store.evidence.hasOfDay(day, most)) return true
+  const variety = store.evidence.varietyOfDay(day, evidence)
   return (
-    !store.evidence.hasOfDay(day, 2 * most) && !store.evidence.hasRecipientOfDay(day, recipient)
+    (variety.toRecipient === 0 && variety.recipients < most) ||
+    (variety.ofReturned === 0 && variety.returned < most)
   )
 }
 
@@ -67,7 +84,10 @@ function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void 
   store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
 }
 
-/** Who handed the returned message to the host that bounced it is counted, and never listed for it. */
+/**
+ * Who handed the returned message to the host that bounced it is counted, and never listed for it: that is the word of
+ * whoever sent the bounce, so it counts no more often than messages are stored.
+ */
 function countForgery(ground: Ground, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
   const { returnedOrigin, spf } = details
@@ -202,16 +222,18 @@ function act(
       row.state === 'shadow'
         ? initialState(becomes.kinds, publisher.publishedKinds, policy)
         : row.state
-    const heldUntil =
-      state === 'held' && row.state !== 'held' ? now + policy.holdForSeconds : row.heldUntil
+    const isHeldNow = state === 'held' && row.state !== 'held'
     const hits = row.hits + newHits
-    store.listings.change(row.id, { ...row, ...becomes, state, heldUntil, hits })
+    store.listings.change(row.id, {
+      ...{ ...row, ...becomes, state, hits },
+      heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
+    })
     return { decision, why, listing: shown(ground, row.id) }
   }
   const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
   const id = store.listings.insert({
     ...{ prefix, ...becomes, state, origin: 'trap', list: null, reason: null, createdAt: now },
-    heldUntil: state === 'held' ? now + policy.holdForSeconds : null,
+    heldUntil: state === 'held' ? heldUntil(now, policy) : null,
     hits: newHits,
   })
   const listing = shown(ground, id)

@@ -1,6 +1,7 @@
 // Spam-trap address patterns: text → pattern, and many patterns → one function that tells whether an address is a
 // trap in the time of its domain's labels. Called by blocklist, and by the configuration to check its patterns.
 import { domainToASCII } from 'node:url'
+import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
 
 /** A pattern in its parts; `text` is its one canonical form. */
@@ -76,13 +77,14 @@ export function trapMatcher(
 }
 
 /**
- * Whether mail to the address comes to a trap: as `match` says, or by a tag on the local part (`user+tag@`, RFC 5233 §1),
+ * Whether mail to an address, as somebody wrote it, comes to a trap: as `match` says, or by a tag on the local part (`user+tag@`, RFC 5233 §1),
  * with which people and programs tell the uses of one mailbox apart.
  */
 export function isTrapMailbox(
   match: (address: string) => string | undefined,
-  address: string,
+  written: string,
 ): boolean {
+  const address = canonicalRecipient(written)
   if (match(address) !== undefined) return true
   const at = address.lastIndexOf('@')
   const plus = address.indexOf('+')
@@ -92,11 +94,6 @@ export function isTrapMailbox(
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
   const users = byDomain.get(domain)
   return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')
-}
-
-/** `prvs=KDDDSSSSSS=user` is the user's mailbox with a BATV tag (draft-levine-smtp-batv-01 §4). */
-function untagged(user: string): string {
-  return /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(user)?.[1] ?? user
 }
 
 /** Dot-string or quoted string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). */

@@ -27,7 +27,9 @@ export function addressesIn(value: string): string[] {
   let isInside = false
   let word = ''
   const endWord = (): void => {
-    if (isAddress(word)) (isInside ? inside : outside).push(word)
+    // Some set an address without a name in the quotes of the name.
+    const bare = word.startsWith("'") && word.endsWith("'") ? word.slice(1, -1) : word
+    if (isAddress(bare)) (isInside ? inside : outside).push(bare)
     word = ''
   }
   const endMailbox = (): void => {

@@ -4,7 +4,7 @@ import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { falseReportRule, statusRule } from './delivery-report.ts'
-import { type DeliveryStatus, isPlausible, parseDeliveryStatus } from './dsn.ts'
+import { type DeliveryStatus, type DsnAction, isPlausible, parseDeliveryStatus } from './dsn.ts'
 import { generatorOf } from './generator.ts'
 import { firstValue } from './header-section.ts'
 import type { BackscatterKind } from './kinds.ts'
@@ -237,9 +237,7 @@ function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
     reportingMta: fromStatus?.reportingMta ?? null,
     finalRecipient: header?.split(',', 1)[0]?.trim() || (first?.address ?? null),
     originalRecipient: null,
-    action:
-      fromStatus?.action ??
-      (seen.saysDelay && !seen.subject.folded.includes('fail') ? 'delayed' : 'failed'),
+    action: fromStatus?.action ?? actionInWords(seen),
     status: fromStatus?.status ?? first?.status ?? null,
     remoteMta: null,
     diagnosticCode: fromStatus?.diagnosticCode ?? first?.diagnostic ?? null,
@@ -247,6 +245,12 @@ function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
     arrivalDate: fromStatus?.arrivalDate ?? null,
     recipients: Math.max(recipients.length, header === undefined ? 0 : 1),
   }
+}
+
+function actionInWords(seen: Observation): DsnAction {
+  const isFailure = seen.subject.folded.includes('fail')
+  if (seen.saysDelay && !isFailure) return 'delayed'
+  return seen.saysSuccess && !isFailure ? 'delivered' : 'failed'
 }
 
 function summary(status: DeliveryStatus): Dsn {

@@ -3,10 +3,10 @@
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
 import { type BodyText, fold, readBodyText, withoutDisclaimers } from './body-text.ts'
 import type { DeliveryStatus } from './dsn.ts'
-import { type FailedRecipient, failedRecipients } from './failed-recipients.ts'
+import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
 import { firstValue, readHeaderSection } from './header-section.ts'
 import type { Message } from './message.ts'
-import { delayPhrases, failurePhrases, phraseIsIn } from './phrases.ts'
+import { delayPhrases, failurePhrases, phraseIsIn, successPhrases } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
 import { returnedContent } from './returned.ts'
 import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
@@ -69,6 +69,15 @@ export class Observation {
 
   get saysDelay(): boolean {
     return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
+  }
+
+  /** It says that mail was delivered, and nothing of trouble. */
+  get saysSuccess(): boolean {
+    const { words, lines } = this.body
+    if (this.saysDelay || !phraseIsIn(words, successPhrases)) return false
+    const all = `${this.subject.folded}. ${words}`
+    const hasReason = phraseIsIn(all, failureReasons) || lines.some(hasReplyCode)
+    return !hasReason && !phraseIsIn(all, failurePhrases)
   }
 
   /** Addresses that its words name, without who speaks and who is told. */

@@ -288,6 +288,39 @@ export const delayPhrases = foldAll(
   ],
 )
 
+/** A message was delivered, as whoever asked for a receipt is told (RFC 3464 §2.3.3: delivered, relayed). */
+export const successPhrases = foldAll(
+  [
+    'successfully delivered',
+    'successful delivery',
+    'successfully relayed',
+    'was delivered to',
+    'was delivered on',
+    'were delivered to',
+    'has been delivered',
+    'have been delivered',
+    'delivered to mailbox',
+    'confirmation of delivery',
+    'delivery confirmation',
+    '(delivered)',
+    '... delivered',
+  ],
+  [
+    'erfolgreich zugestellt',
+    'wurde zugestellt',
+    'a été remis',
+    'a été délivré',
+    'ha sido entregado',
+    'entregado correctamente',
+    'è stato consegnato',
+    'è stato recapitato',
+    'foi entregue',
+    'została dostarczona',
+    'успешно доставлено',
+    'было доставлено',
+  ],
+)
+
 export function phraseIsIn(words: string, phrases: readonly string[]): boolean {
   return phraseIn(words, phrases) !== undefined
 }

@@ -33,6 +33,18 @@ export interface DayOfNetwork {
   readonly areIgnored: boolean
 }
 
+/** Of the rows of a day. */
+export interface Variety {
+  /** Different ones. */
+  readonly recipients: number
+  /** Different ones. */
+  readonly returned: number
+  /** Rows for the recipient that was asked for. */
+  readonly toRecipient: number
+  /** Rows of the returned message that was asked for. */
+  readonly ofReturned: number
+}
+
 interface RawEvidence {
   readonly id: number
   readonly family: Family | 0
@@ -71,7 +83,7 @@ export class EvidenceTable {
   readonly #seen: Statement<unknown[], number>
   readonly #insert: Statement<unknown[]>
   readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
-  readonly #toTrap: Record<NetworkSize, Statement<unknown[], number>>
+  readonly #variety: Record<NetworkSize, Statement<unknown[], Variety>>
   readonly #oldest: Statement<[number, number], { id: number; messageId: number }>
   readonly #delete: Statement<[number]>
   readonly #deleteMessage: Statement<[number]>
@@ -94,12 +106,16 @@ export class EvidenceTable {
       `INSERT INTO evidence (message_id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at,
          recorded_at, source, decision, why) VALUES (${new Array(15).fill('?').join(', ')})`,
     )
-    const ofDay = (network: string): string => `SELECT 1 FROM evidence INDEXED BY evidence_judged
+    const ofDay = (network: string): string => `FROM evidence INDEXED BY evidence_judged
       WHERE ${network} AND kind IS ? AND seen_at BETWEEN ? AND ? AND (decision = 'ignored') = ?`
-    const nth = (network: string) => pluck(`${ofDay(network)} LIMIT 1 OFFSET ?`)
+    const nth = (network: string) => pluck(`SELECT 1 ${ofDay(network)} LIMIT 1 OFFSET ?`)
     this.#nth = { long: nth(inNetwork.long), short: nth(inNetwork.short) }
-    const toTrap = (network: string) => pluck(`${ofDay(network)} AND recipient = ? LIMIT 1`)
-    this.#toTrap = { long: toTrap(inNetwork.long), short: toTrap(inNetwork.short) }
+    const variety = (network: string): Statement<unknown[], Variety> =>
+      database.prepare(
+        `SELECT count(DISTINCT recipient) AS recipients, count(DISTINCT returned) AS returned,
+           total(recipient = ?) AS toRecipient, total(returned = ?) AS ofReturned ${ofDay(network)}`,
+      )
+    this.#variety = { long: variety(inNetwork.long), short: variety(inNetwork.short) }
     this.#oldest = database.prepare(
       `SELECT id, message_id AS messageId FROM (SELECT id, message_id, recorded_at FROM evidence ORDER BY id LIMIT ?)
        WHERE recorded_at < ?`,
@@ -125,6 +141,11 @@ export class EvidenceTable {
     this.#newest = { long: newest(inNetwork.long), short: newest(inNetwork.short) }
   }
 
+  /** Whether this message from this client is already here, to whichever recipient. */
+  hasMessage(client: Address | null, content: string): boolean {
+    return this.#message.get(...clientValues(client), content) !== undefined
+  }
+
   /** Whether this message to this recipient from this client is already here. */
   has(client: Address | null, recipient: string, content: string): boolean {
     const messageId = this.#message.get(...clientValues(client), content)
@@ -141,14 +162,15 @@ export class EvidenceTable {
     return this.#nth[size].get(...values, ...day, rows - 1) !== undefined
   }
 
-  /** Whether one of those was for this recipient. */
-  hasRecipientOfDay(
+  /** What is different about those rows, and what they have in common with this hit. */
+  varietyOfDay(
     { network, kind, seenAt, areIgnored }: DayOfNetwork,
-    recipient: string,
-  ): boolean {
+    { recipient, returned }: Pick<Hit, 'recipient' | 'returned'>,
+  ): Variety {
     const { size, values } = evidenceInNetwork(network)
     const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
-    return this.#toTrap[size].get(...values, ...day, recipient) !== undefined
+    const variety = this.#variety[size].get(recipient, returned, ...values, ...day)
+    return variety ?? { recipients: 0, returned: 0, toRecipient: 0, ofReturned: 0 }
   }
 
   insert(

@@ -18,6 +18,7 @@ const secondsInDay = 86_400
 export class ForgeryTable {
   readonly #count: Statement<unknown[]>
   readonly #most: Statement<[number, number], Row>
+  readonly #purge: Statement<[number, number]>
 
   constructor(database: Database) {
     this.#count = database.prepare(
@@ -29,6 +30,10 @@ export class ForgeryTable {
       `SELECT family, w0, w1, sum(messages) AS messages, sum(spf_fail) AS spfFail,
          max(last_seen_at) AS lastSeenAt FROM forgeries WHERE day >= ?
        GROUP BY family, w0, w1 ORDER BY messages DESC, lastSeenAt DESC LIMIT ?`,
+    )
+    this.#purge = database.prepare(
+      `DELETE FROM forgeries WHERE (day, family, w0, w1) IN
+         (SELECT day, family, w0, w1 FROM forgeries WHERE day < ? LIMIT ?)`,
     )
   }
 
@@ -44,5 +49,10 @@ export class ForgeryTable {
       const { family, w0, w1, ...rest } = row
       return { ...rest, network: { family, w0, w1, w2: 0, w3: 0, length: family === 4 ? 24 : 48 } }
     })
+  }
+
+  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`; says how many. */
+  purge(before: number, limit: number): number {
+    return this.#purge.run(Math.floor(before / secondsInDay), limit).changes
   }
 }

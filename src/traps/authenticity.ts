@@ -165,17 +165,24 @@ function signerOf(signature: string): string {
 
 /**
  * For postmaster, as where no local part is known (RFC 7208 §4.3): a record with the macro %{l} has the local part asked for
- * in DNS, at whatever name servers that leads to.
+ * in DNS, at whatever name servers that leads to. The name of the origin (mechanism ptr, macro %{p}) is never asked for: it
+ * lies with whoever holds that address, often the forger, who can write another one into each message.
  */
 async function spfOf(origin: string | null, domain: string, resolver: Resolver): Promise<string> {
   if (origin === null) return 'unknown'
+  const ask = asked(resolver)
+  let needsName = false
   const { spf } = await mailauth()
   const { status } = await spf({
     ...{ sender: `postmaster@${domain}`, ip: origin, helo: domain, mta: 'backscatterd' },
-    resolver: asked(resolver),
+    resolver: async (name, type) => {
+      if (type !== 'PTR') return await ask(name, type)
+      needsName = true
+      return []
+    },
   })
   const result = typeof status === 'object' ? status.result : 'unknown'
-  return result === 'temperror' ? 'unknown' : result
+  return result === 'temperror' || needsName ? 'unknown' : result
 }
 
 async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string> {

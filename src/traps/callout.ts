@@ -6,6 +6,7 @@
 // (reject_unverified_recipient). Nothing tells the two apart: such a probe proves nothing.
 import { createHash } from 'node:crypto'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
+import { trapMailbox } from '../bounce/recipient.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 
 /** MAIL and RCPT, then RSET, QUIT or another MAIL. A message that is begun is no callout, whatever becomes of it. */
@@ -54,7 +55,10 @@ function calloutRule({ reversePath, accepted, refused }: Probe): string | null {
   return reversePath === '' ? 'callout-null-sender' : null
 }
 
-/** Exim's random address differs each second, though what it probes is the same: the address without its clock. */
+/**
+ * The mailbox that is probed, however it is spelled. Exim's random address differs each second, though what it probes is the
+ * same: the address without its clock.
+ */
 function probedAddress(recipient: string): string {
-  return recipient.replace(eximRandom, '$1-testing@')
+  return trapMailbox(recipient).replace(eximRandom, '$1-testing@')
 }

@@ -6,7 +6,7 @@ import { readHeaderSection } from '../bounce/header-section.ts'
 import { traceFrom } from '../bounce/received.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
-import { type Address, formatAddress } from '../ip/address.ts'
+import { type Address, formatAddress, unmapped } from '../ip/address.ts'
 import { calloutEvidence, type Probe } from './callout.ts'
 import {
   type Delivered,
@@ -130,7 +130,8 @@ export class Collector {
    * receive() does, and with `mail-deferred` when there is no memory for it.
    */
   async submit(submitted: SubmittedMessage): Promise<readonly Recorded[]> {
-    const { raw, client, source } = submitted
+    const { raw, source } = submitted
+    const client = submitted.client && unmapped(submitted.client)
     const recipients = submitted.recipients.map(canonicalRecipient)
     using _held = this.#hold(raw)
     const known = { recipients, source }

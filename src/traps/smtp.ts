@@ -367,26 +367,14 @@ function heloOf(
   return xClient.get('HELO') || (isClients ? hostNameAppearsAs : xForward.get('HELO'))
 }
 
-/**
- * smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. A local part is quoted only
- * where it must be.
- */
+/** smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. */
 function trapForm(address: string): string {
   const at = address.lastIndexOf('@')
   if (at < 0) return address
   const domain = address.slice(at + 1)
   const isAscii = /^[!-~]*$/.test(domain)
   const form = isAscii ? domain : domainToASCII(domain) || domain
-  return canonicalRecipient(`${plainlyQuoted(address.slice(0, at))}@${form}`)
-}
-
-/** A quoted string stands for the text in it (RFC 5321 §4.1.2): `"joe"` is joe, and `"a\\ b"` is `"a b"`. */
-function plainlyQuoted(localPart: string): string {
-  const [, inner] = /^"(.*)"$/.exec(localPart) ?? []
-  if (inner === undefined) return localPart
-  const text = inner.replace(/\\(.)/g, '$1')
-  const isDotString = /^[^\s"(),:;<>@[\\\].]+(?:\.[^\s"(),:;<>@[\\\].]+)*$/.test(text)
-  return isDotString ? text : `"${text.replace(/["\\]/g, '\\$&')}"`
+  return canonicalRecipient(`${address.slice(0, at)}@${form}`)
 }
 
 /** Resolves when the content is complete; rejects when the connection ends before. */

@@ -203,7 +203,7 @@ export class NaiveList {
       ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: reachedAt },
       episode: (last?.episode ?? 0) + 1,
     }
-    fresh.expiresAt = reachedAt + this.#term(fresh.episode)
+    fresh.expiresAt = this.#rounded(reachedAt + this.#term(fresh.episode))
     if (fresh.expiresAt <= this.now) return 'counted'
     this.#begin(fresh)
     this.#rows.push(fresh)
@@ -213,15 +213,22 @@ export class NaiveList {
   #hit(row: Row, seenAt: number): void {
     if (seenAt - row.lastHitAt >= day) row.episode += 1
     row.lastHitAt = Math.max(row.lastHitAt, seenAt)
-    row.expiresAt = Math.max(row.expiresAt, seenAt + this.#term(row.episode))
+    row.expiresAt = Math.max(row.expiresAt, this.#rounded(seenAt + this.#term(row.episode)))
   }
 
   #begin(row: Row): void {
     row.state = this.#shows(row.kinds)
     if (row.state === 'listed' && this.#policy.holdForSeconds > 0) {
       row.state = 'held'
-      row.heldUntil = this.now + this.#policy.holdForSeconds
+      row.heldUntil = this.#rounded(this.now + this.#policy.holdForSeconds)
     }
+  }
+
+  /** Held listings begin and end at whole multiples of the time that they are held. */
+  #rounded(time: number): number {
+    const { holdForSeconds } = this.#policy
+    const beyond = holdForSeconds === 0 ? 0 : time % holdForSeconds
+    return beyond === 0 ? time : time - beyond + holdForSeconds
   }
 
   #shows(kinds: Set<BackscatterKind>): 'listed' | 'shadow' {

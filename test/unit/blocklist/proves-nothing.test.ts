@@ -40,9 +40,9 @@ async function decide(door: Door, raw: Uint8Array) {
   return decision
 }
 
-function collector({ blocklist }: Door): Collector {
+function collector({ blocklist }: Door, relays: readonly string[] = []): Collector {
   return new Collector({
-    relays: parseTrustedRelays([]),
+    relays: parseTrustedRelays(relays),
     isTrap: (each) => blocklist.trapMatcher()(each) !== undefined,
     record: (evidence) => blocklist.record(evidence),
     now: () => start,
@@ -107,6 +107,7 @@ test('a trap in To, or as author of what is returned, or no address at all: it c
   const counts: [string | null, string | null][] = [
     [trap, stranger],
     ['TRAP@Trap.Example.ORG', stranger],
+    ["'trap@trap.example.org'", stranger],
     [`"Trap, the" <${trap}> (a comment)`, stranger],
     [`${stranger}, People: ${trap};`, stranger],
     ['other@trap.example.org', stranger],
@@ -133,12 +134,12 @@ test('a trap in To, or as author of what is returned, or no address at all: it c
   }
 })
 
-test('a trap of one user is met with a tag or in a BATV form too', async (t) => {
+test('a trap of one user is met with a tag, in a BATV form or in quotes too', async (t) => {
   const door = open(t)
   await door.blocklist.addTrap('one@user.example', cli)
   for (const to of [
     ...['one+tag@user.example', 'One+a+b@User.Example', 'prvs=1234abcdef=one@user.example'],
-    'prvs=1234abcdef=one+tag@user.example',
+    ...['prvs=1234abcdef=one+tag@user.example', '"one"@user.example', '"o\\ne"@User.example'],
   ]) {
     const { decision } = await decide(door, bounce(to, null))
     assert.match(decision, /listed|extended/, to)
@@ -205,6 +206,33 @@ test('a report of success, which anyone can order, lists nobody', async (t) => {
   }
 })
 
+test('a receipt in words alone, which anyone can ask a server for, lists nobody; what tells of trouble does', async (t) => {
+  const notice = (subject: string, ...words: string[]) =>
+    octets(
+      ...['From: Mail Delivery System <MAILER-DAEMON@example.net>', `To: ${trap}`],
+      ...[`Subject: ${subject}`, '', ...words, ''],
+      ...['------ This is a copy of the message, including all the headers. ------', ''],
+      ...[`Return-Path: <${trap}>`, 'Received: from a.example by b.example', ...returned(trap)],
+    )
+  const delivered = 'The message was successfully delivered to <user@example.net>'
+  const cases: [string, string, ...string[]][] = [
+    ['ignored', 'Return Receipt: hi', 'The following message was successfully delivered:'],
+    ['ignored', 'Confirmation of delivery', 'Your message has been delivered.'],
+    ['ignored', 'Delivery Status Notification (Success)', delivered],
+    ['listed', 'Delivery Status Notification (Failure)', delivered],
+    ['listed', 'Undeliverable: hi', delivered],
+    ['listed', 'Delivery report', delivered, 'It could not be delivered to <other@example.net>'],
+    ['listed', 'Delivery report', delivered, '<other@example.net>: 550 5.1.1'],
+    ['listed', 'Delivery report', delivered, '<other@example.net>: no such user'],
+    ['listed', 'Delivery report', delivered, 'It has not yet been delivered to other@example.net'],
+    ['listed', 'Delivery report', '<other@example.net>'],
+  ]
+  for (const [expected, ...message] of cases) {
+    const { decision, why } = await decide(open(t), notice(...message))
+    assert.equal(decision, expected, `${message} ${why}`)
+  }
+})
+
 test('a report of success of each server is still classified as what it is', async (t) => {
   const door = open(t)
   const samples = join(import.meta.dirname, '../../bounces/samples')
@@ -222,4 +250,18 @@ test('a report of success of each server is still classified as what it is', asy
       name,
     )
   }
+})
+
+test('a relay of ours that a collector names in the IPv4-mapped form is still ours, and not listed', async (t) => {
+  const door = open(t)
+  const raw = report({
+    header: [
+      'Received: from h.example (h.example [20.0.0.7]) by relay.example with ESMTP',
+      ...['From: MAILER-DAEMON@example.net', `To: ${trap}`],
+    ],
+  })
+  const client = address('::ffff:1400:9')
+  await collector(door, ['20.0.0.9']).submit({ raw, client, recipients: [trap], source: 'x' })
+  assert.deepEqual(door.codes('20.0.0.9'), [])
+  assert.deepEqual(door.codes('20.0.0.7'), [2, 3])
 })

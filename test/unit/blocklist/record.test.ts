@@ -240,7 +240,51 @@ test('holdFor waits before a listing shows', async (t) => {
   assert.equal(await door.blocklist.expire(), 1)
   assert.deepEqual(door.codes('20.0.0.1'), [2, 3])
   assert.equal(state(door).state, 'listed')
-  assert.equal(state(door).until, start + 599 + 7 * day)
+  assert.equal(state(door).until, start + 600 + 7 * day)
+})
+
+test('where listings are held, the moments at which they show and end do not tell when a trap was hit', async (t) => {
+  const hour = 3600
+  const door = openDoor(t, { policy: testPolicy({ holdForSeconds: hour }) })
+  assert.equal(start % hour, 0)
+  const hosts = [1, 60, 1800, 3599, 3600].map((second, host) => {
+    return { client: `20.0.1.${host}`, seenAt: start + second }
+  })
+  for (const host of hosts) {
+    door.now = host.seenAt
+    await decisions(door, evidence(host), evidence(host), evidence(host))
+  }
+  const shown = async (now: number) => {
+    door.now = now
+    await door.blocklist.expire()
+    return hosts.map(({ client }) => door.codes(client).length > 0)
+  }
+  const all = hosts.map(() => true)
+  const none = hosts.map(() => false)
+  assert.deepEqual(await shown(start + 2 * hour - 1), none)
+  assert.deepEqual(await shown(start + 2 * hour), all)
+  assert.deepEqual(await shown(start + hour + 7 * day - 1), all)
+  assert.deepEqual(await shown(start + hour + 7 * day), none)
+})
+
+test('the day since when a held listing is answered is not the day on which the trap was hit', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ holdForSeconds: 2 * day }) })
+  await decisions(door, evidence(), evidence())
+  const shownAt = Math.ceil((start + 2 * day) / (2 * day)) * 2 * day
+  door.now = shownAt + 60
+  await door.blocklist.expire()
+  assert.equal(door.blocklist.find(address('20.0.0.1')).since, shownAt)
+})
+
+test('one trap in three spellings is one trap', async (t) => {
+  const trap = 'one@trap.example.org'
+  const door = openDoor(t, { policy: testPolicy({ traps: [trap] }) })
+  for (const recipient of [trap, 'ONE@trap.example.org', `prvs=1234ABCDEF=${trap}`]) {
+    const reply = evidence({ kind: 'auto-reply', recipient })
+    assert.deepEqual(await decisions(door, reply), ['counted'], recipient)
+  }
+  const rows = state(door).evidence
+  assert.deepEqual(new Set(rows.map(({ recipient }) => recipient)), new Set([trap]))
 })
 
 test('evidence keeps all that was known, newest first, and the decision', async (t) => {

@@ -131,6 +131,26 @@ test('no name is looked up that tells which address was hit', async (t) => {
   )
 })
 
+test('the name of the address that the returned message came from is never asked for: its holder would see it', async (t) => {
+  const records = ['v=spf1 ptr -all', 'v=spf1 ptr:%{d} -all', 'v=spf1 exists:%{p}._spf.%{d} -all']
+  for (const record of [...records, 'v=spf1 include:names.example -all']) {
+    const server = await startNameServer(t, {
+      'TXT trap.example': [record],
+      'TXT names.example': ['v=spf1 ptr -all'],
+      'PTR 77.113.0.203.in-addr.arpa': ['hit-one.forger.example'],
+      'A hit-one.forger.example': ['203.0.113.77'],
+    })
+    const resolver = new Resolver({ servers: [server.address], timeoutMs: 600 })
+    const { spf } = await check(bounceOf(original), { resolver })
+    assert.equal(spf, 'unknown', record)
+    assert.deepEqual(
+      server.asked.filter((each) => /^PTR|forger/.test(each)),
+      [],
+      record,
+    )
+  }
+})
+
 test('a header section alone cannot be checked, and is never genuine', async (t) => {
   const options = await withServer(t)
   const whole = await signed('trap.example')

@@ -162,6 +162,10 @@ test('one callout a day for each client and trap, however often it is tried', ()
   assert.equal(contents({}, { client: { ...probe.client, w0: 1 } }), 2)
   const random = (epoch: number) => ({ accepted: [`h.example-${epoch}-testing@trap.example`] })
   assert.equal(contents(random(1_800_000_000), random(1_800_000_777)), 1)
+  const spelled = ['A@Trap.Example', 'prvs=1234abcdef=a@trap.example'].map((each) => {
+    return { accepted: [each] }
+  })
+  assert.equal(contents({}, ...spelled), 1, 'whichever way the trap is spelled')
   const [evidence] = calloutEvidence(probe)
   assert.equal(evidence?.returned, evidence?.content)
 })
