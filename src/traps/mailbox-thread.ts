@@ -81,21 +81,28 @@ interface Surroundings {
   trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
 }
 
+/** Which of them are traps the main thread looks up in one turn. */
+const addressesAtOnce = 1000
+
 /** Answers calls until it is told to quit. */
 function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): void {
-  const asked = new Map<number, (traps: ReadonlySet<string>) => void>()
+  const asked = new Map<number, (traps: readonly string[]) => void>()
   let questions = 0
   const surroundings: Surroundings = {
     port,
     log: logTo(port),
     async trapsAmong(addresses) {
-      const unique = new Set(addresses)
-      if (unique.size === 0) return unique
-      const id = ++questions
-      const { promise, resolve } = Promise.withResolvers<ReadonlySet<string>>()
-      asked.set(id, resolve)
-      port.postMessage({ addresses: [...unique], id } satisfies FromThread)
-      return await promise
+      const unique = [...new Set(addresses)]
+      const traps = new Set<string>()
+      for (let at = 0; at < unique.length; at += addressesAtOnce) {
+        const id = ++questions
+        const { promise, resolve } = Promise.withResolvers<readonly string[]>()
+        asked.set(id, resolve)
+        const some = unique.slice(at, at + addressesAtOnce)
+        port.postMessage({ addresses: some, id } satisfies FromThread)
+        for (const each of await promise) traps.add(each)
+      }
+      return traps
     },
   }
   const open = new Map<string, Promise<OpenMailbox>>()
@@ -120,7 +127,7 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
     if ('quit' in message) process.exit()
     if ('beat' in message) port.postMessage(message satisfies FromThread)
     else if ('traps' in message) {
-      asked.get(message.id)?.(new Set(message.traps))
+      asked.get(message.id)?.(message.traps)
       asked.delete(message.id)
     } else void answer(message)
   })

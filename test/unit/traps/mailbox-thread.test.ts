@@ -1,7 +1,15 @@
 // The thread that reads mailboxes: what keeps it busy or ends it is one mailbox's failure, and holds up neither the main
 // thread nor another mailbox.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -147,6 +155,21 @@ for (const code of ['disk-low', 'clock-held'] as const) {
     assert.deepEqual(readdirSync(join(box.path ?? '', 'new')), ['0.a.host'])
   })
 }
+
+test('a Maildir with more messages than the thread has memory for their names is read', async (t) => {
+  const path = folder(t)
+  const first = join(path, 'new', '1764300000.M0000000P1.a-host-with-a-name.example.org')
+  copyFileSync(sample, first)
+  for (let at = 1; at < 60_000; at++) linkSync(first, first.replace(/M0{7}/, `M${1e7 + at}`))
+  const resourceLimits = { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 4 }
+  const started = await start(t, [{ ...maildir(t, 'large', 0), path, allTraps: false }], {
+    mailboxThread: { resourceLimits },
+  })
+  const now = async () => statusOf(started, 'large')
+  const status = await until(now, (each) => each?.passedOver !== 0, 60_000)
+  assert.ok(status !== undefined && status.passedOver > 0)
+  assert.deepEqual(started.log, [])
+})
 
 test('without a mailbox there is no thread', async (t) => {
   const entry = new URL('file:///nonexistent/thread.ts')
