@@ -171,6 +171,17 @@ test('a Maildir with more messages than the thread has memory for their names is
   assert.deepEqual(started.log, [])
 })
 
+test('a message of a million quoted From lines does not end the thread', async (t) => {
+  const path = join(folder(t), 'mbox')
+  const lines = '>From \n'.repeat(1_400_000)
+  writeFileSync(path, `From a Tue Nov 24 11:24:44 2026\nSubject: a\n\n${lines}\n`)
+  const started = await start(t, [
+    { name: 'box', type: 'mbox', path, schedule: once, allTraps: true },
+  ])
+  await hasState(started, 'box', 'ok')
+  assert.equal(started.recorded.length, 1)
+})
+
 test('without a mailbox there is no thread', async (t) => {
   const entry = new URL('file:///nonexistent/thread.ts')
   const { traps } = await start(t, [], { mailboxThread: { entry } })
