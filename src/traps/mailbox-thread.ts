@@ -15,7 +15,7 @@ class OpenMailbox {
   #messages: AsyncIterator<MailboxMessage> | null = null
 
   static async open(options: MailboxOptions, { port, log, trapsAmong }: Surroundings) {
-    const state: MailboxState = { position: undefined, moved: null, now: 0 }
+    const state: MailboxState = { position: undefined, moved: null, now: 0, hasWoken: false }
     const mailbox = await mailboxOf(options, {
       ...{ log, trapsAmong, now: () => state.now },
       position: {
@@ -26,7 +26,10 @@ class OpenMailbox {
         },
       },
     })
-    mailbox.watch?.(() => port.postMessage({ wake: options.name } satisfies FromThread))
+    mailbox.watch?.(() => {
+      if (!state.hasWoken) port.postMessage({ wake: options.name } satisfies FromThread)
+      state.hasWoken = true
+    })
     return new OpenMailbox(mailbox, state)
   }
 
@@ -39,6 +42,7 @@ class OpenMailbox {
     switch (call.call) {
       case 'begin':
         this.#state.position = call.argument.position
+        this.#state.hasWoken = false
         this.#messages = this.#mailbox.messages()[Symbol.asyncIterator]()
         return null
       case 'next': {
@@ -73,6 +77,8 @@ interface MailboxState {
   /** The position that finish() has set. */
   moved: string | null
   now: number
+  /** There is news, and the main thread has been told since the last reading began: a server has news by the thousand. */
+  hasWoken: boolean
 }
 
 interface Surroundings {

@@ -13,12 +13,13 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import type { MailboxOptions } from '../../../src/traps/mailbox-source.ts'
 import { type MailboxStatus, startTraps, type Traps } from '../../../src/traps/traps.ts'
 import { hostilePop3 } from '../../support/hostile-mail-servers.ts'
-import { oddPop3 } from '../../support/odd-mail-servers.ts'
+import { oddImap, oddPop3 } from '../../support/odd-mail-servers.ts'
 import { until } from '../../support/server.ts'
 
 const sample = 'test/bounces/samples/stored-exim-4.eml'
@@ -180,6 +181,42 @@ test('a message of a million quoted From lines does not end the thread', async (
   ])
   await hasState(started, 'box', 'ok')
   assert.equal(started.recorded.length, 1)
+})
+
+test('a server that has news by the thousand is told of once for each reading', async (t) => {
+  const news = Array.from({ length: 5000 }, (_, at) => `* ${at + 2} EXISTS\r\n`).join('')
+  const port = await oddImap(t, { odd: { IDLE: `+ idling\r\n${news}` } })
+  const passwordFile = join(folder(t), 'password')
+  writeFileSync(passwordFile, 'secret\n')
+  const url = `imap://trap@127.0.0.1:${port}`
+  const mailboxes = [{ name: 'box', type: 'imap', url, passwordFile, schedule: once }]
+  const entry = new URL('../../../src/traps/mailbox-thread.ts', import.meta.url)
+  const thread = new Worker(entry, { workerData: { mailboxes } })
+  t.after(() => thread.terminate())
+  let wakes = 0
+  const answered = new Map<number, () => void>()
+  thread.on('message', (message: { wake?: string; id?: number }) => {
+    if (message.wake !== undefined) wakes++
+    answered.get(message.id ?? 0)?.()
+  })
+  const call = (name: string, argument: object | null, id: number) =>
+    new Promise<void>((resolve) => {
+      answered.set(id, resolve)
+      thread.postMessage({ call: name, mailbox: 'box', id, argument })
+    })
+  for (const reading of [1, 2]) {
+    await call('begin', { position: undefined }, 10 * reading)
+    await call('next', { now: 1 }, 10 * reading + 1)
+    await call('finish', null, 10 * reading + 2)
+    await until(
+      async () => wakes,
+      (count) => count >= reading,
+      10_000,
+    )
+    // More of them would come now.
+    await new Promise((next) => setTimeout(next, 300))
+    assert.equal(wakes, reading)
+  }
 })
 
 test('without a mailbox there is no thread', async (t) => {
