@@ -49,6 +49,9 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
 
 type QueryType = keyof typeof Packet.TYPE
 
+/** A longer chain of aliases no resolver follows; one that ends nowhere neither. */
+const maxAliases = 16
+
 /**
  * The whole response to that question, over TCP where it was cut. Throws OperationalError, what the network says, and an
  * Error for a response to another question, or to none.
@@ -86,7 +89,7 @@ export function answersTo(
   for (;;) {
     const records = answers.filter((each) => isOf(each, owner, type))
     const alias = answers.find((each) => isOf(each, owner, 'CNAME'))
-    if (records.length > 0 || alias?.domain === undefined || aliases.includes(alias)) {
+    if (records.length > 0 || alias?.domain === undefined || aliases.length === maxAliases) {
       return { records, aliases, owner }
     }
     aliases.push(alias)

@@ -26,6 +26,8 @@ export interface ResolverOptions {
   readonly timeoutMs?: number
   /** @default 10000: answers kept; the one that was not asked for the longest time goes first */
   readonly maxAnswers?: number
+  /** @default 16 MiB: of all answers kept; a single one may have 64 KiB */
+  readonly maxOctets?: number
   /** Milliseconds. @default performance.now */
   now?(): number
 }
@@ -35,6 +37,8 @@ type Outcome = { readonly value: Resolved } | { readonly code: string }
 interface Kept {
   readonly outcome: Outcome
   readonly until: number
+  /** About so much memory. */
+  readonly octets: number
 }
 
 /** RFC 2308 §5, §7: "not there" is kept for the SOA's time, at most this long; a failure for moments. */
@@ -45,11 +49,13 @@ const failureSeconds = 5
 export class Resolver {
   readonly #options: Required<ResolverOptions>
   readonly #kept = new Map<string, Kept>()
+  #keptOctets = 0
   readonly #asked = new Map<string, Promise<Outcome>>()
 
   constructor(options: ResolverOptions) {
     this.#options = {
-      ...{ timeoutMs: 1000, maxAnswers: 10_000, now: () => performance.now() },
+      ...{ timeoutMs: 1000, maxAnswers: 10_000, maxOctets: 16 * 1024 ** 2 },
+      now: () => performance.now(),
       ...options,
     }
   }
@@ -68,9 +74,9 @@ export class Resolver {
     const key = `${type} ${name}`
     const kept = this.#kept.get(key)
     if (kept !== undefined) {
-      this.#kept.delete(key)
+      this.#forget(key, kept)
       if (kept.until > now()) {
-        this.#kept.set(key, kept)
+        this.#keep(key, kept)
         return kept.outcome
       }
     }
@@ -78,7 +84,8 @@ export class Resolver {
     if (asked !== undefined) return await asked
     const asking = this.#ask(name, type)
       .then(({ outcome, seconds }) => {
-        this.#keep(key, { outcome, until: now() + seconds * 1000 })
+        const octets = 2 * (key.length + JSON.stringify(outcome).length)
+        this.#keep(key, { outcome, until: now() + seconds * 1000, octets })
         return outcome
       })
       .finally(() => this.#asked.delete(key))
@@ -88,8 +95,17 @@ export class Resolver {
 
   #keep(key: string, kept: Kept): void {
     this.#kept.set(key, kept)
-    const oldest = this.#kept.keys().next()
-    if (this.#kept.size > this.#options.maxAnswers && !oldest.done) this.#kept.delete(oldest.value)
+    this.#keptOctets += kept.octets
+    const { maxAnswers, maxOctets } = this.#options
+    for (const [oldestKey, oldest] of this.#kept) {
+      if (this.#kept.size <= maxAnswers && this.#keptOctets <= maxOctets) return
+      this.#forget(oldestKey, oldest)
+    }
+  }
+
+  #forget(key: string, { octets }: Kept): void {
+    this.#kept.delete(key)
+    this.#keptOctets -= octets
   }
 
   /** Asks one server after another until one knows. */

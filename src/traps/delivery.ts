@@ -74,8 +74,8 @@ export function sourceKey({
   return (source === 'smtp' && countedClient(client)) || source
 }
 
-/** A mail server writes one or a few; whoever can write these fields himself may write tens of thousands. */
-const maxAddresses = 100
+/** Recipients of one kind of field: as many as a server must take for one message (RFC 5321 §4.5.3.1.8). */
+const maxNamed = 100
 
 /**
  * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
@@ -87,14 +87,18 @@ export function deliveredTo(header: HeaderSection, trace: Trace): (readonly stri
     trace.believed.at(-1)?.start ??
     header.fields.find(({ name }) => name === 'received')?.start ??
     header.bodyStart
-  const addressesIn = (name: string): string[] =>
-    header.fields
-      .filter((field) => field.name === name && field.start < end)
-      .flatMap(({ value }) => value.split(','))
-      .map((text) => text.trim().replace(/^<|>$/g, ''))
-      .filter((address) => /^[^\s@]+@[^\s@]+$/.test(address))
-      .slice(0, maxAddresses)
-      .map(canonicalRecipient)
+  const addressesIn = (name: string): string[] => {
+    const found: string[] = []
+    for (const field of header.fields) {
+      if (field.name !== name || field.start >= end) continue
+      for (const text of field.value.split(',')) {
+        const address = text.trim().replace(/^<|>$/g, '')
+        if (/^[^\s@]+@[^\s@]+$/.test(address)) found.push(canonicalRecipient(address))
+        if (found.length === maxNamed) return found
+      }
+    }
+    return found
+  }
   return [
     addressesIn('x-original-to'),
     addressesIn('envelope-to'),

@@ -21,6 +21,7 @@ import {
   mailboxError,
 } from './mailbox-error.ts'
 import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
+import { PassedOver } from './passed-over.ts'
 
 export interface ImapOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong
@@ -47,8 +48,6 @@ const searchedAtOnce = 50_000
 const maxMessages = 2_000_000
 /** What one reading deals with; the rest comes with the next. */
 const maxFound = 100_000
-/** More passed-over messages than this are read again at each poll: a folder of other people's mail is no trap box. */
-const maxPassedOver = 100_000
 /** Rows that tell what others did meanwhile. */
 const maxOtherRows = 1000
 
@@ -61,8 +60,8 @@ export class ImapMailbox implements Mailbox {
   #fault: MailboxFault | null = null
   #wake: () => void = () => undefined
   #uidValidity = ''
-  /** UID → the recipients that were no traps. */
-  #passedOver = new Map<number, readonly string[]>()
+  /** By UID. */
+  #passedOver = new PassedOver<number>()
   /** What this reading found and has not dealt with, and where what it looked at ended. */
   #waiting = new Set<number>()
   #uidNext = 0
@@ -128,7 +127,7 @@ export class ImapMailbox implements Mailbox {
   passOver({ id }: MessageName, recipients: readonly string[]): void {
     const [uidValidity, uid] = id.split('/')
     if (uidValidity !== this.#uidValidity) return
-    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(Number(uid), recipients)
+    this.#passedOver.add(Number(uid), recipients)
     this.#waiting.delete(Number(uid))
   }
 
@@ -164,16 +163,16 @@ export class ImapMailbox implements Mailbox {
     const opened = connection.exchange(shortAnswer, (client) => client.mailboxOpen(folder))
     const { uidValidity, uidNext, exists } = await this.#clock.during(opened)
     if (exists > maxMessages) throw tooManyMessages()
-    if (`${uidValidity}` !== this.#uidValidity) this.#passedOver.clear()
+    if (`${uidValidity}` !== this.#uidValidity) this.#passedOver = new PassedOver()
     this.#uidValidity = `${uidValidity}`
-    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
+    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
     const wasReadBefore = this.#options.position.get() !== undefined
     const dealtWith = this.#position()?.uid ?? 0
     const found = new Set<number>()
-    const stillThere = new Map<number, readonly string[]>()
+    const stillThere = new PassedOver<number>()
     const note = (uid: number): void => {
-      const recipients = this.#passedOver.get(uid)
-      if (recipients !== undefined) stillThere.set(uid, recipients)
+      const recipients = this.#passedOver.recipientsOf(uid)
+      if (recipients !== undefined) stillThere.add(uid, recipients)
       if (recipients?.some((each) => traps.has(each)) ?? true) found.add(uid)
     }
     let last = 0
@@ -271,7 +270,9 @@ export class ImapMailbox implements Mailbox {
       let others = 0
       const fetching = client.fetch(uids.join(','), { uid: true, ...query }, { uid: true })
       for await (const row of fetching) {
-        if (row[wanted] === undefined) {
+        // NIL, as of a message that was removed meanwhile, comes as false.
+        const found: unknown = row[wanted]
+        if (found === undefined || found === false) {
           if (++others > maxOtherRows) throw unasked()
         } else if (asked.delete(row.uid)) rows.set(row.uid, row)
         else throw unasked()

@@ -15,7 +15,7 @@ class OpenMailbox {
   #messages: AsyncIterator<MailboxMessage> | null = null
 
   static async open(options: MailboxOptions, { port, log, trapsAmong }: Surroundings) {
-    const state: MailboxState = { position: undefined, moved: null, now: 0 }
+    const state: MailboxState = { position: undefined, moved: null, now: 0, hasWoken: false }
     const mailbox = await mailboxOf(options, {
       ...{ log, trapsAmong, now: () => state.now },
       position: {
@@ -26,7 +26,10 @@ class OpenMailbox {
         },
       },
     })
-    mailbox.watch?.(() => port.postMessage({ wake: options.name } satisfies FromThread))
+    mailbox.watch?.(() => {
+      if (!state.hasWoken) port.postMessage({ wake: options.name } satisfies FromThread)
+      state.hasWoken = true
+    })
     return new OpenMailbox(mailbox, state)
   }
 
@@ -39,6 +42,7 @@ class OpenMailbox {
     switch (call.call) {
       case 'begin':
         this.#state.position = call.argument.position
+        this.#state.hasWoken = false
         this.#messages = this.#mailbox.messages()[Symbol.asyncIterator]()
         return null
       case 'next': {
@@ -73,6 +77,8 @@ interface MailboxState {
   /** The position that finish() has set. */
   moved: string | null
   now: number
+  /** There is news, and the main thread has been told since the last reading began: a server has news by the thousand. */
+  hasWoken: boolean
 }
 
 interface Surroundings {
@@ -81,21 +87,28 @@ interface Surroundings {
   trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
 }
 
+/** Which of them are traps the main thread looks up in one turn. */
+const addressesAtOnce = 1000
+
 /** Answers calls until it is told to quit. */
 function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): void {
-  const asked = new Map<number, (traps: ReadonlySet<string>) => void>()
+  const asked = new Map<number, (traps: readonly string[]) => void>()
   let questions = 0
   const surroundings: Surroundings = {
     port,
     log: logTo(port),
     async trapsAmong(addresses) {
-      const unique = new Set(addresses)
-      if (unique.size === 0) return unique
-      const id = ++questions
-      const { promise, resolve } = Promise.withResolvers<ReadonlySet<string>>()
-      asked.set(id, resolve)
-      port.postMessage({ addresses: [...unique], id } satisfies FromThread)
-      return await promise
+      const unique = [...new Set(addresses)]
+      const traps = new Set<string>()
+      for (let at = 0; at < unique.length; at += addressesAtOnce) {
+        const id = ++questions
+        const { promise, resolve } = Promise.withResolvers<readonly string[]>()
+        asked.set(id, resolve)
+        const some = unique.slice(at, at + addressesAtOnce)
+        port.postMessage({ addresses: some, id } satisfies FromThread)
+        for (const each of await promise) traps.add(each)
+      }
+      return traps
     },
   }
   const open = new Map<string, Promise<OpenMailbox>>()
@@ -120,7 +133,7 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
     if ('quit' in message) process.exit()
     if ('beat' in message) port.postMessage(message satisfies FromThread)
     else if ('traps' in message) {
-      asked.get(message.id)?.(new Set(message.traps))
+      asked.get(message.id)?.(message.traps)
       asked.delete(message.id)
     } else void answer(message)
   })

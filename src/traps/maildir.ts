@@ -2,10 +2,11 @@
 // A message for no trap is somebody else's: it stays in new/ as it is, and is not read again by this process unless
 // one of its recipients becomes a trap. What is too big is moved like an accepted message, so that it is seen once.
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/promises'
 import type { Logger } from '../errors.ts'
 import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
 import { codeOf, faultOf, type MailboxError, mailboxError, mailboxErrors } from './mailbox-error.ts'
+import { PassedOver } from './passed-over.ts'
 
 export interface MaildirOptions {
   readonly name: string
@@ -19,13 +20,15 @@ export interface MaildirOptions {
 
 const notRegular = 'not a regular file'
 
-/** More passed-over messages than this are read again at each poll: a folder of other people's mail is no trap box. */
-const maxPassedOver = 100_000
+/** Names held at a time; a folder with more of them is gone through again for the next ones. */
+const namesAtOnce = 50_000
+/** Names of one system call. */
+const namesRead = 1000
 
 export class Maildir implements Mailbox {
   readonly #options: MaildirOptions
-  /** File name → the recipients that were no traps. */
-  #passedOver = new Map<string, readonly string[]>()
+  /** By file name. */
+  #passedOver = new PassedOver<string>()
   #unreadable = new Set<string>()
   /** Done with, but their names leave no room for the flag that cur/ wants. */
   #immovable = new Set<string>()
@@ -35,18 +38,32 @@ export class Maildir implements Mailbox {
   }
 
   async *messages(): AsyncGenerator<MailboxMessage> {
-    const names = await this.#newNames()
-    const isThere = new Set(names)
-    this.#passedOver = new Map([...this.#passedOver].filter(([name]) => isThere.has(name)))
-    this.#unreadable = new Set([...this.#unreadable].filter((name) => isThere.has(name)))
-    this.#immovable = new Set([...this.#immovable].filter((name) => isThere.has(name)))
-    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
-    for (const name of names) {
-      if (this.#immovable.has(name)) continue
-      const known = this.#passedOver.get(name)
-      if (known !== undefined && !known.some((each) => traps.has(each))) continue
-      const message = await this.#read(name)
-      if (message !== null) yield message
+    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
+    const stillThere = {
+      passedOver: new PassedOver<string>(),
+      unreadable: new Set<string>(),
+      immovable: new Set<string>(),
+    }
+    const isWaiting = (name: string): boolean => {
+      if (this.#unreadable.has(name)) stillThere.unreadable.add(name)
+      if (this.#immovable.has(name)) stillThere.immovable.add(name)
+      const recipients = this.#passedOver.recipientsOf(name)
+      if (recipients !== undefined) stillThere.passedOver.add(name, recipients)
+      const isForTrap = recipients?.some((each) => traps.has(each)) ?? true
+      return isForTrap && !this.#immovable.has(name)
+    }
+    let names = await this.#newNames('', isWaiting)
+    this.#passedOver = stillThere.passedOver
+    this.#unreadable = stillThere.unreadable
+    this.#immovable = stillThere.immovable
+    for (;;) {
+      for (const name of names) {
+        const message = await this.#read(name)
+        if (message !== null) yield message
+      }
+      const last = names.at(-1)
+      if (last === undefined || names.length < namesAtOnce) return
+      names = await this.#newNames(last, isWaiting)
     }
   }
 
@@ -64,20 +81,29 @@ export class Maildir implements Mailbox {
   }
 
   passOver({ id }: MessageName, recipients: readonly string[]): void {
-    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(id, recipients)
+    this.#passedOver.add(id, recipients)
   }
 
-  /** Sorted, which in a Maildir is by time of delivery. Names are octets: kept as Latin-1, which loses none. */
-  async #newNames(): Promise<string[]> {
+  /**
+   * The first of those after `last` that wait. Sorted, which in a Maildir is by time of delivery. Names are octets: kept as
+   * Latin-1, which loses none.
+   */
+  async #newNames(last: string, isWaiting: (name: string) => boolean): Promise<string[]> {
+    const options = { encoding: 'latin1', bufferSize: namesRead } as const
+    let names: string[] = []
+    const keepFirst = (): void => {
+      names = names.sort().slice(0, namesAtOnce)
+    }
     try {
-      const names = await readdir(this.#folder('new'), { encoding: 'buffer' })
-      return names
-        .map((name) => name.toString('latin1'))
-        .filter((name) => !name.startsWith('.'))
-        .sort()
+      for await (const { name } of await opendir(this.#folder('new'), options)) {
+        if (name.startsWith('.') || name <= last || !isWaiting(name)) continue
+        if (names.push(name) === 2 * namesAtOnce) keepFirst()
+      }
     } catch (error) {
       throw this.#failed('cannot read the folder new', error)
     }
+    keepFirst()
+    return names
   }
 
   async #read(id: string): Promise<MailboxMessage | null> {
@@ -97,7 +123,7 @@ export class Maildir implements Mailbox {
       if (size > maxBytes) {
         return { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
       }
-      const raw = await file.readFile()
+      const raw = await readOctets(file, size)
       return { id, place, raw, storedAt: Math.floor(mtimeMs / 1000) }
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return null
@@ -161,6 +187,18 @@ export class Maildir implements Mailbox {
     const { name, path } = this.#options
     return mailboxError(name, `${what} of ${path}`, cause)
   }
+}
+
+/** So many octets and no more, whatever is written to the file meanwhile; fewer where it ends before. */
+async function readOctets(file: FileHandle, size: number): Promise<Uint8Array> {
+  const octets = Buffer.allocUnsafeSlow(size)
+  let length = 0
+  while (length < size) {
+    const { bytesRead } = await file.read(octets, length, size - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return octets.subarray(0, length)
 }
 
 /** `1.a.host` → `1.a.host:2,S`; flags that it has stay, in ASCII order as the Maildir rules want them. */

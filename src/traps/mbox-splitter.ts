@@ -26,6 +26,8 @@ const firstKept = 64 * 1024
 
 const LF = 0x0a
 const CR = 0x0d
+const GT = 0x3e
+const F = 0x46
 const separator = Buffer.from('\nFrom ')
 /** `Tue Nov 24 11:24:44 2026` as asctime(3) has it, or `Tue, 24 Nov 2026 11:24:44 +0100`. */
 const fromDate =
@@ -154,18 +156,24 @@ function withoutSeparator(content: Buffer): Buffer {
   return isLineEnd && isEmptyLine ? content.subarray(0, -cut) : content
 }
 
-const quoted = Buffer.from('\n>')
-
+/**
+ * Works within the octets given. Octet by octet, and without a piece for each line: a sender may write a million lines
+ * that begin with `>`.
+ */
 function unquoted(content: Buffer): Uint8Array {
-  const parts: Buffer[] = []
+  let length = 0
   let position = 0
-  for (let at = content.indexOf(quoted); at >= 0; at = content.indexOf(quoted, at + 1)) {
-    const line = content.subarray(at + 1, at + 80).toString('latin1')
-    if (!/^>+From /.test(line)) continue
-    parts.push(content.subarray(position, at + 1))
+  for (let at = 0; at < content.length; at++) {
+    if (content[at] !== LF || content[at + 1] !== GT) continue
+    let end = at + 2
+    while (content[end] === GT) end++
+    if (content[end] !== F || content.toString('latin1', end, end + 5) !== 'From ') continue
+    content.copyWithin(length, position, at + 1)
+    length += at + 1 - position
     position = at + 2
   }
-  return parts.length === 0 ? content : Buffer.concat([...parts, content.subarray(position)])
+  content.copyWithin(length, position)
+  return content.subarray(0, length + content.length - position)
 }
 
 function dateOf(line: string): number | null {

@@ -18,6 +18,7 @@ import {
   rewritten,
 } from './mbox-extent.ts'
 import { type MboxMessage, MboxSplitter } from './mbox-splitter.ts'
+import { PassedOver } from './passed-over.ts'
 
 export interface MboxOptions {
   readonly name: string
@@ -40,7 +41,6 @@ interface Position {
 }
 
 const pieceBytes = 64 * 1024
-const maxPassedOver = 100_000
 const nothing: Position = {
   ...{ offset: 0, isEnd: false, marked: 0 },
   fingerprint: fingerprintOfNothing,
@@ -56,8 +56,8 @@ export class MboxMailbox implements Mailbox {
   #reached: Position | null = null
   /** Starts of messages that were found and are not dealt with, also when reading stops before them. */
   #waiting = new Set<number>()
-  /** Start of a message → the recipients that were no traps. */
-  #passedOver = new Map<number, readonly string[]>()
+  /** By the start of a message. */
+  #passedOver = new PassedOver<number>()
   /** Which of those recipients are traps by now. */
   #becameTraps: ReadonlySet<string> = new Set()
 
@@ -81,7 +81,7 @@ export class MboxMailbox implements Mailbox {
 
   passOver({ id }: MessageName, recipients: readonly string[]): void {
     this.#waiting.delete(Number(id))
-    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(Number(id), recipients)
+    this.#passedOver.add(Number(id), recipients)
   }
 
   async finish(): Promise<void> {
@@ -110,7 +110,7 @@ export class MboxMailbox implements Mailbox {
   async #begin(): Promise<Position> {
     this.#waiting.clear()
     this.#reached = null
-    this.#becameTraps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
+    this.#becameTraps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
     await using file = await openMbox(this.#options.path)
     const { buffer: magic } = await file.read(Buffer.alloc(2), 0, 2, 0)
     this.#isZipped = magic.readUInt16BE() === 0x1f8b
@@ -125,10 +125,10 @@ export class MboxMailbox implements Mailbox {
     const kept = text === undefined ? nothing : (JSON.parse(text) as Position)
     if (fingerprintOfFile(file.fd, kept.marked) !== kept.fingerprint) {
       log.info({ mailbox: name }, 'mbox was rewritten, it is read again')
-      this.#passedOver.clear()
+      this.#passedOver = new PassedOver()
       return nothing
     }
-    const firsts = [...this.#passedOver.keys()].filter((start) => this.#isForTrapNow(start))
+    const firsts = this.#passedOver.names().filter((start) => this.#isForTrapNow(start))
     const earliest = Math.min(...firsts)
     if (earliest >= kept.offset) return { ...kept, isEnd: kept.isEnd && size === kept.marked }
     const mark = this.#isZipped ? kept : markAt(file, earliest)
@@ -184,7 +184,7 @@ export class MboxMailbox implements Mailbox {
     for (const { start, date, size, content } of found) {
       const id = String(start)
       const place = `octet ${start}`
-      if (this.#passedOver.has(start) && !this.#isForTrapNow(start)) {
+      if (this.#passedOver.recipientsOf(start) && !this.#isForTrapNow(start)) {
         this.#waiting.delete(start)
       } else if (content === null) {
         yield { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
@@ -196,7 +196,9 @@ export class MboxMailbox implements Mailbox {
 
   /** Whether a message that was passed over is for a trap by now. */
   #isForTrapNow(start: number): boolean {
-    return this.#passedOver.get(start)?.some((each) => this.#becameTraps.has(each)) ?? false
+    return (
+      this.#passedOver.recipientsOf(start)?.some((each) => this.#becameTraps.has(each)) ?? false
+    )
   }
 
   #failed(what: string, cause: unknown): MailboxError {

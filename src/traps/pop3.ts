@@ -5,6 +5,7 @@ import { type Deadlines, ReadingClock, usualDeadlines } from './exchange-meter.t
 import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
 import { MailboxFault, mailboxError } from './mailbox-error.ts'
 import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
+import { PassedOver } from './passed-over.ts'
 import { openPop3, type Pop3Client } from './pop3-client.ts'
 
 export interface Pop3MailboxOptions extends MailAccount {
@@ -23,8 +24,6 @@ interface Entry {
 
 /** One session deletes at most so many: what is lost when it breaks off comes again. */
 const messagesAtOnce = 500
-/** More passed-over messages than this are read again at each poll: a mailbox of other people's mail is no trap box. */
-const maxPassedOver = 100_000
 
 export class Pop3Mailbox implements Mailbox {
   readonly #options: Pop3MailboxOptions
@@ -33,8 +32,8 @@ export class Pop3Mailbox implements Mailbox {
   #client: Pop3Client | null = null
   /** By number, what this session reads. */
   #entries = new Map<number, Entry>()
-  /** Unique id → the recipients that were no traps. */
-  #passedOver = new Map<string, readonly string[]>()
+  /** By unique id. */
+  #passedOver = new PassedOver<string>()
   #wake: () => void = () => undefined
   #hasMore = false
 
@@ -84,7 +83,7 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   passOver({ id }: MessageName, recipients: readonly string[]): void {
-    if (this.#passedOver.size < maxPassedOver) this.#passedOver.set(readId(id).uid, recipients)
+    this.#passedOver.add(readId(id).uid, recipients)
   }
 
   /** QUIT is what deletes (RFC 1939 §6). */
@@ -123,11 +122,11 @@ export class Pop3Mailbox implements Mailbox {
 
   /** Sets what to read: the first ones that were not passed over. Of the others nothing is kept. */
   async #find(client: Pop3Client): Promise<void> {
-    const traps = await this.#options.trapsAmong([...this.#passedOver.values()].flat())
-    const stillThere = new Map<string, readonly string[]>()
+    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
+    const stillThere = new PassedOver<string>()
     const note = (number: number, uid: string): void => {
-      const recipients = this.#passedOver.get(uid)
-      if (recipients !== undefined) stillThere.set(uid, recipients)
+      const recipients = this.#passedOver.recipientsOf(uid)
+      if (recipients !== undefined) stillThere.add(uid, recipients)
       if (recipients !== undefined && !recipients.some((each) => traps.has(each))) return
       if (this.#entries.has(number)) {
         throw new MailboxFault('protocol-broken', 'two unique ids of one message')

@@ -134,3 +134,17 @@ test('"not there" is kept no longer than the zone of that name says, not another
   await assert.rejects(resolver.resolve('host.test', 'A'), { code: 'ENODATA' })
   assert.equal(asked, 2)
 })
+
+for (const [length, answered] of [
+  [16, ['192.0.2.1']],
+  [17, []],
+] as const) {
+  test(`a chain of ${length} aliases`, async (t) => {
+    const names = ['host.test', ...Array.from({ length }, (_, at) => `${at}.test`)]
+    const chain = names.slice(1).map((name, at) => alias(names[at] ?? '', name))
+    const [looked] = (await resolved(t, ({ answers }) =>
+      answers.push(...chain, address(names.at(-1) ?? '', '192.0.2.1')),
+    )) as [unknown]
+    assert.deepEqual(looked, answered)
+  })
+}

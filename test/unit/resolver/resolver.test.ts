@@ -73,6 +73,21 @@ test('the cache is bounded, and a caller cannot change what is in it', async (t)
   assert.deepEqual(server.asked, ['A host.test', 'AAAA host.test', 'A host.test'])
 })
 
+test('large answers do not fill the memory: what was not asked for the longest time goes', async (t) => {
+  const large = ['x'.repeat(400)]
+  const answers: Zone = { 'TXT a.test': large, 'TXT b.test': large, 'TXT c.test': large }
+  const { resolver, server } = await start(t, answers, { maxOctets: 2000 })
+  const asksFor = async (name: string): Promise<boolean> => {
+    const before = server.asked.length
+    await resolver.resolve(name, 'TXT')
+    return server.asked.length > before
+  }
+  for (const name of ['a.test', 'b.test', 'c.test', 'a.test']) assert.ok(await asksFor(name), name)
+  assert.ok(!(await asksFor('a.test')))
+  assert.ok(!(await asksFor('c.test')))
+  assert.ok(await asksFor('b.test'))
+})
+
 test('the next server is asked when one fails or keeps silent', async (t) => {
   const failing = await startNameServer(t, { 'A host.test': 'SERVFAIL', 'MX host.test': 'DROP' })
   const sound = await startNameServer(t, zone)

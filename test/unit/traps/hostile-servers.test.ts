@@ -139,6 +139,16 @@ test('IMAP: a row that tells of flags is no answer, and no fault', async (t) => 
   assert.deepEqual(texts(await read(mailbox)), ['a\r\n'])
 })
 
+test('IMAP: a message without content is not taken for an empty one', async (t) => {
+  const mailbox = await imapMailbox(t, {
+    messages: ['a\r\n', 'b\r\n'],
+    odd: {
+      BODY: '* 1 FETCH (UID 1 BODY[]<0> NIL)\r\n* 2 FETCH (UID 2 BODY[]<0> {3}\r\nb\r\n)\r\nTAG OK done\r\n',
+    },
+  })
+  assert.deepEqual(texts(await read(mailbox)), ['b\r\n'])
+})
+
 test('POP3: octets after the end of a message are no part of it', async (t) => {
   const mailbox = await pop3Mailbox(t, {
     messages: ['a', 'b'],

@@ -1,16 +1,25 @@
 // The thread that reads mailboxes: what keeps it busy or ends it is one mailbox's failure, and holds up neither the main
 // thread nor another mailbox.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import type { MailboxOptions } from '../../../src/traps/mailbox-source.ts'
 import { type MailboxStatus, startTraps, type Traps } from '../../../src/traps/traps.ts'
 import { hostilePop3 } from '../../support/hostile-mail-servers.ts'
-import { oddPop3 } from '../../support/odd-mail-servers.ts'
+import { oddImap, oddPop3 } from '../../support/odd-mail-servers.ts'
 import { until } from '../../support/server.ts'
 
 const sample = 'test/bounces/samples/stored-exim-4.eml'
@@ -147,6 +156,68 @@ for (const code of ['disk-low', 'clock-held'] as const) {
     assert.deepEqual(readdirSync(join(box.path ?? '', 'new')), ['0.a.host'])
   })
 }
+
+test('a Maildir with more messages than the thread has memory for their names is read', async (t) => {
+  const path = folder(t)
+  const first = join(path, 'new', '1764300000.M0000000P1.a-host-with-a-name.example.org')
+  copyFileSync(sample, first)
+  for (let at = 1; at < 60_000; at++) linkSync(first, first.replace(/M0{7}/, `M${1e7 + at}`))
+  const resourceLimits = { maxOldGenerationSizeMb: 12, maxYoungGenerationSizeMb: 4 }
+  const started = await start(t, [{ ...maildir(t, 'large', 0), path, allTraps: false }], {
+    mailboxThread: { resourceLimits },
+  })
+  const now = async () => statusOf(started, 'large')
+  const status = await until(now, (each) => each?.passedOver !== 0, 60_000)
+  assert.ok(status !== undefined && status.passedOver > 0)
+  assert.deepEqual(started.log, [])
+})
+
+test('a message of a million quoted From lines does not end the thread', async (t) => {
+  const path = join(folder(t), 'mbox')
+  const lines = '>From \n'.repeat(1_400_000)
+  writeFileSync(path, `From a Tue Nov 24 11:24:44 2026\nSubject: a\n\n${lines}\n`)
+  const started = await start(t, [
+    { name: 'box', type: 'mbox', path, schedule: once, allTraps: true },
+  ])
+  await hasState(started, 'box', 'ok')
+  assert.equal(started.recorded.length, 1)
+})
+
+test('a server that has news by the thousand is told of once for each reading', async (t) => {
+  const news = Array.from({ length: 5000 }, (_, at) => `* ${at + 2} EXISTS\r\n`).join('')
+  const port = await oddImap(t, { odd: { IDLE: `+ idling\r\n${news}` } })
+  const passwordFile = join(folder(t), 'password')
+  writeFileSync(passwordFile, 'secret\n')
+  const url = `imap://trap@127.0.0.1:${port}`
+  const mailboxes = [{ name: 'box', type: 'imap', url, passwordFile, schedule: once }]
+  const entry = new URL('../../../src/traps/mailbox-thread.ts', import.meta.url)
+  const thread = new Worker(entry, { workerData: { mailboxes } })
+  t.after(() => thread.terminate())
+  let wakes = 0
+  const answered = new Map<number, () => void>()
+  thread.on('message', (message: { wake?: string; id?: number }) => {
+    if (message.wake !== undefined) wakes++
+    answered.get(message.id ?? 0)?.()
+  })
+  const call = (name: string, argument: object | null, id: number) =>
+    new Promise<void>((resolve) => {
+      answered.set(id, resolve)
+      thread.postMessage({ call: name, mailbox: 'box', id, argument })
+    })
+  for (const reading of [1, 2]) {
+    await call('begin', { position: undefined }, 10 * reading)
+    await call('next', { now: 1 }, 10 * reading + 1)
+    await call('finish', null, 10 * reading + 2)
+    await until(
+      async () => wakes,
+      (count) => count >= reading,
+      10_000,
+    )
+    // More of them would come now.
+    await new Promise((next) => setTimeout(next, 300))
+    assert.equal(wakes, reading)
+  }
+})
 
 test('without a mailbox there is no thread', async (t) => {
   const entry = new URL('file:///nonexistent/thread.ts')

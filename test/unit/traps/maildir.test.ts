@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
+  appendFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,6 +16,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -306,6 +308,26 @@ test('an oversize message is moved unread, and said to be refused', async (t) =>
   assert.equal(poller.status().refused, 1)
   assert.deepEqual(box.names('cur'), ['1.a.host:2,S', '2.a.host:2,S'])
   assert.match(box.log.join(), /message refused .*1000000000 octets/)
+})
+
+test('of a file that grows while it is read, no more is taken than was looked at', async (t) => {
+  const box = new Box(t)
+  box.drop('1.a.host')
+  const file = join(box.path, 'new', '1.a.host')
+  await using handle = await open(file)
+  const prototype = Object.getPrototypeOf(handle) as Pick<FileHandle, 'stat'>
+  const { stat } = prototype
+  t.mock.method(prototype, 'stat', async function (this: FileHandle) {
+    const found = await stat.call(this)
+    appendFileSync(file, Buffer.alloc(1_000_000))
+    return found
+  })
+  const trapsAmong = async () => new Set<string>()
+  const log = { error() {}, warn() {}, info() {}, debug() {} }
+  const mailbox = new Maildir({ name: 'box', path: box.path, maxBytes: 500_000, trapsAmong, log })
+  const sizes: number[] = []
+  for await (const each of mailbox.messages()) if ('raw' in each) sizes.push(each.raw.length)
+  assert.deepEqual(sizes, [sample.length])
 })
 
 test('what is no regular file is skipped, said once, and stops nothing', async (t) => {
