@@ -2,8 +2,17 @@
 //
 // Line 1 is the SHA-256 of the message under way, or blanks; the thread writes it in place and nobody syncs it, since it
 // has to outlive the process and not the machine. Each further line is a message that was under way when a process died
-// without a signal to end, and how often.
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+// without a signal to end, and how often. A disk that takes no writes (full, read-only) is no fault of a message, and
+// keeps none from being read: what cannot be written is left out.
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 
 /** For the thread that reads. */
 export interface MarkFile {
@@ -22,7 +31,7 @@ export class ReadingMark {
   readonly #path: string
   readonly #deaths: Map<string, number>
 
-  /** Counts the death that the file tells of, if any. Throws as node:fs does. */
+  /** Counts the death that the file tells of, if any. Throws as node:fs does when the file cannot be opened. */
   constructor(path: string) {
     this.#path = path
     const { current, deaths } = read(path)
@@ -32,13 +41,15 @@ export class ReadingMark {
       deaths.set(current, count)
     }
     this.#deaths = new Map([...deaths].slice(-maxRemembered))
-    const descriptor = openSync(path, 'w', 0o600)
+    const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const condemned = [...deaths].filter(([, count]) => count >= deathsAllowed)
     this.file = { descriptor, condemned: condemned.map(([name]) => name) }
-    writeSync(
-      descriptor,
-      `${blank}\n${[...this.#deaths].map((row) => `${row.join(' ')}\n`).join('')}`,
-    )
+    const rows = [...this.#deaths].map((row) => `${row.join(' ')}\n`)
+    const text = `${blank}\n${rows.join('')}`
+    unlessUnwritable(() => {
+      writeSync(descriptor, text, 0)
+      ftruncateSync(descriptor, text.length)
+    })
   }
 
   /** Names nobody as being read: the thread has been ended, or is not to be blamed. */
@@ -50,7 +61,7 @@ export class ReadingMark {
   close(): void {
     this.clear()
     closeSync(this.file.descriptor)
-    if (this.#deaths.size === 0) rmSync(this.#path, { force: true })
+    if (this.#deaths.size === 0) unlessUnwritable(() => rmSync(this.#path, { force: true }))
   }
 }
 
@@ -58,7 +69,16 @@ const blank = ' '.repeat(nameLength)
 
 /** Writes which message is being read; '' for none. */
 export function markReading(descriptor: number, name: string): void {
-  writeSync(descriptor, name.padEnd(nameLength), 0)
+  unlessUnwritable(() => writeSync(descriptor, name.padEnd(nameLength), 0))
+}
+
+function unlessUnwritable(write: () => unknown): void {
+  try {
+    write()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (!/^(ENOSPC|EDQUOT|EROFS|EIO)$/.test(`${code}`)) throw error
+  }
 }
 
 function read(path: string): { current: string; deaths: Map<string, number> } {

@@ -101,7 +101,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     throw new OperationalError('config-invalid', why, { keys: [`mailbox[${index + 1}].schedule`] })
   }
   const relays = parseTrustedRelays(trace.trustedRelays)
-  const { authenticity, markFile } = options
+  const { authenticity } = options
   const drainSeconds = options.smtp?.drainSeconds ?? 2
   await using starting = new AsyncDisposableStack()
   const remote = starting.adopt(
@@ -111,11 +111,12 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     }),
     (each) => each.close(),
   )
+  const mark = openMark(options)
   const reader = starting.adopt(
     new MessageReader({
       ...{ ...options.reader, log },
       ...(authenticity && { authenticity }),
-      ...(markFile !== undefined && { mark: new ReadingMark(markFile) }),
+      ...(mark && { mark }),
     }),
     (each) => each.close(),
   )
@@ -166,6 +167,17 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
       await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
       await Promise.all([reader.close(), remote.close()])
     },
+  }
+}
+
+/** None where the file cannot be opened, as on a full disk: mail is read all the same. */
+function openMark({ markFile, log }: TrapsOptions): ReadingMark | undefined {
+  if (markFile === undefined) return undefined
+  try {
+    return new ReadingMark(markFile)
+  } catch (err) {
+    log.warn({ err }, 'a stored message that ends the server twice will not be known again')
+    return undefined
   }
 }
 

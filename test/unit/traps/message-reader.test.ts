@@ -2,7 +2,7 @@
 // processor time, fills its heap or ends it, and every other message is read by the next thread.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -157,6 +157,14 @@ test('a stop that was asked for counts as no death', async (t) => {
   await given
   await reader.close()
   assert.throws(() => readFileSync(path), { code: 'ENOENT' })
+})
+
+const hasFullDevice = { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' }
+
+test('a full disk, which takes no mark, is no fault of the message', hasFullDevice, () => {
+  const descriptor = openSync('/dev/full', 'w')
+  markReading(descriptor, 'a'.repeat(64))
+  closeSync(descriptor)
 })
 
 test('the mark names the stored message while it is read, and nobody after', async (t) => {
