@@ -92,7 +92,7 @@ async function beginningOf(file: string, length: number): Promise<Buffer> {
 /** It may be somebody's inbox, with a mailer at work. */
 async function* messagesInMbox(source: Source): AsyncGenerator<FoundMessage> {
   await using extent = await findExtent(source.file, { mustBeWhole: true })
-  yield* messagesOf(source, extent.pieces(0, Buffer.allocUnsafeSlow(chunkBytes)))
+  yield* messagesOf(source, extent.pieces(0, Buffer.allocUnsafeSlow(chunkBytes)), extent.isEnd)
 }
 
 async function* messagesInZip(source: Source): AsyncGenerator<FoundMessage> {
@@ -142,6 +142,7 @@ const maxMessageBytes = 256 * 1024 * 1024
 async function* messagesOf(
   source: Source,
   stream: AsyncIterable<Buffer>,
+  isEnd?: (offset: number) => boolean,
 ): AsyncGenerator<FoundMessage> {
   let index = 0
   const found = ({ content }: MboxMessage): FoundMessage => {
@@ -152,7 +153,7 @@ async function* messagesOf(
   const whole: Buffer[] = []
   let length = 0
   for await (const chunk of stream) {
-    if (length === 0 && isMbox(chunk)) splitter = new MboxSplitter(0, maxMessageBytes)
+    if (length === 0 && isMbox(chunk)) splitter = new MboxSplitter(0, maxMessageBytes, isEnd)
     length += chunk.length
     if (splitter !== null) yield* splitter.push(chunk).map(found)
     else if (length > maxMessageBytes) throw tooLarge(source.file, index)

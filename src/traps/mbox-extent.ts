@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type FileLocks, loadFileLocks } from '../libc/file-locks.ts'
 import { MailboxFault } from './mailbox-error.ts'
 import { whileLocked } from './mbox-lock.ts'
+import { isMbox, longestFromLine } from './mbox-splitter.ts'
 
 /** Dispose of it to close the file. */
 export interface MboxExtent extends AsyncDisposable {
@@ -26,6 +27,8 @@ export interface MboxExtent extends AsyncDisposable {
    * MailboxFault `changed` when they turn out to have been rewritten, before the piece that may be wrong.
    */
   pieces(from: number, buffer: Buffer): AsyncGenerator<Buffer>
+  /** Whether a message can end at that octet: there, or behind one line end, a From line stands or the end. */
+  isEnd(at: number): boolean
 }
 
 export interface ExtentOptions {
@@ -128,6 +131,12 @@ function extentOf(
         at += bytesRead
         yield buffer.subarray(0, bytesRead)
       }
+    },
+    isEnd(at) {
+      if (at > size) return false
+      const next = octetsAt(file.fd, at, Math.min(longestFromLine, size - at))
+      const line = next.subarray(/^\r?\n/.exec(next.toString('latin1', 0, 2))?.[0].length ?? 0)
+      return line.length === 0 || isMbox(line)
     },
     [Symbol.asyncDispose]: () => file.close(),
   }

@@ -3,7 +3,9 @@
 //
 // A message begins at a `From ` line that follows an empty line, or begins the file, and carries a date as every
 // writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
-// `>` of `>>From ` goes, as mboxrd has it.
+// `>` of `>>From ` goes, as mboxrd has it. Dovecot quotes no such line and writes a Content-Length (mboxcl2): where that
+// leads to the next message, or to the end, what stands before is all one message. A stranger could else write a whole
+// message of his own into the body of another, with the trace fields of our own server.
 
 export interface MboxMessage {
   /** Octets from the beginning of the mbox: its From line, and the end of the empty line after it. */
@@ -18,8 +20,11 @@ export interface MboxMessage {
 
 interface Begun {
   readonly start: number
+  readonly contentStart: number
   readonly date: number | null
   size: number
+  /** Where its Content-Length says that it ends, if a message does; 0: it does not say. null: not looked at. */
+  statedEnd: number | null
 }
 
 const firstKept = 64 * 1024
@@ -44,6 +49,7 @@ export function isMbox(octets: Uint8Array): boolean {
 
 export class MboxSplitter {
   readonly #maxBytes: number
+  readonly #isEnd: (offset: number) => boolean
   #begun: Begun | null = null
   /** The begun message's content, while it is not too large; used for one message after the other. */
   #kept = Buffer.allocUnsafeSlow(firstKept)
@@ -55,10 +61,14 @@ export class MboxSplitter {
   #offset: number
   #isAfterBlank = true
 
-  /** Reading begins at `offset`, where a message or the mbox begins. A message over `maxBytes` is not kept. */
-  constructor(offset: number, maxBytes: number) {
+  /**
+   * Reading begins at `offset`, where a message or the mbox begins. A message over `maxBytes` is not kept. `isEnd` tells
+   * whether a message can end at an offset that is still to come; without it no Content-Length is believed.
+   */
+  constructor(offset: number, maxBytes: number, isEnd: (offset: number) => boolean = () => false) {
     this.#offset = offset
     this.#maxBytes = maxBytes
+    this.#isEnd = isEnd
   }
 
   /**
@@ -77,9 +87,13 @@ export class MboxSplitter {
       const line = data.subarray(at, Math.min(lineEnd, at + longestFromLine)).toString('latin1')
       if (lineEnd < 0 || !this.#followsBlank(data, at) || !fromLine.test(line)) continue
       this.#keep(data.subarray(position, at))
-      complete.push(...this.#finish(this.#offset + at))
-      this.#begun = { start: this.#offset + at, date: dateOf(line), size: 0 }
+      position = at
+      const start = this.#offset + at
+      if (this.#isInside(start)) continue
+      complete.push(...this.#finish(start))
       position = lineEnd + 1
+      const contentStart = this.#offset + position
+      this.#begun = { start, contentStart, date: dateOf(line), size: 0, statedEnd: null }
     }
     this.#keep(data.subarray(position, usable))
     if (usable > 0) this.#isAfterBlank = this.#followsBlank(data, usable)
@@ -114,19 +128,34 @@ export class MboxSplitter {
     return before < 0 || data[before] === LF
   }
 
+  /** Whether a From line is content of the message that has begun. */
+  #isInside(at: number): boolean {
+    const begun = this.#begun
+    if (begun === null) return false
+    begun.statedEnd ??= this.#statedEnd(begun)
+    return at < begun.statedEnd
+  }
+
+  #statedEnd({ contentStart, size }: Begun): number {
+    const stated = statedLength(this.#kept.subarray(0, Math.min(size, this.#maxBytes)))
+    return stated !== null && this.#isEnd(contentStart + stated) ? contentStart + stated : 0
+  }
+
+  /** Of a message over the limit, its beginning. */
   #keep(octets: Buffer): void {
     const begun = this.#begun
     if (begun === null || octets.length === 0) return
-    const size = begun.size + octets.length
-    if (size <= this.#maxBytes) {
+    const kept = octets.subarray(0, Math.max(0, this.#maxBytes - begun.size))
+    if (kept.length > 0) {
+      const size = begun.size + kept.length
       if (size > this.#kept.length) {
         const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#kept.length))
         this.#kept.copy(grown, 0, 0, begun.size)
         this.#kept = grown
       }
-      this.#kept.set(octets, begun.size)
+      this.#kept.set(kept, begun.size)
     }
-    begun.size = size
+    begun.size += octets.length
   }
 
   #finish(end: number): MboxMessage[] {
@@ -140,6 +169,19 @@ export class MboxSplitter {
       : null
     return [{ start, end, date, size, content }]
   }
+}
+
+/** How long a message is by its last Content-Length, which stands for its body alone; null when it has none. */
+function statedLength(content: Buffer): number | null {
+  const headerEnds = ['\n\n', '\n\r\n'].flatMap((end) => {
+    const at = content.indexOf(end)
+    return at < 0 ? [] : [at + end.length]
+  })
+  if (headerEnds.length === 0) return null
+  const bodyStart = Math.min(...headerEnds)
+  const header = content.toString('latin1', 0, bodyStart)
+  const stated = [...header.matchAll(/^content-length:[ \t]*(\d{1,15})[ \t]*\r?$/gim)].at(-1)?.[1]
+  return stated === undefined ? null : bodyStart + Number(stated)
 }
 
 /** Where the next line that begins with `From ` begins, after this position; -1: nowhere. */

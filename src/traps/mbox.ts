@@ -140,7 +140,7 @@ export class MboxMailbox implements Mailbox {
     await using extent = await findExtent(path, { signal: this.#closing.signal })
     const { file, size, fingerprint, isWhole } = extent
     if (fingerprintOfFile(file.fd, begun.marked) !== begun.fingerprint) throw rewritten()
-    const splitter = new MboxSplitter(begun.offset, maxBytes)
+    const splitter = new MboxSplitter(begun.offset, maxBytes, extent.isEnd)
     const seen = { marked: size, fingerprint }
     for await (const piece of extent.pieces(begun.offset, this.#piece)) {
       yield* this.#tell(splitter.push(piece), seen)

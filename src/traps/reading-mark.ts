@@ -63,16 +63,21 @@ export class ReadingMark {
   close(): void {
     this.quiet()
     closeSync(this.#descriptor)
-    if (this.#deaths.size === 0) rmSync(this.#path, { force: true })
+    if (this.#deaths.size === 0) unlessUnwritable(() => rmSync(this.#path, { force: true }))
   }
 
-  /** A mark that cannot be written is no reason not to read. */
   #write(text: string): void {
-    try {
-      writeSync(this.#descriptor, text, 0)
-    } catch {
-      // Out of room: a death meanwhile is not counted.
-    }
+    unlessUnwritable(() => writeSync(this.#descriptor, text, 0))
+  }
+}
+
+/** A mark that cannot be written is no reason not to read: a death meanwhile is not counted. */
+function unlessUnwritable(write: () => unknown): void {
+  try {
+    write()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (!/^(ENOSPC|EDQUOT|EROFS|EIO)$/.test(`${code}`)) throw error
   }
 }
 

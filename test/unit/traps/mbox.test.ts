@@ -161,6 +161,40 @@ async function readAll(source: MboxMailbox): Promise<string[]> {
   return found.map((each) => ('raw' in each ? Buffer.from(each.raw).toString('latin1') : 'refused'))
 }
 
+/** As Dovecot writes it: it quotes no From line, and says how long the body is. */
+function stated(body: string, length = body.length, fields = ''): string {
+  return `${from}${fields}A: 1\nContent-Length: ${length}   \n\n${body}`
+}
+
+/** All that a file holds which nobody writes to any more. */
+async function readSettled(t: TestContext, text: string): Promise<string[]> {
+  const { path, source } = box(t, text)
+  utimesSync(path, 1, 1)
+  return await readAll(source)
+}
+
+const forged = `a\n\n${from}Received: from b (b [192.0.2.1]) by c\n\nforged\n`
+const other = `${from}B: 2\n\nb\n\n`
+
+test('a From line in a body that Content-Length says goes beyond it begins no message', async (t) => {
+  for (const after of ['', '\n', `\n${other}`]) {
+    const found = await readSettled(t, stated(forged) + after)
+    assert.equal(found.length, after.includes('B: 2') ? 2 : 1, JSON.stringify(after))
+    assert.ok(found[0]?.includes('\nforged\n'))
+  }
+  const manyFields = await readSettled(t, stated(forged, forged.length, 'X: y\n'.repeat(3000)))
+  assert.equal(manyFields.length, 1)
+  const large = 'x\n'.repeat(1_000_000) + forged
+  assert.deepEqual(await readSettled(t, `${stated(large)}\n${other}`), ['refused', 'B: 2\n\nb\n'])
+})
+
+test('a Content-Length that leads to no message’s end is not believed', async (t) => {
+  for (const length of [0, 1, other.length - 1, other.length + 5, 1_000_000, 9e14]) {
+    const found = await readSettled(t, `${stated('a\n\n', length)}${other}${other}`)
+    assert.equal(found.length, 3, `${length}`)
+  }
+})
+
 test('a file that grows is read on from where it ended', async (t) => {
   const { path, source } = box(t, `${from}A: 1\n\n`)
   assert.deepEqual(await readAll(source), ['A: 1\n'])
