@@ -139,10 +139,8 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   )
   const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
     startSchedule({
-      name: `mailbox ${name}`,
       expression: schedule,
       run: async () => await pollers.get(name)?.poll(),
-      log,
     }),
   )
   for (const poller of pollers.values()) void poller.poll()
