@@ -334,7 +334,7 @@ export class Blocklist {
   }
 
   /**
-   * Deletes evidence that was recorded longer ago than it is kept, in transactions small enough to stand in nobody's way;
+   * Deletes evidence that was recorded longer ago than it is kept, and who forged the traps then, in transactions small enough to stand in nobody's way;
    * resolves with the number of messages, each as often as it had traps.
    */
   async purgeEvidence(): Promise<number> {
@@ -342,12 +342,13 @@ export class Blocklist {
     for (;;) {
       const before = this.#now() - this.#policy.evidenceKeepSeconds
       const purged = await this.#queue.run(() => {
-        const { evidence, evidenceCounters } = this.#store
+        const { evidence, evidenceCounters, forgeries } = this.#store
         const rows = evidence.purge(before, purgeBatch)
-        return { rows, counters: evidenceCounters.purge(before, purgeBatch) }
+        const counters = evidenceCounters.purge(before, purgeBatch)
+        return { rows, most: Math.max(rows, counters, forgeries.purge(before, purgeBatch)) }
       })
       total += purged.rows
-      if (purged.rows < purgeBatch && purged.counters < purgeBatch) return total
+      if (purged.most < purgeBatch) return total
     }
   }
 
