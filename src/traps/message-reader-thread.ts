@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Resolved, type ResolvedType, ResolveError, Resolver } from '../resolver/resolver.ts'
 import type { AuthenticityOptions } from './authenticity.ts'
-import { knownMessageIds } from './message-ids.ts'
+import { KnownMessageIds } from './message-ids.ts'
 import { type ReaderData, type ReadJob, type ReadResult, sharedWords } from './message-reader.ts'
 import { readMessage } from './read-message.ts'
 import { markReading } from './reading-mark.ts'
@@ -16,10 +16,10 @@ const resolver =
   authenticity && authenticity.servers.length > 0
     ? new Resolver({ servers: authenticity.servers })
     : undefined
-const isOurMessageId =
+const ourMessageIds =
   authenticity?.messageIdFile === undefined
     ? undefined
-    : knownMessageIds(authenticity.messageIdFile)
+    : new KnownMessageIds(authenticity.messageIdFile)
 
 /** Whose turn it is to compute: one message's at a time, in the order in which they ask. */
 const turns = {
@@ -51,6 +51,8 @@ class Share {
 
   begin(): Promise<void> {
     this.#beginning ??= turns.take().then(() => {
+      // While no message is named: that the file is long is none's fault.
+      ourMessageIds?.refresh()
       cpuStart[0] = cpuMicroseconds() - this.#spentMicroseconds
       Atomics.store(numberOfReading, 0, this.#number)
       this.name(this.#name)
@@ -117,7 +119,7 @@ function checksFor(share: Share, now: number): AuthenticityOptions | undefined {
   return {
     ...(resolver && { resolver: share }),
     ...(batvKey && { batvKey }),
-    ...(isOurMessageId && { isOurMessageId }),
+    ...(ourMessageIds && { isOurMessageId: (id) => ourMessageIds.has(id) }),
     now: () => now,
   }
 }

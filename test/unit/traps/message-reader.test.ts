@@ -2,7 +2,7 @@
 // processor time, fills its heap or ends it, and every other message is read by the next thread.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -73,6 +73,26 @@ for (const [fault, why] of Object.entries(faults)) {
     )
   })
 }
+
+test('no message is to blame for a file of Message-IDs that is larger than the thread’s heap', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const messageIdFile = join(folder, 'ids')
+  const lines = Array.from(
+    { length: 400_000 },
+    (_, number) => `<${number}.20261128@mail.example.org>\n`,
+  )
+  writeFileSync(messageIdFile, lines.join(''))
+  const limits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 }
+  const { read } = readerFor(t, {
+    resourceLimits: limits,
+    authenticity: { servers: [], messageIdFile },
+  })
+  const bounce = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
+  const { evidence, isStopped } = await read(bounce, 'smtp')
+  assert.equal(isStopped, false)
+  assert.equal(evidence[0]?.kind, 'dsn')
+})
 
 test('a thread that stands still does not make its message slow', async (t) => {
   const { read } = readerFor(t, { entry, maxCpuSeconds: 0.4 })
