@@ -3,11 +3,22 @@
 // Line 1 is the SHA-256 of the message under way, or blanks; the thread writes it in place and nobody syncs it, since it
 // has to outlive the process and not the machine. Each further line is a message that was under way when a process died
 // without a signal to end, and how often.
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { type Logger, silent } from '../errors.ts'
 
 /** For the thread that reads. */
 export interface MarkFile {
-  readonly descriptor: number
+  /** undefined: there is no file. */
+  readonly descriptor: number | undefined
   /** SHA-256 in hex of the octets of messages that are not to be read. */
   readonly condemned: readonly string[]
 }
@@ -22,8 +33,11 @@ export class ReadingMark {
   readonly #path: string
   readonly #deaths: Map<string, number>
 
-  /** Counts the death that the file tells of, if any. Throws as node:fs does. */
-  constructor(path: string) {
+  /**
+   * Counts the death that the file tells of, if any. Where it cannot be written, on a full disk say, nothing is named: then
+   * a message that ends the process is read again.
+   */
+  constructor(path: string, log: Logger = silent) {
     this.#path = path
     const { current, deaths } = read(path)
     if (current !== '') {
@@ -32,13 +46,15 @@ export class ReadingMark {
       deaths.set(current, count)
     }
     this.#deaths = new Map([...deaths].slice(-maxRemembered))
-    const descriptor = openSync(path, 'w', 0o600)
+    const rows = [...this.#deaths].map((row) => `${row.join(' ')}\n`)
     const condemned = [...deaths].filter(([, count]) => count >= deathsAllowed)
+    let descriptor: number | undefined
+    try {
+      descriptor = write(path, `${blank}\n${rows.join('')}`)
+    } catch (error) {
+      log.warn({ err: error }, 'it cannot be written down which message is being read')
+    }
     this.file = { descriptor, condemned: condemned.map(([name]) => name) }
-    writeSync(
-      descriptor,
-      `${blank}\n${[...this.#deaths].map((row) => `${row.join(' ')}\n`).join('')}`,
-    )
   }
 
   /** Names nobody as being read: the thread has been ended, or is not to be blamed. */
@@ -48,17 +64,43 @@ export class ReadingMark {
 
   /** To be called when no thread writes it: the process ends as it should. What died before is remembered. */
   close(): void {
+    const { descriptor } = this.file
+    if (descriptor === undefined) return
     this.clear()
-    closeSync(this.file.descriptor)
+    closeSync(descriptor)
     if (this.#deaths.size === 0) rmSync(this.#path, { force: true })
   }
 }
 
 const blank = ' '.repeat(nameLength)
 
-/** Writes which message is being read; '' for none. */
-export function markReading(descriptor: number, name: string): void {
-  writeSync(descriptor, name.padEnd(nameLength), 0)
+/** Writes which message is being read; '' for none. Never throws: it is no message's fault that it cannot be written. */
+export function markReading(descriptor: number | undefined, name: string): void {
+  if (descriptor === undefined) return
+  try {
+    writeSync(descriptor, name.padEnd(nameLength), 0)
+  } catch {
+    // Where the disk has no room there is no mark.
+  }
+}
+
+/** In place, as that takes no room on a full disk; what is no file makes way, and a link is not followed. */
+function write(path: string, text: string): number {
+  if (!isFile(path)) rmSync(path, { force: true })
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
+  const descriptor = openSync(path, flags, 0o600)
+  try {
+    writeSync(descriptor, text, 0)
+    ftruncateSync(descriptor, text.length)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
 function read(path: string): { current: string; deaths: Map<string, number> } {
@@ -72,7 +114,8 @@ function read(path: string): { current: string; deaths: Map<string, number> } {
 
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'latin1')
+    // A FIFO would be waited for.
+    return isFile(path) ? readFileSync(path, 'latin1') : ''
   } catch {
     return ''
   }

@@ -115,7 +115,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     new MessageReader({
       ...{ ...options.reader, log },
       ...(authenticity && { authenticity }),
-      ...(markFile !== undefined && { mark: new ReadingMark(markFile) }),
+      ...(markFile !== undefined && { mark: new ReadingMark(markFile, log) }),
     }),
     (each) => each.close(),
   )

@@ -1,8 +1,9 @@
 // One message must not stop the others: the thread that reads them is ended at a message that takes too much of its own
 // processor time, fills its heap or ends it, and every other message is read by the next thread.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -165,6 +166,24 @@ test('a stored message of which the process died twice is unreadable at the thir
   await reader.close()
   // It may come again; it is still not read.
   assert.deepEqual(new ReadingMark(path).file.condemned, [name])
+})
+
+test('a mark that is a FIFO is not waited for, and nothing is written where a link leads to', (t) => {
+  const path = markPath(t)
+  assert.equal(spawnSync('mkfifo', [path]).status, 0)
+  new ReadingMark(path).close()
+  const precious = `${path}-precious`
+  writeFileSync(precious, 'kept')
+  symlinkSync(precious, path)
+  new ReadingMark(path).close()
+  assert.equal(readFileSync(precious, 'utf8'), 'kept')
+})
+
+test('messages are read where it cannot be written down which', async (t) => {
+  const mark = new ReadingMark(join(markPath(t), 'no-such-folder'))
+  const { read } = readerFor(t, { mark })
+  assert.equal((await read('From: a@b.example\r\n\r\nHello')).isStopped, false)
+  mark.close()
 })
 
 test('a stop that was asked for counts as no death', async (t) => {
