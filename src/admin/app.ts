@@ -19,6 +19,7 @@ import { describeApi, documentRoute } from './openapi.ts'
 import { PathTable } from './path-table.ts'
 import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
 import { RefusalLog } from './refusal-log.ts'
+import { RequestCounts } from './request-counts.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
@@ -118,7 +119,8 @@ export function buildApp(options: AppOptions): App {
     if (route.config?.scope === undefined)
       throw new Error(`${route.url} does not say who may call it`)
     paths.add(route.url, route.method)
-    if (route.method === 'POST') {
+    // What needs no more than scope read changes nothing: it is done again, and writes nothing.
+    if (route.method === 'POST' && route.config.scope !== 'read') {
       route.preHandler = (request, reply, done) => {
         if (idempotency.begin(request, reply) === undefined) done()
       }
@@ -172,7 +174,7 @@ function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): 
   const limits = options.limits ?? (() => noLimits)
   const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
   app.register(fastifyRateLimit, {
-    ...{ global: false, timeWindow: 60_000 },
+    ...{ global: false, timeWindow: 60_000, store: RequestCounts },
     max: () => limits().requestsPerMinute,
     keyGenerator: (request) => limitKey(addressOf(request)),
   })

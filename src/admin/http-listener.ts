@@ -22,6 +22,8 @@ const headersTimeoutMs = 10_000
 const requestTimeoutMs = 300_000
 /** A body that brings nothing for so long is given up, and a reader that takes nothing. */
 const idleTimeoutMs = 60_000
+/** For a whole exchange. An export holds the database's old pages, and one of few places, until its reader is done. */
+const exchangeTimeoutMs = 3_600_000
 /** The rest of a body that was answered already, since nobody wanted it, must come within this. */
 const unwantedBodyMs = 5000
 /** A connection without a request is kept so long. */
@@ -45,6 +47,7 @@ export interface HttpListenerOptions {
   /** Shorter deadlines, for tests. */
   readonly requestTimeoutMs?: number
   readonly idleTimeoutMs?: number
+  readonly exchangeTimeoutMs?: number
   readonly unwantedBodyMs?: number
 }
 
@@ -53,7 +56,7 @@ export async function serveOnTcp(app: App, options: HttpListenerOptions): Promis
   await app.ready()
   const limits = { maxHeaderSize: maxHeaderBytes, connectionsCheckingInterval: checkingIntervalMs }
   const server = createServer(limits, (request, response) => {
-    endSlowExchange(request, response, options.unwantedBodyMs ?? unwantedBodyMs)
+    endSlowExchange(request, response, options)
     app.routing(request, response)
   })
   server.maxConnections = maxConnections
@@ -86,21 +89,24 @@ function limitClients(server: Server, { refusals, trustedProxies }: HttpListener
 }
 
 /**
- * While a request is worked on its connection may be silent for as long as that takes; not while its body is awaited
- * or its answer is to be read.
+ * While a request is worked on its connection may be silent for as long as that takes, within the time for all of it; not
+ * while its body is awaited or its answer is to be read.
  */
 function endSlowExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  unwantedMs: number,
+  options: HttpListenerOptions,
 ): void {
   const { socket } = request
+  const end = (): unknown => socket.destroy()
   response.on('timeout', () => {
-    if (!request.complete || response.writableLength > 0) socket.destroy()
+    if (!request.complete || response.writableLength > 0) end()
   })
+  const whole = setTimeout(end, options.exchangeTimeoutMs ?? exchangeTimeoutMs).unref()
+  response.once('close', () => clearTimeout(whole))
   response.once('finish', () => {
     if (request.complete) return
-    const patience = setTimeout(() => socket.destroy(), unwantedMs).unref()
+    const patience = setTimeout(end, options.unwantedBodyMs ?? unwantedBodyMs).unref()
     request.once('close', () => clearTimeout(patience))
   })
 }

@@ -382,7 +382,7 @@ export class Blocklist {
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
-  listings(filter: ListingsFilter, page: PageRequest): Page<Listing> | Refusal {
+  listings(filter: ListingsFilter, page: PageRequest): Promise<Page<Listing> | Refusal> {
     return listingsPage(this.#store, filter, page)
   }
 

@@ -99,7 +99,8 @@ export class ListLines {
     let number = this.#numbers.get(key)
     if (number === undefined) {
       number = this.#attributes.length
-      this.#attributes.push(attributes)
+      const { reason } = attributes
+      this.#attributes.push({ ...attributes, reason: reason && ownText(reason) })
       this.#numbers.set(key, number)
       this.#reasonCharacters += attributes.reason?.length ?? 0
     }
@@ -129,8 +130,13 @@ function lineFault({ line, text, why }: RefusedLine): string {
   return `line ${line}: ${text === '' ? '' : `${text}: `}${why}`
 }
 
-/** A copy, so that a short piece does not keep the whole chunk it was cut from in memory; no control characters. */
+/** The beginning of it, without control characters. */
 function shortened(text: string): string {
   const shown = text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text
-  return Buffer.from(shown.replaceAll(/\p{C}/gu, '?')).toString()
+  return ownText(shown.replaceAll(/\p{C}/gu, '?'))
+}
+
+/** A copy: a short piece keeps all that it was cut from in memory. */
+function ownText(text: string): string {
+  return Buffer.from(text).toString()
 }

@@ -1,8 +1,10 @@
 // What the store has, a page at a time: listings and exceptions, with the cursor that leads to the next page. Called by
 // the door.
+import { setImmediate } from 'node:timers/promises'
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Store } from '../store/database.ts'
 import type { ListingFilter } from '../store/listing-pages.ts'
+import type { ListingRow } from '../store/listing-rows.ts'
 import { listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
 import { type ExceptionKind, tableOf } from './exceptions.ts'
 import { kindsMask } from './kinds.ts'
@@ -25,18 +27,25 @@ export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: Ba
 
 const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
 
-/** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
-export function listingsPage(
+/**
+ * Listings of every state: newest first, or by length and address at or inside `filter.prefix`. Leaves the event loop to
+ * others between steps: in a large list what passes the filter may be rare.
+ */
+export async function listingsPage(
   store: Store,
   filter: ListingsFilter,
   page: PageRequest,
-): Page<Listing> | Refusal {
+): Promise<Page<Listing> | Refusal> {
   const { kind, ...rest } = filter
   const { cursor, limit } = page
   const after = cursor === undefined ? undefined : readListingCursor(cursor, filter.prefix)
   if (cursor !== undefined && !after) return unknownCursor
   const mask = kind === undefined ? {} : { kinds: kindsMask([kind]) }
-  const rows = store.listings.page({ ...rest, ...mask }, limit + 1, after)
+  const rows: ListingRow[] = []
+  for (const step of store.listings.page({ ...rest, ...mask }, limit + 1, after)) {
+    rows.push(...step)
+    await setImmediate()
+  }
   return pageOf(rows, limit, listingOf, listingCursor)
 }
 

@@ -1,6 +1,6 @@
 // What returned messages are checked with, as the configuration has it: its resolver's servers, its BATV secret and the
 // file of its Message-IDs.
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config.ts'
 import { wrongKey } from '../errors.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
@@ -29,7 +29,10 @@ export function batvKeyOf({ trace }: Pick<Config, 'trace'>): Uint8Array | undefi
 export function messageIdFileOf({ trace }: Pick<Config, 'trace'>): string | undefined {
   const path = trace.messageIdFile
   if (path === '') return undefined
-  read('trace.messageIdFile', () => readFileSync(path))
+  read('trace.messageIdFile', () => {
+    accessSync(path, constants.R_OK)
+    if (!statSync(path).isFile()) throw new Error(`${path} is not a file`)
+  })
   return path
 }
 

@@ -218,7 +218,7 @@ async function start(
 async function scheduleEvidencePurge(blocklist: Blocklist, log: ServerLog) {
   const { startSchedule } = await import('../schedule.ts')
   return startSchedule({
-    ...{ name: 'evidence', expression: '23 3 * * *', log },
+    expression: '23 3 * * *',
     run: async () => {
       try {
         const messages = await blocklist.purgeEvidence()

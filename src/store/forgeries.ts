@@ -1,4 +1,5 @@
-// The table of forgeries: how many messages each network sent in a trap's name, day by day. Called by blocklist alone.
+// The table of forgeries: how many messages each network sent in a trap's name, day by day. The network is told by the message
+// that came back, so whoever bounces invents as many as he likes: a day has room for some, and then counts those alone.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 
@@ -14,6 +15,8 @@ export interface Forger {
 type Row = Omit<Forger, 'network'> & { family: Family; w0: number; w1: number }
 
 const secondsInDay = 86_400
+/** Networks that a day tells apart. All of them are added up each time somebody asks for the worst. */
+export const networksOfDay = 1000
 
 export class ForgeryTable {
   readonly #count: Statement<unknown[]>
@@ -22,7 +25,10 @@ export class ForgeryTable {
 
   constructor(database: Database) {
     this.#count = database.prepare(
-      `INSERT INTO forgeries (day, family, w0, w1, messages, spf_fail, last_seen_at) VALUES (?, ?, ?, ?, 1, ?, ?)
+      `INSERT INTO forgeries (day, family, w0, w1, messages, spf_fail, last_seen_at)
+         SELECT @day, @family, @w0, @w1, 1, @spfFail, @seenAt
+         WHERE EXISTS (SELECT 1 FROM forgeries WHERE day = @day AND family = @family AND w0 = @w0 AND w1 = @w1)
+           OR NOT EXISTS (SELECT 1 FROM forgeries WHERE day = @day LIMIT 1 OFFSET ${networksOfDay - 1})
        ON CONFLICT DO UPDATE SET messages = messages + 1, spf_fail = spf_fail + excluded.spf_fail,
          last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
     )
@@ -37,10 +43,11 @@ export class ForgeryTable {
     )
   }
 
-  /** One more message that came from there. */
+  /** One more message that came from there, unless the day has its networks and this is none of them. */
   count(origin: Address, seenAt: number, isSpfFail: boolean): void {
     const { family, w0, w1 } = networkOf(origin, origin.family === 4 ? 24 : 48)
-    this.#count.run(Math.floor(seenAt / secondsInDay), family, w0, w1, Number(isSpfFail), seenAt)
+    const day = Math.floor(seenAt / secondsInDay)
+    this.#count.run({ day, family, w0, w1, spfFail: Number(isSpfFail), seenAt })
   }
 
   /** The networks that sent most since then, the first one most. */

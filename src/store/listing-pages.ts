@@ -24,6 +24,27 @@ export interface ListingFilter {
   readonly list?: string
 }
 
+/** A row, as far as the order of a page goes. */
+type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
+
+/** Terms of a WHERE clause, all of which hold, and what is bound to them. */
+interface Terms {
+  readonly terms: string[]
+  readonly values: (string | number)[]
+}
+
+/** Rows in an order that an index has, beginning behind any of them, and what is asked of each. */
+interface Walk {
+  readonly order: string
+  from(last: RowPosition | undefined): Terms
+  readonly asked: Terms
+}
+
+const originIs = 'origin = ?'
+const addressOrder = 'w0, w1, w2, w3, id'
+/** Rows looked at in one step. */
+const stepRows = 10_000
+
 export class ListingPages {
   readonly #database: Database
   readonly #lengths: Readonly<Record<Family, readonly number[]>>
@@ -38,48 +59,48 @@ export class ListingPages {
   }
 
   /**
-   * Rows of any state that pass the filter, newest first, or by length and address when a prefix is asked for.
-   * `after` is the last row of the page before, which need not be there any more.
+   * The first `limit` rows of any state that pass the filter, newest first, or by length and address when a prefix is asked
+   * for. They come a step at a time, each of some milliseconds, however few rows pass. `after` is the last row of the page
+   * before, which need not be there any more.
    */
-  page(
-    filter: ListingFilter,
-    limit: number,
-    after?: Pick<ListingRow, 'id' | 'prefix'>,
-  ): ListingRow[] {
-    const terms: string[] = []
-    const values: (string | number)[] = []
-    if (filter.state !== undefined) {
-      terms.push('state = ?')
-      values.push(filter.state)
-      // Lets the planner see that the partial index of the rarer states holds every row asked for.
-      if (filter.state !== 'listed') terms.push(`state <> 'listed'`)
+  *page(filter: ListingFilter, limit: number, after?: RowPosition): Generator<ListingRow[]> {
+    const walked: Terms = { terms: [], values: [] }
+    const asked: Terms = { terms: [], values: [] }
+    const { state, origin, list, kinds, prefix } = filter
+    if (list !== undefined) {
+      const listId = this.#listId.get(list)
+      if (listId === undefined) return
+      add(prefix === undefined ? walked : asked, 'list_id = ?', listId)
     }
-    if (filter.origin !== undefined) {
-      terms.push('origin = ?')
-      values.push(filter.origin)
+    if (state !== undefined) {
+      // The rarer states have an index; with a list's it is one or the other.
+      const isWalked = state !== 'listed' && prefix === undefined && list === undefined
+      add(isWalked ? walked : asked, 'state = ?', state)
+      if (isWalked) walked.terms.push(`state <> 'listed'`)
     }
-    if (filter.list !== undefined) {
-      const list = this.#listId.get(filter.list)
-      if (list === undefined) return []
-      terms.push('list_id = ?')
-      values.push(list)
+    if (origin !== undefined) add(asked, originIs, origin)
+    if (kinds !== undefined) add(asked, 'kinds & ? <> 0', kinds)
+    if (prefix === undefined) {
+      const order = 'id DESC'
+      const from = (last: RowPosition | undefined): Terms => ({
+        terms: [...walked.terms, 'id < ?'],
+        values: [...walked.values, last?.id ?? Number.MAX_SAFE_INTEGER],
+      })
+      yield* this.#walk({ order, from, asked }, limit, after)
+      return
     }
-    if (filter.kinds !== undefined) {
-      terms.push('kinds & ? <> 0')
-      values.push(filter.kinds)
+    let left = limit
+    for (const length of this.#lengths[prefix.family].toReversed()) {
+      if (left === 0) return
+      if (length < Math.max(prefix.length, after?.prefix.length ?? 0)) continue
+      const from = (last: RowPosition | undefined) => insideAfter(prefix, length, last)
+      const isResumed = length === after?.prefix.length
+      left = yield* this.#walk(
+        { order: addressOrder, from, asked },
+        left,
+        isResumed ? after : undefined,
+      )
     }
-    if (filter.prefix !== undefined)
-      return this.#pageInside(filter.prefix, terms, values, limit, after)
-    if (after) {
-      terms.push('id < ?')
-      values.push(after.id)
-    }
-    const where = terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : ''
-    return this.#prepared(
-      `SELECT ${listingColumns} FROM listings ${where} ORDER BY id DESC LIMIT ?`,
-    )
-      .all(...values, limit)
-      .map(listingOf)
   }
 
   /** Current rows at or inside the prefix. For small ranges: it answers all of them at once. */
@@ -95,34 +116,33 @@ export class ListingPages {
       .map(listingOf) as CurrentListing[]
   }
 
-  #pageInside(
-    prefix: Prefix,
-    terms: readonly string[],
-    values: readonly (string | number)[],
-    limit: number,
-    after: Pick<ListingRow, 'id' | 'prefix'> | undefined,
-  ): ListingRow[] {
-    const rows: ListingRow[] = []
-    const where = ['', ...terms].join(' AND ')
-    for (const length of this.#lengths[prefix.family].toReversed()) {
-      if (length < Math.max(prefix.length, after?.prefix.length ?? 0)) continue
-      const isResumed = after !== undefined && length === after.prefix.length
-      const from = isResumed ? after.prefix : prefix
-      const inside = rangeInside(prefix, from)
-      const page = this.#prepared(
-        `SELECT ${listingColumns} FROM listings WHERE length = ? AND ${inside.terms}
-           AND (w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)${where}
-         ORDER BY w0, w1, w2, w3, id LIMIT ?`,
-      ).all(
-        ...[length, ...inside.values, from.w0, from.w1, from.w2, from.w3],
-        isResumed ? after.id : 0,
-        ...values,
-        limit - rows.length,
+  /** Yields up to `limit` rows, some of them from each stretch of `stepRows`; returns how many are wanted still. */
+  *#walk({ order, from, asked }: Walk, limit: number, after: RowPosition | undefined) {
+    const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
+    const columns = `${addressOrder}, state, kinds, list_id${asked.terms.includes(originIs) ? ', origin' : ''}`
+    let left = limit
+    let last = after
+    for (;;) {
+      const { terms, values } = from(last)
+      const walked = `FROM listings WHERE ${terms.join(' AND ')} ORDER BY ${order}`
+      const most = passes === '' ? left : stepRows
+      // Of a row that does not pass only what an index has is read, where that is enough.
+      const passing = `SELECT id FROM (SELECT ${columns} ${walked} LIMIT ?) ${passes} ORDER BY ${order} LIMIT ?`
+      const rows = this.#prepared(
+        `SELECT ${listingColumns} FROM listings WHERE id IN (${passing}) ORDER BY ${order}`,
       )
-      rows.push(...page.map(listingOf))
-      if (rows.length >= limit) break
+        .all(...values, most, ...asked.values, left)
+        .map(listingOf)
+      left -= rows.length
+      yield rows
+      if (left === 0) return 0
+      const [end] = this.#prepared(`SELECT ${listingColumns} ${walked} LIMIT 1 OFFSET ?`).all(
+        ...values,
+        most - 1,
+      )
+      if (!end) return left
+      last = listingOf(end)
     }
-    return rows
   }
 
   #prepared(sql: string): Statement<unknown[], RawListing> {
@@ -132,5 +152,20 @@ export class ListingPages {
       this.#statements.set(sql, statement)
     }
     return statement
+  }
+}
+
+function add({ terms, values }: Terms, term: string, value: string | number): void {
+  terms.push(term)
+  values.push(value)
+}
+
+/** Rows of the length at or inside the prefix, behind `last` in address order. */
+function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefined): Terms {
+  const from = last?.prefix ?? prefix
+  const inside = rangeInside(prefix, from)
+  return {
+    terms: ['length = ?', inside.terms, '(w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)'],
+    values: [length, ...inside.values, from.w0, from.w1, from.w2, from.w3, last?.id ?? 0],
   }
 }

@@ -227,7 +227,7 @@ export class ListingTable {
     filter: ListingFilter,
     limit: number,
     after?: Pick<ListingRow, 'id' | 'prefix'>,
-  ): ListingRow[] {
+  ): Generator<ListingRow[]> {
     return this.#pages.page(filter, limit, after)
   }
 

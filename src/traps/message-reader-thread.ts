@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Resolver } from '../resolver/resolver.ts'
 import type { AuthenticityOptions } from './authenticity.ts'
-import { knownMessageIds } from './message-ids.ts'
+import { KnownMessageIds } from './message-ids.ts'
 import { type ReaderData, type ReadJob, type ReadResult, sharedWords } from './message-reader.ts'
 import { readMessage } from './read-message.ts'
 import { nameOf } from './reading-mark.ts'
@@ -14,11 +14,12 @@ const resolver =
   authenticity && authenticity.servers.length > 0
     ? new Resolver({ servers: authenticity.servers })
     : undefined
-const isOurMessageId =
+const ourMessageIds =
   authenticity?.messageIdFile === undefined
     ? undefined
-    : knownMessageIds(authenticity.messageIdFile)
-const turns = new Turns(sharedWords(shared))
+    : new KnownMessageIds(authenticity.messageIdFile)
+// That the file is long is no message's fault.
+const turns = new Turns(sharedWords(shared), () => ourMessageIds?.refresh())
 
 async function read({ number, raw, delivered, isStored, now }: ReadJob): Promise<ReadResult> {
   const share = turns.share(number, resolver)
@@ -39,7 +40,7 @@ function checksFor(share: Share, now: number): AuthenticityOptions | undefined {
   return {
     ...(resolver && { resolver: share }),
     ...(batvKey && { batvKey }),
-    ...(isOurMessageId && { isOurMessageId }),
+    ...(ourMessageIds && { isOurMessageId: (id) => ourMessageIds.has(id) }),
     now: () => now,
   }
 }

@@ -5,7 +5,17 @@
 // end, and how often. A message is named once it has taken a while: one that is read like any other is not named, or
 // two kills for other reasons would take it for their cause.
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { type Logger, silent } from '../errors.ts'
 
 const nameLength = 64
 const deathsAllowed = 2
@@ -16,13 +26,17 @@ export class ReadingMark {
   /** Names of messages that are not to be read. */
   readonly condemned: readonly string[]
   readonly #path: string
-  readonly #descriptor: number
+  /** undefined: it cannot be written, and names nobody. */
+  #descriptor: number | undefined
   readonly #deaths: Map<string, number>
   #current = ''
   #isQuiet = false
 
-  /** Counts the death that the file tells of, if any. Throws as node:fs does. */
-  constructor(path: string) {
+  /**
+   * Counts the death that the file tells of, if any. Where it cannot be written, on a full disk say, nobody is named: then a
+   * message that ends the process is read again.
+   */
+  constructor(path: string, log: Logger = silent) {
     this.#path = path
     const { current, deaths } = read(path)
     if (current !== '') {
@@ -34,9 +48,12 @@ export class ReadingMark {
     this.condemned = [...this.#deaths].flatMap(([name, count]) =>
       count >= deathsAllowed ? [name] : [],
     )
-    this.#descriptor = openSync(path, 'w', 0o600)
     const rows = [...this.#deaths].map((row) => `${row.join(' ')}\n`)
-    this.#write(`${blank}\n${rows.join('')}`)
+    try {
+      this.#descriptor = create(path, `${blank}\n${rows.join('')}`)
+    } catch (error) {
+      log.warn({ err: error }, 'it cannot be written down which message takes long to read')
+    }
   }
 
   /** Names the message, until `clear` is called. */
@@ -62,14 +79,19 @@ export class ReadingMark {
   /** What died before is remembered. */
   close(): void {
     this.quiet()
+    if (this.#descriptor === undefined) return
     closeSync(this.#descriptor)
+    this.#descriptor = undefined
     if (this.#deaths.size === 0) unlessUnwritable(() => rmSync(this.#path, { force: true }))
   }
 
   #write(text: string): void {
-    unlessUnwritable(() => writeSync(this.#descriptor, text, 0))
+    const descriptor = this.#descriptor
+    if (descriptor !== undefined) unlessUnwritable(() => writeSync(descriptor, text, 0))
   }
 }
+
+const blank = ' '.repeat(nameLength)
 
 /** A mark that cannot be written is no reason not to read: a death meanwhile is not counted. */
 function unlessUnwritable(write: () => unknown): void {
@@ -81,7 +103,24 @@ function unlessUnwritable(write: () => unknown): void {
   }
 }
 
-const blank = ' '.repeat(nameLength)
+/** In place, as that takes no room on a full disk; what is no file makes way, and a link is not followed. */
+function create(path: string, text: string): number {
+  if (!isFile(path)) rmSync(path, { force: true })
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
+  const descriptor = openSync(path, flags, 0o600)
+  try {
+    writeSync(descriptor, text, 0)
+    ftruncateSync(descriptor, text.length)
+    return descriptor
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}
 
 /** What the mark calls a message: SHA-256 of its octets, in hex. */
 export function nameOf(raw: Uint8Array): string {
@@ -99,7 +138,8 @@ function read(path: string): { current: string; deaths: Map<string, number> } {
 
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'latin1')
+    // A FIFO would be waited for.
+    return isFile(path) ? readFileSync(path, 'latin1') : ''
   } catch {
     return ''
   }

@@ -10,11 +10,14 @@ interface Asked {
 
 export class Turns {
   readonly words: ReturnType<typeof sharedWords>
+  readonly prepare: () => void
   readonly #waiting: (() => void)[] = []
   #isTaken = false
 
-  constructor(words: ReturnType<typeof sharedWords>) {
+  /** `prepare` is run by whoever gets the turn, before his time counts. */
+  constructor(words: ReturnType<typeof sharedWords>, prepare: () => void = () => undefined) {
     this.words = words
+    this.prepare = prepare
   }
 
   /** A message's share, by the number that it has in the shared words; what it looks up is asked of `resolver`. */
@@ -85,7 +88,9 @@ export class Share {
       this.#turns.give()
       return
     }
-    const { cpuStart, number } = this.#turns.words
+    const { prepare, words } = this.#turns
+    prepare()
+    const { cpuStart, number } = words
     this.#hasTurn = true
     cpuStart[0] = cpuMicroseconds() - this.#spentMicroseconds
     Atomics.store(number, 0, this.#number)

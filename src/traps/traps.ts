@@ -1,7 +1,7 @@
 // Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
 // loads this room and the mail packages after DNS answers.
 import { parseTrustedRelays } from '../bounce/received.ts'
-import { type Logger, OperationalError } from '../errors.ts'
+import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
@@ -111,12 +111,11 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     }),
     (each) => each.close(),
   )
-  const mark = markFile === undefined ? undefined : openMark(markFile, log)
   const reader = starting.adopt(
     new MessageReader({
       ...{ ...options.reader, log },
       ...(authenticity && { authenticity }),
-      ...(mark && { mark }),
+      ...(markFile !== undefined && { mark: new ReadingMark(markFile, log) }),
     }),
     (each) => each.close(),
   )
@@ -140,10 +139,8 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   )
   const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
     startSchedule({
-      name: `mailbox ${name}`,
       expression: schedule,
       run: async () => await pollers.get(name)?.poll(),
-      log,
     }),
   )
   for (const poller of pollers.values()) void poller.poll()
@@ -172,16 +169,6 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
 
 /** What is not read when the drain is over is answered 451: the connections last a little longer. */
 const goodbyeSeconds = 0.5
-
-/** On a full disk there may be no room for the file: mail is read all the same. */
-function openMark(path: string, log: Logger): ReadingMark | undefined {
-  try {
-    return new ReadingMark(path)
-  } catch (error) {
-    log.warn({ err: error }, 'the message being read cannot be named in a file')
-    return undefined
-  }
-}
 
 function prefixOf(key: string, text: string): Prefix {
   const parsed = parsePrefix(text)

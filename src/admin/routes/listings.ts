@@ -43,7 +43,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const { limit = defaultPageSize, cursor, prefix: text, ...filter } = request.query
       const prefix = text === undefined ? undefined : readPrefix(text)
       if (isProblem(prefix)) return sendProblem(reply, prefix)
-      const page = blocklist.listings(
+      const page = await blocklist.listings(
         { ...filter, ...(prefix && { prefix }) },
         { limit, ...(cursor !== undefined && { cursor }) },
       )

@@ -144,7 +144,7 @@ export function messageRoutes(app: App, { mail }: AppOptions): void {
         bodyLimit: maxMessageBytes,
         schema: {
           querystring: Type.Object({}, { additionalProperties: false }),
-          response: { 200: VerdictBody, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
+          response: { 200: VerdictBody, ...problems(400, 401, 403, 413, 415, 503) },
         },
       },
       async (request, reply) => {

@@ -130,3 +130,18 @@ test('a reader that takes nothing is dropped, and its place is free', async (t) 
   await whenReleased()
   assert.equal((await begin(a)).statusCode, 200)
 })
+
+test('a reader that takes a little now and then does not keep its place and a snapshot for days', {
+  timeout: 30_000,
+}, async (t) => {
+  const { keys, begin, whenReleased } = await openSite(t, { exchangeTimeoutMs: 500 })
+  const [a] = keys
+  const answers = [await begin(a), await begin(a)]
+  const taking = setInterval(() => {
+    for (const answer of answers) answer.read(1000)
+  }, 50)
+  t.after(() => clearInterval(taking))
+  for (const answer of answers) answer.on('readable', () => undefined)
+  await whenReleased()
+  assert.equal((await begin(a)).statusCode, 200)
+})

@@ -141,6 +141,21 @@ test('without a key an address has so many requests a minute; with one, or from 
   assert.equal(await status('::ffff:198.51.100.1'), 429)
 })
 
+test('a wall clock that is set back does not put an address off for as long', async (t) => {
+  const { admin } = await openWithKeys(t)
+  admin.requestsPerMinute = 3
+  const request = { url: '/v1/lookup/203.0.113.9', remoteAddress: '198.51.100.1' }
+  const status = async () => (await admin.app.inject(request)).statusCode
+  for (let count = 0; count < 3; count++) assert.equal(await status(), 200)
+  const refused = await admin.app.inject(request)
+  assert.equal(refused.statusCode, 429)
+  assert.equal(refused.headers['retry-after'], '60')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 86_400_000 })
+  const later = performance.now() + 61_000
+  t.mock.method(performance, 'now', () => later)
+  assert.equal(await status(), 200)
+})
+
 test('only a trusted proxy says whose request it is, and only as far as its word is unbroken', async (t) => {
   const { admin } = await openWithKeys(t)
   admin.requestsPerMinute = 1

@@ -119,6 +119,7 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
   'POST /v1/import 413': (_, ask) => ask({ headers: { 'content-length': '3000000000' } }),
   'POST /v1/import 422': (_, ask) => ask({ payload: 'not a list\n' }),
   'POST /v1/messages 503': withoutMail,
+  'POST /v1/classify 400': (_, ask) => ask({ payload: '' }),
   'POST /v1/classify 503': withoutMail,
   'POST /v1/mailboxes/{name}/poll 503': withoutMail,
 }

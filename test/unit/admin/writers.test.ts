@@ -66,3 +66,15 @@ test('an import takes no Idempotency-Key, rather than none being heeded', async 
   assert.deepEqual([refused.statusCode, refused.json().code], [400, 'idempotency-key-refused'])
   assert.deepEqual((await app.inject('/v1/listings')).json().items, [])
 })
+
+test('a key of scope read writes nothing: an answer that changed nothing is not kept for a day', async (t) => {
+  const admin = openAdmin(t)
+  admin.scope = 'read'
+  const headers = { 'content-type': 'message/rfc822', 'idempotency-key': 'a' }
+  const request = { method: 'POST', url: '/v1/classify', headers } as const
+  const first = await admin.app.inject({ ...request, payload: 'Subject: a\n\nb\n' })
+  const again = await admin.app.inject({ ...request, payload: 'Subject: a\n\nb\n' })
+  assert.deepEqual([first.statusCode, again.statusCode], [200, 200])
+  assert.equal(again.headers['idempotency-replayed'], undefined)
+  assert.equal(again.body, first.body)
+})

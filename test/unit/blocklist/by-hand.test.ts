@@ -332,14 +332,17 @@ test('listings page by cursor; a cursor from elsewhere is refused', async (t) =>
   const seen: string[] = []
   let cursor: string | null = null
   do {
-    const page = door.blocklist.listings({ kind: 'dsn' }, { limit: 10, ...(cursor && { cursor }) })
+    const page = await door.blocklist.listings(
+      { kind: 'dsn' },
+      { limit: 10, ...(cursor && { cursor }) },
+    )
     assert.ok(!isRefusal(page))
     seen.push(...page.items.map((each) => each.prefix))
     cursor = page.nextCursor
   } while (cursor !== null)
   assert.deepEqual(seen, texts.map((text) => `${text}/32`).reverse())
   for (const wrong of ['x', '-1', '99999', '1 OR 1', '1e3']) {
-    assert.ok(isRefusal(door.blocklist.listings({}, { limit: 10, cursor: wrong })), wrong)
+    assert.ok(isRefusal(await door.blocklist.listings({}, { limit: 10, cursor: wrong })), wrong)
   }
   assert.ok(isRefusal(door.blocklist.exemptions({ limit: 1, cursor: 'x' })))
 })
@@ -352,10 +355,10 @@ test('pages go on when the row that the last one ended with is gone', async (t) 
     [{}, ['20.0.0.3/32', '20.0.0.2/32', '20.0.0.1/32', '20.0.0.0/32']],
     [{ prefix: prefix('20.0.0.0/24') }, ['20.0.0.2/32', '20.0.0.3/32', '20.0.0.5/32']],
   ] as const) {
-    const first = door.blocklist.listings(filter, { limit: 2 })
+    const first = await door.blocklist.listings(filter, { limit: 2 })
     assert.ok(!isRefusal(first) && first.nextCursor !== null)
     door.store.listings.delete(first.items.at(-1)?.id ?? 0)
-    const next = door.blocklist.listings(filter, { limit: 10, cursor: first.nextCursor })
+    const next = await door.blocklist.listings(filter, { limit: 10, cursor: first.nextCursor })
     assert.ok(!isRefusal(next))
     assert.deepEqual(
       next.items.map((each) => each.prefix),
@@ -363,7 +366,7 @@ test('pages go on when the row that the last one ended with is gone', async (t) 
     )
     const elsewhere = { prefix: prefix('20.0.1.0/24') }
     assert.ok(
-      isRefusal(door.blocklist.listings(elsewhere, { limit: 10, cursor: first.nextCursor })),
+      isRefusal(await door.blocklist.listings(elsewhere, { limit: 10, cursor: first.nextCursor })),
     )
   }
 })

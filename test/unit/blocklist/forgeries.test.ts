@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatPrefix } from '../../../src/ip/address.ts'
+import { networksOfDay } from '../../../src/store/forgeries.ts'
 import { day, evidence, openDoor, start, testPolicy } from './fixture.ts'
 
 test('the spoofer’s network is counted and not listed; a genuine bounce counts nobody', async (t) => {
@@ -44,12 +45,40 @@ test('one message to 100 traps blames the network that it names once, and a floo
 test('networks that are named as forgers are not kept without end', async (t) => {
   const door = openDoor(t)
   const named = (number: number) => `30.${number >> 8}.${number & 255}.1`
-  for (let number = 0; number < 1200; number++) {
+  for (let number = 0; number < 900; number++) {
     const details = { returnedOrigin: named(number) }
     await door.blocklist.record([evidence({ details, client: named(number) })])
   }
-  assert.equal(door.store.forgeries.most(0, 5000).length, 1200)
+  assert.equal(door.store.forgeries.most(0, 5000).length, 900)
   door.now = start + 91 * day
   await door.blocklist.purgeEvidence()
   assert.equal(door.store.forgeries.most(0, 5000).length, 0)
+})
+
+test('one who invents forgers without end fills neither the store nor the time of who asks for them', async (t) => {
+  const door = openDoor(t)
+  const forger = (number: number) =>
+    evidence({
+      client: `30.${(number >> 8) & 255}.${number & 255}.1`,
+      details: {
+        returnedOrigin: `2a00:${(number >> 16).toString(16)}:${(number & 0xffff).toString(16)}::1`,
+      },
+    })
+  await door.blocklist.record(
+    Array.from({ length: networksOfDay + 500 }, (_, number) => forger(number)),
+  )
+  assert.equal(door.store.forgeries.most(0, 10_000).length, networksOfDay)
+  await door.blocklist.record([forger(1)])
+  assert.equal(door.store.forgeries.most(0, 1)[0]?.messages, 2, 'who is known is counted still')
+})
+
+test('who forged is forgotten with the evidence', async (t) => {
+  const door = openDoor(t)
+  await door.blocklist.record([evidence({ details: { returnedOrigin: '30.1.2.3' } })])
+  door.now += 89 * 86_400
+  await door.blocklist.purgeEvidence()
+  assert.equal(door.store.forgeries.most(0, 10).length, 1)
+  door.now += 3 * 86_400
+  await door.blocklist.purgeEvidence()
+  assert.equal(door.store.forgeries.most(0, 10).length, 0)
 })

@@ -10,7 +10,7 @@ import {
   type Publication,
 } from '../../../src/store/journal.ts'
 import type { ListingFilter } from '../../../src/store/listing-pages.ts'
-import type { NewListing } from '../../../src/store/listing-rows.ts'
+import type { ListingRow, NewListing } from '../../../src/store/listing-rows.ts'
 import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
 
 function open(t: TestContext): Store {
@@ -140,7 +140,9 @@ test('pages pass every filter, hold each row once and end', (t) => {
   }
   listings.insert(listing('20.0.1.0/24'))
   listings.insert(listing('20.0.0.0/16'))
-  const all = listings.page({}, 1000)
+  const pageOf = (filter: ListingFilter, limit: number, after?: ListingRow) =>
+    [...listings.page(filter, limit, after)].flat()
+  const all: ListingRow[] = pageOf({}, 1000)
   assert.equal(all.length, 42)
   const filters: [ListingFilter, (row: (typeof all)[number]) => boolean][] = [
     [{}, () => true],
@@ -158,14 +160,46 @@ test('pages pass every filter, hold each row once and end', (t) => {
   for (const [filter, passes] of filters) {
     for (const limit of [1, 3, 1000]) {
       const ids: number[] = []
-      for (let page = listings.page(filter, limit); page.length > 0; ) {
+      for (let page = pageOf(filter, limit); page.length > 0; ) {
         ids.push(...page.map(({ id }) => id))
-        page = listings.page(filter, limit, page.at(-1))
+        page = pageOf(filter, limit, page.at(-1))
       }
       const expected = all.filter(passes).map(({ id }) => id)
       assert.deepEqual(ids.toSorted(), expected.toSorted(), JSON.stringify({ filter, limit }))
       if (!filter.prefix) assert.deepEqual(ids, expected, 'newest first')
     }
+  }
+})
+
+test('a filter that hardly any row passes does not hold the event loop', (t) => {
+  const store = open(t)
+  const { listings } = store
+  store.begin()
+  const count = 25_000
+  for (let index = 0; index < count; index++) {
+    const isRare = index % 6000 === 17
+    const at = `20.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
+    listings.insert(listing(at, { kinds: isRare ? 2 : 1, origin: 'import', list: 'big' }))
+  }
+  store.commit()
+  const rare = [0, 1, 2, 3, 4].map((number) => number * 6000 + 18)
+  const everywhere = prefix('20.0.0.0/8')
+  for (const [filter, expected] of [
+    [{ kinds: 2 }, rare.toReversed()],
+    [{ kinds: 2, list: 'big', origin: 'import' }, rare.toReversed()],
+    [{ kinds: 2, prefix: everywhere }, rare],
+    [{ kinds: 2, prefix: everywhere, list: 'big' }, rare],
+    [{ kinds: 4 }, []],
+    [{ state: 'held', list: 'big' }, []],
+    [{ origin: 'trap', prefix: everywhere }, []],
+  ] satisfies [ListingFilter, number[]][]) {
+    const steps = [...listings.page(filter, 1000)]
+    assert.ok(steps.length >= 3, `${JSON.stringify(filter)}: ${steps.length} steps`)
+    const ids = (rows: ListingRow[]) => rows.map(({ id }) => id)
+    assert.deepEqual(ids(steps.flat()), expected)
+    const first = [...listings.page(filter, 2)].flat()
+    const rest = [...listings.page(filter, 1000, first.at(-1))].flat()
+    assert.deepEqual(ids([...first, ...(first.length > 0 ? rest : [])]), expected)
   }
 })
 

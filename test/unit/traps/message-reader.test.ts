@@ -1,8 +1,9 @@
 // One message must not stop the others: the thread that reads them is ended at a message that takes too much of its own
 // processor time, fills its heap or ends it, and every other message is read by the next thread.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -73,6 +74,26 @@ for (const [fault, why] of Object.entries(faults)) {
     )
   })
 }
+
+test('no message is to blame for a file of Message-IDs that is larger than the thread’s heap', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const messageIdFile = join(folder, 'ids')
+  const lines = Array.from(
+    { length: 400_000 },
+    (_, number) => `<${number}.20261128@mail.example.org>\n`,
+  )
+  writeFileSync(messageIdFile, lines.join(''))
+  const limits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 }
+  const { read } = readerFor(t, {
+    resourceLimits: limits,
+    authenticity: { servers: [], messageIdFile },
+  })
+  const bounce = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
+  const { evidence, isStopped } = await read(bounce, 'smtp')
+  assert.equal(isStopped, false)
+  assert.equal(evidence[0]?.kind, 'dsn')
+})
 
 test('a thread that stands still does not make its message slow', async (t) => {
   const { read } = readerFor(t, { entry, maxCpuSeconds: 0.4 })
@@ -156,6 +177,24 @@ test('a stored message that takes long is named while it is read, and no other i
     await new Promise((next) => setTimeout(next, 20))
   assert.equal((await looping).isStopped, true)
   assert.equal(readFileSync(path, 'latin1').trim(), '')
+})
+
+test('a mark that is a FIFO is not waited for, and nothing is written where a link leads to', (t) => {
+  const path = markPath(t)
+  assert.equal(spawnSync('mkfifo', [path]).status, 0)
+  new ReadingMark(path).close()
+  const precious = `${path}-precious`
+  writeFileSync(precious, 'kept')
+  symlinkSync(precious, path)
+  new ReadingMark(path).close()
+  assert.equal(readFileSync(precious, 'utf8'), 'kept')
+})
+
+test('messages are read where it cannot be written down which', async (t) => {
+  const mark = new ReadingMark(join(markPath(t), 'no-such-folder'))
+  const { read } = readerFor(t, { mark })
+  assert.equal((await read('From: a@b.example\r\n\r\nHello')).isStopped, false)
+  mark.close()
 })
 
 test('a stop that was asked for counts as no death', async (t) => {

@@ -130,7 +130,6 @@ test('a call that is still running makes the next one be left out', async () => 
   let most = 0
   let calls = 0
   const schedule = startSchedule({
-    name: 'slow',
     expression: '* * * * * *',
     run: async () => {
       calls++
@@ -138,7 +137,6 @@ test('a call that is still running makes the next one be left out', async () => 
       await new Promise((next) => setTimeout(next, 1500))
       running--
     },
-    log,
   })
   await new Promise((next) => setTimeout(next, 3200))
   schedule.stop()
