@@ -28,7 +28,7 @@ export interface MessageReaderOptions {
   readonly maxCpuSeconds?: number
   /** @default 8: messages in the thread, of which one computes */
   readonly maxAtOnce?: number
-  /** @default 128 and 16: MiB of the thread's heap, old and young */
+  /** @default 128 and 4: MiB of the thread's heap, old and young */
   readonly resourceLimits?: ResourceLimits
   /** @default message-reader-thread.ts */
   readonly entry?: URL
@@ -77,7 +77,7 @@ const checkMs = 200
 const namedAfterSeconds = 0.5
 /** Before the thread is started once more where it dies while it reads nothing. */
 const restartMs = 1000
-const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
+const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 }
 
 export class MessageReader {
   readonly #options: MessageReaderOptions
