@@ -23,7 +23,7 @@ export function isSchedule(expression: string): boolean {
 /** A call comes up to a tenth of the interval late, so that many servers do not knock at the same second. */
 const jitterShare = 0.1
 const longestJitterMs = 30_000
-/** The next time is worked out anew this often: the wall clock may have been set back meanwhile. */
+/** The next time is worked out again this often, since the wall clock may have been set back. */
 const longestWaitMs = 3_600_000
 
 /**

@@ -14,7 +14,7 @@ export class Turns {
   readonly #waiting: (() => void)[] = []
   #isTaken = false
 
-  /** `prepare` is run by whoever gets the turn, before his time counts. */
+  /** `prepare` runs before a message that gets the turn computes; its time is not counted. */
   constructor(words: ReturnType<typeof sharedWords>, prepare: () => void = () => undefined) {
     this.words = words
     this.prepare = prepare
