@@ -97,7 +97,7 @@ export const declaration = table('', {
     ),
     tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
     capacity: size(
-      'Address space reserved for the shared tree; untouched pages cost nothing. IPv4 addresses take 5 to 12 octets each, IPv6 networks 9 to 13, mixed lengths up to 34; an import that would fill more than three quarters is refused.',
+      'Address space reserved for the shared tree; untouched pages cost nothing. IPv4 addresses take 5 to 12 octets each, IPv6 networks 9 to 13, mixed lengths up to 34; an import is refused where there are not 34 octets for each prefix that it brings anew.',
       '1 GiB',
       16 * 1024 ** 2,
       2 * 1024 ** 3,

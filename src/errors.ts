@@ -17,8 +17,6 @@ export const operationalErrorCodes = {
   'disk-low': 'the disk of the database has less free than store.minFree: no mail is taken',
   'clock-held':
     'the wall clock has jumped: nothing that needs the time of day is taken until it is sure',
-  'list-unfinished':
-    'an import is between what its list held and what it will hold, and cannot go on; the log says why',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',
   'mailbox-failed': 'a trap mailbox cannot be read',
   'server-unreachable': 'no server answers where one was expected',

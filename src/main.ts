@@ -150,7 +150,8 @@ function buildProgram(): Command {
     .argument('<prefix...>', 'exactly the prefixes that are listed')
     .description(
       'Delists exactly these entries, whoever listed them; all or none. When only a covering prefix is listed, that is ' +
-        'named and nothing changes (exit code 1): see exclude. Evidence from before a removal no longer counts.',
+        'named and nothing changes (exit code 1): see exclude. Evidence from before a removal no longer counts. What is removed ' +
+        'from a named list is back when that list is imported again.',
     )
     .option('--json', 'print JSON')
     .action(async (prefixes: string[], options: Json) =>
@@ -187,9 +188,9 @@ function buildProgram(): Command {
     .argument('<file>', 'the list')
     .requiredOption('--list <name>', 'name of the list')
     .description(
-      'Replaces what the named list held by the file, while the server goes on answering: the old list or the new one ' +
-        'holds, never a mix, whatever happens. Entries have no kind and no end unless their line says so. Wrong lines ' +
-        '(no address, special-purpose, exempt, too short) are named and left out. An import that is empty, or takes ' +
+      'Replaces what the named list held by the file, while the server goes on answering: a crash leaves the old list or ' +
+        'the new one, whole. Entries have no kind and no end unless their line says so. Wrong lines (no address, ' +
+        'special-purpose, exempt, excluded, over already, too short) are named and left out. An import that is empty, or takes ' +
         'away more than half of a list of over 100 entries, is refused without --force.',
     )
     .option(
@@ -199,6 +200,7 @@ function buildProgram(): Command {
     .option('--type <type>', 'of format rbldnsd: ip4set, ip4trie or ip6trie')
     .option('--strict', 'the first wrong line refuses all of it')
     .option('--force', 'also when it is empty, or takes away most of the list')
+    .option('--dry-run', 'change nothing, and say what would be added, removed, kept and refused')
     .option('--json', 'print JSON')
     .action(async (file: string, options: ImportOptions) =>
       finish((await import('./commands/import.ts')).importList(context(), file, options)),

@@ -52,8 +52,15 @@ export function problems(...statuses: number[]): Record<number, typeof Problem> 
   return Object.fromEntries([...statuses, 429].map((status) => [status, Problem]))
 }
 
+/** An integer or text as one type, not a union: see `nullable`. */
+const ListingId = Type.Unsafe<number | string>({
+  type: ['integer', 'string'],
+  description:
+    'An integer; of an entry of a named list LIST:ADDRESS-LENGTH, such as "drop:192.0.2.0-24".',
+})
+
 export const Listing = Type.Object({
-  id: Type.Integer(),
+  id: ListingId,
   prefix: Type.String(),
   kinds: Type.Array(Kind),
   state: Type.Enum([...listingStates]),
@@ -162,6 +169,19 @@ export const IdParams = Type.Object({
   id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
 })
 
+export const ListingParams = Type.Object({
+  id: Type.String({
+    pattern:
+      '^([1-9][0-9]{0,14}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}:[0-9a-f:.]{2,39}-(0|[1-9][0-9]{0,2}))$',
+    description: 'As a listing has it: an integer, or LIST:ADDRESS-LENGTH.',
+  }),
+})
+
+/** The id of a path that passes `ListingParams`, as a listing has it. */
+export function listingId({ id }: Static<typeof ListingParams>): number | string {
+  return id.includes(':') ? id : Number(id)
+}
+
 export const AddressParams = Type.Object({ address: Type.String() })
 
 /** A body of `{items, nextCursor}`. */
@@ -261,6 +281,7 @@ export const ImportQuery = Type.Object(
     ...feed,
     strict: Type.Optional(Type.Enum(['true', 'false'])),
     force: Type.Optional(Type.Enum(['true', 'false'])),
+    dryRun: Type.Optional(Type.Enum(['true', 'false'])),
   },
   strict,
 )
@@ -268,10 +289,15 @@ export type ImportQuery = Static<typeof ImportQuery>
 export const ExportQuery = Type.Object({ list: Type.Optional(ListName), ...feed }, strict)
 export type ExportQuery = Static<typeof ExportQuery>
 
-/** What an import changed: `import --json`. */
+/** What an import changed, or would change: `import --json`. */
 export const Imported = Type.Object({
   list: Type.String(),
-  added: Type.Integer({ description: 'Prefixes that the list did not have.' }),
+  dryRun: Type.Optional(
+    Type.Boolean({ description: 'There, and true, when nothing was changed.' }),
+  ),
+  added: Type.Integer({
+    description: 'Prefixes that the list did not have, or that had been removed by hand.',
+  }),
   removed: Type.Integer({ description: 'Prefixes that it no longer has.' }),
   kept: Type.Integer({ description: 'Prefixes that it has still.' }),
   refused: Type.Array(

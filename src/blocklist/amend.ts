@@ -3,9 +3,25 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
-import { audit, type Ground, remove, shown, standingAt } from './ground.ts'
+import {
+  audit,
+  entriesAt,
+  type Ground,
+  remove,
+  removeEntry,
+  type StandingEntry,
+  shown,
+  standingAt,
+} from './ground.ts'
 import { kindsMask } from './kinds.ts'
-import { type Actor, type Listing, listingOf, type Refusal } from './outcomes.ts'
+import {
+  type Actor,
+  type Listing,
+  listingOf,
+  listingOfEntry,
+  type Refusal,
+  readEntryId,
+} from './outcomes.ts'
 
 /** What is given is set; what is absent stays. */
 export interface ListingChange {
@@ -27,16 +43,18 @@ export type Expectation = (listing: Listing) => boolean
 /** Changes one listing. 'changed' when it is not as expected; 'conflict' when it has ended or an import owns it. */
 export function amendListing(
   ground: Ground,
-  id: number,
+  id: number | string,
   change: ListingChange,
   expected: Expectation,
   actor: Actor,
 ): AmendOutcome {
+  if (typeof id === 'string') {
+    const standing = standingEntry(ground, id, () => true)
+    if ('refused' in standing) return standing
+    return conflict(`is an entry of list ${standing.list.name}: change it there, and import that`)
+  }
   const row = standingRow(ground, id, expected)
   if ('refused' in row) return row
-  if (row.origin === 'import') {
-    return conflict('comes from a named list: change it there, and import that')
-  }
   if (change.kinds !== undefined && row.origin !== 'manual') {
     return conflict('was listed on evidence, which says its kinds')
   }
@@ -45,19 +63,30 @@ export function amendListing(
     return { refused: 'invalid', why: 'would have expired already: remove it instead' }
   }
   const kinds = change.kinds === undefined ? row.kinds : kindsMask(change.kinds)
-  ground.store.listings.change(id, { ...row, kinds, expiresAt, reason: reason || null })
+  ground.store.listings.change(row, { ...row, kinds, expiresAt, reason: reason || null })
   const listing = shown(ground, id)
   audit(ground, actor.name, 'amend', listing.prefix, { before: listingOf(row), after: listing })
   return { outcome: 'amended', listing }
 }
 
-/** Ends one listing and leaves others of the same prefix alone. Its evidence no longer counts. */
+/**
+ * Ends one listing and leaves others of the same prefix alone. Its evidence no longer counts. An entry of a list comes
+ * back when the list is imported again.
+ */
 export function removeListing(
   ground: Ground,
-  id: number,
+  id: number | string,
   expected: Expectation,
   actor: Actor,
 ): AmendOutcome {
+  if (typeof id === 'string') {
+    const standing = standingEntry(ground, id, expected)
+    if ('refused' in standing) return standing
+    const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
+    const listing = removeEntry(ground, standing)
+    audit(ground, actor.name, 'delist', listing.prefix, { before, after: listing })
+    return { outcome: 'removed', listing }
+  }
   const row = standingRow(ground, id, expected)
   if ('refused' in row) return row
   remove(ground, row)
@@ -69,14 +98,28 @@ export function removeListing(
 
 function standingRow(ground: Ground, id: number, expected: Expectation): CurrentListing | Refusal {
   const known: ListingRow | undefined = ground.store.listings.byId(id)
-  if (known === undefined) return { refused: 'not-listed', why: `there is no listing ${id}` }
-  ground.publisher.touch(known.prefix)
+  if (known === undefined) return noSuch(id)
   const row = standingAt(ground, known.prefix).find((each) => each.id === id)
   if (row === undefined) return conflict('has ended already')
-  if (!expected(listingOf(row))) {
-    return { refused: 'changed', why: 'has been changed since: read it again' }
-  }
-  return row
+  return expected(listingOf(row)) ? row : changedSince
+}
+
+function standingEntry(ground: Ground, id: string, expected: Expectation): StandingEntry | Refusal {
+  const named = readEntryId(id)
+  const list = named && ground.store.lists.named(named.list)
+  if (!named || !list || !ground.store.lists.find(list.version, named.prefix)) return noSuch(id)
+  const standing = entriesAt(ground, named.prefix).find((each) => each.list.id === list.id)
+  if (standing === undefined) return conflict('has ended already')
+  return expected(listingOfEntry(list.name, standing.entry, 'listed')) ? standing : changedSince
+}
+
+const changedSince: Refusal = {
+  refused: 'changed',
+  why: 'has been changed since: read it again',
+}
+
+function noSuch(id: number | string): Refusal {
+  return { refused: 'not-listed', why: `there is no listing ${id}` }
 }
 
 function conflict(why: string): Refusal {

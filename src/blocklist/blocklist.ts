@@ -20,7 +20,7 @@ import {
 import { type Alongside, CommitQueue } from './commit-queue.ts'
 import { DiskRoom } from './disk-room.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
-import { expireSome, expiryBatch } from './expiry.ts'
+import { expireSome } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { type Finding, find } from './finding.ts'
@@ -28,7 +28,6 @@ import type { Ground } from './ground.ts'
 import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listing-by-hand.ts'
-import { ListsAhead } from './lists-ahead.ts'
 import {
   type Actor,
   type Decision,
@@ -44,12 +43,17 @@ import {
   type Page,
   type Refusal,
 } from './outcomes.ts'
-import { exceptionsPage, type ListingsFilter, listingsPage, type PageRequest } from './pages.ts'
+import {
+  exceptionsPage,
+  type ListingsFilter,
+  listingAt,
+  listingsPage,
+  type PageRequest,
+} from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { reconcile } from './reconcile.ts'
 import { recordOne } from './record.ts'
-import { finishTakeovers, Takeovers, unsyncedSteps } from './takeover.ts'
 import { TrapList, type TrapOutcome } from './trap-list.ts'
 import { type WriteFailure, WriteHealth } from './write-health.ts'
 
@@ -106,15 +110,12 @@ export class Blocklist {
   readonly #reader: TreeReader | undefined
   readonly #publisher: Publisher
   readonly #queue: CommitQueue
-  readonly #ahead: ListsAhead | undefined
-  readonly #takeovers: Takeovers
   readonly #imports: ListImports
   readonly #traps: TrapList
   readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #requireClock: () => void
   readonly #health: WriteHealth
-  readonly #isRetired: boolean
   #policy: PolicyOptions
   #expiring: Promise<number> | undefined
   /** Whether the store is in line with the policy. */
@@ -137,56 +138,51 @@ export class Blocklist {
     this.#now = options.now
     this.#requireClock = options.requireClock ?? (() => undefined)
     this.#health = new WriteHealth(options.log, options.now)
-    this.#isRetired = options.retired
     this.#disk = new DiskRoom(options.store.path, options.minFreeBytes ?? 0, options.log)
-    const left = options.tree ? undefined : finishTakeovers(options.store, options.now())
-    this.#ahead = options.tree && new ListsAhead(options.store, options.now)
     this.#publisher = new Publisher({
-      ...{ store: options.store, tree: options.tree, ahead: this.#ahead },
+      ...{ store: options.store, tree: options.tree },
       publishedKinds: kindsMask(options.policy.publish),
       validForSeconds: options.validForSeconds,
       isRetired: options.retired,
       log: options.log,
     })
     this.#queue = new CommitQueue(options.store, this.#publisher, options.now, this.#health)
-    const parts = {
+    this.#imports = new ListImports({
       ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
-      ...{ queue: this.#queue, ahead: this.#ahead, log: options.log, ground: () => this.#ground() },
+      ...{ queue: this.#queue, log: options.log, ground: () => this.#ground() },
       requireClock: this.#requireClock,
-    }
-    this.#takeovers = new Takeovers(parts)
-    this.#imports = new ListImports(parts, this.#takeovers)
-    this.#publisher.load()
-    if (left ?? this.#ahead?.generations.length) {
-      const recounts = options.tree === undefined
-      this.#publisher.startAnew({ recounts, lostSerials: unsyncedSteps })
-    }
-    this.#begin(left)
-    this.#traps = new TrapList(options.store, this.#queue, parts.ground)
+    })
+    this.#publisher.load(options.now())
+    this.#begin()
+    this.#traps = new TrapList(options.store, this.#queue, () => this.#ground())
   }
 
-  #begin(finishLeft: (() => void) | undefined): void {
-    const begin = (): void => {
-      finishLeft?.()
-      reconcile(this.#ground())
-    }
+  #begin(): void {
     try {
-      this.#queue.runNow(begin, { publishes: this.#tree !== undefined })
+      this.#queue.runNow(() => this.#reconcile(), { publishes: this.#tree !== undefined })
       this.#isReconciled = true
     } catch (error) {
       if (!this.#tree || !this.#publisher.last || !isDiskFull(error)) throw error
-      this.#publisher.load()
+      this.#publisher.load(this.#now())
       this.#publisher.showLast()
     }
   }
 
-  /**
-   * To be called once, when there is time for it: finishes in the background what imports of the last process left,
-   * which is answered already. Before that, imports of those lists are refused and exports wait. Without a tree there
-   * is nothing of it: commands finish at once, and leave what was only loaded to the server.
-   */
+  /** Brings the store into line with the policy, and takes the lists that the last process died in as they are now. */
+  #reconcile(): void {
+    for (const { id, version, applied } of this.#store.lists.all()) {
+      if (version === applied) continue
+      this.#store.lists.setVersion(id, version, version)
+      this.#publisher.resetJournal()
+    }
+    // The tree was loaded without them, and whoever follows the journal has them still.
+    if (this.#store.lists.isDue(this.#now())) this.#publisher.resetJournal()
+    reconcile(this.#ground())
+  }
+
+  /** To be called once, when there is time for it: deletes in the background what imports of the last process left. */
   finishImports(): void {
-    this.#takeovers.finishLeft()
+    this.#imports.clean()
   }
 
   /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
@@ -214,7 +210,7 @@ export class Blocklist {
 
   /** Changes one listing, if it still is as the caller takes it. */
   amend(
-    id: number,
+    id: number | string,
     change: ListingChange,
     expected: Expectation,
     actor: Actor,
@@ -226,7 +222,7 @@ export class Blocklist {
   }
 
   /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
-  delistOne(id: number, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
+  delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
     return this.#queue.run(() => removeListing(this.#ground(), id, expected, actor))
   }
 
@@ -238,13 +234,9 @@ export class Blocklist {
     return this.#imports.import(request)
   }
 
-  /**
-   * A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. Throws
-   * OperationalError 'list-unfinished' while an import is stuck half-way.
-   */
-  async export(list: string | undefined): Promise<Export | undefined> {
-    await this.#takeovers.settled()
-    return exportEntries(this.#store, list, this.#publisher.publishedKinds)
+  /** A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. */
+  export(list: string | undefined): Export | undefined {
+    return exportEntries(this.#store, this.#publisher.rules(this.#now()), list)
   }
 
   /** Never listed from now on, at any length; what was is shown again once it is taken back. */
@@ -372,21 +364,26 @@ export class Blocklist {
   /** What anyone may know of an address. Not without a tree: from there only the operator asks. */
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
-    const ground = { store: this.#store, reader: this.#reader, ahead: this.#ahead }
-    return find({ ...ground, policy: this.#policy, now: this.#now() }, address)
+    const ground = { store: this.#store, reader: this.#reader, policy: this.#policy }
+    return find({ ...ground, now: this.#now() }, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */
   explain(address: Address): Explanation {
-    return explain({ ...this.#ground(), isRetired: this.#isRetired }, address)
+    const now = this.#now()
+    const rules = this.#publisher.rules(now)
+    const ground = { store: this.#store, reader: this.#reader, policy: this.#policy, rules, now }
+    return explain(ground, address)
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
   listings(filter: ListingsFilter, page: PageRequest): Promise<Page<Listing> | Refusal> {
-    return listingsPage(this.#store, filter, page)
+    return listingsPage(this.#store, filter, page, this.#now())
   }
 
-  listing(id: number): Listing | undefined {
+  /** By the id of a row, or of an entry of a list's current version. */
+  listing(id: number | string): Listing | undefined {
+    if (typeof id === 'string') return listingAt(this.#store, id, this.#now())
     const row = this.#store.listings.byId(id)
     return row && listingOf(row)
   }
@@ -443,7 +440,6 @@ export class Blocklist {
     return {
       store: this.#store,
       publisher: this.#publisher,
-      ahead: this.#ahead,
       policy: this.#policy,
       trapOf: (address) => this.#traps.match(address),
       now: this.#now(),
@@ -467,7 +463,7 @@ export class Blocklist {
 
   async #expireAll(): Promise<number> {
     if (!this.#isReconciled) {
-      await this.#queue.run(() => reconcile(this.#ground()), { publishes: true })
+      await this.#queue.run(() => this.#reconcile(), { publishes: true })
       this.#isReconciled = true
       this.#traps.renew()
     }
@@ -479,7 +475,7 @@ export class Blocklist {
         publishes: this.#tree !== undefined && isDue,
       })
       total += changed
-      if (changed < expiryBatch) return total
+      if (changed === 0) return total
     }
   }
 }

@@ -12,7 +12,6 @@ interface Waiting {
   reject(error: unknown): void
   readonly publishes: boolean
   readonly isAlone: boolean
-  readonly mayBeLost: boolean
 }
 
 /** Written in the transaction of a change, once its outcome is known; what it throws undoes the change. */
@@ -27,8 +26,6 @@ export interface WorkOptions<T> {
   readonly publishes?: boolean
   /** In a transaction of its own, after all else that waits: work that takes as long as one may. */
   readonly isAlone?: boolean
-  /** As isAlone, and a power cut may take it back until any other transaction is committed: see Store.begin. */
-  readonly mayBeLost?: boolean
 }
 
 /** One transaction takes no more work once it has held the event loop for this long. */
@@ -72,8 +69,7 @@ export class CommitQueue {
       resolve: () => outcome && resolve(outcome.result),
       reject,
       publishes: options.publishes ?? false,
-      isAlone: options.isAlone || options.mayBeLost || false,
-      mayBeLost: options.mayBeLost ?? false,
+      isAlone: options.isAlone ?? false,
     })
     if (!this.#isScheduled) this.#schedule()
     return promise
@@ -94,8 +90,7 @@ export class CommitQueue {
       work()
       return true
     }
-    const alone = { isAlone: true, mayBeLost: false }
-    const piece = { attempt, resolve: () => undefined, reject: fail, ...alone, ...options }
+    const piece = { attempt, resolve: () => undefined, reject: fail, isAlone: true, ...options }
     this.#transact([piece], fail)
     if (failure) throw failure.error
   }
@@ -151,7 +146,7 @@ export class CommitQueue {
     let taken = 0
     let isPublished = false
     try {
-      this.#store.begin({ mayBeLost: pieces[0]?.mayBeLost ?? false })
+      this.#store.begin()
       for (const piece of pieces) {
         if (piece.isAlone && taken > 0) break
         taken += 1

@@ -24,7 +24,6 @@ export function addException(
   if (row && (note === null || note === row.note)) {
     return { outcome: 'unchanged', exception: exceptionOf(row) }
   }
-  touchException(ground, kind, prefix)
   const added = row ? { ...row, note } : insert(table, prefix, note, ground.now)
   if (row) table.setNote(row.id, note)
   const exception = exceptionOf(added)
@@ -57,20 +56,13 @@ export function removeException(
     const why = `is not ${is} by itself but within ${formatPrefix(wider.prefix)}`
     return { refused: 'covered', why }
   }
-  touchException(ground, kind, prefix)
-  table.delete(row.id)
+  table.delete(row)
   const exception = exceptionOf(row)
   audit(ground, actor.name, words[kind].remove, exception.prefix, {
     before: exception,
     after: null,
   })
   return { outcome: 'removed', exception }
-}
-
-/** Tells the publisher what is about to change. */
-export function touchException({ publisher }: Ground, kind: ExceptionKind, prefix: Prefix): void {
-  if (kind === 'exemption') publisher.touchExemption(prefix)
-  else publisher.touch(prefix)
 }
 
 export function tableOf({ store }: Pick<Ground, 'store'>, kind: ExceptionKind): ExceptionTable {

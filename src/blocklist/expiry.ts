@@ -3,26 +3,23 @@
 import { type Ground, standingAt } from './ground.ts'
 import { initialState } from './policy.ts'
 
-/** Rows that one transaction turns over: about 20 ms. */
-export const expiryBatch = 500
+/** Rows that one transaction turns over; beside them, entries of one row of a list. */
+const expiryBatch = 500
 
-/** Ends and lists what is due, at most `expiryBatch` rows; says how many they were. */
+/** Ends and lists what is due, some of it: says how many listings changed, 0 when none was due. */
 export function expireSome(ground: Ground): number {
   const { store, publisher, policy, now } = ground
   const { listings } = store
   const expired = listings.expired(now, expiryBatch)
-  for (const row of expired) {
-    publisher.touch(row.prefix)
-    standingAt(ground, row.prefix)
-  }
+  for (const row of expired) standingAt(ground, row.prefix)
   const due = listings.due(now, expiryBatch - expired.length)
   for (const row of due) {
-    publisher.touch(row.prefix)
     const state = initialState(row.kinds, publisher.publishedKinds, {
       ...policy,
       holdForSeconds: 0,
     })
-    listings.change(row.id, { ...row, state, heldUntil: null })
+    listings.change(row, { ...row, state, heldUntil: null })
   }
-  return expired.length + due.length
+  const rows = expired.length + due.length
+  return rows > 0 ? rows : store.lists.expireSome(now)
 }

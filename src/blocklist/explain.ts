@@ -1,11 +1,12 @@
-// The whole story of one address, from the store: what DNS answers and why, what holds, what held, what was seen. For
-// who has a key: what anyone may know is in finding.ts. Admin decides what of it may be shown to whom.
+// The whole story of one address: what DNS answers, from the tree where there is one; and from the store why, what holds,
+// what held, what was seen. For who has a key: what anyone may know is in finding.ts.
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import {
   type Address,
   formatAddress,
   formatPrefix,
   hostPrefix,
+  type Prefix,
   sameAddress,
   unmapped,
 } from '../ip/address.ts'
@@ -13,14 +14,17 @@ import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose
 import type { Store } from '../store/database.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'
+import { isOver } from '../store/list-versions.ts'
 import type { ListingRow, ListingState } from '../store/listing-rows.ts'
-import { codesOf, formatCodes, kindsOf } from './kinds.ts'
-import type { ListsAhead } from './lists-ahead.ts'
-import { type Exception, exceptionOf, type Listing, listingOf } from './outcomes.ts'
+import { comparePrefixes } from '../store/packed-entries.ts'
+import type { TreeReader } from '../tree/reader.ts'
+import { type Answer, answeredEntries, answerOf } from './finding.ts'
+import { codesOf, formatCodes, kindsOfCodes } from './kinds.ts'
+import { type Exception, exceptionOf, type Listing, listingOf, listingOfEntry } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'
-import type { Publisher } from './publish.ts'
 import { judgedPrefix } from './record.ts'
 import { neverListed, testEntryAt } from './test-entries.ts'
+import { answerAt, isListing, kindsOfEntry, type ZoneRules, zoneEntryAt } from './zone-entry.ts'
 
 /** Times in epoch seconds. */
 export interface Explanation {
@@ -31,12 +35,18 @@ export interface Explanation {
   readonly kinds: BackscatterKind[]
   /** "127.0.0.2", …; empty when not listed. */
   readonly codes: string[]
-  /** The prefix whose listing or exclusion decides; null: none does. */
+  /**
+   * The prefix whose listing or exclusion decides; null: none does. Not listed, with a listing here: it would decide, but
+   * that the zone is retired.
+   */
   readonly decidedBy: string | null
   /** Since when, and until when, the answered listing holds; `until` null: permanent, or not listed. */
   readonly since: number | null
   readonly until: number | null
-  /** What is the case for this address; null: it never was listed. */
+  /**
+   * What is the case for this address; null: it never was listed. For the moment that DNS takes to follow an import it may
+   * be another thing than `listed` says.
+   */
   readonly state: ListingState | 'exempt' | 'excluded' | null
   readonly isTestEntry: boolean
   /** The newest messages from this address, or from the IPv6 network that it would be listed with. */
@@ -55,10 +65,12 @@ export interface Explanation {
 
 export interface ExplainGround {
   readonly store: Store
-  readonly publisher: Publisher
+  readonly rules: ZoneRules
+  /** None: what DNS would answer is worked out from the store. */
+  readonly reader?: TreeReader | undefined
   readonly policy: PolicyOptions
-  readonly ahead: ListsAhead | undefined
-  readonly isRetired: boolean
+  /** Epoch seconds. */
+  readonly now: number
 }
 
 const maxHistory = 20
@@ -79,40 +91,83 @@ export function explain(ground: ExplainGround, address: Address): Explanation {
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,
-    listings: standing.map(listingOf),
-    history: ended
-      .slice(0, maxHistory)
-      .map((row) => ({ ...listingOf(row), endedAt: row.endedAt ?? 0 })),
+    listings: standing.map(({ listing }) => listing),
+    history: ended.slice(0, maxHistory).map(({ listing, endedAt }) => ({ ...listing, endedAt })),
   }
 }
 
+/** A row, or an entry of a list. */
+interface Known {
+  readonly prefix: Prefix
+  readonly listing: Listing
+  /** null while it holds. */
+  readonly endedAt: number | null
+}
+
+type EndedListing = Known & { readonly endedAt: number }
+
 /** What the store has on an address. */
 interface Facts {
-  /** Longest prefix first. */
-  readonly standing: readonly ListingRow[]
+  /** Longest prefix first; at one prefix rows first. */
+  readonly standing: readonly Known[]
   /** Latest end first. */
-  readonly ended: readonly ListingRow[]
+  readonly ended: readonly EndedListing[]
   readonly exemption: ExceptionRow | undefined
   readonly exclusion: ExceptionRow | undefined
   readonly evidence: EvidenceRow[]
 }
 
-function gather({ store, policy, ahead }: ExplainGround, address: Address): Facts {
+function gather({ store, policy, now }: ExplainGround, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
   const { listings: rows, hasEvidence } = store.surroundings(address, network)
-  const listings = ahead?.corrected(address, rows) ?? rows
-  const ended = listings.filter(hasEnded)
+  const entries = entriesAround(store, address, rows, now)
+  const known = [...rows.map(knownRow), ...entries]
+  const ended = known.filter((each): each is EndedListing => each.endedAt !== null)
+  const standing = known.filter(({ endedAt }) => endedAt === null)
+  if (entries.length > 0) standing.sort((a, b) => b.prefix.length - a.prefix.length)
   return {
-    standing: ended.length === 0 ? listings : listings.filter((row) => !hasEnded(row)),
-    ended: ended.sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0) || b.id - a.id),
+    standing,
+    ended: ended.sort((a, b) => b.endedAt - a.endedAt || rowId(b) - rowId(a)),
     exemption: store.exemptions.covering(address),
     exclusion: store.exclusions.covering(address),
     evidence: hasEvidence ? store.evidence.newest(network, maxEvidence) : [],
   }
 }
 
-function hasEnded({ state }: ListingRow): boolean {
-  return state === 'expired' || state === 'removed'
+function knownRow(row: ListingRow): Known {
+  const hasEnded = row.state === 'expired' || row.state === 'removed'
+  const endedAt = hasEnded ? (row.endedAt ?? 0) : null
+  return { prefix: row.prefix, listing: listingOf(row), endedAt }
+}
+
+/** Entries come after rows. */
+function rowId({ listing: { id } }: Known): number {
+  return typeof id === 'number' ? id : 0
+}
+
+/** Entries of lists that hold the address, by the list's name. One that was removed by hand is among the rows. */
+function entriesAround(
+  store: Store,
+  address: Address,
+  rows: readonly ListingRow[],
+  now: number,
+): Known[] {
+  const known: Known[] = []
+  for (const { name, version } of store.lists.all()) {
+    for (const entry of store.lists.covering(version, address)) {
+      const { prefix, attributes } = entry
+      const mayBeHidden = rows.some(
+        (row) => row.list === name && comparePrefixes(row.prefix, prefix) === 0,
+      )
+      if (mayBeHidden && store.listings.shownAt(prefix).some((row) => row.hiddenIn === version)) {
+        continue
+      }
+      const state = isOver(entry, now) ? 'expired' : 'listed'
+      const endedAt = state === 'expired' ? attributes.expiresAt : null
+      known.push({ prefix, listing: listingOfEntry(name, entry, state), endedAt })
+    }
+  }
+  return known
 }
 
 type Verdict = Pick<
@@ -120,44 +175,80 @@ type Verdict = Pick<
   'listed' | 'kinds' | 'codes' | 'decidedBy' | 'since' | 'until' | 'state' | 'isTestEntry'
 >
 
-const unlisted = { listed: false, kinds: [], codes: [], since: null, until: null }
-
-/** Decides as the tree does: test entries, exemptions, then the longest listing or exclusion. */
-function verdict(
-  { publisher, isRetired }: ExplainGround,
-  address: Address,
-  { standing, ended, exemption, exclusion }: Facts,
-): Verdict {
-  const test = testEntryAt(address)
-  if (test && !isRetired) {
+/** What DNS answers, and what is the case. */
+function verdict(ground: ExplainGround, address: Address, facts: Facts): Verdict {
+  const answer = ground.reader ? answerOf(ground.reader, address) : answerOfStore(ground, address)
+  const isTestEntry = answer !== undefined && testEntryAt(address) !== undefined
+  const state = isTestEntry ? 'listed' : stateOf(address, facts)
+  if (answer === undefined) {
     return {
-      ...{ listed: true, kinds: kindsOf(test.kinds), codes: formatCodes(codesOf(test.kinds)) },
-      ...{ decidedBy: formatPrefix(test.prefix), since: null, until: null, state: 'listed' },
-      isTestEntry: true,
+      ...{ listed: false, kinds: [], codes: [], since: null, until: null, state, isTestEntry },
+      decidedBy: decidingNot(ground, state, facts),
     }
   }
-  const none = { ...unlisted, decidedBy: null, isTestEntry: false }
-  if (exemption || neverListed.some((each) => sameAddress(each, address))) {
-    return { ...none, state: 'exempt' }
+  const { prefix, codes } = answer
+  return {
+    ...{ listed: true, kinds: kindsOfCodes(codes), codes: formatCodes(codes), state, isTestEntry },
+    decidedBy: formatPrefix(prefix),
+    ...(isTestEntry ? { since: null, until: null } : termAt(ground, prefix, facts)),
   }
-  const first = standing.find(({ state }) => state === 'listed')
-  if (first && exclusion && exclusion.prefix.length >= first.prefix.length) {
-    return { ...none, decidedBy: formatPrefix(exclusion.prefix), state: 'excluded' }
+}
+
+function answerOfStore({ store, rules }: ExplainGround, address: Address): Answer | undefined {
+  const deciding = answerAt((prefix) => zoneEntryAt(store, rules, prefix), address)
+  if (!deciding || !isListing(deciding.entry)) return undefined
+  return { prefix: deciding.prefix, codes: codesOf(kindsOfEntry(deciding.entry)) }
+}
+
+function stateOf(
+  address: Address,
+  { standing, ended, exemption, exclusion }: Facts,
+): Explanation['state'] {
+  if (exemption || neverListed.some((each) => sameAddress(each, address))) return 'exempt'
+  const first = standing.find(isListed)
+  if (first) {
+    return exclusion && exclusion.prefix.length >= first.prefix.length ? 'excluded' : 'listed'
   }
-  if (!first) return { ...none, state: standing[0]?.state ?? ended[0]?.state ?? null }
-  const answered = standing.filter(
-    ({ state, prefix }) => state === 'listed' && prefix.length === first.prefix.length,
+  return (standing[0] ?? ended[0])?.listing.state ?? null
+}
+
+/** The prefix for which an address is not listed. */
+function decidingNot(
+  { rules }: ExplainGround,
+  state: Explanation['state'],
+  { standing, exclusion }: Facts,
+): string | null {
+  if (state === 'excluded' && exclusion) return formatPrefix(exclusion.prefix)
+  if (state === 'listed' && rules.isRetired) {
+    return standing.find(isListed)?.listing.prefix ?? null
+  }
+  return null
+}
+
+/** Since when, and until when, what is answered at this prefix holds. */
+function termAt(
+  { store, now }: ExplainGround,
+  prefix: Prefix,
+  { standing }: Facts,
+): Pick<Explanation, 'since' | 'until'> {
+  const rows = standing.filter(
+    (each) => isListed(each) && rowId(each) > 0 && comparePrefixes(each.prefix, prefix) === 0,
   )
-  const mask = answered.reduce((union, { kinds }) => union | kinds, 0) & publisher.publishedKinds
-  const facts = {
-    decidedBy: formatPrefix(first.prefix),
-    since: Math.min(...answered.map(({ createdAt }) => createdAt)),
-    until: latest(answered.map(({ expiresAt }) => expiresAt)),
-    state: 'listed',
-    isTestEntry: false,
-  } as const
-  if (isRetired) return { ...unlisted, ...facts, since: null, until: null }
-  return { ...facts, listed: true, kinds: kindsOf(mask), codes: formatCodes(codesOf(mask)) }
+  const entries = answeredEntries(store, prefix, now, rows.length > 0)
+  const begins = [
+    ...rows.map(({ listing }) => listing.createdAt),
+    ...entries.map(({ listedAt }) => listedAt),
+  ]
+  if (begins.length === 0) return { since: null, until: null }
+  const ends = [
+    ...rows.map(({ listing }) => listing.expiresAt),
+    ...entries.map(({ attributes }) => attributes.expiresAt),
+  ]
+  return { since: Math.min(...begins), until: latest(ends) }
+}
+
+function isListed({ listing }: Known): boolean {
+  return listing.state === 'listed'
 }
 
 /** null, the permanent one, is latest. */

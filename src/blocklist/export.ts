@@ -1,46 +1,49 @@
-// A list, or all that is listed, as of one moment → entries in pages, for a reader as slow as it likes while writes go
-// on. Called by the door; admin turns the entries into a feed.
+// A list, or all that is listed, as of one moment → entries in address order, in pages, for a reader as slow as it likes
+// while writes go on.
 import { backscatterKinds } from '../bounce/kinds.ts'
-import { contains, type Prefix } from '../ip/address.ts'
+import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
-import { comparePrefixes, type ListEntry } from '../store/generations.ts'
-import { Snapshot } from '../store/snapshot.ts'
-import { joined } from './entry-attributes.ts'
+import { isOver } from '../store/list-versions.ts'
+import { joined, type ListEntry } from '../store/packed-entries.ts'
+import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
 import { kindsMask } from './kinds.ts'
+import { isListing, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
+/** Prefixes that are looked at for one page. */
+const pagePrefixes = 1000
 
 export interface Export {
   /** For a reader that does not come to the end of the pages, or never begins. Idempotent. */
   close(): void
-  /** Each prefix once. Closes itself at the end. */
+  /** Each prefix once; a page may be empty. Closes itself at the end. */
   readonly pages: Iterable<readonly ListEntry[]>
-  /** Of a whole export: prefixes that are holes in what is listed around them. */
+  /** Of a whole export: prefixes that are excluded or exempt, holes in what is listed around them. */
   readonly holes: readonly Prefix[]
   /** Mask of the kinds that a zone made of it answers with: of a whole export, those that ours does. */
   readonly zoneKinds: number
 }
 
-/** Of a named list, which must exist (undefined otherwise), or of everything that is listed and not exempt. */
+/** Of a named list, which must have been imported (undefined otherwise), or of everything that is listed and not exempt. */
 export function exportEntries(
-  store: Store,
+  { path }: Pick<Store, 'path'>,
+  rules: ZoneRules,
   list: string | undefined,
-  publishedKinds: number,
 ): Export | undefined {
-  const snapshot = new Snapshot(store.path)
+  const snapshot = new Snapshot(path)
   const close = () => snapshot.close()
-  if (list !== undefined) {
-    if (snapshot.hasList(list)) {
-      const pages = closing(snapshot, snapshot.ofList(list))
-      return { close, pages, holes: [], zoneKinds: allKinds }
-    }
-    snapshot.close()
+  if (list === undefined) {
+    const holes = [...snapshot.exclusions.prefixes(), ...snapshot.exemptions.prefixes()]
+    const pages = closing(snapshot, everything(snapshot, rules))
+    return { close, pages, holes, zoneKinds: rules.publishedKinds }
+  }
+  const version = snapshot.lists.named(list)?.version ?? null
+  if (version === null) {
+    close()
     return undefined
   }
-  const exempt = snapshot.exceptions('exemptions')
-  const holes = snapshot.exceptions('exclusions')
-  const pages = closing(snapshot, united(snapshot.all(), exempt, holes))
-  return { close, pages, holes, zoneKinds: publishedKinds }
+  const pages = closing(snapshot, snapshot.ofVersion(version, rules.now))
+  return { close, pages, holes: [], zoneKinds: allKinds }
 }
 
 function* closing(
@@ -54,27 +57,60 @@ function* closing(
   }
 }
 
-/** Rows of one prefix as one entry, without what an exception of exactly it, or an exemption around it, undoes. */
-function* united(
-  pages: Iterable<readonly ListEntry[]>,
-  exempt: readonly Prefix[],
-  holes: readonly Prefix[],
-): Generator<readonly ListEntry[]> {
-  const isAnswered = ({ prefix }: ListEntry): boolean =>
-    !exempt.some((each) => contains(each, prefix)) &&
-    !holes.some((each) => comparePrefixes(each, prefix) === 0)
-  let open: ListEntry | undefined
-  for (const page of pages) {
-    const entries: ListEntry[] = []
-    for (const row of page) {
-      if (open && comparePrefixes(open.prefix, row.prefix) === 0) {
-        open = { prefix: open.prefix, attributes: joined(open.attributes, row.attributes) }
-        continue
-      }
-      if (open && isAnswered(open)) entries.push(open)
-      open = row
-    }
-    yield entries
+/** What is listed at each prefix as one entry, where that is what the zone has there and no exemption is around it. */
+function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<readonly ListEntry[]> {
+  let here: PrefixContents = { prefix: noPrefix, rows: [], entries: [] }
+  const { exemptions, exclusions } = snapshot
+  const lists = snapshot.lists.all()
+  // Asked of no other prefix than the one that is read already.
+  const tables: ZoneTables = {
+    ...{ exemptions, exclusions },
+    listings: { shownAt: () => here.rows },
+    lists: {
+      all: () => lists,
+      find: (version) => here.entries.find((each) => each.version === version)?.entry,
+    },
   }
-  if (open && isAnswered(open)) yield [open]
+  let page: ListEntry[] = []
+  let lookedAt = 0
+  for (here of snapshot.all()) {
+    const { prefix } = here
+    const entry = listedHere(here, rules.now)
+    if (
+      entry !== undefined &&
+      isListing(zoneEntryAt(tables, rules, prefix)) &&
+      exemptions.covering(prefix) === undefined
+    ) {
+      page.push(entry)
+    }
+    if (++lookedAt % pagePrefixes > 0) continue
+    yield page
+    page = []
+  }
+  yield page
+}
+
+const noPrefix: Prefix = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
+
+/** All that is listed at a prefix as one entry; undefined: nothing is. */
+function listedHere({ prefix, rows, entries }: PrefixContents, now: number): ListEntry | undefined {
+  let listed: ListEntry | undefined
+  for (const { hiddenIn, kinds, reason, expiresAt, createdAt } of rows) {
+    if (hiddenIn !== null) continue
+    const row = { prefix, attributes: { kinds, reason, expiresAt }, listedAt: createdAt }
+    listed = listed ? united(listed, row) : row
+  }
+  for (const { version, entry } of entries) {
+    const isHidden = rows.some(({ hiddenIn }) => hiddenIn === version)
+    if (!isHidden && !isOver(entry, now)) listed = listed ? united(listed, entry) : entry
+  }
+  return listed
+}
+
+function united(a: ListEntry, b: ListEntry): ListEntry {
+  return {
+    prefix: a.prefix,
+    attributes: joined(a.attributes, b.attributes),
+    listedAt: Math.min(a.listedAt, b.listedAt),
+  }
 }

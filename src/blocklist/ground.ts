@@ -1,17 +1,18 @@
-// What every change stands on: the store, the publisher to tell before rows change, the policy, the time. Handed by
-// the door to the files that do one kind of change each, inside a transaction.
+// What every change stands on: the store, the policy, the time. Handed by the door to the files that do one kind of
+// change each, inside a transaction.
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
+import { isOver, type NamedList } from '../store/list-versions.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import type { ListsAhead } from './lists-ahead.ts'
-import { listingOf } from './outcomes.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
+import { type Listing, listingOf, listingOfEntry } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
 
 export interface Ground {
   readonly store: Store
-  readonly publisher: Publisher
-  readonly ahead: ListsAhead | undefined
+  /** Kinds that are answered, and whether that is news. */
+  readonly publisher: Pick<Publisher, 'publishedKinds' | 'last'>
   readonly policy: PolicyOptions
   /** The trap pattern that an address falls under, or undefined. */
   readonly trapOf: (address: string) => string | undefined
@@ -30,20 +31,46 @@ export function audit(
   store.audit.insert({ at: now, actor, action, target, ...change })
 }
 
-/** Ends a row by hand or by the configuration, also in a list on its way in: evidence up to now no longer counts. */
-export function remove({ store, now }: Ground, { id, list, prefix }: CurrentListing): void {
-  store.listings.end(id, 'removed', now, store.evidence.newestId())
-  if (list !== null) store.generations.withdraw(list, prefix)
+/** Ends a row by hand or by the configuration: evidence up to now no longer counts. */
+export function remove({ store, now }: Ground, row: CurrentListing): void {
+  store.listings.end(row, 'removed', now, store.evidence.newestId())
 }
 
-/**
- * The rows that hold at exactly this prefix now. Rows whose time is over, but which expire() has not come to yet, are
- * ended first. The prefix must have been touched.
- */
+/** An entry of a list's current version, which is not hidden and whose time is not over. */
+export interface StandingEntry {
+  readonly list: NamedList
+  readonly entry: ListEntry
+}
+
+/** The entries of lists that hold at exactly this prefix now, by the names of their lists. */
+export function entriesAt({ store, now }: Pick<Ground, 'store' | 'now'>, prefix: Prefix) {
+  const standing: StandingEntry[] = []
+  const rows = store.listings.shownAt(prefix)
+  for (const list of store.lists.all()) {
+    const entry = store.lists.find(list.version, prefix)
+    if (!entry || isOver(entry, now)) continue
+    if (!rows.some(({ hiddenIn }) => hiddenIn === list.version)) standing.push({ list, entry })
+  }
+  return standing
+}
+
+/** Hides an entry until its list is imported again; as `remove` otherwise. Says what it is now. */
+export function removeEntry({ store, now }: Ground, { list, entry }: StandingEntry): Listing {
+  if (list.version === null) throw new Error(`list ${list.name} has no entries`)
+  const { prefix, attributes, listedAt } = entry
+  store.listings.insertRemoved(
+    { prefix, ...attributes, createdAt: listedAt, listId: list.id, version: list.version },
+    now,
+    store.evidence.newestId(),
+  )
+  return listingOfEntry(list.name, entry, 'removed')
+}
+
+/** The rows that hold at exactly this prefix now. One whose time is over, but which expire() has not come to, is ended. */
 export function standingAt({ store, now }: Ground, prefix: Prefix): CurrentListing[] {
   return store.listings.currentAt(prefix).filter((row) => {
     if (row.expiresAt === null || row.expiresAt > now) return true
-    store.listings.end(row.id, 'expired', row.expiresAt, null)
+    store.listings.end(row, 'expired', row.expiresAt, null)
     return false
   })
 }

@@ -1,22 +1,23 @@
-// A whole named list in, in place of what it held, while everything else goes on. Its entries are read and put in
-// order in memory, kept on disk as a generation in small transactions, and one row makes that the list; then the
-// list's rows, and DNS with them, follow in small transactions. Killed before that row: the old list is whole. Killed
-// after it: the next start answers from the new list, and its rows follow beside that. Called by the door.
-import { setImmediate } from 'node:timers/promises'
+// A whole named list in, in place of what it held: its lines are read and put in order in memory, compared with what the
+// list is, and only then is anything written.
+import { statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
-import {
-  chunkEntries,
-  type EntryAttributes,
-  type Generation,
-  type ListEntry,
-} from '../store/generations.ts'
-import { EntryChecks } from './entry-checks.ts'
+import { formatSize } from '../quantity.ts'
+import { type EntryAttributes, sameAttributes } from '../store/packed-entries.ts'
 import { audit } from './ground.ts'
 import { ListLines } from './list-lines.ts'
-import { refuseLoss } from './list-loss.ts'
-import { requireDisk, requireTreeRoom } from './list-room.ts'
+import {
+  entriesInTurn,
+  type ListParts,
+  ListReplacements,
+  listedIn,
+  paired,
+  turn,
+} from './list-replacement.ts'
 import type { Actor, Refusal } from './outcomes.ts'
-import type { TakeoverParts, Takeovers } from './takeover.ts'
+import { roomLeft } from './publish.ts'
 
 /** One line of a list, read. `attributes` null: a hole in what the list has around it. */
 export type ImportItem =
@@ -40,8 +41,10 @@ export interface ImportRequest {
   readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
   /** The first wrong line refuses all of it. */
   readonly isStrict: boolean
-  /** Takes away whatever it takes away: see list-loss.ts. */
+  /** Takes away whatever it takes away. */
   readonly isForced?: boolean
+  /** Only says what would change. */
+  readonly isDryRun?: boolean
   readonly actor: Actor
 }
 
@@ -53,7 +56,7 @@ export interface RefusedLine {
 
 export interface ImportDone {
   readonly list: string
-  /** Prefixes that the list did not have, no longer has, and has still. */
+  /** Prefixes that the list did not have, no longer has, and has still. What was removed by hand it did not have. */
   readonly added: number
   readonly removed: number
   readonly kept: number
@@ -65,96 +68,150 @@ export interface ImportDone {
 /** `line`: the one that a strict import, or one of nothing but wrong lines, was refused for. */
 export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
 
+/** The new entries beside what the list is. */
+interface Comparison {
+  readonly added: number
+  readonly removed: number
+  readonly kept: number
+  /** Prefixes that are new, gone, or have something else beside them. */
+  readonly changes: number
+  /** Prefixes that the tree has nothing at. */
+  readonly newInTree: number
+}
+
+/** A list of so many entries may lose any number of them, but not all. */
+const smallList = 100
+/** Of the database, for an entry; and what the log before it may grow by. */
+const diskBytesPerEntry = 32
+const logBytes = 16 * 1024 ** 2
+/** Octets of the tree that an entry takes at most: a /128 in each /64 does. */
+const treeBytesPerEntry = 34
+
 /** The imports under way, one of each list. */
 export class ListImports {
-  readonly #parts: TakeoverParts
-  readonly #takeovers: Takeovers
+  readonly #parts: ListParts
+  readonly #replacements: ListReplacements
   readonly #busy = new Set<string>()
 
-  constructor(parts: TakeoverParts, takeovers: Takeovers) {
+  constructor(parts: ListParts) {
     this.#parts = parts
-    this.#takeovers = takeovers
+    this.#replacements = new ListReplacements(parts)
+  }
+
+  /** Deletes what imports of the last process left, in the background. */
+  clean(): void {
+    this.#replacements.clean().catch(() => undefined)
   }
 
   /**
    * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
    * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole,
-   * 'loss' where too much would go. Throws OperationalError 'capacity-reached', 'disk-too-small', 'clock-held' or
-   * 'database-failed'; nothing is changed then, unless
-   * the list had been taken over: then that goes on, and until it is done another import of it is a 'conflict'.
+   * 'loss' where too much would go. Throws OperationalError 'capacity-reached', 'disk-too-small' or 'clock-held', and
+   * nothing is changed then; 'database-failed', and nothing is changed unless the list is the new one already: DNS then
+   * goes on to follow it, and until it has, another import of it is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
-    const { list } = request
-    if (this.#busy.has(list) || this.#takeovers.isUnderWay(list)) {
+    const { list, isDryRun = false, isForced = false } = request
+    const known = this.#parts.store.lists.named(list)
+    if (this.#busy.has(list) || known?.version !== known?.applied) {
       return { refused: 'conflict', why: `another import of list ${list} is going on` }
     }
     this.#busy.add(list)
     try {
-      await this.#takeovers.clear(list)
-      const lines = new ListLines(new EntryChecks(this.#parts.ground()), request.isStrict)
+      // One moment for all of it, however long it takes.
+      const ground = this.#parts.ground()
+      const lines = new ListLines(ground, request.isStrict)
       for await (const batch of request.items) {
         if (batch.some(hasTerm)) this.#parts.requireClock()
         const refusal = lines.take(batch)
         if (refusal) return refusal
-        await setImmediate()
+        await turn(this.#parts.queue)
       }
       const nothing = lines.nothing()
       if (nothing) return nothing
-      const loss = !request.isForced && (await refuseLoss(this.#parts.store, list, lines.entries()))
+      const comparison = await this.#compare(list, lines, ground.now)
+      const { added, removed, kept } = comparison
+      const loss = isForced || isDryRun ? undefined : lossOf(list, comparison)
       if (loss) return loss
-      return await this.#replace(request, lines)
+      if (!isDryRun) await this.#replace(request, lines, { ...comparison, now: ground.now })
+      return { list, added, removed, kept, ...lines.report() }
     } finally {
       this.#busy.delete(list)
     }
   }
 
-  async #replace({ list, actor }: ImportRequest, lines: ListLines): Promise<ImportDone> {
-    const { queue, store, ground } = this.#parts
-    await this.#requireRoom(list, lines)
-    const generation = await queue.run(() => store.generations.begin(list, ground().now))
-    try {
-      await this.#keep(generation, lines)
-      await queue.run(() => {
-        store.generations.takeOver(generation.id)
-        const after = { entries: lines.count, refused: lines.refusedCount }
-        audit(ground(), actor.name, 'import', list, { before: null, after })
-      })
-    } catch (error) {
-      await this.#takeovers.forget(generation).catch(() => undefined)
-      throw error
+  async #compare(name: string, lines: ListLines, now: number): Promise<Comparison> {
+    const { store, publisher, queue } = this.#parts
+    const version = store.lists.named(name)?.version ?? null
+    const isListed = listedIn(store, version, now)
+    const counts = { added: 0, removed: 0, kept: 0, changes: 0, newInTree: 0 }
+    let looked = 0
+    for (const { before, after } of paired(store.lists.entries(version), lines.entries())) {
+      if (++looked % entriesInTurn === 0) await turn(queue)
+      const wasListed = before !== undefined && isListed(before)
+      if (after && !publisher.holds(after.prefix)) counts.newInTree += 1
+      if (after && wasListed) counts.kept += 1
+      else if (after) counts.added += 1
+      else if (wasListed) counts.removed += 1
+      const isSame = after && wasListed && sameAttributes(before.attributes, after.attributes)
+      if (!isSame) counts.changes += 1
     }
-    const { added, removed, kept } = await this.#takeovers.takeOver(generation, {
-      entries: lines.count,
-    })
-    return { list, added, removed, kept, ...lines.report() }
+    return counts
   }
 
-  async #keep(generation: Generation, lines: ListLines): Promise<void> {
-    const { queue, store } = this.#parts
-    let entries: ListEntry[] = []
-    let number = 0
-    const put = (): Promise<void> => {
-      const chunk = entries
-      entries = []
-      return queue.run(() => store.generations.putChunk(generation.id, number++, chunk), {
-        mayBeLost: true,
-      })
+  async #replace(
+    { list, actor }: ImportRequest,
+    lines: ListLines,
+    { added, kept, changes, newInTree, now }: Comparison & { readonly now: number },
+  ): Promise<void> {
+    const { queue, ground, store } = this.#parts
+    const after = { entries: added + kept, refused: lines.refusedCount }
+    const flipped = () => audit(ground(), actor.name, 'import', list, { before: null, after })
+    const isKnown = (store.lists.named(list)?.version ?? null) !== null
+    if (changes === 0 && isKnown) {
+      await queue.run(flipped)
+      return
     }
-    for (const entry of lines.entries()) {
-      entries.push(entry)
-      if (entries.length === chunkEntries) await put()
-    }
-    if (entries.length > 0) await put()
+    this.#requireDisk(lines)
+    this.#requireTree(newInTree)
+    const setBack = () =>
+      audit(ground(), actor.name, 'import-undone', list, { before: after, after: null })
+    const wanted = () => lines.entries()
+    await this.#replacements.replace(list, wanted, { changes, now }, { flipped, setBack })
   }
 
-  /** Before anything is written. */
-  async #requireRoom(list: string, lines: ListLines): Promise<void> {
-    const { store, tree, publisher } = this.#parts
-    requireDisk(store, list, lines.count)
-    const { ipv4Entries, ipv6Entries } = publisher.last ?? { ipv4Entries: 0, ipv6Entries: 0 }
-    const wanted = { list, count: lines.count, entries: () => lines.entries() }
-    if (tree) await requireTreeRoom(tree, store, wanted, ipv4Entries + ipv6Entries)
+  /** An import that filled the disk would stop all else from being written as well. */
+  #requireDisk({ count, reasonCharacters }: ListLines): void {
+    const { path } = this.#parts.store
+    const { bavail, bsize } = statfsSync(dirname(path))
+    const needed = count * diskBytesPerEntry + reasonCharacters + logBytes
+    if (bavail * bsize >= needed) return
+    const told = `no room for ${count} entries on the disk: they take some ${Math.ceil(needed / 1e6)} MB`
+    throw new OperationalError('disk-too-small', `${told} beside ${path}`, { told })
   }
+
+  #requireTree(entries: number): void {
+    const { tree } = this.#parts
+    if (!tree || entries * treeBytesPerEntry <= roomLeft(tree)) return
+    const size = formatSize(tree.stats().capacityBytes)
+    const told = `no room for ${entries} more entries in the shared tree of ${size}: raise dns.capacity`
+    throw new OperationalError('capacity-reached', told, { told })
+  }
+}
+
+/** A file that was cut off, or is another one, takes away what nobody meant to lose. */
+function lossOf(list: string, { added, removed, kept }: Comparison): Refusal | undefined {
+  const standing = removed + kept
+  if (added + kept === 0) {
+    const all = standing === 0 ? '' : `, and all ${standing} entries of list ${list} would go`
+    return unforced(`the import is empty${all}`)
+  }
+  if (standing <= smallList || 2 * kept >= standing) return undefined
+  return unforced(`${removed} of the ${standing} entries of list ${list} would go`)
+}
+
+function unforced(why: string): Refusal {
+  return { refused: 'loss', why: `nothing was changed: ${why}; force it if that is meant` }
 }
 
 function hasTerm(item: ImportItem | ListFault): boolean {

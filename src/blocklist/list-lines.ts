@@ -1,12 +1,14 @@
 // The lines of a list on their way in: each one checked by itself, what may be listed kept small and put in order at
-// the end, what may not told. Called by blocklist/import.ts.
-import type { Prefix } from '../ip/address.ts'
-import { comparePrefixes, type EntryAttributes, type ListEntry } from '../store/generations.ts'
-import { joined } from './entry-attributes.ts'
-import type { EntryChecks } from './entry-checks.ts'
-import { EntryRuns } from './entry-runs.ts'
-import { type ListItem, withoutHoles } from './holes.ts'
+// the end, what may not told.
+import type { Family, Prefix } from '../ip/address.ts'
+import { specialRanges } from '../ip/special-purpose.ts'
+import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
+import { lastWords } from '../store/prefix-columns.ts'
+import { EntryRuns } from './external-sort.ts'
+import type { Ground } from './ground.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './import.ts'
+import { refusalOf } from './listing-by-hand.ts'
+import { type ListItem, type WantedEntry, withoutHoles } from './subtract-holes.ts'
 
 /** Wrong lines that are told one by one; the others are counted. */
 export const maxRefusedLines = 1000
@@ -34,13 +36,19 @@ export class ListLines {
   readonly #refused: RefusedLine[] = []
   refusedCount = 0
 
-  constructor(checks: EntryChecks, isStrict: boolean) {
-    this.#checks = checks
+  constructor(ground: CheckGround, isStrict: boolean) {
+    this.#checks = new EntryChecks(ground)
     this.#isStrict = isStrict
   }
 
+  /** Lines that are entries; some may be of one prefix. */
   get count(): number {
     return this.#runs.count
+  }
+
+  /** Characters of all different reasons together. */
+  get reasonCharacters(): number {
+    return this.#reasonCharacters
   }
 
   /** Takes lines in; a refusal of the whole list as soon as there is cause for one. */
@@ -78,8 +86,10 @@ export class ListLines {
   }
 
   /** Every prefix once, in address order, holes cut out. For when all lines are in. */
-  entries(): Iterable<ListEntry> {
-    return withoutHoles(this.#joined())
+  entries(): Iterable<WantedEntry> {
+    const items = this.#joined()
+    // Without a hole every item has its attributes.
+    return this.#holes === 0 ? (items as Iterable<WantedEntry>) : withoutHoles(items)
   }
 
   #add({ prefix, attributes }: Extract<ImportItem, { prefix: Prefix }>): string | undefined {
@@ -123,6 +133,41 @@ export class ListLines {
       }
     }
     if (open) yield open
+  }
+}
+
+type CheckGround = Pick<Ground, 'store' | 'policy' | 'now'>
+
+/** Asked a million times: most networks are far from anything special, and a table of /16s says so in no time. */
+class EntryChecks {
+  readonly #ground: CheckGround
+  /** By the first 16 bits: 1 where something special-purpose, exempt or excluded may be. */
+  readonly #marks: Record<Family, Uint8Array> = {
+    4: new Uint8Array(65_536),
+    6: new Uint8Array(65_536),
+  }
+
+  /** Looks at the exemptions and exclusions there are now. */
+  constructor(ground: CheckGround) {
+    this.#ground = ground
+    for (const { prefix } of specialRanges) this.#mark(prefix)
+    for (const prefix of ground.store.exemptions.prefixes()) this.#mark(prefix)
+    for (const prefix of ground.store.exclusions.prefixes()) this.#mark(prefix)
+  }
+
+  /** Why the entry may not be listed: a clause fit for "TEXT: WHY"; undefined when it may. */
+  refusal(prefix: Prefix, expiresAt: number | null): string | undefined {
+    const { policy, now } = this.#ground
+    const shortest = prefix.family === 4 ? policy.shortest4 : policy.shortest6
+    const isFarOff = prefix.length >= 16 && this.#marks[prefix.family][prefix.w0 >>> 16] === 0
+    if (isFarOff && prefix.length >= shortest && (expiresAt === null || expiresAt > now)) {
+      return undefined
+    }
+    return refusalOf(this.#ground, { prefix, expiresAt })?.why
+  }
+
+  #mark(prefix: Prefix): void {
+    this.#marks[prefix.family].fill(1, prefix.w0 >>> 16, (lastWords(prefix)[0] >>> 16) + 1)
   }
 }
 

@@ -1,8 +1,8 @@
-// Listing and delisting by hand or from a list, all of a request or none of it. Called by the door, inside a
+// Listing and delisting by hand, all of a request or none of it. Called by the door, inside a
 // transaction.
-import { addressBits, contains, formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
+import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, type Ground, remove, shown, standingAt } from './ground.ts'
+import { audit, entriesAt, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -10,6 +10,7 @@ import {
   type ListOutcome,
   type ListRequest,
   listingOf,
+  listingOfEntry,
   type Refusal,
   refusals,
 } from './outcomes.ts'
@@ -32,10 +33,8 @@ export function delistAll(
   prefixes: readonly Prefix[],
   actor: Actor,
 ): DelistOutcome[] {
-  const isListed = (prefix: Prefix): boolean => {
-    ground.publisher.touch(prefix)
-    return standingAt(ground, prefix).length > 0
-  }
+  const isListed = (prefix: Prefix): boolean =>
+    standingAt(ground, prefix).length > 0 || entriesAt(ground, prefix).length > 0
   return (
     refusals(prefixes.map((each) => (isListed(each) ? each : nothingToRemove(ground, each)))) ??
     prefixes.map((prefix) => delist(ground, prefix, actor))
@@ -77,25 +76,21 @@ export function refusalOf(
 }
 
 function list(ground: Ground, request: ListRequest, actor: Actor): ListOutcome {
-  const { store, publisher, policy, now } = ground
-  const { prefix, origin } = request
-  const listName = request.list ?? null
+  const { store, policy, now } = ground
+  const { prefix } = request
   const reason = request.reason || null
   const kinds = kindsMask(request.kinds)
   const expiresAt =
     request.expiresAt === undefined ? now + policy.longestListingSeconds : request.expiresAt
-  publisher.touch(prefix)
-  const row = standingAt(ground, prefix).find(
-    (each) => each.origin === origin && each.list === listName,
-  )
+  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'manual')
   const id =
     row?.id ??
     store.listings.insert({
-      ...{ prefix, kinds, state: 'listed', origin, list: listName, reason, createdAt: now },
+      ...{ prefix, kinds, state: 'listed', origin: 'manual', reason, createdAt: now },
       ...{ lastHitAt: null, expiresAt, heldUntil: null, hits: 0, episode: 1, termSeconds: null },
     })
   if (row) {
-    store.listings.change(row.id, {
+    store.listings.change(row, {
       ...row,
       state: 'listed',
       kinds: row.kinds | kinds,
@@ -112,7 +107,7 @@ function list(ground: Ground, request: ListRequest, actor: Actor): ListOutcome {
 }
 
 function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
-  const listings = standingAt(ground, prefix).map((row) => {
+  const rows = standingAt(ground, prefix).map((row) => {
     remove(ground, row)
     const listing = shown(ground, row.id)
     audit(ground, actor.name, 'delist', formatPrefix(prefix), {
@@ -121,24 +116,34 @@ function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
     })
     return listing
   })
-  return { outcome: 'removed', listings }
+  const entries = entriesAt(ground, prefix).map((standing) => {
+    const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
+    const after = removeEntry(ground, standing)
+    audit(ground, actor.name, 'delist', formatPrefix(prefix), { before, after })
+    return after
+  })
+  return { outcome: 'removed', listings: [...rows, ...entries] }
 }
 
-function nothingToRemove({ store, publisher, now }: Ground, prefix: Prefix): Refusal {
-  for (const wider of store.listings.covering(prefix)) {
-    if (wider.length === prefix.length && sameAddress(wider, prefix)) continue
-    publisher.touch(wider)
-    const holds = store.listings
+function nothingToRemove({ store, now }: Ground, prefix: Prefix): Refusal {
+  const holds = (wider: Prefix): boolean =>
+    store.listings
       .currentAt(wider)
-      .some((row) => row.expiresAt === null || row.expiresAt > now)
-    if (holds) {
-      return {
-        refused: 'covered',
-        why: `is not an entry of its own but covered by ${formatPrefix(wider)}: remove that, or exclude this`,
-      }
-    }
+      .some(({ expiresAt }) => expiresAt === null || expiresAt > now) ||
+    entriesAt({ store, now }, wider).length > 0
+  const around = [...store.listings.covering(prefix)]
+  for (const { version } of store.lists.all()) {
+    for (const entry of store.lists.covering(version, prefix)) around.push(entry.prefix)
   }
-  return { refused: 'not-listed', why: 'is not listed' }
+  const wider = around
+    .filter(({ length }) => length < prefix.length)
+    .sort((a, b) => b.length - a.length)
+    .find(holds)
+  if (!wider) return { refused: 'not-listed', why: 'is not listed' }
+  return {
+    refused: 'covered',
+    why: `is not an entry of its own but covered by ${formatPrefix(wider)}: remove that, or exclude this`,
+  }
 }
 
 /** null is for ever. */

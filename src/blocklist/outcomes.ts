@@ -1,9 +1,10 @@
 // What the door answers, in the shapes that admin and commands show: listings, refusals, decisions. Rows of the
 // store are turned into them here.
 import type { BackscatterKind } from '../bounce/kinds.ts'
-import { formatPrefix, type Prefix } from '../ip/address.ts'
+import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { ExceptionRow, Source } from '../store/exceptions.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listing-rows.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { kindsOf } from './kinds.ts'
 
 /** Who makes a change, for the audit: 'cli', 'trap', 'config', a key's name. */
@@ -13,7 +14,8 @@ export interface Actor {
 
 /** Times in epoch seconds. */
 export interface Listing {
-  readonly id: number
+  /** Of an entry of a named list its list and prefix: see `entryId`. */
+  readonly id: number | string
   readonly prefix: string
   readonly kinds: BackscatterKind[]
   readonly state: ListingState
@@ -62,8 +64,6 @@ export interface ListRequest {
   readonly reason?: string
   /** null: permanent; absent: the longest listing from now. */
   readonly expiresAt?: number | null
-  readonly origin: 'manual' | 'import'
-  readonly list?: string
 }
 
 export type ListOutcome =
@@ -112,6 +112,34 @@ export function listingOf(row: ListingRow): Listing {
   const kinds = kindsOf(row.kinds)
   const prefix = formatPrefix(row.prefix)
   return { id, prefix, kinds, state, origin, list, reason, createdAt, lastHitAt, expiresAt, hits }
+}
+
+/** An entry of a named list in the form of a listing. */
+export function listingOfEntry(
+  list: string,
+  { prefix, attributes, listedAt }: ListEntry,
+  state: 'listed' | 'expired' | 'removed',
+): Listing {
+  const { kinds, reason, expiresAt } = attributes
+  return {
+    ...{ id: entryId(list, prefix), prefix: formatPrefix(prefix), kinds: kindsOf(kinds), state },
+    ...{ origin: 'import', list, reason, createdAt: listedAt, lastHitAt: null, expiresAt, hits: 0 },
+  }
+}
+
+/** "drop:192.0.2.0-24": no name of a list has a colon, and no id a slash. */
+export function entryId(list: string, prefix: Prefix): string {
+  return `${list}:${formatAddress(prefix)}-${prefix.length}`
+}
+
+/** The list and prefix of an id that `entryId` made; undefined for any other text. */
+export function readEntryId(
+  id: string,
+): { readonly list: string; readonly prefix: Prefix } | undefined {
+  const [, list, address, length] = /^([^:]+):(.+)-(\d{1,3})$/.exec(id) ?? []
+  const parsed = parsePrefix(`${address}/${length}`)
+  if (list === undefined || 'why' in parsed) return undefined
+  return entryId(list, parsed.value) === id ? { list, prefix: parsed.value } : undefined
 }
 
 export function exceptionOf(row: ExceptionRow): Exception {

@@ -1,39 +1,31 @@
-// Store → tree and zone serial: what each prefix holds, the whole tree at the start, and from then on only what a
-// transaction changed, journalled with it and shown after it. Called by the commit queue.
+// Store → tree and zone serial: the whole tree at the start, and from then on what each transaction changed, journalled
+// with it and shown after it.
 import { type Logger, OperationalError } from '../errors.ts'
-import { addressBits, type Family, formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
+import type { Family, Prefix } from '../ip/address.ts'
 import type { Visit } from '../store/answered-listings.ts'
+import { ChangedPrefixes } from '../store/changed-prefixes.ts'
 import type { Store } from '../store/database.ts'
 import type { Difference, Publication } from '../store/journal.ts'
+import { Snapshot } from '../store/snapshot.ts'
 import { entryKinds } from '../tree/layout.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { codesOf } from './kinds.ts'
+import { holdsTestEntry, neverListed, testEntries, withoutTestEntries } from './test-entries.ts'
 import {
-  exclusionLeaf,
-  exemptionLeaf,
   isListing,
-  type Leaf,
-  leafKind,
-  leafKinds,
-  listingLeaf,
-  noLeaf,
-} from './leaf.ts'
-import type { ListsAhead } from './lists-ahead.ts'
-import {
-  exemptByParent,
-  holdsTestEntry,
-  neverListed,
-  testEntries,
-  testEntryAt,
-  withoutTestEntries,
-} from './test-entries.ts'
+  kindOfEntry,
+  kindsOfEntry,
+  listingEntry,
+  noEntry,
+  type ZoneEntry,
+  type ZoneRules,
+  zoneEntryAt,
+} from './zone-entry.ts'
 
 export interface PublisherOptions {
   readonly store: Store
-  /** None where nobody answers DNS from this process: the journal and the serial go on all the same. */
+  /** None where nobody answers DNS from this process: the serial goes on all the same. */
   readonly tree: TreeWriter | undefined
-  /** Lists that the tree is ahead with of the store; none without a tree. */
-  readonly ahead: ListsAhead | undefined
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
   readonly validForSeconds: number
@@ -50,26 +42,16 @@ const reservedBytes = 2 ** 20
 const reservedShare = 1 / 16
 const muchFreeShare = 1 / 8
 
-/** New entries that the reserve above has room for many times over: so often is it asked for. */
+/** Free space is looked at once for so many new entries: the reserve holds far more than that. */
 const entriesForRoom = 16
 
 /** How often a zone that nothing changes in is published anew: each quarter of its validity. */
 const refreshesInValidity = 4
 
-/** A prefix at which a list's row was added with these kinds, or changed or taken away: undefined. */
-export interface ReplacedEntry {
-  readonly prefix: Prefix
-  readonly addedKinds: number | undefined
-}
-
-/**
- * One at a time: `touch` before each change of a prefix's rows, `prepare` before COMMIT, then `publish` after it or
- * `abandon` instead of it.
- */
+/** One at a time: `prepare` before COMMIT, then `publish` after it or `abandon` instead of it. */
 export class Publisher {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
-  readonly #ahead: ListsAhead | undefined
   readonly #validForSeconds: number
   readonly #isRetired: boolean
   readonly #log: Logger
@@ -77,28 +59,24 @@ export class Publisher {
   /** The zone as it was last published; undefined: never yet. */
   #last: Publication | undefined
   #next: Publication | undefined
-  #touched = new Map<string, { prefix: Prefix; before: Leaf }>()
-  /** Set when answers change everywhere, so that no differences lead from the last publication to the next. */
-  #startsAnew: boolean
+  /** Set when no differences lead from the last publication to the next. */
+  #resetsJournal: boolean
   /** Set when the tree still has the answers of other kinds. */
-  #restages = false
-  /** Prefixes whose rows a list's replacement changed. */
-  #replaced: readonly ReplacedEntry[] = []
-  #recounts = false
-  #lostSerials = 0
+  #rebuilds = false
+  /** Set when what comes in was there before, and may take the room that is left to removals. */
+  #usesReserve = false
   /** The kinds that each interned answer stands for. */
   readonly #answerKinds: number[] = []
 
   constructor(options: PublisherOptions) {
     this.#store = options.store
     this.#tree = options.tree
-    this.#ahead = options.ahead
     this.#publishedKinds = options.publishedKinds
     this.#validForSeconds = options.validForSeconds
     this.#isRetired = options.isRetired
     this.#log = options.log
     this.#last = options.store.journal.newest()
-    this.#startsAnew =
+    this.#resetsJournal =
       this.#last !== undefined &&
       (this.#last.publishedKinds !== options.publishedKinds ||
         this.#last.isRetired !== options.isRetired)
@@ -112,13 +90,18 @@ export class Publisher {
     return this.#publishedKinds
   }
 
+  /** What the zone is made by, as of now. */
+  rules(now: number): ZoneRules {
+    return { publishedKinds: this.#publishedKinds, isRetired: this.#isRetired, now }
+  }
+
   /**
-   * Stages the whole zone in the (empty) tree, and takes its counts for the last publication's. 1 M IPv4 addresses
-   * take half a second. Throws OperationalError 'capacity-reached'.
+   * Stages the whole zone in the (empty) tree, and takes its counts for the last publication's. Throws OperationalError
+   * 'capacity-reached'.
    */
-  load(): void {
+  load(now: number): void {
     const counts = { 4: 0, 6: 0 }
-    if (this.#tree && !this.#isRetired) this.#stageAll(this.#tree, counts)
+    if (this.#tree && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     if (this.#last && this.#tree) {
       this.#last = { ...this.#last, ipv4Entries: counts[4], ipv6Entries: counts[6] }
     }
@@ -129,66 +112,27 @@ export class Publisher {
     if (this.#last) this.#tree?.publish(this.#last)
   }
 
-  /** What the prefix holds, by the rows as they are now. */
-  leafOf(prefix: Prefix): Leaf {
-    if (this.#isRetired) return noLeaf
-    const { exemptions, exclusions, listings } = this.#store
-    const test = isHost(prefix) ? testEntryAt(prefix) : undefined
-    if (test) return listingLeaf(test.kinds)
-    if (isHost(prefix) && neverListed.some((each) => sameAddress(each, prefix)))
-      return exemptionLeaf
-    if (exemptions.has(prefix) && !holdsTestEntry(prefix)) return exemptionLeaf
-    const parent = exemptByParent(prefix)
-    if (parent && exemptions.covering(parent)) return exemptionLeaf
-    if (exclusions.has(prefix)) return exclusionLeaf
-    const kinds = listings.answeredKinds(prefix)
-    return kinds === undefined ? noLeaf : listingLeaf(kinds & this.#publishedKinds)
+  /** Whether the tree has anything at exactly this prefix. */
+  holds({ family, w0, w1, w2, w3, length }: Prefix): boolean {
+    return this.#tree?.get(family, w0, w1, w2, w3, length) !== undefined
   }
 
-  /**
-   * To be called before the rows of a prefix are read to be changed: listings, exclusions. Of a list that is answered
-   * ahead of its rows they are brought to what is answered.
-   */
-  touch(prefix: Prefix): void {
-    const { family, w0, w1, w2, w3, length } = prefix
-    const key = `${family} ${w0} ${w1} ${w2} ${w3} ${length}`
-    this.#ahead?.settle(prefix)
-    if (this.#touched.has(key)) return
-    const before = this.#tree ? this.#leafInTree(this.#tree, prefix) : this.leafOf(prefix)
-    this.#touched.set(key, { prefix, before })
+  /** Nothing leads from what was published before to the next publication. */
+  resetJournal(): void {
+    this.#resetsJournal = true
   }
 
-  /** As `touch`, for exemptions: those around the test entries reach into the tree in several pieces. */
-  touchExemption(prefix: Prefix): void {
-    this.touch(prefix)
-    for (const piece of withoutTestEntries(prefix)) this.touch(piece)
-  }
-
-  /**
-   * For a whole list's rows, in a transaction of their own, in place of `touch`: what was there before is read from
-   * the tree, which is many times faster. Each prefix once. Without a tree nothing is published for them; `startAnew`
-   * at the end does that.
-   */
-  replace(entries: readonly ReplacedEntry[]): void {
-    this.#replaced = entries
-  }
-
-  /**
-   * Nothing leads from what was published before to the next publication. `recounts`: its entries are counted anew.
-   * `lostSerials`: so many publications after the last one that is kept may have been seen.
-   */
-  startAnew(options: { readonly recounts: boolean; readonly lostSerials?: number }): void {
-    this.#startsAnew = true
-    this.#lostSerials = options.lostSerials ?? 0
-    this.#recounts ||= options.recounts
+  /** What the open transaction puts in may take the room that is left to removals. */
+  useReserve(): void {
+    this.#usesReserve = true
   }
 
   /** Kinds that are answered from now on, once `prepare` has staged it all. */
   setPublishedKinds(mask: number): void {
     if (mask === this.#publishedKinds) return
     this.#publishedKinds = mask
-    this.#startsAnew = true
-    this.#restages = true
+    this.#resetsJournal = true
+    this.#rebuilds = true
   }
 
   /** Whether the zone's freshness is due to be published, changes or none. */
@@ -203,50 +147,28 @@ export class Publisher {
    * to publish. `always`: publish all the same. Throws OperationalError 'capacity-reached'.
    */
   prepare(now: number, always: boolean): boolean {
-    const differences: Difference[] = []
-    for (const { prefix, before } of this.#touched.values()) {
-      // Once more: it is undone with the work that touched it, where that was refused.
-      this.#ahead?.settle(prefix)
-      const after = this.leafOf(prefix)
-      if (after !== before) differences.push({ prefix, before, after })
+    const changed = this.#store.changed.take()
+    const differences = changed.length > 0 ? this.#differences(now, changed) : []
+    if (differences.length === 0 && !this.#resetsJournal && !always) return false
+    const counts = {
+      4: this.#last?.ipv4Entries ?? 0,
+      6: this.#last?.ipv6Entries ?? 0,
     }
-    for (const entry of this.#tree && !this.#isRetired ? this.#replaced : []) {
-      const before = this.#leafInTree(this.#tree, entry.prefix)
-      const after = this.#leafAfter(entry, before)
-      if (after !== before) differences.push({ prefix: entry.prefix, before, after })
-    }
-    if (differences.length === 0 && !this.#startsAnew && !always) return false
-    let { ipv4Entries, ipv6Entries } = this.#last ?? { ipv4Entries: 0, ipv6Entries: 0 }
     for (const { prefix, before, after } of differences) {
-      const change = Number(isListing(after)) - Number(isListing(before))
-      if (prefix.family === 4) ipv4Entries += change
-      else ipv6Entries += change
+      counts[prefix.family] += Number(isListing(after)) - Number(isListing(before))
     }
-    if (this.#tree) {
-      let untilRoomIsAsked = 0
-      for (const { prefix, before, after } of differences) {
-        if (before === noLeaf && untilRoomIsAsked-- <= 0) {
-          requireRoom(this.#tree)
-          untilRoomIsAsked = differences.length > 256 ? entriesForRoom : 0
-        }
-        this.#stage(this.#tree, prefix, after)
-      }
-      if (this.#restages && !this.#isRetired) this.#stageAll(this.#tree)
-    }
-    if (this.#recounts) {
-      const counts = this.#countAll()
-      ipv4Entries = counts[4]
-      ipv6Entries = counts[6]
-    }
+    if (this.#tree) this.#stageDifferences(this.#tree, differences)
+    // DNS may be on its way to a list: then it has all of that one from here on.
+    if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
-      serial: Math.max((this.#last?.serial ?? 0) + this.#lostSerials + 1, now),
+      serial: Math.max((this.#last?.serial ?? 0) + 1, now),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
-      ...{ ipv4Entries, ipv6Entries },
+      ...{ ipv4Entries: counts[4], ipv6Entries: counts[6] },
       publishedKinds: this.#publishedKinds,
       isRetired: this.#isRetired,
     }
-    const startsAnew = this.#startsAnew
+    const startsAnew = this.#resetsJournal
     this.#store.journal.append(this.#next, startsAnew ? [] : differences, { startsAnew })
     return true
   }
@@ -254,15 +176,12 @@ export class Publisher {
   /** After COMMIT: shows what was staged, under its serial. */
   publish(): void {
     const next = this.#next
-    this.#touched.clear()
-    this.#replaced = []
+    this.#usesReserve = false
     if (!next) return
     this.#next = undefined
     this.#last = next
-    this.#startsAnew = false
-    this.#restages = false
-    this.#recounts = false
-    this.#lostSerials = 0
+    this.#resetsJournal = false
+    this.#rebuilds = false
     try {
       this.#tree?.publish(next)
     } catch (error) {
@@ -274,19 +193,49 @@ export class Publisher {
 
   /** Instead of COMMIT: the tree stays as it was. */
   abandon(): void {
-    this.#touched.clear()
-    this.#replaced = []
     this.#next = undefined
+    this.#usesReserve = false
     this.#tree?.abandon()
   }
 
-  #stage(tree: TreeWriter, { family, w0, w1, w2, w3, length }: Prefix, leaf: Leaf): void {
-    if (leaf === noLeaf) {
+  /** What stood at the changed prefixes, by the tree or, without one, by the last commit; and what should stand there. */
+  #differences(now: number, changed: readonly Prefix[]): Difference[] {
+    const rules = this.rules(now)
+    const tree = this.#tree
+    const committed = tree ? undefined : new Snapshot(this.#store.path)
+    const stood = (prefix: Prefix): ZoneEntry => {
+      if (tree) return this.#entryInTree(tree, prefix)
+      return committed ? zoneEntryAt(committed, rules, prefix) : noEntry
+    }
+    const differences: Difference[] = []
+    const compare = (prefix: Prefix): void => {
+      const before = stood(prefix)
+      const after = zoneEntryAt(this.#store, rules, prefix)
+      if (after !== before) differences.push({ prefix, before, after })
+    }
+    for (const prefix of withPieces(changed)) compare(prefix)
+    committed?.close()
+    return differences
+  }
+
+  #stageDifferences(tree: TreeWriter, differences: readonly Difference[]): void {
+    let untilRoomIsAsked = 0
+    for (const { prefix, before, after } of differences) {
+      if (before === noEntry && !this.#usesReserve && untilRoomIsAsked-- <= 0) {
+        requireRoom(tree)
+        untilRoomIsAsked = differences.length > 256 ? entriesForRoom : 0
+      }
+      this.#stage(tree, prefix, after)
+    }
+  }
+
+  #stage(tree: TreeWriter, { family, w0, w1, w2, w3, length }: Prefix, entry: ZoneEntry): void {
+    if (entry === noEntry) {
       tree.remove(family, w0, w1, w2, w3, length)
       return
     }
-    const answer = isListing(leaf) ? this.#answerOf(tree, leafKinds(leaf)) : 0
-    tree.set(family, w0, w1, w2, w3, length, leafKind(leaf), answer)
+    const answer = isListing(entry) ? this.#answerOf(tree, kindsOfEntry(entry)) : 0
+    tree.set(family, w0, w1, w2, w3, length, kindOfEntry(entry), answer)
   }
 
   #answerOf(tree: TreeWriter, kinds: number): number {
@@ -295,91 +244,80 @@ export class Publisher {
     return answer
   }
 
-  #leafInTree(tree: TreeWriter | undefined, prefix: Prefix): Leaf {
-    const { family, w0, w1, w2, w3, length } = prefix
-    const entry = tree?.get(family, w0, w1, w2, w3, length)
-    if (entry === undefined) return noLeaf
+  #entryInTree(tree: TreeWriter, { family, w0, w1, w2, w3, length }: Prefix): ZoneEntry {
+    const entry = tree.get(family, w0, w1, w2, w3, length)
+    if (entry === undefined) return noEntry
     if (entry.kind !== entryKinds.listing) return entry.kind
-    return listingLeaf(this.#answerKinds[entry.answer] ?? 0)
+    return listingEntry(this.#answerKinds[entry.answer] ?? 0)
   }
 
-  /** An exemption, exclusion or test entry of exactly this prefix stays what it is; so it is in the tree. */
-  #leafAfter({ prefix, addedKinds }: ReplacedEntry, before: Leaf): Leaf {
-    if (before !== noLeaf && !isListing(before)) return before
-    if (isHost(prefix) && testEntryAt(prefix)) return before
-    if (addedKinds !== undefined) {
-      const others = before === noLeaf ? 0 : leafKinds(before)
-      return listingLeaf((others | addedKinds) & this.#publishedKinds)
-    }
-    this.#ahead?.settle(prefix)
-    const kinds = this.#store.listings.answeredKinds(prefix)
-    return kinds === undefined ? noLeaf : listingLeaf(kinds & this.#publishedKinds)
-  }
-
-  /** As the load counts them: answered prefixes that have no exception or test entry of their own. */
-  #countAll(): Record<Family, number> {
-    const { listings, exclusions, exemptions } = this.#store
-    const counts = { 4: 0, 6: 0 }
-    if (this.#isRetired) return counts
-    listings.eachAnswered((family) => {
-      counts[family] += 1
-    })
-    const replaced = new Map<string, Prefix>()
-    const exempt = [...exemptions.prefixes()].flatMap(withoutTestEntries)
-    const fixed = [...testEntries.map(({ prefix }) => prefix), ...neverListed]
-    for (const each of [...exclusions.prefixes(), ...exempt, ...fixed]) {
-      replaced.set(formatPrefix(each), each)
-    }
-    for (const each of replaced.values()) {
-      if (listings.answeredKinds(each) !== undefined) counts[each.family] -= 1
-    }
-    return counts
-  }
-
-  #stageAll(tree: TreeWriter, counts: Record<Family, number> = { 4: 0, 6: 0 }): void {
-    const { listings, exclusions, exemptions } = this.#store
-    const { listing } = entryKinds
+  /**
+   * All that is listed, lists first; then what the rule says wherever there is an exception or a test entry. Adds to
+   * `counts` what the tree did not have.
+   */
+  #stageAll(tree: TreeWriter, now: number, counts: Record<Family, number>): void {
+    const { listings, lists, exclusions, exemptions } = this.#store
+    const rules = this.rules(now)
     const answers: number[] = []
     for (let kinds = 0; kinds <= this.#publishedKinds; kinds++) {
       if ((kinds & ~this.#publishedKinds) === 0) answers[kinds] = this.#answerOf(tree, kinds)
     }
-    const ahead = this.#ahead?.generations ?? []
-    // Prefixes of one list, or of one walk along the rows, are different ones: the first need no look at the tree.
-    let isFirst = true
-    const stage: Visit = (family, w0, w1, w2, w3, length, kinds) => {
-      const known = isFirst ? undefined : tree.get(family, w0, w1, w2, w3, length)
-      if (known?.kind !== listing) counts[family] += 1
-      const all = known?.kind === listing ? kinds | (this.#answerKinds[known.answer] ?? 0) : kinds
-      const answer = answers[all & this.#publishedKinds] ?? 0
-      tree.set(family, w0, w1, w2, w3, length, listing, answer)
+    // What the tree has is of another source, or of before: then the rule is asked for all of it.
+    const place = (prefix: Prefix): void => {
+      const before = this.#entryInTree(tree, prefix)
+      const entry = zoneEntryAt(this.#store, rules, prefix)
+      counts[prefix.family] += Number(isListing(entry)) - Number(isListing(before))
+      if (entry !== before) this.#stage(tree, prefix, entry)
     }
-    for (const generation of ahead) {
-      this.#ahead?.each(generation, stage)
+    // Prefixes of one list are different ones: those of the first need no look at an empty tree.
+    let isFirst = !this.#rebuilds
+    const stage: Visit = (family, w0, w1, w2, w3, length, kinds) => {
+      if (!isFirst && tree.get(family, w0, w1, w2, w3, length) !== undefined) {
+        place({ family, w0, w1, w2, w3, length })
+        return
+      }
+      counts[family] += 1
+      const answer = answers[kinds & this.#publishedKinds] ?? 0
+      tree.set(family, w0, w1, w2, w3, length, entryKinds.listing, answer)
+    }
+    for (const { version } of lists.all()) {
+      if (version === null) continue
+      const hidden = listings.hiddenIn(version)
+      lists.eachListed(version, hidden, now, stage)
       isFirst = false
     }
-    const listIds = ahead.map(({ listId }) => listId)
-    listings.eachAnswered(stage, listIds)
-    const replace = (prefix: Prefix, leaf: Leaf): void => {
-      const { family, w0, w1, w2, w3, length } = prefix
-      if (tree.get(family, w0, w1, w2, w3, length)?.kind === listing) counts[family] -= 1
-      this.#stage(tree, prefix, leaf)
+    listings.eachAnswered(stage)
+    for (const prefix of [...exclusions.prefixes(), ...neverListed]) place(prefix)
+    for (const prefix of [...exemptions.prefixes()]) {
+      for (const piece of new Set([prefix, ...withoutTestEntries(prefix)])) place(piece)
     }
-    for (const prefix of exclusions.prefixes()) replace(prefix, exclusionLeaf)
-    for (const prefix of exemptions.prefixes()) {
-      for (const piece of withoutTestEntries(prefix)) replace(piece, exemptionLeaf)
+    // Test entries are answered and not counted.
+    for (const { prefix } of testEntries) {
+      place(prefix)
+      if (!this.#rebuilds) counts[prefix.family] -= 1
     }
-    for (const { prefix, kinds } of testEntries) replace(prefix, listingLeaf(kinds))
-    for (const prefix of neverListed) replace(prefix, exemptionLeaf)
   }
 }
 
+/** An exemption around test entries stands in the tree as its pieces, which another one's may be as well. */
+function withPieces(changed: readonly Prefix[]): readonly Prefix[] {
+  const pieces = changed.filter(holdsTestEntry).flatMap(withoutTestEntries)
+  if (pieces.length === 0) return changed
+  const all = new ChangedPrefixes()
+  for (const each of [...changed, ...pieces]) all.note(each)
+  return all.take()
+}
+
 function requireRoom(tree: TreeWriter): void {
-  const { capacityBytes, usedBytes, freeBytes } = tree.stats()
-  const reserved = Math.min(reservedBytes, capacityBytes * reservedShare)
-  if (capacityBytes - usedBytes >= reserved || freeBytes >= capacityBytes * muchFreeShare) return
+  if (roomLeft(tree) > 0) return
   throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
 }
 
-function isHost(prefix: Prefix): boolean {
-  return prefix.length === addressBits(prefix.family)
+/** Octets for new entries; 0: none are taken. What is free in pieces counts where there is much of it. */
+export function roomLeft(tree: TreeWriter): number {
+  const { capacityBytes, usedBytes, freeBytes } = tree.stats()
+  const unused = capacityBytes - usedBytes
+  const reserved = Math.min(reservedBytes, capacityBytes * reservedShare)
+  if (unused < reserved && freeBytes < capacityBytes * muchFreeShare) return 0
+  return Math.max(unused - reserved, 0) + freeBytes
 }

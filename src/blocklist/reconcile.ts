@@ -1,10 +1,10 @@
 // Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes, the
 // special-purpose ranges it allows. Called by the door at the start and when the configuration is read again, inside
 // a transaction.
-import { formatPrefix } from '../ip/address.ts'
+import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
-import { touchException } from './exceptions.ts'
-import { audit, type Ground, remove, shown } from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown } from './ground.ts'
+import { listedIn } from './list-replacement.ts'
 import { exceptionOf, listingOf } from './outcomes.ts'
 import { heldUntil, initialState } from './policy.ts'
 import { parseTrapPattern } from './trap-patterns.ts'
@@ -30,12 +30,10 @@ function reconcileExemptions(ground: Ground): void {
       if ((same.note || null) !== row.note) store.exemptions.setNote(row.id, same.note || null)
       continue
     }
-    touchException(ground, 'exemption', row.prefix)
-    store.exemptions.delete(row.id)
+    store.exemptions.delete(row)
     audit(ground, actor, 'unexempt', text, { before: exceptionOf(row), after: null })
   }
   for (const [text, { prefix, note }] of wanted) {
-    touchException(ground, 'exemption', prefix)
     const row = { prefix, source: actor, note: note || null, createdAt: now } as const
     const id = store.exemptions.insert(row)
     audit(ground, actor, 'exempt', text, { before: null, after: exceptionOf({ ...row, id }) })
@@ -54,10 +52,9 @@ function placeByKinds(ground: Ground): void {
   const { store, publisher, policy, now } = ground
   if (publisher.last?.publishedKinds === publisher.publishedKinds) return
   for (const row of store.listings.misplaced(publisher.publishedKinds)) {
-    publisher.touch(row.prefix)
     const state = initialState(row.kinds, publisher.publishedKinds, policy)
     const until = state === 'held' ? heldUntil(now, policy) : null
-    store.listings.change(row.id, { ...row, state, heldUntil: until })
+    store.listings.change(row, { ...row, state, heldUntil: until })
     const change = { before: listingOf(row), after: shown(ground, row.id) }
     audit(ground, actor, 'publish', formatPrefix(row.prefix), change)
   }
@@ -65,18 +62,29 @@ function placeByKinds(ground: Ground): void {
 
 /** Special-purpose ranges are never listed, so what was listed while `allowSpecial` named one ends when it does not. */
 function endSpecial(ground: Ground): void {
-  const { store, publisher, policy, ahead } = ground
-  const { listings } = store
+  const { store, policy, now } = ground
+  const { listings, lists } = store
+  const isSpecial = (prefix: Prefix): boolean =>
+    specialPurposeRange(prefix, policy.allowSpecial) !== undefined
   for (const { prefix: range } of specialRanges) {
-    for (const prefix of ahead?.prefixesAt(range) ?? []) publisher.touch(prefix)
     const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
     for (const row of [...around, ...listings.currentInside(range)]) {
-      if (!specialPurposeRange(row.prefix, policy.allowSpecial)) continue
-      publisher.touch(row.prefix)
-      if (listings.byId(row.id)?.endedAt !== null) continue
+      if (!isSpecial(row.prefix) || listings.byId(row.id)?.endedAt !== null) continue
       remove(ground, row)
       const change = { before: listingOf(row), after: shown(ground, row.id) }
       audit(ground, actor, 'delist', formatPrefix(row.prefix), change)
+    }
+    for (const list of lists.all()) {
+      const { version, name } = list
+      const isListed = listedIn(store, version, now)
+      const entries = [...lists.covering(version, range), ...lists.inside(version, range)].filter(
+        (entry) => isSpecial(entry.prefix) && isListed(entry),
+      )
+      for (const entry of entries) removeEntry(ground, { list, entry })
+      if (entries.length === 0) continue
+      // They may be many, and each has a row of its own in the history.
+      const change = { before: { entries: entries.length }, after: null }
+      audit(ground, actor, 'delist', `${name}: ${formatPrefix(range)}`, change)
     }
   }
 }

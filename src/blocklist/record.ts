@@ -106,7 +106,6 @@ function decide(ground: Ground, evidence: Evidence): { decision: Decided; isStor
     return { decision: suspect, isStored: hasRoom(ground, evidence, true) }
   }
   const { kind, prefix } = suspect
-  ground.publisher.touch(prefix)
   const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
   const judgement = weigh(ground, evidence, kind, prefix, row)
   const isStored = hasRoom(ground, evidence, judgement.decision === 'ignored')
@@ -224,7 +223,7 @@ function act(
         : row.state
     const isHeldNow = state === 'held' && row.state !== 'held'
     const hits = row.hits + newHits
-    store.listings.change(row.id, {
+    store.listings.change(row, {
       ...{ ...row, ...becomes, state, hits },
       heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
     })
@@ -232,7 +231,7 @@ function act(
   }
   const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
   const id = store.listings.insert({
-    ...{ prefix, ...becomes, state, origin: 'trap', list: null, reason: null, createdAt: now },
+    ...{ prefix, ...becomes, state, origin: 'trap', reason: null, createdAt: now },
     heldUntil: state === 'held' ? heldUntil(now, policy) : null,
     hits: newHits,
   })

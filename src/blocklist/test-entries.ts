@@ -47,9 +47,9 @@ export function withoutTestEntries(prefix: Prefix): Prefix[] {
  * exemption is an exemption of this prefix's parent.
  */
 export function exemptByParent(prefix: Prefix): Prefix | undefined {
-  if (prefix.length === 0 || holdsTestEntry(prefix)) return undefined
+  if (prefix.length === 0) return undefined
   const parent = networkOf(prefix, prefix.length - 1)
-  return holdsTestEntry(parent) ? parent : undefined
+  return holdsTestEntry(parent) && !holdsTestEntry(prefix) ? parent : undefined
 }
 
 export function holdsTestEntry(prefix: Prefix): boolean {

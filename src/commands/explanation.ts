@@ -1,4 +1,4 @@
-// The answer of /v1/lookup as plain sentences and tables. Called by show.ts.
+// The answer of /v1/lookup as plain sentences and tables.
 import { codeMeanings, formatColumns, formatTime, formatUntil, printable } from './wording.ts'
 
 interface Listing {
@@ -126,7 +126,9 @@ function whyNot(explanation: Explanation): string {
     case 'shadow':
       return ': what it sent only counts and is not published (policy.publish)'
     case 'listed':
-      return ': the zone is retired and lists nothing'
+      return explanation.decidedBy === null
+        ? ' yet: the server is still bringing an import into DNS'
+        : ': the zone is retired and lists nothing'
     case 'expired':
       return `: its listing expired at ${formatTime(last?.endedAt ?? '')}`
     case 'removed':

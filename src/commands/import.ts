@@ -1,4 +1,4 @@
-// `import`: a whole named list from a file, in place of what the list held.
+// `import`: a whole named list from a file, in place of what the list held, or a look at what that would change.
 import { createReadStream, statSync } from 'node:fs'
 import { Transform } from 'node:stream'
 import { loadConfig } from '../config.ts'
@@ -16,6 +16,7 @@ export interface ImportOptions {
   readonly type?: string
   readonly strict?: true
   readonly force?: true
+  readonly dryRun?: true
   readonly json?: true
 }
 
@@ -39,6 +40,7 @@ export async function importList(
   const query = feedQuery(options, file)
   if (options.strict) query.set('strict', 'true')
   if (options.force) query.set('force', 'true')
+  if (options.dryRun) query.set('dryRun', 'true')
   const config = loadConfig(context)
   const size = sizeOf(file)
   const reply = await withClient(config, async (client) => {
@@ -75,8 +77,9 @@ export async function importList(
   const more = imported.refusedCount - Math.min(shownLines, imported.refused.length)
   if (more > 0) process.stderr.write(`${file}: and ${more} more wrong lines\n`)
   const { list, added, removed, kept, refusedCount } = imported
+  const wouldBe = options.dryRun ? 'would be ' : ''
   context.write(
-    `${list}: ${added} added, ${removed} removed, ${kept} kept, ${refusedCount} refused.\n`,
+    `${list}: ${added} ${wouldBe}added, ${removed} removed, ${kept} kept, ${refusedCount} refused.\n`,
   )
   return exitCodes.done
 }

@@ -1,7 +1,7 @@
 // Comma-separated values (RFC 4180, a record a line) with the columns prefix, kinds, reason, expiresAt: in that order,
 // or as a first line names them. Kinds stand in one field, blanks between them. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/generations.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { type LineReader, namesShown, readEntry, shownAttributes } from './entry.ts'
 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
@@ -29,7 +29,7 @@ export function csvReader(): LineReader {
       })
       return
     }
-    const names = fields.map((field) => field.trim())
+    const names = fields.map((field) => columnNamed(field.trim()))
     if (isFirst && names.includes('prefix')) {
       const fault = columnFault(names)
       if (fault) items.push({ line, fault })
@@ -51,6 +51,11 @@ export function csvReader(): LineReader {
     const { reason, expiresAt } = { reason: field('reason'), expiresAt: field('expiresAt') }
     items.push(readEntry({ prefix: field('prefix'), kinds, reason, expiresAt }, line, text))
   }
+}
+
+/** The column of that name, in whatever case; any other name as it is. */
+function columnNamed(name: string): string {
+  return columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? name
 }
 
 /** A column nobody knows may be a known one misspelt, and each entry would lack what it says: so no list is made of it. */

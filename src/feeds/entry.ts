@@ -3,7 +3,7 @@
 import type { ImportItem, ListFault } from '../blocklist/import.ts'
 import { kindNamed, kindsOf } from '../blocklist/kinds.ts'
 import { type Parsed, parsePrefix } from '../ip/address.ts'
-import type { EntryAttributes } from '../store/generations.ts'
+import type { EntryAttributes } from '../store/packed-entries.ts'
 
 /** Reads one line, and adds what it says to `items`: nothing for a comment, several for a range. */
 export type LineReader = (text: string, line: number, items: (ImportItem | ListFault)[]) => void
@@ -63,7 +63,12 @@ function isPlainWord(text: string): boolean {
 }
 
 function readTime(text: string): number | undefined {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i.test(text)) return undefined
+  const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i
+  const [, year, month, day, hour] = (form.exec(text) ?? []).map(Number)
+  if (year === undefined || month === undefined || day === undefined || hour === 24)
+    return undefined
+  // Date.parse takes the 30th of February for the 2nd of March.
+  if (day > new Date(Date.UTC(year, month, 0)).getUTCDate()) return undefined
   const milliseconds = Date.parse(text)
   return milliseconds >= 0 && milliseconds < endOfTime ? Math.floor(milliseconds / 1000) : undefined
 }

@@ -1,8 +1,7 @@
-// The formats whole lists come and go in, by name. Called by admin's import and export, and by the command line for
-// what a file's name says.
+// The formats whole lists come and go in, by name: octets → entries, and entries → text.
 import type { Export } from '../blocklist/export.ts'
 import type { ImportItem, ListFault } from '../blocklist/import.ts'
-import type { ListEntry } from '../store/generations.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { csvHeader, csvLine, csvReader } from './csv.ts'
 import type { LineReader } from './entry.ts'
 import { linesOf, maxLineCharacters } from './lines.ts'
@@ -62,7 +61,7 @@ export async function* readFeed(
   }
 }
 
-/** Writes a feed page by page. Holes, and what a zone answers with, are rbldnsd's alone to say. */
+/** Writes a feed page by page, '' for one without entries. Holes, and what a zone answers with, are rbldnsd's alone to say. */
 export function* writeFeed(
   { pages, holes, zoneKinds }: Export,
   { format, type }: FeedOptions,
@@ -76,7 +75,7 @@ export function* writeFeed(
   for (const page of pages) {
     let text = ''
     for (const entry of page) text += write(entry)
-    if (text !== '') yield text
+    yield text
   }
 }
 

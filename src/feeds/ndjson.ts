@@ -1,7 +1,7 @@
 // A JSON object a line, as the interface shows a listing: prefix, and if they are there kinds, reason and expiresAt; what
 // else a listing has is an import's own to say. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/generations.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import {
   type EntryFields,
   type LineReader,

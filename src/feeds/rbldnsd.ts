@@ -5,7 +5,7 @@ import type { ImportItem, ListFault } from '../blocklist/import.ts'
 import { codeNumbers, kindOfCode } from '../blocklist/kinds.ts'
 import { testEntries } from '../blocklist/test-entries.ts'
 import { formatAddress, formatPrefix, type Prefix } from '../ip/address.ts'
-import type { EntryAttributes, ListEntry } from '../store/generations.ts'
+import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
 import { type LineReader, plain } from './entry.ts'
 import { readRange } from './rbldnsd-range.ts'
 

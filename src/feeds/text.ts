@@ -1,6 +1,6 @@
 // The plainest format: an address or prefix a line, `#` comments. Called by feed.ts.
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/generations.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { type LineReader, readEntry } from './entry.ts'
 
 export function textReader(): LineReader {

@@ -19,26 +19,23 @@ const chunkRows = 50_000
 
 /**
  * Visits each prefix that has a row of state 'listed' once, IPv4 first, shorter lengths first, in address order.
- * `lengths`: those in use, longest first. `withoutLists`: lists, by id, whose rows are as if they were not.
+ * `lengths`: those in use, longest first.
  */
 export function eachAnswered(
   database: Database,
   lengths: Readonly<Record<Family, readonly number[]>>,
-  withoutLists: readonly number[],
   visit: Visit,
 ): void {
-  const isAnswered = [`state = 'listed'`, ...withoutLists.map((id) => `list_id IS NOT ${id}`)]
-  const terms = isAnswered.join(' AND ')
-  for (const length of lengths[4].toReversed()) eachIPv4(database, length, terms, visit)
-  for (const length of lengths[6].toReversed()) eachIPv6(database, length, terms, visit)
+  for (const length of lengths[4].toReversed()) eachIPv4(database, length, visit)
+  for (const length of lengths[6].toReversed()) eachIPv6(database, length, visit)
 }
 
-function eachIPv4(database: Database, length: number, terms: string, visit: Visit): void {
+function eachIPv4(database: Database, length: number, visit: Visit): void {
   // Word and mask packed into one number: a third of the time that rows of two columns take.
   const read = database
     .prepare<[number, number], number>(
       `SELECT w0 * 65536 + kinds FROM listings INDEXED BY listings_prefix
-       WHERE family = 4 AND length = ? AND w0 >= ? AND ${terms} ORDER BY w0 LIMIT ${chunkRows}`,
+       WHERE family = 4 AND length = ? AND w0 >= ? AND state = 'listed' ORDER BY w0 LIMIT ${chunkRows}`,
     )
     .pluck()
   for (let start = 0; start <= 0xffff_ffff; ) {
@@ -66,12 +63,12 @@ function eachIPv4(database: Database, length: number, terms: string, visit: Visi
   }
 }
 
-function eachIPv6(database: Database, length: number, terms: string, visit: Visit): void {
+function eachIPv6(database: Database, length: number, visit: Visit): void {
   type Row = [w0: number, w1: number, w2: number, w3: number, kinds: number]
   const read = database
     .prepare<[number, number, number, number, number], Row>(
       `SELECT w0, w1, w2, w3, kinds FROM listings INDEXED BY listings_prefix
-       WHERE family = 6 AND length = ? AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND ${terms}
+       WHERE family = 6 AND length = ? AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND state = 'listed'
        ORDER BY w0, w1, w2, w3 LIMIT ${chunkRows}`,
     )
     .raw()

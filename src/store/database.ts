@@ -6,15 +6,15 @@ import Database from 'better-sqlite3'
 import { isOutOfFiles, OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { AuditTable } from './audit.ts'
-import { Checkpoints } from './checkpoints.ts'
+import { ChangedPrefixes } from './changed-prefixes.ts'
 import { EvidenceTable } from './evidence.ts'
 import { EvidenceCounterTable } from './evidence-counters.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { ForgeryTable } from './forgeries.ts'
-import { GenerationTable } from './generations.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
 import { KeyTable } from './keys.ts'
+import { ListTable } from './list-versions.ts'
 import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
@@ -149,12 +149,12 @@ export class Store {
   readonly idempotency: IdempotencyTable
   readonly audit: AuditTable
   readonly journal: JournalTable
-  readonly generations: GenerationTable
-  readonly checkpoints: Checkpoints
+  readonly lists: ListTable
+  /** What the open transaction changed, or the last one. */
+  readonly changed = new ChangedPrefixes()
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
   readonly #surroundings: SurroundingsReader
-  #synchronous: 'NORMAL' | 'FULL' = 'FULL'
   #isAlone: boolean
   readonly #statements: Record<
     'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
@@ -167,22 +167,21 @@ export class Store {
     this.#database = database
     this.#lock = lock
     this.#isAlone = isAlone
-    this.listings = new ListingTable(database)
+    this.listings = new ListingTable(database, this.changed)
+    this.lists = new ListTable(database, this.changed)
     this.#surroundings = new SurroundingsReader(path, this.listings)
     if (isAlone) this.#surroundings.readBy(database)
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
-    this.exemptions = new ExceptionTable(database, 'exemptions')
-    this.exclusions = new ExceptionTable(database, 'exclusions')
+    this.exemptions = new ExceptionTable(database, 'exemptions', this.changed)
+    this.exclusions = new ExceptionTable(database, 'exclusions', this.changed)
     this.traps = new TrapTable(database)
     this.mailboxPositions = new MailboxPositionTable(database)
     this.keys = new KeyTable(database)
     this.idempotency = new IdempotencyTable(database)
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
-    this.generations = new GenerationTable(database)
-    this.checkpoints = new Checkpoints(database, path)
     this.#statements = {
       begin: database.prepare('BEGIN IMMEDIATE'),
       commit: database.prepare('COMMIT'),
@@ -193,32 +192,21 @@ export class Store {
     }
   }
 
-  /**
-   * `mayBeLost`: a power cut soon after the commit may take this transaction back, with all that came after it; the
-   * next commit that may not be lost makes it safe as well, since they follow each other in one file.
-   */
-  begin(options: { readonly mayBeLost?: boolean } = {}): void {
-    if (options.mayBeLost) this.#sync('NORMAL')
+  begin(): void {
+    this.changed.take()
     this.#statements.begin.run()
   }
 
-  /** On disk when it returns, unless it may be lost: synchronous is FULL. */
+  /** On disk when it returns. */
   commit(): void {
     this.#statements.commit.run()
     this.#surroundings.renew()
-    this.#sync('FULL')
   }
 
   /** Safe to call when SQLite, out of disk, has rolled back by itself. */
   rollback(): void {
     if (this.#database.inTransaction) this.#statements.rollback.run()
-    this.#sync('FULL')
-  }
-
-  #sync(mode: 'NORMAL' | 'FULL'): void {
-    if (this.#synchronous === mode) return
-    this.#database.pragma(`synchronous = ${mode}`)
-    this.#synchronous = mode
+    this.lists.reread()
   }
 
   get inTransaction(): boolean {
@@ -236,7 +224,10 @@ export class Store {
     } finally {
       // SQLite may have rolled the whole transaction back (disk full): then there is no savepoint left.
       if (this.#database.inTransaction) {
-        if (!isKept) this.#statements.undo.run()
+        if (!isKept) {
+          this.#statements.undo.run()
+          this.lists.reread()
+        }
         this.#statements.release.run()
       }
     }

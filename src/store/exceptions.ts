@@ -2,6 +2,7 @@
 // a row from the configuration and one by hand. Called by blocklist alone.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import type { ChangedPrefixes } from './changed-prefixes.ts'
 import {
   isPrefix,
   type PrefixRow,
@@ -27,6 +28,7 @@ type RawException = PrefixRow & Omit<ExceptionRow, 'prefix'>
 const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
 
 export class ExceptionTable {
+  readonly #changed: ChangedPrefixes
   readonly #byId: Statement<[number], RawException>
   readonly #at: Statement<PrefixValues, RawException>
   readonly #has: Statement<PrefixValues, number>
@@ -42,7 +44,8 @@ export class ExceptionTable {
    */
   #known: Record<Family, Map<number, Set<string | number>>> | undefined
 
-  constructor(database: Database, table: 'exemptions' | 'exclusions') {
+  constructor(database: Database, table: 'exemptions' | 'exclusions', changed: ChangedPrefixes) {
+    this.#changed = changed
     this.#byId = database.prepare(`SELECT ${columns} FROM ${table} WHERE id = ?`)
     this.#at = database.prepare(`SELECT ${columns} FROM ${table} WHERE ${isPrefix}`)
     this.#has = database
@@ -74,6 +77,8 @@ export class ExceptionTable {
   }
 
   has(prefix: Prefix): boolean {
+    const known = this.#knownPrefixes()[prefix.family].get(prefix.length)
+    if (!known?.has(wordsOf(prefix))) return false
     return this.#has.get(...prefixValues(prefix)) !== undefined
   }
 
@@ -91,6 +96,7 @@ export class ExceptionTable {
 
   insert(row: Omit<ExceptionRow, 'id'>): number {
     this.#know(this.#knownPrefixes(), row.prefix)
+    this.#changed.note(row.prefix)
     const values = prefixValues(row.prefix)
     return Number(this.#insert.run(...values, row.source, row.note, row.createdAt).lastInsertRowid)
   }
@@ -99,7 +105,8 @@ export class ExceptionTable {
     this.#setNote.run(note, id)
   }
 
-  delete(id: number): void {
+  delete({ id, prefix }: Pick<ExceptionRow, 'id' | 'prefix'>): void {
+    this.#changed.note(prefix)
     this.#delete.run(id)
   }
 

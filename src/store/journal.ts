@@ -1,5 +1,5 @@
-// The tables of publications and of what each one changed: the zone's serial over restarts, and what an incremental
-// transfer is made of. Written by blocklist/publish, read by nameserver.
+// The tables of publications and of what each one changed: the zone's serial over restarts, and what incremental zone
+// transfers (RFC 1995) will be made of; nothing reads the changes yet. A change that is larger than the journal empties it.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { type PrefixRow, prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
@@ -16,7 +16,7 @@ export interface Publication {
   readonly isRetired: boolean
 }
 
-/** One prefix's answer before and after, packed as blocklist/leaf.ts does; 0 = nothing there. */
+/** One prefix's answer before and after, packed as blocklist/zone-entry.ts does; 0 = nothing there. */
 export interface Difference {
   readonly prefix: Prefix
   readonly before: number

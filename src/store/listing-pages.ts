@@ -1,5 +1,5 @@
-// The table of listings a page at a time, by filter: newest first, or by length and address inside a prefix. Called by
-// listings.ts.
+// The table of listings a page at a time: by filter, newest first, or by length and address inside a prefix; and what
+// shows of one length, in address order.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
@@ -12,7 +12,7 @@ import {
   listingOf,
   type RawListing,
 } from './listing-rows.ts'
-import { rangeInside } from './prefix-columns.ts'
+import { type PrefixRow, prefixColumns, prefixOf, rangeInside } from './prefix-columns.ts'
 
 export interface ListingFilter {
   /** Listings at or inside this prefix. */
@@ -22,6 +22,17 @@ export interface ListingFilter {
   readonly state?: ListingState
   readonly origin?: ListingOrigin
   readonly list?: string
+}
+
+/** A row that is listed, or hides an entry of a list in the version `hiddenIn`. */
+export interface ShownListing {
+  readonly prefix: Prefix
+  /** Mask. */
+  readonly kinds: number
+  readonly reason: string | null
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly hiddenIn: number | null
 }
 
 /** A row, as far as the order of a page goes. */
@@ -40,22 +51,31 @@ interface Walk {
   readonly asked: Terms
 }
 
-const originIs = 'origin = ?'
 const addressOrder = 'w0, w1, w2, w3, id'
 /** Rows looked at in one step. */
 const stepRows = 10_000
+/** Rows of one length that are read at once. */
+const shownRows = 1000
 
 export class ListingPages {
   readonly #database: Database
   readonly #lengths: Readonly<Record<Family, readonly number[]>>
   readonly #listId: Statement<[string], number>
   readonly #statements = new Map<string, Statement<unknown[], RawListing>>()
+  readonly #shown: Statement<unknown[], PrefixRow & Omit<ShownListing, 'prefix'> & { id: number }>
 
   /** `lengths`: those that rows have, longest first; more may come. */
   constructor(database: Database, lengths: Readonly<Record<Family, readonly number[]>>) {
     this.#database = database
     this.#lengths = lengths
     this.#listId = database.prepare<[string], number>('SELECT id FROM lists WHERE name = ?').pluck()
+    this.#shown = database.prepare(
+      `SELECT id, ${prefixColumns}, kinds, reason, created_at AS createdAt, expires_at AS expiresAt,
+         version_id AS hiddenIn FROM listings INDEXED BY listings_prefix
+       WHERE family = ? AND length = ? AND (${addressOrder}) > (?, ?, ?, ?, ?)
+         AND (state = 'listed' OR version_id IS NOT NULL)
+       ORDER BY ${addressOrder} LIMIT ${shownRows}`,
+    )
   }
 
   /**
@@ -70,15 +90,15 @@ export class ListingPages {
     if (list !== undefined) {
       const listId = this.#listId.get(list)
       if (listId === undefined) return
-      add(prefix === undefined ? walked : asked, 'list_id = ?', listId)
+      add(asked, 'list_id = ?', listId)
     }
     if (state !== undefined) {
-      // The rarer states have an index; with a list's it is one or the other.
-      const isWalked = state !== 'listed' && prefix === undefined && list === undefined
+      // The rarer states have an index.
+      const isWalked = state !== 'listed' && prefix === undefined
       add(isWalked ? walked : asked, 'state = ?', state)
       if (isWalked) walked.terms.push(`state <> 'listed'`)
     }
-    if (origin !== undefined) add(asked, originIs, origin)
+    if (origin !== undefined) add(asked, 'origin = ?', origin)
     if (kinds !== undefined) add(asked, 'kinds & ? <> 0', kinds)
     if (prefix === undefined) {
       const order = 'id DESC'
@@ -116,10 +136,27 @@ export class ListingPages {
       .map(listingOf) as CurrentListing[]
   }
 
+  /** The rows of one length that say something of what DNS answers, in address order, oldest first at one prefix. */
+  *shownOfLength(family: Family, length: number): Generator<ShownListing> {
+    let last: PrefixRow & { readonly id: number } = { ...start, family, length }
+    for (;;) {
+      const { w0, w1, w2, w3, id } = last
+      const rows = this.#shown.all(family, length, w0, w1, w2, w3, id)
+      for (const row of rows) {
+        const { kinds, reason, createdAt, expiresAt, hiddenIn } = row
+        yield { prefix: prefixOf(row), kinds, reason, createdAt, expiresAt, hiddenIn }
+      }
+      const end = rows.at(-1)
+      if (rows.length < shownRows || !end) return
+      last = end
+    }
+  }
+
   /** Yields up to `limit` rows, some of them from each stretch of `stepRows`; returns how many are wanted still. */
   *#walk({ order, from, asked }: Walk, limit: number, after: RowPosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
-    const columns = `${addressOrder}, state, kinds, list_id${asked.terms.includes(originIs) ? ', origin' : ''}`
+    const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))
+    const columns = [addressOrder, 'state', 'kinds', ...others].join(', ')
     let left = limit
     let last = after
     for (;;) {
@@ -154,6 +191,9 @@ export class ListingPages {
     return statement
   }
 }
+
+/** Before every row. */
+const start = { w0: 0, w1: 0, w2: 0, w3: 0, id: 0 }
 
 function add({ terms, values }: Terms, term: string, value: string | number): void {
   terms.push(term)

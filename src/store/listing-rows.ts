@@ -14,8 +14,6 @@ export interface NewListing {
   readonly kinds: number
   readonly state: 'listed' | 'held' | 'shadow'
   readonly origin: ListingOrigin
-  /** Name of the list it came with. */
-  readonly list: string | null
   readonly reason: string | null
   readonly createdAt: number
   readonly lastHitAt: number | null
@@ -32,6 +30,8 @@ export interface NewListing {
 export interface ListingRow extends Omit<NewListing, 'state'> {
   readonly id: number
   readonly state: ListingState
+  /** Name of the list whose entry it was: history alone. */
+  readonly list: string | null
   readonly endedAt: number | null
 }
 

@@ -1,10 +1,11 @@
-// The table of listings: what holds (listed, held, shadow) and, as history, what held once (expired, removed). One
-// row for each prefix, origin and named list. Called by blocklist alone.
+// The table of listings: what traps and people listed and what holds of it (listed, held, shadow), one row for each
+// prefix and origin; and, as history, what held once (expired, removed), entries of named lists that were removed by hand
+// among it.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { eachAnswered, type Visit } from './answered-listings.ts'
-import type { EntryAttributes, ListEntry } from './generations.ts'
-import { type ListingFilter, ListingPages } from './listing-pages.ts'
+import type { ChangedPrefixes } from './changed-prefixes.ts'
+import { type ListingFilter, ListingPages, type ShownListing } from './listing-pages.ts'
 import {
   type CurrentListing,
   isCurrent,
@@ -15,17 +16,42 @@ import {
   type NewListing,
   type RawListing,
 } from './listing-rows.ts'
-import { isPrefix, type PrefixValues, prefixColumns, prefixValues } from './prefix-columns.ts'
+import {
+  isPrefix,
+  type PrefixRow,
+  type PrefixValues,
+  prefixColumns,
+  prefixOf,
+  prefixValues,
+} from './prefix-columns.ts'
 
-const entryValues = `(?, ?, ?, ?, ?, ?, ?, 'listed', 'import', ?, ?, ?, ?)`
-/** Entries of a list in one statement: half the time that as many statements take. */
-const entriesAtOnce = 50
+/** What the rows of a prefix say of its answer. */
+export interface ShownRow {
+  /** Of a row that is listed. */
+  readonly kinds: number
+  /** Of a row that hides an entry in this version of its list, and is not listed itself. */
+  readonly hiddenIn: number | null
+}
+
+/** An entry of a list as it was when it was removed by hand. */
+export type RemovedEntry = Pick<
+  NewListing,
+  'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'
+> & { readonly listId: number; readonly version: number }
+
+/** A row, as far as one is needed to find it again. */
+export type ListingPosition = Pick<ListingRow, 'id' | 'prefix'>
+
+const noRows: readonly ShownRow[] = []
 
 export class ListingTable {
   readonly #database: Database
+  readonly #changed: ChangedPrefixes
   readonly #byId: Statement<[number], RawListing>
   readonly #currentAt: Statement<PrefixValues, RawListing>
-  readonly #answeredKinds: Statement<PrefixValues, number>
+  readonly #shownAt: Statement<PrefixValues, ShownRow>
+  readonly #hiddenIn: Statement<[number], PrefixRow>
+  readonly #moveHidden: Statement<[number | null, number]>
   readonly #lastEpisode: Statement<PrefixValues, number | null>
   readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
   readonly #insert: Statement<unknown[]>
@@ -33,27 +59,24 @@ export class ListingTable {
   readonly #end: Statement<[string, number, number | null, number]>
   readonly #expired: Statement<[number, number], RawListing>
   readonly #due: Statement<[number, number], RawListing>
-  readonly #listId: Statement<[string], number>
-  readonly #addList: Statement<[string]>
-  readonly #insertEntry: Statement<unknown[]>
-  readonly #insertEntries: Statement<unknown[]>
-  readonly #changeEntry: Statement<[number, string | null, number | null, number]>
-  readonly #delete: Statement<[number]>
+  readonly #insertRemoved: Statement<unknown[]>
   readonly #pages: ListingPages
   /** Prefix lengths that rows have, per family, longest first. A superset: lengths are only ever added. */
   readonly #lengths: Record<Family, number[]>
 
-  constructor(database: Database) {
+  constructor(database: Database, changed: ChangedPrefixes) {
     this.#database = database
+    this.#changed = changed
     this.#byId = database.prepare(`SELECT ${listingColumns} FROM listings WHERE id = ?`)
     this.#currentAt = database.prepare(
       `SELECT ${listingColumns} FROM listings WHERE ${isPrefix} AND ${isCurrent}`,
     )
-    this.#answeredKinds = database
-      .prepare<PrefixValues, number>(
-        `SELECT kinds FROM listings WHERE ${isPrefix} AND state = 'listed'`,
-      )
-      .pluck()
+    this.#shownAt = database.prepare(
+      `SELECT kinds, version_id AS hiddenIn FROM listings
+       WHERE ${isPrefix} AND (state = 'listed' OR version_id IS NOT NULL)`,
+    )
+    this.#hiddenIn = database.prepare(`SELECT ${prefixColumns} FROM listings WHERE version_id = ?`)
+    this.#moveHidden = database.prepare('UPDATE listings SET version_id = ? WHERE version_id = ?')
     this.#lastEpisode = database
       .prepare<PrefixValues, number | null>(
         `SELECT max(episode) FROM listings WHERE ${isPrefix} AND origin = 'trap'`,
@@ -64,8 +87,8 @@ export class ListingTable {
        WHERE ${isPrefix} AND state = 'removed'`,
     )
     this.#insert = database.prepare(
-      `INSERT INTO listings (${prefixColumns}, kinds, state, origin, list_id, reason, created_at, last_hit_at,
-         expires_at, held_until, hits, episode, term) VALUES (${new Array(18).fill('?').join(', ')})`,
+      `INSERT INTO listings (${prefixColumns}, kinds, state, origin, reason, created_at, last_hit_at, expires_at,
+         held_until, hits, episode, term) VALUES (${new Array(17).fill('?').join(', ')})`,
     )
     this.#change = database.prepare(
       `UPDATE listings SET kinds = ?, state = ?, reason = ?, last_hit_at = ?, expires_at = ?, held_until = ?,
@@ -80,19 +103,10 @@ export class ListingTable {
     this.#due = database.prepare(
       `SELECT ${listingColumns} FROM listings WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
     )
-    this.#listId = database.prepare<[string], number>('SELECT id FROM lists WHERE name = ?').pluck()
-    this.#addList = database.prepare('INSERT INTO lists (name) VALUES (?)')
-    const insertEntries = (rows: number): Statement<unknown[]> =>
-      database.prepare(
-        `INSERT INTO listings (${prefixColumns}, kinds, state, origin, list_id, reason, created_at, expires_at)
-         VALUES ${new Array(rows).fill(entryValues).join(', ')}`,
-      )
-    this.#insertEntry = insertEntries(1)
-    this.#insertEntries = insertEntries(entriesAtOnce)
-    this.#changeEntry = database.prepare(
-      `UPDATE listings SET kinds = ?, reason = ?, expires_at = ?, state = 'listed' WHERE id = ?`,
+    this.#insertRemoved = database.prepare(
+      `INSERT INTO listings (${prefixColumns}, kinds, state, origin, list_id, version_id, reason, created_at,
+         expires_at, ended_at, evidence_mark) VALUES (?, ?, ?, ?, ?, ?, ?, 'removed', 'import', ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#delete = database.prepare('DELETE FROM listings WHERE id = ?')
     this.#lengths = { 4: this.#findLengths(4), 6: this.#findLengths(6) }
     this.#pages = new ListingPages(database, this.#lengths)
   }
@@ -108,10 +122,20 @@ export class ListingTable {
     return rows.sort((a, b) => a.id - b.id)
   }
 
-  /** Union of the kinds of all rows listed at exactly this prefix; undefined when there is none. */
-  answeredKinds(prefix: Prefix): number | undefined {
-    const masks = this.#answeredKinds.all(...prefixValues(prefix))
-    return masks.length === 0 ? undefined : masks.reduce((union, mask) => union | mask, 0)
+  /** What the rows of exactly this prefix say of its answer; of a length that no row has, without a look. */
+  shownAt(prefix: Prefix): readonly ShownRow[] {
+    if (!this.#lengths[prefix.family].includes(prefix.length)) return noRows
+    return this.#shownAt.all(...prefixValues(prefix))
+  }
+
+  /** The prefixes of entries that are hidden in this version of their list. */
+  hiddenIn(version: number): Prefix[] {
+    return this.#hiddenIn.all(version).map(prefixOf)
+  }
+
+  /** What is hidden in a version of a list is from now on in that one. No answer must change by it. */
+  moveHidden(from: number, to: number | null): void {
+    this.#moveHidden.run(to, from)
   }
 
   /** Prefix lengths that rows have or had, longest first: they are only ever added. */
@@ -141,12 +165,12 @@ export class ListingTable {
   insert(listing: NewListing): number {
     const { prefix } = listing
     this.#useLength(prefix)
+    this.#changed.note(prefix)
     const { lastInsertRowid } = this.#insert.run(
       ...prefixValues(prefix),
       listing.kinds,
       listing.state,
       listing.origin,
-      listing.list === null ? null : this.#idOfList(listing.list),
       listing.reason,
       listing.createdAt,
       listing.lastHitAt,
@@ -159,40 +183,33 @@ export class ListingTable {
     return Number(lastInsertRowid)
   }
 
-  /** Adds entries of a named list, as `insert` would, at a quarter of the cost where there are many. */
-  insertEntries(listId: number, entries: readonly ListEntry[], createdAt: number): void {
-    for (let from = 0; from < entries.length; ) {
-      const count = entries.length - from < entriesAtOnce ? 1 : entriesAtOnce
-      const values: unknown[] = []
-      for (const { prefix, attributes } of entries.slice(from, from + count)) {
-        this.#useLength(prefix)
-        const { kinds, reason, expiresAt } = attributes
-        values.push(...prefixValues(prefix), kinds, listId, reason, createdAt, expiresAt)
-      }
-      const statement = count === 1 ? this.#insertEntry : this.#insertEntries
-      statement.run(values)
-      from += count
-    }
+  /** Hides an entry in this version of its list, and is its history. `evidenceMark`: the newest evidence there is. */
+  insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): number {
+    const { prefix, kinds, listId, version, reason, createdAt, expiresAt } = entry
+    this.#useLength(prefix)
+    this.#changed.note(prefix)
+    const { lastInsertRowid } = this.#insertRemoved.run(
+      ...prefixValues(prefix),
+      ...[kinds, listId, version, reason, createdAt, expiresAt, at, evidenceMark],
+    )
+    return Number(lastInsertRowid)
   }
 
-  /** Gives a list's row what its new entry says. */
-  changeEntry(id: number, { kinds, reason, expiresAt }: EntryAttributes): void {
-    this.#changeEntry.run(kinds, reason, expiresAt, id)
-  }
-
-  /** Takes a list's row away without a trace: it was replaced, not removed, and counts for nothing. */
-  delete(id: number): void {
-    this.#delete.run(id)
-  }
-
-  change(id: number, to: ListingChange): void {
+  change({ id, prefix }: ListingPosition, to: ListingChange): void {
+    this.#changed.note(prefix)
     const { kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode } = to
     const values = [kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode]
     this.#change.run(...values, to.termSeconds, id)
   }
 
   /** Turns a listing into history. `evidenceMark` for a removal: the newest evidence there is. */
-  end(id: number, state: 'expired' | 'removed', at: number, evidenceMark: number | null): void {
+  end(
+    { id, prefix }: ListingPosition,
+    state: 'expired' | 'removed',
+    at: number,
+    evidenceMark: number | null,
+  ): void {
+    this.#changed.note(prefix)
     this.#end.run(state, at, evidenceMark, id)
   }
 
@@ -223,26 +240,18 @@ export class ListingTable {
   }
 
   /** See `ListingPages`. */
-  page(
-    filter: ListingFilter,
-    limit: number,
-    after?: Pick<ListingRow, 'id' | 'prefix'>,
-  ): Generator<ListingRow[]> {
+  page(filter: ListingFilter, limit: number, after?: ListingPosition): Generator<ListingRow[]> {
     return this.#pages.page(filter, limit, after)
   }
 
+  /** See `ListingPages`. */
+  shownOfLength(family: Family, length: number): Generator<ShownListing> {
+    return this.#pages.shownOfLength(family, length)
+  }
+
   /** See `eachAnswered`. */
-  eachAnswered(visit: Visit, withoutLists: readonly number[] = []): void {
-    eachAnswered(this.#database, this.#lengths, withoutLists, visit)
-  }
-
-  /** The number of a named list; undefined for one that never was. */
-  listId(name: string): number | undefined {
-    return this.#listId.get(name)
-  }
-
-  #idOfList(name: string): number {
-    return this.#listId.get(name) ?? Number(this.#addList.run(name).lastInsertRowid)
+  eachAnswered(visit: Visit): void {
+    eachAnswered(this.#database, this.#lengths, visit)
   }
 
   #useLength({ family, length }: Prefix): void {

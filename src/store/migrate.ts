@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
+import { packLists } from './pack-lists.ts'
 
 interface Migration {
   readonly version: number
@@ -22,6 +23,9 @@ const migrations: readonly Migration[] = readdirSync(directory)
     return { version: index + 1, name }
   })
 
+/** What SQL alone cannot do, after the SQL of the migration with this number. */
+const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: packLists }
+
 /** The schema version this program reads and writes. */
 export const schemaVersion = migrations.length
 
@@ -36,6 +40,7 @@ export function migrate(database: Database, path: string): number {
     try {
       database.exec('BEGIN IMMEDIATE')
       database.exec(readFileSync(join(directory, name), 'utf8'))
+      afterwards[version]?.(database)
       database.pragma(`user_version = ${version}`)
       database.exec('COMMIT')
     } catch (error) {

@@ -1,105 +1,255 @@
-// Entries of a list ↔ octets and JSON, as one row of a generation keeps some thousand of them. Called by
-// generations.ts.
-import type { Family, Prefix } from '../ip/address.ts'
-import type { EntryAttributes, ListEntry } from './generations.ts'
+// Entries of a named list ↔ octets, as one row of list_chunks has them: all of one family, in address order, an enclosing
+// prefix before what is inside it. Every entry takes as much room, so that one is found by halving.
+//
+//   [ address, 4 or 16 | length, 1 | number of its label, 2 | listedAt, 4 | expiresAt, 5; 0: permanent ]
+//
+// Labels are kinds and reasons, which many entries have in common.
+import type { Address, Family, Prefix } from '../ip/address.ts'
+import type { Visit } from './answered-listings.ts'
 
-/** Octets of an entry: family, length, number of its attributes (16 bits), then one or four words. */
-const packedSize = { 4: 8, 6: 20 } as const
-
-export function packEntries(entries: readonly ListEntry[]): {
-  packed: Uint8Array
-  attributes: string
-} {
-  const numbers = new Map<EntryAttributes, number>()
-  const size = entries.reduce((sum, { prefix }) => sum + packedSize[prefix.family], 0)
-  const packed = new Uint8Array(size)
-  const view = new DataView(packed.buffer)
-  let at = 0
-  for (const { prefix, attributes } of entries) {
-    let number = numbers.get(attributes)
-    if (number === undefined) {
-      number = numbers.size
-      numbers.set(attributes, number)
-    }
-    view.setUint8(at, prefix.family)
-    view.setUint8(at + 1, prefix.length)
-    view.setUint16(at + 2, number)
-    view.setUint32(at + 4, prefix.w0)
-    if (prefix.family === 6) {
-      view.setUint32(at + 8, prefix.w1)
-      view.setUint32(at + 12, prefix.w2)
-      view.setUint32(at + 16, prefix.w3)
-    }
-    at += packedSize[prefix.family]
-  }
-  return { packed, attributes: JSON.stringify([...numbers.keys()]) }
+/** What an entry has beside its prefix and its age. */
+export interface EntryAttributes {
+  /** Mask: bit i is the i-th kind of bounce/kinds.ts. */
+  readonly kinds: number
+  readonly reason: string | null
+  /** Epoch seconds; null: permanent. */
+  readonly expiresAt: number | null
 }
 
-export function unpackEntries(packed: Uint8Array, attributes: string): ListEntry[] {
-  const entries: ListEntry[] = []
-  eachPacked(packed, attributes, (family, w0, w1, w2, w3, length, of) => {
-    entries.push({ prefix: { family, w0, w1, w2, w3, length }, attributes: of })
-  })
-  return entries
-}
-
-/** Takes one entry. */
-export type VisitEntry = (
-  family: Family,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number,
-  length: number,
-  attributes: EntryAttributes,
-) => void
-
-/** As `unpackEntries`, without an object for each. */
-export function eachPacked(packed: Uint8Array, attributes: string, visit: VisitEntry): void {
-  const known = JSON.parse(attributes) as EntryAttributes[]
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
-  for (let at = 0; at < packed.byteLength; ) {
-    const { family, w0, w1, w2, w3, length } = prefixAt(view, at)
-    const of = known[view.getUint16(at + 2)]
-    if (!of) throw new Error('a generation names attributes that it does not have')
-    visit(family, w0, w1, w2, w3, length, of)
-    at += packedSize[family]
-  }
-}
-
-/** What exactly this prefix has; undefined: it is not there. */
-export function findPacked(
-  packed: Uint8Array,
-  attributes: string,
-  prefix: Prefix,
-): EntryAttributes | undefined {
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
-  for (let at = 0; at < packed.byteLength; at += packedSize[view.getUint8(at) as Family]) {
-    // Nearly all others end at this.
-    if (view.getUint32(at + 4) !== prefix.w0) continue
-    const { family, w1, w2, w3, length } = prefixAt(view, at)
-    if (family !== prefix.family || length !== prefix.length) continue
-    if (w1 !== prefix.w1 || w2 !== prefix.w2 || w3 !== prefix.w3) continue
-    return (JSON.parse(attributes) as EntryAttributes[])[view.getUint16(at + 2)]
-  }
-  return undefined
-}
-
-/** The prefix of the first entry, if there is one. */
-export function firstPacked(packed: Uint8Array): Prefix | undefined {
-  if (packed.byteLength === 0) return undefined
-  return prefixAt(new DataView(packed.buffer, packed.byteOffset, packed.byteLength), 0)
-}
-
-function prefixAt(view: DataView, at: number): Prefix {
-  const family = view.getUint8(at) as Family
-  const isLong = family === 6
+/** Kinds of both, the first reason there is, the later end. */
+export function joined(a: EntryAttributes, b: EntryAttributes): EntryAttributes {
+  const isForEver = a.expiresAt === null || b.expiresAt === null
   return {
-    family,
-    w0: view.getUint32(at + 4),
-    w1: isLong ? view.getUint32(at + 8) : 0,
-    w2: isLong ? view.getUint32(at + 12) : 0,
-    w3: isLong ? view.getUint32(at + 16) : 0,
-    length: view.getUint8(at + 1),
+    kinds: a.kinds | b.kinds,
+    reason: a.reason ?? b.reason,
+    expiresAt: isForEver ? null : Math.max(a.expiresAt ?? 0, b.expiresAt ?? 0),
   }
+}
+
+export function sameAttributes(a: EntryAttributes, b: EntryAttributes): boolean {
+  return a.kinds === b.kinds && a.reason === b.reason && a.expiresAt === b.expiresAt
+}
+
+export interface ListEntry {
+  readonly prefix: Prefix
+  readonly attributes: EntryAttributes
+  /** Epoch seconds: since when the list has had this prefix without a break. */
+  readonly listedAt: number
+}
+
+/** Entries of one row: fewer than numbers of labels. */
+export const chunkEntries = 1000
+
+const addressOctets = { 4: 4, 6: 16 } as const
+/** Octets of an entry beside its address. */
+const otherOctets = 12
+/** Where it has them, from the end of its address. */
+const labelAt = 1
+const listedAtAt = 3
+const expiresAtAt = 7
+
+/** Address order, IPv4 first, an enclosing prefix before what is inside it. */
+export function comparePrefixes(a: Prefix, b: Prefix): number {
+  return (
+    a.family - b.family ||
+    a.w0 - b.w0 ||
+    a.w1 - b.w1 ||
+    a.w2 - b.w2 ||
+    a.w3 - b.w3 ||
+    a.length - b.length
+  )
+}
+
+/** Octets that sort as prefixes of one family do. */
+export function prefixKey(prefix: Prefix): Uint8Array {
+  const octets = new Uint8Array(addressOctets[prefix.family] + 1)
+  putPrefix(new DataView(octets.buffer), 0, prefix)
+  return octets
+}
+
+/** Packs entries of one family, which are in order, at most `chunkEntries` of them; labels as JSON. */
+export function packEntries(entries: readonly ListEntry[]): {
+  readonly octets: Uint8Array
+  readonly labels: string
+} {
+  const family = entries[0]?.prefix.family ?? 4
+  const size = addressOctets[family] + otherOctets
+  const octets = new Uint8Array(entries.length * size)
+  const view = new DataView(octets.buffer)
+  const known = new Map<EntryAttributes, number>()
+  const numbers = new Map<string, number>()
+  for (const [index, { prefix, attributes, listedAt }] of entries.entries()) {
+    const { kinds, reason, expiresAt } = attributes
+    let number = known.get(attributes)
+    if (number === undefined) {
+      const text = JSON.stringify({ kinds, reason })
+      number = numbers.get(text) ?? numbers.size
+      numbers.set(text, number)
+      known.set(attributes, number)
+    }
+    const at = index * size + addressOctets[family]
+    putPrefix(view, index * size, prefix)
+    view.setUint16(at + labelAt, number)
+    view.setUint32(at + listedAtAt, listedAt)
+    // Four octets end in 2106.
+    view.setUint8(at + expiresAtAt, Math.floor((expiresAt ?? 0) / 2 ** 32))
+    view.setUint32(at + expiresAtAt + 1, (expiresAt ?? 0) % 2 ** 32)
+  }
+  return { octets, labels: `[${[...numbers.keys()].join(',')}]` }
+}
+
+/** Packed entries, read where they stand. */
+export class PackedEntries {
+  readonly family: Family
+  readonly count: number
+  readonly #view: DataView
+  readonly #size: number
+  /** As permanent entries have them. */
+  readonly #labels: readonly EntryAttributes[]
+
+  constructor(family: Family, octets: Uint8Array, labels: string) {
+    this.family = family
+    this.#size = addressOctets[family] + otherOctets
+    this.count = octets.byteLength / this.#size
+    this.#view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
+    const known = JSON.parse(labels) as Pick<EntryAttributes, 'kinds' | 'reason'>[]
+    this.#labels = known.map(({ kinds, reason }) => ({ kinds, reason, expiresAt: null }))
+  }
+
+  prefixAt(index: number): Prefix {
+    const view = this.#view
+    const at = index * this.#size
+    const w0 = view.getUint32(at)
+    if (this.family === 4) {
+      return { family: 4, w0, w1: 0, w2: 0, w3: 0, length: view.getUint8(at + 4) }
+    }
+    return {
+      ...{ family: 6, w0, w1: view.getUint32(at + 4), w2: view.getUint32(at + 8) },
+      ...{ w3: view.getUint32(at + 12), length: view.getUint8(at + 16) },
+    }
+  }
+
+  lengthAt(index: number): number {
+    return this.#view.getUint8(this.#endOfAddress(index))
+  }
+
+  kindsAt(index: number): number {
+    return this.#label(index).kinds
+  }
+
+  attributesAt(index: number): EntryAttributes {
+    const label = this.#label(index)
+    const expiresAt = this.expiryAt(index)
+    return expiresAt === null ? label : { ...label, expiresAt }
+  }
+
+  /** Epoch seconds; null: permanent. */
+  expiryAt(index: number): number | null {
+    const at = this.#endOfAddress(index) + expiresAtAt
+    return this.#view.getUint8(at) * 2 ** 32 + this.#view.getUint32(at + 1) || null
+  }
+
+  entryAt(index: number): ListEntry {
+    const listedAt = this.#view.getUint32(this.#endOfAddress(index) + listedAtAt)
+    return { prefix: this.prefixAt(index), attributes: this.attributesAt(index), listedAt }
+  }
+
+  /** Visits every entry that is not over and not hidden, in order. */
+  eachListed(now: number, isHidden: ((prefix: Prefix) => boolean) | undefined, visit: Visit): void {
+    const view = this.#view
+    const isLong = this.family === 6
+    for (let index = 0, at = 0; index < this.count; index++, at += this.#size) {
+      const kinds = this.kindsAt(index)
+      const expiresAt = this.expiryAt(index)
+      if ((expiresAt !== null && expiresAt <= now) || isHidden?.(this.prefixAt(index))) continue
+      const w0 = view.getUint32(at)
+      if (isLong) {
+        const [w1, w2, w3] = [
+          view.getUint32(at + 4),
+          view.getUint32(at + 8),
+          view.getUint32(at + 12),
+        ]
+        visit(6, w0, w1, w2, w3, view.getUint8(at + 16), kinds)
+      } else visit(4, w0, 0, 0, 0, view.getUint8(at + 4), kinds)
+    }
+  }
+
+  /** The last entry at or before the prefix, by its index; -1: all come after it. */
+  lastUpTo(prefix: Prefix): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#compare(middle, prefix) <= 0) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** The index of exactly this prefix; -1: it is not there. */
+  indexOf(prefix: Prefix): number {
+    const index = this.lastUpTo(prefix)
+    return index >= 0 && this.#compare(index, prefix) === 0 ? index : -1
+  }
+
+  /** Whether the prefix lies between the first entry and the last one, both included. */
+  spans(prefix: Prefix): boolean {
+    const last = this.count - 1
+    return last >= 0 && this.#compare(0, prefix) <= 0 && this.#compare(last, prefix) >= 0
+  }
+
+  /** The first time after `now` at which one of them is over; null: never. */
+  nextExpiry(now: number): number | null {
+    let next: number | null = null
+    for (let index = 0; index < this.count; index++) {
+      const expiresAt = this.expiryAt(index)
+      if (expiresAt !== null && expiresAt > now && (next === null || expiresAt < next)) {
+        next = expiresAt
+      }
+    }
+    return next
+  }
+
+  #label(index: number): EntryAttributes {
+    const label = this.#labels[this.#view.getUint16(this.#endOfAddress(index) + labelAt)]
+    if (!label) throw new Error('a list names a label that it does not have')
+    return label
+  }
+
+  #endOfAddress(index: number): number {
+    return index * this.#size + addressOctets[this.family]
+  }
+
+  #compare(index: number, prefix: Prefix): number {
+    const view = this.#view
+    const at = index * this.#size
+    const first = view.getUint32(at) - prefix.w0
+    if (first !== 0 || this.family === 4) return first || view.getUint8(at + 4) - prefix.length
+    return (
+      view.getUint32(at + 4) - prefix.w1 ||
+      view.getUint32(at + 8) - prefix.w2 ||
+      view.getUint32(at + 12) - prefix.w3 ||
+      view.getUint8(at + 16) - prefix.length
+    )
+  }
+}
+
+/** Writes address and length. */
+function putPrefix(view: DataView, at: number, prefix: Prefix): void {
+  view.setUint32(at, prefix.w0)
+  if (prefix.family === 6) {
+    view.setUint32(at + 4, prefix.w1)
+    view.setUint32(at + 8, prefix.w2)
+    view.setUint32(at + 12, prefix.w3)
+  }
+  view.setUint8(at + addressOctets[prefix.family], prefix.length)
+}
+
+/** How many bits two addresses of one family have in common at their beginning, as they are stored. */
+export function commonBits(a: Address, b: Address): number {
+  for (const [index, word] of (['w0', 'w1', 'w2', 'w3'] as const).entries()) {
+    const differing = a[word] ^ b[word]
+    if (differing !== 0) return 32 * index + Math.clz32(differing)
+  }
+  return 128
 }

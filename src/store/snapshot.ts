@@ -1,105 +1,127 @@
-// The list as of one moment, read through a connection of its own while writes go on: for exports, which take as long
-// as their reader does. Called by blocklist/export.ts.
+// The store as of one moment, read through a connection of its own while writes go on: for exports, which take as long
+// as their reader does.
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
-import type { EntryAttributes, ListEntry } from './generations.ts'
-import { type PrefixRow, prefixOf } from './prefix-columns.ts'
+import { ChangedPrefixes } from './changed-prefixes.ts'
+import { ExceptionTable } from './exceptions.ts'
+import { isOver, ListTable } from './list-versions.ts'
+import type { ShownListing } from './listing-pages.ts'
+import { ListingTable } from './listings.ts'
+import { comparePrefixes, type ListEntry } from './packed-entries.ts'
 
-type RawEntry = PrefixRow & EntryAttributes
+/** All that is there for one prefix. */
+export interface PrefixContents {
+  readonly prefix: Prefix
+  /** Listed rows, and those that hide an entry; oldest first. */
+  readonly rows: readonly ShownListing[]
+  /** Entries of lists, by the list's name. */
+  readonly entries: readonly { readonly version: number; readonly entry: ListEntry }[]
+}
 
-const orderColumns = 'family, w0, w1, w2, w3, length'
-const columns = `${orderColumns}, kinds, reason, expires_at AS expiresAt`
-const pageRows = 1000
+/** Entries that are looked at for one page. */
+const pageEntries = 1000
 
 export class Snapshot {
+  readonly listings: ListingTable
+  readonly lists: ListTable
+  readonly exemptions: ExceptionTable
+  readonly exclusions: ExceptionTable
   readonly #database: Database.Database
 
   /** Of the database at `path`. Close it: SQLite keeps what it sees until then. */
   constructor(path: string) {
     this.#database = new Database(path, { readonly: true })
-    this.#database.exec('BEGIN')
-    // The moment is that of the first read.
-    this.#database.prepare('SELECT 1 FROM lists').get()
-  }
-
-  hasList(name: string): boolean {
-    return this.#listId(name) !== undefined
-  }
-
-  /** The listed rows of a named list in address order, in pages. */
-  *ofList(name: string): Generator<ListEntry[]> {
-    const read = this.#database.prepare<unknown[], RawEntry>(
-      `SELECT ${columns} FROM listings INDEXED BY listings_of_list
-       WHERE list_id = ? AND state IN ('listed', 'held', 'shadow') AND state = 'listed'
-         AND (${orderColumns}) > (?, ?, ?, ?, ?, ?)
-       ORDER BY ${orderColumns} LIMIT ${pageRows}`,
-    )
-    const list = this.#listId(name)
-    let after: Prefix | undefined
-    for (;;) {
-      const from = after ?? { family: 0, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
-      const words = [from.w0, from.w1, from.w2, from.w3]
-      const page = read.all(list, from.family, ...words, from.length).map(entryOf)
-      if (page.length > 0) yield page
-      after = page.at(-1)?.prefix
-      if (page.length < pageRows) return
+    try {
+      this.#database.exec('BEGIN')
+      const nothingChanges = new ChangedPrefixes()
+      this.lists = new ListTable(this.#database, nothingChanges)
+      // The moment is that of the first read.
+      this.lists.all()
+      this.listings = new ListingTable(this.#database, nothingChanges)
+      this.exemptions = new ExceptionTable(this.#database, 'exemptions', nothingChanges)
+      this.exclusions = new ExceptionTable(this.#database, 'exclusions', nothingChanges)
+    } catch (error) {
+      this.#database.close()
+      throw error
     }
   }
 
-  /** Every listed row of every origin, rows of one prefix after each other, IPv4 first, shorter lengths first, in pages. */
-  *all(): Generator<ListEntry[]> {
-    const read = this.#database.prepare<unknown[], RawEntry & { id: number }>(
-      `SELECT id, ${columns} FROM listings INDEXED BY listings_prefix
-       WHERE (family, length, w0, w1, w2, w3) >= (?, ?, ?, ?, ?, ?) AND state = 'listed'
-       ORDER BY family, length, w0, w1, w2, w3, state, kinds, list_id, id LIMIT ?`,
-    )
-    let from: Prefix | undefined
-    let seen = 0
-    for (;;) {
-      const { family, length, w0, w1, w2, w3 } = from ?? noPrefix
-      // A page begins with the rows of its first prefix that the one before showed already.
-      const limit = pageRows + seen
-      const rows = read.all(family, length, w0, w1, w2, w3, limit)
-      const page = rows.slice(seen).map(entryOf)
-      if (page.length > 0) yield page
-      if (rows.length < limit) return
-      const last = page.at(-1)?.prefix
-      if (!last) return
-      from = last
-      seen = rows.filter((row) => isAt(row, last)).length
+  /** The entries of a version that are neither hidden nor over, in address order, in pages; some may be empty. */
+  *ofVersion(version: number, now: number): Generator<ListEntry[]> {
+    const hidden = this.listings.hiddenIn(version).sort(comparePrefixes)
+    let nextHidden = 0
+    let page: ListEntry[] = []
+    let lookedAt = 0
+    for (const entry of this.lists.entries(version)) {
+      let order = 1
+      for (; nextHidden < hidden.length; nextHidden++) {
+        order = comparePrefixes(hidden[nextHidden] ?? entry.prefix, entry.prefix)
+        if (order >= 0) break
+      }
+      if (order !== 0 && !isOver(entry, now)) page.push(entry)
+      if (++lookedAt % pageEntries > 0) continue
+      yield page
+      page = []
     }
+    yield page
   }
 
-  /** Every exempt, then every excluded prefix. */
-  exceptions(table: 'exemptions' | 'exclusions'): Prefix[] {
-    return this.#database
-      .prepare<[], PrefixRow>(
-        `SELECT DISTINCT ${orderColumns} FROM ${table} ORDER BY ${orderColumns}`,
-      )
-      .all()
-      .map(prefixOf)
+  /** Every prefix that a row or an entry is there for, each once, in address order, IPv4 first. */
+  *all(): Generator<PrefixContents> {
+    const rows = ([4, 6] as const).flatMap((family) =>
+      this.listings
+        .lengths(family)
+        .map((length) => new Source(this.listings.shownOfLength(family, length))),
+    )
+    const lists = this.lists.all().flatMap(({ version }) => {
+      if (version === null) return []
+      return [{ version, source: new Source(this.lists.entries(version)) }]
+    })
+    const sources = [...rows, ...lists.map(({ source }) => source)]
+    for (;;) {
+      let prefix: Prefix | undefined
+      for (const { head } of sources) {
+        if (head && (!prefix || comparePrefixes(head.prefix, prefix) < 0)) prefix = head.prefix
+      }
+      if (!prefix) return
+      const rowsHere: ShownListing[] = []
+      for (const source of rows) {
+        for (let row = source.take(prefix); row; row = source.take(prefix)) rowsHere.push(row)
+      }
+      const entries: { version: number; entry: ListEntry }[] = []
+      for (const { version, source } of lists) {
+        const entry = source.take(prefix)
+        if (entry) entries.push({ version, entry })
+      }
+      yield { prefix, rows: rowsHere, entries }
+    }
   }
 
   close(): void {
     this.#database.close()
   }
+}
 
-  #listId(name: string): number | undefined {
-    return this.#database
-      .prepare<[string], number>('SELECT id FROM lists WHERE name = ?')
-      .pluck()
-      .get(name)
+/** Something sorted, of which the first one left is in view. */
+class Source<T extends { readonly prefix: Prefix }> {
+  head: T | undefined
+  readonly #items: Iterator<T>
+
+  constructor(items: Iterator<T>) {
+    this.#items = items
+    this.#advance()
   }
-}
 
-const noPrefix = { family: 0, length: 0, w0: 0, w1: 0, w2: 0, w3: 0 }
+  /** Takes the first one out if it is of that prefix. */
+  take(prefix: Prefix): T | undefined {
+    const { head } = this
+    if (!head || comparePrefixes(head.prefix, prefix) !== 0) return undefined
+    this.#advance()
+    return head
+  }
 
-function entryOf(row: RawEntry): ListEntry {
-  const { kinds, reason, expiresAt } = row
-  return { prefix: prefixOf(row), attributes: { kinds, reason, expiresAt } }
-}
-
-function isAt(row: PrefixRow, { family, w0, w1, w2, w3, length }: Prefix): boolean {
-  const isSameAddress = row.w0 === w0 && row.w1 === w1 && row.w2 === w2 && row.w3 === w3
-  return row.family === family && row.length === length && isSameAddress
+  #advance(): void {
+    const next = this.#items.next()
+    this.head = next.done ? undefined : next.value
+  }
 }

@@ -1,6 +1,5 @@
-// All that listings say of one address, and whether evidence is there, in one statement: what a look-up over HTTP
-// costs is the calls into SQLite and the file locks of each, not what they read. Called by blocklist/explain by way of
-// the store.
+// All that rows of listings say of one address, and whether evidence is there, in one statement: what a look-up over HTTP
+// costs is the calls into SQLite and the file locks of each, not what they read.
 import Database, { type Statement } from 'better-sqlite3'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { evidenceInNetwork } from './evidence.ts'

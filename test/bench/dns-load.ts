@@ -206,7 +206,7 @@ export function fillDatabase(file: string, list: BenchList): void {
   for (let index = 0; index < list.w0.length; index++) {
     store.listings.insert({
       prefix: host(list.family, list.w0[index] ?? 0, list.w1[index] ?? 0),
-      ...{ kinds: 1, state: 'listed', origin: 'import', list: 'bench', reason: null },
+      ...{ kinds: 1, state: 'listed', origin: 'manual', reason: null },
       ...{ createdAt: 1_799_000_000, lastHitAt: null, expiresAt: null, heldUntil: null },
       ...{ hits: 0, episode: 1, termSeconds: null },
     })

@@ -4,10 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
-import { noProgress, stepForward } from '../../src/blocklist/generation-step.ts'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
-import { chunkEntries } from '../../src/store/generations.ts'
+import { chunkEntries } from '../../src/store/packed-entries.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
 import { seeded } from '../support/seeded.ts'
 import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
@@ -18,6 +17,8 @@ export interface LoadFigures {
   readonly recordsPerSecondAlone: number
   readonly recordsPerSecondTogether: number
 }
+
+const listedAt = 1_799_000_000
 
 /** Fills a database with `entries` random IPv4 listings (seeded), loads it, then records evidence. */
 export async function benchLoad(entries = 1_000_000): Promise<LoadFigures> {
@@ -59,40 +60,32 @@ function randomWords(count: number, seed: number): Set<number> {
   return words
 }
 
-/** Leaves the list of `fillStore` half-way to another one of as many entries, as a kill in the middle does. */
-export function interruptTakeover(store: Store, entries: number): void {
-  const { generations } = store
-  const words = Uint32Array.from(randomWords(entries, 2)).sort()
-  store.begin()
-  const generation = generations.begin('bench', 1_799_000_000)
-  const attributes = { kinds: 1, reason: null, expiresAt: null }
-  for (let from = 0; from < words.length; from += chunkEntries) {
-    const chunk = [...words.subarray(from, from + chunkEntries)].map((w0) => ({
-      prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 } as const,
-      attributes,
-    }))
-    generations.putChunk(generation.id, from / chunkEntries, chunk)
-  }
-  generations.takeOver(generation.id)
-  for (let progress = noProgress; progress.added < entries / 2; ) {
-    const options = { now: 1_799_000_000, milliseconds: 100 }
-    progress = stepForward(store, generation, progress, options).progress
-  }
-  store.commit()
+/** Leaves the list of `fillStore` on its way to another one of as many entries, as a kill in the middle does. */
+export function interruptImport(store: Store, entries: number): void {
+  putList(store, 'bench', randomWords(entries, 2), false)
 }
 
-/** Puts `entries` random IPv4 listings (seeded) into an empty store. */
+/** Puts a list of `entries` random IPv4 addresses (seeded) into an empty store. */
 export function fillStore(store: Store, entries: number): void {
-  const words = randomWords(entries, 1)
+  putList(store, 'bench', randomWords(entries, 1), true)
+}
+
+/** Makes these addresses the list; `isApplied`: DNS has it, as far as the store knows. */
+function putList(store: Store, name: string, words: Iterable<number>, isApplied: boolean): void {
+  const { lists } = store
+  const sorted = Uint32Array.from(words).sort()
+  const attributes = { kinds: 1, reason: null, expiresAt: null }
   store.begin()
-  for (const w0 of words) {
-    store.listings.insert({
-      prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 },
-      ...{ kinds: 1, state: 'listed', origin: 'import', list: 'bench', reason: null },
-      ...{ createdAt: 1_799_000_000, lastHitAt: null, expiresAt: null, heldUntil: null },
-      ...{ hits: 0, episode: 1, termSeconds: null },
-    })
+  const { id, applied } = lists.begin(name)
+  const version = lists.addVersion(id, listedAt)
+  for (let from = 0; from < sorted.length; from += chunkEntries) {
+    const chunk = Array.from(sorted.subarray(from, from + chunkEntries), (w0) => ({
+      prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 } as const,
+      ...{ attributes, listedAt },
+    }))
+    lists.putChunk(version, chunk)
   }
+  lists.setVersion(id, version, isApplied ? version : applied)
   store.commit()
 }
 

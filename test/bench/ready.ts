@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore } from '../../src/store/database.ts'
 import { median, residentMiB } from './dns-load.ts'
-import { fillStore, interruptTakeover } from './load.ts'
+import { fillStore, interruptImport } from './load.ts'
 import { BenchProcess } from './processes.ts'
 
 const rounds = 5
@@ -72,7 +72,7 @@ async function startOften(file: string): Promise<Start[]> {
 async function startKilled(folder: string, file: string, entries: number): Promise<Start[]> {
   const path = join(folder, 'list.db')
   const store = openStore(path)
-  interruptTakeover(store, entries)
+  interruptImport(store, entries)
   store.close()
   copyFileSync(path, join(folder, 'half-way.db'))
   const runs: Start[] = []

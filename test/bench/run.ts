@@ -15,7 +15,8 @@ const benchmarks: Readonly<Record<string, string>> = {
   ingest: 'messages a second from an mbox file to the commit',
   change: 'update to answer, and the tail at 20,000 questions a second under changes and an import',
   growth: 'the tree at 10 k to 10 M entries',
-  import: 'a list of 1 M lines into a running server, while all else goes on',
+  import:
+    'lists of 1 M lines into a running server, while all else goes on; a small one beside ten',
   ready: 'process start to answering, and memory over the empty server, 1 M listings',
 }
 

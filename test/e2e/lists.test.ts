@@ -88,12 +88,12 @@ test('SIGKILL in the middle of an import: the old list or the new one, whole, an
   await server.kill('SIGTERM')
 })
 
-test('SIGKILL while a list is taken over, twice: DNS has all of the new list from the next start on', async (t) => {
+test('SIGKILL while DNS follows a list, and again at once: DNS has all of the new list from the next start on', async (t) => {
   const site = new Site(t)
   let server = await site.start()
   await upload(site, 'a', addresses(0, 80_000))
   const importing = upload(site, 'a', addresses(80_000, 80_000))
-  await takeover(site)
+  await following(site)
   await server.kill('SIGKILL')
   await importing
   for (const isLast of [false, true]) {
@@ -114,14 +114,39 @@ test('SIGKILL while a list is taken over, twice: DNS has all of the new list fro
   await server.kill('SIGTERM')
 })
 
-/** Resolves in the middle of the takeover of a list. */
-async function takeover(site: Site): Promise<void> {
+/** Resolves while DNS is on its way to the new version of a list. */
+async function following(site: Site): Promise<void> {
   const database = new Database(join(site.folder, 'list.db'), { readonly: true })
-  const states = database.prepare<[], string>('SELECT state FROM generations').pluck()
-  while (states.get() !== 'taking over') await setTimeout(5)
+  const lists = database.prepare('SELECT 1 FROM lists WHERE version IS NOT applied')
+  while (lists.get() === undefined) await setTimeout(2)
   database.close()
-  await setTimeout(100)
+  await setTimeout(20)
 }
+
+test('a dry run counts, with a server and without, and leaves the list as it was', async (t) => {
+  const site = new Site(t)
+  listFile(site, 'old.txt', addresses(0, 1000))
+  const file = listFile(site, 'new.txt', [...addresses(1000, 12), ...addresses(0, 300), 'x'])
+  const old = join(site.folder, 'old.txt')
+  assert.equal((await site.run('import', old, '--list', 'drop')).code, 0)
+  const wanted = 'drop: 12 would be added, 700 removed, 300 kept, 1 refused.\n'
+  const run = async () => {
+    const { code, stdout, stderr } = await site.run('import', file, '--list', 'drop', '--dry-run')
+    assert.deepEqual([code, stdout], [0, wanted])
+    assert.match(stderr, /new\.txt:313: x: not an IP address\n$/)
+  }
+  const exported = async () => (await site.run('export', '--list', 'drop')).stdout
+  const before = await exported()
+  await run()
+  const server = await site.start()
+  await run()
+  const { stdout } = await site.run('import', file, '--list', 'drop', '--dry-run', '--json')
+  const { dryRun, added, removed, kept } = JSON.parse(stdout)
+  assert.deepEqual([dryRun, added, removed, kept], [true, 12, 700, 300])
+  assert.equal(await exported(), before)
+  assert.equal((await site.run('import', file, '--list', 'drop')).code, 1)
+  await server.kill('SIGTERM')
+})
 
 test('a large list without a server: the command stays until all of it is done', async (t) => {
   const site = new Site(t)
@@ -150,6 +175,7 @@ test('the README’s whole lists, without a server and with one', async (t) => {
     assert.match(stdout, /^partners: 2 added, 0 removed, 0 kept, 1 refused\.$/m)
     assert.match(stderr, /^partners\.txt:3: 10\.0\.0\.1: is in 10\.0\.0\.0\/8/m)
     assert.match(stdout, /^192\.88\.100\.0\/24,,,$/m)
+    assert.match(stdout, /^partners: 0 would be added, 0 removed, 2 kept, 0 refused\.$/m)
     assert.match(stdout, /^partners: 0 added, 0 removed, 2 kept, 0 refused\.$/m)
     assert.ok(statSync(join(site.folder, 'copy.db')).size > 10_000)
   }

@@ -58,7 +58,7 @@ export function exportRoutes(app: App, { blocklist }: AppOptions): void {
       }
       let found: Export | undefined
       try {
-        found = await blocklist.export(list)
+        found = blocklist.export(list)
       } finally {
         if (!found) end()
       }
@@ -82,7 +82,7 @@ export function exportRoutes(app: App, { blocklist }: AppOptions): void {
 /** Leaves the event loop to others between pages. */
 async function* octets(texts: Iterable<string>): AsyncGenerator<Buffer> {
   for (const text of texts) {
-    yield Buffer.from(text)
+    if (text !== '') yield Buffer.from(text)
     await new Promise(setImmediate)
   }
 }

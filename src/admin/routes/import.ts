@@ -37,7 +37,8 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           description:
             'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. What ' +
             'the list held is replaced at once and as a whole; wrong lines are left out and reported, or with strict refuse all of it. ' +
-            'One that is empty, or takes away more than half of a list of over 100 entries, is refused without force.',
+            'One that is empty, or takes away more than half of a list of over 100 entries, is refused without force. ' +
+            'With dryRun nothing is changed, and the answer says what would be.',
           querystring: ImportQuery,
           response: { 200: Imported, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
         },
@@ -49,6 +50,7 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           type,
           strict = 'false',
           force,
+          dryRun,
         } = request.query as ImportQuery
         const { scope } = request.caller
         if (type !== undefined && format !== 'rbldnsd') {
@@ -69,10 +71,15 @@ export function importRoutes(app: App, { blocklist, now }: AppOptions): void {
           items: readFeed(limited(body), feed),
           isStrict: strict === 'true',
           isForced: force === 'true',
+          isDryRun: dryRun === 'true',
           actor: request.caller,
         })
         if (!('added' in outcome)) return sendProblem(reply, importProblem(outcome, scope))
-        return { ...outcome, refused: outcome.refused.map((each) => lineFor(scope, each)) }
+        return {
+          ...outcome,
+          ...(dryRun === 'true' && { dryRun: true }),
+          refused: outcome.refused.map((each) => lineFor(scope, each)),
+        }
       },
     )
   })

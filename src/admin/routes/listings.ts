@@ -1,4 +1,5 @@
-// /v1/listings: what is or was listed, and listing and delisting by hand, all of a request or none of it.
+// /v1/listings: what is or was listed, entries of named lists too, and listing and delisting by hand, all of a request or
+// none of it.
 import type { Expectation } from '../../blocklist/blocklist.ts'
 import { isRefusal, type ListOutcome, type Refusal } from '../../blocklist/outcomes.ts'
 import { formatPrefix } from '../../ip/address.ts'
@@ -16,13 +17,14 @@ import {
 } from '../problem.ts'
 import {
   defaultPageSize,
-  IdParams,
   itemsOf,
   Listed,
   Listing,
+  ListingParams,
   ListingPatch,
   ListingQuery,
   listingBody,
+  listingId,
   NewListing,
   PrefixesQuery,
   pageOf,
@@ -35,6 +37,10 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
+        summary: 'What is or was listed',
+        description:
+          'Newest first, then the entries of named lists by list and address; with prefix all by length and address. A ' +
+          'page may have fewer items than its limit, or none: there is more as long as nextCursor is not null.',
         querystring: ListingQuery,
         response: { 200: pageOf(Listing), ...problems(400, 401, 403) },
       },
@@ -76,7 +82,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       if (isProblem(term)) return sendProblem(reply, term)
       const { expiresAt } = term
       const requests = prefixes.map((prefix) => ({
-        ...{ prefix, kinds, origin: 'manual' as const },
+        ...{ prefix, kinds },
         ...(reason !== undefined && { reason }),
         ...(expiresAt !== undefined && { expiresAt }),
       }))
@@ -120,13 +126,14 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
-        params: IdParams,
+        params: ListingParams,
         response: { 200: Listing, ...problems(400, 401, 403, 404, 414) },
       },
     },
     async (request, reply) => {
-      const listing = blocklist.listing(request.params.id)
-      if (listing === undefined) return sendProblem(reply, noSuch(request.params.id))
+      const id = listingId(request.params)
+      const listing = blocklist.listing(id)
+      if (listing === undefined) return sendProblem(reply, noSuch(id))
       const body = listingBody(listing)
       reply.header('etag', entityTag(body))
       return body
@@ -138,7 +145,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     {
       config: { scope: 'write' },
       schema: {
-        params: IdParams,
+        params: ListingParams,
         body: ListingPatch,
         response: {
           200: Listing,
@@ -147,7 +154,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       },
     },
     async (request, reply) => {
-      const { id } = request.params
+      const id = listingId(request.params)
       const ifMatch = request.headers['if-match']
       if (ifMatch === undefined) return sendProblem(reply, needsMatch)
       const term = readExpiry(request.body, now())
@@ -172,12 +179,12 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     {
       config: { scope: 'write' },
       schema: {
-        params: IdParams,
+        params: ListingParams,
         response: { 200: Listing, ...problems(400, 401, 403, 404, 409, 412, 414, 503) },
       },
     },
     async (request, reply) => {
-      const { id } = request.params
+      const id = listingId(request.params)
       const expected = expectation(request.headers['if-match'] ?? '*')
       const outcome = await blocklist.delistOne(id, expected, request.caller)
       if (isRefusal(outcome)) return sendProblem(reply, amendProblem(outcome, id))
@@ -198,10 +205,11 @@ const needsMatch = problem(
   'send If-Match with the ETag that GET answered, so that nobody else’s change is lost',
 )
 
-function amendProblem(refusal: Refusal, id: number): Problem {
+function amendProblem(refusal: Refusal, id: number | string): Problem {
   return refusal.refused === 'not-listed' ? noSuch(id) : refusalProblem(refusal, `listing ${id}`)
 }
 
-function noSuch(id: number): Problem {
-  return problem(404, 'not-found', `there is no listing ${id}`)
+function noSuch(id: number | string): Problem {
+  const which = typeof id === 'number' ? `listing ${id}` : 'entry of this list and prefix'
+  return problem(404, 'not-found', `there is no ${which}`)
 }

@@ -145,7 +145,7 @@ CREATE TABLE publications (
   changes INTEGER NOT NULL        -- rows of this publication
 ) STRICT;
 
--- What each publication changed: leaf values as src/blocklist/leaf.ts packs them, 0 = nothing there.
+-- What each publication changed: values as src/blocklist/zone-entry.ts packs them, 0 = nothing there.
 CREATE TABLE journal (
   serial INTEGER NOT NULL REFERENCES publications (serial) ON DELETE CASCADE,
   family INTEGER NOT NULL,

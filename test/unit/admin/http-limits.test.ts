@@ -6,6 +6,7 @@ import { connect, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
 import { RefusalLog } from '../../../src/admin/refusal-log.ts'
+import type { Listing, Page } from '../../../src/blocklist/blocklist.ts'
 import { type Admin, listenerOptions, openAdmin, prefix } from '../../support/admin.ts'
 
 async function listening(
@@ -162,10 +163,10 @@ test('a request that is worked on for longer than an idle connection may last is
   const admin = openAdmin(t)
   const { url } = await listening(t, admin, { idleTimeoutMs: 200 })
   admin.byKey = false
-  const { promise, resolve } = Promise.withResolvers<undefined>()
-  t.mock.method(admin.blocklist, 'export', () => promise)
-  setTimeout(() => resolve(undefined), 1000)
-  assert.equal((await fetch(`${url}/v1/export?list=a`)).status, 404)
+  const { promise, resolve } = Promise.withResolvers<Page<Listing>>()
+  t.mock.method(admin.blocklist, 'listings', () => promise)
+  setTimeout(() => resolve({ items: [], nextCursor: null }), 1000)
+  assert.equal((await fetch(`${url}/v1/listings`)).status, 200)
 })
 
 test('probes are answered whatever else the address has asked', async (t) => {

@@ -110,8 +110,8 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
     return await ask({})
   },
   'GET /v1/export 503': async (admin, ask) => {
-    admin.blocklist.export = async () => {
-      throw new OperationalError('list-unfinished', 'a list is not yet whole')
+    admin.blocklist.export = () => {
+      throw new OperationalError('files-exhausted', 'no file left for another connection')
     }
     return await ask({})
   },
@@ -149,9 +149,16 @@ function json(method: Method, url: string, payload: object) {
   }
 }
 
-/** What is there before each request: listing 1, exemption 2, exclusion 1, trap 2, key 1. */
+/** An entry of the list that is there before each request. */
+const entryId = 'drop:203.0.113.5-32'
+
+/** What is there before each request: listing 1, exemption 2, exclusion 1, trap 2, key 1, list drop. */
 async function fill({ app }: Admin): Promise<void> {
   const made = [
+    await app.inject({
+      ...{ method: 'POST', url: '/v1/import?list=drop', payload: '203.0.113.5\n' },
+      headers: { 'content-type': 'text/plain' },
+    }),
     await app.inject(json('POST', '/v1/listings', { prefix: '203.0.113.1', kinds: ['dsn'] })),
     await app.inject(json('POST', '/v1/exemptions', { prefix: '203.0.113.32/28' })),
     await app.inject(json('POST', '/v1/exclusions', { prefix: '203.0.113.32/28' })),
@@ -160,7 +167,7 @@ async function fill({ app }: Admin): Promise<void> {
   ]
   assert.deepEqual(
     made.map(({ statusCode }) => statusCode),
-    [201, 201, 201, 201, 201],
+    [200, 201, 201, 201, 201, 201],
   )
 }
 
@@ -334,6 +341,50 @@ test('every response that the document declares is seen, as it is declared', asy
   }
 })
 
+test('an entry of a list is a listing by its id, as the document declares', async (t) => {
+  const admin = openAdmin(t)
+  await fill(admin)
+  const document = (await admin.app.inject('/openapi.json')).json() as Document
+  const operations = operationsOf(document).filter(({ path }) => path === '/v1/listings/{id}')
+  const ask = async (method: Method, id: string, headers: Record<string, string> = {}) => {
+    const operation = operations.find((each) => each.method === method)
+    assert.ok(operation)
+    const reply = await admin.app.inject({
+      ...{ method, url: `/v1/listings/${id}`, headers },
+      ...(method === 'PATCH' && { payload: { reason: 'seen again' } }),
+    })
+    check(document, operation, reply)
+    return { status: reply.statusCode, body: reply.json(), etag: String(reply.headers.etag) }
+  }
+  const shown = await ask('GET', entryId)
+  assert.equal(shown.status, 200)
+  assert.deepEqual(shown.body, {
+    ...{ id: entryId, prefix: '203.0.113.5/32', kinds: [], state: 'listed', origin: 'import' },
+    ...{ list: 'drop', reason: null, createdAt: '2026-07-01T10:00:00Z', lastHitAt: null },
+    ...{ expiresAt: null, hits: 0 },
+  })
+  assert.equal((await ask('GET', encodeURIComponent(entryId))).etag, shown.etag)
+  assert.equal((await ask('PATCH', entryId)).status, 428)
+  const patched = await ask('PATCH', entryId, { 'if-match': '*' })
+  assert.deepEqual([patched.status, patched.body.code], [409, 'conflict'])
+  assert.match(patched.body.detail, /list drop: change it there, and import that/)
+  for (const id of ['drop:203.0.113.6-32', 'drop:203.0.113.5-24', 'none:203.0.113.5-32']) {
+    for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
+      const { status } = await ask(method, id, method === 'GET' ? {} : { 'if-match': '*' })
+      assert.equal(status, 404, `${method} ${id}`)
+    }
+  }
+  for (const id of ['drop:203.0.113.5', 'drop:x-32', ':203.0.113.5-32', 'a b:203.0.113.5-32']) {
+    assert.equal((await ask('GET', encodeURIComponent(id))).status, 400, id)
+  }
+  assert.equal((await ask('DELETE', entryId, { 'if-match': '"other"' })).status, 412)
+  const removed = await ask('DELETE', entryId, { 'if-match': shown.etag })
+  assert.deepEqual([removed.status, removed.body.state], [200, 'removed'])
+  const gone = await ask('GET', entryId)
+  assert.deepEqual([gone.body.state, gone.etag === shown.etag], ['removed', false])
+  assert.equal((await ask('DELETE', entryId)).status, 409)
+})
+
 test('every path of the interface is described, with who may call it', async (t) => {
   const document = (await openAdmin(t).app.inject('/openapi.json')).json()
   assert.equal(document.openapi, '3.1.0')
@@ -367,7 +418,19 @@ const near = fc.oneof(
 )
 const member = fc.constantFrom(
   ...['prefix', 'prefixes', 'kinds', 'reason', 'expiresAt', 'duration', 'note', 'pattern'],
-  ...['list', 'format', 'type', 'strict', 'items', 'details', 'seenAt', 'kind', 'rule', 'content'],
+  ...[
+    'list',
+    'format',
+    'type',
+    'strict',
+    'dryRun',
+    'items',
+    'details',
+    'seenAt',
+    'kind',
+    'rule',
+    'content',
+  ],
   ...['name', 'scope', 'client', 'recipient', 'limit', 'cursor', 'state', 'actor', '__proto__'],
 )
 const body = fc.oneof(
@@ -383,7 +446,11 @@ test('whatever an operation is sent, it answers what it declares, and never a 50
   const document = (await admin.app.inject('/openapi.json')).json() as Document
   const operations = operationsOf(document)
   const query = fc.dictionary(member, fc.oneof(near, fc.integer()).map(String), { maxKeys: 3 })
-  const part = fc.oneof(fc.nat(9).map(String), fc.string({ minLength: 1 }))
+  const part = fc.oneof(
+    fc.nat(9).map(String),
+    fc.constantFrom(entryId, 'drop:203.0.113.6-32', 'drop:2001:db8::-64', 'drop:203.0.113.5-24'),
+    fc.string({ minLength: 1 }),
+  )
   await fc.assert(
     fc.asyncProperty(
       ...[fc.constantFrom(...operations), body, query, part],

@@ -1,251 +1,164 @@
-// A death at any commit of a list's way in: the database as it was after each one, opened by the next start.
+// A death at any commit of an import and of the clean-up afterwards: the next start has the old list or the new one, whole,
+// and so has a backup of that moment.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
-import type { ImportItem } from '../../../src/blocklist/import.ts'
-import type { ListEntry } from '../../../src/store/generations.ts'
+import Database from 'better-sqlite3'
+import { backupDatabase } from '../../../src/store/backup.ts'
+import { journalLeads } from './agreement.ts'
+import { type Door, openDoor, temporaryDirectory } from './fixture.ts'
 import {
-  address,
-  cli,
-  type Door,
-  day,
-  openDoor,
-  prefix,
-  request,
-  start,
-  temporaryDirectory,
-} from './fixture.ts'
+  answered,
+  digest,
+  exported,
+  fill,
+  importList,
+  listedSince,
+  newAt,
+  newKinds,
+  oldAt,
+} from './two-lists.ts'
 
-const plain = { kinds: 0, reason: null, expiresAt: null }
+const program = join(import.meta.dirname, 'die-at-commit.ts')
+const atOnce = 2
+/** What a commit brought is shown before the next one begins. */
+const moments = ['before', 'after']
 
-function entries(from: number, count: number): ListEntry[] {
-  return Array.from({ length: count }, (_, index) => {
-    const host = from + index
-    return { prefix: prefix(`20.0.${host >> 8}.${host & 255}`), attributes: plain }
-  })
-}
-
-function copyOf(t: TestContext, { store }: Door): string {
+function copyOf(t: TestContext, from: string): string {
   const path = join(temporaryDirectory(t), 'copy.db')
   for (const end of ['', '-wal']) {
-    if (existsSync(store.path + end)) copyFileSync(store.path + end, path + end)
+    if (existsSync(from + end)) copyFileSync(from + end, path + end)
   }
   return path
 }
 
-/** From now on each commit leaves a copy of the database, which these are the paths of. */
-function copies(t: TestContext, door: Door): string[] {
-  const paths: string[] = []
-  const { store } = door
-  const commit = store.commit.bind(store)
-  t.mock.method(store, 'commit', () => {
-    commit()
-    paths.push(copyOf(t, door))
-  })
-  return paths
-}
-
-async function finished(door: Door): Promise<void> {
-  door.blocklist.finishImports()
-  for (let turns = 0; turns < 3000; turns++) {
-    if (door.store.generations.all().length === 0) return
-    await setImmediate()
-  }
-  assert.fail('an import is not finished')
-}
-
-async function importEntries(door: Door, list: string, wanted: readonly ListEntry[]) {
-  async function* items(): AsyncGenerator<ImportItem[]> {
-    yield wanted.map((entry) => ({ line: 1, text: '', ...entry }))
-  }
-  await door.blocklist.import({ list, items: items(), isStrict: true, isForced: true, actor: cli })
-}
-
-/** Keeps a finished generation of the list, as an import does, in small chunks. */
-function keepGeneration(door: Door, list: string, wanted: readonly ListEntry[], chunk: number) {
-  const { store } = door
-  store.begin()
-  const { id } = store.generations.begin(list, start)
-  for (let from = 0; from < wanted.length; from += chunk) {
-    store.generations.putChunk(id, from / chunk, wanted.slice(from, from + chunk))
-  }
-  store.generations.takeOver(id)
-  store.commit()
-}
-
-interface EntryChoice {
-  readonly host: number
-  readonly kinds: number
-  readonly expiresAt: number | null
-  /** Of the new list: whether the takeover had come to it. */
-  readonly isThere: boolean
-}
-
-/** Puts a list into the database that is on its way from one to another; the door that is open knows nothing of it. */
-function halfWay(door: Door, list: string, old: EntryChoice[], next: EntryChoice[]): void {
-  const { store } = door
-  const entryOf = ({ host, kinds, expiresAt }: EntryChoice) => ({
-    prefix: prefix(`20.0.0.${host}`),
-    attributes: { kinds, reason: null, expiresAt },
-  })
-  const sorted = next.toSorted((a, b) => a.host - b.host)
-  keepGeneration(door, list, sorted.map(entryOf), 5)
-  const listId = store.generations.all().find((each) => each.list === list)?.listId ?? 0
-  const done = new Set(sorted.filter((each) => each.isThere).map(({ host }) => host))
-  const rows = [
-    ...old.filter(({ host, isThere }) => isThere && !done.has(host)),
-    ...sorted.filter(({ host }) => done.has(host)),
-  ]
-  store.begin()
-  store.listings.insertEntries(listId, rows.map(entryOf), start)
-  store.commit()
-}
-
-/** Has a door that is open take over what was left of the list, by an import of it that then breaks off. */
-async function takeOverLeft(door: Door, list: string): Promise<void> {
-  async function* broken(): AsyncGenerator<ImportItem[]> {
-    yield* []
-    throw new Error('aborted')
-  }
-  const items = broken()
-  await assert.rejects(door.blocklist.import({ list, items, isStrict: false, actor: cli }))
-}
-
-test('died while a list that is taken over is being forgotten: it stays what it is', async (t) => {
-  const door = openDoor(t)
-  keepGeneration(door, 'a', entries(0, 1200), 10)
-  const paths = copies(t, door)
-  await takeOverLeft(door, 'a')
-  assert.deepEqual(door.store.generations.all(), [])
-  assert.ok(paths.length > 3)
-  for (const [index, path] of paths.entries()) {
-    const next = openDoor(t, {}, path)
-    assert.equal(next.blocklist.status().entries.ipv4, 1200, `after commit ${index}`)
-    assert.deepEqual([next.codes('20.0.0.0'), next.codes('20.0.4.175')], [[2], [2]])
-    next.blocklist.close()
-  }
-})
-
-test('died at any commit of an import: the next start answers from the old list or the new one, whole, at once', async (t) => {
-  const door = openDoor(t)
-  await importEntries(door, 'a', entries(0, 1500))
-  await door.blocklist.list([request('20.0.0.1', { kinds: ['dsn'] })], cli)
-  const paths = copies(t, door)
-  await importEntries(door, 'a', entries(1000, 1500))
-  const stages = new Set<string>()
-  let isNew = false
-  for (const [index, path] of paths.entries()) {
-    const next = openDoor(t, { finishesImports: false }, path)
-    const [generation] = next.store.generations.all()
-    stages.add(generation?.state ?? 'none')
-    const { serial } = next.blocklist.status()
-    const answered = () =>
-      [0, 999, 1000, 1499, 1500, 2499].map((host) => {
-        const at = `20.0.${host >> 8}.${host & 255}`
-        const codes = next.codes(at)
-        assert.equal(next.blocklist.find(address(at)).listed, codes.length > 0, at)
-        return codes.length
-      })
-    isNew ||= answered()[5] === 1
-    const expected: number[] = isNew ? [0, 0, 1, 1, 1, 1] : [1, 1, 1, 1, 0, 0]
-    assert.deepEqual(answered(), expected, `after commit ${index}`)
-    assert.deepEqual(next.codes('20.0.0.1'), [2, 3])
-    assert.equal(next.blocklist.status().entries.ipv4, isNew ? 1501 : 1500)
-    await finished(next)
-    assert.deepEqual(answered(), expected, `after commit ${index}, finished`)
-    assert.equal(next.blocklist.status().entries.ipv4, isNew ? 1501 : 1500)
-    assert.equal(next.blocklist.status().serial, serial, 'nothing new in it')
-    const found = await next.blocklist.export('a')
-    assert.equal([...(found?.pages ?? [])].flat().length, 1500)
-    next.blocklist.close()
-  }
-  assert.deepEqual([...stages].sort(), ['loading', 'none', 'taking over'])
-  assert.ok(isNew)
-})
-
-const hosts = 24
-const anyEntries = fc.uniqueArray(
-  fc.record({
-    host: fc.nat(hosts - 1),
-    kinds: fc.integer({ min: 0, max: 3 }),
-    // Over already, and not within the test.
-    expiresAt: fc.constantFrom(null, start - 10, start + day),
-    isThere: fc.boolean(),
-  }),
-  { selector: ({ host }) => host, maxLength: hosts },
-)
-const hostOrNet = fc.oneof(
-  fc.nat(hosts - 1).map((host) => `20.0.0.${host}`),
-  fc.nat(hosts / 4 - 1).map((net) => `20.0.0.${net * 4}/30`),
-)
-const anyChange = fc.record({
-  what: fc.constantFrom('list', 'delist', 'exclude', 'include', 'exempt', 'unexempt', 'expire'),
-  at: hostOrNet,
-})
-
-/** What becomes of it is told but for the ids, which differ. */
-async function change(door: Door, { what, at }: { what: string; at: string }): Promise<string> {
-  const { blocklist } = door
-  const outcomes: Record<string, () => Promise<unknown>> = {
-    list: () => blocklist.list([request(at, { kinds: ['content-notice'] })], cli),
-    delist: () => blocklist.delist([prefix(at)], cli),
-    exclude: () => blocklist.exclude(prefix(at), null, cli),
-    include: () => blocklist.include(prefix(at), cli),
-    exempt: () => blocklist.exempt(prefix(at), null, cli),
-    unexempt: () => blocklist.unexempt(prefix(at), cli),
-    expire: async () => void (await blocklist.expire()),
-  }
-  return JSON.stringify(await outcomes[what]?.(), (key, value) => (key === 'id' ? 0 : value)) ?? ''
-}
-
-test('ahead of the rows of two lists: every change and answer is as if their takeover had been finished', async (t) => {
-  const answers = (door: Door) =>
-    Array.from({ length: hosts }, (_, host) => {
-      const codes = door.codes(`20.0.0.${host}`)
-      const { listed, kinds, decidedBy, state } = door.blocklist.explain(address(`20.0.0.${host}`))
-      assert.equal(listed, codes.length > 0)
-      return JSON.stringify([codes, kinds, decidedBy, listed ? state : ''])
-    })
-  const property = async (
-    lists: { old: EntryChoice[]; next: EntryChoice[] }[],
-    changes: { what: string; at: string }[],
-  ): Promise<void> => {
-    const first = openDoor(t)
-    await first.blocklist.list([request('20.0.0.1'), request('20.0.0.4/30')], cli)
-    for (const [index, { old, next }] of lists.entries()) halfWay(first, `list${index}`, old, next)
-    const paths = [copyOf(t, first), copyOf(t, first)]
-    first.blocklist.close()
-    const [ahead, whole] = paths.map((path) => openDoor(t, { finishesImports: false }, path))
-    assert.ok(ahead && whole)
-    await finished(whole)
-    assert.deepEqual(answers(ahead), answers(whole))
-    for (const each of changes) {
-      assert.equal(await change(ahead, each), await change(whole, each), JSON.stringify(each))
-      assert.deepEqual(answers(ahead), answers(whole), JSON.stringify(each))
-    }
-    // Dies once more, before and after the end.
-    for (const isFinished of [false, true]) {
-      if (isFinished) await finished(ahead)
-      ahead.reopen()
-      assert.deepEqual(answers(ahead), answers(whole))
-      assert.deepEqual(ahead.blocklist.status().entries, whole.blocklist.status().entries)
-    }
-    await finished(ahead)
-    assert.deepEqual(answers(ahead), answers(whole))
-    for (const door of [ahead, whole]) await door.blocklist.expire()
-    assert.deepEqual(answers(ahead), answers(whole))
-    assert.deepEqual(ahead.blocklist.status().entries, whole.blocklist.status().entries)
-    for (const door of [ahead, whole]) door.blocklist.close()
-  }
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.record({ old: anyEntries, next: anyEntries }), { minLength: 1, maxLength: 2 }),
-      fc.array(anyChange, { maxLength: 6 }),
-      property,
-    ),
-    { numRuns: 40 },
+/** Opens what was left, as a start does, and says which list it has: the same in DNS, exports and look-ups. */
+async function opened(t: TestContext, path: string, what: string): Promise<['old' | 'new', Door]> {
+  const door = openDoor(t, { finishesImports: false }, path)
+  const which = answered(door)
+  assert.equal(exported(door), which, what)
+  const { version, applied } = door.store.lists.named('a') ?? {}
+  assert.ok(version, what)
+  assert.equal(applied, version, what)
+  const since = which === 'new' ? [oldAt, newAt, newAt] : [oldAt, undefined, oldAt]
+  assert.deepEqual(listedSince(door), since, what)
+  assert.equal(
+    door.blocklist.listing('a:20.0.3.0-32')?.state,
+    which === 'new' ? 'listed' : 'removed',
   )
+  const { serial } = door.blocklist.status()
+  door.blocklist.finishImports()
+  await clean(door)
+  assert.equal(door.blocklist.status().serial, serial, `${what}: cleaning up changes no answer`)
+  journalLeads(door)
+  return [which, door]
+}
+
+/** Waits until nothing is left but what the lists are. */
+async function clean(door: Door): Promise<void> {
+  const database = new Database(door.store.path, { readonly: true })
+  try {
+    const left = database
+      .prepare(
+        `SELECT (SELECT count(*) FROM list_versions WHERE id NOT IN (SELECT version FROM lists)) +
+           (SELECT count(*) FROM list_chunks WHERE version_id NOT IN (SELECT version FROM lists))`,
+      )
+      .pluck()
+    for (let turns = 0; turns < 5000; turns++) {
+      if (left.get() === 0) return
+      await setImmediate()
+    }
+    assert.fail(`${left.get()} rows are left of versions that are no list's`)
+  } finally {
+    database.close()
+  }
+}
+
+/** Runs the program, and says what it showed last, and whether it came to its end. */
+function died(path: string, number: number, moment: string) {
+  const { promise, resolve, reject } = Promise.withResolvers<{
+    serial: number
+    digest: number
+    isDone: boolean
+  }>()
+  const args = [program, path, `${number}`, moment]
+  execFile(process.execPath, args, (error, stdout, stderr) => {
+    if (error && error.signal !== 'SIGKILL') reject(new Error(stderr))
+    const lines = stdout.trimEnd().split('\n')
+    const isDone = lines.at(-1) === 'done'
+    const [serial = 0, sum = 0] =
+      lines
+        .at(isDone ? -2 : -1)
+        ?.split(' ')
+        .map(Number) ?? []
+    resolve({ serial, digest: sum, isDone })
+  })
+  return promise
+}
+
+test('killed at any commit of an import: the next start has the old list or the new one, whole', async (t) => {
+  const door = openDoor(t)
+  await fill(door)
+  door.blocklist.close()
+  door.store.close()
+  const found = new Map<string, 'old' | 'new'>()
+  let last = Number.POSITIVE_INFINITY
+  const killOnce = async (number: number, moment: string): Promise<void> => {
+    const what = `killed at commit ${number}, ${moment}`
+    const path = copyOf(t, door.store.path)
+    const shown = await died(path, number, moment)
+    if (shown.isDone) last = Math.min(last, number)
+    const [which, next] = await opened(t, path, what)
+    found.set(`${moment} ${number}`, which)
+    const { serial } = next.blocklist.status()
+    assert.ok(serial > shown.serial || digest(next.reader) === shown.digest, `${what}: ${serial}`)
+    assert.ok(serial >= shown.serial, what)
+    next.blocklist.close()
+    next.store.close()
+  }
+  for (let number = 1; number <= last; number += atOnce) {
+    for (const moment of moments) {
+      const numbers = Array.from({ length: atOnce }, (_, index) => number + index)
+      await Promise.all(numbers.map((each) => killOnce(each, moment)))
+    }
+  }
+  const commits = last - 1
+  t.diagnostic(`${commits} commits`)
+  assert.ok(commits > 8)
+  for (const moment of moments) {
+    const all = Array.from({ length: commits }, (_, index) => found.get(`${moment} ${index + 1}`))
+    assert.deepEqual(all, all.toSorted().reverse(), 'once it is the new list, it stays so')
+    assert.deepEqual(new Set(all), new Set(['old', 'new']))
+  }
+})
+
+test('a backup made at any commit of an import has the old list or the new one, whole', async (t) => {
+  const door = openDoor(t)
+  await fill(door)
+  const folder = temporaryDirectory(t)
+  const commit = door.store.commit.bind(door.store)
+  const files: string[] = []
+  const online: Promise<void>[] = []
+  t.mock.method(door.store, 'commit', () => {
+    commit()
+    const file = join(folder, `${files.length}`)
+    backupDatabase(door.store.path, file)
+    const other = join(folder, `${files.length}-online`)
+    online.push(door.store.backup(other))
+    files.push(file, other)
+  })
+  await importList(door.blocklist, 'a', newKinds)
+  t.mock.restoreAll()
+  await Promise.all(online)
+  const found = new Set<string>()
+  for (const file of files) {
+    const [which, next] = await opened(t, file, file)
+    found.add(which)
+    next.blocklist.close()
+    next.store.close()
+  }
+  assert.deepEqual(found, new Set(['old', 'new']))
 })

@@ -81,7 +81,7 @@ export function evidence(
 }
 
 export function request(text: string, changes: Partial<ListRequest> = {}): ListRequest {
-  return { prefix: prefix(text), kinds: [], origin: 'manual', ...changes }
+  return { prefix: prefix(text), kinds: [], ...changes }
 }
 
 export const silentLog: Logger = {
@@ -111,6 +111,8 @@ export interface DoorOptions {
   readonly validForSeconds: number
   /** Does what `serve` does once it is ready. */
   readonly finishesImports: boolean
+  /** When it is opened first. */
+  readonly now: number
 }
 
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
@@ -128,7 +130,7 @@ export function openDoor(
   const directory = path ? dirname(path) : temporaryDirectory(t)
   let chosen: DoorOptions = {
     ...{ policy: testPolicy(), capacityBytes: 1 << 24, retired: false, validForSeconds: day },
-    ...{ finishesImports: true, ...options },
+    ...{ finishesImports: true, now: start, ...options },
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
@@ -143,7 +145,7 @@ export function openDoor(
   }
   const door = {
     directory,
-    now: start,
+    now: chosen.now,
     codes(at: string | Address) {
       const { family, w0, w1, w2, w3 } = typeof at === 'string' ? address(at) : at
       door.reader.enter()

@@ -57,18 +57,16 @@ test('an import adds, removes and keeps; the rest of the world is left alone', a
     refused: [],
     refusedCount: 0,
   })
-  const before = door.store.listings.currentAt(prefix('20.0.0.2'))[0]
+  const before = door.blocklist.listing('a:20.0.0.2-32')
   assert.deepEqual([before?.origin, before?.list, before?.expiresAt], ['import', 'a', null])
+  door.now += 100
   const second = await importText(door, 'a', '20.0.0.2\n20.0.0.3\n')
   assert.deepEqual(
     { ...second, refused: 0 },
     { list: 'a', added: 1, removed: 2, kept: 1, refused: 0, refusedCount: 0 },
   )
-  assert.equal(
-    door.store.listings.currentAt(prefix('20.0.0.2'))[0]?.id,
-    before?.id,
-    'its row stays',
-  )
+  assert.deepEqual(door.blocklist.listing('a:20.0.0.2-32'), before, 'what it has still is as old')
+  assert.equal(door.blocklist.listing('a:20.0.0.3-32')?.createdAt, door.now)
   assert.deepEqual(
     ['20.0.0.1', '20.0.0.2', '20.0.0.3', '2a00::1', '20.0.9.9'].map((at) => door.codes(at)),
     [...[[2, 3], [2], [2], [], [2]]],
@@ -192,6 +190,64 @@ test('two imports of one list: the second is refused, one of another list is not
   )
 })
 
+test('an entry that ends while its list is being read is kept, and not answered', async (t) => {
+  const door = openDoor(t)
+  await importText(door, 'a', '20.0.0.1\n20.0.0.2\n')
+  const ends = { kinds: 0, reason: null, expiresAt: start + 2 }
+  async function* slow(): AsyncGenerator<ImportItem[]> {
+    yield [{ line: 1, text: '', prefix: prefix('20.0.0.1'), attributes: ends }]
+    door.now += 10
+    yield [
+      { line: 2, text: '', prefix: prefix('20.0.0.2'), attributes: { ...ends, expiresAt: null } },
+    ]
+  }
+  const request = { list: 'a', items: slow(), isStrict: false, actor: cli }
+  const outcome = await door.blocklist.import(request)
+  assert.ok('added' in outcome)
+  assert.deepEqual([outcome.added, outcome.removed, outcome.kept], [0, 0, 2])
+  await door.blocklist.expire()
+  assert.deepEqual([door.codes('20.0.0.1'), door.codes('20.0.0.2')], [[], [2]])
+  assert.equal(door.blocklist.status().entries.ipv4, 1)
+})
+
+test('entries that end while the same list is read again are neither new nor gone', async (t) => {
+  const door = openDoor(t)
+  const text =
+    '{"prefix": "20.0.0.1", "expiresAt": "2027-01-15T08:00:05Z"}\n{"prefix": "20.0.0.2"}\n'
+  await importText(door, 'a', text, 'ndjson')
+  async function* slow(): AsyncGenerator<ImportItem[]> {
+    for await (const batch of feed(text, 'ndjson')) yield batch as ImportItem[]
+    door.now += 10
+    yield []
+  }
+  const request = { list: 'a', items: slow(), isStrict: false, actor: cli }
+  const outcome = await door.blocklist.import(request)
+  assert.ok('added' in outcome)
+  assert.deepEqual([outcome.added, outcome.removed, outcome.kept], [0, 0, 2])
+  await door.blocklist.expire()
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+})
+
+test('other kinds published while DNS follows a list: no prefix has some of the old list and some of the new', async (t) => {
+  const door = openDoor(t)
+  const hosts = Array.from({ length: 5000 }, (_, index) => `20.0.${index >> 8}.${index & 255}`)
+  const lines = (kind: string) => `prefix,kinds\n${hosts.map((at) => `${at},${kind}\n`).join('')}`
+  await importText(door, 'a', lines('dsn'), 'csv')
+  await importText(door, 'b', hosts.map((at) => `${at.replace('20.', '21.')}\n`).join(''))
+  const old = door.store.lists.named('a')?.version
+  const done = importText(door, 'a', lines('auto-reply'), 'csv')
+  while (door.store.lists.named('a')?.version === old) await setImmediate()
+  assert.deepEqual(door.codes('20.0.19.135'), [2, 3], 'DNS has not followed')
+  await door.blocklist.reconfigure(testPolicy({ publish: ['dsn', 'auto-reply'] }))
+  for (const at of hosts) {
+    const codes = door.codes(at).join(' ')
+    assert.ok(codes === '2 3' || codes === '2 4', `${at}: ${codes}`)
+  }
+  await done
+  for (const at of hosts) assert.deepEqual(door.codes(at), [2, 4])
+  assert.equal(door.blocklist.status().entries.ipv4, 2 * hosts.length)
+})
+
 test('a body that breaks off changes nothing, and leaves nothing behind', async (t) => {
   const door = openDoor(t)
   await importText(door, 'a', '20.0.0.1\n')
@@ -204,7 +260,7 @@ test('a body that breaks off changes nothing, and leaves nothing behind', async 
     /aborted/,
   )
   assert.deepEqual(await exported(door, 'a'), ['20.0.0.1/32'])
-  assert.deepEqual(door.store.generations.all(), [])
+  assert.deepEqual(door.store.lists.unused(), [])
 })
 
 test('died at any commit of an import: the next start has the old list or the new one, and no leftovers', async (t) => {
@@ -232,7 +288,7 @@ test('died at any commit of an import: the next start has the old list or the ne
     t.mock.restoreAll()
     door.reopen()
     // What was being loaded is forgotten beside everything else.
-    for (let turns = 0; turns < 1000 && door.store.generations.all().length > 0; turns++) {
+    for (let turns = 0; turns < 1000 && door.store.lists.unused().length > 0; turns++) {
       await setImmediate()
     }
     const list = await exported(door, 'a')
@@ -241,7 +297,7 @@ test('died at any commit of an import: the next start has the old list or the ne
     assert.equal(list[0], `${number(isNewNow ? 1000 : 0)}/32`)
     assert.ok(!isNew || isNewNow, 'once it is the new list it stays so')
     isNew = isNewNow
-    assert.deepEqual(door.store.generations.all(), [])
+    assert.deepEqual(door.store.lists.unused(), [])
     assert.deepEqual(door.codes(number(1)), [2, 3])
     assert.deepEqual(door.codes(number(2)), isNew ? [] : [2])
     assert.deepEqual(door.codes(number(3499)), isNew ? [2] : [])

@@ -1,6 +1,5 @@
-// The list as the interface describes it, done in the plainest way: arrays, and a look at everything for every answer.
+// The list as the interface describes it, done in the plainest way: arrays, and a look at everything for every change.
 // What the door does is compared with it after each of many random changes.
-import { kindsMask, kindsOf } from '../../../src/blocklist/kinds.ts'
 import type { ListRequest } from '../../../src/blocklist/outcomes.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
@@ -11,21 +10,22 @@ import {
   formatPrefix,
   hostPrefix,
   networkOf,
+  overlaps,
   type Prefix,
 } from '../../../src/ip/address.ts'
-
-interface Row {
-  readonly prefix: Prefix
-  readonly origin: string
-  readonly list: string
-  readonly createdAt: number
-  kinds: Set<BackscatterKind>
-  state: 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
-  expiresAt: number
-  heldUntil: number
-  lastHitAt: number
-  episode: number
-}
+import { entriesOf, type Line } from './naive-import.ts'
+import { begin, judged, maskOf, shows } from './naive-judge.ts'
+import {
+  allListed,
+  type Entry,
+  isLive,
+  isStanding,
+  never,
+  type Row,
+  type Shown,
+  same,
+  type World,
+} from './naive-zone.ts'
 
 interface Kept {
   readonly evidence: Evidence
@@ -33,13 +33,48 @@ interface Kept {
   readonly counts: boolean
 }
 
-const day = 86_400
-const never = Number.POSITIVE_INFINITY
+/** What a list was until an import, and when what is over was ended last before that. */
+interface Before {
+  readonly entries: readonly Entry[]
+  readonly at: number
+}
+
+export interface NaiveImport {
+  readonly list: string
+  readonly lines: readonly Line[]
+  readonly isStrict: boolean
+  readonly isForced: boolean
+  readonly isDryRun: boolean
+}
+
+export interface NaiveImported {
+  readonly added: number
+  readonly removed: number
+  readonly kept: number
+  readonly refusedCount: number
+}
+
+/** The special-purpose ranges that tests come near: loopback, and IPv4-mapped addresses. */
+const special: readonly Prefix[] = [
+  { family: 4, w0: 0x7f00_0000, w1: 0, w2: 0, w3: 0, length: 8 },
+  { family: 6, w0: 0, w1: 0, w2: 0xffff, w3: 0, length: 96 },
+]
 
 export class NaiveList {
-  readonly #policy: PolicyOptions
-  now: number
+  #policy: PolicyOptions
+  #now: number
+  /** What it was since what is over was ended last: at each of them DNS may have computed a prefix anew. */
+  #moments: number[]
+  isRetired = false
+  /** When what is over was ended last: DNS may show until then what is over since. */
+  #endedAt: number
   readonly #rows: Row[] = []
+  readonly #lists = new Map<string, Entry[]>()
+  /** Masks of kinds that were answered since then: what is over, and is not ended yet, has some of them. */
+  #published: number[]
+  /** What lists were that DNS may not have left behind yet. */
+  readonly #before = new Map<string, Before>()
+  readonly #gone: Shown[] = []
   readonly #kept: Kept[] = []
   readonly #removals = new Map<string, { at: number; kept: number }>()
   readonly #exempt = new Map<string, Prefix>()
@@ -47,62 +82,223 @@ export class NaiveList {
 
   constructor(policy: PolicyOptions, now: number) {
     this.#policy = policy
-    this.now = now
+    this.#now = now
+    this.#moments = [now]
+    this.#endedAt = now
+    this.#published = [maskOf(policy.publish)]
   }
 
-  list(requests: readonly ListRequest[]): string[] {
-    const refused = requests.map(({ prefix, expiresAt }) => {
-      if (this.#isExempt(prefix)) return 'exempt'
-      const shortest = prefix.family === 4 ? this.#policy.shortest4 : this.#policy.shortest6
-      if (prefix.length < shortest) return 'too-short'
-      if (this.#excluded.has(formatPrefix(prefix))) return 'excluded'
-      return typeof expiresAt === 'number' && expiresAt <= this.now ? 'invalid' : ''
-    })
+  get now(): number {
+    return this.#now
+  }
+
+  set now(now: number) {
+    this.#now = now
+    this.#moments.push(now)
+  }
+
+  /** As everything is now. */
+  world(): World {
+    return this.#worldOf(this.#lists, this.now)
+  }
+
+  /** All that DNS may have at a prefix: of each list that it follows the old state or the new one, and what is over or not. */
+  worlds(): World[] {
+    let lists = [this.#lists as ReadonlyMap<string, readonly Entry[]>]
+    for (const [list, before] of this.#before) {
+      // What was shown when it began may be, though its time is over since.
+      const shown = before.entries
+        .filter((entry) => isLive(entry, before.at))
+        .map((entry) => ({ ...entry, expiresAt: never }))
+      lists = lists.flatMap((each) => [
+        each,
+        new Map([...each, [list, shown]]),
+        new Map([...each, [list, before.entries]]),
+      ])
+    }
+    return lists.flatMap((each) => [
+      this.#worldOf(each, this.now),
+      ...this.#published.flatMap((published) => [
+        { ...this.#worldOf(each, this.#endedAt), published },
+        // expire() has not come to the rows.
+        ...this.#moments.map((moment) => ({
+          ...this.#worldOf(each, moment),
+          ...{ rowsAsOf: this.#endedAt, published },
+        })),
+      ]),
+    ])
+  }
+
+  /** Whether DNS has exactly what `world` says. */
+  isExact(): boolean {
+    if (this.#before.size > 0) return false
+    const ends = (time: number) => time > this.#endedAt && time <= this.now
+    const isLate = this.#rows.some(
+      (row) =>
+        isStanding(row) &&
+        (row.expiresAt <= this.now || (row.state === 'held' && row.heldUntil <= this.now)),
+    )
+    return !isLate && ![...this.#lists.values()].flat().some(({ expiresAt }) => ends(expiresAt))
+  }
+
+  /** What holds at the address and around it: listed, held or shadow. */
+  standingAround(address: Address): Shown[] {
+    const held = this.#rows.filter((row) => isStanding(row) && row.state !== 'listed')
+    return [...allListed(this.world()), ...held.map((row) => ({ ...row, list: null }))].filter(
+      ({ prefix }) => contains(prefix, address),
+    )
+  }
+
+  /** What held there once: rows that ended, entries that were removed by hand or are over. */
+  endedAround(address: Address): Shown[] {
+    const rows = this.#rows.filter((row) => !isStanding(row))
+    const over = [...this.#lists].flatMap(([list, entries]) =>
+      entries
+        .filter((entry) => !entry.isHidden && entry.expiresAt <= this.now)
+        .map((entry) => shownEntry(list, entry, 'expired')),
+    )
+    return [...rows.map((row) => ({ ...row, list: null })), ...over, ...this.#gone].filter(
+      ({ prefix }) => contains(prefix, address),
+    )
+  }
+
+  entriesOf(list: string): readonly Entry[] | undefined {
+    return this.#lists.get(list)
+  }
+
+  list(requests: readonly (ListRequest & { readonly kinds: readonly BackscatterKind[] })[]) {
+    const refused = requests.map(({ prefix, expiresAt }) =>
+      this.#refusal(prefix, expiresAt ?? never),
+    )
     if (refused.some((why) => why !== '')) return refused.map((why) => why || 'withheld')
-    return requests.map(({ prefix, kinds, expiresAt, origin, list = '' }) => {
+    return requests.map(({ prefix, kinds, expiresAt, reason = null }) => {
       const until = expiresAt === null ? never : (expiresAt ?? this.#longest())
       this.#sweep(prefix)
-      const row = this.#standing(prefix).find(
-        (each) => each.origin === origin && each.list === list,
-      )
+      const row = this.#standing(prefix).find(({ origin }) => origin === 'manual')
       if (row) {
-        for (const kind of kinds) row.kinds.add(kind)
+        row.kinds |= maskOf(kinds)
         row.expiresAt = Math.max(row.expiresAt, until)
+        row.reason = reason ?? row.reason
         return 'extended'
       }
       this.#rows.push({
-        ...{ prefix, origin, list, createdAt: this.now, kinds: new Set(kinds), state: 'listed' },
-        ...{ expiresAt: until, heldUntil: 0, lastHitAt: 0, episode: 1 },
+        ...{ prefix, origin: 'manual', createdAt: this.now, kinds: maskOf(kinds), reason },
+        ...{ state: 'listed', expiresAt: until, heldUntil: 0, lastHitAt: 0, episode: 1 },
       })
       return 'listed'
     })
   }
 
   delist(prefixes: readonly Prefix[]): string[] {
-    const alive = (prefix: Prefix) =>
-      this.#standing(prefix).filter(({ expiresAt }) => expiresAt > this.now)
+    const isAlive = (prefix: Prefix): boolean =>
+      this.#standing(prefix).some((row) => row.expiresAt > this.now) ||
+      [...this.#lists.values()]
+        .flat()
+        .some((entry) => same(entry.prefix, prefix) && isLive(entry, this.now))
     const refused = prefixes.map((prefix) => {
-      if (alive(prefix).length > 0) return ''
-      const isCovered = this.#rows.some(
-        (row) => contains(row.prefix, prefix) && alive(row.prefix).length > 0,
-      )
-      return isCovered ? 'covered' : 'not-listed'
+      if (isAlive(prefix)) return ''
+      for (let length = prefix.length - 1; length >= 0; length--) {
+        if (isAlive(networkOf(prefix, length))) return 'covered'
+      }
+      return 'not-listed'
     })
     if (refused.some((why) => why !== '')) return refused.map((why) => why || 'withheld')
     for (const prefix of prefixes) {
       this.#sweep(prefix)
-      for (const row of this.#standing(prefix)) {
-        row.state = 'removed'
-        this.#removals.set(formatPrefix(prefix), { at: this.now, kept: this.#kept.length })
-      }
+      for (const row of this.#standing(prefix)) this.#remove(row)
+      for (const list of this.#lists.keys()) this.delistEntry(list, prefix)
     }
     return prefixes.map(() => 'removed')
   }
 
+  /** Hides one list's entry; says whether there was one. */
+  delistEntry(list: string, prefix: Prefix): boolean {
+    const entry = this.#lists.get(list)?.find((each) => same(each.prefix, prefix))
+    if (!entry || !isLive(entry, this.now)) return false
+    this.#gone.push(shownEntry(list, entry, 'removed'))
+    entry.isHidden = true
+    this.#noteRemoval(prefix)
+    const before = this.#before.get(list)
+    // DNS has the new state of this prefix from here on.
+    if (before) {
+      const entries = before.entries.filter((each) => !same(each.prefix, prefix))
+      this.#before.set(list, { ...before, entries })
+    }
+    return true
+  }
+
+  /** Where it is refused or a dry run, nothing changes. DNS follows until `follow` says that it has. */
+  import({ list, lines, isStrict, isForced, isDryRun }: NaiveImport): NaiveImported | string {
+    const isRefused = ({ prefix, attributes }: Line): boolean =>
+      attributes !== null && this.#refusal(prefix, attributes.expiresAt ?? never) !== ''
+    const taken = lines.filter((line) => !isRefused(line))
+    const refusedCount = lines.length - taken.length
+    if (refusedCount > 0 && (isStrict || taken.length === 0)) return 'invalid'
+    const wanted = entriesOf(taken)
+    if (wanted.length === 0 && !isForced && !isDryRun) return 'loss'
+    const live = new Map(
+      (this.#lists.get(list) ?? [])
+        .filter((entry) => isLive(entry, this.now))
+        .map((entry) => [formatPrefix(entry.prefix), entry]),
+    )
+    const lived = (prefix: Prefix) => live.get(formatPrefix(prefix))
+    const kept = wanted.filter(({ prefix }) => lived(prefix)).length
+    if (!isDryRun) {
+      this.#before.set(list, { entries: this.#lists.get(list) ?? [], at: this.#endedAt })
+      this.#lists.set(
+        list,
+        wanted.map((entry) => ({
+          ...{ ...entry, isHidden: false },
+          listedAt: lived(entry.prefix)?.listedAt ?? this.now,
+        })),
+      )
+    }
+    return { added: wanted.length - kept, removed: live.size - kept, kept, refusedCount }
+  }
+
+  /** DNS has the list as it is. */
+  follow(list: string): void {
+    this.#before.delete(list)
+  }
+
+  /** The list did not become what was imported. */
+  undo(list: string): void {
+    const before = this.#before.get(list)
+    if (before) this.#lists.set(list, [...before.entries])
+    this.#before.delete(list)
+  }
+
   setException(kind: 'exemption' | 'exclusion', prefix: Prefix, isOn: boolean): void {
     const map = kind === 'exemption' ? this.#exempt : this.#excluded
+    const isConfigured = this.#policy.exempt.some((each) => same(each.prefix, prefix))
     if (isOn) map.set(formatPrefix(prefix), prefix)
-    else map.delete(formatPrefix(prefix))
+    else if (kind === 'exclusion' || !isConfigured) map.delete(formatPrefix(prefix))
+  }
+
+  /** What a start or a configuration read again brings about. */
+  configure(policy: PolicyOptions, isRetired = this.isRetired): void {
+    this.#policy = policy
+    this.isRetired = isRetired
+    this.#published.push(maskOf(policy.publish))
+    for (const row of this.#rows.filter(isStanding)) {
+      const shows = (row.kinds & maskOf(policy.publish)) !== 0
+      if (row.origin === 'trap' && shows !== (row.state !== 'shadow')) begin(row, this.now, policy)
+      if (this.#isSpecial(row.prefix)) this.#remove(row)
+    }
+    for (const [list, entries] of this.#lists) {
+      for (const { prefix } of entries) if (this.#isSpecial(prefix)) this.delistEntry(list, prefix)
+    }
+  }
+
+  expire(): void {
+    for (const row of this.#rows) {
+      this.#sweep(row.prefix)
+      if (row.state === 'held' && row.heldUntil <= this.now)
+        row.state = shows(row.kinds, this.#policy)
+    }
+    this.#endedAt = this.now
+    this.#moments = [this.now]
+    this.#published = [maskOf(this.#policy.publish)]
   }
 
   record(evidence: Evidence): string {
@@ -117,7 +313,7 @@ export class NaiveList {
     const network = client && networkOf(client, client.family === 4 ? 32 : this.#policy.ipv6Prefix)
     const decision =
       client && network && kind
-        ? this.#decide({ ...evidence, seenAt }, client, network, kind)
+        ? this.#decide({ ...evidence, kind, seenAt }, client, network)
         : 'ignored'
     this.#kept.push({
       evidence: { ...evidence, seenAt },
@@ -127,120 +323,31 @@ export class NaiveList {
     return decision
   }
 
-  expire(): void {
-    for (const row of this.#rows) {
-      this.#sweep(row.prefix)
-      if (row.state === 'held' && row.heldUntil <= this.now) row.state = this.#shows(row.kinds)
-    }
-  }
-
-  /** The codes an address is answered with. */
-  codes(address: Address): number[] {
-    if (this.#isExempt(hostPrefix(address))) return []
-    for (let length = address.family === 4 ? 32 : 128; length >= 0; length--) {
-      const prefix = networkOf(address, length)
-      if (this.#excluded.has(formatPrefix(prefix))) return []
-      const rows = this.#standing(prefix).filter(({ state }) => state === 'listed')
-      if (rows.length > 0) {
-        const mask = kindsMask(rows.flatMap(({ kinds }) => [...kinds]))
-        const shown = mask & kindsMask(this.#policy.publish)
-        return [2, 3, 4, 5, 6, 7].filter((code) => code === 2 || shown & (1 << (code - 3)))
-      }
-    }
-    return []
-  }
-
-  /** Prefixes that hold a listing and no exception of their own. */
-  entries(family: 4 | 6): number {
-    const texts = this.#rows
-      .filter(({ state, prefix }) => state === 'listed' && prefix.family === family)
-      .map(({ prefix }) => formatPrefix(prefix))
-      .filter((text) => !this.#exempt.has(text) && !this.#excluded.has(text))
-    return new Set(texts).size
-  }
-
-  #decide(evidence: Evidence, client: Address, network: Prefix, kind: BackscatterKind): string {
-    const policy = this.#policy
-    const { seenAt } = evidence
+  #decide(
+    evidence: Evidence & { kind: BackscatterKind },
+    client: Address,
+    network: Prefix,
+  ): string {
     const text = formatPrefix(network)
+    if (this.#isSpecial(network)) return 'ignored'
     if (this.#isExempt(hostPrefix(client)) || this.#excluded.has(text)) return 'ignored'
     this.#sweep(network)
     const removal = this.#removals.get(text) ?? { at: 0, kept: 0 }
-    if (seenAt < removal.at || seenAt < this.now - policy.longestListingSeconds) return 'ignored'
-    const row = this.#standing(network).find(({ origin }) => origin === 'trap')
-    if (row?.kinds.has(kind)) {
-      this.#hit(row, seenAt)
-      return 'extended'
-    }
-    const { messages, traps, windowSeconds } = policy.threshold[kind]
-    const hits = this.#kept
+    const others = this.#kept
       .slice(removal.kept)
-      .filter((each) => each.counts && each.network === text && each.evidence.kind === kind)
+      .filter((each) => each.counts && each.network === text)
       .map((each) => each.evidence)
-      .filter((each) => each.seenAt >= removal.at)
-      .concat(evidence)
-    let reachedAt = -1
-    for (const { seenAt: end } of hits) {
-      if (end < seenAt || end >= seenAt + windowSeconds) continue
-      const inside = hits.filter((each) => each.seenAt > end - windowSeconds && each.seenAt <= end)
-      const isReached =
-        new Set(inside.map(({ returned }) => returned)).size >= messages &&
-        new Set(inside.map(({ recipient }) => recipient)).size >= traps
-      if (isReached) reachedAt = Math.max(reachedAt, end)
-    }
-    if (reachedAt < 0) return 'counted'
-    if (row) {
-      row.kinds.add(kind)
-      if (row.state === 'shadow') this.#begin(row)
-      this.#hit(row, reachedAt)
-      return 'extended'
-    }
-    const last = this.#rows.findLast(
-      (each) => each.origin === 'trap' && formatPrefix(each.prefix) === text,
+    const isOfTrap = (row: Row) => row.origin === 'trap' && same(row.prefix, network)
+    const { decision, fresh } = judged(
+      {
+        ...{ evidence, network, others, removedAt: removal.at, now: this.now },
+        row: this.#standing(network).find(isOfTrap),
+        lastEpisode: this.#rows.findLast(isOfTrap)?.episode ?? 0,
+      },
+      this.#policy,
     )
-    const fresh: Row = {
-      ...{ prefix: network, origin: 'trap', list: '', createdAt: this.now, kinds: new Set([kind]) },
-      ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: reachedAt },
-      episode: (last?.episode ?? 0) + 1,
-    }
-    fresh.expiresAt = this.#rounded(reachedAt + this.#term(fresh.episode))
-    if (fresh.expiresAt <= this.now) return 'counted'
-    this.#begin(fresh)
-    this.#rows.push(fresh)
-    return 'listed'
-  }
-
-  #hit(row: Row, seenAt: number): void {
-    if (seenAt - row.lastHitAt >= day) row.episode += 1
-    row.lastHitAt = Math.max(row.lastHitAt, seenAt)
-    row.expiresAt = Math.max(row.expiresAt, this.#rounded(seenAt + this.#term(row.episode)))
-  }
-
-  #begin(row: Row): void {
-    row.state = this.#shows(row.kinds)
-    if (row.state === 'listed' && this.#policy.holdForSeconds > 0) {
-      row.state = 'held'
-      row.heldUntil = this.#rounded(this.now + this.#policy.holdForSeconds)
-    }
-  }
-
-  /** Held listings begin and end at whole multiples of the time that they are held. */
-  #rounded(time: number): number {
-    const { holdForSeconds } = this.#policy
-    const beyond = holdForSeconds === 0 ? 0 : time % holdForSeconds
-    return beyond === 0 ? time : time - beyond + holdForSeconds
-  }
-
-  #shows(kinds: Set<BackscatterKind>): 'listed' | 'shadow' {
-    const published = kindsOf(kindsMask(this.#policy.publish))
-    return published.some((kind) => kinds.has(kind)) ? 'listed' : 'shadow'
-  }
-
-  #term(episode: number): number {
-    const { firstListingSeconds, longestListingSeconds } = this.#policy
-    let term = firstListingSeconds
-    for (let each = 1; each < episode; each++) term *= 2
-    return Math.min(term, longestListingSeconds)
+    if (fresh) this.#rows.push(fresh)
+    return decision
   }
 
   #longest(): number {
@@ -248,10 +355,7 @@ export class NaiveList {
   }
 
   #standing(prefix: Prefix): Row[] {
-    const text = formatPrefix(prefix)
-    return this.#rows.filter(
-      (row) => formatPrefix(row.prefix) === text && !['expired', 'removed'].includes(row.state),
-    )
+    return this.#rows.filter((row) => isStanding(row) && same(row.prefix, prefix))
   }
 
   #sweep(prefix: Prefix): void {
@@ -260,8 +364,49 @@ export class NaiveList {
     }
   }
 
-  #isExempt(prefix: Prefix): boolean {
-    const wider = [...this.#policy.exempt.map((each) => each.prefix), ...this.#exempt.values()]
-    return wider.some((each) => contains(each, prefix))
+  #remove(row: Row): void {
+    row.state = 'removed'
+    this.#noteRemoval(row.prefix)
   }
+
+  #noteRemoval(prefix: Prefix): void {
+    this.#removals.set(formatPrefix(prefix), { at: this.now, kept: this.#kept.length })
+  }
+
+  /** Why it may not be listed by hand or by a list; '': it may. */
+  #refusal(prefix: Prefix, expiresAt: number): string {
+    if (this.#isSpecial(prefix)) return 'special-purpose'
+    if (this.#isExempt(prefix)) return 'exempt'
+    const shortest = prefix.family === 4 ? this.#policy.shortest4 : this.#policy.shortest6
+    if (prefix.length < shortest) return 'too-short'
+    if (this.#excluded.has(formatPrefix(prefix))) return 'excluded'
+    return expiresAt <= this.now ? 'invalid' : ''
+  }
+
+  #isSpecial(prefix: Prefix): boolean {
+    const isAllowed = this.#policy.allowSpecial.some((each) => contains(each, prefix))
+    return !isAllowed && special.some((each) => overlaps(each, prefix))
+  }
+
+  #isExempt(prefix: Prefix): boolean {
+    return this.#exemptions().some((each) => contains(each, prefix))
+  }
+
+  #exemptions(): Prefix[] {
+    return [...this.#policy.exempt.map((each) => each.prefix), ...this.#exempt.values()]
+  }
+
+  #worldOf(lists: ReadonlyMap<string, readonly Entry[]>, asOf: number): World {
+    return {
+      ...{ rows: this.#rows, lists, exempt: this.#exemptions() },
+      excluded: [...this.#excluded.values()],
+      published: maskOf(this.#policy.publish),
+      ...{ isRetired: this.isRetired, rowsAsOf: asOf, asOf },
+    }
+  }
+}
+
+function shownEntry(list: string, entry: Entry, state: string): Shown {
+  const { prefix, kinds, reason, listedAt: createdAt, expiresAt } = entry
+  return { prefix, state, origin: 'import', list, kinds, reason, createdAt, expiresAt }
 }

@@ -1,5 +1,6 @@
 // What `show` says of an address, in each case that there is.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { serveOnSocket } from '../../../src/admin/control-socket.ts'
@@ -140,6 +141,28 @@ test('each reason for not being listed has its words', async (t) => {
     const said = await show(site, address)
     for (const text of texts) assert.match(said, text, address)
   }
+})
+
+test('an entry of a named list: which list it is from, and what became of it', async (t) => {
+  const site = await served(t)
+  const file = join(site.folder, 'drop.csv')
+  const end = new Date((now + 86_400) * 1000).toISOString()
+  writeFileSync(
+    file,
+    `prefix,kinds,reason,expiresAt\n203.0.113.0/28,dsn,a net,\n203.0.113.1,,,${end}\n`,
+  )
+  for (const args of [
+    ['import', file, '--list', 'drop'],
+    ['remove', '203.0.113.0/28'],
+  ]) {
+    assert.equal((await site.run(...args)).code, 0)
+  }
+  const listed = await show(site, '203.0.113.1')
+  assert.match(listed, /^203\.0\.113\.1 is listed, since .* \(1d left\)\.\n/)
+  assert.match(listed, /203\.0\.113\.1\/32 {2}listed {2}no kind {2}import of drop {2}since /)
+  const removed = await show(site, '203.0.113.2')
+  assert.match(removed, /^203\.0\.113\.2 is not listed: it was removed at /)
+  assert.match(removed, /203\.0\.113\.0\/28 {2}removed {2}dsn {2}import of drop {2}.* {2}a net\n/)
 })
 
 test('only one address is explained', async (t) => {

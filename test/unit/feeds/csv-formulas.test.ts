@@ -6,7 +6,8 @@ import { csvLine, csvReader } from '../../../src/feeds/csv.ts'
 import { prefix } from '../blocklist/fixture.ts'
 
 function lineOf(reason: string): string {
-  return csvLine({ prefix: prefix('20.0.0.1'), attributes: { kinds: 0, reason, expiresAt: null } })
+  const attributes = { kinds: 0, reason, expiresAt: null }
+  return csvLine({ prefix: prefix('20.0.0.1'), attributes, listedAt: 1 })
 }
 
 function reasonIn(line: string): string | null | undefined {

@@ -66,6 +66,11 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         '192.0.2.1,dsn,said no, twice,': ['1: not a time as in RFC 3339: twice'],
         'prefix,reason\n192.0.2.1,no, never': ['2: has 3 fields for 2 columns'],
         '192.0.2.1,bounce': ['1: no kind of backscatter: bounce'],
+        'Prefix,Reason,EXPIRESAT\n192.0.2.1,bounces,2027-03-01T00:00:00Z': [
+          '192.0.2.1/32 bounces 1803859200',
+        ],
+        '192.0.2.1,,,2027-02-30T00:00:00Z': ['1: not a time as in RFC 3339: 2027-02-30T00:00:00Z'],
+        '192.0.2.1,,,2027-02-28T24:00:00Z': ['1: not a time as in RFC 3339: 2027-02-28T24:00:00Z'],
         '192.0.2.1,,,tomorrow': ['1: not a time as in RFC 3339: tomorrow'],
         '192.0.2.1,,"open': ['1: a quoted field does not end on this line, or has text after it'],
         '"192.0.2.1"x,': ['1: a quoted field does not end on this line, or has text after it'],

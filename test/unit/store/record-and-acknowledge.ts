@@ -10,8 +10,7 @@ const blocklist = Blocklist.open({
   ...{ store, policy: testPolicy(), log: silentLog },
   ...{ now: () => 1_800_000_000, validForSeconds: 86_400, retired: false },
 })
-// What may be lost does not make what comes after it so.
-store.begin({ mayBeLost: true })
+store.begin()
 store.mailboxPositions.set('imap', '7', 1)
 store.commit()
 writeSync(1, 'ready\n')

@@ -31,16 +31,17 @@ function open(t: TestContext): Store {
   return store
 }
 
-let lists = 0
-
-/** A row of a list of its own. */
+/** A row, unless both origins have one that holds. */
 function add(store: Store, at: Prefix, ends: boolean): void {
+  const taken = store.listings.currentAt(at).map(({ origin }) => origin)
+  const origin = (['manual', 'trap'] as const).find((each) => !taken.includes(each))
+  if (origin === undefined) return
   const id = store.listings.insert({
-    ...{ prefix: at, kinds: 3, state: 'shadow', origin: 'import', list: `list-${lists++}` },
+    ...{ prefix: at, kinds: 3, state: 'shadow', origin },
     ...{ reason: 'why', createdAt: 1, lastHitAt: 2, expiresAt: 3, heldUntil: 4 },
     ...{ hits: 5, episode: 6, termSeconds: 7 },
   })
-  if (ends) store.listings.end(id, 'removed', 9, 0)
+  if (ends) store.listings.end({ id, prefix: at }, 'removed', 9, 0)
 }
 
 test('random rows: the surroundings are those of every prefix around, exceptions the longest', (t) => {
@@ -55,7 +56,7 @@ test('random rows: the surroundings are those of every prefix around, exceptions
       const [row] = table.at(each.at)
       store.begin()
       if (each.does === 'take back') {
-        if (row) table.delete(row.id)
+        if (row) table.delete(row)
       } else if (!row) table.insert({ prefix: each.at, source: 'manual', note: null, createdAt: 1 })
       if (each.isUndone) store.rollback()
       else store.commit()

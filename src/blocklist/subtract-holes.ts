@@ -1,9 +1,15 @@
 // Exclusions that a list brings along ("10.0.0.0/24, but not 10.0.0.5") → the prefixes that are left: a hole is this
 // list's own and takes nothing from another. The longest match decides, as in rbldnsd: what is listed inside a hole
-// stays listed. Called by blocklist/import.ts.
+// stays listed.
 import { contains, type Prefix } from '../ip/address.ts'
-import { comparePrefixes, type EntryAttributes, type ListEntry } from '../store/generations.ts'
+import { comparePrefixes, type EntryAttributes } from '../store/packed-entries.ts'
 import { halves } from './test-entries.ts'
+
+/** An entry as a list's file has it. */
+export interface WantedEntry {
+  readonly prefix: Prefix
+  readonly attributes: EntryAttributes
+}
 
 export interface ListItem {
   readonly prefix: Prefix
@@ -12,7 +18,7 @@ export interface ListItem {
 }
 
 /** Each prefix once, in address order, enclosing ones first; so are the entries that come out. */
-export function* withoutHoles(items: Iterable<ListItem>): Generator<ListEntry> {
+export function* withoutHoles(items: Iterable<ListItem>): Generator<WantedEntry> {
   let group: ListItem[] = []
   let hasHole = false
   for (const item of items) {
@@ -31,12 +37,12 @@ export function* withoutHoles(items: Iterable<ListItem>): Generator<ListEntry> {
 }
 
 /** `group`: a listed prefix and everything inside it. */
-function* carved(group: readonly ListItem[], hasHole: boolean): Generator<ListEntry> {
+function* carved(group: readonly ListItem[], hasHole: boolean): Generator<WantedEntry> {
   if (!hasHole) {
     for (const { prefix, attributes } of group) if (attributes) yield { prefix, attributes }
     return
   }
-  const entries: ListEntry[] = []
+  const entries: WantedEntry[] = []
   carve(group, 0, entries)
   yield* entries.sort((a, b) => comparePrefixes(a.prefix, b.prefix))
 }
@@ -48,7 +54,7 @@ function* carved(group: readonly ListItem[], hasHole: boolean): Generator<ListEn
 function carve(
   items: readonly ListItem[],
   index: number,
-  entries: ListEntry[],
+  entries: WantedEntry[],
 ): { end: number; isCut: boolean } {
   const item = items[index]
   if (!item) return { end: index, isCut: false }

@@ -1,14 +1,15 @@
 // A list's entries as they are read, in any order → the same in address order, an enclosing prefix before what is
 // inside it. Kept as sorted runs of plain numbers, 25 octets an entry, so that a million are no burden; sorted a run
-// at a time, so that nobody waits. Called by blocklist/import.ts.
+// at a time, so that nobody waits.
 import type { Family, Prefix } from '../ip/address.ts'
-import { comparePrefixes } from '../store/generations.ts'
+import { comparePrefixes } from '../store/packed-entries.ts'
 
 /** Entries of a run: sorting one takes some milliseconds. */
 const runSize = 8192
 /** A key of an IPv4 run: address (32 bits), length (6), place in the run (13); together what a double holds exactly. */
 const lengthFactor = 64
 
+/** Entries side by side; once it is full, in order. */
 interface Run {
   readonly family: Family
   readonly words: Uint32Array
@@ -24,7 +25,9 @@ export interface TaggedPrefix {
 
 export class EntryRuns {
   readonly #open: Record<Family, Run> = { 4: emptyRun(4), 6: emptyRun(6) }
-  readonly #sorted: Record<Family, { run: Run; order: Uint16Array }[]> = { 4: [], 6: [] }
+  readonly #sorted: Record<Family, Run[]> = { 4: [], 6: [] }
+  /** Where the entries stand, in order, once they were asked for: run * runSize + place in it. */
+  readonly #places: Partial<Record<Family, Uint32Array>> = {}
   #count = 0
 
   /** Entries added. */
@@ -51,14 +54,29 @@ export class EntryRuns {
   *sorted(): Generator<TaggedPrefix> {
     for (const family of [4, 6] as const) {
       this.#close(family)
-      yield* merged(this.#sorted[family])
+      const runs = this.#sorted[family]
+      const known = this.#places[family]
+      if (known) {
+        for (const place of known) {
+          const run = runs[Math.floor(place / runSize)]
+          if (run) yield entryAt(run, place % runSize)
+        }
+        continue
+      }
+      const places = new Uint32Array(runs.reduce((sum, { count }) => sum + count, 0))
+      let at = 0
+      for (const { age, next, entry } of merged(runs)) {
+        places[at++] = age * runSize + next
+        yield entry
+      }
+      this.#places[family] = places
     }
   }
 
   #close(family: Family): void {
     const run = this.#open[family]
     if (run.count === 0) return
-    this.#sorted[family].push({ run, order: family === 4 ? orderOf4(run) : orderOf6(run) })
+    this.#sorted[family].push(inOrder(run, family === 4 ? orderOf4(run) : orderOf6(run)))
     this.#open[family] = emptyRun(family)
   }
 }
@@ -71,6 +89,19 @@ function emptyRun(family: Family): Run {
     tags: new Uint32Array(runSize),
     count: 0,
   }
+}
+
+function inOrder(run: Run, order: Uint16Array): Run {
+  const sorted = emptyRun(run.family)
+  for (const from of order) {
+    const to = sorted.count++
+    for (let word = 0; word < 4; word++) {
+      sorted.words[to * 4 + word] = run.words[from * 4 + word] ?? 0
+    }
+    sorted.lengths[to] = run.lengths[from] ?? 0
+    sorted.tags[to] = run.tags[from] ?? 0
+  }
+  return sorted
 }
 
 /** Sorted as numbers, without a function called for each comparison. */
@@ -96,7 +127,6 @@ function orderOf6({ words, lengths, count }: Run): Uint16Array {
 
 interface Head {
   readonly run: Run
-  readonly order: Uint16Array
   /** Age of the run: decides between equal prefixes. */
   readonly age: number
   next: number
@@ -104,16 +134,16 @@ interface Head {
 }
 
 /** Merges sorted runs through a binary heap of their first entries. */
-function* merged(runs: readonly { run: Run; order: Uint16Array }[]): Generator<TaggedPrefix> {
+function* merged(runs: readonly Run[]): Generator<Head> {
   const heap: Head[] = []
-  for (const [age, { run, order }] of runs.entries()) {
-    heap.push({ run, order, age, next: 1, entry: entryAt(run, order[0] ?? 0) })
+  for (const [age, run] of runs.entries()) {
+    heap.push({ run, age, next: 0, entry: entryAt(run, 0) })
   }
   for (let at = heap.length >> 1; at >= 0; at--) sink(heap, at)
   for (let head = heap[0]; head; head = heap[0]) {
-    yield head.entry
-    const index = head.order[head.next++]
-    if (index !== undefined) head.entry = entryAt(head.run, index)
+    yield head
+    head.next += 1
+    if (head.next < head.run.count) head.entry = entryAt(head.run, head.next)
     else {
       const last = heap.pop()
       if (last === head || last === undefined) continue

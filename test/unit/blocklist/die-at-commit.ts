@@ -1,0 +1,37 @@
+// A process that imports a list and dies, as by kill -9, at one of the commits of that: before it, or after it and before it
+// is shown. Prints each serial that it showed, with a digest of what that had; and at last "done", where it comes so far.
+import { writeSync } from 'node:fs'
+import { Blocklist } from '../../../src/blocklist/blocklist.ts'
+import { openStore } from '../../../src/store/database.ts'
+import { TreeReader } from '../../../src/tree/reader.ts'
+import { TreeWriter } from '../../../src/tree/writer.ts'
+import { silentLog, testPolicy } from './fixture.ts'
+import { digest, importList, newAt, newKinds } from './two-lists.ts'
+
+const [, , path = '', number = '', moment = ''] = process.argv
+const store = openStore(path)
+const tree = TreeWriter.create({ capacityBytes: 1 << 24 })
+const reader = new TreeReader(tree.buffer, 63)
+const publish = tree.publish.bind(tree)
+tree.publish = (version) => {
+  publish(version)
+  writeSync(1, `${version.serial} ${digest(reader)}\n`)
+}
+let commits = 0
+const blocklist = Blocklist.open({
+  ...{ store, tree, policy: testPolicy(), log: silentLog },
+  ...{ now: () => newAt, validForSeconds: 86_400, retired: false },
+})
+const commit = store.commit.bind(store)
+store.commit = () => {
+  commits += 1
+  if (moment === 'before' && commits === Number(number)) die()
+  commit()
+  if (moment === 'after' && commits === Number(number)) die()
+}
+await importList(blocklist, 'a', newKinds)
+writeSync(1, 'done\n')
+
+function die(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
