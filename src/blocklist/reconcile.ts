@@ -3,6 +3,7 @@
 // a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { audit, type Ground, remove, removeEntry, shown } from './ground.ts'
 import { listedIn } from './list-replacement.ts'
 import { exceptionOf, listingOf } from './outcomes.ts'
@@ -74,18 +75,22 @@ function endSpecial(ground: Ground): void {
       const change = { before: listingOf(row), after: shown(ground, row.id) }
       audit(ground, actor, 'delist', formatPrefix(row.prefix), change)
     }
-    for (const list of lists.all()) {
-      const { version, name } = list
-      const isListed = listedIn(store, version, now)
-      const entries = [...lists.covering(version, range), ...lists.inside(version, range)].filter(
-        (entry) => isSpecial(entry.prefix) && isListed(entry),
-      )
-      for (const entry of entries) removeEntry(ground, { list, entry })
-      if (entries.length === 0) continue
-      // They may be many, and each has a row of its own in the history.
-      const change = { before: { entries: entries.length }, after: null }
-      audit(ground, actor, 'delist', `${name}: ${formatPrefix(range)}`, change)
+  }
+  for (const list of lists.all()) {
+    const { version, name } = list
+    const isListed = listedIn(store, version, now)
+    const ending = new Map<string, ListEntry>()
+    for (const { prefix: range } of specialRanges) {
+      for (const entry of [...lists.covering(version, range), ...lists.inside(version, range)]) {
+        if (!isSpecial(entry.prefix) || !isListed(entry)) continue
+        ending.set(formatPrefix(entry.prefix), entry)
+      }
     }
+    for (const entry of ending.values()) removeEntry(ground, { list, entry })
+    if (ending.size === 0) continue
+    // They may be many, and each has a row of its own in the history.
+    const change = { before: { entries: ending.size }, after: null }
+    audit(ground, actor, 'delist', name, change)
   }
 }
 
