@@ -3,16 +3,7 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
-import {
-  audit,
-  entriesAt,
-  type Ground,
-  remove,
-  removeEntry,
-  type StandingEntry,
-  shown,
-  standingAt,
-} from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -22,6 +13,7 @@ import {
   type Refusal,
   readEntryId,
 } from './outcomes.ts'
+import { entriesAt, type StandingEntry } from './zone-entry.ts'
 
 /** What is given is set; what is absent stays. */
 export interface ListingChange {
@@ -108,7 +100,9 @@ function standingEntry(ground: Ground, id: string, expected: Expectation): Stand
   const named = readEntryId(id)
   const list = named && ground.store.lists.named(named.list)
   if (!named || !list || !ground.store.lists.find(list.version, named.prefix)) return noSuch(id)
-  const standing = entriesAt(ground, named.prefix).find((each) => each.list.id === list.id)
+  const standing = entriesAt(ground.store, ground.now, named.prefix).find(
+    (each) => each.list.id === list.id,
+  )
   if (standing === undefined) return conflict('has ended already')
   return expected(listingOfEntry(list.name, standing.entry, 'listed')) ? standing : changedSince
 }

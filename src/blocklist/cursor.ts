@@ -1,13 +1,8 @@
 // Where the next page begins, as opaque text. It carries what the page is sorted by, not what it ended with: that may be
 // gone by then, or the list may have been imported again.
 import { contains, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
+import type { RowPosition } from '../store/listing-rows.ts'
 import { entryId, readEntryId } from './outcomes.ts'
-
-/** Behind a row of listings. */
-export interface RowPosition {
-  readonly id: number
-  readonly prefix: Prefix
-}
 
 /** Behind a prefix in a named list, whether it has an entry there or not. */
 export interface EntryPosition {

@@ -149,7 +149,6 @@ function passing(
   const entry: ListEntry = chunk.entryAt(index)
   const state = isOver(entry, now) ? 'expired' : 'listed'
   if (filter.state !== undefined && filter.state !== state) return undefined
-  const rows = store.listings.shownAt(entry.prefix)
-  if (rows.some(({ hiddenIn }) => hiddenIn === version)) return undefined
+  if (store.listings.isHidden(entry.prefix, version)) return undefined
   return listingOfEntry(list, entry, state)
 }

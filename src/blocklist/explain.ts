@@ -120,7 +120,7 @@ interface Facts {
 function gather({ store, policy, now }: ExplainGround, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
   const { listings: rows, hasEvidence } = store.surroundings(address, network)
-  const entries = entriesAround(store, address, rows, now)
+  const entries = entriesAround(store, address, now)
   const known = [...rows.map(knownRow), ...entries]
   const ended = known.filter((each): each is EndedListing => each.endedAt !== null)
   const standing = known.filter(({ endedAt }) => endedAt === null)
@@ -146,22 +146,12 @@ function rowId({ listing: { id } }: Known): number {
 }
 
 /** Entries of lists that hold the address, by the list's name. One that was removed by hand is among the rows. */
-function entriesAround(
-  store: Store,
-  address: Address,
-  rows: readonly ListingRow[],
-  now: number,
-): Known[] {
+function entriesAround(store: Store, address: Address, now: number): Known[] {
   const known: Known[] = []
   for (const { name, version } of store.lists.all()) {
     for (const entry of store.lists.covering(version, address)) {
       const { prefix, attributes } = entry
-      const mayBeHidden = rows.some(
-        (row) => row.list === name && comparePrefixes(row.prefix, prefix) === 0,
-      )
-      if (mayBeHidden && store.listings.shownAt(prefix).some((row) => row.hiddenIn === version)) {
-        continue
-      }
+      if (version === null || store.listings.isHidden(prefix, version)) continue
       const state = isOver(entry, now) ? 'expired' : 'listed'
       const endedAt = state === 'expired' ? attributes.expiresAt : null
       known.push({ prefix, listing: listingOfEntry(name, entry, state), endedAt })

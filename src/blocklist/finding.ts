@@ -77,10 +77,7 @@ export function answeredEntries(
   for (const { version, applied } of store.lists.all()) {
     for (const each of version === applied ? [version] : [version, applied]) {
       const entry = store.lists.find(each, prefix)
-      if (!entry) continue
-      if (!store.listings.shownAt(prefix).some(({ hiddenIn }) => hiddenIn === each)) {
-        found.push(entry)
-      }
+      if (entry && each !== null && !store.listings.isHidden(prefix, each)) found.push(entry)
     }
   }
   const standing = found.filter((entry) => !isOver(entry, now))

@@ -2,12 +2,11 @@
 // change each, inside a transaction.
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
-import { isOver, type NamedList } from '../store/list-versions.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
 import { type Listing, listingOf, listingOfEntry } from './outcomes.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
+import type { StandingEntry } from './zone-entry.ts'
 
 export interface Ground {
   readonly store: Store
@@ -34,24 +33,6 @@ export function audit(
 /** Ends a row by hand or by the configuration: evidence up to now no longer counts. */
 export function remove({ store, now }: Ground, row: CurrentListing): void {
   store.listings.end(row, 'removed', now, store.evidence.newestId())
-}
-
-/** An entry of a list's current version, which is not hidden and whose time is not over. */
-export interface StandingEntry {
-  readonly list: NamedList
-  readonly entry: ListEntry
-}
-
-/** The entries of lists that hold at exactly this prefix now, by the names of their lists. */
-export function entriesAt({ store, now }: Pick<Ground, 'store' | 'now'>, prefix: Prefix) {
-  const standing: StandingEntry[] = []
-  const rows = store.listings.shownAt(prefix)
-  for (const list of store.lists.all()) {
-    const entry = store.lists.find(list.version, prefix)
-    if (!entry || isOver(entry, now)) continue
-    if (!rows.some(({ hiddenIn }) => hiddenIn === list.version)) standing.push({ list, entry })
-  }
-  return standing
 }
 
 /** Hides an entry until its list is imported again; as `remove` otherwise. Says what it is now. */

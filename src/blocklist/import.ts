@@ -176,7 +176,7 @@ export class ListImports {
     this.#requireTree(newInTree)
     const setBack = () =>
       audit(ground(), actor.name, 'import-undone', list, { before: after, after: null })
-    const wanted = () => lines.entries()
+    const wanted = lines.entries()
     await this.#replacements.replace(list, wanted, { changes, now }, { flipped, setBack })
   }
 

@@ -1,9 +1,9 @@
-// A list's new version in place of its old one: written beside it in small transactions, made the list by one row, and
-// then followed by DNS in steps, each of which computes some prefixes anew that differ between the two. Killed before that
-// row, the list is the old one, whole; after it, the new one.
+// A list's new version in place of its old one. It is written beside the old one in small transactions, and one row makes
+// it the list. DNS then follows in steps; each computes some of the prefixes that differ. A crash before that row leaves
+// the old list, whole; a crash after it the new one.
 import { setTimeout as pause, setImmediate } from 'node:timers/promises'
 import { type Logger, OperationalError } from '../errors.ts'
-import { formatPrefix, type Prefix } from '../ip/address.ts'
+import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { journalMaxChanges } from '../store/journal.ts'
 import { isOver, type NamedList } from '../store/list-versions.ts'
@@ -78,9 +78,8 @@ export function listedIn(
   version: number | null,
   now: number,
 ): (entry: ListEntry) => boolean {
-  const hidden = new Set(version === null ? [] : listings.hiddenIn(version).map(formatPrefix))
-  return (entry) =>
-    !isOver(entry, now) && (hidden.size === 0 || !hidden.has(formatPrefix(entry.prefix)))
+  const isHidden = listings.hiddenIn(version)
+  return (entry) => !isOver(entry, now) && !isHidden?.(entry.prefix)
 }
 
 export class ListReplacements {
@@ -101,7 +100,7 @@ export class ListReplacements {
    */
   async replace(
     name: string,
-    wanted: () => Iterable<WantedEntry>,
+    wanted: Iterable<WantedEntry>,
     { changes, now }: { readonly changes: number; readonly now: number },
     audit: { flipped(): void; setBack(): void },
   ): Promise<void> {
@@ -111,7 +110,7 @@ export class ListReplacements {
       return { list, version: store.lists.addVersion(list.id, ground().now) }
     })
     try {
-      await this.#write(list, version, wanted(), now)
+      await this.#write(list, version, wanted, now)
       await queue.run(() => {
         store.lists.setVersion(list.id, version, tree ? list.applied : version)
         if (!tree || changes > journalMaxChanges) publisher.resetJournal()

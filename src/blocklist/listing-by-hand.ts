@@ -1,8 +1,8 @@
-// Listing and delisting by hand, all of a request or none of it. Called by the door, inside a
+// Listing and delisting by hand, all of a request or none of it. Runs inside a
 // transaction.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, entriesAt, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -14,6 +14,7 @@ import {
   type Refusal,
   refusals,
 } from './outcomes.ts'
+import { entriesAt } from './zone-entry.ts'
 
 /** Lists each, or extends what its origin and list already have there; refused as a whole if one of them is. */
 export function listAll(
@@ -34,7 +35,7 @@ export function delistAll(
   actor: Actor,
 ): DelistOutcome[] {
   const isListed = (prefix: Prefix): boolean =>
-    standingAt(ground, prefix).length > 0 || entriesAt(ground, prefix).length > 0
+    standingAt(ground, prefix).length > 0 || entriesAt(ground.store, ground.now, prefix).length > 0
   return (
     refusals(prefixes.map((each) => (isListed(each) ? each : nothingToRemove(ground, each)))) ??
     prefixes.map((prefix) => delist(ground, prefix, actor))
@@ -116,7 +117,7 @@ function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
     })
     return listing
   })
-  const entries = entriesAt(ground, prefix).map((standing) => {
+  const entries = entriesAt(ground.store, ground.now, prefix).map((standing) => {
     const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
     const after = removeEntry(ground, standing)
     audit(ground, actor.name, 'delist', formatPrefix(prefix), { before, after })
@@ -130,7 +131,7 @@ function nothingToRemove({ store, now }: Ground, prefix: Prefix): Refusal {
     store.listings
       .currentAt(wider)
       .some(({ expiresAt }) => expiresAt === null || expiresAt > now) ||
-    entriesAt({ store, now }, wider).length > 0
+    entriesAt(store, now, wider).length > 0
   const around = [...store.listings.covering(prefix)]
   for (const { version } of store.lists.all()) {
     for (const entry of store.lists.covering(version, prefix)) around.push(entry.prefix)

@@ -159,8 +159,8 @@ export function listingAt(store: Store, id: string, now: number): Listing | unde
   const named = readEntryId(id)
   const version = (named && store.lists.named(named.list)?.version) ?? null
   const entry = named && store.lists.find(version, named.prefix)
-  if (!entry) return undefined
-  const isHidden = store.listings.shownAt(named.prefix).some(({ hiddenIn }) => hiddenIn === version)
+  if (!entry || version === null) return undefined
+  const isHidden = store.listings.isHidden(named.prefix, version)
   return listingOfEntry(
     named.list,
     entry,

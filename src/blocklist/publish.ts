@@ -282,8 +282,7 @@ export class Publisher {
     }
     for (const { version } of lists.all()) {
       if (version === null) continue
-      const hidden = listings.hiddenIn(version)
-      lists.eachListed(version, hidden, now, stage)
+      lists.eachListed(version, listings.hiddenIn(version), now, stage)
       isFirst = false
     }
     listings.eachAnswered(stage)

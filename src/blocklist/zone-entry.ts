@@ -2,8 +2,9 @@
 // Whatever answers or shows the zone asks here, or asks the tree, which was filled from here.
 import { type Address, addressBits, networkOf, type Prefix, sameAddress } from '../ip/address.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
-import { isOver, type ListTable } from '../store/list-versions.ts'
-import type { ListingTable } from '../store/listings.ts'
+import { isOver, type ListTable, type NamedList } from '../store/list-versions.ts'
+import type { ListingTable, ShownRow } from '../store/listings.ts'
+import type { ListEntry } from '../store/packed-entries.ts'
 import { type EntryKind, entryKinds } from '../tree/layout.ts'
 import { exemptByParent, holdsTestEntry, neverListed, testEntryAt } from './test-entries.ts'
 
@@ -70,20 +71,36 @@ export function zoneEntryAt(tables: ZoneTables, rules: ZoneRules, prefix: Prefix
 }
 
 /** The kinds of all that is listed at exactly this prefix, exceptions aside; undefined: nothing is. */
-function listedKinds(
-  { listings, lists }: ZoneTables,
-  now: number,
-  prefix: Prefix,
-): number | undefined {
-  const rows = listings.shownAt(prefix)
+function listedKinds(tables: ZoneTables, now: number, prefix: Prefix): number | undefined {
+  const rows = tables.listings.shownAt(prefix)
   let kinds: number | undefined
   for (const row of rows) if (row.hiddenIn === null) kinds = (kinds ?? 0) | row.kinds
-  for (const { version } of lists.all()) {
-    const entry = lists.find(version, prefix)
-    if (!entry || isOver(entry, now) || rows.some(({ hiddenIn }) => hiddenIn === version)) continue
+  for (const { entry } of entriesAt(tables, now, prefix, rows)) {
     kinds = (kinds ?? 0) | entry.attributes.kinds
   }
   return kinds
+}
+
+/** An entry of a list's current version, which is not hidden and whose time is not over. */
+export interface StandingEntry {
+  readonly list: NamedList
+  readonly entry: ListEntry
+}
+
+/** The entries of lists that hold at exactly this prefix, by the names of their lists. `rows`: what `shownAt` says there. */
+export function entriesAt(
+  { listings, lists }: Pick<ZoneTables, 'listings' | 'lists'>,
+  now: number,
+  prefix: Prefix,
+  rows: readonly ShownRow[] = listings.shownAt(prefix),
+): StandingEntry[] {
+  const standing: StandingEntry[] = []
+  for (const list of lists.all()) {
+    const entry = lists.find(list.version, prefix)
+    if (!entry || isOver(entry, now)) continue
+    if (!rows.some(({ hiddenIn }) => hiddenIn === list.version)) standing.push({ list, entry })
+  }
+  return standing
 }
 
 /** What decides for an address: an exemption at any length, else the longest listing or exclusion; undefined: nothing. */

@@ -6,7 +6,6 @@ import {
   addressBits,
   contains,
   type Family,
-  formatPrefix,
   networkOf,
   type Prefix,
 } from '../ip/address.ts'
@@ -66,7 +65,7 @@ export class ListTable {
   readonly #chunkAfter: Statement<[number, EntryType, Uint8Array], RawChunk>
   readonly #due: Statement<[number, number], DueChunk>
   readonly #setExpiry: Statement<[number | null, number]>
-  /** As the tables have them; read anew after a change. */
+  /** As the tables have them; undefined after a change, until they are read again. */
   #lists: readonly NamedList[] | undefined
   /** By version and family, the chunk that was read last: what is asked for next is mostly near. */
   readonly #near = new Map<string, PackedEntries>()
@@ -145,9 +144,12 @@ export class ListTable {
     // Of those that are over, too: they were not when somebody looked last.
     const next = new PackedEntries(family, octets, labels).nextExpiry(0)
     this.#addChunk.run(version, typeOf(family), prefixKey(first.prefix), next, octets, labels)
-    const found = entries.map(({ prefix }) => prefix.length)
-    const lengths = [...new Set([...this.lengths(version, family), ...found])]
-    const all = { ...this.#lengths(version), [family]: lengths.sort((a, b) => a - b) }
+    const known = this.#lengths(version)
+    const lengths = new Set([
+      ...(known[family] ?? []),
+      ...entries.map((each) => each.prefix.length),
+    ])
+    const all = { ...known, [family]: [...lengths].sort((a, b) => a - b) }
     this.#grow.run(entries.length, JSON.stringify(all), version)
   }
 
@@ -243,12 +245,15 @@ export class ListTable {
   }
 
   /** Visits every entry that is neither hidden nor over, in order: numbers alone, since they may be ten million. */
-  eachListed(version: number, hidden: readonly Prefix[], now: number, visit: Visit): void {
-    const keys = new Set(hidden.map(formatPrefix))
-    const isHidden = (prefix: Prefix): boolean => keys.has(formatPrefix(prefix))
+  eachListed(
+    version: number,
+    isHidden: ((prefix: Prefix) => boolean) | undefined,
+    now: number,
+    visit: Visit,
+  ): void {
     for (const family of families) {
       for (const { chunk } of this.chunksFrom(version, first(family))) {
-        chunk.eachListed(now, keys.size > 0 ? isHidden : undefined, visit)
+        chunk.eachListed(now, isHidden, visit)
       }
     }
   }

@@ -11,6 +11,7 @@ import {
   listingColumns,
   listingOf,
   type RawListing,
+  type RowPosition,
 } from './listing-rows.ts'
 import { type PrefixRow, prefixColumns, prefixOf, rangeInside } from './prefix-columns.ts'
 
@@ -34,9 +35,6 @@ export interface ShownListing {
   readonly expiresAt: number | null
   readonly hiddenIn: number | null
 }
-
-/** A row, as far as the order of a page goes. */
-type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
 
 /** Terms of a WHERE clause, all of which hold, and what is bound to them. */
 interface Terms {

@@ -35,6 +35,9 @@ export interface ListingRow extends Omit<NewListing, 'state'> {
   readonly endedAt: number | null
 }
 
+/** A row, as far as one is needed to find it again, or the place behind it in a page. */
+export type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
+
 /** A row that holds. */
 export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
 

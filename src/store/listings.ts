@@ -2,7 +2,14 @@
 // prefix and origin; and, as history, what held once (expired, removed), entries of named lists that were removed by hand
 // among it.
 import type { Database, Statement } from 'better-sqlite3'
-import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import {
+  type Address,
+  addressBits,
+  type Family,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+} from '../ip/address.ts'
 import { eachAnswered, type Visit } from './answered-listings.ts'
 import type { ChangedPrefixes } from './changed-prefixes.ts'
 import { type ListingFilter, ListingPages, type ShownListing } from './listing-pages.ts'
@@ -15,6 +22,7 @@ import {
   listingOf,
   type NewListing,
   type RawListing,
+  type RowPosition,
 } from './listing-rows.ts'
 import {
   isPrefix,
@@ -38,9 +46,6 @@ export type RemovedEntry = Pick<
   NewListing,
   'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'
 > & { readonly listId: number; readonly version: number }
-
-/** A row, as far as one is needed to find it again. */
-export type ListingPosition = Pick<ListingRow, 'id' | 'prefix'>
 
 const noRows: readonly ShownRow[] = []
 
@@ -128,9 +133,17 @@ export class ListingTable {
     return this.#shownAt.all(...prefixValues(prefix))
   }
 
-  /** The prefixes of entries that are hidden in this version of their list. */
-  hiddenIn(version: number): Prefix[] {
-    return this.#hiddenIn.all(version).map(prefixOf)
+  /** Whether an entry of exactly this prefix is hidden in this version of its list. */
+  isHidden(prefix: Prefix, version: number): boolean {
+    return this.shownAt(prefix).some(({ hiddenIn }) => hiddenIn === version)
+  }
+
+  /** As `isHidden`, for many prefixes of one version; undefined: none of them is. */
+  hiddenIn(version: number | null): ((prefix: Prefix) => boolean) | undefined {
+    const rows = version === null ? [] : this.#hiddenIn.all(version)
+    if (rows.length === 0) return undefined
+    const hidden = new Set(rows.map((row) => formatPrefix(prefixOf(row))))
+    return (prefix) => hidden.has(formatPrefix(prefix))
   }
 
   /** What is hidden in a version of a list is from now on in that one. No answer must change by it. */
@@ -195,7 +208,7 @@ export class ListingTable {
     return Number(lastInsertRowid)
   }
 
-  change({ id, prefix }: ListingPosition, to: ListingChange): void {
+  change({ id, prefix }: RowPosition, to: ListingChange): void {
     this.#changed.note(prefix)
     const { kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode } = to
     const values = [kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode]
@@ -204,7 +217,7 @@ export class ListingTable {
 
   /** Turns a listing into history. `evidenceMark` for a removal: the newest evidence there is. */
   end(
-    { id, prefix }: ListingPosition,
+    { id, prefix }: RowPosition,
     state: 'expired' | 'removed',
     at: number,
     evidenceMark: number | null,
@@ -240,7 +253,7 @@ export class ListingTable {
   }
 
   /** See `ListingPages`. */
-  page(filter: ListingFilter, limit: number, after?: ListingPosition): Generator<ListingRow[]> {
+  page(filter: ListingFilter, limit: number, after?: RowPosition): Generator<ListingRow[]> {
     return this.#pages.page(filter, limit, after)
   }
 

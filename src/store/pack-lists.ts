@@ -56,8 +56,8 @@ export function packLists(database: Database): void {
     const isUnborn = list.state === 'loading' && !list.hasRows
     if (!isUnborn) packList(database, list)
   }
-  // Indexes that the deleted rows are in are made anew: that is faster than to take the rows out of each. And SQLite checks
-  // all of a strict table that gets a column.
+  // To drop these indexes and build them again is faster than to take each deleted row out of them. The column comes last,
+  // since SQLite then checks every row of a strict table.
   database.exec(`
     DROP INDEX listings_of_list;
     DROP INDEX listings_prefix;

@@ -48,17 +48,11 @@ export class Snapshot {
 
   /** The entries of a version that are neither hidden nor over, in address order, in pages; some may be empty. */
   *ofVersion(version: number, now: number): Generator<ListEntry[]> {
-    const hidden = this.listings.hiddenIn(version).sort(comparePrefixes)
-    let nextHidden = 0
+    const isHidden = this.listings.hiddenIn(version)
     let page: ListEntry[] = []
     let lookedAt = 0
     for (const entry of this.lists.entries(version)) {
-      let order = 1
-      for (; nextHidden < hidden.length; nextHidden++) {
-        order = comparePrefixes(hidden[nextHidden] ?? entry.prefix, entry.prefix)
-        if (order >= 0) break
-      }
-      if (order !== 0 && !isOver(entry, now)) page.push(entry)
+      if (!isOver(entry, now) && !isHidden?.(entry.prefix)) page.push(entry)
       if (++lookedAt % pageEntries > 0) continue
       yield page
       page = []

@@ -130,7 +130,8 @@ test('a version is found as an array of its entries is: at, around, inside and f
           )
         }
         const listed: [Prefix, number][] = []
-        lists.eachListed(version, probes, now, (family, w0, w1, w2, w3, length, kinds) => {
+        const isProbe = (each: Prefix) => probes.some((probe) => comparePrefixes(probe, each) === 0)
+        lists.eachListed(version, isProbe, now, (family, w0, w1, w2, w3, length, kinds) => {
           listed.push([{ family, w0, w1, w2, w3, length }, kinds])
         })
         const hidden = new Set(probes.map(formatPrefix))
