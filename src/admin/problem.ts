@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
 
-import { isRefusal, type Refusal } from '../blocklist/outcomes.ts'
+import { isRefusal, type Refusal } from '../blocklist/types.ts'
 import { OperationalError, operationalErrorCodes } from '../errors.ts'
 
 export const problemType = 'application/problem+json'

@@ -3,7 +3,7 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
-import { audit, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown, standingAt } from './context.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -12,7 +12,7 @@ import {
   listingOfEntry,
   type Refusal,
   readEntryId,
-} from './outcomes.ts'
+} from './types.ts'
 import { entriesAt, type StandingEntry } from './zone-entry.ts'
 
 /** What is given is set; what is absent stays. */

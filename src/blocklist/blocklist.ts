@@ -24,10 +24,10 @@ import { expireSome } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { type Finding, find } from './finding.ts'
-import type { Ground } from './ground.ts'
+import type { Ground } from './context.ts'
 import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
-import { delistAll, listAll } from './listing-by-hand.ts'
+import { delistAll, listAll } from './listings.ts'
 import {
   type Actor,
   type Decision,
@@ -42,7 +42,7 @@ import {
   listingOf,
   type Page,
   type Refusal,
-} from './outcomes.ts'
+} from './types.ts'
 import {
   exceptionsPage,
   type ListingsFilter,
@@ -52,9 +52,9 @@ import {
 } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
-import { reconcile } from './reconcile.ts'
+import { reconcile } from './apply-config.ts'
 import { recordOne } from './record.ts'
-import { TrapList, type TrapOutcome } from './trap-list.ts'
+import { TrapList, type TrapOutcome } from './traps.ts'
 import { type WriteFailure, WriteHealth } from './write-health.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
@@ -62,10 +62,10 @@ export type { Alongside } from './commit-queue.ts'
 export type { Explanation } from './explain.ts'
 export type { Finding } from './finding.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
-export type * from './outcomes.ts'
+export type * from './types.ts'
 export type { ListingsFilter, PageRequest } from './pages.ts'
 export type { PolicyOptions } from './policy.ts'
-export type { TrapOutcome } from './trap-list.ts'
+export type { TrapOutcome } from './traps.ts'
 export type { WriteFailure } from './write-health.ts'
 export type { TrapRow }
 

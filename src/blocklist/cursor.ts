@@ -2,7 +2,7 @@
 // gone by then, or the list may have been imported again.
 import { contains, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { RowPosition } from '../store/listing-rows.ts'
-import { entryId, readEntryId } from './outcomes.ts'
+import { entryId, readEntryId } from './types.ts'
 
 /** Behind a prefix in a named list, whether it has an entry there or not. */
 export interface EntryPosition {

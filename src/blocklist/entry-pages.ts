@@ -6,7 +6,7 @@ import { isOver } from '../store/list-versions.ts'
 import type { ListingFilter } from '../store/listing-pages.ts'
 import { comparePrefixes, type ListEntry, type PackedEntries } from '../store/packed-entries.ts'
 import type { ListingPosition } from './cursor.ts'
-import { type Listing, listingOfEntry } from './outcomes.ts'
+import { type Listing, listingOfEntry } from './types.ts'
 
 /** A listing that passes the filter; without one: nothing does as far as this position. */
 export interface Found {

@@ -1,8 +1,8 @@
 // Exempting and excluding prefixes by hand. Called by the door, inside a transaction.
 import { formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
-import { audit, type Ground } from './ground.ts'
-import { type Actor, type ExceptionOutcome, exceptionOf } from './outcomes.ts'
+import { audit, type Ground } from './context.ts'
+import { type Actor, type ExceptionOutcome, exceptionOf } from './types.ts'
 
 export type ExceptionKind = 'exemption' | 'exclusion'
 

@@ -1,6 +1,6 @@
 // What time alone changes: listings that end, and held ones that come due. Called by the door every second, inside
 // a transaction, so many at a time that nobody waits long.
-import { type Ground, standingAt } from './ground.ts'
+import { type Ground, standingAt } from './context.ts'
 import { initialState } from './policy.ts'
 
 /** Rows that one transaction turns over; beside them, entries of one row of a list. */

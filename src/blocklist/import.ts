@@ -6,7 +6,7 @@ import { OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatSize } from '../quantity.ts'
 import { type EntryAttributes, sameAttributes } from '../store/packed-entries.ts'
-import { audit } from './ground.ts'
+import { audit } from './context.ts'
 import { ListLines } from './list-lines.ts'
 import {
   entriesInTurn,
@@ -16,7 +16,7 @@ import {
   paired,
   turn,
 } from './list-replacement.ts'
-import type { Actor, Refusal } from './outcomes.ts'
+import type { Actor, Refusal } from './types.ts'
 import { roomLeft } from './publish.ts'
 
 /** One line of a list, read. `attributes` null: a hole in what the list has around it. */

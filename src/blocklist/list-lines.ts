@@ -5,9 +5,9 @@ import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
 import { lastWords } from '../store/prefix-columns.ts'
 import { EntryRuns } from './external-sort.ts'
-import type { Ground } from './ground.ts'
+import type { Ground } from './context.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './import.ts'
-import { refusalOf } from './listing-by-hand.ts'
+import { refusalOf } from './listings.ts'
 import { type ListItem, type WantedEntry, withoutHoles } from './subtract-holes.ts'
 
 /** Wrong lines that are told one by one; the others are counted. */

@@ -10,7 +10,7 @@ import { isOver, type NamedList } from '../store/list-versions.ts'
 import { chunkEntries, comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
-import type { Ground } from './ground.ts'
+import type { Ground } from './context.ts'
 import type { Publisher } from './publish.ts'
 import type { WantedEntry } from './subtract-holes.ts'
 

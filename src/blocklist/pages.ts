@@ -26,7 +26,7 @@ import {
   type Page,
   type Refusal,
   readEntryId,
-} from './outcomes.ts'
+} from './types.ts'
 
 export interface PageRequest {
   readonly limit: number

@@ -16,9 +16,9 @@ import {
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import { audit, type Ground, shown, standingAt } from './ground.ts'
+import { audit, type Ground, shown, standingAt } from './context.ts'
 import { kindBit } from './kinds.ts'
-import { type Decision, listingOf } from './outcomes.ts'
+import { type Decision, listingOf } from './types.ts'
 import {
   heldUntil,
   hitsToWeigh,

@@ -5,7 +5,7 @@ import { parseDuration } from '../quantity.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
 import { readPrefixes } from './prefix-argument.ts'
-import { formatColumns, formatUntil } from './wording.ts'
+import { formatColumns, formatUntil } from './format.ts'
 
 export interface AddOptions {
   readonly kind?: readonly string[]

@@ -5,7 +5,7 @@ import { findConfig, loadConfig } from '../config.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes } from './context.ts'
 import { type FoundMessage, messagesIn } from './message-files.ts'
-import { formatColumns, printable } from './wording.ts'
+import { formatColumns, printable } from './format.ts'
 
 export interface ClassifyOptions {
   readonly trustedRelay?: readonly string[]

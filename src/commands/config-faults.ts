@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
 import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { batvKeyOf, messageIdFileOf } from './authenticity-sources.ts'
-import { cookieSecretsOf, zoneOptions } from './room-options.ts'
+import { cookieSecretsOf, zoneOptions } from './options.ts'
 
 /** Throws OperationalError `config-invalid` that names each key that keeps `serve` from going by this configuration. */
 export async function requireServable(config: Config): Promise<void> {

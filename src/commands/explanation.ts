@@ -1,5 +1,5 @@
 // The answer of /v1/lookup as plain sentences and tables.
-import { codeMeanings, formatColumns, formatTime, formatUntil, printable } from './wording.ts'
+import { codeMeanings, formatColumns, formatTime, formatUntil, printable } from './format.ts'
 
 interface Listing {
   readonly prefix: string

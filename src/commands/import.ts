@@ -8,7 +8,7 @@ import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
 import { expectDone, type Reply, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
 import { type Progress, startProgress } from './progress.ts'
-import { printable } from './wording.ts'
+import { printable } from './format.ts'
 
 export interface ImportOptions {
   readonly list: string

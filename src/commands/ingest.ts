@@ -21,7 +21,7 @@ import {
   octetsIn,
 } from './message-files.ts'
 import { type Progress, startProgress } from './progress.ts'
-import { printable } from './wording.ts'
+import { printable } from './format.ts'
 
 export interface IngestOptions {
   readonly mailbox?: string
@@ -77,7 +77,7 @@ export async function ingest(
     const { comparePolicies } = await import('./policy-comparison.ts')
     await comparePolicies(context, config, { file: policy, json: options.json === true, read })
   } else if (dryRun) {
-    const { copyDatabase } = await import('./rehearsal.ts')
+    const { copyDatabase } = await import('./dry-run.ts')
     using rehearsal = await copyDatabase(config)
     const { blocklist } = rehearsal
     const match = blocklist.trapMatcher()

@@ -5,7 +5,7 @@ import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
 import { type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
-import { formatColumns, formatTime, formatUntil } from './wording.ts'
+import { formatColumns, formatTime, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
 const pageSize = 1000

@@ -7,7 +7,7 @@ import type { Config } from '../config.ts'
 import type { Logger } from '../errors.ts'
 import { openStore } from '../store/database.ts'
 import type { Client } from './client.ts'
-import { policyOptions } from './room-options.ts'
+import { policyOptions } from './options.ts'
 import { version } from './version.ts'
 
 const now = (): number => Math.floor(Date.now() / 1000)

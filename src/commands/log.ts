@@ -1,7 +1,7 @@
 // The log: JSON lines on standard error for machines, one readable line each on a terminal. Made by serve.ts.
 import { pino } from 'pino'
 import type { Logger } from '../errors.ts'
-import { type ErrorFacts, errorFacts, errorLine } from './error-facts.ts'
+import { type ErrorFacts, errorFacts, errorLine } from './redact-error.ts'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 

@@ -4,7 +4,7 @@ import { OperationalError } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
 import { readAddress } from './prefix-argument.ts'
-import { codeMeanings, formatColumns, printable } from './wording.ts'
+import { codeMeanings, formatColumns, printable } from './format.ts'
 
 const timeoutMs = 3000
 const noError = 0

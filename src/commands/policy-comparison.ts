@@ -5,9 +5,9 @@ import type { Evidence } from '../bounce/evidence.ts'
 import { type Config, loadPolicy } from '../config.ts'
 import type { CommandContext } from './context.ts'
 import type { Ingested } from './ingest.ts'
-import { byHand, copyDatabase, emptyDatabase } from './rehearsal.ts'
-import { policyOptions } from './room-options.ts'
-import { formatColumns, formatTime } from './wording.ts'
+import { byHand, copyDatabase, emptyDatabase } from './dry-run.ts'
+import { policyOptions } from './options.ts'
+import { formatColumns, formatTime } from './format.ts'
 
 export interface ComparisonOptions {
   /** A configuration, or its [policy] alone; that is taken, its traps are not. */

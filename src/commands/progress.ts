@@ -1,6 +1,6 @@
 // A progress bar on standard error while long work goes on; only on a terminal, so that a pipe or a log never sees it.
 import { SingleBar } from 'cli-progress'
-import { roughDuration } from './wording.ts'
+import { roughDuration } from './format.ts'
 
 export interface Progress {
   /** So much of the total is done, by so many pieces. */

@@ -3,7 +3,7 @@ import { loadConfig } from '../config.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
 import { readPrefixes } from './prefix-argument.ts'
-import { formatColumns } from './wording.ts'
+import { formatColumns } from './format.ts'
 
 interface Removed {
   readonly items: readonly {

@@ -15,7 +15,7 @@ import type { Logger } from '../errors.ts'
 import { databaseFailure, isDiskFull, type Store } from '../store/database.ts'
 import { writePrivateFile } from '../store/private-file.ts'
 import type { Traps } from '../traps/traps.ts'
-import { adminLimits } from './room-options.ts'
+import { adminLimits } from './options.ts'
 import { version } from './version.ts'
 
 export interface AdminRooms {

@@ -16,7 +16,7 @@ import { requireServable } from './config-faults.ts'
 import { watchFiles } from './file-watch.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
-import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './room-options.ts'
+import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './options.ts'
 import { systemdNotice } from './systemd.ts'
 import { version } from './version.ts'
 

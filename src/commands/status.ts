@@ -4,7 +4,7 @@ import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { expectDone, serverClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
-import { formatColumns, formatTime, formatUntil, printable, roughDuration } from './wording.ts'
+import { formatColumns, formatTime, formatUntil, printable, roughDuration } from './format.ts'
 
 /** The answer of /v1/stats. */
 interface Stats {

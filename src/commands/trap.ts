@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { loadConfig } from '../config.ts'
 import { type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
-import { formatColumns, formatTime } from './wording.ts'
+import { formatColumns, formatTime } from './format.ts'
 
 const path = '/v1/traps'
 const pageSize = 1000

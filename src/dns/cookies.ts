@@ -1,7 +1,7 @@
 // DNS cookies (RFC 7873) in the interoperable form of RFC 9018: what a query's COOKIE option is worth, and the cookie
 // that goes back. Pure but for the secrets, which stand in memory that the server's threads share. Called by
 // respond.ts for queries that carry the option.
-import type { Exchange } from './exchange.ts'
+import type { Exchange } from './query-context.ts'
 import { putSipHash } from './siphash.ts'
 import { put32 } from './wire.ts'
 

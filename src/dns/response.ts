@@ -2,7 +2,7 @@
 // question and the OPT record around them. respond.ts decides what is put; this file keeps it within the limit.
 import { extendedErrors, optRoom, putOpt } from './edns.ts'
 import type { Query } from './query.ts'
-import { putReason, type ReasonTemplate } from './reason.ts'
+import { putReason, type ReasonTemplate } from './txt-template.ts'
 import { classes, flags, headerLength, Octets, put16, put32, putWords, types } from './wire.ts'
 import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength } from './zone.ts'
 

@@ -1,7 +1,7 @@
 // The zone as the configuration gives it → everything about it that can be worked out before a query comes:
 // ready RRsets of its own names, the SOA of negative answers, the reason cut up. respond.ts prepares it once.
 import { type FoldedName, foldName, skipName } from './name.ts'
-import { parseReason, type ReasonTemplate } from './reason.ts'
+import { parseReason, type ReasonTemplate } from './txt-template.ts'
 import { classes, headerLength, put16, put32, putBytes, types, wordsOf } from './wire.ts'
 
 /** A record of the zone's own names. The owner is in wire form, lower case, uncompressed, at or under the origin. */

@@ -1,6 +1,6 @@
 // Access rules → which clients are answered: the longest prefix decides. Compiled once by the main thread into plain
 // arrays that are cloned into each thread; asked there for every query.
-import { type Access, access } from '../dns/respond.ts'
+import { type Access, access } from '../dns/responder.ts'
 import type { ClientAddress } from './client-address.ts'
 
 export interface AccessRule {

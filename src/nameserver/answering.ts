@@ -1,10 +1,10 @@
 // Answering as one thread does it: respond() with its guards (access, cookies, rate limit, freshness) before it and
 // the counting after it. worker.ts makes one for each thread.
 import { performance } from 'node:perf_hooks'
-import { QueriesAhead } from '../dns/ahead.ts'
+import { QueriesAhead } from '../dns/query-batch.ts'
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'
-import { Exchange } from '../dns/exchange.ts'
+import { Exchange } from '../dns/query-context.ts'
 import {
   access,
   createResponder,
@@ -12,12 +12,12 @@ import {
   type Responder,
   type ResponderOptions,
   type Transport,
-} from '../dns/respond.ts'
+} from '../dns/responder.ts'
 import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { maxAhead, type TreeReader } from '../tree/reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
-import { AskerSketch } from './askers.ts'
+import { AskerSketch } from './top-clients.ts'
 import { Counters } from './counters.ts'
 import { QueryLogWriter } from './query-log.ts'
 import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'

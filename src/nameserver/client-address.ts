@@ -1,6 +1,6 @@
 // Who asks, as the transports know it → the words of an Exchange: from Node's text, or from the kernel's socket
 // address. Called for each datagram and for each TCP connection.
-import type { Exchange } from '../dns/exchange.ts'
+import type { Exchange } from '../dns/query-context.ts'
 
 /** The part of an Exchange that says who asks. */
 export type ClientAddress = Pick<Exchange, 'family' | 'w0' | 'w1' | 'w2' | 'w3'>

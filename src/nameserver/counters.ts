@@ -1,6 +1,6 @@
 // What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, the
 // main thread sums the blocks. A thread that is replaced goes on in its predecessor's block.
-import { type Exchange, outcomes } from '../dns/exchange.ts'
+import { type Exchange, outcomes } from '../dns/query-context.ts'
 import { rcodes, types } from '../dns/wire.ts'
 
 const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]

@@ -1,9 +1,9 @@
 // A sample of the queries as log lines: client network, name, type, outcome. A thread writes into a ring of its own
 // in shared memory and never waits: what does not fit is counted and left out. The main thread empties the rings.
-import { type Exchange, outcomes } from '../dns/exchange.ts'
+import { type Exchange, outcomes } from '../dns/query-context.ts'
 import { headerLength, maxNameLength, rcodes, types } from '../dns/wire.ts'
 import type { Logger } from '../errors.ts'
-import { formatNetwork, networkWord0, networkWord1 } from './network.ts'
+import { formatNetwork, networkWord0, networkWord1 } from './client-network.ts'
 
 /** Records a ring holds: with it emptied every `drainMs` a thread logs at most 1,024 lines a second. */
 const records = 256

@@ -1,8 +1,8 @@
 // Response rate limiting: one table in shared memory for all UDP threads, a budget for each client network and
 // class of response. Made by the main thread, asked for each UDP response to a client without a proven address.
-import type { Exchange } from '../dns/exchange.ts'
-import { type Limit, limits, type ResponseClass } from '../dns/respond.ts'
-import { hashNetwork } from './network.ts'
+import type { Exchange } from '../dns/query-context.ts'
+import { type Limit, limits, type ResponseClass } from '../dns/responder.ts'
+import { hashNetwork } from './client-network.ts'
 
 export interface RateLimitOptions {
   /** For each network and class; more than 0. As many may come at once, after a quiet second. */

@@ -1,7 +1,7 @@
 // What a thread of the name server does: opens its tree reader, waits for its sockets, answers until it is stopped.
 // thread.ts, the file that threads start with, calls it.
 import type { MessagePort } from 'node:worker_threads'
-import type { Responder } from '../dns/respond.ts'
+import type { Responder } from '../dns/responder.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AnsweringData, createAnswering } from './answering.ts'

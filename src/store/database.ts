@@ -20,7 +20,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
 import { createPrivateFile, requireFile } from './private-file.ts'
-import { type Surroundings, SurroundingsReader } from './surroundings.ts'
+import { type Surroundings, SurroundingsReader } from './address-lookup.ts'
 import { TrapTable } from './traps.ts'
 
 export interface StoreOptions {

@@ -4,7 +4,7 @@
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import type { ClientLimits } from './client-limits.ts'
-import type { FrontConnection } from './smtp-front.ts'
+import type { FrontConnection } from './smtp-listener.ts'
 
 type SMTPConnection = SMTPServer['connections'] extends Set<infer C> ? C : never
 

@@ -9,7 +9,7 @@ import { ClientLimits, type MinuteLimits } from './client-limits.ts'
 import type { Collector, LiveMessage } from './collect.ts'
 import type { LiveClient } from './delivery.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { type FrontConnection, startFront } from './smtp-front.ts'
+import { type FrontConnection, startFront } from './smtp-listener.ts'
 import { addressOf, TrapServer } from './smtp-protocol.ts'
 
 export interface SmtpListenerOptions {

@@ -1,6 +1,6 @@
 // Nanoseconds for an answer, without sockets: respond() in a loop over a tree of random addresses. Called by
 // run.ts, or alone: `node test/bench/respond.ts [ENTRIES]`.
-import { createResponder, type Responder } from '../../src/dns/respond.ts'
+import { createResponder, type Responder } from '../../src/dns/responder.ts'
 import { Octets, octetsOf } from '../../src/dns/wire.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'

@@ -1,7 +1,7 @@
 // POST /v1/evidence: what a command of ours has read out of mail files, recorded and judged like a message that came by
 // itself. For the operator alone: whoever may call it decides who is listed.
 import Type, { type Static } from 'typebox'
-import type { Decision } from '../../blocklist/outcomes.ts'
+import type { Decision } from '../../blocklist/types.ts'
 import { maxAddresses } from '../../bounce/address-list.ts'
 import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'

@@ -8,11 +8,11 @@ import {
   type Page,
   type Refusal,
   type Exception as StoredException,
-} from '../../blocklist/outcomes.ts'
+} from '../../blocklist/types.ts'
 import { formatPrefix, type Prefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
 import { type Answer, sendAnswer } from '../idempotency.ts'
-import { readPrefix } from '../prefix-text.ts'
+import { readPrefix } from '../parse-params.ts'
 import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'
 import {
   defaultPageSize,

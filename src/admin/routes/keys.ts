@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox'
 import type { App, AppOptions } from '../app.ts'
 import { type Answer, sendAnswer } from '../idempotency.ts'
 import { type KeyRing, type KeyRow, type CreatedKey as NewlyMade, newSecret } from '../key-ring.ts'
-import { readExpiry } from '../prefix-text.ts'
+import { readExpiry } from '../parse-params.ts'
 import { isProblem, problem, sendProblem } from '../problem.ts'
 import {
   IdParams,

@@ -1,12 +1,12 @@
 // /v1/listings: what is or was listed, entries of named lists too, and listing and delisting by hand, all of a request or
 // none of it.
 import type { Expectation } from '../../blocklist/blocklist.ts'
-import { isRefusal, type ListOutcome, type Refusal } from '../../blocklist/outcomes.ts'
+import { isRefusal, type ListOutcome, type Refusal } from '../../blocklist/types.ts'
 import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
 import { entityTag } from '../entity-tag.ts'
 import { type Answer, sendAnswer } from '../idempotency.ts'
-import { readExpiry, readPrefix, readPrefixes } from '../prefix-text.ts'
+import { readExpiry, readPrefix, readPrefixes } from '../parse-params.ts'
 import {
   isProblem,
   type Problem,

@@ -2,7 +2,7 @@
 // lookup-body.ts.
 import type { App, AppOptions } from '../app.ts'
 import { LookupBody, lookupBody } from '../lookup-body.ts'
-import { readAddress } from '../prefix-text.ts'
+import { readAddress } from '../parse-params.ts'
 import { problem, sendProblem, shown } from '../problem.ts'
 import { AddressParams, problems } from '../schemas.ts'
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import type { Refusal } from '../../../src/blocklist/blocklist.ts'
 import { kindsMask } from '../../../src/blocklist/kinds.ts'
-import { isRefusal } from '../../../src/blocklist/outcomes.ts'
+import { isRefusal } from '../../../src/blocklist/types.ts'
 import {
   address,
   cli,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../../src/dns/cookies.ts'
-import { Exchange } from '../../../src/dns/exchange.ts'
+import { Exchange } from '../../../src/dns/query-context.ts'
 import { putSipHash } from '../../../src/dns/siphash.ts'
 
 const secret = 'e5e973e5a6b2a43f48e7dc849e37bfcf'

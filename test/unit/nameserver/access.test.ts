@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { access } from '../../../src/dns/respond.ts'
+import { access } from '../../../src/dns/responder.ts'
 import { type AccessRule, accessOf, compileAccess } from '../../../src/nameserver/access.ts'
 
 const bits = { 4: 32, 6: 128 } as const

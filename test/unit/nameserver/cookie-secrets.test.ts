@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CookieSecrets, Cookies } from '../../../src/dns/cookies.ts'
-import { Exchange } from '../../../src/dns/exchange.ts'
+import { Exchange } from '../../../src/dns/query-context.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { CookieKeeper, parseCookieSecrets } from '../../../src/nameserver/cookie-secrets.ts'
 

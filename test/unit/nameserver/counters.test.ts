@@ -1,8 +1,8 @@
 // Counters, the sketch of who asks most, and the query log: what threads write and what the main thread makes of it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Exchange, outcomes } from '../../../src/dns/exchange.ts'
-import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/askers.ts'
+import { Exchange, outcomes } from '../../../src/dns/query-context.ts'
+import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/top-clients.ts'
 import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
 import {
   loggedName,

@@ -1,8 +1,8 @@
 // The rate limit by itself: budgets, their growing back, slip, and what clocks and crowds do to it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Exchange } from '../../../src/dns/exchange.ts'
-import { limits, type ResponseClass, responseClasses } from '../../../src/dns/respond.ts'
+import { Exchange } from '../../../src/dns/query-context.ts'
+import { limits, type ResponseClass, responseClasses } from '../../../src/dns/responder.ts'
 import { createRateLimitTable, RateLimiter } from '../../../src/nameserver/rate-limit.ts'
 
 const { data, negative, error } = responseClasses

@@ -3,7 +3,7 @@
 import { EntryName } from './entry-name.ts'
 import { type FoldedName, foldName } from './name.ts'
 import { Query } from './query.ts'
-import { readUsualQuery } from './usual-query.ts'
+import { readUsualQuery } from './fast-path.ts'
 import { headerLength, type Octets } from './wire.ts'
 
 export class QueriesAhead {

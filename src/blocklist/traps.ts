@@ -3,8 +3,8 @@
 import type { Store } from '../store/database.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { Alongside, CommitQueue } from './commit-queue.ts'
-import { audit, type Ground } from './ground.ts'
-import type { Actor, Refusal } from './outcomes.ts'
+import { audit, type Ground } from './context.ts'
+import type { Actor, Refusal } from './types.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
 
 export type TrapOutcome =

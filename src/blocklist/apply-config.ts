@@ -4,9 +4,9 @@
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
-import { audit, type Ground, remove, removeEntry, shown } from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown } from './context.ts'
 import { listedIn } from './list-replacement.ts'
-import { exceptionOf, listingOf } from './outcomes.ts'
+import { exceptionOf, listingOf } from './types.ts'
 import { heldUntil, initialState } from './policy.ts'
 import { parseTrapPattern } from './trap-patterns.ts'
 

@@ -1,7 +1,7 @@
 // What respond() does beyond what sockets can show: versions, retirement, limits to the octet, no allocation.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createResponder, type Transport } from '../../../src/dns/respond.ts'
+import { createResponder, type Transport } from '../../../src/dns/responder.ts'
 import { Octets, octetsOf } from '../../../src/dns/wire.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { TreeReader } from '../../../src/tree/reader.ts'

@@ -4,12 +4,12 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist, type Exception, type PolicyOptions } from '../blocklist/blocklist.ts'
-import { isRefusal } from '../blocklist/outcomes.ts'
+import { isRefusal } from '../blocklist/types.ts'
 import type { Config } from '../config.ts'
 import { silent } from '../errors.ts'
 import { parsePrefix } from '../ip/address.ts'
 import { openStore } from '../store/database.ts'
-import { policyOptions } from './room-options.ts'
+import { policyOptions } from './options.ts'
 
 export interface Rehearsal extends Disposable {
   readonly blocklist: Blocklist

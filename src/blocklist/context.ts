@@ -3,7 +3,7 @@
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import { type Listing, listingOf, listingOfEntry } from './outcomes.ts'
+import { type Listing, listingOf, listingOfEntry } from './types.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
 import type { StandingEntry } from './zone-entry.ts'

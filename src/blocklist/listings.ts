@@ -2,7 +2,7 @@
 // transaction.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, type Ground, remove, removeEntry, shown, standingAt } from './ground.ts'
+import { audit, type Ground, remove, removeEntry, shown, standingAt } from './context.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -13,7 +13,7 @@ import {
   listingOfEntry,
   type Refusal,
   refusals,
-} from './outcomes.ts'
+} from './types.ts'
 import { entriesAt } from './zone-entry.ts'
 
 /** Lists each, or extends what its origin and list already have there; refused as a whole if one of them is. */

@@ -7,7 +7,7 @@ import {
   formatUntil,
   printable,
   roughDuration,
-} from '../../../src/commands/wording.ts'
+} from '../../../src/commands/format.ts'
 
 test('durations in the two largest units, rounded', () => {
   const cases: [number, string][] = [

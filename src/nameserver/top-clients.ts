@@ -1,7 +1,7 @@
 // Who asks most: the space-saving sketch of Metwally et al. (2005), cut into sets so that an update looks at eight
 // places only. Each thread has one in shared memory and feeds it a sample; the main thread merges them.
 import type { ClientAddress } from './client-address.ts'
-import { formatNetwork, hashNetwork, networkWord0, networkWord1 } from './network.ts'
+import { formatNetwork, hashNetwork, networkWord0, networkWord1 } from './client-network.ts'
 
 const ways = 8
 const sets = 64

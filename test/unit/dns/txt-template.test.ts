@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseReason, putIPv4, putIPv6, putReason } from '../../../src/dns/reason.ts'
+import { parseReason, putIPv4, putIPv6, putReason } from '../../../src/dns/txt-template.ts'
 import { octetsOf } from '../../../src/dns/wire.ts'
 import { formatAddress, parseAddress } from '../../../src/ip/address.ts'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { errorFacts, errorLine } from '../../../src/commands/error-facts.ts'
+import { errorFacts, errorLine } from '../../../src/commands/redact-error.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { mailboxError } from '../../../src/traps/mailbox-error.ts'
 
