@@ -1,9 +1,9 @@
-// Writes what documents the configuration from its declaration in src/config-keys.ts: the table in README.md and
+// Writes what documents the configuration from its declaration in src/config/keys.ts: the table in README.md and
 // data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { declaration } from '../src/config-keys.ts'
-import type { Fields, Setting } from '../src/settings.ts'
+import { declaration } from '../src/config/keys.ts'
+import type { Fields, Setting } from '../src/config/schema.ts'
 
 const root = resolve(import.meta.dirname, '..')
 export const readmeFile = resolve(root, 'README.md')
@@ -60,7 +60,7 @@ export function withTable(readme: string): string {
 export function exampleToml(): string {
   const lines = [
     '# Every key of backscatterd with its default. Lines that begin with # are optional parts: take the # away.',
-    '# Made from the declaration in src/config-keys.ts.',
+    '# Made from the declaration in src/config/keys.ts.',
   ]
   writeTable(declaration.fields, '', '', lines)
   return `${lines.join('\n')}\n`

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openLocalApp } from '../src/commands/local-app.ts'
-import { demoConfig, loadConfig } from '../src/config.ts'
+import { demoConfig, loadConfig } from '../src/config/load.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
 try {

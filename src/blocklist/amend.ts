@@ -3,7 +3,7 @@
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
-import { audit, type Ground, remove, removeEntry, shown, standingAt } from './context.ts'
+import { audit, type Context, remove, removeEntry, shown, standingAt } from './context.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -34,30 +34,30 @@ export type Expectation = (listing: Listing) => boolean
 
 /** Changes one listing. 'changed' when it is not as expected; 'conflict' when it has ended or an import owns it. */
 export function amendListing(
-  ground: Ground,
+  context: Context,
   id: number | string,
   change: ListingChange,
   expected: Expectation,
   actor: Actor,
 ): AmendOutcome {
   if (typeof id === 'string') {
-    const standing = standingEntry(ground, id, () => true)
+    const standing = standingEntry(context, id, () => true)
     if ('refused' in standing) return standing
     return conflict(`is an entry of list ${standing.list.name}: change it there, and import that`)
   }
-  const row = standingRow(ground, id, expected)
+  const row = standingRow(context, id, expected)
   if ('refused' in row) return row
   if (change.kinds !== undefined && row.origin !== 'manual') {
     return conflict('was listed on evidence, which says its kinds')
   }
   const { expiresAt = row.expiresAt, reason = row.reason } = change
-  if (expiresAt !== null && expiresAt <= ground.now) {
+  if (expiresAt !== null && expiresAt <= context.now) {
     return { refused: 'invalid', why: 'would have expired already: remove it instead' }
   }
   const kinds = change.kinds === undefined ? row.kinds : kindsMask(change.kinds)
-  ground.store.listings.change(row, { ...row, kinds, expiresAt, reason: reason || null })
-  const listing = shown(ground, id)
-  audit(ground, actor.name, 'amend', listing.prefix, { before: listingOf(row), after: listing })
+  context.store.listings.change(row, { ...row, kinds, expiresAt, reason: reason || null })
+  const listing = shown(context, id)
+  audit(context, actor.name, 'amend', listing.prefix, { before: listingOf(row), after: listing })
   return { outcome: 'amended', listing }
 }
 
@@ -66,41 +66,49 @@ export function amendListing(
  * back when the list is imported again.
  */
 export function removeListing(
-  ground: Ground,
+  context: Context,
   id: number | string,
   expected: Expectation,
   actor: Actor,
 ): AmendOutcome {
   if (typeof id === 'string') {
-    const standing = standingEntry(ground, id, expected)
+    const standing = standingEntry(context, id, expected)
     if ('refused' in standing) return standing
     const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
-    const listing = removeEntry(ground, standing)
-    audit(ground, actor.name, 'delist', listing.prefix, { before, after: listing })
+    const listing = removeEntry(context, standing)
+    audit(context, actor.name, 'delist', listing.prefix, { before, after: listing })
     return { outcome: 'removed', listing }
   }
-  const row = standingRow(ground, id, expected)
+  const row = standingRow(context, id, expected)
   if ('refused' in row) return row
-  remove(ground, row)
-  const listing = shown(ground, id)
+  remove(context, row)
+  const listing = shown(context, id)
   const change = { before: listingOf(row), after: listing }
-  audit(ground, actor.name, 'delist', formatPrefix(row.prefix), change)
+  audit(context, actor.name, 'delist', formatPrefix(row.prefix), change)
   return { outcome: 'removed', listing }
 }
 
-function standingRow(ground: Ground, id: number, expected: Expectation): CurrentListing | Refusal {
-  const known: ListingRow | undefined = ground.store.listings.byId(id)
+function standingRow(
+  context: Context,
+  id: number,
+  expected: Expectation,
+): CurrentListing | Refusal {
+  const known: ListingRow | undefined = context.store.listings.byId(id)
   if (known === undefined) return noSuch(id)
-  const row = standingAt(ground, known.prefix).find((each) => each.id === id)
+  const row = standingAt(context, known.prefix).find((each) => each.id === id)
   if (row === undefined) return conflict('has ended already')
   return expected(listingOf(row)) ? row : changedSince
 }
 
-function standingEntry(ground: Ground, id: string, expected: Expectation): StandingEntry | Refusal {
+function standingEntry(
+  context: Context,
+  id: string,
+  expected: Expectation,
+): StandingEntry | Refusal {
   const named = readEntryId(id)
-  const list = named && ground.store.lists.named(named.list)
-  if (!named || !list || !ground.store.lists.find(list.version, named.prefix)) return noSuch(id)
-  const standing = entriesAt(ground.store, ground.now, named.prefix).find(
+  const list = named && context.store.lists.named(named.list)
+  if (!named || !list || !context.store.lists.find(list.version, named.prefix)) return noSuch(id)
+  const standing = entriesAt(context.store, context.now, named.prefix).find(
     (each) => each.list.id === list.id,
   )
   if (standing === undefined) return conflict('has ended already')

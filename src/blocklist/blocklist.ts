@@ -17,17 +17,29 @@ import {
   type ListingChange,
   removeListing,
 } from './amend.ts'
+import { applyConfig } from './apply-config.ts'
 import { type Alongside, CommitQueue } from './commit-queue.ts'
+import type { Context } from './context.ts'
 import { DiskRoom } from './disk-room.ts'
 import { addException, type ExceptionKind, removeException } from './exceptions.ts'
 import { expireSome } from './expiry.ts'
 import { type Explanation, explain } from './explain.ts'
 import { type Export, exportEntries } from './export.ts'
 import { type Finding, find } from './finding.ts'
-import type { Ground } from './context.ts'
 import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
 import { kindsMask } from './kinds.ts'
 import { delistAll, listAll } from './listings.ts'
+import {
+  exceptionsPage,
+  type ListingsFilter,
+  listingAt,
+  listingsPage,
+  type PageRequest,
+} from './pages.ts'
+import type { PolicyOptions } from './policy.ts'
+import { Publisher } from './publish.ts'
+import { recordOne } from './record.ts'
+import { TrapList, type TrapOutcome } from './traps.ts'
 import {
   type Actor,
   type Decision,
@@ -43,18 +55,6 @@ import {
   type Page,
   type Refusal,
 } from './types.ts'
-import {
-  exceptionsPage,
-  type ListingsFilter,
-  listingAt,
-  listingsPage,
-  type PageRequest,
-} from './pages.ts'
-import type { PolicyOptions } from './policy.ts'
-import { Publisher } from './publish.ts'
-import { reconcile } from './apply-config.ts'
-import { recordOne } from './record.ts'
-import { TrapList, type TrapOutcome } from './traps.ts'
 import { type WriteFailure, WriteHealth } from './write-health.ts'
 
 export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
@@ -62,10 +62,10 @@ export type { Alongside } from './commit-queue.ts'
 export type { Explanation } from './explain.ts'
 export type { Finding } from './finding.ts'
 export type { ImportOutcome, ImportRequest } from './import.ts'
-export type * from './types.ts'
 export type { ListingsFilter, PageRequest } from './pages.ts'
 export type { PolicyOptions } from './policy.ts'
 export type { TrapOutcome } from './traps.ts'
+export type * from './types.ts'
 export type { WriteFailure } from './write-health.ts'
 export type { TrapRow }
 
@@ -149,17 +149,17 @@ export class Blocklist {
     this.#queue = new CommitQueue(options.store, this.#publisher, options.now, this.#health)
     this.#imports = new ListImports({
       ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
-      ...{ queue: this.#queue, log: options.log, ground: () => this.#ground() },
+      ...{ queue: this.#queue, log: options.log, context: () => this.#context() },
       requireClock: this.#requireClock,
     })
     this.#publisher.load(options.now())
     this.#begin()
-    this.#traps = new TrapList(options.store, this.#queue, () => this.#ground())
+    this.#traps = new TrapList(options.store, this.#queue, () => this.#context())
   }
 
   #begin(): void {
     try {
-      this.#queue.runNow(() => this.#reconcile(), { publishes: this.#tree !== undefined })
+      this.#queue.runNow(() => this.#applyConfig(), { publishes: this.#tree !== undefined })
       this.#isReconciled = true
     } catch (error) {
       if (!this.#tree || !this.#publisher.last || !isDiskFull(error)) throw error
@@ -169,7 +169,7 @@ export class Blocklist {
   }
 
   /** Brings the store into line with the policy, and takes the lists that the last process died in as they are now. */
-  #reconcile(): void {
+  #applyConfig(): void {
     for (const { id, version, applied } of this.#store.lists.all()) {
       if (version === applied) continue
       this.#store.lists.setVersion(id, version, version)
@@ -177,7 +177,7 @@ export class Blocklist {
     }
     // The tree was loaded without them, and whoever follows the journal has them still.
     if (this.#store.lists.isDue(this.#now())) this.#publisher.resetJournal()
-    reconcile(this.#ground())
+    applyConfig(this.#context())
   }
 
   /** To be called once, when there is time for it: deletes in the background what imports of the last process left. */
@@ -193,7 +193,7 @@ export class Blocklist {
   ): Promise<ListOutcome[]> {
     const list = (): ListOutcome[] => {
       if (requests.some(({ expiresAt }) => expiresAt !== null)) this.#requireClock()
-      return listAll(this.#ground(), requests, actor)
+      return listAll(this.#context(), requests, actor)
     }
     return this.#queue.run<ListOutcome[]>(list, { keep: noneRefused, alongside })
   }
@@ -203,7 +203,7 @@ export class Blocklist {
    * the next listing is a new episode.
    */
   delist(prefixes: readonly Prefix[], actor: Actor): Promise<DelistOutcome[]> {
-    return this.#queue.run<DelistOutcome[]>(() => delistAll(this.#ground(), prefixes, actor), {
+    return this.#queue.run<DelistOutcome[]>(() => delistAll(this.#context(), prefixes, actor), {
       keep: noneRefused,
     })
   }
@@ -217,13 +217,13 @@ export class Blocklist {
   ): Promise<AmendOutcome> {
     return this.#queue.run(() => {
       if (typeof change.expiresAt === 'number') this.#requireClock()
-      return amendListing(this.#ground(), id, change, expected, actor)
+      return amendListing(this.#context(), id, change, expected, actor)
     })
   }
 
   /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
   delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
-    return this.#queue.run(() => removeListing(this.#ground(), id, expected, actor))
+    return this.#queue.run(() => removeListing(this.#context(), id, expected, actor))
   }
 
   /**
@@ -298,7 +298,7 @@ export class Blocklist {
     this.#disk.require()
     const work = () => {
       this.#requireClock()
-      return evidence.map((each) => recordOne(this.#ground(), each))
+      return evidence.map((each) => recordOne(this.#context(), each))
     }
     return await this.#queue.run(work, { alongside })
   }
@@ -309,7 +309,7 @@ export class Blocklist {
    */
   replay(evidence: readonly Evidence[]): Promise<Decision[]> {
     return this.#queue.run(() =>
-      evidence.map((each) => recordOne({ ...this.#ground(), now: each.seenAt }, each)),
+      evidence.map((each) => recordOne({ ...this.#context(), now: each.seenAt }, each)),
     )
   }
 
@@ -351,7 +351,7 @@ export class Blocklist {
       await this.#queue.run(() => {
         this.#policy = policy
         this.#publisher.setPublishedKinds(kindsMask(policy.publish))
-        reconcile(this.#ground())
+        applyConfig(this.#context())
       })
     } catch (error) {
       this.#policy = before
@@ -364,16 +364,16 @@ export class Blocklist {
   /** What anyone may know of an address. Not without a tree: from there only the operator asks. */
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
-    const ground = { store: this.#store, reader: this.#reader, policy: this.#policy }
-    return find({ ...ground, now: this.#now() }, address)
+    const context = { store: this.#store, reader: this.#reader, policy: this.#policy }
+    return find({ ...context, now: this.#now() }, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */
   explain(address: Address): Explanation {
     const now = this.#now()
     const rules = this.#publisher.rules(now)
-    const ground = { store: this.#store, reader: this.#reader, policy: this.#policy, rules, now }
-    return explain(ground, address)
+    const context = { store: this.#store, reader: this.#reader, policy: this.#policy, rules, now }
+    return explain(context, address)
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
@@ -436,7 +436,7 @@ export class Blocklist {
     this.#queue.close()
   }
 
-  #ground(): Ground {
+  #context(): Context {
     return {
       store: this.#store,
       publisher: this.#publisher,
@@ -453,17 +453,17 @@ export class Blocklist {
     actor: Actor,
     alongside: Alongside<ExceptionOutcome> | undefined,
   ): Promise<ExceptionOutcome> {
-    const work = () => addException(this.#ground(), kind, prefix, note || null, actor)
+    const work = () => addException(this.#context(), kind, prefix, note || null, actor)
     return this.#queue.run(work, { alongside })
   }
 
   #removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#queue.run(() => removeException(this.#ground(), kind, prefix, actor))
+    return this.#queue.run(() => removeException(this.#context(), kind, prefix, actor))
   }
 
   async #expireAll(): Promise<number> {
     if (!this.#isReconciled) {
-      await this.#queue.run(() => this.#reconcile(), { publishes: true })
+      await this.#queue.run(() => this.#applyConfig(), { publishes: true })
       this.#isReconciled = true
       this.#traps.renew()
     }
@@ -471,7 +471,7 @@ export class Blocklist {
     for (;;) {
       // After a failure a publication shows whether there is room again.
       const isDue = this.#publisher.isStale(this.#now()) || this.#health.failure !== undefined
-      const changed = await this.#queue.run(() => expireSome(this.#ground()), {
+      const changed = await this.#queue.run(() => expireSome(this.#context()), {
         publishes: this.#tree !== undefined && isDue,
       })
       total += changed

@@ -3,12 +3,12 @@
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import { type Listing, listingOf, listingOfEntry } from './types.ts'
 import type { PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
+import { type Listing, listingOf, listingOfEntry } from './types.ts'
 import type { StandingEntry } from './zone-entry.ts'
 
-export interface Ground {
+export interface Context {
   readonly store: Store
   /** Kinds that are answered, and whether that is news. */
   readonly publisher: Pick<Publisher, 'publishedKinds' | 'last'>
@@ -21,7 +21,7 @@ export interface Ground {
 
 /** Enters a change into the audit; states as the interface shows them. */
 export function audit(
-  { store, now }: Ground,
+  { store, now }: Context,
   actor: string,
   action: string,
   target: string,
@@ -31,12 +31,12 @@ export function audit(
 }
 
 /** Ends a row by hand or by the configuration: evidence up to now no longer counts. */
-export function remove({ store, now }: Ground, row: CurrentListing): void {
+export function remove({ store, now }: Context, row: CurrentListing): void {
   store.listings.end(row, 'removed', now, store.evidence.newestId())
 }
 
 /** Hides an entry until its list is imported again; as `remove` otherwise. Says what it is now. */
-export function removeEntry({ store, now }: Ground, { list, entry }: StandingEntry): Listing {
+export function removeEntry({ store, now }: Context, { list, entry }: StandingEntry): Listing {
   if (list.version === null) throw new Error(`list ${list.name} has no entries`)
   const { prefix, attributes, listedAt } = entry
   store.listings.insertRemoved(
@@ -48,7 +48,7 @@ export function removeEntry({ store, now }: Ground, { list, entry }: StandingEnt
 }
 
 /** The rows that hold at exactly this prefix now. One whose time is over, but which expire() has not come to, is ended. */
-export function standingAt({ store, now }: Ground, prefix: Prefix): CurrentListing[] {
+export function standingAt({ store, now }: Context, prefix: Prefix): CurrentListing[] {
   return store.listings.currentAt(prefix).filter((row) => {
     if (row.expiresAt === null || row.expiresAt > now) return true
     store.listings.end(row, 'expired', row.expiresAt, null)
@@ -57,7 +57,7 @@ export function standingAt({ store, now }: Ground, prefix: Prefix): CurrentListi
 }
 
 /** The row as the interface shows it, read back after a change. */
-export function shown({ store }: Ground, id: number) {
+export function shown({ store }: Context, id: number) {
   const row = store.listings.byId(id)
   if (!row) throw new Error(`listing ${id} is gone`)
   return listingOf(row)

@@ -1,7 +1,7 @@
 // Exempting and excluding prefixes by hand. Called by the door, inside a transaction.
 import { formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
-import { audit, type Ground } from './context.ts'
+import { audit, type Context } from './context.ts'
 import { type Actor, type ExceptionOutcome, exceptionOf } from './types.ts'
 
 export type ExceptionKind = 'exemption' | 'exclusion'
@@ -13,21 +13,21 @@ const words = {
 
 /** Adds a row by hand, at any length. One that is there already is left, but for a new note. */
 export function addException(
-  ground: Ground,
+  context: Context,
   kind: ExceptionKind,
   prefix: Prefix,
   note: string | null,
   actor: Actor,
 ): ExceptionOutcome {
-  const table = tableOf(ground, kind)
+  const table = tableOf(context, kind)
   const row = table.at(prefix).find(({ source }) => source === 'manual')
   if (row && (note === null || note === row.note)) {
     return { outcome: 'unchanged', exception: exceptionOf(row) }
   }
-  const added = row ? { ...row, note } : insert(table, prefix, note, ground.now)
+  const added = row ? { ...row, note } : insert(table, prefix, note, context.now)
   if (row) table.setNote(row.id, note)
   const exception = exceptionOf(added)
-  audit(ground, actor.name, words[kind].add, exception.prefix, {
+  audit(context, actor.name, words[kind].add, exception.prefix, {
     before: row ? exceptionOf(row) : null,
     after: exception,
   })
@@ -36,12 +36,12 @@ export function addException(
 
 /** Takes back what was added by hand at exactly this prefix; what the configuration says stays. */
 export function removeException(
-  ground: Ground,
+  context: Context,
   kind: ExceptionKind,
   prefix: Prefix,
   actor: Actor,
 ): ExceptionOutcome {
-  const table = tableOf(ground, kind)
+  const table = tableOf(context, kind)
   const { is } = words[kind]
   const rows = table.at(prefix)
   const row = rows.find(({ source }) => source === 'manual')
@@ -58,14 +58,14 @@ export function removeException(
   }
   table.delete(row)
   const exception = exceptionOf(row)
-  audit(ground, actor.name, words[kind].remove, exception.prefix, {
+  audit(context, actor.name, words[kind].remove, exception.prefix, {
     before: exception,
     after: null,
   })
   return { outcome: 'removed', exception }
 }
 
-export function tableOf({ store }: Pick<Ground, 'store'>, kind: ExceptionKind): ExceptionTable {
+export function tableOf({ store }: Pick<Context, 'store'>, kind: ExceptionKind): ExceptionTable {
   return kind === 'exemption' ? store.exemptions : store.exclusions
 }
 

@@ -20,10 +20,10 @@ import { comparePrefixes } from '../store/packed-entries.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import { type Answer, answeredEntries, answerOf } from './finding.ts'
 import { codesOf, formatCodes, kindsOfCodes } from './kinds.ts'
-import { type Exception, exceptionOf, type Listing, listingOf, listingOfEntry } from './types.ts'
 import type { PolicyOptions } from './policy.ts'
 import { judgedPrefix } from './record.ts'
 import { neverListed, testEntryAt } from './test-entries.ts'
+import { type Exception, exceptionOf, type Listing, listingOf, listingOfEntry } from './types.ts'
 import { answerAt, isListing, kindsOfEntry, type ZoneRules, zoneEntryAt } from './zone-entry.ts'
 
 /** Times in epoch seconds. */
@@ -80,13 +80,13 @@ const maxEvidence = 20
  * Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. All of
  * it is as of one moment without a transaction: nobody but this thread writes, and it does nothing else meanwhile.
  */
-export function explain(ground: ExplainGround, address: Address): Explanation {
-  const facts = gather(ground, address)
+export function explain(context: ExplainGround, address: Address): Explanation {
+  const facts = gather(context, address)
   const { standing, ended, exemption, exclusion, evidence } = facts
-  const special = specialPurposeRange(hostPrefix(address), ground.policy.allowSpecial)
+  const special = specialPurposeRange(hostPrefix(address), context.policy.allowSpecial)
   return {
     query: formatAddress(address),
-    ...verdict(ground, address, facts),
+    ...verdict(context, address, facts),
     evidence,
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
@@ -119,7 +119,7 @@ interface Facts {
 
 function gather({ store, policy, now }: ExplainGround, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
-  const { listings: rows, hasEvidence } = store.surroundings(address, network)
+  const { listings: rows, hasEvidence } = store.addressLookup(address, network)
   const entries = entriesAround(store, address, now)
   const known = [...rows.map(knownRow), ...entries]
   const ended = known.filter((each): each is EndedListing => each.endedAt !== null)
@@ -166,21 +166,23 @@ type Verdict = Pick<
 >
 
 /** What DNS answers, and what is the case. */
-function verdict(ground: ExplainGround, address: Address, facts: Facts): Verdict {
-  const answer = ground.reader ? answerOf(ground.reader, address) : answerOfStore(ground, address)
+function verdict(context: ExplainGround, address: Address, facts: Facts): Verdict {
+  const answer = context.reader
+    ? answerOf(context.reader, address)
+    : answerOfStore(context, address)
   const isTestEntry = answer !== undefined && testEntryAt(address) !== undefined
   const state = isTestEntry ? 'listed' : stateOf(address, facts)
   if (answer === undefined) {
     return {
       ...{ listed: false, kinds: [], codes: [], since: null, until: null, state, isTestEntry },
-      decidedBy: decidingNot(ground, state, facts),
+      decidedBy: decidingNot(context, state, facts),
     }
   }
   const { prefix, codes } = answer
   return {
     ...{ listed: true, kinds: kindsOfCodes(codes), codes: formatCodes(codes), state, isTestEntry },
     decidedBy: formatPrefix(prefix),
-    ...(isTestEntry ? { since: null, until: null } : termAt(ground, prefix, facts)),
+    ...(isTestEntry ? { since: null, until: null } : termAt(context, prefix, facts)),
   }
 }
 

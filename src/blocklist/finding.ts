@@ -41,10 +41,10 @@ export interface Answer {
 const daySeconds = 86_400
 
 /** Reads listings of an address that is answered, and nothing at all of another one. Never reads evidence. */
-export function find(ground: FindGround, address: Address): Finding {
-  const answer = answerOf(ground.reader, address)
+export function find(context: FindGround, address: Address): Finding {
+  const answer = answerOf(context.reader, address)
   const codes = answer?.codes ?? 0
-  const began = answer && !testEntryAt(address) ? beganAt(ground, answer.prefix) : null
+  const began = answer && !testEntryAt(address) ? beganAt(context, answer.prefix) : null
   return {
     query: formatAddress(address),
     ...{ listed: answer !== undefined, kinds: kindsOfCodes(codes), codes: formatCodes(codes) },

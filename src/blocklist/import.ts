@@ -16,8 +16,8 @@ import {
   paired,
   turn,
 } from './list-replacement.ts'
-import type { Actor, Refusal } from './types.ts'
 import { roomLeft } from './publish.ts'
+import type { Actor, Refusal } from './types.ts'
 
 /** One line of a list, read. `attributes` null: a hole in what the list has around it. */
 export type ImportItem =
@@ -119,8 +119,8 @@ export class ListImports {
     this.#busy.add(list)
     try {
       // One moment for all of it, however long it takes.
-      const ground = this.#parts.ground()
-      const lines = new ListLines(ground, request.isStrict)
+      const context = this.#parts.context()
+      const lines = new ListLines(context, request.isStrict)
       for await (const batch of request.items) {
         if (batch.some(hasTerm)) this.#parts.requireClock()
         const refusal = lines.take(batch)
@@ -129,11 +129,11 @@ export class ListImports {
       }
       const nothing = lines.nothing()
       if (nothing) return nothing
-      const comparison = await this.#compare(list, lines, ground.now)
+      const comparison = await this.#compare(list, lines, context.now)
       const { added, removed, kept } = comparison
       const loss = isForced || isDryRun ? undefined : lossOf(list, comparison)
       if (loss) return loss
-      if (!isDryRun) await this.#replace(request, lines, { ...comparison, now: ground.now })
+      if (!isDryRun) await this.#replace(request, lines, { ...comparison, now: context.now })
       return { list, added, removed, kept, ...lines.report() }
     } finally {
       this.#busy.delete(list)
@@ -164,9 +164,9 @@ export class ListImports {
     lines: ListLines,
     { added, kept, changes, newInTree, now }: Comparison & { readonly now: number },
   ): Promise<void> {
-    const { queue, ground, store } = this.#parts
+    const { queue, context, store } = this.#parts
     const after = { entries: added + kept, refused: lines.refusedCount }
-    const flipped = () => audit(ground(), actor.name, 'import', list, { before: null, after })
+    const flipped = () => audit(context(), actor.name, 'import', list, { before: null, after })
     const isKnown = (store.lists.named(list)?.version ?? null) !== null
     if (changes === 0 && isKnown) {
       await queue.run(flipped)
@@ -175,7 +175,7 @@ export class ListImports {
     this.#requireDisk(lines)
     this.#requireTree(newInTree)
     const setBack = () =>
-      audit(ground(), actor.name, 'import-undone', list, { before: after, after: null })
+      audit(context(), actor.name, 'import-undone', list, { before: after, after: null })
     const wanted = lines.entries()
     await this.#replacements.replace(list, wanted, { changes, now }, { flipped, setBack })
   }

@@ -4,8 +4,8 @@ import type { Family, Prefix } from '../ip/address.ts'
 import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
 import { lastWords } from '../store/prefix-columns.ts'
+import type { Context } from './context.ts'
 import { EntryRuns } from './external-sort.ts'
-import type { Ground } from './context.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './import.ts'
 import { refusalOf } from './listings.ts'
 import { type ListItem, type WantedEntry, withoutHoles } from './subtract-holes.ts'
@@ -36,8 +36,8 @@ export class ListLines {
   readonly #refused: RefusedLine[] = []
   refusedCount = 0
 
-  constructor(ground: CheckGround, isStrict: boolean) {
-    this.#checks = new EntryChecks(ground)
+  constructor(context: CheckGround, isStrict: boolean) {
+    this.#checks = new EntryChecks(context)
     this.#isStrict = isStrict
   }
 
@@ -136,11 +136,11 @@ export class ListLines {
   }
 }
 
-type CheckGround = Pick<Ground, 'store' | 'policy' | 'now'>
+type CheckGround = Pick<Context, 'store' | 'policy' | 'now'>
 
 /** Asked a million times: most networks are far from anything special, and a table of /16s says so in no time. */
 class EntryChecks {
-  readonly #ground: CheckGround
+  readonly #context: CheckGround
   /** By the first 16 bits: 1 where something special-purpose, exempt or excluded may be. */
   readonly #marks: Record<Family, Uint8Array> = {
     4: new Uint8Array(65_536),
@@ -148,22 +148,22 @@ class EntryChecks {
   }
 
   /** Looks at the exemptions and exclusions there are now. */
-  constructor(ground: CheckGround) {
-    this.#ground = ground
+  constructor(context: CheckGround) {
+    this.#context = context
     for (const { prefix } of specialRanges) this.#mark(prefix)
-    for (const prefix of ground.store.exemptions.prefixes()) this.#mark(prefix)
-    for (const prefix of ground.store.exclusions.prefixes()) this.#mark(prefix)
+    for (const prefix of context.store.exemptions.prefixes()) this.#mark(prefix)
+    for (const prefix of context.store.exclusions.prefixes()) this.#mark(prefix)
   }
 
   /** Why the entry may not be listed: a clause fit for "TEXT: WHY"; undefined when it may. */
   refusal(prefix: Prefix, expiresAt: number | null): string | undefined {
-    const { policy, now } = this.#ground
+    const { policy, now } = this.#context
     const shortest = prefix.family === 4 ? policy.shortest4 : policy.shortest6
     const isFarOff = prefix.length >= 16 && this.#marks[prefix.family][prefix.w0 >>> 16] === 0
     if (isFarOff && prefix.length >= shortest && (expiresAt === null || expiresAt > now)) {
       return undefined
     }
-    return refusalOf(this.#ground, { prefix, expiresAt })?.why
+    return refusalOf(this.#context, { prefix, expiresAt })?.why
   }
 
   #mark(prefix: Prefix): void {

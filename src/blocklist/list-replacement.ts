@@ -10,7 +10,7 @@ import { isOver, type NamedList } from '../store/list-versions.ts'
 import { chunkEntries, comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
-import type { Ground } from './context.ts'
+import type { Context } from './context.ts'
 import type { Publisher } from './publish.ts'
 import type { WantedEntry } from './subtract-holes.ts'
 
@@ -20,7 +20,7 @@ export interface ListParts {
   readonly publisher: Publisher
   readonly queue: CommitQueue
   readonly log: Logger
-  ground(): Ground
+  context(): Context
   /** See BlocklistOptions. */
   requireClock(): void
 }
@@ -104,10 +104,10 @@ export class ListReplacements {
     { changes, now }: { readonly changes: number; readonly now: number },
     audit: { flipped(): void; setBack(): void },
   ): Promise<void> {
-    const { queue, store, publisher, tree, ground } = this.#parts
+    const { queue, store, publisher, tree, context } = this.#parts
     const { list, version } = await queue.run(() => {
       const list = store.lists.begin(name)
-      return { list, version: store.lists.addVersion(list.id, ground().now) }
+      return { list, version: store.lists.addVersion(list.id, context().now) }
     })
     try {
       await this.#write(list, version, wanted, now)
@@ -259,8 +259,8 @@ export class ListReplacements {
    * turn. `isGone`: only those that `from` does not have, or only the others.
    */
   *#differing(from: number | null, to: number, isGone?: boolean): Generator<Prefix | undefined> {
-    const { store, ground } = this.#parts
-    const isListed = listedIn(store, from, ground().now)
+    const { store, context } = this.#parts
+    const isListed = listedIn(store, from, context().now)
     let looked = 0
     for (const { before, after } of paired(store.lists.entries(from), store.lists.entries(to))) {
       if (++looked % entriesInTurn === 0) yield undefined

@@ -2,7 +2,7 @@
 // transaction.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, type Ground, remove, removeEntry, shown, standingAt } from './context.ts'
+import { audit, type Context, remove, removeEntry, shown, standingAt } from './context.ts'
 import { kindsMask } from './kinds.ts'
 import {
   type Actor,
@@ -18,33 +18,34 @@ import { entriesAt } from './zone-entry.ts'
 
 /** Lists each, or extends what its origin and list already have there; refused as a whole if one of them is. */
 export function listAll(
-  ground: Ground,
+  context: Context,
   requests: readonly ListRequest[],
   actor: Actor,
 ): ListOutcome[] {
   return (
-    refusals(requests.map((request) => refusalOf(ground, request) ?? request)) ??
-    requests.map((request) => list(ground, request, actor))
+    refusals(requests.map((request) => refusalOf(context, request) ?? request)) ??
+    requests.map((request) => list(context, request, actor))
   )
 }
 
 /** Removes exactly these prefixes, of every origin; refused as a whole if one of them is. */
 export function delistAll(
-  ground: Ground,
+  context: Context,
   prefixes: readonly Prefix[],
   actor: Actor,
 ): DelistOutcome[] {
   const isListed = (prefix: Prefix): boolean =>
-    standingAt(ground, prefix).length > 0 || entriesAt(ground.store, ground.now, prefix).length > 0
+    standingAt(context, prefix).length > 0 ||
+    entriesAt(context.store, context.now, prefix).length > 0
   return (
-    refusals(prefixes.map((each) => (isListed(each) ? each : nothingToRemove(ground, each)))) ??
-    prefixes.map((prefix) => delist(ground, prefix, actor))
+    refusals(prefixes.map((each) => (isListed(each) ? each : nothingToRemove(context, each)))) ??
+    prefixes.map((prefix) => delist(context, prefix, actor))
   )
 }
 
 /** Why the prefix may not be listed by hand or import, if so. */
 export function refusalOf(
-  { store, policy, now }: Pick<Ground, 'store' | 'policy' | 'now'>,
+  { store, policy, now }: Pick<Context, 'store' | 'policy' | 'now'>,
   { prefix, expiresAt }: Pick<ListRequest, 'prefix' | 'expiresAt'>,
 ): Refusal | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
@@ -76,14 +77,14 @@ export function refusalOf(
   return undefined
 }
 
-function list(ground: Ground, request: ListRequest, actor: Actor): ListOutcome {
-  const { store, policy, now } = ground
+function list(context: Context, request: ListRequest, actor: Actor): ListOutcome {
+  const { store, policy, now } = context
   const { prefix } = request
   const reason = request.reason || null
   const kinds = kindsMask(request.kinds)
   const expiresAt =
     request.expiresAt === undefined ? now + policy.longestListingSeconds : request.expiresAt
-  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'manual')
+  const row = standingAt(context, prefix).find(({ origin }) => origin === 'manual')
   const id =
     row?.id ??
     store.listings.insert({
@@ -99,34 +100,34 @@ function list(ground: Ground, request: ListRequest, actor: Actor): ListOutcome {
       expiresAt: later(row.expiresAt, expiresAt),
     })
   }
-  const listing = shown(ground, id)
-  audit(ground, actor.name, 'list', listing.prefix, {
+  const listing = shown(context, id)
+  audit(context, actor.name, 'list', listing.prefix, {
     before: row ? listingOf(row) : null,
     after: listing,
   })
   return { outcome: row ? 'extended' : 'listed', listing }
 }
 
-function delist(ground: Ground, prefix: Prefix, actor: Actor): DelistOutcome {
-  const rows = standingAt(ground, prefix).map((row) => {
-    remove(ground, row)
-    const listing = shown(ground, row.id)
-    audit(ground, actor.name, 'delist', formatPrefix(prefix), {
+function delist(context: Context, prefix: Prefix, actor: Actor): DelistOutcome {
+  const rows = standingAt(context, prefix).map((row) => {
+    remove(context, row)
+    const listing = shown(context, row.id)
+    audit(context, actor.name, 'delist', formatPrefix(prefix), {
       before: listingOf(row),
       after: listing,
     })
     return listing
   })
-  const entries = entriesAt(ground.store, ground.now, prefix).map((standing) => {
+  const entries = entriesAt(context.store, context.now, prefix).map((standing) => {
     const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
-    const after = removeEntry(ground, standing)
-    audit(ground, actor.name, 'delist', formatPrefix(prefix), { before, after })
+    const after = removeEntry(context, standing)
+    audit(context, actor.name, 'delist', formatPrefix(prefix), { before, after })
     return after
   })
   return { outcome: 'removed', listings: [...rows, ...entries] }
 }
 
-function nothingToRemove({ store, now }: Ground, prefix: Prefix): Refusal {
+function nothingToRemove({ store, now }: Context, prefix: Prefix): Refusal {
   const holds = (wider: Prefix): boolean =>
     store.listings
       .currentAt(wider)

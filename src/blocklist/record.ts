@@ -16,9 +16,8 @@ import {
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import { audit, type Ground, shown, standingAt } from './context.ts'
+import { audit, type Context, shown, standingAt } from './context.ts'
 import { kindBit } from './kinds.ts'
-import { type Decision, listingOf } from './types.ts'
 import {
   heldUntil,
   hitsToWeigh,
@@ -28,6 +27,7 @@ import {
   type PolicyOptions,
 } from './policy.ts'
 import { isTrapMailbox } from './trap-patterns.ts'
+import { type Decision, listingOf } from './types.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
@@ -35,8 +35,8 @@ export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
 }
 
 /** Keeps or counts one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
-export function recordOne(ground: Ground, reported: Evidence): Decision {
-  const { store, now } = ground
+export function recordOne(context: Context, reported: Evidence): Decision {
+  const { store, now } = context
   const evidence = {
     ...reported,
     client: reported.client && unmapped(reported.client),
@@ -47,15 +47,15 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
   if (store.evidence.has(evidence.client, evidence.recipient, evidence.content)) {
     return { decision: 'duplicate', why: 'this message is recorded already' }
   }
-  const { decision, isStored } = decide(ground, evidence)
+  const { decision, isStored } = decide(context, evidence)
   if (isStored) {
     // However many traps one message was sent to, it returns one forged message.
     if (!store.evidence.hasMessage(evidence.client, evidence.content)) {
-      countForgery(ground, evidence)
+      countForgery(context, evidence)
     }
     store.evidence.insert(evidence, now, decision)
   } else {
-    countOnly(ground, evidence)
+    countOnly(context, evidence)
   }
   return decision
 }
@@ -65,7 +65,7 @@ export function recordOne(ground: Ground, reported: Evidence): Decision {
  * for a trap or returns a message that the day lacks, while the day has fewer of those. So no repetition of one message
  * keeps out what a threshold asks for. What is ignored takes no room from what counts.
  */
-function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boolean): boolean {
+function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: boolean): boolean {
   const { client, kind, seenAt } = evidence
   const network = client && judgedPrefix(client, policy)
   const day = { network, kind, seenAt, areIgnored: isIgnored }
@@ -78,7 +78,7 @@ function hasRoom({ store, policy }: Ground, evidence: Evidence, isIgnored: boole
   )
 }
 
-function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void {
+function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void {
   const { client, kind, source, seenAt, recipient } = evidence
   const network = client && judgedPrefix(client, policy)
   store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
@@ -88,37 +88,37 @@ function countOnly({ store, policy, trapOf }: Ground, evidence: Evidence): void 
  * Who handed the returned message to the host that bounced it is counted, and never listed for it: that is the word of
  * whoever sent the bounce, so it counts no more often than messages are stored.
  */
-function countForgery(ground: Ground, evidence: Evidence): void {
+function countForgery(context: Context, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
   const { returnedOrigin, spf } = details
   if (kind === null || genuine !== undefined || returnedOrigin === undefined) return
-  if (strangerAddressed(ground, evidence) !== undefined) return
+  if (strangerAddressed(context, evidence) !== undefined) return
   const origin = parseAddress(returnedOrigin)
   if ('value' in origin)
-    ground.store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
+    context.store.forgeries.count(unmapped(origin.value), seenAt, spf === 'fail')
 }
 
 type Decided = Decision & { readonly decision: Exclude<Decision['decision'], 'duplicate'> }
 
-function decide(ground: Ground, evidence: Evidence): { decision: Decided; isStored: boolean } {
-  const suspect = suspectOf(ground, evidence)
+function decide(context: Context, evidence: Evidence): { decision: Decided; isStored: boolean } {
+  const suspect = suspectOf(context, evidence)
   if ('decision' in suspect) {
-    return { decision: suspect, isStored: hasRoom(ground, evidence, true) }
+    return { decision: suspect, isStored: hasRoom(context, evidence, true) }
   }
   const { kind, prefix } = suspect
-  const row = standingAt(ground, prefix).find(({ origin }) => origin === 'trap')
-  const judgement = weigh(ground, evidence, kind, prefix, row)
-  const isStored = hasRoom(ground, evidence, judgement.decision === 'ignored')
+  const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
+  const judgement = weigh(context, evidence, kind, prefix, row)
+  const isStored = hasRoom(context, evidence, judgement.decision === 'ignored')
   const shown = (decided: Decided): Decided =>
     row ? { ...decided, listing: listingOf(row) } : decided
   if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
   // What is only counted extends what is listed for its kind already, and reaches no threshold.
   const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
   if (!isStored && !isListed) {
-    const why = `${kind}: over ${ground.policy.evidencePerDay} that day, so only counted`
+    const why = `${kind}: over ${context.policy.evidencePerDay} that day, so only counted`
     return { decision: shown({ decision: 'counted', why }), isStored }
   }
-  const decision = 'kinds' in judgement ? act(ground, prefix, row, judgement) : shown(judgement)
+  const decision = 'kinds' in judgement ? act(context, prefix, row, judgement) : shown(judgement)
   return { decision, isStored }
 }
 
@@ -128,19 +128,19 @@ interface Suspect {
 }
 
 /** Whom the message may list, and for what; or why it is ignored. */
-function suspectOf(ground: Ground, evidence: Evidence): Suspect | Decided {
+function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
   if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
   if (evidence.reportsSuccess) return ignored('a report of success: anyone can order one')
-  const stranger = strangerAddressed(ground, evidence)
+  const stranger = strangerAddressed(context, evidence)
   if (stranger !== undefined) {
     const told = 'addressed to somebody else than a trap, and it returns no message of a trap'
     return { ...ignored(`${told}: ${stranger}`), told }
   }
   if (client === null) return ignored('the host that handed it over cannot be known')
-  const prefix = judgedPrefix(client, ground.policy)
-  const why = whyNever(ground, client, prefix)
+  const prefix = judgedPrefix(client, context.policy)
+  const why = whyNever(context, client, prefix)
   return why === undefined ? { kind, prefix } : ignored(why)
 }
 
@@ -148,7 +148,7 @@ function suspectOf(ground: Ground, evidence: Evidence): Suspect | Decided {
  * Whom the message was for, if not for a trap: its To fields name addresses, none of them is a trap, and nothing it returns
  * has a trap for its author. Somebody handed it on, by a forward or an alias, and the client is his server.
  */
-function strangerAddressed({ trapOf }: Ground, { addressed }: Evidence): string | undefined {
+function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string | undefined {
   if (addressed === undefined) return undefined
   const { to, returnedAuthors } = addressed
   const isTrap = (address: string): boolean => isTrapMailbox(trapOf, address)
@@ -156,7 +156,7 @@ function strangerAddressed({ trapOf }: Ground, { addressed }: Evidence): string 
 }
 
 /** Why nothing that this client sends can list it, if so. */
-function whyNever({ store, policy }: Ground, client: Address, prefix: Prefix): string | undefined {
+function whyNever({ store, policy }: Context, client: Address, prefix: Prefix): string | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
   if (special) return `${formatAddress(client)} is in ${describeSpecialRange(special)}`
   const exemption = store.exemptions.covering(client)
@@ -168,7 +168,7 @@ function whyNever({ store, policy }: Ground, client: Address, prefix: Prefix): s
 }
 
 function weigh(
-  { store, policy, now }: Ground,
+  { store, policy, now }: Context,
   evidence: Evidence,
   kind: BackscatterKind,
   prefix: Prefix,
@@ -208,12 +208,12 @@ function weigh(
 }
 
 function act(
-  ground: Ground,
+  context: Context,
   prefix: Prefix,
   row: CurrentListing | undefined,
   judgement: Extract<Judgement, { kinds: number }>,
 ): Decided {
-  const { store, publisher, policy, now } = ground
+  const { store, publisher, policy, now } = context
   const { decision, why, newHits, ...becomes } = judgement
   if (row) {
     // A shadow begins to show like a new listing does; what shows already is not held back for a further code.
@@ -227,7 +227,7 @@ function act(
       ...{ ...row, ...becomes, state, hits },
       heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
     })
-    return { decision, why, listing: shown(ground, row.id) }
+    return { decision, why, listing: shown(context, row.id) }
   }
   const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
   const id = store.listings.insert({
@@ -235,8 +235,8 @@ function act(
     heldUntil: state === 'held' ? heldUntil(now, policy) : null,
     hits: newHits,
   })
-  const listing = shown(ground, id)
-  audit(ground, 'trap', 'list', listing.prefix, { before: null, after: listing })
+  const listing = shown(context, id)
+  audit(context, 'trap', 'list', listing.prefix, { before: null, after: listing })
   return { decision, why, listing }
 }
 

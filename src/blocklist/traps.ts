@@ -3,9 +3,9 @@
 import type { Store } from '../store/database.ts'
 import type { TrapRow } from '../store/traps.ts'
 import type { Alongside, CommitQueue } from './commit-queue.ts'
-import { audit, type Ground } from './context.ts'
-import type { Actor, Refusal } from './types.ts'
+import { audit, type Context } from './context.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
+import type { Actor, Refusal } from './types.ts'
 
 export type TrapOutcome =
   | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly trap: TrapRow }
@@ -14,13 +14,13 @@ export type TrapOutcome =
 export class TrapList {
   readonly #store: Store
   readonly #queue: CommitQueue
-  readonly #ground: () => Ground
+  readonly #context: () => Context
   #match: (address: string) => string | undefined
 
-  constructor(store: Store, queue: CommitQueue, ground: () => Ground) {
+  constructor(store: Store, queue: CommitQueue, context: () => Context) {
     this.#store = store
     this.#queue = queue
-    this.#ground = ground
+    this.#context = context
     this.#match = this.#read()
   }
 
@@ -43,10 +43,10 @@ export class TrapList {
       const { traps } = this.#store
       const [row] = traps.of(pattern)
       if (row) return { outcome: 'unchanged', trap: row }
-      const ground = this.#ground()
-      const added = { pattern, source: 'manual', createdAt: ground.now } as const
+      const context = this.#context()
+      const added = { pattern, source: 'manual', createdAt: context.now } as const
       const trap = { ...added, id: traps.insert(added) }
-      audit(ground, actor.name, 'trap-add', pattern, { before: null, after: trap })
+      audit(context, actor.name, 'trap-add', pattern, { before: null, after: trap })
       return { outcome: 'added', trap }
     }
     const outcome = await this.#queue.run(work, { alongside })
@@ -67,7 +67,7 @@ export class TrapList {
         return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
       }
       traps.delete(row.id)
-      audit(this.#ground(), actor.name, 'trap-remove', pattern, { before: row, after: null })
+      audit(this.#context(), actor.name, 'trap-remove', pattern, { before: row, after: null })
       return { outcome: 'removed', trap: row }
     })
     this.renew()

@@ -1,11 +1,11 @@
 // `add`: lists addresses and prefixes by hand, all of them or none.
 import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { parseDuration } from '../quantity.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
-import { readPrefixes } from './prefix-argument.ts'
 import { formatColumns, formatUntil } from './format.ts'
+import { readPrefixes } from './prefix-argument.ts'
 
 export interface AddOptions {
   readonly kind?: readonly string[]

@@ -1,7 +1,7 @@
 // What returned messages are checked with, as the configuration has it: its resolver's servers, its BATV secret and the
 // file of its Message-IDs.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
 

@@ -1,6 +1,6 @@
 // `backup`: an online copy of the database, whether a server runs or not; `migrate`: its schema brought up to date.
 import { resolve } from 'node:path'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { backupDatabase } from '../store/backup.ts'
 import { openStore } from '../store/database.ts'
 import { schemaVersion } from '../store/migrate.ts'

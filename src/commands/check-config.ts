@@ -1,6 +1,6 @@
 // `check-config`: validates the file as `serve` would read it, and the files that it names, without a database, a socket or
 // a running server.
-import { type ConfigSource, loadConfig } from '../config.ts'
+import { type ConfigSource, loadConfig } from '../config/load.ts'
 import { requireSound } from './config-faults.ts'
 import { unwritablePaths } from './unit-paths.ts'
 

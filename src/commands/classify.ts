@@ -1,11 +1,11 @@
 // `classify`: what each message in some files is, by which rule, who handed it over and what it reports. Needs neither
 // a database nor a server: what the author of a filter asks.
 import type { Classification } from '../bounce/classify.ts'
-import { findConfig, loadConfig } from '../config.ts'
+import { findConfig, loadConfig } from '../config/load.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes } from './context.ts'
-import { type FoundMessage, messagesIn } from './message-files.ts'
 import { formatColumns, printable } from './format.ts'
+import { type FoundMessage, messagesIn } from './message-files.ts'
 
 export interface ClassifyOptions {
   readonly trustedRelay?: readonly string[]

@@ -2,7 +2,7 @@
 // else the same HTTP application in this process, over the database and under its lock.
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 
 /** How long a server may keep silent before we give up, in milliseconds. */

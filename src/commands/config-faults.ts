@@ -3,7 +3,7 @@
 // new configuration, or to name every key when it cannot start with one.
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { batvKeyOf, messageIdFileOf } from './authenticity-sources.ts'
 import { cookieSecretsOf, zoneOptions } from './options.ts'

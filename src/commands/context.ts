@@ -1,6 +1,6 @@
 // What every command gets from main.ts: where its configuration is to be found, and where its output goes. A command
 // returns its exit code; what stops it is thrown as an OperationalError.
-import type { ConfigSource } from '../config.ts'
+import type { ConfigSource } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 
 export interface CommandContext extends ConfigSource {

@@ -1,5 +1,5 @@
 // `exempt`, `unexempt`, `exclude`, `include`: prefixes that are never listed, and holes in covering listings.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { type Client, expectDone, type Reply, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
 import { readPrefix } from './prefix-argument.ts'

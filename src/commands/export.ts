@@ -1,5 +1,5 @@
 // `export`: a named list, or all that is listed, to standard output as it comes.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes } from './context.ts'
 import { feedQuery } from './import.ts'

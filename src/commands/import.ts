@@ -1,14 +1,14 @@
 // `import`: a whole named list from a file, in place of what the list held, or a look at what that would change.
 import { createReadStream, statSync } from 'node:fs'
 import { Transform } from 'node:stream'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { feedFormats, formatOfFile } from '../feeds/feed.ts'
 import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
 import { expectDone, type Reply, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
-import { type Progress, startProgress } from './progress.ts'
 import { printable } from './format.ts'
+import { type Progress, startProgress } from './progress.ts'
 
 export interface ImportOptions {
   readonly list: string

@@ -2,8 +2,8 @@
 // process opens the files, a thread of it takes the messages apart; what has been read goes on in batches. With --dry-run
 // it goes into a copy of the database that is thrown away.
 import type { Trace, TrustedRelays } from '../bounce/received.ts'
-import type { Config } from '../config.ts'
-import { loadConfig } from '../config.ts'
+import type { Config } from '../config/load.ts'
+import { loadConfig } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
 import type { ReadMessage } from '../traps/read-message.ts'
@@ -12,6 +12,7 @@ import { verdictFields } from './classify.ts'
 import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
 import { evidenceSink, readTraps } from './evidence-sink.ts'
+import { printable } from './format.ts'
 import { keepOldSpaceSmall } from './lean-process.ts'
 import {
   type FoundMessage,
@@ -21,7 +22,6 @@ import {
   octetsIn,
 } from './message-files.ts'
 import { type Progress, startProgress } from './progress.ts'
-import { printable } from './format.ts'
 
 export interface IngestOptions {
   readonly mailbox?: string

@@ -1,6 +1,6 @@
 // `key create|list|revoke`: API keys. The secret is printed once, alone on standard output so that a shell can take
 // it; nothing keeps it but its hash.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
 import { type Client, expectDone, withClient } from './client.ts'

@@ -3,7 +3,7 @@
 import { buildApp } from '../admin/app.ts'
 import { operator } from '../admin/scopes.ts'
 import { Blocklist } from '../blocklist/blocklist.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import type { Logger } from '../errors.ts'
 import { openStore } from '../store/database.ts'
 import type { Client } from './client.ts'

@@ -1,10 +1,10 @@
 // `lookup`: asks the name server for an address as a mail server would, and says what the answer means.
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
-import { readAddress } from './prefix-argument.ts'
 import { codeMeanings, formatColumns, printable } from './format.ts'
+import { readAddress } from './prefix-argument.ts'
 
 const timeoutMs = 3000
 const noError = 0

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { AdminLimits } from '../admin/app.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import { parsePrefix } from '../ip/address.ts'

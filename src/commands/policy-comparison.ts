@@ -2,12 +2,12 @@
 // the moment it was seen, from an empty list on. What is kept by hand, exemptions and exclusions, holds under both.
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Evidence } from '../bounce/evidence.ts'
-import { type Config, loadPolicy } from '../config.ts'
+import { type Config, loadPolicy } from '../config/load.ts'
 import type { CommandContext } from './context.ts'
-import type { Ingested } from './ingest.ts'
 import { byHand, copyDatabase, emptyDatabase } from './dry-run.ts'
-import { policyOptions } from './options.ts'
 import { formatColumns, formatTime } from './format.ts'
+import type { Ingested } from './ingest.ts'
+import { policyOptions } from './options.ts'
 
 export interface ComparisonOptions {
   /** A configuration, or its [policy] alone; that is taken, its traps are not. */

@@ -1,9 +1,9 @@
 // `remove`: takes exactly the named entries off the list, of every origin, all of them or none.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'
-import { readPrefixes } from './prefix-argument.ts'
 import { formatColumns } from './format.ts'
+import { readPrefixes } from './prefix-argument.ts'
 
 interface Removed {
   readonly items: readonly {

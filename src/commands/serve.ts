@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { Clock } from '../clock.ts'
-import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config.ts'
+import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'

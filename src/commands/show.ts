@@ -1,6 +1,6 @@
 // `show`: the story of one address in sentences that an operator can read out on the telephone, with the messages it
 // rests on. Exit code 0 whether it is listed or not.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { formatAddress } from '../ip/address.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson } from './context.ts'

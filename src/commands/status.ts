@@ -1,5 +1,5 @@
 // `status`: what a running server says of itself. Without one: exit code 1.
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { expectDone, serverClient } from './client.ts'

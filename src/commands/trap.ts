@@ -1,7 +1,7 @@
 // `trap add|remove|list`: the spam-trap addresses that are kept in the database, and those of the configuration. Whoever
 // is on the machine sees the arguments of every process, so that a pattern can come by standard input too.
 import { text } from 'node:stream/consumers'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
 import { formatColumns, formatTime } from './format.ts'

@@ -3,7 +3,7 @@
 // does not name (systemd.exec(5)).
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve, sep } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 
 /** The unit of data/, where README puts it, and what an operator adds to it. */
 const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const

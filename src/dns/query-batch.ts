@@ -1,9 +1,9 @@
 // The usual queries of a batch, read before the first of them is answered: what each asks for can then be brought into
 // the processor's cache for all at once. nameserver/ has them read, and says which one respond.ts answers next.
 import { EntryName } from './entry-name.ts'
+import { readUsualQuery } from './fast-path.ts'
 import { type FoldedName, foldName } from './name.ts'
 import { Query } from './query.ts'
-import { readUsualQuery } from './fast-path.ts'
 import { headerLength, type Octets } from './wire.ts'
 
 export class QueriesAhead {

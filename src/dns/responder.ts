@@ -1,16 +1,16 @@
 // A query's octets → the response's octets: the whole of answering, top to bottom, without I/O, exceptions or
 // allocation. nameserver/ calls it for every packet, between tree.enter() and tree.leave().
 import type { TreeReader } from '../tree/reader.ts'
-import type { QueriesAhead } from './query-batch.ts'
 import { type ChaosOptions, chaosNames, findChaosName } from './chaos.ts'
 import type { Cookies } from './cookies.ts'
 import { extendedErrors } from './edns.ts'
 import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.ts'
-import { Exchange, outcomes } from './query-context.ts'
+import { readUsualQuery } from './fast-path.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
+import type { QueriesAhead } from './query-batch.ts'
+import { Exchange, outcomes } from './query-context.ts'
 import { ResponseWriter } from './response.ts'
-import { readUsualQuery } from './fast-path.ts'
 import {
   classes,
   flags,

@@ -1,9 +1,9 @@
 // Answering as one thread does it: respond() with its guards (access, cookies, rate limit, freshness) before it and
 // the counting after it. worker.ts makes one for each thread.
 import { performance } from 'node:perf_hooks'
-import { QueriesAhead } from '../dns/query-batch.ts'
 import { Cookies } from '../dns/cookies.ts'
 import { extendedErrors } from '../dns/edns.ts'
+import { QueriesAhead } from '../dns/query-batch.ts'
 import { Exchange } from '../dns/query-context.ts'
 import {
   access,
@@ -17,10 +17,10 @@ import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { maxAhead, type TreeReader } from '../tree/reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
-import { AskerSketch } from './top-clients.ts'
 import { Counters } from './counters.ts'
 import { QueryLogWriter } from './query-log.ts'
 import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'
+import { AskerSketch } from './top-clients.ts'
 
 /** What a thread needs for it, besides zone and tree; all of it can be cloned into the thread. */
 export interface AnsweringData {

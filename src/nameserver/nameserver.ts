@@ -3,7 +3,6 @@ import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { adviseHugePages } from '../libc/huge-pages.ts'
 import { type AccessRule, compileAccess } from './access.ts'
-import { type Asker, askersBytes, topAskers } from './top-clients.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
 import { formatListenAddress, parseListenAddress } from './listen-address.ts'
@@ -11,8 +10,9 @@ import { presentName, QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
 import { loadSocketCalls, type SocketCalls, wantedBufferBytes } from './socket-calls.ts'
 import { bindSockets, chooseAddresses } from './sockets.ts'
-import type { WorkerData } from './worker.ts'
 import { Thread } from './supervisor.ts'
+import { type Asker, askersBytes, topAskers } from './top-clients.ts'
+import type { WorkerData } from './worker.ts'
 
 export interface NameserverOptions {
   /** `host:port` or `[v6]:port`, each for UDP and TCP; port 0: the same free port for both. */

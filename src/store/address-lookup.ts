@@ -6,7 +6,7 @@ import { evidenceInNetwork } from './evidence.ts'
 import { type ListingRow, listingFields, listingOfFields } from './listing-rows.ts'
 import type { ListingTable } from './listings.ts'
 
-export interface Surroundings {
+export interface AddressLookup {
   /** Rows of every state of every prefix around the address: longest prefix first, then oldest first. */
   readonly listings: ListingRow[]
   /** Whether there is evidence from the network asked for. */
@@ -20,7 +20,7 @@ const cacheKiB = 2000
  * Look-ups of one turn of the event loop share a transaction, and with it the file locks. It is on a connection of its
  * own, so that no write falls into it, and ends with the turn or at the next commit: it is never seen to lag behind.
  */
-export class SurroundingsReader {
+export class AddressReader {
   readonly #path: string
   readonly #table: ListingTable
   readonly #statements = new Map<string, Statement<unknown[], unknown[]>>()
@@ -34,7 +34,7 @@ export class SurroundingsReader {
     this.#table = table
   }
 
-  read(address: Address, network: Prefix): Surroundings {
+  read(address: Address, network: Prefix): AddressLookup {
     const { family } = address
     const lengths = this.#table.lengths(family)
     const { size, terms, values } = evidenceInNetwork(network)

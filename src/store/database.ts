@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { isOutOfFiles, OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
+import { type AddressLookup, AddressReader } from './address-lookup.ts'
 import { AuditTable } from './audit.ts'
 import { ChangedPrefixes } from './changed-prefixes.ts'
 import { EvidenceTable } from './evidence.ts'
@@ -20,7 +21,6 @@ import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
 import { createPrivateFile, requireFile } from './private-file.ts'
-import { type Surroundings, SurroundingsReader } from './address-lookup.ts'
 import { TrapTable } from './traps.ts'
 
 export interface StoreOptions {
@@ -154,7 +154,7 @@ export class Store {
   readonly changed = new ChangedPrefixes()
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
-  readonly #surroundings: SurroundingsReader
+  readonly #addressLookup: AddressReader
   #isAlone: boolean
   readonly #statements: Record<
     'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
@@ -169,8 +169,8 @@ export class Store {
     this.#isAlone = isAlone
     this.listings = new ListingTable(database, this.changed)
     this.lists = new ListTable(database, this.changed)
-    this.#surroundings = new SurroundingsReader(path, this.listings)
-    if (isAlone) this.#surroundings.readBy(database)
+    this.#addressLookup = new AddressReader(path, this.listings)
+    if (isAlone) this.#addressLookup.readBy(database)
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
@@ -200,7 +200,7 @@ export class Store {
   /** On disk when it returns. */
   commit(): void {
     this.#statements.commit.run()
-    this.#surroundings.renew()
+    this.#addressLookup.renew()
   }
 
   /** Safe to call when SQLite, out of disk, has rolled back by itself. */
@@ -244,7 +244,7 @@ export class Store {
       this.#database.pragma('journal_mode = DELETE')
       this.#database.pragma('locking_mode = NORMAL')
       this.#database.pragma('journal_mode = WAL')
-      this.#surroundings.readBy(undefined)
+      this.#addressLookup.readBy(undefined)
       this.#isAlone = false
     } catch (error) {
       if (!isDatabaseError(error)) throw error
@@ -253,8 +253,8 @@ export class Store {
   }
 
   /** What listings say of the address, and whether there is evidence from the network. */
-  surroundings(address: Address, network: Prefix): Surroundings {
-    return this.#surroundings.read(address, network)
+  addressLookup(address: Address, network: Prefix): AddressLookup {
+    return this.#addressLookup.read(address, network)
   }
 
   /** Copies the database, consistently and while it is being written to, to a new file. */
@@ -268,7 +268,7 @@ export class Store {
 
   /** Ends everything and frees the lock. Idempotent. */
   close(): void {
-    this.#surroundings.close()
+    this.#addressLookup.close()
     this.#database.close()
     this.#lock?.release()
   }

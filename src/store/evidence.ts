@@ -226,7 +226,7 @@ export class EvidenceTable {
   }
 
   /**
-   * The newest rows from the network, newest first. Most have none, which is cheaper found out by `Store.surroundings`:
+   * The newest rows from the network, newest first. Most have none, which is cheaper found out by `Store.addressLookup`:
    * SQLite plans a statement that sorts anew each time, at ten times the cost.
    */
   newest(network: Prefix, limit: number): EvidenceRow[] {

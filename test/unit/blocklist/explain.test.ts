@@ -54,8 +54,8 @@ function ask(door: Door, at: string): ReturnType<typeof summary> {
   const byTree = summary(door.blocklist.explain(address(at)))
   const policy = testPolicy()
   const rules = { publishedKinds: kindsMask(policy.publish), isRetired: false, now: door.now }
-  const ground = { store: door.store, rules, policy, now: door.now }
-  assert.deepEqual(summary(explain(ground, address(at))), byTree, at)
+  const context = { store: door.store, rules, policy, now: door.now }
+  assert.deepEqual(summary(explain(context, address(at))), byTree, at)
   return byTree
 }
 

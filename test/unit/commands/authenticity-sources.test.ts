@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { authenticitySources } from '../../../src/commands/authenticity-sources.ts'
-import type { Config } from '../../../src/config.ts'
+import type { Config } from '../../../src/config/load.ts'
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'authenticity-'))

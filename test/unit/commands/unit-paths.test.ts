@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { unwritablePaths } from '../../../src/commands/unit-paths.ts'
-import type { Config } from '../../../src/config.ts'
+import type { Config } from '../../../src/config/load.ts'
 import { temporaryDirectory } from '../blocklist/fixture.ts'
 
 const shipped = readFileSync('data/backscatterd.service', 'utf8')

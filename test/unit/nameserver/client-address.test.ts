@@ -8,7 +8,11 @@ import {
   readClientSockaddr,
   readClientText,
 } from '../../../src/nameserver/client-address.ts'
-import { formatNetwork, networkWord0, networkWord1 } from '../../../src/nameserver/client-network.ts'
+import {
+  formatNetwork,
+  networkWord0,
+  networkWord1,
+} from '../../../src/nameserver/client-network.ts'
 
 function fromText(text: string): ClientAddress {
   const address: ClientAddress = { family: 6, w0: 9, w1: 9, w2: 9, w3: 9 }

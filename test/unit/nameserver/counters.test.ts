@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Exchange, outcomes } from '../../../src/dns/query-context.ts'
-import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/top-clients.ts'
 import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
 import {
   loggedName,
@@ -11,6 +10,7 @@ import {
   QueryLogWriter,
   queryLogBytes,
 } from '../../../src/nameserver/query-log.ts'
+import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/top-clients.ts'
 import { buildQuery, rcodes, types, wireName } from '../../support/dns-query.ts'
 import { silentLog } from '../../support/dns-subject.ts'
 

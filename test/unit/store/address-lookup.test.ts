@@ -44,7 +44,7 @@ function add(store: Store, at: Prefix, ends: boolean): void {
   if (ends) store.listings.end({ id, prefix: at }, 'removed', 9, 0)
 }
 
-test('random rows: the surroundings are those of every prefix around, exceptions the longest', (t) => {
+test('random rows: what is looked up is that of every prefix around, exceptions the longest', (t) => {
   const runs = fc.property(fc.array(change, { maxLength: 30 }), somewhere, (changes, asked) => {
     const store = open(t)
     for (const each of changes) {
@@ -61,7 +61,7 @@ test('random rows: the surroundings are those of every prefix around, exceptions
       if (each.isUndone) store.rollback()
       else store.commit()
     }
-    const { listings, hasEvidence } = store.surroundings(asked, networkOf(asked, 32))
+    const { listings, hasEvidence } = store.addressLookup(asked, networkOf(asked, 32))
     const naive = [...store.listings.page({}, 1000)]
       .flat()
       .filter((row) => contains(row.prefix, asked))
@@ -85,7 +85,7 @@ test('evidence is seen from inside its network alone, with listings around or no
   store.evidence.insert(evidence({ client: '20.0.0.1' }), 1, verdict)
   store.evidence.insert(evidence({ client: '2a00:0:0:5::1' }), 1, verdict)
   const seen = (at: string, network: string): boolean =>
-    store.surroundings(address(at), prefix(network)).hasEvidence
+    store.addressLookup(address(at), prefix(network)).hasEvidence
   const askAll = (): void => {
     assert.ok(seen('20.0.0.1', '20.0.0.1'))
     assert.ok(!seen('20.0.0.2', '20.0.0.2'))

@@ -1,7 +1,7 @@
 // What a configuration file may hold, declared once: from the same declaration come the TypeScript type, the
 // validation with a path for each fault, the README's table and the example file. config.ts declares with it.
-import { addressBits, type Parsed, parseAddress, parsePrefix } from './ip/address.ts'
-import { formatDuration, formatSize, parseDuration, parseSize } from './quantity.ts'
+import { addressBits, type Parsed, parseAddress, parsePrefix } from '../ip/address.ts'
+import { formatDuration, formatSize, parseDuration, parseSize } from '../quantity.ts'
 
 /** One value in the file. `T` is its type once read; `initial` undefined means that the key is required. */
 export interface Setting<T> {

@@ -1,18 +1,6 @@
 // Every configuration key with its default, unit and meaning, declared once. Called by config.ts, which makes the type and
 // the validation of it, and by the script that writes the README's table and data/backscatterd.example.toml.
-import { backscatterKinds } from './bounce/kinds.ts'
-import {
-  checkMailboxName,
-  checkNsid,
-  checkServer,
-  checkTrapPattern,
-  checkUrl,
-  checkZoneText,
-  dnsAddress,
-  domainName,
-  path,
-  zoneName,
-} from './config-values.ts'
+import { backscatterKinds } from '../bounce/kinds.ts'
 import {
   duration,
   flag,
@@ -28,7 +16,19 @@ import {
   text,
   type Value,
   word,
-} from './settings.ts'
+} from './schema.ts'
+import {
+  checkMailboxName,
+  checkNsid,
+  checkServer,
+  checkTrapPattern,
+  checkUrl,
+  checkZoneText,
+  dnsAddress,
+  domainName,
+  path,
+  zoneName,
+} from './values.ts'
 
 const hour = 3600
 const day = 24 * hour

@@ -1,8 +1,8 @@
 // The kinds of value that only this program's configuration has, and the checks of single keys.
 import { isAbsolute, resolve } from 'node:path'
-import { parseTrapPattern } from './blocklist/trap-patterns.ts'
-import { parseAddress, unmapped } from './ip/address.ts'
-import { listenAddress, type Setting, text } from './settings.ts'
+import { parseTrapPattern } from '../blocklist/trap-patterns.ts'
+import { parseAddress, unmapped } from '../ip/address.ts'
+import { listenAddress, type Setting, text } from './schema.ts'
 
 /** Octets that an address can add to a TXT string: the longest RFC 5952 text. */
 const longestAddress = 39

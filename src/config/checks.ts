@@ -1,7 +1,7 @@
 // What is wrong, or of no use, between the keys of a configuration each of which is right by itself. Called by config.ts.
 import { dirname, resolve } from 'node:path'
-import type { Settings } from './config-keys.ts'
-import type { Problem } from './settings.ts'
+import type { Settings } from './keys.ts'
+import type { Problem } from './schema.ts'
 
 /** sun_path holds 108 octets with the closing zero (unix(7)). */
 const longestSocketPath = 107

@@ -1,18 +1,13 @@
-// The configuration of a process: found, read, checked. What keys there are stands in config-keys.ts. Only commands/ reads
+// The configuration of a process: found, read, checked. What keys there are stands in keys.ts. Only commands/ reads
 // it.
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import {
-  controlSocket,
-  crossCheck,
-  unreachableNameservers,
-  wildcardsOneByOne,
-} from './config-checks.ts'
-import { declaration, reserved, type Settings } from './config-keys.ts'
-import { readableByAll, tellingTraps } from './config-warnings.ts'
-import { OperationalError } from './errors.ts'
-import { type Problem, readSettings } from './settings.ts'
+import { OperationalError } from '../errors.ts'
+import { controlSocket, crossCheck, unreachableNameservers, wildcardsOneByOne } from './checks.ts'
+import { declaration, reserved, type Settings } from './keys.ts'
+import { type Problem, readSettings } from './schema.ts'
+import { readableByAll, tellingTraps } from './warnings.ts'
 
 /** The settings of one file, its paths made absolute, where it came from, and what in it has no effect. */
 export interface Config extends Settings {
@@ -20,7 +15,7 @@ export interface Config extends Settings {
   readonly warnings: readonly Problem[]
 }
 
-const data = resolve(import.meta.dirname, '../data')
+const data = resolve(import.meta.dirname, '../../data')
 /** The demonstration, which is served where it is named: `npm start` does. */
 export const demoConfig = resolve(data, 'demo.toml')
 const systemConfig = '/etc/backscatterd/backscatterd.toml'

@@ -2,8 +2,8 @@
 // they may read. Called by config.ts.
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { parseTrapPattern, type TrapPattern } from './blocklist/trap-patterns.ts'
-import type { Problem } from './settings.ts'
+import { parseTrapPattern, type TrapPattern } from '../blocklist/trap-patterns.ts'
+import type { Problem } from './schema.ts'
 
 /** The settings that are looked at. */
 export interface TellingSettings {

@@ -14,7 +14,7 @@ import {
   tables,
   text,
   word,
-} from '../../src/settings.ts'
+} from '../../../src/config/schema.ts'
 
 const declaration = table('', {
   name: text('', 'x'),

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { exampleFile, exampleToml, readmeFile, withTable } from '../../scripts/config-docs.ts'
-import { type Config, demoConfig, findConfig, loadConfig } from '../../src/config.ts'
-import { OperationalError } from '../../src/errors.ts'
+import { exampleFile, exampleToml, readmeFile, withTable } from '../../../scripts/config-docs.ts'
+import { type Config, demoConfig, findConfig, loadConfig } from '../../../src/config/load.ts'
+import { OperationalError } from '../../../src/errors.ts'
 
 const least = `
 [zone]
@@ -221,7 +221,7 @@ test('a configuration that exists and cannot be read is an error, and never pass
 
 test('npm start, npm run dev and npm run sample name the demonstration, and nothing is served in place of it', () => {
   const { scripts } = JSON.parse(
-    readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+    readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8'),
   )
   assert.equal(scripts.start, 'exec node src/main.ts --config data/demo.toml serve')
   assert.match(scripts.dev, / src\/main\.ts --config data\/demo\.toml serve$/)

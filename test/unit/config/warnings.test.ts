@@ -4,9 +4,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Config, loadConfig } from '../../src/config.ts'
-import { OperationalError } from '../../src/errors.ts'
-import { mailServer } from '../../src/traps/mailbox-url.ts'
+import { type Config, loadConfig } from '../../../src/config/load.ts'
+import { OperationalError } from '../../../src/errors.ts'
+import { mailServer } from '../../../src/traps/mailbox-url.ts'
 
 const zone = `
 [zone]
