@@ -46,7 +46,7 @@ export function withTable(readme: string): string {
   const [before = '', rest = ''] = readme.split(tableStart)
   const after = rest.slice(rest.indexOf(tableEnd))
   const lines = rows(declaration.fields).map(({ path, setting }) => {
-    const initial = setting.initialText === '' ? '*required*' : `\`${setting.initialText}\``
+    const initial = setting.initial === undefined ? '*required*' : `\`${toml(setting.initial)}\``
     const taken = setting.expects === 'a string' ? '' : ` *${escaped(setting.expects)}*`
     return `| \`${path}\` | ${initial} | ${escaped(setting.about)}${taken} |`
   })
@@ -69,7 +69,7 @@ export function exampleToml(): string {
 function writeTable(fields: Fields, path: string, mark: string, lines: string[]): void {
   for (const [key, node] of Object.entries(fields)) {
     if (node.node !== 'setting') continue
-    const value = examples[path + key] ?? node.initialText
+    const value = examples[path + key] ?? toml(node.initial)
     lines.push(`${mark}# ${node.about}`.trimEnd(), `${mark}${keyText(key)} = ${value}`)
   }
   for (const [key, node] of Object.entries(fields)) {
@@ -82,6 +82,13 @@ function writeTable(fields: Fields, path: string, mark: string, lines: string[])
     lines.push(inner + header)
     writeTable(node.fields, `${path}${key}${node.node === 'tables' ? '[]' : ''}.`, inner, lines)
   }
+}
+
+/** A default as TOML has it. */
+function toml(value: unknown): string {
+  return Array.isArray(value)
+    ? `[${value.map((each) => JSON.stringify(each)).join(', ')}]`
+    : JSON.stringify(value)
 }
 
 function keyText(key: string): string {

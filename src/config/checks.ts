@@ -1,5 +1,8 @@
-// What is wrong, or of no use, between the keys of a configuration each of which is right by itself. Called by config.ts.
+// What no single key shows: faults between keys, and warnings of settings that have no effect, that cannot work, or that
+// tell a trap to others.
+import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { parseTrapPattern, type TrapPattern } from '../blocklist/trap-patterns.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 
@@ -7,133 +10,124 @@ import type { Problem } from './schema.ts'
 const longestSocketPath = 107
 
 /** The configured socket, else the one beside the database. */
-export function controlSocket(settings: Settings): string {
-  return settings.control.socket || resolve(dirname(settings.store.path), 'backscatterd.sock')
+export function controlSocket({ control, store }: Settings): string {
+  return control.socket || resolve(dirname(store.path), 'backscatterd.sock')
 }
 
-/** Faults that no single key shows. */
-export function crossCheck(settings: Settings): Problem[] {
-  const problems: Problem[] = []
+/** Faults between keys, each of which is right by itself. */
+export function faultsBetweenKeys(settings: Settings): Problem[] {
+  const { policy, evidence, dns, zone, mailbox, trapSmtp } = settings
   const socket = controlSocket(settings)
-  if (Buffer.byteLength(socket) > longestSocketPath) {
-    problems.push({
-      path: 'control.socket',
-      why: `${socket} has ${Buffer.byteLength(socket)} octets; a Unix socket's path holds at most ${longestSocketPath}`,
-    })
-  }
-  if (settings.policy.firstListing > settings.policy.longestListing) {
-    problems.push({ path: 'policy.firstListing', why: 'longer than policy.longestListing' })
-  }
-  if (settings.evidence.keep <= settings.policy.longestListing) {
-    problems.push({ path: 'evidence.keep', why: 'not longer than policy.longestListing' })
-  }
-  if (settings.dns.listen.length === 0) {
-    problems.push({ path: 'dns.listen', why: 'expected at least one address' })
-  }
-  if (settings.zone.nameservers.length === 0) {
-    problems.push({ path: 'zone.nameservers', why: 'expected at least one name' })
-  }
-  for (const [index, { type, ...mailbox }] of settings.mailbox.entries()) {
-    const needed = type === 'imap' || type === 'pop3' ? ['url', 'passwordFile'] : ['path']
+  const socketOctets = Buffer.byteLength(socket)
+  const { certificateFile = '', keyFile = '' } = trapSmtp ?? {}
+  const checks: [isWrong: boolean, path: string, why: string][] = [
+    [
+      socketOctets > longestSocketPath,
+      'control.socket',
+      `${socket} has ${socketOctets} octets; a Unix socket's path holds at most ${longestSocketPath}`,
+    ],
+    [
+      policy.firstListing > policy.longestListing,
+      'policy.firstListing',
+      'longer than policy.longestListing',
+    ],
+    [
+      evidence.keep <= policy.longestListing,
+      'evidence.keep',
+      'not longer than policy.longestListing',
+    ],
+    [dns.listen.length === 0, 'dns.listen', 'expected at least one address'],
+    [zone.nameservers.length === 0, 'zone.nameservers', 'expected at least one name'],
+    [
+      certificateFile === '' && keyFile !== '',
+      'trapSmtp.certificateFile',
+      'required beside trapSmtp.keyFile',
+    ],
+    [
+      keyFile === '' && certificateFile !== '',
+      'trapSmtp.keyFile',
+      'required beside trapSmtp.certificateFile',
+    ],
+  ]
+  for (const [index, { type, ...keys }] of mailbox.entries()) {
+    const needed =
+      type === 'imap' || type === 'pop3' ? (['url', 'passwordFile'] as const) : (['path'] as const)
     for (const key of needed) {
-      if (mailbox[key as 'url' | 'passwordFile' | 'path'] !== '') continue
-      problems.push({ path: `mailbox[${index + 1}].${key}`, why: `required for type "${type}"` })
+      checks.push([keys[key] === '', `mailbox[${index + 1}].${key}`, `required for type "${type}"`])
     }
   }
-  const { certificateFile = '', keyFile = '' } = settings.trapSmtp ?? {}
-  if ((certificateFile === '') !== (keyFile === '')) {
-    const missing = keyFile === '' ? 'keyFile' : 'certificateFile'
-    problems.push({ path: `trapSmtp.${missing}`, why: 'expected beside the other one' })
-  }
-  problems.push(
-    ...repeated(
-      'dns.access',
-      'client',
-      settings.dns.access.map((each) => each.client),
-    ),
-  )
-  problems.push(
-    ...repeated(
-      'mailbox',
-      'name',
-      settings.mailbox.map((each) => each.name),
-    ),
-  )
-  problems.push(
-    ...repeated(
-      'mailbox',
-      'path',
-      settings.mailbox.map((each, index) => each.path || `(${index})`),
-      { isSecret: true },
-    ),
-  )
-  problems.push(...listenedTwice(settings))
-  return problems
+  return [
+    ...checks.filter(([isWrong]) => isWrong).map(([, path, why]) => ({ path, why })),
+    ...repeated(dns.access, 'dns.access', 'client'),
+    ...repeated(mailbox, 'mailbox', 'name'),
+    ...repeated(mailbox, 'mailbox', 'path'),
+    ...listenedTwice(settings),
+  ]
 }
 
-/** TCP addresses that two listeners want. Port 0 is another one each time. */
+/** A value that two tables share, without the value: it may be where a trap's mail lies. Empty ones do not count. */
+function repeated<K extends string>(
+  tables: readonly Readonly<Record<K, string>>[],
+  path: string,
+  key: K,
+): Problem[] {
+  return tables.flatMap((each, index) => {
+    const first = tables.findIndex((other) => other[key] === each[key])
+    return first === index || each[key] === ''
+      ? []
+      : [{ path: `${path}[${index + 1}].${key}`, why: `the same as in ${path}[${first + 1}]` }]
+  })
+}
+
+/** TCP addresses that two listeners want. Port 0 is a different one each time. */
 function listenedTwice({ dns, trapSmtp, admin }: Settings): Problem[] {
   const users = new Map<string, string>()
   const problems: Problem[] = []
-  const wanted = [
-    ...dns.listen.map((address) => ['dns.listen', address] as const),
-    ...(trapSmtp?.listen ?? []).map((address) => ['trapSmtp.listen', address] as const),
-    ...[admin?.listen ?? []].flat().map((address) => ['admin.listen', address] as const),
-  ]
-  for (const [key, address] of wanted) {
-    const other = users.get(address)
-    if (other !== undefined && !address.endsWith(':0')) {
-      problems.push({ path: key, why: `${JSON.stringify(address)} is taken by ${other}` })
+  const wanted = {
+    'dns.listen': dns.listen,
+    'trapSmtp.listen': trapSmtp?.listen ?? [],
+    'admin.listen': admin ? [admin.listen] : [],
+  }
+  for (const [path, addresses] of Object.entries(wanted)) {
+    for (const address of addresses) {
+      const other = users.get(address)
+      if (other !== undefined && !address.endsWith(':0')) {
+        problems.push({ path, why: `${JSON.stringify(address)} is taken by ${other}` })
+      }
+      users.set(address, path)
     }
-    users.set(address, key)
   }
   return problems
 }
 
-function repeated(
-  path: string,
-  key: string,
-  values: readonly string[],
-  { isSecret = false } = {},
-): Problem[] {
-  return values.flatMap((value, index) =>
-    values.indexOf(value) === index
-      ? []
-      : [
-          {
-            path: `${path}[${index + 1}]${key && '.'}${key}`,
-            why: isSecret ? 'stands twice' : `${JSON.stringify(value)} stands twice`,
-          },
-        ],
-  )
+/** What in faultless settings is probably not what the operator wants. */
+export function warningsOf(settings: Settings): Problem[] {
+  return [
+    ...unreachableNameservers(settings),
+    ...wildcardsWithoutBatch(settings),
+    ...disclosedTraps(settings),
+  ]
 }
 
-/** Name servers inside the zone that nobody can reach, for want of an address in zone.records. */
-export function unreachableNameservers({ zone }: Settings): Problem[] {
-  const absolute = (name: string): string =>
-    (name.endsWith('.')
-      ? name.slice(0, -1)
-      : name === '@'
-        ? zone.origin
-        : `${name}.${zone.origin}`
-    ).toLowerCase()
-  const owners = new Set(
-    zone.records.map((record) => absolute(record.trim().split(/\s+/)[0] ?? '')),
-  )
+/** Name servers inside the zone for which zone.records has no address, so that nobody can reach them. */
+function unreachableNameservers({ zone }: Settings): Problem[] {
+  const origin = zone.origin.toLowerCase()
+  const owners = zone.records.map((record) => {
+    const [owner = ''] = record.trim().toLowerCase().split(/\s+/)
+    if (owner.endsWith('.')) return owner.slice(0, -1)
+    return owner === '@' ? origin : `${owner}.${origin}`
+  })
   return zone.nameservers
-    .filter(
-      (name) =>
-        `.${name.toLowerCase()}`.endsWith(`.${zone.origin.toLowerCase()}`) &&
-        !owners.has(name.toLowerCase()),
-    )
+    .filter((name) => name.toLowerCase().endsWith(`.${origin}`))
+    .filter((name) => !owners.includes(name.toLowerCase()))
     .map((name) => ({
       path: 'zone.nameservers',
       why: `${name} lies in the zone and has no address in zone.records`,
     }))
 }
 
-/** Wildcard addresses without `dns.batch`: only batches tell which address was asked, and answer from it. */
-export function wildcardsOneByOne({ dns }: Settings): Problem[] {
+/** Wildcard addresses without `dns.batch`: only batched sockets know which address was asked, and answer from it. */
+function wildcardsWithoutBatch({ dns }: Settings): Problem[] {
   if (dns.batch) return []
   return dns.listen
     .filter((address) => /^(?:0\.0\.0\.0|\[[0:.]+\]):\d+$/.test(address))
@@ -141,4 +135,78 @@ export function wildcardsOneByOne({ dns }: Settings): Problem[] {
       path: 'dns.listen',
       why: `with dns.batch = false ${JSON.stringify(address)} answers from the address that the route gives, not the one that was asked: name each address`,
     }))
+}
+
+/** Names and texts that others see and that give a trap away: one warning for each place, none of which repeats the trap. */
+function disclosedTraps({ trap, mailbox, zone, dns, trapSmtp, policy }: Settings): Problem[] {
+  const traps = trap.flatMap(({ address }) => {
+    const parsed = parseTrapPattern(address)
+    return 'value' in parsed ? [parsed.value] : []
+  })
+  const texts: readonly (readonly [path: string, text: string])[] = [
+    ['zone.text', zone.text],
+    ['zone.hostmaster', zone.hostmaster],
+    ['zone.nameservers', zone.nameservers.join('\n')],
+    ['zone.records', zone.records.join('\n')],
+    ['dns.nsid', dns.nsid],
+    ['trapSmtp.hostname', trapSmtp?.hostname ?? ''],
+    ...policy.exempt.map(({ note }, index) => [`policy.exempt[${index + 1}].note`, note] as const),
+  ]
+  return [
+    ...mailbox.flatMap(({ name }, index) =>
+      traps.some((each) => isInName(name.toLowerCase(), each))
+        ? [{ path: `mailbox[${index + 1}].name`, why: nameWarning }]
+        : [],
+    ),
+    ...texts
+      .filter(([, text]) => traps.some((each) => isInText(text.toLowerCase(), each)))
+      .map(([path]) => ({ path, why: 'shows a trap’s address to others' })),
+  ]
+}
+
+const nameWarning =
+  'gives a trap away: the name stands in the log and in the status, which every key of scope read shows'
+
+/** A shorter local part is part of many ordinary words. */
+const leastLength = 4
+
+/** A mailbox's name holds no @, so it shows a trap by its local part, or by its domain if the trap is a whole domain. */
+function isInName(name: string, { localPart, domain }: TrapPattern): boolean {
+  if (name.includes(domain)) return true
+  if (localPart === undefined) return false
+  if (localPart.length >= leastLength) return name.includes(localPart)
+  return name.split(/[._-]/).includes(localPart)
+}
+
+/**
+ * Whether a text holds the address in a form that mail, the web or DNS uses: plain, quoted, percent-encoded, VERP
+ * (`user=example.org@`), routed with a percent sign (RFC 1123 §5.2.16), or as a DNS name (RFC 1035 §8). A domain alone
+ * shows nothing: its MX record is public.
+ */
+function isInText(text: string, { localPart, domain }: TrapPattern): boolean {
+  const forms =
+    localPart === undefined
+      ? [`@${domain}`, `=${domain}@`, `%${domain}@`]
+      : ['@', '=', '%', '.'].map((sign) => `${unquoted(localPart)}${sign}${domain}`)
+  const written = [text, decoded(text)].map(unquoted)
+  return forms.some((form) => written.some((each) => each.includes(form)))
+}
+
+function unquoted(text: string): string {
+  return text.replaceAll(/["\\]/g, '')
+}
+
+/** Undoes percent-encoding and quoted-printable of printable ASCII. Takes and gives lower case. */
+function decoded(text: string): string {
+  return text
+    .replaceAll(/[%=]([2-7][0-9a-f])/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .toLowerCase()
+}
+
+/** A warning if everybody on the machine may read the file, and it names traps. */
+export function readableByAll(file: string, traps: number): Problem[] {
+  const hasRight = (path: string, right: number): boolean =>
+    ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & right) !== 0
+  if (traps === 0 || !hasRight(file, 0o004) || !hasRight(dirname(file), 0o001)) return []
+  return [{ path: 'trap', why: 'this file names traps, and everybody may read it: chmod o-r' }]
 }

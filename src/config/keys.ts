@@ -1,22 +1,7 @@
-// Every configuration key with its default, unit and meaning, declared once. Called by config.ts, which makes the type and
-// the validation of it, and by the script that writes the README's table and data/backscatterd.example.toml.
+// Every configuration key with its default, unit and meaning, declared once. The type and the validation of the
+// configuration come from here, and so do the README's table and data/backscatterd.example.toml.
 import { backscatterKinds } from '../bounce/kinds.ts'
-import {
-  duration,
-  flag,
-  integer,
-  list,
-  listenAddress,
-  optionalTable,
-  prefixText,
-  secret,
-  size,
-  table,
-  tables,
-  text,
-  type Value,
-  word,
-} from './schema.ts'
+import { optionalTable, table, tables, type Value } from './schema.ts'
 import {
   checkMailboxName,
   checkNsid,
@@ -26,7 +11,17 @@ import {
   checkZoneText,
   dnsAddress,
   domainName,
+  duration,
+  flag,
+  integer,
+  list,
+  listenAddress,
   path,
+  prefixText,
+  secret,
+  size,
+  text,
+  word,
   zoneName,
 } from './values.ts'
 
@@ -38,11 +33,7 @@ export const declaration = table('', {
   zone: table('The DNS zone that publishes the list.', {
     origin: zoneName('Name of the zone: addresses, IPv4 and IPv6, and the apex.'),
     nameservers: list(
-      domainName(
-        'The zone’s name servers (NS records; the first is the SOA’s primary).',
-        undefined,
-      ),
-      undefined,
+      domainName('The zone’s name servers (NS records; the first is the SOA’s primary).'),
     ),
     records: list(
       text(
@@ -53,8 +44,7 @@ export const declaration = table('', {
       [],
     ),
     hostmaster: domainName(
-      'Mail address of who runs the zone, its @ written as a dot (SOA RNAME); choose one without a dot before the @.',
-      undefined,
+      'Mail address of whoever runs the zone, its @ written as a dot (SOA RNAME); choose one without a dot before the @.',
     ),
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
     negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
@@ -71,7 +61,7 @@ export const declaration = table('', {
       year,
     ),
     staleServfail: flag(
-      'Past `validFor` answer SERVFAIL (extended error 24) instead of old data.',
+      'Once a publication is older than `validFor`, answer SERVFAIL (extended error 24) instead of old data.',
       false,
     ),
     retired: flag(
@@ -83,38 +73,38 @@ export const declaration = table('', {
     listen: list(dnsAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'), [
       '127.0.0.1:5300',
     ]),
-    workers: integer('UDP threads; 0 is one for each processor.', 0, 0, 60),
+    workers: integer('UDP threads; 0 means one for each processor.', 0, 0, 60),
     batch: flag(
-      'Move many datagrams at a system call (Linux on x64 and arm64); elsewhere it has no effect. Without it a wildcard address answers from the address that the route gives: name each address in `dns.listen` then.',
+      'Receive and send many datagrams with one system call (Linux on x64 and arm64); elsewhere it has no effect. Without it, a wildcard address answers from the address that the route gives, so name each address in `dns.listen`.',
       true,
     ),
     udpPayload: integer('Largest UDP answer in octets (EDNS).', 1232, 512, 4096),
     tcpConnections: integer(
-      'TCP connections at once, in all; one client has a tenth of them at most, but always 10.',
+      'Most TCP connections at once, from all clients. One client may have a tenth of them, or 10 if that is more.',
       1000,
       1,
       60_000,
     ),
     tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
     capacity: size(
-      'Address space reserved for the shared tree; untouched pages cost nothing. IPv4 addresses take 5 to 12 octets each, IPv6 networks 9 to 13, mixed lengths up to 34; an import is refused where there are not 34 octets for each prefix that it brings anew.',
+      'Address space reserved for the shared tree; untouched pages cost nothing. An IPv4 address takes 5 to 12 octets, an IPv6 network 9 to 13, and where lengths are mixed up to 34. An import is refused if fewer than 34 octets are free for each of its new prefixes.',
       '1 GiB',
       16 * 1024 ** 2,
       2 * 1024 ** 3,
     ),
     nsid: text(
-      'Name of this server for who asks by NSID, `id.server` or `hostname.bind`; empty: not told.',
+      'Name of this server, told to clients that ask by NSID, `id.server` or `hostname.bind`. Empty: not told.',
       '',
       'a text of at most 128 octets',
       checkNsid,
     ),
     version: flag('Answer `version.bind` and `version.server` (class CH).', false),
     cookieSecretFile: path(
-      'Secrets of DNS cookies, shared by the servers of one anycast address: 32 hexadecimal digits a line, the newest first. Empty: random ones, rolled over daily.',
+      'File with the secrets of DNS cookies, shared by the servers of one anycast address: 32 hexadecimal digits a line, the newest first. Empty: random secrets, replaced daily.',
       '',
     ),
     queryLog: integer(
-      'Log one query in so many: client network (/24 or /56), name, type and outcome; 0 is none.',
+      'Log every Nth query: client network (/24 or /56), name, type and outcome. 0 logs none.',
       0,
       0,
       1_000_000_000,
@@ -124,46 +114,52 @@ export const declaration = table('', {
       {
         responsesPerSecond: integer('UDP responses a second; 0 is no limit.', 0, 0, 1_000_000),
         slip: integer(
-          'Every so manieth limited response is sent, cut (or BADCOOKIE), so that clients can come back over TCP or with a cookie; 0 is none.',
+          'Send every Nth limited response, truncated (or BADCOOKIE), so that clients can come back over TCP or with a cookie; 0 sends none.',
           2,
           0,
           100,
         ),
       },
     ),
-    access: tables('Who is answered; the longest prefix decides, and who is under none is.', {
-      client: prefixText('Address or prefix of the clients.'),
-      action: word('`refuse` answers REFUSED (extended error 18), `drop` nothing.', undefined, [
-        'allow',
-        'refuse',
-        'drop',
-      ]),
-    }),
+    access: tables(
+      'Which clients are answered. The longest prefix decides; a client under no prefix is answered.',
+      {
+        client: prefixText('Address or prefix of the clients.'),
+        action: word(
+          '`refuse` answers REFUSED (extended error 18), `drop` does not answer.',
+          undefined,
+          ['allow', 'refuse', 'drop'],
+        ),
+      },
+    ),
   }),
-  admin: optionalTable('The HTTP interface; leave the table out for none but the control socket.', {
-    listen: listenAddress(
-      'Address to listen on; port 0 takes a free one. Plain HTTP: a proxy in front speaks TLS.',
-      '127.0.0.1:8053',
-    ),
-    publicUrl: text(
-      'Where it is reached from outside.',
-      '',
-      'an URL such as "https://bl.example.org"',
-      checkUrl,
-    ),
-    trustedProxies: list(
-      prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is believed.'),
-      [],
-    ),
-    rateLimit: table('Limits on those who have no key.', {
-      requests: integer(
-        'Requests a minute from one address (an IPv6 client is its /64). Loopback is free.',
-        120,
-        1,
-        1_000_000,
+  admin: optionalTable(
+    'The HTTP interface. Without this table it is served on the control socket only.',
+    {
+      listen: listenAddress(
+        'Address to listen on; port 0 takes a free one. Plain HTTP: a proxy in front speaks TLS.',
+        '127.0.0.1:8053',
       ),
-    }),
-  }),
+      publicUrl: text(
+        'The URL at which others reach it.',
+        '',
+        'a URL such as "https://bl.example.org"',
+        checkUrl,
+      ),
+      trustedProxies: list(
+        prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is believed.'),
+        [],
+      ),
+      rateLimit: table('Limits on requests without a key.', {
+        requests: integer(
+          'Requests a minute from one address (for IPv6, from one /64). Loopback has no limit.',
+          120,
+          1,
+          1_000_000,
+        ),
+      }),
+    },
+  ),
   control: table('The control socket, through which the command line reaches a running server.', {
     socket: path(
       'Unix socket, mode 0600. Empty: `backscatterd.sock` beside the database. Each server on a machine needs one of its own.',
@@ -173,13 +169,13 @@ export const declaration = table('', {
   store: table('The database.', {
     path: path('SQLite file.', 'backscatterd.db'),
     minFree: size(
-      'With less than this free on its disk (or than 5 % of the disk, if that is less) no mail is taken: it is put off, SMTP answers 452, and all else goes on. "0 B": it is not looked at.',
+      'With less than this free on its disk (or less than 5 % of the disk, if that is less) no mail is accepted: SMTP answers 452, mailboxes wait, and everything else goes on. "0 B" turns the check off.',
       '1 GiB',
       0,
       1024 ** 4,
     ),
   }),
-  resolver: table('Names looked up for us: SPF, DKIM and DMARC of returned messages.', {
+  resolver: table('Our own DNS look-ups: SPF, DKIM and DMARC of returned messages.', {
     servers: list(
       text(
         'Recursive name servers, asked in this order. None: those verdicts are “unknown”.',
@@ -208,17 +204,21 @@ export const declaration = table('', {
     ),
     ipv6Prefix: integer('Length of the network that is listed for an IPv6 client.', 64, 32, 128),
     holdFor: duration(
-      'Wait before publishing a listing: at least so long, until the next whole multiple of it (UTC), for all of that time together; listings end at its multiples too. So the moment does not tell which of many messages hit a trap. What is listed already shows the code of a further kind at once.',
+      'Delay before a new listing is published, so that the time does not show which message hit a trap. A listing waits at least this long, then until the next whole multiple of it (UTC), and is published together with all others that wait. Listings end at such multiples too. An address that is listed already shows a further kind at once.',
       '0s',
       0,
       7 * day,
     ),
     publish: list(
-      word('Kinds that are answered; others only count (shadow).', undefined, backscatterKinds),
+      word(
+        'Kinds that are answered in DNS; others are only counted (shadow).',
+        undefined,
+        backscatterKinds,
+      ),
       ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
     ),
-    shortest4: integer('No IPv4 listing by hand or import is shorter.', 16, 0, 32),
-    shortest6: integer('No IPv6 listing by hand or import is shorter.', 32, 0, 128),
+    shortest4: integer('Shortest IPv4 prefix that may be listed by hand or import.', 16, 0, 32),
+    shortest6: integer('Shortest IPv6 prefix that may be listed by hand or import.', 32, 0, 128),
     allowSpecial: list(prefixText('Special-purpose ranges that may be listed all the same.'), []),
     threshold: table(
       'What it takes to list a host, for each kind: distinct returned messages and distinct traps within a window.',
@@ -235,15 +235,15 @@ export const declaration = table('', {
       note: text('Why.', ''),
     }),
   }),
-  evidence: table('What is kept of the messages that traps got.', {
+  evidence: table('What is kept of the messages that traps received.', {
     keep: duration(
-      'Deleted when it was recorded so long ago; looked at daily. Longer than `policy.longestListing`.',
+      'Evidence is deleted when it is older than this; the check runs daily. Must be longer than `policy.longestListing`.',
       '90d',
       day,
       10 * year,
     ),
     perDay: integer(
-      'Messages stored a day for each network and kind; then those that bring another trap address or return another message, until the day has so many of either. More are counted: they extend a listing and reach no threshold.',
+      'Messages stored a day for each network and kind. After that, a message is stored only if it brings a new trap address or a new returned message, up to this number of each. All others are only counted: they extend a listing but reach no threshold.',
       200,
       1,
       1_000_000,
@@ -252,7 +252,7 @@ export const declaration = table('', {
   trace: table('Whose Received fields are believed.', {
     trustedRelays: list(
       text(
-        'Our own relays: names by the `by` clause, addresses or prefixes by the `from` address. None: the topmost Received that carries an address is our own MX’s.',
+        'Our own relays: names are compared with the `by` clause, addresses and prefixes with the `from` address. None: the topmost Received that carries an address is our own MX’s.',
         undefined,
         'a host name, address or prefix',
       ),
@@ -277,20 +277,20 @@ export const declaration = table('', {
       ),
     ),
   }),
-  trapSmtp: optionalTable('Live SMTP listener for the traps; leave the table out for none.', {
+  trapSmtp: optionalTable('Live SMTP listener for the traps. Without this table there is none.', {
     listen: list(listenAddress('Addresses to listen on. Port 0 takes a free one.'), [
       '127.0.0.1:2525',
     ]),
-    hostname: domainName('The name it greets with.', undefined),
+    hostname: domainName('The name in its greeting.'),
     lmtp: flag(
-      'Speak LMTP in place of SMTP: our own mail server hands the traps’ mail over (name it in `proxies`).',
+      'Speak LMTP instead of SMTP: our own mail server delivers the traps’ mail here (name it in `proxies`).',
       false,
     ),
     certificateFile: path('Certificate chain (PEM); with keyFile: STARTTLS is offered.', ''),
     keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
     proxies: list(
       prefixText(
-        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD, and are no client themselves.',
+        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD. They are never taken for the client themselves.',
       ),
       [],
     ),
@@ -301,36 +301,36 @@ export const declaration = table('', {
       [],
     ),
     greetingDelay: duration(
-      'Wait before the greeting; that a client talked before it is noted in the evidence.',
+      'Wait this long before the greeting. The evidence notes a client that sends something earlier.',
       '0s',
       0,
       30,
     ),
-    maxSize: size('Largest message taken.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
-    connections: integer('Connections at once, in all.', 200, 1, 10_000),
+    maxSize: size('Largest message accepted.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+    connections: integer('Most connections at once, from all clients.', 200, 1, 10_000),
     clientConnections: integer(
-      'Connections at once from one client (an IPv6 client is its /64); below `connections`, or one client could take all.',
+      'Most connections at once from one client (for IPv6, from one /64). Keep it below `connections`, or one client can use them all.',
       50,
       1,
       10_000,
     ),
     perMinute: table(
-      'What one client may do in a minute. Who passes a limit gets 421 until the minute is over. Proxies and loopback are not counted.',
+      'What one client may do in a minute. A client over a limit gets 421 until the minute is over. Proxies and loopback are not counted.',
       {
-        connections: perMinute('Connections of one client in a minute; 0: no limit.', 0),
-        messages: perMinute('Messages of one client in a minute; 0: no limit.', 0),
-        recipients: perMinute('Recipients that one client names in a minute; 0: no limit.', 0),
+        connections: perMinute('Connections of one client in a minute; 0 is no limit.', 0),
+        messages: perMinute('Messages of one client in a minute; 0 is no limit.', 0),
+        recipients: perMinute('Recipients that one client names in a minute; 0 is no limit.', 0),
         errors: perMinute(
-          'Errors of one client in a minute, refused recipients above all; 0: no limit. Past half of it the client waits after each error, longer each time.',
+          'Errors of one client in a minute, mostly refused recipients; 0 is no limit. After half of them, each further error is answered more slowly.',
           20,
         ),
       },
     ),
   }),
-  mailbox: tables('A mailbox that traps deliver to.', {
+  mailbox: tables('A mailbox that receives mail for traps.', {
     name: secret(
       text(
-        'Its name in logs, in the status and in evidence: it must not tell the trap.',
+        'Its name in logs, in the status and in evidence. It must not give the trap away.',
         undefined,
         'a name',
         checkMailboxName,
@@ -345,14 +345,14 @@ export const declaration = table('', {
     ),
     url: secret(
       text(
-        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). In the clear only to the loopback.',
+        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). Without encryption only to loopback.',
         '',
       ),
     ),
     passwordFile: secret(path('IMAP, POP3: a file with the password.', '')),
     caFile: secret(
       path(
-        'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the usual ones.',
+        'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the authorities that Node knows.',
         '',
       ),
     ),
@@ -368,16 +368,18 @@ export const declaration = table('', {
       'a cron expression',
     ),
     allTraps: flag(
-      'Every message in it was for a trap; else Delivered-To, X-Original-To, Envelope-To or a trusted Received must name one.',
+      'Every message in it was sent to a trap. If false, Delivered-To, X-Original-To, Envelope-To or a trusted Received must name one.',
       false,
     ),
     maxSize: size('Largest message read.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
   }),
 })
 
+export type Settings = Value<typeof declaration>
+
 /**
- * Keys that belong to the interface but not yet to this version. One whose absence changes who is answered or let
- * in is an error; the others only warn.
+ * Keys that belong to the public interface but not yet to this version. A key whose absence would change who is answered
+ * or let in is an error; the others are only warned of.
  */
 export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'zone.domainOrigin': 'error',
@@ -385,8 +387,6 @@ export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'dns.transfer': 'error',
   'admin.removal': 'warning',
 }
-
-export type Settings = Value<typeof declaration>
 
 /** `threshold.KIND`: the evidence that lists a host. */
 function threshold(messages: number, traps: number) {

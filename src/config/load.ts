@@ -1,26 +1,24 @@
-// The configuration of a process: found, read, checked. What keys there are stands in keys.ts. Only commands/ reads
-// it.
+// The configuration of a process: finds the file, reads it and checks it. keys.ts declares what it may hold.
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { OperationalError } from '../errors.ts'
-import { controlSocket, crossCheck, unreachableNameservers, wildcardsOneByOne } from './checks.ts'
+import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
-import { readableByAll, tellingTraps } from './warnings.ts'
 
-/** The settings of one file, its paths made absolute, where it came from, and what in it has no effect. */
+/** The settings of one file with absolute paths, where the file is, and what to warn its operator of. */
 export interface Config extends Settings {
   readonly file: string
   readonly warnings: readonly Problem[]
 }
 
 const data = resolve(import.meta.dirname, '../../data')
-/** The demonstration, which is served where it is named: `npm start` does. */
+/** The demonstration's configuration, which `npm start` names. */
 export const demoConfig = resolve(data, 'demo.toml')
 const systemConfig = '/etc/backscatterd/backscatterd.toml'
 
-/** Where a configuration is looked for: the command line's file, the environment, and the working folder. */
+/** Where to look for a configuration: the file that --config names, the environment, and the working folder. */
 export interface ConfigSource {
   readonly file?: string | undefined
   readonly env: NodeJS.ProcessEnv
@@ -30,9 +28,9 @@ export interface ConfigSource {
 }
 
 /**
- * The configuration to use: `file` when given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
- * ./backscatterd.toml and /etc/backscatterd/backscatterd.toml. One that may not be read exists too. undefined: there is
- * none.
+ * The file to use: `file` if given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
+ * ./backscatterd.toml and /etc/backscatterd/backscatterd.toml. A file without read permission exists too. Undefined if
+ * there is none.
  */
 export function findConfig(source: ConfigSource): string | undefined {
   const { file, env, cwd, systemFile = systemConfig } = source
@@ -41,7 +39,7 @@ export function findConfig(source: ConfigSource): string | undefined {
   return [resolve(cwd, 'backscatterd.toml'), systemFile].find(mayExist)
 }
 
-/** Also where its folder may not be looked into: nobody is served something else because of that. */
+/** True as well if its folder may not be searched: what is configured there must not be passed over. */
 function mayExist(file: string): boolean {
   try {
     return lstatSync(file, { throwIfNoEntry: false }) !== undefined
@@ -55,9 +53,9 @@ function requireConfig(source: ConfigSource): string {
   if (found !== undefined) return found
   throw new OperationalError(
     'config-invalid',
-    `there is no configuration: neither ./backscatterd.toml nor ${source.systemFile ?? systemConfig}, and none is ` +
-      `named by --config or BACKSCATTERD_CONFIG; copy ${data}/backscatterd.example.toml to one of the two and edit it, ` +
-      `or try the demonstration: --config ${demoConfig}`,
+    `there is no configuration: neither ./backscatterd.toml nor ${source.systemFile ?? systemConfig} exists, and ` +
+      `neither --config nor BACKSCATTERD_CONFIG names one; copy ${data}/backscatterd.example.toml to one of the two ` +
+      `and edit it, or try the demonstration: --config ${demoConfig}`,
   )
 }
 
@@ -71,8 +69,8 @@ export function loadConfig(source: ConfigSource): Config {
 }
 
 /**
- * As loadConfig, of a file that may hold [policy] alone: what else it lacks is as in `present`. The policy is its own in
- * any case, with the defaults of what it leaves out.
+ * As loadConfig, for a file that may hold [policy] alone: every other table that it lacks is taken from `present`. The
+ * policy comes from the file only, with defaults for what it leaves out.
  */
 export function loadPolicy(source: ConfigSource, present: Config): Config {
   const file = requireConfig(source)
@@ -89,19 +87,15 @@ function checked(file: string, raw: Record<string, unknown>): Config {
     else if (rank === 'error') errors.push({ ...problem, why: 'not supported by this version' })
     else warnings.push({ ...problem, why: 'has no effect in this version' })
   }
-  if (errors.length === 0) errors.push(...crossCheck(value))
+  if (errors.length === 0) errors.push(...faultsBetweenKeys(value))
   if (errors.length > 0) {
     const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
     throw new OperationalError('config-invalid', lines.join('\n'), {
       keys: errors.map((problem) => problem.path),
     })
   }
-  warnings.push(
-    ...unreachableNameservers(value),
-    ...wildcardsOneByOne(value),
-    ...tellingTraps(value),
-  )
-  // The demonstration's traps are no secret.
+  warnings.push(...warningsOf(value))
+  // The traps of the demonstration are not secret.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }
 }

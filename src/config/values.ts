@@ -1,53 +1,193 @@
-// The kinds of value that only this program's configuration has, and the checks of single keys.
+// The kinds of value that a key can have, each as a Setting: words, numbers, durations, sizes, lists, addresses, names and
+// paths; and the checks of keys that take a text of their own form.
 import { isAbsolute, resolve } from 'node:path'
 import { parseTrapPattern } from '../blocklist/trap-patterns.ts'
-import { parseAddress, unmapped } from '../ip/address.ts'
-import { listenAddress, type Setting, text } from './schema.ts'
+import { addressBits, type Parsed, parseAddress, parsePrefix, unmapped } from '../ip/address.ts'
+import { formatDuration, formatSize, parseDuration, parseSize } from '../quantity.ts'
+import type { Setting } from './schema.ts'
 
-/** Octets that an address can add to a TXT string: the longest RFC 5952 text. */
+/** Octets of the longest address in RFC 5952 text. */
 const longestAddress = 39
-/** A character-string holds at most this many octets (RFC 1035 §3.3). */
+/** Most octets in a character-string (RFC 1035 §3.3). */
 const longestCharacterString = 255
-/** Octets of an NSID that fit an answer of 512 beside the longest question and a cookie. */
+/** Octets of an NSID that still fit into an answer of 512 octets, beside the longest question and a cookie. */
 const longestNsid = 128
+/** Most characters in a domain name as text: 255 octets on the wire (RFC 1035 §2.3.4) less the first length and the root. */
+const longestName = 253
+/** Most characters in a zone's name: the 32 nibble labels of an IPv6 address take two octets each in front of it. */
+const longestOrigin = longestName - 32 * 2
 
-/** Octets of a name in wire form (RFC 1035 §2.3.4), and of the 32 nibble labels of an IPv6 address. */
-const longestName = 255
-const nibbleOctets = 32 * 2
-/** Characters of a zone's name: on the wire it has an octet more for its first label, and one for the root. */
-const longestOrigin = longestName - nibbleOctets - 2
-
-type Checked = { readonly value: string } | { readonly why: string }
-
-/** A file or folder; relative ones, the default too, start from the configuration's folder. Empty only where that is the default. */
-export function path(about: string, initial: string | undefined): Setting<string> {
-  const read = text(about, initial, 'a path', (value, folder) => {
-    if (value.includes('\0')) return { why: 'a path cannot hold a zero octet' }
-    return value === '' && initial !== ''
-      ? { why: 'expected a path' }
-      : { value: resolvePath(value, folder) }
-  })
-  return { ...read, isInitialRead: true }
+function setting<T>(
+  about: string,
+  initial: unknown,
+  expects: string,
+  read: (raw: unknown, folder: string) => Parsed<T>,
+): Setting<T> {
+  return { node: 'setting', about, expects, initial, read }
 }
 
-function resolvePath(value: string, folder: string): string {
-  return value === '' || isAbsolute(value) ? value : resolve(folder, value)
+/** A string; `check` may refuse or rewrite it. */
+export function text(
+  about: string,
+  initial: string | undefined,
+  expects = 'a string',
+  check?: (value: string, folder: string) => Parsed<string>,
+): Setting<string> {
+  return setting(about, initial, expects, (raw, folder) =>
+    typeof raw === 'string' ? (check?.(raw, folder) ?? { value: raw }) : wrongType(expects, raw),
+  )
+}
+
+/** The same setting for a value that may hold a trap's address or tell where its mail is: errors never repeat it. */
+export function secret(plain: Setting<string>): Setting<string> {
+  return setting(plain.about, plain.initial, plain.expects, (raw, folder) =>
+    typeof raw === 'string' ? plain.read(raw, folder) : { why: `expected ${plain.expects}` },
+  )
+}
+
+/** One of a few words. */
+export function word<const W extends string>(
+  about: string,
+  initial: NoInfer<W> | undefined,
+  words: readonly W[],
+): Setting<W> {
+  const expects = `one of ${words.map((each) => JSON.stringify(each)).join(', ')}`
+  return setting(about, initial, expects, (raw) => {
+    const found = words.find((each) => each === raw)
+    return found === undefined ? wrongType(expects, raw) : { value: found }
+  })
+}
+
+export function flag(about: string, initial: boolean): Setting<boolean> {
+  const expects = 'true or false'
+  return setting(about, initial, expects, (raw) =>
+    typeof raw === 'boolean' ? { value: raw } : wrongType(expects, raw),
+  )
+}
+
+export function integer(
+  about: string,
+  initial: number,
+  least: number,
+  most: number,
+): Setting<number> {
+  const expects = `a whole number from ${least} to ${most}`
+  return setting(about, initial, expects, (raw) =>
+    typeof raw === 'number' && Number.isInteger(raw) && raw >= least && raw <= most
+      ? { value: raw }
+      : wrongType(expects, raw),
+  )
+}
+
+/** A duration, read as whole seconds; the bounds are in seconds too, and inclusive. */
+export function duration(
+  about: string,
+  initial: string,
+  least: number,
+  most: number,
+): Setting<number> {
+  const expects = `a duration from ${formatDuration(least)} to ${formatDuration(most)}, such as "90s", "1h" or "28d"`
+  return quantity(about, initial, expects, parseDuration, least, most)
+}
+
+/** A size, read as octets; the bounds are in octets too, and inclusive. */
+export function size(about: string, initial: string, least: number, most: number): Setting<number> {
+  const expects = `a size from ${formatSize(least)} to ${formatSize(most)}, such as "64 MiB"`
+  return quantity(about, initial, expects, parseSize, least, most)
+}
+
+function quantity(
+  about: string,
+  initial: string,
+  expects: string,
+  parse: (text: string) => Parsed<number>,
+  least: number,
+  most: number,
+): Setting<number> {
+  return setting(about, initial, expects, (raw) => {
+    const parsed = typeof raw === 'string' ? parse(raw) : wrongType(expects, raw)
+    return 'value' in parsed && parsed.value >= least && parsed.value <= most
+      ? parsed
+      : wrongType(expects, raw)
+  })
+}
+
+/** A list whose entries are each read like `item`. */
+export function list<T>(item: Setting<T>, initial?: readonly string[]): Setting<readonly T[]> {
+  const expects = `a list, each entry ${item.expects}`
+  return setting(item.about, initial, expects, (raw, folder) => {
+    if (!Array.isArray(raw)) return wrongType(expects, raw)
+    const values: T[] = []
+    for (const [index, each] of raw.entries()) {
+      const read = item.read(each, folder)
+      if ('why' in read) return { why: `entry ${index + 1}: ${read.why}` }
+      values.push(read.value)
+    }
+    return { value: values }
+  })
+}
+
+/** `host:port` to listen on, IPv6 in brackets; kept as written. */
+export function listenAddress(about: string, initial?: string): Setting<string> {
+  const expects = 'an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53"'
+  return text(about, initial, expects, (value) => {
+    const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(value)
+    const address = match && parseAddress(match[1] ?? match[2] ?? '')
+    if (match === null || address === null || 'why' in address || Number(match[3]) > 65_535) {
+      return { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+    }
+    const isBracketed = match[1] !== undefined
+    return isBracketed === (addressBits(address.value.family) === 128)
+      ? { value }
+      : { why: `expected ${expects}: brackets belong around IPv6` }
+  })
+}
+
+/** An address to answer DNS on. IPv6 sockets accept no IPv4-mapped address (RFC 4291 §2.5.5.2). */
+export function dnsAddress(about: string): Setting<string> {
+  const { expects, read } = listenAddress(about)
+  return setting(about, undefined, expects, (raw, folder) => {
+    const checked = read(raw, folder)
+    if ('why' in checked) return checked
+    const host = /^\[(.*)\]/.exec(checked.value)?.[1]
+    const address = host === undefined ? undefined : parseAddress(host)
+    return address && 'value' in address && unmapped(address.value) !== address.value
+      ? { why: `${JSON.stringify(raw)} is IPv4-mapped: write the IPv4 address` }
+      : checked
+  })
+}
+
+/** An address or a prefix, kept as text. */
+export function prefixText(about: string): Setting<string> {
+  const expects = 'an address or prefix such as "192.0.2.0/24"'
+  return text(about, undefined, expects, (value) => {
+    const parsed = parsePrefix(value)
+    return 'why' in parsed ? { why: `${JSON.stringify(value)}: ${parsed.why}` } : { value }
+  })
 }
 
 /**
- * A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1, with SRV-style underscores), no final dot.
- * An address is none: RFC 1035 §3.3.11 and §3.3.13 want names.
+ * A file or folder. Relative ones start from the configuration's folder, and so does a relative default. Empty only
+ * where the default is empty.
  */
-export function domainName(
-  about: string,
-  initial: string | undefined,
-  longest = 253,
-): Setting<string> {
+export function path(about: string, initial: string): Setting<string> {
+  return text(about, initial, 'a path', (value, folder) => {
+    if (value.includes('\0')) return { why: 'a path cannot hold a zero octet' }
+    if (value === '' && initial !== '') return { why: 'expected a path' }
+    return { value: value === '' || isAbsolute(value) ? value : resolve(folder, value) }
+  })
+}
+
+/**
+ * A domain name of letters, digits, hyphens and underscores (RFC 1035 §2.3.1; underscores as in SRV names), without the
+ * final dot. An address is not a name: NS and SOA records hold names (RFC 1035 §3.3.11, §3.3.13).
+ */
+export function domainName(about: string, longest = longestName): Setting<string> {
   const expects = 'a domain name such as "bl.example.org"'
-  return text(about, initial, expects, (value) => {
+  return text(about, undefined, expects, (value) => {
     const name = value.replace(/\.$/, '')
     const isName =
-      name.length <= 253 &&
+      name.length <= longestName &&
       name
         .split('.')
         .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
@@ -61,28 +201,13 @@ export function domainName(
   })
 }
 
-/** A zone's name, under which the 32 labels of an IPv6 address still make a name. */
+/** A zone's name, short enough to put the 32 labels of an IPv6 address in front of it. */
 export function zoneName(about: string): Setting<string> {
-  return domainName(about, undefined, longestOrigin)
-}
-
-/** An address to answer DNS on. The sockets of IPv6 take no IPv4-mapped address (RFC 4291 §2.5.5.2). */
-export function dnsAddress(about: string): Setting<string> {
-  const plain = listenAddress(about)
-  const read: typeof plain.read = (raw, folder) => {
-    const checked = plain.read(raw, folder)
-    if ('why' in checked) return checked
-    const host = /^\[(.*)\]/.exec(checked.value)?.[1]
-    const address = host === undefined ? undefined : parseAddress(host)
-    return address && 'value' in address && unmapped(address.value) !== address.value
-      ? { why: `${JSON.stringify(raw)} is IPv4-mapped: write the IPv4 address` }
-      : checked
-  }
-  return { ...plain, read }
+  return domainName(about, longestOrigin)
 }
 
 /** A name server's address; the port is 53 unless given. */
-export function checkServer(value: string): Checked {
+export function checkServer(value: string): Parsed<string> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
   const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
   const parsed = parseAddress(host)
@@ -91,39 +216,44 @@ export function checkServer(value: string): Checked {
   return { value: parsed.value.family === 4 ? `${host}:${port}` : `[${host}]:${port}` }
 }
 
-export function checkZoneText(value: string): Checked {
-  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
+export function checkZoneText(value: string): Parsed<string> {
   const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
-  return filled <= longestCharacterString
-    ? { value }
-    : {
-        why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
-      }
+  if (filled <= longestCharacterString) return checkAscii(value)
+  return {
+    why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
+  }
 }
 
-export function checkNsid(value: string): Checked {
-  if (/[^\x20-\x7e]/.test(value)) return { why: 'expected printable ASCII only' }
-  return value.length <= longestNsid
-    ? { value }
-    : { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
+export function checkNsid(value: string): Parsed<string> {
+  if (value.length <= longestNsid) return checkAscii(value)
+  return { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
 }
 
-export function checkUrl(value: string): Checked {
+function checkAscii(value: string): Parsed<string> {
+  return /[^\x20-\x7e]/.test(value) ? { why: 'expected printable ASCII only' } : { value }
+}
+
+export function checkUrl(value: string): Parsed<string> {
   if (value === '') return { value }
   const url = URL.parse(value)
   const isPlain = url?.search === '' && url.hash === '' && url.username === ''
   return isPlain && /^https?:$/.test(url.protocol)
     ? { value: value.replace(/\/$/, '') }
-    : { why: `expected an URL such as "https://bl.example.org", not ${JSON.stringify(value)}` }
+    : { why: `expected a URL such as "https://bl.example.org", not ${JSON.stringify(value)}` }
 }
 
-export function checkTrapPattern(value: string): Checked {
+export function checkTrapPattern(value: string): Parsed<string> {
   const parsed = parseTrapPattern(value)
   return 'why' in parsed ? parsed : { value }
 }
 
-export function checkMailboxName(value: string): Checked {
+export function checkMailboxName(value: string): Parsed<string> {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value) && value !== 'smtp'
     ? { value }
     : { why: 'expected up to 64 letters, digits, dots, hyphens and underscores, other than "smtp"' }
+}
+
+function wrongType(expects: string, raw: unknown): { why: string } {
+  const shown = JSON.stringify(raw) ?? String(raw)
+  return { why: `expected ${expects}, not ${shown.length > 60 ? `${shown.slice(0, 57)}…` : shown}` }
 }

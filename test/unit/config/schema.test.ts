@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { optionalTable, readSettings, table, tables } from '../../../src/config/schema.ts'
 import {
   duration,
   flag,
   integer,
   list,
   listenAddress,
-  optionalTable,
   prefixText,
-  readSettings,
   size,
-  table,
-  tables,
   text,
   word,
-} from '../../../src/config/schema.ts'
+} from '../../../src/config/values.ts'
 
 const declaration = table('', {
   name: text('', 'x'),
