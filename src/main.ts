@@ -11,14 +11,18 @@ import type { ExportOptions } from './commands/export.ts'
 import type { ImportOptions } from './commands/import.ts'
 import type { IngestOptions } from './commands/ingest.ts'
 import type { CreateKeyOptions } from './commands/key.ts'
-import { becomeLean } from './commands/lean-process.ts'
 import type { LookupOptions } from './commands/lookup.ts'
 import { errorFacts, errorLine } from './commands/redact-error.ts'
 import { version } from './commands/version.ts'
 import { OperationalError } from './errors.ts'
 
-// Compiled code is kept beside the packages: a start is a third shorter. Where that cannot be written, nothing is kept.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/backscatterd'))
+// Compiled code is kept beside the packages, for the threads too: they inherit the environment. Where that cannot be written,
+// nothing is kept.
+process.env['NODE_COMPILE_CACHE'] ??= join(
+  import.meta.dirname,
+  '../node_modules/.cache/backscatterd',
+)
+enableCompileCache()
 
 /** Exit code 2 stands for these; every other OperationalError is work that failed: 1. */
 const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
@@ -100,9 +104,7 @@ function buildProgram(): Command {
     .action(async () => {
       // It asks for the configuration to be read, which is about to be done, and would end the process.
       process.on('SIGHUP', () => undefined)
-      const load = () => import('./commands/serve.ts')
-      await becomeLean('serve', async () => (await load()).loadAll())
-      await finish((await load()).serve(context()))
+      await finish((await import('./commands/serve.ts')).serve(context()))
     })
   program
     .command('check-config')
@@ -341,11 +343,9 @@ function buildProgram(): Command {
         'of this file (a whole configuration, or that table alone), and show the difference',
     )
     .option('--json', 'print JSON, one object a line')
-    .action(async (paths: string[], options: IngestOptions) => {
-      const load = () => import('./commands/ingest.ts')
-      await becomeLean('ingest', async () => (await load()).loadAll())
-      await finish((await load()).ingest(context(), paths, options))
-    })
+    .action(async (paths: string[], options: IngestOptions) =>
+      finish((await import('./commands/ingest.ts')).ingest(context(), paths, options)),
+    )
 
   program.commandsGroup('The HTTP interface:')
   const key = program

@@ -13,7 +13,6 @@ import { withClient } from './client.ts'
 import { type CommandContext, exitCodes, wrongUse } from './context.ts'
 import { evidenceSink, readTraps } from './evidence-sink.ts'
 import { printable } from './format.ts'
-import { keepOldSpaceSmall } from './lean-process.ts'
 import {
   type FoundMessage,
   type MailboxType,
@@ -22,6 +21,7 @@ import {
   octetsIn,
 } from './message-files.ts'
 import { type Progress, startProgress } from './progress.ts'
+import { keepOldSpaceSmall } from './v8-flags.ts'
 
 export interface IngestOptions {
   readonly mailbox?: string
@@ -90,15 +90,6 @@ export async function ingest(
     })
   }
   return exitCodes.done
-}
-
-/** Loads what a run loads beside this file. */
-export async function loadAll(): Promise<void> {
-  await Promise.all([
-    import('../traps/message-reader.ts'),
-    import('../traps/read-message.ts'),
-    import('./local-app.ts'),
-  ])
 }
 
 function mailboxType(text: string | undefined): MailboxType | undefined {

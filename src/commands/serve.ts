@@ -14,10 +14,10 @@ import { authenticitySources } from './authenticity-sources.ts'
 import { watchCapacity } from './capacity-watch.ts'
 import { requireServable } from './config-faults.ts'
 import { watchFiles } from './file-watch.ts'
-import { keepOldSpaceSmall } from './lean-process.ts'
 import { createLog, type ServerLog } from './log.ts'
 import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './options.ts'
 import { systemdNotice } from './systemd.ts'
+import { allowMoreInlining, keepOldSpaceSmall } from './v8-flags.ts'
 import { version } from './version.ts'
 
 /** Expiry and freshness are looked at this often: an expired listing is gone from DNS well within 5 s. */
@@ -63,25 +63,6 @@ export async function serve(source: ConfigSource): Promise<number> {
   return exitCode
 }
 
-/** Loads what a running server loads beside this file, in its threads too. */
-export async function loadAll(): Promise<void> {
-  await Promise.all([
-    import('./serve-admin.ts'),
-    import('../traps/traps.ts'),
-    import('../traps/read-message.ts'),
-    import('../traps/mailbox-thread.ts'),
-    import('../traps/maildir.ts'),
-    import('../traps/mbox.ts'),
-    import('../traps/imap.ts'),
-    import('../traps/pop3.ts'),
-    import('../traps/smtp.ts'),
-    import('../nameserver/thread.ts'),
-    import('../nameserver/udp-batch.ts'),
-    import('../nameserver/udp-dgram.ts'),
-    import('../nameserver/tcp.ts'),
-  ])
-}
-
 interface Server extends AsyncDisposable {
   readonly readyLine: string
   readonly dnsAddress: string
@@ -95,6 +76,7 @@ async function start(
 ): Promise<Server> {
   await using starting = new AsyncDisposableStack()
   const startedAt = performance.now()
+  allowMoreInlining()
   const zone = encodeZone(zoneOptions(config))
   const store = starting.adopt(openStore(config.store.path), (each) => each.close())
   const lastPublishedAt = store.journal.newest()?.generatedAt

@@ -1,8 +1,7 @@
 // Keeps one thread of the name server running: starts it, and starts it again when it dies or hangs, on the same sockets.
 // nameserver.ts has one Thread for each UDP worker and one for TCP.
-import { Worker } from 'node:worker_threads'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
-import { threadEnvironment } from '../thread-environment.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
 import { progressOf } from './counters.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -21,6 +20,9 @@ export interface ThreadOptions {
   /** Called once, when the thread dies too often to go on. */
   onFatal(error: Error): void
 }
+
+/** An answer allocates next to nothing. */
+const resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: 6 }
 
 /** More deaths than this within the window are not bad luck. */
 const maxCrashes = 5
@@ -108,7 +110,7 @@ export class Thread {
 
   #start(): Worker {
     const { entry, data, name, log } = this.#options
-    const worker = new Worker(entry, { workerData: data, name, env: threadEnvironment() })
+    const worker = new Worker(entry, { workerData: data, name, resourceLimits })
     this.#isHung = false
     let cause: unknown
     worker.on('error', (error) => {

@@ -3,7 +3,6 @@
 // and all other messages go to the new one.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
-import { threadEnvironment } from '../thread-environment.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import type { ReadMessage } from './read-message.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'
@@ -201,7 +200,6 @@ export class MessageReader {
       workerData: data,
       name: 'message-reader',
       resourceLimits: { ...defaultLimits, ...resourceLimits },
-      env: threadEnvironment(),
     })
     let cause: unknown
     worker.on('message', (result: ReadResult) => this.#onResult(result))

@@ -6,7 +6,6 @@
 // a reading now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
-import { threadEnvironment } from '../thread-environment.ts'
 import type { Mailbox, MailboxMessage, MessageName } from './mailbox.ts'
 import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-calls.ts'
 import { MailboxError } from './mailbox-error.ts'
@@ -25,12 +24,12 @@ export interface RemoteMailboxesOptions {
   readonly log: Logger
   /** The file that the thread starts with. @default mailbox-thread.ts */
   readonly entry?: URL
-  /** What is on V8's heap; octets of messages are not. @default 96 MB of old space */
+  /** What is on V8's heap; octets of messages are not. @default 96 and 4 MiB, old and young */
   readonly resourceLimits?: ResourceLimits
 }
 
 const usualEntry = new URL('./mailbox-thread.ts', import.meta.url)
-const usualLimits: ResourceLimits = { maxOldGenerationSizeMb: 96 }
+const usualLimits: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 }
 const quitMs = 1000
 const longestCloseMs = 2000
 /** A thread that does not answer so many questions in a row hangs: its event loop no longer turns. */
@@ -202,9 +201,8 @@ class MailboxThread {
     this.#options = options
     this.#wake = events.wake
     const { mailboxes, entry = usualEntry, resourceLimits = usualLimits } = options
-    const env = threadEnvironment()
     const workerData: MailboxThreadData = { mailboxes }
-    this.#worker = new Worker(entry, { name: 'mailboxes', workerData, env, resourceLimits })
+    this.#worker = new Worker(entry, { name: 'mailboxes', workerData, resourceLimits })
     this.#onDeath = events.onDeath
     this.#worker.on('error', (error) => this.#die(error))
     this.#worker.on('message', (message: FromThread) => this.#hear(message))

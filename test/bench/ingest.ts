@@ -11,7 +11,6 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ingest } from '../../src/commands/ingest.ts'
-import { becomeLean } from '../../src/commands/lean-process.ts'
 
 export interface IngestFigures {
   readonly messages: number
@@ -86,7 +85,5 @@ function writeMbox(path: string, messages: number, hosts: number): number {
 }
 
 if (import.meta.main) {
-  // As `ingest` would do by itself, and leave the folder behind.
-  await becomeLean('ingest', async () => undefined)
   process.stdout.write(`${JSON.stringify(await benchIngest())}\n`)
 }
