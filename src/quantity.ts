@@ -49,3 +49,8 @@ export function formatSize(bytes: number): string {
   }
   return `${bytes} B`
 }
+
+/** Epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". */
+export function formatTimestamp(epochSeconds: number): string {
+  return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')
+}

@@ -9,7 +9,7 @@ import type {
 import { readIdCursor } from '../blocklist/cursor.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
 import { feedFormats } from '../feeds/feed.ts'
-import { rbldnsdTypes } from '../feeds/rbldnsd.ts'
+import { rbldnsdTypes } from '../feeds/entry.ts'
 import { type Problem as ProblemBody, problem } from './problem.ts'
 import type { MailboxState } from './routes/stats.ts'
 import { type Scope, scopeIncludes } from './scopes.ts'

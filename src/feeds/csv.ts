@@ -1,64 +1,74 @@
-// Comma-separated values (RFC 4180, a record a line) with the columns prefix, kinds, reason, expiresAt: in that order,
-// or as a first line names them. Kinds stand in one field, blanks between them. Called by feed.ts.
+// Comma-separated values (RFC 4180) with the columns prefix, kinds, reason and expiresAt: in that order, or as the
+// first line names them. A record is one line. The kinds of an entry are one field, separated by blanks.
+import Papa from 'papaparse'
 import { formatPrefix } from '../ip/address.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
-import { type LineReader, namesShown, readEntry, shownAttributes } from './entry.ts'
+import { attributesShown, type Format, type LineReader, namesShown, readEntry } from './entry.ts'
 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 
 /**
- * What a spreadsheet would run as a formula, behind any apostrophes: one more in front makes it text. An import takes
- * that one away.
+ * What a spreadsheet would run as a formula, behind any number of apostrophes. An export puts one more apostrophe in
+ * front, which makes it text; an import takes that one away. (Papa Parse's own escape cannot be undone.)
  */
 const formula = /^'*[=+\-@\t\r]/
 
-export const csvHeader = `${columns.join(',')}\n`
+/** One line at a time: a quote that is left open must spoil its own line, not the rest of the file. */
+const parser = new Papa.Parser({ delimiter: ',', newline: '\n' })
 
-export function csvReader(): LineReader {
-  let places = new Map<string, number>(columns.map((name, place) => [name, place]))
-  let width: number = columns.length
+export const csv: Format = {
+  mediaType: 'text/csv; charset=utf-8',
+  extensions: ['csv'],
+  createReader,
+  *write({ pages }) {
+    yield `${columns.join(',')}\n`
+    for (const page of pages) yield csvLines(page)
+  },
+}
+
+function createReader(): LineReader {
+  let names: readonly string[] = columns
   let isFirst = true
   return (text, line, items) => {
     if (text.trim() === '' || text.startsWith('#')) return
-    const fields = readRecord(text)
-    if (fields === undefined) {
-      items.push({
-        line,
-        text,
-        why: 'a quoted field does not end on this line, or has text after it',
-      })
+    const { data, errors }: Papa.ParseResult<string[]> = parser.parse(text, 0, false)
+    if (errors.length > 0) {
+      const why = 'a quoted field does not end on this line, or has text after it'
+      items.push({ line, text, why })
       return
     }
-    const names = fields.map((field) => columnNamed(field.trim()))
-    if (isFirst && names.includes('prefix')) {
-      const fault = columnFault(names)
-      if (fault) items.push({ line, fault })
-      places = new Map(names.map((name, place) => [name, place]))
-      width = names.length
-      isFirst = false
-      return
-    }
+    const cells = (data[0] ?? []).map((cell) => cell.trim())
+    const header = isFirst ? cells.map(columnNamed) : []
     isFirst = false
-    if (fields.slice(width).some((field) => field.trim() !== '')) {
-      items.push({ line, text, why: `has ${fields.length} fields for ${width} columns` })
+    if (header.includes('prefix')) {
+      const fault = columnFault(header)
+      if (fault) items.push({ line, fault })
+      names = header
       return
     }
-    const field = (name: (typeof columns)[number]): string =>
-      plainText(fields[places.get(name) ?? fields.length]?.trim() ?? '')
-    const kinds = field('kinds')
-      .split(/[\s;|]+/)
-      .filter(Boolean)
-    const { reason, expiresAt } = { reason: field('reason'), expiresAt: field('expiresAt') }
-    items.push(readEntry({ prefix: field('prefix'), kinds, reason, expiresAt }, line, text))
+    if (cells.slice(names.length).some((cell) => cell !== '')) {
+      items.push({ line, text, why: `has ${cells.length} fields for ${names.length} columns` })
+      return
+    }
+    const cellOf = (name: string): string => unescapeFormula(cells[names.indexOf(name)] ?? '')
+    const fields = {
+      prefix: cellOf('prefix'),
+      kinds: cellOf('kinds')
+        .split(/[\s;|]+/)
+        .filter(Boolean),
+      reason: cellOf('reason'),
+      expiresAt: cellOf('expiresAt'),
+    }
+    items.push(readEntry(fields, line, text))
   }
 }
 
-/** The column of that name, in whatever case; any other name as it is. */
+/** The column of that name, whatever its case; any other name as it is. */
 function columnNamed(name: string): string {
   return columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? name
 }
 
-/** A column nobody knows may be a known one misspelt, and each entry would lack what it says: so no list is made of it. */
+/** An unknown column may be a known one misspelt, and each entry would silently lack it: the whole list is refused. */
 function columnFault(names: readonly string[]): string | undefined {
   const isKnown = (name: string) => name === '' || columns.some((known) => known === name)
   const unknown = names.filter((name) => !isKnown(name))
@@ -66,52 +76,27 @@ function columnFault(names: readonly string[]): string | undefined {
     return `unknown column ${namesShown(unknown)}: a list has ${columns.join(', ')}`
   }
   const twice = names.find((name, place) => name !== '' && names.indexOf(name) !== place)
-  return twice === undefined ? undefined : `column ${twice} stands there twice`
+  return twice === undefined ? undefined : `column ${twice} is there twice`
 }
 
-export function csvLine({ prefix, attributes }: ListEntry): string {
-  const { kinds, reason, expiresAt } = shownAttributes(attributes)
-  // A line end inside a field would be one to every reader of lines.
-  const fields = [formatPrefix(prefix), kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' ')]
-  return `${[...fields, expiresAt ?? ''].map((field) => quoted(harmless(field))).join(',')}\n`
+/** A line for each entry, with its line end. */
+export function csvLines(entries: readonly ListEntry[]): string {
+  const records = entries.map(({ prefix, attributes }) => {
+    const { kinds, reason, expiresAt } = attributesShown(attributes)
+    // A record is one line, so a reason loses its line ends.
+    const fields = [kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' '), expiresAt ?? '']
+    return [formatPrefix(prefix), ...fields.map(escapeFormula)]
+  })
+  // Some programs take everything after a # for a comment.
+  const quotes = (field: unknown): boolean => String(field).includes('#')
+  const text = Papa.unparse(records, { newline: '\n', quotes })
+  return text === '' ? '' : `${text}\n`
 }
 
-function harmless(field: string): string {
+function escapeFormula(field: string): string {
   return formula.test(field) ? `'${field}` : field
 }
 
-/** The reverse of `harmless`. */
-function plainText(field: string): string {
+function unescapeFormula(field: string): string {
   return field.startsWith("'") && formula.test(field) ? field.slice(1) : field
-}
-
-/** The fields of a record; undefined where its quotes are wrong. */
-function readRecord(text: string): string[] | undefined {
-  if (!text.includes('"')) return text.split(',')
-  const fields: string[] = []
-  for (let at = 0; at <= text.length; at++) {
-    if (text[at] !== '"') {
-      const comma = text.indexOf(',', at)
-      const end = comma < 0 ? text.length : comma
-      fields.push(text.slice(at, end))
-      at = end
-      continue
-    }
-    let field = ''
-    for (;;) {
-      const quote = text.indexOf('"', at + 1)
-      if (quote < 0) return undefined
-      field += text.slice(at + 1, quote)
-      at = quote + 1
-      if (text[at] !== '"') break
-      field += '"'
-    }
-    fields.push(field)
-    if (at < text.length && text[at] !== ',') return undefined
-  }
-  return fields
-}
-
-function quoted(field: string): string {
-  return /[",#]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field
 }

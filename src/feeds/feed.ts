@@ -1,55 +1,43 @@
-// The formats whole lists come and go in, by name: octets → entries, and entries → text.
+// Whole lists in and out: octets → lines → entries, and entries → text, in the format asked for.
 import type { Export } from '../blocklist/export.ts'
 import type { ImportItem, ListFault } from '../blocklist/import.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
-import { csvHeader, csvLine, csvReader } from './csv.ts'
-import type { LineReader } from './entry.ts'
-import { linesOf, maxLineCharacters } from './lines.ts'
-import { ndjsonLine, ndjsonReader } from './ndjson.ts'
-import {
-  type RbldnsdType,
-  rbldnsdHeader,
-  rbldnsdHole,
-  rbldnsdLines,
-  rbldnsdReader,
-} from './rbldnsd.ts'
-import { textLine, textReader } from './text.ts'
+import { csv } from './csv.ts'
+import type { RbldnsdType } from './entry.ts'
+import { ndjson } from './ndjson.ts'
+import { rbldnsd } from './rbldnsd.ts'
+import { text } from './text.ts'
 
-export const feedFormats = ['text', 'csv', 'ndjson', 'rbldnsd'] as const
-export type FeedFormat = (typeof feedFormats)[number]
+const formats = { text, csv, ndjson, rbldnsd }
+export type FeedFormat = keyof typeof formats
+export const feedFormats = Object.keys(formats) as FeedFormat[]
+
+/** Characters of the longest line that is read. */
+const maxLineCharacters = 65_536
+/** Lines in one batch: some milliseconds of work. */
+const batchLines = 2000
 
 export interface FeedOptions {
   readonly format: FeedFormat
-  /** Of rbldnsd's data sets. */
+  /** For rbldnsd only. */
   readonly type?: RbldnsdType
 }
 
-const extensions: Readonly<Record<string, FeedFormat>> = {
-  csv: 'csv',
-  ndjson: 'ndjson',
-  jsonl: 'ndjson',
-  rbldnsd: 'rbldnsd',
-}
-
-/** The format that a file's name stands for; text where it says nothing. */
+/** The format that a file's extension stands for; text for any other name. */
 export function formatOfFile(name: string): FeedFormat {
-  return extensions[/\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? ''] ?? 'text'
+  const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? ''
+  return feedFormats.find((format) => formats[format].extensions.includes(extension)) ?? 'text'
 }
 
-/** The media type of a format. */
-export const mediaTypes: Readonly<Record<FeedFormat, string>> = {
-  text: 'text/plain; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
-  ndjson: 'application/x-ndjson',
-  rbldnsd: 'text/plain; charset=utf-8',
+export function mediaTypeOf(format: FeedFormat): string {
+  return formats[format].mediaType
 }
 
 /** Reads a feed as it comes in. What is wrong with a line is a value; it throws only what `octets` throws. */
 export async function* readFeed(
   octets: AsyncIterable<Uint8Array>,
-  options: FeedOptions & { readonly now: number },
+  { format, ...options }: FeedOptions & { readonly now: number },
 ): AsyncGenerator<(ImportItem | ListFault)[]> {
-  const read = readerOf(options)
+  const read = formats[format].createReader(options)
   for await (const lines of linesOf(octets)) {
     const items: (ImportItem | ListFault)[] = []
     for (const { number, text, isTooLong } of lines) {
@@ -61,50 +49,52 @@ export async function* readFeed(
   }
 }
 
-/** Writes a feed page by page, '' for one without entries. Holes, and what a zone answers with, are rbldnsd's alone to say. */
-export function* writeFeed(
-  { pages, holes, zoneKinds }: Export,
-  { format, type }: FeedOptions,
-): Generator<string> {
-  if (format === 'csv') yield csvHeader
-  if (format === 'rbldnsd') {
-    yield rbldnsdHeader(type)
-    for (const prefix of holes) yield rbldnsdHole(prefix, type)
-  }
-  const write = writerOf(format, type, zoneKinds)
-  for (const page of pages) {
-    let text = ''
-    for (const entry of page) text += write(entry)
-    yield text
-  }
+/** Writes a feed page by page; a page without entries gives ''. */
+export function writeFeed(list: Export, { format, type }: FeedOptions): Iterable<string> {
+  return formats[format].write(list, type)
 }
 
-function readerOf({ format, ...options }: FeedOptions & { readonly now: number }): LineReader {
-  switch (format) {
-    case 'text':
-      return textReader()
-    case 'csv':
-      return csvReader()
-    case 'ndjson':
-      return ndjsonReader()
-    case 'rbldnsd':
-      return rbldnsdReader(options)
-  }
+interface Line {
+  /** Counted from 1. */
+  readonly number: number
+  /** Without its line end. Of a line that is too long, the beginning. */
+  readonly text: string
+  readonly isTooLong: boolean
 }
 
-function writerOf(
-  format: FeedFormat,
-  type: RbldnsdType | undefined,
-  zoneKinds: number,
-): (entry: ListEntry) => string {
-  switch (format) {
-    case 'text':
-      return textLine
-    case 'csv':
-      return csvLine
-    case 'ndjson':
-      return ndjsonLine
-    case 'rbldnsd':
-      return (entry) => rbldnsdLines(entry, type, zoneKinds)
+/**
+ * UTF-8 octets as lines, in batches. Lines end with LF or CRLF, the last one also without; a byte order mark is left
+ * out. Not node:readline, which keeps a line of any length in memory.
+ */
+async function* linesOf(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  let isTooLong = false
+  let number = 0
+  let batch: Line[] = []
+  const take = (text: string): void => {
+    number += 1
+    const line = text.endsWith('\r') ? text.slice(0, -1) : text
+    const isLong = isTooLong || line.length > maxLineCharacters
+    batch.push({ number, text: isLong ? line.slice(0, 1000) : line, isTooLong: isLong })
+    isTooLong = false
   }
+  for await (const chunk of octets) {
+    const text = rest + decoder.decode(chunk, { stream: true })
+    let from = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+      take(text.slice(from, end))
+      from = end + 1
+      if (batch.length < batchLines) continue
+      yield batch
+      batch = []
+    }
+    rest = text.slice(from)
+    if (rest.length <= maxLineCharacters) continue
+    isTooLong = true
+    rest = rest.slice(0, 1000)
+  }
+  rest += decoder.decode()
+  if (rest !== '' || isTooLong) take(rest)
+  if (batch.length > 0) yield batch
 }

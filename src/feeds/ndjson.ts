@@ -1,30 +1,36 @@
-// A JSON object a line, as the interface shows a listing: prefix, and if they are there kinds, reason and expiresAt; what
-// else a listing has is an import's own to say. Called by feed.ts.
+// One JSON object a line, as the HTTP interface shows a listing: prefix and, if given, kinds, reason and expiresAt. The
+// other keys of a listing are allowed and ignored, so that an export of listings can be imported.
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
 import {
+  attributesShown,
   type EntryFields,
-  type LineReader,
+  type Format,
   namesShown,
   readEntry,
-  shownAttributes,
   wordShown,
 } from './entry.ts'
 
-const keys = new Set(['prefix', 'kinds', 'reason', 'expiresAt'])
-/** Keys of a listing in the interface that are read over, but for a state that is not 'listed'. */
-const otherKeys = new Set(['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits'])
+const keys = ['prefix', 'kinds', 'reason', 'expiresAt']
+/** Of these only `state` is looked at: it must be 'listed'. */
+const otherKeys = ['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits']
 
-export function ndjsonReader(): LineReader {
-  return (text, line, items) => {
+export const ndjson: Format = {
+  mediaType: 'application/x-ndjson',
+  extensions: ['ndjson', 'jsonl'],
+  createReader: () => (text, line, items) => {
     if (text.trim() === '') return
     const fields = readFields(text)
     items.push('why' in fields ? { line, text, why: fields.why } : readEntry(fields, line, text))
-  }
-}
-
-export function ndjsonLine({ prefix, attributes }: ListEntry): string {
-  return `${JSON.stringify({ prefix: formatPrefix(prefix), ...shownAttributes(attributes) })}\n`
+  },
+  *write({ pages }) {
+    for (const page of pages) {
+      const lines = page.map(({ prefix, attributes }) => {
+        const shown = { prefix: formatPrefix(prefix), ...attributesShown(attributes) }
+        return `${JSON.stringify(shown)}\n`
+      })
+      yield lines.join('')
+    }
+  },
 }
 
 function readFields(text: string): EntryFields | { why: string } {
@@ -37,22 +43,23 @@ function readFields(text: string): EntryFields | { why: string } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { why: 'not a JSON object' }
   }
-  const unknown = Object.keys(value).filter((key) => !keys.has(key) && !otherKeys.has(key))
+  const unknown = Object.keys(value).filter((key) => ![...keys, ...otherKeys].includes(key))
   if (unknown.length > 0) {
-    return { why: `unknown key ${namesShown(unknown)}: an entry has ${[...keys].join(', ')}` }
+    return { why: `unknown key ${namesShown(unknown)}: an entry has ${keys.join(', ')}` }
   }
   const { prefix, kinds = [], reason, expiresAt, state } = value as Record<string, unknown>
-  if (typeof prefix !== 'string') return { why: 'prefix is not a text' }
-  if (state !== undefined && state !== 'listed')
+  if (typeof prefix !== 'string') return { why: 'prefix is not a string' }
+  if (state !== undefined && state !== 'listed') {
     return { why: `its state is not “listed”${wordShown(String(state))}` }
-  if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === 'string')) {
-    return { why: 'kinds is not a list of texts' }
   }
-  if (!isTextOrNothing(reason)) return { why: 'reason is not a text' }
-  if (!isTextOrNothing(expiresAt)) return { why: 'expiresAt is not a text' }
+  if (!Array.isArray(kinds) || !kinds.every((kind) => typeof kind === 'string')) {
+    return { why: 'kinds is not an array of strings' }
+  }
+  if (!isStringOrAbsent(reason)) return { why: 'reason is not a string' }
+  if (!isStringOrAbsent(expiresAt)) return { why: 'expiresAt is not a string' }
   return { prefix, kinds, reason: reason ?? undefined, expiresAt: expiresAt ?? undefined }
 }
 
-function isTextOrNothing(value: unknown): value is string | null | undefined {
+function isStringOrAbsent(value: unknown): value is string | null | undefined {
   return value === undefined || value === null || typeof value === 'string'
 }

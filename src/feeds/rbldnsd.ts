@@ -1,44 +1,62 @@
-// rbldnsd's data files (rbldnsd(8)) of the kinds ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
-// default values, `$` directives. Written: what ip4set and ip6trie take. Codes .3 to .7 are kinds of backscatter.
-// Called by feed.ts.
+// rbldnsd's data files (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
+// default values, `$` directives. Written: entries and exclusions. Codes .3 to .7 are the kinds of backscatter.
+import type { Export } from '../blocklist/export.ts'
 import type { ImportItem, ListFault } from '../blocklist/import.ts'
 import { codeNumbers, kindOfCode } from '../blocklist/kinds.ts'
 import { testEntries } from '../blocklist/test-entries.ts'
-import { formatAddress, formatPrefix, type Prefix } from '../ip/address.ts'
+import {
+  formatAddress,
+  formatPrefix,
+  type Parsed,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixesBetween,
+} from '../ip/address.ts'
 import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
-import { type LineReader, plain } from './entry.ts'
-import { readRange } from './rbldnsd-range.ts'
+import {
+  type Format,
+  type LineReader,
+  maxReasonCharacters,
+  plain,
+  type RbldnsdType,
+} from './entry.ts'
 
-export const rbldnsdTypes = ['ip4set', 'ip4trie', 'ip6trie'] as const
-export type RbldnsdType = (typeof rbldnsdTypes)[number]
-
-const maxReasonCharacters = 1000
-/** What stands in every DNSBL, and is no entry of a list. */
+/** Every DNSBL has these; they are no entries of a list. */
 const testTexts: ReadonlySet<string> = new Set(
   testEntries.map(({ prefix }) => formatPrefix(prefix)),
 )
+/** Values that are kept once read: a file in which each line has its own text must not fill the memory. */
+const maxKnownValues = 1000
 
-/** `now`: epoch seconds, for the file's own expiry. `type`: with one, entries of the other family are wrong. */
-export function rbldnsdReader(options: { now: number; type?: RbldnsdType }): LineReader {
-  const family = options.type && (options.type === 'ip6trie' ? 6 : 4)
+export const rbldnsd: Format = {
+  mediaType: 'text/plain; charset=utf-8',
+  extensions: ['rbldnsd'],
+  createReader,
+  write,
+}
+
+/** With a `type`, entries of the other family are wrong. */
+function createReader({
+  now,
+  type,
+}: {
+  readonly now: number
+  readonly type?: RbldnsdType
+}): LineReader {
   let standard = plain
   let shortest4 = 0
   const known = new Map<string, EntryAttributes>()
   const valued = (text: string): EntryAttributes => {
-    let value = known.get(text)
-    if (!value) {
-      value = readValue(text, standard)
-      // A line of its own text each must not fill the memory.
-      if (known.size < 1000) known.set(text, value)
-    }
+    const value = known.get(text) ?? readValue(text, standard)
+    if (known.size < maxKnownValues) known.set(text, value)
     return value
   }
   return (text, line, items) => {
     const trimmed = text.trim()
     const directive = /^[#:]?\$(.*)$/.exec(trimmed)?.[1]
     if (directive !== undefined) {
-      const maxRange = readDirective(directive, line, options.now, items)
-      if (maxRange !== undefined) shortest4 = maxRange
+      shortest4 = readDirective(directive, line, now, items) ?? shortest4
       return
     }
     if (trimmed === '' || trimmed.startsWith('#') || trimmed.startsWith(';')) return
@@ -47,20 +65,18 @@ export function rbldnsdReader(options: { now: number; type?: RbldnsdType }): Lin
       known.clear()
       return
     }
-    const isHole = trimmed.startsWith('!')
     const [, entry = '', value = ''] = /^!?\s*([^\s#;]*)\s*(.*)$/.exec(trimmed) ?? []
     const range = readRange(entry)
     if ('why' in range) {
       items.push({ line, text, why: range.why })
       return
     }
-    const why = range.value
-      .map((prefix) => faultOf(prefix, family, shortest4))
-      .find((each) => each !== undefined)
+    const why = faultOf(range.value, type, shortest4)
     if (why !== undefined) {
       items.push({ line, text, why })
       return
     }
+    const isHole = trimmed.startsWith('!')
     const isComment = value.startsWith('#') || value.startsWith(';')
     const attributes = isHole ? null : value === '' || isComment ? standard : valued(value)
     for (const prefix of range.value) {
@@ -70,15 +86,55 @@ export function rbldnsdReader(options: { now: number; type?: RbldnsdType }): Lin
   }
 }
 
-function faultOf(prefix: Prefix, family: 4 | 6 | undefined, shortest4: number): string | undefined {
-  if (family !== undefined && prefix.family !== family) return `not an IPv${family} entry`
-  if (prefix.family === 4 && prefix.length < shortest4) {
+function faultOf(
+  prefixes: readonly Prefix[],
+  type: RbldnsdType | undefined,
+  shortest4: number,
+): string | undefined {
+  if (prefixes.some((prefix) => !isOfType(prefix, type))) {
+    return `not an IPv${type === 'ip6trie' ? 6 : 4} entry`
+  }
+  if (prefixes.some(({ family, length }) => family === 4 && length < shortest4)) {
     return `larger than the file's own $MAXRANGE4 of /${shortest4}`
   }
   return undefined
 }
 
-/** ":127.0.0.3:text", ":3:text", ":3", or text alone, over what holds otherwise. */
+/** An address, a network or a range as prefixes in order. IPv4 may leave octets out: "10.1" is 10.1.0.0/16. */
+function readRange(text: string): Parsed<Prefix[]> {
+  if (text.includes(':')) return single(parsePrefix(text))
+  // rbldnsd reads 010 as 10.
+  const entry = text.replaceAll(/\b0+(?=\d)/g, '')
+  const dash = entry.indexOf('-')
+  if (dash >= 0) return readSpan(entry.slice(0, dash), entry.slice(dash + 1))
+  const [address = ''] = entry.split('/', 1)
+  const length = entry.slice(address.length) || `/${address.split('.').length * 8}`
+  return single(parsePrefix(`${withOctets(address, '0')}${length}`))
+}
+
+function single(parsed: Parsed<Prefix>): Parsed<Prefix[]> {
+  return 'why' in parsed ? parsed : { value: [parsed.value] }
+}
+
+/** "10.0.0.1-10.0.0.20", "10.0.0.1-20", "10.1-10.3": both ends belong to it. */
+function readSpan(from: string, given: string): Parsed<Prefix[]> {
+  const to = given.includes('.') ? given : from.replace(/[^.]*$/, given)
+  if (to.split('.').length !== from.split('.').length) {
+    return { why: 'the two ends of the range have different numbers of octets' }
+  }
+  const first = parseAddress(withOctets(from, '0'))
+  const last = parseAddress(withOctets(to, '255'))
+  if ('why' in first || 'why' in last) return { why: 'not a range of IPv4 addresses' }
+  const value = prefixesBetween(first.value, last.value)
+  return value.length > 0 ? { value } : { why: 'the range ends before it begins' }
+}
+
+/** The missing octets of an IPv4 address filled in; text of more than four octets becomes no address. */
+function withOctets(text: string, fill: string): string {
+  return [text, fill, fill, fill].slice(0, 5 - text.split('.').length).join('.')
+}
+
+/** A value: ":127.0.0.3:text", ":3:text", ":3" or text alone. What it does not say is taken from `standard`. */
 function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   const [, code, rest = ''] = /^:([\d.]*)(?::(.*))?$/.exec(text) ?? [undefined, '', text]
   const last = Number(code?.split('.').at(-1))
@@ -88,7 +144,7 @@ function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   return { kinds, reason, expiresAt: null }
 }
 
-/** What a `$` line asks for; the shortest IPv4 prefix when that is it. SOA, NS, TTL and templates are the server's own. */
+/** Reads a `$` line. Returns the shortest IPv4 length of $MAXRANGE4; SOA, NS, TTL and templates are ignored. */
 function readDirective(
   text: string,
   line: number,
@@ -100,9 +156,9 @@ function readDirective(
     case 'TIMESTAMP': {
       const created = readStamp(words[0], 0)
       const expires = readStamp(words[1], created)
-      if (created > now) items.push({ line, fault: '$TIMESTAMP: the list is from the future' })
+      if (created > now) items.push({ line, fault: '$TIMESTAMP: the list was made in the future' })
       else if (expires > 0 && expires <= now) {
-        items.push({ line, fault: '$TIMESTAMP: the list is past its own time' })
+        items.push({ line, fault: '$TIMESTAMP: the list has expired' })
       }
       return undefined
     }
@@ -121,7 +177,7 @@ function readDirective(
   }
 }
 
-/** Epoch seconds, "2026:11:24:10:00:00" (fields may be left out at the end), "+7d" after `from`; 0: none. */
+/** A time as epoch seconds: a number, "2026:11:24:10:00:00" or its beginning, "+7d" after `from`. 0: no time. */
 function readStamp(text: string | undefined, from: number): number {
   if (text === undefined || text === '-' || text === '0') return 0
   const relative = /^\+(\d+)([smhdw]?)$/i.exec(text)
@@ -137,26 +193,33 @@ function readStamp(text: string | undefined, from: number): number {
   return Number.isNaN(stamp) ? 0 : stamp
 }
 
-/** The file's beginning: the value of entries without one, and the test entries. */
-export function rbldnsdHeader(type: RbldnsdType | undefined): string {
-  const family = type && (type === 'ip6trie' ? 6 : 4)
-  const tests = testEntries.filter(({ prefix }) => family === undefined || prefix.family === family)
-  const lines = tests.flatMap(({ prefix, kinds }) =>
-    valuesOf(kinds, type).map((code) => `${formatAddress(prefix)} :${code}:\n`),
-  )
-  return `:127.0.0.2:\n${lines.join('')}`
+/** The default value and the test entries, then the exclusions, then the entries. */
+function* write(
+  { pages, holes, zoneKinds }: Export,
+  type: RbldnsdType | undefined,
+): Generator<string> {
+  yield ':127.0.0.2:\n'
+  for (const { prefix, kinds } of testEntries) {
+    if (!isOfType(prefix, type)) continue
+    yield valuesOf(kinds, type)
+      .map((code) => `${formatAddress(prefix)} :${code}:\n`)
+      .join('')
+  }
+  for (const prefix of holes) if (isOfType(prefix, type)) yield `!${formatPrefix(prefix)}\n`
+  for (const page of pages) {
+    yield page
+      .filter(({ prefix }) => isOfType(prefix, type))
+      .map((entry) => linesOf(entry, type, zoneKinds))
+      .join('')
+  }
 }
 
-/**
- * An entry's lines, one for each code of a kind in the mask `zoneKinds`; a trie has one code for an entry. '' for the
- * other family.
- */
-export function rbldnsdLines(
+/** A line for each code of the entry's kinds that are in the mask `zoneKinds`. */
+function linesOf(
   { prefix, attributes }: ListEntry,
   type: RbldnsdType | undefined,
   zoneKinds: number,
 ): string {
-  if (type !== undefined && (type === 'ip6trie') !== (prefix.family === 6)) return ''
   return valuesOf(attributes.kinds & zoneKinds, type)
     .map((code) =>
       code === 2 ? `${formatPrefix(prefix)}\n` : `${formatPrefix(prefix)} :${code}:\n`,
@@ -164,11 +227,11 @@ export function rbldnsdLines(
     .join('')
 }
 
-export function rbldnsdHole(prefix: Prefix, type: RbldnsdType | undefined): string {
-  if (type !== undefined && (type === 'ip6trie') !== (prefix.family === 6)) return ''
-  return `!${formatPrefix(prefix)}\n`
+function isOfType({ family }: Prefix, type: RbldnsdType | undefined): boolean {
+  return type === undefined || family === (type === 'ip6trie' ? 6 : 4)
 }
 
+/** A trie has one value for an entry, so an entry of several kinds gets the general code there. */
 function valuesOf(mask: number, type: RbldnsdType | undefined): number[] {
   const codes = codeNumbers(mask)
   if (type !== 'ip4trie' && type !== 'ip6trie') return codes

@@ -1,16 +1,18 @@
-// The plainest format: an address or prefix a line, `#` comments. Called by feed.ts.
+// The plainest format: one address or prefix a line, `#` comments.
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
-import { type LineReader, readEntry } from './entry.ts'
+import { type Format, readEntry } from './entry.ts'
 
-export function textReader(): LineReader {
-  return (text, line, items) => {
-    const hash = text.indexOf('#')
-    const prefix = (hash < 0 ? text : text.slice(0, hash)).trim()
+export const text: Format = {
+  mediaType: 'text/plain; charset=utf-8',
+  extensions: ['txt'],
+  createReader: () => (text, line, items) => {
+    const [beforeComment = ''] = text.split('#', 1)
+    const prefix = beforeComment.trim()
     if (prefix !== '') items.push(readEntry({ prefix }, line, text))
-  }
-}
-
-export function textLine({ prefix }: ListEntry): string {
-  return `${formatPrefix(prefix)}\n`
+  },
+  *write({ pages }) {
+    for (const page of pages) {
+      yield page.map(({ prefix }) => `${formatPrefix(prefix)}\n`).join('')
+    }
+  },
 }

@@ -1,5 +1,5 @@
-// Text ↔ numbers for addresses and prefixes, strictly. ip-num does the arithmetic here, at the edge; the hot
-// path works on the four words alone. Every room calls this; only this file knows ip-num.
+// Text ↔ numbers for addresses and prefixes, strictly. ip-num reads and writes IPv6 text; all else works on four 32-bit
+// words, which the answer path and a long import need to be quick.
 import { isIPv4, isIPv6 } from 'node:net'
 import { collapseIPv6Number, IPv6 } from 'ip-num'
 
@@ -19,7 +19,7 @@ export interface Prefix extends Address {
   readonly length: number
 }
 
-/** Text from outside, read: the value, or why it is none (a clause fit for "TEXT: WHY"). */
+/** What was read from text: the value, or why there is none (a clause fit for "TEXT: WHY"). */
 export type Parsed<T> = { readonly value: T } | { readonly why: string }
 
 /** Bits in an address of the family: 32 or 128. */
@@ -105,6 +105,18 @@ export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   )
 }
 
+/** The fewest prefixes that are all of `first` to `last`, IPv4 addresses, in order. ip-num has no such function. */
+export function prefixesBetween(first: Address, last: Address): Prefix[] {
+  const prefixes: Prefix[] = []
+  for (let word = first.w0; word <= last.w0; ) {
+    let size = 1
+    while (word % (2 * size) === 0 && word + 2 * size - 1 <= last.w0) size *= 2
+    prefixes.push({ ...addressFromIPv4(word), length: 32 - Math.log2(size) })
+    word += size
+  }
+  return prefixes
+}
+
 /** Whether one of the two holds the other: prefixes never overlap in part. */
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return contains(a, b) || contains(b, a)
@@ -131,7 +143,7 @@ function addressFromBigInt(value: bigint): Address {
   return { family: 6, w0: word(96n), w1: word(64n), w2: word(32n), w3: word(0n) }
 }
 
-/** 2 µs a parse through ip-num are 2 s of a million-line import, so the four octets are put together here. */
+/** The 32 bits of a dotted quad. Not by ip-num, whose big integers are slow in an import of a million lines. */
 function ipv4Word(text: string): number {
   let word = 0
   for (const octet of text.split('.')) word = word * 256 + Number(octet)

@@ -1,5 +1,5 @@
-// IANA's special-purpose ranges: addresses that never stand for one host on the public internet, so never
-// listed unless the operator names the range in policy.allowSpecial (a lab does). Called by blocklist.
+// IANA's special-purpose ranges: no address in them is a host on the public internet. They are never listed, unless the
+// operator names a range in policy.allowSpecial, as a test network does.
 import ranges from '../../data/special-purpose.json' with { type: 'json' }
 import { contains, formatPrefix, overlaps, type Prefix, parsePrefix } from './address.ts'
 
@@ -18,8 +18,8 @@ export const specialRanges: readonly SpecialRange[] = ranges.map(({ prefix, name
 })
 
 /**
- * The first special-purpose range that the prefix lies in or contains, or undefined. A range is passed over
- * when one of `allowed` covers either the prefix itself or that whole range.
+ * The first special-purpose range that the prefix lies in or contains, or undefined. A range does not count if one of
+ * `allowed` contains the prefix or the whole range.
  */
 export function specialPurposeRange(
   prefix: Prefix,

@@ -70,6 +70,7 @@ const home: Readonly<Record<string, string>> = {
   mailauth: 'traps',
   mailparser: 'bounce',
   'node-cron': 'schedule.ts',
+  papaparse: 'feeds',
   pino: 'commands',
   'smol-toml': 'config',
   'smtp-server': 'traps',

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import Type from 'typebox'
 import type { Export } from '../../blocklist/export.ts'
-import { mediaTypes, writeFeed } from '../../feeds/feed.ts'
+import { mediaTypeOf, writeFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../app.ts'
 import { problem, sendProblem } from '../problem.ts'
 import { ExportQuery, problems } from '../schemas.ts'
@@ -73,7 +73,7 @@ export function exportRoutes(app: App, { blocklist }: AppOptions): void {
         close()
         end()
       })
-      reply.type(mediaTypes[format])
+      reply.type(mediaTypeOf(format))
       return reply.send(stream)
     },
   )

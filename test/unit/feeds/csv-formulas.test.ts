@@ -2,17 +2,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { csvLine, csvReader } from '../../../src/feeds/csv.ts'
+import { csv, csvLines } from '../../../src/feeds/csv.ts'
 import { prefix } from '../blocklist/fixture.ts'
 
 function lineOf(reason: string): string {
   const attributes = { kinds: 0, reason, expiresAt: null }
-  return csvLine({ prefix: prefix('20.0.0.1'), attributes, listedAt: 1 })
+  return csvLines([{ prefix: prefix('20.0.0.1'), attributes, listedAt: 1 }])
 }
 
 function reasonIn(line: string): string | null | undefined {
   const items: unknown[] = []
-  csvReader()(line.replace(/\n$/, ''), 1, items as never)
+  csv.createReader({ now: 0 })(line.replace(/\n$/, ''), 1, items as never)
   const [item] = items as { attributes?: { reason: string | null } }[]
   return item?.attributes?.reason
 }
