@@ -4,6 +4,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
+import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import {
@@ -88,8 +89,6 @@ const sweepMs = 1000
 const refusalMs = 2000
 /** More refused ones than this are not waited for. */
 const maxLeaving = 200
-/** That all connections are taken is logged so often. */
-const fullLogMs = 60_000
 /** After close() the peers have so long to end their side too. */
 const goodbyeMs = 250
 
@@ -114,7 +113,7 @@ class ListeningFront implements Front {
   readonly #unnamed = new Set<Socket>()
   /** Told why they are refused, and not gone yet. */
   #leaving = 0
-  #fullLoggedAt = Number.NEGATIVE_INFINITY
+  readonly #fullLog = new OncePerMinute()
   readonly #sweeper: NodeJS.Timeout
   #nextId = 1
   #isClosing = false
@@ -294,11 +293,13 @@ class ListeningFront implements Front {
   }
 
   #logFull(): void {
-    const now = performance.now()
-    if (now - this.#fullLoggedAt < fullLogMs) return
-    this.#fullLoggedAt = now
     const { log, maxConnections } = this.#options
-    log.warn({ connections: maxConnections }, 'all SMTP connections are taken, others are refused')
+    this.#fullLog.run(() =>
+      log.warn(
+        { connections: maxConnections },
+        'all SMTP connections are taken, others are refused',
+      ),
+    )
   }
 
   #cut(connection: Mutable<FrontConnection>, why: string): void {

@@ -24,7 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Files directly in src/ that any room may import. */
-const openToAll = ['errors.ts', 'quantity.ts', 'schedule.ts']
+const openToAll = ['errors.ts', 'log-rarely.ts', 'quantity.ts', 'schedule.ts']
 
 /** These rooms answer by value, hostile input too, and never with an OperationalError. */
 const answerByValue = ['dns', 'bounce']

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { watchFiles } from '../../../src/commands/file-watch.ts'
 import type { OperationalError } from '../../../src/errors.ts'
+import { OncePerMinute } from '../../../src/log-rarely.ts'
 
 test('EMFILE is told as an operational error, once a minute however often it comes and goes', () => {
   const told: { err: OperationalError }[] = []
@@ -13,7 +14,11 @@ test('EMFILE is told as an operational error, once a minute however often it com
   const open = () => {
     if (code !== undefined) throw Object.assign(new Error('open'), { code })
   }
-  const look = watchFiles({ error, warn: silent, info: silent, debug: silent }, open, () => now)
+  const look = watchFiles(
+    { error, warn: silent, info: silent, debug: silent },
+    open,
+    new OncePerMinute(() => now),
+  )
   look()
   assert.equal(told.length, 0)
   for (const next of ['EMFILE', undefined, 'ENFILE', 'EMFILE']) {
