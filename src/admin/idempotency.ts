@@ -1,10 +1,11 @@
 // Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day,
 // and a repetition gets it without being done again. The answer to a change is written in the transaction of the change, so
 // that no death falls between the two. Hooks for app.ts.
+
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Alongside } from '../blocklist/blocklist.ts'
+import type { Alongside } from '../blocklist/types.ts'
 import type { Logger } from '../errors.ts'
 import type { Store } from '../store/database.ts'
 import type { StoredReply } from '../store/idempotency.ts'

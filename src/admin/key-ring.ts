@@ -1,7 +1,8 @@
 // API keys: made, shown once, checked on each request, revoked. Only the SHA-256 of a secret is kept. Used by
 // authenticate.ts, routes/keys.ts and, for the first key, by commands/serve.
+
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Alongside } from '../blocklist/blocklist.ts'
+import type { Alongside } from '../blocklist/types.ts'
 import type { Logger } from '../errors.ts'
 import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import type { KeyRow, KeyScope } from '../store/keys.ts'

@@ -1,8 +1,10 @@
 // What is told of an address, by who asks. Anyone learns what DNS says too, and since which day: who sends bounces to find
 // the traps must not see which of them was counted. A key of scope read sees the rows behind it and when messages came,
 // without a trap; the operator sees the messages.
+
 import Type, { type Static } from 'typebox'
-import type { Blocklist, Explanation, Finding } from '../blocklist/blocklist.ts'
+import type { Blocklist } from '../blocklist/blocklist.ts'
+import type { Explanation, Finding } from '../blocklist/types.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 import {
   Exception,

@@ -4,8 +4,9 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
 
-import { isRefusal, type Refusal } from '../blocklist/types.ts'
+import type { Refusal, RequestRefusal } from '../blocklist/types.ts'
 import { OperationalError, operationalErrorCodes } from '../errors.ts'
+import { formatPrefix } from '../ip/address.ts'
 
 export const problemType = 'application/problem+json'
 
@@ -77,7 +78,6 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   invalid: 400,
   loss: 409,
   changed: 412,
-  withheld: 409,
 }
 
 /** What the blocklist refused, as a problem: 422 by policy, 404 not there, 409 in the way, 400 malformed. */
@@ -89,24 +89,13 @@ export function refusalProblem({ refused, why }: Refusal, subject?: string): Pro
 /** How many refusals of one request the one-line detail names; all of them stand in `errors`. */
 const maxNamed = 3
 
-/** Outcomes of an all-or-none request, or the problem when one was refused: of the first refusal's status, naming all. */
-export function refusedAll<Done extends object>(
-  subjects: readonly string[],
-  outcomes: readonly (Done | Refusal)[],
-): Done[] | Problem {
-  const done: Done[] = []
-  const refused: (Refusal & { readonly subject: string })[] = []
-  for (const [index, outcome] of outcomes.entries()) {
-    if (!isRefusal(outcome)) done.push(outcome)
-    else if (outcome.refused !== 'withheld') {
-      refused.push({ ...outcome, subject: subjects[index] ?? '' })
-    }
-  }
-  const [first] = refused
-  if (first === undefined) return done
-  const named = refused.slice(0, maxNamed).map(({ subject, why }) => `${subject} ${why}`)
-  if (refused.length > maxNamed) named.push(`and ${refused.length - maxNamed} more`)
-  const errors = refused.map(({ subject, why }) => ({ at: subject, why }))
+/** A request that is done whole or not at all, refused: a problem of the first refusal's status that names them all. */
+export function requestProblem({ refusals }: RequestRefusal): Problem {
+  const [first] = refusals
+  if (first === undefined) throw new Error('a request is refused without a reason')
+  const errors = refusals.map(({ prefix, why }) => ({ at: formatPrefix(prefix), why }))
+  const named = errors.slice(0, maxNamed).map(({ at, why }) => `${at} ${why}`)
+  if (errors.length > maxNamed) named.push(`and ${errors.length - maxNamed} more`)
   return problem(refusalStatus[first.refused], first.refused, named.join('; '), errors)
 }
 

@@ -1,15 +1,16 @@
 // The bodies and queries of the HTTP interface, each declared once: TypeScript type, validation and description.
 // Unknown keys are refused everywhere, and nothing in a body is converted.
+
 import Type, { type Static, type TSchema } from 'typebox'
+import { readIdCursor } from '../blocklist/cursor.ts'
 import type {
   Exception as StoredException,
   Listing as StoredListing,
   TrapRow,
-} from '../blocklist/blocklist.ts'
-import { readIdCursor } from '../blocklist/cursor.ts'
+} from '../blocklist/types.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
-import { feedFormats } from '../feeds/feed.ts'
 import { rbldnsdTypes } from '../feeds/entry.ts'
+import { feedFormats } from '../feeds/feed.ts'
 import { type Problem as ProblemBody, problem } from './problem.ts'
 import type { MailboxState } from './routes/stats.ts'
 import { type Scope, scopeIncludes } from './scopes.ts'

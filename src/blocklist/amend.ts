@@ -1,36 +1,21 @@
 // One listing changed or ended by its id, as it was when the caller last looked. Called by the door, inside a
 // transaction.
-import type { BackscatterKind } from '../bounce/kinds.ts'
+
 import { formatPrefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
 import { audit, type Context, remove, removeEntry, shown, standingAt } from './context.ts'
-import { kindsMask } from './kinds.ts'
 import {
   type Actor,
-  type Listing,
+  type AmendOutcome,
+  type Expectation,
+  kindsMask,
+  type ListingChange,
   listingOf,
   listingOfEntry,
   type Refusal,
   readEntryId,
 } from './types.ts'
 import { entriesAt, type StandingEntry } from './zone-entry.ts'
-
-/** What is given is set; what is absent stays. */
-export interface ListingChange {
-  /** For a listing by hand alone: what a trap heard is not a matter of opinion. */
-  readonly kinds?: readonly BackscatterKind[]
-  /** null: none. */
-  readonly reason?: string | null
-  /** Epoch seconds, shorter or longer; null: permanent. */
-  readonly expiresAt?: number | null
-}
-
-export type AmendOutcome =
-  | { readonly outcome: 'amended' | 'removed'; readonly listing: Listing }
-  | Refusal
-
-/** Whether the listing is still what the caller takes it for. */
-export type Expectation = (listing: Listing) => boolean
 
 /** Changes one listing. 'changed' when it is not as expected; 'conflict' when it has ended or an import owns it. */
 export function amendListing(

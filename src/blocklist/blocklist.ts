@@ -1,5 +1,6 @@
 // The one door: whatever writes a listing or changes the tree comes through here. Mail comes in by record(), people
 // and lists by the other methods; each change is committed, published, and only then answered.
+
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
@@ -10,64 +11,52 @@ import { maxReaders } from '../tree/layout.ts'
 import { openReader } from '../tree/open-reader.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
-import {
-  type AmendOutcome,
-  amendListing,
-  type Expectation,
-  type ListingChange,
-  removeListing,
-} from './amend.ts'
+import { amendListing, removeListing } from './amend.ts'
 import { applyConfig } from './apply-config.ts'
-import { type Alongside, CommitQueue } from './commit-queue.ts'
+import { CommitQueue } from './commit-queue.ts'
 import type { Context } from './context.ts'
 import { DiskRoom } from './disk-room.ts'
-import { addException, type ExceptionKind, removeException } from './exceptions.ts'
+import { addException, removeException } from './exceptions.ts'
 import { expireSome } from './expiry.ts'
-import { type Explanation, explain } from './explain.ts'
-import { type Export, exportEntries } from './export.ts'
-import { type Finding, find } from './finding.ts'
-import { type ImportOutcome, type ImportRequest, ListImports } from './import.ts'
-import { kindsMask } from './kinds.ts'
+import { explain, find } from './explain.ts'
+import { exportEntries } from './export.ts'
+import { ListImports } from './import.ts'
 import { delistAll, listAll } from './listings.ts'
-import {
-  exceptionsPage,
-  type ListingsFilter,
-  listingAt,
-  listingsPage,
-  type PageRequest,
-} from './pages.ts'
+import { exceptionsPage, listingAt, listingsPage } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { recordOne } from './record.ts'
-import { TrapList, type TrapOutcome } from './traps.ts'
+import { TrapList } from './traps.ts'
 import {
   type Actor,
+  type Alongside,
+  type AmendOutcome,
+  type BlocklistStatus,
   type Decision,
-  type DelistOutcome,
   type Exception,
+  type ExceptionKind,
   type ExceptionOutcome,
+  type Expectation,
+  type Explanation,
+  type Export,
   exceptionOf,
-  isRefusal,
+  type Finding,
+  type ImportOutcome,
+  type ImportRequest,
+  kindsMask,
   type Listing,
+  type ListingChange,
+  type ListingsFilter,
   type ListOutcome,
   type ListRequest,
   listingOf,
   type Page,
+  type PageRequest,
   type Refusal,
+  type RequestRefusal,
+  type TrapOutcome,
 } from './types.ts'
-import { type WriteFailure, WriteHealth } from './write-health.ts'
-
-export type { AmendOutcome, Expectation, ListingChange } from './amend.ts'
-export type { Alongside } from './commit-queue.ts'
-export type { Explanation } from './explain.ts'
-export type { Finding } from './finding.ts'
-export type { ImportOutcome, ImportRequest } from './import.ts'
-export type { ListingsFilter, PageRequest } from './pages.ts'
-export type { PolicyOptions } from './policy.ts'
-export type { TrapOutcome } from './traps.ts'
-export type * from './types.ts'
-export type { WriteFailure } from './write-health.ts'
-export type { TrapRow }
+import { WriteHealth } from './write-health.ts'
 
 export interface BlocklistOptions {
   readonly store: Store
@@ -89,17 +78,6 @@ export interface BlocklistOptions {
 
 /** Rows that one transaction deletes: some milliseconds. */
 const purgeBatch = 500
-
-export interface BlocklistStatus {
-  readonly serial: number
-  readonly generatedAt: number
-  readonly validUntil: number
-  readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
-  /** Zeros where this process has no tree. */
-  readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
-  /** Set while nothing can be written. */
-  readonly writeFailure?: WriteFailure
-}
 
 /** The reader slot for look-ups of our own: it is the last one, and the name server takes its own from the first on. */
 const ownSlot = maxReaders - 1
@@ -185,27 +163,25 @@ export class Blocklist {
     this.#imports.clean()
   }
 
-  /** Lists each prefix or extends what its origin has there, never shortening; all of them, or none. */
+  /** Lists each prefix or extends what is listed there by hand, never shortening; all of them, or none. */
   list(
     requests: readonly ListRequest[],
     actor: Actor,
-    alongside?: Alongside<ListOutcome[]>,
-  ): Promise<ListOutcome[]> {
-    const list = (): ListOutcome[] => {
+    alongside?: Alongside<ListOutcome[] | RequestRefusal>,
+  ): Promise<ListOutcome[] | RequestRefusal> {
+    const list = () => {
       if (requests.some(({ expiresAt }) => expiresAt !== null)) this.#requireClock()
       return listAll(this.#context(), requests, actor)
     }
-    return this.#queue.run<ListOutcome[]>(list, { keep: noneRefused, alongside })
+    return this.#queue.run(list, { alongside })
   }
 
   /**
-   * Removes exactly these prefixes, of every origin; all of them, or none. Evidence from before no longer counts, and
-   * the next listing is a new episode.
+   * Removes exactly these prefixes, of every origin; all of them, or none. Answers what was removed. Evidence from before
+   * no longer counts, and the next listing is a new episode.
    */
-  delist(prefixes: readonly Prefix[], actor: Actor): Promise<DelistOutcome[]> {
-    return this.#queue.run<DelistOutcome[]>(() => delistAll(this.#context(), prefixes, actor), {
-      keep: noneRefused,
-    })
+  delist(prefixes: readonly Prefix[], actor: Actor): Promise<Listing[] | RequestRefusal> {
+    return this.#queue.run(() => delistAll(this.#context(), prefixes, actor))
   }
 
   /** Changes one listing, if it still is as the caller takes it. */
@@ -361,19 +337,15 @@ export class Blocklist {
     this.#traps.renew()
   }
 
-  /** What anyone may know of an address. Not without a tree: from there only the operator asks. */
+  /** What anyone may know of an address. Needs a tree: without one only the operator asks. */
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
-    const context = { store: this.#store, reader: this.#reader, policy: this.#policy }
-    return find({ ...context, now: this.#now() }, address)
+    return find(this.#context(), this.#reader, address)
   }
 
   /** Why an address is answered as it is, and all that is known of it. */
   explain(address: Address): Explanation {
-    const now = this.#now()
-    const rules = this.#publisher.rules(now)
-    const context = { store: this.#store, reader: this.#reader, policy: this.#policy, rules, now }
-    return explain(context, address)
+    return explain(this.#context(), this.#reader, address)
   }
 
   /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
@@ -478,8 +450,4 @@ export class Blocklist {
       if (changed === 0) return total
     }
   }
-}
-
-function noneRefused(outcomes: readonly object[]): boolean {
-  return !outcomes.some(isRefusal)
 }

@@ -1,26 +1,22 @@
 // Group commit: everything that waits to be written when the event loop comes round goes into one transaction, each
 // piece of work in a savepoint of its own, and is answered once that is on disk and published.
+
 import { OperationalError } from '../errors.ts'
 import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
 import type { Publisher } from './publish.ts'
+import type { Alongside } from './types.ts'
 import type { WriteHealth } from './write-health.ts'
 
 interface Waiting {
-  /** Does the work inside a transaction; true: keep what it changed. */
-  attempt(): boolean
+  /** Does the work inside a transaction. What it changed is undone if it throws. */
+  attempt(): void
   resolve(): void
   reject(error: unknown): void
   readonly publishes: boolean
   readonly isAlone: boolean
 }
 
-/** Written in the transaction of a change, once its outcome is known; what it throws undoes the change. */
-export type Alongside<T> = (outcome: T) => void
-
 export interface WorkOptions<T> {
-  /** Whether what the work changed is kept, by its result. Default: always; a throw undoes in any case. */
-  keep?(result: T): boolean
-  /** Only where what the work changed is kept. */
   readonly alongside?: Alongside<T> | undefined
   /** Publish even if no answer changed. */
   readonly publishes?: boolean
@@ -62,9 +58,7 @@ export class CommitQueue {
       attempt: () => {
         const result = work()
         outcome = { result }
-        const isKept = options.keep?.(result) ?? true
-        if (isKept) options.alongside?.(result)
-        return isKept
+        options.alongside?.(result)
       },
       resolve: () => outcome && resolve(outcome.result),
       reject,
@@ -86,11 +80,13 @@ export class CommitQueue {
     const fail = (error: unknown): void => {
       failure = { error }
     }
-    const attempt = (): boolean => {
-      work()
-      return true
+    const piece = {
+      attempt: work,
+      resolve: () => undefined,
+      reject: fail,
+      isAlone: true,
+      ...options,
     }
-    const piece = { attempt, resolve: () => undefined, reject: fail, isAlone: true, ...options }
     this.#transact([piece], fail)
     if (failure) throw failure.error
   }
@@ -151,7 +147,7 @@ export class CommitQueue {
         if (piece.isAlone && taken > 0) break
         taken += 1
         try {
-          this.#store.attempt(piece.attempt, (isKept) => isKept)
+          this.#store.attempt(piece.attempt)
           done.push(piece)
           publishes ||= piece.publishes
         } catch (error) {

@@ -10,8 +10,8 @@ import type { StandingEntry } from './zone-entry.ts'
 
 export interface Context {
   readonly store: Store
-  /** Kinds that are answered, and whether that is news. */
-  readonly publisher: Pick<Publisher, 'publishedKinds' | 'last'>
+  /** Says which kinds are answered, now and as last published. */
+  readonly publisher: Pick<Publisher, 'publishedKinds' | 'last' | 'rules'>
   readonly policy: PolicyOptions
   /** The trap pattern that an address falls under, or undefined. */
   readonly trapOf: (address: string) => string | undefined

@@ -2,9 +2,7 @@
 import { formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
 import { audit, type Context } from './context.ts'
-import { type Actor, type ExceptionOutcome, exceptionOf } from './types.ts'
-
-export type ExceptionKind = 'exemption' | 'exclusion'
+import { type Actor, type ExceptionKind, type ExceptionOutcome, exceptionOf } from './types.ts'
 
 const words = {
   exemption: { add: 'exempt', remove: 'unexempt', is: 'exempt' },

@@ -1,11 +1,11 @@
-// The whole story of one address: what DNS answers, from the tree where there is one; and from the store why, what holds,
-// what held, what was seen. For who has a key: what anyone may know is in finding.ts.
-import type { BackscatterKind } from '../bounce/kinds.ts'
+// What is known of one address: for anyone what DNS answers, and since which day; for the operator also why, what holds,
+// what ended and which messages came.
 import {
   type Address,
   formatAddress,
   formatPrefix,
   hostPrefix,
+  networkOf,
   type Prefix,
   sameAddress,
   unmapped,
@@ -15,84 +15,116 @@ import type { Store } from '../store/database.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'
 import { isOver } from '../store/list-versions.ts'
-import type { ListingRow, ListingState } from '../store/listing-rows.ts'
-import { comparePrefixes } from '../store/packed-entries.ts'
+import type { ListingRow } from '../store/listing-rows.ts'
+import { comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeReader } from '../tree/reader.ts'
-import { type Answer, answeredEntries, answerOf } from './finding.ts'
-import { codesOf, formatCodes, kindsOfCodes } from './kinds.ts'
-import type { PolicyOptions } from './policy.ts'
+import type { Context } from './context.ts'
+import { heldUntil } from './policy.ts'
 import { judgedPrefix } from './record.ts'
 import { neverListed, testEntryAt } from './test-entries.ts'
-import { type Exception, exceptionOf, type Listing, listingOf, listingOfEntry } from './types.ts'
-import { answerAt, isListing, kindsOfEntry, type ZoneRules, zoneEntryAt } from './zone-entry.ts'
-
-/** Times in epoch seconds. */
-export interface Explanation {
-  readonly query: string
-  /** What DNS answers for this address, to the letter; false in a retired zone. */
-  readonly listed: boolean
-  /** The kinds answered. */
-  readonly kinds: BackscatterKind[]
-  /** "127.0.0.2", …; empty when not listed. */
-  readonly codes: string[]
-  /**
-   * The prefix whose listing or exclusion decides; null: none does. Not listed, with a listing here: it would decide, but
-   * that the zone is retired.
-   */
-  readonly decidedBy: string | null
-  /** Since when, and until when, the answered listing holds; `until` null: permanent, or not listed. */
-  readonly since: number | null
-  readonly until: number | null
-  /**
-   * What is the case for this address; null: it never was listed. For the moment that DNS takes to follow an import it may
-   * be another thing than `listed` says.
-   */
-  readonly state: ListingState | 'exempt' | 'excluded' | null
-  readonly isTestEntry: boolean
-  /** The newest messages from this address, or from the IPv6 network that it would be listed with. */
-  readonly evidence: EvidenceRow[]
-  /** "192.168.0.0/16 (Private-Use, RFC 1918)" when it lies in a range that is never listed. */
-  readonly specialPurpose: string | null
-  /** The exemption that holds, the longest if several do. */
-  readonly exemption: Exception | null
-  /** The longest exclusion around it. */
-  readonly exclusion: Exception | null
-  /** What holds at this address and at prefixes around it, longest first. */
-  readonly listings: Listing[]
-  /** What held there, latest end first. */
-  readonly history: (Listing & { readonly endedAt: number })[]
-}
-
-export interface ExplainGround {
-  readonly store: Store
-  readonly rules: ZoneRules
-  /** None: what DNS would answer is worked out from the store. */
-  readonly reader?: TreeReader | undefined
-  readonly policy: PolicyOptions
-  /** Epoch seconds. */
-  readonly now: number
-}
+import {
+  type Explanation,
+  exceptionOf,
+  type Finding,
+  kindsOf,
+  type Listing,
+  listingOf,
+  listingOfEntry,
+} from './types.ts'
+import {
+  answerAt,
+  codeNumbers,
+  isListing,
+  kindsOfCodes,
+  kindsOfEntry,
+  zoneEntryAt,
+} from './zone-entry.ts'
 
 const maxHistory = 20
 const maxEvidence = 20
+const daySeconds = 86_400
 
 /**
- * Explains an address as it is; ask for `unmapped(address)` when an IPv4-mapped one may have been meant as IPv4. All of
- * it is as of one moment without a transaction: nobody but this thread writes, and it does nothing else meanwhile.
+ * What anyone may know. It asks the tree, as DNS does: for an address that is not answered it does not look into the
+ * database, whatever is known of it. It never reads evidence.
  */
-export function explain(context: ExplainGround, address: Address): Explanation {
+export function find(context: Context, reader: TreeReader, address: Address): Finding {
+  const answer = answerOf(reader, address)
+  const began = answer && !testEntryAt(address) ? beganAt(context, answer.prefix) : null
+  return {
+    query: formatAddress(address),
+    ...shownAnswer(answer),
+    since: began === null ? null : began - (began % daySeconds),
+  }
+}
+
+/**
+ * All that is known, as of one moment: this thread alone writes, and does nothing else meanwhile. Without a reader the
+ * store says what DNS would answer. An IPv4-mapped address is explained as IPv6: see `unmapped`.
+ */
+export function explain(
+  context: Context,
+  reader: TreeReader | undefined,
+  address: Address,
+): Explanation {
   const facts = gather(context, address)
   const { standing, ended, exemption, exclusion, evidence } = facts
+  const answer = reader ? answerOf(reader, address) : answerOfStore(context, address)
+  const isTestEntry = answer !== undefined && testEntryAt(address) !== undefined
+  const state = isTestEntry ? 'listed' : stateOf(address, facts)
+  const term =
+    answer && !isTestEntry ? termAt(context, answer.prefix, facts) : { since: null, until: null }
   const special = specialPurposeRange(hostPrefix(address), context.policy.allowSpecial)
   return {
     query: formatAddress(address),
-    ...verdict(context, address, facts),
+    ...shownAnswer(answer),
+    decidedBy: answer ? formatPrefix(answer.prefix) : preventingPrefix(context, state, facts),
+    since: term.since,
+    until: term.until,
+    state,
+    isTestEntry,
     evidence,
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,
     listings: standing.map(({ listing }) => listing),
     history: ended.slice(0, maxHistory).map(({ listing, endedAt }) => ({ ...listing, endedAt })),
+  }
+}
+
+/** What DNS answers for an address that is listed. */
+interface Answer {
+  /** The prefix whose entry decides. */
+  readonly prefix: Prefix
+  /** Mask of the kinds answered. */
+  readonly kinds: number
+}
+
+/** What the tree, and so DNS, answers; undefined: not listed. */
+function answerOf(reader: TreeReader, address: Address): Answer | undefined {
+  const { family, w0, w1, w2, w3 } = address
+  reader.enter()
+  const answer = reader.find(family, w0, w1, w2, w3)
+  const codes = answer < 0 ? 0 : reader.answerCodes(answer)
+  const length = reader.matchedLength
+  reader.leave()
+  if (answer < 0) return undefined
+  return { prefix: networkOf(address, length), kinds: kindsOfCodes(codes) }
+}
+
+function answerOfStore({ store, publisher, now }: Context, address: Address): Answer | undefined {
+  const rules = publisher.rules(now)
+  const deciding = answerAt((prefix) => zoneEntryAt(store, rules, prefix), address)
+  if (!deciding || !isListing(deciding.entry)) return undefined
+  return { prefix: deciding.prefix, kinds: kindsOfEntry(deciding.entry) }
+}
+
+function shownAnswer(answer: Answer | undefined): Pick<Finding, 'listed' | 'kinds' | 'codes'> {
+  if (!answer) return { listed: false, kinds: [], codes: [] }
+  return {
+    listed: true,
+    kinds: kindsOf(answer.kinds),
+    codes: codeNumbers(answer.kinds).map((code) => `127.0.0.${code}`),
   }
 }
 
@@ -117,7 +149,7 @@ interface Facts {
   readonly evidence: EvidenceRow[]
 }
 
-function gather({ store, policy, now }: ExplainGround, address: Address): Facts {
+function gather({ store, policy, now }: Context, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
   const { listings: rows, hasEvidence } = store.addressLookup(address, network)
   const entries = entriesAround(store, address, now)
@@ -140,12 +172,12 @@ function knownRow(row: ListingRow): Known {
   return { prefix: row.prefix, listing: listingOf(row), endedAt }
 }
 
-/** Entries come after rows. */
+/** 0 for an entry of a list, so that entries come after rows. */
 function rowId({ listing: { id } }: Known): number {
   return typeof id === 'number' ? id : 0
 }
 
-/** Entries of lists that hold the address, by the list's name. One that was removed by hand is among the rows. */
+/** Entries of lists that hold the address, by the list's name. Those removed by hand are among the rows. */
 function entriesAround(store: Store, address: Address, now: number): Known[] {
   const known: Known[] = []
   for (const { name, version } of store.lists.all()) {
@@ -160,38 +192,6 @@ function entriesAround(store: Store, address: Address, now: number): Known[] {
   return known
 }
 
-type Verdict = Pick<
-  Explanation,
-  'listed' | 'kinds' | 'codes' | 'decidedBy' | 'since' | 'until' | 'state' | 'isTestEntry'
->
-
-/** What DNS answers, and what is the case. */
-function verdict(context: ExplainGround, address: Address, facts: Facts): Verdict {
-  const answer = context.reader
-    ? answerOf(context.reader, address)
-    : answerOfStore(context, address)
-  const isTestEntry = answer !== undefined && testEntryAt(address) !== undefined
-  const state = isTestEntry ? 'listed' : stateOf(address, facts)
-  if (answer === undefined) {
-    return {
-      ...{ listed: false, kinds: [], codes: [], since: null, until: null, state, isTestEntry },
-      decidedBy: decidingNot(context, state, facts),
-    }
-  }
-  const { prefix, codes } = answer
-  return {
-    ...{ listed: true, kinds: kindsOfCodes(codes), codes: formatCodes(codes), state, isTestEntry },
-    decidedBy: formatPrefix(prefix),
-    ...(isTestEntry ? { since: null, until: null } : termAt(context, prefix, facts)),
-  }
-}
-
-function answerOfStore({ store, rules }: ExplainGround, address: Address): Answer | undefined {
-  const deciding = answerAt((prefix) => zoneEntryAt(store, rules, prefix), address)
-  if (!deciding || !isListing(deciding.entry)) return undefined
-  return { prefix: deciding.prefix, codes: codesOf(kindsOfEntry(deciding.entry)) }
-}
-
 function stateOf(
   address: Address,
   { standing, ended, exemption, exclusion }: Facts,
@@ -204,14 +204,14 @@ function stateOf(
   return (standing[0] ?? ended[0])?.listing.state ?? null
 }
 
-/** The prefix for which an address is not listed. */
-function decidingNot(
-  { rules }: ExplainGround,
+/** Of an address that is not answered: the exclusion that prevents it, or in a retired zone the listing. */
+function preventingPrefix(
+  { publisher, now }: Context,
   state: Explanation['state'],
   { standing, exclusion }: Facts,
 ): string | null {
   if (state === 'excluded' && exclusion) return formatPrefix(exclusion.prefix)
-  if (state === 'listed' && rules.isRetired) {
+  if (state === 'listed' && publisher.rules(now).isRetired) {
     return standing.find(isListed)?.listing.prefix ?? null
   }
   return null
@@ -219,7 +219,7 @@ function decidingNot(
 
 /** Since when, and until when, what is answered at this prefix holds. */
 function termAt(
-  { store, now }: ExplainGround,
+  { store, now }: Context,
   prefix: Prefix,
   { standing }: Facts,
 ): Pick<Explanation, 'since' | 'until'> {
@@ -243,7 +243,38 @@ function isListed({ listing }: Known): boolean {
   return listing.state === 'listed'
 }
 
-/** null, the permanent one, is latest. */
+/** null, which is permanent, is the latest. */
 function latest(times: readonly (number | null)[]): number | null {
   return times.includes(null) ? null : Math.max(...times.map((time) => time ?? 0))
+}
+
+/**
+ * When the oldest listing that is answered at this prefix began to show. A listing by trap was held back before that, and
+ * nobody may learn on which day the trap was hit.
+ */
+function beganAt({ store, policy, now }: Context, prefix: Prefix): number {
+  const rows = store.listings.currentAt(prefix).filter(({ state }) => state === 'listed')
+  return Math.min(
+    now,
+    ...rows.map(({ origin, createdAt }) =>
+      origin === 'trap' ? heldUntil(createdAt, policy) : createdAt,
+    ),
+    ...answeredEntries(store, prefix, now, rows.length > 0).map(({ listedAt }) => listedAt),
+  )
+}
+
+/**
+ * The entries of lists that DNS answers at exactly this prefix. While DNS follows an import, entries of the old version
+ * count too. If no entry holds any more and `hasRows` is false, DNS still answers entries that are over: these then.
+ */
+function answeredEntries(store: Store, prefix: Prefix, now: number, hasRows: boolean): ListEntry[] {
+  const found: ListEntry[] = []
+  for (const { version, applied } of store.lists.all()) {
+    for (const each of version === applied ? [version] : [version, applied]) {
+      const entry = store.lists.find(each, prefix)
+      if (entry && each !== null && !store.listings.isHidden(prefix, each)) found.push(entry)
+    }
+  }
+  const standing = found.filter((entry) => !isOver(entry, now))
+  return standing.length > 0 || hasRows ? standing : found
 }

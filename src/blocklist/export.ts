@@ -1,28 +1,18 @@
 // A list, or all that is listed, as of one moment → entries in address order, in pages, for a reader as slow as it likes
 // while writes go on.
+
 import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { isOver } from '../store/list-versions.ts'
 import { joined, type ListEntry } from '../store/packed-entries.ts'
 import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
-import { kindsMask } from './kinds.ts'
+import { type Export, kindsMask } from './types.ts'
 import { isListing, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
 /** Prefixes that are looked at for one page. */
 const pagePrefixes = 1000
-
-export interface Export {
-  /** For a reader that does not come to the end of the pages, or never begins. Idempotent. */
-  close(): void
-  /** Each prefix once; a page may be empty. Closes itself at the end. */
-  readonly pages: Iterable<readonly ListEntry[]>
-  /** Of a whole export: prefixes that are excluded or exempt, holes in what is listed around them. */
-  readonly holes: readonly Prefix[]
-  /** Mask of the kinds that a zone made of it answers with: of a whole export, those that ours does. */
-  readonly zoneKinds: number
-}
 
 /** Of a named list, which must have been imported (undefined otherwise), or of everything that is listed and not exempt. */
 export function exportEntries(

@@ -3,9 +3,8 @@
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { OperationalError } from '../errors.ts'
-import type { Prefix } from '../ip/address.ts'
 import { formatSize } from '../quantity.ts'
-import { type EntryAttributes, sameAttributes } from '../store/packed-entries.ts'
+import { sameAttributes } from '../store/packed-entries.ts'
 import { audit } from './context.ts'
 import { ListLines } from './list-lines.ts'
 import {
@@ -17,56 +16,7 @@ import {
   turn,
 } from './list-replacement.ts'
 import { roomLeft } from './publish.ts'
-import type { Actor, Refusal } from './types.ts'
-
-/** One line of a list, read. `attributes` null: a hole in what the list has around it. */
-export type ImportItem =
-  | { readonly line: number; readonly text: string; readonly why: string }
-  | {
-      readonly line: number
-      readonly text: string
-      readonly prefix: Prefix
-      readonly attributes: EntryAttributes | null
-    }
-
-/** A list that must not be taken at all, whatever its lines say: it is past the time that it gives itself. */
-export interface ListFault {
-  readonly line: number
-  readonly fault: string
-}
-
-export interface ImportRequest {
-  readonly list: string
-  /** Lines in batches that take some milliseconds each. What it throws, the import throws, and changes nothing. */
-  readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
-  /** The first wrong line refuses all of it. */
-  readonly isStrict: boolean
-  /** Takes away whatever it takes away. */
-  readonly isForced?: boolean
-  /** Only says what would change. */
-  readonly isDryRun?: boolean
-  readonly actor: Actor
-}
-
-export interface RefusedLine {
-  readonly line: number
-  readonly text: string
-  readonly why: string
-}
-
-export interface ImportDone {
-  readonly list: string
-  /** Prefixes that the list did not have, no longer has, and has still. What was removed by hand it did not have. */
-  readonly added: number
-  readonly removed: number
-  readonly kept: number
-  /** The first of the wrong lines. */
-  readonly refused: readonly RefusedLine[]
-  readonly refusedCount: number
-}
-
-/** `line`: the one that a strict import, or one of nothing but wrong lines, was refused for. */
-export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
+import type { ImportItem, ImportOutcome, ImportRequest, ListFault, Refusal } from './types.ts'
 
 /** The new entries beside what the list is. */
 interface Comparison {

@@ -1,14 +1,15 @@
 // The lines of a list on their way in: each one checked by itself, what may be listed kept small and put in order at
 // the end, what may not told.
+
 import type { Family, Prefix } from '../ip/address.ts'
 import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
 import { lastWords } from '../store/prefix-columns.ts'
 import type { Context } from './context.ts'
 import { EntryRuns } from './external-sort.ts'
-import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './import.ts'
 import { refusalOf } from './listings.ts'
 import { type ListItem, type WantedEntry, withoutHoles } from './subtract-holes.ts'
+import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './types.ts'
 
 /** Wrong lines that are told one by one; the others are counted. */
 export const maxRefusedLines = 1000

@@ -1,46 +1,47 @@
 // Listing and delisting by hand, all of a request or none of it. Runs inside a
 // transaction.
+
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import { audit, type Context, remove, removeEntry, shown, standingAt } from './context.ts'
-import { kindsMask } from './kinds.ts'
 import {
   type Actor,
-  type DelistOutcome,
+  kindsMask,
+  type Listing,
   type ListOutcome,
   type ListRequest,
   listingOf,
   listingOfEntry,
   type Refusal,
-  refusals,
+  type RequestRefusal,
 } from './types.ts'
 import { entriesAt } from './zone-entry.ts'
 
-/** Lists each, or extends what its origin and list already have there; refused as a whole if one of them is. */
+/** Lists each prefix, or extends what is listed there by hand; nothing when one of them is refused. */
 export function listAll(
   context: Context,
   requests: readonly ListRequest[],
   actor: Actor,
-): ListOutcome[] {
-  return (
-    refusals(requests.map((request) => refusalOf(context, request) ?? request)) ??
-    requests.map((request) => list(context, request, actor))
-  )
+): ListOutcome[] | RequestRefusal {
+  const refusals = requests.flatMap((request) => {
+    const refusal = refusalOf(context, request)
+    return refusal ? [{ ...refusal, prefix: request.prefix }] : []
+  })
+  if (refusals.length > 0) return { refusals }
+  return requests.map((request) => list(context, request, actor))
 }
 
-/** Removes exactly these prefixes, of every origin; refused as a whole if one of them is. */
+/** Removes all that is listed at exactly these prefixes and answers it; nothing when one of them is refused. */
 export function delistAll(
   context: Context,
   prefixes: readonly Prefix[],
   actor: Actor,
-): DelistOutcome[] {
-  const isListed = (prefix: Prefix): boolean =>
-    standingAt(context, prefix).length > 0 ||
-    entriesAt(context.store, context.now, prefix).length > 0
-  return (
-    refusals(prefixes.map((each) => (isListed(each) ? each : nothingToRemove(context, each)))) ??
-    prefixes.map((prefix) => delist(context, prefix, actor))
+): Listing[] | RequestRefusal {
+  const refusals = prefixes.flatMap((prefix) =>
+    isListedAt(context, prefix) ? [] : [{ ...nothingToRemove(context, prefix), prefix }],
   )
+  if (refusals.length > 0) return { refusals }
+  return prefixes.flatMap((prefix) => delist(context, prefix, actor))
 }
 
 /** Why the prefix may not be listed by hand or import, if so. */
@@ -108,7 +109,7 @@ function list(context: Context, request: ListRequest, actor: Actor): ListOutcome
   return { outcome: row ? 'extended' : 'listed', listing }
 }
 
-function delist(context: Context, prefix: Prefix, actor: Actor): DelistOutcome {
+function delist(context: Context, prefix: Prefix, actor: Actor): Listing[] {
   const rows = standingAt(context, prefix).map((row) => {
     remove(context, row)
     const listing = shown(context, row.id)
@@ -124,23 +125,29 @@ function delist(context: Context, prefix: Prefix, actor: Actor): DelistOutcome {
     audit(context, actor.name, 'delist', formatPrefix(prefix), { before, after })
     return after
   })
-  return { outcome: 'removed', listings: [...rows, ...entries] }
+  return [...rows, ...entries]
 }
 
-function nothingToRemove({ store, now }: Context, prefix: Prefix): Refusal {
-  const holds = (wider: Prefix): boolean =>
+/** Whether anything is listed at exactly this prefix: a row, or an entry of a list. */
+function isListedAt({ store, now }: Context, prefix: Prefix): boolean {
+  return (
     store.listings
-      .currentAt(wider)
+      .currentAt(prefix)
       .some(({ expiresAt }) => expiresAt === null || expiresAt > now) ||
-    entriesAt(store, now, wider).length > 0
-  const around = [...store.listings.covering(prefix)]
-  for (const { version } of store.lists.all()) {
-    for (const entry of store.lists.covering(version, prefix)) around.push(entry.prefix)
+    entriesAt(store, now, prefix).length > 0
+  )
+}
+
+function nothingToRemove(context: Context, prefix: Prefix): Refusal {
+  const { lists, listings } = context.store
+  const around = [...listings.covering(prefix)]
+  for (const { version } of lists.all()) {
+    for (const entry of lists.covering(version, prefix)) around.push(entry.prefix)
   }
   const wider = around
     .filter(({ length }) => length < prefix.length)
     .sort((a, b) => b.length - a.length)
-    .find(holds)
+    .find((each) => isListedAt(context, each))
   if (!wider) return { refused: 'not-listed', why: 'is not listed' }
   return {
     refused: 'covered',

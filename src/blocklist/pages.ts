@@ -1,11 +1,10 @@
 // What the store has, a page at a time: listings, which are rows and entries of named lists, and exceptions, with the
 // cursor that leads to the next page.
+
 import { setImmediate } from 'node:timers/promises'
-import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { isOver } from '../store/list-versions.ts'
-import type { ListingFilter } from '../store/listing-pages.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 import { type ListingPosition, listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
 import {
@@ -15,26 +14,21 @@ import {
   type Found,
   listsWanted,
 } from './entry-pages.ts'
-import { type ExceptionKind, tableOf } from './exceptions.ts'
-import { kindsMask } from './kinds.ts'
+import { tableOf } from './exceptions.ts'
 import {
   type Exception,
+  type ExceptionKind,
   exceptionOf,
+  kindsMask,
   type Listing,
+  type ListingsFilter,
   listingOf,
   listingOfEntry,
   type Page,
+  type PageRequest,
   type Refusal,
   readEntryId,
 } from './types.ts'
-
-export interface PageRequest {
-  readonly limit: number
-  /** `nextCursor` of the page before. */
-  readonly cursor?: string
-}
-
-export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
 
 const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
 /** Chunks of entries that one page looks through, some hundred milliseconds of work in all. */

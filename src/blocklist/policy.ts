@@ -4,7 +4,7 @@ import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
-import { kindBit } from './kinds.ts'
+import { kindsMask } from './types.ts'
 
 /** What it takes to list for a kind: so many distinct returned messages and distinct traps within the window. */
 export interface Threshold {
@@ -99,7 +99,7 @@ export function judge(
       why: `history: older than ${formatDuration(policy.longestListingSeconds)}`,
     }
   }
-  const bit = kindBit(kind)
+  const bit = kindsMask([kind])
   if (standing && (standing.kinds & bit) !== 0) {
     const latest = { newestAt: hit.seenAt, hits: 1 }
     return extended(standing, standing.kinds, latest, `listed for ${kind} already`, policy)

@@ -1,5 +1,6 @@
 // Store → tree and zone serial: the whole tree at the start, and from then on what each transaction changed, journalled
 // with it and shown after it.
+
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import type { Visit } from '../store/answered-listings.ts'
@@ -9,9 +10,9 @@ import type { Difference, Publication } from '../store/journal.ts'
 import { Snapshot } from '../store/snapshot.ts'
 import { entryKinds } from '../tree/layout.ts'
 import type { TreeWriter } from '../tree/writer.ts'
-import { codesOf } from './kinds.ts'
 import { holdsTestEntry, neverListed, testEntries, withoutTestEntries } from './test-entries.ts'
 import {
+  codesOf,
   isListing,
   kindOfEntry,
   kindsOfEntry,

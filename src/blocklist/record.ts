@@ -17,7 +17,6 @@ import {
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
 import { audit, type Context, shown, standingAt } from './context.ts'
-import { kindBit } from './kinds.ts'
 import {
   heldUntil,
   hitsToWeigh,
@@ -27,7 +26,7 @@ import {
   type PolicyOptions,
 } from './policy.ts'
 import { isTrapMailbox } from './trap-patterns.ts'
-import { type Decision, listingOf } from './types.ts'
+import { type Decision, kindsMask, listingOf } from './types.ts'
 
 /** The network that a client's messages are counted for and that would be listed. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
@@ -113,7 +112,7 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
     row ? { ...decided, listing: listingOf(row) } : decided
   if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
   // What is only counted extends what is listed for its kind already, and reaches no threshold.
-  const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
+  const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   if (!isStored && !isListed) {
     const why = `${kind}: over ${context.policy.evidencePerDay} that day, so only counted`
     return { decision: shown({ decision: 'counted', why }), isStored }
@@ -181,7 +180,7 @@ function weigh(
   }
   const reach = policy.threshold[kind].windowSeconds - 1
   // Where the kind is listed already no threshold is asked.
-  const isListed = row !== undefined && (row.kinds & kindBit(kind)) !== 0
+  const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   return judge(
     {
       kind,

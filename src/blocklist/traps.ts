@@ -1,15 +1,11 @@
 // The spam-trap patterns that mail is matched with: those of the configuration, and those by hand, which change here.
 // Called by the door.
+
 import type { Store } from '../store/database.ts'
-import type { TrapRow } from '../store/traps.ts'
-import type { Alongside, CommitQueue } from './commit-queue.ts'
+import type { CommitQueue } from './commit-queue.ts'
 import { audit, type Context } from './context.ts'
 import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
-import type { Actor, Refusal } from './types.ts'
-
-export type TrapOutcome =
-  | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly trap: TrapRow }
-  | Refusal
+import type { Actor, Alongside, TrapOutcome } from './types.ts'
 
 export class TrapList {
   readonly #store: Store

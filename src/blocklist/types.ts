@@ -1,20 +1,22 @@
-// What the door answers, in the shapes that admin and commands show: listings, refusals, decisions. Rows of the
-// store are turned into them here.
-import type { BackscatterKind } from '../bounce/kinds.ts'
+// The domain types of the blocklist, which admin, feeds and commands share; and rows of the store → those types.
+// Times are epoch seconds.
+import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
+import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow, Source } from '../store/exceptions.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listing-rows.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
-import { kindsOf } from './kinds.ts'
+import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
+import type { TrapRow } from '../store/traps.ts'
+
+export type { EntryAttributes, ListEntry, TrapRow }
 
 /** Who makes a change, for the audit: 'cli', 'trap', 'config', a key's name. */
 export interface Actor {
   readonly name: string
 }
 
-/** Times in epoch seconds. */
 export interface Listing {
-  /** Of an entry of a named list its list and prefix: see `entryId`. */
+  /** A row's number; for an entry of a named list its list and prefix: see `entryId`. */
   readonly id: number | string
   readonly prefix: string
   readonly kinds: BackscatterKind[]
@@ -29,6 +31,8 @@ export interface Listing {
   readonly hits: number
 }
 
+export type ExceptionKind = 'exemption' | 'exclusion'
+
 /** An exemption or an exclusion. */
 export interface Exception {
   readonly id: number
@@ -38,7 +42,7 @@ export interface Exception {
   readonly createdAt: number
 }
 
-/** Why something asked for was not done. `why` fits on a line after what was asked for. */
+/** Why something asked for was not done. `why` is a clause to follow what was asked for: "is not listed". */
 export interface Refusal {
   readonly refused:
     | 'special-purpose'
@@ -49,13 +53,16 @@ export interface Refusal {
     | 'excluded'
     | 'conflict'
     | 'invalid'
-    /** An import would take away what it must be forced to. */
+    /** An import would remove so many entries that it must be forced. */
     | 'loss'
-    /** It is not any more what the caller takes it for. */
+    /** It has changed since the caller last read it. */
     | 'changed'
-    /** Nothing is wrong with it, but another one of the same request was refused. */
-    | 'withheld'
   readonly why: string
+}
+
+/** Nothing of a request was done, because some of its prefixes were refused: these, in order. */
+export interface RequestRefusal {
+  readonly refusals: readonly (Refusal & { readonly prefix: Prefix })[]
 }
 
 export interface ListRequest {
@@ -66,68 +73,262 @@ export interface ListRequest {
   readonly expiresAt?: number | null
 }
 
-export type ListOutcome =
-  | { readonly outcome: 'listed' | 'extended'; readonly listing: Listing }
+export interface ListOutcome {
+  readonly outcome: 'listed' | 'extended'
+  readonly listing: Listing
+}
+
+/** What is given is set; what is absent stays. */
+export interface ListingChange {
+  /** Only for a listing by hand: for one by trap the evidence says the kinds. */
+  readonly kinds?: readonly BackscatterKind[]
+  /** null: none. */
+  readonly reason?: string | null
+  /** Earlier or later than it was; null: permanent. */
+  readonly expiresAt?: number | null
+}
+
+export type AmendOutcome =
+  | { readonly outcome: 'amended' | 'removed'; readonly listing: Listing }
   | Refusal
-/** `listings`: all that was listed at exactly this prefix, of every origin, now removed. */
-export type DelistOutcome = { readonly outcome: 'removed'; readonly listings: Listing[] } | Refusal
+
+/** Whether the listing is still as the caller last read it. */
+export type Expectation = (listing: Listing) => boolean
+
 export type ExceptionOutcome =
   | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly exception: Exception }
+  | Refusal
+
+export type TrapOutcome =
+  | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly trap: TrapRow }
   | Refusal
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
   /** For the operator: it may repeat an address of the message. */
   readonly why: string
-  /** What anybody else may be told in place of `why`. */
+  /** What anybody else may read in place of `why`. */
   readonly told?: string
   /** The listing by trap that the client now has, if it has one. */
   readonly listing?: Listing
 }
 
-/** One page and where the next one begins; null: there is none. */
+/** Written in the transaction of a change, once its outcome is known. If it throws, the change is undone. */
+export type Alongside<T> = (outcome: T) => void
+
+export interface PageRequest {
+  readonly limit: number
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string
+}
+
 export interface Page<T> {
   readonly items: T[]
+  /** Where the next page begins; null: this was the last. */
   readonly nextCursor: string | null
 }
 
-export function isRefusal(outcome: object): outcome is Refusal {
-  return 'refused' in outcome
+export interface ListingsFilter {
+  /** Listings at or inside this prefix. */
+  readonly prefix?: Prefix
+  readonly kind?: BackscatterKind
+  readonly state?: ListingState
+  readonly origin?: ListingOrigin
+  readonly list?: string
 }
 
-/** All or none: refusals as they are, and the rest withheld because of them. Undefined: nothing was refused. */
-export function refusals<T extends object>(
-  outcomes: readonly (T | Refusal)[],
-): Refusal[] | undefined {
-  if (!outcomes.some(isRefusal)) return undefined
-  return outcomes.map((outcome) =>
-    isRefusal(outcome)
-      ? outcome
-      : { refused: 'withheld', why: 'nothing was changed, since another one was refused' },
-  )
+/** One line of a list, read. `attributes` null: an exclusion, a hole in what the list has around it. */
+export type ImportItem =
+  | RefusedLine
+  | {
+      readonly line: number
+      readonly text: string
+      readonly prefix: Prefix
+      readonly attributes: EntryAttributes | null
+    }
+
+/** The whole list must be refused, whatever its lines say: it is past the expiry time it gives itself. */
+export interface ListFault {
+  readonly line: number
+  readonly fault: string
+}
+
+export interface ImportRequest {
+  readonly list: string
+  /** Lines, in batches that take some milliseconds each. If it throws, the import throws and changes nothing. */
+  readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
+  /** The first wrong line refuses the whole list. */
+  readonly isStrict: boolean
+  /** Never refuses with 'loss'. */
+  readonly isForced?: boolean
+  /** Only says what would change. */
+  readonly isDryRun?: boolean
+  readonly actor: Actor
+}
+
+export interface RefusedLine {
+  readonly line: number
+  readonly text: string
+  readonly why: string
+}
+
+export interface ImportDone {
+  readonly list: string
+  /** Prefixes that the list did not have, or that had been removed by hand. */
+  readonly added: number
+  /** Prefixes that it no longer has. */
+  readonly removed: number
+  /** Prefixes that it still has. */
+  readonly kept: number
+  /** The first of the wrong lines. */
+  readonly refused: readonly RefusedLine[]
+  /** How many wrong lines there were. */
+  readonly refusedCount: number
+}
+
+/** `line`: the wrong line for which the list was refused. */
+export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
+
+export interface Export {
+  /** For a reader that stops before the last page, or reads none. May be called twice. */
+  close(): void
+  /** Each prefix once; a page may be empty. Closes itself at the end. */
+  readonly pages: Iterable<readonly ListEntry[]>
+  /** Only when everything is exported: prefixes that are excluded or exempt. */
+  readonly holes: readonly Prefix[]
+  /** Mask of the kinds that a zone made from it answers with; when everything is exported, the kinds our zone publishes. */
+  readonly zoneKinds: number
+}
+
+/** What anyone may know of an address. */
+export interface Finding {
+  readonly query: string
+  /** Exactly what DNS answers for this address. */
+  readonly listed: boolean
+  /** The kinds answered. */
+  readonly kinds: BackscatterKind[]
+  /** "127.0.0.2", …; empty when not listed. */
+  readonly codes: string[]
+  /** The first second (UTC) of the day on which the answered listing began to show; null for a test entry, and when not listed. */
+  readonly since: number | null
+}
+
+/** All that is known of an address. */
+export interface Explanation {
+  readonly query: string
+  /** Exactly what DNS answers for this address; false in a retired zone. */
+  readonly listed: boolean
+  /** The kinds answered. */
+  readonly kinds: BackscatterKind[]
+  /** "127.0.0.2", …; empty when not listed. */
+  readonly codes: string[]
+  /**
+   * The prefix whose listing or exclusion decides; null: none does. In a retired zone, the listing that would decide.
+   */
+  readonly decidedBy: string | null
+  /** When the answered listing began. */
+  readonly since: number | null
+  /** When it ends; null: permanent, or not listed. */
+  readonly until: number | null
+  /** null: it was never listed. While DNS follows an import, `listed` may lag behind this. */
+  readonly state: ListingState | 'exempt' | 'excluded' | null
+  readonly isTestEntry: boolean
+  /** The newest messages from this address, or from the IPv6 network that would be listed with it. */
+  readonly evidence: EvidenceRow[]
+  /** "192.168.0.0/16 (Private-Use, RFC 1918)" when it lies in a range that is never listed. */
+  readonly specialPurpose: string | null
+  /** The longest exemption around it. */
+  readonly exemption: Exception | null
+  /** The longest exclusion around it. */
+  readonly exclusion: Exception | null
+  /** What holds at this address and at prefixes around it, longest first. */
+  readonly listings: Listing[]
+  /** What ended there, latest end first. */
+  readonly history: (Listing & { readonly endedAt: number })[]
+}
+
+export interface WriteFailure {
+  /** When writing first failed. */
+  readonly since: number
+  /** One of a fixed set of sentences. */
+  readonly why: string
+}
+
+export interface BlocklistStatus {
+  readonly serial: number
+  readonly generatedAt: number
+  readonly validUntil: number
+  readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
+  /** Zeros where this process has no tree. */
+  readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+  /** Set while nothing can be written. */
+  readonly writeFailure?: WriteFailure
+}
+
+export function isRefusal(outcome: object): outcome is Refusal {
+  return 'refused' in outcome && 'why' in outcome
+}
+
+export function isRequestRefusal(outcome: object): outcome is RequestRefusal {
+  return 'refusals' in outcome
+}
+
+/** Kinds as a mask: bit i is backscatterKinds[i]. */
+export function kindsMask(kinds: Iterable<BackscatterKind>): number {
+  let mask = 0
+  for (const kind of kinds) mask |= 1 << backscatterKinds.indexOf(kind)
+  return mask
+}
+
+/** The mask of the kind of that name; undefined: there is none. */
+export function kindNamed(name: string): number | undefined {
+  const index = (backscatterKinds as readonly string[]).indexOf(name)
+  return index < 0 ? undefined : 1 << index
+}
+
+/** The kinds of a mask, in the order of their DNS codes. */
+export function kindsOf(mask: number): BackscatterKind[] {
+  return backscatterKinds.filter((_, index) => (mask & (1 << index)) !== 0)
 }
 
 export function listingOf(row: ListingRow): Listing {
-  const { id, state, origin, list, reason, createdAt, lastHitAt, expiresAt, hits } = row
-  const kinds = kindsOf(row.kinds)
-  const prefix = formatPrefix(row.prefix)
-  return { id, prefix, kinds, state, origin, list, reason, createdAt, lastHitAt, expiresAt, hits }
+  return {
+    id: row.id,
+    prefix: formatPrefix(row.prefix),
+    kinds: kindsOf(row.kinds),
+    state: row.state,
+    origin: row.origin,
+    list: row.list,
+    reason: row.reason,
+    createdAt: row.createdAt,
+    lastHitAt: row.lastHitAt,
+    expiresAt: row.expiresAt,
+    hits: row.hits,
+  }
 }
 
-/** An entry of a named list in the form of a listing. */
+/** An entry of a named list as a listing. */
 export function listingOfEntry(
   list: string,
   { prefix, attributes, listedAt }: ListEntry,
   state: 'listed' | 'expired' | 'removed',
 ): Listing {
-  const { kinds, reason, expiresAt } = attributes
   return {
-    ...{ id: entryId(list, prefix), prefix: formatPrefix(prefix), kinds: kindsOf(kinds), state },
-    ...{ origin: 'import', list, reason, createdAt: listedAt, lastHitAt: null, expiresAt, hits: 0 },
+    id: entryId(list, prefix),
+    prefix: formatPrefix(prefix),
+    kinds: kindsOf(attributes.kinds),
+    state,
+    origin: 'import',
+    list,
+    reason: attributes.reason,
+    createdAt: listedAt,
+    lastHitAt: null,
+    expiresAt: attributes.expiresAt,
+    hits: 0,
   }
 }
 
-/** "drop:192.0.2.0-24": no name of a list has a colon, and no id a slash. */
+/** "drop:192.0.2.0-24". Unambiguous: the name of a list has no colon. No slash: an id stands in URL paths. */
 export function entryId(list: string, prefix: Prefix): string {
   return `${list}:${formatAddress(prefix)}-${prefix.length}`
 }
@@ -142,7 +343,6 @@ export function readEntryId(
   return entryId(list, parsed.value) === id ? { list, prefix: parsed.value } : undefined
 }
 
-export function exceptionOf(row: ExceptionRow): Exception {
-  const { id, source, note, createdAt } = row
-  return { id, prefix: formatPrefix(row.prefix), source, note, createdAt }
+export function exceptionOf({ id, prefix, source, note, createdAt }: ExceptionRow): Exception {
+  return { id, prefix: formatPrefix(prefix), source, note, createdAt }
 }

@@ -1,13 +1,8 @@
 // Whether what is committed can be written: since when not, and why, for the status and the log.
+
 import type { Logger } from '../errors.ts'
 import { whyNotWritten } from '../store/database.ts'
-
-export interface WriteFailure {
-  /** Epoch seconds. */
-  readonly since: number
-  /** One of a fixed set of sentences. */
-  readonly why: string
-}
+import type { WriteFailure } from './types.ts'
 
 /** A fault that lasts is logged this often. */
 const logEveryMs = 60_000

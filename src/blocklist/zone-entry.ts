@@ -1,5 +1,6 @@
 // What the zone holds: at one prefix, by all that the store has there; and for one address, by what its prefixes hold.
 // Whatever answers or shows the zone asks here, or asks the tree, which was filled from here.
+import { backscatterKinds } from '../bounce/kinds.ts'
 import { type Address, addressBits, networkOf, type Prefix, sameAddress } from '../ip/address.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
 import { isOver, type ListTable, type NamedList } from '../store/list-versions.ts'
@@ -27,6 +28,26 @@ export function kindOfEntry(entry: ZoneEntry): EntryKind {
 
 export function kindsOfEntry(entry: ZoneEntry): number {
   return entry >>> 2
+}
+
+/** A mask of kinds as the A set that answers it, as the tree takes it: bit n is 127.0.0.n, and .2 is always set. */
+export function codesOf(kinds: number): number {
+  return (1 << 2) | (kinds << 3)
+}
+
+/** The mask of the kinds that an A set stands for: the reverse of `codesOf`. */
+export function kindsOfCodes(codes: number): number {
+  return codes >>> 3
+}
+
+/** The mask of the kind that 127.0.0.`code` stands for; 0 for the general code and for all others. */
+export function kindOfCode(code: number): number {
+  return code >= 3 && code < 3 + backscatterKinds.length ? 1 << (code - 3) : 0
+}
+
+/** The last octets of the A set for a mask of kinds, ascending: 2, then 3 + i for each kind. */
+export function codeNumbers(kinds: number): number[] {
+  return [2, ...backscatterKinds.flatMap((_, index) => (kinds & (1 << index) ? [3 + index] : []))]
 }
 
 export function isListing(entry: ZoneEntry): boolean {

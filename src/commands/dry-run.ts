@@ -1,10 +1,12 @@
 // Databases that are thrown away: what mail would do to the list is found out by doing it to one of these. Called by
 // `ingest --dry-run`; neither the server nor its database notices.
+
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Blocklist, type Exception, type PolicyOptions } from '../blocklist/blocklist.ts'
-import { isRefusal } from '../blocklist/types.ts'
+import { Blocklist } from '../blocklist/blocklist.ts'
+import type { PolicyOptions } from '../blocklist/policy.ts'
+import { type Exception, isRefusal } from '../blocklist/types.ts'
 import type { Config } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { parsePrefix } from '../ip/address.ts'

@@ -1,8 +1,8 @@
 // Comma-separated values (RFC 4180) with the columns prefix, kinds, reason and expiresAt: in that order, or as the
 // first line names them. A record is one line. The kinds of an entry are one field, separated by blanks.
 import Papa from 'papaparse'
+import type { ListEntry } from '../blocklist/types.ts'
 import { formatPrefix } from '../ip/address.ts'
-import type { ListEntry } from '../store/packed-entries.ts'
 import { attributesShown, type Format, type LineReader, namesShown, readEntry } from './entry.ts'
 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const

@@ -1,10 +1,15 @@
 // What the formats have in common: the shape of a format, how the parts of a line become an entry, and back.
-import type { Export } from '../blocklist/export.ts'
-import type { ImportItem, ListFault } from '../blocklist/import.ts'
-import { kindNamed, kindsOf } from '../blocklist/kinds.ts'
+
+import type { EntryAttributes } from '../blocklist/types.ts'
+import {
+  type Export,
+  type ImportItem,
+  kindNamed,
+  kindsOf,
+  type ListFault,
+} from '../blocklist/types.ts'
 import { type Parsed, parsePrefix } from '../ip/address.ts'
 import { formatTimestamp } from '../quantity.ts'
-import type { EntryAttributes } from '../store/packed-entries.ts'
 
 /** The types of rbldnsd's data sets. */
 export const rbldnsdTypes = ['ip4set', 'ip4trie', 'ip6trie'] as const

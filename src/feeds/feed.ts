@@ -1,6 +1,5 @@
 // Whole lists in and out: octets → lines → entries, and entries → text, in the format asked for.
-import type { Export } from '../blocklist/export.ts'
-import type { ImportItem, ListFault } from '../blocklist/import.ts'
+import type { Export, ImportItem, ListFault } from '../blocklist/types.ts'
 import { csv } from './csv.ts'
 import type { RbldnsdType } from './entry.ts'
 import { ndjson } from './ndjson.ts'

@@ -1,9 +1,15 @@
 // rbldnsd's data files (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
 // default values, `$` directives. Written: entries and exclusions. Codes .3 to .7 are the kinds of backscatter.
-import type { Export } from '../blocklist/export.ts'
-import type { ImportItem, ListFault } from '../blocklist/import.ts'
-import { codeNumbers, kindOfCode } from '../blocklist/kinds.ts'
+
 import { testEntries } from '../blocklist/test-entries.ts'
+import type {
+  EntryAttributes,
+  Export,
+  ImportItem,
+  ListEntry,
+  ListFault,
+} from '../blocklist/types.ts'
+import { codeNumbers, kindOfCode } from '../blocklist/zone-entry.ts'
 import {
   formatAddress,
   formatPrefix,
@@ -13,7 +19,6 @@ import {
   parsePrefix,
   prefixesBetween,
 } from '../ip/address.ts'
-import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
 import {
   type Format,
   type LineReader,

@@ -213,14 +213,13 @@ export class Store {
     return this.#database.inTransaction
   }
 
-  /** Runs `work` inside the open transaction; whatever it changed is undone when it throws, or `keep` says no. */
-  attempt<T>(work: () => T, keep: (result: T) => boolean): T {
+  /** Runs `work` inside the open transaction. Whatever it changed is undone when it throws. */
+  attempt(work: () => void): void {
     this.#statements.savepoint.run()
     let isKept = false
     try {
-      const result = work()
-      isKept = keep(result)
-      return result
+      work()
+      isKept = true
     } finally {
       // SQLite may have rolled the whole transaction back (disk full): then there is no savepoint left.
       if (this.#database.inTransaction) {

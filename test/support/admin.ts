@@ -1,5 +1,6 @@
 // A database in a temporary folder, the blocklist over it and the HTTP application, for tests of admin/: everything
 // real but the clock, and who calls.
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +10,8 @@ import type { HttpListenerOptions } from '../../src/admin/http-listener.ts'
 import { RefusalLog } from '../../src/admin/refusal-log.ts'
 import type { MailFunctions } from '../../src/admin/routes/messages.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
-import { Blocklist, type PolicyOptions } from '../../src/blocklist/blocklist.ts'
+import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import type { PolicyOptions } from '../../src/blocklist/policy.ts'
 import { addressesNamed } from '../../src/bounce/address-list.ts'
 import { classify } from '../../src/bounce/classify.ts'
 import type { Evidence } from '../../src/bounce/evidence.ts'

@@ -1,11 +1,12 @@
 // /v1/exemptions (never listed, at any length) and /v1/exclusions (holes in a covering listing): the same resource
 // over two methods of the blocklist.
 
-import type { Alongside, PageRequest } from '../../blocklist/blocklist.ts'
 import {
+  type Alongside,
   type ExceptionOutcome,
   isRefusal,
   type Page,
+  type PageRequest,
   type Refusal,
   type Exception as StoredException,
 } from '../../blocklist/types.ts'

@@ -1,8 +1,9 @@
 // /v1/export: a named list, or all that is listed, as of one moment, as fast as the reader takes it. Each holds the
 // database's old pages until its reader is done, so there are a few at once.
+
 import { Readable } from 'node:stream'
 import Type from 'typebox'
-import type { Export } from '../../blocklist/export.ts'
+import type { Export } from '../../blocklist/types.ts'
 import { mediaTypeOf, writeFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../app.ts'
 import { problem, sendProblem } from '../problem.ts'

@@ -1,7 +1,7 @@
 // /v1/import: a whole list in, as a stream, in place of what the list held.
+
 import { errorCodes } from 'fastify'
-import type { RefusedLine } from '../../blocklist/import.ts'
-import type { Refusal } from '../../blocklist/types.ts'
+import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { readFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../app.ts'
 import { problem, refusalProblem, sendProblem, shown } from '../problem.ts'

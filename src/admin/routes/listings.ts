@@ -1,8 +1,13 @@
 // /v1/listings: what is or was listed, entries of named lists too, and listing and delisting by hand, all of a request or
 // none of it.
-import type { Expectation } from '../../blocklist/blocklist.ts'
-import { isRefusal, type ListOutcome, type Refusal } from '../../blocklist/types.ts'
-import { formatPrefix } from '../../ip/address.ts'
+import {
+  type Expectation,
+  isRefusal,
+  isRequestRefusal,
+  type ListOutcome,
+  type Refusal,
+  type RequestRefusal,
+} from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../app.ts'
 import { entityTag } from '../entity-tag.ts'
 import { type Answer, sendAnswer } from '../idempotency.ts'
@@ -12,7 +17,7 @@ import {
   type Problem,
   problem,
   refusalProblem,
-  refusedAll,
+  requestProblem,
   sendProblem,
 } from '../problem.ts'
 import {
@@ -86,10 +91,9 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         ...(reason !== undefined && { reason }),
         ...(expiresAt !== undefined && { expiresAt }),
       }))
-      const answerOf = (outcomes: readonly ListOutcome[]): Answer | Problem => {
-        const done = refusedAll(prefixes.map(formatPrefix), outcomes)
-        if (isProblem(done)) return done
-        const items = done.map(({ outcome, listing }) => ({
+      const answerOf = (outcomes: ListOutcome[] | RequestRefusal): Answer | Problem => {
+        if (isRequestRefusal(outcomes)) return requestProblem(outcomes)
+        const items = outcomes.map(({ outcome, listing }) => ({
           ...{ outcome, listing: listingBody(listing) },
         }))
         const status = items.some(({ outcome }) => outcome === 'listed') ? 201 : 200
@@ -114,10 +118,9 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     async (request, reply) => {
       const prefixes = readPrefixes(request.query.prefix)
       if (isProblem(prefixes)) return sendProblem(reply, prefixes)
-      const outcomes = await blocklist.delist(prefixes, request.caller)
-      const done = refusedAll(prefixes.map(formatPrefix), outcomes)
-      if (isProblem(done)) return sendProblem(reply, done)
-      return { items: done.flatMap(({ listings }) => listings.map(listingBody)) }
+      const removed = await blocklist.delist(prefixes, request.caller)
+      if (isRequestRefusal(removed)) return sendProblem(reply, requestProblem(removed))
+      return { items: removed.map(listingBody) }
     },
   )
 

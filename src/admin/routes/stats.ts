@@ -1,5 +1,5 @@
 // /v1/stats: what the server says of itself; `status` prints it.
-import type { BlocklistStatus } from '../../blocklist/blocklist.ts'
+import type { BlocklistStatus } from '../../blocklist/types.ts'
 import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../app.ts'
 import { mailboxBody, problems, ServerStatus, timestamp } from '../schemas.ts'

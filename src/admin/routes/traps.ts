@@ -1,6 +1,5 @@
 // /v1/traps: the spam-trap addresses, for the operator alone. Those of the configuration are changed there.
-import type { TrapOutcome, TrapRow } from '../../blocklist/blocklist.ts'
-import { isRefusal, type Refusal } from '../../blocklist/types.ts'
+import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../app.ts'
 import { type Answer, sendAnswer } from '../idempotency.ts'
 import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'

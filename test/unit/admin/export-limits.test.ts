@@ -1,11 +1,12 @@
 // Exports to readers that are slow, stand still or go away: a few at once, two for each key, and none holds anything for
 // longer than its reader takes something.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
-import type { Export } from '../../../src/blocklist/export.ts'
+import type { Export } from '../../../src/blocklist/types.ts'
 import { listenerOptions, openAdmin } from '../../support/admin.ts'
 
 /** Octets enough to fill what the sockets of both sides hold. */

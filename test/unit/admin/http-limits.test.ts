@@ -1,12 +1,13 @@
 // What one client may hold open over HTTP, and for how long: connections, bodies that do not come, answers that nobody
 // reads. Who is refused stands in the log once a minute.
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
 import { RefusalLog } from '../../../src/admin/refusal-log.ts'
-import type { Listing, Page } from '../../../src/blocklist/blocklist.ts'
+import type { Listing, Page } from '../../../src/blocklist/types.ts'
 import { type Admin, listenerOptions, openAdmin, prefix } from '../../support/admin.ts'
 
 async function listening(

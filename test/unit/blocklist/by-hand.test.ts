@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
-import type { Refusal } from '../../../src/blocklist/blocklist.ts'
-import { kindsMask } from '../../../src/blocklist/kinds.ts'
-import { isRefusal } from '../../../src/blocklist/types.ts'
+import {
+  isRefusal,
+  isRequestRefusal,
+  kindsMask,
+  type Refusal,
+} from '../../../src/blocklist/types.ts'
+import { formatPrefix } from '../../../src/ip/address.ts'
 import {
   address,
   cli,
@@ -18,17 +22,21 @@ import {
   testPolicy,
 } from './fixture.ts'
 
-function refusal(outcome: object | undefined): Refusal {
-  assert.ok(outcome && isRefusal(outcome), JSON.stringify(outcome))
+function refusal(outcome: object): Refusal {
+  assert.ok(isRefusal(outcome), JSON.stringify(outcome))
   return outcome
+}
+
+/** Why a request was refused: each prefix and its reason. */
+function refusals(outcome: object): string[] {
+  assert.ok(isRequestRefusal(outcome), JSON.stringify(outcome))
+  return outcome.refusals.map((each) => `${formatPrefix(each.prefix)} ${each.refused} ${each.why}`)
 }
 
 async function list(door: Door, ...requests: ReturnType<typeof request>[]) {
   const outcomes = await door.blocklist.list(requests, cli)
-  return outcomes.map((outcome) => {
-    assert.ok(!isRefusal(outcome), JSON.stringify(outcome))
-    return outcome
-  })
+  assert.ok(!isRequestRefusal(outcomes), JSON.stringify(outcomes))
+  return outcomes
 }
 
 test('what may not be listed by hand is refused, and says why', async (t) => {
@@ -52,14 +60,19 @@ test('what may not be listed by hand is refused, and says why', async (t) => {
     ['20.7.0.0/16', 'excluded', /include it first/],
   ]
   for (const [text, refused, why] of cases) {
-    const [outcome] = await door.blocklist.list([request(text)], cli)
-    assert.equal(refusal(outcome).refused, refused, text)
-    assert.match(refusal(outcome).why, why)
+    const outcome = await door.blocklist.list([request(text)], cli)
+    assert.ok(isRequestRefusal(outcome), text)
+    assert.deepEqual(
+      outcome.refusals.map((each) => each.refused),
+      [refused],
+      text,
+    )
+    assert.match(outcome.refusals[0]?.why ?? '', why)
   }
   // It contains the range that is allowed, and nothing else that is special.
   await list(door, request('198.51.0.0/16'))
-  const [past] = await door.blocklist.list([request('20.0.0.1', { expiresAt: start })], cli)
-  assert.equal(refusal(past).refused, 'invalid')
+  const past = await door.blocklist.list([request('20.0.0.1', { expiresAt: start })], cli)
+  assert.deepEqual(refusals(past), ['20.0.0.1/32 invalid would have expired already'])
 })
 
 test('several prefixes are listed all or none', async (t) => {
@@ -69,10 +82,9 @@ test('several prefixes are listed all or none', async (t) => {
     [request('20.0.0.1'), request('10.0.0.1'), request('20.0.0.2')],
     cli,
   )
-  assert.deepEqual(
-    outcomes.map((each) => refusal(each).refused),
-    [...['withheld', 'special-purpose', 'withheld']],
-  )
+  const [refused, ...others] = refusals(outcomes)
+  assert.match(refused ?? '', /^10\.0\.0\.1\/32 special-purpose /)
+  assert.deepEqual(others, [], 'the refused prefix alone is named')
   assert.deepEqual(door.codes('20.0.0.1'), [])
   assert.equal(state(door, '20.0.0.1'), null)
   assert.equal(door.blocklist.status().serial, before, 'nothing is published either')
@@ -135,10 +147,10 @@ test('origins and lists have a row each; DNS shows their union until the last en
   door.now = start + 30 * day
   assert.equal(await door.blocklist.expire(), 2)
   assert.deepEqual(door.codes('20.0.0.1'), [2, 6])
-  const [removed] = await door.blocklist.delist([prefix('20.0.0.1')], cli)
-  assert.ok(removed && !isRefusal(removed))
+  const removed = await door.blocklist.delist([prefix('20.0.0.1')], cli)
+  assert.ok(!isRequestRefusal(removed))
   assert.deepEqual(
-    removed.listings.map(({ list, state }) => [list, state]),
+    removed.map(({ list, state }) => [list, state]),
     [['a', 'removed']],
   )
   assert.deepEqual(door.codes('20.0.0.1'), [])
@@ -148,22 +160,18 @@ test('origins and lists have a row each; DNS shows their union until the last en
 test('a removal takes exactly that prefix, of every origin, all or none', async (t) => {
   const door = openDoor(t)
   await list(door, request('20.0.0.0/24'), request('20.0.0.1'), request('20.0.0.2'))
-  const [covered] = await door.blocklist.delist([prefix('20.0.0.9')], cli)
-  assert.equal(refusal(covered).refused, 'covered')
-  assert.match(refusal(covered).why, /covered by 20\.0\.0\.0\/24/)
-  const [absent] = await door.blocklist.delist([prefix('20.0.1.1')], cli)
-  assert.equal(refusal(absent).refused, 'not-listed')
+  const absent = ['20.0.1.1/32 not-listed is not listed']
+  const [covered] = refusals(await door.blocklist.delist([prefix('20.0.0.9')], cli))
+  assert.match(covered ?? '', /^20\.0\.0\.9\/32 covered .* covered by 20\.0\.0\.0\/24/)
+  assert.deepEqual(refusals(await door.blocklist.delist([prefix('20.0.1.1')], cli)), absent)
   const both = await door.blocklist.delist([prefix('20.0.0.1'), prefix('20.0.1.1')], cli)
-  assert.deepEqual(
-    both.map((each) => refusal(each).refused),
-    ['withheld', 'not-listed'],
-  )
+  assert.deepEqual(refusals(both), absent)
   await door.blocklist.delist([prefix('20.0.0.1'), prefix('20.0.0.2')], cli)
   assert.equal(door.blocklist.explain(address('20.0.0.1')).decidedBy, '20.0.0.0/24')
   await door.blocklist.delist([prefix('20.0.0.0/24')], cli)
   assert.deepEqual(door.codes('20.0.0.1'), [])
-  const [gone] = await door.blocklist.delist([prefix('20.0.0.1')], cli)
-  assert.equal(refusal(gone).refused, 'not-listed')
+  const gone = await door.blocklist.delist([prefix('20.0.0.1')], cli)
+  assert.deepEqual(refusals(gone), ['20.0.0.1/32 not-listed is not listed'])
 })
 
 test('a listing that is over, swept or not, is not there to be removed or to cover', async (t) => {
@@ -171,8 +179,8 @@ test('a listing that is over, swept or not, is not there to be removed or to cov
   await list(door, request('20.0.0.0/24', { expiresAt: start + 5 }))
   door.now = start + 5
   for (const text of ['20.0.0.0/24', '20.0.0.1']) {
-    const [outcome] = await door.blocklist.delist([prefix(text)], cli)
-    assert.equal(refusal(outcome).refused, 'not-listed', text)
+    const [refused] = refusals(await door.blocklist.delist([prefix(text)], cli))
+    assert.match(refused ?? '', / not-listed /, text)
   }
   const [again] = await list(door, request('20.0.0.0/24', { expiresAt: start + 9 }))
   assert.equal(again?.outcome, 'listed')

@@ -1,7 +1,9 @@
 // The list under a wall clock that jumps: what it ends, what it takes, and under which serial it publishes.
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
+import { isRequestRefusal } from '../../../src/blocklist/types.ts'
 import { Clock } from '../../../src/clock.ts'
 import { readFeed } from '../../../src/feeds/feed.ts'
 import { openStore } from '../../../src/store/database.ts'
@@ -84,8 +86,9 @@ test('while the clock is held, listings end by the held time, and what needs no 
 
 test('while the clock is held, evidence and changes with a term are put off', async (t) => {
   const { blocklist, time, pass } = listWithClocks(t)
-  const [done] = await blocklist.list([request('20.0.0.3', { expiresAt: null })], cli)
-  assert.ok(done && 'listing' in done)
+  const done = await blocklist.list([request('20.0.0.3', { expiresAt: null })], cli)
+  assert.ok(!isRequestRefusal(done) && done[0])
+  const { id } = done[0].listing
   const importing = (text: string) => {
     async function* octets() {
       yield Buffer.from(text)
@@ -99,13 +102,11 @@ test('while the clock is held, evidence and changes with a term are put off', as
   await assert.rejects(blocklist.list([request('20.0.0.1', { expiresAt: start + day })], cli), held)
   const amended = { expiresAt: start + day }
   await assert.rejects(
-    blocklist.amend(done.listing.id, amended, () => true, cli),
+    blocklist.amend(id, amended, () => true, cli),
     held,
   )
   await assert.rejects(importing('20.0.1.1,dsn,,2030-01-01T00:00:00Z\n'), held)
-  assert.ok(
-    !('refused' in (await blocklist.amend(done.listing.id, { reason: 'x' }, () => true, cli))),
-  )
+  assert.ok(!('refused' in (await blocklist.amend(id, { reason: 'x' }, () => true, cli))))
   assert.ok('added' in (await importing('20.0.1.1,dsn,,\n')))
   pass(600)
   assert.equal((await blocklist.record([evidence()]))[0]?.decision, 'counted')

@@ -1,9 +1,10 @@
 // Look-ups of addresses that named lists have: what is told with a key and without, with a tree and without one, and while
 // DNS is on its way from one version of a list to the next.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Explanation, explain } from '../../../src/blocklist/explain.ts'
-import { kindsMask } from '../../../src/blocklist/kinds.ts'
+import { explain } from '../../../src/blocklist/explain.ts'
+import { type Explanation, kindsMask } from '../../../src/blocklist/types.ts'
 import { parsePrefix } from '../../../src/ip/address.ts'
 import type { EntryAttributes } from '../../../src/store/packed-entries.ts'
 import { address, cli, type Door, openDoor, prefix, request, start, testPolicy } from './fixture.ts'
@@ -53,9 +54,12 @@ function summary({
 function ask(door: Door, at: string): ReturnType<typeof summary> {
   const byTree = summary(door.blocklist.explain(address(at)))
   const policy = testPolicy()
-  const rules = { publishedKinds: kindsMask(policy.publish), isRetired: false, now: door.now }
-  const context = { store: door.store, rules, policy, now: door.now }
-  assert.deepEqual(summary(explain(context, address(at))), byTree, at)
+  const publishedKinds = kindsMask(policy.publish)
+  const rules = (now: number) => ({ publishedKinds, isRetired: false, now })
+  const publisher = { publishedKinds, rules, last: undefined }
+  const { store, now } = door
+  const context = { store, publisher, policy, now, trapOf: () => undefined }
+  assert.deepEqual(summary(explain(context, undefined, address(at))), byTree, at)
   return byTree
 }
 

@@ -1,12 +1,14 @@
 // What the blocklist tests have in common: a policy, evidence and prefixes from text, and a door over a real database
 // in a directory of its own, with the time in the test's hand.
+
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { Blocklist, type ListRequest } from '../../../src/blocklist/blocklist.ts'
+import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
+import type { ListRequest } from '../../../src/blocklist/types.ts'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
 import type { Logger } from '../../../src/errors.ts'
 import { type Address, type Prefix, parseAddress, parsePrefix } from '../../../src/ip/address.ts'

@@ -1,11 +1,12 @@
 // Lists of several steps on their way into DNS, and random changes of what is on its way: after each commit every prefix is
 // as it was or as it will be, look-ups say what DNS says, and at the end, or after a restart in the middle, all agrees with
 // the naive list.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import type { ImportItem } from '../../../src/blocklist/import.ts'
+import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { type Address, hostPrefix, networkOf } from '../../../src/ip/address.ts'
 import { seeded } from '../../support/seeded.ts'

@@ -1,12 +1,13 @@
 // A whole named list in place of what it held: what is then listed, beside other origins of the same prefixes, through
 // refusals, holes, two at once, and a death at any moment.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import type { ImportItem, ImportOutcome } from '../../../src/blocklist/import.ts'
+import type { ImportItem, ImportOutcome } from '../../../src/blocklist/types.ts'
 import { readFeed, writeFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
 import { cli, type Door, openDoor, prefix, request, start, testPolicy } from './fixture.ts'

@@ -1,13 +1,14 @@
 // What happens between the transaction that makes a new version the list and the one that says that DNS has all of it: a
 // database that fails, a tree that is full, a death, and others who change what is on its way.
+
 import assert from 'node:assert/strict'
 import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { CommitQueue } from '../../../src/blocklist/commit-queue.ts'
-import type { ImportItem } from '../../../src/blocklist/import.ts'
 import { Publisher } from '../../../src/blocklist/publish.ts'
+import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { WriteHealth } from '../../../src/blocklist/write-health.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { type Address, formatAddress, formatPrefix, hostPrefix } from '../../../src/ip/address.ts'

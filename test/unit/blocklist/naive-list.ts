@@ -171,7 +171,7 @@ export class NaiveList {
     const refused = requests.map(({ prefix, expiresAt }) =>
       this.#refusal(prefix, expiresAt ?? never),
     )
-    if (refused.some((why) => why !== '')) return refused.map((why) => why || 'withheld')
+    if (refused.some((why) => why !== '')) return refused.filter((why) => why !== '')
     return requests.map(({ prefix, kinds, expiresAt, reason = null }) => {
       const until = expiresAt === null ? never : (expiresAt ?? this.#longest())
       this.#sweep(prefix)
@@ -203,13 +203,13 @@ export class NaiveList {
       }
       return 'not-listed'
     })
-    if (refused.some((why) => why !== '')) return refused.map((why) => why || 'withheld')
+    if (refused.some((why) => why !== '')) return refused.filter((why) => why !== '')
     for (const prefix of prefixes) {
       this.#sweep(prefix)
       for (const row of this.#standing(prefix)) this.#remove(row)
       for (const list of this.#lists.keys()) this.delistEntry(list, prefix)
     }
-    return prefixes.map(() => 'removed')
+    return ['removed']
   }
 
   /** Hides one list's entry; says whether there was one. */

@@ -1,13 +1,20 @@
 // Pages of listings, against a naive list of all that is there: rows and entries of lists in their order, whatever the
 // filter, the size of pages and of chunks, and whatever an import does meanwhile.
+
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { kindsMask, kindsOf } from '../../../src/blocklist/kinds.ts'
-import { type ListingsFilter, listingAt, listingsPage } from '../../../src/blocklist/pages.ts'
-import { entryId, isRefusal, type Listing } from '../../../src/blocklist/types.ts'
+import { listingAt, listingsPage } from '../../../src/blocklist/pages.ts'
+import {
+  entryId,
+  isRefusal,
+  kindsMask,
+  kindsOf,
+  type Listing,
+  type ListingsFilter,
+} from '../../../src/blocklist/types.ts'
 import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { kindBit, kindsMask } from '../../../src/blocklist/kinds.ts'
 import {
   type Case,
   initialState,
@@ -8,6 +7,7 @@ import {
   type PolicyOptions,
   termOf,
 } from '../../../src/blocklist/policy.ts'
+import { kindsMask } from '../../../src/blocklist/types.ts'
 import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
 import { day, start, testPolicy } from './fixture.ts'
 
@@ -237,9 +237,9 @@ for (const row of rows) {
 test('a listing begins as its kinds and the policy say', () => {
   const published = kindsMask(['dsn'])
   const held = testPolicy({ holdForSeconds: 60 })
-  assert.equal(initialState(kindBit('dsn'), published, testPolicy()), 'listed')
-  assert.equal(initialState(kindBit('dsn'), published, held), 'held')
-  assert.equal(initialState(kindBit('callout'), published, testPolicy()), 'shadow')
-  assert.equal(initialState(kindBit('callout'), published, held), 'shadow')
+  assert.equal(initialState(kindsMask(['dsn']), published, testPolicy()), 'listed')
+  assert.equal(initialState(kindsMask(['dsn']), published, held), 'held')
+  assert.equal(initialState(kindsMask(['callout']), published, testPolicy()), 'shadow')
+  assert.equal(initialState(kindsMask(['callout']), published, held), 'shadow')
   assert.equal(initialState(kindsMask(['dsn', 'callout']), published, testPolicy()), 'listed')
 })

@@ -1,11 +1,11 @@
 // Random changes of a small world, and each of them done to the door and to the naive list, which must answer alike.
+
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import type { ImportItem } from '../../../src/blocklist/import.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
-import { isRefusal } from '../../../src/blocklist/types.ts'
+import { type ImportItem, isRefusal, isRequestRefusal } from '../../../src/blocklist/types.ts'
 import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { formatAddress, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
@@ -200,8 +200,6 @@ export interface World {
 export async function apply(world: World, each: Change, look: () => void): Promise<void> {
   const { door, naive } = world
   const { blocklist } = door
-  const said = (outcomes: readonly object[]) =>
-    outcomes.map((one) => (isRefusal(one) ? one.refused : 'outcome' in one && one.outcome))
   switch (each.does) {
     case 'list': {
       const requests = each.entries.map(({ term: seconds, reason: why, ...entry }) => ({
@@ -209,12 +207,19 @@ export async function apply(world: World, each: Change, look: () => void): Promi
         ...(why !== null && { reason: why }),
         ...(seconds !== undefined && { expiresAt: seconds && door.now + seconds }),
       }))
-      assert.deepEqual(said(await blocklist.list(requests, cli)), naive.list(requests))
+      const outcomes = await blocklist.list(requests, cli)
+      const said = isRequestRefusal(outcomes)
+        ? outcomes.refusals.map(({ refused }) => refused)
+        : outcomes.map(({ outcome }) => outcome)
+      assert.deepEqual(said, naive.list(requests))
       break
     }
     case 'delist': {
-      const outcomes = await blocklist.delist(each.prefixes, cli)
-      assert.deepEqual(said(outcomes), naive.delist(each.prefixes))
+      const removed = await blocklist.delist(each.prefixes, cli)
+      const said = isRequestRefusal(removed)
+        ? removed.refusals.map(({ refused }) => refused)
+        : ['removed']
+      assert.deepEqual(said, naive.delist(each.prefixes))
       break
     }
     case 'delist entry': {

@@ -1,7 +1,8 @@
 // A list of several transactions' worth of entries, another one to come in its place, and what is listed beside both: what
 // the tests of deaths in the middle of an import have in common.
+
 import assert from 'node:assert/strict'
-import type { ImportItem } from '../../../src/blocklist/import.ts'
+import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { type Address, formatAddress, formatPrefix, hostPrefix } from '../../../src/ip/address.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
 import { address, cli, type Door, day, prefix, request, start } from './fixture.ts'

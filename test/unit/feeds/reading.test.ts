@@ -1,7 +1,8 @@
 // Each format as a table: a line of it, and what it is read as.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { kindsOf } from '../../../src/blocklist/kinds.ts'
+import { kindsOf } from '../../../src/blocklist/types.ts'
 import { type FeedOptions, formatOfFile, readFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
 
