@@ -5,8 +5,8 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildQuery, reversed, types } from '../../support/dns-query.ts'
-import { silentLog, startSubject, subjectZone } from '../../support/dns-subject.ts'
+import { buildQuery, reversed, types } from '../support/dns-query.ts'
+import { silentLog, startSubject, subjectZone } from '../support/dns-subject.ts'
 
 const ports = 8
 const everyMs = 4
@@ -21,7 +21,7 @@ for (const batch of [true, false]) {
     const subject = await startSubject({
       workers: 2,
       batch,
-      threadEntry: new URL('../../support/dns-crashing-thread.ts', import.meta.url),
+      threadEntry: new URL('../support/dns-crashing-thread.ts', import.meta.url),
       log: { ...silentLog, error: (_, message) => void died.push(message) },
       onFatal: (error) => void died.push(`fatal: ${error.message}`),
     })

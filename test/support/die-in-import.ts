@@ -1,12 +1,12 @@
 // A process that imports a list and dies, as by kill -9, at one of the commits of that: before it, or after it and before it
 // is shown. Prints each serial that it showed, with a digest of what that had; and at last "done", where it comes so far.
 import { writeSync } from 'node:fs'
-import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import { openStore } from '../../../src/store/database.ts'
-import { TreeReader } from '../../../src/tree/reader.ts'
-import { TreeWriter } from '../../../src/tree/writer.ts'
-import { silentLog, testPolicy } from './fixture.ts'
-import { digest, importList, newAt, newKinds } from './two-lists.ts'
+import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import { openStore } from '../../src/store/database.ts'
+import { TreeReader } from '../../src/tree/reader.ts'
+import { TreeWriter } from '../../src/tree/writer.ts'
+import { silentLog, testPolicy } from '../unit/blocklist/fixture.ts'
+import { digest, importList, newAt, newKinds } from '../unit/blocklist/two-lists.ts'
 
 const [, , path = '', number = '', moment = ''] = process.argv
 const store = openStore(path)

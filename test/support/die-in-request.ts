@@ -1,10 +1,10 @@
 // A process that does one request with an Idempotency-Key and dies, as by kill -9, right before or right after its
 // transaction is committed. And the application that it and its test ask.
-import { buildApp } from '../../../src/admin/app.ts'
-import { operator } from '../../../src/admin/scopes.ts'
-import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import { openStore, type Store } from '../../../src/store/database.ts'
-import { policy, start } from '../../support/admin.ts'
+import { buildApp } from '../../src/admin/app.ts'
+import { operator } from '../../src/admin/scopes.ts'
+import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import { openStore, type Store } from '../../src/store/database.ts'
+import { policy, start } from './admin.ts'
 
 export interface PostRequest {
   readonly url: string

@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { backupDatabase } from '../../../src/store/backup.ts'
-import { journalLeads } from './agreement.ts'
-import { type Door, openDoor, temporaryDirectory } from './fixture.ts'
+import { backupDatabase } from '../../src/store/backup.ts'
+import { journalLeads } from '../unit/blocklist/agreement.ts'
+import { type Door, openDoor, temporaryDirectory } from '../unit/blocklist/fixture.ts'
 import {
   answered,
   digest,
@@ -20,9 +20,9 @@ import {
   newAt,
   newKinds,
   oldAt,
-} from './two-lists.ts'
+} from '../unit/blocklist/two-lists.ts'
 
-const program = join(import.meta.dirname, 'die-at-commit.ts')
+const program = join(import.meta.dirname, '../support/die-in-import.ts')
 const atOnce = 2
 /** What a commit brought is shown before the next one begins. */
 const moments = ['before', 'after']

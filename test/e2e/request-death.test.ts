@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
-import { temporaryDirectory } from '../blocklist/fixture.ts'
-import { openApp, type PostRequest } from './die-at-commit.ts'
+import { openApp, type PostRequest } from '../support/die-in-request.ts'
+import { temporaryDirectory } from '../unit/blocklist/fixture.ts'
 
-const program = join(import.meta.dirname, 'die-at-commit.ts')
+const program = join(import.meta.dirname, '../support/die-in-request.ts')
 const digest = 'ab'.repeat(32)
 const item = {
   ...{ client: '203.0.113.5', recipient: 'one@trap.example.org', kind: 'dsn', rule: 'test' },
