@@ -125,7 +125,7 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
 }
 
 /** What is refused before it changes anything, so that the next request finds the same. */
-const refusedEarly = new Set(['400', '401', '403', '404', '413', '414', '415'])
+const refusedEarly = new Set(['400', '401', '403', '404', '412', '413', '414', '415', '428', '429'])
 
 type Request = {
   url?: string
@@ -327,12 +327,17 @@ test('every response that the document declares is seen, as it is declared', asy
   for (const operation of operations) {
     const name = `${operation.method} ${operation.path}`
     await t.test(name, async (each) => {
-      const shared = openAdmin(each)
-      await fill(shared)
-      for (const status of operation.statuses) {
-        const admin = refusedEarly.has(status) ? shared : openAdmin(each)
-        if (admin === shared) admin.scope = 'admin'
-        else await fill(admin)
+      const early = operation.statuses.filter((status) => refusedEarly.has(status))
+      const later = operation.statuses.filter((status) => !refusedEarly.has(status))
+      let admin = openAdmin(each)
+      await fill(admin)
+      // The first of the later ones finds what the early ones left as it was.
+      for (const status of [...early, ...later]) {
+        if (later.indexOf(status) > 0) {
+          admin = openAdmin(each)
+          await fill(admin)
+        }
+        Object.assign(admin, { scope: 'admin', requestsPerMinute: 1000 })
         const reply = await provoke(each, admin, operation, status)
         assert.equal(String(reply.statusCode), status, `${name}: ${reply.body}`)
         check(document, operation, reply)

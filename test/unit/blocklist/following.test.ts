@@ -16,7 +16,7 @@ import type { Line } from './naive-import.ts'
 import { NaiveList } from './naive-list.ts'
 import { apply, type Change, randomPolicy, type World } from './random-changes.ts'
 
-const { ORACLE_RUNS: runs = '6', ORACLE_SEED: seed } = process.env
+const { ORACLE_RUNS: runs = '4', ORACLE_SEED: seed } = process.env
 const hosts = 3000
 const first = address('20.0.0.0')
 const host = (index: number): Address => ({ ...first, w0: first.w0 + index })
