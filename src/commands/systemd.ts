@@ -1,7 +1,7 @@
 // What `serve` tells systemd: that it is ready, that it stops, and between the two, for as long as its event loop turns,
 // that it lives (Type=notify and WatchdogSec= of the unit; sd_notify(3), sd_watchdog_enabled(3)).
 import type { Logger } from '../errors.ts'
-import { loadNotify } from '../libc/notify-socket.ts'
+import { loadNotify } from '../libc.ts'
 
 export interface SystemdNotice {
   /** To be called once every listener is bound; the watchdog begins with it. */

@@ -1,5 +1,5 @@
 // The labels under the origin → the address, or the leading part of one, that they spell (RFC 5782 §2.1, §2.4):
-// decimal octets for IPv4, single hexadecimal nibbles for IPv6, the least significant first. Called by respond.ts.
+// decimal octets for IPv4, single hexadecimal nibbles for IPv6, the least significant first.
 
 /** Labels of a full IPv4 name: one for each octet. */
 export const ipv4Labels = 4
@@ -8,23 +8,23 @@ export const ipv4Labels = 4
 export const ipv6Labels = 32
 
 /**
- * What parseEntryName found. One to four single-digit labels are both at once. Words are 32-bit integers in
- * JavaScript's signed form, so that the engine never has to box them.
+ * What parseEntryName found. One to four single-digit labels are of both families at once. Words are signed 32-bit
+ * integers, so that the engine never has to box them.
  */
 export class EntryName {
   /** Whether the labels spell an IPv4 address or its leading octets. */
   isIPv4 = false
   /** Whether the labels spell an IPv6 address or its leading nibbles. */
   isIPv6 = false
-  /** The IPv4 address, octets that are not given 0. */
+  /** The IPv4 address; octets that are missing are 0. */
   ipv4 = 0
-  /** The IPv6 address in four words, nibbles that are not given 0. */
+  /** The IPv6 address in four words; nibbles that are missing are 0. */
   readonly ipv6 = new Int32Array(4)
 }
 
 /**
- * Reads the `count` (at least one) labels whose offsets are `labels[0]` to `labels[count - 1]`. Leading zeros,
- * octets over 255 and anything but digits make a name that is no address (RFC 5782 knows no such entry).
+ * Reads the `count` (at least one) labels whose offsets are `labels[0]` to `labels[count - 1]`. A name with leading
+ * zeros, an octet over 255 or anything but digits is no address (RFC 5782 has no such entry).
  */
 export function parseEntryName(
   bytes: Uint8Array,
@@ -74,7 +74,7 @@ function readNibbles(
   into: EntryName,
 ): boolean {
   const words = into.ipv6
-  // None is shorter than one octet, so all have one when together they take no more.
+  // No label is shorter than one octet, so if together they take no more, each has one.
   let at = labels[0]! + 2 * (count - 1)
   if (labels[count - 1] !== at || bytes[at] !== 1) return false
   // The label next to the origin is nibble 0, the topmost of word 0.
@@ -93,7 +93,7 @@ function readNibbles(
 }
 
 /** The value of each octet that is a hexadecimal digit, in either case (RFC 4343 §3); -1 for all others. */
-export const nibbleOf = new Int8Array(256).fill(-1)
+const nibbleOf = new Int8Array(256).fill(-1)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   nibbleOf[digit.charCodeAt(0)] = value
   nibbleOf[digit.toUpperCase().charCodeAt(0)] = value

@@ -1,23 +1,25 @@
-// A short cut for what nearly every query is: one question of class IN for an address under the origin, and behind it
-// nothing or an OPT record. Its name is read in one pass, without a list of labels, and the origin compared where it
-// has to be. Called by respond.ts before parseQuery, which reads whatever is of another shape.
-import { readOpt } from './edns.ts'
+// The fast path for the usual query: one question of class IN for an address under the origin, followed by nothing or by
+// an OPT record. The name is read in one pass, without a list of its labels. Queries of any other shape are left to
+// parseQuery.
 import { type EntryName, ipv4Labels, ipv6Labels } from './entry-name.ts'
 import { equalsAt, type FoldedName } from './name.ts'
-import { clearEdns, type Query } from './query.ts'
+import type { Query } from './query.ts'
 import { classes, flags, get16, headerLength, type Octets, types } from './wire.ts'
 
-/** Octets of four labels of digits, at least; with one digit each they are the leading part of an IPv6 address as well. */
+/**
+ * Fewest octets of four labels that spell only an IPv4 address. With one digit each, they would also be the leading part
+ * of an IPv6 address.
+ */
 const shortestIPv4 = ipv4Labels * 2 + 1
 /** Octets of 32 nibbles. */
 const ipv6Length = ipv6Labels * 2
-/** The least number that a label of so many digits may spell: leading zeros make no address. */
+/** The smallest number that a label of this many digits may spell, since leading zeros make no address. */
 const leastOfDigits = Uint8Array.of(0, 0, 10, 100)
 
 /**
- * Reads the message of `length` octets (at least a header) when it has the usual shape. Answers the family of the
- * address it asks for, `query` filled as by parseQuery, but for the labels, and `entry` as by parseEntryName; or 0,
- * which says nothing of the message.
+ * Reads the message of `length` octets (at least a header) if it has the usual shape. Then it answers the family of the
+ * address asked for, and fills `query` as parseQuery does (but not its labels) and `entry` as parseEntryName does.
+ * Otherwise it answers 0, which says nothing about the message.
  */
 export function readUsualQuery(
   octets: Octets,
@@ -31,7 +33,7 @@ export function readUsualQuery(
   if ((octets[2]! & (flags.QR | flags.opcode)) !== 0 || view.getInt32(4) !== 0x10000) return 0
   const records = view.getInt32(8)
   if (records >>> 0 > 1) return 0
-  // So much behind the labels of the address.
+  // Octets of the question behind the labels of the address.
   const behind = origin.name.length + 4
   if (headerLength + shortestIPv4 + behind > length) return 0
   let originAt = headerLength + ipv6Length
@@ -50,38 +52,38 @@ export function readUsualQuery(
   query.type = typeAndClass >>> 16
   query.class = classes.IN
   query.questionEnd = nameEnd + 4
-  clearEdns(query)
+  query.edns.clear()
   if (records === 1) {
     if (!readOnlyOpt(octets, nameEnd + 4, length, query)) return 0
   } else if (nameEnd + 4 !== length) return 0
   return isIPv6 ? 6 : 4
 }
 
-/** Reads the OPT record at `offset`, if it is a well-formed one that ends the message. */
+/** Reads the record at `offset` if it is a well-formed OPT record and ends the message. */
 function readOnlyOpt(bytes: Uint8Array, offset: number, length: number, query: Query): boolean {
   const fixed = offset + 1
   if (fixed + 10 > length || bytes[offset] !== 0 || get16(bytes, fixed) !== types.OPT) return false
   const dataLength = get16(bytes, fixed + 8)
-  return fixed + 10 + dataLength === length && readOpt(bytes, fixed, dataLength, query)
+  return fixed + 10 + dataLength === length && query.edns.read(bytes, fixed, dataLength)
 }
 
 /**
  * Reads four labels of digits at the start of the question. Answers the offset past them, or 0. It looks at 16 octets
- * at most, which the caller knows to be there: the shortest origin is three.
+ * at most; the caller has checked that they are there (the shortest origin has three octets).
  */
 function readOctets(view: DataView, entry: EntryName): number {
   let at = headerLength
   let word = 0
   let wrong = 0
   for (let shift = 0; shift < 32; shift += 8) {
-    // A label's length and up to three digits; how many there are is no matter for a branch, it is unforeseeable.
+    // A label's length and up to three digits. No branch on how many: the processor could not predict it.
     const label = view.getInt32(at)
     const size = label >>> 24
     if ((size - 1) >>> 0 > 2) return 0
     const unused = 24 - size * 8
     const digits = ((label & 0xffffff) >>> unused) ^ (0x303030 >>> unused)
     const octet = (digits >>> 16) * 100 + ((digits >>> 8) & 255) * 10 + (digits & 255)
-    // Sign bits: of a digit over 9, of a number with leading zeros, of one over 255.
+    // A sign bit shows a digit over 9, a leading zero, or a number over 255.
     wrong |= ((digits + 0x767676) | digits) & 0x808080
     wrong |= (octet - leastOfDigits[size]!) & -0x80000000
     wrong |= (255 - octet) & -0x80000000
@@ -94,22 +96,22 @@ function readOctets(view: DataView, entry: EntryName): number {
   return wrong === 0 ? at : 0
 }
 
-/** Reads 32 labels of a nibble each at the start of the question. */
+/** Reads 32 labels of one nibble each at the start of the question, four at a time. */
 function readNibbles(view: DataView, entry: EntryName): boolean {
   const words = entry.ipv6
   let wrong = 0
-  // The last of them is the topmost nibble; four labels are two 32-bit numbers.
+  // The last label is the topmost nibble. Four labels are two 32-bit numbers.
   for (let index = 0, at = headerLength + ipv6Length - 8; index < 4; index++) {
     let word = 0
     for (const end = at - 16; at > end; at -= 8) {
       const lower = view.getInt32(at)
       const upper = view.getInt32(at + 4)
       wrong |= ((lower ^ 0x01000100) | (upper ^ 0x01000100)) & 0xff00ff00
-      // The topmost digit is octet 1 (counted from the low end), below it come 3, 0 and 2.
+      // From the topmost digit down, the digits are octets 1, 3, 0 and 2 (octet 0 is the lowest).
       const digits = ((upper & 0x00ff00ff) << 8) | (lower & 0x00ff00ff)
       // Letters have bit 6, and the lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
       const nibbles = (digits & 0x0f0f0f0f) + ((digits >>> 6) & 0x01010101) * 9
-      // What these nibbles are written as, in lower case, shows whether they were digits at all.
+      // The nibbles written again, in lower case, must be the digits that were read.
       const letters = ((nibbles + 0x06060606) >>> 4) & 0x01010101
       const written = nibbles + 0x30303030 + letters * 39
       wrong |= (written ^ (digits | (letters << 5))) | (nibbles & 0xf0f0f0f0)

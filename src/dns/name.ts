@@ -1,5 +1,4 @@
-// Domain names in wire form: walking them in untrusted packets and comparing them without regard to case.
-// query.ts reads the packet's names with it, respond.ts and zone.ts compare them.
+// Domain names in wire form: walks them in untrusted packets, and compares them without regard to case.
 import { headerLength, maxNameLength, type Octets, wordsOf } from './wire.ts'
 
 /** Most labels a name can have, the root not counted: 127 of one octet each. */
@@ -12,19 +11,19 @@ export const maxLabels = 127
 export interface FoldedName {
   readonly name: Uint8Array
   readonly mask: Uint8Array
-  /** The same in words; see wordsOf. */
+  /** Both as words; see wordsOf. */
   readonly nameWords: Int32Array
   readonly maskWords: Int32Array
 }
 
-/** Folds a name (or any run of labels) in wire form. Length octets are below 64 and so never look like letters. */
+/** Folds a name, or any run of labels, in wire form. Length octets are below 64, so they never look like letters. */
 export function foldName(wire: Uint8Array): FoldedName {
   const name = wire.map(lowerCase)
   const mask = name.map((octet) => (octet >= 0x61 && octet <= 0x7a ? 0x20 : 0))
   return { name, mask, nameWords: wordsOf(name), maskWords: wordsOf(mask) }
 }
 
-/** Whether the octets at `offset` spell `folded`, in any case. The caller knows that so many octets are there. */
+/** Whether the octets at `offset` spell `folded`, in any case. The caller has checked that enough octets are there. */
 export function equalsAt(octets: Octets, offset: number, folded: FoldedName): boolean {
   const { name, mask, nameWords, maskWords } = folded
   const last = nameWords.length - 1
@@ -43,10 +42,10 @@ export function equalsAt(octets: Octets, offset: number, folded: FoldedName): bo
 }
 
 /**
- * Reads the uncompressed name at the start of the question section, the offset of each label into `labels`.
- * Answers the count of labels (the root not counted; its offset follows the last one in `labels`), or -1 when
- * the name runs out of the packet, is longer than 255 octets, or uses compression or an unknown label type:
- * before the first name there is nothing that a pointer could rightly point at (RFC 1035 §4.1.4).
+ * Reads the uncompressed name at the start of the question section and puts the offset of each label into `labels`.
+ * Answers the count of labels; the root is not counted, but its offset follows the last one. Answers -1 when the name
+ * runs out of the packet, is longer than 255 octets, or uses compression or an unknown label type: in front of the first
+ * name there is nothing that a pointer could rightly point at (RFC 1035 §4.1.4).
  */
 export function readQuestionName(bytes: Uint8Array, length: number, labels: Uint16Array): number {
   const end = Math.min(length, headerLength + maxNameLength)
@@ -64,9 +63,9 @@ export function readQuestionName(bytes: Uint8Array, length: number, labels: Uint
 }
 
 /**
- * The offset just past the name at `offset`, or -1 when it is malformed. Compression pointers are followed to
- * the end, each strictly backwards, so a loop is found at once (RFC 1035 §4.1.4: a prior occurrence); no name
- * needs more of them than it can have labels, and a packet full of them shall not take long.
+ * The offset just past the name at `offset`, or -1 when it is malformed. Compression pointers are followed to the end.
+ * Each must lead strictly backwards (RFC 1035 §4.1.4: a prior occurrence), so a loop is found at once. A name may have no
+ * more pointers than labels, so that a packet full of them does not take long.
  */
 export function skipName(bytes: Uint8Array, offset: number, length: number): number {
   let after = -1

@@ -1,15 +1,13 @@
-// A query's octets → the response's octets: the whole of answering, top to bottom, without I/O, exceptions or
-// allocation. nameserver/ calls it for every packet, between tree.enter() and tree.leave().
+// A query's octets → the response's octets, without I/O, exceptions or allocation. The methods stand in the order in which
+// an answer meets them. Hand-written since DNS libraries build an object for each message.
 import type { TreeReader } from '../tree/reader.ts'
-import { type ChaosOptions, chaosNames, findChaosName } from './chaos.ts'
-import type { Cookies } from './cookies.ts'
+import { Cookies } from './cookies.ts'
 import { extendedErrors } from './edns.ts'
 import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.ts'
 import { readUsualQuery } from './fast-path.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
-import type { QueriesAhead } from './query-batch.ts'
-import { Exchange, outcomes } from './query-context.ts'
+import { type ClientAddress, outcomes, QueryContext } from './query-context.ts'
 import { ResponseWriter } from './response.ts'
 import {
   classes,
@@ -22,7 +20,11 @@ import {
   types,
 } from './wire.ts'
 import {
+  type ChaosOptions,
+  chaosNames,
+  findName,
   type OwnName,
+  type PreparedZone,
   prepareZone,
   type ReadyRrset,
   readyCodes,
@@ -31,27 +33,17 @@ import {
   type ZoneData,
 } from './zone.ts'
 
-/** What answering asks of the tree. */
-export type EntryReader = Pick<
-  TreeReader,
-  | 'find'
-  | 'matchedLength'
-  | 'hasEntryUnder'
-  | 'answerCodes'
-  | 'serial'
-  | 'generatedAt'
-  | 'validUntil'
-  | 'ipv4Entries'
-  | 'ipv6Entries'
->
-
 export type Transport = 'udp' | 'tcp'
 
 export interface ResponderOptions extends ChaosOptions {
   /** Largest UDP response in octets, and the payload size that our OPT records offer; at least 512. */
   readonly udpPayload: number
-  /** What a query that asks for NSID is told (RFC 5001), at most `maxNsidLength` octets; empty or none: nothing. */
+  /** The answer to a query that asks for NSID (RFC 5001), at most `maxNsidLength` octets; empty or missing: none. */
   readonly nsid?: Uint8Array
+  /** See replaceCookieSecrets. */
+  readonly cookieSecrets: SharedArrayBuffer
+  /** SERVFAIL instead of data that are past their time. */
+  readonly staleServfail?: boolean
 }
 
 /** Longest NSID: with the longest question and a cookie it still fits 512 octets. */
@@ -61,296 +53,315 @@ export const maxNsidLength = 128
 export const access = { allow: 0, refuse: 1, drop: 2 } as const
 export type Access = (typeof access)[keyof typeof access]
 
-/** What a rate limit makes of a response: sent, cut so that the client asks again over TCP or with its cookie, or not sent. */
-export const limits = { pass: 0, slip: 1, drop: 2 } as const
-export type Limit = (typeof limits)[keyof typeof limits]
+/** What the rate limit makes of a response: sent, truncated (or BADCOOKIE) so that the client asks again, or not sent. */
+export type Limit = 'pass' | 'slip' | 'drop'
 
-/** Responses are limited by class, so that errors provoked in a client's name leave it its answers. */
+/** Each class has a limit of its own, so that errors provoked in a client's name do not use up its answers. */
 export const responseClasses = { data: 0, negative: 1, error: 2 } as const
 export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasses]
 
-/** What stands around answering; each is optional and costs nothing when it is not there. */
+/** Checks around answering; each is optional and costs nothing when it is missing. */
 export interface Guards {
-  /** Who asks, before each call; what became of it, after it. */
-  readonly exchange?: Exchange
-  /** Queries that have been read already, of the same origin. */
-  readonly ahead?: QueriesAhead
-  /** None: COOKIE options are not known to us. */
-  readonly cookies?: Cookies
-  /** Before anything is read of the query. */
-  accessOf?(client: Exchange): Access
-  /** For UDP responses to clients that have not proved their address. */
-  limit?(client: Exchange, responseClass: ResponseClass): Limit
-  /** Why the zone cannot be answered from now: the extended error that goes with SERVFAIL, or `none`. */
-  readonly zoneState?: { readonly fault: number }
+  /** Asked before anything of the query is read. */
+  accessOf?(client: ClientAddress): Access
+  /** Asked for UDP responses to clients that have not proved their address. */
+  limit?(client: ClientAddress, responseClass: ResponseClass): Limit
 }
 
-/** Without a cookie or TCP no response is so many times larger than its query: what an address forged by others draws. */
-export const maxAmplification = 10
-
 /**
- * Puts the response to the first `queryLength` octets of `query` into `response` and answers its length; 0: send
- * nothing. `response` has room for 512 octets at least, and no more than it has room for is ever put; it may
- * be `query` itself, and then the question is left where it stands. Never throws.
+ * Without a cookie or TCP, a response is at most this many times as large as its query: somebody may have forged the
+ * query to have the response sent to another.
  */
-export type Responder = (
-  query: Octets,
-  queryLength: number,
-  response: Octets,
-  transport: Transport,
-) => number
+const maxAmplification = 10
 
-/** Prepares the zone and answers the function that answers. One for each thread: it has scratch space of its own. */
-export function createResponder(
-  zone: ZoneData,
-  tree: EntryReader,
-  options: ResponderOptions,
-  guards: Guards = {},
-): Responder {
-  const { udpPayload, nsid = new Uint8Array() } = options
-  const { exchange = new Exchange(), ahead, cookies, accessOf, limit: limitOf } = guards
-  const { zoneState = sound } = guards
-  const prepared = prepareZone(zone)
-  const chaos = chaosNames(options)
-  const codeSets = new Map<number, ReadyRrset>()
-  const askedNow = new Query()
-  const entryNow = new EntryName()
-  let asked = askedNow
-  let entry = entryNow
-  const reply = new ResponseWriter(nsid, cookies?.reply ?? new Uint8Array())
-  let originAt = 0
-  let shownVersion = -1
-  let lastCodes = 0
-  let lastSet = readyCodes(0, zone.ttl)
+/** Answers the queries of one thread. */
+export class Responder {
+  /** The caller puts the client here before it calls `respond`, which then adds what became of the query. */
+  readonly context = new QueryContext()
+  readonly #zone: ZoneData
+  readonly #prepared: PreparedZone
+  readonly #chaos: readonly OwnName[]
+  readonly #tree: TreeReader
+  readonly #guards: Guards
+  readonly #cookies: Cookies
+  readonly #udpPayload: number
+  readonly #staleServfail: boolean
+  readonly #query = new Query()
+  readonly #entry = new EntryName()
+  readonly #reply: ResponseWriter
+  /** Few sets of codes are ever in use; each is rendered once. */
+  readonly #codeSets = new Map<number, ReadyRrset>()
+  /** Why the zone cannot be answered from now: an extended error, or `none`. */
+  #fault: number = extendedErrors.none
+  /** Serial of the version that the `_status` record shows. */
+  #statusSerial = -1
 
-  return function respond(query, queryLength, response, transport) {
-    exchange.type = 0
-    exchange.rcode = 0
-    exchange.codes = 0
-    exchange.outcome = outcomes.dropped
-    // A response is no query; without a header there is nobody to answer (RFC 1035 §4.1.1).
-    if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
-    const permission = accessOf === undefined ? access.allow : accessOf(exchange)
-    if (permission === access.drop) return 0
-    let family: number
-    if (ahead !== undefined && ahead.place >= 0) {
-      asked = ahead.queries[ahead.place]!
-      entry = ahead.entries[ahead.place]!
-      family = ahead.families[ahead.place]!
-    } else {
-      asked = askedNow
-      entry = entryNow
-      family = readUsualQuery(query, queryLength, prepared.origin, asked, entry)
-    }
-    const isWellFormed = family !== 0 || parseQuery(query, queryLength, asked)
-    let isProven = transport === 'tcp'
-    if (asked.cookieLength > 0) {
-      if (cookies === undefined) asked.cookieLength = 0
-      else if (cookies.check(query, asked.cookieAt, asked.cookieLength, exchange)) isProven = true
-    }
-    let limit = maxMessageLength
-    if (transport === 'udp') {
-      limit = Math.min(asked.udpPayload, udpPayload)
-      if (!isProven) limit = Math.min(limit, queryLength * maxAmplification)
-    }
-    reply.start(response, asked, Math.min(limit, response.length))
-    const opcode = (query[2]! & flags.opcode) >>> 3
-    let rcode: number
-    exchange.type = asked.questionEnd > headerLength ? asked.type : 0
-    exchange.outcome = outcomes.refused
-    if (permission === access.refuse) {
-      reply.setExtendedError(extendedErrors.prohibited)
-      rcode = rcodes.REFUSED
-    }
-    // Nobody may notify or update us (RFC 1996 §3.10, RFC 2136 §3.3); other opcodes we do not know.
-    else if (opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE) rcode = rcodes.REFUSED
-    else if (opcode !== opcodes.QUERY) rcode = rcodes.NOTIMP
-    else if (!isWellFormed) rcode = rcodes.FORMERR
-    // RFC 6891 §6.1.3: a version above ours comes before anything that is asked.
-    else if (asked.ednsVersion > 0) rcode = rcodes.BADVERS
-    else if (family !== 0) rcode = answerInZone(query, family, 0)
-    else if (asked.questionEnd === headerLength) rcode = answerCookieOnly()
-    else if (asked.class === classes.IN || asked.class === classes.ANY) rcode = answer(query)
-    else if (asked.class === classes.CH) rcode = answerChaos(query)
-    else rcode = rcodes.REFUSED
-    exchange.rcode = rcode
-    if (isFault(rcode)) exchange.outcome = outcomes.malformed
-    if (limitOf !== undefined && !isProven) {
-      const verdict = limitOf(exchange, classOf(rcode))
-      if (verdict !== limits.pass) {
-        exchange.outcome = outcomes.limited
-        if (verdict === limits.drop) return 0
-        exchange.outcome = outcomes.slipped
-        // RFC 7873 §5.2.3: who speaks cookies can prove itself with the one it gets; others come back over TCP.
-        const isCookieBad = asked.cookieLength > 0
-        if (isCookieBad) rcode = rcodes.BADCOOKIE
-        exchange.rcode = rcode
-        reply.clear(asked, !isCookieBad)
-      }
-    }
-    return reply.finish(query, asked, udpPayload, rcode)
-  }
-
-  /** No question, but a cookie: the client fetches one (RFC 7873 §5.4). */
-  function answerCookieOnly(): number {
-    exchange.outcome = outcomes.own
-    return cookies === undefined ? rcodes.FORMERR : rcodes.NOERROR
-  }
-
-  /** A well-formed question of class IN or ANY (RFC 1034 §4.3.2). Answers the rcode, as all below do. */
-  function answer(query: Octets): number {
-    const { labels, labelCount } = asked
-    const below = labelCount - prepared.originLabels
-    const originAt = asked.questionEnd - 4 - prepared.origin.name.length
-    if (below < 0 || labels[below] !== originAt || !equalsAt(query, originAt, prepared.origin)) {
-      reply.setExtendedError(extendedErrors.notAuthoritative)
-      return rcodes.REFUSED
-    }
-    return answerInZone(query, 0, below)
+  constructor(zone: ZoneData, tree: TreeReader, options: ResponderOptions, guards: Guards = {}) {
+    this.#zone = zone
+    this.#prepared = prepareZone(zone)
+    this.#chaos = chaosNames(options)
+    this.#tree = tree
+    this.#guards = guards
+    this.#cookies = new Cookies(options.cookieSecrets)
+    this.#udpPayload = options.udpPayload
+    this.#staleServfail = options.staleServfail ?? false
+    this.#reply = new ResponseWriter(options.nsid ?? new Uint8Array(), this.#cookies.reply)
   }
 
   /**
-   * A question of class IN or ANY for a name with `below` labels under the origin; or for the address in `entry`, when
-   * it is known to be of a `family`.
+   * Pins the newest version of the tree, before one or more queries. Both times are epoch seconds: `wallSeconds` is for
+   * cookies, `listSeconds` for the freshness of the list.
    */
-  function answerInZone(query: Octets, family: number, below: number): number {
-    originAt = asked.questionEnd - 4 - prepared.origin.name.length
+  enter(wallSeconds: number, listSeconds: number): void {
+    const tree = this.#tree
+    tree.enter()
+    this.#cookies.now = wallSeconds
+    if (tree.serial === 0) this.#fault = extendedErrors.notReady
+    else if (this.#staleServfail && listSeconds > tree.validUntil) {
+      this.#fault = extendedErrors.invalidData
+    } else this.#fault = extendedErrors.none
+  }
+
+  /** Lets the tree go: before waiting for queries. */
+  leave(): void {
+    this.#tree.leave()
+  }
+
+  /**
+   * Puts the response to the first `queryLength` octets of `query` into `response` and answers its length; 0: send
+   * nothing. `response` has room for at least 512 octets and is never overrun. It may be `query` itself. Never throws.
+   */
+  respond(query: Octets, queryLength: number, response: Octets, transport: Transport): number {
+    const { context } = this
+    const asked = this.#query
+    const reply = this.#reply
+    const { accessOf } = this.#guards
+    context.type = 0
+    context.rcode = 0
+    context.codes = 0
+    context.outcome = outcomes.dropped
+    // A response is no query; without a header there is nothing to answer (RFC 1035 §4.1.1).
+    if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
+    const permission = accessOf === undefined ? access.allow : accessOf(context)
+    if (permission === access.drop) return 0
+    const family = readUsualQuery(query, queryLength, this.#prepared.origin, asked, this.#entry)
+    const isWellFormed = family !== 0 || parseQuery(query, queryLength, asked)
+    const { cookieAt, cookieLength } = asked.edns
+    const hasProvenCookie =
+      cookieLength > 0 && this.#cookies.check(query, cookieAt, cookieLength, context)
+    const isProven = hasProvenCookie || transport === 'tcp'
+    let limit = maxMessageLength
+    if (transport === 'udp') {
+      limit = Math.min(asked.edns.udpPayload, this.#udpPayload)
+      if (!isProven) limit = Math.min(limit, queryLength * maxAmplification)
+    }
+    reply.start(response, asked, Math.min(limit, response.length))
+    context.type = asked.questionEnd > headerLength ? asked.type : 0
+    context.outcome = outcomes.refused
+    context.rcode = this.#answer(query, permission, isWellFormed, family)
+    if (isFault(context.rcode)) context.outcome = outcomes.malformed
+    if (!isProven && !this.#passesLimit()) return 0
+    return reply.finish(query, asked, this.#udpPayload, context.rcode)
+  }
+
+  /** Chooses the answer by opcode, form and class, and puts it. Answers the rcode, as all methods named answer… do. */
+  #answer(query: Octets, permission: Access, isWellFormed: boolean, family: 0 | 4 | 6): number {
+    const asked = this.#query
+    if (permission === access.refuse) return this.#refuse(extendedErrors.prohibited)
+    const opcode = (query[2]! & flags.opcode) >>> 3
+    if (opcode !== opcodes.QUERY) {
+      // Nobody may notify or update us (RFC 1996 §3.10, RFC 2136 §3.3).
+      const isKnown = opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE
+      return isKnown ? rcodes.REFUSED : rcodes.NOTIMP
+    }
+    if (!isWellFormed) return rcodes.FORMERR
+    // RFC 6891 §6.1.3: a version above ours comes before anything that is asked.
+    if (asked.edns.version > 0) return rcodes.BADVERS
+    if (family !== 0) return this.#answerInZone(query, family, 0)
+    if (asked.questionEnd === headerLength) {
+      // No question, but a cookie: the client fetches one (RFC 7873 §5.4).
+      this.context.outcome = outcomes.own
+      return rcodes.NOERROR
+    }
+    if (asked.class === classes.IN || asked.class === classes.ANY) return this.#answerName(query)
+    if (asked.class === classes.CH) return this.#answerChaos(query)
+    return rcodes.REFUSED
+  }
+
+  /** A well-formed question of class IN or ANY, for any name (RFC 1034 §4.3.2). */
+  #answerName(query: Octets): number {
+    const { labels, labelCount } = this.#query
+    const { origin, originLabels } = this.#prepared
+    const below = labelCount - originLabels
+    const originAt = this.#originAt()
+    if (below < 0 || labels[below] !== originAt || !equalsAt(query, originAt, origin)) {
+      return this.#refuse(extendedErrors.notAuthoritative)
+    }
+    return this.#answerInZone(query, 0, below)
+  }
+
+  /**
+   * A question of class IN or ANY for a name in the zone. If `family` is 4 or 6, the name is known to be the address in
+   * `#entry`; if it is 0, the name has `below` labels under the origin.
+   */
+  #answerInZone(query: Octets, family: 0 | 4 | 6, below: number): number {
+    const asked = this.#query
+    const entry = this.#entry
     // Transfers are not offered (RFC 5936 §2.2.1).
     if (asked.type === types.AXFR || asked.type === types.IXFR) {
-      reply.setExtendedError(extendedErrors.prohibited)
-      return rcodes.REFUSED
+      return this.#refuse(extendedErrors.prohibited)
     }
-    if (zoneState.fault !== extendedErrors.none) {
-      exchange.outcome = outcomes.failed
-      reply.setExtendedError(zoneState.fault)
+    if (this.#fault !== extendedErrors.none) {
+      this.context.outcome = outcomes.failed
+      this.#reply.setExtendedError(this.#fault)
       return rcodes.SERVFAIL
     }
     // A response to class ANY cannot vouch for every class (RFC 1035 §6.2).
-    if (asked.class === classes.IN) reply.setAuthoritative()
-    if (family === 4) return answerIPv4()
-    if (family === 6) return answerIPv6()
+    if (asked.class === classes.IN) this.#reply.setAuthoritative()
+    if (family === 4) return this.#answerIPv4()
+    if (family === 6) return this.#answerIPv6()
     if (below > 0) {
       parseEntryName(query, asked.labels, below, entry)
-      if (entry.isIPv4 && below === ipv4Labels) return answerIPv4()
-      if (entry.isIPv6 && below === ipv6Labels) return answerIPv6()
+      if (entry.isIPv4 && below === ipv4Labels) return this.#answerIPv4()
+      if (entry.isIPv6 && below === ipv6Labels) return this.#answerIPv6()
     }
-    const name = findOwnName(query)
-    return name === undefined ? answerAbsent(below) : answerOwnName(name)
+    const name = findName(this.#prepared.names, query, this.#nameLength())
+    return name === undefined ? this.#answerAbsent(below) : this.#answerOwnName(name)
   }
 
-  function answerIPv4(): number {
-    const found = zone.retired ? -1 : tree.find(4, entry.ipv4, 0, 0, 0)
-    if (found < 0) return answerAbsent(ipv4Labels)
-    if (asked.type !== types.TXT) return answerListed(found)
-    tellListed(found)
-    reply.putReason(prepared.reason, zone.ttl, tree.matchedLength, 4, entry.ipv4, 0, 0, 0)
-    return rcodes.NOERROR
+  #answerIPv4(): number {
+    const { ipv4 } = this.#entry
+    const found = this.#zone.retired ? -1 : this.#tree.find(4, ipv4, 0, 0, 0)
+    // Four single digits may also be the leading part of an IPv6 address.
+    if (found < 0) return this.#answerAbsent(ipv4Labels)
+    return this.#answerListed(found, 4, ipv4, 0, 0, 0)
   }
 
-  function answerIPv6(): number {
-    const { ipv6 } = entry
+  #answerIPv6(): number {
+    const { ipv6 } = this.#entry
     const w0 = ipv6[0]!
     const w1 = ipv6[1]!
     const w2 = ipv6[2]!
     const w3 = ipv6[3]!
-    const found = zone.retired ? -1 : tree.find(6, w0, w1, w2, w3)
-    if (found < 0) return putNegative(rcodes.NXDOMAIN)
-    if (asked.type !== types.TXT) return answerListed(found)
-    tellListed(found)
-    reply.putReason(prepared.reason, zone.ttl, tree.matchedLength, 6, w0, w1, w2, w3)
+    const found = this.#zone.retired ? -1 : this.#tree.find(6, w0, w1, w2, w3)
+    if (found < 0) return this.#answerNegative(rcodes.NXDOMAIN)
+    return this.#answerListed(found, 6, w0, w1, w2, w3)
+  }
+
+  /** A listed address: its A records or its TXT record (RFC 5782 §2.1), else NODATA. */
+  #answerListed(
+    found: number,
+    family: 4 | 6,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+  ): number {
+    const { type } = this.#query
+    // RFC 8482 §4.1: one RRset is enough of an answer to ANY.
+    const wantsCodes = type === types.A || type === types.ANY
+    if (!wantsCodes && type !== types.TXT) return this.#answerNegative(rcodes.NOERROR)
+    const { ttl } = this.#zone
+    const { template } = this.#prepared
+    this.context.outcome = outcomes.listed
+    this.context.codes = this.#tree.answerCodes(found)
+    if (wantsCodes) this.#reply.putRrset(this.#rrsetOf(this.context.codes), 0)
+    else this.#reply.putTxt(template, ttl, this.#tree.matchedLength, family, w0, w1, w2, w3)
     return rcodes.NOERROR
   }
 
-  /** A listed name and any type but TXT: its A records (RFC 5782 §2.1), or NODATA. */
-  function answerListed(found: number): number {
-    // RFC 8482 §4.1: one RRset is answer enough to ANY.
-    if (asked.type !== types.A && asked.type !== types.ANY) return putNegative(rcodes.NOERROR)
-    reply.putRrset(setOf(tellListed(found)), 0)
-    return rcodes.NOERROR
-  }
-
-  /** Few different sets of codes are ever in use, and mostly the same one: each is rendered once. */
-  function setOf(codes: number): ReadyRrset {
-    if (codes === lastCodes) return lastSet
-    lastCodes = codes
-    lastSet = codeSets.get(codes) ?? readyCodes(codes, zone.ttl)
-    codeSets.set(codes, lastSet)
-    return lastSet
-  }
-
-  function tellListed(found: number): number {
-    exchange.outcome = outcomes.listed
-    exchange.codes = tree.answerCodes(found)
-    return exchange.codes
+  #rrsetOf(codes: number): ReadyRrset {
+    const known = this.#codeSets.get(codes)
+    if (known !== undefined) return known
+    const rrset = readyCodes(codes, this.#zone.ttl)
+    this.#codeSets.set(codes, rrset)
+    return rrset
   }
 
   /**
-   * A name without records. When it spells the leading part of an address, of either family, and something is
-   * listed under it, it is an empty non-terminal: NXDOMAIN would deny all that is below (RFC 8020 §2).
+   * A name without records. If it spells the leading part of an address of either family, and something is listed under
+   * it, it is an empty non-terminal: NXDOMAIN would deny all that is below (RFC 8020 §2).
    */
-  function answerAbsent(below: number): number {
-    const { ipv4, ipv6 } = entry
+  #answerAbsent(below: number): number {
+    const { isIPv4, isIPv6, ipv4, ipv6 } = this.#entry
+    const tree = this.#tree
     const hasBelow =
-      !zone.retired &&
-      ((entry.isIPv4 && below < ipv4Labels && tree.hasEntryUnder(4, ipv4, 0, 0, 0, below * 8)) ||
-        (entry.isIPv6 && tree.hasEntryUnder(6, ipv6[0]!, ipv6[1]!, ipv6[2]!, ipv6[3]!, below * 4)))
-    return putNegative(hasBelow ? rcodes.NOERROR : rcodes.NXDOMAIN)
+      !this.#zone.retired &&
+      ((isIPv4 && below < ipv4Labels && tree.hasEntryUnder(4, ipv4, 0, 0, 0, below * 8)) ||
+        (isIPv6 && tree.hasEntryUnder(6, ipv6[0]!, ipv6[1]!, ipv6[2]!, ipv6[3]!, below * 4)))
+    return this.#answerNegative(hasBelow ? rcodes.NOERROR : rcodes.NXDOMAIN)
   }
 
-  function findOwnName(query: Octets): OwnName | undefined {
-    const names = prepared.namesByLength[asked.questionEnd - 4 - headerLength]
-    if (names === undefined) return undefined
-    for (let index = 0; index < names.length; index++) {
-      if (equalsAt(query, headerLength, names[index]!.folded)) return names[index]
+  /** A name with records from the configuration, or an empty non-terminal above one (RFC 4592 §2.2.2). */
+  #answerOwnName(name: OwnName): number {
+    const tree = this.#tree
+    const rrset = rrsetAt(name, this.#query.type)
+    if (rrset === undefined) return this.#answerNegative(rcodes.NOERROR)
+    if (rrset === this.#prepared.status && this.#statusSerial !== tree.serial) {
+      Object.assign(rrset, readyStatus(tree, this.#zone.ttl))
+      this.#statusSerial = tree.serial
     }
-    return undefined
-  }
-
-  /** A name the configuration gave records to, or an empty non-terminal above one (RFC 4592 §2.2.2). */
-  function answerOwnName(name: OwnName): number {
-    const rrset = rrsetAt(name, asked.type)
-    if (rrset === undefined) return putNegative(rcodes.NOERROR)
-    if (rrset === prepared.status && shownVersion !== tree.serial) {
-      const { words, length } = readyStatus(tree, zone.ttl)
-      prepared.status.words = words
-      prepared.status.length = length
-      shownVersion = tree.serial
-    }
-    exchange.outcome = outcomes.own
-    reply.putRrset(rrset, tree.serial)
+    this.context.outcome = outcomes.own
+    this.#reply.putRrset(rrset, tree.serial)
     return rcodes.NOERROR
   }
 
-  function putNegative(rcode: number): number {
-    exchange.outcome = rcode === rcodes.NXDOMAIN ? outcomes.notListed : outcomes.noData
-    reply.putNegativeSoa(prepared, originAt, tree.serial)
+  /** NXDOMAIN, or NODATA with NOERROR (RFC 2308 §2). */
+  #answerNegative(rcode: number): number {
+    this.context.outcome = rcode === rcodes.NXDOMAIN ? outcomes.notListed : outcomes.noData
+    this.#reply.putNegativeSoa(this.#prepared, this.#originAt(), this.#tree.serial)
     return rcode
   }
 
-  function answerChaos(query: Octets): number {
-    const rrset =
-      asked.type === types.TXT || asked.type === types.ANY
-        ? findChaosName(chaos, query, asked.questionEnd - 4 - headerLength)
-        : undefined
+  #answerChaos(query: Octets): number {
+    const name = findName(this.#chaos, query, this.#nameLength())
+    const rrset = name && rrsetAt(name, this.#query.type)
     if (rrset === undefined) return rcodes.REFUSED
-    exchange.outcome = outcomes.own
-    reply.setAuthoritative()
-    reply.putRrset(rrset, 0)
+    this.context.outcome = outcomes.own
+    this.#reply.setAuthoritative()
+    this.#reply.putRrset(rrset, 0)
     return rcodes.NOERROR
   }
 
-  function classOf(rcode: number): ResponseClass {
-    if (rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN) return responseClasses.error
-    const { outcome } = exchange
-    return outcome === outcomes.notListed || outcome === outcomes.noData
-      ? responseClasses.negative
-      : responseClasses.data
+  #refuse(extendedError: number): number {
+    this.#reply.setExtendedError(extendedError)
+    return rcodes.REFUSED
+  }
+
+  /** Asks the rate limit about the answer and truncates it if need be; false: send nothing. */
+  #passesLimit(): boolean {
+    const { context } = this
+    const { limit } = this.#guards
+    const verdict = limit === undefined ? 'pass' : limit(context, classOf(context))
+    if (verdict === 'pass') return true
+    context.outcome = outcomes.limited
+    if (verdict === 'drop') return false
+    context.outcome = outcomes.slipped
+    // RFC 7873 §5.2.3: a client that speaks cookies can prove itself with the new one; others come back over TCP.
+    const hasCookie = this.#query.edns.cookieLength > 0
+    if (hasCookie) context.rcode = rcodes.BADCOOKIE
+    this.#reply.clear(this.#query, !hasCookie)
+    return true
+  }
+
+  #nameLength(): number {
+    return this.#query.questionEnd - 4 - headerLength
+  }
+
+  /** Where the origin stands in a question for a name in the zone. */
+  #originAt(): number {
+    return this.#query.questionEnd - 4 - this.#prepared.origin.name.length
   }
 }
 
-/** The query's own fault. */
+/** Whether the query itself is at fault. */
 function isFault(rcode: number): boolean {
   return rcode === rcodes.FORMERR || rcode === rcodes.NOTIMP || rcode === rcodes.BADVERS
 }
 
-const sound = { fault: extendedErrors.none }
+function classOf({ rcode, outcome }: QueryContext): ResponseClass {
+  if (rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN) return responseClasses.error
+  return outcome === outcomes.notListed || outcome === outcomes.noData
+    ? responseClasses.negative
+    : responseClasses.data
+}

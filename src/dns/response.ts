@@ -1,15 +1,15 @@
-// The response under construction: records one after the other into the caller's buffer, then the header, the
-// question and the OPT record around them. respond.ts decides what is put; this file keeps it within the limit.
+// Builds a response in the caller's buffer: the records first, then the header, the question and the OPT record around
+// them. Keeps it within its limit.
 import { extendedErrors, optRoom, putOpt } from './edns.ts'
 import type { Query } from './query.ts'
-import { putReason, type ReasonTemplate } from './txt-template.ts'
+import { putText, type TxtTemplate } from './txt-template.ts'
 import { classes, flags, headerLength, Octets, put16, put32, putWords, types } from './wire.ts'
 import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength } from './zone.ts'
 
-/** Longest TXT record that putReason can make. */
-const maxReasonRecord = recordHeaderLength + 256
+/** Longest TXT record of a listing. */
+const maxTxtRecord = recordHeaderLength + 256
 
-/** One object is used again for every response. Nothing in it allocates or throws. */
+/** One object, used again for every response. Nothing in it allocates or throws. */
 export class ResponseWriter {
   #octets = new Octets(0)
   #end = 0
@@ -18,13 +18,13 @@ export class ResponseWriter {
   #answers = 0
   #authorities = 0
   #extendedError: number = extendedErrors.none
-  readonly #scratch = new Octets(maxReasonRecord)
+  readonly #scratch = new Octets(maxTxtRecord)
   readonly #nsid: Uint8Array
   readonly #cookie: Uint8Array
 
   /**
-   * @param nsid what is answered to who asks for it; empty: nothing
-   * @param cookie where, by the time of `finish`, the cookie stands that answers a query's
+   * @param nsid the answer to who asks for it; empty: none
+   * @param cookie holds, by the time of `finish`, the cookie to send back
    */
   constructor(nsid: Uint8Array, cookie: Uint8Array) {
     this.#nsid = nsid
@@ -36,7 +36,7 @@ export class ResponseWriter {
     this.#octets = octets
     this.#end = query.questionEnd
     // Room for our OPT record is set aside first, so that truncation cannot lose it (RFC 6891 §7).
-    this.#limit = query.hasEdns ? limit - optRoom(query, this.#nsid) : limit
+    this.#limit = query.edns.isPresent ? limit - optRoom(query.edns, this.#nsid) : limit
     this.#flags = 0
     this.#answers = 0
     this.#authorities = 0
@@ -48,7 +48,7 @@ export class ResponseWriter {
     this.#flags |= flags.AA
   }
 
-  /** Takes back all that was put: what is left is the question, with TC set or not. */
+  /** Takes back all that was put. Only the question is left, with TC set or not. */
   clear(query: Query, isTruncated: boolean): void {
     this.#end = query.questionEnd
     this.#answers = 0
@@ -56,7 +56,7 @@ export class ResponseWriter {
     this.#flags = isTruncated ? this.#flags | flags.TC : 0
   }
 
-  /** Says why in the OPT record, if there is one (RFC 8914 §2). Only for responses without records. */
+  /** Gives the reason in the OPT record, if there is one (RFC 8914 §2). Only for responses without records. */
   setExtendedError(infoCode: number): void {
     this.#extendedError = infoCode
   }
@@ -86,9 +86,9 @@ export class ResponseWriter {
     this.#authorities = 1
   }
 
-  /** Puts the TXT record of a listing: the reason with the address of `length` leading bits filled in. */
-  putReason(
-    template: ReasonTemplate,
+  /** Puts the TXT record of a listing, with the first `length` bits of the address filled into the template. */
+  putTxt(
+    template: TxtTemplate,
     ttl: number,
     length: number,
     family: 4 | 6,
@@ -97,15 +97,15 @@ export class ResponseWriter {
     w2: number,
     w3: number,
   ): void {
-    // How long it gets shows when it is written: near the limit, elsewhere first.
-    const isRoomy = this.#end + maxReasonRecord <= this.#limit
+    // Its length is known only once it is written, so near the limit it is written elsewhere first.
+    const isRoomy = this.#end + maxTxtRecord <= this.#limit
     const bytes = isRoomy ? this.#octets : this.#scratch
     const start = isRoomy ? this.#end : 0
     put16(bytes, start, questionPointer)
     put16(bytes, start + 2, types.TXT)
     put16(bytes, start + 4, classes.IN)
     put32(bytes, start + 6, ttl)
-    const after = putReason(
+    const after = putText(
       bytes,
       start + recordHeaderLength,
       template,
@@ -125,8 +125,8 @@ export class ResponseWriter {
   }
 
   /**
-   * Puts header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1) and answers the response's length.
-   * When the response is built in the buffer of the query, `asked`, ID and question stay where they are.
+   * Puts header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1) and answers the response's length. `asked` is
+   * the query's buffer. If the response is built in it, ID and question stay where they are.
    */
   finish(asked: Octets, query: Query, ownPayload: number, rcode: number): number {
     const response = this.#octets
@@ -142,12 +142,12 @@ export class ResponseWriter {
     view.setInt16(2, ((flags.QR | copied | this.#flags) << 8) | (rcode & 15))
     const questions = query.questionEnd > headerLength ? 1 : 0
     view.setInt32(4, (questions << 16) | this.#answers)
-    view.setInt32(8, (this.#authorities << 16) | (query.hasEdns ? 1 : 0))
-    if (!query.hasEdns) return this.#end
+    view.setInt32(8, (this.#authorities << 16) | (query.edns.isPresent ? 1 : 0))
+    if (!query.edns.isPresent) return this.#end
     return putOpt(
       response,
       this.#end,
-      query,
+      query.edns,
       ownPayload,
       rcode,
       this.#extendedError,
@@ -156,7 +156,7 @@ export class ResponseWriter {
     )
   }
 
-  /** Whether so many octets more fit; else TC is set: an RRset is left out whole (RFC 2181 §9). */
+  /** Whether `length` more octets fit. If not, sets TC, since an RRset is left out whole (RFC 2181 §9). */
   #fits(length: number): boolean {
     if (this.#end + length <= this.#limit) return true
     this.#flags |= flags.TC

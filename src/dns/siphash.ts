@@ -1,17 +1,17 @@
 // SipHash-2-4 (Aumasson and Bernstein, 2012), the keyed hash of server cookies (RFC 9018 §4.4). 64-bit words are
-// pairs of 32-bit integers, so that nothing is allocated. Called by cookies.ts.
+// pairs of 32-bit integers. Hand-written since Node's crypto does not have it and packages of it allocate.
 
 /** Octets of a key. */
 export const sipKeyLength = 16
 
 /**
- * Hashes the first `length` octets of `bytes` under the four little-endian words `key[at]` … `key[at + 3]`; the
- * eight octets of the hash, least significant first, are put at `offset` of `into`.
+ * Hashes the first `length` octets of `bytes`. The key is the four little-endian words `key[at]` … `key[at + 3]`. The
+ * hash's eight octets go to `offset` of `into`, the least significant first.
  */
 export function putSipHash(
   into: Uint8Array,
   offset: number,
-  key: Uint32Array | Int32Array,
+  key: Int32Array,
   at: number,
   bytes: Uint8Array,
   length: number,
@@ -29,7 +29,7 @@ export function putSipHash(
   let v3 = k2 ^ 0x79746573
   let v3h = k3 ^ 0x74656462
   const blocks = length >>> 3
-  // Whole blocks, the block that ends in the length, and the finish of four rounds.
+  // First the whole blocks, then the block that ends in the length, then the finish of four rounds.
   for (let block = 0; block <= blocks + 1; block++) {
     const isFinish = block > blocks
     const low = isFinish ? 0 : littleEndian(bytes, block * 8, length)
@@ -83,13 +83,13 @@ export function putSipHash(
   putLittleEndian(into, offset + 4, v0h ^ v1h ^ v2h ^ v3h)
 }
 
-/** 1 when a 32-bit addition that gave `sum` went over, else 0. */
+/** 1 when the 32-bit addition of `addend` that gave `sum` overflowed, else 0. */
 function carry(sum: number, addend: number): number {
-  // Comparing with the sign bits turned is comparing as unsigned, and stays within 32-bit integers.
+  // With their sign bits flipped, signed integers compare as unsigned ones.
   return (sum ^ 0x80000000) < (addend ^ 0x80000000) ? 1 : 0
 }
 
-/** The word at `offset`, octets from `length` on taken as 0. */
+/** The word at `offset`; octets from `length` on count as 0. */
 function littleEndian(bytes: Uint8Array, offset: number, length: number): number {
   if (offset + 4 <= length) {
     return (

@@ -1,10 +1,9 @@
-// The TXT reason of a listing: zone.text with {ip} filled, written straight into the response. Called by
-// respond.ts for each TXT answer; the template is cut up once, by zone.ts.
-
+// The text of a listing's TXT record: zone.text with {ip} filled in, written straight into the response. The template is
+// split up once. Hand-written because libraries build strings, and answering must not allocate.
 import { type Octets, putWords, wordsOf } from './wire.ts'
 
-/** Longest character-string, and so the longest reason (RFC 1035 §3.3, RFC 5782 §2.1). */
-export const maxReasonLength = 255
+/** Longest character-string, and so the longest text (RFC 1035 §3.3, RFC 5782 §2.1). */
+const maxTextLength = 255
 
 /** Longest IPv6 address in RFC 5952 form. */
 const maxAddressText = 39
@@ -15,11 +14,11 @@ interface Literal {
   readonly words: Int32Array
 }
 
-/** The literal pieces of zone.text; between each two of them stands the address. */
-export type ReasonTemplate = readonly Literal[]
+/** The literal pieces of zone.text; the address stands between each two of them. */
+export type TxtTemplate = readonly Literal[]
 
-/** Cuts zone.text up. `{domain}` stands for nothing in the zone of addresses. */
-export function parseReason(text: string): ReasonTemplate {
+/** Splits zone.text. `{domain}` becomes nothing, since this zone lists addresses. */
+export function parseTxtTemplate(text: string): TxtTemplate {
   const encoder = new TextEncoder()
   return text
     .replaceAll('{domain}', '')
@@ -32,15 +31,14 @@ const addressText = new Uint8Array(maxAddressText)
 const groups = new Uint16Array(8)
 
 /**
- * Puts the reason at `offset` as one character-string, its length octet first, and answers the offset past
- * it. The address is an IPv4 word or four IPv6 words, host bits already cleared. The configuration check
- * refuses a template that can exceed 255 octets; what did so all the same would be cut there.
- * The caller has room for 256 octets.
+ * Puts the text at `offset` as one character-string, its length octet first, and answers the offset past it. The address
+ * is an IPv4 word or four IPv6 words, its host bits already cleared. The text is cut at 255 octets; the configuration
+ * check refuses a template that could become longer. The caller has room for 256 octets.
  */
-export function putReason(
+export function putText(
   response: Octets,
   offset: number,
-  template: ReasonTemplate,
+  template: TxtTemplate,
   family: 4 | 6,
   w0: number,
   w1: number,
@@ -54,7 +52,7 @@ export function putReason(
         ? putIPv4(addressText, 0, w0)
         : putIPv6(addressText, 0, w0, w1, w2, w3)
   const start = offset + 1
-  const end = start + maxReasonLength
+  const end = start + maxTextLength
   let at = start
   for (let piece = 0; piece < template.length; piece++) {
     if (piece > 0) at = putCut(response, at, addressText, addressLength, end)
@@ -80,8 +78,8 @@ export function putIPv4(bytes: Uint8Array, offset: number, word: number): number
 }
 
 /**
- * Puts an IPv6 address in the form of RFC 5952 §4 and answers the offset past it: lower case, no leading
- * zeros, the longest run of two or more zero groups as `::`, the first of equals.
+ * Puts an IPv6 address in the form of RFC 5952 §4 and answers the offset past it: lower case, no leading zeros, and `::`
+ * for the longest run of two or more zero groups (the first one, if several are as long).
  */
 export function putIPv6(
   bytes: Uint8Array,
@@ -124,6 +122,7 @@ export function putIPv6(
   return at
 }
 
+/** Puts `length` octets of `source`, or as many as fit before `end`. */
 function putCut(
   response: Uint8Array,
   offset: number,
@@ -146,13 +145,10 @@ function putDecimal(bytes: Uint8Array, offset: number, octet: number): number {
 
 function putHexadecimal(bytes: Uint8Array, offset: number, group: number): number {
   let at = offset
-  if (group >= 0x1000) bytes[at++] = hexDigit(group >>> 12)
-  if (group >= 0x100) bytes[at++] = hexDigit((group >>> 8) & 15)
-  if (group >= 0x10) bytes[at++] = hexDigit((group >>> 4) & 15)
-  bytes[at++] = hexDigit(group & 15)
+  // From the first nibble that is not 0, or from the last one.
+  for (let shift = (31 - Math.clz32(group | 1)) & ~3; shift >= 0; shift -= 4) {
+    const nibble = (group >>> shift) & 15
+    bytes[at++] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+  }
   return at
-}
-
-function hexDigit(nibble: number): number {
-  return nibble < 10 ? 0x30 + nibble : 0x57 + nibble
 }

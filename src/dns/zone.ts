@@ -1,10 +1,11 @@
-// The zone as the configuration gives it → everything about it that can be worked out before a query comes:
-// ready RRsets of its own names, the SOA of negative answers, the reason cut up. respond.ts prepares it once.
-import { type FoldedName, foldName, skipName } from './name.ts'
-import { parseReason, type ReasonTemplate } from './txt-template.ts'
-import { classes, headerLength, put16, put32, putBytes, types, wordsOf } from './wire.ts'
+// The zone as the configuration gives it → everything about it that can be prepared before a query comes: ready RRsets of
+// its own names and of class CH, the SOA of negative answers, the template of TXT records.
+import type { TreeReader } from '../tree/reader.ts'
+import { equalsAt, type FoldedName, foldName, skipName } from './name.ts'
+import { parseTxtTemplate, type TxtTemplate } from './txt-template.ts'
+import { classes, headerLength, type Octets, put16, put32, types, wordsOf } from './wire.ts'
 
-/** A record of the zone's own names. The owner is in wire form, lower case, uncompressed, at or under the origin. */
+/** A record of one of the zone's own names. The owner, in wire form, is at or under the origin, lower case, uncompressed. */
 export interface ZoneRecord {
   readonly owner: Uint8Array
   readonly type: number
@@ -14,45 +15,48 @@ export interface ZoneRecord {
   readonly rdata: Uint8Array
 }
 
-/** What answering needs of the configuration; plain data that can be cloned into a thread. */
+/** The zone's part of the configuration, as plain data that can be cloned into a thread. */
 export interface ZoneData {
   /** Wire form, lower case. */
   readonly origin: Uint8Array
-  /** SOA (one, at the origin; its serial is replaced in each answer), NS and zone.records. No name of an address is among their owners. */
+  /**
+   * SOA (one, at the origin; its serial is replaced in each answer), NS and zone.records. No owner is the name of an
+   * address.
+   */
   readonly records: readonly ZoneRecord[]
   /** Seconds that a listing's records may be cached. */
   readonly ttl: number
   /** Seconds that a negative answer may be cached: the SOA's MINIMUM. */
   readonly negativeTtl: number
-  /** Template of the TXT reason. */
+  /** Template of a listing's TXT record. */
   readonly text: string
-  /** The list is closed: nobody is listed any more, whatever the tree holds. */
+  /** The list is closed: nothing is listed any more, whatever the tree holds. */
   readonly retired: boolean
 }
 
-/** An RRset ready to send, each owner a pointer to the question's name. */
+/** An RRset ready to send; each owner is a pointer to the question's name. */
 export interface ReadyRrset {
   readonly type: number
   /** Its `length` octets, for putWords. */
-  words: Int32Array
-  length: number
+  readonly words: Int32Array
+  readonly length: number
   readonly count: number
-  /** Where in it the SOA's serial stands, or -1. */
+  /** Offset of the SOA's serial, or -1. */
   readonly serialAt: number
 }
 
-/** The SOA record of negative answers. The sender puts its pointers, since where the question has the origin varies. */
+/** The SOA record of negative answers. Its pointers are put for each answer: where the origin stands in a question varies. */
 export interface NegativeSoa extends ReadyRrset {
   readonly pointers: readonly OriginPointer[]
 }
 
-/** At `at` in a record stands a compression pointer to the octet `past` in the origin. */
-export interface OriginPointer {
+/** A compression pointer: it stands at octet `at` of a record and leads to octet `past` of the origin. */
+interface OriginPointer {
   readonly at: number
   readonly past: number
 }
 
-/** A name that the zone has besides its entries; without RRsets it is an empty non-terminal. */
+/** A name that is not of an address but has an answer; without RRsets it is an empty non-terminal. */
 export interface OwnName {
   readonly folded: FoldedName
   readonly rrsets: ReadyRrset[]
@@ -61,29 +65,11 @@ export interface OwnName {
 export interface PreparedZone {
   readonly origin: FoldedName
   readonly originLabels: number
-  /** Own names, by their length in octets. */
-  readonly namesByLength: readonly (readonly OwnName[] | undefined)[]
+  readonly names: readonly OwnName[]
   readonly negativeSoa: NegativeSoa
-  /** The TXT of `_status`; its words follow the tree's version. */
+  /** The TXT of `_status`; replaced as readyStatus gives it for each version of the tree. */
   readonly status: ReadyRrset
-  readonly reason: ReasonTemplate
-}
-
-/** The version of the tree as `_status` shows it; times in epoch seconds. */
-export interface PublishedVersion {
-  readonly serial: number
-  readonly generatedAt: number
-  readonly validUntil: number
-  readonly ipv4Entries: number
-  readonly ipv6Entries: number
-}
-
-const unpublished: PublishedVersion = {
-  serial: 0,
-  generatedAt: 0,
-  validUntil: 0,
-  ipv4Entries: 0,
-  ipv6Entries: 0,
+  readonly template: TxtTemplate
 }
 
 /** Compression pointer to the question's name (RFC 1035 §4.1.4). */
@@ -93,43 +79,75 @@ export const questionPointer = 0xc000 | headerLength
 export const recordHeaderLength = 12
 
 const serialFromEnd = 20
-const statusLabel = Uint8Array.from([7, ...new TextEncoder().encode('_status')])
+const statusLabel = [7, ...encodeText('_status')]
 
-/** Works out everything that does not depend on the query. */
+/** Prepares everything that does not depend on the query. */
 export function prepareZone(zone: ZoneData): PreparedZone {
-  const origin = foldName(zone.origin)
   const names = new Map<string, OwnName>()
   const nameOf = (wire: Uint8Array): OwnName => {
     const folded = foldName(wire)
     const key = folded.name.join()
-    const known = names.get(key)
-    if (known !== undefined) return known
-    const name = { folded, rrsets: [] }
+    const name = names.get(key) ?? { folded, rrsets: [] }
     names.set(key, name)
     return name
   }
   nameOf(zone.origin)
-  for (const [owner, type, records] of groupRrsets(zone.records)) {
-    nameOf(owner).rrsets.push(readyRrset(type, records))
+  const rrsets = Map.groupBy(zone.records, ({ type, owner }) => `${type} ${owner.join()}`)
+  for (const [first, ...others] of rrsets.values()) {
+    if (first === undefined) continue
+    nameOf(first.owner).rrsets.push(readyRrset(first.type, [first, ...others]))
     // Every name between an owner and the origin exists, if only as an empty non-terminal (RFC 4592 §2.2.2).
-    for (let name = owner; name.length > zone.origin.length; name = parentOf(name)) nameOf(name)
+    for (let name = first.owner; name.length > zone.origin.length; name = parentOf(name))
+      nameOf(name)
   }
-  const status = readyStatus(unpublished, zone.ttl)
+  const status = readyRrset(types.TXT, [])
   nameOf(Uint8Array.from([...statusLabel, ...zone.origin])).rrsets.push(status)
-  const namesByLength: OwnName[][] = []
-  for (const name of names.values()) {
-    const { length } = name.folded.name
-    namesByLength[length] ??= []
-    namesByLength[length].push(name)
-  }
   return {
-    origin,
+    origin: foldName(zone.origin),
     originLabels: countLabels(zone.origin),
-    namesByLength,
+    names: [...names.values()],
     negativeSoa: negativeSoaOf(zone),
     status,
-    reason: parseReason(zone.text),
+    template: parseTxtTemplate(zone.text),
   }
+}
+
+/** What the server tells about itself in class CH (RFC 4892); what is not given or empty is not answered. */
+export interface ChaosOptions {
+  /** The answer to `version.bind` and `version.server`. */
+  readonly version?: string | false
+  /** The answer to `id.server` and `hostname.bind`. */
+  readonly identity?: string | false
+}
+
+/** The names of class CH that have an answer; texts are cut at 255 octets. */
+export function chaosNames({ version, identity }: ChaosOptions): OwnName[] {
+  const texts = {
+    'version.bind': version,
+    'version.server': version,
+    'id.server': identity,
+    'hostname.bind': identity,
+  }
+  return Object.entries(texts).flatMap(([name, text]) => {
+    if (!text) return []
+    const octets = encodeText(text).subarray(0, 255)
+    const labels = name.split('.').flatMap((label) => [label.length, ...encodeText(label)])
+    const rrset = readyRrset(types.TXT, [ownText(octets, 0)], classes.CH)
+    return [{ folded: foldName(Uint8Array.from([...labels, 0])), rrsets: [rrset] }]
+  })
+}
+
+/** The name that the question spells in its `length` octets, or undefined. */
+export function findName(
+  names: readonly OwnName[],
+  query: Octets,
+  length: number,
+): OwnName | undefined {
+  for (let index = 0; index < names.length; index++) {
+    const { folded } = names[index]!
+    if (folded.name.length === length && equalsAt(query, headerLength, folded)) return names[index]
+  }
+  return undefined
 }
 
 /** The A RRset of a listing: one address 127.0.0.n for each bit n of `codes` (RFC 5782 §2.1). */
@@ -143,16 +161,21 @@ export function readyCodes(codes: number, ttl: number): ReadyRrset {
   return readyRrset(types.A, records)
 }
 
-/** The `_status` TXT record of a version, owner a pointer to the question's name. Times as RFC 3339. */
-export function readyStatus(version: PublishedVersion, ttl: number): ReadyRrset {
+/** The `_status` TXT record of the version that the reader has pinned. Times are in the form of RFC 3339. */
+export function readyStatus(version: TreeReader, ttl: number): ReadyRrset {
   const text = [
     `serial=${version.serial}`,
     `entries=${version.ipv4Entries + version.ipv6Entries}`,
     `generated=${formatTime(version.generatedAt)}`,
     `valid-until=${formatTime(version.validUntil)}`,
   ].join(' ')
-  const rdata = Uint8Array.from([text.length, ...new TextEncoder().encode(text)])
-  return readyRrset(types.TXT, [{ owner: new Uint8Array(), type: types.TXT, ttl, rdata }])
+  return readyRrset(types.TXT, [ownText(encodeText(text), ttl)])
+}
+
+/** A TXT record of one character-string, for readyRrset, which does not look at the owner. */
+function ownText(text: Uint8Array, ttl: number): ZoneRecord {
+  const rdata = Uint8Array.from([text.length, ...text])
+  return { owner: new Uint8Array(), type: types.TXT, ttl, rdata }
 }
 
 /** The RRset of `type` at a name, its CNAME when it has none of that type (RFC 1034 §3.6.2), or undefined. */
@@ -166,19 +189,8 @@ export function rrsetAt(name: OwnName, type: number): ReadyRrset | undefined {
   return undefined
 }
 
-function groupRrsets(records: readonly ZoneRecord[]): [Uint8Array, number, ZoneRecord[]][] {
-  const groups = new Map<string, [Uint8Array, number, ZoneRecord[]]>()
-  for (const record of records) {
-    const key = `${record.type} ${record.owner.join()}`
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [record.owner, record.type, [record]])
-    else group[2].push(record)
-  }
-  return [...groups.values()]
-}
-
-/** Renders the records of one RRset, owners replaced by a pointer to the question. */
-export function readyRrset(
+/** Renders the records of one RRset, each owner replaced by a pointer to the question. */
+function readyRrset(
   type: number,
   records: readonly ZoneRecord[],
   recordClass: number = classes.IN,
@@ -192,7 +204,7 @@ export function readyRrset(
     put16(bytes, offset + 4, recordClass)
     put32(bytes, offset + 6, ttl)
     put16(bytes, offset + 10, rdata.length)
-    putBytes(bytes, offset + recordHeaderLength, rdata)
+    bytes.set(rdata, offset + recordHeaderLength)
     offset += recordHeaderLength + rdata.length
   }
   return {
@@ -205,8 +217,8 @@ export function readyRrset(
 }
 
 /**
- * RFC 2308 §3: the TTL of the SOA in a negative answer is the smaller of its own TTL and its MINIMUM. The names in it
- * are cut short by pointers to the origin as far as they end like it (RFC 1035 §3.3.13, §4.1.4).
+ * The SOA for negative answers. Its TTL is the smaller of its own TTL and its MINIMUM (RFC 2308 §3). Where its names end
+ * like the origin, a pointer takes the place of that end (RFC 1035 §3.3.13, §4.1.4).
  */
 function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa {
   const pointers: OriginPointer[] = [{ at: 0, past: 0 }]
@@ -220,7 +232,7 @@ function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa 
   return { ...readyRrset(types.SOA, soa), pointers }
 }
 
-/** The RDATA with room for pointers to the origin; where they go is added to `pointers`. */
+/** The RDATA with room for pointers to the origin. Adds to `pointers` where they go. */
 function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPointer[]): Uint8Array {
   const primary = rdata.subarray(0, skipName(rdata, 0, rdata.length))
   const admin = rdata.subarray(primary.length, rdata.length - serialFromEnd)
@@ -235,7 +247,7 @@ function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPoint
   return Uint8Array.from([...shortened, ...rdata.subarray(-serialFromEnd)])
 }
 
-/** Where in two names, both in lower case, the longest end begins that they share; undefined: only the root. */
+/** Where the longest common end of two lower-case names begins in each; undefined when they share only the root. */
 function commonEnd(name: Uint8Array, origin: Uint8Array): OriginPointer | undefined {
   for (let end = name; end[0] !== 0; end = parentOf(end)) {
     for (let rest = origin; rest[0] !== 0; rest = parentOf(rest)) {
@@ -259,4 +271,8 @@ function countLabels(name: Uint8Array): number {
 
 function formatTime(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000', '')
+}
+
+function encodeText(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
 }

@@ -2,7 +2,7 @@
 // conflicts with the classic locks of a process and, unlike those, does not end when some other descriptor of the file is
 // closed; and flock(2), which knows nothing of the first kind on local file systems. Called by the mailbox sources.
 import { constants } from 'node:os'
-import { type Descriptor, type Library, loadLibrary, SystemCallError } from './library.ts'
+import { type Descriptor, type Library, loadLibrary, SystemCallError } from '../libc.ts'
 
 /** None of the calls waits for a lock. A lock ends with its release, or when the file is closed. */
 export interface FileLocks {

@@ -1,22 +1,15 @@
-// Access rules → which clients are answered: the longest prefix decides. Compiled once by the main thread into plain
-// arrays that are cloned into each thread; asked there for every query.
+// Access rules → which clients are answered; the longest prefix decides. The main thread compiles the rules into plain
+// arrays, which are cloned into each thread and searched there for every query.
+import type { ClientAddress } from '../dns/query-context.ts'
 import { type Access, access } from '../dns/responder.ts'
-import type { ClientAddress } from './client-address.ts'
+import { addressBits, type Prefix } from '../ip/address.ts'
 
 export interface AccessRule {
-  /** Host bits cleared; words as everywhere, IPv4 in `w0`. */
-  readonly prefix: {
-    readonly family: 4 | 6
-    readonly w0: number
-    readonly w1: number
-    readonly w2: number
-    readonly w3: number
-    readonly length: number
-  }
+  readonly prefix: Prefix
   readonly action: keyof typeof access
 }
 
-/** The addresses of a family as ranges without gap or overlap: where each begins (`words` words), and its action. */
+/** All addresses of a family as ranges without gaps: where each begins (`words` words), and its action. */
 interface Ranges {
   readonly words: 1 | 4
   readonly starts: Uint32Array
@@ -28,7 +21,7 @@ export interface AccessTable {
   readonly ipv6: Ranges
 }
 
-/** Compiles rules; who is under none of them is allowed. Of two rules for one prefix the later holds. */
+/** Compiles rules. A client that is under none of them is allowed; of two rules for one prefix the later one holds. */
 export function compileAccess(rules: readonly AccessRule[]): AccessTable {
   return { ipv4: compileFamily(rules, 4), ipv6: compileFamily(rules, 6) }
 }
@@ -59,7 +52,7 @@ function isBefore(client: ClientAddress, starts: Uint32Array, at: number, words:
 }
 
 function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
-  const bits = family === 4 ? 32 : 128
+  const bits = addressBits(family)
   const words = family === 4 ? 1 : 4
   const spans = rules
     .filter(({ prefix }) => prefix.family === family)
@@ -67,7 +60,7 @@ function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
       const start = firstAddress(prefix, words)
       return { start, end: start + (1n << BigInt(bits - prefix.length)), action: access[action] }
     })
-    // Outer before inner; the sort is stable, so the later of two equals comes out on top.
+    // Outer ones before inner ones. The sort is stable, so of two equal prefixes the later stays later.
     .toSorted((a, b) => compare(a.start, b.start) || compare(b.end, a.end))
   const boundaries = new Map<bigint, Access>([[0n, access.allow]])
   const open: { end: bigint; action: Access }[] = []
@@ -98,7 +91,7 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : Number(a > b)
 }
 
-function firstAddress(prefix: AccessRule['prefix'], words: number): bigint {
+function firstAddress(prefix: Prefix, words: number): bigint {
   return [prefix.w0, prefix.w1, prefix.w2, prefix.w3]
     .slice(0, words)
     .reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n)

@@ -1,20 +1,26 @@
-// The network that stands for a client wherever clients are counted, limited or logged: /24 or /56, as BIND and Knot
-// have it. Nothing finer than it leaves the server.
-import type { ClientAddress } from './client-address.ts'
+// The network that stands for a client. Queries are counted, limited and logged by /24 or /56, as in BIND and Knot; nothing
+// finer leaves the server. TCP connections are counted by address or /64.
+import type { ClientAddress } from '../dns/query-context.ts'
+import { formatPrefix, networkOf } from '../ip/address.ts'
 
 const octetMask = 0xffffff00 | 0
 
-/** Its first word: an IPv4 /24, or the first half of an IPv6 /56. */
+/** The network's first word: an IPv4 /24, or the first half of an IPv6 /56. */
 export function networkWord0({ family, w0 }: ClientAddress): number {
   return family === 4 ? w0 & octetMask : w0 | 0
 }
 
-/** Its second word; 0 for IPv4. */
+/** The network's second word; 0 for IPv4. */
 export function networkWord1({ family, w1 }: ClientAddress): number {
   return family === 4 ? 0 : w1 & octetMask
 }
 
-/** A keyed hash of the network: neither clients nor those who forge them can tell which others share its place. */
+/** A key for the connections of one client: its IPv4 address, or the /64 that an IPv6 subscriber may choose from. */
+export function connectionNetwork({ family, w0, w1 }: ClientAddress): string {
+  return family === 4 ? `4 ${w0}` : `6 ${w0} ${w1}`
+}
+
+/** A keyed hash of the network, so that nobody can work out which networks share a place in a table. */
 export function hashNetwork(client: ClientAddress, seed0: number, seed1: number): number {
   let hash = Math.imul(networkWord0(client) ^ seed0, 0x9e3779b1)
   hash ^= hash >>> 15
@@ -26,9 +32,5 @@ export function hashNetwork(client: ClientAddress, seed0: number, seed1: number)
 
 /** `192.0.2.0/24` or `2001:db8:0:ff00::/56`. */
 export function formatNetwork(family: 4 | 6, w0: number, w1: number): string {
-  if (family === 4) return `${[w0 >>> 24, (w0 >>> 16) & 255, (w0 >>> 8) & 255, 0].join('.')}/24`
-  const groups = [w0 >>> 16, w0 & 0xffff, w1 >>> 16, w1 & 0xffff]
-  while (groups.at(-1) === 0) groups.pop()
-  const text = groups.map((group) => group.toString(16)).join(':')
-  return `${text}::/56`
+  return formatPrefix(networkOf({ family, w0, w1, w2: 0, w3: 0 }, family === 4 ? 24 : 56))
 }

@@ -1,16 +1,16 @@
-// The secrets of server cookies on the main thread: from the operator's file, or random and rolled over. The threads
-// read them from shared memory (dns/cookies.ts).
-import { CookieSecrets, cookieSecretsBytes, maxCookieSecrets } from '../dns/cookies.ts'
+// The secrets of server cookies, on the main thread: from the operator's file, or random and replaced daily. The threads
+// read them from shared memory.
+import { cookieSecretsBytes, maxCookieSecrets, replaceCookieSecrets } from '../dns/cookies.ts'
 import { sipKeyLength } from '../dns/siphash.ts'
 import { OperationalError } from '../errors.ts'
 
-/** RFC 9018 §5: secrets are to be changed; a cookie is good for an hour, so that the one before is needed no longer. */
+/** RFC 9018 §5 asks for changed secrets. A cookie is good for an hour, so the last two secrets are enough. */
 const rolloverMs = 24 * 3600 * 1000
 
 /**
- * Reads a file of secrets: 32 hexadecimal digits a line, the newest first, `#` begins a comment. To change them on
- * several servers of one address, the new one is put second everywhere, then first, then the old one is taken out
- * (RFC 9018 §5). Throws OperationalError 'config-invalid' naming the line.
+ * Reads a file of secrets: 32 hexadecimal digits a line, the newest first; `#` begins a comment. To change the secret on
+ * several servers of one address, put the new one second everywhere, then first, then take the old one out (RFC 9018 §5).
+ * Throws OperationalError 'config-invalid' naming the line.
  */
 export function parseCookieSecrets(text: string): Uint8Array[] {
   const secrets: Uint8Array[] = []
@@ -31,18 +31,16 @@ export function parseCookieSecrets(text: string): Uint8Array[] {
 
 export class CookieKeeper {
   readonly memory = new SharedArrayBuffer(cookieSecretsBytes)
-  readonly #shared = new CookieSecrets(this.memory)
   #current: readonly Uint8Array[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param secrets the newest first; none: random ones, rolled over daily */
+  /** @param secrets the newest first; none: random ones that are replaced daily */
   constructor(secrets: readonly Uint8Array[] | undefined) {
     this.replace(secrets)
   }
 
   replace(secrets: readonly Uint8Array[] | undefined): void {
     clearInterval(this.#timer)
-    this.#timer = undefined
     if (secrets !== undefined) {
       this.#put(secrets)
       return
@@ -63,7 +61,7 @@ export class CookieKeeper {
 
   #put(secrets: readonly Uint8Array[]): void {
     this.#current = secrets
-    this.#shared.replace(secrets)
+    replaceCookieSecrets(this.memory, secrets)
   }
 }
 

@@ -1,6 +1,6 @@
 // What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, the
 // main thread sums the blocks. A thread that is replaced goes on in its predecessor's block.
-import { type Exchange, outcomes } from '../dns/query-context.ts'
+import { outcomes, type QueryContext } from '../dns/query-context.ts'
 import { rcodes, types } from '../dns/wire.ts'
 
 const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]
@@ -58,7 +58,7 @@ export class Counters {
   }
 
   /** Counts an exchange that is over. */
-  count({ outcome, type, rcode, codes }: Exchange): void {
+  count({ outcome, type, rcode, codes }: QueryContext): void {
     const block = this.#block
     const slot = type < 256 ? (typeSlots[type] ?? otherType) : otherType
     increment(block, exchangesAt + outcome * outcomeStride + slot * rcodeCount + rcode)

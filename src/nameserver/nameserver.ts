@@ -1,23 +1,23 @@
-// The name server as a whole: sockets, one thread for each UDP worker, one for TCP. Called by commands/serve.
+// The name server as a whole: its sockets, one thread for each UDP worker, and one for TCP.
 import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
-import { adviseHugePages } from '../libc/huge-pages.ts'
+import { adviseHugePages } from '../libc.ts'
 import { type AccessRule, compileAccess } from './access.ts'
+import { formatListenAddress, parseListenAddress } from './addresses.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
-import { formatListenAddress, parseListenAddress } from './listen-address.ts'
+import { loadNativeSockets, type NativeSockets, wantedBufferBytes } from './native.ts'
 import { presentName, QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
-import { loadSocketCalls, type SocketCalls, wantedBufferBytes } from './socket-calls.ts'
-import { bindSockets, chooseAddresses } from './sockets.ts'
+import { type BoundSockets, bindSockets, chooseAddresses } from './sockets.ts'
 import { Thread } from './supervisor.ts'
-import { type Asker, askersBytes, topAskers } from './top-clients.ts'
+import { mergeTopClients, type TopClient, topClientsBytes } from './top-clients.ts'
 import type { WorkerData } from './worker.ts'
 
 export interface NameserverOptions {
-  /** `host:port` or `[v6]:port`, each for UDP and TCP; port 0: the same free port for both. */
+  /** `host:port` or `[v6]:port`, each for UDP and TCP; port 0: any free port, the same for both. */
   readonly listen: readonly string[]
-  /** UDP workers, 1 to 62: the tree's reader slots above belong to TCP and to tests. */
+  /** UDP workers, 1 to 62: the tree's other two reader slots are for TCP and for look-ups. */
   readonly workers: number
   /** Largest UDP response in octets; at least 512. */
   readonly udpPayload: number
@@ -28,47 +28,32 @@ export interface NameserverOptions {
   readonly tree: SharedArrayBuffer
   /** The answer to version.bind; none: REFUSED. */
   readonly version?: string | false
-  /** What NSID and id.server are told, at most 128 octets; none: nothing, and REFUSED. */
+  /** The answer to NSID and to id.server, at most 128 octets; none: no NSID, and REFUSED. */
   readonly nsid?: string
-  /** SERVFAIL instead of data past their time. */
+  /** SERVFAIL instead of data that are past their time. */
   readonly staleServfail?: boolean
-  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock. None: the two are one. */
+  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock; none: 0. */
   readonly clockCorrection?: SharedArrayBuffer
-  /** Who is answered; nobody named: everybody is. */
+  /** Which clients are answered; empty: all. */
   readonly access?: readonly AccessRule[]
   /** None: responses are not limited. */
   readonly rateLimit?: RateLimitOptions
-  /** Of server cookies, 16 octets each, the newest first; none: random ones, rolled over. */
+  /** Secrets of server cookies, 16 octets each, the newest first; none: random ones that are replaced daily. */
   readonly cookieSecrets?: readonly Uint8Array[]
-  /** One query in so many is logged; 0 or none: no query is. */
+  /** One query in this many is logged; 0 or none: no query. */
   readonly queryLog?: number
   readonly log: Logger
-  /** A thread died more often than it may: the process should end. */
+  /** Called once, when a thread died too often: the process should end. */
   onFatal(error: Error): void
-  /** Many datagrams at a system call, where the platform has that; the default. */
+  /** false: one datagram at a time by node:dgram, though the platform could move many at a system call. */
   readonly batch?: boolean
-  /** false: sockets by Node's own means, as where koffi has no binary. */
+  /** false: no native socket calls, as where koffi has no binary. */
   readonly nativeSockets?: boolean
-  /** The file that threads start with; a test puts faults into it. */
-  readonly threadEntry?: URL
-}
-
-export interface Nameserver {
-  /** Bound addresses with their ports, as `listen` writes them. */
-  readonly addresses: readonly string[]
-  readonly workers: number
-  /** How datagrams are moved now, and what became of them. */
-  udp(): UdpStatus
-  /** What was answered since the start, and the networks that asked most; summed up at each call. */
-  counters(): NameserverCounters
-  /** As the option; in force at once. */
-  replaceCookieSecrets(secrets: readonly Uint8Array[] | undefined): void
-  /** Answers what has been received, and ends within a second. */
-  close(): Promise<void>
 }
 
 export interface NameserverCounters extends CountedAnswers {
-  readonly askers: Asker[]
+  /** The networks that ask most. */
+  readonly askers: TopClient[]
 }
 
 export interface UdpStatus {
@@ -76,144 +61,210 @@ export interface UdpStatus {
   /** Of each socket, in octets as the kernel counts them; 0 where that is not known. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
-  /** Datagrams that the kernel dropped before we could take them, for want of room mostly. */
+  /** Datagrams that the kernel dropped before we could take them, mostly for want of room. */
   readonly dropped: number
 }
 
-/** Networks that counters() names. */
-const namedAskers = 20
+/** Networks that `askers` names. */
+const namedClients = 20
 
 const tcpSlot = 62
 const maxWorkers = 62
 const forceMs = 800
 
-/** No client may hold more than this part of all TCP connections … */
+/** Each client may hold this part of all TCP connections, or `minPerClient`: resolvers may share one address. */
 const clientShare = 1 / 10
-/** … but always so many, for the resolvers behind one address. */
 const minPerClient = 10
 
-/** Threads under way, which bind and answer nothing yet. */
-export interface PreparedNameserver {
+/**
+ * Starts the threads. That takes long, so the tree can be loaded meanwhile; `listen` then has them answer. Throws
+ * OperationalError 'address-unavailable' where `listen` of the options names something that is no address.
+ */
+export async function prepareNameserver(options: NameserverOptions): Promise<Nameserver> {
+  const addresses = options.listen.map(parseListenAddress)
+  await adviseHugePages(options.tree)
+  const native = options.nativeSockets === false ? undefined : await loadNativeSockets()
+  return new Nameserver(options, addresses, native)
+}
+
+export class Nameserver {
+  readonly workers: number
+  readonly #options: NameserverOptions
+  readonly #listenAddresses: ReturnType<typeof parseListenAddress>[]
+  readonly #native: NativeSockets | undefined
+  readonly #isBatched: boolean
+  readonly #cookies: CookieKeeper
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  /** Shared memory of each thread, in the order of `threads`; it outlives the thread. */
+  readonly #blocks: readonly ThreadBlocks[]
+  /** The UDP workers, then TCP. */
+  readonly #threads: readonly Thread[]
+  #sockets: BoundSockets | undefined
+  #queryLog: QueryLogDrain | undefined
+  #hasFailed = false
+
+  constructor(
+    options: NameserverOptions,
+    listenAddresses: ReturnType<typeof parseListenAddress>[],
+    native: NativeSockets | undefined,
+  ) {
+    this.workers = Math.min(Math.max(1, options.workers), maxWorkers)
+    this.#options = options
+    this.#listenAddresses = listenAddresses
+    this.#native = native
+    this.#isBatched = native !== undefined && options.batch !== false
+    this.#cookies = new CookieKeeper(options.cookieSecrets)
+    const shared = this.#sharedData()
+    this.#blocks = Array.from({ length: this.workers + 1 }, () => threadBlocks(options))
+    this.#threads = this.#blocks.map((blocks, index) =>
+      index < this.workers
+        ? this.#thread(`dns-udp-${index}`, { ...shared, ...blocks, kind: 'udp', slot: index })
+        : this.#thread('dns-tcp', { ...shared, ...blocks, kind: 'tcp', slot: tcpSlot }),
+    )
+  }
+
   /**
    * Binds every address; resolves when each thread answers. Throws OperationalError 'address-unavailable' naming the
    * address, or 'worker-failed'; nothing keeps running then.
    */
-  listen(): Promise<Nameserver>
-  /** Ends the threads at once, those that have not ended yet. */
-  abandon(): Promise<void>
-}
-
-/** Starts the threads, which takes long, so that the tree can be loaded meanwhile. */
-export async function prepareNameserver(options: NameserverOptions): Promise<PreparedNameserver> {
-  const addresses = options.listen.map(parseListenAddress)
-  const workers = Math.min(Math.max(1, options.workers), maxWorkers)
-  const stop = new Int32Array(new SharedArrayBuffer(4))
-  let hasFailed = false
-  const onFatal = (error: Error): void => {
-    if (!hasFailed) options.onFatal(error)
-    hasFailed = true
-  }
-  await adviseHugePages(options.tree)
-  const calls = options.nativeSockets === false ? undefined : await loadSocketCalls()
-  const isBatched = calls !== undefined && options.batch !== false
-  const cookies = new CookieKeeper(options.cookieSecrets)
-  const shared = sharedData(options, stop.buffer, cookies.memory)
-  const blocks: ThreadBlocks[] = []
-  const thread = (kind: 'udp' | 'tcp', slot: number, name: string) => {
-    const own = threadBlocks(options)
-    blocks.push(own)
-    return new Thread({
-      name,
-      entry: options.threadEntry ?? new URL('./thread.ts', import.meta.url),
-      data: { ...shared, ...own, isBatched, kind, slot },
-      sockets: () => (kind === 'udp' ? sockets.udp(slot) : sockets.tcp()),
-      // Node closes what it opened itself; the batched transport's descriptors are nobody's but the thread's.
-      release(left) {
-        if (kind !== 'udp' || !isBatched) return
-        for (const socket of left) if ('fd' in socket) calls.close(socket.fd)
-      },
-      log: options.log,
-      onFatal,
-    })
-  }
-  let sockets: Awaited<ReturnType<typeof openSockets>>
-  const threads = Array.from({ length: workers }, (_, slot) =>
-    thread('udp', slot, `dns-udp-${slot}`),
-  )
-  threads.push(thread('tcp', tcpSlot, 'dns-tcp'))
-  const abandon = async (): Promise<void> => {
-    await Promise.all(threads.map((each) => each.abandon()))
-    cookies.close()
-  }
-  const listen = async (): Promise<Nameserver> => {
+  async listen(): Promise<this> {
+    const { log, zone } = this.#options
     try {
-      sockets = await openSockets(options, calls, addresses, workers)
-      await Promise.all(threads.map((each) => each.listen())).catch((error) => {
-        sockets.close()
-        throw error
-      })
+      this.#sockets = await this.#openSockets()
+      await Promise.all(this.#threads.map((each) => each.listen()))
     } catch (error) {
-      await abandon()
+      this.#sockets?.close()
+      await this.abandon()
       throw error
     }
-    return serving()
+    const rings = this.#blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
+    const origin = presentName(zone.origin).replace(/\.$/, '')
+    if (rings.length > 0) this.#queryLog = new QueryLogDrain(rings, origin, log)
+    logBuffers(log, this.udp())
+    return this
   }
-  const serving = (): Nameserver => {
-    const rings = blocks.flatMap(({ queryLog }) => queryLog?.ring ?? [])
-    const origin = presentName(options.zone.origin).replace(/\.$/, '')
-    const queryLog = rings.length > 0 ? new QueryLogDrain(rings, origin, options.log) : undefined
-    const udp = (): UdpStatus => {
-      const memory = sockets.memory()
-      return {
-        transport: isBatched ? 'batch' : 'events',
-        receiveBufferBytes: memory[0]?.receiveBufferBytes ?? 0,
-        sendBufferBytes: memory[0]?.sendBufferBytes ?? 0,
-        dropped: memory.reduce((sum, { dropped }) => sum + dropped, 0),
-      }
-    }
-    logBuffers(options.log, udp())
-    const counterBlocks = blocks.map(({ counters }) => counters)
+
+  /** Bound addresses with their ports, in the form of the option `listen`; empty before `listen`. */
+  get addresses(): readonly string[] {
+    return (this.#sockets?.addresses ?? []).map(formatListenAddress)
+  }
+
+  /** How datagrams are moved, and the sockets' buffers and losses at this moment. */
+  udp(): UdpStatus {
+    const memory = this.#sockets?.memory() ?? []
     return {
-      addresses: sockets.addresses.map(formatListenAddress),
-      workers,
-      udp,
-      counters: () => ({
-        ...sumCounters(counterBlocks.slice(0, workers), counterBlocks.slice(workers)),
-        askers: topAskers(
-          blocks.map(({ askers }) => askers),
-          namedAskers,
-        ),
-      }),
-      replaceCookieSecrets: (secrets) => cookies.replace(secrets),
-      async close() {
-        sockets.deafen()
-        Atomics.store(stop, 0, 1)
-        Atomics.notify(stop, 0)
-        await Promise.all(threads.map((each) => each.close(forceMs)))
-        sockets.close()
-        cookies.close()
-        queryLog?.close()
-      },
+      transport: this.#isBatched ? 'batch' : 'events',
+      receiveBufferBytes: memory[0]?.receiveBufferBytes ?? 0,
+      sendBufferBytes: memory[0]?.sendBufferBytes ?? 0,
+      dropped: memory.reduce((sum, { dropped }) => sum + dropped, 0),
     }
   }
-  return { listen, abandon }
-}
 
-async function openSockets(
-  options: NameserverOptions,
-  calls: SocketCalls | undefined,
-  addresses: ReturnType<typeof parseListenAddress>[],
-  workers: number,
-) {
-  if (addresses.length === 0) {
-    throw new OperationalError('address-unavailable', 'there is no address to listen on')
+  /** What was answered since the start, and the networks that asked most; added up at each call. */
+  counters(): NameserverCounters {
+    const counters = this.#blocks.map((blocks) => blocks.counters)
+    const topClients = this.#blocks.map((blocks) => blocks.topClients)
+    return {
+      ...sumCounters(counters.slice(0, this.workers), counters.slice(this.workers)),
+      askers: mergeTopClients(topClients, namedClients),
+    }
   }
-  if (calls !== undefined) return bindSockets(calls, addresses, workers)
-  options.log.info({}, 'sockets are made by node:dgram: no native socket calls here')
-  return chooseAddresses(addresses)
+
+  /** Takes secrets as the option does; in force at once. */
+  replaceCookieSecrets(secrets: readonly Uint8Array[] | undefined): void {
+    this.#cookies.replace(secrets)
+  }
+
+  /** Answers what has been received, and ends within a second. */
+  async close(): Promise<void> {
+    this.#sockets?.stopReceiving()
+    Atomics.store(this.#stop, 0, 1)
+    Atomics.notify(this.#stop, 0)
+    await Promise.all(this.#threads.map((each) => each.close(forceMs)))
+    this.#sockets?.close()
+    this.#cookies.close()
+    this.#queryLog?.close()
+  }
+
+  /** Ends all threads at once, whatever they do. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.#threads.map((each) => each.abandon()))
+    this.#cookies.close()
+  }
+
+  #thread(name: string, data: WorkerData): Thread {
+    return new Thread({
+      name,
+      data,
+      sockets: () =>
+        (data.kind === 'udp' ? this.#sockets?.udp(data.slot) : this.#sockets?.tcp()) ?? [],
+      // Node closes what it opened itself. A descriptor of the batched transport would stay open.
+      release: (left) => {
+        if (data.kind !== 'udp' || !this.#isBatched) return
+        for (const socket of left) if ('fd' in socket) this.#native?.close(socket.fd)
+      },
+      log: this.#options.log,
+      onFatal: (error) => {
+        if (!this.#hasFailed) this.#options.onFatal(error)
+        this.#hasFailed = true
+      },
+    })
+  }
+
+  async #openSockets(): Promise<BoundSockets> {
+    if (this.#listenAddresses.length === 0) {
+      throw new OperationalError('address-unavailable', 'there is no address to listen on')
+    }
+    if (this.#native) return bindSockets(this.#native, this.#listenAddresses, this.workers)
+    const message = 'batched UDP is not available on this platform; using node:dgram'
+    this.#options.log.info({}, message)
+    return chooseAddresses(this.#listenAddresses)
+  }
+
+  /** What all threads are started with. */
+  #sharedData(): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
+    const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = this.#options
+    const { access = [], rateLimit, staleServfail, clockCorrection } = this.#options
+    return {
+      tree,
+      zone,
+      isBatched: this.#isBatched,
+      responder: {
+        udpPayload,
+        version: version ?? false,
+        cookieSecrets: this.#cookies.memory,
+        staleServfail: staleServfail ?? false,
+        ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
+      },
+      clockCorrection: clockCorrection ?? new SharedArrayBuffer(8),
+      ...(access.length > 0 && { access: compileAccess(access) }),
+      ...(rateLimit &&
+        rateLimit.responsesPerSecond > 0 && {
+          rateLimit: { ...rateLimit, table: createRateLimitTable() },
+        }),
+      tcp: {
+        connections: tcpConnections,
+        connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),
+        idleSeconds: tcpIdleSeconds,
+      },
+      stop: this.#stop.buffer,
+    }
+  }
 }
 
-/** Says what the kernel granted; it doubles what is asked for, to have room for its own book-keeping. */
+type ThreadBlocks = Pick<WorkerData, 'counters' | 'topClients' | 'queryLog'>
+
+function threadBlocks({ queryLog = 0 }: NameserverOptions): ThreadBlocks {
+  return {
+    counters: new SharedArrayBuffer(counterBytes),
+    topClients: new SharedArrayBuffer(topClientsBytes),
+    ...(queryLog > 0 && {
+      queryLog: { ring: new SharedArrayBuffer(queryLogBytes), oneIn: queryLog },
+    }),
+  }
+}
+
+/** Logs what the kernel granted. It doubles what is asked for, to have room for its own book-keeping. */
 function logBuffers(log: Logger, { transport, receiveBufferBytes, sendBufferBytes }: UdpStatus) {
   const fields = { transport, receiveBufferBytes, sendBufferBytes }
   if (receiveBufferBytes > 0 && receiveBufferBytes < wantedBufferBytes) {
@@ -222,50 +273,4 @@ function logBuffers(log: Logger, { transport, receiveBufferBytes, sendBufferByte
       `UDP receive buffers are small: bursts may be lost; raise net.core.rmem_max to ${wantedBufferBytes}`,
     )
   } else log.info(fields, 'UDP sockets')
-}
-
-type ThreadBlocks = Pick<WorkerData, 'counters' | 'askers' | 'queryLog'>
-
-/** A thread's own blocks of shared memory, which outlive it. */
-function threadBlocks({ queryLog = 0 }: NameserverOptions): ThreadBlocks {
-  return {
-    counters: new SharedArrayBuffer(counterBytes),
-    askers: new SharedArrayBuffer(askersBytes),
-    ...(queryLog > 0 && {
-      queryLog: { ring: new SharedArrayBuffer(queryLogBytes), oneIn: queryLog },
-    }),
-  }
-}
-
-/** What all threads are started with. */
-function sharedData(
-  options: NameserverOptions,
-  stop: SharedArrayBuffer,
-  cookieSecrets: SharedArrayBuffer,
-): Omit<WorkerData, 'kind' | 'slot' | 'isBatched' | keyof ThreadBlocks> {
-  const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = options
-  const { access = [], rateLimit, staleServfail = false } = options
-  return {
-    tree,
-    zone,
-    responder: {
-      udpPayload,
-      version: version ?? false,
-      ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
-    },
-    staleServfail,
-    clockCorrection: options.clockCorrection ?? new SharedArrayBuffer(8),
-    cookieSecrets,
-    ...(access.length > 0 && { access: compileAccess(access) }),
-    ...(rateLimit &&
-      rateLimit.responsesPerSecond > 0 && {
-        rateLimit: { ...rateLimit, table: createRateLimitTable() },
-      }),
-    tcp: {
-      connections: tcpConnections,
-      connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),
-      idleSeconds: tcpIdleSeconds,
-    },
-    stop,
-  }
 }

@@ -1,6 +1,6 @@
 // A sample of the queries as log lines: client network, name, type, outcome. A thread writes into a ring of its own
 // in shared memory and never waits: what does not fit is counted and left out. The main thread empties the rings.
-import { type Exchange, outcomes } from '../dns/query-context.ts'
+import { outcomes, type QueryContext } from '../dns/query-context.ts'
 import { headerLength, maxNameLength, rcodes, types } from '../dns/wire.ts'
 import type { Logger } from '../errors.ts'
 import { formatNetwork, networkWord0, networkWord1 } from './client-network.ts'
@@ -36,7 +36,7 @@ export class QueryLogWriter {
   }
 
   /** Writes one record: an exchange that is over, its question still in `query`. */
-  write(exchange: Exchange, query: Uint8Array, queryLength: number): void {
+  write(context: QueryContext, query: Uint8Array, queryLength: number): void {
     const head = this.#head
     if (((this.#written - Atomics.load(head, headWords.taken)) | 0) >= records) {
       head[headWords.lost] = (head[headWords.lost] ?? 0) + 1
@@ -46,12 +46,12 @@ export class QueryLogWriter {
     const words = this.#words
     const field = at / 4
     const nameLength = wireNameLength(query, queryLength)
-    words[field] = exchange.family
-    words[field + 1] = networkWord0(exchange)
-    words[field + 2] = networkWord1(exchange)
-    words[field + 3] = exchange.type
-    words[field + 4] = exchange.rcode
-    words[field + 5] = exchange.outcome
+    words[field] = context.family
+    words[field + 1] = networkWord0(context)
+    words[field + 2] = networkWord1(context)
+    words[field + 3] = context.type
+    words[field + 4] = context.rcode
+    words[field + 5] = context.outcome
     words[field + 6] = nameLength
     const octets = this.#octets
     const nameAt = at + fieldWords * 4

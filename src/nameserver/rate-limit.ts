@@ -1,7 +1,7 @@
 // Response rate limiting: one table in shared memory for all UDP threads, a budget for each client network and
 // class of response. Made by the main thread, asked for each UDP response to a client without a proven address.
-import type { Exchange } from '../dns/query-context.ts'
-import { type Limit, limits, type ResponseClass } from '../dns/responder.ts'
+import type { ClientAddress } from '../dns/query-context.ts'
+import type { Limit, ResponseClass } from '../dns/responder.ts'
 import { hashNetwork } from './client-network.ts'
 
 export interface RateLimitOptions {
@@ -49,7 +49,7 @@ export class RateLimiter {
   }
 
   /** Takes one response off the budget, or says what to do instead of sending it. */
-  limit(client: Exchange, responseClass: ResponseClass): Limit {
+  limit(client: ClientAddress, responseClass: ResponseClass): Limit {
     const { now } = this
     const wholeAt = this.#wholeAt
     const slot = this.#slotOf(client, responseClass)
@@ -59,14 +59,14 @@ export class RateLimiter {
     const next = from + this.#costMs
     if (next <= now + burstMs || from === now) {
       wholeAt[slot] = next
-      return limits.pass
+      return 'pass'
     }
     this.#limited++
-    if (this.#slip === 0 || this.#limited % this.#slip !== 0) return limits.drop
-    return limits.slip
+    if (this.#slip === 0 || this.#limited % this.#slip !== 0) return 'drop'
+    return 'slip'
   }
 
-  #slotOf(client: Exchange, responseClass: ResponseClass): number {
+  #slotOf(client: ClientAddress, responseClass: ResponseClass): number {
     const tags = this.#tags
     const wholeAt = this.#wholeAt
     const hash = hashNetwork(client, tags[seedsAt] ?? 0, (tags[seedsAt + 1] ?? 0) + responseClass)

@@ -1,83 +1,86 @@
-// Addresses to listen on → bound sockets, which the main thread keeps for as long as the server runs: a thread gets a
-// copy, and the next one takes over the same socket when it dies. An orphaned SO_REUSEPORT socket would swallow
-// its share of the queries. Called by nameserver.ts.
+// Addresses to listen on → bound sockets, which the main thread keeps as long as the server runs. A thread gets copies; when
+// it dies, the next one takes over the same sockets. Without a thread, an SO_REUSEPORT socket would swallow its share of the
+// queries.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { OperationalError } from '../errors.ts'
-import { type Descriptor, SystemCallError } from '../libc/library.ts'
-import { formatListenAddress, type ListenAddress } from './listen-address.ts'
-import type { SocketCalls, SocketMemory } from './socket-calls.ts'
+import { type Descriptor, SystemCallError } from '../libc.ts'
+import { formatListenAddress, type ListenAddress } from './addresses.ts'
+import type { NativeSockets, SocketMemory } from './native.ts'
 
-/** What a thread serves: a descriptor that it owns from then on, or an address to bind by Node's own means. */
+/** What a thread serves: a descriptor that it then owns, or an address that it binds by Node's own means. */
 export type ThreadSocket =
   | {
       readonly family: 4 | 6
       readonly fd: Descriptor
-      /** Bound to 0.0.0.0 or [::]: which address was asked differs by datagram. */
+      /** Bound to 0.0.0.0 or [::], so each datagram may be for another address. */
       readonly isWildcard: boolean
     }
   | { readonly family: 4 | 6; readonly host: string; readonly port: number }
 
 export interface BoundSockets {
-  /** With the ports that were taken. */
+  /** With the real ports in place of 0. */
   readonly addresses: readonly ListenAddress[]
-  /** A fresh set for UDP worker `worker`, or for the TCP thread. */
+  /** A new set of copies for UDP worker `worker`, or for the TCP thread. */
   udp(worker: number): ThreadSocket[]
   tcp(): ThreadSocket[]
-  /** Buffers and losses of each UDP socket; none where threads bind for themselves. */
+  /** Buffers and losses of each UDP socket; empty where threads bind for themselves. */
   memory(): SocketMemory[]
   /**
-   * From now on no new query reaches the UDP sockets: their senders hear that nobody listens (ICMP port unreachable),
-   * while what was received can still be read and answered. Does nothing where threads bind for themselves.
+   * No new query reaches the UDP sockets any more: its sender is told that nobody listens (ICMP port unreachable). What
+   * was received before can still be read and answered. Does nothing where threads bind for themselves.
    */
-  deafen(): void
+  stopReceiving(): void
   close(): void
 }
 
-/** With port 0, UDP takes a free port and TCP may find it taken; another one is tried so often. */
+/** With port 0, UDP takes a free port, which may be taken for TCP. Then others are tried, this many in all. */
 const portTries = 20
 
 /**
- * Binds every address, for UDP once for each worker. Throws OperationalError 'address-unavailable' naming the
- * address; nothing stays bound then.
+ * Binds every address, for UDP once for each worker. If one cannot be bound, throws OperationalError 'address-unavailable'
+ * naming it, and leaves nothing bound.
  */
 export function bindSockets(
-  calls: SocketCalls,
+  native: NativeSockets,
   addresses: readonly ListenAddress[],
   workers: number,
 ): BoundSockets {
   const open: Descriptor[] = []
+  const close = (): void => {
+    for (const fd of open.splice(0)) native.close(fd)
+  }
   try {
-    const bound = addresses.map((address) => bindAddress(calls, address, workers, open))
+    const bound = addresses.map((address) => bindAddress(native, address, workers, open))
     return {
       addresses: bound.map(({ address }) => address),
       udp: (worker) =>
         bound.map(({ address, udp }) => ({
           family: address.family,
-          fd: calls.duplicate(udp[worker] ?? -1),
+          fd: native.duplicate(udp[worker] ?? -1),
           isWildcard: isWildcard(address),
         })),
       tcp: () =>
         bound.map(({ address, tcp }) => ({
           family: address.family,
-          fd: calls.duplicate(tcp),
+          fd: native.duplicate(tcp),
           isWildcard: isWildcard(address),
         })),
-      memory: () => bound.flatMap(({ udp }) => udp.map(calls.memoryOf)),
-      deafen() {
+      memory: () => bound.flatMap(({ udp }) => udp.map((fd) => native.memoryOf(fd))),
+      stopReceiving() {
         if (open.length === 0) return
-        for (const { udp } of bound) for (const socket of udp) calls.connectToItself(socket)
+        for (const { udp } of bound) for (const socket of udp) native.stopReceiving(socket)
       },
-      close: () => open.splice(0).forEach(calls.close),
+      close,
     }
   } catch (error) {
-    open.splice(0).forEach(calls.close)
+    close()
     throw error
   }
 }
 
-/** Where the C library cannot be called, threads bind for themselves; only ports 0 are settled here, by a moment's binding. */
+/** Where the C library cannot be called, threads bind for themselves. Here a port 0 is replaced by one that is free now. */
 export async function chooseAddresses(addresses: readonly ListenAddress[]): Promise<BoundSockets> {
   const chosen: ListenAddress[] = []
   for (const address of addresses) {
@@ -88,7 +91,7 @@ export async function chooseAddresses(addresses: readonly ListenAddress[]): Prom
     udp: () => [...chosen],
     tcp: () => [...chosen],
     memory: () => [],
-    deafen: () => undefined,
+    stopReceiving: () => undefined,
     close: () => undefined,
   }
 }
@@ -104,7 +107,7 @@ interface BoundAddress {
 }
 
 function bindAddress(
-  calls: SocketCalls,
+  native: NativeSockets,
   address: ListenAddress,
   workers: number,
   open: Descriptor[],
@@ -112,21 +115,21 @@ function bindAddress(
   for (let tries = 1; ; tries++) {
     const mine: Descriptor[] = []
     try {
-      const first = calls.bindUdp(address)
+      const first = native.bindUdp(address)
       mine.push(first)
-      const settled = { ...address, port: calls.portOf(first) }
-      const tcp = calls.listenTcp(settled)
+      const settled = { ...address, port: native.portOf(first) }
+      const tcp = native.listenTcp(settled)
       mine.push(tcp)
       const udp = [first]
       while (udp.length < workers) {
-        const next = calls.bindUdp(settled)
+        const next = native.bindUdp(settled)
         mine.push(next)
         udp.push(next)
       }
       open.push(...mine)
       return { address: settled, udp, tcp }
     } catch (error) {
-      mine.forEach(calls.close)
+      for (const fd of mine) native.close(fd)
       const isTaken = error instanceof SystemCallError && error.code === 'EADDRINUSE'
       if (address.port === 0 && isTaken && tries < portTries) continue
       throw addressUnavailable(address, error)
@@ -134,8 +137,7 @@ function bindAddress(
   }
 }
 
-/** The error that names the address and what the system said. */
-export function addressUnavailable(address: ListenAddress, cause: unknown): OperationalError {
+function addressUnavailable(address: ListenAddress, cause: unknown): OperationalError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new OperationalError(
     'address-unavailable',

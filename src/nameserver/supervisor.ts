@@ -1,5 +1,4 @@
-// Keeps one thread of the name server running: starts it, and starts it again when it dies or hangs, on the same sockets.
-// nameserver.ts has one Thread for each UDP worker and one for TCP.
+// Keeps one thread of the name server running: starts it, and restarts it on the same sockets when it dies or hangs.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
@@ -10,11 +9,10 @@ import type { WorkerData } from './worker.ts'
 export interface ThreadOptions {
   /** In logs and in debuggers: `dns-udp-0`. */
   readonly name: string
-  readonly entry: URL
   readonly data: WorkerData
-  /** A fresh set of the thread's sockets for each start. */
+  /** A new set of the thread's sockets for each start. */
   sockets(): ThreadSocket[]
-  /** Closes a set whose thread was ended before it could do that itself. */
+  /** Closes a set whose thread was ended before it could do so itself. */
   release(sockets: readonly ThreadSocket[]): void
   readonly log: Logger
   /** Called once, when the thread dies too often to go on. */
@@ -24,19 +22,19 @@ export interface ThreadOptions {
 /** An answer allocates next to nothing. */
 const resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: 6 }
 
-/** More deaths than this within the window are not bad luck. */
+/** With more deaths than this within the window, the thread is given up. */
 const maxCrashes = 5
 const crashWindowMs = 60_000
 
-/** The first restart is immediate, so that the socket's queue does not overflow; each further one waits longer. */
+/** The first restart is immediate, so that the socket's queue does not overflow; each further one waits twice as long. */
 const firstDelayMs = 100
 
 /**
- * A thread that is inside the same batch at so many looks in a row hangs. What counts is looks, not the time between two
- * of them: a process that was stopped has looked at nothing meanwhile.
+ * A thread hangs if it is inside the same batch at this many checks in a row. Checks are counted, not time: while a process
+ * is suspended it does not check.
  */
-const hungLooks = 5
-const lookMs = 1000
+const hungChecks = 5
+const checkMs = 1000
 
 export class Thread {
   readonly #options: ThreadOptions
@@ -48,27 +46,27 @@ export class Thread {
   #restart: NodeJS.Timeout | undefined
   readonly #watch: NodeJS.Timeout
   #sockets: readonly ThreadSocket[] = []
-  /** The batch that the thread was inside at the last look: its reader's epoch (0: none), and how much it had answered. */
+  /** The batch that the thread was inside at the last check: its reader's epoch (0: none), and how much it had answered. */
   #batch = { epoch: 0, progress: 0 }
-  #sameLooks = 0
+  #sameChecks = 0
   #isHung = false
 
   /** Starts the thread; it serves once `listen` has handed it its sockets. */
   constructor(options: ThreadOptions) {
     this.#options = options
-    // It may die before anybody waits for it.
+    // It may die before listen() waits for it.
     this.#firstStart.promise.catch(() => undefined)
     this.#worker = this.#start()
-    this.#watch = setInterval(() => this.#look(), lookMs).unref()
+    this.#watch = setInterval(() => this.#check(), checkMs).unref()
   }
 
-  /** Resolves when the thread answers; rejects when it dies before. From then on it is kept running. */
+  /** Resolves when the thread answers; from then on it is kept running. Rejects when it dies before. */
   async listen(): Promise<void> {
     this.#hand(this.#options.sockets())
     await this.#firstStart.promise
   }
 
-  /** Resolves when the thread has ended; `stop` in its data has been set before. It is ended by force after `forceMs`. */
+  /** Resolves when the thread has ended, by force after `forceMs`. The caller has set `stop` in its data. */
   async close(forceMs: number): Promise<void> {
     this.#stopKeeping()
     const worker = this.#worker
@@ -79,7 +77,7 @@ export class Thread {
     clearTimeout(force)
   }
 
-  /** Ends the thread at once, whatever it does. */
+  /** Ends the thread at once, whatever it is doing. */
   async abandon(): Promise<void> {
     this.#stopKeeping()
     await this.#worker.terminate()
@@ -96,20 +94,21 @@ export class Thread {
     this.#worker.postMessage(sockets)
   }
 
-  /** Ends the thread when it hangs; 'exit' then sees to the rest. */
-  #look(): void {
+  /** Ends the thread if it hangs; the 'exit' handler does the rest. */
+  #check(): void {
     const { tree, slot, counters } = this.#options.data
     const batch = { epoch: readerEpoch(tree, slot), progress: progressOf(counters) }
     const isSame = batch.epoch === this.#batch.epoch && batch.progress === this.#batch.progress
-    this.#sameLooks = batch.epoch !== 0 && isSame ? this.#sameLooks + 1 : 0
+    this.#sameChecks = batch.epoch !== 0 && isSame ? this.#sameChecks + 1 : 0
     this.#batch = batch
-    if (this.#sameLooks < hungLooks || this.#isHung) return
+    if (this.#sameChecks < hungChecks || this.#isHung) return
     this.#isHung = true
     void this.#worker.terminate()
   }
 
   #start(): Worker {
-    const { entry, data, name, log } = this.#options
+    const { data, name, log } = this.#options
+    const entry = new URL('./worker.ts', import.meta.url)
     const worker = new Worker(entry, { workerData: data, name, resourceLimits })
     this.#isHung = false
     let cause: unknown
@@ -122,11 +121,11 @@ export class Thread {
       this.#firstStart.resolve()
     })
     worker.once('exit', (code) => {
-      // The dead thread's reader would hold freed blocks back for ever.
+      // Otherwise the dead thread's reader would keep memory from being reused for ever.
       clearReader(data.tree, data.slot)
       if (this.#isHung && cause === undefined) {
         this.#options.release(this.#sockets)
-        const seconds = (hungLooks * lookMs) / 1000
+        const seconds = (hungChecks * checkMs) / 1000
         cause = new OperationalError(
           'worker-failed',
           `${name} was inside one batch for ${seconds} s`,
@@ -144,7 +143,7 @@ export class Thread {
       return
     }
     const how = this.#isHung ? 'hung in one batch' : 'died'
-    log.error({ err: cause, thread: name }, `a name server thread ${how}, it is started again`)
+    log.error({ err: cause, thread: name }, `a name server thread ${how}; restarting it`)
     const now = performance.now()
     this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now]
     const count = this.#crashes.length
@@ -167,7 +166,7 @@ export class Thread {
   }
 }
 
-/** A thread that binds for itself fails with what an operator can mend: the address. */
+/** If a thread that binds for itself cannot, the operator can fix that: the address is at fault. */
 function startError(name: string, cause: unknown): OperationalError {
   const why = cause instanceof Error ? cause.message : String(cause)
   const isBinding = cause instanceof Error && 'syscall' in cause && 'code' in cause

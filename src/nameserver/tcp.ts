@@ -1,29 +1,29 @@
-// DNS over TCP (RFC 7766, RFC 9210): accepts connections and keeps their number within bounds. worker.ts runs it in
-// a thread of its own, since a UDP worker may block in receive.
+// DNS over TCP (RFC 7766, RFC 9210): accepts connections and limits their number.
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ClientAddress, clientNetwork, readClientText } from './client-address.ts'
+import type { ClientAddress } from '../dns/query-context.ts'
+import { readClientText } from './addresses.ts'
+import { connectionNetwork } from './client-network.ts'
 import type { ThreadSocket } from './sockets.ts'
-import { type TcpAnswering, TcpConnection } from './tcp-connection.ts'
+import { TcpConnection } from './tcp-connection.ts'
+import type { TransportOptions } from './transport.ts'
 
-export interface TcpOptions extends TcpAnswering {
-  readonly sockets: readonly ThreadSocket[]
+export interface TcpOptions extends TransportOptions {
   /** Connections at once, in all. */
   readonly connections: number
   /** … and from one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
-  /** Whether the client in `client` is not to be heard at all. */
+  /** Whether an access rule drops all queries of the client in `answering`. */
   isBarred(): boolean
-  /** As in UdpTransportOptions. */
-  readonly stop: Int32Array<SharedArrayBuffer>
-  onListening(): void
 }
 
-/** After the stop, queries are answered until none has come for so long … */
+/**
+ * After the stop, queries are answered until none has come for `quietMs`, but no longer than `drainMs`. Then peers have
+ * `drainMs` to take their answers.
+ */
 const quietMs = 20
-/** … but no longer than this; then peers have as long again to take their answers. */
 const drainMs = 300
 
 /** Serves until it is stopped. Rejects when a listener fails. */
@@ -62,9 +62,9 @@ function listen(
 }
 
 /**
- * The open connections, the one that was answered longest ago first. A new one is never turned away: at a limit
- * it takes the place of the idlest, of its own client or of all, so that connections held open for nothing keep
- * nobody out (RFC 7766 §6.2.2 and §6.2.3 allow closing them).
+ * The open connections, the one that was answered longest ago first. A new connection is never refused. At a limit, the
+ * idlest one, of the same client or of all, is closed for it (RFC 7766 §6.2.2 and §6.2.3 allow that), so that idle
+ * connections keep nobody out.
  */
 class Connections {
   /** How often queries of a connection were answered. */
@@ -87,23 +87,19 @@ class Connections {
     }
     const address: ClientAddress = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
     readClientText(remoteAddress, address)
-    Object.assign(options.client, address)
+    Object.assign(options.answering.client, address)
     if (options.isBarred()) {
       socket.destroy()
       return
     }
-    const name = clientNetwork(address)
+    const name = connectionNetwork(address)
     const client = this.#clients.get(name) ?? { name, connections: new Set() }
     if (client.connections.size >= this.#limitPerClient) this.#evict(client.connections)
     else if (this.#all.size >= this.#limit) this.#evict(this.#all.keys())
-    const { answer, enter, leave, idleSeconds } = options
     const connection: TcpConnection = new TcpConnection(socket, {
-      client: options.client,
+      answering: options.answering,
       address,
-      answer,
-      enter,
-      leave,
-      idleSeconds,
+      idleSeconds: options.idleSeconds,
       onActivity: () => {
         this.served++
         if (this.#forget(connection)) this.#remember(connection, client)
@@ -124,7 +120,7 @@ class Connections {
   #evict([idlest]: Iterable<TcpConnection>): void {
     if (idlest === undefined) return
     idlest.destroy()
-    // Its 'close' comes later; its place is free now.
+    // Its 'close' event comes later, but its place is free now.
     this.#forget(idlest)
   }
 

@@ -1,29 +1,31 @@
-// Who asks most: the space-saving sketch of Metwally et al. (2005), cut into sets so that an update looks at eight
-// places only. Each thread has one in shared memory and feeds it a sample; the main thread merges them.
-import type { ClientAddress } from './client-address.ts'
+// The client networks that ask most: the space-saving sketch of Metwally et al. (2005), cut into sets so that an update
+// looks at only eight places. Each thread feeds a sample into its own sketch in shared memory; the main thread merges them.
+// Hand-written since no package keeps such a sketch in shared memory.
+import type { ClientAddress } from '../dns/query-context.ts'
 import { formatNetwork, hashNetwork, networkWord0, networkWord1 } from './client-network.ts'
 
 const ways = 8
 const sets = 64
 const slots = sets * ways
-/** Each place: tag, family, two words of the network. */
+/** Words of each place's key: tag (0: empty), family, two words of the network. */
 const keyWords = 4
 const keysOffset = slots * 2 * 8
 
-/** Octets of one thread's sketch: counts, their possible excess, keys. */
-export const askersBytes = keysOffset + slots * keyWords * 4
+/** Octets of one thread's sketch: counts, how much too high each may be, keys. */
+export const topClientsBytes = keysOffset + slots * keyWords * 4
 
 const seeds = crypto.getRandomValues(new Int32Array(2))
 
-export interface Asker {
+export interface TopClient {
   /** `192.0.2.0/24` or `2001:db8::/56`. */
   readonly network: string
-  /** Estimated queries since the server started; the truth may be lower by `excess`. */
+  /** Estimated queries since the server started; the true number may be lower, by `excess` at most. */
   readonly queries: number
   readonly excess: number
 }
 
-export class AskerSketch {
+/** One thread's sketch. */
+export class TopClients {
   readonly #counts: Float64Array
   readonly #excess: Float64Array
   readonly #keys: Int32Array
@@ -48,7 +50,7 @@ export class AskerSketch {
       }
       if ((counts[slot] ?? 0) < (counts[least] ?? 0)) least = slot
     }
-    // Whoever is new takes the place of the least, and its count: it may have asked that often unseen.
+    // A new network takes the place and the count of the least: it may have asked that often unseen.
     const key = least * keyWords
     keys[key] = 0
     keys[key + 1] = client.family
@@ -59,8 +61,8 @@ export class AskerSketch {
     keys[key] = tag
   }
 
-  /** The networks held, in no order. A place that is being taken over is left out. */
-  list(): Asker[] {
+  /** The networks in the sketch, in no order. A place that is just being taken over is left out. */
+  list(): TopClient[] {
     const keys = this.#keys
     return Array.from({ length: slots }, (_, slot) => slot * keyWords)
       .filter((key) => keys[key] !== 0)
@@ -72,20 +74,19 @@ export class AskerSketch {
   }
 }
 
-/** The `limit` networks that ask most, of all sketches together. */
-export function topAskers(memories: readonly SharedArrayBuffer[], limit: number): Asker[] {
-  const merged = new Map<string, Asker>()
-  for (const asker of memories.flatMap((memory) => new AskerSketch(memory).list())) {
-    const { network, queries, excess } = merged.get(asker.network) ?? {
-      ...asker,
-      queries: 0,
-      excess: 0,
-    }
-    merged.set(network, {
+/** The `limit` networks that ask most, over all sketches. */
+export function mergeTopClients(
+  memories: readonly SharedArrayBuffer[],
+  limit: number,
+): TopClient[] {
+  const clients = memories.flatMap((memory) => new TopClients(memory).list())
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each)
+  return [...Map.groupBy(clients, ({ network }) => network)]
+    .map(([network, same]) => ({
       network,
-      queries: queries + asker.queries,
-      excess: excess + asker.excess,
-    })
-  }
-  return [...merged.values()].toSorted((a, b) => b.queries - a.queries).slice(0, limit)
+      queries: sum(same.map(({ queries }) => queries)),
+      excess: sum(same.map(({ excess }) => excess)),
+    }))
+    .toSorted((a, b) => b.queries - a.queries)
+    .slice(0, limit)
 }

@@ -1,40 +1,38 @@
-// The UDP transport for Linux: as many datagrams as have come are received by one recvmmsg, answered where they lie,
-// and sent back by one sendmmsg. It blocks its thread. Called by worker.ts for sockets that socket-calls.ts made.
+// The UDP transport for Linux: receives all datagrams that have come with one recvmmsg, answers each where it lies, and
+// sends the responses with one sendmmsg. It blocks its thread.
 //
 // All that the kernel reads and writes lies in one buffer for each socket, laid out once (64-bit Linux, little endian):
 //
 //   struct mmsghdr ×n  for receiving: name, one iovec, control      64 octets: msghdr (56), datagram length, padding
-//   struct mmsghdr ×n  for sending: the same, responses in a row though some queries get none
+//   struct mmsghdr ×n  for sending: the same; responses follow each other without gaps, though some queries get none
 //   struct iovec   ×2n address and length of a datagram             16 octets
 //   names          ×n  struct sockaddr_in or sockaddr_in6           32 octets
-//   controls       ×n  on a wildcard address: which one was asked   64 octets
+//   controls       ×n  on a wildcard address: the address asked     64 octets
 //   datagrams      ×n  the query, and its response in its place
 //
-// A name's length and, but for what a wildcard address adds, the rest of a header is the same for every datagram, so
-// between two system calls only lengths are touched.
+// Only the lengths differ between datagrams (and, on a wildcard address, the controls), so only they are written between two
+// system calls.
 import { constants } from 'node:os'
 import { type Octets, octetsOf } from '../dns/wire.ts'
-import { type Descriptor, SystemCallError } from '../libc/library.ts'
-import { readClientSockaddr } from './client-address.ts'
-import { type DatagramCalls, loadDatagramCalls } from './socket-calls.ts'
+import { type Descriptor, SystemCallError } from '../libc.ts'
+import { readClientSockaddr } from './addresses.ts'
+import { loadNativeSockets, type NativeSockets } from './native.ts'
 import type { ThreadSocket } from './sockets.ts'
-import { maxBatch, maxQueryLength, type UdpTransport, type UdpTransportOptions } from './udp.ts'
+import { type Answering, maxQueryLength, type UdpOptions, type UdpTransport } from './transport.ts'
 
-/** Datagrams at one call. With more, the buffers leave the processor's nearer caches. */
-const batch = maxBatch
-/** For so many at once reading ahead saves more than it costs. */
-const worthAhead = 4
+/** Most datagrams at one call. With more, the buffers no longer fit the processor's nearer caches. */
+const batch = 128
 /**
- * Responses of at most so many octets go as one packet, which no forged ICMP message can have cut up for the pieces to
- * be replaced (RFC 9715 §3.1); it also spares the kernel choosing each an identification. Larger ones may need pieces.
+ * If no response can be longer than this, none is ever fragmented: an attacker could replace fragments (RFC 9715 §3.1).
+ * It also saves the kernel from choosing an identification for each packet.
  */
 const wholeBytes = 1232
 /** The stop is seen within this time. */
 const waitMs = 100
-/** After the stop, what has been received is answered, but not for ever. */
+/** After the stop, what has been received is still answered, for this long at most. */
 const drainMs = 200
 
-/** Octets of the structures above, and where in them (counted in 32-bit words) things stand. */
+/** Octets of the structures above, and the places in them, counted in 32-bit words. */
 const headerBytes = 64
 const vectorBytes = 16
 const nameBytes = 32
@@ -52,44 +50,45 @@ const vectorWord = { base: 0, length: 2 } as const
 const headerWords = headerBytes / 4
 const vectorWords = vectorBytes / 4
 
-/** Flags of recvmmsg: block until the first datagram is there; not at all. */
+/** Flags of recvmmsg: block until the first datagram is there; do not block. */
 const waitForOne = 0x10000
 const dontWait = 0x40
 
 const { EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EBADF, ENOTSOCK, EFAULT } =
   constants.errno
-/** What a receiving socket may say without being broken: nothing came, or news of an earlier datagram's fate. */
+/** Errors of a receiving socket that are no fault of it: nothing came, or an earlier response did not arrive. */
 const passing: readonly number[] = [EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
-/** What says that a sending socket is broken; all else concerns the one datagram. */
+/** Errors that mean a sending socket is broken; all others concern one datagram. */
 const broken: readonly number[] = [EBADF, ENOTSOCK, EFAULT]
 
 /** Serves the sockets by batches; see UdpTransport. */
 export const serveByBatches: UdpTransport = async (options) => {
-  const calls = await loadDatagramCalls()
+  const native = await loadNativeSockets()
+  if (native === undefined) throw new Error('the C library cannot be called')
   const ports: Port[] = []
   try {
-    for (const socket of options.sockets) ports.push(new Port(calls, socket, options))
+    for (const socket of options.sockets) ports.push(new Port(native, socket, options))
     options.onListening()
-    serve(calls, ports, options.stop)
+    serve(native, ports, options.stop)
   } finally {
-    for (const port of ports) calls.close(port.fd)
+    for (const port of ports) native.close(port.fd)
   }
 }
 
-function serve(calls: DatagramCalls, ports: readonly Port[], stop: Int32Array<SharedArrayBuffer>) {
+function serve(native: NativeSockets, ports: readonly Port[], stop: Int32Array<SharedArrayBuffer>) {
   const [only] = ports
   if (ports.length === 1 && only !== undefined) {
-    while (Atomics.load(stop, 0) === 0) only.exchange(waitForOne)
+    while (Atomics.load(stop, 0) === 0) only.serve(waitForOne)
   } else {
-    const readable = new Readable(calls, ports)
+    const readable = new Readable(native, ports)
     while (Atomics.load(stop, 0) === 0) {
       let received = 0
-      for (const port of ports) received += port.exchange(dontWait)
+      for (const port of ports) received += port.serve(dontWait)
       if (received === 0) readable.wait()
     }
   }
   const deadline = performance.now() + drainMs
-  while (ports.some((port) => port.exchange(dontWait) > 0)) {
+  while (ports.some((port) => port.serve(dontWait) > 0)) {
     if (performance.now() > deadline) return
   }
 }
@@ -97,8 +96,8 @@ function serve(calls: DatagramCalls, ports: readonly Port[], stop: Int32Array<Sh
 /** One socket and its buffers. */
 class Port {
   readonly fd: Descriptor
-  readonly #calls: DatagramCalls
-  readonly #options: UdpTransportOptions
+  readonly #native: NativeSockets
+  readonly #answering: Answering
   readonly #memory: Buffer
   readonly #view: DataView
   readonly #words: Int32Array
@@ -115,22 +114,22 @@ class Port {
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean
   readonly #datagrams: readonly Octets[]
-  /** Sending headers from here on are surely in their rest position: response i from datagram i. */
+  /** From this one on, each sending header i is in its normal place: it points at datagram i. */
   #shiftedTo = 0
 
-  constructor(calls: DatagramCalls, socket: ThreadSocket, options: UdpTransportOptions) {
+  constructor(native: NativeSockets, socket: ThreadSocket, options: UdpOptions) {
     if (!('fd' in socket)) throw new Error('the batched transport serves descriptors')
     this.fd = socket.fd
-    this.#calls = calls
-    this.#options = options
+    this.#native = native
+    this.#answering = options.answering
     this.#isIPv6 = socket.family === 6
     this.#isWildcard = socket.isWildcard
-    calls.setTimeouts(this.fd, waitMs)
-    if (this.#isWildcard) calls.tellDestination(this.fd, socket.family)
-    if (options.maxResponse <= wholeBytes) calls.forbidFragments(this.fd, socket.family)
+    native.setTimeouts(this.fd, waitMs)
+    if (this.#isWildcard) native.enablePacketInfo(this.fd, socket.family)
+    if (options.maxResponse <= wholeBytes) native.forbidFragments(this.fd, socket.family)
 
     const room = Math.max(maxQueryLength, options.maxResponse)
-    // Odd multiples of a cache line, so that the beginnings of the datagrams do not all compete for the same ones.
+    // An odd number of cache lines, so that the starts of the datagrams are spread over the whole cache.
     const stride = (Math.ceil(room / 64) | 1) * 64
     const vectors = 2 * batch * headerBytes
     const names = vectors + 2 * batch * vectorBytes
@@ -139,7 +138,7 @@ class Port {
     this.#memory = Buffer.allocUnsafeSlow(datagrams + batch * stride).fill(0)
     const { buffer } = this.#memory
     this.#view = new DataView(buffer)
-    const address = calls.addressOf(this.#memory)
+    const address = native.addressOf(this.#memory)
     this.#received = address
     this.#sending = address + batch * headerBytes
     this.#namesAt = names
@@ -167,35 +166,23 @@ class Port {
   }
 
   /** Receives what has come, answers it and sends the responses. Answers how many datagrams there were. */
-  exchange(flags: number): number {
-    const count = this.#calls.receive(this.fd, this.#received, batch, flags)
+  serve(flags: number): number {
+    const count = this.#native.receive(this.fd, this.#received, batch, flags)
     if (count <= 0) {
       if (count < 0 && !passing.includes(-count)) throw new SystemCallError('recvmmsg', -count)
       return 0
     }
-    const { enter, leave } = this.#options
-    enter()
-    const isAhead = count >= worthAhead && this.#readAhead(count)
-    const responses = this.#answer(count, isAhead)
-    leave()
+    this.#answering.enter()
+    const responses = this.#answer(count)
+    this.#answering.leave()
     if (responses > 0) this.#send(responses)
     return count
   }
 
-  #readAhead(count: number): boolean {
-    const { preview, readAhead } = this.#options
-    if (preview === undefined || readAhead === undefined) return false
-    for (let index = 0; index < count; index++) {
-      const length = this.#words[this.#receivedAt + index * headerWords + headerWord.length]!
-      preview(this.#datagrams[index]!, length, index)
-    }
-    readAhead(count)
-    return true
-  }
-
-  /** Answers the first `count` datagrams, each in its place, and lines the responses up for sending. */
-  #answer(count: number, isAhead: boolean): number {
-    const { answer, client } = this.#options
+  /** Answers the first `count` datagrams, each in its place, and prepares their sending. Answers how many responses. */
+  #answer(count: number): number {
+    const answering = this.#answering
+    const { client } = answering
     const words = this.#words
     const family = this.#isIPv6 ? 6 : 4
     let responses = 0
@@ -203,8 +190,8 @@ class Port {
       const datagram = this.#datagrams[index]!
       readClientSockaddr(this.#view, this.#namesAt + index * nameBytes, family, client)
       const queryLength = words[this.#receivedAt + index * headerWords + headerWord.length]!
-      const length = answer(datagram, queryLength, datagram, isAhead ? index : -1)
-      if (this.#isWildcard) this.#turnControl(index, responses)
+      const length = answering.answer(datagram, queryLength, datagram)
+      if (this.#isWildcard) this.#putControl(index, responses)
       if (length === 0) continue
       if (index !== responses || index < this.#shiftedTo) this.#shift(index, responses)
       words[this.#vectorsAt + (batch + responses) * vectorWords + vectorWord.length] = length
@@ -231,27 +218,28 @@ class Port {
   }
 
   /**
-   * The response leaves from the address that was asked: what the kernel told (struct in_pktinfo or in6_pktinfo
-   * behind a struct cmsghdr) goes back to it, but the interface is left to the route, which may lead elsewhere.
+   * Sends the response from the address that was asked: the packet information that came with the query (struct in_pktinfo
+   * or in6_pktinfo behind a struct cmsghdr) goes back to the kernel. The interface is cleared, since the route back may lead
+   * over another one.
    */
-  #turnControl(from: number, to: number): void {
+  #putControl(from: number, to: number): void {
     const words = this.#words
     const received = this.#receivedAt + from * headerWords + headerWord.controlLength
     words[this.#sendingAt + to * headerWords + headerWord.controlLength] = words[received]!
     words[received] = controlBytes
     const information = this.#controlsAt + from * (controlBytes / 4) + 4
     if (!this.#isIPv6) words[information] = 0
-    // A link-local address (fe80::/10) is one of its interface's alone (RFC 4007 §6).
+    // A link-local address (fe80::/10) means nothing without its interface (RFC 4007 §6).
     else if ((words[information]! & 0xc0ff) !== 0x80fe) words[information + 4] = 0
   }
 
-  /** Sends the responses; one that the system refuses is passed over. */
+  /** Sends the responses; one that the system refuses is skipped. */
   #send(responses: number): void {
     let sent = 0
     let unsent = 0
     while (sent < responses) {
       const address = this.#sending + sent * headerBytes
-      const result = this.#calls.send(this.fd, address, responses - sent)
+      const result = this.#native.send(this.fd, address, responses - sent)
       if (result > 0) sent += result
       else if (result !== -EINTR) {
         if (broken.includes(-result)) throw new SystemCallError('sendmmsg', -result)
@@ -259,7 +247,7 @@ class Port {
         unsent++
       }
     }
-    if (unsent > 0) this.#options.onUnsent?.(unsent)
+    if (unsent > 0) this.#answering.countUnsent(unsent)
   }
 
   #putAddress(word: number, address: number): void {
@@ -268,28 +256,28 @@ class Port {
   }
 }
 
-/** Waits for any of several sockets. */
+/** Waits for queries at several sockets. */
 class Readable {
-  readonly #calls: DatagramCalls
+  readonly #native: NativeSockets
   /** struct pollfd: descriptor, then the events asked for and those that came, 16 bits each. */
   readonly #descriptors: Buffer
   readonly #address: number
   readonly #count: number
 
-  constructor(calls: DatagramCalls, ports: readonly Port[]) {
+  constructor(native: NativeSockets, ports: readonly Port[]) {
     const readable = 1
-    this.#calls = calls
+    this.#native = native
     this.#count = ports.length
     this.#descriptors = Buffer.allocUnsafeSlow(Math.max(8, ports.length * 8)).fill(0)
     for (const [index, { fd }] of ports.entries()) {
       this.#descriptors.writeInt32LE(fd, index * 8)
       this.#descriptors.writeInt16LE(readable, index * 8 + 4)
     }
-    this.#address = calls.addressOf(this.#descriptors)
+    this.#address = native.addressOf(this.#descriptors)
   }
 
   wait(): void {
-    const result = this.#calls.poll(this.#address, this.#count, waitMs)
+    const result = this.#native.poll(this.#address, this.#count, waitMs)
     if (result < 0 && !passing.includes(-result)) throw new SystemCallError('poll', -result)
   }
 }

@@ -1,16 +1,15 @@
-// The UDP transport over node:dgram: one event for each datagram. Works everywhere, at a third of udp-batch.ts's
-// speed; called by worker.ts. On a
-// wildcard address the kernel picks the source of a response by its route, since node:dgram does not tell which
-// address was asked: hosts with several addresses name each of them in dns.listen.
+// The UDP transport over node:dgram: works everywhere, one event for each datagram. node:dgram does not tell which address
+// was asked, so on a wildcard address the kernel picks a response's source by its route. Hosts with several addresses must
+// name each of them in dns.listen.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Octets, octetsOf } from '../dns/wire.ts'
-import { readClientText } from './client-address.ts'
+import { readClientText } from './addresses.ts'
 import type { ThreadSocket } from './sockets.ts'
-import { maxQueryLength, type UdpTransport, type UdpTransportOptions } from './udp.ts'
+import { maxQueryLength, type UdpOptions, type UdpTransport } from './transport.ts'
 
-/** After the stop, datagrams are answered until none has come for so long. */
+/** After the stop, datagrams are answered until none has come for `quietMs`, but no longer than `drainMs`. */
 const quietMs = 10
 const drainMs = 200
 
@@ -26,7 +25,7 @@ export const serveByEvents: UdpTransport = async (options) => {
   }
   await Promise.race([Promise.all(sockets.map(({ listening }) => listening)), failed])
   options.onListening()
-  await Promise.race([stopped(options.stop), failed])
+  await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
   // The kernel may still hold datagrams that came before the stop.
   const deadline = performance.now() + drainMs
   for (let before = -1; before !== received && performance.now() < deadline; ) {
@@ -50,31 +49,27 @@ function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknow
   return { socket: opened, listening }
 }
 
-function receive(socket: Socket, options: UdpTransportOptions, onReceived: () => void): void {
-  const { maxResponse, client, answer, enter, leave } = options
-  // A response must stay as it is until it is sent, which is mostly at once: a few buffers go round.
+function receive(socket: Socket, options: UdpOptions, onReceived: () => void): void {
+  const { maxResponse, answering } = options
+  // A response must stay as it is until it is sent, mostly at once, so a few buffers are used in turn.
   const spare: Octets[] = []
   socket.on('message', (query, { port, address }) => {
     onReceived()
     const response = spare.pop() ?? new Octets(maxResponse)
-    readClientText(address, client)
-    enter()
-    const length = answer(octetsOf(query), Math.min(query.length, maxQueryLength), response)
-    leave()
-    // Nobody can be answered at port 0 (RFC 768: the sender wants no answer), and node:dgram throws for it.
-    if (length > 0 && port === 0) options.onUnsent?.(1)
+    readClientText(address, answering.client)
+    answering.enter()
+    const queryLength = Math.min(query.length, maxQueryLength)
+    const length = answering.answer(octetsOf(query), queryLength, response)
+    answering.leave()
+    // Port 0 cannot be answered (RFC 768: the sender wants no answer), and node:dgram throws for it.
+    if (length > 0 && port === 0) answering.countUnsent(1)
     if (length === 0 || port === 0) {
       spare.push(response)
       return
     }
-    // A response that cannot be sent is lost, as any datagram may be; its sender asks again.
     socket.send(response, 0, length, port, address, (error) => {
       spare.push(response)
-      if (error !== null) options.onUnsent?.(1)
+      if (error !== null) answering.countUnsent(1)
     })
   })
-}
-
-async function stopped(stop: Int32Array<SharedArrayBuffer>): Promise<void> {
-  await Atomics.waitAsync(stop, 0, 0).value
 }

@@ -1,20 +1,37 @@
-// What a thread of the name server does: opens its tree reader, waits for its sockets, answers until it is stopped.
-// thread.ts, the file that threads start with, calls it.
-import type { MessagePort } from 'node:worker_threads'
-import type { Responder } from '../dns/responder.ts'
+// A thread of the name server: opens its tree reader, waits for its sockets, and answers until it is told to stop. Around
+// the responder it puts access rules, rate limit, counters and the query log. A thread starts with this file.
+import { once } from 'node:events'
+import { performance } from 'node:perf_hooks'
+import { parentPort, workerData } from 'node:worker_threads'
+import { access, type Guards, Responder, type ResponderOptions } from '../dns/responder.ts'
+import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { openReader } from '../tree/open-reader.ts'
-import { type AnsweringData, createAnswering } from './answering.ts'
-import type { ThreadSocket } from './sockets.ts'
-import type { UdpTransport } from './udp.ts'
+import { type AccessTable, accessOf } from './access.ts'
+import { Counters } from './counters.ts'
+import { QueryLogWriter } from './query-log.ts'
+import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'
+import { TopClients } from './top-clients.ts'
+import type { Answering, UdpTransport } from './transport.ts'
 
-/** What a thread is started with; sockets follow as the first message. */
-export interface WorkerData extends AnsweringData {
+/** What a thread is started with, cloned into it; its sockets follow as the first message. */
+export interface WorkerData {
   readonly kind: 'udp' | 'tcp'
   /** Its slot among the tree's readers. */
   readonly slot: number
   readonly tree: SharedArrayBuffer
   readonly zone: ZoneData
+  readonly responder: ResponderOptions
+  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock. */
+  readonly clockCorrection: SharedArrayBuffer
+  /** None: everybody is answered. */
+  readonly access?: AccessTable
+  readonly rateLimit?: RateLimitOptions & { readonly table: SharedArrayBuffer }
+  /** This thread's own blocks. */
+  readonly counters: SharedArrayBuffer
+  readonly topClients: SharedArrayBuffer
+  /** One query in `oneIn` is logged. */
+  readonly queryLog?: { readonly ring: SharedArrayBuffer; readonly oneIn: number }
   /** UDP by udp-batch.ts, which needs descriptors; else by udp-dgram.ts. */
   readonly isBatched: boolean
   readonly tcp: {
@@ -22,45 +39,112 @@ export interface WorkerData extends AnsweringData {
     readonly connectionsPerClient: number
     readonly idleSeconds: number
   }
-  /** One 32-bit element: not 0 when threads shall end. */
+  /** One 32-bit element: not 0 when threads must end. */
   readonly stop: SharedArrayBuffer
 }
 
-/** What a thread says: that it answers. */
-export type WorkerMessage = 'listening'
+/** On average, one query in this many counts for the top clients and has its answering time taken. */
+const sampledOneIn = 32
 
-/**
- * Runs a thread. Resolves when it was stopped; a rejection or an exception ends the thread, and workers.ts sees
- * that. `wrap` lets tests put faults around answering.
- */
-export async function runWorker(
-  data: WorkerData,
-  port: MessagePort,
-  wrap: (respond: Responder) => Responder = (respond) => respond,
-): Promise<void> {
-  const sockets = new Promise<readonly ThreadSocket[]>((resolve) => port.once('message', resolve))
-  const reader = openReader(data.tree, data.slot)
-  // What was cloned into the thread is compared letter by letter, a literal at once.
-  const kind = data.kind === 'udp' ? 'udp' : 'tcp'
-  const { exchange, isBarred, ...answering } = createAnswering(data, data.zone, reader, kind, wrap)
-  const common = {
-    client: exchange,
-    ...answering,
-    stop: new Int32Array(data.stop),
-    onListening: () => port.postMessage('listening' satisfies WorkerMessage),
+class QueryAnswering implements Answering {
+  readonly client
+  readonly #transport: 'udp' | 'tcp'
+  readonly #access: AccessTable | undefined
+  readonly #limiter: RateLimiter | undefined
+  readonly #responder: Responder
+  readonly #clockCorrection: Float64Array
+  readonly #counters: Counters
+  readonly #topClients: TopClients
+  readonly #queryLog: QueryLogWriter | undefined
+  readonly #loggedOneIn: number
+  #untilSample = randomGap(sampledOneIn)
+  #untilLog: number
+
+  constructor(data: WorkerData) {
+    const { access: table, rateLimit, queryLog } = data
+    const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
+    const guards: Guards = {
+      ...(table && { accessOf: (client) => accessOf(table, client) }),
+      ...(limiter && { limit: (client, responseClass) => limiter.limit(client, responseClass) }),
+    }
+    const reader = openReader(data.tree, data.slot)
+    this.#responder = new Responder(data.zone, reader, data.responder, guards)
+    this.client = this.#responder.context
+    // A cloned string is compared letter by letter, a literal at once.
+    this.#transport = data.kind === 'udp' ? 'udp' : 'tcp'
+    this.#access = table
+    this.#limiter = limiter
+    this.#clockCorrection = new Float64Array(data.clockCorrection)
+    this.#counters = new Counters(data.counters)
+    this.#topClients = new TopClients(data.topClients)
+    this.#queryLog = queryLog && new QueryLogWriter(queryLog.ring)
+    this.#loggedOneIn = queryLog?.oneIn ?? 1
+    this.#untilLog = randomGap(this.#loggedOneIn)
   }
-  // Each kind loads its own transport only: threads have to be quick to start.
-  if (kind === 'udp') {
-    const serve: UdpTransport = data.isBatched
-      ? (await import('./udp-batch.ts')).serveByBatches
-      : (await import('./udp-dgram.ts')).serveByEvents
-    await serve({
-      ...common,
-      sockets: await sockets,
-      maxResponse: data.responder.udpPayload,
-    })
-  } else {
-    const { serveTcp } = await import('./tcp.ts')
-    await serveTcp({ ...common, ...data.tcp, isBarred, sockets: await sockets })
+
+  enter(): void {
+    const now = Date.now()
+    const seconds = Math.floor(now / 1000)
+    if (this.#limiter !== undefined) this.#limiter.now = now
+    this.#responder.enter(seconds, seconds + (this.#clockCorrection[0] ?? 0))
+  }
+
+  answer(query: Octets, queryLength: number, response: Octets): number {
+    const { context } = this.#responder
+    const isSampled = --this.#untilSample === 0
+    const startedAt = isSampled ? performance.now() : 0
+    const length = this.#responder.respond(query, queryLength, response, this.#transport)
+    this.#counters.count(context)
+    if (isSampled) {
+      this.#counters.countLatency(performance.now() - startedAt)
+      this.#topClients.count(context, sampledOneIn)
+      this.#untilSample = randomGap(sampledOneIn)
+    }
+    if (this.#queryLog !== undefined && --this.#untilLog === 0) {
+      this.#queryLog.write(context, query, queryLength)
+      this.#untilLog = randomGap(this.#loggedOneIn)
+    }
+    return length
+  }
+
+  leave(): void {
+    this.#responder.leave()
+  }
+
+  countUnsent(count: number): void {
+    this.#counters.countUnsent(count)
+  }
+
+  /** Whether an access rule drops all queries of `client`. */
+  isBarred(): boolean {
+    return this.#access !== undefined && accessOf(this.#access, this.client) === access.drop
   }
 }
+
+/** How many queries until the next sample: random around the mean, so that no rhythm of queries escapes it. */
+function randomGap(mean: number): number {
+  return mean === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * mean - 1))
+}
+
+/** Resolves when the thread was stopped. A rejection or an exception ends the thread. */
+async function run(data: WorkerData, port: NonNullable<typeof parentPort>): Promise<void> {
+  const message = once(port, 'message')
+  const answering = new QueryAnswering(data)
+  const [sockets] = await message
+  const stop = new Int32Array(data.stop)
+  const onListening = (): void => port.postMessage('listening')
+  // Each kind loads only its own transport, since threads must be quick to start.
+  if (data.kind === 'tcp') {
+    const { serveTcp } = await import('./tcp.ts')
+    const isBarred = (): boolean => answering.isBarred()
+    await serveTcp({ answering, sockets, stop, onListening, isBarred, ...data.tcp })
+    return
+  }
+  const serve: UdpTransport = data.isBatched
+    ? (await import('./udp-batch.ts')).serveByBatches
+    : (await import('./udp-dgram.ts')).serveByEvents
+  const maxResponse = data.responder.udpPayload
+  await serve({ answering, sockets, stop, onListening, maxResponse })
+}
+
+if (parentPort !== null) await run(workerData, parentPort)

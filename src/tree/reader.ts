@@ -1,6 +1,6 @@
-// Looks addresses up in the shared tree (layout.ts draws it): longest-prefix match where an exemption wins, and
-// "is anything listed under this partial name?". Called by dns for each query; after construction it neither
-// allocates nor throws. Open one with openReader (open-reader.ts), which checks the buffer first.
+// Looks addresses up in the shared tree (layout.ts draws it): longest-prefix match where an exemption wins, and "is
+// anything listed under this partial name?". After construction it neither allocates nor throws. openReader checks the
+// buffer and makes one. Hand-written since no package keeps a tree in memory that threads share.
 import {
   blockOf,
   childBits,
@@ -35,23 +35,6 @@ import {
   wideLength,
 } from './layout.ts'
 
-/** Addresses that readAhead takes at once. */
-export const maxAhead = 128
-/** So far into an address it reads ahead: two words, which is where IPv6 networks mostly end. */
-const aheadBits = 64
-/** Of readAhead: where in its array stands, for each look-up that has not come to its end, what. */
-const refsAt = 0
-const bitsAt = maxAhead
-const depthsAt = 2 * maxAhead
-const addressesAt = 3 * maxAhead
-const slotsAt = 4 * maxAhead
-const leavesFrom = 5 * maxAhead
-/** And for each address, ended or not: the slot from which `find` may go on, and its depth. */
-const foundRefsAt = 6 * maxAhead
-const foundBitsAt = 7 * maxAhead
-const foundDepthsAt = 8 * maxAhead
-const aheadLength = 9 * maxAhead
-
 /**
  * One thread's view of the tree, through the reader slot it alone uses. Call `enter` before looking, and `leave`
  * before blocking; between them every answer comes from one version.
@@ -65,15 +48,8 @@ export class TreeReader {
   validUntil = 0
   ipv4Entries = 0
   ipv6Entries = 0
-  /** Which of readAhead's addresses, counted from 0, the next `find` probably asks for; -1: none. */
-  place = -1
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #announced: number
-  readonly #ahead = new Int32Array(aheadLength)
-  #aheadWords: Int32Array = new Int32Array(0)
-  #aheadFamilies: Uint8Array = new Uint8Array(0)
-  /** Of how many addresses what was found holds; it does for the pinned version only. */
-  #aheadCount = 0
   #ref4 = 0
   #bits4 = 0
   #ref6 = 0
@@ -88,7 +64,6 @@ export class TreeReader {
   /** Pins the newest version, letting go the one pinned before. Once for each packet or batch of packets. */
   enter(): void {
     const memory = this.#memory
-    this.#aheadCount = 0
     Atomics.store(memory, this.#announced, Atomics.load(memory, headerAt.epoch))
     const version = Atomics.load(memory, headerAt.current)
     this.#ref4 = memory[version + versionAt.root4]!
@@ -104,7 +79,6 @@ export class TreeReader {
 
   /** Goes offline: holds no memory back, and finds nothing until the next `enter`. */
   leave(): void {
-    this.#aheadCount = 0
     this.#ref4 = 0
     this.#bits4 = 0
     this.#ref6 = 0
@@ -130,19 +104,6 @@ export class TreeReader {
     /** The key from `depth` to the end of that key word, left-aligned. */
     let word = w0 | 0
     let depth = 0
-    const place = this.place
-    if (
-      place >>> 0 < this.#aheadCount &&
-      this.#aheadFamilies[place] === family &&
-      this.#aheadWords[place * 2] === (w0 | 0) &&
-      this.#aheadWords[place * 2 + 1] === (w1 | 0)
-    ) {
-      const ahead = this.#ahead
-      ref = ahead[foundRefsAt + place]!
-      bits = ahead[foundBitsAt + place]!
-      depth = ahead[foundDepthsAt + place]!
-      word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
-    }
     /** The longest entry met so far, as an inner entry. */
     let best = 0
     let bestLength = 0
@@ -185,109 +146,6 @@ export class TreeReader {
     const entry = this.#findInLeaf(blockOf(ref), bits, word >>> 24, w0, w1, w2, w3)
     if (entry === 0) return this.#decide(best, bestLength)
     return this.#decide(entry, leafLength(bits))
-  }
-
-  /**
-   * Reads ahead what `find` will read for `count` (at most maxAhead) addresses, so that it is in the processor's cache.
-   * All of them go down the tree together, a node at a time: their waits for memory overlap, where one look-up after
-   * the other would wait for each. Decides nothing, but `find` goes on where an address came to: see `place`.
-   *
-   * The processor overlaps the loads of as many instructions as it holds at once. So each step first works out where
-   * all have to look, and then looks, by a loop of few instructions. For the same reason all state is in one array.
-   *
-   * @param words two for each address: of IPv4 the one and 0, of IPv6 the first two, as far as it is followed. The
-   *   caller leaves them as they are until `find` has asked for all.
-   * @param families 4 or 6 for each, or another number where there is no address; likewise
-   */
-  readAhead(words: Int32Array, families: Uint8Array, count: number): void {
-    const memory = this.#memory
-    const ahead = this.#ahead
-    this.#aheadWords = words
-    this.#aheadFamilies = families
-    this.#aheadCount = count
-    for (let index = 0; index < count; index++) {
-      const isIPv4 = families[index] === 4
-      const isAddress = isIPv4 || families[index] === 6
-      ahead[refsAt + index] = isIPv4 ? this.#ref4 : isAddress ? this.#ref6 : 0
-      ahead[bitsAt + index] = isIPv4 ? this.#bits4 : isAddress ? this.#bits6 : 0
-      ahead[depthsAt + index] = 0
-      ahead[addressesAt + index] = index
-      ahead[foundRefsAt + index] = 0
-    }
-    let seen = 0
-    let left = count
-    while (left > 0) {
-      let nodes = 0
-      let leaves = leavesFrom
-      for (let place = 0; place < left; place++) {
-        const ref = ahead[refsAt + place]!
-        const bits = ahead[bitsAt + place]!
-        const address = ahead[addressesAt + place]!
-        const start = ahead[depthsAt + place]!
-        let depth = start
-        let children = blockOf(ref)
-        if ((ref & leafBit) !== 0) {
-          // Where #findInLeaf begins: it mostly ends in the same cache line.
-          const guess = (words[address * 2 + (depth >>> 5)]! << (depth & 31)) >>> 24
-          ahead[leaves++] = children + ((guess * leafCount(bits)) >>> 8) * entryWords(bits)
-          this.#goOnFrom(address, ref, bits, start)
-          continue
-        }
-        if (bits < 0) {
-          const skip = memory[children]!
-          depth = skip & 255
-          const isSame =
-            depth < aheadBits &&
-            agrees(
-              memory,
-              children + 1,
-              depth,
-              skip >>> 8,
-              words[address * 2]!,
-              words[address * 2 + 1]!,
-              0,
-              0,
-            )
-          if (!isSame) {
-            this.#goOnFrom(address, ref, bits, start)
-            continue
-          }
-          children += skipWords(memory, children)
-        }
-        const nibble = (words[address * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28
-        const child = 1 << nibble
-        const isLast = (bits & child) === 0 || depth + 4 >= aheadBits
-        // What covers the address here is for `find` to see.
-        if (isLast || (bits & innerCovering[nibble]!) !== 0) {
-          this.#goOnFrom(address, ref, bits, start)
-          if (isLast) continue
-        }
-        const before = bits & (child - 1)
-        ahead[slotsAt + nodes] =
-          children + ((before === child - 1 ? nibble : popcount(before)) << 1)
-        ahead[depthsAt + nodes] = depth + 4
-        ahead[addressesAt + nodes] = address
-        nodes++
-      }
-      for (let place = 0; place < nodes; place++) {
-        const slot = ahead[slotsAt + place]!
-        ahead[refsAt + place] = memory[slot]!
-        ahead[bitsAt + place] = memory[slot + 1]!
-      }
-      for (let place = leavesFrom; place < leaves; place++) seen ^= memory[ahead[place]!]!
-      left = nodes
-    }
-    // Kept, so that no compiler takes the reading for useless.
-    ahead[0] = seen
-  }
-
-  /** Has `find` begin at this slot for an address of readAhead, unless it has to begin further up. */
-  #goOnFrom(address: number, ref: number, bits: number, depth: number): void {
-    const ahead = this.#ahead
-    if (ahead[foundRefsAt + address] !== 0) return
-    ahead[foundRefsAt + address] = ref
-    ahead[foundBitsAt + address] = bits
-    ahead[foundDepthsAt + address] = depth
   }
 
   /**

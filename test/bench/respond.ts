@@ -1,6 +1,7 @@
-// Nanoseconds for an answer, without sockets: respond() in a loop over a tree of random addresses. Called by
-// run.ts, or alone: `node test/bench/respond.ts [ENTRIES]`.
-import { createResponder, type Responder } from '../../src/dns/responder.ts'
+// Nanoseconds for an answer, without sockets: respond() in a loop over a tree of random addresses. Alone:
+// `node test/bench/respond.ts [ENTRIES]`.
+import { cookieSecretsBytes } from '../../src/dns/cookies.ts'
+import { Responder } from '../../src/dns/responder.ts'
 import { Octets, octetsOf } from '../../src/dns/wire.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { entryKinds } from '../../src/tree/layout.ts'
@@ -46,7 +47,8 @@ export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]
     retired: false,
   })
   const reader = new TreeReader(writer.buffer, 63)
-  const respond = createResponder(zone, reader, { udpPayload: 1232 })
+  const cookieSecrets = new SharedArrayBuffer(cookieSecretsBytes)
+  const responder = new Responder(zone, reader, { udpPayload: 1232, cookieSecrets })
   const hit4 = (): string => reverse4(listed4[random() % entries] ?? 0)
   const hit6 = (): string => reverse6(listed6[random() % (entries >>> 3)] ?? 0, random())
   const miss4 = (): string => reverse4(random())
@@ -66,7 +68,7 @@ export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]
   const times = questions.map((): number[] => [])
   for (let round = 0; round <= rounds; round++) {
     for (const [index, set] of sets.entries()) {
-      const nanoseconds = measure(respond, reader, set)
+      const nanoseconds = measure(responder, reader, set)
       // The first round only warms up.
       if (round > 0) times[index]?.push(nanoseconds)
     }
@@ -79,7 +81,7 @@ export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]
 }
 
 /** CPU time of this thread, so that what else runs on the machine counts little. */
-function measure(respond: Responder, reader: TreeReader, queries: readonly Octets[]): number {
+function measure(responder: Responder, reader: TreeReader, queries: readonly Octets[]): number {
   const response = new Octets(1232)
   const repeats = 4
   let octets = 0
@@ -88,7 +90,7 @@ function measure(respond: Responder, reader: TreeReader, queries: readonly Octet
     for (let index = 0; index < queries.length; index++) {
       if (index % 32 === 0) reader.enter()
       const bytes = queries[index] as Octets
-      octets += respond(bytes, bytes.length, response, 'udp')
+      octets += responder.respond(bytes, bytes.length, response, 'udp')
     }
   }
   const { user, system } = process.threadCpuUsage(start)

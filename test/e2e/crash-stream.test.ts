@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { injectFaults } from '../support/dns-faulty-thread.ts'
 import { buildQuery, reversed, types } from '../support/dns-query.ts'
 import { silentLog, startSubject, subjectZone } from '../support/dns-subject.ts'
 
@@ -17,11 +18,11 @@ const buffered = 64
 
 for (const batch of [true, false]) {
   test(`no stream is swallowed by a worker that dies, datagrams moved ${batch ? 'in batches' : 'one by one'}`, async (t) => {
+    injectFaults(t)
     const died: string[] = []
     const subject = await startSubject({
       workers: 2,
       batch,
-      threadEntry: new URL('../support/dns-crashing-thread.ts', import.meta.url),
       log: { ...silentLog, error: (_, message) => void died.push(message) },
       onFatal: (error) => void died.push(`fatal: ${error.message}`),
     })

@@ -27,15 +27,18 @@ function compare(query: Uint8Array): 0 | 4 | 6 {
   if (octets.length < 12 || (octets[2] ?? 0) >= 0x80) return 0
   const usual = { query: new Query(), entry: new EntryName() }
   // As its last use left it.
-  Object.assign(usual.query, { hasEdns: true, ednsVersion: 1, cookieLength: 8, wantsNsid: true })
+  const left = { isPresent: true, version: 1, cookieLength: 8, wantsNsid: true }
+  Object.assign(usual.query.edns, left)
   const family = readUsualQuery(octets, octets.length, origin, usual.query, usual.entry)
   if (family === 0) return 0
   const general = { query: new Query(), entry: new EntryName() }
   assert.equal(parseQuery(octets, octets.length, general.query), true, 'well-formed')
-  const { labels, labelCount, cookieAt, ...fields } = general.query
-  const { labels: _, labelCount: __, cookieAt: usualCookieAt, ...usualFields } = usual.query
+  const { labels, labelCount, edns, ...fields } = general.query
+  const { labels: _, labelCount: __, edns: usualEdns, ...usualFields } = usual.query
   assert.deepEqual(usualFields, fields)
-  if (fields.cookieLength > 0) assert.equal(usualCookieAt, cookieAt)
+  // Where a cookie stood says nothing when there is none.
+  if (edns.cookieLength === 0) usualEdns.cookieAt = edns.cookieAt
+  assert.deepEqual(usualEdns, edns)
   const below = labelCount - originLabels
   const originAt = fields.questionEnd - 4 - origin.name.length
   assert.equal(labels[below], originAt)

@@ -2,9 +2,10 @@
 // the query's length, the client and the count of enters and leaves, then the query itself. A query that begins with
 // 'drop' gets no response, one that begins with 'long' the longest.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ClientAddress } from '../../src/nameserver/client-address.ts'
+import type { ClientAddress } from '../../src/dns/query-context.ts'
+import type { Octets } from '../../src/dns/wire.ts'
 import type { ThreadSocket } from '../../src/nameserver/sockets.ts'
-import type { UdpTransport } from '../../src/nameserver/udp.ts'
+import type { UdpTransport } from '../../src/nameserver/transport.ts'
 
 export interface UdpTransportData {
   readonly kind: 'batch' | 'events'
@@ -28,31 +29,32 @@ if (parentPort !== null) {
   await serve({
     sockets,
     maxResponse,
-    client,
     stop: new Int32Array(stop),
-    enter: () => {
-      isPinned = true
-    },
-    leave: () => {
-      isPinned = false
-    },
     onListening: () => port.postMessage('listening'),
-    answer(query, queryLength, response) {
-      const text = Buffer.from(query.subarray(0, queryLength))
-      if (text.subarray(0, 4).equals(Buffer.from('drop'))) return 0
-      const isLong = text.subarray(0, 4).equals(Buffer.from('long'))
-      const shown = Buffer.alloc(
-        isLong ? maxResponse : Math.min(maxResponse, shownBytes + text.length),
-      )
-      shown.writeUInt16BE(queryLength, 0)
-      shown.writeUInt8(client.family, 2)
-      for (const [index, word] of [client.w0, client.w1, client.w2, client.w3].entries()) {
-        shown.writeInt32BE(word, 3 + index * 4)
-      }
-      shown.writeUInt8(isPinned ? 1 : 0, 19)
-      text.copy(shown, shownBytes)
-      response.set(shown)
-      return shown.length
-    },
+    answering: { client, enter, answer, leave, countUnsent: () => undefined },
   })
+
+  function enter(): void {
+    isPinned = true
+  }
+  function leave(): void {
+    isPinned = false
+  }
+  function answer(query: Octets, queryLength: number, response: Octets): number {
+    const text = Buffer.from(query.subarray(0, queryLength))
+    if (text.subarray(0, 4).equals(Buffer.from('drop'))) return 0
+    const isLong = text.subarray(0, 4).equals(Buffer.from('long'))
+    const shown = Buffer.alloc(
+      isLong ? maxResponse : Math.min(maxResponse, shownBytes + text.length),
+    )
+    shown.writeUInt16BE(queryLength, 0)
+    shown.writeUInt8(client.family, 2)
+    for (const [index, word] of [client.w0, client.w1, client.w2, client.w3].entries()) {
+      shown.writeInt32BE(word, 3 + index * 4)
+    }
+    shown.writeUInt8(isPinned ? 1 : 0, 19)
+    text.copy(shown, shownBytes)
+    response.set(shown)
+    return shown.length
+  }
 }

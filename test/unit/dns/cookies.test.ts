@@ -1,23 +1,26 @@
 // DNS cookies against the test vectors of RFC 9018 Appendix A, and SipHash-2-4 against its authors'.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CookieSecrets, Cookies, cookieSecretsBytes } from '../../../src/dns/cookies.ts'
-import { Exchange } from '../../../src/dns/query-context.ts'
+import { Cookies, cookieSecretsBytes, replaceCookieSecrets } from '../../../src/dns/cookies.ts'
+import { QueryContext } from '../../../src/dns/query-context.ts'
 import { putSipHash } from '../../../src/dns/siphash.ts'
 
 const secret = 'e5e973e5a6b2a43f48e7dc849e37bfcf'
 const client4 = client(4, 0xc6336464)
 const other4 = client(4, 0xcb0071cb)
 
-function client(family: 4 | 6, ...words: number[]): Exchange {
-  const exchange = new Exchange()
+function client(family: 4 | 6, ...words: number[]): QueryContext {
+  const exchange = new QueryContext()
   const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = words
   return Object.assign(exchange, { family, w0, w1, w2, w3 })
 }
 
-function check(secrets: string[], now: number, from: Exchange, cookie: string) {
+function check(secrets: string[], now: number, from: QueryContext, cookie: string) {
   const memory = new SharedArrayBuffer(cookieSecretsBytes)
-  new CookieSecrets(memory).replace(secrets.map((each) => Buffer.from(each, 'hex')))
+  replaceCookieSecrets(
+    memory,
+    secrets.map((each) => Buffer.from(each, 'hex')),
+  )
   const cookies = new Cookies(memory)
   cookies.now = now
   const octets = Buffer.from(`ffff${cookie}ff`, 'hex')
@@ -117,19 +120,44 @@ test('a cookie of another client, address, version, length or with one bit wrong
   }
 })
 
-test('secrets are replaced whole, also more often than there are banks', () => {
+test('secrets are replaced whole, also more often than there are banks, and at most four are kept', () => {
   const memory = new SharedArrayBuffer(cookieSecretsBytes)
-  const secrets = new CookieSecrets(memory)
-  for (let count = 1; count <= 6; count++) {
-    secrets.replace(Array.from({ length: count }, (_, index) => Buffer.alloc(16, count + index)))
-    assert.equal(secrets.count, Math.min(count, 4))
-    const words = Array.from({ length: secrets.count }, (_, index) => {
-      const at = secrets.secretAt(index)
-      return (secrets.words[at] ?? 0) & 255
-    })
-    assert.deepEqual(
-      words,
-      words.map((_, index) => count + index),
-    )
+  const cookies = new Cookies(memory)
+  const isKnown = (secret: number): boolean => {
+    const { reply } = check([Buffer.alloc(16, secret).toString('hex')], 0, client4, '00'.repeat(8))
+    return cookies.check(Buffer.from(reply, 'hex'), 0, 24, client4)
   }
+  for (let count = 1; count <= 6; count++) {
+    const secrets = Array.from({ length: count }, (_, index) => count + index)
+    replaceCookieSecrets(
+      memory,
+      secrets.map((secret) => Buffer.alloc(16, secret)),
+    )
+    const known = Array.from({ length: 16 }, (_, secret) => secret).filter(isKnown)
+    assert.deepEqual(known, secrets.slice(0, 4))
+  }
+})
+
+test('a rotation in the middle of a check changes nothing for that check', () => {
+  const memory = new SharedArrayBuffer(cookieSecretsBytes)
+  const cookies = new Cookies(memory)
+  const [newest = '', before = '', next = ''] = ['01', '02', '03'].map((octet) => octet.repeat(16))
+  replaceCookieSecrets(memory, [Buffer.from(newest, 'hex'), Buffer.from(before, 'hex')])
+  const { reply } = check([before], 0, client4, '00'.repeat(8))
+  // The first octet of the hash is read between the first secret and the second.
+  const hashAt = 16
+  let rotations = 0
+  const cookie = new Proxy(Buffer.from(reply, 'hex'), {
+    get(octets, key) {
+      if (key === String(hashAt) && rotations++ === 0) {
+        replaceCookieSecrets(memory, [Buffer.from(next, 'hex')])
+      }
+      return Reflect.get(octets, key)
+    },
+  })
+  assert.equal(cookies.check(cookie, 0, 24, client4), true)
+  assert.ok(rotations > 1)
+  // The cookie that goes back is made with the newest secret of the same set.
+  const renewed = check([newest], 0, client4, '00'.repeat(8))
+  assert.equal(Buffer.from(cookies.reply).toString('hex'), renewed.reply)
 })

@@ -13,8 +13,8 @@ test('a question without EDNS', () => {
   assert.equal(query.class, 3)
   assert.equal(query.labelCount, 6)
   assert.equal(query.questionEnd, bytes.length)
-  assert.equal(query.hasEdns, false)
-  assert.equal(query.udpPayload, 512)
+  assert.equal(query.edns.isPresent, false)
+  assert.equal(query.edns.udpPayload, 512)
 })
 
 test('what EDNS says, and nothing of the query before', () => {
@@ -22,13 +22,13 @@ test('what EDNS says, and nothing of the query before', () => {
   const bytes = buildQuery('a', types.A, { edns })
   assert.equal(parseQuery(bytes, bytes.length, query), true)
   assert.deepEqual(
-    [query.hasEdns, query.udpPayload, query.ednsVersion, query.dnssecOk],
+    [query.edns.isPresent, query.edns.udpPayload, query.edns.version, query.edns.isDnssecOk],
     [true, 4000, 1, true],
   )
   const plain = buildQuery('a', types.A)
   assert.equal(parseQuery(plain, plain.length, query), true)
   assert.deepEqual(
-    [query.hasEdns, query.udpPayload, query.ednsVersion, query.dnssecOk],
+    [query.edns.isPresent, query.edns.udpPayload, query.edns.version, query.edns.isDnssecOk],
     [false, 512, 0, false],
   )
 })
@@ -41,11 +41,11 @@ test('a cookie is found by its length, and the first one counts', () => {
     const bytes = buildQuery('a', types.A, { edns: cookies(length) })
     const isGood = length === 8 || (length >= 16 && length <= 40)
     assert.equal(parseQuery(bytes, bytes.length, query), isGood, `${length} octets`)
-    assert.equal(query.cookieLength, isGood ? length : 0)
+    assert.equal(query.edns.cookieLength, isGood ? length : 0)
   }
   const twice = buildQuery('a', types.A, { edns: cookies(24, 3) })
   assert.equal(parseQuery(twice, twice.length, query), true)
-  assert.deepEqual([query.cookieLength, query.cookieAt], [24, twice.length - 24 - 4 - 3])
+  assert.deepEqual([query.edns.cookieLength, query.edns.cookieAt], [24, twice.length - 24 - 4 - 3])
 })
 
 test('without a question only a cookie makes a query', () => {
@@ -56,16 +56,16 @@ test('without a question only a cookie makes a query', () => {
   }
   const fetching = withoutQuestion({ options: [{ code: 10, data: [1, 2, 3, 4, 5, 6, 7, 8] }] })
   assert.equal(parseQuery(fetching, fetching.length, query), true)
-  assert.deepEqual([query.questionEnd, query.cookieLength, query.labelCount], [12, 8, 0])
+  assert.deepEqual([query.questionEnd, query.edns.cookieLength, query.labelCount], [12, 8, 0])
   const bare = withoutQuestion({})
   assert.equal(parseQuery(bare, bare.length, query), false)
-  assert.equal(query.hasEdns, true)
+  assert.equal(query.edns.isPresent, true)
 })
 
 test('a payload below 512 counts as 512', () => {
   const bytes = buildQuery('a', types.A, { edns: { payload: 100 } })
   assert.equal(parseQuery(bytes, bytes.length, query), true)
-  assert.equal(query.udpPayload, 512)
+  assert.equal(query.edns.udpPayload, 512)
 })
 
 test('only the octets of the message count, whatever is behind them in the buffer', () => {
@@ -79,7 +79,7 @@ test('what stood before a fault stays readable: the question, and that there was
   const bytes = Buffer.concat([buildQuery('a', types.A, { edns: {} }), Buffer.from([1])])
   assert.equal(parseQuery(bytes, bytes.length, query), false)
   assert.equal(query.questionEnd, 12 + 3 + 4)
-  assert.equal(query.hasEdns, true)
+  assert.equal(query.edns.isPresent, true)
 })
 
 test('without exactly one question there is none to echo', () => {
@@ -98,5 +98,5 @@ test('OPT is found behind other records', () => {
   bytes.writeUInt16BE(1, 8)
   bytes.writeUInt16BE(2, 10)
   assert.equal(parseQuery(bytes, bytes.length, query), true)
-  assert.equal(query.udpPayload, 900)
+  assert.equal(query.edns.udpPayload, 900)
 })

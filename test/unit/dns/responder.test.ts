@@ -1,7 +1,8 @@
 // What respond() does beyond what sockets can show: versions, retirement, limits to the octet, no allocation.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createResponder, type Transport } from '../../../src/dns/responder.ts'
+import { cookieSecretsBytes } from '../../../src/dns/cookies.ts'
+import { Responder, type Transport } from '../../../src/dns/responder.ts'
 import { Octets, octetsOf } from '../../../src/dns/wire.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { TreeReader } from '../../../src/tree/reader.ts'
@@ -20,28 +21,32 @@ const tree = subjectTree()
 const reader = new TreeReader(tree.buffer, 63)
 reader.enter()
 const zone = encodeZone({ ...subjectZone, retired: false })
-const respond = createResponder(zone, reader, { udpPayload: 1232, identity: 'here' })
+const cookieSecrets = new SharedArrayBuffer(cookieSecretsBytes)
+const standard = { udpPayload: 1232, cookieSecrets }
+const smallest = { udpPayload: 512, cookieSecrets }
+const ours = new Responder(zone, reader, { ...standard, identity: 'here' })
 
 function ask(
   name: string,
   type: number,
   options?: QueryOptions,
   transport: Transport = 'udp',
-  responder = respond,
+  responder = ours,
 ): Response {
   const query = buildQuery(name.endsWith('.') ? name : `${name}.${origin}`, type, options)
   const room = Buffer.alloc(65_535)
   return decode(
-    room.subarray(0, responder(octetsOf(query), query.length, octetsOf(room), transport)),
+    room.subarray(0, responder.respond(octetsOf(query), query.length, octetsOf(room), transport)),
   )
 }
 
 test('what is no query is dropped', () => {
   const room = new Octets(512)
   const response = octetsOf(buildQuery('a', types.A, { flags: 0x8000 }))
-  assert.equal(respond(response, response.length, room, 'udp'), 0)
+  assert.equal(ours.respond(response, response.length, room, 'udp'), 0)
   const query = octetsOf(buildQuery('a', types.A))
-  for (let length = 0; length < 12; length++) assert.equal(respond(query, length, room, 'udp'), 0)
+  for (let length = 0; length < 12; length++)
+    assert.equal(ours.respond(query, length, room, 'udp'), 0)
 })
 
 test('a response fills the limit to the octet, and one octet less cuts it', () => {
@@ -74,7 +79,7 @@ test('a negative answer that does not fit loses its SOA and says so', () => {
     records: [],
     retired: false,
   })
-  const responder = createResponder(wide, reader, { udpPayload: 512 })
+  const responder = new Responder(wide, reader, smallest)
   const long = Array.from({ length: 3 }, () => 'x'.repeat(60)).join('.')
   const response = ask(long, types.A, {}, 'udp', responder)
   assert.equal(response.rcode, rcodes.NXDOMAIN)
@@ -105,7 +110,7 @@ test("the names in a negative answer's SOA end in pointers to the question as fa
       records: [],
       retired: false,
     })
-    const responder = createResponder(zone, reader, { udpPayload: 1232 })
+    const responder = new Responder(zone, reader, standard)
     for (const name of ['nothing', 'a.b.NOTHING', '9.9.9.9']) {
       const response = ask(name, types.A, {}, 'udp', responder)
       const soa = response.soa as unknown as { primary: string; admin: string; serial: number }
@@ -124,17 +129,17 @@ test("the names in a negative answer's SOA end in pointers to the question as fa
 
 test('a reason near the limit is measured before it is put', () => {
   const text = `${'t'.repeat(200)} {ip}`
-  const responder = createResponder(
+  const responder = new Responder(
     encodeZone({ ...subjectZone, origin: longOrigin(210), text, records: [], retired: false }),
     reader,
-    { udpPayload: 512 },
+    smallest,
   )
   const name = `${reversed('127.0.0.2')}.${longOrigin(210)}.`
   const response = ask(name, types.TXT, {}, 'udp', responder)
   assert.equal(response.isTruncated, false)
   assert.deepEqual(response.texts, [`${'t'.repeat(200)} 127.0.0.2`])
   const ipv6 = `${reversed('2001:db8:1:2:0:0:0:9')}.${longOrigin(180)}.`
-  const responder6 = createResponder(
+  const responder6 = new Responder(
     encodeZone({
       ...subjectZone,
       origin: longOrigin(180),
@@ -143,7 +148,7 @@ test('a reason near the limit is measured before it is put', () => {
       retired: false,
     }),
     reader,
-    { udpPayload: 512 },
+    smallest,
   )
   const cut = ask(ipv6, types.TXT, {}, 'udp', responder6)
   assert.equal(cut.isTruncated, true)
@@ -162,7 +167,7 @@ function longOrigin(length: number): string {
 test('the serial of answers follows the pinned version', () => {
   const other = subjectTree()
   const own = new TreeReader(other.buffer, 63)
-  const responder = createResponder(zone, own, { udpPayload: 1232 })
+  const responder = new Responder(zone, own, standard)
   const version = { generatedAt: 0, validUntil: 0, ipv4Entries: 4_000_000, ipv6Entries: 5 }
   for (const serial of [1, 2, 4_294_967_295]) {
     other.publish({ ...version, serial })
@@ -177,9 +182,7 @@ test('the serial of answers follows the pinned version', () => {
 })
 
 test('a retired zone lists nobody, the test entry neither, and says so', () => {
-  const retired = createResponder(encodeZone({ ...subjectZone, retired: true }), reader, {
-    udpPayload: 1232,
-  })
+  const retired = new Responder(encodeZone({ ...subjectZone, retired: true }), reader, standard)
   for (const address of ['127.0.0.2', '192.0.2.1', '2001:db8:1:2:0:0:0:9']) {
     const response = ask(reversed(address), types.A, {}, 'udp', retired)
     assert.equal(response.rcode, rcodes.NXDOMAIN)
@@ -209,7 +212,7 @@ test('answering does not allocate', () => {
   const room = new Octets(1232)
   const run = (rounds: number) => {
     for (let round = 0; round < rounds; round++) {
-      for (const query of queries) respond(query, query.length, room, 'udp')
+      for (const query of queries) ours.respond(query, query.length, room, 'udp')
     }
   }
   // So few that hardly ever one of the runs has a collection in it.

@@ -1,8 +1,8 @@
-// The TXT reason: address text as RFC 5952 has it, and the template around it.
+// The text of TXT records: addresses as RFC 5952 writes them, and the template around them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseReason, putIPv4, putIPv6, putReason } from '../../../src/dns/txt-template.ts'
+import { parseTxtTemplate, putIPv4, putIPv6, putText } from '../../../src/dns/txt-template.ts'
 import { octetsOf } from '../../../src/dns/wire.ts'
 import { formatAddress, parseAddress } from '../../../src/ip/address.ts'
 
@@ -15,9 +15,9 @@ function addressText(text: string): string {
   return bytes.toString('latin1', 3, end)
 }
 
-function reason(template: string, w0: number): string {
+function text(template: string, w0: number): string {
   const bytes = octetsOf(Buffer.alloc(600))
-  const end = putReason(bytes, 0, parseReason(template), 4, w0, 0, 0, 0)
+  const end = putText(bytes, 0, parseTxtTemplate(template), 4, w0, 0, 0, 0)
   assert.equal(bytes[0], end - 1)
   return new TextDecoder().decode(bytes.subarray(1, end))
 }
@@ -60,15 +60,14 @@ test('the same text as ip/ writes, for any address', () => {
 })
 
 test('{ip} is filled wherever it stands, {domain} stands for nothing', () => {
-  assert.equal(reason('see https://x/{ip}', 0xc0000201), 'see https://x/192.0.2.1')
-  assert.equal(reason('{ip} and {ip}', 0xc0000201), '192.0.2.1 and 192.0.2.1')
-  assert.equal(reason('{ip}{domain}', 0xc0000201), '192.0.2.1')
-  assert.equal(reason('listed', 0xc0000201), 'listed')
-  assert.equal(reason('gelistet: für {ip}', 0x01020304), 'gelistet: für 1.2.3.4')
+  assert.equal(text('see https://x/{ip}', 0xc0000201), 'see https://x/192.0.2.1')
+  assert.equal(text('{ip} and {ip}', 0xc0000201), '192.0.2.1 and 192.0.2.1')
+  assert.equal(text('{ip}{domain}', 0xc0000201), '192.0.2.1')
+  assert.equal(text('listed', 0xc0000201), 'listed')
+  assert.equal(text('gelistet: für {ip}', 0x01020304), 'gelistet: für 1.2.3.4')
 })
 
 test('a template that got past the configuration is cut at 255 octets', () => {
-  const text = `${'x'.repeat(250)}{ip}`
-  assert.equal(reason(text, 0xc0000201), `${'x'.repeat(250)}192.0`)
-  assert.equal(reason('y'.repeat(400), 0).length, 255)
+  assert.equal(text(`${'x'.repeat(250)}{ip}`, 0xc0000201), `${'x'.repeat(250)}192.0`)
+  assert.equal(text('y'.repeat(400), 0).length, 255)
 })

@@ -1,14 +1,11 @@
 // Client addresses out of text and out of socket addresses, and the networks that stand for them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ClientAddress } from '../../../src/dns/query-context.ts'
 import { octetsOf } from '../../../src/dns/wire.ts'
+import { readClientSockaddr, readClientText } from '../../../src/nameserver/addresses.ts'
 import {
-  type ClientAddress,
-  clientNetwork,
-  readClientSockaddr,
-  readClientText,
-} from '../../../src/nameserver/client-address.ts'
-import {
+  connectionNetwork,
   formatNetwork,
   networkWord0,
   networkWord1,
@@ -50,7 +47,8 @@ test('socket addresses, at any offset', () => {
 })
 
 test('connections are counted by IPv4 address and by IPv6 /64', () => {
-  const same = (a: string, b: string) => clientNetwork(fromText(a)) === clientNetwork(fromText(b))
+  const same = (a: string, b: string) =>
+    connectionNetwork(fromText(a)) === connectionNetwork(fromText(b))
   assert.equal(same('192.0.2.1', '192.0.2.1'), true)
   assert.equal(same('192.0.2.1', '192.0.2.2'), false)
   assert.equal(same('2001:db8:1:2:3:4:5:6', '2001:db8:1:2::6'), true)

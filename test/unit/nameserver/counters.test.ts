@@ -1,7 +1,7 @@
 // Counters, the sketch of who asks most, and the query log: what threads write and what the main thread makes of it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Exchange, outcomes } from '../../../src/dns/query-context.ts'
+import { outcomes, QueryContext } from '../../../src/dns/query-context.ts'
 import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
 import {
   loggedName,
@@ -10,12 +10,16 @@ import {
   QueryLogWriter,
   queryLogBytes,
 } from '../../../src/nameserver/query-log.ts'
-import { AskerSketch, askersBytes, topAskers } from '../../../src/nameserver/top-clients.ts'
+import {
+  mergeTopClients,
+  TopClients,
+  topClientsBytes,
+} from '../../../src/nameserver/top-clients.ts'
 import { buildQuery, rcodes, types, wireName } from '../../support/dns-query.ts'
 import { silentLog } from '../../support/dns-subject.ts'
 
-function exchange(fields: Partial<Exchange>): Exchange {
-  return Object.assign(new Exchange(), fields)
+function exchange(fields: Partial<QueryContext>): QueryContext {
+  return Object.assign(new QueryContext(), fields)
 }
 
 test('counts add up over threads, by outcome, code, rcode, type and transport', () => {
@@ -70,8 +74,8 @@ test('answering times fall into buckets that double', () => {
 })
 
 test('who asks most is found among a hundred thousand networks, with bounds', () => {
-  const memories = [1, 2].map(() => new SharedArrayBuffer(askersBytes))
-  const sketches = memories.map((memory) => new AskerSketch(memory))
+  const memories = [1, 2].map(() => new SharedArrayBuffer(topClientsBytes))
+  const sketches = memories.map((memory) => new TopClients(memory))
   const heavy = new Map([
     ['192.0.2.0/24', exchange({ w0: 0xc0000207 })],
     ['2001:db8:0:1200::/56', exchange({ family: 6, w0: 0x20010db8, w1: 0x1234 })],
@@ -81,7 +85,7 @@ test('who asks most is found among a hundred thousand networks, with bounds', ()
     sketch?.count(exchange({ w0: (index * 0x9e3779b1) | 0 }), 1)
     if (index % 20 === 0) for (const client of heavy.values()) sketch?.count(client, 1)
   }
-  const top = topAskers(memories, 2)
+  const top = mergeTopClients(memories, 2)
   assert.deepEqual(new Set(top.map(({ network }) => network)), new Set(heavy.keys()))
   for (const { queries, excess } of top) {
     assert.ok(queries >= 5000 && queries - excess <= 5000, `${queries}, ${excess} in excess`)

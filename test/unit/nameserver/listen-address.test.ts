@@ -1,7 +1,7 @@
 // Addresses to listen on, as the configuration writes them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatListenAddress, parseListenAddress } from '../../../src/nameserver/listen-address.ts'
+import { formatListenAddress, parseListenAddress } from '../../../src/nameserver/addresses.ts'
 
 test('IPv4 and IPv6, there and back', () => {
   assert.deepEqual(parseListenAddress('127.0.0.1:5300'), {

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OperationalError } from '../../../src/errors.ts'
-import { loadLibrary } from '../../../src/libc/library.ts'
+import { loadLibrary } from '../../../src/libc.ts'
 import {
   type Nameserver,
   type NameserverOptions,
@@ -14,6 +14,7 @@ import {
 } from '../../../src/nameserver/nameserver.ts'
 import { encodeZone } from '../../../src/resolver/records.ts'
 import { entryKinds } from '../../../src/tree/layout.ts'
+import { injectFaults } from '../../support/dns-faulty-thread.ts'
 import { buildQuery, rcodes, reversed, types } from '../../support/dns-query.ts'
 import {
   ask,
@@ -24,9 +25,6 @@ import {
   subjectZone,
   TcpClient,
 } from '../../support/dns-subject.ts'
-
-const crashingThread = new URL('../../support/dns-crashing-thread.ts', import.meta.url)
-const hangingThread = new URL('../../support/dns-hanging-thread.ts', import.meta.url)
 
 interface Started {
   readonly server: Nameserver
@@ -153,17 +151,11 @@ for (const nativeSockets of [true, false]) {
   })
 
   test(`a UDP worker that dies is started again on its socket, sockets made ${how}`, async (t) => {
-    const { subject, logged, fatal } = await start(t, {
-      workers: 2,
-      threadEntry: crashingThread,
-      nativeSockets,
-    })
+    injectFaults(t)
+    const { subject, logged, fatal } = await start(t, { workers: 2, nativeSockets })
     await crash(subject, 'udp')
     await eventually(() => logged.some((line) => line.startsWith('the thread answers again')))
-    assert.match(
-      logged.join('\n'),
-      /^a name server thread died, it is started again dns-udp-[01]$/m,
-    )
+    assert.match(logged.join('\n'), /^a name server thread died; restarting it dns-udp-[01]$/m)
     for (let count = 0; count < 20; count++) await assertAnswers(subject)
     assert.deepEqual(fatal, [])
   })
@@ -182,7 +174,8 @@ test('what is prepared binds nothing until it listens, and leaves nothing behind
 })
 
 test('no query is lost while a dead worker is replaced', async (t) => {
-  const { subject, logged } = await start(t, { workers: 2, threadEntry: crashingThread })
+  injectFaults(t)
+  const { subject, logged } = await start(t, { workers: 2 })
   await crash(subject, 'udp')
   await eventually(() => logged.length > 0)
   // Different source ports spread the queries over both sockets, the orphaned one too.
@@ -193,7 +186,8 @@ test('no query is lost while a dead worker is replaced', async (t) => {
 })
 
 test('the TCP thread that dies is started again, and UDP answers meanwhile', async (t) => {
-  const { subject, logged } = await start(t, { threadEntry: crashingThread })
+  injectFaults(t)
+  const { subject, logged } = await start(t)
   await crash(subject, 'tcp')
   assert.deepEqual((await ask(subject, reversed('127.0.0.2'), types.A)).addresses, ['127.0.0.2'])
   // The connection waits in the socket's queue until the new thread accepts it.
@@ -202,7 +196,8 @@ test('the TCP thread that dies is started again, and UDP answers meanwhile', asy
 })
 
 test('a thread that dies again and again is a fatal error, told once', async (t) => {
-  const { subject, fatal } = await start(t, { threadEntry: crashingThread })
+  injectFaults(t)
+  const { subject, fatal } = await start(t)
   const killer = setInterval(() => void crash(subject, 'udp'), 20)
   try {
     await eventually(() => fatal.length > 0, 20_000)
@@ -218,16 +213,14 @@ test('a thread that dies again and again is a fatal error, told once', async (t)
 
 for (const transport of ['udp', 'tcp'] as const) {
   test(`a thread that hangs inside one batch is replaced: ${transport}`, async (t) => {
-    const { subject, logged, fatal } = await start(t, { threadEntry: hangingThread })
+    injectFaults(t)
+    const { subject, logged, fatal } = await start(t)
     await crash(subject, transport, 'hang')
     await eventually(
       () => logged.some((line) => line.startsWith('the thread answers again')),
       30_000,
     )
-    assert.match(
-      logged[0] ?? '',
-      /^a name server thread hung in one batch, it is started again dns-/,
-    )
+    assert.match(logged[0] ?? '', /^a name server thread hung in one batch; restarting it dns-/)
     await assertAnswers(subject)
     assert.deepEqual(fatal, [])
   })
@@ -242,7 +235,8 @@ test('an idle thread is left alone', async (t) => {
 })
 
 test('a dead thread holds no memory of the tree back', async (t) => {
-  const { subject, tree, logged } = await start(t, { threadEntry: crashingThread })
+  injectFaults(t)
+  const { subject, tree, logged } = await start(t)
   await crash(subject, 'udp')
   await eventually(() => logged.length > 0)
   const answer = tree.internAnswer(1 << 2)

@@ -6,15 +6,15 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { parseListenAddress } from '../../../src/nameserver/listen-address.ts'
-import { loadSocketCalls } from '../../../src/nameserver/socket-calls.ts'
+import { parseListenAddress } from '../../../src/nameserver/addresses.ts'
+import { loadNativeSockets } from '../../../src/nameserver/native.ts'
 import { bindSockets } from '../../../src/nameserver/sockets.ts'
-import { maxQueryLength } from '../../../src/nameserver/udp.ts'
+import { maxQueryLength } from '../../../src/nameserver/transport.ts'
 import { shownBytes, type UdpTransportData } from '../../support/udp-transport-thread.ts'
 
 const maxResponse = 1232
-const calls = await loadSocketCalls()
-const kinds = calls === undefined ? ([] as const) : (['batch', 'events'] as const)
+const native = await loadNativeSockets()
+const kinds = native === undefined ? ([] as const) : (['batch', 'events'] as const)
 
 interface Running {
   readonly ports: readonly number[]
@@ -28,8 +28,8 @@ async function run(
   kind: UdpTransportData['kind'],
   ...listen: string[]
 ): Promise<Running> {
-  assert.ok(calls)
-  const bound = bindSockets(calls, listen.map(parseListenAddress), 1)
+  assert.ok(native)
+  const bound = bindSockets(native, listen.map(parseListenAddress), 1)
   const stopped = new Int32Array(new SharedArrayBuffer(4))
   const data: UdpTransportData = { kind, sockets: bound.udp(0), maxResponse, stop: stopped.buffer }
   const thread = new Worker(new URL('../../support/udp-transport-thread.ts', import.meta.url), {
@@ -173,7 +173,7 @@ for (const kind of kinds) {
 }
 
 test('batch: on a wildcard address the response leaves from the address that was asked', async (t) => {
-  if (calls === undefined) return t.skip('no native socket calls on this platform')
+  if (native === undefined) return t.skip('no native socket native on this platform')
   const { ports } = await run(t, 'batch', '0.0.0.0:0', '[::]:0')
   const socket4 = await client(t, '127.0.0.1')
   const socket6 = await client(t, '::1')
@@ -189,8 +189,8 @@ test('batch: on a wildcard address the response leaves from the address that was
 })
 
 test('batch: a bound socket says what buffers it has', (t) => {
-  if (calls === undefined) return t.skip('no native socket calls on this platform')
-  const bound = bindSockets(calls, [parseListenAddress('127.0.0.1:0')], 2)
+  if (native === undefined) return t.skip('no native socket native on this platform')
+  const bound = bindSockets(native, [parseListenAddress('127.0.0.1:0')], 2)
   t.after(() => bound.close())
   const memory = bound.memory()
   assert.equal(memory.length, 2)
@@ -202,8 +202,8 @@ test('batch: a bound socket says what buffers it has', (t) => {
 })
 
 test('batch: what the kernel drops for want of room is counted', async (t) => {
-  if (calls === undefined) return t.skip('no native socket calls on this platform')
-  const bound = bindSockets(calls, [parseListenAddress('127.0.0.1:0')], 1)
+  if (native === undefined) return t.skip('no native socket native on this platform')
+  const bound = bindSockets(native, [parseListenAddress('127.0.0.1:0')], 1)
   t.after(() => bound.close())
   const socket = await client(t, '127.0.0.1')
   const [address] = bound.addresses

@@ -13,7 +13,7 @@ import {
 } from '../../../src/ip/address.ts'
 import { type EntryKind, entryKinds } from '../../../src/tree/layout.ts'
 import { openReader } from '../../../src/tree/open-reader.ts'
-import { maxAhead, type TreeReader } from '../../../src/tree/reader.ts'
+import type { TreeReader } from '../../../src/tree/reader.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
 import { addressOf, assertNoLeak, find, integerOf, Oracle, seeded } from './oracle.ts'
 
@@ -103,7 +103,6 @@ function compare(
       assert.deepEqual(find(reader, address), oracle.find(address), formatPrefix(prefix))
     }
   }
-  compareAhead(reader, oracle, random)
   for (let i = 0; i < 8; i++) {
     const family = families[random(families.length)] ?? 4
     const address = randomAddress(random, family, spread + 1)
@@ -125,24 +124,6 @@ function probesOf(prefix: Prefix): Address[] {
   return [first, first | hosts, first | (hosts >> 1n)].map((probe) =>
     addressOf(prefix.family, probe),
   )
-}
-
-/** Reading ahead ends, whatever the tree, and changes no answer: from the right place, from another, and from none. */
-function compareAhead(reader: TreeReader, oracle: Oracle, random: Random): void {
-  const all = oracle.entries().flatMap(({ prefix }) => probesOf(prefix))
-  const addresses = Array.from({ length: maxAhead }, () => all[random(all.length)]).filter(
-    (address) => address !== undefined,
-  )
-  const words = Int32Array.from(addresses.flatMap(({ w0, w1 }) => [w0, w1]))
-  const families = Uint8Array.from(addresses, ({ family }) => family)
-  reader.readAhead(words, families, addresses.length)
-  for (const [index, address] of addresses.entries()) {
-    const expected = oracle.find(address)
-    for (const place of [index, random(maxAhead), -1]) {
-      reader.place = place
-      assert.deepEqual(find(reader, address), expected, `${place} of ${addresses.length}`)
-    }
-  }
 }
 
 for (const [name, families, spread] of [

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { adviseHugePages } from '../../../src/libc/huge-pages.ts'
-import { loadLibrary } from '../../../src/libc/library.ts'
+import { adviseHugePages, loadLibrary } from '../../src/libc.ts'
 
 /** VmFlags of the mapping that holds the address. */
 function flagsAt(address: number): string[] {

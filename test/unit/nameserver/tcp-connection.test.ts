@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FrameReader } from '../../../src/nameserver/framing.ts'
+import { FrameReader } from '../../../src/nameserver/tcp-connection.ts'
 import { frame } from '../../support/dns-subject.ts'
 
 function readAll(reader: FrameReader): Buffer[] {

@@ -1,0 +1,61 @@
+// Addresses of the name server's own sockets and of its clients ↔ their text and their form in memory.
+import { isIP } from 'node:net'
+import type { ClientAddress } from '../dns/query-context.ts'
+import { OperationalError } from '../errors.ts'
+import { parseAddress } from '../ip/address.ts'
+
+export interface ListenAddress {
+  readonly family: 4 | 6
+  /** An address, never a name; IPv6 without brackets. */
+  readonly host: string
+  /** 0: any free one, the same for UDP and TCP. */
+  readonly port: number
+}
+
+/** Reads `IPV4:PORT` or `[IPV6]:PORT`. Throws OperationalError 'address-unavailable' when it is neither. */
+export function parseListenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text)
+  const host = match?.[1] ?? match?.[2] ?? ''
+  const family = isIP(host)
+  const port = Number(match?.[3])
+  const isBracketed = match?.[1] !== undefined
+  if ((family !== 4 && family !== 6) || isBracketed !== (family === 6) || port > 65_535) {
+    throw new OperationalError(
+      'address-unavailable',
+      `${text}: expected IPV4:PORT or [IPV6]:PORT to listen on`,
+    )
+  }
+  return { family, host, port }
+}
+
+/** The address in the form that parseListenAddress reads. */
+export function formatListenAddress({ family, host, port }: ListenAddress): string {
+  return family === 6 ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Reads a client's address as Node writes it: IPv4, or IPv6 that may have a zone id. */
+export function readClientText(text: string, into: ClientAddress): void {
+  const parsed = parseAddress(text.replace(/%.*/, ''))
+  if ('value' in parsed) Object.assign(into, parsed.value)
+}
+
+/** Reads a `struct sockaddr_in` or `sockaddr_in6` of Linux at `offset`: the address stands at octet 4, or 8. */
+export function readClientSockaddr(
+  view: DataView,
+  offset: number,
+  family: 4 | 6,
+  into: ClientAddress,
+): void {
+  into.family = family
+  if (family === 4) {
+    into.w0 = view.getInt32(offset + 4)
+    into.w1 = 0
+    into.w2 = 0
+    into.w3 = 0
+    return
+  }
+  into.w0 = view.getInt32(offset + 8)
+  into.w1 = view.getInt32(offset + 12)
+  into.w2 = view.getInt32(offset + 16)
+  into.w3 = view.getInt32(offset + 20)
+}
