@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openLocalApp } from '../src/commands/local-app.ts'
+import { openLocalApp } from '../src/commands/client.ts'
 import { demoConfig, loadConfig } from '../src/config/load.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))

@@ -117,6 +117,7 @@ export const Listed = Type.Union([
   Listing,
   itemsOf(Type.Object({ outcome: Type.Enum(['listed', 'extended']), listing: Listing })),
 ])
+export type Listed = Static<typeof Listed>
 
 export const defaultPageSize = 100
 

@@ -1,10 +1,13 @@
-// `check-config`: validates the file as `serve` would read it, and the files that it names, without a database, a socket or
-// a running server.
-import { type ConfigSource, loadConfig } from '../config/load.ts'
-import { requireSound } from './config-faults.ts'
-import { unwritablePaths } from './unit-paths.ts'
+// `check-config`, and the checks of a configuration whose keys are right by themselves: records that cannot be encoded,
+// expressions that are no schedule, and files that are missing or hold something else. Needs no database and no server.
+import { globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve, sep } from 'node:path'
+import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
+import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
+import { exitCodes } from './command.ts'
+import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
 
-/** Prints what is wrong (stderr, by the error of either) or `FILE: ok` (stdout) with a line for each warning (stderr). */
+/** Prints `FILE: ok` on standard output, and a line for each warning on standard error; throws what is wrong. */
 export async function checkConfig(source: ConfigSource): Promise<number> {
   const config = loadConfig(source)
   await requireSound(config)
@@ -13,5 +16,132 @@ export async function checkConfig(source: ConfigSource): Promise<number> {
     console.error(`${config.file}: backscatterd.service lacks this line: ReadWritePaths=${path}`)
   }
   console.log(`${config.file}: ok`)
-  return 0
+  return exitCodes.done
+}
+
+/** Throws OperationalError `config-invalid` that names each key with which `serve` cannot run. */
+export async function requireServable(config: Config): Promise<void> {
+  refuse(config, await servingFaults(config))
+}
+
+/** The same, and each key with which a mailbox cannot be read, although everything else runs without it. */
+export async function requireSound(config: Config): Promise<void> {
+  refuse(config, [...(await servingFaults(config)), ...credentialFaults(config)])
+}
+
+function refuse({ file }: Config, faults: readonly OperationalError[]): void {
+  if (faults.length > 0) throw wrongKeys(faults, file)
+}
+
+async function servingFaults(config: Config): Promise<OperationalError[]> {
+  const { store, control, mailbox, trapSmtp } = config
+  const [{ encodeZone }, { isSchedule }, { mailServer }, { readCertificate }] = await Promise.all([
+    import('../resolver/records.ts'),
+    import('../schedule.ts'),
+    import('../traps/mailbox-url.ts'),
+    import('../traps/certificate.ts'),
+  ])
+  const faults: OperationalError[] = []
+  /** Runs one check. With `key`, a room's own error is told under that key. */
+  const check = async (run: () => unknown, key?: string): Promise<void> => {
+    try {
+      await run()
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error
+      faults.push(key === undefined ? error : wrongKey(key, error))
+    }
+  }
+  await check(() => encodeZone(zoneOptions(config)), 'zone')
+  await check(() => readCookieSecrets(config))
+  await check(() => requireFolder('store.path', store.path))
+  if (dirname(control.socket) !== dirname(store.path)) {
+    await check(() => requireFolder('control.socket', control.socket))
+  }
+  await check(() => readBatvKey(config))
+  await check(() => checkedMessageIdFile(config))
+  await check(() => readCertificate(trapSmtp ?? {}))
+  for (const [index, { name, type, url, schedule }] of mailbox.entries()) {
+    const key = `mailbox[${index + 1}]`
+    if (!isSchedule(schedule)) {
+      const why = `not a cron expression: ${JSON.stringify(schedule)}`
+      faults.push(wrongKey(`${key}.schedule`, why))
+    }
+    if (type === 'imap' || type === 'pop3') {
+      await check(() => mailServer(type, { name, url }), `${key}.url`)
+    }
+  }
+  return faults
+}
+
+/** Files that the keys of a mailbox name. Only the system's code is told, since a path may give the trap away. */
+function credentialFaults({ mailbox }: Config): OperationalError[] {
+  const faults: OperationalError[] = []
+  for (const [index, { type, ...files }] of mailbox.entries()) {
+    for (const key of ['passwordFile', 'caFile'] as const) {
+      if ((type !== 'imap' && type !== 'pop3') || files[key] === '') continue
+      try {
+        readFileSync(files[key])
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        faults.push(wrongKey(`mailbox[${index + 1}].${key}`, `the file cannot be read (${code})`))
+      }
+    }
+  }
+  return faults
+}
+
+function requireFolder(key: string, path: string): void {
+  const folder = dirname(path)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  throw wrongKey(key, `there is no folder ${folder}`)
+}
+
+/** The unit of data/ where the README puts it, and what an operator adds to it. */
+const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const
+
+/**
+ * Folders that the configuration wants to write to and the systemd unit's `ReadWritePaths=` lacks: with
+ * ProtectSystem=strict everything else is read-only (systemd.exec(5)). A Maildir is changed where it lies, an mbox is
+ * locked beside itself. None if no unit in `units` names this configuration.
+ */
+export function unwritablePaths(
+  { file, store, mailbox }: Pick<Config, 'file' | 'store' | 'mailbox'>,
+  units = '/etc/systemd/system',
+): string[] {
+  const unit = readUnit(units)
+  if (!unit.includes(resolve(file)) || !/^ProtectSystem=strict$/m.test(unit)) return []
+  const writable = writablePaths(unit)
+  const wanted = [dirname(store.path)]
+  for (const { type, path } of mailbox) {
+    if (type === 'maildir') wanted.push(path)
+    if (type === 'mbox') wanted.push(dirname(path))
+  }
+  return [...new Set(wanted.map((path) => resolve(path)))].filter(
+    (path) => !writable.some((each) => path === each || path.startsWith(`${each}${sep}`)),
+  )
+}
+
+/** The unit and its drop-ins as one text, each setting on one line; '' if none can be read. */
+function readUnit(folder: string): string {
+  const files = unitFiles.flatMap((name) => globSync(join(folder, name)).sort())
+  const texts = files.map((file) => {
+    try {
+      return readFileSync(file, 'utf8')
+    } catch {
+      return ''
+    }
+  })
+  return texts.join('\n').replace(/\\\n/g, ' ')
+}
+
+function writablePaths(unit: string): string[] {
+  const paths: string[] = []
+  for (const [, key, value = ''] of unit.matchAll(/^(ReadWritePaths|StateDirectory)=(.*)$/gm)) {
+    for (const word of value.split(/\s+/).filter(Boolean)) {
+      paths.push(
+        key === 'StateDirectory' ? join('/var/lib', word) : resolve(word.replace(/^[-+]*/, '')),
+      )
+    }
+  }
+  return paths
 }

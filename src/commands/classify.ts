@@ -1,21 +1,19 @@
-// `classify`: what each message in some files is, by which rule, who handed it over and what it reports. Needs neither
-// a database nor a server: what the author of a filter asks.
+// `classify`: says for each message of some files what it is, by which rule, which host sent it and what it reports. Needs
+// neither a database nor a server.
 import type { Classification } from '../bounce/classify.ts'
 import { findConfig, loadConfig } from '../config/load.ts'
 import { formatAddress } from '../ip/address.ts'
-import { type CommandContext, exitCodes } from './context.ts'
+import { type CommandContext, exitCodes, type Json } from './command.ts'
 import { formatColumns, printable } from './format.ts'
 import { type FoundMessage, messagesIn } from './message-files.ts'
 
-export interface ClassifyOptions {
+interface ClassifyOptions extends Json {
   readonly trustedRelay?: readonly string[]
-  readonly json?: true
 }
 
 /**
- * With `--json` one object a line for each message, as the interface names them. Exit code 0 whatever the messages are;
- * throws OperationalError `mailbox-failed` when a file cannot be read, after the messages before it, and `config-invalid`
- * when the configuration that is named or found cannot be read or has faults.
+ * `--json` prints one object a line for each message. Throws OperationalError `mailbox-failed` if a file cannot be read,
+ * after the messages before it, and `config-invalid` if the configuration that is named or found has faults.
  */
 export async function classify(
   context: CommandContext,
@@ -42,12 +40,12 @@ export async function classify(
   return exitCodes.done
 }
 
-/** trace.trustedRelays of the configuration that `ingest` would use. `classify` does not need one. */
+/** trace.trustedRelays of the configuration, if there is one. */
 function configuredRelays(context: CommandContext): readonly string[] {
   return findConfig(context) === undefined ? [] : loadConfig(context).trace.trustedRelays
 }
 
-/** What `--json` says of a message; `ingest` adds to it. */
+/** What `--json` says of a message, in this order. */
 export function verdictFields(
   { file, index }: Pick<FoundMessage, 'file' | 'index'>,
   verdict: Classification,
@@ -55,8 +53,17 @@ export function verdictFields(
 ) {
   const { backscatter, kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
   return {
-    ...{ file, index, backscatter, kind, notBackscatter, rule, client },
-    ...{ generator, dsn, returned, viaList },
+    file,
+    index,
+    backscatter,
+    kind,
+    notBackscatter,
+    rule,
+    client,
+    generator,
+    dsn,
+    returned,
+    viaList,
   }
 }
 
@@ -74,7 +81,9 @@ function asText(
     ['rule', rule],
     [
       'sent by',
-      viaList ? `${client ?? 'unknown'}, for a list: proves nothing` : (client ?? 'unknown'),
+      viaList
+        ? `${client ?? 'unknown'}, through a mailing list: proves nothing`
+        : (client ?? 'unknown'),
     ],
     ['generator', generator],
     ['subject', subject],

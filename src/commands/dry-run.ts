@@ -1,34 +1,35 @@
-// Databases that are thrown away: what mail would do to the list is found out by doing it to one of these. Called by
-// `ingest --dry-run`; neither the server nor its database notices.
-
+// `ingest --dry-run`: what mail would do to the list is found out in a copy of the database that is thrown away. With
+// --policy the same mail is judged under two policies, each message as of its own time, from an empty list on.
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { timestamp } from '../admin/schemas.ts'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import { type Exception, isRefusal } from '../blocklist/types.ts'
-import type { Config } from '../config/load.ts'
+import type { Evidence } from '../bounce/evidence.ts'
+import { type Config, loadPolicy } from '../config/load.ts'
 import { silent } from '../errors.ts'
-import { parsePrefix } from '../ip/address.ts'
 import { openStore } from '../store/database.ts'
-import { policyOptions } from './options.ts'
+import type { ReadMessage } from '../traps/read-message.ts'
+import type { CommandContext } from './command.ts'
+import { formatColumns, formatTime } from './format.ts'
+import { checkedPrefix, policyOptions } from './options.ts'
 
-export interface Rehearsal extends Disposable {
+/** A blocklist whose database is deleted when this is disposed of. */
+interface Copy extends Disposable {
   readonly blocklist: Blocklist
 }
 
-/** What an operator has added by hand beside the configuration: it holds under any policy. */
-export interface ByHand {
-  readonly exemptions: readonly Exception[]
-  readonly exclusions: readonly Exception[]
-}
-
-/** A copy of the configured database as it is now, also while a server writes to it; empty when there is none yet. */
-export async function copyDatabase(config: Config): Promise<Rehearsal> {
+/**
+ * A copy of the configured database as it is now, also while a server writes to it; empty if there is none yet. Neither
+ * the server nor its database notices.
+ */
+export async function copyDatabase(config: Config): Promise<Copy> {
   const folder = temporaryFolder()
   try {
     const copy = join(folder, 'copy.db')
-    if (existsSync(config.store.path) && !copyAtRest(config.store.path, copy)) {
+    if (existsSync(config.store.path) && !copyUnopened(config.store.path, copy)) {
       const original = openStore(config.store.path, { readOnly: true })
       try {
         await original.backup(copy)
@@ -44,65 +45,33 @@ export async function copyDatabase(config: Config): Promise<Rehearsal> {
 }
 
 /**
- * Copies the file of a database that nobody has open, and answers whether it could: opened for reading, SQLite would
- * leave its `-wal` and `-shm` beside it. While a process has the database open, or after one died, `-wal` is there.
+ * Copies the file of a database that nobody has open; false if somebody has. SQLite, if it opened the database only to
+ * read it, would leave `-wal` and `-shm` files there. While a process has it open, or after one died, `-wal` exists.
  */
-function copyAtRest(path: string, copy: string): boolean {
-  const isAtRest = () => !existsSync(`${path}-wal`)
-  if (!isAtRest()) return false
+function copyUnopened(path: string, copy: string): boolean {
+  const isUnopened = () => !existsSync(`${path}-wal`)
+  if (!isUnopened()) return false
   const before = statSync(path)
   copyFileSync(path, copy)
   const after = statSync(path)
-  if (isAtRest() && after.mtimeMs === before.mtimeMs && after.size === before.size) return true
+  if (isUnopened() && after.mtimeMs === before.mtimeMs && after.size === before.size) return true
   rmSync(copy)
   return false
 }
 
-/** An empty database under another policy, with what holds by hand. */
-export async function emptyDatabase(
-  config: Config,
-  policy: PolicyOptions,
-  { exemptions, exclusions }: ByHand,
-): Promise<Rehearsal> {
-  const rehearsal = open(temporaryFolder(), config, policy)
-  const actor = { name: 'rehearsal' }
-  for (const { prefix, note } of exemptions) {
-    const parsed = parsePrefix(prefix)
-    if ('value' in parsed) await rehearsal.blocklist.exempt(parsed.value, note, actor)
-  }
-  for (const { prefix, note } of exclusions) {
-    const parsed = parsePrefix(prefix)
-    if ('value' in parsed) await rehearsal.blocklist.exclude(parsed.value, note, actor)
-  }
-  return rehearsal
-}
-
-/** The exceptions made by hand in a database. */
-export function byHand(blocklist: Blocklist): ByHand {
-  return {
-    exemptions: manual((cursor) => blocklist.exemptions({ limit: 1000, ...cursor })),
-    exclusions: manual((cursor) => blocklist.exclusions({ limit: 1000, ...cursor })),
-  }
-}
-
-function manual(read: (page: { cursor?: string }) => ReturnType<Blocklist['exemptions']>) {
-  const found: Exception[] = []
-  for (let page = read({}); !isRefusal(page); page = read({ cursor: page.nextCursor })) {
-    found.push(...page.items.filter(({ source }) => source === 'manual'))
-    if (page.nextCursor === null) break
-  }
-  return found
-}
-
 function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'backscatterd-rehearsal-'))
+  return mkdtempSync(join(tmpdir(), 'backscatterd-dry-run-'))
 }
 
-function open(folder: string, config: Config, policy: PolicyOptions): Rehearsal {
+function open(folder: string, config: Config, policy: PolicyOptions): Copy {
   const store = openStore(join(folder, 'copy.db'))
   const blocklist = Blocklist.open({
-    ...{ store, policy, now: () => Math.floor(Date.now() / 1000), log: silent },
-    ...{ validForSeconds: config.zone.validFor, retired: config.zone.retired },
+    store,
+    policy,
+    now: () => Math.floor(Date.now() / 1000),
+    log: silent,
+    validForSeconds: config.zone.validFor,
+    retired: config.zone.retired,
   })
   return {
     blocklist,
@@ -112,4 +81,154 @@ function open(folder: string, config: Config, policy: PolicyOptions): Rehearsal 
       rmSync(folder, { recursive: true })
     },
   }
+}
+
+interface ComparisonOptions {
+  /** A configuration, or a [policy] table alone. Only its policy is used, not its traps. */
+  readonly file: string
+  readonly json: true | undefined
+  read(isTrap: (address: string) => boolean): AsyncIterable<ReadMessage>
+}
+
+/** What a policy did to one network; times in epoch seconds. */
+interface Course {
+  /** How often it was listed anew. */
+  listings: number
+  readonly firstAt: number
+  until: number | null
+}
+
+interface Row {
+  readonly prefix: string
+  readonly present: Course | null
+  readonly other: Course | null
+  readonly same: boolean
+}
+
+const batchSize = 500
+
+/**
+ * Each network that is listed under the present policy or the other one: as JSON, or in words only where they differ.
+ * Exemptions and exclusions that were made by hand hold under both.
+ */
+export async function comparePolicies(
+  context: CommandContext,
+  config: Config,
+  { file, json, read }: ComparisonOptions,
+): Promise<string> {
+  const present = policyOptions(config)
+  const other = policyOptions(loadPolicy({ ...context, file }, config))
+  using copy = await copyDatabase(config)
+  const traps = copy.blocklist.traps().map(({ pattern }) => pattern)
+  const match = copy.blocklist.trapMatcher()
+  const evidence: Evidence[] = []
+  for await (const message of read((address) => match(address) !== undefined)) {
+    // Without the details, which nobody is shown: there may be a million messages.
+    for (const each of message.evidence) evidence.push({ ...each, details: {} })
+  }
+  evidence.sort((a, b) => a.seenAt - b.seenAt)
+  const courses = async (policy: PolicyOptions): Promise<Map<string, Course>> => {
+    using empty = open(temporaryFolder(), config, { ...policy, traps })
+    await copyExceptions(copy.blocklist, empty.blocklist)
+    return await replay(empty.blocklist, evidence)
+  }
+  const underPresent = await courses(present)
+  const underOther = await courses(other)
+  const prefixes = new Set([...underPresent.keys(), ...underOther.keys()])
+  const rows = [...prefixes].map((prefix) => {
+    const row = {
+      prefix,
+      present: underPresent.get(prefix) ?? null,
+      other: underOther.get(prefix) ?? null,
+    }
+    return { ...row, same: JSON.stringify(row.present) === JSON.stringify(row.other) }
+  })
+  return json ? rows.map(rowAsJson).join('') : rowsInWords(rows, file, evidence.length)
+}
+
+/** Those that were made by hand; the configuration's are part of the policy. */
+async function copyExceptions(from: Blocklist, to: Blocklist): Promise<void> {
+  const actor = { name: 'dry-run' }
+  for (const { prefix, note } of manualOnly((page) => from.exemptions(page))) {
+    await to.exempt(checkedPrefix(prefix), note, actor)
+  }
+  for (const { prefix, note } of manualOnly((page) => from.exclusions(page))) {
+    await to.exclude(checkedPrefix(prefix), note, actor)
+  }
+}
+
+function manualOnly(read: Blocklist['exemptions']): Exception[] {
+  const found: Exception[] = []
+  let cursor: { readonly cursor?: string } = {}
+  for (;;) {
+    const page = read({ limit: 1000, ...cursor })
+    if (isRefusal(page)) return found
+    found.push(...page.items.filter(({ source }) => source === 'manual'))
+    if (page.nextCursor === null) return found
+    cursor = { cursor: page.nextCursor }
+  }
+}
+
+async function replay(
+  blocklist: Blocklist,
+  evidence: readonly Evidence[],
+): Promise<Map<string, Course>> {
+  const courses = new Map<string, Course>()
+  for (let at = 0; at < evidence.length; at += batchSize) {
+    const batch = evidence.slice(at, at + batchSize)
+    const decisions = await blocklist.replay(batch)
+    for (const [index, { decision, listing }] of decisions.entries()) {
+      if (!listing || listing.state === 'shadow') continue
+      const course = courses.get(listing.prefix)
+      if (course === undefined) {
+        const firstAt = batch[index]?.seenAt ?? 0
+        courses.set(listing.prefix, { listings: 1, firstAt, until: listing.expiresAt })
+      } else {
+        if (decision === 'listed') course.listings++
+        course.until = listing.expiresAt
+      }
+    }
+  }
+  return courses
+}
+
+function rowAsJson({ prefix, present, other, same }: Row): string {
+  const row = { prefix, present: courseAsJson(present), other: courseAsJson(other), same }
+  return `${JSON.stringify(row)}\n`
+}
+
+function courseAsJson(course: Course | null) {
+  if (course === null) return null
+  const { listings, firstAt, until } = course
+  return { listings, firstAt: timestamp(firstAt), until: until === null ? null : timestamp(until) }
+}
+
+function rowsInWords(rows: readonly Row[], file: string, pieces: number): string {
+  const differing = rows.filter(({ same }) => !same)
+  const onlyPresent = rows.filter(({ other }) => other === null).length
+  const onlyOther = rows.filter(({ present }) => present === null).length
+  const words = [
+    `${pieces} ${pieces === 1 ? 'message' : 'messages'} to traps.`,
+    `The same under both policies: ${rows.length - differing.length} networks.`,
+    `Listed under ${file} only: ${onlyOther}; under the present policy only: ${onlyPresent};`,
+    `under both, but differently: ${differing.length - onlyPresent - onlyOther}.`,
+  ].join(' ')
+  if (differing.length === 0) return `${words}\n`
+  const table = [
+    ['network', 'present policy', file],
+    ...differing.map(({ prefix, present, other }) => [
+      prefix,
+      courseInWords(present),
+      courseInWords(other),
+    ]),
+  ]
+  return `${words}\n\n${formatColumns(table)}`
+}
+
+function courseInWords(course: Course | null): string {
+  if (course === null) return 'not listed'
+  const { listings, firstAt, until } = course
+  const again = listings === 1 ? '' : `, ${listings} times`
+  const end = until === null ? 'permanently' : `until ${formatTime(timestamp(until))}`
+  return `listed ${formatTime(timestamp(firstAt))}${again}, ${end}`
 }

@@ -1,4 +1,4 @@
-// How facts are put for people: kinds and codes in words, times, aligned columns. Used by the commands that print.
+// How facts are written for people: kinds and codes in words, times, aligned columns.
 import { formatDuration } from '../quantity.ts'
 
 /** What each DNS code says of an address. */
@@ -11,12 +11,17 @@ export const codeMeanings: Readonly<Record<string, string>> = {
   '127.0.0.7': 'sender callouts (callout)',
 }
 
+/** The kinds of a listing, joined by commas. */
+export function formatKinds(kinds: readonly string[]): string {
+  return kinds.join(',') || 'no kind'
+}
+
 /** RFC 3339 in UTC → "2026-07-01 10:00:00 UTC". */
 export function formatTime(time: string): string {
   return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
 }
 
-/** "until 2026-07-29 10:00:00 UTC (28d)", counted from `now` (epoch seconds); "permanently" for null. */
+/** "until 2026-07-29 10:00:00 UTC (28d left)", counted from `now` (epoch seconds); "permanently" for null. */
 export function formatUntil(expiresAt: string | null, now: number): string {
   if (expiresAt === null) return 'permanently'
   const left = Math.round(Date.parse(expiresAt) / 1000 - now)
@@ -30,19 +35,19 @@ export function roughDuration(seconds: number): string {
   const smaller = sizes[sizes.indexOf(largest) + 1] ?? 1
   const rounded = Math.round(seconds / smaller) * smaller
   const rest = rounded % largest
-  const parts = [formatDuration(rounded - rest), ...(rest > 0 ? [formatDuration(rest)] : [])]
-  return parts.join(' ')
+  const whole = formatDuration(rounded - rest)
+  return rest > 0 ? `${whole} ${formatDuration(rest)}` : whole
 }
 
 /**
- * Text from a message, fit for a terminal: control and invisible format characters (escape sequences, direction
- * overrides) are shown as "?", so that a sender cannot write on the operator's screen.
+ * Text from outside, safe for a terminal: "?" replaces control and invisible format characters, so that no sender can
+ * move the cursor or turn the direction of writing.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?')
 }
 
-/** Rows in aligned columns, two blanks apart, each line indented and without blanks at its end. */
+/** Rows as lines with aligned columns, two blanks apart, each indented by `indent` and without blanks at its end. */
 export function formatColumns(rows: readonly (readonly string[])[], indent = ''): string {
   const widths: number[] = []
   for (const row of rows) {

@@ -1,17 +1,18 @@
-// `ingest`: the messages of some files into the evidence, through the running server or into the database itself. This
-// process opens the files, a thread of it takes the messages apart; what has been read goes on in batches. With --dry-run
-// it goes into a copy of the database that is thrown away.
-import type { Trace, TrustedRelays } from '../bounce/received.ts'
-import type { Config } from '../config/load.ts'
-import { loadConfig } from '../config/load.ts'
+// `ingest`: records the messages of some files as evidence, through the running server or in the database itself. This
+// process opens the files, a thread of it reads the messages, and what they show is recorded in batches. With --dry-run
+// it is recorded in a copy of the database that is thrown away.
+import { maxEvidence, type NewEvidence, type Recorded } from '../admin/routes/evidence-intake.ts'
+import { type Trap, timestamp } from '../admin/schemas.ts'
+import { parseTrapPattern, trapMatcher } from '../blocklist/trap-patterns.ts'
+import type { Evidence } from '../bounce/evidence.ts'
+import type { Trace } from '../bounce/received.ts'
+import { type Config, loadConfig } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
 import type { ReadMessage } from '../traps/read-message.ts'
-import { authenticitySources } from './authenticity-sources.ts'
 import { verdictFields } from './classify.ts'
-import { withClient } from './client.ts'
-import { type CommandContext, exitCodes, wrongUse } from './context.ts'
-import { evidenceSink, readTraps } from './evidence-sink.ts'
+import { allItems, type Client, expectDone, withClient } from './client.ts'
+import { type CommandContext, exitCodes, type Json, wrongUse } from './command.ts'
 import { printable } from './format.ts'
 import {
   type FoundMessage,
@@ -20,20 +21,20 @@ import {
   messagesIn,
   octetsIn,
 } from './message-files.ts'
+import { authenticitySources } from './options.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { keepOldSpaceSmall } from './v8-flags.ts'
 
-export interface IngestOptions {
+interface IngestOptions extends Json {
   readonly mailbox?: string
   readonly trustedRelay?: readonly string[]
   readonly allTraps?: true
   readonly dryRun?: true
   readonly policy?: string
-  readonly json?: true
 }
 
-/** Where evidence goes: it answers what was, or would be, decided on each piece. */
-export type EvidenceSink = (evidence: ReadMessage['evidence']) => Promise<readonly Decided[]>
+/** Records evidence; resolves with what was, or would be, decided on each piece. */
+type EvidenceSink = (evidence: readonly Evidence[]) => Promise<readonly Decided[]>
 
 interface Decided {
   readonly decision: string
@@ -41,77 +42,69 @@ interface Decided {
   readonly listing?: { readonly prefix: string; readonly state: string }
 }
 
-/** One file's message, read: its octets are let go. No evidence: it was for no trap. */
-export interface Ingested extends ReadMessage {
+/** A message that has been read, without its octets. It has no evidence if it was sent to no trap. */
+interface Ingested extends ReadMessage {
   readonly trace: Trace
   readonly found: Pick<FoundMessage, 'file' | 'index'>
 }
 
 const source = 'ingest'
-/** So many messages go on together: a commit for each would be most of the work. */
+/** Messages recorded together: one commit each would take longer than everything else. */
 const batchSize = 200
+/** Messages handed to the thread at a time, so that the next ones are read from disk meanwhile. */
+const messagesAtOnce = 8
 
 /**
- * Records every message for a trap; what is recorded already is passed over, so that a run that was broken off can be
- * repeated. Throws OperationalError `mailbox-failed` for what cannot be read, with the messages before it recorded.
+ * Records every message to a trap. Messages that are already recorded are skipped, so a run that was broken off can be
+ * repeated. Throws OperationalError `mailbox-failed` for what cannot be read, after recording the messages before it.
  */
 export async function ingest(
   context: CommandContext,
   paths: readonly string[],
   options: IngestOptions,
 ): Promise<number> {
-  const { dryRun, policy } = options
-  const type = mailboxType(options.mailbox)
-  if (policy !== undefined && !dryRun) throw wrongUse('--policy goes with --dry-run alone')
+  const type = mailboxTypes.find((each) => each === options.mailbox)
+  if (options.mailbox !== type) {
+    throw wrongUse(`--mailbox ${options.mailbox}: expected one of ${mailboxTypes.join(', ')}`)
+  }
+  const { dryRun, policy, json } = options
+  if (policy !== undefined && !dryRun) throw wrongUse('--policy needs --dry-run')
   keepOldSpaceSmall()
   const config = loadConfig(context)
-  const octets = await octetsIn(paths, type)
-  const progress = startProgress(octets, 'messages')
+  const progress = startProgress(await octetsIn(paths, type), 'messages')
+  const write = (text: string) => progress.above(() => context.write(text))
   const read = (isTrap: (address: string) => boolean) =>
-    readAll({ paths, progress, config, options, isTrap, ...(type && { type }) })
-  const aboveBar = {
-    ...context,
-    write: (text: string) => progress.above(() => context.write(text)),
-  }
+    readAll({ paths, type, progress, config, options, isTrap })
   if (policy !== undefined) {
-    const { comparePolicies } = await import('./policy-comparison.ts')
-    await comparePolicies(context, config, { file: policy, json: options.json === true, read })
+    const { comparePolicies } = await import('./dry-run.ts')
+    context.write(await comparePolicies(context, config, { file: policy, json, read }))
   } else if (dryRun) {
     const { copyDatabase } = await import('./dry-run.ts')
-    using rehearsal = await copyDatabase(config)
-    const { blocklist } = rehearsal
+    using copy = await copyDatabase(config)
+    const { blocklist } = copy
     const match = blocklist.trapMatcher()
     const messages = read((address) => match(address) !== undefined)
-    await deliver(aboveBar, messages, (evidence) => blocklist.record(evidence), options)
+    await deliver(messages, (evidence) => blocklist.record(evidence), options, write)
   } else {
     await withClient(config, async (client) => {
-      const isTrap = await readTraps(client)
-      await deliver(aboveBar, read(isTrap), evidenceSink(client), options)
+      const match = await readTraps(client)
+      const messages = read((address) => match(address) !== undefined)
+      await deliver(messages, (evidence) => sendEvidence(client, evidence), options, write)
     })
   }
   return exitCodes.done
 }
 
-function mailboxType(text: string | undefined): MailboxType | undefined {
-  const type = mailboxTypes.find((each) => each === text)
-  if (text !== undefined && type === undefined) {
-    throw wrongUse(`--mailbox ${text}: expected one of ${mailboxTypes.join(', ')}`)
-  }
-  return type
-}
-
 interface Reading {
   readonly paths: readonly string[]
-  readonly type?: MailboxType
+  readonly type: MailboxType | undefined
   readonly progress: Progress
   readonly config: Config
   readonly options: IngestOptions
   isTrap(address: string): boolean
 }
 
-/** So many messages are with the thread together: while one is read, the next ones are fetched. */
-const messagesAtOnce = 8
-
+/** Reads the messages of all files in order. Those found before a file that cannot be read come before the error. */
 async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const { paths, type, progress, config, options, isTrap } = reading
   const [{ MessageReader }, { storedDelivery }, { parseTrustedRelays }] = await Promise.all([
@@ -119,9 +112,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
     import('../traps/delivery.ts'),
     import('../bounce/received.ts'),
   ])
-  const relays: TrustedRelays = parseTrustedRelays(
-    options.trustedRelay ?? config.trace.trustedRelays,
-  )
+  const relays = parseTrustedRelays(options.trustedRelay ?? config.trace.trustedRelays)
   const allTraps = options.allTraps === true
   const now = Math.floor(Date.now() / 1000)
   const reader = new MessageReader({ authenticity: authenticitySources(config), log: silent })
@@ -133,23 +124,20 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
     return { ...outcome, trace: delivered.trace, found: { file, index } }
   }
   const begun: Promise<Ingested>[] = []
-  let fault: { readonly error: unknown } | undefined
+  let fault: unknown
   let isComplete = false
   try {
     try {
       for await (const found of messagesIn(paths, type)) {
-        const message = read(found)
-        // Awaited in its turn; what it fails with until then is no unhandled rejection.
-        message.catch(() => undefined)
-        begun.push(message)
-        if (begun.length >= messagesAtOnce) yield await taken(begun)
+        begun.push(handled(read(found)))
+        const first = begun.length === messagesAtOnce ? begun.shift() : undefined
+        if (first !== undefined) yield await first
       }
     } catch (error) {
-      fault = { error }
+      fault = error
     }
-    // What was found before a fault is recorded too.
-    while (begun.length > 0) yield await taken(begun)
-    if (fault !== undefined) throw fault.error
+    for (const message of begun) yield await message
+    if (fault !== undefined) throw fault
     isComplete = true
   } finally {
     progress.end(isComplete)
@@ -157,10 +145,49 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   }
 }
 
-async function taken(begun: Promise<Ingested>[]): Promise<Ingested> {
-  const [first] = begun.splice(0, 1)
-  if (first === undefined) throw new Error('nothing was begun')
-  return await first
+/** A promise that is awaited later: until then its rejection must not count as unhandled. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}
+
+/** The trap that an address stands for, by the patterns as they are now. */
+async function readTraps(client: Client): Promise<(address: string) => string | undefined> {
+  const traps = await allItems<Trap>(client, '/v1/traps')
+  return trapMatcher(
+    traps.flatMap(({ pattern }) => {
+      const parsed = parseTrapPattern(pattern)
+      return 'value' in parsed ? [parsed.value] : []
+    }),
+  )
+}
+
+/** Resolves with what was decided on each piece, after the commit. */
+async function sendEvidence(client: Client, evidence: readonly Evidence[]): Promise<Recorded[]> {
+  if (evidence.length > maxEvidence) return await sendInHalves(client, evidence)
+  const items = evidence.map(evidenceBody)
+  const reply = await client.request('POST', '/v1/evidence', { items })
+  // Few messages have long details; where many of them come together, the body is too large.
+  if (reply.status === 413 && evidence.length > 1) return await sendInHalves(client, evidence)
+  return expectDone<{ items: Recorded[] }>(reply).items
+}
+
+async function sendInHalves(client: Client, evidence: readonly Evidence[]): Promise<Recorded[]> {
+  const half = Math.ceil(evidence.length / 2)
+  const first = await sendEvidence(client, evidence.slice(0, half))
+  return [...first, ...(await sendEvidence(client, evidence.slice(half)))]
+}
+
+function evidenceBody({ client, seenAt, details, addressed, ...rest }: Evidence): NewEvidence {
+  return {
+    ...rest,
+    ...(addressed && {
+      addressed: { to: [...addressed.to], returnedAuthors: [...addressed.returnedAuthors] },
+    }),
+    client: client && formatAddress(client),
+    seenAt: timestamp(seenAt),
+    details: { ...details },
+  }
 }
 
 interface Tally {
@@ -169,21 +196,19 @@ interface Tally {
   strangers: number
 }
 
-/** Sends everything on in batches, the next one read while one is recorded, and prints what became of each message. */
+/** Records all messages in batches, the next one read while one is recorded, and prints what was decided on each. */
 async function deliver(
-  context: CommandContext,
   messages: AsyncIterable<Ingested>,
   sink: EvidenceSink,
   options: IngestOptions,
+  write: (text: string) => void,
 ): Promise<void> {
   const tally: Tally = { counts: {}, messages: 0, strangers: 0 }
   let batch: Ingested[] = []
-  let sending: Promise<void> = Promise.resolve()
+  let recording = Promise.resolve()
   const flush = async (): Promise<void> => {
-    await sending
-    sending = record(context, batch, sink, options, tally)
-    // Awaited at the next flush; what it fails with until then is no unhandled rejection.
-    sending.catch(() => undefined)
+    await recording
+    recording = handled(record(batch, sink, options, tally, write))
     batch = []
   }
   try {
@@ -193,17 +218,18 @@ async function deliver(
     }
   } finally {
     await flush()
-    await sending
+    await recording
   }
-  if (!options.json) context.write(summary(tally, options.dryRun === true))
+  if (!options.json) write(summary(tally, options.dryRun === true))
 }
 
+/** Records one batch and prints what was decided. */
 async function record(
-  context: CommandContext,
   batch: readonly Ingested[],
   sink: EvidenceSink,
   { json, dryRun }: IngestOptions,
   tally: Tally,
+  write: (text: string) => void,
 ): Promise<void> {
   const evidence = batch.flatMap((each) => each.evidence)
   const decisions = evidence.length === 0 ? [] : await sink(evidence)
@@ -213,7 +239,7 @@ async function record(
     tally.messages++
     if (pieces.length === 0) tally.strangers++
     const client = trace.client && formatAddress(trace.client)
-    const fields = json ? verdictFields(found, classification, client) : undefined
+    const fields = json && verdictFields(found, classification, client)
     if (pieces.length === 0 && fields) {
       const why = 'none of its recipients is a trap'
       text += `${JSON.stringify({ ...fields, recipient: null, decision: 'ignored', why })}\n`
@@ -222,27 +248,24 @@ async function record(
       const { decision = '', why = '', listing } = decisions[position++] ?? {}
       tally.counts[decision] = (tally.counts[decision] ?? 0) + 1
       if (fields) {
-        // A message that is here already changes nothing.
+        // To a script, a message that is already recorded is one that changes nothing.
         const shown = decision === 'duplicate' ? 'ignored' : decision
         text += `${JSON.stringify({ ...fields, recipient, decision: shown, why })}\n`
       } else if (decision === 'listed') {
         const is = dryRun ? 'would be listed' : 'is listed'
         const shadow = listing?.state === 'shadow' ? ', but not published' : ''
-        text += `${listing?.prefix} ${is}${shadow}: ${printable(why)} (${place(found)})\n`
+        const place = found.index === 0 ? found.file : `${found.file} [${found.index}]`
+        text += `${listing?.prefix} ${is}${shadow}: ${printable(why)} (${printable(place)})\n`
       }
     }
   }
-  if (text !== '') context.write(text)
+  if (text !== '') write(text)
 }
 
-function place({ file, index }: Ingested['found']): string {
-  return printable(index === 0 ? file : `${file} [${index}]`)
-}
-
-function summary({ counts, messages, strangers }: Tally, isRehearsal: boolean): string {
+function summary({ counts, messages, strangers }: Tally, isDryRun: boolean): string {
   const parts = [
-    [counts['listed'], isRehearsal ? 'would list a host' : 'listed a host'],
-    [counts['extended'], isRehearsal ? 'would extend a listing' : 'extended a listing'],
+    [counts['listed'], isDryRun ? 'would list a host' : 'listed a host'],
+    [counts['extended'], isDryRun ? 'would extend a listing' : 'extended a listing'],
     [counts['counted'], 'only count'],
     [counts['ignored'], 'prove nothing'],
     [counts['duplicate'], 'were recorded before'],

@@ -1,77 +1,54 @@
-// `key create|list|revoke`: API keys. The secret is printed once, alone on standard output so that a shell can take
-// it; nothing keeps it but its hash.
+// `key create|list|revoke`: API keys. The secret is printed once, alone on standard output so that a shell can take it; the
+// database keeps only its hash.
+import type { CreatedKey, Key } from '../admin/routes/keys.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
-import { type Client, expectDone, withClient } from './client.ts'
-import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
+import { allItems, expectDone, withClient } from './client.ts'
+import { type CommandContext, type Json, print, wrongUse } from './command.ts'
 import { formatColumns, formatTime, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
-const pageSize = 1000
 const scopes = ['read', 'write', 'collect', 'admin']
 
-interface Json {
-  readonly json?: true
-}
-
-export interface CreateKeyOptions extends Json {
-  readonly name?: string
-  readonly scope?: string
-  readonly expires?: string
-}
-
-interface Key {
-  readonly id: number
+interface CreateKeyOptions extends Json {
   readonly name: string
   readonly scope: string
-  readonly createdAt: string
-  readonly expiresAt: string | null
-  readonly revokedAt: string | null
-  readonly lastUsedAt: string | null
+  readonly expires?: string
 }
 
 export async function createKey(
   context: CommandContext,
   options: CreateKeyOptions,
 ): Promise<number> {
-  const { name, scope = 'read', expires } = options
-  if (name === undefined) throw wrongUse('--name: whoever uses the key, as the audit names them')
+  const { name, scope, expires: duration } = options
   if (!scopes.includes(scope)) throw wrongUse(`--scope ${scope}: expected ${scopes.join(', ')}`)
-  const parsed = expires === undefined ? undefined : parseDuration(expires)
-  if (parsed !== undefined && 'why' in parsed) throw wrongUse(`--expires ${expires}: ${parsed.why}`)
-  const body = { name, scope, ...(expires !== undefined && { duration: expires }) }
+  const parsed = duration === undefined ? {} : parseDuration(duration)
+  if ('why' in parsed) throw wrongUse(`--expires ${duration}: ${parsed.why}`)
   const reply = await withClient(loadConfig(context), (client) =>
-    client.request('POST', path, body),
+    client.request('POST', path, { name, scope, duration }),
   )
-  const made = expectDone(reply) as Key & { readonly key: string }
-  if (options.json) {
-    const { id, key, expiresAt } = made
-    writeJson(context, { id, name, scope, key, expiresAt })
-  } else {
-    context.write(`${made.key}\n`)
-    console.error(
-      `Key ${made.id} (${name}, scope ${scope}), ${lasts(made)}. It cannot be shown again.`,
-    )
+  const created = expectDone<CreatedKey>(reply)
+  const { id, key, expiresAt } = created
+  if (!options.json) {
+    const about = `Key ${id} (${name}, scope ${scope}), ${formatValidity(created)}`
+    console.error(`${about}. It cannot be shown again.`)
   }
-  return exitCodes.done
+  return print(context, options, { id, name, scope, key, expiresAt }, () => `${key}\n`)
 }
 
 export async function listKeys(context: CommandContext, options: Json): Promise<number> {
-  const keys = await withClient(loadConfig(context), readKeys)
-  if (options.json) {
-    writeJson(context, { items: keys })
-    return exitCodes.done
-  }
-  const rows = keys.map((key) => [
-    String(key.id),
-    key.name,
-    key.scope,
-    lasts(key),
-    key.lastUsedAt === null ? 'never used' : `used ${formatTime(key.lastUsedAt)}`,
-  ])
-  context.write(rows.length === 0 ? 'There are no keys.\n' : formatColumns(rows))
-  return exitCodes.done
+  const items = await withClient(loadConfig(context), (client) => allItems<Key>(client, path))
+  return print(context, options, { items }, () => {
+    const rows = items.map((key) => [
+      String(key.id),
+      key.name,
+      key.scope,
+      formatValidity(key),
+      key.lastUsedAt === null ? 'never used' : `used ${formatTime(key.lastUsedAt)}`,
+    ])
+    return rows.length === 0 ? 'There are no keys.\n' : formatColumns(rows)
+  })
 }
 
 /** `which` is a key's id, or the name of one that is not revoked. */
@@ -82,36 +59,18 @@ export async function revokeKey(
 ): Promise<number> {
   const wanted = which ?? options.name
   if (wanted === undefined) throw wrongUse('which key? Give its id or --name')
-  const reply = await withClient(loadConfig(context), async (client) => {
-    const keys = await readKeys(client)
+  const key = await withClient(loadConfig(context), async (client) => {
+    const keys = await allItems<Key>(client, path)
     const named = keys.find(({ name, revokedAt }) => name === wanted && revokedAt === null)
     const id = options.name === undefined && /^[1-9]\d{0,14}$/.test(wanted) ? wanted : named?.id
-    if (id === undefined) return undefined
-    return await client.request('DELETE', `${path}/${id}`)
-  })
-  if (reply === undefined) {
-    const why = `there is no key of the name ${JSON.stringify(wanted)} in use`
+    if (id !== undefined) return expectDone<Key>(await client.request('DELETE', `${path}/${id}`))
+    const why = `no key in use has the name ${JSON.stringify(wanted)}`
     throw new OperationalError('request-refused', why)
-  }
-  const key = expectDone(reply) as Key
-  if (options.json) writeJson(context, key)
-  else context.write(`Key ${key.id} (${key.name}) opens nothing any more.\n`)
-  return exitCodes.done
+  })
+  return print(context, options, key, ({ id, name }) => `Key ${id} (${name}) is revoked.\n`)
 }
 
-async function readKeys(client: Client): Promise<Key[]> {
-  const keys: Key[] = []
-  let after = ''
-  for (;;) {
-    const reply = await client.request('GET', `${path}?limit=${pageSize}${after}`)
-    const page = expectDone(reply) as { items: Key[]; nextCursor: string | null }
-    keys.push(...page.items)
-    if (page.nextCursor === null) return keys
-    after = `&cursor=${encodeURIComponent(page.nextCursor)}`
-  }
-}
-
-function lasts({ expiresAt, revokedAt }: Key): string {
+function formatValidity({ expiresAt, revokedAt }: Key): string {
   if (revokedAt !== null) return `revoked ${formatTime(revokedAt)}`
   return expiresAt === null ? 'for ever' : formatUntil(expiresAt, Date.now() / 1000)
 }

@@ -1,26 +1,31 @@
-// `lookup`: asks the name server for an address as a mail server would, and says what the answer means.
+// `lookup`: asks a name server for an address, as a mail server would, and says what the answer means.
 import { type Config, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
-import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
+import {
+  type CommandContext,
+  exitCodes,
+  type Json,
+  print,
+  readAddress,
+  wrongUse,
+} from './command.ts'
 import { codeMeanings, formatColumns, printable } from './format.ts'
-import { readAddress } from './prefix-argument.ts'
 
 const timeoutMs = 3000
 const noError = 0
 const nxDomain = 3
-/** RFC 1035 §4.1.1 and RFC 2136 §2.2, for people. */
+/** Names of the response codes (RFC 1035 §4.1.1), by their number. */
 const rcodeNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
 
-export interface LookupOptions {
+interface LookupOptions extends Json {
   readonly server?: string
   readonly zone?: string
-  readonly json?: true
 }
 
 /**
- * Exit code 0: not listed (NXDOMAIN, or a name without A records); 3: listed; 1: no answer, or one that says neither.
- * The configuration is read only for what the options leave out.
+ * Exit code 3 if the address is listed, 0 if not (NXDOMAIN, or a name without A records). Throws OperationalError
+ * `server-unreachable` for no answer or one that says neither. The configuration is read only for what the options lack.
  */
 export async function lookup(
   context: CommandContext,
@@ -44,20 +49,17 @@ export async function lookup(
   const codes = (await ask('A')).toSorted()
   const text = codes.length === 0 ? [] : await ask('TXT')
   const query = formatAddress(address)
-  const isListed = codes.length > 0
-  if (options.json) {
-    writeJson(context, { query, zone, server, name, listed: isListed, codes, text })
-  } else {
-    const verdict = isListed ? 'is listed' : 'is not listed'
-    context.write(`${query} ${verdict} in ${zone} (asked ${server}).\n`)
+  const listed = codes.length > 0
+  print(context, options, { query, zone, server, name, listed, codes, text }, () => {
+    const verdict = `${query} ${listed ? 'is listed' : 'is not listed'} in ${zone} (asked ${server}).`
     const rows = codes.map((code) => ['A', code, codeMeanings[code] ?? ''])
-    context.write(formatColumns(rows, '  '))
-    for (const each of text) context.write(`  TXT  ${printable(each)}\n`)
-  }
-  return isListed ? exitCodes.listed : exitCodes.done
+    const texts = text.map((each) => `  TXT  ${printable(each)}\n`)
+    return `${verdict}\n${formatColumns(rows, '  ')}${texts.join('')}`
+  })
+  return listed ? exitCodes.listed : exitCodes.done
 }
 
-/** The first address that our own name server listens on; a wildcard is reached over loopback. */
+/** The first address that our own name server listens on; for a wildcard, loopback. */
 function defaultServer(config: Config | undefined): string {
   const [first = ''] = config?.dns.listen ?? []
   const server = first.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')
@@ -67,7 +69,7 @@ function defaultServer(config: Config | undefined): string {
   return server
 }
 
-/** `HOST`, `HOST:PORT` or `[IPv6]:PORT`, with port 53 where none is given. */
+/** `HOST`, `HOST:PORT` or `[IPv6]:PORT` as `HOST:PORT`; the port is 53 unless given. */
 function readServer(text: string): string {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/i.exec(text)
   const port = Number(match?.[2] ?? 53)

@@ -1,5 +1,5 @@
-// Paths → the messages in them, one after another: message files, mbox files, Maildir folders, standard input. Called
-// by the commands that look at mail without a mailbox; nothing is moved, marked or kept.
+// Turns paths into the messages in them, one after another: message files, mbox files, Maildir folders, standard input.
+// Only reads: no file is moved or marked.
 import { createReadStream } from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { findExtent } from '../traps/mbox-extent.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
 export interface FoundMessage {
-  /** As the path was given, with the file's name below a folder; `-` for standard input. */
+  /** The path as given, with the file's name if it is a folder; `-` for standard input. */
   readonly file: string
   /** Which message of that file, from 0. */
   readonly index: number
@@ -19,14 +19,14 @@ export interface FoundMessage {
   readonly storedAt: number
 }
 
-/** What a path holds, when its looks are not to decide. */
+/** What a path can be said to hold. */
 export const mailboxTypes = ['maildir', 'mbox', 'eml'] as const
 export type MailboxType = (typeof mailboxTypes)[number]
 
 /**
- * A folder with cur/ or new/ is a Maildir; of any other folder each file is read. A file is an mbox (RFC 4155), perhaps
- * gzipped, when it begins with a `From ` line, unless its name ends with `.eml`; `type` says it for all paths. Throws
- * OperationalError `mailbox-failed` naming what cannot be read, after the messages before it.
+ * Without `type`, a folder with cur/ or new/ is a Maildir, and any other folder holds message files. A file that begins
+ * with a `From ` line is an mbox (RFC 4155), gzipped or not, unless its name ends with `.eml`. Throws OperationalError
+ * `mailbox-failed` naming what cannot be read, after the messages before it.
  */
 export async function* messagesIn(
   paths: readonly string[],
@@ -40,7 +40,7 @@ export async function* messagesIn(
   }
 }
 
-/** Octets of all that is read there, as far as the files tell. Throws as `messagesIn` does. */
+/** Octets of all these messages, estimated from the files. Throws as `messagesIn` does. */
 export async function octetsIn(paths: readonly string[], type?: MailboxType): Promise<number> {
   let octets = 0
   for (const path of paths.filter((each) => each !== '-')) {
@@ -49,7 +49,7 @@ export async function octetsIn(paths: readonly string[], type?: MailboxType): Pr
   return octets
 }
 
-/** What a gzipped file unzips to (RFC 1952 §2.3.1, ISIZE), if it is one member of less than 4 GiB. */
+/** The file's size; if gzipped, its unzipped size (RFC 1952 §2.3.1, ISIZE), exact for one member under 4 GiB. */
 async function octetsOf(file: string): Promise<number> {
   const { size } = await stat(file)
   if (!(await isZipped(file))) return size
@@ -89,7 +89,7 @@ async function beginningOf(file: string, length: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead)
 }
 
-/** It may be somebody's inbox, with a mailer at work. */
+/** It may be an inbox that a mailer is writing to: the last message counts only once the file is still. */
 async function* messagesInMbox(source: Source): AsyncGenerator<FoundMessage> {
   await using extent = await findExtent(source.file, { mustBeWhole: true })
   yield* messagesOf(source, extent.pieces(0, Buffer.allocUnsafeSlow(chunkBytes)), extent.isEnd)
@@ -136,7 +136,7 @@ function unreadable(path: string, error: unknown): OperationalError {
   return new OperationalError('mailbox-failed', `cannot read ${path}: ${why}`, { cause: error })
 }
 
-/** One message must fit into memory, a mailbox need not. */
+/** A message must fit into memory; a mailbox need not. */
 const maxMessageBytes = 256 * 1024 * 1024
 
 async function* messagesOf(

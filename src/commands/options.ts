@@ -1,17 +1,18 @@
-// The configuration, cut into the plain options that each room takes. Called by every command that composes rooms.
-import { readFileSync } from 'node:fs'
+// The configuration, cut into the plain options that each room takes. The secret files that it names are read here.
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import type { AdminLimits } from '../admin/app.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
-import type { Prefix } from '../ip/address.ts'
-import { parsePrefix } from '../ip/address.ts'
+import { type Prefix, parsePrefix } from '../ip/address.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
+import type { ZoneOptions } from '../resolver/records.ts'
+import type { AuthenticitySources } from '../traps/message-reader.ts'
+import type { TrapsOptions } from '../traps/traps.ts'
 
-/** The configuration's policy, thresholds, exemptions, traps and what is kept of messages, as blocklist/ takes them. */
-export function policyOptions(config: Config): PolicyOptions {
-  const { policy } = config
+export function policyOptions({ policy, trap, evidence }: Config): PolicyOptions {
+  const { threshold } = policy
   return {
     firstListingSeconds: policy.firstListing,
     longestListingSeconds: policy.longestListing,
@@ -22,20 +23,24 @@ export function policyOptions(config: Config): PolicyOptions {
     shortest6: policy.shortest6,
     allowSpecial: policy.allowSpecial.map(checkedPrefix),
     threshold: {
-      dsn: threshold(policy.threshold.dsn),
-      'auto-reply': threshold(policy.threshold['auto-reply']),
-      'challenge-response': threshold(policy.threshold['challenge-response']),
-      'content-notice': threshold(policy.threshold['content-notice']),
-      callout: threshold(policy.threshold.callout),
+      dsn: thresholdOptions(threshold.dsn),
+      'auto-reply': thresholdOptions(threshold['auto-reply']),
+      'challenge-response': thresholdOptions(threshold['challenge-response']),
+      'content-notice': thresholdOptions(threshold['content-notice']),
+      callout: thresholdOptions(threshold.callout),
     },
     exempt: policy.exempt.map(({ prefix, note }) => ({ prefix: checkedPrefix(prefix), note })),
-    traps: config.trap.map(({ address }) => address),
-    evidencePerDay: config.evidence.perDay,
-    evidenceKeepSeconds: config.evidence.keep,
+    traps: trap.map(({ address }) => address),
+    evidencePerDay: evidence.perDay,
+    evidenceKeepSeconds: evidence.keep,
   }
 }
 
-/** What `[admin]` allows to strangers. */
+function thresholdOptions({ window, ...least }: Config['policy']['threshold']['dsn']) {
+  return { ...least, windowSeconds: window }
+}
+
+/** What clients without a key may do. */
 export function adminLimits({ admin }: Config): AdminLimits {
   return {
     trustedProxies: (admin?.trustedProxies ?? []).map(checkedPrefix),
@@ -43,9 +48,7 @@ export function adminLimits({ admin }: Config): AdminLimits {
   }
 }
 
-/** What resolver/records needs to encode the zone's own records. */
-export function zoneOptions(config: Config) {
-  const { zone } = config
+export function zoneOptions({ zone }: Config): ZoneOptions {
   return {
     origin: zone.origin,
     nameservers: zone.nameservers,
@@ -58,10 +61,10 @@ export function zoneOptions(config: Config) {
   }
 }
 
-/** The keys of [dns] and [zone] that the name server takes as they are; the cookie secrets are read here. */
+/** Throws OperationalError `config-invalid` for the file of the cookie secrets. */
 export function nameserverOptions(config: Config) {
   const { dns, zone } = config
-  const cookieSecrets = cookieSecretsOf(config)
+  const cookieSecrets = readCookieSecrets(config)
   return {
     listen: dns.listen,
     batch: dns.batch,
@@ -77,22 +80,81 @@ export function nameserverOptions(config: Config) {
   } satisfies Partial<NameserverOptions>
 }
 
-/** The secrets of dns.cookieSecretFile; undefined without one. Throws OperationalError 'config-invalid'. */
-export function cookieSecretsOf({ dns }: Config): Uint8Array[] | undefined {
-  if (dns.cookieSecretFile === '') return undefined
-  try {
-    return parseCookieSecrets(readFileSync(dns.cookieSecretFile, 'utf8'))
-  } catch (error) {
-    throw wrongKey('dns.cookieSecretFile', error)
+/** Throws OperationalError `config-invalid` for the files of `[trace]`. */
+export function trapsOptions(config: Config) {
+  const { trapSmtp, mailbox, trace, store } = config
+  return {
+    ...(trapSmtp && {
+      smtp: {
+        listen: trapSmtp.listen,
+        hostname: trapSmtp.hostname,
+        lmtp: trapSmtp.lmtp,
+        certificateFile: trapSmtp.certificateFile,
+        keyFile: trapSmtp.keyFile,
+        proxies: trapSmtp.proxies,
+        proxyProtocol: trapSmtp.proxyProtocol,
+        greetingDelaySeconds: trapSmtp.greetingDelay,
+        maxBytes: trapSmtp.maxSize,
+        maxConnections: trapSmtp.connections,
+        maxClientConnections: trapSmtp.clientConnections,
+        perMinute: trapSmtp.perMinute,
+      },
+    }),
+    mailboxes: mailbox.map(({ maxSize, ...each }) => ({ ...each, maxBytes: maxSize })),
+    trace,
+    authenticity: authenticitySources(config),
+    markFile: `${store.path}-reading`,
+  } satisfies Partial<TrapsOptions>
+}
+
+/** What returned messages are checked with. Throws as the two functions below do. */
+export function authenticitySources(config: Config): AuthenticitySources {
+  const batvKey = readBatvKey(config)
+  const messageIdFile = checkedMessageIdFile(config)
+  return {
+    servers: config.resolver.servers,
+    ...(batvKey && { batvKey }),
+    ...(messageIdFile && { messageIdFile }),
   }
 }
 
-function threshold(values: { messages: number; traps: number; window: number }) {
-  return { messages: values.messages, traps: values.traps, windowSeconds: values.window }
+/** The secret in trace.batvKeyFile. Throws OperationalError `config-invalid` if it cannot be read or is empty. */
+export function readBatvKey({ trace }: Config): Uint8Array | undefined {
+  return fromFile('trace.batvKeyFile', trace.batvKeyFile, (path) => {
+    const secret = readFileSync(path, 'utf8').trim()
+    if (secret === '') throw new Error(`${path} is empty`)
+    return Buffer.from(secret)
+  })
 }
 
-/** A prefix that the configuration's own validation has already read once. */
-function checkedPrefix(text: string): Prefix {
+/** The path in trace.messageIdFile. Throws OperationalError `config-invalid` if no file can be read there. */
+export function checkedMessageIdFile({ trace }: Config): string | undefined {
+  return fromFile('trace.messageIdFile', trace.messageIdFile, (path) => {
+    accessSync(path, constants.R_OK)
+    if (!statSync(path).isFile()) throw new Error(`${path} is not a file`)
+    return path
+  })
+}
+
+/** The secrets in dns.cookieSecretFile. Throws OperationalError `config-invalid` if they cannot be read. */
+export function readCookieSecrets({ dns }: Config): Uint8Array[] | undefined {
+  return fromFile('dns.cookieSecretFile', dns.cookieSecretFile, (path) =>
+    parseCookieSecrets(readFileSync(path, 'utf8')),
+  )
+}
+
+/** What `read` makes of the file that a key names; undefined if the key is empty. */
+function fromFile<T>(key: string, path: string, read: (path: string) => T): T | undefined {
+  if (path === '') return undefined
+  try {
+    return read(path)
+  } catch (error) {
+    throw wrongKey(key, error)
+  }
+}
+
+/** A prefix that was checked when it was taken in: another one is a bug. */
+export function checkedPrefix(text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
   return parsed.value

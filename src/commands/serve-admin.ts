@@ -1,5 +1,5 @@
-// The HTTP side of `serve`: one application on the control socket and, with `[admin]`, on a TCP address; the first
-// admin key. Loaded by serve.ts after DNS answers, since Fastify is heavy.
+// The HTTP side of `serve`: one application, served on the control socket and, with `[admin]`, on a TCP address; and the
+// first admin key.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildApp } from '../admin/app.ts'
@@ -15,8 +15,8 @@ import type { Logger } from '../errors.ts'
 import { databaseFailure, isDiskFull, type Store } from '../store/database.ts'
 import { writePrivateFile } from '../store/private-file.ts'
 import type { Traps } from '../traps/traps.ts'
+import { version } from './command.ts'
 import { adminLimits } from './options.ts'
-import { version } from './version.ts'
 
 export interface AdminRooms {
   readonly blocklist: Blocklist
@@ -26,14 +26,14 @@ export interface AdminRooms {
   requireClock(): void
   status(): ServerState
   isReady(): boolean
-  /** undefined while they are starting. */
+  /** Undefined while they are starting. */
   traps(): Traps | undefined
 }
 
 export interface Admin extends AsyncDisposable {
-  /** host:port as bound; undefined without `[admin]`. */
+  /** The bound host:port; undefined without `[admin]`. */
   address(): string | undefined
-  /** Takes over limits and address; when a new address cannot be bound, the old one stays and the error is thrown. */
+  /** Applies new limits and a new address. If that cannot be bound, it throws, and the old one stays. */
   reload(config: Config): Promise<void>
 }
 
@@ -45,7 +45,10 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   const refusals = new RefusalLog(rooms.log)
   const app = starting.adopt(
     buildApp({
-      ...{ ...rest, blocklist, version, refusals },
+      ...rest,
+      blocklist,
+      version,
+      refusals,
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
@@ -93,7 +96,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
 }
 
 /**
- * The key that everything else begins with, where none of scope admin was ever made: shown on a terminal, else in
+ * Makes the first key of scope admin if there was never one. It is shown if standard error is a terminal, else written to
  * `admin.key` beside the database.
  */
 function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
@@ -103,7 +106,7 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY
   try {
-    // Written before it is made: a key that nobody was told would be the first and only one.
+    // The file comes first: if the key were made and the file failed, nobody would know the only key.
     if (!isOnTerminal) writeSecret(file, secret)
     keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
   } catch (error) {
@@ -121,7 +124,7 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   }
 }
 
-/** Mode 0600 from the first moment, whatever file was there before. */
+/** Replaces the file; mode 0600 from the first moment. */
 function writeSecret(file: string, secret: string): void {
   try {
     rmSync(file, { force: true })

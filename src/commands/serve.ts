@@ -1,5 +1,5 @@
-// `serve`: the composition root. Opens the store under its lock, loads the tree, answers DNS, then brings up the
-// control socket and the traps. What is heavy to load (Fastify, the mail packages) comes after DNS answers.
+// `serve`: the composition root. Opens the store under its lock, loads the tree and answers DNS; then starts the HTTP
+// interface and the traps. Their packages take long to load, so they are loaded once DNS is answered.
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { Clock } from '../clock.ts'
@@ -7,28 +7,31 @@ import { type Config, type ConfigSource, demoConfig, loadConfig } from '../confi
 import { OperationalError } from '../errors.ts'
 import { prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
-import { openStore, type Store } from '../store/database.ts'
-import type { MailboxStatus, Traps } from '../traps/traps.ts'
+import { openStore } from '../store/database.ts'
+import type { Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
-import { authenticitySources } from './authenticity-sources.ts'
-import { watchCapacity } from './capacity-watch.ts'
-import { requireServable } from './config-faults.ts'
-import { watchFiles } from './file-watch.ts'
+import { requireServable } from './check-config.ts'
+import { version } from './command.ts'
+import { systemdNotice, watchCapacity, watchFiles } from './housekeeping.ts'
 import { createLog, type ServerLog } from './log.ts'
-import { cookieSecretsOf, nameserverOptions, policyOptions, zoneOptions } from './options.ts'
-import { systemdNotice } from './systemd.ts'
+import {
+  nameserverOptions,
+  policyOptions,
+  readCookieSecrets,
+  trapsOptions,
+  zoneOptions,
+} from './options.ts'
 import { allowMoreInlining, keepOldSpaceSmall } from './v8-flags.ts'
-import { version } from './version.ts'
 
-/** Expiry and freshness are looked at this often: an expired listing is gone from DNS well within 5 s. */
+/** How often expiry and freshness are checked: an expired listing must be gone from DNS within 5 s. */
 const housekeepingMs = 1000
-/** SIGTERM to exit takes at most 5 s; whatever has not drained by then is cut off. */
+/** From SIGTERM to exit at most 5 s may pass; what has not drained by this time is cut off. */
 const drainMs = 4500
 
 /**
- * Serves until SIGTERM or SIGINT, then drains and resolves with 0. Prints the ready line on stdout once every
- * listener is bound and the tree is loaded. SIGHUP confirms a held clock and re-reads the configuration, one that comes during the start after it. Throws OperationalError for what keeps
- * it from starting; resolves with 1 when it had to give up later.
+ * Serves until SIGTERM or SIGINT, then drains and resolves with 0; resolves with 1 if it had to give up before. Prints the
+ * ready line on standard output once every listener is bound and the tree is loaded. SIGHUP confirms a held clock and reads
+ * the configuration again; during the start it takes effect after it. Throws OperationalError if it cannot start.
  */
 export async function serve(source: ConfigSource): Promise<number> {
   let isReloadWanted = false
@@ -42,7 +45,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)
   await using server = await start(config, log, ending.fatal).catch(async (error) => {
-    // A room stops at its first fault, and knows no file's name.
+    // The room's error names only its first fault, and not the file.
     if (error instanceof OperationalError && error.code === 'config-invalid')
       await requireServable(config)
     throw error
@@ -58,7 +61,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   onHangUp = () => undefined
   notice.stopping()
   log.info({}, 'stopping')
-  // Nothing acknowledged is lost by leaving early, so a peer that will not let go does not hold the exit up.
+  // A peer that keeps its connection open cannot delay the exit: what was acknowledged is on disk.
   setTimeout(() => process.exit(exitCode), drainMs).unref()
   return exitCode
 }
@@ -123,7 +126,7 @@ async function start(
       lookForFiles()
       clockCorrection[0] = clock.correction
       blocklist.expire().catch((error) => {
-        // The door says so by itself, once a minute.
+        // The blocklist logs a failing disk itself, once a minute.
         if (blocklist.status().writeFailure) return
         log.error({ err: error }, 'expiry failed, tried again')
       })
@@ -137,7 +140,11 @@ async function start(
   const { startAdmin } = await import('./serve-admin.ts')
   const admin = starting.use(
     await startAdmin(config, {
-      ...{ blocklist, store, now, requireClock: () => clock.requireSure(), log },
+      blocklist,
+      store,
+      now,
+      requireClock: () => clock.requireSure(),
+      log,
       status: () => ({
         version,
         ...blocklist.status(),
@@ -147,15 +154,30 @@ async function start(
         workers: nameserver.workers,
         uptimeSeconds: Math.floor(process.uptime()),
         udp: nameserver.udp(),
-        mailboxes: traps?.mailboxes() ?? ([] as MailboxStatus[]),
+        mailboxes: traps?.mailboxes() ?? [],
       }),
       isReady: () => isReady,
       traps: () => traps,
     }),
   )
-  const startTraps = await trapStarter(blocklist, store, now, log, fatal)
+  const { startTraps } = await import('../traps/traps.ts')
+  const openTraps = async (next: Config): Promise<Traps> => {
+    if (next.mailbox.length > 0) keepOldSpaceSmall()
+    return await startTraps({
+      ...trapsOptions(next),
+      positions: {
+        get: (mailbox) => store.mailboxPositions.get(mailbox),
+        set: (mailbox, position) => store.mailboxPositions.set(mailbox, position, now()),
+      },
+      isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
+      record: (evidence) => blocklist.record(evidence),
+      now,
+      log,
+      onFatal: fatal,
+    })
+  }
   starting.defer(async () => traps?.close())
-  traps = await startTraps(config)
+  traps = await openTraps(config)
   isReady = true
   setImmediate(() => blocklist.finishImports())
 
@@ -168,15 +190,15 @@ async function start(
       clock.confirm()
       const next = loadConfig(source)
       await requireServable(next)
-      const cookieSecrets = cookieSecretsOf(next)
+      const cookieSecrets = readCookieSecrets(next)
       log.level = next.log.level
       await blocklist.reconfigure(policyOptions(next))
-      // Random ones go on as they are: a new set would cost every client its cookie.
+      // Random secrets stay: with new ones every client's cookie would be wrong.
       if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
       if (changed(current, next, ['trapSmtp', 'mailbox', 'trace', 'resolver'])) {
         await traps?.close()
-        traps = await startTraps(next).catch(async (error) => {
-          traps = await startTraps(current)
+        traps = await openTraps(next).catch(async (error) => {
+          traps = await openTraps(current)
           throw error
         })
       } else {
@@ -196,7 +218,7 @@ async function start(
   }
 }
 
-/** Deletes what evidence is kept no longer, once a day, when most is quiet. */
+/** Deletes old evidence once a day, at night. */
 async function scheduleEvidencePurge(blocklist: Blocklist, log: ServerLog) {
   const { startSchedule } = await import('../schedule.ts')
   return startSchedule({
@@ -212,55 +234,7 @@ async function scheduleEvidencePurge(blocklist: Blocklist, log: ServerLog) {
   })
 }
 
-/** Loads the mail packages and gives a function that starts the traps of a configuration. */
-async function trapStarter(
-  blocklist: Blocklist,
-  { mailboxPositions }: Store,
-  now: () => number,
-  log: ServerLog,
-  fatal: (error: Error) => void,
-) {
-  const { startTraps } = await import('../traps/traps.ts')
-  return async (config: Config): Promise<Traps> => {
-    if (config.mailbox.length > 0) keepOldSpaceSmall()
-    return await startTraps({
-      ...(config.trapSmtp && {
-        smtp: {
-          listen: config.trapSmtp.listen,
-          hostname: config.trapSmtp.hostname,
-          lmtp: config.trapSmtp.lmtp,
-          certificateFile: config.trapSmtp.certificateFile,
-          keyFile: config.trapSmtp.keyFile,
-          proxies: config.trapSmtp.proxies,
-          proxyProtocol: config.trapSmtp.proxyProtocol,
-          greetingDelaySeconds: config.trapSmtp.greetingDelay,
-          maxBytes: config.trapSmtp.maxSize,
-          maxConnections: config.trapSmtp.connections,
-          maxClientConnections: config.trapSmtp.clientConnections,
-          perMinute: config.trapSmtp.perMinute,
-        },
-      }),
-      mailboxes: config.mailbox.map(({ maxSize, ...mailbox }) => ({
-        ...mailbox,
-        maxBytes: maxSize,
-      })),
-      positions: {
-        get: (mailbox) => mailboxPositions.get(mailbox),
-        set: (mailbox, position) => mailboxPositions.set(mailbox, position, now()),
-      },
-      trace: config.trace,
-      authenticity: authenticitySources(config),
-      markFile: `${config.store.path}-reading`,
-      isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
-      record: (evidence) => blocklist.record(evidence),
-      now,
-      log,
-      onFatal: fatal,
-    })
-  }
-}
-
-/** Resolves with the exit code once a signal or a fatal error says that it is time to stop. */
+/** `ended` resolves with the exit code once a signal or a call of `fatal` ends the server. */
 function awaitEnd(log: ServerLog) {
   const { promise: ended, resolve } = Promise.withResolvers<number>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -273,7 +247,7 @@ function awaitEnd(log: ServerLog) {
     log.error({ err: error }, 'cannot go on')
     resolve(1)
   }
-  // Node would print it, whatever it says.
+  // Node would print the error with its whole text.
   process.on('uncaughtException', fatal)
   return { ended, fatal }
 }
@@ -289,7 +263,7 @@ function readyLine(
   return words.join(' ')
 }
 
-/** What to try with the demonstration, as commands that can be pasted. */
+/** Commands to try with the demonstration, to be pasted into another terminal. */
 function demoCommands(dns: string): string {
   const port = dns.slice(dns.lastIndexOf(':') + 1)
   const dig = `dig @127.0.0.1 -p ${port} +noall +answer`

@@ -1,21 +1,159 @@
-// `show`: the story of one address in sentences that an operator can read out on the telephone, with the messages it
-// rests on. Exit code 0 whether it is listed or not.
-import { loadConfig } from '../config/load.ts'
+// `show`: explains one address in sentences and tables: whether it is listed, by what, and on what evidence.
+import type { LookupBody } from '../admin/lookup-body.ts'
+import type { Exception, Listing } from '../admin/schemas.ts'
 import { formatAddress } from '../ip/address.ts'
-import { expectDone, withClient } from './client.ts'
-import { type CommandContext, exitCodes, writeJson } from './context.ts'
-import { type Explanation, explainInWords } from './explanation.ts'
-import { readAddress } from './prefix-argument.ts'
+import { askAndPrint } from './client.ts'
+import { type CommandContext, type Json, readAddress } from './command.ts'
+import {
+  codeMeanings,
+  formatColumns,
+  formatKinds,
+  formatTime,
+  formatUntil,
+  printable,
+} from './format.ts'
 
+/** What the operator, who may see everything, gets from /v1/lookup. */
+type Explanation = Required<LookupBody>
+type Evidence = Explanation['evidence'][number]
+
+/** Exit code 0 whether the address is listed or not. */
 export async function show(
   context: CommandContext,
   argument: string,
-  options: { readonly json?: true },
+  options: Json,
 ): Promise<number> {
   const path = `/v1/lookup/${formatAddress(readAddress(argument))}`
-  const reply = await withClient(loadConfig(context), (client) => client.request('GET', path))
-  const explanation = expectDone(reply) as Explanation
-  if (options.json) writeJson(context, explanation)
-  else context.write(explainInWords(explanation, Date.now() / 1000))
-  return exitCodes.done
+  const now = Date.now() / 1000
+  return await askAndPrint<Explanation>(context, options, ['GET', path], (explanation) =>
+    explain(explanation, now),
+  )
+}
+
+/** Paragraphs, the verdict first. `now` is epoch seconds. */
+function explain(explanation: Explanation, now: number): string {
+  const { exemption, exclusion, listings, history, evidence } = explanation
+  const paragraphs = [formatVerdict(explanation, now)]
+  if (exemption !== null) {
+    paragraphs.push(`${formatException(exemption, 'exempt')} Nothing in it is ever listed.\n`)
+  }
+  if (exclusion !== null) {
+    const exception = formatException(exclusion, 'excluded')
+    paragraphs.push(`${exception} Only a longer listing inside it holds.\n`)
+  }
+  if (listings.length > 0) {
+    const rows = listings.map((listing) => [
+      listing.prefix,
+      stateWords[listing.state] ?? listing.state,
+      formatKinds(listing.kinds),
+      formatOrigin(listing),
+      `since ${formatTime(listing.createdAt)}`,
+      formatUntil(listing.expiresAt, now),
+      printable(listing.reason ?? ''),
+    ])
+    paragraphs.push(`Listings that hold here:\n${formatColumns(rows, '  ')}`)
+  }
+  if (evidence.length > 0) paragraphs.push(formatMessages(evidence) + formatAuthenticity(evidence))
+  if (history.length > 0) {
+    const rows = history.map((past) => [
+      past.prefix,
+      past.state,
+      formatKinds(past.kinds),
+      formatOrigin(past),
+      `${formatTime(past.createdAt)} – ${formatTime(past.endedAt)}`,
+      printable(past.reason ?? ''),
+    ])
+    paragraphs.push(`Earlier listings, the latest first:\n${formatColumns(rows, '  ')}`)
+  }
+  return paragraphs.join('\n')
+}
+
+const stateWords: Readonly<Record<string, string>> = {
+  held: 'held back, not yet published',
+  shadow: 'only counted, not published',
+}
+
+function formatVerdict(explanation: Explanation, now: number): string {
+  const { query, codes, decidedBy, since, until } = explanation
+  if (explanation.isTestEntry) {
+    return `${query} is listed: it is the zone's test entry (RFC 5782), with ${codes.join(', ')}.\n`
+  }
+  if (!explanation.listed) return `${query} is not listed${whyNot(explanation)}.\n`
+  const covering = decidedBy?.startsWith(`${query}/`) ? '' : `, as part of ${decidedBy}`
+  const from = since === null ? '' : `, since ${formatTime(since)}`
+  const rows = codes.map((code) => [code, codeMeanings[code] ?? ''])
+  return `${query} is listed${covering}${from}, ${formatUntil(until, now)}.\n${formatColumns(rows, '  ')}`
+}
+
+/** The reason, unless another paragraph gives it; begins with the sign that goes before it. */
+function whyNot(explanation: Explanation): string {
+  const { state, listings, history, specialPurpose, evidence } = explanation
+  const endedAt = formatTime(history[0]?.endedAt ?? '')
+  switch (state) {
+    case 'exempt':
+      return explanation.exemption === null
+        ? ': it is the test address that is never listed (RFC 5782)'
+        : ': it is exempt'
+    case 'excluded':
+      return `: it is excluded from ${listings.find((each) => each.state === 'listed')?.prefix}`
+    case 'held':
+      return ' yet: its listing is held back for a while (policy.holdFor)'
+    case 'shadow':
+      return ': what it sent is only counted, not published (policy.publish)'
+    case 'listed':
+      return explanation.decidedBy === null
+        ? ' yet: the server is still bringing an import into DNS'
+        : ': the zone is retired and lists nothing'
+    case 'expired':
+      return `: its listing expired at ${endedAt}`
+    case 'removed':
+      return `: it was removed at ${endedAt}`
+    default:
+      if (specialPurpose !== null) return `: it lies in ${specialPurpose}, which is never listed`
+      return evidence.length > 0
+        ? '; what it sent has not been enough'
+        : ' and nothing is known of it'
+  }
+}
+
+function formatException({ prefix, source, note, createdAt }: Exception, state: string): string {
+  const by = source === 'config' ? 'by the configuration' : 'by hand'
+  const why = note ? ` (${printable(note)})` : ''
+  return `${prefix} is ${state} ${by}${why}, since ${formatTime(createdAt)}.`
+}
+
+function formatOrigin({ origin, list, hits, lastHitAt }: Listing): string {
+  if (origin === 'manual') return 'by hand'
+  if (origin === 'import') return `import${list === null ? '' : ` of ${printable(list)}`}`
+  const last = lastHitAt === null ? '' : `, last ${formatTime(lastHitAt)}`
+  return `by trap (${hits} ${hits === 1 ? 'hit' : 'hits'}${last})`
+}
+
+function formatMessages(evidence: readonly Evidence[]): string {
+  const header = ['time', 'kind', 'rule', 'decision', 'trap', 'reporting MTA', 'message id']
+  const rows = evidence.map((item) => [
+    formatTime(item.seenAt),
+    item.kind ?? 'not recognised',
+    item.rule,
+    ...[item.decision, item.trap, item.reportingMta, item.messageId].map(printableOrDash),
+  ])
+  const why = `The newest one: ${printable(evidence[0]?.why ?? '')}.\n`
+  return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}`
+}
+
+/** Only messages that returned one whose authenticity was checked; nothing if there is none. */
+function formatAuthenticity(evidence: readonly Evidence[]): string {
+  const rows = evidence
+    .filter(({ spf, dkim, dmarcPolicy }) => spf ?? dkim ?? dmarcPolicy)
+    .map(({ seenAt, spf, dkim, dmarcPolicy, returnedOrigin }) => [
+      formatTime(seenAt),
+      ...[spf, dkim, dmarcPolicy, returnedOrigin].map(printableOrDash),
+    ])
+  if (rows.length === 0) return ''
+  const header = ['time', 'SPF', 'DKIM', 'DMARC policy', 'handed over by']
+  return `Whether the returned messages were forged:\n${formatColumns([header, ...rows], '  ')}`
+}
+
+function printableOrDash(text: string | undefined): string {
+  return text === undefined ? '–' : printable(text)
 }

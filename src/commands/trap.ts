@@ -1,37 +1,24 @@
-// `trap add|remove|list`: the spam-trap addresses that are kept in the database, and those of the configuration. Whoever
-// is on the machine sees the arguments of every process, so that a pattern can come by standard input too.
+// `trap add|remove|list`: the spam-trap addresses of the database, and those of the configuration. Everybody on the machine
+// can see the arguments of a process, so a pattern may be given on standard input instead.
 import { text } from 'node:stream/consumers'
+import type { Trap } from '../admin/schemas.ts'
 import { loadConfig } from '../config/load.ts'
-import { type Client, expectDone, withClient } from './client.ts'
-import { type CommandContext, exitCodes, writeJson, wrongUse } from './context.ts'
+import { allItems, askAndPrint, withClient } from './client.ts'
+import { type CommandContext, type Json, print, wrongUse } from './command.ts'
 import { formatColumns, formatTime } from './format.ts'
-
-const path = '/v1/traps'
-const pageSize = 1000
-
-interface Json {
-  readonly json?: true
-}
-
-interface Trap {
-  readonly pattern: string
-  readonly source: 'config' | 'manual'
-  readonly createdAt: string
-}
 
 export async function addTrap(
   context: CommandContext,
   argument: string,
   options: Json,
 ): Promise<number> {
-  const pattern = await patternOf(argument)
-  const reply = await withClient(loadConfig(context), (client) =>
-    client.request('POST', path, { pattern }),
+  const pattern = await readPattern(argument)
+  return await askAndPrint<Trap>(
+    context,
+    options,
+    ['POST', '/v1/traps', { pattern }],
+    (trap, status) => `${trap.pattern} ${status === 201 ? 'is now' : 'was already'} a trap.\n`,
   )
-  const trap = expectDone(reply) as Trap
-  if (options.json) writeJson(context, trap)
-  else context.write(`${trap.pattern} ${reply.status === 201 ? 'is now' : 'was already'} a trap.\n`)
-  return exitCodes.done
 }
 
 export async function removeTrap(
@@ -39,51 +26,35 @@ export async function removeTrap(
   argument: string,
   options: Json,
 ): Promise<number> {
-  const pattern = await patternOf(argument)
-  const reply = await withClient(loadConfig(context), (client) =>
-    client.request('DELETE', `${path}?pattern=${encodeURIComponent(pattern)}`),
+  const path = `/v1/traps?pattern=${encodeURIComponent(await readPattern(argument))}`
+  return await askAndPrint<Trap>(
+    context,
+    options,
+    ['DELETE', path],
+    ({ pattern }) => `${pattern} is no longer a trap.\n`,
   )
-  const trap = expectDone(reply) as Trap
-  if (options.json) writeJson(context, trap)
-  else context.write(`${trap.pattern} is no longer a trap.\n`)
-  return exitCodes.done
 }
 
 export async function listTraps(context: CommandContext, options: Json): Promise<number> {
-  const traps = await withClient(loadConfig(context), allTraps)
-  if (options.json) {
-    writeJson(context, { items: traps })
-  } else {
-    const rows = traps.map(({ pattern, source, createdAt }) => [
+  const items = await withClient(loadConfig(context), (client) =>
+    allItems<Trap>(client, '/v1/traps'),
+  )
+  return print(context, options, { items }, () => {
+    const rows = items.map(({ pattern, source, createdAt }) => [
       pattern,
       source === 'config' ? 'from the configuration' : 'added by hand',
       `since ${formatTime(createdAt)}`,
     ])
-    context.write(rows.length === 0 ? 'There are no traps.\n' : formatColumns(rows))
-  }
-  return exitCodes.done
+    return rows.length === 0 ? 'There are no traps.\n' : formatColumns(rows)
+  })
 }
 
-/** The pattern; `-`: the one line of standard input. */
-async function patternOf(argument: string): Promise<string> {
-  // On Linux this overwrites what others see of the arguments.
+/** The pattern; for `-` the one line of standard input. */
+async function readPattern(argument: string): Promise<string> {
+  // On Linux this overwrites the arguments that others can see.
   process.title = 'backscatterd trap'
   if (argument !== '-') return argument
   const [line = '', ...more] = (await text(process.stdin)).trimEnd().split(/\r?\n/)
   if (line === '' || more.length > 0) throw wrongUse('standard input: expected one line, a pattern')
   return line
-}
-
-/** Every trap, page by page. */
-export async function allTraps(client: Client): Promise<Trap[]> {
-  const items: Trap[] = []
-  let cursor: string | null = ''
-  while (cursor !== null) {
-    const after: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
-    const reply = await client.request('GET', `${path}?limit=${pageSize}${after}`)
-    const page = expectDone(reply) as { items: Trap[]; nextCursor: string | null }
-    items.push(...page.items)
-    cursor = page.nextCursor
-  }
-  return items
 }

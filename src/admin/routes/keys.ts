@@ -28,12 +28,13 @@ const Key = Type.Object({
   revokedAt: NullableTimestamp,
   lastUsedAt: NullableTimestamp,
 })
-type Key = Static<typeof Key>
+export type Key = Static<typeof Key>
 
 const CreatedKey = Type.Object({
   ...Key.properties,
   key: Type.String({ description: 'The secret: bsd_… It cannot be had again.' }),
 })
+export type CreatedKey = Static<typeof CreatedKey>
 
 const NewKey = Type.Object(
   {

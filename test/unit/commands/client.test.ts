@@ -85,7 +85,7 @@ test('through the socket neither SQLite nor Fastify nor a mail package is loaded
   const args = ['--import', hooks, main, '--config', site.configFile, 'add', '203.0.113.9']
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   const loaded = Buffer.concat(await child.stderr.toArray()).toString()
-  assert.match(loaded, /src\/commands\/add\.ts/)
+  assert.match(loaded, /src\/commands\/listing\.ts/)
   assert.match(loaded, /node_modules\/commander\//)
   assert.doesNotMatch(loaded, /better-sqlite3|fastify|mailparser|smtp-server|koffi|src\/store\//)
 })

@@ -128,8 +128,7 @@ test('a dry run tells what would be listed and why, on top of what is known, and
   assert.match(dry.stdout, /^2 messages: 1 would list a host, 1 only count\.$/m)
   assert.equal((await lines(site, '--dry-run', two))[0]?.['decision'], 'counted')
   assert.equal((await lines(site, one))[0]?.['decision'], 'counted')
-  const left = () =>
-    readdirSync(tmpdir()).filter((name) => name.includes('backscatterd-rehearsal-'))
+  const left = () => readdirSync(tmpdir()).filter((name) => name.includes('backscatterd-dry-run-'))
   const before = left()
   const beside = readdirSync(site.folder)
   assert.equal((await lines(site, '--dry-run', two))[0]?.['decision'], 'listed')
@@ -192,7 +191,10 @@ test('two policies over the same mail, each message as of its time, years ago', 
   assert.equal(refused.code, 2)
   assert.match(refused.stderr, /wrong\.toml: polcy: unknown key; did you mean policy\?/)
   const words = await site.run('ingest', '--dry-run', '--policy', other, mbox)
-  assert.match(words.stdout, /Under .*strict\.toml alone: 0; under the present policy alone: 1;/)
+  assert.match(
+    words.stdout,
+    /Listed under .*strict\.toml only: 0; under the present policy only: 1;/,
+  )
   assert.match(words.stdout, /^198\.51\.100\.41\/32 .* not listed$/m)
   assert.equal((await lines(site, mbox))[0]?.['why'], 'history: older than 28d')
 })
@@ -227,7 +229,7 @@ test('wrong use is 2, an unreadable file 1 with what came before it recorded', a
   const site = new Site(t)
   const file = write(site, 'one.eml', bounceFrom('198.51.100.51', 1))
   for (const [args, why] of [
-    [['--policy', site.configFile, file], /--policy goes with --dry-run alone/],
+    [['--policy', site.configFile, file], /--policy needs --dry-run/],
     [['--mailbox', 'pst', file], /expected one of maildir, mbox, eml/],
     [[], /missing required argument/],
   ] as const) {

@@ -63,7 +63,7 @@ test('SPF, DKIM and DMARC policy of the returned messages, where somebody looked
     evidence('203.0.113.9', 'callout', { seenAt: now - 90, details: {} }),
   ])
   const text = await show(site, '203.0.113.9')
-  const [, table = ''] = text.split('\nWhat says whether the returned messages were forged:\n')
+  const [, table = ''] = text.split('\nWhether the returned messages were forged:\n')
   assert.match(table, /^ {2}time {2,}SPF {2,}DKIM {2,}DMARC policy {2,}handed over by\n/)
   assert.match(table, /\n {2}\S+ \S+ UTC {2,}fail {2,}none {2,}reject {2,}192\.0\.2\.7\n/)
   assert.match(table, /\n {2}\S+ \S+ UTC {2,}– {2,}unknown {2,}– {2,}–\n$/)
@@ -111,7 +111,7 @@ test('each reason for not being listed has its words', async (t) => {
     ],
     [
       '203.0.113.70',
-      /^203\.0\.113\.70 is not listed: what it sent only counts and is not published/,
+      /^203\.0\.113\.70 is not listed: what it sent is only counted, not published/,
       /only counted, not published/,
     ],
     [
@@ -133,7 +133,7 @@ test('each reason for not being listed has its words', async (t) => {
       '127.0.0.2',
       /^127\.0\.0\.2 is listed: it is the zone's test entry \(RFC 5782\), with 127\.0\.0\.2\.\n$/,
     ],
-    ['127.0.0.1', /^127\.0\.0\.1 is not listed: it is the test address that never is/],
+    ['127.0.0.1', /^127\.0\.0\.1 is not listed: it is the test address that is never listed/],
     ['::ffff:203.0.113.99', /^203\.0\.113\.99 is not listed/],
     ['2001:DB8::1', /^2001:db8::1 is not listed/],
   ]
@@ -169,7 +169,7 @@ test('only one address is explained', async (t) => {
   const site = new Site(t)
   const cases: [string, RegExp][] = [
     ['203.0.113.0/24', /a prefix; ask for one address, such as 203\.0\.113\.0\n$/],
-    ['example.org', /domain names are not listed by this version; give an address\n$/],
+    ['example.org', /this version does not list domain names; give an address\n$/],
     ['203.0.113', /not an IP address\n$/],
   ]
   for (const [argument, why] of cases) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { unwritablePaths } from '../../../src/commands/unit-paths.ts'
+import { unwritablePaths } from '../../../src/commands/check-config.ts'
 import type { Config } from '../../../src/config/load.ts'
 import { temporaryDirectory } from '../blocklist/fixture.ts'
 

@@ -1,9 +1,10 @@
+// What the rooms are given, as far as it is read from files.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { authenticitySources } from '../../../src/commands/authenticity-sources.ts'
+import { authenticitySources } from '../../../src/commands/options.ts'
 import type { Config } from '../../../src/config/load.ts'
 
 function folder(t: TestContext): string {

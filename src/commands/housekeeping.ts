@@ -1,0 +1,100 @@
+// What `serve` looks at while it runs, and tells in the log or to systemd: whether the shared tree is nearly full, whether
+// anything more can be opened, and that the event loop still turns.
+import { closeSync, openSync } from 'node:fs'
+import { isOutOfFiles, type Logger, OperationalError } from '../errors.ts'
+import { loadNotify } from '../libc.ts'
+import { OncePerMinute } from '../log-rarely.ts'
+
+/** What matters here of a TreeWriter's stats(). */
+interface TreeUsage {
+  readonly usedBytes: number
+  readonly capacityBytes: number
+  /** The part of the used octets that can be used again. */
+  readonly freeBytes: number
+}
+
+/** From the first share on the operator should act; below the second it is over. */
+const nearlyFullShare = 0.9
+const roomyShare = 0.85
+
+/** Returns a function that checks the tree, logs a change since the last check, and returns whether it is nearly full. */
+export function watchCapacity(usage: () => TreeUsage, log: Logger): () => boolean {
+  let isNearlyFull = false
+  return () => {
+    const { usedBytes, capacityBytes, freeBytes } = usage()
+    const share = (usedBytes - freeBytes) / capacityBytes
+    const fields = { usedBytes: usedBytes - freeBytes, capacityBytes }
+    if (!isNearlyFull && share >= nearlyFullShare) {
+      isNearlyFull = true
+      log.warn(
+        fields,
+        'the shared tree is nearly full: raise dns.capacity before new listings are refused',
+      )
+    } else if (isNearlyFull && share < roomyShare) {
+      isNearlyFull = false
+      log.info(fields, 'the shared tree has room again')
+    }
+    return isNearlyFull
+  }
+}
+
+/**
+ * Returns a function that tries to open a file, and logs at most once a minute that the process may open no more. Nobody
+ * else would tell: the system closes each new connection, and no listener hears of it.
+ */
+export function watchFiles(
+  log: Logger,
+  open = () => closeSync(openSync('/dev/null', 'r')),
+  rarely = new OncePerMinute(),
+): () => void {
+  return () => {
+    try {
+      open()
+    } catch (cause) {
+      if (!isOutOfFiles(cause)) return
+      rarely.run(() => {
+        const message = '/dev/null: cannot be opened'
+        const err = new OperationalError('files-exhausted', message, { cause })
+        log.error({ err }, 'no file or connection can be opened: new connections are closed')
+      })
+    }
+  }
+}
+
+interface SystemdNotice {
+  /** Call it once every listener is bound; the watchdog begins with it. */
+  ready(): void
+  stopping(): void
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Tells systemd that the server is ready, that it stops, and in between that it lives (Type=notify and WatchdogSec= of
+ * the unit; sd_notify(3), sd_watchdog_enabled(3)). Does nothing if the environment names no socket. Never throws.
+ */
+export async function systemdNotice(env: Environment, log: Logger): Promise<SystemdNotice> {
+  const notify = await loadNotify(env['NOTIFY_SOCKET'])
+  const tell = (state: string): void => {
+    try {
+      notify?.(state)
+    } catch (error) {
+      log.warn({ err: error, state }, 'systemd does not accept a notification')
+    }
+  }
+  const intervalMs = watchdogMs(env) / 2
+  return {
+    ready() {
+      tell('READY=1')
+      if (notify && intervalMs > 0) setInterval(tell, intervalMs, 'WATCHDOG=1').unref()
+    },
+    stopping: () => tell('STOPPING=1'),
+  }
+}
+
+/** After how long without a notification systemd ends the process; 0 means never. */
+function watchdogMs({ WATCHDOG_USEC: microseconds, WATCHDOG_PID: pid }: Environment): number {
+  if (pid !== undefined && Number(pid) !== process.pid) return 0
+  const milliseconds = Number(microseconds ?? 0) / 1000
+  return Number.isFinite(milliseconds) ? milliseconds : 0
+}

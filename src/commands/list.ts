@@ -1,0 +1,140 @@
+// `import` and `export`: a whole named list from a file, in place of what the list held, or a look at what that would
+// change; and a list, or everything that is listed, to standard output.
+import { createReadStream, statSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import type { Imported } from '../admin/schemas.ts'
+import { loadConfig } from '../config/load.ts'
+import { OperationalError } from '../errors.ts'
+import { rbldnsdTypes } from '../feeds/entry.ts'
+import { feedFormats, formatOfFile } from '../feeds/feed.ts'
+import { expectDone, withClient } from './client.ts'
+import { type CommandContext, exitCodes, type Json, print, wrongUse } from './command.ts'
+import { printable } from './format.ts'
+import { type Progress, startProgress } from './progress.ts'
+
+interface FeedOptions {
+  readonly list?: string
+  readonly format?: string
+  readonly type?: string
+}
+
+interface ImportOptions extends FeedOptions, Json {
+  readonly strict?: true
+  readonly force?: true
+  readonly dryRun?: true
+}
+
+/** Wrong lines that are shown; `--json` has the first thousand. */
+const shownLines = 20
+
+export async function importList(
+  context: CommandContext,
+  file: string,
+  options: ImportOptions,
+): Promise<number> {
+  const query = feedQuery(options, formatOfFile(file))
+  for (const flag of ['strict', 'force', 'dryRun'] as const) {
+    if (options[flag]) query.set(flag, 'true')
+  }
+  const config = loadConfig(context)
+  const octets = sizeOf(file)
+  const { status, body } = await withClient(config, async (client) => {
+    const progress = startProgress(octets)
+    let isComplete = false
+    try {
+      const content = Readable.from(contentOf(file, progress), { objectMode: false })
+      const reply = await client.upload(`/v1/import?${query}`, content)
+      isComplete = reply.status < 300
+      return reply
+    } finally {
+      progress.end(isComplete)
+    }
+  })
+  if (status === 422) throw refusal(file, body as { detail: string })
+  const imported = expectDone<Imported>({ status, body })
+  if (!options.json) reportWrongLines(file, imported)
+  return print(context, options, imported, ({ list, added, removed, kept, refusedCount }) => {
+    const wouldBe = options.dryRun ? 'would be ' : ''
+    return `${list}: ${added} ${wouldBe}added, ${removed} removed, ${kept} kept, ${refusedCount} refused.\n`
+  })
+}
+
+async function* contentOf(file: string, progress: Progress): AsyncGenerator<Buffer> {
+  for await (const chunk of createReadStream(file)) {
+    progress.advance(chunk.length)
+    yield chunk
+  }
+}
+
+/** "nothing was changed: line 7: 192.0.2.300: not an IP address" as "FILE:7: …", which editors can jump to. */
+function refusal(file: string, { detail }: { readonly detail: string }): OperationalError {
+  const [, line, why = ''] =
+    /^nothing was changed: (?:no line of it is an entry; )?line (\d+): (.*)$/s.exec(detail) ?? []
+  return new OperationalError(
+    'request-refused',
+    line === undefined ? detail : `${file}:${line}: ${printable(why)}; nothing was changed`,
+  )
+}
+
+function reportWrongLines(file: string, { refused, refusedCount }: Imported): void {
+  const shown = refused.slice(0, shownLines)
+  for (const { line, text, why } of shown) {
+    console.error(`${file}:${line}: ${text === '' ? '' : `${printable(text)}: `}${why}`)
+  }
+  const more = refusedCount - shown.length
+  if (more > 0) console.error(`${file}: and ${more} more wrong lines`)
+}
+
+function sizeOf(file: string): number {
+  try {
+    const found = statSync(file)
+    if (!found.isDirectory()) return found.size
+  } catch (cause) {
+    throw new OperationalError('request-refused', (cause as Error).message, { cause })
+  }
+  throw new OperationalError('request-refused', `${file}: is a directory`)
+}
+
+/** Prints a list as of one moment, as fast as the reader takes it. */
+export async function exportList(context: CommandContext, options: FeedOptions): Promise<number> {
+  const query = feedQuery(options, 'text')
+  return await withClient(loadConfig(context), async (client) => {
+    const reply = await client.download(`/v1/export?${query}`)
+    if ('status' in reply) {
+      expectDone(reply)
+      return exitCodes.failed
+    }
+    for await (const chunk of reply) {
+      context.write(String(chunk))
+      await drained()
+    }
+    return exitCodes.done
+  })
+}
+
+/** Waits for a reader that is slower than we are; not for one that has gone away. */
+async function drained(): Promise<void> {
+  const { stdout } = process
+  if (!stdout.writableNeedDrain || stdout.destroyed) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const events = ['drain', 'close', 'error']
+  const go = () => resolve()
+  for (const event of events) stdout.once(event, go)
+  await promise
+  for (const event of events) stdout.off(event, go)
+}
+
+/** The query that import and export have in common. Throws `usage-invalid` for a name that does not exist. */
+function feedQuery(options: FeedOptions, defaultFormat: string): URLSearchParams {
+  const { list, format = defaultFormat, type } = options
+  if (list !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(list)) {
+    throw wrongUse(`--list ${list}: letters, digits, dots, hyphens and underscores, at most 64`)
+  }
+  if (!(feedFormats as readonly string[]).includes(format)) {
+    throw wrongUse(`--format ${format}: expected one of ${feedFormats.join(', ')}`)
+  }
+  if (type !== undefined && (format !== 'rbldnsd' || !rbldnsdTypes.some((each) => each === type))) {
+    throw wrongUse(`--type ${type}: for format rbldnsd, one of ${rbldnsdTypes.join(', ')}`)
+  }
+  return new URLSearchParams({ ...(list && { list }), format, ...(type && { type }) })
+}
