@@ -1,6 +1,8 @@
 // Faults in the threads of a name server, for tests of what happens when one dies or hangs: a question whose first label is
 // `crash` throws inside answering, one whose first label is `hang` is never answered, nor anything after it.
+import { syncBuiltinESMExports } from 'node:module'
 import type { TestContext } from 'node:test'
+import workerThreads, { type WorkerOptions } from 'node:worker_threads'
 import { Responder } from '../../src/dns/responder.ts'
 
 const crash = Buffer.from('\x05crash')
@@ -15,10 +17,15 @@ Responder.prototype.respond = function (query, ...rest) {
 
 /** From now on until the test ends, threads load this file before their own. */
 export function injectFaults(t: TestContext): void {
-  const { NODE_OPTIONS: before } = process.env
-  process.env['NODE_OPTIONS'] = `${before ?? ''} --import=${import.meta.url}`
+  const { Worker } = workerThreads
+  workerThreads.Worker = class extends Worker {
+    constructor(file: URL, options: WorkerOptions) {
+      super(file, { ...options, execArgv: [`--import=${import.meta.url}`] })
+    }
+  }
+  syncBuiltinESMExports()
   t.after(() => {
-    if (before === undefined) delete process.env['NODE_OPTIONS']
-    else process.env['NODE_OPTIONS'] = before
+    workerThreads.Worker = Worker
+    syncBuiltinESMExports()
   })
 }
