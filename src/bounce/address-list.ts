@@ -1,13 +1,14 @@
-// The value of an address field (RFC 5322 §3.4: To, From, Sender, Return-Path) → the addresses it names. Display names,
-// comments, group names and routes are passed over. Linear in the value's length, and never throws.
+// The value of an address field (RFC 5322 §3.4: To, From, Sender, Return-Path) → the addresses it names. Display
+// names, comments, group names and routes are skipped. Linear in the value's length; never throws. No library:
+// it must be linear on hostile input.
 import { allValues, type HeaderSection } from './header-section.ts'
 
-/** Nobody's fields need more of them. */
+/** No real message needs more. */
 export const maxAddresses = 100
 /** RFC 5321 §4.5.3.1: local part, @ and domain. */
 const maxAddressLength = 64 + 1 + 255
 
-/** The addresses in all fields of these lower-case names, as they are written, at most `maxAddresses`. */
+/** The addresses in all fields with these lower-case names, as written; at most `maxAddresses`. */
 export function addressesNamed(header: HeaderSection, ...names: readonly string[]): string[] {
   const found = new Set<string>()
   for (const value of names.flatMap((name) => allValues(header, name))) {
@@ -19,7 +20,7 @@ export function addressesNamed(header: HeaderSection, ...names: readonly string[
   return [...found]
 }
 
-/** The addresses in one value, in order. What is in angle brackets counts before what stands beside them. */
+/** The addresses in one value, in order. An address in angle brackets wins over one beside them. */
 export function addressesIn(value: string): string[] {
   const found: string[] = []
   let outside: string[] = []
@@ -27,7 +28,7 @@ export function addressesIn(value: string): string[] {
   let isInside = false
   let word = ''
   const endWord = (): void => {
-    // Some set an address without a name in the quotes of the name.
+    // Some programs put a bare address in the quotes meant for a name.
     const bare = word.startsWith("'") && word.endsWith("'") ? word.slice(1, -1) : word
     if (isAddress(bare)) (isInside ? inside : outside).push(bare)
     word = ''
@@ -75,7 +76,7 @@ export function addressesIn(value: string): string[] {
 
 function isAddress(word: string): boolean {
   const at = word.lastIndexOf('@')
-  // A quoted display name may hold an @ too, and then ends in its quote.
+  // A quoted display name may contain an @ too; it then ends in its quote.
   return at > 0 && at < word.length - 1 && word.length <= maxAddressLength && !word.endsWith('"')
 }
 

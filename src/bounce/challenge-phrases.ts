@@ -1,8 +1,8 @@
-// What challenge/response systems say to the sender of what they hold: tables of folded phrases and stems (see
-// body-text's fold), one for each kind of statement. Called by challenge.
+// What challenge/response systems tell the sender of a held message: tables of folded phrases and stems (see `fold`
+// in body-text.ts), one table for each kind of statement.
 import { phraseTable } from './body-text.ts'
 
-/** What the sender is to do. */
+/** What the sender must do. */
 export const demandPhrases = phraseTable(`
   please confirm | to confirm | confirm your | confirm this | confirm delivery | confirm you | confirm that |
   confirmation process | please verify | verify that you | verify you | verify this | to verify | prove that you |
@@ -33,7 +33,7 @@ export const demandPhrases = phraseTable(`
   認證
 `)
 
-/** It is about mail that came from the one who is asked. */
+/** It concerns mail that the reader sent. */
 export const aboutMailPhrases = phraseTable(`
   your message | your mail to | your mail has | your mail was | your mail will | receive your mail |
   deliver your mail | your email to | your e-mail to | your email has | your e-mail has | your email was |
@@ -65,7 +65,7 @@ export const aboutMailPhrases = phraseTable(`
   uma mensagem para | pani/pana | pana e-mail | pani e-mail | からのメール
 `)
 
-/** The message waits, and what would let it through. */
+/** The message is waiting, and something would release it. */
 export const heldPhrases = phraseTable(`
   being held | been held | is held | was held | are held | on hold | holding your | held your | held until |
   held for | held in | not been delivered | not yet been delivered | not yet delivered | will be delivered |
@@ -101,7 +101,7 @@ export const heldPhrases = phraseTable(`
   handed over
 `)
 
-/** It is held because of who sent it, or until he shows who he is. */
+/** It is held because of who sent it, or until the sender is verified. */
 export const ofSenderPhrases = phraseTable(`
   address was not recogni | address is not recogni | address has not been | has not been verified | unknown sender |
   unknown to me | unrecognized sender | your address is not | do not know you | don't know you | don't recognize |
@@ -137,7 +137,7 @@ export const ofSenderPhrases = phraseTable(`
   remetentes conhecidos
 `)
 
-/** It is asked once. */
+/** The sender is asked only once. */
 export const oncePhrases = phraseTable(`
   only once | just this once | just once | one-time | one time | once only | do this once | do it once |
   have to do this again | do this again | have to confirm your address once | asked again | never be asked |
@@ -151,7 +151,7 @@ export const oncePhrases = phraseTable(`
   först gången | second time | seconds | nothing else is required
 `)
 
-/** Who writes to defend a mailbox says so. */
+/** The system says that it protects a mailbox from spam. */
 export const defencePhrases = phraseTable(`
   spam | junk | unsolicited | unwanted | bulk email | bulk e-mail | challenge | virus | sender verification |
   automated program | automated mailer | mail filter | viruses | indésirable | pourriel | no deseado | indesejad |

@@ -1,12 +1,11 @@
-// Challenge/response systems by their own marks: addresses, fields and names that their templates show. Called by
-// challenge.
+// Challenge/response systems, recognised by the addresses, fields and names in their templates.
 import { foldAll, phraseIn } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
 
 export interface ChallengeSystem {
   readonly name: string
-  /** The mark is its own address or field: nothing else needs to be said. */
+  /** The mark is the system's own address or field, so no wording is needed. */
   readonly isSure?: true
   readonly isMarked: (seen: Observation) => boolean
 }
@@ -20,7 +19,7 @@ function words(...phrases: string[]): (seen: Observation) => boolean {
   return ({ body }) => phraseIn(body.words, folded) !== undefined
 }
 
-/** Each by the marks that its documentation or its default template shows. */
+/** Each with the marks of its documentation or default template. */
 export const challengeSystems: readonly ChallengeSystem[] = [
   // TMDA: X-Delivery-Agent: TMDA/1.1.12, and Reply-To user-confirm+1058400000.12345.abcdef@
   {

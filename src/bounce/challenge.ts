@@ -1,5 +1,5 @@
-// Challenge/response systems: they hold a message and ask its sender, who is forged as a rule, to prove himself. Rules
-// go by the systems' own marks and by wording that says both halves: it is held, and what to do. Called by classify.
+// Challenge/response systems hold a message and ask its sender, usually forged, to prove who he is. A rule needs
+// either the system's own marks, or wording for both halves: mail is held, and what to do about it.
 import { phraseIn, speaksOfMail, withoutDisclaimers } from './body-text.ts'
 import {
   aboutMailPhrases,
@@ -18,8 +18,8 @@ const demandingTitle =
   /registration request|confirm|verif|identif|authenti|challenge|permission|approv|human|authori|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
 
 /**
- * The rule by which it is the challenge of a system that its address or field gives away. It holds also where the
- * challenge wears a delivery report, as Boxbe's do.
+ * The rule by which an address or field of a known system marks it as a challenge, or null. A challenge in the form
+ * of a delivery report (Boxbe sends them) counts too.
  */
 export function knownChallengeRule(seen: Observation): string | null {
   const system = challengeSystems.find(({ isSure, isMarked }) => isSure && isMarked(seen))
@@ -29,7 +29,10 @@ export function knownChallengeRule(seen: Observation): string | null {
 const demandBehind =
   /(\(|-- ?|- )(please )?(verif\w*|confirm\w*|authenti\w*|conferma\w*|confirma\w*|action required) ?\w*\)?$/
 
-/** It need not speak of a message whose title it answers, with what it wants behind it: `Re: hi (Verification)`. */
+/**
+ * A title such as `Re: hi (Verification)`: the request stands behind the subject that it answers, so the text need
+ * not mention a message.
+ */
 function answersWithDemand({ body, subject }: Observation): boolean {
   return (
     subject.isAnswer &&
@@ -38,7 +41,7 @@ function answersWithDemand({ body, subject }: Observation): boolean {
   )
 }
 
-/** A system's maker speaks of it to everybody: nothing is answered, and nothing waits. */
+/** Advertising by the maker of such a system: it answers nothing, and no mail is waiting. */
 function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): boolean {
   return (
     !isAnswer &&
@@ -50,8 +53,9 @@ function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): bo
 }
 
 /**
- * The rule by which its words, or a system's name in them, make it a challenge, or null. It asks for something about the
- * reader's mail; of the other statements that challenges make it needs the more, the less it looks like one from outside.
+ * The rule by which its words, or a system's name in them, make it a challenge, or null. It must ask for something
+ * about the reader's mail. How many other statements of challenges it needs depends on how much it looks like mail
+ * from an outside system.
  */
 export function challengeRule(seen: Observation): string | null {
   const { subject, isAutomatic } = seen
@@ -76,7 +80,7 @@ export function challengeRule(seen: Observation): string | null {
   const isHeld = phraseIn(titledSaid, heldPhrases) !== undefined
   const defends =
     phraseIn(`${seen.from} ${titledSaid}`.replace(spamFolder, ' '), defencePhrases) !== undefined
-  // Those who confirm addresses and accounts speak from where nobody reads.
+  // Services that confirm addresses and accounts write from addresses that nobody reads.
   if (isNotifier(seen) && !seen.isAnswer && !subject.isAnswer && !defends) return null
   const statements = [isOfSender, asksOnce, isHeld, defends, isTitled].filter(Boolean).length
   const needed = seen.hasNullSender
@@ -85,14 +89,14 @@ export function challengeRule(seen: Observation): string | null {
       ? 3
       : 4
   if (isHeld && defends && statements >= needed) return 'challenge-words'
-  // Lures in the name of one's own mail system say that mail is held, too: of mail that comes in.
+  // Phishing in the name of the reader's own mail system also says that mail is held, but means incoming mail.
   const isSystem = isAutomatic ? !seen.isFromMailSystem : demandBehind.test(subject.folded)
   return isSystem && (isOfSender || (isHeld && (asksOnce || isTitled))) && statements >= 2
     ? 'challenge-held'
     : null
 }
 
-/** A person quotes what he answers, or has introduced it; a challenge at most answers a subject. */
+/** A person quotes what he answers, or introduces it. A challenge repeats at most a subject. */
 function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boolean {
   if (body.lines.some((line) => line.startsWith('>'))) return true
   return isLetter && !isAnswer && !subject.folded.startsWith('re: ')
@@ -101,9 +105,9 @@ function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boo
 const isOfSubscriptions =
   /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|new device|verification code|petition|contact form|kontaktformular|formulaire de contact|formulario de contacto|contactformulier|suscri(be|pcion|bir)|boletin\b|ofertas|nieuwsbrief|iscrizione|assinatura|rejestracj|subskryp|подписк|рассылк|регистрац|購読|订阅|訂閱|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
 
-/** One mail of the reader's, and not his account. */
+/** About one message of the reader, not about his account. */
 const yourMail =
   /(?<!\b(confirm|verify|validate|activate|check|enter|update|change) )\byour (\w+ )?(e-?mail|mail|message|letter)\b(?! (address|account|box|client|program|settings|provider|preferences))/
 
-/** Where a reader is told to look for what has not come. */
+/** Where the reader should look for mail that has not arrived. */
 const spamFolder = /(spam|junk|bulk)( e?-?mail)?[- ]?(folder|box)/g

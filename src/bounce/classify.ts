@@ -1,5 +1,5 @@
-// A parsed message → one verdict with the rule that decided: backscatter of a kind, or what else it is. Called by
-// traps/collect, by the classify command and the API. Pure and total: any message gets a verdict.
+// A parsed message → one verdict with the rule that decided: which kind of backscatter it is, or what else it is.
+// Pure and total: every message gets a verdict.
 import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
@@ -39,7 +39,7 @@ import {
   telephonyRule,
 } from './system-notices.ts'
 
-export type NotBackscatter =
+type NotBackscatter =
   | 'arf'
   | 'dmarc-report'
   | 'tls-report'
@@ -50,7 +50,7 @@ export type NotBackscatter =
   | 'spam'
   | 'other'
 
-/** What a DSN says of its first recipient that did not get the message (RFC 3464); null where it does not say. */
+/** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it does not say. */
 export interface Dsn {
   readonly reportingMta: string | null
   readonly finalRecipient: string | null
@@ -61,7 +61,7 @@ export interface Dsn {
   readonly diagnosticCode: string | null
   readonly receivedFromMta: string | null
   readonly arrivalDate: string | null
-  /** How many recipients it reports on, up to 100. */
+  /** How many recipients it reports on, at most 100. */
   readonly recipients: number
 }
 
@@ -70,20 +70,20 @@ export interface Classification {
   readonly backscatter: boolean
   readonly kind: BackscatterKind | null
   readonly notBackscatter: NotBackscatter | null
-  /** Names the rule that decided. */
+  /** The name of the rule that decided. */
   readonly rule: string
   readonly generator: string | null
   readonly dsn: Dsn | null
   readonly returned: Returned | null
-  /** A list handed it on: whoever delivered it to us is the list's host, and not the one who bounced. */
+  /** A mailing list passed it on: the host that delivered it is the list's, not the one that bounced. */
   readonly viaList: boolean
 }
 
-/** What the receiving side knows beside the message; without it the topmost Return-Path is taken. */
+/** What the receiving side knows beside the message. Without it the topmost Return-Path is used. */
 export interface Envelope {
   /** '' is the null sender. */
   readonly reversePath?: string
-  /** Whom it was delivered to; beside the addresses in its own fields. */
+  /** Whom it was delivered to, in addition to the addresses in its own fields. */
   readonly recipients?: readonly string[]
 }
 
@@ -92,23 +92,23 @@ type Verdict =
   | { readonly not: NotBackscatter; readonly rule: string }
 
 /**
- * In this order, and the first that answers decides.
- *  1. A message that cannot be read whole proves nothing against anybody.
- *  2. Reports for which somebody asked. Before everything that can list, since all of them also satisfy some rule
+ * The rules in order; the first that matches decides.
+ *  1. A message that cannot be read whole proves nothing.
+ *  2. Reports that somebody asked for. They come before everything that can list, since each also satisfies a rule
  *     below: complaints and TLS reports are multipart/report, read receipts say auto-replied. A refusal that Sieve
- *     dresses up as a receipt is none of them, and is taken out first.
- *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe write theirs as
- *     complete delivery reports.
- *  4. List software, and Postfix to its postmaster, about their own affairs: they quote what they speak of.
- *  5. A complete delivery status, and mail with the fields of ticket and forge software: it quotes bounces in full.
- *     Then scanners' notices that bear the scanner's name, what only has the form of a report, and bounces that a mail
- *     system signs. Before the list's own mail: a bounce stays one when a list hands it on, though its host then proves
- *     nothing (see `viaList`). Before automatic replies, since most of them say auto-replied as well. So do
- *     out-of-office replies that a program titled, behind a list.
- *  6. Mail of lists and sign-ups: they say auto-generated and auto-replied too.
- *  7. Challenges, and notices by their words: they are automatic replies that ask or tell something particular.
- *  8. Bounces whose author does not give himself away as a mail system; the rules ask for more.
- *  9. Automatic replies, by their marks and then by their words. What still plays the mail system is spam.
+ *     sends in the form of a receipt is taken out first.
+ *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe send theirs
+ *     as complete delivery reports.
+ *  4. List software, and Postfix to its postmaster, about their own business: they quote bounces.
+ *  5. A complete delivery status, then mail with the fields of ticket and forge software, which quotes whole bounces.
+ *     Then notices that bear a scanner's name, mail that only has the form of a report, and bounces that a mail system
+ *     signs. These come before list mail: a bounce stays a bounce when a list passes it on, though the list's host
+ *     then proves nothing (see `viaList`). They come before automatic replies, since most bounces say auto-replied as
+ *     well. Here too: out-of-office replies with a program's title that a list passed on.
+ *  6. Mail of lists and sign-ups: it says auto-generated and auto-replied too.
+ *  7. Challenges, and notices by their words: automatic replies that ask or tell something particular.
+ *  8. Bounces whose author does not show that he is a mail system; these rules ask for more.
+ *  9. Automatic replies, by their marks and then by their words. What still claims to be a mail system is spam.
  */
 const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
@@ -176,7 +176,9 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
 const statusTypes = ['message/delivery-status', 'message/global-delivery-status']
 const maxStatusParts = 5
 
-/** The first part of those types that says what it must, else the first at all; null when there is none. */
+/**
+ * The first part of those types that says what a delivery status must, else the first of them; null if there is none.
+ */
 export function deliveryStatusOf(message: Message): DeliveryStatus | null {
   const all = message.parts
     .filter(({ type }) => statusTypes.includes(type))
@@ -185,7 +187,10 @@ export function deliveryStatusOf(message: Message): DeliveryStatus | null {
   return all.find(isPlausible) ?? all[0] ?? null
 }
 
-/** A reply that a program titled stays one when a list hands it on; anything else from a list is the list's mail. */
+/**
+ * An automatic reply with a program's title stays one when a list passes it on. Anything else from a list is list
+ * mail.
+ */
 function listedReplyRule(seen: Observation): string | null {
   if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
     return null
@@ -193,14 +198,14 @@ function listedReplyRule(seen: Observation): string | null {
 }
 
 /**
- * What a mail system says of itself is a bounce in a form that no rule above knows, or a notice to its own postmaster:
- * neither is the reply of a mailbox.
+ * When a mail system speaks about itself and no rule above matched, it is a bounce in an unknown form or a notice to
+ * its postmaster. Neither is a mailbox's reply.
  */
 function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observation): string | null {
   return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
 }
 
-/** The format's name in the name of its rule, unless the rule is for many. */
+/** The rule is named after the format, unless the rule covers many formats. */
 function formatIn(rule: string): string | null {
   return (
     /^(?:format|challenge|content-notice)-(?!(?:words|held|service|scanner|antivirus)$)(.+)$/.exec(
@@ -223,7 +228,7 @@ function reversePath(message: Message, envelope: Envelope): string | null {
   return field === undefined ? null : field.replace(/^<|>$/g, '').trim()
 }
 
-/** From the delivery status; where a bounce has none that names a recipient, from its words. */
+/** Taken from the delivery status; if that names no recipient, from the bounce's words. */
 function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
   const { status } = seen
   const fromStatus = status === null ? null : summary(status)

@@ -1,5 +1,5 @@
-// Notices of virus and content scanners to the sender of what they stopped: that sender is forged far more often than
-// not. Rules go by the scanner's own titles, and by wording that tells a sender about his mail. Called by classify.
+// Notices of virus and content scanners to the sender of a stopped message; that sender is usually forged. A rule
+// needs a scanner's own title, or wording that tells a sender about his mail.
 import { phraseIn, speaksOfMail } from './body-text.ts'
 import { isPlausible } from './dsn.ts'
 import { hasReplyCode } from './failed-recipients.ts'
@@ -18,13 +18,13 @@ import { scanners } from './scanner-titles.ts'
 import { addressesOf } from './sender.ts'
 import { isWatcher } from './system-notices.ts'
 
-/** What is more than a refusal: the sender is told of an infection or of what he must not send. */
+/** It is more than a refusal: it tells the sender of an infection or of forbidden content. */
 const infection =
   /virus|vire?n\b|worm|malware|infect|infiz|banned|prohibited|disallowed|forbidden|вирус|ウイルス|病毒/
 
 /**
- * By a scanner's title for notices to senders. In the form of a complete delivery report it is one only if it tells of
- * an infection or a banned file; mail refused as spam is refused mail.
+ * The rule by which it has a scanner's title for notices to senders. In the form of a complete delivery report it
+ * must also tell of an infection or a banned file; mail refused as spam is merely refused mail.
  */
 export function titledNoticeRule(seen: Observation): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
@@ -36,22 +36,25 @@ export function titledNoticeRule(seen: Observation): string | null {
   return saysFinding(seen) && isToSender(seen) ? `content-notice-${scanner.name}` : null
 }
 
-/** Titles without a vendor's own wording in them: newsletters have them as well. */
+/** Titles without any vendor's wording; newsletters use them too. */
 function isCommonTitle(name: string): boolean {
   return ['clamav', 'scanner', 'antivirus'].includes(name)
 }
 
-/** A scanner's maker writes of viruses as well, to everybody and with something to read. */
+/** Scanner makers also write about viruses, to everybody and with something to read. */
 function isNewsletter({ isAutomatic, hasLink, hasReturned, status }: Observation): boolean {
   return !isAutomatic && hasLink && !hasReturned && status === null
 }
 
-/** It says what became of the mail, or gives it back. */
+/** It says what happened to the mail, or returns it. */
 function tellsWhatWasStopped(seen: Observation): boolean {
   return seen.hasReturned || seen.status !== null || hasStoppedWords(seen) || seen.saysFailure
 }
 
-/** By its words from a scanner that signs with its name: before bounces, since it says who did not get the mail. */
+/**
+ * A notice by its words, signed with a scanner's name. It must be tried before bounces, since it also says who did
+ * not get the mail.
+ */
 export function signedNoticeRule(seen: Observation): string | null {
   if (seen.status !== null || !(seen.isAutomatic || isScannerName(seen))) return null
   const isScanner =
@@ -63,8 +66,8 @@ export function signedNoticeRule(seen: Observation): string | null {
 }
 
 /**
- * By its words: what was found and stopped, told to the sender, by what is plainly no person and sells nothing. Some
- * say of an infection only that it was in what the reader sent.
+ * A notice by its words: it tells the sender what was found and stopped, it is clearly not written by a person, and
+ * it sells nothing. About an infection, some say only that it was in what the reader sent.
  */
 export function wordedNoticeRule(seen: Observation): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
@@ -80,7 +83,10 @@ export function wordedNoticeRule(seen: Observation): string | null {
   return isUnaddressed(seen) ? 'content-notice-unaddressed' : null
 }
 
-/** From the null sender, of mail, and with a scanner's name or an infection's, some do not say whose mail it was. */
+/**
+ * From the null sender, about mail, and with the name of a scanner or an infection. Some of these do not say whose
+ * mail it was.
+ */
 function isUnaddressed(seen: Observation): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
   if (seen.hasSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
@@ -90,17 +96,17 @@ function isUnaddressed(seen: Observation): boolean {
   return isNamed || scannerName.test(seen.from)
 }
 
-/** Which message it was: a field of it, or an address. */
+/** It says which message it was, by a field of it or an address. */
 const tellsWhich =
   /@|\b(subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|message-id|date|file ?name|attachment)\b|тема|件名|主题/i
 
-/** A scanner's own operator reads what it writes to itself. */
+/** A scanner also writes to itself; its operator reads that. */
 function isToSelf({ message }: Observation): boolean {
   const to = addressesOf(message.header, 'to')
   return addressesOf(message.header, 'from').some((address) => to.includes(address))
 }
 
-/** As scanners write the names of what they find: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
+/** The form in which scanners name what they find: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
 const virusName =
   /\b(w32|win32|w97m|worm|trojan|i-worm|email-worm|exploit|troj|js|html|vbs|pe)[./_][a-z]|\b(virus|infected with|infected by|worm|virus name|infection) ?["':]|\binfected (with|by)\b/
 
@@ -113,7 +119,7 @@ function isToRecipient(seen: Observation): boolean {
 const recipientLabel =
   /(?<!\p{L})(for|to|recipients?|empfanger|an|fur|destinataire|pour|destinatario|para|per|voor|ontvanger|odbiorca|dla|получатель|для|宛先|收件人)[^\p{L}]{0,12}$/u
 
-/** The address to which it writes stands behind such a word. */
+/** The address that it writes to follows one of these words. */
 function standsBehind({ body, message }: Observation, label: RegExp): boolean {
   return addressesOf(message.header, 'to').some((address) => {
     const at = body.words.indexOf(address)
@@ -133,14 +139,14 @@ function saysUnwanted(seen: Observation): boolean {
   return phraseIn(seen.said, unwantedStems) !== undefined || barredFile.test(seen.said)
 }
 
-/** A file of the sorts that scanners do not let in. */
+/** A file type that scanners block. */
 const barredFile = /\w\.(exe|scr|pif|bat|com|cmd|vbs|cpl|hta|js)\b(?!\.)/
 
-/** What a list or a forum takes offence at is no scanner's matter. */
+/** Mail that a list or a forum objects to is not a scanner's business. */
 const isModeration =
   /\b(moderat|forum|mailing list|your (post|posting|comment|ad|listing|account)\b)/
 
-/** A scanner, a mail system or an automatic message; or a vendor's title above nothing but words, none of them "I". */
+/** It comes from a scanner, a mail system or a program; or a vendor's title stands above words that never say "I". */
 function isUnattended(seen: Observation, name: string): boolean {
   if (seen.isAutomatic || isScannerName(seen) || seen.hasReturned) return true
   const isBare = seen.message.parts.length === 0 && !seen.body.words.includes('http')
@@ -167,7 +173,7 @@ function isToSender(seen: Observation): boolean {
   )
 }
 
-/** The one for whom the mail was is told what was kept from him. */
+/** It tells the recipient what was kept from him. */
 const toRecipient =
   /\b(in|an?|the|by an?) (e-?mail|mail|message) (sent |addressed |that was sent )?to you\b|\bintended for you\b|\b(e-?mail|mail|message) for you\b/
 
@@ -175,17 +181,17 @@ function saysSentByReader(seen: Observation): boolean {
   return phraseIn(seen.body.words, sentByReaderPhrases) !== undefined || namesReaderAsSender(seen)
 }
 
-/** A provider or a seller on what the reader has. */
+/** A provider or seller writes about something the reader owns. */
 const ofReader =
   /\byour (computer|pc|device|phone|mailbox|inbox|web ?site|site|server|system|network)\b|\bihr(en)? (computer|pc|postfach|rechner)\b|\bvotre (ordinateur|boite)\b|\bsu (ordenador|equipo|buzon)\b/
 
-/** All of the reader's mail, and not the one message that was stopped. */
+/** It concerns all of the reader's mail, not one stopped message. */
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 
 const senderLabel =
   /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|authored by|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
-/** The address to which it writes stands behind "sender" or the like, or before "sent". */
+/** The address that it writes to follows "sender" or the like, or precedes "sent". */
 function namesReaderAsSender(seen: Observation): boolean {
   const { words } = seen.body
   return (
@@ -199,7 +205,7 @@ function namesReaderAsSender(seen: Observation): boolean {
 
 const hasSent = /^\W{0,3}(has |had )?(sent|submitted|mailed|tried to send) /
 
-/** Names under which scanners write. */
+/** Names that scanners sign with. */
 const scannerName =
   /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|ironmail|elron|surfcontrol|mx ?logic|postini|inspector|spamkiller|mail ?wall|gateway|防毒|바이러스|virustor|virusfilter|xamime|anomy|messagelabs/
 

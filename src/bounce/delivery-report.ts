@@ -1,5 +1,5 @@
-// multipart/report with a delivery status (RFC 3464, RFC 6522): a mail system's report, or mail that only has its form.
-// Called by classify and non-delivery.
+// multipart/report with a delivery status (RFC 3464, RFC 6522): is it a mail system's report, or mail that only has
+// its form?
 import { isPlausible } from './dsn.ts'
 import { allValues, type HeaderSection, readHeaderSection } from './header-section.ts'
 import type { Observation } from './observation.ts'
@@ -9,15 +9,15 @@ import { returnedContent } from './returned.ts'
 import { addressesOf } from './sender.ts'
 
 /**
- * A delivery status that says what it must is the proof, unless the report is false. Outside a multipart/report
- * (RFC 6522) it must also come from a mail system: people attach reports to their own mail when they ask what went wrong.
+ * A complete delivery status is proof, unless the report is false. Outside a multipart/report (RFC 6522) it must also
+ * come from a mail system: people attach reports to their own mail when they ask what went wrong.
  */
 export function statusRule(seen: Observation): string | null {
   if (!isReported(seen) || isFalse(seen)) return null
   return isReport(seen) ? 'rfc3464-report' : 'rfc3464-status-in-other-multipart'
 }
 
-/** The rule by which it is mail that somebody wrote in the form of a report, with a delivery status that says what it must. */
+/** The rule by which somebody wrote it by hand in the form of a report, with a complete delivery status; or null. */
 export function falseReportRule(seen: Observation): string | null {
   return isReported(seen) && isFalse(seen) ? 'false-report' : null
 }
@@ -36,14 +36,14 @@ function isFalse(seen: Observation): boolean {
   return isHollow(seen) || isAboutReader(seen) || hasNothingToReport(seen)
 }
 
-/** A lure in a multipart/report, whatever its delivery status says. */
+/** Phishing or spam in a multipart/report, whatever its delivery status says. */
 export function isReportLure(seen: Observation): boolean {
   return isReport(seen) && hasNothingToReport(seen)
 }
 
 /**
- * Neither the null sender (RFC 3464 §2 asks for it) nor a mail system's name, and no message that its reader could have
- * sent: who reports what he did not deliver gives it back.
+ * It comes neither from the null sender (RFC 3464 §2 asks for it) nor from a mail system's name, and returns no
+ * message that its reader could have sent. A system that reports an undelivered message returns it.
  */
 export function isHollow(seen: Observation): boolean {
   if (!isSomebodys(seen)) return false
@@ -51,12 +51,15 @@ export function isHollow(seen: Observation): boolean {
   return header === null || addressesOf(header, 'to').some((each) => seen.readers.includes(each))
 }
 
-/** It has an author or a reverse-path, and neither is a mail system's. */
+/** It has an author or a reverse-path, and neither belongs to a mail system. */
 function isSomebodys({ hasSender, hasNullSender, isFromMailSystem, from }: Observation): boolean {
   return !hasNullSender && !isFromMailSystem && (hasSender || from !== '')
 }
 
-/** Whoever reads it is the one who was not reached, and no mail system gives back what was not delivered to him. */
+/**
+ * Its only failed recipient is its reader. A mail system does not send a person the mail that it failed to deliver to
+ * him.
+ */
 function isAboutReader(seen: Observation): boolean {
   const { status, readers } = seen
   if (!isSomebodys(seen) && givesBack(seen)) return false
@@ -67,7 +70,7 @@ function isAboutReader(seen: Observation): boolean {
   )
 }
 
-/** A link where nothing that reads as a message came back, and not a word of what went wrong. */
+/** It has a link, returns nothing that reads as a message, and says nothing about what went wrong. */
 function hasNothingToReport(seen: Observation): boolean {
   if (givesBack(seen)) return false
   const found = returnedContent(seen.message)
@@ -81,14 +84,14 @@ function hasNothingToReport(seen: Observation): boolean {
   )
 }
 
-/** RFC 3463; a reply code alone is any number: `500 EUR`. */
+/** An RFC 3463 status. A reply code alone could be any number: `500 EUR`. */
 const enhancedStatus = /(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])/
 
 function firstText(content: Uint8Array): string {
   return Buffer.from(content.subarray(0, 64 * 1024)).toString('latin1')
 }
 
-/** A message came back, and none that somebody else wrote to its reader. */
+/** A message came back, and its reader may have written it. */
 function givesBack(seen: Observation): boolean {
   const header = returnedHeader(seen)
   if (header === null) return false
@@ -99,7 +102,7 @@ function givesBack(seen: Observation): boolean {
 
 const authorFields = ['from', 'sender', 'return-path']
 
-/** Of what came back, when it has at least two of the fields that every message gets on its way; else null. */
+/** The header of what came back, if it has at least two fields that every message gets on its way; else null. */
 function returnedHeader({ message }: Observation): HeaderSection | null {
   const found = returnedContent(message)
   if (found === null) return null

@@ -1,13 +1,13 @@
 // message/delivery-status content → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
-// variant). Called by classify.
+// variant). No library: mailparser leaves this type to its caller.
 import { type HeaderField, readHeaderSection } from './header-section.ts'
 
 /** RFC 3464 §2.3.3. */
 const actions = ['failed', 'delayed', 'delivered', 'relayed', 'expanded'] as const
 export type DsnAction = (typeof actions)[number]
 
-/** The fields of one recipient (RFC 3464 §2.3); null where the field is missing or not in its form. */
-export interface DsnRecipient {
+/** The fields of one recipient (RFC 3464 §2.3); null where a field is missing or malformed. */
+interface DsnRecipient {
   readonly finalRecipient: string | null
   readonly originalRecipient: string | null
   readonly action: DsnAction | null
@@ -25,7 +25,7 @@ export interface DeliveryStatus {
   readonly arrivalDate: string | null
   /** In order, at most `maxRecipients`. */
   readonly recipients: readonly DsnRecipient[]
-  /** Lower-case names of all fields in it, for telling the generator. */
+  /** The lower-case names of all its fields; they help to recognise the generator. */
   readonly fieldNames: ReadonlySet<string>
 }
 
@@ -35,8 +35,8 @@ const CR = 0x0d
 const LF = 0x0a
 
 /**
- * Reads the fields of a delivery status: groups divided by empty lines, the first about the message, each further one
- * about a recipient. Some generators leave the division out, so a group is taken for what its fields say. Never throws.
+ * Reads the fields of a delivery status: groups separated by empty lines, the first about the message, each later one
+ * about a recipient. Some generators omit the separation, so the fields of a group decide which it is. Never throws.
  */
 export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
   const recipients: DsnRecipient[] = []
@@ -67,9 +67,9 @@ export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
 }
 
 /**
- * Whether it says what a delivery status must say (RFC 3464 §2.2.2, §2.3.2, §2.3.3): which MTA reports, about which
- * recipient, and what became of the message. Some name the remote MTA or its words in place of their own; what is
- * dressed up as a report seldom says any of it.
+ * Whether it has what RFC 3464 §2.2.2, §2.3.2 and §2.3.3 require: the reporting MTA, a recipient, and what happened
+ * to the message. Some generators name the remote MTA or its reply instead of themselves. Fake reports seldom have
+ * any of it.
  */
 export function isPlausible(status: DeliveryStatus): boolean {
   return status.recipients.some(
@@ -107,7 +107,7 @@ function recipientOf(values: ReadonlyMap<string, string>): DsnRecipient {
   }
 }
 
-/** `type; value` (RFC 3464 §2.1.2) → value; the type alone where there is no semicolon is taken as the value. */
+/** `type; value` (RFC 3464 §2.1.2) → value. Without a semicolon the whole field is the value. */
 function typedValue(field: string | undefined): string | null {
   if (field === undefined) return null
   const semicolon = field.indexOf(';')
@@ -138,7 +138,7 @@ function actionOf(field: string | undefined): DsnAction | null {
   return actions.find((action) => action === word) ?? null
 }
 
-/** RFC 3463 §2, with the trailing text that many add. */
+/** An RFC 3463 §2 status; many generators add text behind it. */
 function statusOf(field: string | undefined): string | null {
   return /^[245]\.\d{1,3}\.\d{1,3}(?!\d)/.exec(field ?? '')?.[0] ?? null
 }

@@ -1,12 +1,12 @@
-// What is told of a message as evidence: its fields, how long each may be, and the cut to that length.
+// What evidence tells of its message: the fields, the maximum length of each, and cutting to that length.
 
-/** Facts about the message worth showing as evidence; how long each may be says `longest`. */
+/** Facts about the message that are worth showing; `longest` gives the maximum length of each. */
 export interface EvidenceDetails {
   readonly helo?: string
   readonly reversePath?: string
   /** Protocol and cipher of the SMTP session. */
   readonly tls?: string
-  /** Other recipients of the same transaction too. */
+  /** Whether the same transaction had other recipients. */
   readonly recipientsTried?: string
   readonly notes?: string
   readonly subject?: string
@@ -18,12 +18,12 @@ export interface EvidenceDetails {
   readonly status?: string
   readonly diagnosticCode?: string
   readonly returnedMessageId?: string
-  /** What authentication says of the returned message: words of RFC 8601, 'other', 'unknown'. */
+  /** What authentication says about the returned message: a result name of RFC 8601, 'other' or 'unknown'. */
   readonly spf?: string
   readonly dkim?: string
-  /** 'none', 'quarantine', 'reject'; 'absent': the forged domain publishes none. */
+  /** 'none', 'quarantine', 'reject', or 'absent' if the forged domain publishes no policy. */
   readonly dmarcPolicy?: string
-  /** The address that handed the returned message to the host that bounced it: it forges the trap's domain. */
+  /** The address that handed the returned message to the bouncing host: a forger of the trap's domain. */
   readonly returnedOrigin?: string
 }
 
@@ -50,7 +50,7 @@ const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
 }
 const fields = Object.entries(longest) as [keyof EvidenceDetails, number][]
 
-/** The fields that are there, each fit for one line of a log or a page: no control characters, and cut to its length. */
+/** The fields that are present, each fit for one line of a log or page: no control characters, cut to its length. */
 export function boundedDetails(
   given: Readonly<Partial<Record<keyof EvidenceDetails, string | null | undefined>>>,
 ): EvidenceDetails {
@@ -62,7 +62,7 @@ export function boundedDetails(
   return details
 }
 
-/** Without half surrogates, which the cut may have left. */
+/** Drops a lone surrogate that cutting may leave. */
 function printable(text: string, length: number): string {
   return text
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')

@@ -1,5 +1,4 @@
-// What one trapped message proves: who handed it over, to which trap, and what kind of backscatter it was.
-// Made by bounce/, kept by store/, judged by blocklist/policy.
+// What one trapped message proves: which host handed it over, to which trap, and what kind of backscatter it is.
 import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
@@ -14,39 +13,39 @@ import { returnedAuthors, returnedContent } from './returned.ts'
 export type { EvidenceDetails } from './evidence-details.ts'
 
 export interface Evidence {
-  /** The host that handed the message over; null when that cannot be known: kept, but nobody is listed. */
+  /** The host that handed the message over. null if unknown: the evidence is kept, but nobody is listed. */
   readonly client: Address | null
   /** The trap address it was sent to, its domain in lower case. */
   readonly recipient: string
-  /** null: not recognised as backscatter. */
+  /** null if the message is no backscatter. */
   readonly kind: BackscatterKind | null
-  /** The recogniser's rule that decided. */
+  /** The rule of the classifier that decided. */
   readonly rule: string
-  /** Hex SHA-256 of the message without what the delivery added. */
+  /** Hex SHA-256 of the message without the fields that its delivery added. */
   readonly content: string
-  /** Hex digest that tells returned messages apart; equal to `content` where nothing is returned. */
+  /** Hex digest that identifies the returned message; equal to `content` if nothing is returned. */
   readonly returned: string
   /** Epoch seconds. */
   readonly seenAt: number
   /** 'smtp', or the name of the mailbox. */
   readonly source: string
   readonly details: EvidenceDetails
-  /** Why the returned message really came from the trap's domain: then the bounce is rightly ours. */
+  /** Why the returned message really came from the trap's domain; the bounce is then justified. */
   readonly genuine?: string
   /**
-   * Whom the message itself names. It is looked at when the message is recorded, and not kept. Absent where the way to
-   * the trap needs no such proof: a callout, and a mailbox whose every message was for a trap.
+   * The addresses that the message itself names. Used while the message is recorded, and not stored. Absent where no
+   * such proof is needed: for a callout, and for a mailbox in which every message is for a trap.
    */
   readonly addressed?: Addressed
-  /** A delivery report that says of nobody that he was not reached, or not yet: anyone can order one. */
+  /** A delivery report in which no recipient failed or is delayed: anyone can order such a report. */
   readonly reportsSuccess?: true
 }
 
-/** Addresses as they are written, at most `maxAddresses` (address-list.ts) each. */
-export interface Addressed {
+/** Addresses as written, at most `maxAddresses` (address-list.ts) in each list. */
+interface Addressed {
   /** In its To fields. */
   readonly to: readonly string[]
-  /** In From, Sender and Return-Path of what it returns. */
+  /** In From, Sender and Return-Path of the returned message. */
   readonly returnedAuthors: readonly string[]
 }
 
@@ -62,13 +61,13 @@ export interface Delivery {
   readonly tls?: string
   readonly recipientsTried?: string
   readonly notes?: string
-  /** It was in a mailbox whose every message was for a trap. */
+  /** It was found in a mailbox in which every message is for a trap. */
   readonly allTraps?: boolean
 }
 
 /**
- * One piece of evidence for each delivery of a message. `believed` are the Received fields that our own hosts wrote.
- * Never throws; costs one pass over the message.
+ * One piece of evidence for each delivery of a message. `believed` are the Received fields written by our own hosts.
+ * One pass over the message; never throws.
  */
 export function evidenceOf(
   message: Message,
@@ -84,7 +83,7 @@ export function evidenceOf(
   }
   const isSuccess = reportsSuccess(message, classification)
   return deliveries.map((delivery) => ({
-    // What a list handed on came from the list's host, who bounced nothing.
+    // The host of a list that passed it on did not bounce anything.
     client: classification.viaList ? null : delivery.client,
     recipient: canonicalRecipient(delivery.recipient),
     kind: classification.kind,
@@ -99,7 +98,7 @@ export function evidenceOf(
   }))
 }
 
-/** Whether a delivery report has recipients, and none of them failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
+/** Whether a delivery report has recipients but none that failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
 function reportsSuccess(message: Message, { kind, dsn }: Classification): boolean {
   if (kind !== 'dsn' || dsn === null || isTrouble(dsn)) return false
   return !deliveryStatusOf(message)?.recipients.some(isTrouble)
@@ -109,10 +108,10 @@ function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean 
   return action === null ? !status?.startsWith('2.') : action === 'failed' || action === 'delayed'
 }
 
-/** What a delivery adds to the header; the same message has it or not, depending on where it was read. */
+/** Fields that a delivery adds. Whether a message has them depends on where it was read. */
 const deliveryFields = new Set(['return-path', 'delivered-to', 'x-original-to', 'envelope-to'])
 
-/** Hex SHA-256 over the message with CRLF line ends, without what its delivery added. */
+/** Hex SHA-256 of the message with CRLF line ends and without the fields that its delivery added. */
 export function contentDigest(message: Message, believed: readonly HeaderField[]): string {
   const { raw, header } = message
   const dropped = new Set(believed.map(({ start }) => start))
@@ -128,10 +127,10 @@ export function contentDigest(message: Message, believed: readonly HeaderField[]
 }
 
 /**
- * Hex SHA-256 that tells returned messages apart: by the fields their sender wrote, and by all that came back where
- * those are too few to tell. null when nothing is returned.
+ * Hex SHA-256 that identifies a returned message: of the fields its sender wrote, or of everything that came back if
+ * those are too few. null if nothing is returned.
  */
-export function returnedDigest(message: Message, { returned }: Classification): string | null {
+function returnedDigest(message: Message, { returned }: Classification): string | null {
   if (returned === null) return null
   const { messageId, from, to, date, subject } = returned
   const hash = createHash('sha256').update(JSON.stringify([messageId, from, to, date, subject]))
@@ -166,10 +165,10 @@ function detailsOf(
 
 const CR = 0x0d
 
-/** So that no copy of a whole message waits to be collected. */
+/** Hashes in pieces, so that no copy of a whole message is made. */
 const pieceBytes = 64 * 1024
 
-/** Each LF without a CR before it counts as CRLF. */
+/** An LF without a CR before it counts as CRLF. */
 function updateWithCrlf(hash: Hash, octets: Uint8Array): void {
   let begin = 0
   while (begin < octets.length) {

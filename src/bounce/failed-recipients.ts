@@ -1,5 +1,5 @@
-// A bounce's own words → the addresses it could not reach, each with the SMTP reply or status next to it. Called by
-// classify for bounces that carry no message/delivery-status.
+// A bounce's own words → the addresses that could not be reached, each with the SMTP reply or status next to it. For
+// bounces without a message/delivery-status.
 import type { BodyText } from './body-text.ts'
 import { fold } from './body-text.ts'
 import { phraseIsIn } from './phrases.ts'
@@ -7,21 +7,24 @@ import { failureReasons } from './reason-phrases.ts'
 
 export interface FailedRecipient {
   readonly address: string
-  /** RFC 3463 status, written there or as good as the reply's class; null when none is near. */
+  /** RFC 3463 status as written, or derived from the class of the reply; null if none is near. */
   readonly status: string | null
   /** The line with the reason, or null. */
   readonly diagnostic: string | null
   /**
-   * A reason, a reply code or the form `<address>:` marks it as one that failed, or words of failure elsewhere and that it
-   * stands alone; false: only an address on a line.
+   * Whether it is marked as failed: by a reason, a reply code or the form `<address>:`; or it stands alone and the
+   * message has words of failure. false: an address on a line, nothing more.
    */
   readonly isMarked: boolean
-  /** It stands as in a list of recipients, or on a line with a server's reply: not in the middle of a sentence. */
+  /**
+   * It stands like an entry in a list of recipients, or on a line with a server's reply, not in the middle of a
+   * sentence.
+   */
   readonly isListed: boolean
 }
 
 const maxRecipients = 100
-/** How many lines below an address its reason may stand. */
+/** How many lines below an address its reason may be. */
 const reasonLines = 5
 
 /**
@@ -71,7 +74,7 @@ const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.
 const recipientLine =
   /^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user|rcpt to)\b.{0,30}@/i
 
-/** What stands before an address that is to be written to, or is the returned message's. */
+/** Words before an address that is a contact, or that belongs to the returned message. */
 const contactWords =
   /\b(contact|assistance|help|support|questions?|write to|send (e-?)?mail to|system contact|(?<!(generated|expanded) )from|sender|subject|message-id|mailto)\b/i
 
@@ -110,11 +113,11 @@ function statusIn(line: string): string | null {
   return reply === undefined ? null : `${reply}.0.0`
 }
 
-/** No control character, and nothing that could not be decoded. */
+/** Whether it has no control character and no character that could not be decoded. */
 const inAddress = /[^\s\p{Cc}\ufffd<>()[\]",;:|'\\]/u
 
-/** The addresses on a line, by growing each `@` to both sides: linear, where a pattern would not be. */
-export function addressesIn(line: string): string[] {
+/** The addresses on a line, found by extending each `@` to both sides. Linear, unlike a pattern. */
+function addressesIn(line: string): string[] {
   const addresses: string[] = []
   let end = 0
   for (let at = line.indexOf('@'); at >= 0 && addresses.length < 20; at = line.indexOf('@', end)) {

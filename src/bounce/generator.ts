@@ -1,5 +1,5 @@
-// The software that wrote a bounce or an automatic reply, where its own marks say so. Called by classify; a name here
-// decides nothing.
+// The software that wrote a bounce or an automatic reply, if its own marks say so. Informative: no verdict depends on
+// it.
 import type { DeliveryStatus } from './dsn.ts'
 import { allValues, firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
@@ -9,7 +9,7 @@ interface Mark {
   readonly isMadeBy: (message: Message, status: DeliveryStatus | null) => boolean
 }
 
-/** Ordered: what a program writes into its own report comes before what any relay may have added on the way. */
+/** In order: marks of the author's own report come before marks that a relay may have added on the way. */
 const marks: readonly Mark[] = [
   { generator: 'postfix', isMadeBy: (_, status) => hasField(status, 'x-postfix-queue-id') },
   { generator: 'exim', isMadeBy: (message) => boundary(message).includes('-eximdsn-') },
@@ -52,7 +52,7 @@ export function generatorOf(message: Message, status: DeliveryStatus | null): st
   return marks.find(({ isMadeBy }) => isMadeBy(message, status))?.generator ?? null
 }
 
-/** The lowest Received field is the one that the message's first host wrote. */
+/** The lowest Received field: written by the first host on the message's way. */
 function isOrigin(message: Message, pattern: RegExp): boolean {
   return pattern.test(allValues(message.header, 'received').at(-1) ?? '')
 }

@@ -1,31 +1,31 @@
-// Raw bytes → header fields with their byte offsets, by our own bounded reading: it works on any bytes, also where
-// the MIME parser gives up. Used for messages, for the messages they return, and for the fields of a DSN.
+// Raw bytes → header fields with their byte offsets. No library: this reading is bounded, and works on any bytes,
+// even where the MIME parser gives up. Used for messages, returned messages and the fields of a DSN.
 
-/** One header field as it stood in the message. */
+/** One header field as it appeared in the message. */
 export interface HeaderField {
   /** Lower case, without the colon. */
   readonly name: string
   /**
-   * Unfolded, decoded as UTF-8, trimmed; at most `maxValueLength` characters. The control characters of ASCII are blanks.
-   * Those above it (U+0080 to U+009F) are never: servers that let no blank through let them through. They are U+FFFD.
+   * Unfolded, decoded as UTF-8, trimmed; at most `maxValueLength` characters. ASCII control characters become blanks.
+   * Those from U+0080 to U+009F become U+FFFD and never blanks: servers that remove blanks let them pass.
    */
   readonly value: string
-  /** Offset of the first octet of the field, and of the first octet after its last line end. */
+  /** Offsets of the first octet of the field, and of the first octet after its last line end. */
   readonly start: number
   readonly end: number
 }
 
 export interface HeaderSection {
   readonly fields: readonly HeaderField[]
-  /** Offset of the first octet of the field lines: after an mbox `From ` line, if there is one. */
+  /** Offset of the first octet of the fields: after an mbox `From ` line, if there is one. */
   readonly start: number
-  /** Offset of the first octet after the empty line; the length of the input when there is none. */
+  /** Offset of the first octet after the empty line; the length of the input if there is none. */
   readonly bodyStart: number
-  /** What stopped the reading before the empty line, or null. The fields read until then are there. */
+  /** Why reading stopped before the empty line, or null. The fields read so far are there. */
   readonly cut: string | null
 }
 
-/** Real header sections stay under 64 KiB; what is longer is read no further. */
+/** Real header sections are below 64 KiB; reading stops at these limits. */
 export const maxHeaderBytes = 256 * 1024
 export const maxHeaderFields = 1000
 export const maxValueLength = 8192
@@ -37,8 +37,8 @@ const TAB = 0x09
 const COLON = 0x3a
 
 /**
- * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF; lines that are no
- * field and no continuation are passed over. Linear in the section's length, never throws.
+ * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF. Lines that are neither a
+ * field nor a continuation are skipped. Linear in the section's length; never throws.
  */
 export function readHeaderSection(raw: Uint8Array): HeaderSection {
   const start = mboxLineEnd(raw, firstLine(raw))
@@ -103,7 +103,7 @@ export interface ParameterValue {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** Reads `value; name=token; name="quoted"`. The first of two parameters of one name counts. Never throws. */
+/** Reads `value; name=token; name="quoted"`. Of two parameters with one name the first wins. Never throws. */
 export function parseParameters(text: string): ParameterValue {
   const pieces = splitOutsideQuotes(text)
   const parameters = new Map<string, string>()
@@ -119,7 +119,10 @@ export function parseParameters(text: string): ParameterValue {
 
 const maxLeadingEmptyOctets = 16
 
-/** Programs that cut mailboxes into files leave an empty line or two at their beginning; no header section is there. */
+/**
+ * Programs that cut mailboxes into files leave an empty line or two at the start; these do not end the header
+ * section.
+ */
 function firstLine(raw: Uint8Array): number {
   let position = 0
   while (position <= maxLeadingEmptyOctets && (raw[position] === CR || raw[position] === LF)) {
@@ -141,7 +144,7 @@ function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {
     : next - start === 2 && raw[start] === CR && raw[start + 1] === LF
 }
 
-/** RFC 5322 §3.6.8: printable ASCII but the colon; blanks before the colon (§4.5) are allowed. */
+/** RFC 5322 §3.6.8: printable ASCII except the colon. Blanks before the colon are allowed (§4.5). */
 function fieldName(raw: Uint8Array, start: number, end: number): string {
   if (end - start > 200) return ''
   const name = latin1(raw, start, end).replace(/[ \t]+$/, '')
@@ -149,7 +152,7 @@ function fieldName(raw: Uint8Array, start: number, end: number): string {
 }
 
 function fieldValue(raw: Uint8Array, start: number, end: number): string {
-  // Four octets a character at most, so nothing that is kept is lost by cutting the octets first.
+  // A character has at most four octets, so cutting the octets first loses nothing that is kept.
   const octets = raw.subarray(start, Math.min(end, start + maxValueLength * 4))
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
   return text

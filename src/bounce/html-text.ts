@@ -1,12 +1,12 @@
-// HTML → the words in it, for messages that have no plain text. Called by message. It takes no document apart: tags go,
-// block tags become line ends, and the few character references that mail uses are read.
+// HTML → the words in it, for messages without plain text. It builds no document, so that the cost is linear: tags
+// are removed, block tags become line ends, and the common character references are decoded.
 
 const maxHtmlLength = 128 * 1024
 const maxTextLength = 64 * 1024
 const hidden = ['style', 'script', 'head', 'title']
 const blockTag = /^\/?(p|div|br|tr|table|h[1-6]|li|ul|ol|pre|hr|blockquote|td)\b/i
 
-/** Linear in its input, which is cut; '' for anything but a string. */
+/** Linear in its input, which is cut to a maximum; '' for anything but a string. */
 export function textOfHtml(html: unknown): string {
   if (typeof html !== 'string') return ''
   const source = html.slice(0, maxHtmlLength)
@@ -20,7 +20,7 @@ export function textOfHtml(html: unknown): string {
     const close = source.startsWith('<!--', open)
       ? source.indexOf('-->', open) + 2
       : source.indexOf('>', open)
-    // A tag that never ends: nothing behind it can be told from it.
+    // A tag that never ends: what follows cannot be told from it.
     if (close <= open) return references(text)
     const tag = source.slice(open + 1, Math.min(close, open + 40))
     if (blockTag.test(tag)) text += '\n'
@@ -35,7 +35,7 @@ export function textOfHtml(html: unknown): string {
   return references(text + source.slice(position)).slice(0, maxTextLength)
 }
 
-/** Whether it has a link to a web page; the same part of it is looked at. */
+/** Whether it has a link to a web page; looks at the same part of the input. */
 export function leadsSomewhere(html: unknown): boolean {
   return typeof html === 'string' && /href ?= ?["']? ?https?:/i.test(html.slice(0, maxHtmlLength))
 }

@@ -1,6 +1,6 @@
-// The kinds of backscatter: what every room calls them, and the order that gives each its DNS code.
+// The kinds of backscatter: their names in every room, and the order that gives each its DNS code.
 
-/** Kind i answers 127.0.0.(3 + i) and is bit i of a mask. */
+/** Kind i is answered as 127.0.0.(3 + i) and is bit i of a mask. */
 export const backscatterKinds = [
   'dsn',
   'auto-reply',

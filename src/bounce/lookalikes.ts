@@ -1,5 +1,6 @@
-// Mail that looks like backscatter and is none: complaints, policy reports, read receipts, lists, tickets. Each function
-// here names the rule by which a message is one of them, or null. Called by classify before anything that can list.
+// Mail that looks like backscatter and is none: complaints, policy reports, read receipts, lists, tickets. Each
+// function returns the name of the rule that recognises it, or null. They must be asked before anything that can
+// list.
 import { firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
 import type { Observation } from './observation.ts'
@@ -20,7 +21,9 @@ export function tlsReportRule(message: Message): string | null {
     : null
 }
 
-/** A DMARC aggregate report by its subject or file name (RFC 7489 §7.2.1.1), or a failure report in plain words. */
+/**
+ * A DMARC aggregate report by its subject or file name (RFC 7489 §7.2.1.1), or a DMARC failure report in plain words.
+ */
 export function dmarcReportRule(message: Message): string | null {
   if (/^\W*report domain:\s*\S+/i.test(message.subject)) return 'dmarc-report-subject'
   if (/^\W*dmarc (failure|forensic|aggregate) report\b/i.test(message.subject)) {
@@ -31,8 +34,9 @@ export function dmarcReportRule(message: Message): string | null {
 }
 
 /**
- * A refusal in the form of a disposition notification, as Sieve's `reject` writes it (RFC 5429 §2.1): nobody asked for
- * it. Auto-Submitted says so, or the disposition is automatic and not a reading, and its words are of rejection.
+ * A refusal in the form of a disposition notification, as Sieve's `reject` writes it (RFC 5429 §2.1). Unlike a read
+ * receipt nobody asked for it. Auto-Submitted says so, or the disposition is automatic and does not report a reading,
+ * and the words reject the mail.
  */
 export function rejectingDispositionRule({ message, body }: Observation): string | null {
   if (dispositionNotificationRule(message) === null) return null
@@ -59,7 +63,10 @@ export function dispositionNotificationRule(message: Message): string | null {
     : null
 }
 
-/** RFC 2919, RFC 2369 and, for news that a gateway mails, RFC 5536; what a list hands on comes from the list's host, whoever bounced or replied. */
+/**
+ * List fields: RFC 2919, RFC 2369, and RFC 5536 for news that a gateway mails. The list's host delivered such mail,
+ * whoever bounced or replied.
+ */
 const listFields = [
   'list-id',
   'list-post',
@@ -69,7 +76,7 @@ const listFields = [
   'newsgroups',
 ]
 
-/** The rule by which a list handed it on, or null: its fields, or its sender. */
+/** The rule by which a list passed it on, by its fields or its sender; or null. */
 export function handedOnRule(message: Message): string | null {
   const field = listFields.find((name) => firstValue(message.header, name) !== undefined)
   if (field !== undefined) return `list-field-${field}`
@@ -77,27 +84,31 @@ export function handedOnRule(message: Message): string | null {
   return /^owner-|-(bounces|owner)([+=].*)?$/.test(sender) ? 'list-sender' : null
 }
 
-/** Mail of a mailing list or of its software. The precedence alone is what some give to any automatic mail. */
+/**
+ * Mail of a mailing list or its software. Precedence alone is not enough: some programs set it on any automatic mail.
+ */
 export function listMailRule(message: Message): string | null {
   const isListed = /^list\b/i.test(firstValue(message.header, 'precedence') ?? '')
   return handedOnRule(message) ?? (isListed ? 'list-precedence' : null)
 }
 
-/** Field names by which ticket and forge software marks its own mail. */
+/** Fields that ticket and forge software sets on its own mail. */
 const ticketFields =
   /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout-|servicenow-|youtrack-|freescout-|intercom-|gorgias-|osticket-)/
 
-/** An acknowledgement or notice of ticket software: somebody wrote to it, and it answered as it was set up to. */
+/** An acknowledgement or notice of ticket software: somebody wrote to it, and it answered as intended. */
 export function ticketRule(message: Message): string | null {
   const field = message.header.fields.find(({ name }) => ticketFields.test(name))
   return field === undefined ? null : `ticket-field-${field.name}`
 }
 
-/** Titles under which list software writes to moderators, owners and subscribers (Mailman, Majordomo, LISTSERV, Sympa, ezmlm). */
+/**
+ * Titles that list software uses for moderators, owners and subscribers (Mailman, Majordomo, LISTSERV, Sympa, ezmlm).
+ */
 const listNoticeTitle =
   /^(re: )?(your message to \S+ awaits moderator approval|bounce action notification|uncaught bounce notification|\d+ \S+ moderator request|.{0,80} post from \S+ requires approval|.{0,80}subscription (results|notification|disabled|request)|.{0,60}(un)?subscribe notification|welcome to the \W?.{0,60}(mailing list|\blist\b)|goodbye from|you have been (un)?subscribed|the results of your (email )?commands?|majordomo results|request to mailing list .{0,80} rejected|auto-discard notification|.{0,60}mailing list memberships? reminder|forward of moderated message|listserv command|rejected posting to|output of your job|message to .{0,60} held for approval|moderate .{0,80} for|bounced? .{0,80}: non-?member submission|bounce \S+@\S+: )/
 
-/** A notice of list software about a subscription, a post or a bounce of its own (no misdirected one). */
+/** A notice of list software about a subscription, a post or one of its own bounces, none of which is misdirected. */
 export function listNoticeRule({ message, subject }: Observation): string | null {
   if (!listNoticeTitle.test(subject.folded)) return null
   const isSoftware =
@@ -109,11 +120,11 @@ export function listNoticeRule({ message, subject }: Observation): string | null
   return isSoftware ? 'list-notice-title' : null
 }
 
-/** The address of list software itself: the program's name, or a list's with its suffix. */
+/** An address of list software: the program's name, or a list's name with a suffix such as -owner. */
 const listSoftware =
   /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster|minimalist|ecartis|listar)([-+].*)?$|[-+](owner|bounces|request|help|confirm)([-+=].*)?$/
 
-/** What it answers to those who write to a list or to itself; a bounce of its own is sorted out before. */
+/** Replies of list software to those who write to it or to a list. Its own bounces must be sorted out before. */
 export function listAnswerRule({ author, body, subject }: Observation): string | null {
   if (!listSoftware.test(author.localPart) || subject.isClearBounce) return null
   return /\b(moderat(or|ors|ion|ed)|moderateurs?|moderador(es)?|subscri(be|ption|bed|bers?)|unsubscribe|mailing list|abonne(ment)?|approval)\b/.test(
@@ -123,7 +134,7 @@ export function listAnswerRule({ author, body, subject }: Observation): string |
     : null
 }
 
-/** What a sign-up asks for, folded; the address is what is confirmed, not a message. */
+/** What a sign-up asks for, folded: to confirm an address, not a message. */
 const confirmationTitle =
   /^(please )?(confirm|verify|activate|validate|complete) (your )?(new )?(e-?mail|account|registration|subscription|address|sign-?up|membership|newsletter|request|password)|^(account|e-?mail|subscription|registration|newsletter|address|membership|sign-?up)( address)? (activation|verification|confirmation|validation)|^confirm [0-9a-f]{8,}|^confirmation (for|of) (subscribe|unsubscribe|your subscription)|confirm(ation)? .{0,60}(subscri|mailing list)|^your confirmation is (needed|required)|^(bitte )?bestatigen sie ihre|^confirmez votre|^confirme (su|tu|seu)|^conferma (la tua|il tuo|iscrizione)|^(подтвердите|подтверждение) (регистрац|подписк|адрес)|(会員登録|メールアドレス)の?(の)?確認|激活您的|验证您的(邮箱|电子邮件|帐)/
 const confirmationWords =
@@ -152,7 +163,7 @@ const ticketWords =
 const receivedWords =
   /\b(received|created|opened|logged|registered|assigned|updated|submitted|entered|closed|resolved|erfasst|erhalten|eingegangen|angelegt|geschlossen|recue?|enregistree?|creee?|recibid[oa]|registrad[oa]|cread[oa]|ricevut[oa]|registrat[oa]|apert[oa]|recebid[oa]|criad[oa]|abert[oa]|ontvangen|geregistreerd|aangemaakt|otrzymal\p{L}*|zarejestrowan\p{L}*|utworzon\p{L}*)\b|получен|зарегистрирован|создан|принят|受け付け|受付|承りました|收到|创建/u
 
-/** Ticket software without a field of its own: its number in the subject, and words of receipt. */
+/** Ticket software without a field of its own: a ticket number in the subject, and words of receipt. */
 export function ticketWordsRule({ subject, body, isFromMailSystem }: Observation): string | null {
   if (isFromMailSystem || !ticketTitle.test(subject.folded)) return null
   const receipt = ticketWords.test(body.words) && receivedWords.test(body.words)

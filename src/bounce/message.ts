@@ -1,5 +1,4 @@
-// Raw message → headers and the parts that matter for telling backscatter from other mail. The only file that knows
-// mailparser. Called by traps/collect and by whoever classifies a file.
+// Raw message → its headers and the parts that tell backscatter from other mail. The only file that knows mailparser.
 import { type AttachmentStream, MailParser, type MessageText } from 'mailparser'
 import {
   firstValue,
@@ -10,59 +9,59 @@ import {
 } from './header-section.ts'
 import { leadsSomewhere, textOfHtml } from './html-text.ts'
 
-/** A part that is no text: the first octets of its decoded content. */
-export interface MessagePart {
+/** A part that is no text: the beginning of its decoded content. */
+interface MessagePart {
   /** Lower case, without parameters. */
   readonly type: string
   /** '' when the part has none. */
   readonly filename: string
-  /** Decoded from its transfer encoding; empty for types that nobody reads. */
+  /** Decoded from its transfer encoding; empty for types that no rule reads. */
   readonly content: Uint8Array
 }
 
 export interface Message {
   readonly raw: Uint8Array
-  /** Our own bounded reading of the top header section; there whatever the parser says. */
+  /** Our own bounded reading of the top header section; present even if the parser fails. */
   readonly header: HeaderSection
   readonly contentType: ParameterValue
   /** RFC 2047 words decoded. */
   readonly subject: string
   /**
-   * The text parts outside returned messages, decoded; at most `maxTextLength` characters. Where there is HTML alone,
-   * its text without the tags.
+   * The text parts outside returned messages, decoded; at most `maxTextLength` characters. If there is only HTML, its
+   * text without tags.
    */
   readonly text: string
-  /** Its HTML leads somewhere else: `text` does not show where. */
+  /** Its HTML has a link; `text` does not show where to. */
   readonly hasHtmlLink: boolean
-  /** The other parts in order; the inside of a message/rfc822 part is not taken apart. */
+  /** The other parts, in order. A message/rfc822 part is one part; its inside is not parsed. */
   readonly parts: readonly MessagePart[]
-  /** Something behind `maxParsedBytes` was not looked at. */
+  /** Whether content beyond `maxParsedBytes` was ignored. */
   readonly isCut: boolean
-  /** Why the parts could not all be read, or null. Then `parts` and `text` are empty. */
+  /** Why not all parts could be read, or null. If set, `parts` and `text` are empty. */
   readonly unreadable: string | null
 }
 
 export interface MessageLimits {
-  /** @default 500: MIME parts, nested ones included */
+  /** Maximum number of MIME parts, nested ones included. @default 500 */
   readonly maxParts?: number
 }
 
 const maxTextLength = 64 * 1024
 /**
- * A report has its machine-readable part before what it returns (RFC 6522 §3), so what lies beyond this is the returned
- * message's body. Taking apart 10 MiB of short lines would hold up everybody's mail for seconds.
+ * A report has its machine-readable part before what it returns (RFC 6522 §3), so anything beyond this is the body of
+ * the returned message. Parsing 10 MiB of short lines would delay everybody's mail by seconds.
  */
 export const maxParsedBytes = 1024 * 1024
 export const maxPartBytes = 1024 * 1024
 const chunkBytes = 64 * 1024
 
-/** The types whose content some recogniser reads; all others are counted and drained. */
+/** Types whose content some rule reads. All others are counted and skipped. */
 const readTypes =
   /^(message\/(global-|rfc822-)?(delivery-status|headers|disposition-notification|feedback-report)|message\/(rfc822|global)|text\/rfc822(-headers)?)$/
 
 /**
- * Parses any bytes as a message. Never throws, and takes a time in proportion to the octets: over a limit the result has
- * the headers and says in `unreadable` what was too much. Time itself is no limit; whoever calls it bounds that.
+ * Parses any bytes as a message. Never throws; the time is proportional to the octets. Over a limit the result has
+ * the headers, and `unreadable` says which limit. There is no limit in time: the caller must set one.
  */
 export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}): Promise<Message> {
   const header = readHeaderSection(raw)
@@ -92,7 +91,7 @@ interface Body {
 function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why: string }> {
   const { maxParts = 500 } = limits
   return new Promise((resolve) => {
-    // mailparser hands its options on to mailsplit, whose limits its own types do not name.
+    // mailparser passes its options on to mailsplit; mailparser's own types lack those limits.
     const options = {
       keepDeliveryStatus: true,
       ignoreEmbedded: true,
@@ -136,13 +135,13 @@ function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why
   })
 }
 
-/** Reads a part's content up to the limit, drains the rest, and lets the parser go on. */
+/** Reads a part's content up to the limit, skips the rest, and lets the parser continue. */
 function readPart(
   attachment: AttachmentStream,
   done: (part: MessagePart) => void,
   fail: (error: unknown) => void,
 ): void {
-  // Where the field names no type mailparser gives `false`, whatever its own types say.
+  // If the field names no type mailparser gives `false`, contrary to its types.
   const type = String(attachment.contentType || '').toLowerCase()
   const isRead = readTypes.test(type)
   const chunks: Uint8Array[] = []
@@ -159,7 +158,7 @@ function readPart(
   })
 }
 
-/** In slices, so that a parse that was given up stops soon. */
+/** In slices, so that an abandoned parse stops soon. */
 function feed(parser: MailParser, raw: Uint8Array, isSettled: () => boolean): void {
   let position = 0
   const next = (): void => {

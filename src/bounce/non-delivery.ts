@@ -1,5 +1,5 @@
-// Bounces and delay notices without a message/delivery-status that says what it must: about a third of those that are
-// sent. Each rule here joins what a message says with how it is made; no single mark is believed. Called by classify.
+// Bounces and delay notices without a complete message/delivery-status: about a third of all. Each rule combines what
+// a message says with how it is made; no single mark is enough.
 
 import { speaksOfMail } from './body-text.ts'
 import { isHollow, isReportLure } from './delivery-report.ts'
@@ -18,12 +18,12 @@ import { hasProgramTitle } from './reply-words.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier, isWatcher } from './system-notices.ts'
 
-/** The order is that of the tables: what a program says of itself comes before what any of them might say. */
+/** In the order of the tables: a program's own wording comes before wording that several share. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
 
 const known = new WeakMap<Observation, BounceFormat | null>()
 
-/** The format whose wording the message has, or null; looked for once. */
+/** The format whose wording the message has, or null. Looked up once. */
 export function bounceFormat(seen: Observation): BounceFormat | null {
   let format = known.get(seen)
   if (format === undefined) {
@@ -34,8 +34,8 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
 }
 
 /**
- * It has qmail's words without its format (cr.yp.to/proto/qsbmf.txt), in which a mail system or the null sender speaks
- * above a paragraph for each recipient. Who asks about qmail quotes them.
+ * It has qmail's words but not qmail's format (cr.yp.to/proto/qsbmf.txt), in which a mail system or the null sender
+ * writes a paragraph for each recipient. People who ask about qmail quote those words.
  */
 function quotesQmail(seen: Observation): boolean {
   const speaks = seen.isFromMailSystem || seen.hasNullSender
@@ -43,12 +43,12 @@ function quotesQmail(seen: Observation): boolean {
 }
 
 /**
- * The rule by which a mail system says that mail was not delivered: it speaks for itself, and there is what it could
- * not deliver or to whom. These are sure enough to hold for what a list hands on, too.
+ * The rule by which a mail system says that mail was not delivered, or null. The system speaks for itself, and shows
+ * the mail or its recipient. These rules are certain enough to hold for mail that a list passed on, too.
  */
 export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem && !seen.hasNullSender) return null
-  // A postmaster writes letters, too, and under his own reverse-path.
+  // A postmaster also writes letters, with a reverse-path of his own.
   const isByHand = seen.isHandWritten || salutation.test(seen.body.words)
   const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || isByHand)
   const isSigned = seen.isFromMailSystem && !isLetter
@@ -102,7 +102,7 @@ export function mailSystemRule(seen: Observation): string | null {
 
 const salutation = /^(dear|hello|hi|hallo|lieber?|bonjour|cher|chere|hola|ciao|caro|cara) \p{L}+,/u
 
-/** Much is sent from the null sender that only tells of bounces: forums, reports, logs. They have a tag or a link. */
+/** Forums, reports and logs tell of bounces, often from the null sender. They have a tag in the subject or a link. */
 function isBareBounce(seen: Observation): boolean {
   const { subject, hasLink } = seen
   if (hasProgramTitle(seen)) return false
@@ -112,7 +112,7 @@ function isBareBounce(seen: Observation): boolean {
 const isTagged =
   /^(contact|web|feedback) ?form\b|^kontaktformular\b|^formula(ire|rio)\b|^\[[^\]]{1,60}\]|^.{1,60} \| |^(new|latest) (reply|answer|comment|post|topic|message|question)\b/
 
-/** A gateway's own wording and title above what it gives back hold behind a list as well. */
+/** A gateway's own wording and title, above what it returns. This holds behind a list as well. */
 export function listedGatewayRule(seen: Observation): string | null {
   if (!seen.subject.isClearBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
   const format = seen.returnsBounce ? null : bounceFormat(seen)
@@ -120,8 +120,9 @@ export function listedGatewayRule(seen: Observation): string | null {
 }
 
 /**
- * The same where the author does not give himself away as a mail system: a gateway under a name of its own, a bounce
- * that has lost its reverse-path. Title, words and object must all be there, and nothing of a letter.
+ * The same for an author who does not show that he is a mail system: a gateway under its own name, or a bounce that
+ * lost its reverse-path. Title, words and returned mail or recipient must all be there, and nothing of a personal
+ * letter.
  */
 export function unnamedSystemRule(seen: Observation): string | null {
   if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
@@ -152,10 +153,10 @@ export function unnamedSystemRule(seen: Observation): string | null {
     : null
 }
 
-/** `[mail 0001234]: …`, of trackers. */
+/** `[mail 0001234]: …`, as trackers write. */
 const isNumbered = /^\[[^\]]{0,40}\d{3,}\]/
 
-/** Somebody says in his own words, or his mail program in its, whose words they are. */
+/** Somebody introduces a quotation, in his own words or in those of his mail program. */
 function isIntroduced({ body, isAutomatic }: Observation, format: BounceFormat): boolean {
   return !isAutomatic && introduction.test(body.words.slice(0, Math.max(0, beginOf(body, format))))
 }
@@ -167,7 +168,7 @@ function isTitled({ subject, isAutomatic }: Observation): boolean {
   return subject.isClearBounce || isAutomatic
 }
 
-/** To whom it could not be delivered, and what. */
+/** It shows to whom the mail could not be delivered, and the mail itself. */
 function isWhole(seen: Observation): boolean {
   return seen.namesFailedRecipient && seen.hasReturned
 }
@@ -176,22 +177,22 @@ function saysTrouble(seen: Observation): boolean {
   return seen.saysFailure || seen.saysDelay
 }
 
-/** What could not be delivered, or to whom. */
+/** It shows what could not be delivered, or to whom. */
 function hasObject(seen: Observation): boolean {
   return seen.namesFailedRecipient || seen.hasReturned || seen.body.announcesReturned
 }
 
-/** A delivery report that has lost its parts on the way, or never had a boundary. */
+/** A delivery report that lost its parts on the way, or never had a boundary. */
 function isEmptyReport(seen: Observation): boolean {
   return isReport(seen) && seen.message.parts.length === 0 && seen.message.text.trim() === ''
 }
 
-/** RFC 6522 §3, by its whole label. */
+/** RFC 6522 §3: the label of such a part, complete. */
 function isLabelledReport({ message }: Observation): boolean {
   return reportType(message) === 'delivery-status'
 }
 
-/** The same where the report-type is missing. */
+/** The same if the report-type is missing. */
 function isReport({ message }: Observation): boolean {
   const type = reportType(message)
   return (
@@ -200,15 +201,15 @@ function isReport({ message }: Observation): boolean {
 }
 
 /**
- * What those add who only play the mail system: something to open, or a link, where nothing came back, no format is
- * known, no server's reply is quoted, and nobody is named as not reached but the one who is told.
+ * Something that mail systems do not send: an attachment to open, or a link. It counts where nothing came back, no
+ * format is known, no server's reply is quoted, and no failed recipient is named but the reader.
  */
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
   if (isAboutMailbox(seen) || (seen.hasSender && seen.message.hasHtmlLink)) return true
   if (hasAttachment(seen)) return true
   if (!seen.hasLink) return false
-  // Without a To field the one who is told cannot be told from others.
+  // Without a To field the reader cannot be told from other recipients.
   const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
 }
@@ -220,8 +221,9 @@ function hasAttachment({ message }: Observation): boolean {
 }
 
 /**
- * It asks to save one's mailbox, password or waiting mail on a web page, where nothing came back and nobody else is
- * named as not reached; under a reverse-path of its own, or where it says what to do there, it may name whom it likes.
+ * It asks to save one's mailbox, password or waiting mail on a web page, returns nothing and names no failed
+ * recipient but the reader. With a reverse-path of its own, or with instructions for the page, it may name others
+ * too.
  */
 function isAboutMailbox(seen: Observation): boolean {
   if (!seen.hasLink || seen.hasReturned || !speaksOfMailbox(seen)) return false
@@ -238,7 +240,7 @@ function speaksOfMailbox({ body, subject }: Observation): boolean {
   return mailboxWords.test(body.words) || mailboxWords.test(subject.folded)
 }
 
-/** Worms write whole bounces, in Sendmail's words too, around what they want to have opened. */
+/** Worms write whole bounces, in Sendmail's words too, around an attachment that they want opened. */
 export function hasPayload(seen: Observation): boolean {
   if (seen.hasReturned || seen.status !== null) return false
   return (
@@ -252,7 +254,7 @@ const payloadFile =
 
 const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs|hta)\b/
 
-/** A bounce by its sender and title with a lure in it. */
+/** A bounce by its sender and title, but with something to open or click. */
 export function lureRule(seen: Observation): string | null {
   return seen.isFromMailSystem && seen.subject.isBounce && hasLure(seen) ? 'bounce-with-lure' : null
 }

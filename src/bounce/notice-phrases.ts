@@ -1,8 +1,8 @@
-// What virus and content scanners say to the senders of what they stopped: tables of folded phrases and stems (see
-// body-text's fold). Called by content-notice.
+// What virus and content scanners tell the senders of stopped mail: tables of folded phrases and stems (see `fold` in
+// body-text.ts).
 import { phraseTable } from './body-text.ts'
 
-/** The reader sent the mail, in words that hold for nothing else. */
+/** The reader sent the mail; the words mean nothing else. */
 export const sentByReaderPhrases = phraseTable(`
   you sent | you have sent | you just sent | you recently sent | you tried to send | you attempted to send |
   sent by you | from you | message by you | mail by you | from your address | from your e-mail | from your email |
@@ -27,7 +27,7 @@ export const sentByReaderPhrases = phraseTable(`
   che ha mandato
 `)
 
-/** It tells the one to whom it writes about mail that he sent, or that may be his. */
+/** It speaks of mail that the reader sent, or may have sent. */
 export const toSenderPhrases = [
   ...sentByReaderPhrases,
   ...phraseTable(`
@@ -45,7 +45,7 @@ export const toSenderPhrases = [
 `),
 ]
 
-/** It tells of mail that came for the reader. */
+/** It speaks of mail addressed to the reader. */
 export const toRecipientPhrases = phraseTable(`
   sent to you | addressed to you | destined for you | intended for you | mail for you | message for you |
   you received | you have received | you were sent | in your mailbox | in your inbox | your quarantine |
@@ -56,7 +56,7 @@ export const toRecipientPhrases = phraseTable(`
   на ваш адрес | 您收到 | 受信した | quarantined for you | blocked for you | held for you
 `)
 
-/** Something in it that infects; a stem of it is enough beside the other two halves of a notice. */
+/** The mail contains an infection. A stem is enough next to the other two halves of a notice. */
 export const infectionStems = phraseTable(`
   virus | worm | malware | malicious | trojan | infect | hostile content | spyware | harmful | w32/ | w32. | win32 |
   w97m | i-worm | netsky | mydoom | sobig | klez | bagle | beagle | sober. | phishing | eicar | viren | infiz |
@@ -67,7 +67,7 @@ export const infectionStems = phraseTable(`
   threats were | infett | contamin | smitten | smittet
 `)
 
-/** Something in it that is not wanted. */
+/** The mail contains something unwanted. */
 export const unwantedStems = phraseTable(`
   banned | prohibit | forbid | disallow | unallowed | not permitted | not allow | not accepted here | unacceptable |
   unauthorized | unauthorised | suspicious | dangerous | attachment type | attachment violated | attachment was |
@@ -90,7 +90,7 @@ export const unwantedStems = phraseTable(`
   nevyžádan | kéretlen | 스팸
 `)
 
-/** The mail did not get through, in part or at all. */
+/** The mail was stopped, in part or as a whole. */
 export const stoppedStems = phraseTable(`
   block | stopp | reject | refus | dropped | deleted | removed | quarantin | discard | intercept | stripped |
   replaced | suppress | held | destroyed | cleaned | disinfect | returned to you | caught | isolated |

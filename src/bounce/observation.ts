@@ -1,5 +1,4 @@
-// One message as the recognisers see it: what each of them asks is worked out once, and only when it is asked. Called
-// by classify and the recognisers beside it.
+// One message as the rules see it. Each fact is worked out once, when it is first asked for.
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
 import { type BodyText, fold, readBodyText, withoutDisclaimers } from './body-text.ts'
 import type { DeliveryStatus } from './dsn.ts'
@@ -15,9 +14,9 @@ import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 export class Observation {
   readonly message: Message
   readonly status: DeliveryStatus | null
-  /** The reverse-path is known to be null (RFC 5321 §4.5.5), or names a mail system, which some write instead. */
+  /** The reverse-path is known and is null (RFC 5321 §4.5.5), or names a mail system, as some write instead. */
   readonly hasNullSender: boolean
-  /** The reverse-path is known and somebody's. */
+  /** The reverse-path is known and belongs to somebody. */
   readonly hasSender: boolean
   readonly #deliveredTo: readonly string[]
   readonly #once = new Map<string, unknown>()
@@ -36,12 +35,12 @@ export class Observation {
     this.hasSender = reversePath !== null && !this.hasNullSender
   }
 
-  /** From says that a mail system speaks. */
+  /** From names a mail system. */
   get isFromMailSystem(): boolean {
     return this.#get('mail-system', () => isFromMailSystem(this.message.header))
   }
 
-  /** Nobody typed it: by its reverse-path, its author or RFC 3834 §5. */
+  /** No person typed it: by its reverse-path, its author or RFC 3834 §5. */
   get isAutomatic(): boolean {
     return (
       this.hasNullSender ||
@@ -58,7 +57,7 @@ export class Observation {
     return this.#get('body', () => readBodyText(this.message.text))
   }
 
-  /** Subject and words, folded, without the sentences that stand below all of a company's mail. */
+  /** Subject and words, folded, without the disclaimers that companies add to all their mail. */
   get said(): string {
     return this.#get('said', () => withoutDisclaimers(`${this.subject.folded}. ${this.body.words}`))
   }
@@ -71,7 +70,7 @@ export class Observation {
     return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
   }
 
-  /** It says that mail was delivered, and nothing of trouble. */
+  /** It says that mail was delivered, and mentions no trouble. */
   get saysSuccess(): boolean {
     const { words, lines } = this.body
     if (this.saysDelay || !phraseIsIn(words, successPhrases)) return false
@@ -80,7 +79,7 @@ export class Observation {
     return !hasReason && !phraseIsIn(all, failurePhrases)
   }
 
-  /** Addresses that its words name, without who speaks and who is told. */
+  /** Addresses in its words, except those of its author and its reader. */
   get recipients(): readonly FailedRecipient[] {
     return this.#get('recipients', () => {
       const { header } = this.message
@@ -96,12 +95,12 @@ export class Observation {
     })
   }
 
-  /** One of them stands next to a reason or in a form that says it failed. */
+  /** One of them is next to a reason, or in a form that marks it as failed. */
   get namesFailedRecipient(): boolean {
     return this.recipients.some(({ isMarked }) => isMarked)
   }
 
-  /** One of them stands where only a program would put it. */
+  /** One of them is where only a program would put it. */
   get listsFailedRecipient(): boolean {
     return this.recipients.some(({ isMarked, isListed }) => isMarked && isListed)
   }
@@ -111,7 +110,7 @@ export class Observation {
     return this.hasReturnedPart || this.body.returnedAt >= 0
   }
 
-  /** A part of that type that reads as a message, or from which somebody has taken all but a few words. */
+  /** A part of a returned-message type that reads as a message, or that was emptied but for a few words. */
   get hasReturnedPart(): boolean {
     return this.#get('returned-part', () =>
       this.message.parts.some(
@@ -121,7 +120,7 @@ export class Observation {
     )
   }
 
-  /** Who reads it, as far as its fields and its delivery say: addresses in lower case. */
+  /** Its readers, as far as its fields and its delivery tell: addresses in lower case. */
   get readers(): readonly string[] {
     return this.#get('readers', () => [
       ...this.#deliveredTo.map((address) => address.toLowerCase()),
@@ -129,7 +128,7 @@ export class Observation {
     ])
   }
 
-  /** What came back is itself a bounce: somebody hands on what he got. */
+  /** What came back is itself a bounce: somebody passes on what he received. */
   get returnsBounce(): boolean {
     return this.#get('returns-bounce', () => {
       const found = returnedContent(this.message)
@@ -139,7 +138,7 @@ export class Observation {
     })
   }
 
-  /** Marks of a letter that a person wrote: it answers or quotes another one, hands one on, or asks its reader. */
+  /** It has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
   get isLetter(): boolean {
     return this.#get('letter', () => {
       if (this.subject.isAnswer) return true
@@ -147,12 +146,12 @@ export class Observation {
     })
   }
 
-  /** It asks whoever reads it, and gives nothing back. */
+  /** It asks its reader something, and returns nothing. */
   get asksReader(): boolean {
     return this.#get('asks', () => !this.hasReturned && question.test(this.body.words))
   }
 
-  /** Written or handed on with a mail program that people use, or with its marks of a forwarded message. */
+  /** Written or forwarded with a mail program for people, or marked as forwarded by one. */
   get isHandWritten(): boolean {
     return this.#get('hand-written', () => {
       const { header } = this.message
@@ -164,7 +163,7 @@ export class Observation {
     })
   }
 
-  /** It asks to open a web page. */
+  /** It asks the reader to open a web page. */
   get hasLink(): boolean {
     return this.message.hasHtmlLink || this.body.words.includes('http')
   }
@@ -179,7 +178,7 @@ export class Observation {
     return this.#get('author', () => mailboxOf(firstValue(this.message.header, 'from') ?? ''))
   }
 
-  /** From's value, folded: where vendors put their product's name. */
+  /** From's value, folded; vendors put their product's name there. */
   get from(): string {
     return this.#get('from', () =>
       fold((firstValue(this.message.header, 'from') ?? '').slice(0, 300)),
@@ -205,17 +204,17 @@ function hasOwnFields(content: Uint8Array): boolean {
 const returnedTypes =
   /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/
 
-/** "On Tue, A wrote:", "-----Original Message-----" and what else stands above a quotation. */
+/** "On Tue, A wrote:", "-----Original Message-----" and other lines above a quotation. */
 const quoteIntroduction =
   /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
 
-/** "Can you check …?": a program does not ask. */
+/** "Can you check …?": programs do not ask. */
 const question =
   /\b((can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))|kannst du|konnen sie|hast du|haben sie|peux-tu|pouvez-vous|avez-vous|puedes|puede usted|puoi|puo (lei )?|voce pode|kun je|kunt u|(czy )?mozesz|не могли бы|можешь|можете)\b[^.?!]{2,150}\?/
 
 const mailPrograms =
   /\b(thunderbird|mozilla|seamonkey|mutt|apple mail|iphone mail|ipad mail|outlook|k-?mail|evolution|alpine|pine|eudora|the bat|roundcube|squirrelmail|horde|claws|sylpheed|gnus|webmail|yahoomail|pegasus)\b/i
 
-/** Programs' own lines above what is forwarded: Outlook, Apple Mail, Thunderbird, Gmail. */
+/** Lines that mail programs write above a forwarded message: Outlook, Apple Mail, Thunderbird, Gmail. */
 const forwardIntroduction =
   /^\s*>?\s*(-{3,} ?(original|forwarded|ursprüngliche|weitergeleitete)[ -](message|nachricht|mail)( from [^-]{1,60})? ?-{3,}|begin forwarded message:)\s*$/i

@@ -1,8 +1,8 @@
-// What mail systems say when a message was not delivered, or not yet, in the languages they speak: tables of folded
-// phrases (see body-text's fold), compared by plain search. Called by non-delivery, failed-recipients and subjects.
+// What mail systems say about a message that was not delivered, or not yet, in many languages: tables of folded
+// phrases (see `fold` in body-text.ts), compared by plain search.
 import { foldAll, phraseIn } from './body-text.ts'
 
-/** A whole message was not delivered. */
+/** The message was not delivered at all. */
 export const failurePhrases = foldAll(
   [
     'could not be delivered',
@@ -235,7 +235,7 @@ export const failurePhrases = foldAll(
   ],
 )
 
-/** It has not been delivered yet and will be tried again (RFC 3464 §2.3.3: delayed). */
+/** It has not been delivered yet; the server keeps trying (RFC 3464 §2.3.3: delayed). */
 export const delayPhrases = foldAll(
   [
     'not yet been delivered',
@@ -288,7 +288,7 @@ export const delayPhrases = foldAll(
   ],
 )
 
-/** A message was delivered, as whoever asked for a receipt is told (RFC 3464 §2.3.3: delivered, relayed). */
+/** A message was delivered; the answer to a requested receipt (RFC 3464 §2.3.3: delivered, relayed). */
 export const successPhrases = foldAll(
   [
     'successfully delivered',

@@ -1,9 +1,9 @@
-// Read receipts without the form of RFC 8098: what Notes, Outlook and old mail programs write in plain words, or what a
-// gateway has left of a disposition notification. Somebody asked for it. Called by classify.
+// Read receipts that lack the form of RFC 8098: written in plain words by Notes, Outlook and old mail programs, or
+// reduced to words by a gateway. Somebody asked for each of them.
 import { foldAll, phraseIn } from './body-text.ts'
 import type { Observation } from './observation.ts'
 
-/** Titles that programs put before the subject of what was read. */
+/** Titles that programs put before the subject of the message that was read. */
 const titles = foldAll(
   [
     'read:',
@@ -33,7 +33,7 @@ const titles = foldAll(
   ['läst:', 'oläst:', 'læst:', 'ulæst:', 'lest:', 'ikke lest:', 'luettu:', 'přečteno:', 'okundu:'],
 )
 
-/** What they say of the message. */
+/** What receipts say about the message. */
 const phrases = foldAll(
   [
     'was read on',
@@ -64,7 +64,7 @@ const phrases = foldAll(
   ],
 )
 
-/** A receipt by its title and its words, where nothing came back and no delivery is reported. */
+/** A receipt by its title and words; nothing came back, and no delivery is reported. */
 export function wordedReceiptRule({ subject, body, status, message }: Observation): string | null {
   if (status !== null || !titles.some((title) => subject.folded.startsWith(title))) return null
   if (message.text.length > 4000) return null

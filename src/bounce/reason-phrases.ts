@@ -1,8 +1,7 @@
-// Why a recipient was not reached, as servers and gateways word it: folded phrases (see body-text's fold). Called by
-// failed-recipients.
+// Why a recipient was not reached, in the words of servers and gateways: folded phrases (see `fold` in body-text.ts).
 import { foldAll } from './body-text.ts'
 
-/** Why one recipient did not get it, as servers and their gateways word it. */
+/** Why one recipient did not get the message. */
 export const failureReasons = foldAll(
   [
     'user unknown',

@@ -1,5 +1,6 @@
-// One Received field → who says it got the message from where, and when. Reads the forms of Postfix, Exim, Sendmail,
-// qmail, Courier, OpenSMTPD, Dovecot, Gmail, Exchange and their kin. Called by received.ts.
+// One Received field → which host got the message from which address, and when. Reads the forms of Postfix, Exim,
+// Sendmail, qmail, Courier, OpenSMTPD, Dovecot, Gmail, Exchange and related servers. No library reads them safely:
+// most trust what the client said.
 import { domainToASCII } from 'node:url'
 import { type Address, parseAddress, sameAddress, unmapped } from '../ip/address.ts'
 
@@ -7,25 +8,30 @@ export interface ReceivedField {
   /** Lower-case host of the `by` clause, or null. */
   readonly by: string | null
   /**
-   * The address that the writer saw at the other end, from its own note of the connection and never from HELO; null
-   * when it names none that can be read.
+   * The client's address as the writer saw it on the connection, never from HELO; null if the field has none that can
+   * be read.
    */
   readonly from: Address | null
   /** The address of the `for` clause, or null. */
   readonly recipient: string | null
   /**
-   * The message came from inside the writer's own site: LMTP, a local program, a fetch from a mailbox, a hop without
-   * a `from`. Such a field carries no address of a stranger, and the next one below tells more.
+   * The message came from inside the writer's own site: by LMTP, from a local program, fetched from a mailbox, or
+   * without a `from`. Such a field has no stranger's address; the next one below tells more.
    */
   readonly isInternal: boolean
   /** Epoch seconds of the date after the last semicolon, or null. */
   readonly time: number | null
 }
 
-/** RFC 3848 and IANA's mail transmission types, and what programs write where no network was crossed. */
+/**
+ * Protocol names of RFC 3848 and IANA's mail transmission types, and names that programs write if no network was
+ * crossed.
+ */
 const internalProtocol =
   /^(lmtps?a?|utf8lmtps?a?|(utf8)?local(-\w+)?|mapi|http|https|pop3s?|imap4?s?|spam-scanned|pipe|stdio|courierlocal|nnfmp|getmail|qmail-scanner\S*)$/i
-/** qmail and nullmailer, of what a program or a connection of theirs gave them; Haraka, of what it sends on. */
+/**
+ * What qmail and nullmailer write for mail from a local program or connection, and Haraka for mail that it sends on.
+ */
 const queued = /^\(\S+( pid)? \d+ invoked |^\(Haraka outbound\)/i
 const maxFieldLength = 4096
 
@@ -76,8 +82,8 @@ export function parseReceivedField(value: string): ReceivedField {
 }
 
 /**
- * Exchange and Mercury, of what a local program left for them; what Postfix, qmail and Sendmail pick up has no `from`.
- * A comment behind these words is the note of a server that heard them from a client.
+ * What Exchange and Mercury write for mail from a local program. (Postfix, qmail and Sendmail write no `from` then.)
+ * If a comment follows these words, they are a client's, and the comment is the server's note.
  */
 function isPickup(
   from: readonly string[],
@@ -88,7 +94,7 @@ function isPickup(
   return words === 'spooler' && /^\(Mercury\b/i.test(clauses.get('by')?.[1] ?? '')
 }
 
-/** OpenSMTPD and Sendmail, where a comment says that nothing but the host itself was there. */
+/** OpenSMTPD and Sendmail: a comment says that the message came from the host itself. */
 function isLocalProgram(from: readonly string[]): boolean {
   const [, note = '', ...others] = from
   return others.length === 0 && /^\(\S* ?\[local\]\)$|^\(localhost\)$/i.test(note)
@@ -99,8 +105,8 @@ function isByExim(clauses: ReadonlyMap<string, readonly string[]>): boolean {
 }
 
 /**
- * Words and comments (RFC 5322 §3.2.2), a comment with its parentheses as one token, nested ones inside it. It is cut
- * when one never ends, or ends so late that the `by` clause stands in it.
+ * Words and comments (RFC 5322 §3.2.2); a comment with its parentheses is one token, with nested comments inside it.
+ * `cut` if a comment never ends, or ends so late that it contains the `by` clause.
  */
 function tokensOf(text: string): { readonly tokens: string[]; readonly isCut: boolean } {
   const tokens: string[] = []
@@ -133,13 +139,13 @@ const clauseNames = new Set(['from', 'by', 'via', 'with', 'id', 'for'])
 
 interface Clauses {
   readonly clauses: ReadonlyMap<string, readonly string[]>
-  /** A second `by` or `with`, or a clause out of its place: one of them is the client's own. */
+  /** A second `by` or `with`, or a clause out of place: one of them was written by the client. */
   readonly isDisordered: boolean
 }
 
 /**
- * RFC 5321 §4.4: each clause has its keyword and at least one word, which may itself look like a keyword; `from` stands
- * in front, `by` behind it, the others behind both, and none behind `for`.
+ * RFC 5321 §4.4: each clause is a keyword and at least one word, which may itself look like a keyword. `from` comes
+ * first, then `by`, then the others, and none follows `for`.
  */
 function clausesOf(tokens: readonly string[]): Clauses {
   const clauses = new Map<string, string[]>()
@@ -186,13 +192,13 @@ function connectionAddress(from: readonly string[], isExim: boolean): Address | 
   if (noted !== undefined) {
     if (isInQuotes(from, from.indexOf(noted, 1))) return null
     const address = noted.startsWith('(') ? addressInComment(noted.slice(1, -1)) : bracketed(noted)
-    // Yahoo until 2019 writes 127.0.0.1 where it has no name.
+    // Until 2019 Yahoo writes 127.0.0.1 if it has no name.
     const isName = !isHeloBehind || first === '127.0.0.1'
     const named = isName ? null : (bracketed(first) ?? plainAddress(first))
-    // `[IP] (HELO x) ([IP])`: HELO stands either in front or around the second address.
+    // `[IP] (HELO x) ([IP])`: HELO is either before the second address or around it.
     return address === null || named === null || sameAddress(address, named) ? address : null
   }
-  // A server that did not know the address says so in a comment; Exim has others there.
+  // A server that did not know the address says so in a comment. Exim's comments hold other things.
   if (!isExim && (!isHeloBehind || rest.some((token) => !isHeloComment(token)))) return null
   return bracketed(first) ?? (isHeloBehind && rest.length === 1 ? plainAddress(first) : null)
 }
@@ -202,28 +208,28 @@ function isHeloComment(token: string): boolean {
   return /^\((account .{1,200} )?(helo|ehlo|lhlo)[ =:]|^\((port|ident)=/i.test(token)
 }
 
-/** It says an address and is no comment with HELO; what it quotes, a certificate's name, says nothing. */
+/** It has an address and is no comment with HELO. Quoted text (a certificate's name) does not count. */
 function mentionsAddress(token: string): boolean {
   return !isHeloComment(token) && addressText.test(token.replace(/"[^"()]*"/g, ''))
 }
 
-/** `[unknown]` stands for one in Postfix. */
+/** Postfix writes `[unknown]` in place of an address. */
 const addressText = /(^|[^\w.])\d{1,3}(\.\d{1,3}){3}(?![\w.])|:[\da-f]*:|\[unknown\]/i
 
-/** A comment that HELO opened and something else closed, a certificate's name, has the server's inside it. */
+/** A comment that HELO opened and a certificate's name closed contains the server's own comment. */
 function nestsAddress(token: string): boolean {
   const inner = token.startsWith('(') ? token.indexOf('(', 1) : -1
   return inner >= 0 && addressText.test(token.slice(inner))
 }
 
-/** Whether an odd number of quotes stands in the words before a token. */
+/** Whether an odd number of quotes precedes a token. */
 function isInQuotes(tokens: readonly string[], index: number): boolean {
   const before = tokens.slice(0, index).filter((token) => !token.startsWith('('))
   return before.join(' ').split('"').length % 2 === 0
 }
 
 function addressInComment(comment: string): Address | null {
-  // Behind these words stands what the client said, or before them what its ident server said.
+  // The client's words follow these; its ident server's words precede them.
   const [own = '', ...said] = comment.split(/ (?:helo|ident)=/i)
   const isFirst = own.startsWith('[')
   if (!isFirst && addressText.test(said.join(' '))) return null
@@ -256,7 +262,9 @@ function plainAddress(text: string): Address | null {
   return isUnspecified ? null : address
 }
 
-/** A host name as traces and the configuration write it, in lower case and A-labels (RFC 5890); null when it is none. */
+/**
+ * A host name as traces and the configuration write it, in lower case and A-labels (RFC 5890); null if it is not one.
+ */
 export function hostName(text: string): string | null {
   const bare = text
     .toLowerCase()
@@ -289,7 +297,7 @@ const zones: Readonly<Record<string, number>> = {
   PST: -8,
 }
 
-/** RFC 5322 §3.3 date-time → epoch seconds, or null. A zone that nobody knows, or beyond ±14:00, counts as UTC. */
+/** RFC 5322 §3.3 date-time → epoch seconds, or null. An unknown zone, or one beyond ±14:00, counts as UTC. */
 export function parseDate(text: string): number | null {
   const match =
     /^\s*(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})\s+([A-Za-z]{3})\w*\s+(\d{2,4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?(?:\s+([+-]\d{4}|[A-Za-z]{1,5}))?/.exec(

@@ -1,28 +1,28 @@
-// Trace fields → the address that handed the message to our own MX, and when. Believes our own relays and nobody else:
-// what stands below the first field that names a stranger is the stranger's word. Called by traps/collect and classify.
+// Trace fields → the address that handed the message to our own MX, and when. Only our own relays are believed:
+// anything below the first field that names a stranger may be invented.
 import { type Address, contains, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { HeaderField, HeaderSection } from './header-section.ts'
 import { hostName, parseReceivedField, type ReceivedField } from './received-field.ts'
 
-/** Our own relays, as the configuration's trace.trustedRelays names them. */
+/** Our own relays, from the key trace.trustedRelays. */
 export interface TrustedRelays {
-  /** Lower-case host names for the `by` clause; `*.example.org` stands for every name under it. */
+  /** Lower-case host names for the `by` clause; `*.example.org` matches every name below it. */
   readonly names: readonly string[]
   readonly addresses: readonly Prefix[]
 }
 
 export interface Trace {
-  /** Who handed the message to us; null when that cannot be known. */
+  /** Who handed the message to us; null if unknown. */
   readonly client: Address | null
   /** The newest date among the believed fields, epoch seconds, or null. */
   readonly newestTime: number | null
   /** The addresses in `for` clauses of believed fields, top to bottom. */
   readonly recipients: readonly string[]
-  /** The believed Received fields: ours, so no part of what was sent. */
+  /** The believed Received fields. We wrote them, so they are no part of what was sent. */
   readonly believed: readonly HeaderField[]
 }
 
-/** Sorts relay texts: what reads as an address or prefix is one, everything else is a name. */
+/** Sorts the texts for relays: an address or prefix is one, everything else is a name. */
 export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
   const names: string[] = []
   const addresses: Prefix[] = []
@@ -34,7 +34,7 @@ export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
   return { names, addresses }
 }
 
-/** `*.` in front of a name is kept. */
+/** A leading `*.` is kept. */
 function relayName(relay: string): string {
   const [, wildcard = '', name = ''] = /^(\*\.)?(.*)$/s.exec(relay) ?? []
   return wildcard + (hostName(name) ?? name.toLowerCase())
@@ -43,18 +43,18 @@ function relayName(relay: string): string {
 const maxFields = 50
 
 /**
- * Walks a stored message's Received fields from the top. A field is believed when the one above it was written by us
- * and got the message from one of our own hosts. Without trusted relays the topmost field that carries an address is
- * our own MX's. With them, a field must name one in its `by` clause, or stand below a field that got the message from
- * a trusted address. HELO is never believed, nor the name that was looked up for an address. Never throws.
+ * Walks a stored message's Received fields from the top. A field is believed if the one above it was written by us
+ * and got the message from one of our own hosts. Without trusted relays, the topmost field with an address is our own
+ * MX's. With them, a field must name one in its `by` clause, or be below a field that got the message from a trusted
+ * address. HELO is never believed, nor the name looked up for an address. Never throws.
  */
 export function traceStored(header: HeaderSection, relays: TrustedRelays): Trace {
   return walk(header, relays, relays.names.length + relays.addresses.length > 0 ? 'named' : 'own')
 }
 
 /**
- * The same for a message that we received ourselves from `peer`: when that is a trusted relay its Received fields tell
- * who handed the message over, else it is the client itself and no field is believed.
+ * The same for a message that we received ourselves from `peer`. If `peer` is a trusted relay, the Received fields
+ * tell who handed the message over. Otherwise it was `peer`, and no field is believed.
  */
 export function traceFrom(
   peer: Address | null,
@@ -94,21 +94,22 @@ function walk(header: HeaderSection, relays: TrustedRelays, start: Standing): Tr
   return { client, newestTime, recipients, believed }
 }
 
-/** What a field says: the client, how the next field down stands, or that nothing below can be known. */
+/** What a field tells: the client, what the next field is worth, or that nothing below can be trusted. */
 function step(
   field: ReceivedField,
   standing: Standing,
   relays: TrustedRelays,
 ): { readonly client: Address | null } | Standing | 'unknown' {
-  // sendmail(1) too: content filters and mail fetchers hand on through it. That only they do is the site's own matter.
+  // sendmail(1) too: content filters and mail fetchers pass mail on through it. The site must ensure that only they
+  // do.
   if (field.isInternal) return standing
   if (field.from === null) return 'unknown'
   const isNamed = field.by !== null && isTrustedName(relays, field.by)
   if (isTrustedAddress(relays, field.from)) return 'own'
-  // The same machine handed it on: a content filter, a mailbox fetch.
+  // The same machine passed it on: a content filter, or a fetch from a mailbox.
   if (isLoopback(field.from)) return standing === 'own' || isNamed ? 'own' : 'named'
   if (isPrivate(field.from)) {
-    // A private address is a hop inside the site. Whose field comes next, only a relay's name can tell.
+    // A private address is a hop inside the site. Only a relay's name can tell who wrote the next field.
     return relays.names.length > 0 ? 'named' : 'unknown'
   }
   return standing === 'own' || isNamed ? { client: field.from } : 'unknown'

@@ -1,8 +1,8 @@
-// A recipient's address in the one form in which traps and evidence are compared.
+// A recipient's address → the one form in which traps and evidence are compared.
 
 /**
- * The address with its domain in lower case, and its local part quoted only where it must be; that may tell upper from lower
- * (RFC 5321 §2.4).
+ * The address with its domain in lower case, and its local part quoted only where it must be. The case of the local
+ * part is kept: it may matter (RFC 5321 §2.4).
  */
 export function canonicalRecipient(address: string): string {
   const at = address.lastIndexOf('@')
@@ -19,8 +19,8 @@ function plainlyQuoted(localPart: string): string {
 }
 
 /**
- * The mailbox that an address leads to, as traps are told apart: in lower case and without a BATV tag. Whoever forges a
- * sender chooses the spelling, and one mailbox in three of them is not three.
+ * The mailbox of an address, as traps are told apart: in lower case, without a BATV tag. A forger of senders chooses
+ * the spelling; three spellings of one mailbox are not three mailboxes.
  */
 export function trapMailbox(address: string): string {
   const lower = address.toLowerCase()
@@ -28,7 +28,7 @@ export function trapMailbox(address: string): string {
   return at < 0 ? lower : untagged(lower.slice(0, at)) + lower.slice(at)
 }
 
-/** `prvs=KDDDSSSSSS=user`, in lower case, is the user's mailbox with a BATV tag (draft-levine-smtp-batv-01 §4). */
+/** `prvs=KDDDSSSSSS=user`, in lower case, means the user's mailbox with a BATV tag (draft-levine-smtp-batv-01 §4). */
 export function untagged(localPart: string): string {
   return /^prvs=\d{4}[0-9a-f]{6}=(.+)$/.exec(localPart)?.[1] ?? localPart
 }

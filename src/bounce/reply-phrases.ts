@@ -1,10 +1,9 @@
-// What automatic replies are titled and say, in the languages they speak: tables of folded phrases (see body-text's
-// fold). Called by reply-words.
+// Titles and sentences of automatic replies in many languages: tables of folded phrases (see `fold` in body-text.ts).
 import { phraseTable } from './body-text.ts'
 
 /**
- * Titles that mail programs write by themselves (Exchange, Notes, GroupWise, vacation, Zimbra, Yahoo, Gmail); they stand
- * at the beginning of the subject, most with a colon behind them.
+ * Titles that mail programs write by themselves (Exchange, Notes, GroupWise, vacation, Zimbra, Yahoo, Gmail). They
+ * begin the subject, and most end in a colon.
  */
 export const programTitles = phraseTable(`
   out of office autoreply | out of office auto-reply | out-of-office autoreply | out of the office autoreply |
@@ -39,16 +38,16 @@ export const programTitles = phraseTable(`
   ตอบกลับอัตโนมัติ | balasan otomatis
 `)
 
-/** Notes puts its user's name before this and nothing behind it but a full stop; folded, which makes です てす. */
+/** Notes writes its user's name before this and at most a full stop behind it. Folded: です becomes てす. */
 export const absenceTitle =
   /(^|\S )(is out of the office|ist ausser haus|ist nicht im haus|est absent\(e\)|est absente?( du bureau)?|est[ae] ausente( de la oficina)?|e fuori (ufficio|sede)|esta ausente( do escritorio)?|esta fora do escritorio|is niet (aanwezig|op kantoor)|is afwezig|jest (nieobecn[ya]|poza biurem)|отсутствует( на рабочем месте)?|ar inte pa kontoret|er ikke (pa kontoret|til stede)|on poissa|neni pritomen|nincs az irodaban)( \(.{1,60}\))?\.?$|は不在てす[。.]?$|不在办公室[。.]?$|不在辦公室[。.]?$/
 
-/** The same without anything behind them. */
+/** The same, with nothing behind them. */
 export const bareTitles = phraseTable(`
   out of office | out of the office | out-of-office | auto | abwesend | absence | ausente
 `)
 
-/** Titles that people give to them, anywhere in the subject. */
+/** Titles that people choose, anywhere in the subject. */
 export const personalTitles = phraseTable(`
   out of the office | out of office | out-of-office | on vacation | on holiday | annual leave | on leave |
   away from the office | away from my desk | maternity leave | i am away | i'm away | vacation | not in the office |
@@ -66,7 +65,7 @@ export const personalTitles = phraseTable(`
   cuenta desactivada | elternzeit | mutterschutz | congés | poissa | gone fishing
 `)
 
-/** What is said by somebody who is not there. */
+/** What an absent person says. */
 export const awayPhrases = phraseTable(`
   out of the office | out of office | out-of-office | away from the office | away from my desk |
   away from my office | away from my email | not in the office | not at my desk | on annual leave | on leave |
@@ -94,8 +93,8 @@ export const awayPhrases = phraseTable(`
 `)
 
 /**
- * Stems of the same, which say it only in a short text, behind a title or in an answer; those with a blank before them
- * begin a word.
+ * Stems of the same. They count only in a short text, below a title, or in an answer. A stem with a blank before it
+ * begins a word.
  */
 export const awayStems = phraseTable(`
   out until | out from | out of town | out this week | offline until | _away until | _away from | _away for |
@@ -143,7 +142,7 @@ export const awayStems = phraseTable(`
   jobber ikke | arbetar inte | we reopen | reopens on
 `)
 
-/** An address at which nobody reads: machines say it below their notices as well. */
+/** Nobody reads mail to this address; programs say so below their notices too. */
 export const unreadPhrases = phraseTable(`
   not monitored | unmonitored | unattended | not attended | nobody reads | no one reads | not read |
   is not checked | do not reply | don't reply | cannot reply | send-only | no-reply | noreply | wird nicht gelesen |
@@ -152,7 +151,7 @@ export const unreadPhrases = phraseTable(`
   övervakas inte | læses ikke
 `)
 
-/** It says of itself that no person wrote it. */
+/** It says that no person wrote it. */
 export const automaticPhrases = phraseTable(`
   automatic reply | automatic response | automated reply | automated response | automatically generated reply |
   automatically generated response | automatic acknowledgement | automated acknowledgement | auto-reply |
@@ -162,7 +161,7 @@ export const automaticPhrases = phraseTable(`
   automatisk svar
 `)
 
-/** What an answering machine says to everybody; tickets and forms say it as well. */
+/** What an answering machine tells everybody; tickets and forms say it too. */
 export const receiptPhrases = phraseTable(`
   automatically generated | automatic message | auto-generated | get back to you | as soon as possible |
   will be dealt with | thank you for your e | thank you for your m | thank you for contacting | thanks for your e |
@@ -176,7 +175,7 @@ export const receiptPhrases = phraseTable(`
   дякуємо | gracias por escrib | merci de m'avoir | grazie per avermi | obrigado por escrever | danke fürs
 `)
 
-/** Whose address it was is gone, or has another. */
+/** The owner of the address is gone or has another address. */
 export const goneStems = phraseTable(`
   no longer works | no longer work | no longer with | no longer employed | no longer at | no longer in use |
   no longer used | no longer active | no longer valid | has left the | have left the | has been deactivated |
@@ -197,7 +196,7 @@ export const goneStems = phraseTable(`
   retired from | i have retired | i've retired
 `)
 
-/** An acknowledgement that the reader's mail has come. */
+/** It acknowledges that the reader's mail arrived. */
 export const acknowledgementPhrases = phraseTable(`
   received your e | received your m | your message has been received | your email has been received |
   your e-mail has been received | your mail has been received | your message has reached | your email has reached |

@@ -1,5 +1,5 @@
-// Automatic replies by their wording, for the half of them that carry no mark of RFC 3834: the titles that programs put
-// before a subject, and what people write when they are away. Called by classify after the marks.
+// Automatic replies by their wording; about half of them have no mark of RFC 3834. Rules use the titles that programs
+// put before a subject, and what people write when they are away. The marks must have been tried before.
 import { autoReplyRule, autoSubmitted } from './auto-reply.ts'
 import { phraseIn, speaksOfMail } from './body-text.ts'
 import { firstValue } from './header-section.ts'
@@ -22,7 +22,7 @@ import { isNotifier } from './system-notices.ts'
 
 const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
 
-/** Whether the subject begins with a title that a program wrote; people's answers begin with theirs. */
+/** Whether the subject begins with a program's title; answers of people begin with it too. */
 export function hasProgramTitle(seen: Observation): boolean {
   const { subject } = seen
   const title = subject.folded.replace(/^[[(*"]{1,3}/, '')
@@ -33,7 +33,7 @@ export function hasProgramTitle(seen: Observation): boolean {
   )
 }
 
-/** The title stands alone or before what it answers, and is no part of somebody's sentence. */
+/** The title stands alone or before the subject that it answers, and is no part of a sentence. */
 function isSetOff(seen: Observation): boolean {
   const { folded } = seen.subject
   const title = folded.replace(/^[[(*"]{1,3}/, '')
@@ -52,12 +52,14 @@ function isSetOff(seen: Observation): boolean {
   )
 }
 
-/** Somebody is not there, by a program's title or in his words. */
+/** Somebody is away, by a program's title or in his own words. */
 export function saysAway(seen: Observation): boolean {
   return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
 }
 
-/** A colleague may tell it as well, but not with the first person's dates in a text that is no letter. */
+/**
+ * Words of absence. A colleague may use them too, but not with dates in the first person in a text that is no letter.
+ */
 function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
   return (
     absenceTitle.test(subject.folded) &&
@@ -67,18 +69,19 @@ function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation)
   )
 }
 
-/** Whether it is titled as away, by whomever, and marked as automatic. */
+/** Whether its title says away, whoever wrote it, and a mark says automatic. */
 export function isMarkedAway(seen: Observation): boolean {
   return isMarked(seen) && phraseIn(seen.subject.folded, personalTitles) !== undefined
 }
 
 /**
- * The rule by which wording makes it an automatic reply, or null. A program's title needs one more sign; a title that
- * a person chose needs words of absence and a mark, or that it answers something; words alone need the null sender.
+ * The rule by which its wording makes it an automatic reply, or null. A program's title needs one more sign. A
+ * person's title needs words of absence, and either a mark or that it answers something. Words alone need the null
+ * sender.
  */
 export function replyWordsRule(seen: Observation): string | null {
   const { subject, body, hasNullSender } = seen
-  // RFC 3834 §5 and RFC 5436 §2.7.1: by its own word it is none.
+  // RFC 3834 §5 and RFC 5436 §2.7.1: its own field says that it is no reply.
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
   if (isPromotion(seen) || invitationAnswer.test(subject.folded)) return null
   const mayBeReply =
@@ -102,7 +105,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (isSalesPitch(seen, { hintsAway, saysReceipt })) return null
   if (hasProgramTitle(seen) && !quotes && isSigned && isMachine) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
-  // Where nobody reads nobody is away: it tells of somebody else.
+  // An address that nobody reads has nobody who is away: it tells of somebody else.
   if (isNotifier(seen) && !seen.isAnswer && !saysNobodyReads(seen)) return null
   if (tellsOfOthers(seen)) return null
   const bare = subject.own.trim().replace(answerPrefix, '')
@@ -116,7 +119,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
-  // Nobody who answers by hand has the null sender (RFC 5321 §4.5.5), or formail's marks: its precedence and X-Loop.
+  // No person answers from the null sender (RFC 5321 §4.5.5), or with formail's marks: its precedence and X-Loop.
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
   if (!hasNullSender) return endsWithTitle(seen) && !quotes ? 'reply-title-behind' : null
@@ -137,12 +140,12 @@ export function replyWordsRule(seen: Observation): string | null {
   return isPlain && isBareText(seen) ? 'reply-null-sender' : null
 }
 
-/** A title of absence that is not in the tables of titles. */
+/** A title of absence that is in no table of titles. */
 function saysAwayIn(title: string): boolean {
   return phraseIn(title, awayPhrases) !== undefined || phraseIn(title, awayStems) !== undefined
 }
 
-/** It answers nothing, and in English there is no word in it of its writer or of mail: a roster, an offer, a notice. */
+/** It answers nothing, and no English word in it speaks of its writer or of mail: a roster, an offer, a notice. */
 function tellsOfOthers(seen: Observation): boolean {
   const { subject, body } = seen
   if (seen.isAnswer || subject.isAnswer || hasReplyPrecedence(seen)) return false
@@ -156,17 +159,17 @@ const notOfMail =
 const ofWriterOrMail =
   /\b(i|i'm|i'll|i've|i'd|my|me|myself|(e-?)?mails?|messages?|letter|enquiry|inquiry|request|contact(ing)?|writing|reply|respond|response|urgent)\b/
 
-/** Of any kind: people's mail has none. */
+/** A sign of a program, of any kind; mail from people has none. */
 function hasPrecedence({ message }: Observation): boolean {
   return firstValue(message.header, 'precedence') !== undefined
 }
 
-/** A number in the subject by which a desk knows its case again. */
+/** A case number in the subject, as help desks use. */
 function isTicket({ subject }: Observation): boolean {
   return /[[(#][^\])]{0,30}\d{3,}/.test(subject.folded)
 }
 
-/** What calendars title their users' answers to invitations. */
+/** Titles that calendars give to answers to invitations. */
 const invitationAnswer =
   /^(accepted|declined|tentative(ly accepted)?|cancell?ed|(updated )?invitation|zugesagt|abgesagt|mit vorbehalt|accepte|refuse|provisoire|aceptad[ao]|rechazad[ao]|accettat[ao]|rifiutat[ao]|aceit[ao]|recusad[ao]|geaccepteerd|geweigerd) ?:/
 
@@ -175,7 +178,7 @@ function isOwnTitle({ subject }: Observation): boolean {
   return /^yahoo! auto ?response/.test(subject.folded)
 }
 
-/** Behind the subject that it answers: `Re: parking (Out of Office)`. */
+/** The title stands behind the subject that it answers: `Re: parking (Out of Office)`. */
 function endsWithTitle({ subject }: Observation): boolean {
   return (
     subject.isAnswer &&
@@ -185,12 +188,12 @@ function endsWithTitle({ subject }: Observation): boolean {
   )
 }
 
-/** Nothing to open, no mail program, and no longer than what people leave for others when they go. */
+/** It has nothing to open and no mail program, and is no longer than an absence note. */
 function isBareText({ message, hasLink, isHandWritten }: Observation): boolean {
   return !hasLink && !isHandWritten && message.parts.length === 0 && message.text.length < 2000
 }
 
-/** It answers, and tells only that nobody reads what is sent to its address. */
+/** It answers, and says only that nobody reads mail to its address. */
 function saysNobodyReads(seen: Observation): boolean {
   return (
     seen.subject.isAnswer && !seen.hasLink && phraseIn(seen.body.words, unreadPhrases) !== undefined
@@ -198,8 +201,9 @@ function saysNobodyReads(seen: Observation): boolean {
 }
 
 /**
- * A lure where no field says that a program wrote it: a title costs nothing. What was answered may be a lure itself, so
- * that its subject says nothing beside words of absence or receipt; money and games in the text are no receipt's.
+ * Spam or phishing without any field that says a program wrote it: a title is easy to copy. The answered message may
+ * be spam itself, so next to words of absence or receipt the subject does not count. Money and games in the text are
+ * no part of a receipt.
  */
 function isSalesPitch(
   seen: Observation,
@@ -219,29 +223,29 @@ const loanOrGame =
 const offer =
   /[$€£¥] ?\d|\d ?[$€£¥]|\b(offers?|cheap|discount|bonus|prize|winner|crypto|invest\w*|earn|angebot|oferta|telegram|whatsapp|wechat|viber)\b|\bt\.me\/|телеграм|ватсап|微信/
 
-/** `[Blog] …`: it quotes who is away. */
+/** `[Blog] …`: it quotes the person who is away. */
 const isForum = /^\[[^\]]{1,40}\] ?\S/
 
-/** Sent by no person: the null sender, RFC 3834 §5, or the precedence that vacation programs give. */
+/** No person sent it: the null sender, RFC 3834 §5, or the precedence of vacation programs. */
 function isMarked(seen: Observation): boolean {
   return !seen.isFromMailSystem && (seen.isAutomatic || hasReplyPrecedence(seen))
 }
 
-/** procmailex(5): an autoresponder knows its own mail again by its address in X-Loop. */
+/** procmailex(5): an autoresponder recognises its own mail by its address in X-Loop. */
 function hasOwnLoop({ message }: Observation): boolean {
   const loop = addressesOf(message.header, 'x-loop')
   return addressesOf(message.header, 'from').some((address) => loop.includes(address))
 }
 
-/** What vacation programs and formail give; bulk mail says bulk. */
+/** The precedence of vacation programs and formail; bulk mail says bulk. */
 export function hasReplyPrecedence({ message }: Observation): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
 }
 
 /**
- * vacation(1) sends its user's file as it is, from the user's address and without any mark: `$SUBJECT` in its title is
- * replaced by the subject that it answers. A person who renames a topic like that writes with a program that threads
- * (RFC 5322 §3.6.4) and says MIME-Version (RFC 2045 §4).
+ * vacation(1) sends its user's file unchanged, from the user's address and without any mark. `$SUBJECT` in the title
+ * becomes the subject that it answers. A person who answers with such a title uses a program that sets threading
+ * fields (RFC 5322 §3.6.4) and MIME-Version (RFC 2045 §4).
  */
 function isFromVacationProgram({
   subject,
@@ -255,7 +259,7 @@ function isFromVacationProgram({
   return title === 'away' || phraseIn(title, personalTitles) !== undefined
 }
 
-/** Exchange puts `Automatic reply: ` before the subject that it answers, whatever its user then says. */
+/** Exchange puts `Automatic reply: ` before the subject that it answers, whatever its user writes. */
 function hasBareWords({ subject, body, message }: Observation): boolean {
   return (
     /^\D{4,40}: \S/.test(subject.folded) &&
@@ -269,13 +273,13 @@ const orderTitle =
 
 const isBooked =
   /\byour (booking|reservation|appointment|order|payment|registration|donation) (is|was|has been) (confirmed|received|booked|accepted)\b|\bdonation\b|\b(book|buy|order|shop) now\b/
-/** A school on its pupils, an employer on leave that was asked for. */
+/** A school about its pupils, or an employer about requested leave. */
 const isAdministration =
   /\b(was|were|has been|marked( as)?) absent\b|\b(your (child|son|daughter)|votre enfant|ihr kind|su hijo|seu filho|tuo figlio|uw kind)\b|\b(leave|vacation|absence|holiday) (request|approval|balance)\b|\brequest(ed|s)? (for |your )*(annual leave|vacation|leave|time off|absence)\b|\b(urlaubsantrag|abwesenheitsantrag|demande de conges?|solicitud de vacaciones|richiesta (di )?ferie|wniosek urlopowy)\b|\burlaub\b.{0,60}\bgenehmigt\b|заявлени[ея] на отпуск|休暇申請|休假申请|请假申请/
-/** What came by telephone or chat and is handed on. */
+/** A forwarded telephone or chat message. */
 const isTranscript = /\b(voice ?mail|voice message|sms|mms|missed call|chat)\b/
 
-/** Bulk mail on holidays and leave, or what somebody bought. */
+/** Bulk mail about holidays or leave, or about a purchase. */
 function isPromotion(seen: Observation): boolean {
   const { body, subject } = seen
   const opens =

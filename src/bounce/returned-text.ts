@@ -1,10 +1,10 @@
-// Where in a plain text a returned message begins: the older half of all bounces carries it as text below a line that
-// announces it. Called by body-text and returned.
+// Finds where in a plain text a returned message begins: the older half of all bounces has it as text below a line
+// that announces it.
 
 export interface ReturnedTextStart {
-  /** Offset of the first line of something that reads as a header section, or -1. */
+  /** Offset of the first line that reads as a header section, or -1. */
   readonly at: number
-  /** Offset of the line that announces it, or -1; there may be nothing below it. */
+  /** Offset of the line that announces a returned message, or -1. There may be nothing below it. */
   readonly announcedAt: number
 }
 
@@ -12,8 +12,8 @@ const maxScannedLines = 600
 const maxHeaderLines = 80
 
 /**
- * Words of a line that announces what is given back: "--- Below this line is a copy of the message." (qmail), "Original
- * message follows." (IMail), "Message headers follow:" (MailEnable), "----- Unsent message below" (phquery) …
+ * Words of an announcing line: "--- Below this line is a copy of the message." (qmail), "Original message follows."
+ * (IMail), "Message headers follow:" (MailEnable), "----- Unsent message below" (phquery) …
  */
 const announcements: readonly RegExp[] = [
   /\b(copy|text|part|portion|headers?|lines|beginning) of (the|your|this) (original |returned |undelivered |rejected )?(e-?mail|message|mail)\b.{0,60}\b(follow|below|attached|header)/i,
@@ -46,7 +46,10 @@ export function returnedTextStart(text: string): ReturnedTextStart {
   return { at: -1, announcedAt }
 }
 
-/** A line about who did not get it, or what the reader is to do, is none, whatever it says of copies. */
+/**
+ * A line about a recipient, or about what the reader should do, does not announce a message, even if it mentions
+ * copies.
+ */
 function announces(line: string): boolean {
   if (
     line.length > 160 ||
@@ -56,7 +59,7 @@ function announces(line: string): boolean {
   return announcements.some((each) => each.test(line))
 }
 
-/** Fields that only a transport or a mail program writes, which nobody types into a letter. */
+/** Fields that only servers and mail programs write; nobody types them into a letter. */
 const machineFields = new Set([
   'received',
   'return-path',
@@ -70,7 +73,9 @@ const machineFields = new Set([
 ])
 const writtenFields = new Set(['from', 'to', 'subject', 'date', 'reply-to', 'sender', 'cc'])
 
-/** From/To/Subject/Date alone is how people quote each other; with two fields of a machine it is a header section. */
+/**
+ * People quote each other with From, To, Subject and Date alone. Two fields of a program make it a header section.
+ */
 function isHeaderSection(text: string, start: number): boolean {
   const machine = new Set<string>()
   const written = new Set<string>()
@@ -101,7 +106,7 @@ function isHeaderSection(text: string, start: number): boolean {
   return machine.size >= 1 && written.size >= 2
 }
 
-/** The lower-case field name with which a line begins, below any quoting marks, or null. */
+/** The lower-case field name at the start of a line, behind any quoting marks; or null. */
 function headerName(line: string): string | null {
   const colon = line.indexOf(':')
   if (colon < 2 || colon > 60) return null

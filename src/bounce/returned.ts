@@ -1,5 +1,4 @@
-// The message that a bounce gives back, or as much of it as is there: what it said of itself, which way it came, and
-// its octets. Called by classify and evidence, and by whoever checks whether it was forged.
+// The message that a bounce returns, or as much of it as there is: its own fields, the way it took, and its octets.
 import { formatAddress } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
 import { allValues, firstValue, readHeaderSection } from './header-section.ts'
@@ -7,29 +6,29 @@ import { type Message, maxParsedBytes, maxPartBytes } from './message.ts'
 import { traceStored } from './received.ts'
 import { returnedTextStart } from './returned-text.ts'
 
-/** What the returned message said of itself; null where it had no such field. */
+/** Fields of the returned message; null where it had none. */
 export interface Returned {
   readonly messageId: string | null
   readonly from: string | null
   readonly to: string | null
   readonly date: string | null
   readonly subject: string | null
-  /** The header section alone came back. */
+  /** Only the header section came back. */
   readonly headersOnly: boolean
   /** Its Received fields, newest first, at most 20 and each at most 1,000 characters. */
   readonly received: readonly string[]
   /**
-   * The address that handed it to the host that bounced it, as that host's site noted it; null when it did not. It is
-   * the word of whoever sent the bounce.
+   * The address that handed it to the bouncing host, as that host's site noted it; null if it did not. Only as
+   * reliable as the sender of the bounce.
    */
   readonly origin: string | null
 }
 
 export interface ReturnedContent {
-  /** As it was, decoded from its transfer encoding; where it was text in a text, without the quoting marks. */
+  /** The octets, decoded from their transfer encoding; if it was quoted in a text, without the quoting marks. */
   readonly content: Uint8Array
   readonly headersOnly: boolean
-  /** No octet of it is known to be missing or changed: a signature over it can be checked. */
+  /** No octet is known to be missing or changed, so a signature over it can be checked. */
   readonly isWhole: boolean
 }
 
@@ -43,7 +42,7 @@ const headerTypes = [
   'text/rfc822',
 ]
 
-/** The first returned message or header section among the parts, else below the words of the text, or null. */
+/** The first returned message or header section among the parts, else below the words of the text; or null. */
 export function returnedContent(message: Message): ReturnedContent | null {
   for (const types of [wholeTypes, headerTypes]) {
     const part = message.parts.find(
@@ -60,10 +59,13 @@ export function returnedContent(message: Message): ReturnedContent | null {
   return returnedText(message)
 }
 
-/** Of a line, as much as tells it from others: Buffer.indexOf takes a time that grows with what it looks for, too. */
+/**
+ * As much of a line as distinguishes it from others: Buffer.indexOf also slows down with the length of what it looks
+ * for.
+ */
 const maxSoughtLength = 100
 
-/** Below the words of a plain text; a body that needed no decoding gives the octets as they came. */
+/** A message below the words of a plain text. If the body needed no decoding, these are the original octets. */
 function returnedText(message: Message): ReturnedContent | null {
   const { at } = returnedTextStart(message.text)
   if (at < 0) return null
@@ -84,7 +86,7 @@ function returnedText(message: Message): ReturnedContent | null {
   return { content, headersOnly, isWhole: found >= 0 && !headersOnly && !message.isCut }
 }
 
-/** Without the marks before each line, when the first line has some. */
+/** The text without the quoting marks before each line, if the first line has some. */
 function unquoted(text: string): string {
   const mark = /^[>| \t]{1,8}/.exec(text)?.[0]
   if (mark === undefined) return text
@@ -94,7 +96,7 @@ function unquoted(text: string): string {
     .join('\n')
 }
 
-/** The addresses in From, Sender and Return-Path of what is returned, at most `maxAddresses`. Never throws. */
+/** The addresses in From, Sender and Return-Path of the returned message, at most `maxAddresses`. Never throws. */
 export function returnedAuthors(message: Message): string[] {
   const found = returnedContent(message)
   if (found === null) return []
@@ -104,7 +106,7 @@ export function returnedAuthors(message: Message): string[] {
 const maxReceived = 20
 const maxReceivedLength = 1000
 
-/** Reads the returned message's own fields; null when nothing readable is returned. Never throws. */
+/** Reads the returned message's own fields; null if nothing readable came back. Never throws. */
 export function readReturned(message: Message): Returned | null {
   const found = returnedContent(message)
   if (found === null) return null

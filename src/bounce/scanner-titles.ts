@@ -1,5 +1,5 @@
-// How virus and content scanners title what they send to the senders of what they stopped: patterns for folded subjects
-// (see body-text's fold). Called by content-notice.
+// Titles that virus and content scanners give to their notices to senders: patterns for folded subjects (see `fold`
+// in body-text.ts).
 
 export interface Scanner {
   readonly name: string
@@ -7,7 +7,7 @@ export interface Scanner {
   readonly title: RegExp
 }
 
-/** How scanners title what they send to senders; each by its vendor's documentation or default template. */
+/** Each from its vendor's documentation or default template. */
 export const scanners: readonly Scanner[] = [
   // amavisd-new: $virus_subject, "BANNED CONTENTS (…) IN MAIL FROM YOU", "Considered UNSOLICITED BULK EMAIL from you"
   {

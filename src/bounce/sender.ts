@@ -1,16 +1,16 @@
-// Who speaks in a message: a mail system, or somebody with a mailbox. Called by classify's recognisers.
+// Who wrote a message: a mail system, or somebody with a mailbox.
 import { fold } from './body-text.ts'
 import { allValues, firstValue, type HeaderSection } from './header-section.ts'
 
-/** Local parts under which mail systems speak for themselves (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
+/** Local parts that mail systems use for themselves (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
 const localParts =
   /^("?(mailer|mail|smtp|delivery|postfix|qmail)[-_. ]?(daemon|deamon)|m(ail)?daemon|post[-_ ]?master|double-bounce|mail[-_.]?delivery([-_.]?(sub)?system)?|microsoftexchange[0-9a-f]{32}|ndr|non-?delivery|symantec_antivirus_for_smtp_gateways|system[ _.-]?administrator)"?$/
 
-/** Display names of the same, folded. */
+/** Display names of mail systems, folded. */
 const names =
   /\bmail(er)?[ _-]?(delivery?)?[ _-]?(sub)?-?system\b|\bmail(er)?[ _-]daemon\b|\bdelivery (sub-?system|service|agent|notification)\b|\bmail delivery\b|^"?(system|mail|e-?mail|mailbox) ?administrator\b|^"?post ?master\b|^"?microsoft outlook"?$|^"?(systemadministrator|administrateur systeme|administrateur du systeme|administrador del sistema|administrador do sistema|amministratore sistema|amministratore di sistema|systeembeheerder|administrator systemu|systemadministratoren|systemadministratör|システム管理者|系统管理员|系統管理員|системный администратор)(?!\p{L})/u
 
-/** Whether the message speaks for a mail system, and not for a mailbox: by its From field, or as Exim's bounces say. */
+/** Whether a mail system wrote the message, by its From field or by the mark of Exim's bounces. */
 export function isFromMailSystem(header: HeaderSection): boolean {
   return (
     firstValue(header, 'x-failed-recipients') !== undefined ||
@@ -19,7 +19,7 @@ export function isFromMailSystem(header: HeaderSection): boolean {
   )
 }
 
-/** Whether a From value is a mail system's; one without an address (`Mail System <>`) can be nobody else's. */
+/** Whether a From value is a mail system's. A value without an address (`Mail System <>`) can only be one. */
 export function isMailSystem(from: string): boolean {
   const { name, localPart } = mailboxOf(from)
   return localPart === ''
@@ -27,14 +27,14 @@ export function isMailSystem(from: string): boolean {
     : localParts.test(localPart) || (name !== '' && names.test(name))
 }
 
-/** The name, and the local part in lower case, of the first mailbox of a From value; linear in its length. */
+/** The name, and the lower-case local part, of the first mailbox in a From value. Linear in its length. */
 export function mailboxOf(from: string): { readonly name: string; readonly localPart: string } {
   const text = from.slice(0, 500)
   const open = text.lastIndexOf('<')
   const close = text.indexOf('>', open)
   const isAngled = open >= 0 && close > open
   const address = isAngled ? text.slice(open + 1, close) : (text.split(/[\s(]/, 1)[0] ?? '')
-  // RFC 5322 §3.4: the older form puts the name into a comment behind the address.
+  // RFC 5322 §3.4: in the older form the name is a comment behind the address.
   const comment = /\(([^()]*)\)/.exec(text)?.[1] ?? ''
   const name = isAngled ? text.slice(0, open) : comment
   const localPart = address.replace(/\\?@.*$/, '').toLowerCase()

@@ -1,8 +1,8 @@
-// A Subject field → the family it belongs to, as far as mail systems and automatic replies title what they write. By
-// itself a subject decides nothing: spam and people use these words as well. Called by the recognisers.
+// A Subject field → the kind of title it is, as mail systems and automatic replies write them. A subject alone
+// decides nothing: spam and people use these words too.
 import { fold, foldAll, phraseIn } from './body-text.ts'
 
-/** Titles of bounces and delays, folded; anywhere in the subject of what a mail system sends. */
+/** Titles of bounces and delay notices, folded; anywhere in the subject of a mail system's message. */
 const bounceTitles = foldAll(
   [
     'undeliver',
@@ -89,7 +89,7 @@ const bounceTitles = foldAll(
   ['nedoručitelné', 'nelze doručit', 'nedoručeno', 'kézbesíthetetlen', 'teslim edilemedi'],
 )
 
-/** The same, but in words that others use as well: only what a mail system sends is titled by them. */
+/** Titles in words that others use too: they count only in a mail system's message. */
 const vagueTitles = foldAll([
   'zustellung',
   'échec',
@@ -132,22 +132,22 @@ const vagueTitles = foldAll([
   '发送失败',
 ])
 
-/** A person answers or hands on: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
+/** A person answers or forwards: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
 const answerPrefix =
   /^\s*(\[[^\]]{0,60}\]\s*)?(re|r|fwd?|fw|aw|wg|antw|tr|rv|res|enc|rif|odp|pd|vs|vb|sv|ynt|ilt|отв|на|отправлено|答复|回复|回覆|转发|轉寄)(\[\d+\])?\s?[:：]/i
 
 export interface SubjectFamilies {
   readonly folded: string
-  /** The same without what stands in quotation marks. */
+  /** The same without text in quotation marks. */
   readonly own: string
   readonly isBounce: boolean
-  /** Titled in words that are hardly used of anything but mail. */
+  /** The title uses words that are rarely used of anything but mail. */
   readonly isClearBounce: boolean
-  /** Somebody answered or forwarded something under its title. */
+  /** Somebody answered or forwarded something with this title. */
   readonly isAnswer: boolean
 }
 
-/** What stands in quotation marks is somebody else's title: a forum names the topic that was answered. */
+/** Text in quotation marks is another title: a forum names the topic that was answered. */
 function withoutQuotations(folded: string): string {
   return folded.replace(/"[^"]{0,500}"|“[^“”]{0,500}”|«[^«»]{0,500}»|„[^„“”]{0,500}[“”]/g, ' ')
 }

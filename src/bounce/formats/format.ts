@@ -1,18 +1,18 @@
-// The shape of a bounce format that has its own wording instead of, or beside, message/delivery-status. One table for
-// each kin of servers; non-delivery reads them in order.
+// The shape of a bounce format with wording of its own, instead of or beside message/delivery-status. There is one
+// table for each family of servers; the order counts.
 import { type BodyText, fold } from '../body-text.ts'
 
 export interface BounceFormat {
-  /** Names the rule and the generator. */
+  /** The name used for the rule and the generator. */
   readonly name: string
-  /** Folded phrases of which each of a row must occur in the bounce's own words; any row is enough. */
+  /** Rows of folded phrases. The format matches if all phrases of any one row occur in the bounce's own words. */
   readonly rows: readonly (readonly string[])[]
   readonly generator: string
-  /** It begins a sentence with these words; who has them inside of one quotes it. */
+  /** These words must begin a sentence; a message with them inside a sentence quotes the format. */
   readonly opensSentence?: boolean
 }
 
-/** A format whose wording is any of the rows; a row with ` … ` needs each of its pieces. */
+/** A format with these rows; ` … ` separates the pieces of a row, all of which are needed. */
 export function format(name: string, rows: readonly string[], generator = name): BounceFormat {
   return { name, generator, rows: rows.map((row) => row.split('…').map(fold)) }
 }
@@ -30,13 +30,13 @@ export function isWrittenIn(
   return row !== undefined && (opensSentence !== true || begins(lines, words, row[0] ?? ''))
 }
 
-/** Where in the words a format's own begin; -1 where they are not. */
+/** Offset in the words at which the format's own begin; -1 if they are missing. */
 export function beginOf({ words }: BodyText, { rows }: BounceFormat): number {
   const row = rows.find((pieces) => pieces.every((piece) => words.includes(piece)))
   return row === undefined ? -1 : Math.min(...row.map((piece) => words.indexOf(piece)))
 }
 
-/** Enough of a phrase to know it by, should the line end in it. */
+/** Enough of a phrase to recognise it if the line ends inside it. */
 const opening = 16
 
 function begins(lines: readonly string[], words: string, piece: string): boolean {

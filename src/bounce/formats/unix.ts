@@ -1,8 +1,8 @@
-// Bounces of the servers that grew up on Unix and VMS, in their own words. Read by non-delivery.
+// Bounces of servers that come from Unix and VMS, in their own words.
 import { type BounceFormat, format, openingFormat } from './format.ts'
 
 export const unixFormats: readonly BounceFormat[] = [
-  // QSBMF (cr.yp.to/proto/qsbmf.txt) opens with "Hi. This is the"; sites reword the rest.
+  // QSBMF (cr.yp.to/proto/qsbmf.txt) begins with "Hi. This is the"; sites reword the rest.
   format('qmail', [
     'this is the qmail-send program',
     "i'm afraid i wasn't able to deliver your message to the following addresses",
