@@ -1,79 +1,71 @@
-// How far an mbox can be read: the end it had while nobody wrote to it, and whether that is the end of a message. Locks
-// are held only to find out; what stands before the end is read without, for mailers append. A mail client that rewrites
-// the file meanwhile is noticed. Called by mbox.ts, and by the commands that read mail files.
+// An mbox file → how far it can be read, and whether that is the end of a message.
+//
+// The file is only read, and no lock is taken. A FILE.lock of a mailer is waited for. Mailers append, so every message that
+// another one follows is complete; the last one is complete once nobody has written to the file for 2 s. A mail client that
+// rewrites the file is noticed.
 import { createHash } from 'node:crypto'
-import { constants, fstatSync, readSync } from 'node:fs'
+import { constants, fstatSync, lstatSync, readSync, realpathSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type FileLocks, loadFileLocks } from '../libc/file-locks.ts'
 import { MailboxFault } from './mailbox-error.ts'
-import { whileLocked } from './mbox-lock.ts'
 import { isMbox, longestFromLine } from './mbox-splitter.ts'
 
 /** Dispose of it to close the file. */
 export interface MboxExtent extends AsyncDisposable {
   readonly file: FileHandle
-  /** Octets of the file as it stood. */
+  /** Octets of the file when it was opened. */
   readonly size: number
-  /** As fingerprintOfFile has it, of the file up to `size`. */
+  /** The result of fingerprintOfFile for the file up to `size`. */
   readonly fingerprint: string
-  /**
-   * Its last message is complete: an empty line ends it and locks prove that nobody writes on, or the file has stood still
-   * for 5 s. Else the last message may be a part of one.
-   */
+  /** Its last message is complete. If not, that may be a part of a message. */
   readonly isWhole: boolean
-  /**
-   * The octets from that position to the end, in the buffer given, which is used for one piece after the other. Throws
-   * MailboxFault `changed` when they turn out to have been rewritten, before the piece that may be wrong.
-   */
+  /** Reads from that position to `size`, each time into `buffer`. Throws MailboxFault `changed` when the file was rewritten. */
   pieces(from: number, buffer: Buffer): AsyncGenerator<Buffer>
-  /** Whether a message can end at that octet: there, or behind one line end, a From line stands or the end. */
+  /**
+   * Whether a message can end at that position: there, or after one more line end, comes a From line or the end of the file.
+   * Also true a little after the end of a file that is still being written.
+   */
   isEnd(at: number): boolean
 }
 
-export interface ExtentOptions {
-  /** Waits for it to be whole, as long as for a lock. @default false */
-  readonly mustBeWhole?: boolean
-  /** Ends the waiting at once. */
-  readonly signal?: AbortSignal
-}
-
 const longestWaitMs = 10_000
-const firstWaitMs = 20
-const longestPauseMs = 500
-/** A file that has stood still for so long ends with a whole message, whoever wrote it. */
-const settledMs = 5000
+const pauseMs = 100
+/** Nobody takes longer than this between two parts of one message. */
+export const stillMs = 2000
+/** A FILE.lock this old was left by a process that died; liblockfile has the same limit. */
+const staleLockMs = 5 * 60_000
+/** A message that is still being written is expected to grow by this much at most. */
+const maxUnwrittenBytes = 16 * 1024 ** 2
 const fingerprintBytes = 4096
 
-let loadingLocks: Promise<FileLocks | undefined> | undefined
-
 /**
- * Waits up to 10 s for the locks, letting go of all of them between two tries, so that nobody waits for us who holds
- * what we wait for. Throws MailboxFault `locked` when they are held all the time, and what the system says.
+ * Opens the mbox once no FILE.lock is held, and if `mustBeWhole` once it is whole. Waits up to 10 s for that, then throws
+ * MailboxFault `locked`; `signal` ends the wait at once. Throws what the system says.
  */
-export async function findExtent(path: string, options: ExtentOptions = {}): Promise<MboxExtent> {
-  const { mustBeWhole = false, signal } = options
-  loadingLocks ??= loadFileLocks()
-  const locks = await loadingLocks
-  const begun = performance.now()
-  for (let pauseMs = firstWaitMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+export async function findExtent(
+  path: string,
+  { mustBeWhole = false, signal }: { mustBeWhole?: boolean; signal?: AbortSignal } = {},
+): Promise<MboxExtent> {
+  for (let waitedMs = 0; ; waitedMs += pauseMs) {
     const file = await openMbox(path)
-    let busy: string
+    let why: string
     try {
-      const found = whileLocked(path, file.fd, locks, (isKept) => measure(file.fd, isKept))
-      if ('seen' in found && (found.seen.isWhole || !mustBeWhole)) {
-        return extentOf(path, file, found.seen, signal)
-      }
-      busy = 'busy' in found ? found.busy : 'its last message is still being written'
+      const extent = extentOf(path, file, signal)
+      // Looked for last: a program that takes the lock after this also writes after this, and that is noticed.
+      const held = heldLock(path)
+      if (held === undefined && (extent.isWhole || !mustBeWhole)) return extent
+      why =
+        held === undefined
+          ? 'its last message is still being written'
+          : `another program holds ${held}`
     } catch (error) {
       await file.close()
       throw error
     }
     await file.close()
-    if (performance.now() - begun > longestWaitMs) throw new MailboxFault('locked', busy)
-    // Of a random length, or two that try at the same moments would go on doing so.
-    await delay(pauseMs * (0.5 + Math.random()), undefined, signal && { signal }).catch((cause) => {
-      throw new MailboxFault('locked', busy, { cause })
+    if (waitedMs >= longestWaitMs) throw new MailboxFault('locked', why)
+    await delay(pauseMs, undefined, signal && { signal }).catch((cause) => {
+      throw new MailboxFault('locked', why, { cause })
     })
   }
 }
@@ -83,46 +75,34 @@ export async function openMbox(path: string): Promise<FileHandle> {
   return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
 }
 
-interface Measures extends Pick<MboxExtent, 'size' | 'fingerprint' | 'isWhole'> {
-  readonly changedAt: bigint
+/** The name of the FILE.lock that a mailer holds. Mailers that open a symbolic link lock beside it, or beside its target. */
+function heldLock(path: string): string | undefined {
+  const names = [`${path}.lock`]
+  if (lstatSync(path).isSymbolicLink()) names.push(`${realpathSync(path)}.lock`)
+  return names.find((name) => {
+    const lock = lstatSync(name, { throwIfNoEntry: false })
+    return lock !== undefined && Date.now() - lock.mtimeMs <= staleLockMs
+  })
 }
 
-function measure(file: number, isKept: boolean): Measures {
-  const { size, mtimeMs } = fstatSync(file)
-  const changedAt = changeOf(file)
-  const isSettled = Math.abs(Date.now() - mtimeMs) > settledMs
-  const isWhole = size === 0 || isSettled || (isKept && endsWithEmptyLine(file, size))
-  return { size, fingerprint: fingerprintOfFile(file, size), isWhole, changedAt }
-}
-
-function endsWithEmptyLine(file: number, size: number): boolean {
-  return /\n\r?\n$/.test(
-    octetsAt(file, Math.max(0, size - 3), Math.min(3, size)).toString('latin1'),
-  )
-}
-
-/** When the file was written to last, by the clock that nobody can put back. */
-function changeOf(file: number): bigint {
-  return fstatSync(file, { bigint: true }).ctimeNs
-}
-
-function extentOf(
-  path: string,
-  file: FileHandle,
-  { size, fingerprint, isWhole, changedAt }: Measures,
-  signal: AbortSignal | undefined,
-): MboxExtent {
-  let intactAt = changedAt
-  /** Appended to, or rewritten, perhaps not to its end: that nobody writes is known under the locks alone. */
+function extentOf(path: string, file: FileHandle, signal: AbortSignal | undefined): MboxExtent {
+  const { size, mtimeMs } = fstatSync(file.fd)
+  const isWhole = size === 0 || Math.abs(Date.now() - mtimeMs) >= stillMs
+  const fingerprint = fingerprintOfFile(file.fd, size)
+  let intactAt = changeTimeOf(file)
+  /** The file was appended to, or rewritten: to look at it in between, that has to be over. */
   const check = async (): Promise<void> => {
-    const changedAt = changeOf(file.fd)
+    const changedAt = changeTimeOf(file)
     if (changedAt === intactAt) return
     await using again = await findExtent(path, signal && { signal })
     if (fingerprintOfFile(again.file.fd, size) !== fingerprint) throw rewritten()
     intactAt = changedAt
   }
   return {
-    ...{ file, size, fingerprint, isWhole },
+    file,
+    size,
+    fingerprint,
+    isWhole,
     async *pieces(from, buffer) {
       for (let at = from; at < size; ) {
         const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at)
@@ -133,7 +113,7 @@ function extentOf(
       }
     },
     isEnd(at) {
-      if (at > size) return false
+      if (at > size) return !isWhole && at - size <= maxUnwrittenBytes
       const next = octetsAt(file.fd, at, Math.min(longestFromLine, size - at))
       const line = next.subarray(/^\r?\n/.exec(next.toString('latin1', 0, 2))?.[0].length ?? 0)
       return line.length === 0 || isMbox(line)
@@ -142,14 +122,19 @@ function extentOf(
   }
 }
 
+/** When the file was last written to, by the clock that no program can set back. */
+function changeTimeOf({ fd }: FileHandle): bigint {
+  return fstatSync(fd, { bigint: true }).ctimeNs
+}
+
 /** The error of a file whose content changed under its reader. */
 export function rewritten(): MailboxFault {
   return new MailboxFault('changed', 'it was rewritten while it was read')
 }
 
 /**
- * What stands first in the file, and right before the offset: enough to tell that nothing was taken out or put in. A file
- * that does not reach so far has another.
+ * SHA-256 of the first 4 KiB of the file and of the 4 KiB before the offset `end`, in hex: it differs once something before
+ * the offset was taken out or put in.
  */
 export function fingerprintOfFile(file: number, end: number): string {
   const length = Math.min(fingerprintBytes, end)

@@ -1,11 +1,12 @@
-// An mbox file, plain or gzipped → its messages, without ever changing it.
+// An mbox file, plain or gzipped → its messages; the file is never changed.
 //
-// How far it has been read is remembered by the offset, and by a fingerprint of what stands before it: where that no
-// longer fits, somebody has rewritten the file, and it is read again from its beginning, since the store knows what it
-// has. A plain file is read up to where it ended while nobody wrote to it; a gzipped one is nobody's inbox and is read as
-// it lies.
+// The position keeps how far it has been read: the offset, and a fingerprint of what stands before it. If the fingerprint no
+// longer fits, somebody has rewritten the file. It is then read again from its beginning; the store knows what it has.
+// The last message of a plain file waits until nobody has written to the file for a while. A gzipped file is nobody's
+// inbox and is read as it is.
 import type { FileHandle } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
 import type { Logger } from '../errors.ts'
 import type { Mailbox, MailboxMessage, MessageName, PositionKeeper, TrapsAmong } from './mailbox.ts'
@@ -16,6 +17,7 @@ import {
   fingerprintOfNothing,
   openMbox,
   rewritten,
+  stillMs,
 } from './mbox-extent.ts'
 import { type MboxMessage, MboxSplitter } from './mbox-splitter.ts'
 import { PassedOver } from './passed-over.ts'
@@ -101,7 +103,7 @@ export class MboxMailbox implements Mailbox {
     }
   }
 
-  /** A reading that waits for a lock fails. */
+  /** Ends a wait: a poll that waits for a lock fails. */
   async close(): Promise<void> {
     this.#closing.abort()
   }
@@ -136,6 +138,15 @@ export class MboxMailbox implements Mailbox {
   }
 
   async *#readPlain(begun: Position): AsyncGenerator<MailboxMessage> {
+    if (yield* this.#readExtent(begun)) return
+    // What comes within this time is read now, what comes later is read by the next poll.
+    const { signal } = this.#closing
+    await delay(stillMs, undefined, { signal }).catch(() => undefined)
+    if (!signal.aborted) yield* this.#readExtent(this.#reached ?? begun)
+  }
+
+  /** Returns whether that was all: the last message was complete. */
+  async *#readExtent(begun: Position): AsyncGenerator<MailboxMessage, boolean> {
     const { path, maxBytes } = this.#options
     await using extent = await findExtent(path, { signal: this.#closing.signal })
     const { file, size, fingerprint, isWhole } = extent
@@ -146,6 +157,7 @@ export class MboxMailbox implements Mailbox {
       yield* this.#tell(splitter.push(piece), seen)
     }
     if (isWhole) yield* this.#tell(splitter.end(), seen, size)
+    return isWhole
   }
 
   async *#readZipped({ offset }: Position): AsyncGenerator<MailboxMessage> {

@@ -32,7 +32,6 @@ const answerByValue = ['dns', 'bounce']
 /** Edges that the code has beside the table, each with its reason. */
 const exceptions: Readonly<Record<string, readonly string[]>> = {
   'quantity.ts': ['ip'],
-  traps: ['libc'],
 }
 
 /** Edges of the table that no code uses yet, each with its reason. */

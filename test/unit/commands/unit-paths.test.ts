@@ -28,13 +28,13 @@ function unitsWith(t: TestContext, unit: string, dropIn?: string): string {
   return units
 }
 
-test('the folders of a Maildir and an mbox that the unit makes read-only are named', (t) => {
+test('a Maildir that the unit makes read-only is named; an mbox is only read', (t) => {
   const paths = unwritablePaths(configOf(), unitsWith(t, shipped))
-  assert.deepEqual(paths, ['/var/mail/traps/Maildir', '/srv/mail'])
+  assert.deepEqual(paths, ['/var/mail/traps/Maildir'])
 })
 
 test('what the unit or a drop-in of it names is not missing', (t) => {
-  const dropIn = '[Service]\nReadWritePaths=-/srv/mail \\\n  /var/mail\n'
+  const dropIn = '[Service]\nReadWritePaths=-/srv/other \\\n  /var/mail\n'
   assert.deepEqual(unwritablePaths(configOf(), unitsWith(t, shipped, dropIn)), [])
   const mailbox = [{ type: 'maildir', path: '/var/lib/backscatterd/Maildir' }]
   assert.deepEqual(unwritablePaths(configOf({ mailbox }), unitsWith(t, shipped)), [])

@@ -60,9 +60,7 @@ rm "$1.lock"`
 type Start = (t: TestContext, path: string) => Promise<Writer>
 
 /** One program for each lock; tests with it need what `options` names. */
-export const lockers: Readonly<
-  Record<string, { readonly options: ReturnType<typeof needs>; readonly hold: Start }>
-> = {
+export const lockers = {
   fcntl: {
     options: needs('python3', 'python3'),
     hold: (t, path) => start(t, 'python3', ['-c', python, 'hold', 'fcntl', path]),
@@ -72,16 +70,22 @@ export const lockers: Readonly<
     hold: (t, path) =>
       start(t, 'flock', [path, 'sh', '-c', 'echo held; cat >>"$1"', 'writer', path]),
   },
+  'no lock': {
+    options: { skip: false },
+    hold: (t, path) => start(t, 'sh', ['-c', 'echo held; cat >>"$1"', 'writer', path]),
+  },
   'FILE.lock': {
     options: { skip: false },
     hold: (t, path) => start(t, 'sh', ['-c', shell, 'writer', path]),
   },
-}
+} satisfies Record<string, { readonly options: ReturnType<typeof needs>; readonly hold: Start }>
+
+export type Lock = 'fcntl' | 'flock' | 'dotlock'
 
 /** Appends entries `first` … under the locks named, each taken when the one before is held. */
 export async function appendUnder(
   t: TestContext,
-  locks: readonly ('fcntl' | 'flock' | 'dotlock')[],
+  locks: readonly Lock[],
   path: string,
   { first, count }: { readonly first: number; readonly count: number },
 ): Promise<Writer> {

@@ -1,9 +1,8 @@
-// mbox files as mailers and people leave them: separators and quotes, locks, rewriting, sizes; and the splitter, whose
+// mbox files as mailers and people leave them: separators and quotes, rewriting, sizes; and the splitter, whose
 // messages do not depend on how the file comes in pieces.
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
-  existsSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -130,11 +129,22 @@ interface Box {
   readonly kept: () => string | undefined
 }
 
+/** Of a file that nobody has written to for a while. */
+function rewrite(path: string, text: string): void {
+  writeFileSync(path, text)
+  utimesSync(path, 1, 1)
+}
+
+function append(path: string, text: string): void {
+  appendFileSync(path, text)
+  utimesSync(path, 1, 1)
+}
+
 function box(t: TestContext, initial: string): Box {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-mbox-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'mbox')
-  writeFileSync(path, initial)
+  rewrite(path, initial)
   const log: string[] = []
   const write = (_: object, message: string): void => void log.push(message)
   let position: string | undefined
@@ -168,9 +178,7 @@ function stated(body: string, length = body.length, fields = ''): string {
 
 /** All that a file holds which nobody writes to any more. */
 async function readSettled(t: TestContext, text: string): Promise<string[]> {
-  const { path, source } = box(t, text)
-  utimesSync(path, 1, 1)
-  return await readAll(source)
+  return await readAll(box(t, text).source)
 }
 
 const forged = `a\n\n${from}Received: from b (b [192.0.2.1]) by c\n\nforged\n`
@@ -198,7 +206,7 @@ test('a Content-Length that leads to no message’s end is not believed', async 
 test('a file that grows is read on from where it ended', async (t) => {
   const { path, source } = box(t, `${from}A: 1\n\n`)
   assert.deepEqual(await readAll(source), ['A: 1\n'])
-  appendFileSync(path, `${from}B: 2\n\n`)
+  append(path, `${from}B: 2\n\n`)
   assert.deepEqual(await readAll(source), ['B: 2\n'])
   assert.deepEqual(await readAll(source), [])
 })
@@ -206,17 +214,17 @@ test('a file that grows is read on from where it ended', async (t) => {
 test('a file from which somebody has removed a message is read again', async (t) => {
   const { path, source, log } = box(t, `${from}A: 1\n\n${from}B: 2\n\n`)
   assert.equal((await readAll(source)).length, 2)
-  writeFileSync(path, `${from}B: 2\n\n${from}C: 3\n\n`)
+  rewrite(path, `${from}B: 2\n\n${from}C: 3\n\n`)
   assert.deepEqual(await readAll(source), ['B: 2\n', 'C: 3\n'])
   assert.deepEqual(log, ['mbox was rewritten, it is read again'])
-  writeFileSync(path, '')
+  rewrite(path, '')
   assert.deepEqual(await readAll(source), [])
 })
 
 test('a file that is rewritten between reading and finishing is not taken for read', async (t) => {
   const { path, source } = box(t, `${from}A: 1\n\n${from}B: 2\n\n`)
   for await (const each of source.messages()) await source.accept(each)
-  writeFileSync(path, `${from}B: 2\n\n${from}C: 3 and more\n\n`)
+  rewrite(path, `${from}B: 2\n\n${from}C: 3 and more\n\n`)
   await source.finish()
   assert.deepEqual(await readAll(source), ['B: 2\n', 'C: 3 and more\n'])
 })
@@ -229,24 +237,6 @@ test('reading stops in the middle: what was not reached comes at the next readin
   }
   await source.finish()
   assert.deepEqual(await readAll(source), ['N: 2\n', 'N: 3\n', 'N: 4\n'])
-})
-
-test('while a mailer holds the lock nothing is read, and afterwards no lock is left', async (t) => {
-  const { path, source } = box(t, `${from}A: 1\n\n`)
-  writeFileSync(`${path}.lock`, '1\n')
-  const begun = performance.now()
-  setTimeout(() => rmSync(`${path}.lock`), 400)
-  assert.deepEqual(await readAll(source), ['A: 1\n'])
-  assert.ok(performance.now() - begun >= 380)
-  assert.equal(existsSync(`${path}.lock`), false)
-})
-
-test('a lock that a dead mailer left is taken away', async (t) => {
-  const { path, source } = box(t, `${from}A: 1\n\n`)
-  writeFileSync(`${path}.lock`, '1\n')
-  const longAgo = new Date(Date.now() - 10 * 60_000)
-  utimesSync(`${path}.lock`, longAgo, longAgo)
-  assert.deepEqual(await readAll(source), ['A: 1\n'])
 })
 
 test('a position that is broken, or from another file, is no crash', async (t) => {
