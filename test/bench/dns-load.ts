@@ -145,7 +145,10 @@ function socketAddress(hostname: string, port: number): string {
 function server(child: BenchProcess, bound: string): BenchServer {
   const [, hostname = '', port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(bound) ?? []
   return {
-    ...{ name: child.name, pid: child.pid, host: hostname, port: Number(port) },
+    name: child.name,
+    pid: child.pid,
+    host: hostname,
+    port: Number(port),
     log: () => child.printed,
     requireRunning: () => child.requireRunning(),
     stop: () => child.stop(),
@@ -206,9 +209,17 @@ export function fillDatabase(file: string, list: BenchList): void {
   for (let index = 0; index < list.w0.length; index++) {
     store.listings.insert({
       prefix: host(list.family, list.w0[index] ?? 0, list.w1[index] ?? 0),
-      ...{ kinds: 1, state: 'listed', origin: 'manual', reason: null },
-      ...{ createdAt: 1_799_000_000, lastHitAt: null, expiresAt: null, heldUntil: null },
-      ...{ hits: 0, episode: 1, termSeconds: null },
+      kinds: 1,
+      state: 'listed',
+      origin: 'manual',
+      reason: null,
+      createdAt: 1_799_000_000,
+      lastHitAt: null,
+      expiresAt: null,
+      heldUntil: null,
+      hits: 0,
+      episode: 1,
+      termSeconds: null,
     })
   }
   store.commit()

@@ -27,8 +27,11 @@ export function measureGrowth(entries: number): GrowthFigures {
   const answer = writer.internAnswer(0b1100)
   const publish = () =>
     writer.publish({
-      ...{ serial: 1, generatedAt: 0, validUntil: 0 },
-      ...{ ipv4Entries: entries, ipv6Entries: 0 },
+      serial: 1,
+      generatedAt: 0,
+      validUntil: 0,
+      ipv4Entries: entries,
+      ipv6Entries: 0,
     })
   publish()
   const before = residentBytes()

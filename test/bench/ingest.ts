@@ -38,7 +38,8 @@ export async function benchIngest(messages = 20_000, hosts = 500): Promise<Inges
     const { user, system } = process.cpuUsage(before)
     const seconds = (performance.now() - started) / 1000
     return {
-      ...{ messages, mboxBytes },
+      messages,
+      mboxBytes,
       messagesPerSecond: Math.round(messages / seconds),
       messagesPerCpuSecond: Math.round(messages / ((user + system) / 1e6)),
       residentBytes: process.resourceUsage().maxRSS * 1024,

@@ -42,10 +42,13 @@ export async function benchLoad(entries = 1_000_000): Promise<LoadFigures> {
 function openBlocklist(store: Store): Blocklist {
   const silent = () => undefined
   return Blocklist.open({
-    ...{ store, tree: TreeWriter.create({ capacityBytes: 2 ** 30 }), policy: testPolicy() },
+    store,
+    tree: TreeWriter.create({ capacityBytes: 2 ** 30 }),
+    policy: testPolicy(),
     now: () => 1_800_000_000,
     log: { error: silent, warn: silent, info: silent, debug: silent },
-    ...{ validForSeconds: 86_400, retired: false },
+    validForSeconds: 86_400,
+    retired: false,
   })
 }
 
@@ -81,7 +84,8 @@ function putList(store: Store, name: string, words: Iterable<number>, isApplied:
   for (let from = 0; from < sorted.length; from += chunkEntries) {
     const chunk = Array.from(sorted.subarray(from, from + chunkEntries), (w0) => ({
       prefix: { family: 4, w0, w1: 0, w2: 0, w3: 0, length: 32 } as const,
-      ...{ attributes, listedAt },
+      attributes,
+      listedAt,
     }))
     lists.putChunk(version, chunk)
   }

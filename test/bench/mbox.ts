@@ -75,7 +75,8 @@ async function highest(
   isDone: () => Promise<boolean> = async () => false,
 ): Promise<Pick<ServedFigures, 'seconds' | 'highestMegabytes'>> {
   const child = spawn(process.execPath, [main, ...args], {
-    ...{ cwd, stdio: ['ignore', 'pipe', 'ignore'] },
+    cwd,
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
   const exited = once(child, 'exit')
   const begun = performance.now()
@@ -171,8 +172,13 @@ export async function benchMessages(count = 5000): Promise<MessageFigures> {
 async function read(source: Pick<MailboxOptions, 'path' | 'type'>, folder: string) {
   const store = openStore(join(folder, 'bench.db'))
   const blocklist = Blocklist.open({
-    ...{ store, tree: TreeWriter.create({ capacityBytes: 2 ** 28 }), policy: testPolicy() },
-    ...{ now: () => Math.floor(Date.now() / 1000), log, validForSeconds: 86_400, retired: false },
+    store,
+    tree: TreeWriter.create({ capacityBytes: 2 ** 28 }),
+    policy: testPolicy(),
+    now: () => Math.floor(Date.now() / 1000),
+    log,
+    validForSeconds: 86_400,
+    retired: false,
   })
   const begun = performance.now()
   const traps = await startTraps({

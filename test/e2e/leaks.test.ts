@@ -120,16 +120,24 @@ async function commandOutputs(site: Site): Promise<Output[]> {
   const outputs: Output[] = []
   const open = [
     ...['text', 'csv', 'ndjson', 'rbldnsd'].map((format) => ['export', '--format', format]),
-    ...[['check-config'], ['key', 'list'], ['lookup', '9.9.9.9'], ['lookup', sender], ['--help']],
-    ...[
-      ['add', '203.0.113.77', '--json'],
-      ['remove', '203.0.113.78'],
-      ['exempt', '203.0.113.80'],
-    ],
-    ...[['backup', join(site.folder, 'copy.db')], ['migrate'], ['serve'], ['nonsense']],
+    ['check-config'],
+    ['key', 'list'],
+    ['lookup', '9.9.9.9'],
+    ['lookup', sender],
+    ['--help'],
+    ['add', '203.0.113.77', '--json'],
+    ['remove', '203.0.113.78'],
+    ['exempt', '203.0.113.80'],
+    ['backup', join(site.folder, 'copy.db')],
+    ['migrate'],
+    ['serve'],
+    ['nonsense'],
   ]
   const secret = [
-    ...[['show', sender], ['status'], ['trap', 'list'], ['classify', 'README.md']],
+    ['show', sender],
+    ['status'],
+    ['trap', 'list'],
+    ['classify', 'README.md'],
     ['ingest', '--dry-run', 'data/samples/postfix-bounce.eml'],
   ]
   const run = async (args: string[], isOpen: boolean): Promise<void> => {

@@ -55,8 +55,10 @@ const transports: Record<string, Transport> = {
     async send(_t, site, _server, raw) {
       const query = new URLSearchParams({ client: host, recipient: trap })
       const sending = request({
-        ...{ socketPath: join(site.folder, 'backscatterd.sock'), method: 'POST' },
-        ...{ path: `/v1/messages?${query}`, headers: { 'content-type': 'message/rfc822' } },
+        socketPath: join(site.folder, 'backscatterd.sock'),
+        method: 'POST',
+        path: `/v1/messages?${query}`,
+        headers: { 'content-type': 'message/rfc822' },
       })
       const answer = statusOf(sending)
       sending.end(raw, 'latin1')

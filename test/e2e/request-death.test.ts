@@ -10,8 +10,14 @@ import { temporaryDirectory } from '../unit/blocklist/fixture.ts'
 const program = join(import.meta.dirname, '../support/die-in-request.ts')
 const digest = 'ab'.repeat(32)
 const item = {
-  ...{ client: '203.0.113.5', recipient: 'one@trap.example.org', kind: 'dsn', rule: 'test' },
-  ...{ content: digest, returned: digest, seenAt: '2026-07-01T09:00:00Z', source: 'ingest' },
+  client: '203.0.113.5',
+  recipient: 'one@trap.example.org',
+  kind: 'dsn',
+  rule: 'test',
+  content: digest,
+  returned: digest,
+  seenAt: '2026-07-01T09:00:00Z',
+  source: 'ingest',
   details: {},
 }
 
@@ -30,10 +36,14 @@ function changes(path: string): number {
 
 const requests: Record<string, PostRequest & { readonly changes: number }> = {
   listings: {
-    ...{ url: '/v1/listings', payload: { prefix: '203.0.113.7', duration: '1d' }, changes: 1 },
+    url: '/v1/listings',
+    payload: { prefix: '203.0.113.7', duration: '1d' },
+    changes: 1,
   },
   'several listings': {
-    ...{ url: '/v1/listings', payload: { prefixes: ['203.0.113.7', '203.0.113.8'] }, changes: 2 },
+    url: '/v1/listings',
+    payload: { prefixes: ['203.0.113.7', '203.0.113.8'] },
+    changes: 2,
   },
   exemptions: { url: '/v1/exemptions', payload: { prefix: '203.0.113.7' }, changes: 1 },
   exclusions: { url: '/v1/exclusions', payload: { prefix: '203.0.113.7' }, changes: 1 },

@@ -91,16 +91,27 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     trustedProxies: [] as Prefix[],
   }
   const blocklist = Blocklist.open({
-    ...{ store, tree: TreeWriter.create({ capacityBytes: 1 << 22 }), policy },
-    ...{ log, now: () => state.now },
-    ...{ validForSeconds: day, retired: false, minFreeBytes },
+    store,
+    tree: TreeWriter.create({ capacityBytes: 1 << 22 }),
+    policy,
+    log,
+    now: () => state.now,
+    validForSeconds: day,
+    retired: false,
+    minFreeBytes,
   })
   const app = buildApp({
-    ...{ blocklist, store, refusals, version: '0.0.0' },
+    blocklist,
+    store,
+    refusals,
+    version: '0.0.0',
     status: () => ({
       ...blocklist.status(),
       ...(state.validUntil !== undefined && { validUntil: state.validUntil }),
-      ...{ version: '0.0.0', workers: 2, uptimeSeconds: 5, mailboxes: [mailbox] },
+      version: '0.0.0',
+      workers: 2,
+      uptimeSeconds: 5,
+      mailboxes: [mailbox],
     }),
     isReady: () => state.isReady,
     limits: () => state,
@@ -144,15 +155,17 @@ function mailOf(blocklist: Blocklist): MailFunctions {
 }
 
 const mailbox = {
-  ...{
-    name: 'box',
-    type: 'maildir',
-    state: 'ok',
-    readingSince: null,
-    lastReadAt: start,
-    lastError: null,
-  },
-  ...{ lastErrorDetail: null, retryAt: null, recorded: 3, passedOver: 0, refused: 0 },
+  name: 'box',
+  type: 'maildir',
+  state: 'ok',
+  readingSince: null,
+  lastReadAt: start,
+  lastError: null,
+  lastErrorDetail: null,
+  retryAt: null,
+  recorded: 3,
+  passedOver: 0,
+  refused: 0,
 }
 
 export function prefix(text: string): Prefix {
@@ -177,8 +190,14 @@ export function evidence(
 ): Evidence {
   const content = (messages++).toString(16).padStart(64, '0')
   return {
-    ...{ client: address(client), recipient: 'secret-trap@trap.example.org', kind },
-    ...{ rule: 'rfc3464', content, returned: content, seenAt: start, source: 'smtp' },
+    client: address(client),
+    recipient: 'secret-trap@trap.example.org',
+    kind,
+    rule: 'rfc3464',
+    content,
+    returned: content,
+    seenAt: start,
+    source: 'smtp',
     details: {
       messageId: '<1@mx.example.net>',
       reportingMta: 'mx.example.net',

@@ -10,10 +10,23 @@ export function makeCertificate(
 ) {
   const [certificateFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-    ...['-days', '2', '-subj', `/CN=${commonName}`],
-    ...['-addext', `subjectAltName=${names}`],
-    ...['-keyout', keyFile, '-out', certificateFile],
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    `/CN=${commonName}`,
+    '-addext',
+    `subjectAltName=${names}`,
+    '-keyout',
+    keyFile,
+    '-out',
+    certificateFile,
   ])
   if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`)
   return { certificateFile, keyFile }

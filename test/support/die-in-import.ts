@@ -19,8 +19,13 @@ tree.publish = (version) => {
 }
 let commits = 0
 const blocklist = Blocklist.open({
-  ...{ store, tree, policy: testPolicy(), log: silentLog },
-  ...{ now: () => newAt, validForSeconds: 86_400, retired: false },
+  store,
+  tree,
+  policy: testPolicy(),
+  log: silentLog,
+  now: () => newAt,
+  validForSeconds: 86_400,
+  retired: false,
 })
 const commit = store.commit.bind(store)
 store.commit = () => {

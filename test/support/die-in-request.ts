@@ -17,12 +17,26 @@ export function openApp(path: string) {
   const store: Store = openStore(path)
   const now = () => start
   const blocklist = Blocklist.open({
-    ...{ store, policy, log, now, validForSeconds: 86_400, retired: false },
+    store,
+    policy,
+    log,
+    now,
+    validForSeconds: 86_400,
+    retired: false,
   })
   const app = buildApp({
-    ...{ blocklist, store, version: '0.0.0', isDescribed: false, log, now },
+    blocklist,
+    store,
+    version: '0.0.0',
+    isDescribed: false,
+    log,
+    now,
     status: () => ({
-      ...{ ...blocklist.status(), version: '0.0.0', workers: 0, uptimeSeconds: 0, mailboxes: [] },
+      ...blocklist.status(),
+      version: '0.0.0',
+      workers: 0,
+      uptimeSeconds: 0,
+      mailboxes: [],
     }),
     isReady: () => true,
     callerOf: () => operator,

@@ -84,7 +84,8 @@ function tokensOf(address: string): Token[] {
     { what: 'its domain’s labels reversed', octets: labels },
     ...hashesOf([
       ...new Set([address, `${localPart}@${domain}`, `${localPart}@${unicode}`]),
-      ...[localPart, domain],
+      localPart,
+      domain,
     ]),
   ]
 }
@@ -109,8 +110,19 @@ function hashesOf(texts: readonly string[]): Token[] {
 }
 
 const entities: Readonly<Record<string, string>> = {
-  ...{ commat: '@', period: '.', equals: '=', plus: '+', lowbar: '_', hyphen: '-', dash: '-' },
-  ...{ amp: '&', lt: '<', gt: '>', quot: '"', num: '#', percnt: '%' },
+  commat: '@',
+  period: '.',
+  equals: '=',
+  plus: '+',
+  lowbar: '_',
+  hyphen: '-',
+  dash: '-',
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  num: '#',
+  percnt: '%',
 }
 
 /** From each written form to octets; what is not in it stays as it is. */

@@ -42,8 +42,14 @@ parentPort?.on('message', (job: ReadJob) => {
   const result: ReadResult = {
     number: job.number,
     classification: {
-      ...{ backscatter: false, kind: null, notBackscatter: 'other', rule: 'read' },
-      ...{ generator: null, dsn: null, returned: null, viaList: false },
+      backscatter: false,
+      kind: null,
+      notBackscatter: 'other',
+      rule: 'read',
+      generator: null,
+      dsn: null,
+      returned: null,
+      viaList: false,
     },
     evidence: [],
   }

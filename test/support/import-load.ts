@@ -65,11 +65,18 @@ export async function importUnderLoad(
   if (run.code !== 0) throw new Error(run.stderr)
   const { added, kept, removed } = JSON.parse(run.stdout)
   return {
-    ...{ seconds, added, kept, removed },
+    seconds,
+    added,
+    kept,
+    removed,
     residentMiBOverEmpty: state.residentMiB - emptyMiB,
-    ...{ dnsAsked: dnsMs.length, dnsUnanswered, dnsWorstMs: Math.max(...dnsMs) },
-    ...{ lookups: lookupMs.length, lookupP99Ms: percentile(lookupMs, 0.99) },
-    ...{ smtpMessages: smtpMs.length, smtpWorstMs: Math.max(...smtpMs) },
+    dnsAsked: dnsMs.length,
+    dnsUnanswered,
+    dnsWorstMs: Math.max(...dnsMs),
+    lookups: lookupMs.length,
+    lookupP99Ms: percentile(lookupMs, 0.99),
+    smtpMessages: smtpMs.length,
+    smtpWorstMs: Math.max(...smtpMs),
   }
 }
 

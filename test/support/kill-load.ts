@@ -143,8 +143,13 @@ export async function loadUntilKilled(
   }
   const post = async (path: string, address: string, more: Partial<Repeatable>): Promise<void> => {
     const sent: Repeatable = {
-      ...{ path, address, key: `${path}-${address}`, status: 201, type: 'application/json' },
-      ...{ body: JSON.stringify({ prefix: address }), ...more },
+      path,
+      address,
+      key: `${path}-${address}`,
+      status: 201,
+      type: 'application/json',
+      body: JSON.stringify({ prefix: address }),
+      ...more,
     }
     try {
       const { status, text } = await repeat(site, sent)

@@ -54,8 +54,16 @@ export async function startNameServer(t: TestContext, zone: Zone): Promise<TestN
 const base = { class: Packet.CLASS.IN, ttl: 60 }
 
 const soa = {
-  ...{ name: 'test', type: Packet.TYPE.SOA, ...base, primary: 'ns.test', admin: 'h.test' },
-  ...{ serial: 1, refresh: 60, retry: 60, expiration: 60, minimum: 60 },
+  name: 'test',
+  type: Packet.TYPE.SOA,
+  ...base,
+  primary: 'ns.test',
+  admin: 'h.test',
+  serial: 1,
+  refresh: 60,
+  retry: 60,
+  expiration: 60,
+  minimum: 60,
 } as unknown as Packet['answers'][number]
 
 function record(name: string, type: string, answer: Answer): Packet['answers'][number] {

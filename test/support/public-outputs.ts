@@ -185,7 +185,13 @@ export async function dnsAnswers(server: string, zone: string, listed: string): 
   const close = async (): Promise<void> => undefined
   const subject = { host, port: Number(port), zone, isOurs: true, close }
   const names = [
-    ...['', '_status.', `${reversed(listed)}.`, '2.0.0.127.', '9.9.9.9.', 'nothing.', '127.'],
+    '',
+    '_status.',
+    `${reversed(listed)}.`,
+    '2.0.0.127.',
+    '9.9.9.9.',
+    'nothing.',
+    '127.',
   ].map((name) => `${name}${zone}`)
   const questions = [
     ...names.flatMap((name) => Object.values(types).map((type) => ({ name, type, class: 1 }))),

@@ -144,7 +144,12 @@ test('dig, with the cookie and flags it sends by default, is answered over UDP a
   const dig = (...options: string[]) =>
     promisify(execFile)('dig', [
       `@${subject.host}`,
-      ...['-p', String(subject.port), '+time=2', '+tries=1', '+noidnin', ...options],
+      '-p',
+      String(subject.port),
+      '+time=2',
+      '+tries=1',
+      '+noidnin',
+      ...options,
       absolute(subject, reversed('127.0.0.4')),
     ])
   const first = await dig('+notcp').catch((error) => error)
