@@ -143,6 +143,22 @@ export function readCookieSecrets({ dns }: Config): Uint8Array[] | undefined {
   )
 }
 
+/** Files of the configuration that the log may name. Those of mailboxes are not among them: they may give a trap away. */
+export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config): string[] {
+  return [
+    file,
+    store.path,
+    `${store.path}-wal`,
+    `${store.path}-shm`,
+    control.socket,
+    dns.cookieSecretFile,
+    trace.batvKeyFile,
+    trace.messageIdFile,
+    trapSmtp?.certificateFile ?? '',
+    trapSmtp?.keyFile ?? '',
+  ]
+}
+
 /** What `read` makes of the file that a key names; undefined if the key is empty. */
 function fromFile<T>(key: string, path: string, read: (path: string) => T): T | undefined {
   if (path === '') return undefined

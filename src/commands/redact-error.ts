@@ -1,62 +1,138 @@
-// An error → what the default log may tell of it: type, code and place, never its text, since that may hold what a mail
-// server, a path or a message says, and so a trap's address. Used by log.ts below level debug, and by main.ts.
+// What the default log tells of an error: type, code, text and place, with every token masked that looks like a mail
+// address. A text that strangers may have written (a mail server, a package that read mail) is left out altogether.
 import { resolve } from 'node:path'
 import { OperationalError, operationalErrorCodes } from '../errors.ts'
 
-/** Every value is of a closed set, or of letters that a source file's name has. */
 export interface ErrorFacts {
   readonly type: string
   readonly code?: string
-  /** Of an OperationalError: the fixed sentence of its code. */
-  readonly why?: string
+  /** Masked; absent if strangers may have written it. */
+  readonly message?: string
+  readonly errno?: number
+  readonly syscall?: string
+  /** Only a path that the configuration names. */
+  readonly path?: string
   /** Of a wrong configuration: the keys. */
   readonly keys?: readonly string[]
-  readonly syscall?: string
-  /** Where in our own sources, innermost first; else the package. */
+  /** Where in our own sources, innermost first; else in which package. */
   readonly at?: readonly string[]
   readonly cause?: ErrorFacts
 }
 
 const maxCauses = 3
 const maxFrames = 8
+const maxCharacters = 1000
 const sources = resolve(import.meta.dirname, '..')
 
-/** Never throws, whatever was thrown. */
-export function errorFacts(error: unknown, depth = 0): ErrorFacts {
+/**
+ * `ownPaths` are those of the configuration that may be shown; of a chain of causes the first `causes` are told. Never
+ * throws, whatever was thrown.
+ */
+export function errorFacts(
+  error: unknown,
+  ownPaths: readonly string[] = [],
+  causes = maxCauses,
+): ErrorFacts {
   if (!(error instanceof Error)) return { type: typeof error }
-  const { code, syscall } = error as NodeJS.ErrnoException
+  const { code, errno, syscall, path } = error as NodeJS.ErrnoException
   const at = framesOf(error)
-  return {
+  const keys = error instanceof OperationalError ? error.keys : []
+  const facts: { [K in keyof ErrorFacts]: ErrorFacts[K] | undefined } = {
     type: identifier(error.name) ?? 'Error',
-    ...part('code', identifier(code)),
-    ...(error instanceof OperationalError && {
-      why: operationalErrorCodes[error.code],
-      ...(error.keys.length > 0 && { keys: error.keys }),
-    }),
-    ...part('syscall', identifier(syscall)),
-    ...(at.length > 0 && { at }),
-    ...(error.cause !== undefined &&
-      depth < maxCauses && { cause: errorFacts(error.cause, depth + 1) }),
+    code: identifier(code),
+    message: isOurs(error, at) ? shownText(error, ownPaths) : undefined,
+    errno: typeof errno === 'number' ? errno : undefined,
+    syscall: identifier(syscall),
+    path: path !== undefined && ownPaths.includes(path) ? path : undefined,
+    keys: keys.length > 0 ? keys : undefined,
+    at: at.length > 0 ? at : undefined,
+    cause:
+      error.cause === undefined || causes === 0
+        ? undefined
+        : errorFacts(error.cause, ownPaths, causes - 1),
   }
+  // Without what is undefined, as the log prints it.
+  return JSON.parse(JSON.stringify(facts))
 }
 
-/** `TYPE CODE, KEYS, at PLACE PLACE` on one line. */
-export function errorLine({ type, code, why, keys, at, cause }: ErrorFacts): string {
-  const parts = [
-    [type, code].filter(Boolean).join(' '),
-    ...(why === undefined ? [] : [why]),
-    ...(keys === undefined ? [] : [keys.join(' ')]),
-    ...(at === undefined ? [] : [`at ${at.join(' ')}`]),
-    ...(cause === undefined ? [] : [`since ${errorLine(cause)}`]),
+/** `TYPE CODE: TEXT, at PLACE PLACE, because of TYPE …` on one line. */
+export function errorLine({ type, code, message, keys, at, cause }: ErrorFacts): string {
+  const name = [type, code].filter(Boolean).join(' ')
+  const text = message?.replaceAll(/\s+/g, ' ') ?? keys?.join(' ')
+  const place = at === undefined ? '' : `, at ${at.join(' ')}`
+  const because = cause === undefined ? '' : `, because of ${errorLine(cause)}`
+  return `${name}${text === undefined ? '' : `: ${text}`}${place}${because}`
+}
+
+/**
+ * Whether the text was written by this program, the system or the database. What is thrown while mail is read, or in a
+ * package, may quote a message or a mail server, and so a trap in ways that no mask recognises.
+ */
+function isOurs(error: Error, at: readonly string[]): boolean {
+  if (isOperational(error) || error.name === 'SqliteError') return true
+  if (at.some((place) => /^src\/(traps|bounce|mail|classify)\//.test(place))) return false
+  return 'syscall' in error || at.some((place) => place.startsWith('src/'))
+}
+
+/** By its code, since an error that comes from a thread has lost its class. */
+function isOperational(error: Error): boolean {
+  return 'code' in error && Object.hasOwn(operationalErrorCodes, String(error.code))
+}
+
+function shownText(error: Error, ownPaths: readonly string[]): string {
+  if (isOperational(error)) return maskAddresses(error.message).slice(0, maxCharacters)
+  // Further lines of a foreign error quote what was read.
+  let [text = ''] = error.message.split('\n')
+  for (const key of ['path', 'dest', 'hostname', 'host']) {
+    const value = key in error ? error[key as keyof Error] : undefined
+    if (typeof value === 'string' && value !== '' && !ownPaths.includes(value)) {
+      text = text.replaceAll(value, `(${key})`)
+    }
+  }
+  const shown = text.replaceAll(/\/[^\s'":,;]*\/[^\s'":,;]*/g, (path) =>
+    ownPaths.includes(path) ? path : '(path)',
+  )
+  return maskAddresses(shown).slice(0, maxCharacters)
+}
+
+/** An @ as mail and the web write it: as it is, percent-encoded (twice too), as =40, as +40, as an entity, escaped. */
+const atSign =
+  /[@\uff20\ufe6b]|%(?:25)*40|[=+]40(?!\d)|&commat;|&#0*64;?|&#x0*40;?|\\u0040|\\x40|\\064|\\100/i
+const domain = String.raw`(?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}-]+`
+/** `user=example.org` (VERP, SRS), `user%example.org` and `example.org!user`. */
+const addressWithoutAt = new RegExp(String.raw`[=%]${domain}|${domain}!\S`, 'u')
+
+/**
+ * Replaces each word that holds something like a mail address, whosever it is, by "(address)": rather too many than too
+ * few. Quoted local parts, encodings, VERP and base64 are recognised; a local part alone, or a domain alone, is not.
+ */
+export function maskAddresses(text: string): string {
+  return text
+    .replaceAll(/"(?:[^"\\]|\\.)*"@\S*/g, '(address)')
+    .replaceAll(/\S+/g, (word) => (hasAddress(word) ? '(address)' : word))
+}
+
+function hasAddress(word: string): boolean {
+  return atSign.test(word) || addressWithoutAt.test(word) || decodings(word).some(isAddress)
+}
+
+function isAddress(text: string): boolean {
+  return /[^\s@]{2}@[^\s@]{3}/.test(text)
+}
+
+/** The word read as base64, from each of the four places where a group can begin, and as hexadecimal, from two. */
+function decodings(word: string): string[] {
+  const digits = word.replaceAll(/[^0-9a-f]/gi, '')
+  const runs = word.match(/[\w+/-]{12,}/g) ?? []
+  return [
+    ...runs.flatMap((run) =>
+      [0, 1, 2, 3].map((start) => Buffer.from(run.slice(start), 'base64').toString('latin1')),
+    ),
+    ...[0, 1].map((start) => Buffer.from(digits.slice(start), 'hex').toString('latin1')),
   ]
-  return parts.join(', ')
 }
 
-function part(name: string, value: string | undefined): object {
-  return value === undefined ? {} : { [name]: value }
-}
-
-/** Names and codes come from packages too: what is no plain identifier is left out. */
+/** Names and codes come from packages too: nothing that is no plain identifier is shown. */
 function identifier(value: unknown): string | undefined {
   return typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_-]{0,59}$/.test(value)
     ? value
@@ -64,7 +140,7 @@ function identifier(value: unknown): string | undefined {
 }
 
 function framesOf({ stack = '', message }: Error): string[] {
-  // The stack repeats the text, which may play a frame.
+  // The stack begins with the text, and a text may imitate a frame.
   const textAt = message === '' ? -1 : stack.indexOf(message)
   const lines = stack.slice(textAt < 0 ? 0 : textAt + message.length).split('\n')
   const found = (pattern: RegExp): string[] =>

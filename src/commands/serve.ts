@@ -16,6 +16,7 @@ import { systemdNotice, watchCapacity, watchFiles } from './housekeeping.ts'
 import { createLog, type ServerLog } from './log.ts'
 import {
   nameserverOptions,
+  ownPaths,
   policyOptions,
   readCookieSecrets,
   trapsOptions,
@@ -40,7 +41,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   }
   process.on('SIGHUP', () => onHangUp())
   const config = loadConfig(source)
-  const log = createLog(config.log.level, process.stderr.isTTY)
+  const log = createLog(config.log.level, process.stderr.isTTY, ownPaths(config))
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)

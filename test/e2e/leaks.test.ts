@@ -12,7 +12,7 @@ import { submit } from '../../scripts/submit.ts'
 import { mailboxErrors } from '../../src/traps/mailbox-error.ts'
 import { ask, reversed } from '../support/ask.ts'
 import { needs } from '../support/debian.ts'
-import { disclosuresIn } from '../support/disclosure.ts'
+import { disclosuresIn, formsOf } from '../support/disclosure.ts'
 import { failingMailboxes } from '../support/failing-mailboxes.ts'
 import {
   dnsAnswers,
@@ -237,12 +237,26 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
   assert.notDeepEqual(disclosuresIn(shown.stdout, traps), [], 'the operator sees the evidence')
 })
 
+const errors = new URL('../../src/errors.ts', import.meta.url).href
+/** The trap as mail and the web write addresses: each masked in the text of an error. */
+const { plain, VERP, SRS0, xtext, base64url, hexadecimal, ...otherForms } = formsOf(trap)
+const writtenForms = [
+  ...[plain, VERP, SRS0, xtext, base64url, hexadecimal],
+  ...Object.entries(otherForms)
+    .filter(([name]) => /^(BATV|percent|quoted-printable$|HTML|an HTML|base64 after)/.test(name))
+    .map(([, form]) => form),
+  trap.replace(/(.*)@/, '"$1"@'),
+].join(' ')
+
 for (const where of ['the main thread', 'a thread of the name server']) {
   test(`an error that nobody caught in ${where} tells no secret`, async (t) => {
     const site = new Site(t)
     const isMain = where === 'the main thread'
     const fault = `import { isMainThread } from 'node:worker_threads'
-      if (isMainThread === ${isMain}) setTimeout(() => { throw new Error('for ${trap}') }, 1500)`
+      import { OperationalError } from '${errors}'
+      const text = ${JSON.stringify(`cannot deliver to ${writtenForms}`)}
+      const fail = () => { throw new OperationalError('database-failed', text) }
+      if (isMainThread === ${isMain}) setTimeout(fail, 1500)`
     const preload = ['--import', `data:text/javascript,${encodeURIComponent(fault)}`]
     const child = spawn(
       process.execPath,
@@ -265,7 +279,7 @@ for (const where of ['the main thread', 'a thread of the name server']) {
     if (!isMain) child.kill('SIGTERM')
     const [code] = await once(child, 'close')
     assert.equal(code, isMain ? 1 : 0, log)
-    assert.match(log, new RegExp(`"type":"Error".*${word}`))
+    assert.match(log, new RegExp(`"message":"cannot deliver to \\(address\\) .*${word}`))
     // The preload itself is an argument, which no log holds.
     tellNothing([{ from: 'the default log', said: log }])
   })

@@ -78,7 +78,7 @@ test('a watchdog that another process has is not fed', {
 test('a service manager that is gone does not end the server', async (t) => {
   const site = new Site(t)
   const server = await site.start({ NOTIFY_SOCKET: join(site.folder, 'nobody') })
-  const told = /the service manager does not take what it is told/
+  const told = /systemd does not accept a notification/
   await until(
     async () => server.stderr(),
     (text) => told.test(text),
