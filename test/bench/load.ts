@@ -8,8 +8,8 @@ import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore, type Store } from '../../src/store/database.ts'
 import { chunkEntries } from '../../src/store/packed-entries.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { evidence, testPolicy } from '../support/door.ts'
 import { seeded } from '../support/seeded.ts'
-import { evidence, testPolicy } from '../unit/blocklist/fixture.ts'
 
 export interface LoadFigures {
   readonly entries: number

@@ -11,8 +11,8 @@ import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import { openStore } from '../../src/store/database.ts'
 import { type MailboxOptions, startTraps } from '../../src/traps/traps.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { testPolicy } from '../support/door.ts'
 import { main, runCommand } from '../support/server.ts'
-import { testPolicy } from '../unit/blocklist/fixture.ts'
 
 export interface MboxFigures {
   readonly gigabytes: number

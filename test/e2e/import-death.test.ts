@@ -8,8 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { backupDatabase } from '../../src/store/backup.ts'
+import { type Door, openDoor, temporaryDirectory } from '../support/door.ts'
 import { journalLeads } from '../unit/blocklist/agreement.ts'
-import { type Door, openDoor, temporaryDirectory } from '../unit/blocklist/fixture.ts'
 import {
   answered,
   digest,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import { openApp, type PostRequest } from '../support/die-in-request.ts'
-import { temporaryDirectory } from '../unit/blocklist/fixture.ts'
+import { temporaryDirectory } from '../support/door.ts'
 
 const program = join(import.meta.dirname, '../support/die-in-request.ts')
 const digest = 'ab'.repeat(32)

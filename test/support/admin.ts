@@ -1,8 +1,5 @@
-// A database in a temporary folder, the blocklist over it and the HTTP application, for tests of admin/: everything
-// real but the clock, and who calls.
-
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+// A database in a temporary folder, the blocklist over it and the HTTP application, for tests of admin: everything is real
+// except the clock and the caller.
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type App, buildApp } from '../../src/admin/app.ts'
@@ -19,24 +16,17 @@ import { readHeaderSection } from '../../src/bounce/header-section.ts'
 import type { BackscatterKind } from '../../src/bounce/kinds.ts'
 import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
-import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
+import type { Prefix } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
+import { address, day, prefix, temporaryDirectory, testPolicy } from './door.ts'
 
-const day = 86_400
 /** 2026-07-01T10:00:00Z */
 export const start = 1_782_900_000
 
 const once = { messages: 1, traps: 1, windowSeconds: 7 * day }
 
-export const policy: PolicyOptions = {
-  firstListingSeconds: 7 * day,
-  longestListingSeconds: 28 * day,
-  ipv6Prefix: 64,
-  holdForSeconds: 0,
-  publish: ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
-  shortest4: 16,
-  shortest6: 32,
+export const policy: PolicyOptions = testPolicy({
   allowSpecial: [prefix('203.0.113.0/24'), prefix('2001:db8::/32')],
   threshold: {
     dsn: once,
@@ -47,9 +37,7 @@ export const policy: PolicyOptions = {
   },
   exempt: [{ prefix: prefix('203.0.113.240/28'), note: 'our relays' }],
   traps: ['@trap.example.org'],
-  evidencePerDay: 200,
-  evidenceKeepSeconds: 90 * day,
-}
+})
 
 export interface Admin {
   readonly folder: string
@@ -72,7 +60,7 @@ export interface Admin {
 
 /** Opens everything; closed and removed when the test ends. */
 export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
-  const folder = mkdtempSync(join(tmpdir(), 'backscatterd-'))
+  const folder = temporaryDirectory(t)
   const logged: Admin['logged'] = []
   const keep = (fields: object, message: string): void => {
     logged.push({ fields, message })
@@ -124,7 +112,6 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     await app.close()
     blocklist.close()
     store.close()
-    rmSync(folder, { recursive: true })
   })
   return Object.assign(state, { folder, app, blocklist, refusals, logged })
 }
@@ -166,18 +153,6 @@ const mailbox = {
   recorded: 3,
   passedOver: 0,
   refused: 0,
-}
-
-export function prefix(text: string): Prefix {
-  const parsed = parsePrefix(text)
-  if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
-  return parsed.value
-}
-
-export function address(text: string): Address {
-  const parsed = parseAddress(text)
-  if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
-  return parsed.value
 }
 
 let messages = 0

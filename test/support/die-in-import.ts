@@ -5,8 +5,8 @@ import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import { openStore } from '../../src/store/database.ts'
 import { TreeReader } from '../../src/tree/reader.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
-import { silentLog, testPolicy } from '../unit/blocklist/fixture.ts'
 import { digest, importList, newAt, newKinds } from '../unit/blocklist/two-lists.ts'
+import { silentLog, testPolicy } from './door.ts'
 
 const [, , path = '', number = '', moment = ''] = process.argv
 const store = openStore(path)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Clock, type ClockSources } from '../../src/clock.ts'
 import { OperationalError } from '../../src/errors.ts'
-import { silentLog } from './blocklist/fixture.ts'
+import { silentLog } from '../support/door.ts'
 
 const start = 1_800_000_000
 const hour = 3600

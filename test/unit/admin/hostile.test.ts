@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp } from '../../../src/admin/http-listener.ts'
-import { type Admin, evidence, listenerOptions, openAdmin, prefix } from '../../support/admin.ts'
+import { type Admin, evidence, listenerOptions, openAdmin } from '../../support/admin.ts'
+import { prefix } from '../../support/door.ts'
 
 const json = { 'content-type': 'application/json' }
 

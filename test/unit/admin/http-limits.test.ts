@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
 import { RefusalLog } from '../../../src/admin/refusal-log.ts'
 import type { Listing, Page } from '../../../src/blocklist/types.ts'
-import { type Admin, listenerOptions, openAdmin, prefix } from '../../support/admin.ts'
+import { type Admin, listenerOptions, openAdmin } from '../../support/admin.ts'
+import { prefix } from '../../support/door.ts'
 
 async function listening(
   t: TestContext,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { noEntry } from '../../../src/blocklist/zone-entry.ts'
 import { type Address, formatAddress, formatPrefix, type Prefix } from '../../../src/ip/address.ts'
 import { entryKinds } from '../../../src/tree/layout.ts'
-import { type Door, day } from './fixture.ts'
+import { type Door, day } from '../../support/door.ts'
 import { maskOf } from './naive-judge.ts'
 import type { NaiveList } from './naive-list.ts'
 import {

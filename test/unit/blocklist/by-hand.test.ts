@@ -20,7 +20,7 @@ import {
   request,
   start,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
 
 function refusal(outcome: object): Refusal {
   assert.ok(isRefusal(outcome), JSON.stringify(outcome))

@@ -17,7 +17,7 @@ import {
   start,
   temporaryDirectory,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
 
 const years40 = 40 * 365 * day
 

@@ -2,7 +2,7 @@
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
-import { cli, request, silentLog, start, testPolicy } from './fixture.ts'
+import { cli, request, silentLog, start, testPolicy } from '../../support/door.ts'
 
 const [, , path = '', prefix = ''] = process.argv
 const tree = TreeWriter.create({ capacityBytes: 1 << 20 })

@@ -7,7 +7,16 @@ import { explain } from '../../../src/blocklist/explain.ts'
 import { type Explanation, kindsMask } from '../../../src/blocklist/types.ts'
 import { parsePrefix } from '../../../src/ip/address.ts'
 import type { EntryAttributes } from '../../../src/store/packed-entries.ts'
-import { address, cli, type Door, openDoor, prefix, request, start, testPolicy } from './fixture.ts'
+import {
+  address,
+  cli,
+  type Door,
+  openDoor,
+  prefix,
+  request,
+  start,
+  testPolicy,
+} from '../../support/door.ts'
 import { entry, writeVersion } from './lists.ts'
 
 const hour = 3600

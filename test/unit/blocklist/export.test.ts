@@ -9,7 +9,7 @@ import { isListing, type ZoneRules, zoneEntryAt } from '../../../src/blocklist/z
 import { formatPrefix, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
-import { address, prefix, start, temporaryDirectory } from './fixture.ts'
+import { address, prefix, start, temporaryDirectory } from '../../support/door.ts'
 import { entry, hide, putList, writeVersion } from './lists.ts'
 
 const rules: ZoneRules = { publishedKinds: 0b111, isRetired: false, now: start }

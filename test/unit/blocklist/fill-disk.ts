@@ -5,7 +5,7 @@ import { OperationalError } from '../../../src/errors.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { TreeReader } from '../../../src/tree/reader.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
-import { cli, request, silentLog, start, testPolicy } from './fixture.ts'
+import { cli, request, silentLog, start, testPolicy } from '../../support/door.ts'
 
 const attempts = 20_000
 const store = openStore(process.argv[2] ?? '')

@@ -11,8 +11,6 @@ import { parseTrustedRelays } from '../../../src/bounce/received.ts'
 import { type Logger, OperationalError } from '../../../src/errors.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { Collector } from '../../../src/traps/collect.ts'
-import { reading } from '../../support/reading.ts'
-import { octets } from '../bounce/messages.ts'
 import {
   address,
   cli,
@@ -26,7 +24,9 @@ import {
   start,
   temporaryDirectory,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
+import { reading } from '../../support/reading.ts'
+import { octets } from '../bounce/messages.ts'
 
 interface Counter {
   readonly day: number

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import type { ImportItem, ImportOutcome } from '../../../src/blocklist/types.ts'
 import { readFeed, writeFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
-import { cli, type Door, openDoor, prefix, request, start, testPolicy } from './fixture.ts'
+import { cli, type Door, openDoor, prefix, request, start, testPolicy } from '../../support/door.ts'
 
 async function* feed(text: string, format: 'text' | 'csv' | 'rbldnsd' | 'ndjson' = 'text') {
   async function* octets() {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { plain } from '../../../src/feeds/entry.ts'
-import { cli, type Door, openDoor, prefix } from './fixture.ts'
+import { cli, type Door, openDoor, prefix } from '../../support/door.ts'
 
 /** 20.0.X.Y for the numbers from `from` to `to - 1`. */
 function addresses(from: number, to: number): string[] {

@@ -13,8 +13,6 @@ import { WriteHealth } from '../../../src/blocklist/write-health.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { type Address, formatAddress, formatPrefix, hostPrefix } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
-import { seeded } from '../../support/seeded.ts'
-import { journalLeads } from './agreement.ts'
 import {
   address,
   cli,
@@ -25,7 +23,9 @@ import {
   start,
   temporaryDirectory,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
+import { seeded } from '../../support/seeded.ts'
+import { journalLeads } from './agreement.ts'
 
 const plain = { kinds: 0, reason: null, expiresAt: null }
 

@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
 import type { OperationalError } from '../../../src/errors.ts'
 import type { Prefix } from '../../../src/ip/address.ts'
+import { cli, type Door, openDoor, request } from '../../support/door.ts'
 import { seeded } from '../../support/seeded.ts'
-import { cli, type Door, openDoor, request } from './fixture.ts'
 
 const attributes = { kinds: 0, reason: null, expiresAt: null }
 

@@ -1,7 +1,7 @@
 // Named lists put straight into a store, in chunks of any size, for tests of what reads them.
 import type { Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
-import { prefix, start } from './fixture.ts'
+import { prefix, start } from '../../support/door.ts'
 
 /** An entry of no kind that never ends, unless said otherwise. */
 export function entry(

@@ -3,8 +3,8 @@
 // ORACLE_RUNS=10000 ORACLE_SEED=1.
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { openDoor, start } from '../../support/door.ts'
 import { agree, agreeMeanwhile, journalLeads } from './agreement.ts'
-import { openDoor, start } from './fixture.ts'
 import { NaiveList } from './naive-list.ts'
 import {
   allPrefixes,

@@ -19,7 +19,7 @@ import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
-import { address, prefix, start, temporaryDirectory } from './fixture.ts'
+import { address, prefix, start, temporaryDirectory } from '../../support/door.ts'
 import { entry, hide, putList, writeVersion } from './lists.ts'
 
 function open(t: Pick<TestContext, 'after'>): Store {

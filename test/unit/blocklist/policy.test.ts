@@ -9,7 +9,7 @@ import {
 } from '../../../src/blocklist/policy.ts'
 import { kindsMask } from '../../../src/blocklist/types.ts'
 import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
-import { day, start, testPolicy } from './fixture.ts'
+import { day, start, testPolicy } from '../../support/door.ts'
 
 /** [days after `start`, returned message, trap] */
 type Seen = [days: number, returned: string, recipient: string]

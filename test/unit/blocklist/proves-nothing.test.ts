@@ -8,9 +8,17 @@ import { parseTrustedRelays } from '../../../src/bounce/received.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import { storedDelivery } from '../../../src/traps/delivery.ts'
 import { readMessage } from '../../../src/traps/read-message.ts'
+import {
+  address,
+  cli,
+  type Door,
+  openDoor,
+  silentLog,
+  start,
+  testPolicy,
+} from '../../support/door.ts'
 import { reading } from '../../support/reading.ts'
 import { octets, type ReportParts, report } from '../bounce/messages.ts'
-import { address, cli, type Door, openDoor, silentLog, start, testPolicy } from './fixture.ts'
 
 const trap = 'trap@trap.example.org'
 const returned = (author: string) => [

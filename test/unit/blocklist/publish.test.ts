@@ -20,7 +20,7 @@ import {
   start,
   temporaryDirectory,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
 
 const probes = [
   ...['20.0.0.0', '20.0.0.1', '20.0.0.2', '20.0.0.255', '20.0.1.0', '8.8.8.8', '0.0.0.0'],

@@ -9,7 +9,16 @@ import { type ImportItem, isRefusal, isRequestRefusal } from '../../../src/block
 import { backscatterKinds } from '../../../src/bounce/kinds.ts'
 import { formatAddress, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
-import { address, cli, type Door, day, evidence, prefix, silentLog, testPolicy } from './fixture.ts'
+import {
+  address,
+  cli,
+  type Door,
+  day,
+  evidence,
+  prefix,
+  silentLog,
+  testPolicy,
+} from '../../support/door.ts'
 import type { Line } from './naive-import.ts'
 import type { NaiveImport, NaiveList } from './naive-list.ts'
 import { answerAt } from './naive-zone.ts'

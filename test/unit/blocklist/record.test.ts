@@ -11,7 +11,7 @@ import {
   prefix,
   start,
   testPolicy,
-} from './fixture.ts'
+} from '../../support/door.ts'
 
 /** Records and gives the decisions alone. */
 async function decisions(door: Door, ...messages: Evidence[]): Promise<string[]> {

@@ -2,8 +2,8 @@
 // several exemptions have in common, and all of them after a start.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { cli, openDoor, prefix, testPolicy } from '../../support/door.ts'
 import { entryInTree, journalLeads } from './agreement.ts'
-import { cli, openDoor, prefix, testPolicy } from './fixture.ts'
 
 const exempt = (...texts: string[]) =>
   testPolicy({ exempt: texts.map((text) => ({ prefix: prefix(text), note: '' })) })

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { type Address, formatAddress, formatPrefix, hostPrefix } from '../../../src/ip/address.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
-import { address, cli, type Door, day, prefix, request, start } from './fixture.ts'
+import { address, cli, type Door, day, prefix, request, start } from '../../support/door.ts'
 
 type Item = Exclude<ImportItem, { why: string }>
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { unwritablePaths } from '../../../src/commands/check-config.ts'
 import type { Config } from '../../../src/config/load.ts'
-import { temporaryDirectory } from '../blocklist/fixture.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 
 const shipped = readFileSync('data/backscatterd.service', 'utf8')
 const mailboxes = [

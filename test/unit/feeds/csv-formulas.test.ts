@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { csv, csvLines } from '../../../src/feeds/csv.ts'
-import { prefix } from '../blocklist/fixture.ts'
+import { prefix } from '../../support/door.ts'
 
 function lineOf(reason: string): string {
   const attributes = { kinds: 0, reason, expiresAt: null }

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { type Address, contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
-import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
+import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
 
 const bases = [address('20.0.0.0'), address('2a00::')]
 const somewhere = fc

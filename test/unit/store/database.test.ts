@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { OperationalError } from '../../../src/errors.ts'
 import { openStore } from '../../../src/store/database.ts'
-import { temporaryDirectory } from '../blocklist/fixture.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 
 function refused(code: string, message: RegExp) {
   return (error: unknown): boolean => {

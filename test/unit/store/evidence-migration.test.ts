@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import { openStore } from '../../../src/store/database.ts'
-import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
+import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
 
 const migrations = join(import.meta.dirname, '../../../src/store/migrations')
 

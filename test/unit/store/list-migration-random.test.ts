@@ -9,8 +9,8 @@ import { formatPrefix, networkOf } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
 import { prefixValues } from '../../../src/store/prefix-columns.ts'
+import { start, temporaryDirectory } from '../../support/door.ts'
 import { seeded } from '../../support/seeded.ts'
-import { start, temporaryDirectory } from '../blocklist/fixture.ts'
 import { createSchema5, digestOfLists } from './schema-5.ts'
 
 const program = join(import.meta.dirname, 'die-in-migration.ts')

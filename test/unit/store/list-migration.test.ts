@@ -20,7 +20,7 @@ import { formatPrefix, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { migrate, schemaVersion } from '../../../src/store/migrate.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
-import { day, openDoor, prefix, start, temporaryDirectory } from '../blocklist/fixture.ts'
+import { day, openDoor, prefix, start, temporaryDirectory } from '../../support/door.ts'
 import { digestOfLists } from './schema-5.ts'
 
 const packed = gunzipSync(readFileSync(join(import.meta.dirname, 'lists-of-schema-5.db.gz')))

@@ -19,7 +19,7 @@ import {
   packEntries,
   prefixKey,
 } from '../../../src/store/packed-entries.ts'
-import { prefix, temporaryDirectory } from '../blocklist/fixture.ts'
+import { prefix, temporaryDirectory } from '../../support/door.ts'
 
 const families = [4, 6] as const
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openStore } from '../../../src/store/database.ts'
-import { address, temporaryDirectory } from '../blocklist/fixture.ts'
+import { address, temporaryDirectory } from '../../support/door.ts'
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0
 

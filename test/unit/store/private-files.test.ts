@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { OperationalError } from '../../../src/errors.ts'
 import { backupDatabase } from '../../../src/store/backup.ts'
 import { openStore } from '../../../src/store/database.ts'
-import { temporaryDirectory } from '../blocklist/fixture.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 
 /** For this test alone: files run in processes of their own, tests of one file one after the other. */
 function withUmask(t: TestContext, umask: number): void {

@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import { openStore } from '../../../src/store/database.ts'
-import { evidence, silentLog, testPolicy } from '../blocklist/fixture.ts'
+import { evidence, silentLog, testPolicy } from '../../support/door.ts'
 
 const store = openStore(process.argv[2] ?? '')
 const blocklist = Blocklist.open({

@@ -11,7 +11,7 @@ import {
 } from '../../../src/store/journal.ts'
 import type { ListingFilter } from '../../../src/store/listing-pages.ts'
 import type { ListingRow, NewListing } from '../../../src/store/listing-rows.ts'
-import { address, evidence, prefix, temporaryDirectory } from '../blocklist/fixture.ts'
+import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
 
 function open(t: TestContext): Store {
   const store = openStore(join(temporaryDirectory(t), 'a.db'))

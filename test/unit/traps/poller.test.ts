@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Collector } from '../../../src/traps/collect.ts'
 import { Poller } from '../../../src/traps/poller.ts'
+import { silentLog } from '../../support/door.ts'
 import { reading } from '../../support/reading.ts'
-import { silentLog } from '../blocklist/fixture.ts'
 
 test('a mailbox that failed is read again though the clock was set back', async (t) => {
   let now = 1_800_000_000

@@ -1,20 +1,19 @@
-// What the blocklist tests have in common: a policy, evidence and prefixes from text, and a door over a real database
-// in a directory of its own, with the time in the test's hand.
-
+// For tests of the blocklist and what stands on it: a policy, evidence and prefixes from text, and a blocklist over a real
+// database in a folder of its own, with a clock that the test sets.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
-import type { ListRequest } from '../../../src/blocklist/types.ts'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
-import type { Logger } from '../../../src/errors.ts'
-import { type Address, type Prefix, parseAddress, parsePrefix } from '../../../src/ip/address.ts'
-import { openStore, type Store } from '../../../src/store/database.ts'
-import { TreeReader } from '../../../src/tree/reader.ts'
-import { TreeWriter } from '../../../src/tree/writer.ts'
+import { Blocklist } from '../../src/blocklist/blocklist.ts'
+import type { PolicyOptions } from '../../src/blocklist/policy.ts'
+import type { ListRequest } from '../../src/blocklist/types.ts'
+import type { Evidence } from '../../src/bounce/evidence.ts'
+import type { Logger } from '../../src/errors.ts'
+import { type Address, type Prefix, parseAddress, parsePrefix } from '../../src/ip/address.ts'
+import { openStore, type Store } from '../../src/store/database.ts'
+import { TreeReader } from '../../src/tree/reader.ts'
+import { TreeWriter } from '../../src/tree/writer.ts'
 
 export const day = 86_400
 export const start = 1_800_000_000
@@ -22,7 +21,9 @@ export const cli = { name: 'cli' }
 
 export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions {
   const threshold = (messages: number, traps: number) => ({
-    ...{ messages, traps, windowSeconds: 7 * day },
+    messages,
+    traps,
+    windowSeconds: 7 * day,
   })
   return {
     firstListingSeconds: 7 * day,
@@ -131,16 +132,26 @@ export function openDoor(
 ): Door {
   const directory = path ? dirname(path) : temporaryDirectory(t)
   let chosen: DoorOptions = {
-    ...{ policy: testPolicy(), capacityBytes: 1 << 24, retired: false, validForSeconds: day },
-    ...{ finishesImports: true, now: start, ...options },
+    policy: testPolicy(),
+    capacityBytes: 1 << 24,
+    retired: false,
+    validForSeconds: day,
+    finishesImports: true,
+    now: start,
+    ...options,
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
     const tree = TreeWriter.create({ capacityBytes: chosen.capacityBytes })
     const { policy, retired, validForSeconds } = chosen
     const blocklist = Blocklist.open({
-      ...{ store, tree, policy, retired, validForSeconds },
-      ...{ now: () => door.now, log: silentLog },
+      store,
+      tree,
+      policy,
+      retired,
+      validForSeconds,
+      now: () => door.now,
+      log: silentLog,
     })
     if (chosen.finishesImports) blocklist.finishImports()
     return { store, tree, blocklist, reader: new TreeReader(tree.buffer, 63) }
