@@ -1,4 +1,4 @@
-// Writes what documents the configuration from its declaration in src/config/keys.ts: the table in README.md and
+// Writes the configuration's documentation from its declaration in src/config/keys.ts: the table in README.md and
 // data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -12,7 +12,7 @@ export const exampleFile = resolve(root, 'data/backscatterd.example.toml')
 const tableStart = '<!-- configuration table: npm run config-docs -->'
 const tableEnd = '<!-- end of the configuration table -->'
 
-/** Values of required keys in the example, and tables that it shows switched on. */
+/** Values that the example shows for required keys, and in optional tables. */
 const examples: Readonly<Record<string, string>> = {
   'zone.origin': '"bl.backscatter.example"',
   'zone.nameservers': '["ns1.backscatter.example"]',
@@ -41,7 +41,7 @@ function rows(fields: Fields, path = ''): Row[] {
   )
 }
 
-/** README.md with its configuration table made anew. */
+/** README.md with a new configuration table. */
 export function withTable(readme: string): string {
   const [before = '', rest = ''] = readme.split(tableStart)
   const after = rest.slice(rest.indexOf(tableEnd))
@@ -59,7 +59,7 @@ export function withTable(readme: string): string {
 /** data/backscatterd.example.toml: every key with its default, optional parts commented out. */
 export function exampleToml(): string {
   const lines = [
-    '# Every key of backscatterd with its default. Lines that begin with # are optional parts: take the # away.',
+    '# Every key of backscatterd with its default. Lines that begin with #[ or #NAME are optional parts: remove the #.',
     '# Made from the declaration in src/config/keys.ts.',
   ]
   writeTable(declaration.fields, '', '', lines)

@@ -1,6 +1,6 @@
-// Puts the conformance tests to Knot DNS, rbldnsd and this server, each with the same list on loopback, and prints the
-// scores as the README's table has them. Only tests that need nothing of a server but what it was started with here
-// are counted. Needs Debian's knot and rbldnsd. Run: npm run conformance-score [-- --verbose]
+// Runs the conformance tests against Knot DNS, rbldnsd and this server, each with the same list on loopback, and prints the
+// scores for the README's table. Tests that need a server with other settings are skipped, and not counted. Needs Debian's
+// knot and rbldnsd. Run: npm run conformance-score [-- --verbose]
 import { globSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { run } from 'node:test'
@@ -17,7 +17,7 @@ interface Result {
 
 const files = globSync(resolve(import.meta.dirname, '../test/conformance/*/*.test.ts'))
 
-/** Asks one server; tests that skip are left out. */
+/** Runs the tests against one server; skipped tests are not counted. */
 async function score({ subject }: OtherServer): Promise<Result[]> {
   const results: Result[] = []
   const stream = run({

@@ -1,5 +1,5 @@
-// Mends package-lock.json after `npm install`: npm 10 compiles better-sqlite3 for a minute, although its binary
-// ships with it, unless its lock entry says "gypfile": false, which every `npm install` drops. Run: npm run lockfile
+// Mends package-lock.json after `npm install`, which drops "gypfile": false from better-sqlite3's entry. Without that npm 10
+// compiles the package, although its binary ships with it. Run: npm run lockfile
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 

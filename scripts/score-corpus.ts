@@ -1,9 +1,9 @@
-// Measures the classifier on a folder of labelled messages: precision and recall by kind, family and collection, by
-// message and weighed so that each cluster of near-duplicates counts once, and every mistake with the rule that made it.
+// Measures the classifier on a folder of labelled messages: precision and recall by kind, family and collection, each by
+// message and by cluster of near-duplicates, and every mistake with the rule that made it.
 //   node scripts/score-corpus.ts FOLDER [COLLECTION…] [--no-mistakes]
-// FOLDER holds messages/<collection>/… and labels.tsv with the columns path, kind, backscatter (yes or no), and where
-// known sub and alt (kinds that are right too), family, cluster. Beside it, where they exist: ips.tsv (path, handing_ip,
-// mx_by, skip) and fields.tsv (path, recipient, status).
+// FOLDER holds messages/<collection>/… and labels.tsv with the columns path, kind, backscatter (yes or no), and if you like
+// sub and alt (kinds that are right too), family and cluster. It may also hold ips.tsv (path, handing_ip, mx_by, skip) and
+// fields.tsv (path, recipient, status).
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -72,7 +72,7 @@ function endUsage(why: string): never {
   process.exit(2)
 }
 
-/** One line for what is wrong with the folder's content. */
+/** An error in the folder's content, told in one line. */
 function endFault(why: string): never {
   console.error(why)
   process.exit(2)
@@ -82,7 +82,7 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-/** The message of a row of labels.tsv. */
+/** The message that a row of labels.tsv is about. */
 function readLabelled(row: Row): Uint8Array {
   const file = join(folder, 'messages', row['path'] ?? '')
   try {
@@ -106,7 +106,7 @@ function clusterOf({ cluster, path }: Row): string {
   return cluster || `alone ${path}`
 }
 
-/** The labels' words for our kinds; the others are kept. */
+/** Our kind for a label's word; other words stay as they are. */
 function kindOf(label: string): string {
   const names: Readonly<Record<string, string>> = {
     'dsn-delayed': 'dsn',
@@ -141,7 +141,7 @@ function printScore(): void {
   console.log(`wrongly taken: ${innocent.length}\n`)
 }
 
-/** For each group of labelled messages: how many, how many were taken for backscatter, and those by cluster. */
+/** For each group of labelled messages: how many there are and how many count as backscatter, by message and by cluster. */
 function printBreakdown(title: string, groupOf: (each: Judged) => string, only = false): void {
   const chosen = only ? judged.filter(({ isBackscatter }) => isBackscatter) : judged
   console.log(`${title.padEnd(24)}messages   taken      by cluster`)
@@ -162,7 +162,7 @@ function printBreakdown(title: string, groupOf: (each: Judged) => string, only =
   console.log('')
 }
 
-/** How often each rule decided, and how often it was wrong: a rule with one case rests on one sample. */
+/** How often each rule decided, and how often it was wrong. A rule with a single case was tried on one message only. */
 function printRules(): void {
   console.log(`${'rule'.padEnd(44)}decided    clusters   wrong`)
   for (const [rule, cases] of [...Map.groupBy(judged, ({ verdict }) => verdict.rule)].toSorted()) {
@@ -179,8 +179,8 @@ function printRules(): void {
 }
 
 /**
- * The handing address, with the relays named that a row calls its own: the host of `mx_by`, and for each of the `skip`
- * hops above it the host that wrote the field and the address that it got the message from.
+ * Compares the address of the sending host with the right one. The relays that are believed come from the row: the host
+ * in `mx_by`, and for each of the `skip` hops above it the host that wrote the field and the address it received from.
  */
 function printAddresses(): void {
   const expected = rowsOfMessages('ips.tsv', ['path', 'handing_ip'])
@@ -206,7 +206,7 @@ function printAddresses(): void {
   console.log('')
 }
 
-/** The recipient that a verdict names and its status, where the folder says which are right. */
+/** Compares recipient and status of a verdict with the right ones, if the folder has them. */
 function printFields(): void {
   const expected = Map.groupBy(rowsOfMessages('fields.tsv', ['path']), ([each]) => each)
   if (expected.size === 0) return
@@ -232,7 +232,7 @@ function printFields(): void {
   console.log('')
 }
 
-/** The rows of another table of the folder, each with the message that it speaks of; none where there is no table. */
+/** The rows of another table of the folder, each with its message; none if the table does not exist. */
 function rowsOfMessages(name: string, columns: readonly string[]): [Judged, Row][] {
   const file = join(folder ?? '', name)
   if (!existsSync(file)) return []
@@ -272,7 +272,7 @@ function countBy(all: readonly Row[], key: (row: Row) => string): Map<string, nu
   return counts
 }
 
-/** Row 1 has the columns' names, these among them. */
+/** Row 1 must hold the names of the columns, `needed` among them. */
 function readTable(file: string, columns: readonly string[]): Row[] {
   const [head = '', ...lines] = readFileSync(file, 'utf8').trimEnd().split(/\r?\n/)
   const names = head.split('\t')

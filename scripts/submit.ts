@@ -1,7 +1,7 @@
 // Submits a message file over SMTP as a mail server would, with the null sender:
 //   npm run sample                                     the sample bounce, to the demonstration's listener and trap
 //   npm run sample -- --to a@trap.example --client 198.51.100.7 --server 127.0.0.1:2525 FILE
-// --client names the sending host by XCLIENT, which the listener believes of its trapSmtp.proxies alone.
+// --client names the sending host by XCLIENT, which the listener believes only from its trapSmtp.proxies.
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -13,14 +13,14 @@ export interface Submission {
   readonly server: string
   readonly from: string
   readonly to: readonly string[]
-  /** Address for XCLIENT; absent: the connection's own. */
+  /** Address for XCLIENT; if absent, the connection's own address counts. */
   readonly client?: string
   readonly message: string
   /** Called with each line of the dialogue. */
   readonly onLine?: (line: string) => void
 }
 
-/** Sends one message; resolves with the reply to its content, rejects with the first refusal. */
+/** Sends one message. Resolves with the reply to its content; rejects with the first refusal. */
 export async function submit(submission: Submission): Promise<string> {
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(submission.server) ?? []
   const socket = connect({ host, port: Number(port) })
@@ -61,7 +61,7 @@ export async function submit(submission: Submission): Promise<string> {
 
 const sample = 'data/samples/postfix-bounce.eml'
 
-/** The same bounce under an id of its own: a message counts once, and the sample may be tried as often as one likes. */
+/** The same bounce with a new Message-Id, so that the sample can be sent again: a message counts only once. */
 function anew(message: string): string {
   return message.replace(/^Message-Id: <.*?@/m, `Message-Id: <${randomUUID()}@`)
 }
@@ -85,7 +85,7 @@ function readArguments() {
   }
 }
 
-/** The first address that the configuration's trap listener has. */
+/** The first address of the configuration's trap listener. */
 function listenerOf(file: string | undefined): string {
   const { trapSmtp } = loadConfig({ file, env: process.env, cwd: process.cwd() })
   const [listen] = trapSmtp?.listen ?? []

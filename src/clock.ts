@@ -1,13 +1,13 @@
-// The one clock of a server. It follows the wall clock until that jumps; then it is held: it runs on with the monotonic
-// clock until the wall clock has kept its new time for a while, or an operator confirms it. What a jump must not end, and
-// what must not be dated by a wrong clock, asks here.
+// The one clock of a server. It follows the wall clock until that jumps; then it is held: it goes on by the monotonic clock
+// until the wall clock has kept its new time for a while, or an operator confirms it. So a jump ends no listing, and nothing
+// is recorded with a wrong time.
 import { type Logger, OperationalError } from './errors.ts'
 
 /** Both in milliseconds. */
 export interface ClockSources {
   /** Since the epoch; may be set at any time. */
   wall(): number
-  /** From any beginning; only ever grows, evenly. */
+  /** Since any moment; grows evenly and never goes back. */
   monotonic(): number
 }
 
@@ -16,40 +16,40 @@ const systemClocks: ClockSources = {
   monotonic: () => performance.now(),
 }
 
-/** What the wall clock gains or loses on the monotonic one without having jumped. */
+/** If the wall clock gains or loses more than this on the monotonic one, it has jumped. */
 const jumpMs = 3_600_000
-/** What it may have gained since the last publication of the process before. */
+/** At a start: if the wall clock is this far after the last publication, it has jumped. */
 const longestAwayMs = 86_400_000
-/** A jumped wall clock that keeps its new time for so long is right. */
+/** A wall clock that has kept its new time for this long is right. */
 const settledMs = 600_000
 
-/** Of a clock that is held; times in epoch seconds. */
+/** The state of a clock that is held; times in epoch seconds. */
 export interface HeldClock {
-  /** By the held time. */
+  /** In the time that is held. */
   readonly since: number
-  /** What the wall clock says now. */
+  /** The wall clock's time now. */
   readonly wallClock: number
 }
 
 export interface ClockOptions {
-  /** When the zone was last published, in epoch seconds; undefined: never. */
+  /** When the zone was last published, in epoch seconds; undefined if never. */
   readonly lastPublishedAt: number | undefined
   readonly log: Logger
-  /** @default the system's */
+  /** @default the system's clocks */
   readonly sources?: ClockSources
 }
 
 export class Clock {
   readonly #sources: ClockSources
   readonly #log: Logger
-  /** Between the time that is given out and the monotonic clock, in milliseconds. */
+  /** The time given out less the monotonic clock, in milliseconds. */
   #offset: number
-  /** Set while the clock is held: the wall clock's new difference to the monotonic one, and when it was first seen. */
+  /** While the clock is held: the wall clock less the monotonic one after the jump, and when that was first seen. */
   #jump:
     | { readonly difference: number; readonly seenAt: number; readonly since: number }
     | undefined
 
-  /** The last publication stands in for the time before: a wall clock before it, or more than a day after it, has jumped. */
+  /** A wall clock that is before the last publication, or more than a day after it, has jumped. */
   constructor({ lastPublishedAt, log, sources = systemClocks }: ClockOptions) {
     this.#sources = sources
     this.#log = log
@@ -63,14 +63,14 @@ export class Clock {
     this.#hold(wall - monotonic, monotonic)
   }
 
-  /** Epoch seconds, whole. To be asked at least every few seconds: a jump is seen when somebody asks. */
+  /** Whole epoch seconds. Ask at least every few seconds: a jump is noticed only when somebody asks. */
   now(): number {
     const monotonic = this.#sources.monotonic()
     this.#look(this.#sources.wall() - monotonic, monotonic)
     return Math.floor((monotonic + this.#offset) / 1000)
   }
 
-  /** undefined: it follows the wall clock. */
+  /** Undefined while the clock follows the wall clock. */
   get held(): HeldClock | undefined {
     this.now()
     return (
@@ -81,7 +81,7 @@ export class Clock {
     )
   }
 
-  /** Seconds that the time given out is ahead of the wall clock; 0 while it follows that. */
+  /** Seconds by which the time given out is ahead of the wall clock; 0 while it follows it. */
   get correction(): number {
     return this.held ? this.now() - Math.floor(this.#sources.wall() / 1000) : 0
   }
@@ -89,10 +89,13 @@ export class Clock {
   /** Throws OperationalError 'clock-held' while the clock is held. */
   requireSure(): void {
     if (!this.held) return
-    throw new OperationalError('clock-held', 'the wall clock has jumped: waiting until it is sure')
+    throw new OperationalError(
+      'clock-held',
+      'the wall clock has jumped: waiting until the time is sure',
+    )
   }
 
-  /** The operator says that the wall clock is right as it is. */
+  /** To be called when the operator says that the wall clock is right. */
   confirm(): void {
     const monotonic = this.#sources.monotonic()
     const difference = this.#sources.wall() - monotonic
@@ -117,7 +120,7 @@ export class Clock {
     this.#jump = { difference, seenAt: monotonic, since }
     this.#log.warn(
       { jumpedSeconds: Math.round((difference - this.#offset) / 1000) },
-      'the wall clock has jumped and is not followed: no mail is taken for now; SIGHUP confirms it',
+      'the wall clock has jumped and is not followed: no mail is accepted for now; SIGHUP confirms the new time',
     )
   }
 

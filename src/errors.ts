@@ -1,39 +1,39 @@
-// Errors an operator can act on, and the list of their codes. Hostile input is answered by value and never
-// thrown; a broken invariant is an assertion. Everything between the two is an OperationalError.
+// Errors that an operator can act on, the list of their codes, and what a room needs of a logger. Hostile input is answered
+// by value and never thrown; a broken invariant is an assertion. Everything in between is an OperationalError.
 
-/** Every code an OperationalError can carry, and who acts on it. Stable: scripts may match on them. */
+/** Every code of an OperationalError, and what it means. Stable: scripts may match on them. */
 export const operationalErrorCodes = {
   'config-invalid': 'the configuration file is wrong; the message lists each wrong key',
   'usage-invalid': 'the command line is wrong',
   'address-unavailable': 'a listen address cannot be bound',
   'database-locked': 'another process holds the database',
   'database-failed':
-    'the database cannot be opened, read or written (a full disk, perhaps); the log says why',
+    'the database cannot be opened, read or written (perhaps the disk is full); the log says why',
   'files-exhausted':
-    'the process has as many files and connections open as it may: raise LimitNOFILE (ulimit -n)',
+    'the process may open no more files and connections: raise LimitNOFILE (ulimit -n)',
   'database-newer': 'the database was written by a newer version',
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
   'disk-too-small': 'the disk of the database has no room for the list',
-  'disk-low': 'the disk of the database has less free than store.minFree: no mail is taken',
+  'disk-low': 'the disk of the database has less free than store.minFree: no mail is accepted',
   'clock-held':
-    'the wall clock has jumped: nothing that needs the time of day is taken until it is sure',
+    'the wall clock has jumped: until the time is sure, nothing that depends on it is accepted',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',
   'mailbox-failed': 'a trap mailbox cannot be read',
   'server-unreachable': 'no server answers where one was expected',
   'request-refused': 'the server refused the request',
   'mail-deferred':
-    'mail cannot be taken now: there is no memory left for it, or the server is stopping',
-  'worker-failed': 'a thread died more often than it may',
+    'no mail is accepted now: there is no memory left for it, or the server is stopping',
+  'worker-failed': 'a thread died too often',
 } as const
 
 export type OperationalErrorCode = keyof typeof operationalErrorCodes
 
-/** A fault in the surroundings: the room's edge retries, answers a problem, or exits with a code. */
+/** A fault outside the program: the edge of a room retries, answers a problem, or exits with a code. */
 export class OperationalError extends Error {
   readonly code: OperationalErrorCode
-  /** `config-invalid`: the keys that are wrong, as paths. */
+  /** For `config-invalid`: the paths of the wrong keys. */
   readonly keys: readonly string[]
-  /** What whoever asked may be told in place of the code's fixed sentence: no path, and nothing that others wrote. */
+  /** What the one who asked may be told instead of the code's fixed sentence: no path, and nothing that others wrote. */
   readonly told: string | undefined
 
   constructor(
@@ -49,20 +49,20 @@ export class OperationalError extends Error {
   }
 }
 
-/** Whether the system refused to open something because the process, or the machine, has too much open. */
+/** Whether the system opened nothing because the process, or the machine, has too many files open. */
 export function isOutOfFiles(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'EMFILE' || code === 'ENFILE'
 }
 
-/** `config-invalid` for one key; `why` is what is wrong with it, or the error that tells. */
+/** `config-invalid` for one key; `why` is what is wrong with it, as text or as an error. */
 export function wrongKey(key: string, why: unknown): OperationalError {
   const [text] = (why instanceof Error ? why.message : String(why)).split('\n')
   const cause = why instanceof Error && { cause: why }
   return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
 }
 
-/** Several in one, a line for each; the cause is the first one's that has any. `file` stands before each line. */
+/** Several `config-invalid` in one, a line for each, with `file` before it. The cause is the first that there is. */
 export function wrongKeys(errors: readonly OperationalError[], file?: string): OperationalError {
   const lines = errors.flatMap(({ message }) => message.split('\n'))
   const shown = file === undefined ? lines : lines.map((line) => `${file}: ${line}`)
@@ -75,7 +75,7 @@ export function wrongKeys(errors: readonly OperationalError[], file?: string): O
 
 /**
  * What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. An error goes into the
- * field `err`, whose text only level debug shows. What others wrote, and so may name a trap, belongs to debug alone.
+ * field `err`, where the log masks what looks like a mail address. What others wrote may name a trap: level debug only.
  */
 export interface Logger {
   error(fields: object, message: string): void
@@ -84,7 +84,7 @@ export interface Logger {
   debug(fields: object, message: string): void
 }
 
-/** Says nothing: for work that somebody else reports on. */
+/** Logs nothing: for work that somebody else reports on. */
 export const silent: Logger = {
   error: () => undefined,
   warn: () => undefined,

@@ -1,5 +1,5 @@
-// Durations ("28d") and sizes ("1 GiB") as operators write them ↔ numbers. Used by the configuration, the
-// command line and the admin API, so that one spelling holds everywhere.
+// Durations ("28d") and sizes ("1 GiB"), as operators write them, to numbers and back. No package: the usual ones also take
+// "1.5 hours" or "1 GB", which leave open what is meant.
 import type { Parsed } from './ip/address.ts'
 
 const secondsIn: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
@@ -10,7 +10,7 @@ const bytesIn: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 }
 
-/** The longest duration taken: a hundred years. Longer ones are slips of the finger. */
+/** A hundred years: a longer duration is a slip of the finger. */
 const maxSeconds = 36_525 * 86_400
 
 /** Reads "90s", "5m", "1h", "28d", "2w", or several in a row ("1h30m"), as whole seconds. */
@@ -24,7 +24,7 @@ export function parseDuration(text: string): Parsed<number> {
   return seconds <= maxSeconds ? { value: seconds } : { why: 'longer than a hundred years' }
 }
 
-/** Writes seconds in the largest unit that holds them whole: 2419200 → "28d", 90 → "90s". */
+/** Writes seconds in the largest unit of which they are a whole multiple: 2419200 → "28d", 90 → "90s". */
 export function formatDuration(seconds: number): string {
   for (const unit of ['d', 'h', 'm']) {
     const size = secondsIn[unit] ?? 1
@@ -41,7 +41,7 @@ export function parseSize(text: string): Parsed<number> {
   return Number.isSafeInteger(bytes) ? { value: bytes } : { why: 'too large' }
 }
 
-/** Writes octets in the largest unit that holds them whole: 1073741824 → "1 GiB". */
+/** Writes octets in the largest unit of which they are a whole multiple: 1073741824 → "1 GiB". */
 export function formatSize(bytes: number): string {
   for (const unit of ['GiB', 'MiB', 'KiB']) {
     const size = bytesIn[unit] ?? 1

@@ -1,34 +1,33 @@
-// Cron expressions → calls at their times. The only file that knows node-cron, and that only for what an expression means:
-// node-cron's own timer steps through every time that a jump of the wall clock left out, holding the event loop meanwhile,
-// and after a jump back it waits until the clock is where it was.
+// Calls a function at the times of a cron expression. node-cron only works out the times: its own timer would hold the event
+// loop while it steps through all times that a jump of the wall clock skipped, and stand still after a jump back.
 import { createTask, validate } from 'node-cron'
 
 export interface ScheduleOptions {
   /** Five fields as in crontab(5), or six, the first in seconds. */
   readonly expression: string
-  /** Must not reject; times that come while it is still running are left out. */
+  /** Must not reject. Times that come while it is still running are skipped. */
   readonly run: () => Promise<void>
 }
 
 export interface Schedule {
-  /** No call begins after it. */
+  /** After this no call begins. */
   stop(): void
 }
 
-/** Whether node-cron takes the expression. */
+/** Whether it is a cron expression. */
 export function isSchedule(expression: string): boolean {
   return validate(expression)
 }
 
-/** A call comes up to a tenth of the interval late, so that many servers do not knock at the same second. */
+/** A call is up to a tenth of the interval late, so that many servers do not ask in the same second. */
 const jitterShare = 0.1
 const longestJitterMs = 30_000
-/** The next time is worked out again this often, since the wall clock may have been set back. */
+/** The next time is worked out again after this, since the wall clock may have been set back. */
 const longestWaitMs = 3_600_000
 
 /**
- * Calls `run` at each time of the expression or a little later, in the machine's time zone, one call at a time. A wall clock
- * that jumps ahead brings one call, for all the times that it left out.
+ * Calls `run` at each time of the expression or a little later, in the machine's time zone, one call at a time. If the wall
+ * clock jumps ahead, there is one call for all the times that it skipped.
  */
 export function startSchedule({ expression, run }: ScheduleOptions): Schedule {
   const task = createTask(expression, () => undefined)

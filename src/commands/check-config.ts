@@ -100,9 +100,9 @@ function requireFolder(key: string, path: string): void {
 const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const
 
 /**
- * Folders that the configuration wants to write to and the systemd unit's `ReadWritePaths=` lacks: with
- * ProtectSystem=strict everything else is read-only (systemd.exec(5)). A Maildir is changed where it lies, an mbox is
- * locked beside itself. None if no unit in `units` names this configuration.
+ * Folders that the server writes to and that the systemd unit's `ReadWritePaths=` lacks: the database's and those of
+ * Maildirs. With ProtectSystem=strict everything else is read-only (systemd.exec(5)). None if no unit in `units` names
+ * this configuration.
  */
 export function unwritablePaths(
   { file, store, mailbox }: Pick<Config, 'file' | 'store' | 'mailbox'>,
@@ -111,12 +111,8 @@ export function unwritablePaths(
   const unit = readUnit(units)
   if (!unit.includes(resolve(file)) || !/^ProtectSystem=strict$/m.test(unit)) return []
   const writable = writablePaths(unit)
-  const wanted = [dirname(store.path)]
-  for (const { type, path } of mailbox) {
-    if (type === 'maildir') wanted.push(path)
-    if (type === 'mbox') wanted.push(dirname(path))
-  }
-  return [...new Set(wanted.map((path) => resolve(path)))].filter(
+  const maildirs = mailbox.filter(({ type }) => type === 'maildir').map(({ path }) => path)
+  return [...new Set([dirname(store.path), ...maildirs].map((path) => resolve(path)))].filter(
     (path) => !writable.some((each) => path === each || path.startsWith(`${each}${sep}`)),
   )
 }
