@@ -38,7 +38,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
   const [{ encodeZone }, { isSchedule }, { mailServer }, { readCertificate }] = await Promise.all([
     import('../resolver/records.ts'),
     import('../schedule.ts'),
-    import('../traps/mailbox-url.ts'),
+    import('../traps/mail-server.ts'),
     import('../traps/certificate.ts'),
   ])
   const faults: OperationalError[] = []

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { OperationalError } from '../errors.ts'
-import { findExtent } from '../traps/mbox-extent.ts'
+import { findExtent } from '../traps/mbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
 export interface FoundMessage {

@@ -3,9 +3,14 @@
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ImapFlow, type ImapTransport } from 'imapflow'
-import { type Deadlines, type ExchangeLimits, ExchangeMeter, tooMuch } from './exchange-meter.ts'
-import { MailboxFault } from './mailbox-error.ts'
-import type { MailServer } from './mailbox-url.ts'
+import {
+  type Deadlines,
+  type ExchangeLimits,
+  ExchangeMeter,
+  type MailServer,
+  tooMuch,
+} from './mail-server.ts'
+import { MailboxFault } from './mailbox.ts'
 
 export interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
   readonly password: string

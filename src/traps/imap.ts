@@ -5,23 +5,29 @@
 // opens in a mail program before us is not missed. When UIDVALIDITY has changed no UID means what it did, and everything
 // in the folder is read again: the store knows what it has.
 import type { FetchMessageObject, FetchQueryObject, SearchObject } from 'imapflow'
+import { ImapConnection, longestLine, shortAnswer } from './imap-connection.ts'
 import {
+  credentials,
   type Deadlines,
   type ExchangeLimits,
+  type MailAccount,
+  mailServer,
   ReadingClock,
   usualDeadlines,
-} from './exchange-meter.ts'
-import { ImapConnection, longestLine, shortAnswer } from './imap-connection.ts'
-import type { Mailbox, MailboxMessage, MessageName, PositionKeeper, TrapsAmong } from './mailbox.ts'
+} from './mail-server.ts'
 import {
   faultOf,
+  type Mailbox,
   MailboxError,
   type MailboxErrorCode,
   MailboxFault,
+  type MailboxMessage,
+  type MessageName,
   mailboxError,
-} from './mailbox-error.ts'
-import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
-import { PassedOver } from './passed-over.ts'
+  PassedOver,
+  type PositionKeeper,
+  type TrapsAmong,
+} from './mailbox.ts'
 
 export interface ImapOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong

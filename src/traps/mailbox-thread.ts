@@ -1,12 +1,104 @@
-// The thread that reads all mailboxes: calls of the main thread → mailboxes → answers. What a mailbox's server or file
-// makes it work or wait for holds up nobody in the main thread, and passwords are read here alone. remote-mailboxes.ts
-// starts it.
+// The thread that reads all mailboxes: calls of the main thread → mailboxes → answers. So no mail server or file makes the
+// main thread work or wait, and passwords are read here alone. Each call is answered once, by its id. Messages are asked for
+// one at a time, so that no more are read than can be recorded.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
-import type { Mailbox, MailboxMessage } from './mailbox.ts'
-import type { FromThread, MailboxCall, MailboxThreadData, ToThread } from './mailbox-calls.ts'
-import { mailboxError } from './mailbox-error.ts'
-import { type MailboxOptions, mailboxOf } from './mailbox-source.ts'
+import {
+  type Mailbox,
+  type MailboxErrorCode,
+  type MailboxMessage,
+  type MailboxOptions,
+  type MessageName,
+  mailboxError,
+  type PositionKeeper,
+  type TrapsAmong,
+} from './mailbox.ts'
+
+/** What a thread is started with. */
+export interface MailboxThreadData {
+  readonly mailboxes: readonly MailboxOptions[]
+}
+
+/** The calls of one mailbox, and what each is answered with. */
+export interface MailboxCalls {
+  /** A reading begins, at the position that is committed. */
+  begin: { readonly argument: { readonly position: string | undefined }; readonly answer: null }
+  /** The next message; null: there are no more. `now` is in epoch seconds, by the clock that serves all. */
+  next: { readonly argument: { readonly now: number }; readonly answer: MailboxMessage | null }
+  /** No more messages are wanted. */
+  end: { readonly argument: null; readonly answer: null }
+  accept: { readonly argument: MessageName; readonly answer: null }
+  passOver: {
+    readonly argument: { readonly message: MessageName; readonly recipients: readonly string[] }
+    readonly answer: null
+  }
+  /** Answers with the position to commit; null: it stays. */
+  finish: { readonly argument: null; readonly answer: string | null }
+  close: { readonly argument: null; readonly answer: null }
+}
+
+export type MailboxCall = {
+  [Name in keyof MailboxCalls]: {
+    readonly call: Name
+    readonly mailbox: string
+    readonly id: number
+    readonly argument: MailboxCalls[Name]['argument']
+  }
+}[keyof MailboxCalls]
+
+export type ToThread =
+  | MailboxCall
+  /** Which of the addresses asked about are traps. */
+  | { readonly traps: readonly string[]; readonly id: number }
+  /** Answered with the same: the thread lives. */
+  | { readonly beat: true }
+  /** Ends the thread at a moment when nothing is half done. */
+  | { readonly quit: true }
+
+export type FromThread =
+  | { readonly answer: MailboxCalls[keyof MailboxCalls]['answer']; readonly id: number }
+  | { readonly fault: MailboxErrorCode; readonly detail: string; readonly id: number }
+  | { readonly addresses: readonly string[]; readonly id: number }
+  | { readonly wake: string }
+  | { readonly beat: true }
+  | {
+      readonly log: 'error' | 'warn' | 'info' | 'debug'
+      readonly fields: object
+      readonly message: string
+    }
+
+/** What a mailbox needs of the server around it. */
+export interface MailboxSurroundings {
+  readonly trapsAmong: TrapsAmong
+  readonly position: PositionKeeper
+  /** Epoch seconds. */
+  readonly now: () => number
+  readonly log: Logger
+}
+
+/**
+ * The source of that type; its package is loaded for it, since megabytes come with some. Throws OperationalError
+ * `config-invalid` for a URL that is none.
+ */
+export async function mailboxOf(
+  options: MailboxOptions,
+  surroundings: MailboxSurroundings,
+): Promise<Mailbox> {
+  const { name, type, path = '', url = '', passwordFile = '', caFile = '', moveTo = '' } = options
+  const { log, now, trapsAmong, position } = surroundings
+  const common = { name, maxBytes: options.maxBytes ?? 10 * 1024 ** 2, trapsAmong, log }
+  const account = { ...common, url, passwordFile, caFile }
+  switch (type) {
+    case 'maildir':
+      return new (await import('./maildir.ts')).Maildir({ ...common, path })
+    case 'mbox':
+      return new (await import('./mbox.ts')).MboxMailbox({ ...common, path, position })
+    case 'imap':
+      return new (await import('./imap.ts')).ImapMailbox({ ...account, moveTo, position })
+    case 'pop3':
+      return new (await import('./pop3.ts')).Pop3Mailbox({ ...account, now })
+  }
+}
 
 /** One mailbox, and the reading under way. */
 class OpenMailbox {

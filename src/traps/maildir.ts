@@ -4,9 +4,18 @@
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/promises'
 import type { Logger } from '../errors.ts'
-import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
-import { codeOf, faultOf, type MailboxError, mailboxError, mailboxErrors } from './mailbox-error.ts'
-import { PassedOver } from './passed-over.ts'
+import {
+  codeOf,
+  faultOf,
+  type Mailbox,
+  type MailboxError,
+  type MailboxMessage,
+  type MessageName,
+  mailboxError,
+  mailboxErrors,
+  PassedOver,
+  type TrapsAmong,
+} from './mailbox.ts'
 
 export interface MaildirOptions {
   readonly name: string

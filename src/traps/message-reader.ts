@@ -2,9 +2,10 @@
 // of the thread's processor time, fills its heap or ends it is given back as unreadable; the thread is started again,
 // and all other messages go to the new one.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
+import type { Classification } from '../bounce/classify.ts'
+import type { Evidence } from '../bounce/evidence.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
-import type { ReadMessage } from './read-message.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'
 
 /** What the thread checks returned messages with. */
@@ -29,8 +30,14 @@ export interface MessageReaderOptions {
   readonly maxAtOnce?: number
   /** @default 128 and 4: MiB of the thread's heap, old and young */
   readonly resourceLimits?: ResourceLimits
-  /** @default message-reader-thread.ts */
+  /** @default message-thread.ts */
   readonly entry?: URL
+}
+
+export interface ReadMessage {
+  readonly classification: Classification
+  /** One for each trap that it was sent to. */
+  readonly evidence: readonly Evidence[]
 }
 
 /** A message to read. Its octets stay the caller's, unchanged until it has been read. */
@@ -196,7 +203,7 @@ export class MessageReader {
       shared: this.#shared,
     }
     Atomics.store(this.#words.number, 0, 0)
-    const worker = new Worker(entry ?? new URL('./message-reader-thread.ts', import.meta.url), {
+    const worker = new Worker(entry ?? new URL('./message-thread.ts', import.meta.url), {
       workerData: data,
       name: 'message-reader',
       resourceLimits: { ...defaultLimits, ...resourceLimits },
@@ -294,7 +301,7 @@ export class MessageReader {
   }
 }
 
-/** The words that main thread and message thread share: see message-reader-thread.ts. */
+/** The words that main thread and message thread share: see message-thread.ts. */
 export function sharedWords(shared: SharedArrayBuffer) {
   return {
     /** Of the message that computes; 0: none. */

@@ -2,13 +2,14 @@
 // growing spans and never stops another.
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
-import type { Mailbox, MailboxMessage } from './mailbox.ts'
 import {
+  type Mailbox,
   type MailboxErrorCode,
   MailboxFault,
+  type MailboxMessage,
   mailboxError,
   mailboxErrors,
-} from './mailbox-error.ts'
+} from './mailbox.ts'
 
 /** What `status` shows of a mailbox. Times are epoch seconds. */
 export interface MailboxStatus {

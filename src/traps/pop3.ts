@@ -1,11 +1,23 @@
 // A POP3 mailbox → its messages; accepted ones are deleted, which the server does only when the reading ends well.
 // A message for no trap stays, and is known again by its unique id. Identical copies may share one (RFC 1939 §7), so
 // within a session a message is its number.
-import { type Deadlines, ReadingClock, usualDeadlines } from './exchange-meter.ts'
-import type { Mailbox, MailboxMessage, MessageName, TrapsAmong } from './mailbox.ts'
-import { MailboxFault, mailboxError } from './mailbox-error.ts'
-import { credentials, type MailAccount, mailServer } from './mailbox-url.ts'
-import { PassedOver } from './passed-over.ts'
+import {
+  credentials,
+  type Deadlines,
+  type MailAccount,
+  mailServer,
+  ReadingClock,
+  usualDeadlines,
+} from './mail-server.ts'
+import {
+  type Mailbox,
+  MailboxFault,
+  type MailboxMessage,
+  type MessageName,
+  mailboxError,
+  PassedOver,
+  type TrapsAmong,
+} from './mailbox.ts'
 import { openPop3, type Pop3Client } from './pop3-client.ts'
 
 export interface Pop3MailboxOptions extends MailAccount {

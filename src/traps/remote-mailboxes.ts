@@ -6,11 +6,15 @@
 // a reading now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
-import type { Mailbox, MailboxMessage, MessageName } from './mailbox.ts'
-import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-calls.ts'
-import { MailboxError } from './mailbox-error.ts'
-import type { MailboxOptions } from './mailbox-source.ts'
-import { mailServer } from './mailbox-url.ts'
+import { mailServer } from './mail-server.ts'
+import {
+  type Mailbox,
+  MailboxError,
+  type MailboxMessage,
+  type MailboxOptions,
+  type MessageName,
+} from './mailbox.ts'
+import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-thread.ts'
 
 export interface RemoteMailboxesOptions {
   readonly mailboxes: readonly MailboxOptions[]

@@ -11,7 +11,7 @@ import {
   type Recorded,
   type SubmittedMessage,
 } from './collect.ts'
-import type { MailboxOptions } from './mailbox-source.ts'
+import type { MailboxOptions } from './mailbox.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import {
   type AuthenticitySources,
@@ -23,7 +23,7 @@ import { ReadingMark } from './reading-mark.ts'
 import { RemoteMailboxes, type RemoteMailboxesOptions } from './remote-mailboxes.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 
-export type { MailboxOptions } from './mailbox-source.ts'
+export type { MailboxOptions } from './mailbox.ts'
 export type { MailboxStatus } from './poller.ts'
 
 /** The live listener; limits have the defaults of SmtpListenerOptions. */

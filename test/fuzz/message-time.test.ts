@@ -9,7 +9,7 @@ import { parseTrustedRelays } from '../../src/bounce/received.ts'
 import { ResolveError } from '../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../src/traps/authenticity.ts'
 import { storedDelivery } from '../../src/traps/delivery.ts'
-import { readMessage } from '../../src/traps/read-message.ts'
+import { readMessage } from '../../src/traps/message-thread.ts'
 import { type Growth, grow, growths, trap } from '../support/growing-messages.ts'
 
 const { FUZZ_SECONDS: seconds = '3', FUZZ_SEED: seed } = process.env

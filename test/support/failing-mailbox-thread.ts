@@ -1,7 +1,7 @@
 // A thread that reads mailboxes as the real one does, but for the mailbox "deadly", with whose reading it comes to an
 // end in the way that its path names.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { MailboxThreadData, ToThread } from '../../src/traps/mailbox-calls.ts'
+import type { MailboxThreadData, ToThread } from '../../src/traps/mailbox-thread.ts'
 
 const { mailboxes } = workerData as MailboxThreadData
 const how = mailboxes.find(({ name }) => name === 'deadly')?.path

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import type { MailboxErrorCode } from '../../src/traps/mailbox-error.ts'
+import type { MailboxErrorCode } from '../../src/traps/mailbox.ts'
 import { makeCertificate } from './certificate.ts'
 import { type OddServer, oddImap, oddPop3 } from './odd-mail-servers.ts'
 

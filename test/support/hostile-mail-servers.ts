@@ -1,6 +1,6 @@
 // IMAP and POP3 servers that want a client's memory, its time, or the wrong message: each kind by name, with what the
 // mailbox's failure is called. null: the reading goes well, and what is wrong is left out.
-import type { MailboxErrorCode } from '../../src/traps/mailbox-error.ts'
+import type { MailboxErrorCode } from '../../src/traps/mailbox.ts'
 import type { OddServer } from './odd-mail-servers.ts'
 
 export interface HostileServer {

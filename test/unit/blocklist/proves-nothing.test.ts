@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { parseTrustedRelays } from '../../../src/bounce/received.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import { storedDelivery } from '../../../src/traps/delivery.ts'
-import { readMessage } from '../../../src/traps/read-message.ts'
+import { readMessage } from '../../../src/traps/message-thread.ts'
 import {
   address,
   cli,

@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { errorFacts, errorLine, maskAddresses } from '../../../src/commands/redact-error.ts'
 import { OperationalError } from '../../../src/errors.ts'
-import { MailboxFault, mailboxError } from '../../../src/traps/mailbox-error.ts'
+import { MailboxFault, mailboxError } from '../../../src/traps/mailbox.ts'
 import { formsOf } from '../../support/disclosure.ts'
 
 const trap = 'quiet.heron42@hidden.example'

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Config, loadConfig } from '../../../src/config/load.ts'
 import { OperationalError } from '../../../src/errors.ts'
-import { mailServer } from '../../../src/traps/mailbox-url.ts'
+import { mailServer } from '../../../src/traps/mail-server.ts'
 
 const zone = `
 [zone]

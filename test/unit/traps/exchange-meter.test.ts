@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ExchangeMeter, ReadingClock, usualDeadlines } from '../../../src/traps/exchange-meter.ts'
+import { ExchangeMeter, ReadingClock, usualDeadlines } from '../../../src/traps/mail-server.ts'
 
 const atOnce = { ...usualDeadlines, readingMs: 0 }
 

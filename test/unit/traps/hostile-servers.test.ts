@@ -5,10 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Deadlines, usualDeadlines } from '../../../src/traps/exchange-meter.ts'
 import { ImapMailbox } from '../../../src/traps/imap.ts'
-import type { Mailbox, MailboxMessage } from '../../../src/traps/mailbox.ts'
-import { type MailboxError, mailboxErrors } from '../../../src/traps/mailbox-error.ts'
+import { type Deadlines, usualDeadlines } from '../../../src/traps/mail-server.ts'
+import {
+  type Mailbox,
+  type MailboxError,
+  type MailboxMessage,
+  mailboxErrors,
+} from '../../../src/traps/mailbox.ts'
 import { Pop3Mailbox } from '../../../src/traps/pop3.ts'
 import { hostileImap, hostilePop3 } from '../../support/hostile-mail-servers.ts'
 import {

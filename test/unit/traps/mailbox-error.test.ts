@@ -3,12 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OperationalError } from '../../../src/errors.ts'
-import {
-  faultOf,
-  MailboxFault,
-  mailboxError,
-  mailboxErrors,
-} from '../../../src/traps/mailbox-error.ts'
+import { faultOf, MailboxFault, mailboxError, mailboxErrors } from '../../../src/traps/mailbox.ts'
 
 const trap = 'quiet.heron42@hidden.example'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTrustedRelays } from '../../../src/bounce/received.ts'
 import { storedDelivery } from '../../../src/traps/delivery.ts'
-import { PassedOver } from '../../../src/traps/passed-over.ts'
+import { PassedOver } from '../../../src/traps/mailbox.ts'
 
 test('what was passed over is known by its name, with the recipients it had', () => {
   const passedOver = new PassedOver<number>()

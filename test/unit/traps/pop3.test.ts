@@ -6,9 +6,12 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Deadlines, usualDeadlines } from '../../../src/traps/exchange-meter.ts'
-import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
-import { type MailboxError, mailboxErrors } from '../../../src/traps/mailbox-error.ts'
+import { type Deadlines, usualDeadlines } from '../../../src/traps/mail-server.ts'
+import {
+  type MailboxError,
+  type MailboxMessage,
+  mailboxErrors,
+} from '../../../src/traps/mailbox.ts'
 import { Pop3Mailbox } from '../../../src/traps/pop3.ts'
 import { openPop3 } from '../../../src/traps/pop3-client.ts'
 

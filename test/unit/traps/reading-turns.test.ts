@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Resolved } from '../../../src/resolver/resolver.ts'
 import { sharedWords } from '../../../src/traps/message-reader.ts'
-import { Turns } from '../../../src/traps/reading-turns.ts'
+import { Share, Turns } from '../../../src/traps/message-thread.ts'
 
 function turnsFor() {
   const words = sharedWords(new SharedArrayBuffer(16))
@@ -18,7 +18,7 @@ function turnsFor() {
   }
   const turns = new Turns(words)
   return {
-    share: (number: number) => turns.share(number, resolver),
+    share: (number: number) => new Share(turns, number, resolver),
     answer: (question: string) => answers.get(question)?.resolve([]),
     computing: () => Atomics.load(words.number, 0),
   }
