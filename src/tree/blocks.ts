@@ -2,7 +2,15 @@
 // for what readers may still be looking at. All of its books are on the writer's side, none in shared memory.
 // Called by the writer's side alone. Sizes and addresses are in units (layout.ts).
 import { OperationalError } from '../errors.ts'
-import { headerAt, headerWords, maxBlockUnits, unitBytes, unitWords } from './layout.ts'
+import {
+  blockOf,
+  copyWords,
+  headerAt,
+  headerWords,
+  maxBlockUnits,
+  unitBytes,
+  unitWords,
+} from './layout.ts'
 import { nextEpoch, oldestEpoch } from './reclaim.ts'
 
 type Words = Int32Array<SharedArrayBuffer>
@@ -59,7 +67,7 @@ export class Blocks {
       }
       throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
     }
-    this.#own(unit)
+    this.#setOwned(unit)
     this.#pending[this.#pendingEnd++] = unit
     this.#pending[this.#pendingEnd++] = units
     return unit
@@ -80,19 +88,27 @@ export class Blocks {
     return (this.#owned[unit >>> 5]! & (1 << (unit & 31))) !== 0
   }
 
-  /** Cuts an owned block down to its first `kept` units, by moving it if it can: its new address. */
-  shrink(unit: number, units: number, kept: number): number {
+  /** Makes the block in a slot owned, copying it if it is published. Takes a block then. */
+  own(at: number, units: number): void {
+    const unit = this.#memory[at]! >>> 4
+    if (this.isOwned(unit)) return
+    this.#move(at, this.take(units), units)
+    this.keep()
+    this.release(unit, units)
+  }
+
+  /** Cuts the owned block in a slot down to its first `kept` units, by moving it to a smaller block if there is one. */
+  shrink(at: number, units: number, kept: number): void {
+    if (units === kept) return
+    const unit = this.#memory[at]! >>> 4
     const smaller = this.#find(kept)
     if (smaller === 0) {
       this.#put(unit + kept, units - kept)
-      return unit
+      return
     }
-    this.#own(smaller)
-    for (let i = 0; i < kept * unitWords; i++) {
-      this.#memory[smaller * unitWords + i] = this.#memory[unit * unitWords + i]!
-    }
+    this.#setOwned(smaller)
+    this.#move(at, smaller, kept)
     this.release(unit, units)
-    return smaller
   }
 
   /** Gives back a block that the staged tree no longer reaches. */
@@ -236,7 +252,14 @@ export class Blocks {
     this.#freedSinceMerge = 0
   }
 
-  #own(unit: number): void {
+  /** Copies the first `units` of the block in a slot to another block, and puts that in the slot. */
+  #move(at: number, to: number, units: number): void {
+    const ref = this.#memory[at]!
+    copyWords(this.#memory, blockOf(ref), to * unitWords, units * unitWords)
+    this.#memory[at] = (to << 4) | (ref & 15)
+  }
+
+  #setOwned(unit: number): void {
     this.#owned[unit >>> 5]! |= 1 << (unit & 31)
     const page = unit >>> pageShift
     if (this.#isPageTouched[page] === 0) {

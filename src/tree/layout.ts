@@ -132,6 +132,16 @@ export const innerCovering: Int32Array = Int32Array.from(
     (1 << (23 + (nibble >> 1))),
 )
 
+/** Number of the segment that holds an answer. */
+export function segmentOf(answer: number): number {
+  return 26 - Math.clz32(answer | 32)
+}
+
+/** The first answer of a segment. */
+export function firstAnswerOf(segment: number): number {
+  return segment === 0 ? 0 : 32 << segment
+}
+
 /** Word index of a node or leaf from its slot's ref. */
 export function blockOf(ref: number): number {
   return (ref >>> 4) << 1
@@ -158,6 +168,11 @@ export function headMask(bits: number): number {
 /** The bits of a key word that lie before `depth`, for the word that holds bit `depth - 1`; depth ≥ 1. */
 export function lastWordMask(depth: number): number {
   return -1 << (31 - ((depth - 1) & 31))
+}
+
+/** Copies words one after the other: to a lower index the two runs may overlap. */
+export function copyWords(memory: Int32Array, from: number, to: number, count: number): void {
+  for (let i = 0; i < count; i++) memory[to + i] = memory[from + i]!
 }
 
 /** Words that the skip in front of a node's children takes, where its bit 31 is set. */

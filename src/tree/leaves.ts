@@ -6,6 +6,7 @@ import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.t
 import {
   blockOf,
   blockUnits,
+  copyWords,
   entryKinds,
   entryWords,
   full,
@@ -156,8 +157,8 @@ export class Leaves {
 
   /** Puts an entry in another's place. The leaf must take its answer. Takes a block if the leaf is published. */
   replace(at: number, depth: number, index: number, entry: number): void {
-    this.own(at)
     const memory = this.#memory
+    this.#blocks.own(at, unitsOf(memory[at + 1]!))
     const bits = memory[at + 1]!
     const word = this.#entryAt(at, index) + kindWord(bits)
     memory[word] = leafForm(bits) === full ? entry : (memory[word]! & tailMask) | entry
@@ -181,8 +182,8 @@ export class Leaves {
     if (grownUnits !== units || !this.#blocks.isOwned(unit)) {
       unit = this.#blocks.take(grownUnits)
       grown = unit * unitWords
-      for (let i = 0; i < before; i++) memory[grown + i] = memory[leaf + i]!
-      for (let i = before; i < used; i++) memory[grown + words + i] = memory[leaf + i]!
+      copyWords(memory, leaf, grown, before)
+      copyWords(memory, leaf + before, grown + before + words, used - before)
       this.#blocks.release(ref >>> 4, units)
       this.#blocks.keep()
     } else {
@@ -198,34 +199,16 @@ export class Leaves {
 
   /** Takes the entry at an index out of the leaf in a slot, which has others. Takes a block if it is published. */
   remove(at: number, depth: number, index: number): void {
-    this.own(at)
     const memory = this.#memory
-    const ref = memory[at]!
+    this.#blocks.own(at, unitsOf(memory[at + 1]!))
     const bits = memory[at + 1]!
     const words = entryWords(bits)
     const used = leafCount(bits) * words
-    const leaf = blockOf(ref)
-    for (let i = (index + 1) * words; i < used; i++) memory[leaf + i - words] = memory[leaf + i]!
-    const units = blockUnits(used)
-    const kept = blockUnits(used - words)
-    if (kept !== units) memory[at] = (this.#blocks.shrink(ref >>> 4, units, kept) << 4) | (ref & 15)
+    const removed = blockOf(memory[at]!) + index * words
+    copyWords(memory, removed + words, removed, used - (index + 1) * words)
+    this.#blocks.shrink(at, blockUnits(used), blockUnits(used - words))
     memory[at + 1] = bits - 256
     this.#summarise(at, depth)
-  }
-
-  /** Makes the leaf in a slot the staged change's own, copying it if it is published. */
-  own(at: number): void {
-    const memory = this.#memory
-    const ref = memory[at]!
-    if (this.#blocks.isOwned(ref >>> 4)) return
-    const units = unitsOf(memory[at + 1]!)
-    const unit = this.#blocks.take(units)
-    for (let i = 0; i < units * unitWords; i++) {
-      memory[unit * unitWords + i] = memory[blockOf(ref) + i]!
-    }
-    memory[at] = (unit << 4) | (ref & 15)
-    this.#blocks.keep()
-    this.#blocks.release(ref >>> 4, units)
   }
 
   /** Gives back the block of a leaf that is in no slot any more. */

@@ -15,6 +15,7 @@ import {
   blockOf,
   blockUnits,
   childBits,
+  copyWords,
   innerAt,
   itemBits,
   itemWords,
@@ -78,15 +79,7 @@ export class Nodes {
 
   /** Makes the node in a slot the staged change's own, copying it if it is published. */
   own(at: number): void {
-    const memory = this.#memory
-    const ref = memory[at]!
-    if (this.#blocks.isOwned(ref >>> 4)) return
-    const words = this.#words(at)
-    const unit = this.#blocks.take(blockUnits(words))
-    copyWords(memory, blockOf(ref), unit * unitWords, words)
-    memory[at] = (unit << 4) | (ref & 15)
-    this.#blocks.keep()
-    this.#blocks.release(ref >>> 4, blockUnits(words))
+    this.#blocks.own(at, this.unitsAt(at))
   }
 
   /** Adds a child (`ref`, `bits`) or an inner entry (`ref`) to the owned node in a slot. Takes a block. */
@@ -120,16 +113,13 @@ export class Nodes {
   /** Takes an item out of the owned node in a slot, which has at least three. */
   deleteItem(at: number, depth: number, position: number): void {
     const memory = this.#memory
-    const ref = memory[at]!
-    const node = blockOf(ref)
+    const node = blockOf(memory[at]!)
     const words = this.#words(at)
     const item = this.itemAt(at, position)
     const size = position < 16 ? 2 : 1
     memory[at + 1]! &= ~(1 << position)
     copyWords(memory, item + size, item, node + words - item - size)
-    const units = blockUnits(words)
-    const kept = blockUnits(words - size)
-    if (kept !== units) memory[at] = (this.#blocks.shrink(ref >>> 4, units, kept) << 4) | (ref & 15)
+    this.#blocks.shrink(at, blockUnits(words), blockUnits(words - size))
     this.summarise(at, depth)
   }
 
@@ -249,8 +239,4 @@ export class Nodes {
     const skip = bits < 0 ? skipWords(this.#memory, blockOf(this.#memory[at]!)) : 0
     return skip + itemWords(bits)
   }
-}
-
-function copyWords(memory: Int32Array, from: number, to: number, count: number): void {
-  for (let i = 0; i < count; i++) memory[to + i] = memory[from + i]!
 }

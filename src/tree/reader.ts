@@ -7,6 +7,7 @@ import {
   childSummary,
   entryKinds,
   entryWords,
+  firstAnswerOf,
   full,
   headerAt,
   headMask,
@@ -29,6 +30,7 @@ import {
   popcount,
   readersAt,
   readerWords,
+  segmentOf,
   skipWords,
   tailMask,
   versionAt,
@@ -88,9 +90,9 @@ export class TreeReader {
 
   /** The A set of an answer that `find` gave: bit n stands for 127.0.0.n. */
   answerCodes(answer: number): number {
-    const segment = 26 - Math.clz32(answer | 32)
-    const first = segment === 0 ? 0 : 32 << segment
-    return this.#memory[this.#memory[headerAt.segments + segment]! + (answer - first) * 2]!
+    const segment = segmentOf(answer)
+    const records = this.#memory[headerAt.segments + segment]!
+    return this.#memory[records + (answer - firstAnswerOf(segment)) * 2]!
   }
 
   /**

@@ -2,11 +2,11 @@
 // Called by blocklist alone, on the main thread. Beside each change stands which blocks it takes: all are taken
 // before the first word is written, so running out of memory leaves a staged tree that is whole.
 import { OperationalError } from '../errors.ts'
-import { Answers } from './answers.ts'
 import { Blocks } from './blocks.ts'
 import { agreedBits, cut, innerPosition, type Key, nibbleOf, putBits } from './key.ts'
 import {
   type EntryKind,
+  firstAnswerOf,
   headerAt,
   headerWords,
   innerBits,
@@ -17,8 +17,10 @@ import {
   leafCount,
   leafLength,
   magic,
+  maxAnswers,
   maxCapacityBytes,
   maxLeafEntries,
+  segmentOf,
   summaryBits,
   unitBytes,
   versionAt,
@@ -58,7 +60,8 @@ export class TreeWriter {
   readonly #blocks: Blocks
   readonly #leaves: Leaves
   readonly #nodes: Nodes
-  readonly #answers: Answers
+  /** The index of each A set. */
+  readonly #answers = new Map<number, number>()
   /** Word index of the staged version block; 0: nothing is staged. */
   #staged = 0
   readonly #key: Key = new Int32Array(4)
@@ -90,18 +93,33 @@ export class TreeWriter {
     this.#blocks = new Blocks(this.#memory)
     this.#leaves = new Leaves(this.#memory, this.#blocks)
     this.#nodes = new Nodes(this.#memory, this.#blocks, this.#leaves)
-    this.#answers = new Answers(this.#memory, this.#blocks)
     this.#memory[headerAt.magic] = magic
     this.#memory[headerAt.layoutVersion] = layoutVersion
     this.publish({ serial: 0, generatedAt: 0, validUntil: 0, ipv4Entries: 0, ipv6Entries: 0 })
   }
 
   /**
-   * The index of an A set (bit n: 127.0.0.n, n 2–31). The same set has the same index for ever. Throws
-   * OperationalError 'capacity-reached'.
+   * The index of an A set (bit n: 127.0.0.n, n 2–31). The same set has the same index for ever. Throws OperationalError
+   * 'capacity-reached', having changed nothing.
    */
   internAnswer(codes: number): number {
-    return this.#answers.intern(codes)
+    const known = this.#answers.get(codes)
+    if (known !== undefined) return known
+    const answer = this.#answers.size
+    const segment = segmentOf(answer)
+    const segmentAt = headerAt.segments + segment
+    const first = firstAnswerOf(segment)
+    if (answer === first) {
+      const records = segment === 0 ? 64 : first
+      const unit = answer < maxAnswers ? this.#blocks.takeForEver(records) : 0
+      if (unit === 0) throw new OperationalError('capacity-reached', 'no room for another answer')
+      this.#memory[segmentAt] = unit * 2
+    }
+    const record = this.#memory[segmentAt]! + (answer - first) * 2
+    this.#memory[record] = codes
+    this.#memory[record + 1] = 0
+    this.#answers.set(codes, answer)
+    return answer
   }
 
   /**
@@ -130,7 +148,8 @@ export class TreeWriter {
       const ref = memory[at]!
       before = ref & summaryBits
       if (ref === 0) {
-        this.#putLeaf(at, depth, this.#listKey(0, entry), length)
+        this.#listKey(0, entry)
+        this.#putLeaf(at, depth, length)
         break
       }
       if ((ref & leafBit) !== 0) {
@@ -150,7 +169,7 @@ export class TreeWriter {
       const isInner = length < end + 4
       const position = isInner ? innerPosition(key, end, length) : nibbleOf(key, end)
       if (!nodes.hasItem(at, position)) {
-        const child = isInner ? entry : this.#makeLeaf(this.#listKey(0, entry), length, end + 4)
+        const child = isInner ? entry : this.#makeLeaf(0, entry, length, end + 4)
         nodes.insertItem(at, position, child, this.#leaves.bits)
         this.#blocks.keep()
         nodes.summarise(at, depth)
@@ -311,22 +330,22 @@ export class TreeWriter {
   }
 
   /** The key and its entry as the list's last, from `index` on. */
-  #listKey(index: number, entry: number): EntryList {
+  #listKey(index: number, entry: number): void {
     const list = this.#list
     list.keys[index]!.set(this.#key)
     list.entries[index] = entry
     list.count = index + 1
-    return list
   }
 
-  /** A leaf of the list's last entry alone: its ref. */
-  #makeLeaf(list: EntryList, length: number, depth: number): number {
-    return this.#leaves.make(list, list.count - 1, list.count, length, depth)
+  /** Lists the key and its entry at `index` and makes a leaf of them alone; answers its ref. */
+  #makeLeaf(index: number, entry: number, length: number, depth: number): number {
+    this.#listKey(index, entry)
+    return this.#leaves.make(this.#list, index, index + 1, length, depth)
   }
 
   /** Puts a leaf of the whole list into a slot. */
-  #putLeaf(at: number, depth: number, list: EntryList, length: number): void {
-    const ref = this.#leaves.make(list, 0, list.count, length, depth)
+  #putLeaf(at: number, depth: number, length: number): void {
+    const ref = this.#leaves.make(this.#list, 0, this.#list.count, length, depth)
     this.#memory[at] = ref
     this.#memory[at + 1] = this.#leaves.bits
     this.#blocks.keep()
@@ -357,7 +376,7 @@ export class TreeWriter {
     const place = index < 0 ? -1 - index : index
     list.keys[place]!.set(this.#key)
     list.entries[place] = entry
-    this.#putLeaf(at, depth, list, length)
+    this.#putLeaf(at, depth, length)
     this.#leaves.release(ref, bits)
   }
 
@@ -418,9 +437,7 @@ export class TreeWriter {
     const isInner = length < end + 4
     const position = isInner ? innerPosition(this.#key, end, length) : nibbleOf(this.#key, end)
     if ((items.positions & (1 << position)) !== 0) return false
-    const ref = isInner
-      ? entry
-      : this.#makeLeaf(this.#listKey(this.#list.count, entry), length, end + 4)
+    const ref = isInner ? entry : this.#makeLeaf(this.#list.count, entry, length, end + 4)
     items.add(position, ref, this.#leaves.bits)
     return true
   }
@@ -511,7 +528,7 @@ export class TreeWriter {
       list.keys[0]!.set(this.#childKey(end, bits === 0 ? 0 : value << (4 - bits)))
       list.entries[0] = memory[nodes.itemAt(at, position)]!
       list.count = 1
-      this.#putLeaf(at, depth, list, end + bits)
+      this.#putLeaf(at, depth, end + bits)
     }
     this.#blocks.release(unit, units)
   }
