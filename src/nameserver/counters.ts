@@ -1,5 +1,5 @@
-// What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, the
-// main thread sums the blocks. A thread that is replaced goes on in its predecessor's block.
+// What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, and the main
+// thread adds the blocks up. A thread that is restarted continues with its predecessor's block.
 import { outcomes, type QueryContext } from '../dns/query-context.ts'
 import { rcodes, types } from '../dns/wire.ts'
 
@@ -13,11 +13,11 @@ const typeCount = otherType + 1
 const codeCount = 32
 const rcodeCount = 24
 
-/** Buckets of answering time: bucket n holds what took less than 2ⁿ × 128 ns, the last one everything longer. */
+/** Buckets of answering time: bucket n counts answers within 2ⁿ × 128 ns; the last bucket, all that took longer. */
 export const latencyBuckets = 16
 const firstBucketNs = 128
 
-/** One count for each outcome, type and rcode together: an exchange is one addition. */
+/** One count for each combination of outcome, type and rcode, so that a query is one addition. */
 const exchangesAt = 0
 const outcomeStride = typeCount * rcodeCount
 const codesAt = exchangesAt + outcomeNames.length * outcomeStride
@@ -31,25 +31,22 @@ export const counterBytes = blockLength * 8
 const typeSlots = new Uint8Array(256).fill(otherType)
 for (const [slot, name] of typeNames.entries()) typeSlots[types[name]] = slot
 
-/** The counts since the server started; names with 0 are there too. */
+/** The counts since the server started; names with a count of 0 are there too. */
 export interface CountedAnswers {
   readonly queries: { readonly udp: number; readonly tcp: number }
   readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
   /** Listed answers by each code they hold: `127.0.0.3` → count. */
   readonly codes: Readonly<Record<string, number>>
-  /** Of what was sent. */
+  /** Of the responses that were sent. */
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
-  /** UDP responses that the system did not take; they are among the others all the same. */
+  /** UDP responses that the system did not take; the other counts include them. */
   readonly unsent: number
-  /**
-   * Sampled: time to work an answer out, `count` of them within `belowNs` (null: no bound) and not within the
-   * bucket before.
-   */
+  /** Sampled answering times: `count` took less than `belowNs` (null: any time) but too long for the bucket before. */
   readonly latency: { readonly belowNs: number | null; readonly count: number }[]
 }
 
-/** One thread's block, from that thread's side. */
+/** One thread's block, for that thread. */
 export class Counters {
   readonly #block: Float64Array
 
@@ -57,7 +54,7 @@ export class Counters {
     this.#block = new Float64Array(block)
   }
 
-  /** Counts an exchange that is over. */
+  /** Counts a query that was answered or dropped. */
   count({ outcome, type, rcode, codes }: QueryContext): void {
     const block = this.#block
     const slot = type < 256 ? (typeSlots[type] ?? otherType) : otherType
@@ -81,7 +78,7 @@ export class Counters {
   }
 }
 
-/** A number that grows with each query that the block's thread is done with. */
+/** A number that grows with each query that the block's thread finishes. */
 export function progressOf(memory: SharedArrayBuffer): number {
   return sumExchanged(new Float64Array(memory))
 }
@@ -90,7 +87,7 @@ function sumExchanged(block: Float64Array): number {
   return block.subarray(exchangesAt, codesAt).reduce((total, count) => total + count, 0)
 }
 
-/** Sums the blocks of all threads. */
+/** Adds up the blocks of all threads. */
 export function sumCounters(
   udp: readonly SharedArrayBuffer[],
   tcp: readonly SharedArrayBuffer[],
@@ -166,7 +163,7 @@ function record<K extends string>(
   >
 }
 
-/** Nobody else writes here, and a 64-bit store is seen whole. */
+/** No other thread writes here, and a 64-bit store is never seen in part. */
 function increment(block: Float64Array, at: number): void {
   block[at] = (block[at] ?? 0) + 1
 }

@@ -1,24 +1,24 @@
-// Response rate limiting: one table in shared memory for all UDP threads, a budget for each client network and
-// class of response. Made by the main thread, asked for each UDP response to a client without a proven address.
+// Response rate limiting: one table in shared memory for all UDP threads, with a budget for each client network and class of
+// response.
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { Limit, ResponseClass } from '../dns/responder.ts'
 import { hashNetwork } from './client-network.ts'
 
 export interface RateLimitOptions {
-  /** For each network and class; more than 0. As many may come at once, after a quiet second. */
+  /** For each network and class; more than 0. After a quiet second, that many may go at once. */
   readonly responsesPerSecond: number
-  /** Every so manieth limited response is sent, cut; 0: none. */
+  /** Send every Nth limited response, truncated; 0 sends none. */
   readonly slip: number
 }
 
-/** Places in the table: networks that are busy at once; beyond that the one that is nearest to idle is forgotten. */
+/** Places in the table. When too many networks are busy at once, the one nearest to idle is forgotten. */
 const slots = 1 << 16
 const ways = 4
 const burstMs = 1000
 const seedsAt = slots
 const tagsOffset = slots * 8
 
-/** The table, its hash keyed at random so that nobody can aim at another's place. */
+/** The table. Its hash has a random key, so that nobody can aim at another network's place. */
 export function createRateLimitTable(): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(tagsOffset + (slots + 2) * 4)
   crypto.getRandomValues(new Uint8Array(8)).forEach((octet, index) => {
@@ -28,11 +28,11 @@ export function createRateLimitTable(): SharedArrayBuffer {
 }
 
 /**
- * One thread's hand on the table. Threads do not lock it: when two meet at one network in the same instant, one
+ * One thread's access to the table. There are no locks: if two threads count for one network at the same instant, one
  * response is not counted.
  */
 export class RateLimiter {
-  /** Epoch milliseconds; the thread moves it. */
+  /** Epoch milliseconds; set by the thread. */
   now = 0
   /** For each place, when its budget will be whole again (GCRA's theoretical arrival time). */
   readonly #wholeAt: Float64Array
@@ -48,13 +48,13 @@ export class RateLimiter {
     this.#slip = slip
   }
 
-  /** Takes one response off the budget, or says what to do instead of sending it. */
+  /** Takes one response off the budget, or says what to do when the budget is used up. */
   limit(client: ClientAddress, responseClass: ResponseClass): Limit {
     const { now } = this
     const wholeAt = this.#wholeAt
     const slot = this.#slotOf(client, responseClass)
     const known = wholeAt[slot] ?? 0
-    // A clock that was set back must not leave anybody in debt.
+    // After the clock was set back, a time far ahead means nothing.
     const from = known > now && known <= now + 2 * burstMs ? known : now
     const next = from + this.#costMs
     if (next <= now + burstMs || from === now) {
@@ -71,7 +71,7 @@ export class RateLimiter {
     const wholeAt = this.#wholeAt
     const hash = hashNetwork(client, tags[seedsAt] ?? 0, (tags[seedsAt + 1] ?? 0) + responseClass)
     const first = (hash & (slots / ways - 1)) * ways
-    // Never 0, which is an empty place; the lowest bit is in the choice of the place already.
+    // Never 0, which marks an empty place. The lowest bit already chose the place, so it is free.
     const tag = hash | 1
     let idlest = first
     for (let slot = first; slot < first + ways; slot++) {

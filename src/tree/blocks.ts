@@ -1,6 +1,6 @@
-// Hands out and takes back the tree's blocks: free lists by size, runs of merged free blocks, a rising top, and limbo
-// for what readers may still be looking at. All of its books are on the writer's side, none in shared memory.
-// Called by the writer's side alone. Sizes and addresses are in units (layout.ts).
+// Gives out and takes back the tree's blocks: free lists by size, runs of merged free blocks, a rising top, and a limbo of
+// blocks that readers may still be using. Its records are the writer's own, none in shared memory. Sizes and addresses are
+// in units (layout.ts).
 import { OperationalError } from '../errors.ts'
 import {
   blockOf,
@@ -17,7 +17,7 @@ type Words = Int32Array<SharedArrayBuffer>
 
 /** Ownership bits are cleared a page at a time. */
 const pageShift = 12
-/** Free memory is merged when this part of all memory was given back since the last time. */
+/** Free memory is merged when this share of all memory was given back since the last merge. */
 const mergeShare = 1 / 4
 
 export class Blocks {
@@ -28,21 +28,21 @@ export class Blocks {
   readonly #free = Array.from({ length: maxBlockUnits + 1 }, () => new Stack())
   #freeUnits = 0
   #freedSinceMerge = 0
-  /** Pairs of address and size, and the run that is being used up. */
+  /** Pairs of address and size. The run in use is the next two fields. */
   readonly #runs = new Stack()
   #run = 0
   #runUnits = 0
-  /** Triples epoch, address, size, oldest first. What the staged change retired is after `#limboPublished`. */
+  /** Triples of epoch, address and size, oldest first. From `#limboPublished` on: blocks that the staged change retired. */
   #limbo = new Int32Array(3 * 64)
   #limboFirst = 0
   #limboPublished = 0
   #limboEnd = 0
   #limboUnits = 0
-  /** One bit for each unit: a block that the staged change allocated begins here. */
+  /** One bit for each unit, set where a block begins that the staged change allocated. */
   readonly #owned: Int32Array
   readonly #pages = new Stack()
   readonly #isPageTouched: Uint8Array
-  /** Pairs of address and size: taken, but not yet kept. */
+  /** Pairs of address and size of blocks that were taken but not yet kept. */
   readonly #pending = new Int32Array(64)
   #pendingEnd = 0
 
@@ -54,9 +54,9 @@ export class Blocks {
   }
 
   /**
-   * A block owned by the staged change; its words hold what they held before. Whoever has put all the blocks it
-   * took into the tree calls `keep`. Throws OperationalError 'capacity-reached' when memory is full, having given
-   * back what was taken since the last `keep`, so a change made in that order leaves the staged tree whole.
+   * Takes a block, which the staged change then owns; its words keep their old content. Call `keep` once all blocks taken
+   * are in the tree. When memory is full, gives back all blocks since the last `keep` and throws OperationalError
+   * 'capacity-reached'. So a change that takes its blocks first leaves the staged tree whole.
    */
   take(units: number): number {
     const unit = this.#find(units)
@@ -73,22 +73,22 @@ export class Blocks {
     return unit
   }
 
-  /** What was taken is in the tree now. */
+  /** All blocks that were taken are in the tree now. */
   keep(): void {
     this.#pendingEnd = 0
   }
 
-  /** Memory that is never taken back, or 0. */
+  /** The address of memory that is never given back, or 0. */
   takeForEver(units: number): number {
     return this.#raise(units)
   }
 
-  /** Whether the staged change allocated the block, so that no reader knows it. */
+  /** Whether the staged change allocated the block, so that no reader can see it. */
   isOwned(unit: number): boolean {
     return (this.#owned[unit >>> 5]! & (1 << (unit & 31))) !== 0
   }
 
-  /** Makes the block in a slot owned, copying it if it is published. Takes a block then. */
+  /** Has the staged change own the block in a slot. If it is published, copies it into a new block. */
   own(at: number, units: number): void {
     const unit = this.#memory[at]! >>> 4
     if (this.isOwned(unit)) return
@@ -125,14 +125,14 @@ export class Blocks {
     }
   }
 
-  /** The staged change was published: nothing is owned any more, and what it retired waits for the readers. */
+  /** The staged change was published: no block is owned any more, and those it retired wait for the readers. */
   published(): void {
     this.#disown()
     this.#limboPublished = this.#limboEnd
     this.reclaim()
   }
 
-  /** The staged change is dropped (its blocks released already): what it retired is in use as before. */
+  /** The staged change was dropped, and its own blocks are released: the blocks it retired are in use as before. */
   abandoned(): void {
     this.#disown()
     for (let at = this.#limboPublished; at < this.#limboEnd; at += 3) {
@@ -141,7 +141,7 @@ export class Blocks {
     this.#limboEnd = this.#limboPublished
   }
 
-  /** Makes free what is in limbo and no reader can be looking at. */
+  /** Frees the blocks in limbo that no reader can be using any more. */
   reclaim(): void {
     if (this.#limboFirst === this.#limboPublished) return
     const oldest = oldestEpoch(this.#memory)
@@ -156,7 +156,7 @@ export class Blocks {
     }
   }
 
-  /** `usedBytes`: all memory ever touched; the free and limbo parts of it. */
+  /** `usedBytes` is all memory ever touched; free and limbo are parts of it. */
   stats(): { usedBytes: number; capacityBytes: number; freeBytes: number; limboBytes: number } {
     return {
       usedBytes: this.#top * unitBytes,
@@ -189,7 +189,7 @@ export class Blocks {
     this.#freedSinceMerge += units
   }
 
-  /** From the runs; what is left of one that is too short goes to the free lists. */
+  /** Takes from the runs. The rest of a run that is too short goes to the free lists. */
   #carve(units: number): number {
     while (this.#runUnits < units) {
       if (this.#runUnits > 0) this.#free[this.#runUnits]!.push(this.#run)
@@ -211,7 +211,7 @@ export class Blocks {
     return unit
   }
 
-  /** The last resort: merges, then splits a larger block. */
+  /** The last resort: merges free memory, then splits a larger block. */
   #squeeze(units: number): number {
     if (this.#freedSinceMerge > 0) {
       this.#mergeFree()
@@ -228,7 +228,7 @@ export class Blocks {
     return 0
   }
 
-  /** Turns all free blocks into runs of neighbours, by a map of all units: some ms for each 100 MB. */
+  /** Turns all free blocks into runs of neighbours, by a map of all units. */
   #mergeFree(): void {
     const map = new Int32Array((this.#top >>> 5) + 1)
     const mark = (unit: number, units: number): void => {
@@ -288,7 +288,7 @@ export class Blocks {
   }
 }
 
-/** The first unit from `from` on whose bit differs from those of `than` (0 or -1); beyond the map: its end. */
+/** The first unit from `from` on whose bit is not that of `than` (0 or -1); if there is none, the map's end. */
 function nextBit(map: Int32Array, from: number, than: number): number {
   let index = from >>> 5
   if (index >= map.length) return from

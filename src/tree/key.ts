@@ -1,5 +1,5 @@
-// Arithmetic on a key: four 32-bit words, most significant first, as ip/address.ts has them (IPv4 in the first).
-// Called on the writer's side; the reader keeps its key in locals instead.
+// Arithmetic on a key: an address as four 32-bit words, most significant first; IPv4 is in the first word. Only for the
+// writer, since the reader keeps its key in local variables.
 import { lastWordMask } from './layout.ts'
 
 export type Key = Int32Array
@@ -9,7 +9,7 @@ export function nibbleOf(key: Key, depth: number): number {
   return (key[depth >> 5]! << (depth & 31)) >>> 28
 }
 
-/** The 32 bits from `start` on; 0 beyond the end. */
+/** The 32 bits from `start` on; bits beyond the end are 0. */
 export function bitsFrom(key: Key, start: number): number {
   const shift = start & 31
   const index = start >> 5
@@ -17,7 +17,7 @@ export function bitsFrom(key: Key, start: number): number {
   return (key[index]! << shift) | ((next >>> 1) >>> (31 - shift))
 }
 
-/** The bit, in a node at `end`, of the inner entry for the key's first `length` bits. */
+/** The position, in a node at `end`, of the inner entry for the key's first `length` bits. */
 export function innerPosition(key: Key, end: number, length: number): number {
   const bits = length - end
   return 15 + (1 << bits) + (bits === 0 ? 0 : nibbleOf(key, end) >> (4 - bits))
@@ -31,7 +31,7 @@ export function cut(key: Key, length: number): void {
   for (let i = whole + 1; i < 4; i++) key[i] = 0
 }
 
-/** Sets the first `count` of the 32 bits in `word`, which are 0 after those, at `start`; they were clear before. */
+/** Sets at `start`, where the key is clear, the first `count` bits of `word`; its other bits are 0. */
 export function putBits(key: Key, start: number, count: number, word: number): void {
   const shift = start & 31
   const index = start >> 5

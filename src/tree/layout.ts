@@ -1,6 +1,5 @@
-// The shared-memory radix tree, word by word: what writer.ts writes into the one SharedArrayBuffer and what
-// reader.ts reads from it on other threads. This file is the map; the code beside it has few comments because
-// of it.
+// The shared-memory radix tree, word by word: what the writer puts into one SharedArrayBuffer, and what readers read from it
+// on other threads. This file is the map for the code beside it.
 //
 // Nibble nodes lead to leaves, and a leaf holds up to 32 entries of one prefix length, side by side. With a million
 // random addresses the nodes stay in the processor's cache, and a look-up goes to memory once, for the leaf.

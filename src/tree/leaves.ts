@@ -1,6 +1,5 @@
-// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts draws the forms). Called by
-// nodes.ts and writer.ts. Common changes work on the words in place; rare ones (bursting, joining, another form) go
-// through a list of entries written out.
+// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts draws the forms). Common changes
+// work on the words in place. Rare ones (bursting, joining, another form) first read the entries into a list.
 import type { Blocks } from './blocks.ts'
 import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.ts'
 import {
@@ -31,18 +30,18 @@ import {
   wideLength,
 } from './layout.ts'
 
-/** Entries written out, in rising order: four key words each, clear beyond the length, and kind | answer << 2. */
+/** Entries read from leaves, in rising order: four key words each, clear beyond the length, and kind | answer << 2. */
 export class EntryList {
   readonly keys: Key[] = Array.from({ length: 2 * maxLeafEntries }, () => new Int32Array(4))
   readonly entries = new Int32Array(2 * maxLeafEntries)
   count = 0
 
-  /** Makes room for one more at an index. */
+  /** Makes room for one more entry at an index. */
   open(index: number): void {
     for (let i = this.count++; i > index; i--) this.#copy(i - 1, i)
   }
 
-  /** Drops the one at an index. */
+  /** Removes the entry at an index. */
   close(index: number): void {
     this.count--
     for (let i = index; i < this.count; i++) this.#copy(i + 1, i)
@@ -55,7 +54,7 @@ export class EntryList {
 }
 
 export class Leaves {
-  /** The second word of the slot whose first `make` returned. */
+  /** After `make`: the second word for the slot, whose first word `make` answered. */
   bits = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #blocks: Blocks
@@ -65,7 +64,7 @@ export class Leaves {
     this.#blocks = blocks
   }
 
-  /** A leaf for a slot at `depth`, of the list's entries `from` to `to` - 1. Takes one block. */
+  /** Makes a leaf for a slot at `depth` of the list's entries `from` to `to` - 1; answers its ref. Takes one block. */
   make(list: EntryList, from: number, to: number, length: number, depth: number): number {
     let form = formFor(length, depth, 0)
     for (let i = from; i < to; i++) {
@@ -82,7 +81,7 @@ export class Leaves {
     return (unit << 4) | leafSummary(this.#memory, leaf, bits, depth) | leafBit
   }
 
-  /** Adds the entries of the leaf in a slot at `depth` to the list; `key` gives the bits before `depth`. */
+  /** Adds the entries of the leaf in a slot at `depth` to the list. The bits before `depth` are those of `key`. */
   read(at: number, depth: number, key: Key, list: EntryList): void {
     const memory = this.#memory
     const bits = memory[at + 1]!
@@ -113,8 +112,8 @@ export class Leaves {
   }
 
   /**
-   * Index of the key's entry in the leaf in a slot at `depth`, or -1 - where it would go. Begins where the key's next
-   * bits point to, as the reader does.
+   * Index of the key's entry in the leaf in a slot at `depth`; if it is not there, -1 minus the index where it would go.
+   * The search begins where the key's next bits point to, as the reader's does.
    */
   search(at: number, depth: number, key: Key): number {
     const memory = this.#memory
@@ -155,7 +154,7 @@ export class Leaves {
     return answer <= maxShortAnswer || leafForm(this.#memory[at + 1]!) === full
   }
 
-  /** Puts an entry in another's place. The leaf must take its answer. Takes a block if the leaf is published. */
+  /** Replaces the entry at an index. The leaf must have room for its answer. Takes a block if the leaf is published. */
   replace(at: number, depth: number, index: number, entry: number): void {
     const memory = this.#memory
     this.#blocks.own(at, unitsOf(memory[at + 1]!))
@@ -165,7 +164,7 @@ export class Leaves {
     this.#summarise(at, depth)
   }
 
-  /** Adds the key's entry before the one at an index. The leaf must take its answer and not be full. Takes a block. */
+  /** Adds the key's entry at an index. The leaf must have room for it and for its answer. Takes a block. */
   insert(at: number, depth: number, index: number, key: Key, entry: number): void {
     const memory = this.#memory
     const ref = memory[at]!
@@ -197,7 +196,7 @@ export class Leaves {
     memory[at + 1] = bits + 256
   }
 
-  /** Takes the entry at an index out of the leaf in a slot, which has others. Takes a block if it is published. */
+  /** Removes the entry at an index from a leaf that has others. Takes a block if the leaf is published. */
   remove(at: number, depth: number, index: number): void {
     const memory = this.#memory
     this.#blocks.own(at, unitsOf(memory[at + 1]!))
@@ -211,7 +210,7 @@ export class Leaves {
     this.#summarise(at, depth)
   }
 
-  /** Gives back the block of a leaf that is in no slot any more. */
+  /** Gives back the block of a leaf that is no longer in a slot. */
   release(ref: number, bits: number): void {
     this.#blocks.release(ref >>> 4, unitsOf(bits))
   }
@@ -261,7 +260,7 @@ export class Leaves {
   }
 }
 
-/** The least form that an entry can have in a leaf at `depth`. */
+/** The smallest form that an entry can have in a leaf at `depth`. */
 function formFor(length: number, depth: number, answer: number): number {
   if (answer > maxShortAnswer || depth < length - wideLength) return full
   return depth < length - narrowLength ? wide : narrow
@@ -272,7 +271,7 @@ function startOf(length: number, form: number): number {
   return Math.max(0, length - (form === narrow ? narrowLength : wideLength))
 }
 
-/** Sets `count` bits at `start`, leaving alone those before `depth`, which are there already. */
+/** Sets `count` bits at `start`, but not those before `depth`, which are already there. */
 function putTail(key: Key, start: number, depth: number, count: number, word: number): void {
   const known = Math.min(Math.max(depth - start, 0), count)
   if (known < count) putBits(key, start, count, word & ~headMask(known))

@@ -1,5 +1,5 @@
-// Makes, reads and changes nodes, each named by its slot: word index and depth in the key. Called by writer.ts, which
-// decides what goes where. Blocks are taken before a word is written that the tree can reach.
+// Makes, reads and changes nodes. A node is named by its slot: word index, and depth in the key. Each change takes its blocks
+// before it writes a word that the tree can reach.
 import type { Blocks } from './blocks.ts'
 import {
   agreedBits,
@@ -29,7 +29,7 @@ import {
 } from './layout.ts'
 import type { Leaves } from './leaves.ts'
 
-/** The items of a node to come: refs and bits of children, or inner entries, by position. */
+/** The items of a node that will be made: refs and bits of children, or inner entries, by position. */
 export class ItemList {
   readonly refs = new Int32Array(31)
   readonly bits = new Int32Array(31)
@@ -77,7 +77,7 @@ export class Nodes {
     this.summarise(at, depth)
   }
 
-  /** Makes the node in a slot the staged change's own, copying it if it is published. */
+  /** Has the staged change own the node in a slot. Takes a block if the node is published. */
   own(at: number): void {
     this.#blocks.own(at, this.unitsAt(at))
   }
@@ -110,7 +110,7 @@ export class Nodes {
     if (size === 2) memory[grown + before + 1] = bits
   }
 
-  /** Takes an item out of the owned node in a slot, which has at least three. */
+  /** Removes an item from the owned node in a slot, which has at least three. */
   deleteItem(at: number, depth: number, position: number): void {
     const memory = this.#memory
     const node = blockOf(memory[at]!)
@@ -124,8 +124,8 @@ export class Nodes {
   }
 
   /**
-   * Puts the child of a node that is a node too in its parent's slot, with a longer skip; `key` gives the bits
-   * before the parent. Takes one block, and gives back the child's but not the parent's.
+   * Puts a child that is a node in its parent's place, with a longer skip. The bits before the parent are those of `key`.
+   * Takes one block; gives back the child's block, but not the parent's.
    */
   liftChild(at: number, depth: number, position: number, key: Key, items: ItemList): void {
     const memory = this.#memory
@@ -176,7 +176,7 @@ export class Nodes {
     return this.#memory[at + 1]! < 0 ? node + skipWords(this.#memory, node) : node
   }
 
-  /** How many bits of the key agree with the skip of the node in a slot, where it has one. */
+  /** How many bits of the key agree with the skip of the node in a slot, which has one. */
   agreedSkip(at: number, key: Key): number {
     return agreedBits(key, this.#readSkip(at, key))
   }
@@ -186,14 +186,14 @@ export class Nodes {
     return nibbleOf(this.#readSkip(at, key), depth)
   }
 
-  /** The ref of the node in a slot, for another slot at `depth`, between its own and the node's. */
+  /** The ref that the node in a slot would have in another slot, at a `depth` between its own and the node's. */
   refAt(at: number, depth: number): number {
     const ref = this.#memory[at]!
     const summary = nodeSummary(this.#memory, blockOf(ref), this.#memory[at + 1]!, depth)
     return (ref & ~summaryBits) | summary
   }
 
-  /** Brings the l and o bits of the node in a slot up to date; whether they changed. */
+  /** Updates the l and o bits of the node in a slot; answers whether they changed. */
   summarise(at: number, depth: number): boolean {
     const ref = this.refAt(at, depth)
     if (ref === this.#memory[at]) return false
@@ -201,7 +201,7 @@ export class Nodes {
     return true
   }
 
-  /** Gives back the block of the node in a slot, not those below. */
+  /** Gives back the block of the node in a slot, but not the blocks below it. */
   release(at: number): void {
     this.#blocks.release(this.#memory[at]! >>> 4, this.unitsAt(at))
   }
@@ -211,7 +211,7 @@ export class Nodes {
     return blockUnits(this.#words(at))
   }
 
-  /** Gives back what the staged change allocated below a slot. Published blocks have only published ones below. */
+  /** Gives back all blocks below a slot that the staged change owns. Below a published block all are published. */
   releaseOwned(at: number): void {
     const memory = this.#memory
     const ref = memory[at]!

@@ -1,11 +1,11 @@
-// The check that a buffer is a tree this build can read, before a reader that never throws is made on it.
-// Called by each thread of nameserver when it starts.
+// Checks that a buffer is a tree that this build can read, and makes a reader of it. Apart from the reader, since that must
+// never throw.
 import { headerAt, headerWords, layoutVersion, magic, maxReaders } from './layout.ts'
 import { TreeReader } from './reader.ts'
 
 /**
- * A reader on the buffer that a TreeWriter made. Throws an Error naming what is wrong when the buffer is no
- * tree, has another layout, or there is no such slot: one process made both, so each is a bug.
+ * A reader of the buffer that a TreeWriter made. Throws an Error that says what is wrong when the buffer is no tree or has
+ * another layout, or when there is no such slot. Each is a bug, since one process makes both.
  */
 export function openReader(buffer: SharedArrayBuffer, slot: number): TreeReader {
   const memory = new Int32Array(buffer)

@@ -38,13 +38,13 @@ import {
 } from './layout.ts'
 
 /**
- * One thread's view of the tree, through the reader slot it alone uses. Call `enter` before looking, and `leave`
- * before blocking; between them every answer comes from one version.
+ * One thread's view of the tree, through a reader slot of its own. Call `enter` before a look-up and `leave` before
+ * blocking; all answers in between come from one version.
  */
 export class TreeReader {
-  /** Prefix length in bits that decided the last `find` which found a listing. */
+  /** After a `find` that found a listing: the length of its prefix in bits. */
   matchedLength = 0
-  /** The pinned version's particulars, as `TreeWriter.publish` was given them; epoch seconds and counts. */
+  /** The figures of the pinned version, as `TreeWriter.publish` got them; epoch seconds and counts. */
   serial = 0
   generatedAt = 0
   validUntil = 0
@@ -63,7 +63,7 @@ export class TreeReader {
     this.#announced = readersAt + slot * readerWords
   }
 
-  /** Pins the newest version, letting go the one pinned before. Once for each packet or batch of packets. */
+  /** Pins the newest version, and lets the one before go. Once for each packet or batch of packets. */
   enter(): void {
     const memory = this.#memory
     Atomics.store(memory, this.#announced, Atomics.load(memory, headerAt.epoch))
@@ -79,7 +79,7 @@ export class TreeReader {
     this.ipv6Entries = memory[version + versionAt.ipv6Entries]! >>> 0
   }
 
-  /** Goes offline: holds no memory back, and finds nothing until the next `enter`. */
+  /** Lets the version go: finds nothing until the next `enter`, and keeps no memory from being reused. */
   leave(): void {
     this.#ref4 = 0
     this.#bits4 = 0
@@ -96,17 +96,17 @@ export class TreeReader {
   }
 
   /**
-   * The answer index of an address (four words as ip/address.ts has them), or -1 when it is not listed. An
-   * exemption on its path wins at any length; else the longest listing or exclusion decides.
+   * The answer index of an address (four words, most significant first; IPv4 in the first), or -1 when it is not listed.
+   * An exemption that covers it wins at any length; otherwise the longest listing or exclusion decides.
    */
   find(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): number {
     const memory = this.#memory
     let ref = family === 4 ? this.#ref4 : this.#ref6
     let bits = family === 4 ? this.#bits4 : this.#bits6
-    /** The key from `depth` to the end of that key word, left-aligned. */
+    /** The rest of the key word that holds bit `depth`, from that bit on, left-aligned. */
     let word = w0 | 0
     let depth = 0
-    /** The longest entry met so far, as an inner entry. */
+    /** The longest entry found so far, as an inner entry. */
     let best = 0
     let bestLength = 0
     while ((ref & leafBit) === 0) {
@@ -137,7 +137,7 @@ export class TreeReader {
       const nibble = word >>> 28
       const child = 1 << nibble
       if ((bits & child) === 0) return this.#decide(best, bestLength)
-      // Near the root all nibbles are there: the place of the child is its number, and no bits need counting.
+      // Near the root all nibbles have a child: its number is its place, and no bits need counting.
       const before = bits & (child - 1)
       const at = children + ((before === child - 1 ? nibble : popcount(before)) << 1)
       ref = memory[at]!
@@ -151,8 +151,8 @@ export class TreeReader {
   }
 
   /**
-   * The entry (kind | answer << 2) of a leaf that holds the address, or 0. `guess`, eight bits, says how far through
-   * the leaf to begin: the key's next bits do if its entries are evenly spread.
+   * The entry (kind | answer << 2) of a leaf that holds the address, or 0. `guess` (0–255) says how far through the leaf the
+   * search begins. The key's next eight bits are a good guess if the entries are evenly spread.
    */
   #findInLeaf(
     leaf: number,
@@ -215,8 +215,8 @@ export class TreeReader {
   }
 
   /**
-   * Whether at least one address that begins with the first `length` bits of the words would be found listed:
-   * holes and exemptions count. Looks at one path only, however much is below.
+   * Whether `find` would find a listing for at least one address that begins with the first `length` bits of the words;
+   * exclusions and exemptions count. Looks at one path only, however much is below it.
    */
   hasEntryUnder(
     family: 4 | 6,
@@ -230,7 +230,7 @@ export class TreeReader {
     let ref = family === 4 ? this.#ref4 : this.#ref6
     let bits = family === 4 ? this.#bits4 : this.#bits6
     let depth = 0
-    /** Whether the longest entry so far that covers the whole partial prefix is a listing. */
+    /** Whether the longest entry found so far that covers the whole partial prefix is a listing. */
     let covered = false
     while ((ref & leafBit) === 0) {
       let children = blockOf(ref)
@@ -301,7 +301,7 @@ export class TreeReader {
     return (listed & range) !== 0 || (covered && (open & range) !== 0)
   }
 
-  /** `hasEntryUnder` where a leaf is all that is left on the path. */
+  /** `hasEntryUnder` where the path ends in a leaf. */
   #isListedByLeaf(
     leaf: number,
     bits: number,
@@ -343,7 +343,7 @@ export class TreeReader {
   }
 }
 
-/** The 32 bits of the key from `start` on; 0 beyond the end. */
+/** The 32 bits of the key from `start` on; bits beyond the end are 0. */
 function bitsFrom(start: number, w0: number, w1: number, w2: number, w3: number): number {
   const index = start >>> 5
   const shift = start & 31
@@ -355,7 +355,7 @@ function keyWord(index: number, w0: number, w1: number, w2: number, w3: number):
   return (index < 2 ? (index === 0 ? w0 : w1) : index === 2 ? w2 : w3) | 0
 }
 
-/** Whether the key agrees with `words` stored key words, the last of which holds bit `end - 1`, up to `end`. */
+/** Whether the key agrees up to bit `end` with `words` stored key words, the last of which holds bit `end - 1`. */
 function agrees(
   memory: Int32Array,
   at: number,
@@ -378,7 +378,7 @@ function agrees(
   return true
 }
 
-/** As `agrees`, but only as far as `upTo` ≤ `end`. */
+/** Like `agrees`, but compares only up to bit `upTo` ≤ `end`. */
 function agreesTo(
   memory: Int32Array,
   at: number,

@@ -1,5 +1,5 @@
-// When a block that no newer version reaches may be written again: readers announce an epoch, the writer asks
-// for the oldest one announced. Called by reader.ts and blocks.ts, and by nameserver for a thread that died.
+// When a block that no newer version reaches may be written again: readers announce an epoch, and the writer asks for the
+// oldest one announced.
 //
 // The writer, publishing number n:   current ← version n;  epoch ← n;  blocks of n-1 that n lacks: limbo(n)
 // A reader, entering:                e ← epoch;  slot ← e;  v ← current
@@ -24,12 +24,12 @@ import { headerAt, maxReaders, readersAt, readerWords } from './layout.ts'
 
 type Words = Int32Array<SharedArrayBuffer>
 
-/** Frees what a dead thread's reader held back. Only for a thread that has ended: `exit` has been emitted. */
+/** Frees the memory that a dead thread's reader kept from reuse. Only for a thread that has emitted `exit`. */
 export function clearReader(buffer: SharedArrayBuffer, slot: number): void {
   Atomics.store(new Int32Array(buffer), readersAt + slot * readerWords, 0)
 }
 
-/** The epoch that a reader announced; 0 while it is offline. */
+/** The epoch that a reader has announced; 0 while it is offline. */
 export function readerEpoch(buffer: SharedArrayBuffer, slot: number): number {
   return Atomics.load(new Int32Array(buffer), readersAt + slot * readerWords)
 }
@@ -39,7 +39,7 @@ export function nextEpoch(epoch: number): number {
   return (epoch + 1) | 0 || 1
 }
 
-/** The oldest epoch that a reader may be looking at: the current one when all are offline. */
+/** The oldest epoch that a reader may be using; the current one when all are offline. */
 export function oldestEpoch(memory: Words): number {
   const current = Atomics.load(memory, headerAt.epoch)
   let age = 0

@@ -1,6 +1,5 @@
-// Changes the shared tree (layout.ts draws it): copy-on-write, staged until publish shows all of it at once.
-// Called by blocklist alone, on the main thread. Beside each change stands which blocks it takes: all are taken
-// before the first word is written, so running out of memory leaves a staged tree that is whole.
+// Changes the shared tree (layout.ts draws it): copy-on-write, staged until publish shows all changes at once. There is one
+// writer. Each change takes all its blocks before it writes the first word, so a full memory leaves the staged tree whole.
 import { OperationalError } from '../errors.ts'
 import { Blocks } from './blocks.ts'
 import { agreedBits, cut, innerPosition, type Key, nibbleOf, putBits } from './key.ts'
@@ -30,7 +29,7 @@ import { EntryList, Leaves } from './leaves.ts'
 import { ItemList, Nodes } from './nodes.ts'
 import { nextEpoch } from './reclaim.ts'
 
-/** What a publication says of itself; epoch seconds and counts, each an unsigned 32-bit number. */
+/** The figures of a published version: epoch seconds and counts, each an unsigned 32-bit number. */
 export interface ZoneVersion {
   serial: number
   generatedAt: number
@@ -45,13 +44,13 @@ export interface TreeStats {
   capacityBytes: number
   /** Ready for reuse. */
   freeBytes: number
-  /** Waiting for readers to pass on. */
+  /** Not to be reused before readers have moved on. */
   limboBytes: number
 }
 
 type Family = 4 | 6
 
-/** Leaves that could be one again are joined when they hold so few: half full, so that it does not burst at once. */
+/** Leaves are joined when they hold no more entries than this: half a leaf, so that it does not burst at once. */
 const joinedEntries = maxLeafEntries / 2
 
 export class TreeWriter {
@@ -68,13 +67,13 @@ export class TreeWriter {
   readonly #child: Key = new Int32Array(4)
   readonly #list = new EntryList()
   readonly #items = new ItemList()
-  /** The slots above the place of change: word index and depth of each. */
+  /** The slots above the place of the change: word index and depth of each. */
   readonly #pathSlots = new Int32Array(34)
   readonly #pathDepths = new Int32Array(34)
 
   /**
-   * An empty tree, published as serial 0. `capacityBytes` is address space: pages never touched cost nothing.
-   * Throws OperationalError 'config-invalid' beyond 2 GiB and 'capacity-reached' where not even this fits.
+   * An empty tree, published as serial 0. `capacityBytes` is address space: pages that are never touched cost nothing.
+   * Throws OperationalError 'config-invalid' beyond 2 GiB, and 'capacity-reached' if not even an empty tree fits.
    */
   static create(options: { capacityBytes: number }): TreeWriter {
     return new TreeWriter(options.capacityBytes)
@@ -123,8 +122,8 @@ export class TreeWriter {
   }
 
   /**
-   * Stages an entry: replaces whatever this exact prefix held. Bits of the words beyond `length` do not matter.
-   * Throws OperationalError 'capacity-reached': then call abandon.
+   * Stages an entry in place of what this exact prefix held. Bits of the words beyond `length` do not matter. Throws
+   * OperationalError 'capacity-reached'; the caller must then call abandon.
    */
   set(
     family: Family,
@@ -227,7 +226,7 @@ export class TreeWriter {
     }
   }
 
-  /** What exactly this prefix holds, staged changes included. */
+  /** The entry of exactly this prefix, staged changes included. */
   get(
     family: Family,
     w0: number,
@@ -243,8 +242,8 @@ export class TreeWriter {
   }
 
   /**
-   * Makes everything staged visible, together with `version`, by one atomic store; readers see it at their next
-   * enter. Throws OperationalError 'capacity-reached' only where nothing was staged.
+   * Makes all staged changes and `version` visible by one atomic store; readers see them at their next enter. Throws
+   * OperationalError 'capacity-reached', but only if nothing was staged.
    */
   publish(version: ZoneVersion): void {
     const memory = this.#memory
@@ -262,7 +261,7 @@ export class TreeWriter {
     this.#blocks.published()
   }
 
-  /** Forgets what was staged, after a failure in the middle too. Interned answers stay. */
+  /** Drops all staged changes, also after a failure in the middle of one. Interned answers stay. */
   abandon(): void {
     if (this.#staged === 0) return
     this.#nodes.releaseOwned(this.#staged + versionAt.root4)
@@ -272,12 +271,12 @@ export class TreeWriter {
     this.#blocks.abandoned()
   }
 
-  /** Octets of the buffer; all of it but `freeBytes` and `limboBytes` of `usedBytes` is reachable. */
+  /** Octets of the buffer. The published and staged trees take `usedBytes` less `freeBytes` and `limboBytes`. */
   stats(): TreeStats {
     return this.#blocks.stats()
   }
 
-  /** The staged version block, begun with the published roots if need be. */
+  /** The staged version block; if there is none, makes one with the published roots. */
   #stage(): number {
     if (this.#staged !== 0) return this.#staged
     this.#blocks.reclaim()
@@ -306,7 +305,7 @@ export class TreeWriter {
     return key
   }
 
-  /** The entry (kind | answer << 2) of the key with `length`; 0: none. */
+  /** The entry (kind | answer << 2) of the key's first `length` bits; 0: none. */
   #locate(family: Family, length: number): number {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -329,7 +328,7 @@ export class TreeWriter {
     return index < 0 ? 0 : this.#leaves.entry(at, index)
   }
 
-  /** The key and its entry as the list's last, from `index` on. */
+  /** Puts the key and its entry into the list at `index`, as the last ones. */
   #listKey(index: number, entry: number): void {
     const list = this.#list
     list.keys[index]!.set(this.#key)
@@ -351,7 +350,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Sets the entry in the leaf in a slot, if it belongs there and there is room. */
+  /** Sets the entry in the leaf in a slot; false if it does not belong there or the leaf is full. */
   #setInLeaf(at: number, depth: number, length: number, entry: number): boolean {
     const leaves = this.#leaves
     const key = this.#key
@@ -365,7 +364,7 @@ export class TreeWriter {
     return true
   }
 
-  /** Sets the entry in the leaf in a slot, found at `index` by search, by making the leaf anew in another form. */
+  /** Sets the entry, which search found at `index`, by making the leaf in a slot again in another form. */
   #widen(at: number, depth: number, length: number, index: number, entry: number): void {
     const list = this.#list
     const ref = this.#memory[at]!
@@ -381,8 +380,8 @@ export class TreeWriter {
   }
 
   /**
-   * Puts a node where a leaf was, and its entries below; and the key's too, if its place there is vacant. Takes a
-   * block for each child and the node.
+   * Replaces the leaf in a slot by a node with the leaf's entries below it, and adds the key's entry if no child is in its
+   * place; answers whether it did. Takes a block for each child and one for the node.
    */
   #burst(at: number, depth: number, length: number, entry: number): boolean {
     const list = this.#list
@@ -415,7 +414,7 @@ export class TreeWriter {
     return isVacant
   }
 
-  /** Sets an entry that leaves the skip of the node in a slot at `end`. Takes at most two blocks. */
+  /** Sets an entry whose key differs from the skip of the node in a slot, at `end`. Takes at most two blocks. */
   #setInSkip(at: number, depth: number, end: number, length: number, entry: number): void {
     const key = this.#key
     const items = this.#items
@@ -431,7 +430,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Adds the key's entry to the items of a node at `end`, unless a child is in its place. */
+  /** Adds the key's entry to the items of a node at `end`; false if a child is in its place. */
   #addKey(end: number, length: number, entry: number): boolean {
     const items = this.#items
     const isInner = length < end + 4
@@ -443,8 +442,8 @@ export class TreeWriter {
   }
 
   /**
-   * Takes an entry out of the owned node in a slot: an inner entry (`index` -1), or one of a leaf's. A node left with
-   * one item gives way to it, and one left with few entries of one length to a leaf.
+   * Removes an entry from the owned node in a slot: an inner entry (`index` -1), or one of a leaf. If only one item is left,
+   * it takes the node's place; if only few entries of one length are left, a leaf does.
    */
   #removeFrom(at: number, depth: number, position: number, index: number): void {
     const memory = this.#memory
@@ -468,7 +467,7 @@ export class TreeWriter {
     if (index >= 0) this.#leaves.release(leafRef, leafBits)
   }
 
-  /** Whether a node's items, without so many entries, are leaves that make one. */
+  /** Whether a node's items, less `without` entries, are leaves that can be joined to one. */
   #isJoinable(at: number, items: number, without: number): boolean {
     if ((items & innerBits) !== 0) return false
     const memory = this.#memory
@@ -485,7 +484,7 @@ export class TreeWriter {
     return count <= joinedEntries || (items & (items - 1)) === 0
   }
 
-  /** Puts one leaf in a node's place: all entries of its leaves `items`, without the one at `position`, `index`. */
+  /** Puts one leaf in a node's place, with all entries of the leaves `items` but the one at `index` of `position`. */
   #join(at: number, depth: number, items: number, position: number, index: number): void {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -512,7 +511,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Puts a node's one item that is left, a node or an inner entry, in the node's place. */
+  /** Puts a node's last item, a node or an inner entry, in the node's place. */
   #lift(at: number, depth: number, position: number): void {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -542,7 +541,7 @@ export class TreeWriter {
     return key
   }
 
-  /** Brings the l and o bits of the first `level` slots on the path up to date, from the bottom. */
+  /** Updates the l and o bits of the first `level` slots on the path, from the bottom up. */
   #summarisePath(level: number): void {
     for (let i = level - 1; i >= 0; i--) {
       if (!this.#nodes.summarise(this.#pathSlots[i]!, this.#pathDepths[i]!)) return

@@ -219,7 +219,7 @@ export class TcpClient {
   }
 
   /** Resolves when the server has closed its side; false when it has not within `waitMs`. */
-  async closed(waitMs: number): Promise<boolean> {
+  async closed(waitMs = 5000): Promise<boolean> {
     const deadline = Date.now() + waitMs
     while (!this.#isClosed && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5))
