@@ -2,11 +2,12 @@
 // Unknown keys are refused everywhere, and nothing in a body is converted.
 
 import Type, { type Static, type TSchema } from 'typebox'
-import { readIdCursor } from '../blocklist/cursor.ts'
-import type {
-  Exception as StoredException,
-  Listing as StoredListing,
-  TrapRow,
+import { pageById as readPage } from '../blocklist/pages.ts'
+import {
+  isRefusal,
+  type Exception as StoredException,
+  type Listing as StoredListing,
+  type TrapRow,
 } from '../blocklist/types.ts'
 import { backscatterKinds } from '../bounce/kinds.ts'
 import { rbldnsdTypes } from '../feeds/entry.ts'
@@ -153,12 +154,9 @@ export function pageById<Row extends { readonly id: number }, Item>(
   read: (limit: number, beyond: number | undefined) => readonly Row[],
   body: (row: Row) => Item,
 ): { readonly items: Item[]; readonly nextCursor: string | null } | ProblemBody {
-  const beyond = cursor === undefined ? undefined : readIdCursor(cursor)
-  if (cursor !== undefined && beyond === undefined) return unknownCursor
-  const rows = read(limit + 1, beyond)
-  const shown = rows.slice(0, limit)
-  const nextCursor = rows.length > limit ? String(shown.at(-1)?.id) : null
-  return { items: shown.map(body), nextCursor }
+  const page = readPage({ limit, ...(cursor !== undefined && { cursor }) }, read)
+  if (isRefusal(page)) return unknownCursor
+  return { items: page.items.map(body), nextCursor: page.nextCursor }
 }
 
 /** `?prefix=A&prefix=B`: exactly these entries. */

@@ -1,18 +1,17 @@
-// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes, the
-// special-purpose ranges it allows. Called by the door at the start and when the configuration is read again, inside
-// a transaction.
+// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes and the
+// special-purpose ranges it allows. Runs inside a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
-import { audit, type Context, remove, removeEntry, shown } from './context.ts'
-import { listedIn } from './list-replacement.ts'
+import { audit, auditRow, type Context, hideEntry, removeRow } from './listings.ts'
 import { heldUntil, initialState } from './policy.ts'
-import { parseTrapPattern } from './trap-patterns.ts'
-import { exceptionOf, listingOf } from './types.ts'
+import { parseTrapPattern } from './traps.ts'
+import { exceptionOf } from './types.ts'
+import { listedIn } from './zone-entry.ts'
 
-const actor = 'config'
+const actor = { name: 'config' }
 
-/** Takes the rows of source 'config' to what the policy says, and what is listed to what it allows and publishes. */
+/** Makes the rows of source 'config' what the policy says, and ends or moves listings that it no longer allows. */
 export function applyConfig(context: Context): void {
   applyExemptions(context)
   applyTraps(context)
@@ -32,21 +31,20 @@ function applyExemptions(context: Context): void {
       continue
     }
     store.exemptions.delete(row)
-    audit(context, actor, 'unexempt', text, { before: exceptionOf(row), after: null })
+    audit(context, actor, 'unexempt', text, exceptionOf(row), null)
   }
   for (const [text, { prefix, note }] of wanted) {
-    const row = { prefix, source: actor, note: note || null, createdAt: now } as const
-    const id = store.exemptions.insert(row)
-    audit(context, actor, 'exempt', text, { before: null, after: exceptionOf({ ...row, id }) })
+    const row = { prefix, source: 'config', note: note || null, createdAt: now } as const
+    audit(context, actor, 'exempt', text, null, exceptionOf(store.exemptions.insert(row)))
   }
 }
 
 function applyTraps({ store, policy, now }: Context): void {
   const wanted = new Set(policy.traps.map(canonicalPattern))
   for (const row of store.traps.all()) {
-    if (row.source === actor && !wanted.delete(row.pattern)) store.traps.delete(row.id)
+    if (row.source === 'config' && !wanted.delete(row.pattern)) store.traps.delete(row.id)
   }
-  for (const pattern of wanted) store.traps.insert({ pattern, source: actor, createdAt: now })
+  for (const pattern of wanted) store.traps.insert({ pattern, source: 'config', createdAt: now })
 }
 
 function placeByKinds(context: Context): void {
@@ -56,12 +54,11 @@ function placeByKinds(context: Context): void {
     const state = initialState(row.kinds, publisher.publishedKinds, policy)
     const until = state === 'held' ? heldUntil(now, policy) : null
     store.listings.change(row, { ...row, state, heldUntil: until })
-    const change = { before: listingOf(row), after: shown(context, row.id) }
-    audit(context, actor, 'publish', formatPrefix(row.prefix), change)
+    auditRow(context, actor, 'publish', row.id, row)
   }
 }
 
-/** Special-purpose ranges are never listed, so what was listed while `allowSpecial` named one ends when it does not. */
+/** Ends what was listed in special-purpose ranges while `allowSpecial` named them. */
 function endSpecial(context: Context): void {
   const { store, policy, now } = context
   const { listings, lists } = store
@@ -71,9 +68,7 @@ function endSpecial(context: Context): void {
     const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
     for (const row of [...around, ...listings.currentInside(range)]) {
       if (!isSpecial(row.prefix) || listings.byId(row.id)?.endedAt !== null) continue
-      remove(context, row)
-      const change = { before: listingOf(row), after: shown(context, row.id) }
-      audit(context, actor, 'delist', formatPrefix(row.prefix), change)
+      removeRow(context, actor, row)
     }
   }
   for (const list of lists.all()) {
@@ -86,15 +81,13 @@ function endSpecial(context: Context): void {
         ending.set(formatPrefix(entry.prefix), entry)
       }
     }
-    for (const entry of ending.values()) removeEntry(context, { list, entry })
-    if (ending.size === 0) continue
-    // They may be many, and each has a row of its own in the history.
-    const change = { before: { entries: ending.size }, after: null }
-    audit(context, actor, 'delist', name, change)
+    for (const entry of ending.values()) hideEntry(context, { list, entry })
+    // They may be many: one line of the audit for all of them, beside a row in the history for each.
+    if (ending.size > 0) audit(context, actor, 'delist', name, { entries: ending.size }, null)
   }
 }
 
-/** A pattern that the configuration's own validation has already read once. */
+/** For a pattern that the configuration's own checks have accepted. */
 function canonicalPattern(text: string): string {
   const parsed = parseTrapPattern(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)

@@ -1,32 +1,33 @@
-// The one door: whatever writes a listing or changes the tree comes through here. Mail comes in by record(), people
-// and lists by the other methods; each change is committed, published, and only then answered.
-
+// The one door: whatever writes a listing or changes the tree comes through here, and each change is committed, published
+// and only then answered. Look-ups, pages and exports are asked here too.
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'
 import type { Forger } from '../store/forgeries.ts'
-import type { TrapRow } from '../store/traps.ts'
 import { maxReaders } from '../tree/layout.ts'
 import { openReader } from '../tree/open-reader.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
-import { amendListing, removeListing } from './amend.ts'
 import { applyConfig } from './apply-config.ts'
-import { CommitQueue } from './commit-queue.ts'
-import type { Context } from './context.ts'
-import { DiskRoom } from './disk-room.ts'
+import { CommitQueue, WriteHealth } from './commit-queue.ts'
 import { addException, removeException } from './exceptions.ts'
-import { expireSome } from './expiry.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { ListImports } from './import.ts'
-import { delistAll, listAll } from './listings.ts'
+import {
+  amendListing,
+  type Context,
+  delistAll,
+  expireSome,
+  listAll,
+  removeListing,
+} from './listings.ts'
 import { exceptionsPage, listingAt, listingsPage } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
-import { recordOne } from './record.ts'
-import { TrapList } from './traps.ts'
+import { DiskRoom, recordOne } from './record.ts'
+import { addTrap, matcherOfRows, removeTrap } from './traps.ts'
 import {
   type Actor,
   type Alongside,
@@ -34,7 +35,6 @@ import {
   type BlocklistStatus,
   type Decision,
   type Exception,
-  type ExceptionKind,
   type ExceptionOutcome,
   type Expectation,
   type Explanation,
@@ -55,31 +55,31 @@ import {
   type Refusal,
   type RequestRefusal,
   type TrapOutcome,
+  type TrapRow,
 } from './types.ts'
-import { WriteHealth } from './write-health.ts'
 
 export interface BlocklistOptions {
   readonly store: Store
-  /** Empty, and nobody else's to write. None: a command that works on the database while no server runs. */
+  /** An empty tree that only this blocklist writes to. None: for a command that works on the database while no server runs. */
   readonly tree?: TreeWriter
   readonly policy: PolicyOptions
   /** Epoch seconds, whole. */
   now(): number
-  /** Throws OperationalError 'clock-held' while what `now` says is not to be trusted. None: it always is. */
+  /** Throws OperationalError 'clock-held' while `now` cannot be trusted. None: it always can. */
   requireClock?(): void
   readonly log: Logger
-  /** How long after a publication readers may take it for fresh. */
+  /** How long after a publication readers may take the zone for fresh. */
   readonly validForSeconds: number
-  /** Answer nothing, test entries neither. */
+  /** Answer nothing, not even test entries. */
   readonly retired: boolean
-  /** No mail is recorded with less free on the database's disk, or with less than 5 % of it. None: it always is. */
+  /** With less free space on the database's disk, or less than 5 %, no mail is recorded. None: there is always room. */
   readonly minFreeBytes?: number
 }
 
-/** Rows that one transaction deletes: some milliseconds. */
+/** Rows that one transaction deletes, in some milliseconds. */
 const purgeBatch = 500
 
-/** The reader slot for look-ups of our own: it is the last one, and the name server takes its own from the first on. */
+/** The reader slot for our own look-ups: the last one. The name server uses slots from the first on. */
 const ownSlot = maxReaders - 1
 
 export class Blocklist {
@@ -89,56 +89,62 @@ export class Blocklist {
   readonly #publisher: Publisher
   readonly #queue: CommitQueue
   readonly #imports: ListImports
-  readonly #traps: TrapList
   readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #requireClock: () => void
   readonly #health: WriteHealth
   #policy: PolicyOptions
+  #matchTrap: (address: string) => string | undefined = () => undefined
   #expiring: Promise<number> | undefined
   /** Whether the store is in line with the policy. */
-  #isReconciled = false
+  #isConfigApplied = false
 
   /**
-   * Loads the tree from the store, brings the store into line with the policy, and publishes. Where the disk is full, the
-   * tree shows what is in the store; expire() tries the rest again. Throws OperationalError 'capacity-reached' or
-   * 'database-failed'; the store stays open, it is the caller's.
+   * Loads the tree from the store, brings the store into line with the policy, and publishes. If the disk is full, the tree
+   * shows what the store has, and expire() tries the rest again. Throws OperationalError 'capacity-reached' or
+   * 'database-failed'; the caller still has to close the store.
    */
   static open(options: BlocklistOptions): Blocklist {
     return new Blocklist(options)
   }
 
   private constructor(options: BlocklistOptions) {
-    this.#store = options.store
-    this.#tree = options.tree
-    this.#reader = options.tree && openReader(options.tree.buffer, ownSlot)
-    this.#policy = options.policy
-    this.#now = options.now
+    const { store, tree, policy, log, now } = options
+    this.#store = store
+    this.#tree = tree
+    this.#reader = tree && openReader(tree.buffer, ownSlot)
+    this.#policy = policy
+    this.#now = now
     this.#requireClock = options.requireClock ?? (() => undefined)
-    this.#health = new WriteHealth(options.log, options.now)
-    this.#disk = new DiskRoom(options.store.path, options.minFreeBytes ?? 0, options.log)
+    this.#health = new WriteHealth(log, now)
+    this.#disk = new DiskRoom(store.path, options.minFreeBytes ?? 0, log)
     this.#publisher = new Publisher({
-      ...{ store: options.store, tree: options.tree },
-      publishedKinds: kindsMask(options.policy.publish),
+      store,
+      tree,
+      publishedKinds: kindsMask(policy.publish),
       validForSeconds: options.validForSeconds,
       isRetired: options.retired,
-      log: options.log,
+      log,
     })
-    this.#queue = new CommitQueue(options.store, this.#publisher, options.now, this.#health)
+    this.#queue = new CommitQueue(store, this.#publisher, now, this.#health)
     this.#imports = new ListImports({
-      ...{ store: options.store, tree: options.tree, publisher: this.#publisher },
-      ...{ queue: this.#queue, log: options.log, context: () => this.#context() },
+      store,
+      tree,
+      publisher: this.#publisher,
+      queue: this.#queue,
+      log,
+      context: () => this.#context(),
       requireClock: this.#requireClock,
     })
-    this.#publisher.load(options.now())
+    this.#publisher.load(now())
     this.#begin()
-    this.#traps = new TrapList(options.store, this.#queue, () => this.#context())
+    this.#readTraps()
   }
 
   #begin(): void {
     try {
-      this.#queue.runNow(() => this.#applyConfig(), { publishes: this.#tree !== undefined })
-      this.#isReconciled = true
+      this.#queue.runNow(() => this.#applyConfig(), this.#tree !== undefined)
+      this.#isConfigApplied = true
     } catch (error) {
       if (!this.#tree || !this.#publisher.last || !isDiskFull(error)) throw error
       this.#publisher.load(this.#now())
@@ -146,19 +152,23 @@ export class Blocklist {
     }
   }
 
-  /** Brings the store into line with the policy, and takes the lists that the last process died in as they are now. */
+  /** Brings the store into line with the policy. A list that the last process was still publishing is taken as it is. */
   #applyConfig(): void {
     for (const { id, version, applied } of this.#store.lists.all()) {
       if (version === applied) continue
       this.#store.lists.setVersion(id, version, version)
       this.#publisher.resetJournal()
     }
-    // The tree was loaded without them, and whoever follows the journal has them still.
+    // Entries that are over since: the loaded tree lacks them, while readers of the journal still have them.
     if (this.#store.lists.isDue(this.#now())) this.#publisher.resetJournal()
     applyConfig(this.#context())
   }
 
-  /** To be called once, when there is time for it: deletes in the background what imports of the last process left. */
+  #readTraps(): void {
+    this.#matchTrap = matcherOfRows(this.#store.traps.all())
+  }
+
+  /** Deletes in the background what unfinished imports of the last process left. Call it once, when the server is ready. */
   finishImports(): void {
     this.#imports.clean()
   }
@@ -169,11 +179,11 @@ export class Blocklist {
     actor: Actor,
     alongside?: Alongside<ListOutcome[] | RequestRefusal>,
   ): Promise<ListOutcome[] | RequestRefusal> {
-    const list = () => {
+    const list = (context: Context) => {
       if (requests.some(({ expiresAt }) => expiresAt !== null)) this.#requireClock()
-      return listAll(this.#context(), requests, actor)
+      return listAll(context, requests, actor)
     }
-    return this.#queue.run(list, { alongside })
+    return this.#change(list, alongside)
   }
 
   /**
@@ -181,31 +191,28 @@ export class Blocklist {
    * no longer counts, and the next listing is a new episode.
    */
   delist(prefixes: readonly Prefix[], actor: Actor): Promise<Listing[] | RequestRefusal> {
-    return this.#queue.run(() => delistAll(this.#context(), prefixes, actor))
+    return this.#change((context) => delistAll(context, prefixes, actor))
   }
 
-  /** Changes one listing, if it still is as the caller takes it. */
+  /** Changes one listing if it is still as the caller expects. */
   amend(
     id: number | string,
     change: ListingChange,
     expected: Expectation,
     actor: Actor,
   ): Promise<AmendOutcome> {
-    return this.#queue.run(() => {
+    return this.#change((context) => {
       if (typeof change.expiresAt === 'number') this.#requireClock()
-      return amendListing(this.#context(), id, change, expected, actor)
+      return amendListing(context, id, change, expected, actor)
     })
   }
 
-  /** Ends one listing, if it still is as the caller takes it, and leaves others of its prefix alone. */
+  /** Ends one listing if it is still as the caller expects, and leaves others of its prefix alone. */
   delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
-    return this.#queue.run(() => removeListing(this.#context(), id, expected, actor))
+    return this.#change((context) => removeListing(context, id, expected, actor))
   }
 
-  /**
-   * Replaces what a named list held, while everything else goes on: after a crash at any moment the list is the old one
-   * or the new one, whole. DNS follows within seconds, each prefix whole or not at all; resolved, it has followed.
-   */
+  /** Replaces what a named list held, while all else goes on: see `ListImports.import`. */
   import(request: ImportRequest): Promise<ImportOutcome> {
     return this.#imports.import(request)
   }
@@ -215,18 +222,20 @@ export class Blocklist {
     return exportEntries(this.#store, this.#publisher.rules(this.#now()), list)
   }
 
-  /** Never listed from now on, at any length; what was is shown again once it is taken back. */
+  /** Never listed from now on, at any length. What was listed shows again once the exemption is taken back. */
   exempt(
     prefix: Prefix,
     note: string | null,
     actor: Actor,
     alongside?: Alongside<ExceptionOutcome>,
   ): Promise<ExceptionOutcome> {
-    return this.#addException('exemption', prefix, note, actor, alongside)
+    const work = (context: Context) =>
+      addException(context, 'exemption', prefix, note || null, actor)
+    return this.#change(work, alongside)
   }
 
   unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#removeException('exemption', prefix, actor)
+    return this.#change((context) => removeException(context, 'exemption', prefix, actor))
   }
 
   /** A hole in what covers it; a longer listing inside it still holds. */
@@ -236,21 +245,31 @@ export class Blocklist {
     actor: Actor,
     alongside?: Alongside<ExceptionOutcome>,
   ): Promise<ExceptionOutcome> {
-    return this.#addException('exclusion', prefix, note, actor, alongside)
+    const work = (context: Context) =>
+      addException(context, 'exclusion', prefix, note || null, actor)
+    return this.#change(work, alongside)
   }
 
   include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#removeException('exclusion', prefix, actor)
+    return this.#change((context) => removeException(context, 'exclusion', prefix, actor))
   }
 
-  /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  addTrap(text: string, actor: Actor, alongside?: Alongside<TrapOutcome>): Promise<TrapOutcome> {
-    return this.#traps.add(text, actor, alongside)
+  /** Adds a spam-trap pattern; 'invalid' if it is none. */
+  async addTrap(
+    pattern: string,
+    actor: Actor,
+    alongside?: Alongside<TrapOutcome>,
+  ): Promise<TrapOutcome> {
+    const outcome = await this.#change((context) => addTrap(context, pattern, actor), alongside)
+    this.#readTraps()
+    return outcome
   }
 
-  /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
-  removeTrap(text: string, actor: Actor): Promise<TrapOutcome> {
-    return this.#traps.remove(text, actor)
+  /** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
+  async removeTrap(pattern: string, actor: Actor): Promise<TrapOutcome> {
+    const outcome = await this.#change((context) => removeTrap(context, pattern, actor))
+    this.#readTraps()
+    return outcome
   }
 
   /** All patterns, of the configuration and by hand, in the order of their text. */
@@ -258,13 +277,13 @@ export class Blocklist {
     return this.#store.traps.all()
   }
 
-  /** The pattern an address falls under, or undefined; the function follows all later changes. */
+  /** A function from an address to the pattern that it matches, or undefined. It follows all later changes. */
   trapMatcher(): (address: string) => string | undefined {
-    return (address) => this.#traps.match(address)
+    return (address) => this.#matchTrap(address)
   }
 
   /**
-   * Keeps evidence and acts on it, in order; what it answers is on disk and in DNS. Never a duplicate twice. Rejects with
+   * Stores evidence and acts on it, in order. The answer is on disk and in DNS. A duplicate changes nothing. Rejects with
    * OperationalError 'disk-low' while the disk has too little room for mail, and 'clock-held'.
    */
   async record(
@@ -276,23 +295,22 @@ export class Blocklist {
       this.#requireClock()
       return evidence.map((each) => recordOne(this.#context(), each))
     }
-    return await this.#queue.run(work, { alongside })
+    return await this.#change(work, alongside)
   }
 
   /**
-   * Like record, but each piece is judged as of the moment it was seen: for a rehearsal of the past in a database made
-   * for it. Give them in the order of `seenAt`.
+   * Like `record`, but judges each piece as of the moment it was seen: for a dry run in a database made for it. Give them
+   * in the order of `seenAt`.
    */
   replay(evidence: readonly Evidence[]): Promise<Decision[]> {
-    return this.#queue.run(() =>
-      evidence.map((each) => recordOne({ ...this.#context(), now: each.seenAt }, each)),
+    return this.#change((context) =>
+      evidence.map((each) => recordOne({ ...context, now: each.seenAt }, each)),
     )
   }
 
   /**
-   * Ends what is over and lists what is due, in transactions small enough to stand in nobody's way, and publishes the
-   * zone's freshness when that is due. Resolves with the number of listings that changed; a call while another runs
-   * joins it.
+   * Ends what is over and shows what is due, in small transactions, and publishes the zone's freshness when that is due.
+   * Resolves with the number of listings that changed. A call while another runs joins it.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {
@@ -302,8 +320,8 @@ export class Blocklist {
   }
 
   /**
-   * Deletes evidence that was recorded longer ago than it is kept, and what was counted on days as long ago, in transactions
-   * small enough to stand in nobody's way; resolves with the number of messages, each as often as it had traps.
+   * Deletes evidence, and counts by day, that are older than evidence is kept, in small transactions. Resolves with the
+   * number of rows of evidence.
    */
   async purgeEvidence(): Promise<number> {
     let total = 0
@@ -311,16 +329,14 @@ export class Blocklist {
       const before = this.#now() - this.#policy.evidenceKeepSeconds
       const purged = await this.#queue.run(() => {
         const { evidence, evidenceCounters, forgeries } = this.#store
-        const rows = evidence.purge(before, purgeBatch)
-        const counts = [evidenceCounters, forgeries].map((each) => each.purge(before, purgeBatch))
-        return { rows, counts }
+        return [evidence, evidenceCounters, forgeries].map((each) => each.purge(before, purgeBatch))
       })
-      total += purged.rows
-      if (Math.max(purged.rows, ...purged.counts) < purgeBatch) return total
+      total += purged[0] ?? 0
+      if (Math.max(...purged) < purgeBatch) return total
     }
   }
 
-  /** Takes over a policy read anew: its exemptions, traps and published kinds too. */
+  /** Takes over a new policy: its exemptions, traps and published kinds too. */
   async reconfigure(policy: PolicyOptions): Promise<void> {
     const before = this.#policy
     try {
@@ -334,7 +350,7 @@ export class Blocklist {
       this.#publisher.setPublishedKinds(kindsMask(before.publish))
       throw error
     }
-    this.#traps.renew()
+    this.#readTraps()
   }
 
   /** What anyone may know of an address. Needs a tree: without one only the operator asks. */
@@ -380,7 +396,7 @@ export class Blocklist {
     return row && exceptionOf(row)
   }
 
-  /** The networks that forged the traps' domains most within the longest term of a listing, at most 20. */
+  /** The networks that sent most mail in the traps' names within the longest term of a listing, at most 20. */
   forgers(): Forger[] {
     const since = this.#now() - this.#policy.longestListingSeconds
     return this.#store.forgeries.most(since, 20)
@@ -390,22 +406,25 @@ export class Blocklist {
   status(): BlocklistStatus {
     const last = this.#publisher.last
     const tree = this.#tree?.stats()
+    const { failure } = this.#health
     return {
       serial: last?.serial ?? 0,
       generatedAt: last?.generatedAt ?? 0,
       validUntil: last?.validUntil ?? 0,
       entries: { ipv4: last?.ipv4Entries ?? 0, ipv6: last?.ipv6Entries ?? 0, domains: 0 },
-      tree: {
-        usedBytes: tree?.usedBytes ?? 0,
-        capacityBytes: tree?.capacityBytes ?? 0,
-      },
-      ...(this.#health.failure && { writeFailure: this.#health.failure }),
+      tree: { usedBytes: tree?.usedBytes ?? 0, capacityBytes: tree?.capacityBytes ?? 0 },
+      ...(failure && { writeFailure: failure }),
     }
   }
 
-  /** Does what still waits to be written, and takes nothing more. */
+  /** Writes what still waits, and takes no more changes. */
   close(): void {
     this.#queue.close()
+  }
+
+  /** Runs `work` in the next transaction: see `CommitQueue.run`. */
+  #change<T>(work: (context: Context) => T, alongside?: Alongside<T>): Promise<T> {
+    return this.#queue.run(() => work(this.#context()), { alongside })
   }
 
   #context(): Context {
@@ -413,31 +432,16 @@ export class Blocklist {
       store: this.#store,
       publisher: this.#publisher,
       policy: this.#policy,
-      trapOf: (address) => this.#traps.match(address),
+      trapOf: this.#matchTrap,
       now: this.#now(),
     }
   }
 
-  #addException(
-    kind: ExceptionKind,
-    prefix: Prefix,
-    note: string | null,
-    actor: Actor,
-    alongside: Alongside<ExceptionOutcome> | undefined,
-  ): Promise<ExceptionOutcome> {
-    const work = () => addException(this.#context(), kind, prefix, note || null, actor)
-    return this.#queue.run(work, { alongside })
-  }
-
-  #removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#queue.run(() => removeException(this.#context(), kind, prefix, actor))
-  }
-
   async #expireAll(): Promise<number> {
-    if (!this.#isReconciled) {
+    if (!this.#isConfigApplied) {
       await this.#queue.run(() => this.#applyConfig(), { publishes: true })
-      this.#isReconciled = true
-      this.#traps.renew()
+      this.#isConfigApplied = true
+      this.#readTraps()
     }
     let total = 0
     for (;;) {

@@ -1,11 +1,10 @@
-// Group commit: everything that waits to be written when the event loop comes round goes into one transaction, each
-// piece of work in a savepoint of its own, and is answered once that is on disk and published.
-
-import { OperationalError } from '../errors.ts'
-import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
+// Group commit: all work that waits when the event loop comes round goes into one transaction, each piece in a savepoint of
+// its own. A piece is answered once its transaction is on disk and published.
+import { type Logger, OperationalError } from '../errors.ts'
+import { OncePerMinute } from '../log-rarely.ts'
+import { databaseFailure, isDatabaseError, type Store, whyNotWritten } from '../store/database.ts'
 import type { Publisher } from './publish.ts'
-import type { Alongside } from './types.ts'
-import type { WriteHealth } from './write-health.ts'
+import type { Alongside, WriteFailure } from './types.ts'
 
 interface Waiting {
   /** Does the work inside a transaction. What it changed is undone if it throws. */
@@ -16,15 +15,15 @@ interface Waiting {
   readonly isAlone: boolean
 }
 
-export interface WorkOptions<T> {
+interface WorkOptions<T> {
   readonly alongside?: Alongside<T> | undefined
   /** Publish even if no answer changed. */
   readonly publishes?: boolean
-  /** In a transaction of its own, after all else that waits: work that takes as long as one may. */
+  /** Long work: it has a transaction of its own, and what waits with it goes first. */
   readonly isAlone?: boolean
 }
 
-/** One transaction takes no more work once it has held the event loop for this long. */
+/** A transaction takes no more work once it has held the event loop for this long. */
 const transactionMs = 10
 
 export class CommitQueue {
@@ -46,9 +45,10 @@ export class CommitQueue {
 
   /**
    * Runs synchronous `work` in the next transaction and resolves with its result after COMMIT and publication. Rejects
-   * with what `work` threw, or OperationalError 'database-failed' or 'capacity-reached'; nothing it did is left then.
+   * with what `work` threw, or OperationalError 'database-failed' or 'capacity-reached'; then nothing it did is left.
    */
   run<T>(work: () => T, options: WorkOptions<T> = {}): Promise<T> {
+    const { alongside, publishes = false, isAlone = false } = options
     if (this.#isClosed) {
       return Promise.reject(new OperationalError('database-failed', 'the list is closed'))
     }
@@ -58,40 +58,34 @@ export class CommitQueue {
       attempt: () => {
         const result = work()
         outcome = { result }
-        options.alongside?.(result)
+        alongside?.(result)
       },
       resolve: () => outcome && resolve(outcome.result),
       reject,
-      publishes: options.publishes ?? false,
-      isAlone: options.isAlone ?? false,
+      publishes,
+      isAlone,
     })
     if (!this.#isScheduled) this.#schedule()
     return promise
   }
 
-  /** Whether it takes nothing more. */
+  /** Whether it takes no more work. */
   get isClosed(): boolean {
     return this.#isClosed
   }
 
   /** Runs `work` in a transaction of its own at once; throws what `run` rejects with. */
-  runNow(work: () => void, options: { readonly publishes: boolean }): void {
+  runNow(work: () => void, publishes: boolean): void {
     let failure: { error: unknown } | undefined
-    const fail = (error: unknown): void => {
+    const reject = (error: unknown): void => {
       failure = { error }
     }
-    const piece = {
-      attempt: work,
-      resolve: () => undefined,
-      reject: fail,
-      isAlone: true,
-      ...options,
-    }
-    this.#transact([piece], fail)
+    const resolve = () => undefined
+    this.#transact([{ attempt: work, resolve, reject, publishes, isAlone: true }])
     if (failure) throw failure.error
   }
 
-  /** Does all that waits, and takes nothing more. */
+  /** Does all that waits, and takes no more. */
   close(): void {
     this.#isClosed = true
     while (this.#waiting.length > 0) this.#flush()
@@ -107,14 +101,16 @@ export class CommitQueue {
   }
 
   #flush(): void {
+    if (this.#waiting.length === 0) return
     this.#giveWay()
-    const taken = this.#transact(this.#waiting)
-    // Out of room: one of them is too much, so that each is tried by itself and only that one refused.
-    if (taken === 'capacity-reached') this.#oneByOne(this.#waiting.splice(0))
-    else this.#waiting.splice(0, taken)
+    const answered = this.#transact(this.#waiting)
+    const pieces = this.#waiting.splice(0, answered || this.#waiting.length)
+    if (answered > 0) return
+    // The tree has no room for all of them: only those that do not fit by themselves are refused.
+    for (const piece of pieces) this.#transact([piece])
   }
 
-  /** What takes long lets those that wait with it go first, once: then it has its turn. */
+  /** Long work lets what waits with it go first, once: then it has its turn. */
   #giveWay(): void {
     if (!this.#waiting[0]?.isAlone) return
     const others = this.#waiting.filter((piece) => !piece.isAlone)
@@ -123,21 +119,14 @@ export class CommitQueue {
     this.#waiting = [...others, ...this.#waiting.filter((piece) => piece.isAlone)]
   }
 
-  #oneByOne(pieces: readonly Waiting[]): void {
-    for (const piece of pieces) this.#transact([piece], (error) => piece.reject(error))
-  }
-
   /**
-   * One transaction with as many of the pieces as time allows; answers them and says how many they were. Where the tree
-   * has no room for their changes nothing is left of them, and none is answered but through `refuse`.
+   * One transaction with as many of the pieces as time allows. Answers these and says how many; 0: there are several, and
+   * the tree has no room for what they change, so nothing is done and none is answered.
    */
-  #transact(
-    pieces: readonly Waiting[],
-    refuse?: (error: unknown) => void,
-  ): number | 'capacity-reached' {
+  #transact(pieces: readonly Waiting[]): number {
     const done: Waiting[] = []
     const failed: { piece: Waiting; error: unknown }[] = []
-    const started = performance.now()
+    const startedMs = performance.now()
     let publishes = false
     let taken = 0
     let isPublished = false
@@ -151,11 +140,11 @@ export class CommitQueue {
           done.push(piece)
           publishes ||= piece.publishes
         } catch (error) {
-          // Where SQLite gave up the whole transaction, what went before is undone too.
+          // If SQLite gave up the whole transaction, the pieces before are undone too.
           if (!this.#store.inTransaction) throw error
           failed.push({ piece, error })
         }
-        if (piece.isAlone || performance.now() - started >= transactionMs) break
+        if (piece.isAlone || performance.now() - startedMs >= transactionMs) break
       }
       isPublished = this.#publisher.prepare(this.#now(), publishes)
       this.#store.commit()
@@ -163,17 +152,15 @@ export class CommitQueue {
       this.#store.rollback()
       this.#publisher.abandon()
       if (isDatabaseError(error)) this.#health.failed(error)
-      if (error instanceof OperationalError && error.code === 'capacity-reached') {
-        refuse?.(error)
-        return 'capacity-reached'
-      }
-      // Nothing taken: the transaction did not even begin, and would not for the others either.
+      const isFull = error instanceof OperationalError && error.code === 'capacity-reached'
+      if (isFull && pieces.length > 1) return 0
+      // None taken: the transaction could not begin, and could not for the others either.
       const undone = taken === 0 ? pieces : pieces.slice(0, taken)
       for (const piece of undone) piece.reject(explained(error))
       return undone.length
     }
     this.#publisher.publish()
-    // A transaction that changed nothing says nothing of the disk.
+    // A transaction that changed nothing does not tell whether the disk can be written.
     if (isPublished) {
       this.#store.letOthersIn()
       this.#health.succeeded()
@@ -184,7 +171,42 @@ export class CommitQueue {
   }
 }
 
-/** SQLite's own errors as OperationalError; a bug stays what it is. */
+/** SQLite's own errors as OperationalError; other errors, which are bugs, as they are. */
 function explained(error: unknown): unknown {
   return isDatabaseError(error) ? databaseFailure(error, 'the database failed') : error
+}
+
+/** Since when nothing can be written, and why: for the status and the log. */
+export class WriteHealth {
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #rarely = new OncePerMinute()
+  #failure: WriteFailure | undefined
+
+  constructor(log: Logger, now: () => number) {
+    this.#log = log
+    this.#now = now
+  }
+
+  /** undefined: as far as is known, writing works. */
+  get failure(): WriteFailure | undefined {
+    return this.#failure
+  }
+
+  /** A transaction failed with an error of SQLite's. */
+  failed(error: unknown): void {
+    const why = whyNotWritten(error)
+    this.#failure = { since: this.#failure?.since ?? this.#now(), why }
+    this.#rarely.run(() =>
+      this.#log.error({ err: error, why }, 'the database cannot be written; retrying every second'),
+    )
+  }
+
+  /** Something was written. */
+  succeeded(): void {
+    if (!this.#failure) return
+    const seconds = this.#now() - this.#failure.since
+    this.#failure = undefined
+    this.#log.info({ seconds }, 'the database can be written again')
+  }
 }

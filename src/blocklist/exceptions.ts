@@ -1,7 +1,8 @@
-// Exempting and excluding prefixes by hand. Called by the door, inside a transaction.
-import { formatPrefix, type Prefix, sameAddress } from '../ip/address.ts'
+// Exempting and excluding prefixes by hand. Runs inside a transaction.
+import { formatPrefix, type Prefix } from '../ip/address.ts'
+import type { Store } from '../store/database.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
-import { audit, type Context } from './context.ts'
+import { audit, type Context } from './listings.ts'
 import { type Actor, type ExceptionKind, type ExceptionOutcome, exceptionOf } from './types.ts'
 
 const words = {
@@ -9,7 +10,7 @@ const words = {
   exclusion: { add: 'exclude', remove: 'include', is: 'excluded' },
 } as const
 
-/** Adds a row by hand, at any length. One that is there already is left, but for a new note. */
+/** Adds a prefix of any length by hand. If it is there already, only a new note is taken. */
 export function addException(
   context: Context,
   kind: ExceptionKind,
@@ -17,29 +18,29 @@ export function addException(
   note: string | null,
   actor: Actor,
 ): ExceptionOutcome {
-  const table = tableOf(context, kind)
+  const table = tableOf(context.store, kind)
   const row = table.at(prefix).find(({ source }) => source === 'manual')
   if (row && (note === null || note === row.note)) {
     return { outcome: 'unchanged', exception: exceptionOf(row) }
   }
-  const added = row ? { ...row, note } : insert(table, prefix, note, context.now)
   if (row) table.setNote(row.id, note)
+  const added = row
+    ? { ...row, note }
+    : table.insert({ prefix, source: 'manual', note, createdAt: context.now })
   const exception = exceptionOf(added)
-  audit(context, actor.name, words[kind].add, exception.prefix, {
-    before: row ? exceptionOf(row) : null,
-    after: exception,
-  })
+  const before = row ? exceptionOf(row) : null
+  audit(context, actor, words[kind].add, exception.prefix, before, exception)
   return { outcome: row ? 'unchanged' : 'added', exception }
 }
 
-/** Takes back what was added by hand at exactly this prefix; what the configuration says stays. */
+/** Takes back what was added by hand at exactly this prefix. What the configuration says stays: 'conflict'. */
 export function removeException(
   context: Context,
   kind: ExceptionKind,
   prefix: Prefix,
   actor: Actor,
 ): ExceptionOutcome {
-  const table = tableOf(context, kind)
+  const table = tableOf(context.store, kind)
   const { is } = words[kind]
   const rows = table.at(prefix)
   const row = rows.find(({ source }) => source === 'manual')
@@ -48,26 +49,16 @@ export function removeException(
   }
   if (!row) {
     const wider = table.covering(prefix)
-    if (!wider || (wider.prefix.length === prefix.length && sameAddress(wider.prefix, prefix))) {
-      return { refused: 'not-listed', why: `is not ${is}` }
-    }
+    if (!wider) return { refused: 'not-listed', why: `is not ${is}` }
     const why = `is not ${is} by itself but within ${formatPrefix(wider.prefix)}`
     return { refused: 'covered', why }
   }
   table.delete(row)
   const exception = exceptionOf(row)
-  audit(context, actor.name, words[kind].remove, exception.prefix, {
-    before: exception,
-    after: null,
-  })
+  audit(context, actor, words[kind].remove, exception.prefix, exception, null)
   return { outcome: 'removed', exception }
 }
 
-export function tableOf({ store }: Pick<Context, 'store'>, kind: ExceptionKind): ExceptionTable {
+export function tableOf(store: Store, kind: ExceptionKind): ExceptionTable {
   return kind === 'exemption' ? store.exemptions : store.exclusions
-}
-
-function insert(table: ExceptionTable, prefix: Prefix, note: string | null, createdAt: number) {
-  const row = { prefix, source: 'manual', note, createdAt } as const
-  return { ...row, id: table.insert(row) }
 }

@@ -18,10 +18,9 @@ import { isOver } from '../store/list-versions.ts'
 import type { ListingRow } from '../store/listing-rows.ts'
 import { comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeReader } from '../tree/reader.ts'
-import type { Context } from './context.ts'
+import type { Context } from './listings.ts'
 import { heldUntil } from './policy.ts'
 import { judgedPrefix } from './record.ts'
-import { neverListed, testEntryAt } from './test-entries.ts'
 import {
   type Explanation,
   exceptionOf,
@@ -32,12 +31,12 @@ import {
   listingOfEntry,
 } from './types.ts'
 import {
+  type Answer,
   answerAt,
   codeNumbers,
-  isListing,
   kindsOfCodes,
-  kindsOfEntry,
-  zoneEntryAt,
+  neverListed,
+  testEntryAt,
 } from './zone-entry.ts'
 
 const maxHistory = 20
@@ -69,7 +68,9 @@ export function explain(
 ): Explanation {
   const facts = gather(context, address)
   const { standing, ended, exemption, exclusion, evidence } = facts
-  const answer = reader ? answerOf(reader, address) : answerOfStore(context, address)
+  const answer = reader
+    ? answerOf(reader, address)
+    : answerAt(context.store, context.publisher.rules(context.now), address)
   const isTestEntry = answer !== undefined && testEntryAt(address) !== undefined
   const state = isTestEntry ? 'listed' : stateOf(address, facts)
   const term =
@@ -92,14 +93,6 @@ export function explain(
   }
 }
 
-/** What DNS answers for an address that is listed. */
-interface Answer {
-  /** The prefix whose entry decides. */
-  readonly prefix: Prefix
-  /** Mask of the kinds answered. */
-  readonly kinds: number
-}
-
 /** What the tree, and so DNS, answers; undefined: not listed. */
 function answerOf(reader: TreeReader, address: Address): Answer | undefined {
   const { family, w0, w1, w2, w3 } = address
@@ -110,13 +103,6 @@ function answerOf(reader: TreeReader, address: Address): Answer | undefined {
   reader.leave()
   if (answer < 0) return undefined
   return { prefix: networkOf(address, length), kinds: kindsOfCodes(codes) }
-}
-
-function answerOfStore({ store, publisher, now }: Context, address: Address): Answer | undefined {
-  const rules = publisher.rules(now)
-  const deciding = answerAt((prefix) => zoneEntryAt(store, rules, prefix), address)
-  if (!deciding || !isListing(deciding.entry)) return undefined
-  return { prefix: deciding.prefix, kinds: kindsOfEntry(deciding.entry) }
 }
 
 function shownAnswer(answer: Answer | undefined): Pick<Finding, 'listed' | 'kinds' | 'codes'> {

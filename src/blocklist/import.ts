@@ -1,64 +1,66 @@
-// A whole named list in, in place of what it held: its lines are read and put in order in memory, compared with what the
-// list is, and only then is anything written.
+// A whole named list in, in place of what it held: its lines are read and sorted in memory and compared with what the list
+// is; only then is anything written.
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { sameAttributes } from '../store/packed-entries.ts'
-import { audit } from './context.ts'
 import { ListLines } from './list-lines.ts'
 import {
+  DiscardedVersions,
   entriesInTurn,
-  type ListParts,
-  ListReplacements,
-  listedIn,
+  type ImportParts,
   paired,
+  replaceList,
   turn,
 } from './list-replacement.ts'
+import { audit } from './listings.ts'
 import { roomLeft } from './publish.ts'
 import type { ImportItem, ImportOutcome, ImportRequest, ListFault, Refusal } from './types.ts'
+import { listedIn } from './zone-entry.ts'
 
-/** The new entries beside what the list is. */
+/** The new entries compared with what the list is. */
 interface Comparison {
   readonly added: number
   readonly removed: number
   readonly kept: number
-  /** Prefixes that are new, gone, or have something else beside them. */
+  /** Prefixes that are new or gone, or whose attributes differ. */
   readonly changes: number
-  /** Prefixes that the tree has nothing at. */
+  /** New entries at prefixes where the tree has nothing. */
   readonly newInTree: number
 }
 
-/** A list of so many entries may lose any number of them, but not all. */
+/** A list of at most this many entries may lose any number of them, but not all. */
 const smallList = 100
-/** Of the database, for an entry; and what the log before it may grow by. */
+/** Disk space that an entry takes in the database, and that the write-ahead log may take. */
 const diskBytesPerEntry = 32
 const logBytes = 16 * 1024 ** 2
-/** Octets of the tree that an entry takes at most: a /128 in each /64 does. */
+/** The most that an entry takes in the tree: a /128 in each /64 does. */
 const treeBytesPerEntry = 34
 
-/** The imports under way, one of each list. */
+/** The imports that are running, at most one for each list. */
 export class ListImports {
-  readonly #parts: ListParts
-  readonly #replacements: ListReplacements
+  readonly #parts: ImportParts
+  readonly #discarded: DiscardedVersions
   readonly #busy = new Set<string>()
 
-  constructor(parts: ListParts) {
+  constructor(parts: ImportParts) {
     this.#parts = parts
-    this.#replacements = new ListReplacements(parts)
+    this.#discarded = new DiscardedVersions(parts)
   }
 
-  /** Deletes what imports of the last process left, in the background. */
+  /** Deletes in the background what unfinished imports of the last process left. */
   clean(): void {
-    this.#replacements.clean().catch(() => undefined)
+    void this.#discarded.clean()
   }
 
   /**
-   * Replaces what the list held by the items. Resolves once it is all on disk and, with a tree, in DNS. Refused by
-   * value: 'conflict' while another import of the same list goes on, 'invalid' for a list that is wrong as a whole,
-   * 'loss' where too much would go. Throws OperationalError 'capacity-reached', 'disk-too-small' or 'clock-held', and
-   * nothing is changed then; 'database-failed', and nothing is changed unless the list is the new one already: DNS then
-   * goes on to follow it, and until it has, another import of it is a 'conflict'.
+   * Replaces what the list held by the items; after a crash at any moment the list is the old one or the new one, whole.
+   * Resolves once all of it is on disk and, with a tree, in DNS. Refuses with 'conflict' while another import of the list
+   * runs, 'invalid' if the list is wrong as a whole, and 'loss' if too many entries would go. Throws OperationalError
+   * 'capacity-reached', 'disk-too-small' or 'clock-held', and nothing is changed then. Throws 'database-failed': nothing
+   * is changed either, unless the list is the new one already. DNS then goes on to follow it, and another import of it is a
+   * 'conflict' until it has.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
     const { list, isDryRun = false, isForced = false } = request
@@ -77,13 +79,13 @@ export class ListImports {
         if (refusal) return refusal
         await turn(this.#parts.queue)
       }
-      const nothing = lines.nothing()
-      if (nothing) return nothing
+      const refusal = lines.refusalOfNoEntries()
+      if (refusal) return refusal
       const comparison = await this.#compare(list, lines, context.now)
       const { added, removed, kept } = comparison
       const loss = isForced || isDryRun ? undefined : lossOf(list, comparison)
       if (loss) return loss
-      if (!isDryRun) await this.#replace(request, lines, { ...comparison, now: context.now })
+      if (!isDryRun) await this.#replace(request, lines, comparison, context.now)
       return { list, added, removed, kept, ...lines.report() }
     } finally {
       this.#busy.delete(list)
@@ -112,31 +114,30 @@ export class ListImports {
   async #replace(
     { list, actor }: ImportRequest,
     lines: ListLines,
-    { added, kept, changes, newInTree, now }: Comparison & { readonly now: number },
+    { added, kept, changes, newInTree }: Comparison,
+    now: number,
   ): Promise<void> {
     const { queue, context, store } = this.#parts
-    const after = { entries: added + kept, refused: lines.refusedCount }
-    const flipped = () => audit(context(), actor.name, 'import', list, { before: null, after })
-    const isKnown = (store.lists.named(list)?.version ?? null) !== null
-    if (changes === 0 && isKnown) {
-      await queue.run(flipped)
+    const summary = { entries: added + kept, refused: lines.refusedCount }
+    const wasImported = (store.lists.named(list)?.version ?? null) !== null
+    if (changes === 0 && wasImported) {
+      await queue.run(() => audit(context(), actor, 'import', list, null, summary))
       return
     }
     this.#requireDisk(lines)
     this.#requireTree(newInTree)
-    const setBack = () =>
-      audit(context(), actor.name, 'import-undone', list, { before: after, after: null })
     const wanted = lines.entries()
-    await this.#replacements.replace(list, wanted, { changes, now }, { flipped, setBack })
+    const replacement = { name: list, wanted, changes, now, actor, summary }
+    await replaceList(this.#parts, this.#discarded, replacement)
   }
 
-  /** An import that filled the disk would stop all else from being written as well. */
+  /** An import that filled the disk would stop all other writing too. */
   #requireDisk({ count, reasonCharacters }: ListLines): void {
     const { path } = this.#parts.store
     const { bavail, bsize } = statfsSync(dirname(path))
-    const needed = count * diskBytesPerEntry + reasonCharacters + logBytes
-    if (bavail * bsize >= needed) return
-    const told = `no room for ${count} entries on the disk: they take some ${Math.ceil(needed / 1e6)} MB`
+    const neededBytes = count * diskBytesPerEntry + reasonCharacters + logBytes
+    if (bavail * bsize >= neededBytes) return
+    const told = `no room for ${count} entries on the disk: they take some ${Math.ceil(neededBytes / 1e6)} MB`
     throw new OperationalError('disk-too-small', `${told} beside ${path}`, { told })
   }
 
@@ -149,7 +150,7 @@ export class ListImports {
   }
 }
 
-/** A file that was cut off, or is another one, takes away what nobody meant to lose. */
+/** A file that was cut off, or the wrong file, would remove entries that nobody meant to lose. */
 function lossOf(list: string, { added, removed, kept }: Comparison): Refusal | undefined {
   const standing = removed + kept
   if (added + kept === 0) {

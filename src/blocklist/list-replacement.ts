@@ -1,47 +1,63 @@
-// A list's new version in place of its old one. It is written beside the old one in small transactions, and one row makes
-// it the list. DNS then follows in steps; each computes some of the prefixes that differ. A crash before that row leaves
-// the old list, whole; a crash after it the new one.
+// A list's new version in place of its old one. It is written beside the old one in small transactions; then one row makes
+// it the list. DNS follows in steps of some prefixes each. A crash before that row leaves the old list whole, a crash after
+// it the new one.
 import { setTimeout as pause, setImmediate } from 'node:timers/promises'
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { journalMaxChanges } from '../store/journal.ts'
-import { isOver, type NamedList } from '../store/list-versions.ts'
-import { chunkEntries, comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
+import type { NamedList } from '../store/list-versions.ts'
+import { chunkEntries, comparePrefixes } from '../store/packed-entries.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
-import type { Context } from './context.ts'
+import type { WantedEntry } from './list-lines.ts'
+import { audit, type Context } from './listings.ts'
 import type { Publisher } from './publish.ts'
-import type { WantedEntry } from './subtract-holes.ts'
+import type { Actor, ListEntry } from './types.ts'
+import { listedIn } from './zone-entry.ts'
 
-export interface ListParts {
+/** What imports work on. */
+export interface ImportParts {
   readonly store: Store
   readonly tree: TreeWriter | undefined
   readonly publisher: Publisher
   readonly queue: CommitQueue
   readonly log: Logger
+  /** As of now. */
   context(): Context
   /** See BlocklistOptions. */
   requireClock(): void
 }
 
-/** Chunks in one transaction, written and deleted: some milliseconds. */
-const chunksAtOnce = 20
+export interface Replacement {
+  readonly name: string
+  readonly wanted: Iterable<WantedEntry>
+  /** How many prefixes differ from what the list is. */
+  readonly changes: number
+  /** The time of the import, in epoch seconds: new entries are listed since then. */
+  readonly now: number
+  readonly actor: Actor
+  /** For the audit. */
+  readonly summary: { readonly entries: number; readonly refused: number }
+}
+
+/** Chunks that one transaction writes or deletes, in some milliseconds. */
+const chunksWritten = 20
 const chunksDeleted = 50
-/** Entries looked at before others have their turn. */
+/** Entries that are looked at before other work has its turn. */
 export const entriesInTurn = 4096
-/** A step takes about so long with its commit, and at first so many prefixes. */
+/** A step and its commit are to take about this long; the first step has this many prefixes. */
 const stepMs = 12
 const firstPrefixes = 500
-/** Between steps the event loop is left to everybody else for so long: a mail session takes many turns of it. */
+/** Between steps other work has the event loop for this long: a mail session takes many turns of it. */
 const pauseMs = 1
-/** Pauses before what failed is tried again, from the shortest to the longest: a disk may have room again. */
+/** The pause before a failed step is tried again doubles from the first to the longest. */
 const retryMs = { first: 1000, longest: 60_000 }
-/** Tries after which the one who waits for the import is told that it fails. */
-const triesUntold = 5
+/** After this many tries the import rejects, while it goes on trying. */
+const triesUntilTold = 5
 
 /** A prefix of the old entries, of the new ones, or of both. */
-export interface Pair<T> {
+interface Pair<T> {
   readonly before: ListEntry | undefined
   readonly after: T | undefined
 }
@@ -51,197 +67,201 @@ export function* paired<T extends { readonly prefix: Prefix }>(
   before: Iterable<ListEntry>,
   after: Iterable<T>,
 ): Generator<Pair<T>> {
-  const old = before[Symbol.iterator]()
-  const fresh = after[Symbol.iterator]()
-  let from = old.next()
-  let to = fresh.next()
+  const olds = before[Symbol.iterator]()
+  const news = after[Symbol.iterator]()
+  let from = olds.next()
+  let to = news.next()
   while (!from.done || !to.done) {
     const order = from.done ? 1 : to.done ? -1 : comparePrefixes(from.value.prefix, to.value.prefix)
     yield {
       before: order <= 0 && !from.done ? from.value : undefined,
       after: order >= 0 && !to.done ? to.value : undefined,
     }
-    if (order <= 0) from = old.next()
-    if (order >= 0) to = fresh.next()
+    if (order <= 0) from = olds.next()
+    if (order >= 0) to = news.next()
   }
 }
 
-/** Leaves the event loop to others. Throws OperationalError 'database-failed' when the list was closed meanwhile. */
+/** Leaves the event loop to other work. Throws OperationalError 'database-failed' if the blocklist was closed meanwhile. */
 export async function turn(queue: CommitQueue): Promise<void> {
   await setImmediate()
   if (queue.isClosed) throw new OperationalError('database-failed', 'the list is closed')
 }
 
-/** Says of the entries of a version whether they are listed: neither removed by hand nor over. */
-export function listedIn(
-  { listings }: Store,
-  version: number | null,
-  now: number,
-): (entry: ListEntry) => boolean {
-  const isHidden = listings.hiddenIn(version)
-  return (entry) => !isOver(entry, now) && !isHidden?.(entry.prefix)
+/** Versions that are no list's any more, which are deleted in small transactions. */
+export class DiscardedVersions {
+  readonly #parts: ImportParts
+  readonly #versions: Set<number>
+
+  constructor(parts: ImportParts) {
+    this.#parts = parts
+    this.#versions = new Set(parts.store.lists.unused())
+  }
+
+  /** Deletes the version. If that fails, the next call or the next start tries again. */
+  async add(version: number | null): Promise<void> {
+    if (version !== null) this.#versions.add(version)
+    await this.clean()
+  }
+
+  async clean(): Promise<void> {
+    const { queue, store } = this.#parts
+    try {
+      for (const version of this.#versions) {
+        const deleteSome = (): boolean => store.lists.deleteSome(version, chunksDeleted)
+        while (!(await queue.run(deleteSome, { isAlone: true })));
+        this.#versions.delete(version)
+      }
+    } catch {
+      // The disk is full, or the blocklist is closed.
+    }
+  }
 }
 
-export class ListReplacements {
-  readonly #parts: ListParts
-  /** Versions that are no list's, and not yet deleted. */
-  readonly #left: Set<number>
+/**
+ * Makes these entries the list, and resolves when DNS has followed. Throws OperationalError 'capacity-reached' or what
+ * stopped the writing; the list is then what it was. If the disk is full once it is the new list, it goes on trying, and
+ * rejects after a while.
+ */
+export async function replaceList(
+  parts: ImportParts,
+  discarded: DiscardedVersions,
+  replacement: Replacement,
+): Promise<void> {
+  const { queue, store, publisher, tree, context } = parts
+  const { name, actor, summary } = replacement
+  const isLarge = replacement.changes > journalMaxChanges
+  const { list, version } = await queue.run(() => {
+    const list = store.lists.begin(name)
+    return { list, version: store.lists.addVersion(list.id, context().now) }
+  })
+  try {
+    await writeVersion(parts, list, version, replacement)
+    await queue.run(() => {
+      store.lists.setVersion(list.id, version, tree ? list.applied : version)
+      if (!tree || isLarge) publisher.resetJournal()
+      audit(context(), actor, 'import', name, null, summary)
+    })
+  } catch (error) {
+    await discarded.add(version)
+    throw error
+  }
+  if (!tree) {
+    await discarded.add(list.version)
+    return
+  }
+  const setBack = () => audit(context(), actor, 'import-undone', name, summary, null)
+  await new Follower(parts, discarded, list, version, isLarge, setBack).follow()
+}
 
-  constructor(parts: ListParts) {
+async function writeVersion(
+  { queue, store }: ImportParts,
+  list: NamedList,
+  version: number,
+  { wanted, now }: Replacement,
+): Promise<void> {
+  const isListed = listedIn(store, list.version, now)
+  let chunks: ListEntry[][] = [[]]
+  const put = async (): Promise<void> => {
+    const full = chunks
+    chunks = [[]]
+    const write = () => {
+      for (const chunk of full) store.lists.putChunk(version, chunk)
+    }
+    await queue.run(write, { isAlone: true })
+  }
+  let looked = 0
+  for (const { before, after } of paired(store.lists.entries(list.version), wanted)) {
+    if (++looked % entriesInTurn === 0) await turn(queue)
+    if (!after) continue
+    const listedAt = before && isListed(before) ? before.listedAt : now
+    let chunk = chunks.at(-1) ?? []
+    const isOther = chunk[0] !== undefined && chunk[0].prefix.family !== after.prefix.family
+    if (chunk.length === chunkEntries || isOther) {
+      if (chunks.length === chunksWritten) await put()
+      else chunks.push([])
+      chunk = chunks.at(-1) ?? []
+    }
+    chunk.push({ ...after, listedAt })
+  }
+  await put()
+}
+
+/** Brings DNS from the old version of a list to the new one. */
+class Follower {
+  readonly #parts: ImportParts
+  readonly #discarded: DiscardedVersions
+  /** As it was before. */
+  readonly #list: NamedList
+  readonly #version: number
+  /** Whether the differences are more than the journal holds. */
+  readonly #isLarge: boolean
+  readonly #auditSetBack: () => void
+  readonly #failing = Promise.withResolvers<never>()
+
+  constructor(
+    parts: ImportParts,
+    discarded: DiscardedVersions,
+    list: NamedList,
+    version: number,
+    isLarge: boolean,
+    auditSetBack: () => void,
+  ) {
     this.#parts = parts
-    this.#left = new Set(parts.store.lists.unused())
+    this.#discarded = discarded
+    this.#list = list
+    this.#version = version
+    this.#isLarge = isLarge
+    this.#auditSetBack = auditSetBack
   }
 
   /**
-   * Makes these entries the list, and resolves when DNS has followed. `changes`: how many prefixes differ; `now`: as of when
-   * they are wanted. `flipped` is called in the transaction that makes it the list. Throws OperationalError
-   * 'capacity-reached' or what stopped the writing, and the list is what it was. Where the disk is full after that
-   * transaction it goes on trying, and says so after a while.
+   * Resolves when the tree has all of the new version. Rejects if that fails for long, and goes on all the same. If the
+   * tree has no room for it, goes back to the old version and rejects with 'capacity-reached'.
    */
-  async replace(
-    name: string,
-    wanted: Iterable<WantedEntry>,
-    { changes, now }: { readonly changes: number; readonly now: number },
-    audit: { flipped(): void; setBack(): void },
-  ): Promise<void> {
-    const { queue, store, publisher, tree, context } = this.#parts
-    const { list, version } = await queue.run(() => {
-      const list = store.lists.begin(name)
-      return { list, version: store.lists.addVersion(list.id, context().now) }
-    })
+  follow(): Promise<void> {
+    return Promise.race([this.#followAll(), this.#failing.promise])
+  }
+
+  async #followAll(): Promise<void> {
+    const { store } = this.#parts
+    const { id, version: old } = this.#list
+    const version = this.#version
     try {
-      await this.#write(list, version, wanted, now)
-      await queue.run(() => {
-        store.lists.setVersion(list.id, version, tree ? list.applied : version)
-        if (!tree || changes > journalMaxChanges) publisher.resetJournal()
-        audit.flipped()
-      })
-    } catch (error) {
-      await this.#discard(version)
-      throw error
-    }
-    if (tree) await this.#follow(list, version, changes > journalMaxChanges, audit.setBack)
-    else await this.#discard(list.version)
-  }
-
-  async #discard(version: number | null): Promise<void> {
-    if (version !== null) this.#left.add(version)
-    await this.clean().catch(() => undefined)
-  }
-
-  /** Deletes what is left of versions that are no list's. */
-  async clean(): Promise<void> {
-    const { queue, store } = this.#parts
-    for (const version of this.#left) {
-      const some = (): boolean => store.lists.deleteSome(version, chunksDeleted)
-      while (!(await queue.run(some, { isAlone: true })));
-      this.#left.delete(version)
-    }
-  }
-
-  async #write(
-    list: NamedList,
-    version: number,
-    wanted: Iterable<WantedEntry>,
-    now: number,
-  ): Promise<void> {
-    const { queue, store } = this.#parts
-    const isListed = listedIn(store, list.version, now)
-    let chunks: ListEntry[][] = [[]]
-    const put = async (): Promise<void> => {
-      const full = chunks
-      chunks = [[]]
-      const write = () => {
-        for (const chunk of full) store.lists.putChunk(version, chunk)
-      }
-      await queue.run(write, { isAlone: true })
-    }
-    let looked = 0
-    for (const { before, after } of paired(store.lists.entries(list.version), wanted)) {
-      if (++looked % entriesInTurn === 0) await turn(queue)
-      if (!after) continue
-      const listedAt = before && isListed(before) ? before.listedAt : now
-      let chunk = chunks.at(-1) ?? []
-      const isOther = chunk[0] !== undefined && chunk[0].prefix.family !== after.prefix.family
-      if (chunk.length === chunkEntries || isOther) {
-        if (chunks.length === chunksAtOnce) await put()
-        else chunks.push([])
-        chunk = chunks.at(-1) ?? []
-      }
-      chunk.push({ ...after, listedAt })
-    }
-    await put()
-  }
-
-  /** Resolves when the tree has all of the new version; rejects when that fails for long, and goes on all the same. */
-  async #follow(
-    list: NamedList,
-    version: number,
-    isLarge: boolean,
-    auditSetBack: () => void,
-  ): Promise<void> {
-    const { promise: failing, reject } = Promise.withResolvers<never>()
-    const following = this.#followAll(list, version, isLarge, auditSetBack, reject)
-    await Promise.race([following, failing])
-  }
-
-  async #followAll(
-    list: NamedList,
-    version: number,
-    isLarge: boolean,
-    auditSetBack: () => void,
-    tellFailing: (error: unknown) => void,
-  ): Promise<void> {
-    const { queue, store } = this.#parts
-    const agree = (to: number | null) =>
-      this.#tryAgain(
-        list,
-        () => queue.run(() => store.lists.setVersion(list.id, to, to)),
-        tellFailing,
-      )
-    try {
-      await this.#steps(list, this.#differing(list.version, version), { isLarge }, tellFailing)
+      await this.#publish(this.#differing(), false)
     } catch (error) {
       if (!isOutOfRoom(error)) throw error
-      const setBack = () => {
-        store.lists.setVersion(list.id, list.version, version)
+      await this.#tryUntilDone(() => {
+        store.lists.setVersion(id, old, version)
         // What was removed by hand since stays removed.
-        store.listings.moveHidden(version, list.version)
-        auditSetBack()
-      }
-      await this.#tryAgain(list, () => queue.run(setBack), tellFailing)
-      // What comes out makes room for what comes back.
-      for (const isGone of [true, false]) {
-        const prefixes = this.#differing(list.version, version, isGone)
-        await this.#steps(list, prefixes, { isLarge, usesReserve: true }, tellFailing)
-      }
-      await agree(list.version)
-      await this.#discard(version)
+        store.listings.moveHidden(version, old)
+        this.#auditSetBack()
+      })
+      // What is removed first makes room for what comes back.
+      await this.#publish(this.#differing('removed'), true)
+      await this.#publish(this.#differing('restored'), true)
+      await this.#tryUntilDone(() => store.lists.setVersion(id, old, old))
+      await this.#discarded.add(version)
       throw error
     }
-    await agree(version)
-    await this.#discard(list.version)
+    await this.#tryUntilDone(() => store.lists.setVersion(id, version, version))
+    await this.#discarded.add(old)
   }
 
-  async #steps(
-    list: NamedList,
-    prefixes: Generator<Prefix | undefined>,
-    options: { readonly isLarge: boolean; readonly usesReserve?: boolean },
-    tellFailing: (error: unknown) => void,
-  ): Promise<void> {
+  /** Publishes what should stand at these prefixes, some at a time. */
+  async #publish(prefixes: Generator<Prefix | undefined>, usesReserve: boolean): Promise<void> {
     const { queue, store, publisher } = this.#parts
     let most = firstPrefixes
     let batch: Prefix[] = []
     const step = async (): Promise<void> => {
-      let started = 0
-      const work = () => {
-        started = performance.now()
-        if (options.isLarge) publisher.resetJournal()
-        if (options.usesReserve) publisher.useReserve()
+      let startedMs = 0
+      await this.#tryUntilDone(() => {
+        startedMs = performance.now()
+        if (this.#isLarge) publisher.resetJournal()
+        if (usesReserve) publisher.useReserve()
         for (const prefix of batch) store.changed.note(prefix)
-      }
-      await this.#tryAgain(list, () => queue.run(work, { isAlone: true }), tellFailing)
-      const scale = Math.min(Math.max(stepMs / (performance.now() - started), 0.5), 1.5)
+      }, true)
+      const scale = Math.min(Math.max(stepMs / (performance.now() - startedMs), 0.5), 1.5)
       most = Math.max(Math.round(most * scale), 100)
       batch = []
       await pause(pauseMs)
@@ -255,50 +275,48 @@ export class ListReplacements {
   }
 
   /**
-   * Prefixes that are answered otherwise by the one version than by the other, in order; undefined: others may have their
-   * turn. `isGone`: only those that `from` does not have, or only the others.
+   * Prefixes that the two versions answer differently, in order; undefined: other work may have its turn. `only`, for
+   * the way back: those that the old version lacks, or those that it has.
    */
-  *#differing(from: number | null, to: number, isGone?: boolean): Generator<Prefix | undefined> {
+  *#differing(only?: 'removed' | 'restored'): Generator<Prefix | undefined> {
     const { store, context } = this.#parts
+    const from = this.#list.version
     const isListed = listedIn(store, from, context().now)
+    const pairs = paired(store.lists.entries(from), store.lists.entries(this.#version))
     let looked = 0
-    for (const { before, after } of paired(store.lists.entries(from), store.lists.entries(to))) {
+    for (const { before, after } of pairs) {
       if (++looked % entriesInTurn === 0) yield undefined
       const isSame =
         before && after && before.attributes.kinds === after.attributes.kinds && isListed(before)
       const { prefix } = before ?? after ?? {}
       if (isSame || !prefix) continue
-      if (isGone === undefined || isGone === (before === undefined)) yield prefix
+      if (only === undefined || only === (before ? 'restored' : 'removed')) yield prefix
     }
   }
 
   /**
-   * What has become the list is finished, however long the disk is full: half of it in DNS is nothing to leave. Throws
-   * when there is no room in the tree, when the door is closed, and what is a bug of ours.
+   * Runs `work` in a transaction, again and again while the disk is full: half of a list in DNS must not be left. Throws if
+   * the tree has no room, if the blocklist is closed, and what is a bug of ours.
    */
-  async #tryAgain<T>(
-    { name }: NamedList,
-    work: () => Promise<T>,
-    tellFailing: (error: unknown) => void,
-  ): Promise<T> {
+  async #tryUntilDone(work: () => void, isAlone = false): Promise<void> {
+    const { queue, log } = this.#parts
+    const { name } = this.#list
     let tried = 0
     for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
       try {
-        return await work()
+        await queue.run(work, { isAlone })
+        return
       } catch (error) {
-        const isOurs = !(error instanceof OperationalError) || isOutOfRoom(error)
-        if (isOurs || this.#parts.queue.isClosed) throw error
+        const isFinal = !(error instanceof OperationalError) || isOutOfRoom(error)
+        if (isFinal || queue.isClosed) throw error
         tried += 1
-        if (tried === triesUntold) tellFailing(error)
-        const seconds = waitMs / 1000
-        this.#parts.log.warn(
-          { err: error, list: name },
-          `import of list ${name} cannot be written yet; retrying in ${seconds} s`,
-        )
+        if (tried === triesUntilTold) this.#failing.reject(error)
+        const text = `import of list ${name} cannot be written yet; retrying in ${waitMs / 1000} s`
+        log.warn({ err: error, list: name }, text)
         await new Promise((resolve) => {
           const timer = setTimeout(resolve, waitMs)
-          // Nobody waits for it any more.
-          if (tried >= triesUntold) timer.unref()
+          // Nobody waits for the import any more, so it must not keep the process alive.
+          if (tried >= triesUntilTold) timer.unref()
         })
       }
     }

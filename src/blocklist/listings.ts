@@ -1,23 +1,109 @@
-// Listing and delisting by hand, all of a request or none of it. Runs inside a
-// transaction.
-
+// What people and time change about listings: listing, delisting and amending by hand, and what ends or comes due. Each
+// function runs inside a transaction, on a Context.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import { audit, type Context, remove, removeEntry, shown, standingAt } from './context.ts'
+import type { Store } from '../store/database.ts'
+import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
+import { initialState, type PolicyOptions } from './policy.ts'
+import type { Publisher } from './publish.ts'
 import {
   type Actor,
+  type AmendOutcome,
+  type Expectation,
   kindsMask,
   type Listing,
+  type ListingChange,
   type ListOutcome,
   type ListRequest,
   listingOf,
   listingOfEntry,
   type Refusal,
   type RequestRefusal,
+  readEntryId,
 } from './types.ts'
-import { entriesAt } from './zone-entry.ts'
+import { entriesAt, type StandingEntry } from './zone-entry.ts'
 
-/** Lists each prefix, or extends what is listed there by hand; nothing when one of them is refused. */
+/** What a change reads and writes. */
+export interface Context {
+  readonly store: Store
+  /** Says which kinds are answered, now and as last published. */
+  readonly publisher: Pick<Publisher, 'publishedKinds' | 'last' | 'rules'>
+  readonly policy: PolicyOptions
+  /** The trap pattern that an address falls under, or undefined. */
+  readonly trapOf: (address: string) => string | undefined
+  /** Epoch seconds. */
+  readonly now: number
+}
+
+/** Rows that one transaction ends or lists. */
+const expiryBatch = 500
+
+const changedSince: Refusal = {
+  refused: 'changed',
+  why: 'has been changed since: read it again',
+}
+
+/** Adds a line to the audit. `before` and `after` are in the form the interface shows; null: nothing was, or is, there. */
+export function audit(
+  { store, now }: Context,
+  actor: Actor,
+  action: string,
+  target: string,
+  before: unknown,
+  after: unknown,
+): void {
+  store.audit.insert({ at: now, actor: actor.name, action, target, before, after })
+}
+
+/** Audits the change of a row and answers what it is now. `before`: the row as it was; null: it is new. */
+export function auditRow(
+  context: Context,
+  actor: Actor,
+  action: string,
+  id: number,
+  before: ListingRow | null,
+): Listing {
+  const listing = currentListing(context, id)
+  audit(context, actor, action, listing.prefix, before && listingOf(before), listing)
+  return listing
+}
+
+/** A row as a listing, read again after a change. */
+export function currentListing({ store }: Context, id: number): Listing {
+  const row = store.listings.byId(id)
+  if (!row) throw new Error(`listing ${id} is gone`)
+  return listingOf(row)
+}
+
+/** Ends a row and answers what it is now. Evidence up to now no longer counts. */
+export function removeRow(context: Context, actor: Actor, row: ListingRow): Listing {
+  const { store, now } = context
+  store.listings.end(row, 'removed', now, store.evidence.newestId())
+  return auditRow(context, actor, 'delist', row.id, row)
+}
+
+/** Hides an entry until its list is imported again and answers what it is now. Evidence up to now no longer counts. */
+export function hideEntry({ store, now }: Context, { list, entry }: StandingEntry): Listing {
+  if (list.version === null) throw new Error(`list ${list.name} has no entries`)
+  const { prefix, attributes, listedAt } = entry
+  store.listings.insertRemoved(
+    { prefix, ...attributes, createdAt: listedAt, listId: list.id, version: list.version },
+    now,
+    store.evidence.newestId(),
+  )
+  return listingOfEntry(list.name, entry, 'removed')
+}
+
+/** The rows that hold at exactly this prefix. Rows whose time is over are ended on the way. */
+export function standingAt({ store, now }: Context, prefix: Prefix): CurrentListing[] {
+  return store.listings.currentAt(prefix).filter((row) => {
+    if (row.expiresAt === null || row.expiresAt > now) return true
+    store.listings.end(row, 'expired', row.expiresAt, null)
+    return false
+  })
+}
+
+/** Lists each prefix, or extends what is listed there by hand; nothing if one of them is refused. */
 export function listAll(
   context: Context,
   requests: readonly ListRequest[],
@@ -31,7 +117,7 @@ export function listAll(
   return requests.map((request) => list(context, request, actor))
 }
 
-/** Removes all that is listed at exactly these prefixes and answers it; nothing when one of them is refused. */
+/** Removes all that is listed at exactly these prefixes and answers it; nothing if one of them is refused. */
 export function delistAll(
   context: Context,
   prefixes: readonly Prefix[],
@@ -41,10 +127,15 @@ export function delistAll(
     isListedAt(context, prefix) ? [] : [{ ...nothingToRemove(context, prefix), prefix }],
   )
   if (refusals.length > 0) return { refusals }
-  return prefixes.flatMap((prefix) => delist(context, prefix, actor))
+  return prefixes.flatMap((prefix) => [
+    ...standingAt(context, prefix).map((row) => removeRow(context, actor, row)),
+    ...entriesAt(context.store, context.now, prefix).map((each) =>
+      removeEntry(context, actor, each),
+    ),
+  ])
 }
 
-/** Why the prefix may not be listed by hand or import, if so. */
+/** Why the prefix may not be listed by hand or import; undefined: it may. */
 export function refusalOf(
   { store, policy, now }: Pick<Context, 'store' | 'policy' | 'now'>,
   { prefix, expiresAt }: Pick<ListRequest, 'prefix' | 'expiresAt'>,
@@ -86,46 +177,32 @@ function list(context: Context, request: ListRequest, actor: Actor): ListOutcome
   const expiresAt =
     request.expiresAt === undefined ? now + policy.longestListingSeconds : request.expiresAt
   const row = standingAt(context, prefix).find(({ origin }) => origin === 'manual')
-  const id =
-    row?.id ??
-    store.listings.insert({
-      ...{ prefix, kinds, state: 'listed', origin: 'manual', reason, createdAt: now },
-      ...{ lastHitAt: null, expiresAt, heldUntil: null, hits: 0, episode: 1, termSeconds: null },
-    })
   if (row) {
+    const isPermanent = row.expiresAt === null || expiresAt === null
     store.listings.change(row, {
       ...row,
       state: 'listed',
       kinds: row.kinds | kinds,
       reason: reason ?? row.reason,
-      expiresAt: later(row.expiresAt, expiresAt),
+      expiresAt: isPermanent ? null : Math.max(row.expiresAt, expiresAt),
     })
+    return { outcome: 'extended', listing: auditRow(context, actor, 'list', row.id, row) }
   }
-  const listing = shown(context, id)
-  audit(context, actor.name, 'list', listing.prefix, {
-    before: row ? listingOf(row) : null,
-    after: listing,
+  const id = store.listings.insert({
+    prefix,
+    kinds,
+    state: 'listed',
+    origin: 'manual',
+    reason,
+    createdAt: now,
+    lastHitAt: null,
+    expiresAt,
+    heldUntil: null,
+    hits: 0,
+    episode: 1,
+    termSeconds: null,
   })
-  return { outcome: row ? 'extended' : 'listed', listing }
-}
-
-function delist(context: Context, prefix: Prefix, actor: Actor): Listing[] {
-  const rows = standingAt(context, prefix).map((row) => {
-    remove(context, row)
-    const listing = shown(context, row.id)
-    audit(context, actor.name, 'delist', formatPrefix(prefix), {
-      before: listingOf(row),
-      after: listing,
-    })
-    return listing
-  })
-  const entries = entriesAt(context.store, context.now, prefix).map((standing) => {
-    const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
-    const after = removeEntry(context, standing)
-    audit(context, actor.name, 'delist', formatPrefix(prefix), { before, after })
-    return after
-  })
-  return [...rows, ...entries]
+  return { outcome: 'listed', listing: auditRow(context, actor, 'list', id, null) }
 }
 
 /** Whether anything is listed at exactly this prefix: a row, or an entry of a list. */
@@ -155,7 +232,107 @@ function nothingToRemove(context: Context, prefix: Prefix): Refusal {
   }
 }
 
-/** null is for ever. */
-function later(a: number | null, b: number | null): number | null {
-  return a === null || b === null ? null : Math.max(a, b)
+function removeEntry(context: Context, actor: Actor, standing: StandingEntry): Listing {
+  const before = listingOfEntry(standing.list.name, standing.entry, 'listed')
+  const listing = hideEntry(context, standing)
+  audit(context, actor, 'delist', listing.prefix, before, listing)
+  return listing
+}
+
+/** Changes one listing. 'changed' if it is not as expected; 'conflict' if it has ended or is an entry of a list. */
+export function amendListing(
+  context: Context,
+  id: number | string,
+  change: ListingChange,
+  expected: Expectation,
+  actor: Actor,
+): AmendOutcome {
+  if (typeof id === 'string') {
+    const standing = standingEntry(context, id, () => true)
+    if ('refused' in standing) return standing
+    return conflict(`is an entry of list ${standing.list.name}: change it there, and import that`)
+  }
+  const row = standingRow(context, id, expected)
+  if ('refused' in row) return row
+  if (change.kinds !== undefined && row.origin !== 'manual') {
+    return conflict('was listed on evidence, which says its kinds')
+  }
+  const { expiresAt = row.expiresAt, reason = row.reason } = change
+  if (expiresAt !== null && expiresAt <= context.now) {
+    return { refused: 'invalid', why: 'would have expired already: remove it instead' }
+  }
+  const kinds = change.kinds === undefined ? row.kinds : kindsMask(change.kinds)
+  context.store.listings.change(row, { ...row, kinds, expiresAt, reason: reason || null })
+  return { outcome: 'amended', listing: auditRow(context, actor, 'amend', id, row) }
+}
+
+/**
+ * Ends one listing and leaves others of the same prefix alone. Its evidence no longer counts. An entry of a list comes
+ * back when the list is imported again. Refuses as `amendListing` does.
+ */
+export function removeListing(
+  context: Context,
+  id: number | string,
+  expected: Expectation,
+  actor: Actor,
+): AmendOutcome {
+  if (typeof id === 'string') {
+    const standing = standingEntry(context, id, expected)
+    if ('refused' in standing) return standing
+    return { outcome: 'removed', listing: removeEntry(context, actor, standing) }
+  }
+  const row = standingRow(context, id, expected)
+  if ('refused' in row) return row
+  return { outcome: 'removed', listing: removeRow(context, actor, row) }
+}
+
+function standingRow(
+  context: Context,
+  id: number,
+  expected: Expectation,
+): CurrentListing | Refusal {
+  const known = context.store.listings.byId(id)
+  if (known === undefined) return noSuch(id)
+  const row = standingAt(context, known.prefix).find((each) => each.id === id)
+  if (row === undefined) return conflict('has ended already')
+  return expected(listingOf(row)) ? row : changedSince
+}
+
+function standingEntry(
+  context: Context,
+  id: string,
+  expected: Expectation,
+): StandingEntry | Refusal {
+  const named = readEntryId(id)
+  const list = named && context.store.lists.named(named.list)
+  if (!named || !list || !context.store.lists.find(list.version, named.prefix)) return noSuch(id)
+  const standing = entriesAt(context.store, context.now, named.prefix).find(
+    (each) => each.list.id === list.id,
+  )
+  if (standing === undefined) return conflict('has ended already')
+  return expected(listingOfEntry(list.name, standing.entry, 'listed')) ? standing : changedSince
+}
+
+function noSuch(id: number | string): Refusal {
+  return { refused: 'not-listed', why: `there is no listing ${id}` }
+}
+
+function conflict(why: string): Refusal {
+  return { refused: 'conflict', why }
+}
+
+/** Ends listings whose time is over and shows held ones that are due, a batch at a time. Says how many; 0: none is left. */
+export function expireSome(context: Context): number {
+  const { store, publisher, policy, now } = context
+  const { listings } = store
+  const expired = listings.expired(now, expiryBatch)
+  for (const row of expired) standingAt(context, row.prefix)
+  const due = listings.due(now, expiryBatch - expired.length)
+  for (const row of due) {
+    const policyWithoutHold = { ...policy, holdForSeconds: 0 }
+    const state = initialState(row.kinds, publisher.publishedKinds, policyWithoutHold)
+    listings.change(row, { ...row, state, heldUntil: null })
+  }
+  const rows = expired.length + due.length
+  return rows > 0 ? rows : store.lists.expireSome(now)
 }

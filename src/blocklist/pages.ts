@@ -1,23 +1,17 @@
-// What the store has, a page at a time: listings, which are rows and entries of named lists, and exceptions, with the
-// cursor that leads to the next page.
-
+// Listings and exceptions a page at a time. Listings are rows and entries of named lists. Between two steps of a page other
+// work may run, and an import may replace a list: the walk then goes on in its new version.
 import { setImmediate } from 'node:timers/promises'
-import type { Prefix } from '../ip/address.ts'
+import { contains, formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { isOver } from '../store/list-versions.ts'
-import { comparePrefixes } from '../store/packed-entries.ts'
-import { type ListingPosition, listingCursor, readIdCursor, readListingCursor } from './cursor.ts'
-import {
-  type EntryWalk,
-  entriesByLength,
-  entriesInOrder,
-  type Found,
-  listsWanted,
-} from './entry-pages.ts'
+import type { ListingFilter } from '../store/listing-pages.ts'
+import type { RowPosition } from '../store/listing-rows.ts'
+import { comparePrefixes, type PackedEntries } from '../store/packed-entries.ts'
 import { tableOf } from './exceptions.ts'
 import {
   type Exception,
   type ExceptionKind,
+  entryId,
   exceptionOf,
   kindsMask,
   type Listing,
@@ -30,30 +24,57 @@ import {
   readEntryId,
 } from './types.ts'
 
-const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
-/** Chunks of entries that one page looks through, some hundred milliseconds of work in all. */
-const maxChunks = 500
+/** Behind a prefix in a named list, whether the list has an entry there or not. */
+interface EntryPosition {
+  readonly list: string
+  readonly prefix: Prefix
+}
 
-/** Listings as far as the next position; undefined: nothing yet. */
+type ListingPosition = RowPosition | EntryPosition
+
+interface Walk {
+  readonly store: Store
+  readonly filter: ListingFilter
+  /** Epoch seconds. */
+  readonly now: number
+}
+
+/** How far a walk has come, and the listing there if one passes the filter. */
+interface Found {
+  readonly position: ListingPosition
+  readonly listing?: Listing
+}
+
+/** undefined: a step is done, and nothing new is found. */
 type Listings = Generator<Found | undefined>
 
+/** Where a page begins in one list. */
+interface Beginning {
+  readonly prefix: Prefix
+  /** Whether an entry of exactly this prefix belongs to the page. */
+  readonly isIncluded: boolean
+}
+
+const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
+/** Chunks of entries that one page looks through: some hundred milliseconds of work in all. */
+const maxChunks = 500
+const firstPrefix = { w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
+
 /**
- * Listings of every state: rows newest first, then entries of lists by name in address order; at or inside `filter.prefix`
- * all by length and address. In a large list what passes the filter may be rare: so the event loop is left to others
- * between steps, and a page may have fewer than `limit`, or none, and a cursor all the same.
+ * Listings of every state: rows newest first, then entries of lists by name and address; at or inside `filter.prefix` all
+ * by length and address. In a large list few entries may pass the filter. So the event loop is left to others between
+ * steps, and a page may have fewer items than `limit`, or none, and still a cursor.
  */
 export async function listingsPage(
   store: Store,
-  filter: ListingsFilter,
-  page: PageRequest,
+  { kind, ...rest }: ListingsFilter,
+  { cursor, limit }: PageRequest,
   now: number,
 ): Promise<Page<Listing> | Refusal> {
-  const { kind, ...rest } = filter
-  const { cursor, limit } = page
-  const after = cursor === undefined ? undefined : readListingCursor(cursor, filter.prefix)
+  const after = cursor === undefined ? undefined : readListingCursor(cursor, rest.prefix)
   if (cursor !== undefined && !after) return unknownCursor
-  const mask = kind === undefined ? {} : { kinds: kindsMask([kind]) }
-  const walk: EntryWalk = { store, now, filter: { ...rest, ...mask } }
+  const filter = kind === undefined ? rest : { ...rest, kinds: kindsMask([kind]) }
+  const walk: Walk = { store, now, filter }
   const listings =
     filter.prefix === undefined
       ? newestFirst(walk, limit + 1, after)
@@ -73,11 +94,71 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-function* newestFirst(
-  walk: EntryWalk,
-  limit: number,
-  after: ListingPosition | undefined,
-): Listings {
+/** The entry of that id in its list's current version, hidden and over ones too; undefined: the list has none. */
+export function listingAt(store: Store, id: string, now: number): Listing | undefined {
+  const named = readEntryId(id)
+  const version = (named && store.lists.named(named.list)?.version) ?? null
+  const entry = named && store.lists.find(version, named.prefix)
+  if (!entry || version === null) return undefined
+  const state = isOver(entry, now) ? 'expired' : 'listed'
+  const isHidden = store.listings.isHidden(named.prefix, version)
+  return listingOfEntry(named.list, entry, isHidden ? 'removed' : state)
+}
+
+/** Newest first. */
+export function exceptionsPage(
+  store: Store,
+  kind: ExceptionKind,
+  request: PageRequest,
+): Page<Exception> | Refusal {
+  const table = tableOf(store, kind)
+  const page = pageById(request, (limit, before) => table.page(limit, before))
+  return 'refused' in page ? page : { ...page, items: page.items.map(exceptionOf) }
+}
+
+/** A page of rows that are sorted by id. `read` gives at most `limit` rows, from behind the id `beyond` on. */
+export function pageById<Row extends { readonly id: number }>(
+  { limit, cursor }: PageRequest,
+  read: (limit: number, beyond: number | undefined) => readonly Row[],
+): Page<Row> | Refusal {
+  const beyond = cursor === undefined ? undefined : readIdCursor(cursor)
+  if (cursor !== undefined && beyond === undefined) return unknownCursor
+  const rows = read(limit + 1, beyond)
+  const items = rows.slice(0, limit)
+  return { items, nextCursor: rows.length > limit ? String(items.at(-1)?.id) : null }
+}
+
+function readIdCursor(cursor: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
+}
+
+/** A cursor names what the page is sorted by: the row or entry that it ended with may be gone when it comes back. */
+function listingCursor(position: ListingPosition): string {
+  const { prefix } = position
+  const text =
+    'list' in position ? entryId(position.list, prefix) : `${position.id} ${formatPrefix(prefix)}`
+  return Buffer.from(text).toString('base64url')
+}
+
+/** undefined: `listingCursor` did not make it, or not for a page of what is at or inside `within`. */
+function readListingCursor(
+  cursor: string,
+  within: Prefix | undefined,
+): ListingPosition | undefined {
+  const text = Buffer.from(cursor, 'base64url').toString()
+  const position = readRowPosition(text) ?? readEntryId(text)
+  if (position === undefined || listingCursor(position) !== cursor) return undefined
+  return within && !contains(within, position.prefix) ? undefined : position
+}
+
+function readRowPosition(text: string): RowPosition | undefined {
+  const [idText = '', prefixText = ''] = text.split(' ')
+  const id = readIdCursor(idText)
+  const parsed = parsePrefix(prefixText)
+  return id === undefined || 'why' in parsed ? undefined : { id, prefix: parsed.value }
+}
+
+function* newestFirst(walk: Walk, limit: number, after: ListingPosition | undefined): Listings {
   const entry = after && 'list' in after ? after : undefined
   if (!entry) yield* rowsFound(walk, limit, after)
   for (const name of listsWanted(walk)) {
@@ -87,7 +168,7 @@ function* newestFirst(
 }
 
 function insidePrefix(
-  walk: EntryWalk,
+  walk: Walk,
   within: Prefix,
   limit: number,
   after: ListingPosition | undefined,
@@ -105,7 +186,7 @@ function insidePrefix(
 }
 
 function* rowsFound(
-  { store, filter }: EntryWalk,
+  { store, filter }: Walk,
   limit: number,
   after: ListingPosition | undefined,
 ): Listings {
@@ -118,7 +199,7 @@ function* rowsFound(
   }
 }
 
-/** What each source has by length and address as one; where they have the same prefix the first one comes first. */
+/** Merges sources that are sorted by length and address. At one prefix the earlier source comes first. */
 function* merged(sources: readonly Listings[]): Listings {
   const heads: (Found | undefined)[] = []
   for (const source of sources) heads.push(yield* nextOf(source))
@@ -148,33 +229,120 @@ function compare({ position: { prefix: a } }: Found, { position: { prefix: b } }
   return a.length - b.length || comparePrefixes(a, b)
 }
 
-/** The entry of that id in its list's current version, whatever became of it; undefined: it is not there. */
-export function listingAt(store: Store, id: string, now: number): Listing | undefined {
-  const named = readEntryId(id)
-  const version = (named && store.lists.named(named.list)?.version) ?? null
-  const entry = named && store.lists.find(version, named.prefix)
-  if (!entry || version === null) return undefined
-  const isHidden = store.listings.isHidden(named.prefix, version)
-  return listingOfEntry(
-    named.list,
-    entry,
-    isHidden ? 'removed' : isOver(entry, now) ? 'expired' : 'listed',
-  )
+/** The names of the lists whose entries may pass the filter. Entries that were removed by hand are rows. */
+function listsWanted({ store, filter }: Walk): string[] {
+  const { origin = 'import', state = 'listed', list } = filter
+  if (origin !== 'import' || (state !== 'listed' && state !== 'expired')) return []
+  const names = store.lists.all().map(({ name }) => name)
+  return list === undefined ? names : names.filter((name) => name === list)
 }
 
-/** Newest first. */
-export function exceptionsPage(
-  store: Store,
-  kind: ExceptionKind,
-  page: PageRequest,
-): Page<Exception> | Refusal {
-  const before = page.cursor === undefined ? undefined : readIdCursor(page.cursor)
-  if (page.cursor !== undefined && before === undefined) return unknownCursor
-  const rows = tableOf({ store }, kind).page(page.limit + 1, before)
-  const shown = rows.slice(0, page.limit)
-  const last = shown.at(-1)
-  return {
-    items: shown.map(exceptionOf),
-    nextCursor: rows.length > page.limit && last ? String(last.id) : null,
+/** The list's entries in address order, IPv4 first, from behind `after` on. */
+function* entriesInOrder(walk: Walk, list: string, after: Prefix | undefined): Generator<Found> {
+  for (const family of [4, 6] as const) {
+    if (after && after.family > family) continue
+    const from = after?.family === family ? after : { ...firstPrefix, family }
+    for (const { version, chunk, start } of chunksOf(walk.store, list, from)) {
+      for (let index = start; index < chunk.count; index++) {
+        const listing = passing(walk, list, version, chunk, index)
+        const prefix = chunk.prefixAt(index)
+        if (listing === undefined || (after && comparePrefixes(prefix, after) === 0)) continue
+        yield { position: { list, prefix }, listing }
+      }
+      yield { position: { list, prefix: chunk.prefixAt(chunk.count - 1) } }
+    }
   }
+}
+
+/** The list's entries at or inside a prefix, by length and address. */
+function* entriesByLength(
+  walk: Walk,
+  list: string,
+  within: Prefix,
+  beginning: Beginning | undefined,
+): Generator<Found> {
+  const { lists } = walk.store
+  const shortest = Math.max(within.length, beginning?.prefix.length ?? 0)
+  for (const length of lists.lengths(lists.named(list)?.version ?? null, within.family)) {
+    if (length < shortest) continue
+    const begins = length === beginning?.prefix.length ? beginning : undefined
+    for (const chunk of chunksOf(walk.store, list, begins?.prefix ?? within)) {
+      if (yield* entriesOfLength(walk, list, within, length, begins, chunk)) break
+    }
+  }
+}
+
+/** The entries of one length in one chunk. Returns true if the chunk goes on beyond `within`. */
+function* entriesOfLength(
+  walk: Walk,
+  list: string,
+  within: Prefix,
+  length: number,
+  begins: Beginning | undefined,
+  { version, chunk, start }: Chunk,
+): Generator<Found, boolean> {
+  const stop = endOfInside(chunk, start, within)
+  for (let index = start; index < stop; index++) {
+    if (chunk.lengthAt(index) !== length) continue
+    const prefix = chunk.prefixAt(index)
+    if (begins && !begins.isIncluded && comparePrefixes(prefix, begins.prefix) === 0) continue
+    const listing = passing(walk, list, version, chunk, index)
+    if (listing) yield { position: { list, prefix }, listing }
+  }
+  if (stop < chunk.count) return true
+  const last = chunk.prefixAt(chunk.count - 1)
+  const end = networkOf(last, length)
+  // Of prefixes with the same first address the longer one comes later: it may be in the next chunk.
+  const mayFollow = last.length < length && walk.store.lists.find(version, end) !== undefined
+  if (!mayFollow) yield { position: { list, prefix: end } }
+  return false
+}
+
+/** The index behind the last entry of a chunk that is inside `within`. The entry at `start` is inside. */
+function endOfInside(chunk: PackedEntries, start: number, within: Prefix): number {
+  if (contains(within, chunk.prefixAt(chunk.count - 1))) return chunk.count
+  let end = start
+  while (contains(within, chunk.prefixAt(end))) end += 1
+  return end
+}
+
+interface Chunk {
+  readonly version: number
+  readonly chunk: PackedEntries
+  /** The index at which the walk goes on. */
+  readonly start: number
+}
+
+/** The list's chunks of one family from a prefix on. */
+function* chunksOf(store: Store, list: string, from: Prefix): Generator<Chunk> {
+  let last: Prefix | undefined
+  let version: number | null
+  do {
+    version = store.lists.named(list)?.version ?? null
+    if (version === null) return
+    for (const { chunk, start } of store.lists.chunksFrom(version, last ?? from)) {
+      const isSeen = last && comparePrefixes(chunk.prefixAt(start), last) === 0
+      const next = isSeen ? start + 1 : start
+      if (next < chunk.count) yield { version, chunk, start: next }
+      last = chunk.prefixAt(chunk.count - 1)
+      // Checked before the next chunk is read: that of an old version may be gone.
+      if (store.lists.named(list)?.version !== version) break
+    }
+  } while (store.lists.named(list)?.version !== version)
+}
+
+/** The entry as a listing if it passes the filter. A hidden one does not: its row is shown. */
+function passing(
+  { store, filter, now }: Walk,
+  list: string,
+  version: number,
+  chunk: PackedEntries,
+  index: number,
+): Listing | undefined {
+  if (filter.kinds !== undefined && (chunk.kindsAt(index) & filter.kinds) === 0) return undefined
+  const entry = chunk.entryAt(index)
+  const state = isOver(entry, now) ? 'expired' : 'listed'
+  if (filter.state !== undefined && filter.state !== state) return undefined
+  if (store.listings.isHidden(entry.prefix, version)) return undefined
+  return listingOfEntry(list, entry, state)
 }

@@ -10,14 +10,17 @@ import type { Difference, Publication } from '../store/journal.ts'
 import { Snapshot } from '../store/snapshot.ts'
 import { entryKinds } from '../tree/layout.ts'
 import type { TreeWriter } from '../tree/writer.ts'
-import { holdsTestEntry, neverListed, testEntries, withoutTestEntries } from './test-entries.ts'
 import {
   codesOf,
+  holdsTestEntry,
   isListing,
   kindOfEntry,
   kindsOfEntry,
   listingEntry,
+  neverListed,
   noEntry,
+  testEntries,
+  withoutTestEntries,
   type ZoneEntry,
   type ZoneRules,
   zoneEntryAt,

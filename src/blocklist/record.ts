@@ -1,9 +1,11 @@
-// Evidence in: each trapped message kept once with what was decided on it, or counted where its network sent enough that
-// day, and its client listed or extended where the policy says so. Inside a transaction of the door.
+// One trapped message's evidence → stored once with the decision on it, or only counted if its network sent enough that
+// day; and its client listed, or its listing extended, as the policy says. Runs inside a transaction.
+import { statfsSync } from 'node:fs'
 import type { Evidence } from '../bounce/evidence.ts'
 import { boundedDetails } from '../bounce/evidence-details.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { trapMailbox } from '../bounce/recipient.ts'
+import { type Logger, OperationalError } from '../errors.ts'
 import {
   type Address,
   formatAddress,
@@ -15,8 +17,10 @@ import {
   unmapped,
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
+import { OncePerMinute } from '../log-rarely.ts'
+import { formatSize } from '../quantity.ts'
 import type { CurrentListing } from '../store/listing-rows.ts'
-import { audit, type Context, shown, standingAt } from './context.ts'
+import { auditRow, type Context, currentListing, standingAt } from './listings.ts'
 import {
   heldUntil,
   hitsToWeigh,
@@ -25,8 +29,12 @@ import {
   judge,
   type PolicyOptions,
 } from './policy.ts'
-import { isTrapMailbox } from './trap-patterns.ts'
+import { isTrapMailbox } from './traps.ts'
 import { type Decision, kindsMask, listingOf } from './types.ts'
+
+const lookEveryMs = 1000
+/** Of a small disk the minimum of free space is this share of it. */
+const minFreeShare = 0.05
 
 /** The network that a client's messages are counted for and that would be listed. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
@@ -206,6 +214,7 @@ function weigh(
   )
 }
 
+/** Writes what the judgement says: a new row, or a change of the row that there is. */
 function act(
   context: Context,
   prefix: Prefix,
@@ -214,31 +223,71 @@ function act(
 ): Decided {
   const { store, publisher, policy, now } = context
   const { decision, why, newHits, ...becomes } = judgement
-  if (row) {
-    // A shadow begins to show like a new listing does; what shows already is not held back for a further code.
-    const state =
-      row.state === 'shadow'
-        ? initialState(becomes.kinds, publisher.publishedKinds, policy)
-        : row.state
-    const isHeldNow = state === 'held' && row.state !== 'held'
-    const hits = row.hits + newHits
-    store.listings.change(row, {
-      ...{ ...row, ...becomes, state, hits },
-      heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
+  const firstState = initialState(becomes.kinds, publisher.publishedKinds, policy)
+  if (!row) {
+    const id = store.listings.insert({
+      prefix,
+      ...becomes,
+      state: firstState,
+      origin: 'trap',
+      reason: null,
+      createdAt: now,
+      heldUntil: firstState === 'held' ? heldUntil(now, policy) : null,
+      hits: newHits,
     })
-    return { decision, why, listing: shown(context, row.id) }
+    return { decision, why, listing: auditRow(context, { name: 'trap' }, 'list', id, null) }
   }
-  const state = initialState(becomes.kinds, publisher.publishedKinds, policy)
-  const id = store.listings.insert({
-    ...{ prefix, ...becomes, state, origin: 'trap', reason: null, createdAt: now },
-    heldUntil: state === 'held' ? heldUntil(now, policy) : null,
-    hits: newHits,
+  // A shadow begins to show as a new listing does. What shows already is not held back for a further code.
+  const state = row.state === 'shadow' ? firstState : row.state
+  const isHeldNow = state === 'held' && row.state !== 'held'
+  store.listings.change(row, {
+    ...row,
+    ...becomes,
+    state,
+    hits: row.hits + newHits,
+    heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
   })
-  const listing = shown(context, id)
-  audit(context, 'trap', 'list', listing.prefix, { before: null, after: listing })
-  return { decision, why, listing }
+  return { decision, why, listing: currentListing(context, row.id) }
 }
 
 function ignored(why: string): Decided {
   return { decision: 'ignored', why }
+}
+
+/** Whether the disk has room for mail. With less free space than a minimum none is taken, so that the list can go on. */
+export class DiskRoom {
+  readonly #path: string
+  readonly #minFreeBytes: number
+  readonly #log: Logger
+  readonly #rarely = new OncePerMinute()
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #isLow = false
+
+  /** `path`: a file on that disk. The minimum is `minFreeBytes`, or 5 % of a small disk; 0: there is always room. */
+  constructor(path: string, minFreeBytes: number, log: Logger) {
+    this.#path = path
+    this.#minFreeBytes = minFreeBytes
+    this.#log = log
+  }
+
+  /** Throws OperationalError 'disk-low' if there is too little. Looks once a second. */
+  require(): void {
+    if (this.#minFreeBytes === 0) return
+    const nowMs = performance.now()
+    if (nowMs - this.#lookedAtMs >= lookEveryMs) {
+      this.#lookedAtMs = nowMs
+      const { bavail, blocks, bsize } = statfsSync(this.#path)
+      const freeBytes = bavail * bsize
+      const neededBytes = Math.ceil(Math.min(this.#minFreeBytes, blocks * bsize * minFreeShare))
+      this.#isLow = freeBytes < neededBytes
+      if (this.#isLow) {
+        const fields = { freeBytes, neededBytes }
+        const text = 'the disk of the database is nearly full: no mail is taken'
+        this.#rarely.run(() => this.#log.warn(fields, text))
+      }
+    }
+    if (!this.#isLow) return
+    const least = formatSize(this.#minFreeBytes)
+    throw new OperationalError('disk-low', `${this.#path}: less than ${least} free on its disk`)
+  }
 }

@@ -1,81 +1,148 @@
-// The spam-trap patterns that mail is matched with: those of the configuration, and those by hand, which change here.
-// Called by the door.
+// Spam-trap address patterns: text → pattern, many patterns → one function that tells whether an address is a trap, and
+// what people change about them. Matching takes the time of the labels of the address's domain, however many patterns.
+import { domainToASCII } from 'node:url'
+import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
+import type { Parsed } from '../ip/address.ts'
+import { audit, type Context } from './listings.ts'
+import type { Actor, TrapOutcome, TrapRow } from './types.ts'
 
-import type { Store } from '../store/database.ts'
-import type { CommitQueue } from './commit-queue.ts'
-import { audit, type Context } from './context.ts'
-import { parseTrapPattern, type TrapPattern, trapMatcher } from './trap-patterns.ts'
-import type { Actor, Alongside, TrapOutcome } from './types.ts'
+/** A pattern in its parts; `text` is its one canonical form. */
+export interface TrapPattern {
+  readonly text: string
+  /** In lower case; undefined: any. */
+  readonly localPart: string | undefined
+  /** In lower case and A-labels. */
+  readonly domain: string
+  /** Matches the names under the domain, at any depth, but not the domain itself. */
+  readonly isSubdomains: boolean
+}
 
-export class TrapList {
-  readonly #store: Store
-  readonly #queue: CommitQueue
-  readonly #context: () => Context
-  #match: (address: string) => string | undefined
+/** The longest local part and address, in octets (RFC 5321 §4.5.3.1). */
+const maxLocalPartLength = 64
+const maxAddressLength = 254
 
-  constructor(store: Store, queue: CommitQueue, context: () => Context) {
-    this.#store = store
-    this.#queue = queue
-    this.#context = context
-    this.#match = this.#read()
+/**
+ * Reads `user@example.org`, `@example.org` or `*@example.org` (any user there), and `*@*.example.org` (any user at its
+ * subdomains). Case does not matter, in the local part either: no other mailbox differs from a trap in case alone.
+ */
+export function parseTrapPattern(text: string): Parsed<TrapPattern> {
+  const at = text.lastIndexOf('@')
+  if (at < 0) return { why: 'a trap is user@example.org, @example.org or *@*.example.org' }
+  const user = text.slice(0, at).toLowerCase()
+  if (user !== '' && user !== '*') {
+    if (Buffer.byteLength(user) > maxLocalPartLength) return { why: 'its local part is too long' }
+    if (!isLocalPart(user)) return { why: 'its local part is not one of a mail address' }
   }
+  const rest = text.slice(at + 1)
+  const isSubdomains = rest.startsWith('*.')
+  const domain = asciiDomain(isSubdomains ? rest.slice(2) : rest)
+  if (domain === undefined) return { why: 'what follows the @ is not a domain name' }
+  const localPart = user === '' || user === '*' ? undefined : user
+  const canonical = `${localPart ?? '*'}@${isSubdomains ? '*.' : ''}${domain}`
+  if (canonical.length > maxAddressLength) return { why: 'it is too long for a mail address' }
+  return { value: { text: canonical, localPart, domain, isSubdomains } }
+}
 
-  /** The pattern an address falls under, or undefined. */
-  match(address: string): string | undefined {
-    return this.#match(address)
+/** Patterns of one domain, as text, by local part; '' is any local part. */
+type Users = Map<string, string>
+
+/**
+ * A function from an address to the text of the most specific pattern that matches it, or undefined. It never throws,
+ * whatever the address.
+ */
+export function trapMatcher(
+  patterns: Iterable<TrapPattern>,
+): (address: string) => string | undefined {
+  const domains = new Map<string, Users>()
+  const parents = new Map<string, Users>()
+  for (const { text, localPart, domain, isSubdomains } of patterns) {
+    const byDomain = isSubdomains ? parents : domains
+    const users = byDomain.get(domain) ?? new Map()
+    byDomain.set(domain, users)
+    users.set(localPart ?? '', text)
   }
-
-  /** To be called after other changes of the patterns. */
-  renew(): void {
-    this.#match = this.#read()
-  }
-
-  /** Adds a spam-trap pattern; 'invalid' when it is none. */
-  async add(text: string, actor: Actor, alongside?: Alongside<TrapOutcome>): Promise<TrapOutcome> {
-    const parsed = parseTrapPattern(text)
-    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-    const pattern = parsed.value.text
-    const work = (): TrapOutcome => {
-      const { traps } = this.#store
-      const [row] = traps.of(pattern)
-      if (row) return { outcome: 'unchanged', trap: row }
-      const context = this.#context()
-      const added = { pattern, source: 'manual', createdAt: context.now } as const
-      const trap = { ...added, id: traps.insert(added) }
-      audit(context, actor.name, 'trap-add', pattern, { before: null, after: trap })
-      return { outcome: 'added', trap }
+  return (address) => {
+    const at = address.lastIndexOf('@')
+    if (at < 1 || address.length > 4 * maxAddressLength) return undefined
+    const user = address.slice(0, at).toLowerCase()
+    const domain = asciiDomain(address.slice(at + 1))
+    if (domain === undefined) return undefined
+    const own = find(domains, domain, user)
+    if (own !== undefined) return own
+    for (let dot = domain.indexOf('.'); dot >= 0; dot = domain.indexOf('.', dot + 1)) {
+      const parent = find(parents, domain.slice(dot + 1), user)
+      if (parent !== undefined) return parent
     }
-    const outcome = await this.#queue.run(work, { alongside })
-    this.renew()
-    return outcome
+    return undefined
   }
+}
 
-  /** Takes back a pattern added by hand; 'conflict' for the configuration's. */
-  async remove(text: string, actor: Actor): Promise<TrapOutcome> {
-    const parsed = parseTrapPattern(text)
-    if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-    const pattern = parsed.value.text
-    const outcome = await this.#queue.run<TrapOutcome>(() => {
-      const { traps } = this.#store
-      const [row] = traps.of(pattern)
-      if (!row) return { refused: 'not-listed', why: 'is not a trap' }
-      if (row.source === 'config') {
-        return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
-      }
-      traps.delete(row.id)
-      audit(this.#context(), actor.name, 'trap-remove', pattern, { before: row, after: null })
-      return { outcome: 'removed', trap: row }
-    })
-    this.renew()
-    return outcome
-  }
+/**
+ * Whether mail to this address, as somebody wrote it, comes to a trap. A tag on the local part (`user+tag@`, RFC 5233 §1) names
+ * the same mailbox.
+ */
+export function isTrapMailbox(
+  match: (address: string) => string | undefined,
+  written: string,
+): boolean {
+  const address = canonicalRecipient(written)
+  if (match(address) !== undefined) return true
+  const at = address.lastIndexOf('@')
+  const plus = address.indexOf('+')
+  return plus > 0 && plus < at && match(address.slice(0, plus) + address.slice(at)) !== undefined
+}
 
-  #read(): (address: string) => string | undefined {
-    const patterns: TrapPattern[] = []
-    for (const { pattern } of this.#store.traps.all()) {
-      const parsed = parseTrapPattern(pattern)
-      if ('value' in parsed) patterns.push(parsed.value)
-    }
-    return trapMatcher(patterns)
+/** Adds a pattern by hand; 'invalid' if it is none. */
+export function addTrap(context: Context, text: string, actor: Actor): TrapOutcome {
+  const parsed = parseTrapPattern(text)
+  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+  const pattern = parsed.value.text
+  const { store, now } = context
+  const [row] = store.traps.of(pattern)
+  if (row) return { outcome: 'unchanged', trap: row }
+  const trap = store.traps.insert({ pattern, source: 'manual', createdAt: now })
+  audit(context, actor, 'trap-add', pattern, null, trap)
+  return { outcome: 'added', trap }
+}
+
+/** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
+export function removeTrap(context: Context, text: string, actor: Actor): TrapOutcome {
+  const parsed = parseTrapPattern(text)
+  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+  const pattern = parsed.value.text
+  const { traps } = context.store
+  const [row] = traps.of(pattern)
+  if (!row) return { refused: 'not-listed', why: 'is not a trap' }
+  if (row.source === 'config') {
+    return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
   }
+  traps.delete(row.id)
+  audit(context, actor, 'trap-remove', pattern, row, null)
+  return { outcome: 'removed', trap: row }
+}
+
+/** As `trapMatcher`, for stored patterns. One that is no longer valid matches nothing. */
+export function matcherOfRows(rows: readonly TrapRow[]): (address: string) => string | undefined {
+  const patterns = rows.map(({ pattern }) => parseTrapPattern(pattern))
+  return trapMatcher(patterns.flatMap((parsed) => ('value' in parsed ? [parsed.value] : [])))
+}
+
+function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
+  const users = byDomain.get(domain)
+  return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')
+}
+
+/** A dot-string or quoted string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). No library checks a local part alone. */
+function isLocalPart(text: string): boolean {
+  const atom = "[\\w!#$%&'*+/=?^`{|}~\\u0080-\\u{10ffff}-]+"
+  const quoted = '"(?:[^"\\\\\\u0000-\\u001f\\u007f]|\\\\[\\u0020-\\u007e])*"'
+  return new RegExp(`^(?:${atom}(?:\\.${atom})*|${quoted})$`, 'u').test(text)
+}
+
+/** The domain in lower case and A-labels; undefined: it is no domain. */
+function asciiDomain(text: string): string | undefined {
+  const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : domainToASCII(text)
+  const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
+  if (ascii.length > 253 || !ascii.split('.').every((each) => label.test(each))) return undefined
+  return ascii
 }

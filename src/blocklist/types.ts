@@ -4,6 +4,7 @@ import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow, Source } from '../store/exceptions.ts'
+import type { ListingFilter } from '../store/listing-pages.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listing-rows.ts'
 import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
 import type { TrapRow } from '../store/traps.ts'
@@ -128,14 +129,7 @@ export interface Page<T> {
   readonly nextCursor: string | null
 }
 
-export interface ListingsFilter {
-  /** Listings at or inside this prefix. */
-  readonly prefix?: Prefix
-  readonly kind?: BackscatterKind
-  readonly state?: ListingState
-  readonly origin?: ListingOrigin
-  readonly list?: string
-}
+export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
 
 /** One line of a list, read. `attributes` null: an exclusion, a hole in what the list has around it. */
 export type ImportItem =

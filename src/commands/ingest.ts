@@ -3,7 +3,7 @@
 // it is recorded in a copy of the database that is thrown away.
 import { maxEvidence, type NewEvidence, type Recorded } from '../admin/routes/evidence-intake.ts'
 import { type Trap, timestamp } from '../admin/schemas.ts'
-import { parseTrapPattern, trapMatcher } from '../blocklist/trap-patterns.ts'
+import { parseTrapPattern, trapMatcher } from '../blocklist/traps.ts'
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Trace } from '../bounce/received.ts'
 import { type Config, loadConfig } from '../config/load.ts'

@@ -2,7 +2,7 @@
 // tell a trap to others.
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseTrapPattern, type TrapPattern } from '../blocklist/trap-patterns.ts'
+import { parseTrapPattern, type TrapPattern } from '../blocklist/traps.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 

@@ -1,7 +1,7 @@
 // The kinds of value that a key can have, each as a Setting: words, numbers, durations, sizes, lists, addresses, names and
 // paths; and the checks of keys that take a text of their own form.
 import { isAbsolute, resolve } from 'node:path'
-import { parseTrapPattern } from '../blocklist/trap-patterns.ts'
+import { parseTrapPattern } from '../blocklist/traps.ts'
 import { addressBits, type Parsed, parseAddress, parsePrefix, unmapped } from '../ip/address.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../quantity.ts'
 import type { Setting } from './schema.ts'

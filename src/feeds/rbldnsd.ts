@@ -1,7 +1,6 @@
 // rbldnsd's data files (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
 // default values, `$` directives. Written: entries and exclusions. Codes .3 to .7 are the kinds of backscatter.
 
-import { testEntries } from '../blocklist/test-entries.ts'
 import type {
   EntryAttributes,
   Export,
@@ -9,7 +8,7 @@ import type {
   ListEntry,
   ListFault,
 } from '../blocklist/types.ts'
-import { codeNumbers, kindOfCode } from '../blocklist/zone-entry.ts'
+import { codeNumbers, kindOfCode, testEntries } from '../blocklist/zone-entry.ts'
 import {
   formatAddress,
   formatPrefix,

@@ -122,6 +122,17 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
   return contains(a, b) || contains(b, a)
 }
 
+/** The largest prefixes that together are `prefix` without the holes; `[prefix]` if no hole lies in it. */
+export function subtract(prefix: Prefix, holes: readonly Prefix[]): Prefix[] {
+  const inside = holes.filter((hole) => contains(prefix, hole))
+  if (inside.length === 0) return [prefix]
+  if (inside.some((hole) => hole.length === prefix.length)) return []
+  const word = (['w0', 'w1', 'w2', 'w3'] as const)[prefix.length >> 5] ?? 'w0'
+  const low = { ...prefix, length: prefix.length + 1 }
+  const high = { ...low, [word]: (low[word] | (0x8000_0000 >>> (prefix.length & 31))) >>> 0 }
+  return [...subtract(low, inside), ...subtract(high, inside)]
+}
+
 /** Whether two addresses are equal in family and bits. */
 export function sameAddress(a: Address, b: Address): boolean {
   return a.family === b.family && a.w0 === b.w0 && a.w1 === b.w1 && a.w2 === b.w2 && a.w3 === b.w3

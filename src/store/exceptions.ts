@@ -94,11 +94,12 @@ export class ExceptionTable {
     return undefined
   }
 
-  insert(row: Omit<ExceptionRow, 'id'>): number {
+  insert(row: Omit<ExceptionRow, 'id'>): ExceptionRow {
     this.#know(this.#knownPrefixes(), row.prefix)
     this.#changed.note(row.prefix)
     const values = prefixValues(row.prefix)
-    return Number(this.#insert.run(...values, row.source, row.note, row.createdAt).lastInsertRowid)
+    const { lastInsertRowid } = this.#insert.run(...values, row.source, row.note, row.createdAt)
+    return { ...row, id: Number(lastInsertRowid) }
   }
 
   setNote(id: number, note: string | null): void {

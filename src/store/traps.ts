@@ -1,10 +1,10 @@
-// The table of spam-trap patterns, from the configuration and by hand. Called by blocklist alone.
+// The table of spam-trap patterns, from the configuration and by hand.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Source } from './exceptions.ts'
 
 export interface TrapRow {
   readonly id: number
-  /** In canonical form: see blocklist/trap-patterns.ts. */
+  /** In canonical form: see blocklist/traps.ts. */
   readonly pattern: string
   readonly source: Source
   readonly createdAt: number
@@ -14,14 +14,12 @@ const columns = 'id, pattern, source, created_at AS createdAt'
 
 export class TrapTable {
   readonly #all: Statement<[], TrapRow>
-  readonly #byId: Statement<[number], TrapRow>
   readonly #of: Statement<[string], TrapRow>
   readonly #insert: Statement<[string, string, number]>
   readonly #delete: Statement<[number]>
 
   constructor(database: Database) {
     this.#all = database.prepare(`SELECT ${columns} FROM traps ORDER BY pattern, source`)
-    this.#byId = database.prepare(`SELECT ${columns} FROM traps WHERE id = ?`)
     this.#of = database.prepare(`SELECT ${columns} FROM traps WHERE pattern = ? ORDER BY source`)
     this.#insert = database.prepare(
       'INSERT INTO traps (pattern, source, created_at) VALUES (?, ?, ?)',
@@ -33,17 +31,14 @@ export class TrapTable {
     return this.#all.all()
   }
 
-  byId(id: number): TrapRow | undefined {
-    return this.#byId.get(id)
-  }
-
   /** The rows of one pattern, the configuration's first. */
   of(pattern: string): TrapRow[] {
     return this.#of.all(pattern)
   }
 
-  insert(row: Omit<TrapRow, 'id'>): number {
-    return Number(this.#insert.run(row.pattern, row.source, row.createdAt).lastInsertRowid)
+  insert(row: Omit<TrapRow, 'id'>): TrapRow {
+    const { lastInsertRowid } = this.#insert.run(row.pattern, row.source, row.createdAt)
+    return { ...row, id: Number(lastInsertRowid) }
   }
 
   delete(id: number): void {

@@ -77,7 +77,7 @@ test('mail that a full disk puts off is answered 503, and logged where that is d
   }
   assert.deepEqual(
     admin.logged.map(({ message }) => message),
-    ['the disk of the database is nearly full: mail is put off'],
+    ['the disk of the database is nearly full: no mail is taken'],
   )
   const list = { method: 'POST', url: '/v1/listings', payload: { prefix: '203.0.113.7' } } as const
   assert.equal((await admin.app.inject(list)).statusCode, 201)

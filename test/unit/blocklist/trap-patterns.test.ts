@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseTrapPattern, trapMatcher } from '../../../src/blocklist/trap-patterns.ts'
+import { parseTrapPattern, trapMatcher } from '../../../src/blocklist/traps.ts'
 
 function canonical(text: string): string {
   const parsed = parseTrapPattern(text)
