@@ -7,7 +7,7 @@ import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { exitCodes } from './command.ts'
 import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
 
-/** Prints `FILE: ok` on standard output, and a line for each warning on standard error; throws what is wrong. */
+/** Prints `FILE: ok` on standard output and each warning on standard error. Throws OperationalError `config-invalid`. */
 export async function checkConfig(source: ConfigSource): Promise<number> {
   const config = loadConfig(source)
   await requireSound(config)
@@ -42,7 +42,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
     import('../traps/certificate.ts'),
   ])
   const faults: OperationalError[] = []
-  /** Runs one check. With `key`, a room's own error is told under that key. */
+  /** Runs one check and keeps its error, under `key` if one is given. */
   const check = async (run: () => unknown, key?: string): Promise<void> => {
     try {
       await run()
@@ -73,7 +73,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
   return faults
 }
 
-/** Files that the keys of a mailbox name. Only the system's code is told, since a path may give the trap away. */
+/** Files named by a mailbox that cannot be read. The error shows the system's code only: a path may give the trap away. */
 function credentialFaults({ mailbox }: Config): OperationalError[] {
   const faults: OperationalError[] = []
   for (const [index, { type, ...files }] of mailbox.entries()) {
@@ -96,7 +96,7 @@ function requireFolder(key: string, path: string): void {
   throw wrongKey(key, `there is no folder ${folder}`)
 }
 
-/** The unit of data/ where the README puts it, and what an operator adds to it. */
+/** The unit file, named as the README installs it, and the drop-ins that an operator adds. */
 const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const
 
 /**

@@ -162,7 +162,7 @@ class SocketClient implements Client {
     const place = { agent: this.#agent, socketPath: this.#socketPath }
     const request = httpRequest({ ...place, method, path, ...(timeout && { timeout }) })
     request.on('timeout', () => request.destroy(new Error(`no answer in ${timeout} ms`)))
-    // What fails once the response has begun shows when the response is read.
+    // An error after the beginning of the response is thrown where the response is read.
     return request.on('error', () => undefined)
   }
 
@@ -207,7 +207,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
   const store = openStore(config.store.path)
   const now = (): number => Math.floor(Date.now() / 1000)
   let failure: unknown
-  // The application hides its failures from whoever asks; here both are the same process.
+  // The application logs its failures and does not tell them to clients; a command prints them itself.
   const log: Logger = {
     ...silent,
     error: (fields) => {

@@ -25,7 +25,7 @@ export interface Json {
   readonly json?: true
 }
 
-/** `failed` is also for what was refused; `wrongUse` also for a wrong configuration; `listed` is for `lookup` alone. */
+/** `failed` also means refused, and `wrongUse` a wrong configuration; only `lookup` ends with `listed`. */
 export const exitCodes = { done: 0, failed: 1, wrongUse: 2, listed: 3 } as const
 
 /** Prints a value as one JSON document if `--json` was given, else in words. */

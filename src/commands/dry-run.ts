@@ -45,8 +45,8 @@ export async function copyDatabase(config: Config): Promise<Copy> {
 }
 
 /**
- * Copies the file of a database that nobody has open; false if somebody has. SQLite, if it opened the database only to
- * read it, would leave `-wal` and `-shm` files there. While a process has it open, or after one died, `-wal` exists.
+ * Copies the file of a database that nobody has open; returns false if somebody has: then, or after a process died, there
+ * is a `-wal` file. Only a copy leaves nothing behind: SQLite would create `-wal` and `-shm` even to read.
  */
 function copyUnopened(path: string, copy: string): boolean {
   const isUnopened = () => !existsSync(`${path}-wal`)
@@ -123,7 +123,7 @@ export async function comparePolicies(
   const match = copy.blocklist.trapMatcher()
   const evidence: Evidence[] = []
   for await (const message of read((address) => match(address) !== undefined)) {
-    // Without the details, which nobody is shown: there may be a million messages.
+    // Without the details, which are not shown: a million messages must fit into memory.
     for (const each of message.evidence) evidence.push({ ...each, details: {} })
   }
   evidence.sort((a, b) => a.seenAt - b.seenAt)
@@ -146,7 +146,7 @@ export async function comparePolicies(
   return json ? rows.map(rowAsJson).join('') : rowsInWords(rows, file, evidence.length)
 }
 
-/** Those that were made by hand; the configuration's are part of the policy. */
+/** Copies the exceptions that were made by hand; those of the configuration are part of the policy. */
 async function copyExceptions(from: Blocklist, to: Blocklist): Promise<void> {
   const actor = { name: 'dry-run' }
   for (const { prefix, note } of manualOnly((page) => from.exemptions(page))) {

@@ -1,5 +1,5 @@
-// What `serve` looks at while it runs, and tells in the log or to systemd: whether the shared tree is nearly full, whether
-// anything more can be opened, and that the event loop still turns.
+// What `serve` checks while it runs: whether the shared tree is nearly full, and whether files can still be opened, both told
+// in the log; and what it tells systemd.
 import { closeSync, openSync } from 'node:fs'
 import { isOutOfFiles, type Logger, OperationalError } from '../errors.ts'
 import { loadNotify } from '../libc.ts'
@@ -13,7 +13,7 @@ interface TreeUsage {
   readonly freeBytes: number
 }
 
-/** From the first share on the operator should act; below the second it is over. */
+/** From the first share on the tree is nearly full; below the second it no longer is. */
 const nearlyFullShare = 0.9
 const roomyShare = 0.85
 
@@ -39,8 +39,8 @@ export function watchCapacity(usage: () => TreeUsage, log: Logger): () => boolea
 }
 
 /**
- * Returns a function that tries to open a file, and logs at most once a minute that the process may open no more. Nobody
- * else would tell: the system closes each new connection, and no listener hears of it.
+ * Returns a function that tries to open a file, and logs, at most once a minute, if that is not possible. Without it nobody
+ * would know: the system closes each new connection, and no listener notices.
  */
 export function watchFiles(
   log: Logger,

@@ -22,7 +22,7 @@ import {
   octetsIn,
 } from './message-files.ts'
 import { authenticitySources } from './options.ts'
-import { type Progress, startProgress } from './progress.ts'
+import { Progress } from './progress.ts'
 import { keepOldSpaceSmall } from './v8-flags.ts'
 
 interface IngestOptions extends Json {
@@ -71,7 +71,7 @@ export async function ingest(
   if (policy !== undefined && !dryRun) throw wrongUse('--policy needs --dry-run')
   keepOldSpaceSmall()
   const config = loadConfig(context)
-  const progress = startProgress(await octetsIn(paths, type), 'messages')
+  const progress = new Progress(await octetsIn(paths, type), 'messages')
   const write = (text: string) => progress.above(() => context.write(text))
   const read = (isTrap: (address: string) => boolean) =>
     readAll({ paths, type, progress, config, options, isTrap })
@@ -151,7 +151,7 @@ function handled<T>(promise: Promise<T>): Promise<T> {
   return promise
 }
 
-/** The trap that an address stands for, by the patterns as they are now. */
+/** Resolves with a function that returns the trap pattern an address falls under, or undefined. */
 async function readTraps(client: Client): Promise<(address: string) => string | undefined> {
   const traps = await allItems<Trap>(client, '/v1/traps')
   return trapMatcher(
@@ -167,7 +167,7 @@ async function sendEvidence(client: Client, evidence: readonly Evidence[]): Prom
   if (evidence.length > maxEvidence) return await sendInHalves(client, evidence)
   const items = evidence.map(evidenceBody)
   const reply = await client.request('POST', '/v1/evidence', { items })
-  // Few messages have long details; where many of them come together, the body is too large.
+  // Many messages with long details can make one body too large.
   if (reply.status === 413 && evidence.length > 1) return await sendInHalves(client, evidence)
   return expectDone<{ items: Recorded[] }>(reply).items
 }
@@ -196,7 +196,7 @@ interface Tally {
   strangers: number
 }
 
-/** Records all messages in batches, the next one read while one is recorded, and prints what was decided on each. */
+/** Records all messages in batches, reads the next batch meanwhile, and prints what was decided on each message. */
 async function deliver(
   messages: AsyncIterable<Ingested>,
   sink: EvidenceSink,
@@ -248,7 +248,7 @@ async function record(
       const { decision = '', why = '', listing } = decisions[position++] ?? {}
       tally.counts[decision] = (tally.counts[decision] ?? 0) + 1
       if (fields) {
-        // To a script, a message that is already recorded is one that changes nothing.
+        // `ingest --json` knows no "duplicate": such a message is ignored.
         const shown = decision === 'duplicate' ? 'ignored' : decision
         text += `${JSON.stringify({ ...fields, recipient, decision: shown, why })}\n`
       } else if (decision === 'listed') {

@@ -10,7 +10,7 @@ import { feedFormats, formatOfFile } from '../feeds/feed.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, type Json, print, wrongUse } from './command.ts'
 import { printable } from './format.ts'
-import { type Progress, startProgress } from './progress.ts'
+import { Progress } from './progress.ts'
 
 interface FeedOptions {
   readonly list?: string
@@ -39,7 +39,7 @@ export async function importList(
   const config = loadConfig(context)
   const octets = sizeOf(file)
   const { status, body } = await withClient(config, async (client) => {
-    const progress = startProgress(octets)
+    const progress = new Progress(octets)
     let isComplete = false
     try {
       const content = Readable.from(contentOf(file, progress), { objectMode: false })
@@ -112,7 +112,7 @@ export async function exportList(context: CommandContext, options: FeedOptions):
   })
 }
 
-/** Waits for a reader that is slower than we are; not for one that has gone away. */
+/** Waits until a slow reader has taken what was written; not for one that has gone away. */
 async function drained(): Promise<void> {
   const { stdout } = process
   if (!stdout.writableNeedDrain || stdout.destroyed) return

@@ -19,7 +19,7 @@ export interface FoundMessage {
   readonly storedAt: number
 }
 
-/** What a path can be said to hold. */
+/** What `--mailbox` can say that a path holds. */
 export const mailboxTypes = ['maildir', 'mbox', 'eml'] as const
 export type MailboxType = (typeof mailboxTypes)[number]
 
@@ -49,7 +49,7 @@ export async function octetsIn(paths: readonly string[], type?: MailboxType): Pr
   return octets
 }
 
-/** The file's size; if gzipped, its unzipped size (RFC 1952 §2.3.1, ISIZE), exact for one member under 4 GiB. */
+/** The file's size; of a gzipped one the unzipped size (RFC 1952 §2.3.1, ISIZE), which is right for one member under 4 GiB. */
 async function octetsOf(file: string): Promise<number> {
   const { size } = await stat(file)
   if (!(await isZipped(file))) return size

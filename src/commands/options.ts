@@ -107,7 +107,7 @@ export function trapsOptions(config: Config) {
   } satisfies Partial<TrapsOptions>
 }
 
-/** What returned messages are checked with. Throws as the two functions below do. */
+/** What returned messages are checked with. Throws as `readBatvKey` and `checkedMessageIdFile` do. */
 export function authenticitySources(config: Config): AuthenticitySources {
   const batvKey = readBatvKey(config)
   const messageIdFile = checkedMessageIdFile(config)
@@ -143,7 +143,7 @@ export function readCookieSecrets({ dns }: Config): Uint8Array[] | undefined {
   )
 }
 
-/** Files of the configuration that the log may name. Those of mailboxes are not among them: they may give a trap away. */
+/** Paths of the configuration that the log may show. Those of mailboxes may give a trap away, so they are not here. */
 export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config): string[] {
   return [
     file,
@@ -169,7 +169,7 @@ function fromFile<T>(key: string, path: string, read: (path: string) => T): T | 
   }
 }
 
-/** A prefix that was checked when it was taken in: another one is a bug. */
+/** Reads a prefix that was checked before. Throws a plain Error, a bug, if it is wrong all the same. */
 export function checkedPrefix(text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)

@@ -1,78 +1,67 @@
-// A progress bar on standard error while long work goes on; only on a terminal, so that a pipe or a log never sees it.
+// A progress bar on standard error during long work; only on a terminal, so that no pipe and no log contains it.
 import { SingleBar } from 'cli-progress'
 import { roughDuration } from './format.ts'
 
-export interface Progress {
-  /** So much of the total is done, by so many pieces. */
-  advance(octets: number, pieces?: number): void
-  /** What `print` writes to the same terminal stands above the bar. */
-  above(print: () => void): void
-  /** The bar stays, full, when the work is complete, and vanishes when it is not. Idempotent. */
-  end(isComplete: boolean): void
-}
-
-const silent: Progress = {
-  advance: () => undefined,
-  above: (print) => print(),
-  end: () => undefined,
-}
-
-/** `octets` is the whole of the work; `what` names the pieces in the plural, when they are to be counted. */
-export function startProgress(octets: number, what?: string): Progress {
-  return process.stderr.isTTY && octets > 0 ? new TerminalProgress(octets, what) : silent
-}
-
-class TerminalProgress implements Progress {
+export class Progress {
   readonly #octets: number
   readonly #what: string | undefined
+  #isShown: boolean
   #bar: SingleBar | undefined
-  /** Milliseconds of the monotonic clock; undefined before anything is done. */
+  /** Milliseconds of the monotonic clock; undefined until something is done. */
   #startedAt: number | undefined
   #done = 0
   #pieces = 0
-  #isOver = false
 
-  constructor(octets: number, what: string | undefined) {
+  /** `octets` is the size of the whole work; `what` names its pieces in the plural, if they are to be counted. */
+  constructor(octets: number, what?: string) {
     this.#octets = octets
     this.#what = what
+    this.#isShown = process.stderr.isTTY && octets > 0
   }
 
+  /** Adds what has been done since the last call. */
   advance(octets: number, pieces = 0): void {
-    if (this.#isOver) return
+    if (!this.#isShown) return
     this.#startedAt ??= performance.now()
-    // Unzipped mail may be more than its file tells.
+    // Unzipped mail may be more than its file says.
     this.#done = Math.min(this.#done + octets, this.#octets)
     this.#pieces += pieces
-    if (this.#bar === undefined) this.#bar = this.#open({ isLast: false })
+    if (this.#bar === undefined) this.#bar = this.#draw({ isLast: false })
     else this.#bar.update(this.#done, this.#payload())
   }
 
+  /** Prints to the same terminal, above the bar. */
   above(print: () => void): void {
     this.#clear()
     print()
   }
 
+  /** A full bar stays if the work is complete; else the bar disappears. Further calls do nothing. */
   end(isComplete: boolean): void {
     this.#clear()
-    if (this.#isOver) return
-    this.#isOver = true
-    if (!isComplete || this.#startedAt === undefined) return
-    // What stands between messages in a file was not counted.
-    this.#done = this.#octets
-    this.#open({ isLast: true }).stop()
+    if (isComplete && this.#isShown && this.#startedAt !== undefined) {
+      // The octets between the messages of a file were not counted.
+      this.#done = this.#octets
+      this.#draw({ isLast: true }).stop()
+    }
+    this.#isShown = false
   }
 
-  /** The next advance() draws it anew, where the cursor is then. */
+  /** The next advance() draws the bar again, where the cursor is then. */
   #clear(): void {
     this.#bar?.stop()
     this.#bar = undefined
   }
 
-  #open({ isLast }: { readonly isLast: boolean }): SingleBar {
+  #draw({ isLast }: { readonly isLast: boolean }): SingleBar {
     const bar = new SingleBar({
       format: '{bar} {percentage}%  {words}',
-      // The terminal's modes are left alone: an interrupt ends the program without putting them back.
-      ...{ barsize: 30, fps: 5, hideCursor: false, linewrap: true, clearOnComplete: !isLast },
+      barsize: 30,
+      fps: 5,
+      // The terminal's modes stay as they are: an interrupt would not restore them.
+      hideCursor: false,
+      linewrap: true,
+      clearOnComplete: !isLast,
     })
     bar.start(this.#octets, this.#done, this.#payload())
     return bar
@@ -82,10 +71,9 @@ class TerminalProgress implements Progress {
     const seconds = Math.max((performance.now() - (this.#startedAt ?? 0)) / 1000, 0.001)
     const left = (seconds * (this.#octets - this.#done)) / Math.max(this.#done, 1)
     const rate = Math.round(this.#pieces / seconds)
-    const megabytes = [this.#done, this.#octets].map((each) => (each / 1e6).toFixed(1))
     const what =
       this.#what === undefined
-        ? `of ${megabytes[1]} MB`
+        ? `of ${(this.#octets / 1e6).toFixed(1)} MB`
         : `${this.#pieces} ${this.#what}, ${rate} a second`
     const time = left > 0 ? `${roughDuration(left)} left` : `in ${roughDuration(seconds)}`
     return { words: `${what}, ${time}` }

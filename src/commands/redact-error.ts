@@ -25,8 +25,8 @@ const maxCharacters = 1000
 const sources = resolve(import.meta.dirname, '..')
 
 /**
- * `ownPaths` are those of the configuration that may be shown; of a chain of causes the first `causes` are told. Never
- * throws, whatever was thrown.
+ * Shows only those paths that are in `ownPaths`, and at most `causes` causes below the error itself. Takes whatever was
+ * thrown, and never throws.
  */
 export function errorFacts(
   error: unknown,
@@ -51,7 +51,7 @@ export function errorFacts(
         ? undefined
         : errorFacts(error.cause, ownPaths, causes - 1),
   }
-  // Without what is undefined, as the log prints it.
+  // Drops what is undefined.
   return JSON.parse(JSON.stringify(facts))
 }
 
@@ -74,14 +74,14 @@ function isOurs(error: Error, at: readonly string[]): boolean {
   return 'syscall' in error || at.some((place) => place.startsWith('src/'))
 }
 
-/** By its code, since an error that comes from a thread has lost its class. */
+/** Decided by the code: an error from another thread has lost its class. */
 function isOperational(error: Error): boolean {
   return 'code' in error && Object.hasOwn(operationalErrorCodes, String(error.code))
 }
 
 function shownText(error: Error, ownPaths: readonly string[]): string {
   if (isOperational(error)) return maskAddresses(error.message).slice(0, maxCharacters)
-  // Further lines of a foreign error quote what was read.
+  // Further lines of an error often quote the input.
   let [text = ''] = error.message.split('\n')
   for (const key of ['path', 'dest', 'hostname', 'host']) {
     const value = key in error ? error[key as keyof Error] : undefined
@@ -95,7 +95,7 @@ function shownText(error: Error, ownPaths: readonly string[]): string {
   return maskAddresses(shown).slice(0, maxCharacters)
 }
 
-/** An @ as mail and the web write it: as it is, percent-encoded (twice too), as =40, as +40, as an entity, escaped. */
+/** An @ in the forms of mail and the web: plain, percent-encoded (even twice), =40, +40, an HTML entity, an escape. */
 const atSign =
   /[@\uff20\ufe6b]|%(?:25)*40|[=+]40(?!\d)|&commat;|&#0*64;?|&#x0*40;?|\\u0040|\\x40|\\064|\\100/i
 const domain = String.raw`(?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}-]+`
@@ -120,7 +120,7 @@ function isAddress(text: string): boolean {
   return /[^\s@]{2}@[^\s@]{3}/.test(text)
 }
 
-/** The word read as base64, from each of the four places where a group can begin, and as hexadecimal, from two. */
+/** The word decoded as base64, starting at each of four characters, and as hexadecimal, starting at each of two. */
 function decodings(word: string): string[] {
   const digits = word.replaceAll(/[^0-9a-f]/gi, '')
   const runs = word.match(/[\w+/-]{12,}/g) ?? []
@@ -132,7 +132,7 @@ function decodings(word: string): string[] {
   ]
 }
 
-/** Names and codes come from packages too: nothing that is no plain identifier is shown. */
+/** The value if it is a plain identifier. A package may put any text into a name or a code. */
 function identifier(value: unknown): string | undefined {
   return typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_-]{0,59}$/.test(value)
     ? value

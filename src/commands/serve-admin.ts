@@ -106,7 +106,7 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY
   try {
-    // The file comes first: if the key were made and the file failed, nobody would know the only key.
+    // The file is written first: without it nobody would know the only key.
     if (!isOnTerminal) writeSecret(file, secret)
     keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
   } catch (error) {

@@ -46,7 +46,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)
   await using server = await start(config, log, ending.fatal).catch(async (error) => {
-    // The room's error names only its first fault, and not the file.
+    // This error names only the first fault, and not the file: name all of them.
     if (error instanceof OperationalError && error.code === 'config-invalid')
       await requireServable(config)
     throw error

@@ -85,7 +85,7 @@ function formatVerdict(explanation: Explanation, now: number): string {
   return `${query} is listed${covering}${from}, ${formatUntil(until, now)}.\n${formatColumns(rows, '  ')}`
 }
 
-/** The reason, unless another paragraph gives it; begins with the sign that goes before it. */
+/** The end of "X is not listed…": why, if no other paragraph says so. */
 function whyNot(explanation: Explanation): string {
   const { state, listings, history, specialPurpose, evidence } = explanation
   const endedAt = formatTime(history[0]?.endedAt ?? '')
@@ -141,7 +141,7 @@ function formatMessages(evidence: readonly Evidence[]): string {
   return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}`
 }
 
-/** Only messages that returned one whose authenticity was checked; nothing if there is none. */
+/** A table of the messages whose returned message was checked with SPF, DKIM or DMARC; '' if there is none. */
 function formatAuthenticity(evidence: readonly Evidence[]): string {
   const rows = evidence
     .filter(({ spf, dkim, dmarcPolicy }) => spf ?? dkim ?? dmarcPolicy)
