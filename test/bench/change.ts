@@ -1,6 +1,6 @@
 // The name server while the list changes: how long after its commit a change is answered, and what a fixed 20,000
 // questions a second feel of 1,000 changes a second, and then of a list of 1 M lines that is imported. One worker, 1 M
-// listings; changes over the control socket as the command line makes them. Called by run.ts, or alone: `node test/bench/change.ts [ENTRIES]`.
+// listings; changes over the control socket as the command line makes them. Run alone: `node test/bench/change.ts [ENTRIES]`.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

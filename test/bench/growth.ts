@@ -1,5 +1,5 @@
 // The tree as it grows: memory over the same process with an empty tree, and the time of a look-up, at 10 k to 10 M
-// IPv4 entries. Each size in a process of its own. Called by run.ts, or alone: `node test/bench/growth.ts [ENTRIES…]`.
+// IPv4 entries. Each size in a process of its own. Run alone: `node test/bench/growth.ts [ENTRIES…]`.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { entryKinds } from '../../src/tree/layout.ts'

@@ -1,4 +1,4 @@
-// Named lists into a running server, with everything else going on; all of it seeded. Called by run.ts, or alone:
+// Named lists into a running server, with everything else going on; all of it seeded. Run alone:
 // `node test/bench/import.ts [LINES] [PIECE…]`, LINES being 1 M and the pieces:
 //   first  a list of LINES into an empty server, the same file again, then one with a hundredth of its lines changed.
 //          Goals: under 350 MiB over the empty server, no question unanswered, look-ups under 50 ms (p99), messages

@@ -1,6 +1,6 @@
 // Answers for each second of the server's processor time: this server, rbldnsd with the same list, and the limit, a C
 // program that only sends packets back. In a round the load generator turns from one to the next many times a second; the
-// figures are medians of the rounds' ratios. Needs a C compiler (cc), and rbldnsd for the comparison. Called by run.ts, or alone:
+// figures are medians of the rounds' ratios. Needs a C compiler (cc), and rbldnsd for the comparison. Run alone:
 // `node test/bench/nameserver.ts [ENTRIES [ROUNDS [4|6]]]`.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'

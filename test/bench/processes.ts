@@ -1,5 +1,5 @@
 // Programs that the benchmarks start as processes of their own, each with a name: what one printed is kept, and whoever
-// needs one that has ended is told which, how, and what it printed last. Called by the benchmarks.
+// needs one that has ended is told which, how, and what it printed last.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 

@@ -1,6 +1,6 @@
 // How long after its process starts a server with 1 M listings answers its first DNS question, also where it was killed
 // in the middle of an import of as many (goal: 1.5 s), and how much more memory it then has than the same server without
-// any. Called by run.ts, or alone: `node test/bench/ready.ts [ENTRIES]`.
+// any. Run alone: `node test/bench/ready.ts [ENTRIES]`.
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'

@@ -1,6 +1,6 @@
-// Mutated samples and messages made of mail's own words through parser, classifier, trace and evidence: every one gets
-// a verdict in bounded time, and none is backscatter without what its rule asks for.
-// FUZZ_SECONDS sets how long it runs (default 3); FUZZ_SEED repeats a run.
+// Mutated samples, and messages made of mail's own words, through parser, classifier, trace and evidence. Each gets a
+// verdict within bounded processor time, and none is backscatter without the marks that its rule requires.
+// FUZZ_SECONDS sets how long each test runs (default 3); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ const limits = {
 const folder = 'test/bounces/samples'
 const samples = readdirSync(folder).map((file) => readFileSync(join(folder, file)))
 
-/** Of this thread's processor time: how busy the machine is beside us is not the parser's doing. */
+/** Milliseconds of this thread's processor time, so that other work on the machine does not count. */
 const longestMs = 2000
 
 const text = (values: readonly string[]) => fc.constantFrom(...values)
@@ -135,7 +135,7 @@ async function holds(raw: Uint8Array): Promise<void> {
   assert.equal(JSON.stringify(verdict).includes('\\u0000'), false)
 }
 
-/** What must stand in a message for a rule to have decided, looked for in the plainest way. */
+/** What a message must contain for a rule to match, searched in the simplest way. */
 function isEarned(message: Message, rule: string): boolean {
   const raw = Buffer.from(message.raw).toString('latin1').toLowerCase()
   if (rule.startsWith('rfc3464-')) return raw.includes('delivery-status')
@@ -147,7 +147,7 @@ function isEarned(message: Message, rule: string): boolean {
   if (rule.startsWith('mdn-')) return raw.includes('disposition-notification')
   const vendor = /^vendor-field-(.+)$/.exec(rule)?.[1]
   if (vendor !== undefined) return allValues(message.header, vendor).length > 0
-  // A challenge system may be known by its address alone; everything else needs words, a title or what it returns.
+  // A challenge system may be recognised by its address alone. All other rules need words, a title or returned mail.
   if (rule.startsWith('challenge-')) return true
   return message.text.trim() !== '' || message.subject !== '' || message.parts.length > 0
 }
@@ -163,7 +163,9 @@ test('samples with anything done to them', async () => {
   )
 })
 
-/** Pieces of what the recognisers' patterns look for, repeated until a pattern that backtracks would not come back. */
+/**
+ * Parts of what the rules' patterns look for, repeated so often that a pattern which backtracks would never finish.
+ */
 const pieces = [
   ' ',
   '\t',
@@ -248,7 +250,7 @@ test('no pattern goes back over what it has read, however long the line', async 
         const { user: begun } = process.cpuUsage()
         classify(message)
         const { user: ended } = process.cpuUsage()
-        // Half a second of processor time: a hundred times what it takes, and nothing beside backtracking.
+        // Half a second of processor time is about a hundred times what it needs. Only backtracking takes longer.
         assert.ok(ended - begun < 500_000, `${ended - begun} µs for ${JSON.stringify(piece)}`)
       }
     }

@@ -31,7 +31,7 @@ const nsid = Buffer.from('fuzzed')
 const options = { udpPayload, version: 'fuzzed', nsid, cookieSecrets: secrets }
 const responder = new Responder(zone, reader, options)
 
-/** Asks, and checks what holds for any packet whatever. Answers the response, if there is one. */
+/** Asks and checks what holds for every packet. Returns the response, if there is one. */
 function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
   const asked = Buffer.from(query)
   const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535, untouched)
@@ -62,7 +62,7 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
     const end = 12 + wireLength(response.subarray(12)) + 4
     assert.deepEqual(response.subarray(12, end), asked.subarray(12, end), 'question')
   }
-  // The same in the query's own buffer, as a batched transport may have it.
+  // The same with the response written over the query, as a batched transport does.
   const shared = Buffer.alloc(65_535, untouched)
   shared.set(asked)
   const octets = octetsOf(shared)

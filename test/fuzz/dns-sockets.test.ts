@@ -28,12 +28,12 @@ const sentinel = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, ty
   id: sentinelId,
 })
 const answerWithinMs = 5000
-/** The test's own garbage is in it too. */
+/** Includes the test's own garbage. */
 const allowedGrowthBytes = 96 * 2 ** 20
 
 interface Fuzzed {
   readonly subject: Subject
-  /** Deaths of threads, and anything else that the server calls an error. */
+  /** Threads that died, and everything else that the server logs as an error. */
   readonly errors: string[]
 }
 
@@ -43,7 +43,7 @@ async function start(t: TestContext, batch: boolean): Promise<Fuzzed> {
     batch,
     nsid: 'fuzzed',
     version: 'fuzzed',
-    // All that stands around answering is in the way of every packet, and lets it through.
+    // All guards are on, with limits that no packet reaches.
     queryLog: 1,
     rateLimit: { responsesPerSecond: 1_000_000, slip: 2 },
     access: [
@@ -55,7 +55,7 @@ async function start(t: TestContext, batch: boolean): Promise<Fuzzed> {
   return { subject, errors }
 }
 
-/** Packets of one round, each with an id of its own where it has room for one. */
+/** The packets of one round, each with its own id if it is long enough to have one. */
 function round(seed: number): Buffer[] {
   return fc.sample(mutated, { numRuns: atOnce, seed }).map((octets, index) => {
     const packet = Buffer.from(octets)
@@ -64,7 +64,7 @@ function round(seed: number): Buffer[] {
   })
 }
 
-/** Holds the responses of a round against its packets. Answers nothing; what is wrong is an assertion's matter. */
+/** Compares the responses of a round with its packets; asserts what is wrong. */
 function check(
   packets: readonly Buffer[],
   responses: readonly Buffer[],
@@ -87,7 +87,7 @@ function check(
     assert.ok(response.length <= maxPayload, `too long, ${where}`)
     assert.ok(response.length <= packet.length * maxAmplification, `amplified, ${where}`)
   }
-  // What has a header and is no response itself gets an answer, whatever else is wrong with it.
+  // Every packet that has a header and is not itself a response gets an answer, whatever else is wrong with it.
   for (const [id, packet] of packets.entries()) {
     const isAnswerable = packet.length >= 12 && (packet[2] ?? 0xff) < 0x80
     assert.equal(answered.has(id), isAnswerable, `seed ${seed}, packet ${packet.toString('hex')}`)
@@ -125,7 +125,7 @@ async function exchangeTcp(client: TcpClient, packets: readonly Buffer[]) {
   }
 }
 
-/** Runs rounds until the time is over, and answers how many packets that were. */
+/** Runs rounds until the time is over; resolves with the number of packets. */
 async function fuzz(exchange: (packets: readonly Buffer[]) => Promise<Buffer[]>, isUdp: boolean) {
   const until = performance.now() + seconds * 1000
   let seed = firstSeed

@@ -1,6 +1,6 @@
-// The short cut for usual queries against the general way: whatever it takes for usual, parseQuery and parseEntryName
-// read the same; and it takes what is usual.
-// FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a failure.
+// The fast path against the general one: every query that it accepts is read the same by parseQuery and
+// parseEntryName, and it accepts the usual ones. FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a
+// failure.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -21,12 +21,12 @@ const parameters = {
 const origin = foldName(wireName(subjectZone.origin))
 const originLabels = subjectZone.origin.split('.').length
 
-/** Compares both ways; answers what the short cut did. */
+/** Compares both ways; returns what the fast path did. */
 function compare(query: Uint8Array): 0 | 4 | 6 {
   const octets = octetsOf(query)
   if (octets.length < 12 || (octets[2] ?? 0) >= 0x80) return 0
   const usual = { query: new Query(), entry: new EntryName() }
-  // As its last use left it.
+  // Leftovers of an earlier query.
   const left = { isPresent: true, version: 1, cookieLength: 8, wantsNsid: true }
   Object.assign(usual.query.edns, left)
   const family = readUsualQuery(octets, octets.length, origin, usual.query, usual.entry)
@@ -36,7 +36,7 @@ function compare(query: Uint8Array): 0 | 4 | 6 {
   const { labels, labelCount, edns, ...fields } = general.query
   const { labels: _, labelCount: __, edns: usualEdns, ...usualFields } = usual.query
   assert.deepEqual(usualFields, fields)
-  // Where a cookie stood says nothing when there is none.
+  // The cookie's position means nothing if there is no cookie.
   if (edns.cookieLength === 0) usualEdns.cookieAt = edns.cookieAt
   assert.deepEqual(usualEdns, edns)
   const below = labelCount - originLabels
@@ -61,7 +61,7 @@ function compare(query: Uint8Array): 0 | 4 | 6 {
 const address = fc.oneof(
   fc
     .ipV4()
-    // Single digits throughout are the leading part of an IPv6 address as well, and so not usual.
+    // An address of single digits could also begin an IPv6 address, so the fast path leaves it.
     .filter((text) => text.length > 7)
     .map((text) => reversed(text)),
   fc

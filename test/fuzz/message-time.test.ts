@@ -1,6 +1,6 @@
-// Messages of one structure that grows, up to 10 MiB, through all that reads a message: none takes a reader the
-// processor time at which a worker is replaced, and finding the recipients of none holds the main thread.
-// FUZZ_SECONDS sets how long it runs (default 3); FUZZ_SEED repeats a run. The slowest message found is printed.
+// Messages of one structure that grows, up to 10 MiB, through everything that reads a message. None needs so much
+// processor time that its worker would be replaced, and finding the recipients never holds up the main thread.
+// FUZZ_SECONDS sets how long it runs (default 3); FUZZ_SEED repeats a run. The slowest message is printed.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
@@ -14,7 +14,10 @@ import { type Growth, grow, growths, trap } from '../support/growing-messages.ts
 
 const { FUZZ_SECONDS: seconds = '3', FUZZ_SEED: seed } = process.env
 
-/** Of one message in the worker, and of one turn of the main thread; milliseconds of the thread's own processor time. */
+/**
+ * Milliseconds of the thread's own processor time: for one message in the worker, and for one turn of the main
+ * thread.
+ */
 const longestReading = 5000
 const longestTurn = 100
 
@@ -35,7 +38,7 @@ const authenticity: AuthenticityOptions = {
   },
 }
 
-/** All that the main thread does with a message before a worker has read it. */
+/** Everything the main thread does with a message before a worker has read it. */
 function findRecipients(raw: Uint8Array): void {
   storedDelivery(
     { raw, source: 'fuzz', storedAt: 1, allTraps: true },
@@ -52,7 +55,7 @@ async function read(raw: Uint8Array): Promise<void> {
   )
 }
 
-/** Of three tries where the first is too long: what the garbage collector does in between is not the message's. */
+/** The shortest of up to three tries, so that garbage collection does not count. */
 async function processorTime(work: () => unknown, limit: number): Promise<number> {
   let shortest = Number.POSITIVE_INFINITY
   for (let tries = 0; tries < 3 && shortest > limit; tries++) {
@@ -64,7 +67,7 @@ async function processorTime(work: () => unknown, limit: number): Promise<number
   return shortest
 }
 
-/** As many of each order of magnitude, from 1 KiB to 10 MiB. */
+/** Equally many of each order of magnitude, from 1 KiB to 10 MiB. */
 const sizes = fc
   .double({ min: 10, max: Math.log2(10 * 1024 * 1024), noNaN: true })
   .map((exponent) => Math.floor(2 ** exponent))

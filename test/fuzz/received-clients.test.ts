@@ -1,6 +1,6 @@
-// A client's own words in each place of each Received form that a client fills, with forged fields below: the trace names
-// the true client or nobody, whatever they are.
-// FUZZ_RUNS sets how many fields of each form are tried (500); FUZZ_SEED repeats a run.
+// A client puts its own words into every place of every Received form that a client can fill, above forged fields.
+// The trace names the true client or nobody, whatever the words. FUZZ_RUNS sets how many fields of each form are
+// tried (500); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readHeaderSection } from '../../src/bounce/header-section.ts'
@@ -11,7 +11,7 @@ import { seeded } from '../support/seeded.ts'
 const { FUZZ_RUNS: runs = '500', FUZZ_SEED: seed = '1' } = process.env
 
 const truth = ['192.0.2.1', '2001:db8::1'] as const
-/** Strangers, and hosts below whose field the next one would be believed. */
+/** Strangers, and hosts whose field would make the next one believed. */
 const lies = [
   '203.0.113.9',
   '2001:db8::9',
@@ -21,7 +21,7 @@ const lies = [
   '::1',
   '192.0.2.10',
 ]
-/** One of them is among the lies: a client that plays it hides behind it. */
+/** One of the lies is a trusted address: a client that passes for it hides behind it. */
 const relays = parseTrustedRelays(['mx.ours', 'store.ours', '198.51.100.25'])
 const date = 'Tue, 24 Nov 2026 12:00:01 +0000'
 
@@ -43,8 +43,9 @@ type Form = (slots: Slots) => string
 const literal = (ip: string): string => (ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`)
 
 /**
- * The forms in which servers write what they heard and saw; `mx.ours` writes them. Those whose server lets neither blanks
- * nor parentheses of HELO through (see filtered) are tried with all of them, too: others write the same form.
+ * The forms in which servers write what they heard and saw, as `mx.ours` writes them. Forms of servers that remove
+ * blanks and parentheses from HELO (see `filtered`) are also tried with them, since other servers write the same
+ * form.
  */
 const forms: Readonly<Record<string, Form>> = {
   Postfix: ({ ip, helo, name, recipient }) =>
@@ -121,7 +122,7 @@ const forms: Readonly<Record<string, Form>> = {
     `from ${helo()} (${name()} [${ip}]) by mx.ours (envelope-sender <${sender()}>) with UTF8ESMTPS id 1; ${date}`,
 }
 
-/** What stands above the MX's field where a store or a filter got the message from it. */
+/** A field above the MX's own, written by a store or filter that got the message from it. */
 const hops: Readonly<Record<string, Form>> = {
   'Dovecot LMTP': ({ sender, recipient }) =>
     `from mx.ours by store.ours with LMTP id 1 (envelope-from <${sender()}>) for <${recipient()}>; ${date}`,
@@ -267,12 +268,12 @@ function hostile(random: () => number): string {
   return text
 }
 
-/** Postfix (smtpd.c, NEUTER_CHARACTERS), and much like it qmail and Sendmail: nothing that is syntax. */
+/** Postfix (smtpd.c, NEUTER_CHARACTERS) removes all syntax; qmail and Sendmail do nearly the same. */
 function filtered(text: string): string {
   return text.replace(/[\p{Cc} <>()\\";@]/gu, (each) => (each > '~' ? each : '?'))
 }
 
-/** What qmail (received.c, safeput) leaves of an ident server's word; Sendmail's cleanstrcpy() leaves no more of these. */
+/** What qmail (received.c, safeput) keeps of an ident server's word. Sendmail's cleanstrcpy() keeps no more. */
 function safe(text: string): string {
   return text.replace(/[^\w.@%+/=:-]/g, '?')
 }
@@ -292,7 +293,7 @@ function slotsOf(random: () => number, ip: string): Slots {
   }
 }
 
-/** What stands below is the sender's own, and says the lie that he would have believed. */
+/** The field below is forged by the sender, and holds the lie that he wants believed. */
 const forged = `Received: from v (v [203.0.113.9]) by mx.ours (Postfix) with ESMTP id 8; ${date}`
 
 function client(fields: readonly string[]): string | null {
@@ -301,7 +302,7 @@ function client(fields: readonly string[]): string | null {
   return found === null ? null : formatAddress(found)
 }
 
-/** One line, as a server writes it: a client has no line ends to give. */
+/** One line, as a server writes it: a client cannot pass line ends. */
 const field = (value: string): string => `Received: ${value.replaceAll(/[\r\n]/g, '?')}`
 
 for (const [form, write] of Object.entries(forms)) {

@@ -1,4 +1,4 @@
-// One DNS question over UDP, read by dns2's decoder: the tests' own eyes, independent of src/dns.
+// One DNS question over UDP, decoded by dns2: independent of src/dns.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import DNS from 'dns2'

@@ -4,8 +4,8 @@ import type { NameserverOptions } from '../../src/nameserver/nameserver.ts'
 import { type Subject, startSubject } from './dns-subject.ts'
 
 /**
- * The server that the tests of the calling file question, started before them and closed after them: until then there is
- * nothing in it. See `startSubject`.
+ * The server for the tests of the calling file: started before them and closed after them. Its fields are empty until
+ * then. See `startSubject`.
  */
 export function useSubject(overrides: Partial<NameserverOptions> = {}): Subject {
   const subject = {} as Subject

@@ -1,4 +1,4 @@
-// Whether a program of a Debian package is here; tests that need one skip with the package's name when it is not.
+// Is a program of a Debian package installed? Tests that need it skip otherwise, and name the package.
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 

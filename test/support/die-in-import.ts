@@ -1,5 +1,5 @@
-// A process that imports a list and dies, as by kill -9, at one of the commits of that: before it, or after it and before it
-// is shown. Prints each serial that it showed, with a digest of what that had; and at last "done", where it comes so far.
+// A process that imports a list and kills itself (SIGKILL) at one of the import's commits: before it, or after it but
+// before its publication. Prints the serial and a digest of each publication, and "done" if it gets to the end.
 import { writeSync } from 'node:fs'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import { openStore } from '../../src/store/database.ts'

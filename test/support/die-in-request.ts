@@ -1,5 +1,5 @@
-// A process that does one request with an Idempotency-Key and dies, as by kill -9, right before or right after its
-// transaction is committed. And the application that it and its test ask.
+// A process that sends one request with an Idempotency-Key and kills itself (SIGKILL) right before or right after its
+// commit. Also exports the application that both it and its test use.
 import { buildApp } from '../../src/admin/app.ts'
 import { operator } from '../../src/admin/scopes.ts'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'

@@ -1,21 +1,21 @@
-// Does an output name a mail address, in any form that mail, DNS and the web write one? The search decodes instead of
-// comparing with each form, so that what is written half in one way and half in another is found as well.
+// Does an output contain a mail address, in any form that mail, DNS and the web write one? The search decodes the
+// output instead of comparing with each form, so that mixed forms are found too.
 import { createHash } from 'node:crypto'
 import { domainToASCII, domainToUnicode } from 'node:url'
 
-/** Octets, one character each: what a text is in UTF-8. */
+/** The octets of a text in UTF-8, one character each. */
 type Octets = string
 
 interface Token {
   readonly what: string
   readonly octets: Octets
-  /** Hashes in base64 are not folded. */
+  /** Not folded, since hashes in base64 depend on case. */
   readonly isExact?: true
 }
 
 /**
- * What tells one of these addresses in an output, with how it was written; empty: nothing. The local part alone, the
- * domain alone and an unsalted hash of either count, so both must be distinctive.
+ * What in an output gives one of these addresses away, and in which form; empty if nothing does. The local part
+ * alone, the domain alone and an unsalted hash of either count too, so both must be distinctive.
  */
 export function disclosuresIn(output: string | Uint8Array, addresses: readonly string[]): string[] {
   const octets =
@@ -49,14 +49,16 @@ function octetsOf(text: string): Octets {
   return Buffer.from(text, 'utf8').toString('latin1')
 }
 
-/** In lower case, without backslashes, and with a dot for each octet that no text has: lengths of DNS labels. */
+/**
+ * Lower case, without backslashes, and with a dot for each octet that is no text, such as the lengths of DNS labels.
+ */
 function plain(octets: Octets): Octets {
   return foldCase(octets)
     .replaceAll('\\', '')
     .replaceAll(/\p{Cc}/gu, '.')
 }
 
-/** ASCII alone, or octets of UTF-8 would become others. */
+/** Only ASCII is changed, so that UTF-8 octets stay the same. */
 function foldCase(octets: Octets): Octets {
   return octets.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }
@@ -125,7 +127,7 @@ const entities: Readonly<Record<string, string>> = {
   percnt: '%',
 }
 
-/** From each written form to octets; what is not in it stays as it is. */
+/** Decoders from each written form to octets; anything else stays as it is. */
 const decoders: Readonly<Record<string, (octets: Octets) => Octets>> = {
   'percent-encoding': (octets) => octets.replaceAll(/%([0-9a-f]{2})/gi, ofHex),
   'quoted-printable': (octets) =>

@@ -1,5 +1,5 @@
-// Queries for fuzzing, well-formed and spoilt, for fast-check: names around the subject's zone and entries, any type,
-// class, opcode and EDNS, and what happens to packets on their way.
+// Queries for fast-check, well-formed and spoilt: names around the subject's zone and entries, any type, class,
+// opcode and EDNS, and damage that packets may suffer on their way.
 import fc from 'fast-check'
 import { buildOpt, buildQuery, types } from './dns-query.ts'
 import { subjectZone } from './dns-subject.ts'
@@ -24,7 +24,7 @@ const suffix = fc.constantFrom(
 )
 const type = fc.oneof(fc.constantFrom(...Object.values(types)), fc.integer({ min: 0, max: 65_535 }))
 
-/** A query, and the most octets its sender takes over UDP (RFC 6891 §6.2.3). */
+/** A query, and the maximum number of octets that its sender accepts over UDP (RFC 6891 §6.2.3). */
 export const wellFormedAndLimit = fc
   .record({
     labels: fc.array(label, { maxLength: 6 }),
@@ -65,7 +65,7 @@ export const wellFormedAndLimit = fc
   })
 export const wellFormed = wellFormedAndLimit.map(({ query }) => query)
 
-/** The queries with octets changed, cut off or put behind. */
+/** Queries with octets changed, cut off or appended. */
 export const spoilt = (queries: fc.Arbitrary<Buffer>) =>
   fc
     .record({

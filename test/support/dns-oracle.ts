@@ -1,10 +1,9 @@
-// The answer that a name under the zone should get, worked out slowly from the list of entries by text and BigInt;
-// what respond() says is held against it.
+// The expected answer for a name below the zone, worked out slowly from the list of entries with text and BigInt.
 import { type SubjectEntry, subjectZone } from './dns-subject.ts'
 
 export interface Expected {
   readonly rcode: 'NOERROR' | 'NXDOMAIN'
-  /** Last octets of the A records; empty: no such name, or no data. */
+  /** Last octets of the A records; empty if there is no such name or no data. */
   readonly codes: readonly number[]
 }
 
@@ -16,7 +15,7 @@ interface Range {
   readonly entry: SubjectEntry
 }
 
-/** What an A question for `labels` (lower case, the zone's own left out) should be answered. */
+/** The expected answer to an A question for `labels` (lower case, without the zone's own). */
 export function expectedAnswer(
   labels: readonly string[],
   entries: readonly SubjectEntry[],
@@ -55,7 +54,7 @@ export function expectedAnswer(
   return { rcode: hasBelow || isOwn ? 'NOERROR' : 'NXDOMAIN', codes: [] }
 }
 
-/** Between the edges of ranges nothing changes, so looking at the edges is looking everywhere. */
+/** Nothing changes between the edges of ranges, so it is enough to look at the edges. */
 function isListedWithin(
   ranges: readonly Range[],
   family: 4 | 6,

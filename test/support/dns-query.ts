@@ -1,5 +1,4 @@
-// Builds queries octet by octet, so that tests can ask what no client would; the tests' counterpart of src/dns,
-// independent of it.
+// Builds queries octet by octet, so that tests can send what no client would. Independent of src/dns.
 
 export const types = {
   A: 1,
@@ -51,7 +50,7 @@ export interface QueryOptions {
 
 export const queryFlags = { RD: 0x100, RA: 0x80, Z: 0x40, AD: 0x20, CD: 0x10, QR: 0x8000 } as const
 
-/** A name in wire form, its case kept; labels are taken as Latin-1. */
+/** A name in wire form, case kept. Labels are Latin-1. */
 export function wireName(name: string): Buffer {
   const labels = name.split('.').filter((label) => label !== '')
   const wire = labels.flatMap((label) => [label.length, ...Buffer.from(label, 'latin1')])
@@ -76,7 +75,7 @@ export function buildQuery(name: string, type: number, options: QueryOptions = {
 /** EDNS option codes: RFC 5001, 7873, 8914. */
 export const optionCodes = { nsid: 3, cookie: 10, extendedError: 15 } as const
 
-/** Padding (RFC 7830) that makes a query large enough to earn a large answer. */
+/** Padding (RFC 7830) that makes a query large enough for a large answer. */
 export const padding = { code: 12, data: Array.from({ length: 120 }, () => 0) }
 
 /** An OPT record (RFC 6891 §6.1.2). */
@@ -99,7 +98,7 @@ export function buildOpt(edns: EdnsOptions): Buffer {
   return Buffer.concat([fixed, data])
 }
 
-/** The EDNS options of a message, by their code; empty without an OPT record. */
+/** The EDNS options of a message by code; empty without an OPT record. */
 export function readOptions(message: Buffer): Map<number, Buffer> {
   const options = new Map<number, Buffer>()
   let at = 12
@@ -128,7 +127,9 @@ function skipName(message: Buffer, offset: number): number {
   }
 }
 
-/** The labels of an IPv4 or (written out in full, eight groups) IPv6 address, as a DNSBL is asked for them. */
+/**
+ * The labels with which a DNSBL is asked for an IPv4 address, or for an IPv6 address written in full (eight groups).
+ */
 export function reversed(address: string): string {
   if (!address.includes(':')) return address.split('.').toReversed().join('.')
   const nibbles = address.split(':').map((group) => group.padStart(4, '0'))

@@ -1,6 +1,6 @@
-// The server that conformance tests question: ours, started here with a known list, or any other one that holds the
-// same list, named by DNSBL_SUBJECT=host:port (and DNSBL_ZONE, unless it is that of the list). With
-// DNSBL_TRANSPORT=events our own moves its datagrams by node:dgram, as where the C library cannot be called.
+// The server under conformance test: ours, started here with a known list, or any server with the same list, named by
+// DNSBL_SUBJECT=host:port (and DNSBL_ZONE if its zone differs). With DNSBL_TRANSPORT=events our own server uses
+// node:dgram, as on platforms where the C library cannot be called.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -28,7 +28,7 @@ export const subjectZone = {
     '@ TXT "a list for tests"',
     'www.deep MX 10 mail.test.example.',
     'alias CNAME www.test.example.',
-    // More than 512 octets, less than 1232; the other one fits no datagram of ours.
+    // More than 512 and less than 1232 octets. The other one is too large for any datagram of ours.
     ...['a', 'b', 'c', 'd'].map((letter) => `long TXT "${letter.repeat(200)}"`),
     ...['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((letter) => `huge TXT "${letter.repeat(250)}"`),
   ],
@@ -40,12 +40,12 @@ export const subjectValidUntil = 1_790_086_400
 
 export interface SubjectEntry {
   readonly prefix: string
-  /** Last octets of the A records; none: an exclusion or exemption. */
+  /** Last octets of the A records; empty for an exclusion or exemption. */
   readonly codes?: readonly number[]
   readonly kind?: 'exclusion' | 'exemption'
 }
 
-/** What the subject lists; the test entries of RFC 5782 §5 among it. */
+/** What the subject lists, with the test entries of RFC 5782 §5. */
 export const subjectEntries: readonly SubjectEntry[] = [
   { prefix: '127.0.0.2/32', codes: [2] },
   ...[3, 4, 5, 6, 7].map((code) => ({ prefix: `127.0.0.${code}/32`, codes: [2, code] })),
@@ -71,12 +71,12 @@ export interface Subject {
   readonly zone: string
   readonly host: string
   readonly port: number
-  /** Whether it is the server of this repository, started for this test. */
+  /** Whether it is this repository's server, started for the test. */
   readonly isOurs: boolean
   close(): Promise<void>
 }
 
-/** Starts our own server, or names the one that the environment points to. */
+/** Starts our own server, or uses the one named by the environment. */
 export async function startSubject(overrides: Partial<NameserverOptions> = {}): Promise<Subject> {
   const { DNSBL_SUBJECT: external, DNSBL_ZONE: zone = subjectZone.origin } = process.env
   if (external !== undefined) {
@@ -106,7 +106,7 @@ export async function startSubject(overrides: Partial<NameserverOptions> = {}): 
   }
 }
 
-/** A tree that holds subjectEntries, published. */
+/** A published tree with subjectEntries. */
 export function subjectTree(): TreeWriter {
   const tree = TreeWriter.create({ capacityBytes: 1 << 20 })
   for (const { prefix, codes, kind } of subjectEntries) {
@@ -134,7 +134,7 @@ export const silentLog = {
   debug: () => undefined,
 }
 
-/** Sends octets in one datagram and answers what comes back; undefined when nothing does within `waitMs`. */
+/** Sends octets in one datagram; resolves with the response, or undefined if none comes within `waitMs`. */
 export async function exchangeUdp(
   subject: Subject,
   octets: Uint8Array,
@@ -153,7 +153,7 @@ export async function exchangeUdp(
   }
 }
 
-/** Sends octets as one message over TCP and answers the first one that comes back; undefined as above. */
+/** Sends octets as one message over TCP; resolves with the first response, or undefined as above. */
 export async function exchangeTcp(
   subject: Subject,
   octets: Uint8Array,
@@ -203,7 +203,7 @@ export class TcpClient {
     this.socket.write(Buffer.concat(messages.map(frame)))
   }
 
-  /** The next message, or undefined when none comes in time or the server closes first. */
+  /** The next message, or undefined if none comes in time or the server closes first. */
   async receive(waitMs = 2000): Promise<Buffer | undefined> {
     const deadline = Date.now() + waitMs
     for (;;) {
@@ -239,7 +239,7 @@ export function frame(message: Uint8Array): Buffer {
   return Buffer.concat([length, message])
 }
 
-/** A response, decoded by dns2, and what its types do not show. */
+/** A response as dns2 decodes it, with fields that its types lack. */
 export interface Response {
   readonly octets: Buffer
   readonly packet: DNS.Packet
@@ -255,7 +255,7 @@ export interface Response {
   readonly opts: DNS.Packet.Resource[]
 }
 
-/** Decodes a response; an undefined or undecodable one is an error. */
+/** Decodes a response; throws if it is undefined or cannot be decoded. */
 export function decode(octets: Buffer | undefined): Response {
   if (octets === undefined) throw new Error('no response')
   const packet = Packet.parse(octets)
