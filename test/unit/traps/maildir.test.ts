@@ -161,9 +161,13 @@ test('a process that dies between commit and move gives the message again', asyn
   const box = new Box(t)
   box.drop('1.a.host')
   const dies = box.poller()
-  box.commit = () => new Promise(() => undefined)
+  const reached = Promise.withResolvers<void>()
+  box.commit = () => {
+    reached.resolve()
+    return new Promise(() => undefined)
+  }
   void dies.poll()
-  await new Promise((next) => setTimeout(next, 100))
+  await reached.promise
   box.commit = async () => undefined
   await box.poller().poll()
   assert.equal(box.recorded.length, 1)
