@@ -8,11 +8,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
-import { serveOnSocket } from '../../../src/admin/control-socket.ts'
-import { OperationalError } from '../../../src/errors.ts'
-import { openStore } from '../../../src/store/database.ts'
-import { type Admin, openAdmin } from '../../support/admin.ts'
-import { main, Site } from '../../support/server.ts'
+import { serveOnSocket } from '../../src/admin/control-socket.ts'
+import { OperationalError } from '../../src/errors.ts'
+import { openStore } from '../../src/store/database.ts'
+import { type Admin, openAdmin } from '../support/admin.ts'
+import { main, Site } from '../support/server.ts'
 
 interface Served {
   readonly site: Site

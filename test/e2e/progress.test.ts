@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { needs } from '../../support/debian.ts'
-import { main, Site } from '../../support/server.ts'
+import { needs } from '../support/debian.ts'
+import { main, Site } from '../support/server.ts'
 
 const sample = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1')
   .replaceAll('\r\n', '\n')

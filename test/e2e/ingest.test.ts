@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { main, Site } from '../../support/server.ts'
+import { main, Site } from '../support/server.ts'
 
-const samples = join(import.meta.dirname, '../../bounces/samples')
+const samples = join(import.meta.dirname, '../bounces/samples')
 const bounce = readFileSync(join(samples, 'pf-unknown-user.eml'), 'latin1').replaceAll('\r\n', '\n')
 
 /** The bounce as another host's, to a trap, at another time. */
