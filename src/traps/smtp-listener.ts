@@ -7,12 +7,6 @@ import { type Address, contains, type Prefix, parseAddress, unmapped } from '../
 import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
-import {
-  type ConnectionPhase,
-  endWhenQuiet,
-  heldInput,
-  stayOpenWhileWritable,
-} from './smtp-socket.ts'
 
 export interface FrontOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free one. */
@@ -37,6 +31,9 @@ export interface FrontOptions {
   onConnection(connection: FrontConnection): void
 }
 
+/** What a connection waits for. In a pause and while recording, the client waits for us. */
+type ConnectionPhase = 'command' | 'pause' | 'data' | 'recording'
+
 export interface FrontConnection {
   readonly id: string
   /** The TLS socket once the connection is secure. */
@@ -55,8 +52,6 @@ export interface FrontConnection {
   dataBytes: number
   /** It was ended by us before the client was done: a limit, a timeout, a shutdown. */
   readonly wasCut: boolean
-  /** Lets what the client sends reach the SMTP server; true when it has sent something already. */
-  startReading(): boolean
   /** A proxy has named the client. The answer is why that one is refused, or null. */
   name(client: Address | null): string | null
   /** After STARTTLS: from now on this socket is the connection. */
@@ -89,6 +84,9 @@ const sweepMs = 1000
 const refusalMs = 2000
 /** More refused ones than this are not waited for. */
 const maxLeaving = 200
+/** A half-closed connection is ended after this long without anything happening on it. */
+const quietMs = 300
+const quietCheckMs = 50
 /** After close() the peers have so long to end their side too. */
 const goodbyeMs = 250
 
@@ -237,7 +235,6 @@ class ListeningFront implements Front {
     const id = String(this.#nextId++)
     const connection: Mutable<FrontConnection> = {
       ...{ id, socket, peer, isProxy, counted, phase: 'command', dataBytes: 0, wasCut: false },
-      startReading: heldInput(socket),
       name: (client) => {
         limits.leave(connection.counted)
         connection.counted = null
@@ -265,7 +262,6 @@ class ListeningFront implements Front {
   /** Makes the half-closed connection last until it is answered, and sees its end. */
   #attend(connection: FrontConnection): void {
     const { socket } = connection
-    stayOpenWhileWritable(socket)
     socket.once('end', () => endWhenQuiet(connection))
     socket.once('close', connection.release)
   }
@@ -352,4 +348,31 @@ function peerOf(socket: Socket): Address | null {
 async function settled(withinMs: number, isDone: () => boolean): Promise<void> {
   const end = performance.now() + withinMs
   while (!isDone() && performance.now() < end) await new Promise((next) => setTimeout(next, 20))
+}
+
+/**
+ * Ends our side of a connection whose client has shut down its sending side. What it sent before is still read and answered:
+ * the end comes with QUIT, or when nothing has moved for a while and no reply is owed. A message that is cut off in the middle
+ * gets no reply.
+ */
+function endWhenQuiet(connection: FrontConnection): void {
+  const { socket } = connection
+  let seen = -1
+  let quietSince = performance.now()
+  const check = setInterval(() => {
+    const moved = socket.bytesWritten + socket.bytesRead + connection.dataBytes
+    const { phase } = connection
+    if (moved !== seen || phase === 'recording' || phase === 'pause') {
+      seen = moved
+      quietSince = performance.now()
+    }
+    if (socket.destroyed || socket.writableEnded) {
+      clearInterval(check)
+    } else if (performance.now() - quietSince >= quietMs) {
+      clearInterval(check)
+      if (phase === 'command') socket.end()
+      else socket.destroy()
+    }
+  }, quietCheckMs)
+  check.unref()
 }

@@ -1,6 +1,10 @@
-// SMTP as smtp-server speaks it, and what is different here. Limits for each client: an error is counted, and the next
-// command waits; who has passed a limit gets 421. RSET and QUIT are told. XCLIENT, XFORWARD and quoted local parts are
-// taken as Postfix takes them. The only file that replaces methods of smtp-server's connections.
+// SMTP as smtp-server speaks it, and what is different here: limits for each client, notice of RSET and QUIT, XCLIENT, XFORWARD
+// and quoted local parts as Postfix takes them, clients that half-close, and clients that talk before the greeting.
+//
+// smtp-server has no option for any of these, and no other server package on npm is maintained. So this file, and no other one,
+// replaces private methods of its connections, and depends on how it uses a socket. smtp-protocol.test.ts fails when a new
+// version changes what is relied on.
+import type { Socket } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import type { ClientLimits } from './client-limits.ts'
@@ -22,15 +26,56 @@ export class TrapServer extends SMTPServer {
     this.#options = options
   }
 
-  /** Serves a connection; `onGivenUp` is called at RSET and QUIT, before their reply. */
-  serve(front: FrontConnection, onGivenUp: () => void): void {
+  /**
+   * Serves a connection; `onGivenUp` is called at RSET and QUIT, before their reply. Nothing that the client sends is read until
+   * the function that is returned is called; it says whether the client has sent something already.
+   */
+  serve(front: FrontConnection, onGivenUp: () => void): () => boolean {
+    stayOpenWhileWritable(front.socket)
+    const startReading = heldInput(front.socket)
     this.connect(front.socket, { id: front.id })
     const connection = [...this.connections].at(-1)
-    if (connection === undefined) return
+    if (connection === undefined) return startReading
     limitCommands(connection, front, this.#options)
     tellGivenUp(connection, onGivenUp)
     takeQuotedLocalParts(connection)
     if (front.isProxy) heedProxy(connection, front, this.#options)
+    return startReading
+  }
+}
+
+/**
+ * Makes smtp-server write to a socket for as long as it can be written to. It writes only while a socket's readyState is 'open',
+ * which that of a half-closed one is not. Exim sends the last dot and QUIT together, and shuts down its sending side before it
+ * has read the reply: without the reply it would deliver the same bounce again for days. To be called for the TLS socket too.
+ */
+export function stayOpenWhileWritable(socket: Socket): void {
+  Object.defineProperty(socket, 'readyState', {
+    get: () => (socket.writable ? 'open' : 'closed'),
+  })
+}
+
+/**
+ * Keeps what arrives in the socket's own buffer, whatever is piped from it, until the function that is returned is called. It says
+ * whether something has arrived by then. smtp-server hangs up on a client that talks before the greeting; here what such a
+ * client sends is evidence like any other.
+ */
+function heldInput(socket: Socket): () => boolean {
+  let start = (): void => undefined
+  Object.defineProperty(socket, 'pipe', {
+    configurable: true,
+    value: (target: NodeJS.WritableStream) => {
+      start = () => {
+        Reflect.deleteProperty(socket, 'pipe')
+        socket.pipe(target)
+      }
+      return target
+    },
+  })
+  return () => {
+    const hasTalked = socket.readableLength > 0
+    start()
+    return hasTalked
   }
 }
 

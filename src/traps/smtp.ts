@@ -10,7 +10,7 @@ import type { Collector, LiveMessage } from './collect.ts'
 import type { LiveClient } from './delivery.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type FrontConnection, startFront } from './smtp-listener.ts'
-import { addressOf, TrapServer } from './smtp-protocol.ts'
+import { addressOf, stayOpenWhileWritable, TrapServer } from './smtp-protocol.ts'
 
 export interface SmtpListenerOptions {
   readonly listen: readonly string[]
@@ -77,6 +77,7 @@ interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
 
 interface Session {
   readonly connection: FrontConnection
+  startReading(): boolean
   talkedEarly: boolean
   /** Begun, and without DATA so far. */
   open: Transaction | null
@@ -127,6 +128,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       setTimeout(() => greet(id, reply), greetingDelaySeconds * 1000).unref()
     },
     onSecure(socket, { id }, reply) {
+      stayOpenWhileWritable(socket)
       sessions.get(id)?.connection.secure(socket)
       reply()
     },
@@ -181,7 +183,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   function greet(id: string, reply: () => void): void {
     const own = sessions.get(id)
     reply()
-    if (own !== undefined) own.talkedEarly = own.connection.startReading()
+    if (own !== undefined) own.talkedEarly = own.startReading()
   }
 
   /**
@@ -270,10 +272,14 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     log,
     onFatal: options.onFatal,
     onConnection(connection) {
-      const own: Session = { connection, talkedEarly: false, open: null }
-      sessions.set(connection.id, own)
       const server = connection.isProxy ? proxied : direct
-      server.serve(connection, () => conclude(own))
+      const own: Session = {
+        connection,
+        startReading: server.serve(connection, () => conclude(own)),
+        talkedEarly: false,
+        open: null,
+      }
+      sessions.set(connection.id, own)
     },
   })
   return {
