@@ -1,267 +1,185 @@
-// The HTTP application: every route, what may call it, and a problem document for everything that goes wrong.
-// Built by commands/ and served over TCP and on the control socket, or asked in the same process when no server runs.
-// It never listens: transports belong to whoever composes it.
+// The HTTP application: every route, what each request meets on its way there, and a problem document for everything that
+// goes wrong. It does not listen: it is served over TCP and on the control socket, or asked within the process.
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import { fastifyRateLimit } from '@fastify/rate-limit'
+import { fastifyHelmet } from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Blocklist } from '../blocklist/blocklist.ts'
-import { isOutOfFiles, type Logger } from '../errors.ts'
-import type { Prefix } from '../ip/address.ts'
-import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
-import { Authenticator, nobody } from './authenticate.ts'
-import { clientAddress, isLoopback, limitKey } from './client-address.ts'
-import { Idempotency } from './idempotency.ts'
+import { isOutOfFiles } from '../errors.ts'
+import { OncePerMinute } from '../log-rarely.ts'
+import { databaseFailure, isDatabaseError } from '../store/database.ts'
+import { addAccessControl } from './auth.ts'
+import { isTrustedProxy, RefusalLog, readClient } from './client-limits.ts'
+import { addIdempotency } from './idempotency.ts'
 import { KeyRing } from './key-ring.ts'
-import { nameMediaTypes, refuseCoding } from './media-type.ts'
 import { describeApi, documentRoute } from './openapi.ts'
-import { PathTable } from './path-table.ts'
-import { answerClientError, problem, problemOf, sendProblem } from './problem.ts'
-import { RefusalLog } from './refusal-log.ts'
-import { RequestCounts } from './request-counts.ts'
+import type { AdminLimits, App, AppOptions } from './options.ts'
+import { compileValidator } from './parse-params.ts'
+import {
+  answerClientError,
+  asProblem,
+  isProblem,
+  problem,
+  problemOf,
+  sendProblem,
+} from './problem.ts'
 import { auditRoutes } from './routes/audit.ts'
-import { evidenceIntakeRoutes } from './routes/evidence-intake.ts'
+import { evidenceRoutes } from './routes/evidence.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
-import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
-import { importRoutes } from './routes/import.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { listingRoutes } from './routes/listings.ts'
+import { listRoutes } from './routes/lists.ts'
 import { lookupRoutes } from './routes/lookup.ts'
 import { mailboxRoutes } from './routes/mailboxes.ts'
-import { type MailFunctions, messageRoutes } from './routes/messages.ts'
-import { type ServerState, statsRoutes } from './routes/stats.ts'
+import { messageRoutes } from './routes/messages.ts'
+import { statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
-import { type Caller, scopeIncludes } from './scopes.ts'
-import { type SecurityHeaders, securityHeaders } from './security-headers.ts'
-import { compileValidator } from './validation.ts'
 
-/** Largest JSON body, in octets: some ten thousand prefixes. A route that takes mail or lists sets its own. */
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The media type of the body, where it is not JSON. */
+    takes?: string
+    /** Others that are taken as well. */
+    takesToo?: readonly string[]
+  }
+}
+
+/** Octets of the largest JSON body: some ten thousand prefixes. A route that takes mail or lists sets its own. */
 const maxBodyBytes = 1024 * 1024
-/** Longest variable part of a path, in characters. An address takes up to 45, a domain name 253. */
+/** Characters of the longest variable part of a path. An address takes up to 45, a domain name 253. */
 const maxParamLength = 512
-/** A request's own id is taken over when it is of this form; else it gets one. */
+/** A request keeps its own id if it has this form; else it gets one. */
 const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/
-
-export interface AppOptions {
-  readonly blocklist: Blocklist
-  /** For keys, audit and repeated requests; the list is changed through `blocklist` alone. */
-  readonly store: Store
-  readonly version: string
-  /** Where the interface is reached from outside; '' where it is not. */
-  readonly publicUrl?: string
-  /** Whether /openapi.json and /docs are there: they take a moment to make, which one command need not wait. */
-  readonly isDescribed?: boolean
-  /** The state of the process around the app, for /v1/stats. */
-  status(): ServerState
-  /** Whether the list is loaded and every listener bound, for /readyz. */
-  isReady(): boolean
-  /** Who sent a request, where the transport says it; undefined: its key does, if it has one. */
-  callerOf(request: IncomingMessage): Caller | undefined
-  /** What came to be from `[admin]`; asked for each request, since it may be read anew. */
-  limits?(): AdminLimits
-  /** Traps and mailboxes; undefined where there are none, or not yet. */
-  mail?(): MailFunctions | undefined
-  /** Epoch seconds, whole: the blocklist's clock. */
-  now(): number
-  /** Throws OperationalError 'clock-held' while that is not to be trusted; none: it always is. */
-  requireClock?(): void
-  readonly log: Logger
-  /** Shared with the listener, so that a client has one line; none: one of its own. */
-  readonly refusals?: RefusalLog
-}
-
-export interface AdminLimits {
-  /** Whose X-Forwarded-For is believed. */
-  readonly trustedProxies: readonly Prefix[]
-  /** Requests a minute that one address may send without a key. */
-  readonly requestsPerMinute: number
-}
 
 const noLimits: AdminLimits = { trustedProxies: [], requestsPerMinute: Number.MAX_SAFE_INTEGER }
 
-export type App = ReturnType<typeof emptyApp>
+/** Headers that mean nothing where no page is shown (OWASP, REST Security Cheat Sheet: security headers). */
+const forPages = {
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+} as const
 
 /** Builds the app; `ready()` it before use, `close()` it before the store. Never listens. */
 export function buildApp(options: AppOptions): App {
-  const { log } = options
-  const app = emptyApp()
+  const { log, limits = () => noLimits, isDescribed = true } = options
+  const app = newApp(limits)
   app.setValidatorCompiler(compileValidator)
   app.removeContentTypeParser('text/plain')
-  let filesToldAt = Number.NEGATIVE_INFINITY
+  const outOfFiles = new OncePerMinute()
   app.setErrorHandler((thrown: Error, request, reply) => {
-    const error = isSystemFailure(thrown) ? databaseFailure(thrown, 'a request failed') : thrown
+    // The operator can mend what SQLite failed at and what could not be opened; anything else is a bug.
+    const isOperational = isDatabaseError(thrown) || isOutOfFiles(thrown)
+    const error = isOperational ? databaseFailure(thrown, 'a request failed') : thrown
     const answer = problemOf(error)
-    if (answer.code === 'media-type') nameMediaTypes(request, reply)
-    const isTold = answer.code === 'files-exhausted' && performance.now() - filesToldAt < 60_000
-    // That mail is put off is logged where it is decided, once a minute.
-    if (answer.status >= 500 && answer.code !== 'disk-low' && !isTold) {
-      if (answer.code === 'files-exhausted') filesToldAt = performance.now()
-      const { id: requestId, method, routeOptions } = request
-      log.error({ err: error, requestId, method, route: routeOptions.url }, 'a request failed')
+    if (answer.code === 'media-type') {
+      // RFC 9110 §12.5.1: a 415 says which types would have been taken.
+      const { takes = 'application/json', takesToo = [] } = request.routeOptions.config
+      reply.header('accept', [takes, ...takesToo].join(', '))
     }
+    const { id: requestId, method, routeOptions } = request
+    const fields = { err: error, requestId, method, route: routeOptions.url }
+    const tell = () => log.error(fields, 'a request failed')
+    if (answer.code === 'files-exhausted') outOfFiles.run(tell)
+    // A full disk is logged where mail is deferred.
+    else if (answer.status >= 500 && answer.code !== 'disk-low') tell()
     return sendProblem(reply, answer)
   })
   app.addHook('preParsing', (request, reply, _payload, done) => {
-    if (refuseCoding(request, reply) === undefined) done()
+    const coding = request.headers['content-encoding']?.trim().toLowerCase() ?? ''
+    if (coding === '' || coding === 'identity') {
+      done()
+      return
+    }
+    // RFC 9110 §15.5.16.
+    reply.header('accept-encoding', 'identity')
+    const detail = 'the body is in a content coding, and this server takes none'
+    sendProblem(reply, problem(415, 'content-coding', detail))
   })
-  const paths = new PathTable()
-  const idempotency = new Idempotency(options)
-  app.decorateReply('alongside', function (answerOf) {
-    return idempotency.alongside(this, answerOf)
-  })
+  app.addHook('preSerialization', async (_request, reply, payload) =>
+    isProblem(payload) ? asProblem(reply, payload) : payload,
+  )
+
+  const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', (route) => {
     // The browser of the interface brings its own routes.
     if (/^\/docs(\/|$)/.test(route.url)) {
-      route.config = { ...route.config, scope: 'public', isPage: true }
+      route.config = { ...route.config, scope: 'public' }
+      route.helmet = Object.fromEntries(Object.keys(forPages).map((name) => [name, true]))
     }
     if (route.config?.scope === undefined)
       throw new Error(`${route.url} does not say who may call it`)
-    paths.add(route.url, route.method)
-    // What needs no more than scope read changes nothing: it is done again, and writes nothing.
-    if (route.method === 'POST' && route.config.scope !== 'read') {
-      route.preHandler = (request, reply, done) => {
-        if (idempotency.begin(request, reply) === undefined) done()
-      }
-      route.onSend = (request, reply, payload, done) => {
-        idempotency.end(request, reply, payload)
-        done(null, payload)
-      }
-    }
+    const known = methodsOfPaths.get(route.url)
+    const methods = known?.methods ?? new Set()
+    for (const method of [route.method].flat()) methods.add(method)
+    if (known) return
+    const pattern = new RegExp(`^${route.url.replaceAll(/:\w+/g, '[^/]+')}$`)
+    methodsOfPaths.set(route.url, { pattern, methods })
   })
+  /** Fastify answers 404 to a wrong method as well; RFC 9110 §15.5.6 asks for 405 with Allow. */
+  const answerNotFound = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const [path = ''] = request.url.split('?', 1)
+    const found = methodsOfPaths.values().find(({ pattern }) => pattern.test(path))
+    if (found === undefined) {
+      return sendProblem(reply, problem(404, 'not-found', 'there is nothing at this path'))
+    }
+    const allowed = [...found.methods].sort().join(', ')
+    reply.header('allow', allowed)
+    const detail = `this resource takes ${allowed}, not ${request.method}`
+    return sendProblem(reply, problem(405, 'method-not-allowed', detail))
+  }
+  // For what a route gives up on, such as a file of /docs that is not there.
+  app.setNotFoundHandler(answerNotFound)
 
-  // What a route gives up on, such as a file of /docs that is not there.
-  app.setNotFoundHandler((request, reply) => notHere(request, reply, paths))
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+  })
+  app.register(fastifyHelmet, {
+    ...forPages,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+  })
   const keys = new KeyRing(options)
-  admit(app, options, keys, paths)
   app.addHook('onClose', async () => keys.flush())
-  if (options.isDescribed ?? true) describeApi(app, options)
+  const { callerOf, refusals = new RefusalLog(log) } = options
+  addAccessControl(app, { keys, callerOf, limits, refusals, answerNotFound })
+  addIdempotency(app, options)
+  if (isDescribed) describeApi(app, options)
   // In a plugin of their own, since what describes routes must be loaded before them.
   app.register((scope, _options, done) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>()
     listingRoutes(routes, options)
     exceptionRoutes(routes, options)
-    importRoutes(routes, options)
-    exportRoutes(routes, options)
+    listRoutes(routes, options)
     trapRoutes(routes, options)
     mailboxRoutes(routes, options)
     messageRoutes(routes, options)
-    evidenceIntakeRoutes(routes, options)
+    evidenceRoutes(routes, options)
     lookupRoutes(routes, options)
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)
     statsRoutes(routes, options)
     healthRoutes(routes, options)
-    if (options.isDescribed ?? true) documentRoute(routes)
+    if (isDescribed) documentRoute(routes)
     done()
   })
   return app
 }
 
-/** What SQLite failed at, and what could not be opened, is the surroundings' fault; all else is a bug. */
-function isSystemFailure(error: Error): boolean {
-  return isDatabaseError(error) || isOutOfFiles(error)
-}
-
-/**
- * Before anything else looks at a request: it gets its id, then 404 or 405 where nothing is there, then its caller
- * is found out, held to the rate of those without a key, and let in or not.
- */
-function admit(app: App, options: AppOptions, keys: KeyRing, paths: PathTable): void {
-  const authenticator = new Authenticator(keys, options.now)
-  const refusals = options.refusals ?? new RefusalLog(options.log)
-  const limits = options.limits ?? (() => noLimits)
-  const addressOf = (request: FastifyRequest) => clientAddress(request.raw, limits().trustedProxies)
-  app.register(fastifyRateLimit, {
-    ...{ global: false, timeWindow: 60_000, store: RequestCounts },
-    max: () => limits().requestsPerMinute,
-    keyGenerator: (request) => limitKey(addressOf(request)),
-  })
-  app.decorateRequest('caller')
-  let headers: SecurityHeaders = { pages: {}, data: {} }
-  app.addHook('onReady', async () => {
-    const { pages, data } = await securityHeaders()
-    const uncached = { 'cache-control': 'no-store' }
-    headers = { pages: { ...pages, ...uncached }, data: { ...data, ...uncached } }
-  })
-  app.after(() => {
-    const countRequest = app.createRateLimit()
-
-    /** Answers 429 when the address has used up its minute. */
-    const slowDown = async (request: FastifyRequest, reply: FastifyReply) => {
-      const count = await countRequest(request)
-      if (count.isAllowed || !count.isExceeded) return undefined
-      refusals.note(limitKey(addressOf(request)), 'too many requests')
-      reply.header('retry-after', Math.max(1, count.ttlInSeconds))
-      const detail = `more than ${count.max} requests a minute from this address`
-      return sendProblem(reply, problem(429, 'too-many-requests', detail))
-    }
-    /** Answers what the caller may not have; undefined: he may. */
-    const refuse = (request: FastifyRequest, reply: FastifyReply) => {
-      const { scope } = request.caller
-      if (request.is404) return notHere(request, reply, paths)
-      const needed = request.routeOptions.config.scope ?? 'admin'
-      if (scopeIncludes(scope, needed)) return undefined
-      if (scope !== 'public') {
-        return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${needed}`))
-      }
-      reply.header('www-authenticate', 'Bearer realm="backscatterd"')
-      const detail = `this needs a key of scope ${needed}`
-      return sendProblem(reply, problem(401, 'unauthorized', detail))
-    }
-    // By callback, since a promise for each request is felt: most are let in on the spot.
-    app.addHook('onRequest', (request, reply, done) => {
-      const { isPage, isProbe } = request.routeOptions.config
-      reply.headers(isPage ? headers.pages : headers.data).header('x-request-id', request.id)
-      const caller =
-        options.callerOf(request.raw) ??
-        (isProbe
-          ? nobody
-          : authenticator.identify(request.headers.authorization, () =>
-              limitKey(addressOf(request)),
-            ))
-      if ('problem' in caller) {
-        const { retryAfter } = caller
-        if (retryAfter !== undefined) {
-          refusals.note(limitKey(addressOf(request)), 'too many wrong keys')
-          reply.header('retry-after', retryAfter)
-        } else
-          reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
-        sendProblem(reply, caller.problem)
-        return
-      }
-      request.caller = caller
-      if (isProbe || caller.scope !== 'public' || isLoopback(addressOf(request))) {
-        if (refuse(request, reply) === undefined) done()
-        return
-      }
-      slowDown(request, reply).then((slowed) => {
-        if (slowed === undefined && refuse(request, reply) === undefined) done()
-      }, done)
-    })
-  })
-}
-
-function notHere(request: FastifyRequest, reply: FastifyReply, paths: PathTable): FastifyReply {
-  const allowed = paths.methodsOf(request.url.split('?')[0] ?? '')
-  if (allowed === undefined) {
-    return sendProblem(reply, problem(404, 'not-found', 'there is nothing at this path'))
-  }
-  reply.header('allow', allowed)
-  const detail = `this resource takes ${allowed}, not ${request.method}`
-  return sendProblem(reply, problem(405, 'method-not-allowed', detail))
-}
-
-/** What routes are added to: the type that carries the schemas' types into the handlers. */
-function emptyApp() {
+function newApp(limits: () => AdminLimits): App {
   return fastify({
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength },
+    trustProxy: (address) => isTrustedProxy(readClient(address), limits().trustedProxies),
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       if (typeof given === 'string' && requestIdPattern.test(given)) return given
-      // No number: it would tell one client how many requests others send.
+      // Not a number, which would tell one client how many requests others send.
       return randomUUID()
     },
     frameworkErrors: (error, _request, reply) => {

@@ -1,46 +1,45 @@
-// Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day,
-// and a repetition gets it without being done again. The answer to a change is written in the transaction of the change, so
-// that no death falls between the two. Hooks for app.ts.
-
+// Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day, and a
+// repetition gets it without being done again. The answer to a change is written in the transaction of the change, so
+// that no crash can fall between the two.
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Alongside } from '../blocklist/types.ts'
-import type { Logger } from '../errors.ts'
-import type { Store } from '../store/database.ts'
 import type { StoredReply } from '../store/idempotency.ts'
+import type { App, AppOptions } from './options.ts'
 import { isProblem, type Problem, problem, sendProblem } from './problem.ts'
 
 const keepSeconds = 86_400
 /** What the field may hold: visible characters, so that it can be logged and compared. */
 const keyPattern = /^[\x21-\x7e]{1,255}$/
-/** Answers that the request had no part in; a repetition may fare better. */
+/** From this status on the fault is the server's, and a repetition may fare better: the answer is not kept. */
 const leastServerError = 500
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The answer holds a secret: a repetition is told that it was done, not the answer. */
+    /** The answer holds a secret: a repetition is told that the request was done, not the answer. */
     answersOnce?: boolean
   }
   interface FastifyReply {
-    /** What a change is to write beside itself, so that a repetition is answered; undefined: it came with no key. */
-    alongside<T>(answerOf: (outcome: T) => Answer | Problem): Alongside<T> | undefined
+    /**
+     * Makes a change and answers it. `change` is to write what it is handed in its own transaction, so that the answer is
+     * kept there; it is handed undefined if the request came with no key. A refusal changes nothing.
+     */
+    answerChange<T>(
+      change: (alongside: Alongside<T> | undefined) => T | Promise<T>,
+      answerOf: (outcome: T) => Answer | Problem,
+    ): Promise<FastifyReply>
   }
 }
 
-/** What a change is answered with, made from its outcome alone. */
+/** The answer to a change, made from its outcome alone. */
 export interface Answer {
   readonly status: number
   readonly body: { [key: string]: unknown }
   readonly location?: string
 }
 
-export function sendAnswer(reply: FastifyReply, answer: Answer | Problem): FastifyReply {
-  if (isProblem(answer)) return sendProblem(reply, answer)
-  if (answer.location !== undefined) reply.header('location', answer.location)
-  return reply.code(answer.status).send(answer.body)
-}
-
+/** A request with a key, while it is being done. */
 interface Running {
   readonly caller: string
   readonly key: string
@@ -49,37 +48,49 @@ interface Running {
   isKept: boolean
 }
 
-export class Idempotency {
-  readonly #store: Store
-  readonly #now: () => number
-  readonly #log: Logger
-  /** By caller and key: requests that are being done now. */
+/** Takes the field on every POST that changes something. A POST for scope read changes nothing, and is simply done again. */
+export function addIdempotency(app: App, options: AppOptions): void {
+  const idempotency = new Idempotency(options)
+  app.decorateReply('answerChange', async function (change, answerOf) {
+    const outcome = await change(idempotency.alongside(this, answerOf))
+    const answer = answerOf(outcome)
+    if (isProblem(answer)) return sendProblem(this, answer)
+    if (answer.location !== undefined) this.header('location', answer.location)
+    return this.code(answer.status).send(answer.body)
+  })
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'POST' || route.config?.scope === 'read') return
+    route.preHandler = async (request, reply) => idempotency.begin(request, reply)
+    route.onSend = async (request, reply, payload) => idempotency.end(request, reply, payload)
+  })
+}
+
+class Idempotency {
+  readonly #options: Pick<AppOptions, 'store' | 'now' | 'log'>
+  /** Caller and key of the requests that are being done now. */
   readonly #running = new Set<string>()
   readonly #ofRequest = new WeakMap<FastifyRequest, Running>()
 
-  constructor(options: { readonly store: Store; now(): number; readonly log: Logger }) {
-    this.#store = options.store
-    this.#now = options.now
-    this.#log = options.log
+  constructor(options: Pick<AppOptions, 'store' | 'now' | 'log'>) {
+    this.#options = options
   }
 
-  /** Before the handler: answers what was answered before, or notes that this request is being done. */
+  /** Before the handler: answers as before, or notes that this request is being done. */
   begin(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     const key = request.headers['idempotency-key']
-    if (request.method !== 'POST' || key === undefined) return undefined
+    if (key === undefined) return undefined
     if (typeof key !== 'string' || !keyPattern.test(key)) {
       const detail = 'Idempotency-Key: expected 1 to 255 visible ASCII characters'
       return sendProblem(reply, problem(400, 'malformed', detail))
     }
-    // A stream is gone once it is read, and a key that does nothing would be a promise broken.
+    // A stream is gone once it is read, so its requests cannot be compared.
     if (request.body instanceof Readable) return sendProblem(reply, notHere)
+    const { store, now } = this.#options
     const caller = request.caller.id
     const fingerprint = fingerprintOf(request)
-    const stored = this.#store.idempotency.find(caller, key, this.#now() - keepSeconds)
+    const stored = store.idempotency.find(caller, key, now() - keepSeconds)
     if (stored !== undefined) {
-      if (!Buffer.from(stored.fingerprint).equals(fingerprint)) {
-        return sendProblem(reply, reusedKey)
-      }
+      if (!fingerprint.equals(stored.fingerprint)) return sendProblem(reply, reusedKey)
       if (stored.body === null) return sendProblem(reply, toldOnce)
       if (stored.location !== null) reply.header('location', stored.location)
       const type =
@@ -94,7 +105,7 @@ export class Idempotency {
     return undefined
   }
 
-  /** For the transaction of a change. Refusals change nothing, and are kept by `end`. */
+  /** What a change is to write in its transaction; undefined: nothing. A refusal is kept by `end`. */
   alongside<T>(
     reply: FastifyReply,
     answerOf: (outcome: T) => Answer | Problem,
@@ -112,31 +123,34 @@ export class Idempotency {
     }
   }
 
-  /** Before the answer leaves: keeps it, unless that is done. What was done stays done if that fails, so the answer goes out all the same. */
-  end(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
+  /** Before the answer leaves: keeps it, unless that is done. If that fails, the answer goes out all the same. */
+  end(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
     const running = this.#ofRequest.get(request)
-    if (running === undefined) return
+    if (running === undefined) return payload
     const { caller, key, isKept } = running
     this.#ofRequest.delete(request)
     this.#running.delete(`${caller} ${key}`)
     const status = reply.statusCode
-    if (isKept || status >= leastServerError || typeof payload !== 'string') return
+    if (isKept || status >= leastServerError || typeof payload !== 'string') return payload
     const isSecret = request.routeOptions.config.answersOnce === true && status < 400
     const location = reply.getHeader('location')
     try {
       this.#keep(running, {
-        ...{ status, body: isSecret ? null : payload },
+        status,
+        body: isSecret ? null : payload,
         location: typeof location === 'string' ? location : null,
       })
     } catch (error) {
-      this.#log.error({ err: error, requestId: request.id }, 'an idempotent answer was not kept')
+      const fields = { err: error, requestId: request.id }
+      this.#options.log.error(fields, 'an idempotent answer was not kept')
     }
+    return payload
   }
 
   #keep({ caller, key, fingerprint }: Running, reply: Omit<StoredReply, 'fingerprint'>): void {
-    const now = this.#now()
-    this.#store.idempotency.insert(caller, key, { fingerprint, ...reply }, now)
-    this.#store.idempotency.purge(now - keepSeconds)
+    const { store, now } = this.#options
+    store.idempotency.insert(caller, key, { fingerprint, ...reply }, now())
+    store.idempotency.purge(now() - keepSeconds)
   }
 }
 

@@ -24,7 +24,7 @@ export interface NewKey {
 }
 
 /** A key that was just made; the secret is nowhere else and cannot be had again. */
-export interface CreatedKey {
+export interface MadeKey {
   readonly key: KeyRow
   readonly secret: string
 }
@@ -71,8 +71,8 @@ export class KeyRing {
     key: NewKey,
     actor: string,
     secret = newSecret(),
-    alongside?: Alongside<CreatedKey>,
-  ): CreatedKey | 'taken' {
+    alongside?: Alongside<MadeKey>,
+  ): MadeKey | 'taken' {
     if (reservedNames.has(key.name)) return 'taken'
     return this.#transact(() => {
       if (this.#store.keys.byName(key.name)) return 'taken'

@@ -4,8 +4,8 @@ import { STATUS_CODES } from 'node:http'
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import Type from 'typebox'
-import type { App, AppOptions } from './app.ts'
-import { Problem, problems } from './schemas.ts'
+import type { App, AppOptions } from './options.ts'
+import { Problem, problems } from './schemas/basics.ts'
 
 /** The browser's scripts and styles come from the package; `data:` is its own logo. */
 const docsPolicy =

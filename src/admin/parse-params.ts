@@ -1,4 +1,9 @@
-// Prefixes, addresses and terms as requests write them. What is malformed becomes a 400 that names it.
+// What requests write as text → values: queries and paths against their schemas, prefixes, addresses, terms and pages.
+// What is malformed becomes a 400 that names it.
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { isRefusal, type Page, type PageRequest, type Refusal } from '../blocklist/types.ts'
 import {
   type Address,
   formatPrefix,
@@ -9,9 +14,38 @@ import {
   unmapped,
 } from '../ip/address.ts'
 import { parseDuration } from '../quantity.ts'
-import { type Problem, problem, shown } from './problem.ts'
+import { type Problem, problem, refusalProblem, shown } from './problem.ts'
+import { defaultPageSize } from './schemas/basics.ts'
 
-/** A prefix, or a problem that says what is wrong with it. */
+/** Exact integers only: TypeBox's own conversion reads "5.5" as 5 and "" as 0. */
+const integerText = /^(0|-?[1-9]\d{0,14})$/
+
+/**
+ * Checks requests against their TypeBox schemas. A body is taken as it is. In a path or query everything is text, so what
+ * the schema wants as an integer or an array is converted.
+ */
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const checker = Compile(schema)
+  return (raw: unknown) => {
+    const value = httpPart === 'body' ? raw : convertTexts(schema, raw)
+    if (checker.Check(value)) return { value }
+    return { error: checker.Errors(value) as FastifySchemaValidationError[] }
+  }
+}
+
+function convertTexts(schema: TSchema, raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null || !('properties' in schema)) return raw
+  const properties = schema.properties as Readonly<Record<string, { type?: unknown }>>
+  return Object.fromEntries(
+    Object.entries(raw).map(([key, text]) => {
+      const type = Object.hasOwn(properties, key) ? properties[key]?.type : undefined
+      if (type === 'array') return [key, [text].flat()]
+      const isInteger = type === 'integer' && typeof text === 'string' && integerText.test(text)
+      return [key, isInteger ? Number(text) : text]
+    }),
+  )
+}
+
 export function readPrefix(text: string): Prefix | Problem {
   const parsed = parsePrefix(text)
   return 'value' in parsed
@@ -46,16 +80,16 @@ export function readAddress(text: string): Parsed<Address> {
 const endOfTime = Date.UTC(10_000, 0)
 
 /**
- * The end of a term in epoch seconds: null for ever, undefined when the request leaves it to the policy. At most one
- * of the two may be given.
+ * The end of a term in epoch seconds; null: permanent; absent: the request leaves it to the policy. At most one of the
+ * two may be given.
  */
 export function readExpiry(
-  body: { readonly expiresAt?: string | null; readonly duration?: string },
+  { expiresAt, duration }: { readonly expiresAt?: string | null; readonly duration?: string },
   now: number,
-): { readonly expiresAt: number | null | undefined } | Problem {
-  const { expiresAt, duration } = body
+): { readonly expiresAt?: number | null } | Problem {
   if (duration === undefined) {
-    if (expiresAt === undefined || expiresAt === null) return { expiresAt }
+    if (expiresAt === undefined) return {}
+    if (expiresAt === null) return { expiresAt }
     const milliseconds = Date.parse(expiresAt)
     if (milliseconds < endOfTime) return { expiresAt: Math.floor(milliseconds / 1000) }
     const why = Number.isNaN(milliseconds) ? 'not a time' : 'too far away (null is for ever)'
@@ -67,4 +101,38 @@ export function readExpiry(
   const parsed = parseDuration(duration)
   if ('why' in parsed) return problem(400, 'malformed', `duration: ${parsed.why}`)
   return { expiresAt: now + parsed.value }
+}
+
+interface PageQuery {
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+/** The page that a query asks for. */
+export function pageRequest({ limit = defaultPageSize, cursor }: PageQuery): PageRequest {
+  return { limit, ...(cursor !== undefined && { cursor }) }
+}
+
+/** A page of all the rows there are. `keyOf`: what the cursor names a row by. */
+export function pageOfAll<Row>(
+  { limit, cursor }: PageRequest,
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+): Page<Row> | Refusal {
+  const last = rows.findIndex((row) => keyOf(row) === cursor)
+  if (cursor !== undefined && last < 0) {
+    return { refused: 'invalid', why: 'the cursor is not one of ours' }
+  }
+  const items = rows.slice(last + 1, last + 1 + limit)
+  const end = items.at(-1)
+  return { items, nextCursor: end === undefined || end === rows.at(-1) ? null : keyOf(end) }
+}
+
+/** A page as the interface shows it. */
+export function pageBody<Row, Item>(
+  page: Page<Row> | Refusal,
+  bodyOf: (row: Row) => Item,
+): Page<Item> | Problem {
+  if (isRefusal(page)) return refusalProblem(page)
+  return { items: page.items.map(bodyOf), nextCursor: page.nextCursor }
 }

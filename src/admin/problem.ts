@@ -1,5 +1,5 @@
-// Everything that goes wrong over HTTP, as RFC 9457 problem details: a malformed URL, a refused prefix, a bug.
-// Used by every route, by app.ts for what Fastify throws, and by control-socket.ts for what never became a request.
+// Everything that goes wrong over HTTP → RFC 9457 problem details: a malformed URL, a refused prefix, a bug. A handler
+// answers a problem by value.
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
@@ -7,26 +7,14 @@ import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'f
 import type { Refusal, RequestRefusal } from '../blocklist/types.ts'
 import { OperationalError, operationalErrorCodes } from '../errors.ts'
 import { formatPrefix } from '../ip/address.ts'
+import type { Problem } from './schemas/basics.ts'
 
-export const problemType = 'application/problem+json'
+export type { Problem }
+
+const problemType = 'application/problem+json'
 
 /** One fault in a request: where ("body/kinds/0", "querystring/limit") and what was expected there. */
-export interface FieldFault {
-  readonly at: string
-  readonly why: string
-}
-
-/** RFC 9457 §3. `code` is stable and for programs, `detail` is one sentence for people. */
-export interface Problem {
-  readonly type: 'about:blank'
-  readonly title: string
-  readonly status: number
-  readonly code: string
-  readonly detail: string
-  readonly errors?: readonly FieldFault[]
-  /** The request's x-request-id, as the log names it. */
-  readonly requestId?: string
-}
+type FieldFault = NonNullable<Problem['errors']>[number]
 
 /**
  * A text of the request as an answer may repeat it: what has only the characters of addresses and prefixes. Anything
@@ -42,7 +30,7 @@ export function problem(
   status: number,
   code: string,
   detail: string,
-  errors?: readonly FieldFault[],
+  errors?: FieldFault[],
 ): Problem {
   const title = STATUS_CODES[status] ?? 'Error'
   return {
@@ -55,14 +43,19 @@ export function problem(
   }
 }
 
-/** Answers with the problem; whatever the route declared for that status, the body is written as it is. */
-export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
-  const named: Problem = { ...body, requestId: reply.request.id }
-  reply.header('x-request-id', reply.request.id)
-  return reply.code(body.status).type(problemType).serializer(JSON.stringify).send(named)
+/** Makes the reply one of this problem, and returns its body. */
+export function asProblem(reply: FastifyReply, body: Problem): Problem {
+  const { id } = reply.request
+  reply.code(body.status).type(problemType).header('x-request-id', id).serializer(JSON.stringify)
+  return { ...body, requestId: id }
 }
 
-/** Whether a value read or done is none, but what is wrong. */
+/** For hooks, which cannot answer by value. */
+export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
+  return reply.send(asProblem(reply, body))
+}
+
+/** Whether a result is a problem instead of what was asked for. */
 export function isProblem(value: unknown): value is Problem {
   return typeof value === 'object' && value !== null && 'type' in value && 'title' in value
 }

@@ -1,30 +1,9 @@
-// Who may do what over HTTP. Every route names the scope it needs; the transport says who calls: whoever can open the
-// control socket or the database is the operator, and may do everything.
-import type {} from 'fastify'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What a caller needs; `public` asks nothing. Every route says it. */
-    scope?: Scope
-    /** The media type of the body, where it is not JSON. */
-    takes?: string
-    /** Others that are taken as well. */
-    takesToo?: readonly string[]
-    /** Whether it is for a browser to show: all security headers, not those of data alone. */
-    isPage?: boolean
-    /** Whether a supervisor asks it, who must get an answer: no limit of requests, and no key is looked at. */
-    isProbe?: boolean
-  }
-  interface FastifyRequest {
-    /** Set before anything else looks at the request. */
-    caller: Caller
-  }
-}
+// Who may do what over HTTP: every route names the scope it needs, and every request has a caller with a scope.
 
 export const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
-/** Who sent a request: the name stands in the audit, the id tells callers apart that had one name after the other. */
+/** Who sent a request. The audit shows the name; the id stays different when a name is used again. */
 export interface Caller {
   readonly name: string
   readonly id: string

@@ -3,13 +3,13 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { timestamp } from '../admin/schemas.ts'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import { type Exception, isRefusal } from '../blocklist/types.ts'
 import type { Evidence } from '../bounce/evidence.ts'
 import { type Config, loadPolicy } from '../config/load.ts'
 import { silent } from '../errors.ts'
+import { formatTimestamp } from '../quantity.ts'
 import { openStore } from '../store/database.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
 import type { CommandContext } from './command.ts'
@@ -200,7 +200,11 @@ function rowAsJson({ prefix, present, other, same }: Row): string {
 function courseAsJson(course: Course | null) {
   if (course === null) return null
   const { listings, firstAt, until } = course
-  return { listings, firstAt: timestamp(firstAt), until: until === null ? null : timestamp(until) }
+  return {
+    listings,
+    firstAt: formatTimestamp(firstAt),
+    until: until === null ? null : formatTimestamp(until),
+  }
 }
 
 function rowsInWords(rows: readonly Row[], file: string, pieces: number): string {
@@ -229,6 +233,6 @@ function courseInWords(course: Course | null): string {
   if (course === null) return 'not listed'
   const { listings, firstAt, until } = course
   const again = listings === 1 ? '' : `, ${listings} times`
-  const end = until === null ? 'permanently' : `until ${formatTime(timestamp(until))}`
-  return `listed ${formatTime(timestamp(firstAt))}${again}, ${end}`
+  const end = until === null ? 'permanently' : `until ${formatTime(formatTimestamp(until))}`
+  return `listed ${formatTime(formatTimestamp(firstAt))}${again}, ${end}`
 }

@@ -1,14 +1,14 @@
 // `ingest`: records the messages of some files as evidence, through the running server or in the database itself. This
 // process opens the files, a thread of it reads the messages, and what they show is recorded in batches. With --dry-run
 // it is recorded in a copy of the database that is thrown away.
-import { maxEvidence, type NewEvidence, type Recorded } from '../admin/routes/evidence-intake.ts'
-import { type Trap, timestamp } from '../admin/schemas.ts'
+import { maxEvidence, type NewEvidence, type Recorded, type Trap } from '../admin/schemas/traps.ts'
 import { parseTrapPattern, trapMatcher } from '../blocklist/traps.ts'
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Trace } from '../bounce/received.ts'
 import { type Config, loadConfig } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
+import { formatTimestamp } from '../quantity.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
 import { verdictFields } from './classify.ts'
 import { allItems, type Client, expectDone, withClient } from './client.ts'
@@ -185,7 +185,7 @@ function evidenceBody({ client, seenAt, details, addressed, ...rest }: Evidence)
       addressed: { to: [...addressed.to], returnedAuthors: [...addressed.returnedAuthors] },
     }),
     client: client && formatAddress(client),
-    seenAt: timestamp(seenAt),
+    seenAt: formatTimestamp(seenAt),
     details: { ...details },
   }
 }

@@ -1,6 +1,6 @@
 // `key create|list|revoke`: API keys. The secret is printed once, alone on standard output so that a shell can take it; the
 // database keeps only its hash.
-import type { CreatedKey, Key } from '../admin/routes/keys.ts'
+import type { CreatedKey, Key } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'

@@ -2,7 +2,7 @@
 // change; and a list, or everything that is listed, to standard output.
 import { createReadStream, statSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import type { Imported } from '../admin/schemas.ts'
+import type { Imported } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { rbldnsdTypes } from '../feeds/entry.ts'

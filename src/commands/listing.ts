@@ -1,5 +1,5 @@
 // `add` and `remove`: lists prefixes by hand, and takes entries off the list; each all of its prefixes or none.
-import type { Listed, Listing } from '../admin/schemas.ts'
+import type { Listed, Listing } from '../admin/schemas/listings.ts'
 import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { parseDuration } from '../quantity.ts'
 import { askAndPrint } from './client.ts'

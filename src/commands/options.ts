@@ -1,6 +1,6 @@
 // The configuration, cut into the plain options that each room takes. The secret files that it names are read here.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import type { AdminLimits } from '../admin/app.ts'
+import type { AdminLimits } from '../admin/options.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'

@@ -3,11 +3,15 @@
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildApp } from '../admin/app.ts'
-import { isFromControlSocket, serveOnSocket } from '../admin/control-socket.ts'
-import { type HttpListener, serveOnTcp } from '../admin/http-listener.ts'
+import { RefusalLog } from '../admin/client-limits.ts'
 import { KeyRing, newSecret } from '../admin/key-ring.ts'
-import { RefusalLog } from '../admin/refusal-log.ts'
-import type { ServerState } from '../admin/routes/stats.ts'
+import {
+  isFromControlSocket,
+  type Listener,
+  serveOnSocket,
+  serveOnTcp,
+} from '../admin/listeners.ts'
+import type { ServerState } from '../admin/options.ts'
 import { operator } from '../admin/scopes.ts'
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Config } from '../config/load.ts'
@@ -52,18 +56,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
-      mail: () => {
-        const running = traps()
-        return (
-          running && {
-            mailboxes: () => running.mailboxes(),
-            poll: (name) => running.poll(name),
-            isTrap: (address) => blocklist.trapMatcher()(address) !== undefined,
-            collect: (message) => running.submit(message),
-            classify: (raw) => running.classify(raw),
-          }
-        )
-      },
+      mail: traps,
     }),
     (each) => each.close(),
   )
@@ -71,7 +64,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   const trustedProxies = () => limits.trustedProxies
   const open = (listen: string) => serveOnTcp(app, { listen, trustedProxies, refusals })
   let listen = config.admin?.listen
-  let listener: HttpListener | undefined
+  let listener: Listener | undefined
   starting.defer(async () => listener?.close())
   if (listen !== undefined) {
     listener = await open(listen)

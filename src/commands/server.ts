@@ -1,6 +1,7 @@
 // `status`: the state of a running server; `backup` and `migrate`: its database, copied or brought up to date.
 import { resolve } from 'node:path'
-import type { Mailbox, ServerStatus } from '../admin/schemas.ts'
+import type { ServerStatus } from '../admin/schemas/server.ts'
+import type { Mailbox } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'

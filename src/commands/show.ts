@@ -1,6 +1,5 @@
 // `show`: explains one address in sentences and tables: whether it is listed, by what, and on what evidence.
-import type { LookupBody } from '../admin/lookup-body.ts'
-import type { Exception, Listing } from '../admin/schemas.ts'
+import type { Exception, Listing, LookupBody } from '../admin/schemas/listings.ts'
 import { formatAddress } from '../ip/address.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readAddress } from './command.ts'

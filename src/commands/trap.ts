@@ -1,7 +1,7 @@
 // `trap add|remove|list`: the spam-trap addresses of the database, and those of the configuration. Everybody on the machine
 // can see the arguments of a process, so a pattern may be given on standard input instead.
 import { text } from 'node:stream/consumers'
-import type { Trap } from '../admin/schemas.ts'
+import type { Trap } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'
 import { allItems, askAndPrint, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'

@@ -7,9 +7,9 @@ import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import fastify from 'fastify'
-import type { App } from '../../src/admin/app.ts'
-import { serveOnTcp } from '../../src/admin/http-listener.ts'
-import { RefusalLog } from '../../src/admin/refusal-log.ts'
+import { RefusalLog } from '../../src/admin/client-limits.ts'
+import { serveOnTcp } from '../../src/admin/listeners.ts'
+import type { App } from '../../src/admin/options.ts'
 import { listenerOptions, openAdmin } from '../support/admin.ts'
 
 const rounds = 5

@@ -2,10 +2,10 @@
 // except the clock and the caller.
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type App, buildApp } from '../../src/admin/app.ts'
-import type { HttpListenerOptions } from '../../src/admin/http-listener.ts'
-import { RefusalLog } from '../../src/admin/refusal-log.ts'
-import type { MailFunctions } from '../../src/admin/routes/messages.ts'
+import { buildApp } from '../../src/admin/app.ts'
+import { RefusalLog } from '../../src/admin/client-limits.ts'
+import type { TcpOptions } from '../../src/admin/listeners.ts'
+import type { App, AppOptions } from '../../src/admin/options.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import type { PolicyOptions } from '../../src/blocklist/policy.ts'
@@ -18,6 +18,7 @@ import { parseMessage } from '../../src/bounce/message.ts'
 import type { Logger } from '../../src/errors.ts'
 import type { Prefix } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
+import type { MailboxStatus } from '../../src/traps/traps.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
 import { address, day, prefix, temporaryDirectory, testPolicy } from './door.ts'
 
@@ -117,18 +118,17 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
 }
 
 /** For `serveOnTcp`: a free port, and what `admin` says meanwhile. */
-export function listenerOptions(admin: Admin): HttpListenerOptions {
+export function listenerOptions(admin: Admin): TcpOptions {
   const { refusals } = admin
   return { listen: '127.0.0.1:0', refusals, trustedProxies: () => admin.trustedProxies }
 }
 
 /** One mailbox, and messages that are all of one kind. */
-function mailOf(blocklist: Blocklist): MailFunctions {
+function mailOf(blocklist: Blocklist): ReturnType<NonNullable<AppOptions['mail']>> {
   return {
     mailboxes: () => [mailbox],
     poll: async (name) => name === mailbox.name,
-    isTrap: (text) => blocklist.trapMatcher()(text) !== undefined,
-    collect: ({ raw, client, recipients, source }) => {
+    submit: ({ raw, client, recipients, source }) => {
       const to = addressesNamed(readHeaderSection(raw), 'to')
       const addressed = { to, returnedAuthors: [] }
       return blocklist.record(
@@ -141,7 +141,7 @@ function mailOf(blocklist: Blocklist): MailFunctions {
   }
 }
 
-const mailbox = {
+const mailbox: MailboxStatus = {
   name: 'box',
   type: 'maildir',
   state: 'ok',

@@ -1,6 +1,5 @@
-// /v1/exemptions (never listed, at any length) and /v1/exclusions (holes in a covering listing): the same resource
-// over two methods of the blocklist.
-
+// /v1/exemptions (prefixes that are never listed) and /v1/exclusions (holes in a listing around them): two resources of one
+// form.
 import {
   type Alongside,
   type ExceptionOutcome,
@@ -11,26 +10,16 @@ import {
   type Exception as StoredException,
 } from '../../blocklist/types.ts'
 import { formatPrefix, type Prefix } from '../../ip/address.ts'
-import type { App, AppOptions } from '../app.ts'
-import { type Answer, sendAnswer } from '../idempotency.ts'
-import { readPrefix } from '../parse-params.ts'
-import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'
-import {
-  defaultPageSize,
-  Exception,
-  exceptionBody,
-  IdParams,
-  NewException,
-  OnePrefixQuery,
-  PageQuery,
-  pageOf,
-  problems,
-} from '../schemas.ts'
+import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
+import { isProblem, type Problem, problem, refusalProblem } from '../problem.ts'
+import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
+import { Exception, exceptionBody, NewException, OnePrefixQuery } from '../schemas/listings.ts'
 import type { Caller } from '../scopes.ts'
 
 interface Resource {
   readonly path: string
-  /** What taking one back can be answered: one of the configuration is in the way (409). */
+  /** 409 where one of the configuration cannot be removed. */
   readonly conflicts: readonly number[]
   page(page: PageRequest): Page<StoredException> | Refusal
   byId(id: number): StoredException | undefined
@@ -49,16 +38,16 @@ export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
     conflicts: [409],
     page: (page) => blocklist.exemptions(page),
     byId: (id) => blocklist.exemption(id),
-    add: (prefix, note, caller, alongside) => blocklist.exempt(prefix, note, caller, alongside),
-    remove: (prefix, caller) => blocklist.unexempt(prefix, caller),
+    add: (...args) => blocklist.exempt(...args),
+    remove: (...args) => blocklist.unexempt(...args),
   })
   addRoutes(app, {
     path: '/v1/exclusions',
     conflicts: [],
     page: (page) => blocklist.exclusions(page),
     byId: (id) => blocklist.exclusion(id),
-    add: (prefix, note, caller, alongside) => blocklist.exclude(prefix, note, caller, alongside),
-    remove: (prefix, caller) => blocklist.include(prefix, caller),
+    add: (...args) => blocklist.exclude(...args),
+    remove: (...args) => blocklist.include(...args),
   })
 }
 
@@ -82,12 +71,7 @@ function addRoutes(app: App, resource: Resource): void {
         response: { 200: pageOf(Exception), ...problems(400, 401, 403) },
       },
     },
-    async (request, reply) => {
-      const { limit = defaultPageSize, cursor } = request.query
-      const page = resource.page({ limit, ...(cursor !== undefined && { cursor }) })
-      if (isRefusal(page)) return sendProblem(reply, refusalProblem(page))
-      return { items: page.items.map(exceptionBody), nextCursor: page.nextCursor }
-    },
+    async ({ query }) => pageBody(resource.page(pageRequest(query)), exceptionBody),
   )
 
   app.post(
@@ -103,18 +87,18 @@ function addRoutes(app: App, resource: Resource): void {
         },
       },
     },
-    async (request, reply) => {
-      const prefix = readPrefix(request.body.prefix)
-      if (isProblem(prefix)) return sendProblem(reply, prefix)
-      const answerOf = (outcome: ExceptionOutcome): Answer | Problem => {
-        if (isRefusal(outcome)) return refusalProblem(outcome, formatPrefix(prefix))
-        const { exception } = outcome
-        const status = outcome.outcome === 'added' ? 201 : 200
-        return { status, body: exceptionBody(exception), location: `${path}/${exception.id}` }
-      }
-      const note = request.body.note ?? null
-      const outcome = await resource.add(prefix, note, request.caller, reply.alongside(answerOf))
-      return sendAnswer(reply, answerOf(outcome))
+    async ({ body, caller }, reply) => {
+      const prefix = readPrefix(body.prefix)
+      if (isProblem(prefix)) return prefix
+      return reply.answerChange<ExceptionOutcome>(
+        (alongside) => resource.add(prefix, body.note ?? null, caller, alongside),
+        (outcome) => {
+          if (isRefusal(outcome)) return refusalProblem(outcome, formatPrefix(prefix))
+          const { exception } = outcome
+          const status = outcome.outcome === 'added' ? 201 : 200
+          return { status, body: exceptionBody(exception), location: `${path}/${exception.id}` }
+        },
+      )
     },
   )
 
@@ -127,10 +111,7 @@ function addRoutes(app: App, resource: Resource): void {
         response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 503) },
       },
     },
-    async (request, reply) => {
-      const removed = await remove(request.query.prefix, request.caller)
-      return isProblem(removed) ? sendProblem(reply, removed) : removed
-    },
+    ({ query, caller }) => remove(query.prefix, caller),
   )
 
   app.get(
@@ -142,9 +123,9 @@ function addRoutes(app: App, resource: Resource): void {
         response: { 200: Exception, ...problems(400, 401, 403, 404, 414) },
       },
     },
-    async (request, reply) => {
-      const exception = resource.byId(request.params.id)
-      return exception ? exceptionBody(exception) : sendProblem(reply, noSuch(request.params.id))
+    async ({ params }) => {
+      const exception = resource.byId(params.id)
+      return exception ? exceptionBody(exception) : noSuch(params.id)
     },
   )
 
@@ -157,15 +138,13 @@ function addRoutes(app: App, resource: Resource): void {
         response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 414, 503) },
       },
     },
-    async (request, reply) => {
-      const exception = resource.byId(request.params.id)
-      if (exception === undefined) return sendProblem(reply, noSuch(request.params.id))
-      const removed = await remove(exception.prefix, request.caller)
-      return isProblem(removed) ? sendProblem(reply, removed) : removed
+    async ({ params, caller }) => {
+      const exception = resource.byId(params.id)
+      return exception ? remove(exception.prefix, caller) : noSuch(params.id)
     },
   )
 }
 
-function noSuch(id: number) {
+function noSuch(id: number): Problem {
   return problem(404, 'not-found', `there is no entry ${id}`)
 }

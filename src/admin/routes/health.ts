@@ -1,11 +1,9 @@
-// /healthz: the process answers. /readyz: the list is loaded, every listener bound, and what comes in can be written. For
-// supervisors and probes.
-import Type from 'typebox'
-import type { App, AppOptions } from '../app.ts'
-import { problem, sendProblem } from '../problem.ts'
-import { Problem } from '../schemas.ts'
-
-const Health = Type.Object({ status: Type.String() })
+// For supervisors. /healthz: the process answers. /readyz: the list is loaded, every listener bound, and the database can
+// be written.
+import type { App, AppOptions } from '../options.ts'
+import { problem } from '../problem.ts'
+import { Problem } from '../schemas/basics.ts'
+import { Health } from '../schemas/server.ts'
 
 export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void {
   app.get(
@@ -16,17 +14,17 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
     },
     async () => ({ status: 'ok' }),
   )
+
   app.get(
     '/readyz',
     {
       config: { scope: 'public', isProbe: true },
       schema: { response: { 200: Health, 503: Problem } },
     },
-    async (_request, reply) => {
-      if (!isReady())
-        return sendProblem(reply, problem(503, 'not-ready', 'the list is still loading'))
+    async () => {
+      if (!isReady()) return problem(503, 'not-ready', 'the list is still loading')
       const { writeFailure } = blocklist.status()
-      if (writeFailure) return sendProblem(reply, problem(503, 'database-failed', writeFailure.why))
+      if (writeFailure) return problem(503, 'database-failed', writeFailure.why)
       return { status: 'ready' }
     },
   )

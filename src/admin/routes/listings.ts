@@ -1,5 +1,6 @@
-// /v1/listings: what is or was listed, entries of named lists too, and listing and delisting by hand, all of a request or
-// none of it.
+// /v1/listings: what is or was listed, entries of named lists too; listing and delisting by hand, all of a request or none
+// of it.
+import { createHash } from 'node:crypto'
 import {
   type Expectation,
   isRefusal,
@@ -8,33 +9,20 @@ import {
   type Refusal,
   type RequestRefusal,
 } from '../../blocklist/types.ts'
-import type { App, AppOptions } from '../app.ts'
-import { entityTag } from '../entity-tag.ts'
-import { type Answer, sendAnswer } from '../idempotency.ts'
-import { readExpiry, readPrefix, readPrefixes } from '../parse-params.ts'
+import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageRequest, readExpiry, readPrefix, readPrefixes } from '../parse-params.ts'
+import { isProblem, type Problem, problem, refusalProblem, requestProblem } from '../problem.ts'
+import { itemsOf, pageOf, problems } from '../schemas/basics.ts'
 import {
-  isProblem,
-  type Problem,
-  problem,
-  refusalProblem,
-  requestProblem,
-  sendProblem,
-} from '../problem.ts'
-import {
-  defaultPageSize,
-  itemsOf,
   Listed,
   Listing,
   ListingParams,
   ListingPatch,
   ListingQuery,
   listingBody,
-  listingId,
   NewListing,
   PrefixesQuery,
-  pageOf,
-  problems,
-} from '../schemas.ts'
+} from '../schemas/listings.ts'
 
 export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
   app.get(
@@ -50,16 +38,12 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         response: { 200: pageOf(Listing), ...problems(400, 401, 403) },
       },
     },
-    async (request, reply) => {
-      const { limit = defaultPageSize, cursor, prefix: text, ...filter } = request.query
+    async ({ query }) => {
+      const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
       const prefix = text === undefined ? undefined : readPrefix(text)
-      if (isProblem(prefix)) return sendProblem(reply, prefix)
-      const page = await blocklist.listings(
-        { ...filter, ...(prefix && { prefix }) },
-        { limit, ...(cursor !== undefined && { cursor }) },
-      )
-      if (isRefusal(page)) return sendProblem(reply, refusalProblem(page))
-      return { items: page.items.map(listingBody), nextCursor: page.nextCursor }
+      if (isProblem(prefix)) return prefix
+      const within = { ...filter, ...(prefix && { prefix }) }
+      return pageBody(await blocklist.listings(within, pageRequest(query)), listingBody)
     },
   )
 
@@ -76,33 +60,31 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         },
       },
     },
-    async (request, reply) => {
-      const { prefix: single, prefixes: several, kinds = [], reason } = request.body
+    async ({ body, caller }, reply) => {
+      const { prefix: single, prefixes: several, kinds = [], reason } = body
       if ((single === undefined) === (several === undefined)) {
-        return sendProblem(reply, problem(400, 'malformed', 'body: give either prefix or prefixes'))
+        return problem(400, 'malformed', 'body: give either prefix or prefixes')
       }
       const prefixes = readPrefixes(several ?? [single ?? ''])
-      if (isProblem(prefixes)) return sendProblem(reply, prefixes)
-      const term = readExpiry(request.body, now())
-      if (isProblem(term)) return sendProblem(reply, term)
-      const { expiresAt } = term
-      const requests = prefixes.map((prefix) => ({
-        ...{ prefix, kinds },
-        ...(reason !== undefined && { reason }),
-        ...(expiresAt !== undefined && { expiresAt }),
-      }))
-      const answerOf = (outcomes: ListOutcome[] | RequestRefusal): Answer | Problem => {
-        if (isRequestRefusal(outcomes)) return requestProblem(outcomes)
-        const items = outcomes.map(({ outcome, listing }) => ({
-          ...{ outcome, listing: listingBody(listing) },
-        }))
-        const status = items.some(({ outcome }) => outcome === 'listed') ? 201 : 200
-        const [first] = items
-        if (several !== undefined || first === undefined) return { status, body: { items } }
-        return { status, body: first.listing, location: `/v1/listings/${first.listing.id}` }
-      }
-      const outcomes = await blocklist.list(requests, request.caller, reply.alongside(answerOf))
-      return sendAnswer(reply, answerOf(outcomes))
+      if (isProblem(prefixes)) return prefixes
+      const term = readExpiry(body, now())
+      if (isProblem(term)) return term
+      const wanted = { kinds, ...(reason !== undefined && { reason }), ...term }
+      const requests = prefixes.map((prefix) => ({ prefix, ...wanted }))
+      return reply.answerChange<ListOutcome[] | RequestRefusal>(
+        (alongside) => blocklist.list(requests, caller, alongside),
+        (outcomes) => {
+          if (isRequestRefusal(outcomes)) return requestProblem(outcomes)
+          const items = outcomes.map(({ outcome, listing }) => ({
+            outcome,
+            listing: listingBody(listing),
+          }))
+          const status = items.some(({ outcome }) => outcome === 'listed') ? 201 : 200
+          const [first] = items
+          if (several !== undefined || first === undefined) return { status, body: { items } }
+          return { status, body: first.listing, location: `/v1/listings/${first.listing.id}` }
+        },
+      )
     },
   )
 
@@ -115,11 +97,11 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         response: { 200: itemsOf(Listing), ...problems(400, 401, 403, 404, 503) },
       },
     },
-    async (request, reply) => {
-      const prefixes = readPrefixes(request.query.prefix)
-      if (isProblem(prefixes)) return sendProblem(reply, prefixes)
-      const removed = await blocklist.delist(prefixes, request.caller)
-      if (isRequestRefusal(removed)) return sendProblem(reply, requestProblem(removed))
+    async ({ query, caller }) => {
+      const prefixes = readPrefixes(query.prefix)
+      if (isProblem(prefixes)) return prefixes
+      const removed = await blocklist.delist(prefixes, caller)
+      if (isRequestRefusal(removed)) return requestProblem(removed)
       return { items: removed.map(listingBody) }
     },
   )
@@ -133,10 +115,10 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         response: { 200: Listing, ...problems(400, 401, 403, 404, 414) },
       },
     },
-    async (request, reply) => {
-      const id = listingId(request.params)
+    async ({ params }, reply) => {
+      const id = listingId(params.id)
       const listing = blocklist.listing(id)
-      if (listing === undefined) return sendProblem(reply, noSuch(id))
+      if (listing === undefined) return noSuch(id)
       const body = listingBody(listing)
       reply.header('etag', entityTag(body))
       return body
@@ -156,21 +138,20 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         },
       },
     },
-    async (request, reply) => {
-      const id = listingId(request.params)
-      const ifMatch = request.headers['if-match']
-      if (ifMatch === undefined) return sendProblem(reply, needsMatch)
-      const term = readExpiry(request.body, now())
-      if (isProblem(term)) return sendProblem(reply, term)
-      const { kinds, reason } = request.body
-      const { expiresAt } = term
+    async ({ params, body: patch, headers, caller }, reply) => {
+      const id = listingId(params.id)
+      const ifMatch = headers['if-match']
+      if (ifMatch === undefined) return needsMatch
+      const term = readExpiry(patch, now())
+      if (isProblem(term)) return term
+      const { kinds, reason } = patch
       const change = {
         ...(kinds !== undefined && { kinds }),
         ...(reason !== undefined && { reason }),
-        ...(expiresAt !== undefined && { expiresAt }),
+        ...term,
       }
-      const outcome = await blocklist.amend(id, change, expectation(ifMatch), request.caller)
-      if (isRefusal(outcome)) return sendProblem(reply, amendProblem(outcome, id))
+      const outcome = await blocklist.amend(id, change, expectation(ifMatch), caller)
+      if (isRefusal(outcome)) return amendProblem(outcome, id)
       const body = listingBody(outcome.listing)
       reply.header('etag', entityTag(body))
       return body
@@ -186,14 +167,24 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         response: { 200: Listing, ...problems(400, 401, 403, 404, 409, 412, 414, 503) },
       },
     },
-    async (request, reply) => {
-      const id = listingId(request.params)
-      const expected = expectation(request.headers['if-match'] ?? '*')
-      const outcome = await blocklist.delistOne(id, expected, request.caller)
-      if (isRefusal(outcome)) return sendProblem(reply, amendProblem(outcome, id))
-      return listingBody(outcome.listing)
+    async ({ params, headers, caller }) => {
+      const id = listingId(params.id)
+      const expected = expectation(headers['if-match'] ?? '*')
+      const outcome = await blocklist.delistOne(id, expected, caller)
+      return isRefusal(outcome) ? amendProblem(outcome, id) : listingBody(outcome.listing)
     },
   )
+}
+
+/** The id of a path that passes `ListingParams`, as a listing has it. */
+function listingId(text: string): number | string {
+  return text.includes(':') ? text : Number(text)
+}
+
+/** A strong entity tag (RFC 9110 §8.8.3) of a listing as it is shown. */
+function entityTag(body: Listing): string {
+  const digest = createHash('sha256').update(JSON.stringify(body)).digest('base64url')
+  return `"${digest.slice(0, 22)}"`
 }
 
 /** If-Match (RFC 9110 §13.1.1) over the listing as it is shown: any, or one of the tags, compared strongly. */

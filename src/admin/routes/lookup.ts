@@ -1,25 +1,75 @@
-// /v1/lookup/{address}: listed or not, and why. Anyone may ask; how much is told depends on who asks: see
-// lookup-body.ts.
-import type { App, AppOptions } from '../app.ts'
-import { LookupBody, lookupBody } from '../lookup-body.ts'
+// /v1/lookup/{address}: listed or not, and why. Anyone learns what DNS says too, and since which day; more would tell a
+// sender which of his bounces was counted, and so where the traps are. Scope read sees the listings and when messages
+// came, without the traps; scope admin sees the messages.
+import Type from 'typebox'
+import type { Explanation, Finding } from '../../blocklist/types.ts'
+import { formatAddress } from '../../ip/address.ts'
+import { formatTimestamp } from '../../quantity.ts'
+import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
-import { problem, sendProblem, shown } from '../problem.ts'
-import { AddressParams, problems } from '../schemas.ts'
+import { problem, shown } from '../problem.ts'
+import { nullableTimestamp, problems } from '../schemas/basics.ts'
+import { exceptionBody, LookupBody, listingBody } from '../schemas/listings.ts'
+import { scopeIncludes } from '../scopes.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
   app.get(
     '/v1/lookup/:address',
     {
       config: { scope: 'public' },
-      schema: { params: AddressParams, response: { 200: LookupBody, ...problems(400, 414) } },
+      schema: {
+        params: Type.Object({ address: Type.String() }),
+        response: { 200: LookupBody, ...problems(400, 414) },
+      },
     },
-    async (request, reply) => {
-      const { address: text } = request.params
-      const address = readAddress(text)
+    async ({ params, caller }) => {
+      const address = readAddress(params.address)
       if ('why' in address) {
-        return sendProblem(reply, problem(400, 'malformed', `${shown(text)}: ${address.why}`))
+        return problem(400, 'malformed', `${shown(params.address)}: ${address.why}`)
       }
-      return lookupBody(blocklist, address.value, request.caller.scope)
+      return scopeIncludes(caller.scope, 'read')
+        ? explanationBody(blocklist.explain(address.value), scopeIncludes(caller.scope, 'admin'))
+        : findingBody(blocklist.find(address.value))
     },
   )
+}
+
+function explanationBody(explanation: Explanation, isOperator: boolean): LookupBody {
+  const { since, until, evidence, exemption, exclusion, listings, history } = explanation
+  return {
+    ...explanation,
+    since: nullableTimestamp(since),
+    until: nullableTimestamp(until),
+    evidence: evidence.map(({ seenAt, client, kind, rule, ...row }) => ({
+      seenAt: formatTimestamp(seenAt),
+      client: client && formatAddress(client),
+      kind,
+      rule,
+      ...(isOperator && {
+        ...row.details,
+        trap: row.recipient,
+        source: row.source,
+        decision: row.decision,
+        why: row.why,
+      }),
+    })),
+    exemption: exemption && exceptionBody(exemption),
+    exclusion: exclusion && exceptionBody(exclusion),
+    listings: listings.map(listingBody),
+    history: history.map((past) => ({
+      ...listingBody(past),
+      endedAt: formatTimestamp(past.endedAt),
+    })),
+  }
+}
+
+/** An address that is not listed gives the same body as any other, but for `query`. */
+function findingBody(finding: Finding): LookupBody {
+  return {
+    ...finding,
+    since: nullableTimestamp(finding.since),
+    until: null,
+    state: finding.listed ? 'listed' : null,
+    evidence: [],
+  }
 }

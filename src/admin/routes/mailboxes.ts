@@ -1,25 +1,18 @@
 // /v1/mailboxes: the trap mailboxes of the configuration, and reading one now.
-import Type from 'typebox'
-import type { App, AppOptions } from '../app.ts'
-import { problem, sendProblem } from '../problem.ts'
-import {
-  defaultPageSize,
-  Mailbox,
-  mailboxBody,
-  PageQuery,
-  pageOf,
-  problems,
-  unknownCursor,
-} from '../schemas.ts'
+import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
+import { problem } from '../problem.ts'
+import { PageQuery, pageOf, problems } from '../schemas/basics.ts'
+import { Mailbox, mailboxBody, NameParams } from '../schemas/traps.ts'
+import type { Scope } from '../scopes.ts'
 import { unavailableMail } from './messages.ts'
 
-const NameParams = Type.Object({ name: Type.String() })
-
 export function mailboxRoutes(app: App, { mail }: AppOptions): void {
-  const find = (name: string) =>
-    mail?.()
-      ?.mailboxes()
-      .find((each) => each.name === name)
+  const mailboxes = () => mail?.()?.mailboxes() ?? []
+  const find = (name: string, scope: Scope) => {
+    const mailbox = mailboxes().find((each) => each.name === name)
+    return mailbox ? mailboxBody(mailbox, scope) : noSuch
+  }
 
   app.get(
     '/v1/mailboxes',
@@ -30,17 +23,9 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
         response: { 200: pageOf(Mailbox), ...problems(400, 401, 403) },
       },
     },
-    async (request, reply) => {
-      const { limit = defaultPageSize, cursor } = request.query
-      const mailboxes = mail?.()?.mailboxes() ?? []
-      const last = mailboxes.findIndex(({ name }) => name === cursor)
-      if (cursor !== undefined && last < 0) return sendProblem(reply, unknownCursor)
-      const items = mailboxes.slice(last + 1, last + 1 + limit)
-      const isLast = last + 1 + limit >= mailboxes.length
-      return {
-        items: items.map((mailbox) => mailboxBody(mailbox, request.caller.scope)),
-        nextCursor: isLast ? null : (items.at(-1)?.name ?? null),
-      }
+    async ({ query, caller }) => {
+      const page = pageOfAll(pageRequest(query), mailboxes(), ({ name }) => name)
+      return pageBody(page, (mailbox) => mailboxBody(mailbox, caller.scope))
     },
   )
 
@@ -53,11 +38,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
         response: { 200: Mailbox, ...problems(401, 403, 404, 414) },
       },
     },
-    async (request, reply) => {
-      const mailbox = find(request.params.name)
-      if (mailbox === undefined) return sendProblem(reply, noSuch)
-      return mailboxBody(mailbox, request.caller.scope)
-    },
+    async ({ params, caller }) => find(params.name, caller.scope),
   )
 
   app.post(
@@ -69,14 +50,10 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
         response: { 200: Mailbox, ...problems(400, 401, 403, 404, 409, 413, 414, 415, 422, 503) },
       },
     },
-    async (request, reply) => {
-      const { name } = request.params
-      const functions = mail?.()
-      if (functions === undefined) return sendProblem(reply, unavailableMail)
-      const isThere = await functions.poll(name)
-      const mailbox = find(name)
-      if (!isThere || mailbox === undefined) return sendProblem(reply, noSuch)
-      return mailboxBody(mailbox, request.caller.scope)
+    async ({ params: { name }, caller }) => {
+      const traps = mail?.()
+      if (traps === undefined) return unavailableMail
+      return (await traps.poll(name)) ? find(name, caller.scope) : noSuch
     },
   )
 }

@@ -1,96 +1,18 @@
-// /v1/messages: a message that a remote collector's trap heard, recorded as if it had come here; /v1/classify: what
-// it is, and nothing recorded. Both take the message itself, message/rfc822. A trap's address is never repeated.
+// /v1/messages: a message that a remote collector's trap received, recorded as if it had come here; /v1/classify: the
+// verdict on a message, and nothing recorded. Both take the message itself, message/rfc822. No trap address is repeated.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import type { Classification } from '../../bounce/classify.ts'
-import { type Address, formatAddress } from '../../ip/address.ts'
-import type { App, AppOptions } from '../app.ts'
+import { formatAddress } from '../../ip/address.ts'
+import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
-import { problem, sendProblem } from '../problem.ts'
-import { NullableText, nullableKind, problems } from '../schemas.ts'
-import type { MailboxState } from './stats.ts'
+import { problem } from '../problem.ts'
+import { problems, strict } from '../schemas/basics.ts'
+import { Collected, MessageQuery, Verdict } from '../schemas/traps.ts'
 
-/** Largest message, in octets. */
 const maxMessageBytes = 10 * 1024 * 1024
-const maxRecipients = 100
 
-/** What serve hands in: mail is not this room's business. */
-export interface MailFunctions {
-  mailboxes(): readonly MailboxState[]
-  /** Reads that mailbox now; false when there is none of that name. */
-  poll(name: string): Promise<boolean>
-  /** Whether an address is a spam trap. */
-  isTrap(address: string): boolean
-  /** Classifies and records; one decision for each recipient, after the commit. `client` null: by its Received fields. */
-  collect(message: SubmittedMessage): Promise<readonly SubmittedDecision[]>
-  /** The verdict on a message, and the host that handed it to our own as its Received fields say. */
-  classify(raw: Uint8Array): Promise<Verdict>
-}
-
-export interface SubmittedMessage {
-  readonly raw: Uint8Array
-  readonly client: Address | null
-  readonly recipients: readonly string[]
-  /** Which collector heard it. */
-  readonly source: string
-}
-
-export interface SubmittedDecision {
-  readonly decision: string
-  /** For the operator alone. */
-  readonly why?: string
-  /** What a collector is told in place of `why`. */
-  readonly told?: string
-}
-
-export interface Verdict extends Classification {
-  readonly client: Address | null
-}
-
-const MessageQuery = Type.Object(
-  {
-    client: Type.Optional(
-      Type.String({
-        maxLength: 64,
-        description: 'The host that handed the message over. Absent: as its Received fields say.',
-      }),
-    ),
-    recipient: Type.Array(Type.String({ minLength: 1, maxLength: 320 }), {
-      ...{ minItems: 1, maxItems: maxRecipients },
-      description: 'The trap address; repeat it for several.',
-    }),
-  },
-  { additionalProperties: false },
-)
-
-const Collected = Type.Object({
-  items: Type.Array(Type.Object({ decision: Type.String(), why: NullableText }), {
-    description: 'What became of it, for each recipient in the order given.',
-  }),
-})
-
-const texts = (...names: string[]) => Object.fromEntries(names.map((name) => [name, NullableText]))
-
-const VerdictBody = Type.Object({
-  backscatter: Type.Boolean(),
-  kind: nullableKind,
-  notBackscatter: NullableText,
-  rule: Type.String(),
-  client: NullableText,
-  generator: NullableText,
-  dsn: Type.Union([
-    Type.Object({
-      ...texts('reportingMta', 'finalRecipient', 'originalRecipient', 'action', 'status'),
-      ...texts('remoteMta', 'diagnosticCode', 'receivedFromMta', 'arrivalDate'),
-      recipients: Type.Integer(),
-    }),
-    Type.Null(),
-  ]),
-  returned: Type.Unknown({ description: 'Fields of the message that was returned, or null.' }),
-})
-
-export function messageRoutes(app: App, { mail }: AppOptions): void {
-  app.register(async (scope) => {
+export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
+  app.register((scope, _options, done) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>()
     routes.removeAllContentTypeParsers()
     routes.addContentTypeParser(
@@ -109,24 +31,23 @@ export function messageRoutes(app: App, { mail }: AppOptions): void {
           response: { 200: Collected, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
         },
       },
-      async (request, reply) => {
-        const { client: text, recipient: recipients } = request.query
-        const raw = messageOf(request.body)
-        if (raw === undefined) return sendProblem(reply, noMessage)
-        const client = text === undefined ? { value: null } : readAddress(text)
-        if ('why' in client) {
-          return sendProblem(reply, problem(400, 'malformed', `client: ${client.why}`))
-        }
-        const functions = mail?.()
-        if (functions === undefined) return sendProblem(reply, unavailableMail)
-        const stranger = recipients.findIndex((each) => !functions.isTrap(each))
+      async ({ query, body, caller }) => {
+        const raw = messageOf(body)
+        if (raw === undefined) return noMessage
+        const client = query.client === undefined ? { value: null } : readAddress(query.client)
+        if ('why' in client) return problem(400, 'malformed', `client: ${client.why}`)
+        const traps = mail?.()
+        if (traps === undefined) return unavailableMail
+        const isTrap = blocklist.trapMatcher()
+        const stranger = query.recipient.findIndex((each) => isTrap(each) === undefined)
         if (stranger >= 0) {
-          const detail = `recipient ${stranger + 1} is no spam trap here`
-          return sendProblem(reply, problem(422, 'not-a-trap', detail))
+          return problem(422, 'not-a-trap', `recipient ${stranger + 1} is no spam trap here`)
         }
-        const decisions = await functions.collect({
-          ...{ raw, client: client.value, recipients },
-          source: `collector:${request.caller.name}`,
+        const decisions = await traps.submit({
+          raw,
+          client: client.value,
+          recipients: query.recipient,
+          source: `collector:${caller.name}`,
         })
         return {
           items: decisions.map(({ decision, why, told }) => ({
@@ -143,19 +64,20 @@ export function messageRoutes(app: App, { mail }: AppOptions): void {
         config: { scope: 'read', takes: 'message/rfc822' },
         bodyLimit: maxMessageBytes,
         schema: {
-          querystring: Type.Object({}, { additionalProperties: false }),
-          response: { 200: VerdictBody, ...problems(400, 401, 403, 413, 415, 503) },
+          querystring: Type.Object({}, strict),
+          response: { 200: Verdict, ...problems(400, 401, 403, 413, 415, 503) },
         },
       },
-      async (request, reply) => {
-        const raw = messageOf(request.body)
-        if (raw === undefined) return sendProblem(reply, noMessage)
-        const functions = mail?.()
-        if (functions === undefined) return sendProblem(reply, unavailableMail)
-        const { client, ...verdict } = await functions.classify(raw)
+      async ({ body }) => {
+        const raw = messageOf(body)
+        if (raw === undefined) return noMessage
+        const traps = mail?.()
+        if (traps === undefined) return unavailableMail
+        const { client, ...verdict } = await traps.classify(raw)
         return { ...verdict, client: client && formatAddress(client) }
       },
     )
+    done()
   })
 }
 

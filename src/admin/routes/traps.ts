@@ -1,20 +1,10 @@
 // /v1/traps: the spam-trap addresses, for the operator alone. Those of the configuration are changed there.
 import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../blocklist/types.ts'
-import type { App, AppOptions } from '../app.ts'
-import { type Answer, sendAnswer } from '../idempotency.ts'
-import { isProblem, type Problem, problem, refusalProblem, sendProblem } from '../problem.ts'
-import {
-  defaultPageSize,
-  IdParams,
-  NewTrap,
-  PageQuery,
-  PatternQuery,
-  pageOf,
-  problems,
-  Trap,
-  trapBody,
-  unknownCursor,
-} from '../schemas.ts'
+import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
+import { type Problem, problem, refusalProblem } from '../problem.ts'
+import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
+import { Pattern, Trap, trapBody } from '../schemas/traps.ts'
 import type { Caller } from '../scopes.ts'
 
 export function trapRoutes(app: App, { blocklist }: AppOptions): void {
@@ -33,16 +23,9 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
         response: { 200: pageOf(Trap), ...problems(400, 401, 403) },
       },
     },
-    async (request, reply) => {
-      const { limit = defaultPageSize, cursor } = request.query
-      const traps = blocklist.traps()
-      const last = traps.findIndex(({ id }) => String(id) === cursor)
-      if (cursor !== undefined && last < 0) {
-        return sendProblem(reply, unknownCursor)
-      }
-      const items = traps.slice(last + 1, last + 1 + limit)
-      const isLast = last + 1 + limit >= traps.length
-      return { items: items.map(trapBody), nextCursor: isLast ? null : String(items.at(-1)?.id) }
+    async ({ query }) => {
+      const page = pageOfAll(pageRequest(query), blocklist.traps(), ({ id }) => String(id))
+      return pageBody(page, trapBody)
     },
   )
 
@@ -51,24 +34,20 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
-        body: NewTrap,
+        body: Pattern,
         response: { 200: Trap, 201: Trap, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
       },
     },
-    async (request, reply) => {
-      const { pattern } = request.body
-      const answerOf = (outcome: TrapOutcome): Answer | Problem => {
-        if (isRefusal(outcome)) return trapProblem(outcome, pattern)
-        const { trap } = outcome
-        const status = outcome.outcome === 'added' ? 201 : 200
-        return { status, body: trapBody(trap), location: `/v1/traps/${trap.id}` }
-      }
-      const alongside = reply.alongside(answerOf)
-      return sendAnswer(
-        reply,
-        answerOf(await blocklist.addTrap(pattern, request.caller, alongside)),
-      )
-    },
+    async ({ body: { pattern }, caller }, reply) =>
+      reply.answerChange<TrapOutcome>(
+        (alongside) => blocklist.addTrap(pattern, caller, alongside),
+        (outcome) => {
+          if (isRefusal(outcome)) return trapProblem(outcome, pattern)
+          const { trap } = outcome
+          const status = outcome.outcome === 'added' ? 201 : 200
+          return { status, body: trapBody(trap), location: `/v1/traps/${trap.id}` }
+        },
+      ),
   )
 
   app.delete(
@@ -76,14 +55,11 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
-        querystring: PatternQuery,
+        querystring: Pattern,
         response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 503) },
       },
     },
-    async (request, reply) => {
-      const removed = await remove(request.query.pattern, request.caller)
-      return isProblem(removed) ? sendProblem(reply, removed) : removed
-    },
+    ({ query, caller }) => remove(query.pattern, caller),
   )
 
   app.get(
@@ -95,9 +71,9 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
         response: { 200: Trap, ...problems(400, 401, 403, 404, 414) },
       },
     },
-    async (request, reply) => {
-      const trap = find(request.params.id)
-      return trap ? trapBody(trap) : sendProblem(reply, noSuch(request.params.id))
+    async ({ params }) => {
+      const trap = find(params.id)
+      return trap ? trapBody(trap) : noSuch(params.id)
     },
   )
 
@@ -110,11 +86,9 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
         response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 414, 503) },
       },
     },
-    async (request, reply) => {
-      const trap = find(request.params.id)
-      if (trap === undefined) return sendProblem(reply, noSuch(request.params.id))
-      const removed = await remove(trap.pattern, request.caller)
-      return isProblem(removed) ? sendProblem(reply, removed) : removed
+    async ({ params, caller }) => {
+      const trap = find(params.id)
+      return trap ? remove(trap.pattern, caller) : noSuch(params.id)
     },
   )
 }

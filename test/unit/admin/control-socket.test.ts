@@ -7,7 +7,7 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type ControlSocket, serveOnSocket } from '../../../src/admin/control-socket.ts'
+import { type Listener, serveOnSocket } from '../../../src/admin/listeners.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { openAdmin } from '../../support/admin.ts'
 
@@ -105,7 +105,7 @@ test('a path over 107 octets is refused by name', async (t) => {
 test('what is no request gets a problem and the connection closed', async (t) => {
   const { app, folder } = openAdmin(t)
   const path = join(folder, 'control.sock')
-  const control: ControlSocket = await serveOnSocket(app, path)
+  const control: Listener = await serveOnSocket(app, path)
   const cases: [sent: string, status: number][] = [
     ['NONSENSE\r\n\r\n', 400],
     ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n', 400],

@@ -5,14 +5,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { type TestContext, test } from 'node:test'
-import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
+import { serveOnTcp, type TcpOptions } from '../../../src/admin/listeners.ts'
 import type { Export } from '../../../src/blocklist/types.ts'
 import { listenerOptions, openAdmin } from '../../support/admin.ts'
 
 /** Octets enough to fill what the sockets of both sides hold. */
 const entries = 10_000
 
-async function openSite(t: TestContext, more: Partial<HttpListenerOptions> = {}) {
+async function openSite(t: TestContext, more: Partial<TcpOptions> = {}) {
   const admin = openAdmin(t)
   const keys: string[] = []
   for (const name of ['a', 'b', 'c']) {

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { type HttpListenerOptions, serveOnTcp } from '../../../src/admin/http-listener.ts'
-import { RefusalLog } from '../../../src/admin/refusal-log.ts'
+import { RefusalLog } from '../../../src/admin/client-limits.ts'
+import { serveOnTcp, type TcpOptions } from '../../../src/admin/listeners.ts'
 import type { Listing, Page } from '../../../src/blocklist/types.ts'
 import { type Admin, listenerOptions, openAdmin } from '../../support/admin.ts'
 import { prefix } from '../../support/door.ts'
@@ -14,7 +14,7 @@ import { prefix } from '../../support/door.ts'
 async function listening(
   t: TestContext,
   admin: Admin,
-  more: Partial<HttpListenerOptions> = {},
+  more: Partial<TcpOptions> = {},
 ): Promise<{ port: number; url: string }> {
   admin.byKey = true
   const listener = await serveOnTcp(admin.app, { ...listenerOptions(admin), ...more })
@@ -212,12 +212,13 @@ test('refused requests and wrong keys stand in the log, and not one by one', asy
   )
 })
 
-test('the log of refusals has one line a minute for each client, and one for all beyond a thousand', () => {
+test('the log of refusals has one line a minute for each client, and one for all beyond a thousand', (t) => {
   const lines: { client: string; refused: number }[] = []
   const silent = () => undefined
   const warn = (fields: object) => lines.push(fields as (typeof lines)[number])
   let now = 0
-  const log = new RefusalLog({ error: silent, warn, info: silent, debug: silent }, () => now)
+  t.mock.method(performance, 'now', () => now)
+  const log = new RefusalLog({ error: silent, warn, info: silent, debug: silent })
   const note = (client: string) => log.note(client, 'too many requests')
   for (let count = 0; count < 5; count++) note('a')
   now = 59_999

@@ -2,7 +2,7 @@
 // it, are the same whether a trap was hit from there or not.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { serveOnTcp } from '../../../src/admin/http-listener.ts'
+import { serveOnTcp } from '../../../src/admin/listeners.ts'
 import { type Admin, evidence, listenerOptions, openAdmin, policy } from '../../support/admin.ts'
 import { noteStatements } from '../../support/statements.ts'
 

@@ -1,0 +1,160 @@
+// What one client may take of the HTTP interface. A client is an IPv4 address or an IPv6 host's /64, behind trusted
+// proxies the one they name. Nobody gets more rights by an address: it decides about limits alone.
+import type { Socket } from 'node:net'
+import type { Logger } from '../errors.ts'
+import {
+  type Address,
+  contains,
+  formatAddress,
+  formatPrefix,
+  networkOf,
+  type Prefix,
+  parseAddress,
+  unmapped,
+} from '../ip/address.ts'
+
+/** An IPv6 host has a /64 to itself. */
+const ipv6NetworkLength = 64
+const minuteMs = 60_000
+
+/**
+ * A peer's address, or one that a proxy wrote, with or without a port. Undefined for any other text, and for a peer that
+ * has gone: such clients share their limits, and none of them is loopback.
+ */
+export function readClient(text: string | undefined): Address | undefined {
+  const parsed = parseAddress(withoutPort(text ?? ''))
+  return 'value' in parsed ? unmapped(parsed.value) : undefined
+}
+
+/** "192.0.2.1:1234", "[2001:db8::1]:1234" and "[2001:db8::1]" without port and brackets (RFC 7239 §6). */
+function withoutPort(text: string): string {
+  const match = /^\[([^\]]*)\](?::\d{1,5})?$|^([\d.]+):\d{1,5}$/.exec(text)
+  return match?.[1] ?? match?.[2] ?? text
+}
+
+/** Text that is equal for requests that share a limit. */
+export function limitKey(client: Address | undefined): string {
+  if (client === undefined) return 'unknown'
+  return client.family === 4
+    ? formatAddress(client)
+    : formatPrefix(networkOf(client, ipv6NetworkLength))
+}
+
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(client: Address | undefined): boolean {
+  if (client === undefined) return false
+  const { family, w0, w1, w2, w3 } = client
+  return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+}
+
+export function isTrustedProxy(client: Address | undefined, proxies: readonly Prefix[]): boolean {
+  return client !== undefined && proxies.some((proxy) => contains(proxy, client))
+}
+
+interface Minute {
+  readonly endsAt: number
+  count: number
+}
+
+/**
+ * Counts what each client does within a minute that begins with the first. A store for @fastify/rate-limit, whose own
+ * goes by the wall clock: if that is set back by a day, a client would be refused for a day.
+ */
+export class ClientCounts {
+  /** Beyond this the client whose minute began first is forgotten. */
+  static readonly #maxClients = 10_000
+  /** Insertion order is the order in which the minutes end. */
+  readonly #minutes = new Map<string, Minute>()
+
+  /** Counts one more. `ttl`: milliseconds until the client's minute ends. */
+  incr(
+    client: string,
+    done: (error: Error | null, counted: { current: number; ttl: number }) => void,
+  ): void {
+    const now = performance.now()
+    let minute = this.#minutes.get(client)
+    if (minute === undefined || minute.endsAt <= now) {
+      this.#minutes.delete(client)
+      this.#forget(now)
+      minute = { endsAt: now + minuteMs, count: 0 }
+      this.#minutes.set(client, minute)
+    }
+    minute.count += 1
+    done(null, { current: minute.count, ttl: minute.endsAt - now })
+  }
+
+  /** Each limit counts for itself. */
+  child(): ClientCounts {
+    return new ClientCounts()
+  }
+
+  #forget(now: number): void {
+    for (const [client, { endsAt }] of this.#minutes) {
+      if (endsAt > now && this.#minutes.size < ClientCounts.#maxClients) return
+      this.#minutes.delete(client)
+    }
+  }
+}
+
+export type RefusalReason = 'too many connections' | 'too many requests' | 'too many wrong keys'
+
+/** Logs who is refused, at most one line a minute for each client: no client can fill the log. */
+export class RefusalLog {
+  /** Beyond this all further clients share one line a minute. */
+  static readonly #maxClients = 1000
+  readonly #log: Logger
+  /** `count` is of refusals since the client's last line. Insertion order is the order in which the minutes end. */
+  readonly #minutes = new Map<string, Minute>()
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  /** Logs the first refusal of a minute, with the number since the client's last line. */
+  note(client: string, why: RefusalReason): void {
+    const now = performance.now()
+    const isKnown = this.#minutes.has(client)
+    if (!isKnown) this.#forget(now)
+    const key = isKnown || this.#minutes.size < RefusalLog.#maxClients ? client : 'others'
+    const minute = this.#minutes.get(key)
+    if (minute !== undefined && minute.endsAt > now) {
+      minute.count += 1
+      return
+    }
+    this.#minutes.delete(key)
+    this.#minutes.set(key, { endsAt: now + minuteMs, count: 0 })
+    const refused = (minute?.count ?? 0) + 1
+    this.#log.warn({ client: key, why, refused }, 'an HTTP client was refused')
+  }
+
+  /** A minute is kept for one more minute after its end, so that the next line can tell its count. */
+  #forget(now: number): void {
+    for (const [client, { endsAt }] of this.#minutes) {
+      if (endsAt + minuteMs > now) return
+      this.#minutes.delete(client)
+    }
+  }
+}
+
+/** The open connections of each client: one can take its share, and leaves the rest to others. */
+export class ClientConnections {
+  readonly #maxOfClient: number
+  readonly #open = new Map<string, number>()
+
+  constructor(maxOfClient: number) {
+    this.#maxOfClient = maxOfClient
+  }
+
+  /** Counts the connection until it closes. False: the client has its share already, and this one is not counted. */
+  admit(client: string, socket: Socket): boolean {
+    const count = this.#open.get(client) ?? 0
+    if (count >= this.#maxOfClient) return false
+    this.#open.set(client, count + 1)
+    socket.once('close', () => {
+      const left = (this.#open.get(client) ?? 1) - 1
+      if (left === 0) this.#open.delete(client)
+      else this.#open.set(client, left)
+    })
+    return true
+  }
+}

@@ -1,0 +1,47 @@
+// POST /v1/evidence: what a command has read out of mail files, recorded and judged like a message that came by itself.
+// For the operator alone: whoever may call it decides who is listed.
+import type { Decision } from '../../blocklist/types.ts'
+import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
+import { parseAddress } from '../../ip/address.ts'
+import type { App, AppOptions } from '../options.ts'
+import { isProblem, type Problem, problem } from '../problem.ts'
+import { itemsOf, problems } from '../schemas/basics.ts'
+import { listingBody } from '../schemas/listings.ts'
+import { EvidenceItems, type NewEvidence, Recorded } from '../schemas/traps.ts'
+
+export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
+  app.post(
+    '/v1/evidence',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        body: EvidenceItems,
+        response: { 200: itemsOf(Recorded), ...problems(400, 401, 403, 409, 413, 415, 503) },
+      },
+    },
+    async ({ body }, reply) => {
+      const evidence: Evidence[] = []
+      for (const item of body.items) {
+        const read = readEvidence(item)
+        if (isProblem(read)) return read
+        evidence.push(read)
+      }
+      return reply.answerChange<Decision[]>(
+        (alongside) => blocklist.record(evidence, alongside),
+        (decisions) => ({ status: 200, body: { items: decisions.map(recordedBody) } }),
+      )
+    },
+  )
+}
+
+function recordedBody({ decision, why, listing }: Decision): Recorded {
+  return { decision, why, ...(listing && { listing: listingBody(listing) }) }
+}
+
+function readEvidence(item: NewEvidence): Evidence | Problem {
+  const seenAt = Math.floor(Date.parse(item.seenAt) / 1000)
+  if (!Number.isSafeInteger(seenAt)) return problem(400, 'malformed', `${item.seenAt}: not a time`)
+  const client = item.client === null ? { value: null } : parseAddress(item.client)
+  if ('why' in client) return problem(400, 'malformed', `${item.client}: ${client.why}`)
+  return { ...item, seenAt, client: client.value, details: item.details as EvidenceDetails }
+}

@@ -1,0 +1,233 @@
+// Listings, exemptions and exclusions, whole lists, and the look-up of an address.
+import Type, { type Static } from 'typebox'
+import type {
+  Exception as StoredException,
+  Listing as StoredListing,
+} from '../../blocklist/types.ts'
+import { backscatterKinds } from '../../bounce/kinds.ts'
+import { rbldnsdTypes } from '../../feeds/entry.ts'
+import { feedFormats } from '../../feeds/feed.ts'
+import { formatTimestamp } from '../../quantity.ts'
+import {
+  itemsOf,
+  Kind,
+  maxReasonLength,
+  NullableKind,
+  NullableText,
+  NullableTimestamp,
+  nullable,
+  nullableTimestamp,
+  PageQuery,
+  PrefixText,
+  Source,
+  strict,
+  Timestamp,
+} from './basics.ts'
+
+/** Most prefixes that one request may list or delist: all of them or none. */
+const maxPrefixes = 10_000
+const ListingState = Type.Enum(['listed', 'held', 'shadow', 'expired', 'removed'])
+const ListingOrigin = Type.Enum(['trap', 'manual', 'import'])
+const Reason = Type.String({ maxLength: maxReasonLength })
+const Kinds = Type.Array(Kind, { maxItems: backscatterKinds.length })
+const Duration = Type.String({ maxLength: 32, description: '"28d", "1h", "90s".' })
+
+/** An integer or text as one type, not a union: see `nullable`. */
+const ListingId = Type.Unsafe<number | string>({
+  type: ['integer', 'string'],
+  description:
+    'An integer; of an entry of a named list LIST:ADDRESS-LENGTH, such as "drop:192.0.2.0-24".',
+})
+
+export const Listing = Type.Object({
+  id: ListingId,
+  prefix: Type.String(),
+  kinds: Type.Array(Kind),
+  state: ListingState,
+  origin: ListingOrigin,
+  list: NullableText,
+  reason: NullableText,
+  createdAt: Timestamp,
+  lastHitAt: NullableTimestamp,
+  expiresAt: nullable(Timestamp, 'null: permanent.'),
+  hits: Type.Integer(),
+})
+export type Listing = Static<typeof Listing>
+
+/** A listing as the interface shows it. */
+export function listingBody(listing: StoredListing): Listing {
+  return {
+    ...listing,
+    createdAt: formatTimestamp(listing.createdAt),
+    lastHitAt: nullableTimestamp(listing.lastHitAt),
+    expiresAt: nullableTimestamp(listing.expiresAt),
+  }
+}
+
+export const NewListing = Type.Object(
+  {
+    prefix: Type.Optional(PrefixText),
+    prefixes: Type.Optional(Type.Array(PrefixText, { minItems: 1, maxItems: maxPrefixes })),
+    kinds: Type.Optional(Kinds),
+    reason: Type.Optional(Reason),
+    expiresAt: Type.Optional(NullableTimestamp),
+    duration: Type.Optional(Duration),
+  },
+  strict,
+)
+
+/** What is given is set, what is absent stays. */
+export const ListingPatch = Type.Object(
+  {
+    kinds: Type.Optional(Kinds),
+    reason: Type.Optional(Type.Union([Reason, Type.Null()])),
+    expiresAt: Type.Optional(NullableTimestamp),
+    duration: Type.Optional(Duration),
+  },
+  { ...strict, minProperties: 1 },
+)
+
+/** One prefix: its listing. Several: what became of each, in order. */
+export const Listed = Type.Union([
+  Listing,
+  itemsOf(Type.Object({ outcome: Type.Enum(['listed', 'extended']), listing: Listing })),
+])
+export type Listed = Static<typeof Listed>
+
+export const ListingQuery = Type.Object(
+  {
+    ...PageQuery.properties,
+    prefix: Type.Optional(PrefixText),
+    kind: Type.Optional(Kind),
+    state: Type.Optional(ListingState),
+    origin: Type.Optional(ListingOrigin),
+    list: Type.Optional(Type.String({ maxLength: 64 })),
+  },
+  strict,
+)
+
+/** `?prefix=A&prefix=B`: exactly these entries. */
+export const PrefixesQuery = Type.Object(
+  { prefix: Type.Array(PrefixText, { minItems: 1, maxItems: maxPrefixes }) },
+  strict,
+)
+
+export const ListingParams = Type.Object({
+  id: Type.String({
+    pattern:
+      '^([1-9][0-9]{0,14}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}:[0-9a-f:.]{2,39}-(0|[1-9][0-9]{0,2}))$',
+    description: 'As a listing has it: an integer, or LIST:ADDRESS-LENGTH.',
+  }),
+})
+
+/** An exemption or an exclusion. */
+export const Exception = Type.Object({
+  id: Type.Integer(),
+  prefix: Type.String(),
+  source: Source,
+  note: NullableText,
+  createdAt: Timestamp,
+})
+export type Exception = Static<typeof Exception>
+
+/** An exemption or exclusion as the interface shows it. */
+export function exceptionBody(exception: StoredException): Exception {
+  return { ...exception, createdAt: formatTimestamp(exception.createdAt) }
+}
+
+export const NewException = Type.Object(
+  { prefix: PrefixText, note: Type.Optional(Type.String({ maxLength: maxReasonLength })) },
+  strict,
+)
+
+export const OnePrefixQuery = Type.Object({ prefix: PrefixText }, strict)
+
+const ListName = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+  description: 'Letters, digits, dots, hyphens and underscores; at most 64.',
+})
+const feed = {
+  format: Type.Optional(Type.Enum([...feedFormats])),
+  type: Type.Optional(Type.Enum([...rbldnsdTypes])),
+}
+const Flag = Type.Optional(Type.Enum(['true', 'false']))
+export const ImportQuery = Type.Object(
+  { list: ListName, ...feed, strict: Flag, force: Flag, dryRun: Flag },
+  strict,
+)
+export type ImportQuery = Static<typeof ImportQuery>
+export const ExportQuery = Type.Object({ list: Type.Optional(ListName), ...feed }, strict)
+export type ExportQuery = Static<typeof ExportQuery>
+
+/** What an import changed, or would change. */
+export const Imported = Type.Object({
+  list: Type.String(),
+  dryRun: Type.Optional(
+    Type.Boolean({ description: 'There, and true, when nothing was changed.' }),
+  ),
+  added: Type.Integer({
+    description: 'Prefixes that the list did not have, or that had been removed by hand.',
+  }),
+  removed: Type.Integer({ description: 'Prefixes that it no longer has.' }),
+  kept: Type.Integer({ description: 'Prefixes that it has still.' }),
+  refused: Type.Array(
+    Type.Object({ line: Type.Integer(), text: Type.String(), why: Type.String() }),
+    { description: 'The first thousand wrong lines.' },
+  ),
+  refusedCount: Type.Integer({ description: 'All wrong lines.' }),
+})
+export type Imported = Static<typeof Imported>
+
+const text = Type.Optional(Type.String())
+
+/** One message. Everything but the first four fields is for scope admin. */
+const EvidenceItem = Type.Object({
+  seenAt: Timestamp,
+  client: NullableText,
+  kind: NullableKind,
+  rule: Type.String(),
+  trap: text,
+  source: text,
+  decision: text,
+  why: text,
+  helo: text,
+  reversePath: text,
+  subject: text,
+  messageId: text,
+  generator: text,
+  reportingMta: text,
+  finalRecipient: text,
+  action: text,
+  status: text,
+  diagnosticCode: text,
+  returnedMessageId: text,
+  spf: text,
+  dkim: text,
+  dmarcPolicy: text,
+  returnedOrigin: text,
+  tls: text,
+  recipientsTried: text,
+  notes: text,
+})
+
+const NullableException = Type.Union([Exception, Type.Null()])
+
+/** What is told of an address; the fields from `decidedBy` on need scope read. */
+export const LookupBody = Type.Object({
+  query: Type.String(),
+  listed: Type.Boolean(),
+  kinds: Type.Array(Kind),
+  codes: Type.Array(Type.String()),
+  since: nullable(Timestamp, 'Without a key midnight (UTC) of the day.'),
+  until: nullable(Timestamp, 'null: permanent, not listed, or asked without a key.'),
+  state: NullableText,
+  evidence: Type.Array(EvidenceItem, { description: 'Empty without a key.' }),
+  decidedBy: Type.Optional(NullableText),
+  isTestEntry: Type.Optional(Type.Boolean()),
+  specialPurpose: Type.Optional(NullableText),
+  exemption: Type.Optional(NullableException),
+  exclusion: Type.Optional(NullableException),
+  listings: Type.Optional(Type.Array(Listing)),
+  history: Type.Optional(Type.Array(Type.Object({ ...Listing.properties, endedAt: Timestamp }))),
+})
+export type LookupBody = Static<typeof LookupBody>

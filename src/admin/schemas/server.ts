@@ -1,0 +1,145 @@
+// The server itself: its state, API keys, and the audit.
+import Type, { type Static } from 'typebox'
+import { formatTimestamp } from '../../quantity.ts'
+import type { KeyRow } from '../../store/keys.ts'
+import { NullableTimestamp, nullableTimestamp, PageQuery, strict, Timestamp } from './basics.ts'
+import { Mailbox } from './traps.ts'
+
+export const Health = Type.Object({ status: Type.String() })
+
+const Counts = Type.Record(Type.String(), Type.Integer())
+
+/** What a server says of itself. */
+export const ServerStatus = Type.Object({
+  version: Type.String(),
+  serial: Type.Integer(),
+  generatedAt: Timestamp,
+  validUntil: Timestamp,
+  entries: Type.Object({ ipv4: Type.Integer(), ipv6: Type.Integer(), domains: Type.Integer() }),
+  workers: Type.Integer(),
+  uptimeSeconds: Type.Integer(),
+  writeFailure: Type.Optional(
+    Type.Object(
+      { since: Timestamp, why: Type.String() },
+      { description: 'There while the database cannot be written.' },
+    ),
+  ),
+  clockHeld: Type.Optional(
+    Type.Object(
+      { since: Timestamp, wallClock: Timestamp },
+      { description: 'There while the wall clock has jumped and is not followed.' },
+    ),
+  ),
+  udp: Type.Optional(
+    Type.Object({
+      transport: Type.String(),
+      receiveBufferBytes: Type.Integer(),
+      sendBufferBytes: Type.Integer(),
+      dropped: Type.Integer(),
+    }),
+  ),
+  tree: Type.Object({
+    usedBytes: Type.Integer(),
+    capacityBytes: Type.Integer(),
+    nearlyFull: Type.Optional(Type.Boolean()),
+  }),
+  dns: Type.Optional(
+    Type.Object(
+      {
+        queries: Type.Object({ udp: Type.Integer(), tcp: Type.Integer() }),
+        outcomes: Counts,
+        codes: Counts,
+        rcodes: Counts,
+        types: Counts,
+        unsent: Type.Integer(),
+        latency: Type.Array(
+          Type.Object({
+            belowNs: Type.Union([Type.Integer(), Type.Null()]),
+            count: Type.Integer(),
+          }),
+        ),
+        askers: Type.Array(
+          Type.Object({
+            network: Type.String(),
+            queries: Type.Integer(),
+            excess: Type.Integer(),
+          }),
+        ),
+      },
+      { description: 'What the name server answered since it started.' },
+    ),
+  ),
+  forgers: Type.Array(
+    Type.Object({
+      network: Type.String(),
+      messages: Type.Integer(),
+      spfFail: Type.Integer({ description: 'Those that the forged domain’s SPF record forbids.' }),
+      lastSeenAt: Timestamp,
+    }),
+    { description: 'Networks that sent most mail in the traps’ names: never listed for it.' },
+  ),
+  mailboxes: Type.Array(Mailbox),
+})
+export type ServerStatus = Static<typeof ServerStatus>
+
+const KeyScope = Type.Enum(['read', 'write', 'collect', 'admin'])
+
+export const Key = Type.Object({
+  id: Type.Integer(),
+  name: Type.String(),
+  scope: KeyScope,
+  createdAt: Timestamp,
+  expiresAt: NullableTimestamp,
+  revokedAt: NullableTimestamp,
+  lastUsedAt: NullableTimestamp,
+})
+export type Key = Static<typeof Key>
+
+/** A key as the interface shows it: without its secret. */
+export function keyBody(row: KeyRow): Key {
+  return {
+    ...row,
+    createdAt: formatTimestamp(row.createdAt),
+    expiresAt: nullableTimestamp(row.expiresAt),
+    revokedAt: nullableTimestamp(row.revokedAt),
+    lastUsedAt: nullableTimestamp(row.lastUsedAt),
+  }
+}
+
+export const CreatedKey = Type.Object({
+  ...Key.properties,
+  key: Type.String({ description: 'The secret: bsd_… It cannot be had again.' }),
+})
+export type CreatedKey = Static<typeof CreatedKey>
+
+export const NewKey = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$',
+      description: 'Stands in the audit for whoever uses the key. Free again once it is revoked.',
+    }),
+    scope: KeyScope,
+    expiresAt: Type.Optional(NullableTimestamp),
+    duration: Type.Optional(
+      Type.String({ maxLength: 32, description: '"90d". Absent: for ever.' }),
+    ),
+  },
+  strict,
+)
+
+export const Change = Type.Object({
+  id: Type.Integer(),
+  at: Timestamp,
+  actor: Type.String({ description: 'A key’s name, cli, trap or config.' }),
+  action: Type.String(),
+  target: Type.String(),
+  before: Type.Unknown({ description: 'null: there was nothing.' }),
+  after: Type.Unknown({ description: 'null: there is nothing.' }),
+})
+
+const exactly = Type.Optional(Type.String({ maxLength: 512 }))
+
+export const AuditQuery = Type.Object(
+  { ...PageQuery.properties, actor: exactly, action: exactly, target: exactly },
+  strict,
+)

@@ -1,0 +1,167 @@
+// Traps, trap mailboxes, and the messages and evidence that collectors hand in.
+import Type, { type Static } from 'typebox'
+import type { TrapRow } from '../../blocklist/types.ts'
+import { maxAddresses } from '../../bounce/address-list.ts'
+import { formatTimestamp } from '../../quantity.ts'
+import type { MailboxStatus } from '../../traps/traps.ts'
+import { type Scope, scopeIncludes } from '../scopes.ts'
+import {
+  NullableKind,
+  NullableText,
+  NullableTimestamp,
+  nullable,
+  nullableTimestamp,
+  Source,
+  strict,
+  Timestamp,
+} from './basics.ts'
+import { Listing } from './listings.ts'
+
+const maxRecipients = 100
+/** Most pieces of evidence in one request: they are judged in one transaction. */
+export const maxEvidence = 250
+
+export const Trap = Type.Object({
+  id: Type.Integer(),
+  pattern: Type.String(),
+  source: Source,
+  createdAt: Timestamp,
+})
+export type Trap = Static<typeof Trap>
+
+/** A trap as the interface shows it, to scope admin alone. */
+export function trapBody(trap: TrapRow): Trap {
+  return { ...trap, createdAt: formatTimestamp(trap.createdAt) }
+}
+
+/** The body that adds a trap, and the query that removes one. */
+export const Pattern = Type.Object(
+  {
+    pattern: Type.String({
+      maxLength: 512,
+      description: 'user@example.org, @example.org or *@*.example.org.',
+    }),
+  },
+  strict,
+)
+
+/** A trap mailbox, and how reading it goes. */
+export const Mailbox = Type.Object({
+  name: Type.String(),
+  type: Type.String(),
+  state: Type.String(),
+  readingSince: NullableTimestamp,
+  lastReadAt: NullableTimestamp,
+  lastError: nullable(Type.String(), 'One of a fixed set, as “CODE: TEXT”; names no address.'),
+  lastErrorDetail: Type.Optional(
+    nullable(Type.String(), 'What the server or the system said: for scope admin alone.'),
+  ),
+  retryAt: NullableTimestamp,
+  recorded: Type.Integer({
+    description:
+      'Messages since the server started; what was recorded before is not counted again.',
+  }),
+  passedOver: Type.Integer(),
+  refused: Type.Integer(),
+})
+export type Mailbox = Static<typeof Mailbox>
+
+/** A mailbox as the interface shows it. What its server says of an error may name a trap, so it is for admin alone. */
+export function mailboxBody(mailbox: MailboxStatus, scope: Scope): Mailbox {
+  const { lastErrorDetail, ...shown } = mailbox
+  return {
+    ...shown,
+    readingSince: nullableTimestamp(mailbox.readingSince),
+    lastReadAt: nullableTimestamp(mailbox.lastReadAt),
+    retryAt: nullableTimestamp(mailbox.retryAt),
+    ...(scopeIncludes(scope, 'admin') && { lastErrorDetail }),
+  }
+}
+
+export const NameParams = Type.Object({ name: Type.String() })
+
+const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
+const ShortText = Type.String({ minLength: 1, maxLength: 512 })
+const Addresses = Type.Array(ShortText, { maxItems: maxAddresses })
+
+const NewEvidence = Type.Object(
+  {
+    client: NullableText,
+    recipient: ShortText,
+    kind: NullableKind,
+    rule: ShortText,
+    content: Digest,
+    returned: Digest,
+    seenAt: Timestamp,
+    source: ShortText,
+    details: Type.Record(
+      Type.String({ pattern: '^[a-zA-Z]{1,40}$' }),
+      Type.String({ maxLength: 1000 }),
+    ),
+    genuine: Type.Optional(ShortText),
+    addressed: Type.Optional(Type.Object({ to: Addresses, returnedAuthors: Addresses }, strict)),
+    reportsSuccess: Type.Optional(Type.Literal(true)),
+  },
+  strict,
+)
+export type NewEvidence = Static<typeof NewEvidence>
+
+export const EvidenceItems = Type.Object(
+  { items: Type.Array(NewEvidence, { minItems: 1, maxItems: maxEvidence }) },
+  strict,
+)
+
+export const Recorded = Type.Object({
+  decision: Type.String(),
+  why: Type.String(),
+  listing: Type.Optional(Listing),
+})
+export type Recorded = Static<typeof Recorded>
+
+export const MessageQuery = Type.Object(
+  {
+    client: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'The host that handed the message over. Absent: as its Received fields say.',
+      }),
+    ),
+    recipient: Type.Array(Type.String({ minLength: 1, maxLength: 320 }), {
+      minItems: 1,
+      maxItems: maxRecipients,
+      description: 'The trap address; repeat it for several.',
+    }),
+  },
+  strict,
+)
+
+export const Collected = Type.Object({
+  items: Type.Array(Type.Object({ decision: Type.String(), why: NullableText }), {
+    description: 'What became of it, for each recipient in the order given.',
+  }),
+})
+
+export const Verdict = Type.Object({
+  backscatter: Type.Boolean(),
+  kind: NullableKind,
+  notBackscatter: NullableText,
+  rule: Type.String(),
+  client: NullableText,
+  generator: NullableText,
+  dsn: Type.Union([
+    Type.Object({
+      reportingMta: NullableText,
+      finalRecipient: NullableText,
+      originalRecipient: NullableText,
+      action: NullableText,
+      status: NullableText,
+      remoteMta: NullableText,
+      diagnosticCode: NullableText,
+      receivedFromMta: NullableText,
+      arrivalDate: NullableText,
+      recipients: Type.Integer(),
+    }),
+    Type.Null(),
+  ]),
+  returned: Type.Unknown({ description: 'Fields of the message that was returned, or null.' }),
+})
