@@ -74,7 +74,7 @@ export async function allItems<Item>(client: Client, path: string): Promise<Item
 }
 
 /**
- * The body of a successful reply, whose shape the caller knows from admin/schemas.ts. Throws a refusal as
+ * The body of a successful reply, whose shape the caller knows from admin/schemas. Throws a refusal as
  * OperationalError with the problem's own sentence: `usage-invalid` for malformed requests (400), else `request-refused`.
  */
 export function expectDone<Body>(reply: Reply): Body {
