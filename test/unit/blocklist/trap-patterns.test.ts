@@ -111,13 +111,13 @@ test('addresses in Unicode and in A-labels are one', () => {
   assert.equal(match('a@BÜCHER.example'), '*@xn--bcher-kva.example')
 })
 
-test('10,000 patterns and an address of many labels cost no more than a few look-ups', () => {
+test('10,000 patterns and an address of many labels cost a few look-ups for each label', (t) => {
   const match = trapMatcher(
     Array.from({ length: 10_000 }, (_, index) => pattern(`@*.d${index}.example.org`)),
   )
   const long = `a@${'x.'.repeat(100)}d77.example.org`
-  const started = performance.now()
-  for (let round = 0; round < 1000; round++) assert.equal(match(long), '*@*.d77.example.org')
-  assert.ok(performance.now() - started < 1000)
+  const lookUps = t.mock.method(Map.prototype, 'get')
+  assert.equal(match(long), '*@*.d77.example.org')
+  assert.ok(lookUps.mock.callCount() < 400, `${lookUps.mock.callCount()} look-ups`)
   assert.equal(match(`a@${'x.'.repeat(1_000_000)}d77.example.org`), undefined)
 })
