@@ -68,8 +68,8 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       summary: 'list addresses or prefixes by hand',
       description:
         'Lists addresses or prefixes by hand: all of them, or none if one is refused. If a prefix is listed already, its ' +
-        'term is extended, never shortened. Refused (exit code 1): special-purpose ranges, exempt prefixes, and prefixes ' +
-        'shorter than policy.shortest4 or policy.shortest6.',
+        'term is extended, never shortened. Refused (exit code 1): special-purpose ranges, exempt or excluded prefixes, ' +
+        'and prefixes shorter than policy.shortest4 or policy.shortest6.',
       argument: new Argument(
         '<prefix...>',
         'ADDRESS or ADDRESS/LENGTH; a bare address is a /32 or /128',
@@ -212,10 +212,10 @@ Examples:
     },
     {
       name: 'exclude',
-      summary: 'leave a hole in a larger listing',
+      summary: 'leave a hole in covering listings',
       description:
-        'Leaves a hole in every listing, present or future, of a larger prefix around this one. A listing of this prefix ' +
-        'itself is not affected, nor is a smaller one inside the hole: the longest prefix decides.',
+        'Leaves a hole in every listing, present or future, that covers this prefix. Only a listing of a smaller prefix ' +
+        'inside the hole still counts, since the longest prefix decides.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exclude,
