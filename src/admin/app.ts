@@ -18,6 +18,7 @@ import {
   answerClientError,
   asProblem,
   isProblem,
+  notFound,
   problem,
   problemOf,
   sendProblem,
@@ -124,7 +125,7 @@ export function buildApp(options: AppOptions): App {
     const [path = ''] = request.url.split('?', 1)
     const found = methodsOfPaths.values().find(({ pattern }) => pattern.test(path))
     if (found === undefined) {
-      return sendProblem(reply, problem(404, 'not-found', 'there is nothing at this path'))
+      return sendProblem(reply, notFound('there is nothing at this path'))
     }
     const allowed = [...found.methods].sort().join(', ')
     reply.header('allow', allowed)

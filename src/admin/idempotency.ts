@@ -7,7 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Alongside } from '../blocklist/types.ts'
 import type { StoredReply } from '../store/idempotency.ts'
 import type { App, AppOptions } from './options.ts'
-import { isProblem, type Problem, problem, sendProblem } from './problem.ts'
+import { isProblem, malformed, type Problem, problem, sendProblem } from './problem.ts'
 
 const keepSeconds = 86_400
 /** What the field may hold: visible characters, so that it can be logged and compared. */
@@ -81,7 +81,7 @@ class Idempotency {
     if (key === undefined) return undefined
     if (typeof key !== 'string' || !keyPattern.test(key)) {
       const detail = 'Idempotency-Key: expected 1 to 255 visible ASCII characters'
-      return sendProblem(reply, problem(400, 'malformed', detail))
+      return sendProblem(reply, malformed(detail))
     }
     // A stream is gone once it is read, so its requests cannot be compared.
     if (request.body instanceof Readable) return sendProblem(reply, notHere)

@@ -1,19 +1,16 @@
-// API keys: made, shown once, checked on each request, revoked. Only the SHA-256 of a secret is kept. Used by
-// authenticate.ts, routes/keys.ts and, for the first key, by commands/serve.
+// API keys: made, shown once, checked on each request, revoked. Of a secret only the SHA-256 is kept.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Alongside } from '../blocklist/types.ts'
-import type { Logger } from '../errors.ts'
-import { databaseFailure, isDatabaseError, type Store } from '../store/database.ts'
+import { databaseFailure, isDatabaseError } from '../store/database.ts'
 import type { KeyRow, KeyScope } from '../store/keys.ts'
-
-export type { KeyRow, KeyScope }
+import type { AppOptions } from './options.ts'
 
 const secretPattern = /^bsd_[A-Za-z0-9_-]{43}$/
 const secretBytes = 32
-/** Last use is written this much later at most: a write for each request would cost more than the request. */
+/** The longest time until a last use is written: writing at each request would cost more than the request. */
 const lastUseDelayMs = 60_000
-/** Names that stand in the audit for something else. */
+/** Names that mean something else in the audit. */
 const reservedNames = new Set(['cli', 'trap', 'config', 'public'])
 
 export interface NewKey {
@@ -23,39 +20,28 @@ export interface NewKey {
   readonly expiresAt: number | null
 }
 
-/** A key that was just made; the secret is nowhere else and cannot be had again. */
+/** A new key. The secret is nowhere else and cannot be had again. */
 export interface MadeKey {
   readonly key: KeyRow
   readonly secret: string
 }
 
-export interface KeyRingOptions {
-  readonly store: Store
-  /** Epoch seconds. */
-  now(): number
-  readonly log: Logger
-}
-
 export class KeyRing {
-  readonly #store: Store
-  readonly #now: () => number
-  readonly #log: Logger
+  readonly #options: Pick<AppOptions, 'store' | 'now' | 'log'>
   readonly #lastUses = new Map<number, number>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor({ store, now, log }: KeyRingOptions) {
-    this.#store = store
-    this.#now = now
-    this.#log = log
+  constructor(options: Pick<AppOptions, 'store' | 'now' | 'log'>) {
+    this.#options = options
   }
 
   /** The key that this secret opens now; undefined for a wrong, expired or revoked one. */
   find(secret: string): KeyRow | undefined {
     if (!secretPattern.test(secret)) return undefined
     const hash = hashOf(secret)
-    const row = this.#store.keys.byHash(hash)
+    const row = this.#options.store.keys.byHash(hash)
     if (row === undefined || !timingSafeEqual(row.hash, hash)) return undefined
-    const now = this.#now()
+    const now = this.#options.now()
     if (row.revokedAt !== null || (row.expiresAt !== null && row.expiresAt <= now)) return undefined
     this.#lastUses.set(row.id, now)
     this.#timer ??= setTimeout(() => this.flush(), lastUseDelayMs).unref()
@@ -63,9 +49,8 @@ export class KeyRing {
   }
 
   /**
-   * Makes a key. 'taken' when one that is not revoked has that name, or the name means something else in the audit.
-   * `secret` is for who has made one already (`newSecret`); `alongside` writes in the same transaction. Throws
-   * OperationalError 'database-failed'.
+   * Makes a key. 'taken': a key that is not revoked has that name, or it means something else in the audit. `secret`
+   * comes from `newSecret`; `alongside` writes in the same transaction. Throws OperationalError 'database-failed'.
    */
   create(
     key: NewKey,
@@ -75,9 +60,9 @@ export class KeyRing {
   ): MadeKey | 'taken' {
     if (reservedNames.has(key.name)) return 'taken'
     return this.#transact(() => {
-      if (this.#store.keys.byName(key.name)) return 'taken'
-      const createdAt = this.#now()
-      const id = this.#store.keys.insert({ ...key, createdAt, hash: hashOf(secret) })
+      if (this.#options.store.keys.byName(key.name)) return 'taken'
+      const createdAt = this.#options.now()
+      const id = this.#options.store.keys.insert({ ...key, createdAt, hash: hashOf(secret) })
       const row = { ...key, id, createdAt, revokedAt: null, lastUsedAt: null }
       this.#audit(actor, 'key-create', null, row)
       const created = { key: row, secret }
@@ -86,13 +71,13 @@ export class KeyRing {
     })
   }
 
-  /** From this moment on the key opens nothing. 'revoked' when it was before; undefined: there is no such key. */
+  /** From this moment on the key opens nothing. 'revoked': it was revoked before; undefined: there is no such key. */
   revoke(id: number, actor: string): KeyRow | 'revoked' | undefined {
     return this.#transact(() => {
       const before = this.byId(id)
       if (before === undefined) return undefined
-      if (!this.#store.keys.revoke(id, this.#now())) return 'revoked'
-      const after = { ...before, revokedAt: this.#now() }
+      if (!this.#options.store.keys.revoke(id, this.#options.now())) return 'revoked'
+      const after = { ...before, revokedAt: this.#options.now() }
       this.#audit(actor, 'key-revoke', before, after)
       return after
     })
@@ -100,31 +85,31 @@ export class KeyRing {
 
   /** Oldest first, from the id after `after` on. */
   page(limit: number, after: number): KeyRow[] {
-    return this.#store.keys.page(limit, after).map((row) => this.#withLastUse(row))
+    return this.#options.store.keys.page(limit, after).map((row) => this.#withLastUse(row))
   }
 
   byId(id: number): KeyRow | undefined {
-    const row = this.#store.keys.byId(id)
+    const row = this.#options.store.keys.byId(id)
     return row && this.#withLastUse(row)
   }
 
-  /** Whether a key of scope admin was ever made, so that the first one is made once. */
+  /** Whether a key of scope admin was ever made. */
   hasAdmin(): boolean {
-    return this.#store.keys.hasAdmin()
+    return this.#options.store.keys.hasAdmin()
   }
 
-  /** Writes down what was used when. Call it before the store is closed; never throws. */
+  /** Writes when each key was last used. Call it before the store is closed; never throws. */
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#lastUses.size === 0) return
     try {
       this.#transact(() => {
-        for (const [id, at] of this.#lastUses) this.#store.keys.touch(id, at)
+        for (const [id, at] of this.#lastUses) this.#options.store.keys.touch(id, at)
       })
       this.#lastUses.clear()
     } catch (error) {
-      this.#log.warn({ err: error }, 'last use of API keys not written')
+      this.#options.log.warn({ err: error }, 'last use of API keys not written')
     }
   }
 
@@ -133,18 +118,25 @@ export class KeyRing {
   }
 
   #audit(actor: string, action: string, before: KeyRow | null, after: KeyRow): void {
-    this.#store.audit.insert({ at: this.#now(), actor, action, target: after.name, before, after })
+    this.#options.store.audit.insert({
+      at: this.#options.now(),
+      actor,
+      action,
+      target: after.name,
+      before,
+      after,
+    })
   }
 
   /** A transaction of its own: the list's group commits never stay open across a turn of the event loop. */
   #transact<T>(work: () => T): T {
     try {
-      this.#store.begin()
+      this.#options.store.begin()
       const result = work()
-      this.#store.commit()
+      this.#options.store.commit()
       return result
     } catch (error) {
-      this.#store.rollback()
+      this.#options.store.rollback()
       throw isDatabaseError(error) ? databaseFailure(error, 'the database failed') : error
     }
   }

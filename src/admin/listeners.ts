@@ -1,5 +1,5 @@
-// The app on a TCP address, which is what `[admin] listen` opens, and on a Unix socket that only its owner can open, by
-// which the command line reaches a running server. Stands here: what a stranger can hold open, and for how long.
+// The app on a TCP address, which `[admin] listen` opens, and on a Unix socket that only its owner can open, by which the
+// command line reaches a running server. The limits on what a stranger can hold open stand here.
 import { lstatSync, unlinkSync } from 'node:fs'
 import {
   createServer,
@@ -31,14 +31,16 @@ const maxConnections = 2000
 /** One client's share of them. Loopback and trusted proxies may have all. */
 const maxClientConnections = maxConnections / 10
 const headersTimeoutMs = 10_000
-/** For a whole request with its body: an import of millions of lines over a slow line fits. */
-const requestTimeoutMs = 300_000
-/** A body that brings nothing for so long is given up, and so is a reader that takes nothing. */
-const idleTimeoutMs = 60_000
-/** For a whole exchange. An export holds the database's old pages, and one of few places, until its reader is done. */
-const exchangeTimeoutMs = 3_600_000
-/** When a request was answered before its body had come, the rest must come within this. */
-const unwantedBodyMs = 5000
+const deadlines = {
+  /** For a whole request with its body: an import of millions of lines over a slow line fits. */
+  requestMs: 300_000,
+  /** A body that brings nothing for so long is given up, and so is a reader that takes nothing. */
+  idleMs: 60_000,
+  /** For a whole exchange. An export holds the database's old pages, and one of few places, until its reader is done. */
+  exchangeMs: 3_600_000,
+  /** When a request was answered before its body had come, the rest must come within this. */
+  unwantedBodyMs: 5000,
+}
 /** How long a connection without a request is kept. */
 const keepAliveMs = 5000
 /** How often Node looks at the limits for header and request. */
@@ -63,11 +65,8 @@ export interface TcpOptions {
   /** Whose connections carry many clients' requests; asked for each connection. */
   trustedProxies?(): readonly Prefix[]
   readonly refusals: RefusalLog
-  /** Shorter deadlines, for tests. */
-  readonly requestTimeoutMs?: number
-  readonly idleTimeoutMs?: number
-  readonly exchangeTimeoutMs?: number
-  readonly unwantedBodyMs?: number
+  /** Shorter ones, for tests. */
+  readonly deadlines?: Partial<typeof deadlines>
 }
 
 /** Serves the app over HTTP/1.1. Throws OperationalError `address-unavailable` naming the address. */
@@ -79,22 +78,22 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
     new OperationalError('address-unavailable', `admin.listen ${listen}: ${why}`, { cause })
   if (isIP(host) === 0) throw unavailable('not an address')
   await app.ready()
-  const requestMs = options.requestTimeoutMs ?? requestTimeoutMs
+  const limits = { ...deadlines, ...options.deadlines }
   const settings = {
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: checkingIntervalMs,
     // Node would take the longer of the two for the whole request.
-    headersTimeout: Math.min(headersTimeoutMs, requestMs),
-    requestTimeout: requestMs,
+    headersTimeout: Math.min(headersTimeoutMs, limits.requestMs),
+    requestTimeout: limits.requestMs,
     keepAliveTimeout: keepAliveMs,
   }
   const server = createServer(settings, (request, response) => {
-    endSlowExchange(request, response, options)
+    endSlowExchange(request, response, limits)
     app.routing(request, response)
   })
   server.on('clientError', answerClientError)
   server.maxConnections = maxConnections
-  server.timeout = options.idleTimeoutMs ?? idleTimeoutMs
+  server.timeout = limits.idleMs
   limitClients(server, options)
   const where = { host, port: Number(listen.slice(colon + 1)), ipv6Only: isIP(host) === 6 }
   await bind(server, where).catch((error) => {
@@ -129,17 +128,17 @@ function limitClients(server: Server, { refusals, trustedProxies = () => [] }: T
 function endSlowExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  options: TcpOptions,
+  limits: typeof deadlines,
 ): void {
   const end = (): unknown => request.socket.destroy()
   response.on('timeout', () => {
     if (!request.complete || response.writableLength > 0) end()
   })
-  const whole = setTimeout(end, options.exchangeTimeoutMs ?? exchangeTimeoutMs).unref()
+  const whole = setTimeout(end, limits.exchangeMs).unref()
   response.once('close', () => clearTimeout(whole))
   response.once('finish', () => {
     if (request.complete) return
-    const patience = setTimeout(end, options.unwantedBodyMs ?? unwantedBodyMs).unref()
+    const patience = setTimeout(end, limits.unwantedBodyMs).unref()
     request.once('close', () => clearTimeout(patience))
   })
 }
@@ -166,7 +165,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
     maxHeaderSize: maxControlHeaderBytes,
     headersTimeout: headersTimeoutMs,
     // Only the operator gets here, and a list is read no faster than it is taken in.
-    requestTimeout: exchangeTimeoutMs,
+    requestTimeout: deadlines.exchangeMs,
   }
   const server = createServer(settings, (request, response) => {
     fromSocket.add(request)

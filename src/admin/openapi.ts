@@ -1,8 +1,9 @@
-// The routes' own schemas as one OpenAPI 3.1 document, at /openapi.json, with a browser at /docs that loads nothing
-// from elsewhere. Called by app.ts before any route is added.
+// The routes' own schemas → one OpenAPI 3.1 document, at /openapi.json, with a browser at /docs that loads nothing from
+// elsewhere.
 import { STATUS_CODES } from 'node:http'
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
+import type { FastifySchema, RouteOptions } from 'fastify'
 import Type from 'typebox'
 import type { App, AppOptions } from './options.ts'
 import { Problem, problems } from './schemas/basics.ts'
@@ -16,8 +17,12 @@ interface Operation {
   responses?: Record<string, object>
 }
 
-/** Registers the document and its browser. Routes added before this, or hidden, are not in it. */
+/** Registers the document and its browser. Routes that were added before are not in it. */
 export function describeApi(app: App, { version, publicUrl }: AppOptions): void {
+  app.addHook('onRoute', ({ schema, ...route }) => {
+    if (!schema?.response || route.config?.isProbe) return
+    Object.assign(schema.response, problems(...commonProblems(route, schema)))
+  })
   app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -43,7 +48,9 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
       const operation = {
         ...schema,
         ...(takes && { body: { type: 'string', format: 'binary' }, consumes: [takes] }),
-        ...{ tags, security, 'x-scope': scope },
+        tags,
+        security,
+        'x-scope': scope,
       }
       return { schema: operation, url }
     },
@@ -70,6 +77,23 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
   })
 }
 
+/** The problems that follow from what a route takes: a key, a body, parameters, and a change. */
+function commonProblems(
+  { method, url, config }: Pick<RouteOptions, 'method' | 'url' | 'config'>,
+  { querystring }: FastifySchema,
+): number[] {
+  const statuses: number[] = []
+  const isChange = ['POST', 'PATCH', 'DELETE'].includes(String(method))
+  if (config?.scope !== 'public') statuses.push(401, 403)
+  if (method === 'POST' || method === 'PATCH') statuses.push(400, 413, 415)
+  if (querystring !== undefined) statuses.push(400)
+  if (url.includes('/:')) statuses.push(414)
+  if (isChange) statuses.push(503)
+  // An Idempotency-Key whose first request is still being done.
+  if (method === 'POST' && config?.scope !== 'read') statuses.push(409)
+  return statuses
+}
+
 /** The document itself; added among the routes, so that it is in there too. */
 export function documentRoute(app: App): void {
   app.get(
@@ -87,7 +111,7 @@ const problemResponse = {
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 }
 
-/** Each status by its phrase; what went wrong is one schema, written once. */
+/** Describes each status by its phrase, and refers to the one schema of problems. */
 function nameResponses({ responses = {} }: Operation): void {
   for (const [status, response] of Object.entries(responses)) {
     const description = STATUS_CODES[status] ?? 'Answer'

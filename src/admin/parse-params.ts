@@ -14,7 +14,7 @@ import {
   unmapped,
 } from '../ip/address.ts'
 import { parseDuration } from '../quantity.ts'
-import { type Problem, problem, refusalProblem, shown } from './problem.ts'
+import { malformed, malformedAt, type Problem, refusalProblem, shown } from './problem.ts'
 import { defaultPageSize } from './schemas/basics.ts'
 
 /** Exact integers only: TypeBox's own conversion reads "5.5" as 5 and "" as 0. */
@@ -48,12 +48,10 @@ function convertTexts(schema: TSchema, raw: unknown): unknown {
 
 export function readPrefix(text: string): Prefix | Problem {
   const parsed = parsePrefix(text)
-  return 'value' in parsed
-    ? parsed.value
-    : problem(400, 'malformed', `${shown(text)}: ${parsed.why}`)
+  return 'value' in parsed ? parsed.value : malformed(`${shown(text)}: ${parsed.why}`)
 }
 
-/** Each prefix once, in the order given, or a problem that names every malformed one. */
+/** Each prefix once, in the order given, or a problem that names the malformed ones. */
 export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
   const prefixes = new Map<string, Prefix>()
   const faults: { at: string; why: string }[] = []
@@ -62,9 +60,7 @@ export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
     if ('why' in parsed) faults.push({ at: shown(text), why: parsed.why })
     else prefixes.set(formatPrefix(parsed.value), parsed.value)
   }
-  if (faults.length === 0) return [...prefixes.values()]
-  const detail = faults.slice(0, 3).map(({ at, why }) => `${at}: ${why}`)
-  return problem(400, 'malformed', detail.join('; '), faults.slice(0, 20))
+  return faults.length === 0 ? [...prefixes.values()] : malformedAt(faults)
 }
 
 /**
@@ -93,13 +89,13 @@ export function readExpiry(
     const milliseconds = Date.parse(expiresAt)
     if (milliseconds < endOfTime) return { expiresAt: Math.floor(milliseconds / 1000) }
     const why = Number.isNaN(milliseconds) ? 'not a time' : 'too far away (null is for ever)'
-    return problem(400, 'malformed', `expiresAt: ${why}`)
+    return malformed(`expiresAt: ${why}`)
   }
   if (expiresAt !== undefined) {
-    return problem(400, 'malformed', 'expiresAt and duration exclude each other')
+    return malformed('expiresAt and duration exclude each other')
   }
   const parsed = parseDuration(duration)
-  if ('why' in parsed) return problem(400, 'malformed', `duration: ${parsed.why}`)
+  if ('why' in parsed) return malformed(`duration: ${parsed.why}`)
   return { expiresAt: now + parsed.value }
 }
 

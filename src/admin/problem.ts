@@ -13,19 +13,24 @@ export type { Problem }
 
 const problemType = 'application/problem+json'
 
+/** Faults or refusals that the one-line detail names. */
+const maxNamed = 3
+/** A body can hold a million faults; nobody reads more than these. */
+const maxFaults = 20
+
 /** One fault in a request: where ("body/kinds/0", "querystring/limit") and what was expected there. */
 type FieldFault = NonNullable<Problem['errors']>[number]
 
 /**
- * A text of the request as an answer may repeat it: what has only the characters of addresses and prefixes. Anything
- * else may be a mail address, and answers are logged on the way by others than who asked. (Whether it is a trap must not
- * matter here: the difference would tell.)
+ * A text of the request as an answer may repeat it: only if it has nothing but the characters of addresses and prefixes.
+ * Anything else may be a mail address, and proxies log answers. Traps are treated like any other address here, or the
+ * difference would tell which they are.
  */
 export function shown(text: string): string {
   return /^[0-9a-f:./-]{1,64}$/i.test(text) ? text : '(not shown)'
 }
 
-/** A problem of the given HTTP status; its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
+/** A problem of the given HTTP status. Its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
 export function problem(
   status: number,
   code: string,
@@ -41,6 +46,20 @@ export function problem(
     detail,
     ...(errors === undefined ? {} : { errors }),
   }
+}
+
+export function malformed(detail: string): Problem {
+  return problem(400, 'malformed', detail)
+}
+
+/** What is wrong with a request in several places: the detail names the first few, `errors` up to `maxFaults`. */
+export function malformedAt(faults: readonly FieldFault[]): Problem {
+  const detail = faults.slice(0, maxNamed).map(({ at, why }) => `${at}: ${why}`)
+  return problem(400, 'malformed', detail.join('; '), faults.slice(0, maxFaults))
+}
+
+export function notFound(detail: string): Problem {
+  return problem(404, 'not-found', detail)
 }
 
 /** Makes the reply one of this problem, and returns its body. */
@@ -73,16 +92,13 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   changed: 412,
 }
 
-/** What the blocklist refused, as a problem: 422 by policy, 404 not there, 409 in the way, 400 malformed. */
+/** What the blocklist refused, as a problem. `subject`: what was asked for. */
 export function refusalProblem({ refused, why }: Refusal, subject?: string): Problem {
   const detail = subject === undefined ? why : `${subject} ${why}`
   return problem(refusalStatus[refused], refused, detail)
 }
 
-/** How many refusals of one request the one-line detail names; all of them stand in `errors`. */
-const maxNamed = 3
-
-/** A request that is done whole or not at all, refused: a problem of the first refusal's status that names them all. */
+/** All refusals of a request that is done whole or not at all. The first one decides the status. */
 export function requestProblem({ refusals }: RequestRefusal): Problem {
   const [first] = refusals
   if (first === undefined) throw new Error('a request is refused without a reason')
@@ -92,7 +108,7 @@ export function requestProblem({ refusals }: RequestRefusal): Problem {
   return problem(refusalStatus[first.refused], first.refused, named.join('; '), errors)
 }
 
-/** Fastify's own errors in our words: its message may repeat the request. */
+/** Fastify's own errors in our words, since its messages may repeat the request. */
 const frameworkProblems: Readonly<Record<string, readonly [code: string, detail: string]>> = {
   FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
   FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
@@ -112,8 +128,8 @@ const frameworkProblems: Readonly<Record<string, readonly [code: string, detail:
 const otherProblem = ['malformed', 'the request is malformed'] as const
 
 /**
- * A thrown error as a problem. Validation faults name each field; an OperationalError is a 503 with its
- * `told`, else the fixed sentence of its code; anything else is a 500 that says nothing of its cause.
+ * A thrown error as a problem. Validation faults name each field. An OperationalError is a 503 with its `told`, or else the
+ * sentence of its code. Anything else is a 500 that says nothing of its cause.
  */
 export function problemOf(error: FastifyError | Error): Problem {
   if (error instanceof OperationalError) {
@@ -124,20 +140,15 @@ export function problemOf(error: FastifyError | Error): Problem {
     return problem(500, 'internal', 'an unexpected error; the server log has the details')
   }
   if (error.validation !== undefined) {
-    const faults = fieldFaults(error.validationContext ?? 'body', error.validation)
-    const shown = faults.slice(0, 3).map(({ at, why }) => `${at}: ${why}`)
-    return problem(400, 'malformed', shown.join('; '), faults)
+    return malformedAt(fieldFaults(error.validationContext ?? 'body', error.validation))
   }
   const [code, detail] = frameworkProblems[error.code] ?? otherProblem
   return problem(status, code, detail)
 }
 
-/** A body can hold a million faults; nobody reads more than these. */
-const maxFaults = 20
-
 /**
- * One entry for each place, in the order found. The schema checker reports an unknown key twice (once as "schema is
- * false") and a union once for each branch; the first says nothing, the branches are joined with "or".
+ * One entry for each place, in the order found. The schema checker reports an unknown key twice, once as "schema is
+ * false", which is left out; and a union once for each branch, which are joined with "or".
  */
 function fieldFaults(part: string, faults: readonly FastifySchemaValidationError[]): FieldFault[] {
   const reasons = new Map<string, string[]>()
@@ -160,7 +171,7 @@ function faultText(fault: FastifySchemaValidationError): string {
   return fault.message ?? 'not acceptable'
 }
 
-/** A key of a body or query; one that is no plain word is not repeated. */
+/** A key of a body or query. One that is no plain word is not repeated. */
 function keyShown(key: string): string {
   return /^\w{0,40}$/.test(key) ? key : '(not shown)'
 }
@@ -172,7 +183,7 @@ function quoted(values: readonly unknown[]): string {
     .join(', ')
 }
 
-/** What Node's HTTP parser refused before there was a request; statuses of RFC 9110 §15.5 and RFC 6585 §5. */
+/** What Node's HTTP parser refuses before there is a request. Statuses: RFC 9110 §15.5 and RFC 6585 §5. */
 const parserProblems: Readonly<Record<string, Problem>> = {
   HPE_HEADER_OVERFLOW: problem(
     431,
@@ -187,7 +198,7 @@ const parserProblems: Readonly<Record<string, Problem>> = {
   ERR_HTTP_REQUEST_TIMEOUT: problem(408, 'timeout', 'the request did not arrive in time'),
 }
 
-/** The handler for an http.Server's `clientError`: answers a problem where the peer can still read one. */
+/** Handles `clientError` of an http.Server: answers with a problem if the peer can still read one. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

@@ -156,7 +156,7 @@ test('key create, list and revoke, by hand and for programs, with a server and w
   assert.notEqual(JSON.parse(revoked.stdout).revokedAt, null)
   assert.equal(await isIn(server, key), 401)
   const byId = await run('revoke', '1')
-  assert.deepEqual([byId.code, byId.stdout], [0, 'Key 1 (early) opens nothing any more.\n'])
+  assert.deepEqual([byId.code, byId.stdout], [0, 'Key 1 (early) is revoked.\n'])
   assert.equal(await isIn(server, early.stdout.trim()), 401)
   const { items } = JSON.parse((await run('list', '--json')).stdout)
   assert.deepEqual(
@@ -180,7 +180,7 @@ test('key commands that cannot be done end with 1, wrong ones with 2, and print 
     [['create', '--name', 'a', '--expires', 'soon'], 2, /--expires soon/],
     [['create', '--name', ''], 2, /name/],
     [['revoke'], 2, /which key/],
-    [['revoke', 'nobody'], 1, /no key of the name "nobody"/],
+    [['revoke', 'nobody'], 1, /no key in use has the name "nobody"/],
     [['revoke', '999'], 1, /999/],
     [['list', '--nonsense'], 2, /nonsense/],
   ]

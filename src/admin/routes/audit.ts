@@ -13,7 +13,7 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         querystring: AuditQuery,
-        response: { 200: pageOf(Change), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Change), ...problems() },
       },
     },
     async ({ query }) => {

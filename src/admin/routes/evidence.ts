@@ -4,7 +4,7 @@ import type { Decision } from '../../blocklist/types.ts'
 import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
-import { isProblem, type Problem, problem } from '../problem.ts'
+import { isProblem, malformed, type Problem } from '../problem.ts'
 import { itemsOf, problems } from '../schemas/basics.ts'
 import { listingBody } from '../schemas/listings.ts'
 import { EvidenceItems, type NewEvidence, Recorded } from '../schemas/traps.ts'
@@ -16,7 +16,7 @@ export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         body: EvidenceItems,
-        response: { 200: itemsOf(Recorded), ...problems(400, 401, 403, 409, 413, 415, 503) },
+        response: { 200: itemsOf(Recorded), ...problems() },
       },
     },
     async ({ body }, reply) => {
@@ -40,8 +40,8 @@ function recordedBody({ decision, why, listing }: Decision): Recorded {
 
 function readEvidence(item: NewEvidence): Evidence | Problem {
   const seenAt = Math.floor(Date.parse(item.seenAt) / 1000)
-  if (!Number.isSafeInteger(seenAt)) return problem(400, 'malformed', `${item.seenAt}: not a time`)
+  if (!Number.isSafeInteger(seenAt)) return malformed(`${item.seenAt}: not a time`)
   const client = item.client === null ? { value: null } : parseAddress(item.client)
-  if ('why' in client) return problem(400, 'malformed', `${item.client}: ${client.why}`)
+  if ('why' in client) return malformed(`${item.client}: ${client.why}`)
   return { ...item, seenAt, client: client.value, details: item.details as EvidenceDetails }
 }

@@ -12,7 +12,7 @@ import {
 import { formatPrefix, type Prefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
-import { isProblem, type Problem, problem, refusalProblem } from '../problem.ts'
+import { isProblem, notFound, type Problem, refusalProblem } from '../problem.ts'
 import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
 import { Exception, exceptionBody, NewException, OnePrefixQuery } from '../schemas/listings.ts'
 import type { Caller } from '../scopes.ts'
@@ -68,7 +68,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'read' },
       schema: {
         querystring: PageQuery,
-        response: { 200: pageOf(Exception), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Exception), ...problems() },
       },
     },
     async ({ query }) => pageBody(resource.page(pageRequest(query)), exceptionBody),
@@ -83,7 +83,7 @@ function addRoutes(app: App, resource: Resource): void {
         response: {
           200: Exception,
           201: Exception,
-          ...problems(400, 401, 403, 409, 413, 415, 422, 503),
+          ...problems(422),
         },
       },
     },
@@ -108,7 +108,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'write' },
       schema: {
         querystring: OnePrefixQuery,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 503) },
+        response: { 200: Exception, ...problems(404, ...conflicts) },
       },
     },
     ({ query, caller }) => remove(query.prefix, caller),
@@ -120,7 +120,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'read' },
       schema: {
         params: IdParams,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, 414) },
+        response: { 200: Exception, ...problems(400, 404) },
       },
     },
     async ({ params }) => {
@@ -135,7 +135,7 @@ function addRoutes(app: App, resource: Resource): void {
       config: { scope: 'write' },
       schema: {
         params: IdParams,
-        response: { 200: Exception, ...problems(400, 401, 403, 404, ...conflicts, 414, 503) },
+        response: { 200: Exception, ...problems(400, 404, ...conflicts) },
       },
     },
     async ({ params, caller }) => {
@@ -146,5 +146,5 @@ function addRoutes(app: App, resource: Resource): void {
 }
 
 function noSuch(id: number): Problem {
-  return problem(404, 'not-found', `there is no entry ${id}`)
+  return notFound(`there is no entry ${id}`)
 }

@@ -3,7 +3,7 @@ import { pageById } from '../../blocklist/pages.ts'
 import type { KeyRing, MadeKey } from '../key-ring.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readExpiry } from '../parse-params.ts'
-import { isProblem, type Problem, problem } from '../problem.ts'
+import { isProblem, malformed, notFound, type Problem, problem } from '../problem.ts'
 import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
 import { CreatedKey, Key, keyBody, NewKey } from '../schemas/server.ts'
 
@@ -14,7 +14,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       config: { scope: 'admin' },
       schema: {
         querystring: PageQuery,
-        response: { 200: pageOf(Key), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Key), ...problems() },
       },
     },
     async ({ query }) => {
@@ -29,7 +29,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       config: { scope: 'admin', answersOnce: true },
       schema: {
         body: NewKey,
-        response: { 201: CreatedKey, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
+        response: { 201: CreatedKey, ...problems(422) },
       },
     },
     async ({ body, caller }, reply) => {
@@ -40,7 +40,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       if (expiresAt !== null) {
         requireClock?.()
         if (expiresAt <= now()) {
-          return problem(400, 'malformed', 'the key would have expired already')
+          return malformed('the key would have expired already')
         }
       }
       return reply.answerChange<MadeKey | 'taken'>(
@@ -62,7 +62,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     '/v1/keys/:id',
     {
       config: { scope: 'admin' },
-      schema: { params: IdParams, response: { 200: Key, ...problems(400, 401, 403, 404, 414) } },
+      schema: { params: IdParams, response: { 200: Key, ...problems(400, 404) } },
     },
     async ({ params }) => {
       const key = keys.byId(params.id)
@@ -76,7 +76,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       config: { scope: 'admin' },
       schema: {
         params: IdParams,
-        response: { 200: Key, ...problems(400, 401, 403, 404, 409, 414, 503) },
+        response: { 200: Key, ...problems(400, 404, 409) },
       },
     },
     async ({ params: { id }, caller }) => {
@@ -89,5 +89,5 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
 }
 
 function noSuch(id: number): Problem {
-  return problem(404, 'not-found', `there is no key ${id}`)
+  return notFound(`there is no key ${id}`)
 }

@@ -11,7 +11,15 @@ import {
 } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readExpiry, readPrefix, readPrefixes } from '../parse-params.ts'
-import { isProblem, type Problem, problem, refusalProblem, requestProblem } from '../problem.ts'
+import {
+  isProblem,
+  malformed,
+  notFound,
+  type Problem,
+  problem,
+  refusalProblem,
+  requestProblem,
+} from '../problem.ts'
 import { itemsOf, pageOf, problems } from '../schemas/basics.ts'
 import {
   Listed,
@@ -35,7 +43,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
           'Newest first, then the entries of named lists by list and address; with prefix all by length and address. A ' +
           'page may have fewer items than its limit, or none: there is more as long as nextCursor is not null.',
         querystring: ListingQuery,
-        response: { 200: pageOf(Listing), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Listing), ...problems() },
       },
     },
     async ({ query }) => {
@@ -56,14 +64,14 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         response: {
           200: Listed,
           201: Listed,
-          ...problems(400, 401, 403, 409, 413, 415, 422, 503),
+          ...problems(422),
         },
       },
     },
     async ({ body, caller }, reply) => {
       const { prefix: single, prefixes: several, kinds = [], reason } = body
       if ((single === undefined) === (several === undefined)) {
-        return problem(400, 'malformed', 'body: give either prefix or prefixes')
+        return malformed('body: give either prefix or prefixes')
       }
       const prefixes = readPrefixes(several ?? [single ?? ''])
       if (isProblem(prefixes)) return prefixes
@@ -94,7 +102,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       config: { scope: 'write' },
       schema: {
         querystring: PrefixesQuery,
-        response: { 200: itemsOf(Listing), ...problems(400, 401, 403, 404, 503) },
+        response: { 200: itemsOf(Listing), ...problems(404) },
       },
     },
     async ({ query, caller }) => {
@@ -112,7 +120,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         params: ListingParams,
-        response: { 200: Listing, ...problems(400, 401, 403, 404, 414) },
+        response: { 200: Listing, ...problems(400, 404) },
       },
     },
     async ({ params }, reply) => {
@@ -134,7 +142,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
         body: ListingPatch,
         response: {
           200: Listing,
-          ...problems(400, 401, 403, 404, 409, 412, 413, 414, 415, 428, 503),
+          ...problems(404, 409, 412, 428),
         },
       },
     },
@@ -164,7 +172,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       config: { scope: 'write' },
       schema: {
         params: ListingParams,
-        response: { 200: Listing, ...problems(400, 401, 403, 404, 409, 412, 414, 503) },
+        response: { 200: Listing, ...problems(400, 404, 409, 412) },
       },
     },
     async ({ params, headers, caller }) => {
@@ -205,5 +213,5 @@ function amendProblem(refusal: Refusal, id: number | string): Problem {
 
 function noSuch(id: number | string): Problem {
   const which = typeof id === 'number' ? `listing ${id}` : 'entry of this list and prefix'
-  return problem(404, 'not-found', `there is no ${which}`)
+  return notFound(`there is no ${which}`)
 }

@@ -6,7 +6,7 @@ import Type from 'typebox'
 import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { mediaTypeOf, readFeed, writeFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../options.ts'
-import { type Problem, problem, refusalProblem, shown } from '../problem.ts'
+import { malformed, notFound, type Problem, problem, refusalProblem, shown } from '../problem.ts'
 import { problems } from '../schemas/basics.ts'
 import { ExportQuery, Imported, ImportQuery } from '../schemas/listings.ts'
 import { operator, type Scope, scopeIncludes } from '../scopes.ts'
@@ -56,7 +56,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
             'One that is empty, or takes away more than half of a list of over 100 entries, is refused without force. ' +
             'With dryRun nothing is changed, and the answer says what would be.',
           querystring: ImportQuery,
-          response: { 200: Imported, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
+          response: { 200: Imported, ...problems(422) },
         },
       },
       async ({ query, body, headers, caller }) => {
@@ -64,7 +64,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
         if (body === undefined || body === null) {
           // Nobody empties a list by forgetting to send one.
-          return problem(400, 'malformed', 'the list is missing: send it as the body')
+          return malformed('the list is missing: send it as the body')
         }
         if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
           throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
@@ -90,7 +90,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
   })
 }
 
-const typeWithoutRbldnsd = problem(400, 'malformed', 'type is for format rbldnsd alone')
+const typeWithoutRbldnsd = malformed('type is for format rbldnsd alone')
 
 /** A list that is wrong as a whole was understood, but cannot be taken: 422, not 400. */
 function importProblem(
@@ -135,7 +135,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
         querystring: ExportQuery,
         response: {
           200: Type.Any({ description: 'The list in the format asked for.' }),
-          ...problems(400, 401, 403, 404, 503),
+          ...problems(404, 503),
         },
       },
     },
@@ -150,7 +150,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
         return problem(429, 'too-many-exports', detail)
       }
       const found = blocklist.export(list)
-      if (!found) return problem(404, 'not-found', `there is no list of name ${list}`)
+      if (!found) return notFound(`there is no list of name ${list}`)
       if (isCounted) running.push(caller.id)
       const texts = writeFeed(found, { format, ...(type !== undefined && { type }) })
       const stream = Readable.from(octets(texts))

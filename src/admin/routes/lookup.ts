@@ -7,7 +7,7 @@ import { formatAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
-import { problem, shown } from '../problem.ts'
+import { malformed, shown } from '../problem.ts'
 import { nullableTimestamp, problems } from '../schemas/basics.ts'
 import { exceptionBody, LookupBody, listingBody } from '../schemas/listings.ts'
 import { scopeIncludes } from '../scopes.ts'
@@ -19,13 +19,13 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'public' },
       schema: {
         params: Type.Object({ address: Type.String() }),
-        response: { 200: LookupBody, ...problems(400, 414) },
+        response: { 200: LookupBody, ...problems(400) },
       },
     },
     async ({ params, caller }) => {
       const address = readAddress(params.address)
       if ('why' in address) {
-        return problem(400, 'malformed', `${shown(params.address)}: ${address.why}`)
+        return malformed(`${shown(params.address)}: ${address.why}`)
       }
       return scopeIncludes(caller.scope, 'read')
         ? explanationBody(blocklist.explain(address.value), scopeIncludes(caller.scope, 'admin'))

@@ -1,7 +1,7 @@
 // /v1/mailboxes: the trap mailboxes of the configuration, and reading one now.
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
-import { problem } from '../problem.ts'
+import { notFound } from '../problem.ts'
 import { PageQuery, pageOf, problems } from '../schemas/basics.ts'
 import { Mailbox, mailboxBody, NameParams } from '../schemas/traps.ts'
 import type { Scope } from '../scopes.ts'
@@ -20,7 +20,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         querystring: PageQuery,
-        response: { 200: pageOf(Mailbox), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Mailbox), ...problems() },
       },
     },
     async ({ query, caller }) => {
@@ -35,7 +35,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         params: NameParams,
-        response: { 200: Mailbox, ...problems(401, 403, 404, 414) },
+        response: { 200: Mailbox, ...problems(404) },
       },
     },
     async ({ params, caller }) => find(params.name, caller.scope),
@@ -47,7 +47,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'write' },
       schema: {
         params: NameParams,
-        response: { 200: Mailbox, ...problems(400, 401, 403, 404, 409, 413, 414, 415, 422, 503) },
+        response: { 200: Mailbox, ...problems(404, 422) },
       },
     },
     async ({ params: { name }, caller }) => {
@@ -58,4 +58,4 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
   )
 }
 
-const noSuch = problem(404, 'not-found', 'there is no mailbox of this name')
+const noSuch = notFound('there is no mailbox of this name')

@@ -5,7 +5,7 @@ import Type from 'typebox'
 import { formatAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
-import { problem } from '../problem.ts'
+import { malformed, problem } from '../problem.ts'
 import { problems, strict } from '../schemas/basics.ts'
 import { Collected, MessageQuery, Verdict } from '../schemas/traps.ts'
 
@@ -28,14 +28,14 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
         bodyLimit: maxMessageBytes,
         schema: {
           querystring: MessageQuery,
-          response: { 200: Collected, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
+          response: { 200: Collected, ...problems(422) },
         },
       },
       async ({ query, body, caller }) => {
         const raw = messageOf(body)
         if (raw === undefined) return noMessage
         const client = query.client === undefined ? { value: null } : readAddress(query.client)
-        if ('why' in client) return problem(400, 'malformed', `client: ${client.why}`)
+        if ('why' in client) return malformed(`client: ${client.why}`)
         const traps = mail?.()
         if (traps === undefined) return unavailableMail
         const isTrap = blocklist.trapMatcher()
@@ -65,7 +65,7 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
         bodyLimit: maxMessageBytes,
         schema: {
           querystring: Type.Object({}, strict),
-          response: { 200: Verdict, ...problems(400, 401, 403, 413, 415, 503) },
+          response: { 200: Verdict, ...problems() },
         },
       },
       async ({ body }) => {
@@ -87,7 +87,7 @@ export const unavailableMail = problem(
   'traps and mailboxes are not running in this process, or not yet',
 )
 
-const noMessage = problem(400, 'malformed', 'the body must be a message, as message/rfc822')
+const noMessage = malformed('the body must be a message, as message/rfc822')
 
 function messageOf(body: unknown): Uint8Array | undefined {
   return Buffer.isBuffer(body) && body.length > 0 ? body : undefined

@@ -2,7 +2,7 @@
 import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
-import { type Problem, problem, refusalProblem } from '../problem.ts'
+import { notFound, type Problem, refusalProblem } from '../problem.ts'
 import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
 import { Pattern, Trap, trapBody } from '../schemas/traps.ts'
 import type { Caller } from '../scopes.ts'
@@ -20,7 +20,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         querystring: PageQuery,
-        response: { 200: pageOf(Trap), ...problems(400, 401, 403) },
+        response: { 200: pageOf(Trap), ...problems() },
       },
     },
     async ({ query }) => {
@@ -35,7 +35,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         body: Pattern,
-        response: { 200: Trap, 201: Trap, ...problems(400, 401, 403, 409, 413, 415, 422, 503) },
+        response: { 200: Trap, 201: Trap, ...problems(422) },
       },
     },
     async ({ body: { pattern }, caller }, reply) =>
@@ -56,7 +56,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         querystring: Pattern,
-        response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 503) },
+        response: { 200: Trap, ...problems(404, 409) },
       },
     },
     ({ query, caller }) => remove(query.pattern, caller),
@@ -68,7 +68,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         params: IdParams,
-        response: { 200: Trap, ...problems(400, 401, 403, 404, 414) },
+        response: { 200: Trap, ...problems(400, 404) },
       },
     },
     async ({ params }) => {
@@ -83,7 +83,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         params: IdParams,
-        response: { 200: Trap, ...problems(400, 401, 403, 404, 409, 414, 503) },
+        response: { 200: Trap, ...problems(400, 404, 409) },
       },
     },
     async ({ params, caller }) => {
@@ -98,5 +98,5 @@ function trapProblem(refusal: Refusal, pattern: string): Problem {
 }
 
 function noSuch(id: number): Problem {
-  return problem(404, 'not-found', `there is no trap ${id}`)
+  return notFound(`there is no trap ${id}`)
 }

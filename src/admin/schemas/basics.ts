@@ -47,8 +47,8 @@ export const Problem = Type.Object(
 export type Problem = Static<typeof Problem>
 
 /**
- * The problems that a route can answer, for its `response`. Every route but the probes can also answer 429, which the type
- * names for all of them: they have one schema.
+ * The problems that a route can answer, for its `response`, beside those that follow from what it takes: openapi.ts adds
+ * them to the document. The type names 429 for all, since all have one schema.
  */
 export function problems(...statuses: number[]): { 429: typeof Problem } {
   const response = Object.fromEntries(statuses.map((status) => [status, Problem]))

@@ -166,7 +166,9 @@ test('a connection that never ends its request does not hold the close up', {
   const control = await serveOnSocket(admin.app, path)
   const stuck = connect(path)
   stuck.on('error', () => undefined)
-  stuck.write('GET /healthz HTTP/1.1\r\n')
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  stuck.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\n')
+  await once(stuck, 'data')
+  const gone = once(stuck, 'close')
   await control.close()
+  await gone
 })

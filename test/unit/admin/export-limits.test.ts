@@ -107,7 +107,7 @@ test('a reader that goes away leaves its place and holds no snapshot', async (t)
 })
 
 test('a reader that takes nothing is dropped, and its place is free', async (t) => {
-  const { keys, begin, whenReleased } = await openSite(t, { idleTimeoutMs: 300 })
+  const { keys, begin, whenReleased } = await openSite(t, { deadlines: { idleMs: 300 } })
   const [a] = keys
   for (const answer of [await begin(a), await begin(a)]) answer.pause()
   await whenReleased()
@@ -117,7 +117,7 @@ test('a reader that takes nothing is dropped, and its place is free', async (t) 
 test('a reader that takes a little now and then does not keep its place and a snapshot for days', {
   timeout: 30_000,
 }, async (t) => {
-  const { keys, begin, whenReleased } = await openSite(t, { exchangeTimeoutMs: 500 })
+  const { keys, begin, whenReleased } = await openSite(t, { deadlines: { exchangeMs: 500 } })
   const [a] = keys
   const answers = [await begin(a), await begin(a)]
   const taking = setInterval(() => {

@@ -294,7 +294,10 @@ async function exchange(address: string, chunks: readonly string[]): Promise<str
 }
 
 async function listening(t: TestContext, admin: Admin): Promise<string> {
-  const listener = await serveOnTcp(admin.app, { ...listenerOptions(admin), requestTimeoutMs: 500 })
+  const listener = await serveOnTcp(admin.app, {
+    ...listenerOptions(admin),
+    deadlines: { requestMs: 500 },
+  })
   t.after(() => listener.close())
   return listener.address
 }

@@ -112,7 +112,7 @@ test('an IPv6 client is its /64', async (t) => {
 })
 
 test('a body that nobody wants does not hold its connection', async (t) => {
-  const { port } = await listening(t, openAdmin(t), { unwantedBodyMs: 100 })
+  const { port } = await listening(t, openAdmin(t), { deadlines: { unwantedBodyMs: 100 } })
   for (const [path, status] of [
     ['/v1/import?list=a', 401],
     ['/v1/nothing', 404],
@@ -139,7 +139,7 @@ test('a small body that comes late leaves its connection to further requests', a
 
 test('an answer that nobody reads does not hold its connection', async (t) => {
   const admin = openAdmin(t)
-  const { port } = await listening(t, admin, { idleTimeoutMs: 200 })
+  const { port } = await listening(t, admin, { deadlines: { idleMs: 200 } })
   const { socket } = dial(t, port)
   socket.pause()
   // More than the buffers of both sides take; a write finds out that the other side is gone.
@@ -152,7 +152,7 @@ test('an answer that nobody reads does not hold its connection', async (t) => {
 
 test('a body that stops coming is given up', async (t) => {
   const admin = openAdmin(t)
-  const { port } = await listening(t, admin, { idleTimeoutMs: 200 })
+  const { port } = await listening(t, admin, { deadlines: { idleMs: 200 } })
   admin.byKey = false
   const dialled = dial(t, port)
   dialled.socket.write('POST /v1/import?list=a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n')
@@ -163,7 +163,7 @@ test('a body that stops coming is given up', async (t) => {
 
 test('a request that is worked on for longer than an idle connection may last is answered', async (t) => {
   const admin = openAdmin(t)
-  const { url } = await listening(t, admin, { idleTimeoutMs: 200 })
+  const { url } = await listening(t, admin, { deadlines: { idleMs: 200 } })
   admin.byKey = false
   const { promise, resolve } = Promise.withResolvers<Page<Listing>>()
   t.mock.method(admin.blocklist, 'listings', () => promise)
