@@ -1,5 +1,6 @@
 // A query's octets → the response's octets, without I/O, exceptions or allocation. The methods stand in the order in which
 // an answer meets them. Hand-written since DNS libraries build an object for each message.
+import { maxBatch } from '../tree/prefetch.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import { Cookies } from './cookies.ts'
 import { extendedErrors } from './edns.ts'
@@ -7,6 +8,7 @@ import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.
 import { readUsualQuery } from './fast-path.ts'
 import { equalsAt } from './name.ts'
 import { parseQuery, Query } from './query.ts'
+import { QueryBatch, type ReadQuery } from './query-batch.ts'
 import { type ClientAddress, outcomes, QueryContext } from './query-context.ts'
 import { ResponseWriter } from './response.ts'
 import {
@@ -86,8 +88,13 @@ export class Responder {
   readonly #cookies: Cookies
   readonly #udpPayload: number
   readonly #staleServfail: boolean
-  readonly #query = new Query()
-  readonly #entry = new EntryName()
+  readonly #batch: QueryBatch
+  /** A query that is not of a batch. */
+  readonly #single: ReadQuery = { query: new Query(), entry: new EntryName() }
+  /** The query that is being answered. */
+  #query = this.#single.query
+  #entry = this.#single.entry
+  #batchIndex = -1
   readonly #reply: ResponseWriter
   /** Few sets of codes are ever in use; each is rendered once. */
   readonly #codeSets = new Map<number, ReadyRrset>()
@@ -99,6 +106,7 @@ export class Responder {
   constructor(zone: ZoneData, tree: TreeReader, options: ResponderOptions, guards: Guards = {}) {
     this.#zone = zone
     this.#prepared = prepareZone(zone)
+    this.#batch = new QueryBatch(maxBatch, this.#prepared.origin)
     this.#chaos = chaosNames(options)
     this.#tree = tree
     this.#guards = guards
@@ -127,13 +135,33 @@ export class Responder {
     this.#tree.leave()
   }
 
+  /** Reads a query of a batch for `prefetch`; see QueryBatch. Between `enter` and the batch's first answer. */
+  preview(query: Octets, queryLength: number, batchIndex: number): void {
+    this.#batch.read(query, queryLength, batchIndex)
+  }
+
+  /** Brings what the answers to the first `count` queries of the batch need into the processor's cache. */
+  prefetch(count: number): void {
+    this.#tree.prefetch(this.#batch.words, this.#batch.families, count)
+  }
+
   /**
    * Puts the response to the first `queryLength` octets of `query` into `response` and answers its length; 0: send
    * nothing. `response` has room for at least 512 octets and is never overrun. It may be `query` itself. Never throws.
+   * @param batchIndex the query's index in the batch that was prefetched; -1: none
    */
-  respond(query: Octets, queryLength: number, response: Octets, transport: Transport): number {
+  respond(
+    query: Octets,
+    queryLength: number,
+    response: Octets,
+    transport: Transport,
+    batchIndex: number = -1,
+  ): number {
     const { context } = this
-    const asked = this.#query
+    const read = batchIndex < 0 ? this.#single : this.#batch.queries[batchIndex]!
+    const asked = read.query
+    this.#query = asked
+    this.#entry = read.entry
     const reply = this.#reply
     const { accessOf } = this.#guards
     context.type = 0
@@ -144,7 +172,11 @@ export class Responder {
     if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
     const permission = accessOf === undefined ? access.allow : accessOf(context)
     if (permission === access.drop) return 0
-    const family = readUsualQuery(query, queryLength, this.#prepared.origin, asked, this.#entry)
+    const family =
+      batchIndex < 0
+        ? readUsualQuery(query, queryLength, this.#prepared.origin, asked, read.entry)
+        : this.#batch.families[batchIndex]!
+    this.#batchIndex = family === 0 ? -1 : batchIndex
     const isWellFormed = family !== 0 || parseQuery(query, queryLength, asked)
     const { cookieAt, cookieLength } = asked.edns
     const hasProvenCookie =
@@ -165,7 +197,7 @@ export class Responder {
   }
 
   /** Chooses the answer by opcode, form and class, and puts it. Answers the rcode, as all methods named answer… do. */
-  #answer(query: Octets, permission: Access, isWellFormed: boolean, family: 0 | 4 | 6): number {
+  #answer(query: Octets, permission: Access, isWellFormed: boolean, family: number): number {
     const asked = this.#query
     if (permission === access.refuse) return this.#refuse(extendedErrors.prohibited)
     const opcode = (query[2]! & flags.opcode) >>> 3
@@ -204,7 +236,7 @@ export class Responder {
    * A question of class IN or ANY for a name in the zone. If `family` is 4 or 6, the name is known to be the address in
    * `#entry`; if it is 0, the name has `below` labels under the origin.
    */
-  #answerInZone(query: Octets, family: 0 | 4 | 6, below: number): number {
+  #answerInZone(query: Octets, family: number, below: number): number {
     const asked = this.#query
     const entry = this.#entry
     // Transfers are not offered (RFC 5936 §2.2.1).
@@ -231,7 +263,7 @@ export class Responder {
 
   #answerIPv4(): number {
     const { ipv4 } = this.#entry
-    const found = this.#zone.retired ? -1 : this.#tree.find(4, ipv4, 0, 0, 0)
+    const found = this.#zone.retired ? -1 : this.#tree.find(4, ipv4, 0, 0, 0, this.#batchIndex)
     // Four single digits may also be the leading part of an IPv6 address.
     if (found < 0) return this.#answerAbsent(ipv4Labels)
     return this.#answerListed(found, 4, ipv4, 0, 0, 0)
@@ -243,7 +275,7 @@ export class Responder {
     const w1 = ipv6[1]!
     const w2 = ipv6[2]!
     const w3 = ipv6[3]!
-    const found = this.#zone.retired ? -1 : this.#tree.find(6, w0, w1, w2, w3)
+    const found = this.#zone.retired ? -1 : this.#tree.find(6, w0, w1, w2, w3, this.#batchIndex)
     if (found < 0) return this.#answerNegative(rcodes.NXDOMAIN)
     return this.#answerListed(found, 6, w0, w1, w2, w3)
   }

@@ -15,10 +15,16 @@ export interface Answering {
   /** Pins the newest tree: before the first answer of each batch. */
   enter(): void
   /**
+   * A transport that has several queries at once may preview each, by its index from 0 to maxBatch - 1, and then prefetch:
+   * that reads ahead for all of them together. The queries stay as they are until they are answered, with `batchIndex`.
+   */
+  preview(query: Octets, queryLength: number, batchIndex: number): void
+  prefetch(count: number): void
+  /**
    * Puts the response to a query into `response` and answers its length; 0: none. `response` may be `query` itself. Only
    * between enter and leave.
    */
-  answer(query: Octets, queryLength: number, response: Octets): number
+  answer(query: Octets, queryLength: number, response: Octets, batchIndex?: number): number
   /** Lets the tree go: before waiting for queries. */
   leave(): void
   /** Counts responses that the system did not take. They are lost, as any datagram may be. */

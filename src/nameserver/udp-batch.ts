@@ -15,13 +15,14 @@
 import { constants } from 'node:os'
 import { type Octets, octetsOf } from '../dns/wire.ts'
 import { type Descriptor, SystemCallError } from '../libc.ts'
+import { maxBatch as batch } from '../tree/prefetch.ts'
 import { readClientSockaddr } from './addresses.ts'
 import { loadNativeSockets, type NativeSockets } from './native.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { type Answering, maxQueryLength, type UdpOptions, type UdpTransport } from './transport.ts'
 
-/** Most datagrams at one call. With more, the buffers no longer fit the processor's nearer caches. */
-const batch = 128
+/** With fewer queries than this, prefetching costs more than it saves. */
+const prefetchedQueries = 4
 /**
  * If no response can be longer than this, none is ever fragmented: an attacker could replace fragments (RFC 9715 §3.1).
  * It also saves the kernel from choosing an identification for each packet.
@@ -114,8 +115,6 @@ class Port {
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean
   readonly #datagrams: readonly Octets[]
-  /** From this one on, each sending header i is in its normal place: it points at datagram i. */
-  #shiftedTo = 0
 
   constructor(native: NativeSockets, socket: ThreadSocket, options: UdpOptions) {
     if (!('fd' in socket)) throw new Error('the batched transport serves descriptors')
@@ -179,10 +178,20 @@ class Port {
     return count
   }
 
+  #prefetch(count: number): void {
+    for (let index = 0; index < count; index++) {
+      const length = this.#words[this.#receivedAt + index * headerWords + headerWord.length]!
+      this.#answering.preview(this.#datagrams[index]!, length, index)
+    }
+    this.#answering.prefetch(count)
+  }
+
   /** Answers the first `count` datagrams, each in its place, and prepares their sending. Answers how many responses. */
   #answer(count: number): number {
     const answering = this.#answering
     const { client } = answering
+    const isPrefetched = count >= prefetchedQueries
+    if (isPrefetched) this.#prefetch(count)
     const words = this.#words
     const family = this.#isIPv6 ? 6 : 4
     let responses = 0
@@ -190,15 +199,13 @@ class Port {
       const datagram = this.#datagrams[index]!
       readClientSockaddr(this.#view, this.#namesAt + index * nameBytes, family, client)
       const queryLength = words[this.#receivedAt + index * headerWords + headerWord.length]!
-      const length = answering.answer(datagram, queryLength, datagram)
+      const length = answering.answer(datagram, queryLength, datagram, isPrefetched ? index : -1)
       if (this.#isWildcard) this.#putControl(index, responses)
       if (length === 0) continue
-      if (index !== responses || index < this.#shiftedTo) this.#shift(index, responses)
+      this.#shift(index, responses)
       words[this.#vectorsAt + (batch + responses) * vectorWords + vectorWord.length] = length
       responses++
     }
-    if (responses !== count) this.#shiftedTo = Math.max(this.#shiftedTo, responses)
-    else if (responses >= this.#shiftedTo) this.#shiftedTo = 0
     return responses
   }
 

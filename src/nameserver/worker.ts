@@ -89,11 +89,20 @@ class QueryAnswering implements Answering {
     this.#responder.enter(seconds, seconds + (this.#clockCorrection[0] ?? 0))
   }
 
-  answer(query: Octets, queryLength: number, response: Octets): number {
-    const { context } = this.#responder
+  preview(query: Octets, queryLength: number, batchIndex: number): void {
+    this.#responder.preview(query, queryLength, batchIndex)
+  }
+
+  prefetch(count: number): void {
+    this.#responder.prefetch(count)
+  }
+
+  answer(query: Octets, queryLength: number, response: Octets, batchIndex = -1): number {
+    const responder = this.#responder
+    const { context } = responder
     const isSampled = --this.#untilSample === 0
     const startedAt = isSampled ? performance.now() : 0
-    const length = this.#responder.respond(query, queryLength, response, this.#transport)
+    const length = responder.respond(query, queryLength, response, this.#transport, batchIndex)
     this.#counters.count(context)
     if (isSampled) {
       this.#counters.countLatency(performance.now() - startedAt)

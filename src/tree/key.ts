@@ -1,5 +1,5 @@
-// Arithmetic on a key: an address as four 32-bit words, most significant first; IPv4 is in the first word. Only for the
-// writer, since the reader keeps its key in local variables.
+// Arithmetic on a key: an address as four 32-bit words, most significant first; IPv4 is in the first word. The
+// writer has it in an array, the reader in four local variables.
 import { lastWordMask } from './layout.ts'
 
 export type Key = Int32Array
@@ -76,4 +76,32 @@ export function writeWords(
 /** How many key words must be stored for the bits from `depth` to `end`. */
 export function wordsBetween(depth: number, end: number): number {
   return end > depth ? ((end - 1) >> 5) - (depth >> 5) + 1 : 0
+}
+
+/** Word `index` of a key that is given by its four words. */
+export function keyWord(index: number, w0: number, w1: number, w2: number, w3: number): number {
+  return (index < 2 ? (index === 0 ? w0 : w1) : index === 2 ? w2 : w3) | 0
+}
+
+/** Whether the key agrees up to bit `end` with `words` stored key words, the last of which holds bit `end - 1`. */
+export function agrees(
+  memory: Int32Array,
+  at: number,
+  end: number,
+  words: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): boolean {
+  if (words === 0) return true
+  let index = (end - 1) >>> 5
+  let from = at + words - 1
+  if (((memory[from]! ^ keyWord(index, w0, w1, w2, w3)) & lastWordMask(end)) !== 0) return false
+  while (from > at) {
+    from--
+    index--
+    if (memory[from]! !== keyWord(index, w0, w1, w2, w3)) return false
+  }
+  return true
 }

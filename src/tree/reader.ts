@@ -1,6 +1,7 @@
 // Looks addresses up in the shared tree (layout.ts draws it): longest-prefix match where an exemption wins, and "is
 // anything listed under this partial name?". After construction it neither allocates nor throws. openReader checks the
 // buffer and makes one. Hand-written since no package keeps a tree in memory that threads share.
+import { agrees, keyWord } from './key.ts'
 import {
   blockOf,
   childBits,
@@ -18,7 +19,6 @@ import {
   innerRange,
   kindMask,
   kindWord,
-  lastWordMask,
   leafBit,
   leafCount,
   leafForm,
@@ -36,6 +36,7 @@ import {
   versionAt,
   wideLength,
 } from './layout.ts'
+import { Prefetch } from './prefetch.ts'
 
 /**
  * One thread's view of the tree, through a reader slot of its own. Call `enter` before a look-up and `leave` before
@@ -52,6 +53,7 @@ export class TreeReader {
   ipv6Entries = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #announced: number
+  readonly #prefetch: Prefetch
   #ref4 = 0
   #bits4 = 0
   #ref6 = 0
@@ -61,6 +63,7 @@ export class TreeReader {
   constructor(buffer: SharedArrayBuffer, slot: number) {
     this.#memory = new Int32Array(buffer)
     this.#announced = readersAt + slot * readerWords
+    this.#prefetch = new Prefetch(this.#memory)
   }
 
   /** Pins the newest version, and lets the one before go. Once for each packet or batch of packets. */
@@ -95,17 +98,36 @@ export class TreeReader {
     return this.#memory[records + (answer - firstAnswerOf(segment)) * 2]!
   }
 
+  /** Reads ahead for the `find` of `count` addresses; see Prefetch.run. Changes no answer. */
+  prefetch(words: Int32Array, families: Uint8Array, count: number): void {
+    this.#prefetch.run(words, families, count, this.#ref4, this.#bits4, this.#ref6, this.#bits6)
+  }
+
   /**
    * The answer index of an address (four words, most significant first; IPv4 in the first), or -1 when it is not listed.
    * An exemption that covers it wins at any length; otherwise the longest listing or exclusion decides.
+   * @param batchIndex the address's index in the last `prefetch`, since which `enter` was not called; -1: none
    */
-  find(family: 4 | 6, w0: number, w1: number, w2: number, w3: number): number {
+  find(
+    family: 4 | 6,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    batchIndex: number = -1,
+  ): number {
     const memory = this.#memory
     let ref = family === 4 ? this.#ref4 : this.#ref6
     let bits = family === 4 ? this.#bits4 : this.#bits6
     /** The rest of the key word that holds bit `depth`, from that bit on, left-aligned. */
     let word = w0 | 0
     let depth = 0
+    if (batchIndex >= 0) {
+      ref = this.#prefetch.refOf(batchIndex)
+      bits = this.#prefetch.bitsOf(batchIndex)
+      depth = this.#prefetch.depthOf(batchIndex)
+      word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
+    }
     /** The longest entry found so far, as an inner entry. */
     let best = 0
     let bestLength = 0
@@ -137,9 +159,7 @@ export class TreeReader {
       const nibble = word >>> 28
       const child = 1 << nibble
       if ((bits & child) === 0) return this.#decide(best, bestLength)
-      // Near the root all nibbles have a child: its number is its place, and no bits need counting.
-      const before = bits & (child - 1)
-      const at = children + ((before === child - 1 ? nibble : popcount(before)) << 1)
+      const at = children + (popcount(bits & (child - 1)) << 1)
       ref = memory[at]!
       bits = memory[at + 1]!
       depth += 4
@@ -349,33 +369,6 @@ function bitsFrom(start: number, w0: number, w1: number, w2: number, w3: number)
   const shift = start & 31
   const next = index === 3 ? 0 : keyWord(index + 1, w0, w1, w2, w3)
   return (keyWord(index, w0, w1, w2, w3) << shift) | ((next >>> 1) >>> (31 - shift))
-}
-
-function keyWord(index: number, w0: number, w1: number, w2: number, w3: number): number {
-  return (index < 2 ? (index === 0 ? w0 : w1) : index === 2 ? w2 : w3) | 0
-}
-
-/** Whether the key agrees up to bit `end` with `words` stored key words, the last of which holds bit `end - 1`. */
-function agrees(
-  memory: Int32Array,
-  at: number,
-  end: number,
-  words: number,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number,
-): boolean {
-  if (words === 0) return true
-  let index = (end - 1) >>> 5
-  let from = at + words - 1
-  if (((memory[from]! ^ keyWord(index, w0, w1, w2, w3)) & lastWordMask(end)) !== 0) return false
-  while (from > at) {
-    from--
-    index--
-    if (memory[from]! !== keyWord(index, w0, w1, w2, w3)) return false
-  }
-  return true
 }
 
 /** Like `agrees`, but compares only up to bit `upTo` ≤ `end`. */

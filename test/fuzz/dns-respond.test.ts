@@ -31,6 +31,21 @@ const nsid = Buffer.from('fuzzed')
 const options = { udpPayload, version: 'fuzzed', nsid, cookieSecrets: secrets }
 const responder = new Responder(zone, reader, options)
 
+const batched = new Responder(zone, reader, options)
+const batchSize = 4
+let asking = 0
+
+/** Asks as a batch does: the query is read first, at an index that others used before, and answered where it lies. */
+function askPrefetched(query: Buffer, transport: Transport): Buffer {
+  const room = Buffer.alloc(transport === 'udp' ? 4096 : 65_535)
+  query.copy(room)
+  const octets = octetsOf(room)
+  const index = asking++ % batchSize
+  batched.preview(octets, query.length, index)
+  batched.prefetch(batchSize)
+  return room.subarray(0, batched.respond(octets, query.length, octets, transport, index))
+}
+
 /** Asks and checks what holds for every packet. Returns the response, if there is one. */
 function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
   const asked = Buffer.from(query)
@@ -41,6 +56,8 @@ function askChecked(query: Buffer, transport: Transport): Buffer | undefined {
     room.subarray(length).every((octet) => octet === untouched),
     'nothing past the end',
   )
+  const prefetched = askPrefetched(query, transport)
+  assert.deepEqual(prefetched, room.subarray(0, length), 'as when prefetched')
   if (length === 0) {
     assert.ok(asked.length < 12 || asked.readUInt8(2) >= 0x80, 'only what is no query is dropped')
     return undefined

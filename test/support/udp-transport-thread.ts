@@ -31,7 +31,15 @@ if (parentPort !== null) {
     maxResponse,
     stop: new Int32Array(stop),
     onListening: () => port.postMessage('listening'),
-    answering: { client, enter, answer, leave, countUnsent: () => undefined },
+    answering: {
+      client,
+      enter,
+      answer,
+      leave,
+      preview: () => undefined,
+      prefetch: () => undefined,
+      countUnsent: () => undefined,
+    },
   })
 
   function enter(): void {

@@ -120,9 +120,13 @@ export function addressOf(family: Family, value: bigint): Address {
 }
 
 /** `find` with the length that decided, as the oracle gives it. */
-export function find(reader: TreeReader, { family, w0, w1, w2, w3 }: Address): Found {
+export function find(
+  reader: TreeReader,
+  { family, w0, w1, w2, w3 }: Address,
+  batchIndex = -1,
+): Found {
   reader.matchedLength = -1
-  const answer = reader.find(family, w0, w1, w2, w3)
+  const answer = reader.find(family, w0, w1, w2, w3, batchIndex)
   return { answer, length: reader.matchedLength }
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../../src/ip/address.ts'
 import { type EntryKind, entryKinds } from '../../../src/tree/layout.ts'
 import { openReader } from '../../../src/tree/open-reader.ts'
+import { maxBatch } from '../../../src/tree/prefetch.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
 import { addressOf, assertNoLeak, find, integerOf, Oracle, seeded } from './oracle.ts'
@@ -103,6 +104,7 @@ function compare(
       assert.deepEqual(find(reader, address), oracle.find(address), formatPrefix(prefix))
     }
   }
+  comparePrefetched(reader, oracle, random)
   for (let i = 0; i < 8; i++) {
     const family = families[random(families.length)] ?? 4
     const address = randomAddress(random, family, spread + 1)
@@ -124,6 +126,22 @@ function probesOf(prefix: Prefix): Address[] {
   return [first, first | hosts, first | (hosts >> 1n)].map((probe) =>
     addressOf(prefix.family, probe),
   )
+}
+
+/** Prefetching ends, whatever the tree, and changes no answer. */
+function comparePrefetched(reader: TreeReader, oracle: Oracle, random: Random): void {
+  const all = oracle.entries().flatMap(({ prefix }) => probesOf(prefix))
+  const addresses = Array.from({ length: maxBatch }, () => all[random(all.length)]).filter(
+    (address) => address !== undefined,
+  )
+  const words = Int32Array.from(addresses.flatMap(({ w0, w1 }) => [w0, w1]))
+  const families = Uint8Array.from(addresses, ({ family }) => family)
+  reader.prefetch(words, families, addresses.length)
+  for (const [index, address] of addresses.entries()) {
+    const expected = oracle.find(address)
+    assert.deepEqual(find(reader, address, index), expected, `${index} of ${addresses.length}`)
+    assert.deepEqual(find(reader, address), expected)
+  }
 }
 
 for (const [name, families, spread] of [

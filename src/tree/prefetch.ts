@@ -1,0 +1,146 @@
+// Reads what the look-ups of many addresses will read, so that it is in the processor's cache when they come. All addresses
+// go down the tree together, a node at a time, so that their waits for memory overlap.
+import { agrees } from './key.ts'
+import {
+  blockOf,
+  entryWords,
+  innerCovering,
+  leafBit,
+  leafCount,
+  popcount,
+  skipWords,
+} from './layout.ts'
+
+/** Most addresses of a batch. */
+export const maxBatch = 128
+/** An address is followed only this far: IPv6 networks mostly end here. */
+const followedBits = 64
+
+/**
+ * Places in the one array that holds all state: a processor overlaps the loads of only so many instructions, and more arrays
+ * would need more of them. For each address that has not come to its end: ref and bits of the slot, depth, and its index.
+ */
+const refsAt = 0
+const bitsAt = maxBatch
+const depthsAt = 2 * maxBatch
+const indexesAt = 3 * maxBatch
+const slotsAt = 4 * maxBatch
+const leavesAt = 5 * maxBatch
+/** For each address: ref, bits and depth of the slot where its look-up can begin. */
+const startRefsAt = 6 * maxBatch
+const startBitsAt = 7 * maxBatch
+const startDepthsAt = 8 * maxBatch
+const stateWords = 9 * maxBatch
+
+export class Prefetch {
+  readonly #memory: Int32Array<SharedArrayBuffer>
+  readonly #state = new Int32Array(stateWords)
+
+  constructor(memory: Int32Array<SharedArrayBuffer>) {
+    this.#memory = memory
+  }
+
+  /** Where the look-up of an address of the last `run` can begin. */
+  refOf(index: number): number {
+    return this.#state[startRefsAt + index]!
+  }
+
+  bitsOf(index: number): number {
+    return this.#state[startBitsAt + index]!
+  }
+
+  depthOf(index: number): number {
+    return this.#state[startDepthsAt + index]!
+  }
+
+  /**
+   * Goes down from the roots with `count` addresses, at most maxBatch.
+   * @param words two for each address: of IPv4 the one and 0, of IPv6 the first two
+   * @param families 4 or 6 for each, or 0 where there is no address
+   */
+  run(
+    words: Int32Array,
+    families: Uint8Array,
+    count: number,
+    ref4: number,
+    bits4: number,
+    ref6: number,
+    bits6: number,
+  ): void {
+    const memory = this.#memory
+    const state = this.#state
+    for (let index = 0; index < count; index++) {
+      const family = families[index]!
+      state[refsAt + index] = family === 4 ? ref4 : family === 6 ? ref6 : 0
+      state[bitsAt + index] = family === 4 ? bits4 : family === 6 ? bits6 : 0
+      state[depthsAt + index] = 0
+      state[indexesAt + index] = index
+      state[startRefsAt + index] = 0
+    }
+    let seen = 0
+    for (let left = count; left > 0; ) {
+      // First works out where all have to look, then looks, by a loop of few instructions.
+      let nodes = 0
+      let leaves = leavesAt
+      for (let place = 0; place < left; place++) {
+        const ref = state[refsAt + place]!
+        const bits = state[bitsAt + place]!
+        const index = state[indexesAt + place]!
+        const start = state[depthsAt + place]!
+        let depth = start
+        let children = blockOf(ref)
+        if ((ref & leafBit) !== 0) {
+          // Where the search of the leaf begins; it mostly ends in the same cache line.
+          const guess = (words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 24
+          state[leaves++] = children + ((guess * leafCount(bits)) >>> 8) * entryWords(bits)
+          this.#beginAt(index, ref, bits, start)
+          continue
+        }
+        if (bits < 0) {
+          const skip = memory[children]!
+          depth = skip & 255
+          const w0 = words[index * 2]!
+          const w1 = words[index * 2 + 1]!
+          if (
+            depth >= followedBits ||
+            !agrees(memory, children + 1, depth, skip >>> 8, w0, w1, 0, 0)
+          ) {
+            this.#beginAt(index, ref, bits, start)
+            continue
+          }
+          children += skipWords(memory, children)
+        }
+        const nibble = (words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28
+        const child = 1 << nibble
+        const isLast = (bits & child) === 0 || depth + 4 >= followedBits
+        // The look-up must see the inner entries that cover the address.
+        if (isLast || (bits & innerCovering[nibble]!) !== 0) {
+          this.#beginAt(index, ref, bits, start)
+          if (isLast) continue
+        }
+        state[slotsAt + nodes] = children + (popcount(bits & (child - 1)) << 1)
+        state[depthsAt + nodes] = depth + 4
+        state[indexesAt + nodes] = index
+        nodes++
+      }
+      for (let place = 0; place < nodes; place++) {
+        const slot = state[slotsAt + place]!
+        state[refsAt + place] = memory[slot]!
+        state[bitsAt + place] = memory[slot + 1]!
+      }
+      for (let place = leavesAt; place < leaves; place++) seen ^= memory[state[place]!]!
+      left = nodes
+    }
+    // Stored, so that no compiler drops the reads as unused.
+    state[refsAt] = seen
+  }
+
+  /** Has the look-up begin at this slot, unless it must begin further up. */
+  #beginAt(index: number, ref: number, bits: number, depth: number): void {
+    const state = this.#state
+    if (state[startRefsAt + index] !== 0) return
+    state[startRefsAt + index] = ref
+    state[startBitsAt + index] = bits
+    state[startDepthsAt + index] = depth
+  }
+}
