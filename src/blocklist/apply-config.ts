@@ -66,7 +66,7 @@ function endSpecial(context: Context): void {
     specialPurposeRange(prefix, policy.allowSpecial) !== undefined
   for (const { prefix: range } of specialRanges) {
     const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
-    for (const row of [...around, ...listings.currentInside(range)]) {
+    for (const row of [...around, ...store.listingWalks.currentInside(range)]) {
       if (!isSpecial(row.prefix) || listings.byId(row.id)?.endedAt !== null) continue
       removeRow(context, actor, row)
     }

@@ -3,7 +3,7 @@
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { Store } from '../store/database.ts'
-import type { CurrentListing, ListingRow } from '../store/listing-rows.ts'
+import type { CurrentListing, ListingRow } from '../store/listings.ts'
 import { initialState, type PolicyOptions } from './policy.ts'
 import type { Publisher } from './publish.ts'
 import {

@@ -4,8 +4,8 @@ import { setImmediate } from 'node:timers/promises'
 import { contains, formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { isOver } from '../store/list-versions.ts'
-import type { ListingFilter } from '../store/listing-pages.ts'
-import type { RowPosition } from '../store/listing-rows.ts'
+import type { ListingFilter } from '../store/listing-walks.ts'
+import type { RowPosition } from '../store/listings.ts'
 import { comparePrefixes, type PackedEntries } from '../store/packed-entries.ts'
 import { tableOf } from './exceptions.ts'
 import {
@@ -191,7 +191,7 @@ function* rowsFound(
   after: ListingPosition | undefined,
 ): Listings {
   const row = after && 'id' in after ? after : undefined
-  for (const step of store.listings.page(filter, limit, row)) {
+  for (const step of store.listingWalks.page(filter, limit, row)) {
     for (const each of step) {
       yield { position: { id: each.id, prefix: each.prefix }, listing: listingOf(each) }
     }

@@ -1,12 +1,11 @@
-// Store → tree and zone serial: the whole tree at the start, and from then on what each transaction changed, journalled
-// with it and shown after it.
+// Store → tree and zone serial: the whole tree at the start, then what each transaction changed. The changes are written to
+// the journal in that transaction, and shown after it.
 
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Family, Prefix } from '../ip/address.ts'
-import type { Visit } from '../store/answered-listings.ts'
-import { ChangedPrefixes } from '../store/changed-prefixes.ts'
 import type { Store } from '../store/database.ts'
 import type { Difference, Publication } from '../store/journal.ts'
+import { ChangedPrefixes, type Visit } from '../store/prefix-columns.ts'
 import { Snapshot } from '../store/snapshot.ts'
 import { entryKinds } from '../tree/layout.ts'
 import type { TreeWriter } from '../tree/writer.ts'
@@ -28,7 +27,7 @@ import {
 
 export interface PublisherOptions {
   readonly store: Store
-  /** None where nobody answers DNS from this process: the serial goes on all the same. */
+  /** undefined: this process answers no DNS. The serial goes on all the same. */
   readonly tree: TreeWriter | undefined
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
@@ -38,21 +37,21 @@ export interface PublisherOptions {
 }
 
 /**
- * Octets of never used memory that are left to removals, or a sixteenth of a small tree: taking an entry away copies the
- * path to it first, and must work in a full tree, or it would stay full. Free memory beside it may be in pieces too
- * small for that, so it stands in only where there is much of it.
+ * Bytes of unused memory that are kept for removals; of a small tree it is this share. A removal copies the path to its
+ * entry first. Without a reserve it would fail in a full tree, which would then stay full.
  */
 const reservedBytes = 2 ** 20
 const reservedShare = 1 / 16
+/** Freed memory may be in pieces too small for a removal. It replaces the reserve only from this share of the tree on. */
 const muchFreeShare = 1 / 8
 
-/** Free space is looked at once for so many new entries: the reserve holds far more than that. */
-const entriesForRoom = 16
+/** Check free space once per 16 new entries of a large change; the reserve holds far more than that. */
+const entriesPerCheck = 16
 
-/** How often a zone that nothing changes in is published anew: each quarter of its validity. */
+/** A zone in which nothing changes is published again this often within its validity. */
 const refreshesInValidity = 4
 
-/** One at a time: `prepare` before COMMIT, then `publish` after it or `abandon` instead of it. */
+/** For each transaction: `prepare` before COMMIT, then `publish` after it, or `abandon` instead of it. */
 export class Publisher {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
@@ -60,16 +59,16 @@ export class Publisher {
   readonly #isRetired: boolean
   readonly #log: Logger
   #publishedKinds: number
-  /** The zone as it was last published; undefined: never yet. */
+  /** The zone as it was last published; undefined: it never was. */
   #last: Publication | undefined
   #next: Publication | undefined
-  /** Set when no differences lead from the last publication to the next. */
+  /** Set if no differences lead from the last publication to the next. */
   #resetsJournal: boolean
-  /** Set when the tree still has the answers of other kinds. */
+  /** Set while the tree has the answers of other published kinds. */
   #rebuilds = false
-  /** Set when what comes in was there before, and may take the room that is left to removals. */
+  /** Set if what comes in was there before, and may use the memory kept for removals. */
   #usesReserve = false
-  /** The kinds that each interned answer stands for. */
+  /** The mask of kinds of each answer that the tree holds. */
   readonly #answerKinds: number[] = []
 
   constructor(options: PublisherOptions) {
@@ -94,14 +93,14 @@ export class Publisher {
     return this.#publishedKinds
   }
 
-  /** What the zone is made by, as of now. */
+  /** The rules by which the zone is made, as of `now`. */
   rules(now: number): ZoneRules {
     return { publishedKinds: this.#publishedKinds, isRetired: this.#isRetired, now }
   }
 
   /**
-   * Stages the whole zone in the (empty) tree, and takes its counts for the last publication's. Throws OperationalError
-   * 'capacity-reached'.
+   * Stages the whole zone in the empty tree, and takes its counts as those of the last publication. Throws
+   * OperationalError 'capacity-reached'.
    */
   load(now: number): void {
     const counts = { 4: 0, 6: 0 }
@@ -111,7 +110,7 @@ export class Publisher {
     }
   }
 
-  /** After `load`, while nothing can be written: shows what was loaded, as what was published last. */
+  /** After `load`, while nothing can be written: shows what was loaded under the last serial. */
   showLast(): void {
     if (this.#last) this.#tree?.publish(this.#last)
   }
@@ -121,17 +120,17 @@ export class Publisher {
     return this.#tree?.get(family, w0, w1, w2, w3, length) !== undefined
   }
 
-  /** Nothing leads from what was published before to the next publication. */
+  /** The next publication empties the journal: no differences lead to it. */
   resetJournal(): void {
     this.#resetsJournal = true
   }
 
-  /** What the open transaction puts in may take the room that is left to removals. */
+  /** What the open transaction adds may use the memory kept for removals. */
   useReserve(): void {
     this.#usesReserve = true
   }
 
-  /** Kinds that are answered from now on, once `prepare` has staged it all. */
+  /** The mask of kinds that are answered from the next publication on. */
   setPublishedKinds(mask: number): void {
     if (mask === this.#publishedKinds) return
     this.#publishedKinds = mask
@@ -139,16 +138,16 @@ export class Publisher {
     this.#rebuilds = true
   }
 
-  /** Whether the zone's freshness is due to be published, changes or none. */
+  /** Whether the zone must be published again, even without a change, so that it stays valid. */
   isStale(now: number): boolean {
     const age = now - (this.#last?.generatedAt ?? Number.NEGATIVE_INFINITY)
-    // Below 0: it was dated by a clock that was ahead.
+    // Below 0: the clock was ahead at the last publication.
     return age < 0 || age >= this.#validForSeconds / refreshesInValidity
   }
 
   /**
-   * Works out what the open transaction changed, stages it in the tree and journals it; false when there is nothing
-   * to publish. `always`: publish all the same. Throws OperationalError 'capacity-reached'.
+   * Works out what the open transaction changed, stages it in the tree and writes it to the journal. False: there is nothing
+   * to publish; with `always` there is. Throws OperationalError 'capacity-reached'.
    */
   prepare(now: number, always: boolean): boolean {
     const changed = this.#store.changed.take()
@@ -162,22 +161,22 @@ export class Publisher {
       counts[prefix.family] += Number(isListing(after)) - Number(isListing(before))
     }
     if (this.#tree) this.#stageDifferences(this.#tree, differences)
-    // DNS may be on its way to a list: then it has all of that one from here on.
+    // If DNS is following an import, this brings it all of the list at once.
     if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
       serial: Math.max((this.#last?.serial ?? 0) + 1, now),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
-      ...{ ipv4Entries: counts[4], ipv6Entries: counts[6] },
+      ipv4Entries: counts[4],
+      ipv6Entries: counts[6],
       publishedKinds: this.#publishedKinds,
       isRetired: this.#isRetired,
     }
-    const startsAnew = this.#resetsJournal
-    this.#store.journal.append(this.#next, startsAnew ? [] : differences, { startsAnew })
+    this.#store.journal.append(this.#next, differences, this.#resetsJournal)
     return true
   }
 
-  /** After COMMIT: shows what was staged, under its serial. */
+  /** After COMMIT: shows what was staged, under the new serial. */
   publish(): void {
     const next = this.#next
     this.#usesReserve = false
@@ -190,7 +189,7 @@ export class Publisher {
       this.#tree?.publish(next)
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error
-      // Only where nothing was staged: the answers are right, under an older serial until there is room again.
+      // This happens only if no answer changed: the answers are right, and the serial follows once there is room.
       this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
     }
   }
@@ -202,7 +201,7 @@ export class Publisher {
     this.#tree?.abandon()
   }
 
-  /** What stood at the changed prefixes, by the tree or, without one, by the last commit; and what should stand there. */
+  /** What stood at the changed prefixes, by the tree or else the last commit, and what should stand there, if it differs. */
   #differences(now: number, changed: readonly Prefix[]): Difference[] {
     const rules = this.rules(now)
     const tree = this.#tree
@@ -223,11 +222,11 @@ export class Publisher {
   }
 
   #stageDifferences(tree: TreeWriter, differences: readonly Difference[]): void {
-    let untilRoomIsAsked = 0
+    let untilCheck = 0
     for (const { prefix, before, after } of differences) {
-      if (before === noEntry && !this.#usesReserve && untilRoomIsAsked-- <= 0) {
+      if (before === noEntry && !this.#usesReserve && untilCheck-- <= 0) {
         requireRoom(tree)
-        untilRoomIsAsked = differences.length > 256 ? entriesForRoom : 0
+        untilCheck = differences.length > 256 ? entriesPerCheck : 0
       }
       this.#stage(tree, prefix, after)
     }
@@ -256,24 +255,24 @@ export class Publisher {
   }
 
   /**
-   * All that is listed, lists first; then what the rule says wherever there is an exception or a test entry. Adds to
-   * `counts` what the tree did not have.
+   * Stages all that is listed, lists first, then what the rule says at each exception and test entry. Counts in `counts` how
+   * the number of listings in the tree changes.
    */
   #stageAll(tree: TreeWriter, now: number, counts: Record<Family, number>): void {
-    const { listings, lists, exclusions, exemptions } = this.#store
+    const { listings, listingWalks, lists, exclusions, exemptions } = this.#store
     const rules = this.rules(now)
     const answers: number[] = []
     for (let kinds = 0; kinds <= this.#publishedKinds; kinds++) {
       if ((kinds & ~this.#publishedKinds) === 0) answers[kinds] = this.#answerOf(tree, kinds)
     }
-    // What the tree has is of another source, or of before: then the rule is asked for all of it.
+    // For a prefix that the tree has already: the rule says what all sources together come to.
     const place = (prefix: Prefix): void => {
       const before = this.#entryInTree(tree, prefix)
       const entry = zoneEntryAt(this.#store, rules, prefix)
       counts[prefix.family] += Number(isListing(entry)) - Number(isListing(before))
       if (entry !== before) this.#stage(tree, prefix, entry)
     }
-    // Prefixes of one list are different ones: those of the first need no look at an empty tree.
+    // The prefixes of one list all differ, so for the first list an empty tree need not be searched.
     let isFirst = !this.#rebuilds
     const stage: Visit = (family, w0, w1, w2, w3, length, kinds) => {
       if (!isFirst && tree.get(family, w0, w1, w2, w3, length) !== undefined) {
@@ -289,12 +288,12 @@ export class Publisher {
       lists.eachListed(version, listings.hiddenIn(version), now, stage)
       isFirst = false
     }
-    listings.eachAnswered(stage)
+    listingWalks.eachAnswered(stage)
     for (const prefix of [...exclusions.prefixes(), ...neverListed]) place(prefix)
     for (const prefix of [...exemptions.prefixes()]) {
       for (const piece of new Set([prefix, ...withoutTestEntries(prefix)])) place(piece)
     }
-    // Test entries are answered and not counted.
+    // Test entries are answered but not counted.
     for (const { prefix } of testEntries) {
       place(prefix)
       if (!this.#rebuilds) counts[prefix.family] -= 1
@@ -302,7 +301,7 @@ export class Publisher {
   }
 }
 
-/** An exemption around test entries stands in the tree as its pieces, which another one's may be as well. */
+/** The prefixes, and the pieces in which exemptions around test entries stand in the tree; each once. */
 function withPieces(changed: readonly Prefix[]): readonly Prefix[] {
   const pieces = changed.filter(holdsTestEntry).flatMap(withoutTestEntries)
   if (pieces.length === 0) return changed
@@ -316,7 +315,7 @@ function requireRoom(tree: TreeWriter): void {
   throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
 }
 
-/** Octets for new entries; 0: none are taken. What is free in pieces counts where there is much of it. */
+/** Bytes for new entries; 0: there is no room for any. */
 export function roomLeft(tree: TreeWriter): number {
   const { capacityBytes, usedBytes, freeBytes } = tree.stats()
   const unused = capacityBytes - usedBytes

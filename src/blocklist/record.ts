@@ -19,7 +19,7 @@ import {
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { formatSize } from '../quantity.ts'
-import type { CurrentListing } from '../store/listing-rows.ts'
+import type { CurrentListing } from '../store/listings.ts'
 import { auditRow, type Context, currentListing, standingAt } from './listings.ts'
 import {
   heldUntil,

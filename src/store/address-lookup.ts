@@ -3,8 +3,7 @@
 import Database, { type Statement } from 'better-sqlite3'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { evidenceInNetwork } from './evidence.ts'
-import { type ListingRow, listingFields, listingOfFields } from './listing-rows.ts'
-import type { ListingTable } from './listings.ts'
+import { type ListingRow, type ListingTable, listingFields, listingOfFields } from './listings.ts'
 
 export interface AddressLookup {
   /** Rows of every state of every prefix around the address: longest prefix first, then oldest first. */

@@ -7,19 +7,19 @@ import { isOutOfFiles, OperationalError } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { type AddressLookup, AddressReader } from './address-lookup.ts'
 import { AuditTable } from './audit.ts'
-import { ChangedPrefixes } from './changed-prefixes.ts'
+import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
-import { EvidenceCounterTable } from './evidence-counters.ts'
 import { ExceptionTable } from './exceptions.ts'
-import { ForgeryTable } from './forgeries.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
 import { KeyTable } from './keys.ts'
 import { ListTable } from './list-versions.ts'
+import { ListingWalks } from './listing-walks.ts'
 import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile, requireFile } from './private-file.ts'
 import { TrapTable } from './traps.ts'
 
@@ -138,6 +138,7 @@ function systemCode(error: unknown): string {
 export class Store {
   readonly path: string
   readonly listings: ListingTable
+  readonly listingWalks: ListingWalks
   readonly evidence: EvidenceTable
   readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
@@ -168,6 +169,7 @@ export class Store {
     this.#lock = lock
     this.#isAlone = isAlone
     this.listings = new ListingTable(database, this.changed)
+    this.listingWalks = new ListingWalks(database, this.listings)
     this.lists = new ListTable(database, this.changed)
     this.#addressLookup = new AddressReader(path, this.listings)
     if (isAlone) this.#addressLookup.readBy(database)

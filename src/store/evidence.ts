@@ -1,5 +1,5 @@
 // The tables of evidence: each trapped message with its details once for each client, and a row for each trap it was sent
-// to, with what was decided on that. Rows are added and purged, never changed.
+// to, with the decision on it. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
@@ -22,22 +22,22 @@ export interface Hit {
   readonly recipient: string
 }
 
-/** What came from a network on one day. */
+/** Selects what came from a network on one day. */
 export interface DayOfNetwork {
-  /** null: clients that are not known. */
+  /** null: unknown clients. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
-  /** Epoch seconds within the day. */
+  /** Epoch seconds, within the UTC day. */
   readonly seenAt: number
-  /** What was ignored, or what was not. */
+  /** Rows that were ignored, or those that were not. */
   readonly areIgnored: boolean
 }
 
-/** Of the rows of a day. */
+/** How much the rows of a day differ. */
 export interface Variety {
-  /** Different ones. */
+  /** Number of different recipients. */
   readonly recipients: number
-  /** Different ones. */
+  /** Number of different returned messages. */
   readonly returned: number
   /** Rows for the recipient that was asked for. */
   readonly toRecipient: number
@@ -69,7 +69,7 @@ const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, returned, se
   recorded_at AS recordedAt, source, decision, why,
   (SELECT content FROM messages WHERE id = message_id) AS content,
   (SELECT details FROM messages WHERE id = message_id) AS details`
-/** Every address of a network of 64 bits or more, or of IPv4: two words are equal, so indexes seek to the rest. */
+/** WHERE terms for the addresses of a network. In a long one (IPv4 /32, IPv6 /64 and longer) two words are equal, so that an index seeks. */
 const inNetwork = {
   long: 'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
   short:
@@ -143,26 +143,23 @@ export class EvidenceTable {
 
   /** Whether this message from this client is already here, to whichever recipient. */
   hasMessage(client: Address | null, content: string): boolean {
-    return this.#message.get(...clientValues(client), content) !== undefined
+    return this.#message.get(...addressValues(client), content) !== undefined
   }
 
   /** Whether this message to this recipient from this client is already here. */
   has(client: Address | null, recipient: string, content: string): boolean {
-    const messageId = this.#message.get(...clientValues(client), content)
+    const messageId = this.#message.get(...addressValues(client), content)
     return messageId !== undefined && this.#seen.get(messageId, recipient) !== undefined
   }
 
-  /**
-   * Whether at least `rows` of the kind are here that were seen from the network on the UTC day of `seenAt`, and are
-   * ignored, or are not, as `areIgnored` says. `network` null: from clients that are not known.
-   */
+  /** Whether at least `rows` rows were selected. */
   hasOfDay({ network, kind, seenAt, areIgnored }: DayOfNetwork, rows: number): boolean {
     const { size, values } = evidenceInNetwork(network)
     const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
     return this.#nth[size].get(...values, ...day, rows - 1) !== undefined
   }
 
-  /** What is different about those rows, and what they have in common with this hit. */
+  /** How much the selected rows differ, and what they have in common with this hit. */
   varietyOfDay(
     { network, kind, seenAt, areIgnored }: DayOfNetwork,
     { recipient, returned }: Pick<Hit, 'recipient' | 'returned'>,
@@ -179,14 +176,20 @@ export class EvidenceTable {
     verdict: { readonly decision: RecordedDecision; readonly why: string },
   ): number {
     const { recipient, kind, rule, content, returned, seenAt, source, details } = evidence
-    const client = clientValues(evidence.client)
+    const client = addressValues(evidence.client)
     const messageId =
       this.#message.get(...client, content) ??
       this.#insertMessage.run(...client, content, JSON.stringify(details)).lastInsertRowid
     const { lastInsertRowid } = this.#insert.run(
       messageId,
       ...client,
-      ...[recipient, kind, rule, returned, seenAt, recordedAt, source],
+      recipient,
+      kind,
+      rule,
+      returned,
+      seenAt,
+      recordedAt,
+      source,
       verdict.decision,
       verdict.why,
     )
@@ -194,8 +197,8 @@ export class EvidenceTable {
   }
 
   /**
-   * Deletes rows that were recorded before `before` (epoch seconds), oldest first and at most `limit`, and the messages
-   * that no row is left of; says how many rows.
+   * Deletes rows recorded before `before` (epoch seconds), oldest first and at most `limit`, and messages that have no row
+   * left. Says how many rows.
    */
   purge(before: number, limit: number): number {
     const rows = this.#oldest.all(limit, before)
@@ -212,8 +215,8 @@ export class EvidenceTable {
   }
 
   /**
-   * What counts from the network for one kind, seen from `from` to `to` (both included) and with an id over `mark`:
-   * the newest `limit` of them, newest first.
+   * The hits of one kind from the network, seen from `from` to `to` (both included) and with an id over `mark`: at most
+   * `limit`, newest first.
    */
   hits(
     network: Prefix,
@@ -226,8 +229,8 @@ export class EvidenceTable {
   }
 
   /**
-   * The newest rows from the network, newest first. Most have none, which is cheaper found out by `Store.addressLookup`:
-   * SQLite plans a statement that sorts anew each time, at ten times the cost.
+   * The newest rows from the network, newest first. Ask `Store.addressLookup` first whether there are any: most networks
+   * have none, and SQLite plans a statement that sorts anew each time it runs.
    */
   newest(network: Prefix, limit: number): EvidenceRow[] {
     const { size, values } = evidenceInNetwork(network)
@@ -235,10 +238,7 @@ export class EvidenceTable {
   }
 }
 
-/**
- * What narrows evidence down to the network: which of the terms, themselves, and what to bind to them. null: clients that
- * are not known.
- */
+/** The WHERE terms that select the network's evidence, and what to bind to them. null: unknown clients. */
 export function evidenceInNetwork(network: Prefix | null): {
   readonly size: NetworkSize
   readonly terms: string
@@ -259,14 +259,10 @@ export function evidenceInNetwork(network: Prefix | null): {
 
 const secondsInDay = 86_400
 
-/** First and last second. */
+/** First and last second of the UTC day. */
 function dayOf(seenAt: number): [number, number] {
   const start = seenAt - (seenAt % secondsInDay)
   return [start, start + secondsInDay - 1]
-}
-
-function clientValues(client: Address | null): number[] {
-  return client ? addressValues(client) : [0, 0, 0, 0, 0]
 }
 
 function evidenceOf(row: RawEvidence): EvidenceRow {

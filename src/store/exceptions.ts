@@ -2,8 +2,8 @@
 // a row from the configuration and one by hand. Called by blocklist alone.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
-import type { ChangedPrefixes } from './changed-prefixes.ts'
 import {
+  type ChangedPrefixes,
   isPrefix,
   type PrefixRow,
   type PrefixValues,

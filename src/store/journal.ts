@@ -1,5 +1,5 @@
-// The tables of publications and of what each one changed: the zone's serial over restarts, and what incremental zone
-// transfers (RFC 1995) will be made of; nothing reads the changes yet. A change that is larger than the journal empties it.
+// The tables of publications and of what each one changed. The newest publication gives the zone's serial after a restart;
+// the changes are what an incremental zone transfer (RFC 1995) consists of. One publication larger than the journal empties it.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { type PrefixRow, prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
@@ -16,7 +16,7 @@ export interface Publication {
   readonly isRetired: boolean
 }
 
-/** One prefix's answer before and after, packed as blocklist/zone-entry.ts does; 0 = nothing there. */
+/** One prefix's answer before and after, as a ZoneEntry (see blocklist/zone-entry.ts); 0: nothing is there. */
 export interface Difference {
   readonly prefix: Prefix
   readonly before: number
@@ -30,9 +30,9 @@ interface RawPublication extends Omit<Publication, 'isRetired'> {
   readonly changes: number
 }
 
-/** Differences kept. A publication of more than these is kept without them, and the journal starts at it. */
+/** Differences that are kept. A publication with more is kept without them, and the journal begins at it. */
 export const journalMaxChanges = 100_000
-/** Publications kept, changes or none. */
+/** Publications that are kept. */
 export const journalMaxPublications = 10_000
 
 const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS validUntil, ipv4_entries AS ipv4Entries,
@@ -58,7 +58,9 @@ export class JournalTable {
     this.#bySerial = database.prepare(`${select} WHERE serial = ?`)
     this.#insertPublication = database.prepare(
       `INSERT INTO publications (serial, generated_at, valid_until, ipv4_entries, ipv6_entries, published_kinds,
-         retired, number, changes_total, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         retired, number, changes_total, changes)
+       VALUES (@serial, @generatedAt, @validUntil, @ipv4Entries, @ipv6Entries, @publishedKinds, @retired, @number,
+         @changesTotal, @changes)`,
     )
     this.#insertChange = database.prepare(
       `INSERT INTO journal (serial, ${prefixColumns}, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -70,40 +72,41 @@ export class JournalTable {
     )
   }
 
-  /** The zone as it was last published; undefined before the first time. */
+  /** The zone as it was last published; undefined: it never was. */
   newest(): Publication | undefined {
     const row = this.#newest.get()
     return row && publicationOf(row)
   }
 
   /**
-   * Adds a publication and its differences, and drops the oldest ones over the limits. `startsAnew`: what went
-   * before cannot be reached by differences, so all of it is dropped.
+   * Adds a publication and its differences, and drops the oldest publications over the limits. `resetsJournal`: no
+   * differences lead to this publication, so all earlier ones are dropped.
    */
   append(
     publication: Publication,
     differences: readonly Difference[],
-    options: { readonly startsAnew?: boolean } = {},
+    resetsJournal: boolean,
   ): void {
-    const isWhole = differences.length <= journalMaxChanges
-    const kept = isWhole ? differences : []
+    const isReset = resetsJournal || differences.length > journalMaxChanges
+    const kept = isReset ? [] : differences
     const newest = this.#newest.get()
     const number = (newest?.number ?? 0) + 1
     const changesTotal = (newest?.changesTotal ?? 0) + kept.length
-    this.#trim(number, changesTotal, !isWhole || options.startsAnew === true)
-    const { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds } =
-      publication
-    this.#insertPublication.run(
-      ...[serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds],
-      publication.isRetired ? 1 : 0,
-      ...[number, changesTotal, kept.length],
-    )
+    this.#trim(number, changesTotal, isReset)
+    const { serial } = publication
+    this.#insertPublication.run({
+      ...publication,
+      retired: Number(publication.isRetired),
+      number,
+      changesTotal,
+      changes: kept.length,
+    })
     for (const { prefix, before, after } of kept) {
       this.#insertChange.run(serial, ...prefixValues(prefix), before, after)
     }
   }
 
-  /** The publication of that serial, while differences lead from it to the newest one. */
+  /** The publication of that serial; undefined: no differences lead from it to the newest one. */
   publication(serial: number): Publication | undefined {
     const row = this.#bySerial.get(serial)
     return row && publicationOf(row)
@@ -117,7 +120,7 @@ export class JournalTable {
     }
   }
 
-  /** Drops the oldest publications, and by cascade their differences, until the next one fits. */
+  /** Drops the oldest publications until the next one fits. Their differences go with them, by cascade. */
   #trim(number: number, changesTotal: number, dropsAll: boolean): void {
     for (let oldest = this.#oldest.get(); oldest; oldest = this.#oldest.get()) {
       const publications = number - oldest.number + 1
@@ -130,7 +133,6 @@ export class JournalTable {
 }
 
 function publicationOf(row: RawPublication): Publication {
-  const { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds } = row
-  const isRetired = row.retired !== 0
-  return { serial, generatedAt, validUntil, ipv4Entries, ipv6Entries, publishedKinds, isRetired }
+  const { retired, number, changesTotal, changes, ...publication } = row
+  return { ...publication, isRetired: retired !== 0 }
 }

@@ -1,4 +1,4 @@
-// The table of API keys: the hash of each secret, what it may do, until when. Called by admin.
+// The table of API keys: the hash of each secret, what it may do, and until when.
 import type { Database, Statement } from 'better-sqlite3'
 
 export type KeyScope = 'read' | 'write' | 'collect' | 'admin'
@@ -24,14 +24,12 @@ export class KeyTable {
   readonly #byId: Statement<[number], KeyRow>
   readonly #byName: Statement<[string], KeyRow>
   readonly #hasAdmin: Statement<[], number>
-  readonly #all: Statement<[], KeyRow>
   readonly #byHash: Statement<[Uint8Array], HashedKey>
   readonly #insert: Statement<[string, string, Uint8Array, number, number | null]>
   readonly #revoke: Statement<[number, number]>
   readonly #touch: Statement<[number, number]>
 
   constructor(database: Database) {
-    this.#all = database.prepare(`SELECT ${columns} FROM keys ORDER BY id`)
     this.#page = database.prepare(`SELECT ${columns} FROM keys WHERE id > ? ORDER BY id LIMIT ?`)
     this.#byId = database.prepare(`SELECT ${columns} FROM keys WHERE id = ?`)
     this.#byName = database.prepare(
@@ -50,11 +48,7 @@ export class KeyTable {
     this.#touch = database.prepare('UPDATE keys SET last_used_at = ? WHERE id = ?')
   }
 
-  all(): KeyRow[] {
-    return this.#all.all()
-  }
-
-  /** Oldest first, from the id after `after` on. */
+  /** Oldest first; ids over `after`. */
   page(limit: number, after: number): KeyRow[] {
     return this.#page.all(after, limit)
   }

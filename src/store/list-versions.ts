@@ -1,5 +1,5 @@
-// The tables of named lists: each list is its current version, and a version is its entries, packed in rows that one seek
-// finds. Versions are written whole and never changed; only when the next of its entries is over moves on.
+// The tables of named lists. A list is its current version; a version is entries, packed in rows (chunks) that one seek finds.
+// Versions are written once and never changed, except for the time at which the next entry of a chunk is over.
 import type { Database, Statement } from 'better-sqlite3'
 import {
   type Address,
@@ -9,8 +9,6 @@ import {
   networkOf,
   type Prefix,
 } from '../ip/address.ts'
-import type { Visit } from './answered-listings.ts'
-import type { ChangedPrefixes } from './changed-prefixes.ts'
 import {
   commonBits,
   type ListEntry,
@@ -18,13 +16,14 @@ import {
   packEntries,
   prefixKey,
 } from './packed-entries.ts'
+import type { ChangedPrefixes, Visit } from './prefix-columns.ts'
 
 export interface NamedList {
   readonly id: number
   readonly name: string
   /** What the list is; null: never imported. */
   readonly version: number | null
-  /** The version that DNS answers; another one than `version` while DNS follows. */
+  /** The version that DNS answers. It differs from `version` while DNS follows an import. */
   readonly applied: number | null
 }
 
@@ -56,7 +55,7 @@ export class ListTable {
   readonly #addVersion: Statement<[number, number]>
   readonly #addChunk: Statement<[number, EntryType, Uint8Array, number | null, Uint8Array, string]>
   readonly #grow: Statement<[number, string, number]>
-  readonly #size: Statement<[number], { readonly entries: number; readonly lengths: string }>
+  readonly #lengthsOf: Statement<[number], string>
   readonly #setVersion: Statement<[number | null, number | null, number]>
   readonly #unused: Statement<[], number>
   readonly #deleteChunks: Statement<[number, number]>
@@ -65,9 +64,9 @@ export class ListTable {
   readonly #chunkAfter: Statement<[number, EntryType, Uint8Array], RawChunk>
   readonly #due: Statement<[number, number], DueChunk>
   readonly #setExpiry: Statement<[number | null, number]>
-  /** As the tables have them; undefined after a change, until they are read again. */
+  /** All lists; undefined: to be read again. */
   #lists: readonly NamedList[] | undefined
-  /** By version and family, the chunk that was read last: what is asked for next is mostly near. */
+  /** The chunk that was read last, by version and family: the next entry asked for is mostly near. */
   readonly #near = new Map<string, PackedEntries>()
 
   constructor(database: Database, changed: ChangedPrefixes) {
@@ -84,7 +83,9 @@ export class ListTable {
     this.#grow = database.prepare(
       'UPDATE list_versions SET entries = entries + ?, lengths = ? WHERE id = ?',
     )
-    this.#size = database.prepare('SELECT entries, lengths FROM list_versions WHERE id = ?')
+    this.#lengthsOf = database
+      .prepare<[number], string>('SELECT lengths FROM list_versions WHERE id = ?')
+      .pluck()
     this.#setVersion = database.prepare('UPDATE lists SET version = ?, applied = ? WHERE id = ?')
     this.#unused = database
       .prepare<[], number>(
@@ -121,7 +122,7 @@ export class ListTable {
     return this.all().find((list) => list.name === name)
   }
 
-  /** The list of that name, which is made if there is none. */
+  /** The list of that name; makes it if there is none. */
   begin(name: string): NamedList {
     const known = this.named(name)
     if (known) return known
@@ -130,18 +131,18 @@ export class ListTable {
     return { id, name, version: null, applied: null }
   }
 
-  /** A version without entries, which is not the list's yet; says its id. */
+  /** Adds a version without entries, which the list is not yet. Says its id. */
   addVersion(listId: number, createdAt: number): number {
     return Number(this.#addVersion.run(listId, createdAt).lastInsertRowid)
   }
 
-  /** Adds entries of one family to a version that is being written; they come after all that it has of that family. */
+  /** Adds a chunk of one family to a version that is being written. Its entries come after all it has of that family. */
   putChunk(version: number, entries: readonly ListEntry[]): void {
     const [first] = entries
     if (!first) return
     const { family } = first.prefix
     const { octets, labels } = packEntries(entries)
-    // Of those that are over, too: they were not when somebody looked last.
+    // From 0, so that entries which are over already count: `expireSome` has not noted them.
     const next = new PackedEntries(family, octets, labels).nextExpiry(0)
     this.#addChunk.run(version, typeOf(family), prefixKey(first.prefix), next, octets, labels)
     const known = this.#lengths(version)
@@ -159,15 +160,10 @@ export class ListTable {
     this.reread()
   }
 
-  /** To be called when a transaction was undone: the id of a version that is gone with it is given again. */
+  /** Call it after a rollback: SQLite gives the id of a version that is gone to the next one. */
   reread(): void {
     this.#lists = undefined
     this.#near.clear()
-  }
-
-  /** How many entries are packed in the version, whatever became of them. */
-  size(version: number | null): number {
-    return version === null ? 0 : (this.#size.get(version)?.entries ?? 0)
   }
 
   /** The prefix lengths that entries of the version have, shortest first. */
@@ -175,12 +171,12 @@ export class ListTable {
     return version === null ? [] : (this.#lengths(version)[family] ?? [])
   }
 
-  /** Versions that no list is, for a start: what is left of imports, since it takes each list as it is. */
+  /** Versions that no list is. At a start these are left over from imports. */
   unused(): number[] {
     return this.#unused.all()
   }
 
-  /** Deletes some of a version, and at last itself; false when there was more than so many chunks. */
+  /** Deletes at most so many chunks of a version, and when none is left the version. False: some are left. */
   deleteSome(version: number, chunks: number): boolean {
     for (const family of families) this.#near.delete(`${version} ${family}`)
     if (this.#deleteChunks.run(version, chunks).changes === chunks) return false
@@ -205,7 +201,7 @@ export class ListTable {
       const chunk = this.#chunkOf(version, last)
       const index = chunk ? chunk.lastUpTo(last) : -1
       if (!chunk || index < 0) return
-      // Whatever holds the address is not after this one, and is no longer than what both have in common.
+      // What holds the address comes no later than this entry, and is at most as long as their common bits.
       const prefix = chunk.prefixAt(index)
       if (contains(prefix, inner)) {
         yield chunk.entryAt(index)
@@ -214,7 +210,7 @@ export class ListTable {
     }
   }
 
-  /** The version's entries of one family from a prefix on, in order, a chunk at a time, and where in it they begin. */
+  /** The version's chunks of one family from a prefix on, in order. `start`: the first entry in the chunk at or behind it. */
   *chunksFrom(
     version: number | null,
     from: Prefix,
@@ -244,7 +240,7 @@ export class ListTable {
     }
   }
 
-  /** Visits every entry that is neither hidden nor over, in order: numbers alone, since they may be ten million. */
+  /** Visits every entry that is neither hidden nor over, in order, as numbers: there may be ten million. */
   eachListed(
     version: number,
     isHidden: ((prefix: Prefix) => boolean) | undefined,
@@ -268,17 +264,17 @@ export class ListTable {
     }
   }
 
-  /** Whether `expireSome` has something to note. */
+  /** Whether `expireSome` would note something. */
   isDue(now: number): boolean {
     return this.all().some(({ version }) => version !== null && this.#due.get(version, now))
   }
 
   /**
-   * Notes the prefixes of entries that are over since this was asked last, of one chunk, and when its next one will be;
-   * says how many, 0: there is none. What entries say does not change.
+   * Notes as changed the prefixes of entries in one chunk that are over since the last call, and stores when its next
+   * entry will be over. Says how many; 0: none is left. The entries stay as they are.
    */
   expireSome(now: number): number {
-    // DNS may still answer some of what a list was.
+    // While DNS follows an import, it answers some entries of the old version.
     const versions = new Set(this.all().flatMap(({ version, applied }) => [version, applied]))
     for (const version of versions) {
       const due = version === null ? undefined : this.#due.get(version, now)
@@ -299,7 +295,7 @@ export class ListTable {
   }
 
   #lengths(version: number): Partial<Record<Family, readonly number[]>> {
-    return JSON.parse(this.#size.get(version)?.lengths ?? '{}')
+    return JSON.parse(this.#lengthsOf.get(version) ?? '{}')
   }
 
   #chunkOf(version: number, prefix: Prefix): PackedEntries | undefined {

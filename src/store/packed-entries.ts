@@ -5,7 +5,7 @@
 //
 // Labels are kinds and reasons, which many entries have in common.
 import type { Address, Family, Prefix } from '../ip/address.ts'
-import type { Visit } from './answered-listings.ts'
+import type { Visit } from './prefix-columns.ts'
 
 /** What an entry has beside its prefix and its age. */
 export interface EntryAttributes {

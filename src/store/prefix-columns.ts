@@ -1,10 +1,11 @@
-// How a prefix stands in a row, the same in every table that has one: family, length and four words.
-import type { Address, Prefix } from '../ip/address.ts'
+// How a prefix stands in a row, the same in every table that has one: family, length and four words. And which prefixes a
+// transaction changed.
+import type { Address, Family, Prefix } from '../ip/address.ts'
 
 /** The columns, in the order of the indexes and of `prefixValues`. */
 export const prefixColumns = 'family, length, w0, w1, w2, w3'
 
-/** A WHERE term for exactly one prefix, to be bound with `prefixValues`. */
+/** A WHERE term for exactly one prefix; bind `prefixValues` to it. */
 export const isPrefix = 'family = ? AND length = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ?'
 
 export type PrefixValues = [
@@ -17,7 +18,7 @@ export type PrefixValues = [
 ]
 
 export interface PrefixRow {
-  readonly family: 4 | 6
+  readonly family: Family
   readonly length: number
   readonly w0: number
   readonly w1: number
@@ -34,7 +35,7 @@ export function prefixOf(row: PrefixRow): Prefix {
   return { family, w0, w1, w2, w3, length }
 }
 
-/** The last address of a network, word by word: with the first one, the bounds of a range of rows. */
+/** The last address of a network, word by word. */
 export function lastWords(prefix: Prefix): [w0: number, w1: number, w2: number, w3: number] {
   const word = (value: number, kept: number): number => {
     if (kept >= 32) return value
@@ -50,16 +51,17 @@ export function lastWords(prefix: Prefix): [w0: number, w1: number, w2: number, 
   ]
 }
 
-/** The address's words as columns. */
-export function addressValues(
-  address: Address,
-): [family: number, w0: number, w1: number, w2: number, w3: number] {
-  return [address.family, address.w0, address.w1, address.w2, address.w3]
+/** Family and words of an address as columns; null, an unknown one: zeros. */
+export function addressValues(address: Address | null): number[] {
+  return address
+    ? [address.family, address.w0, address.w1, address.w2, address.w3]
+    : [0, 0, 0, 0, 0]
 }
 
 /**
- * WHERE terms for every prefix at or inside `prefix`, from the address `from` on where it can be had for nothing. Word by
- * word, since SQLite bounds an index by one comparison of whole rows only, and would read on to the table's end.
+ * WHERE terms for every prefix at or inside `prefix`, and what to bind to them. They go word by word: a comparison of whole
+ * rows would bound the index on one side only, and SQLite would read on to the table's end. Rows before the address `from`
+ * may be left out.
  */
 export function rangeInside(prefix: Prefix, from: Address): { terms: string; values: number[] } {
   const first = [from.w0, from.w1, from.w2, from.w3]
@@ -78,4 +80,35 @@ export function rangeInside(prefix: Prefix, from: Address): { terms: string; val
     }
   }
   return { terms: terms.join(' AND '), values }
+}
+
+/** Takes one prefix and the union of its rows' kinds. */
+export type Visit = (
+  family: Family,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+  length: number,
+  kinds: number,
+) => void
+
+/** The prefixes that the open transaction changed. The tables note them, so that no writer has to think of DNS. */
+export class ChangedPrefixes {
+  #noted = new Map<string | number, Prefix>()
+
+  /** A prefix may be noted twice, or without a change. */
+  note(prefix: Prefix): void {
+    const { family, w0, w1, w2, w3, length } = prefix
+    const key = family === 4 ? w0 * 64 + length : `${w0} ${w1} ${w2} ${w3}/${length}`
+    this.#noted.set(key, prefix)
+  }
+
+  /** All noted prefixes, each once, in the order they were first noted. Afterwards none is noted. */
+  take(): Prefix[] {
+    if (this.#noted.size === 0) return []
+    const prefixes = [...this.#noted.values()]
+    this.#noted = new Map()
+    return prefixes
+  }
 }

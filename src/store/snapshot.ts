@@ -2,12 +2,12 @@
 // as their reader does.
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
-import { ChangedPrefixes } from './changed-prefixes.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { isOver, ListTable } from './list-versions.ts'
-import type { ShownListing } from './listing-pages.ts'
+import { ListingWalks, type ShownListing } from './listing-walks.ts'
 import { ListingTable } from './listings.ts'
 import { comparePrefixes, type ListEntry } from './packed-entries.ts'
+import { ChangedPrefixes } from './prefix-columns.ts'
 
 /** All that is there for one prefix. */
 export interface PrefixContents {
@@ -27,6 +27,7 @@ export class Snapshot {
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
   readonly #database: Database.Database
+  readonly #walks: ListingWalks
 
   /** Of the database at `path`. Close it: SQLite keeps what it sees until then. */
   constructor(path: string) {
@@ -38,6 +39,7 @@ export class Snapshot {
       // The moment is that of the first read.
       this.lists.all()
       this.listings = new ListingTable(this.#database, nothingChanges)
+      this.#walks = new ListingWalks(this.#database, this.listings)
       this.exemptions = new ExceptionTable(this.#database, 'exemptions', nothingChanges)
       this.exclusions = new ExceptionTable(this.#database, 'exclusions', nothingChanges)
     } catch (error) {
@@ -65,7 +67,7 @@ export class Snapshot {
     const rows = ([4, 6] as const).flatMap((family) =>
       this.listings
         .lengths(family)
-        .map((length) => new Source(this.listings.shownOfLength(family, length))),
+        .map((length) => new Source(this.#walks.shownOfLength(family, length))),
     )
     const lists = this.lists.all().flatMap(({ version }) => {
       if (version === null) return []

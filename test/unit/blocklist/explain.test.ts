@@ -84,7 +84,7 @@ test('entries hold beside rows: the longest prefix decides, and all at it are an
   await importList(door, 'b', { '20.0.0.9': { kinds: dsn } })
   door.now += 60
   await door.blocklist.list([request('20.0.0.9', { kinds: ['auto-reply'] })], cli)
-  const [row] = [...door.store.listings.page({}, 1)].flat()
+  const [row] = [...door.store.listingWalks.page({}, 1)].flat()
   assert.deepEqual(ask(door, '20.0.0.9'), {
     ...{ listed: true, kinds: ['dsn', 'auto-reply'], decidedBy: '20.0.0.9/32', state: 'listed' },
     ...{ since: start, until: null, history: [] },
@@ -112,7 +112,7 @@ test('an entry that is over is history from its end on, and one removed by hand 
   assert.deepEqual([late.listed, late.since, late.until], [true, start, start + hour])
   assert.equal(late.state, 'expired')
   await door.blocklist.expire()
-  const [row] = [...door.store.listings.page({}, 1)].flat()
+  const [row] = [...door.store.listingWalks.page({}, 1)].flat()
   const gone = { ...nothing, listed: false, kinds: [], decidedBy: null }
   assert.deepEqual(ask(door, '20.0.0.1'), {
     ...{ ...gone, state: 'expired', history: [['a:20.0.0.1-32', 'expired', start + hour]] },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatPrefix } from '../../../src/ip/address.ts'
-import { networksOfDay } from '../../../src/store/forgeries.ts'
+import { networksOfDay } from '../../../src/store/day-counters.ts'
 import { day, evidence, openDoor, start, testPolicy } from '../../support/door.ts'
 
 test('the spoofer’s network is counted and not listed; a genuine bounce counts nobody', async (t) => {

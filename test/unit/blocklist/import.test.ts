@@ -81,7 +81,7 @@ test('an import adds, removes and keeps; the rest of the world is left alone', a
     '20.0.9.9/32',
   ])
   assert.equal(
-    [...door.store.listings.page({ prefix: prefix('20.0.0.1') }, 10)]
+    [...door.store.listingWalks.page({ prefix: prefix('20.0.0.1') }, 10)]
       .flat()
       .filter(({ endedAt }) => endedAt !== null).length,
     0,

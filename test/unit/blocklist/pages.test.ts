@@ -125,7 +125,7 @@ test('random rows and lists: the pages are all that passes the filter, in order,
           else naive.push({ listing, at: each.prefix })
         }
       }
-      const stored = [...store.listings.page({}, 1000)].flat()
+      const stored = [...store.listingWalks.page({}, 1000)].flat()
       naive.unshift(
         ...stored.map(({ id, prefix: at, state, origin, list, kinds }) => ({
           listing: { id, state, origin, list, kinds },

@@ -435,7 +435,7 @@ test('a disk that is full: refused, nothing half done, and answers go on', (t) =
   const store = openStore(join(directory, 'a.db'))
   t.after(() => store.close())
   let kept = 0
-  store.listings.eachAnswered(() => {
+  store.listingWalks.eachAnswered(() => {
     kept += 1
   })
   assert.equal(kept, accepted, 'what was acknowledged, and nothing else, is there')

@@ -62,7 +62,7 @@ test('random rows: what is looked up is that of every prefix around, exceptions 
       else store.commit()
     }
     const { listings, hasEvidence } = store.addressLookup(asked, networkOf(asked, 32))
-    const naive = [...store.listings.page({}, 1000)]
+    const naive = [...store.listingWalks.page({}, 1000)]
       .flat()
       .filter((row) => contains(row.prefix, asked))
       .sort((a, b) => b.prefix.length - a.prefix.length || a.id - b.id)

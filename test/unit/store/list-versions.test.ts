@@ -100,7 +100,7 @@ test('a version is found as an array of its entries is: at, around, inside and f
       fc.nat(70),
       (entries, size, probes, now) => {
         const version = transact(store, () => putVersion(store, 'a', entries, { size, now: 0 }))
-        assert.equal(lists.size(version), entries.length)
+        assert.equal([...lists.entries(version)].length, entries.length)
         assert.deepEqual([...lists.entries(version)], entries)
         for (const probe of [...probes, ...entries.map(({ prefix: each }) => each)]) {
           const same = entries.filter(({ prefix: each }) => each.family === probe.family)
@@ -239,7 +239,7 @@ test('a version that is deleted some chunks at a time is not there, though it wa
     true,
   )
   assert.deepEqual(lists.unused(), [])
-  assert.equal(lists.size(version), 0)
+  assert.deepEqual([...lists.entries(version)], [])
   assert.deepEqual([...lists.entries(version)], [])
 })
 
@@ -263,7 +263,7 @@ test('a list without a version has nothing', (t) => {
   const { lists } = openEmpty(t)
   const all = prefix('20.0.0.0/16')
   assert.equal(lists.find(null, all), undefined)
-  assert.equal(lists.size(null), 0)
+  assert.deepEqual([...lists.entries(null)], [])
   for (const none of [lists.entries(null), lists.covering(null, all), lists.inside(null, all)]) {
     assert.deepEqual([...none], [])
   }

@@ -9,8 +9,8 @@ import {
   journalMaxPublications,
   type Publication,
 } from '../../../src/store/journal.ts'
-import type { ListingFilter } from '../../../src/store/listing-pages.ts'
-import type { ListingRow, NewListing } from '../../../src/store/listing-rows.ts'
+import type { ListingFilter } from '../../../src/store/listing-walks.ts'
+import type { ListingRow, NewListing } from '../../../src/store/listings.ts'
 import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
 
 function open(t: TestContext): Store {
@@ -35,7 +35,7 @@ function end(listings: Store['listings'], row: NewListing): void {
 
 function answered(store: Store): Map<string, number> {
   const found = new Map<string, number>()
-  store.listings.eachAnswered((family, w0, w1, w2, w3, length, kinds) => {
+  store.listingWalks.eachAnswered((family, w0, w1, w2, w3, length, kinds) => {
     const text = formatPrefix({ family, w0, w1, w2, w3, length })
     assert.ok(!found.has(text), `${text} comes twice`)
     found.set(text, kinds)
@@ -129,7 +129,7 @@ test('one origin has one row that holds at a prefix', (t) => {
 })
 
 test('pages pass every filter, hold each row once and end', (t) => {
-  const { listings, lists } = open(t)
+  const { listings, listingWalks, lists } = open(t)
   const listIds = ['list 0', 'list 1'].map((name) => lists.begin(name).id)
   for (let index = 0; index < 40; index++) {
     const at = `20.0.${index % 4}.${index}`
@@ -146,7 +146,7 @@ test('pages pass every filter, hold each row once and end', (t) => {
   listings.insert(listing('20.0.1.0/24'))
   listings.insert(listing('20.0.0.0/16'))
   const pageOf = (filter: ListingFilter, limit: number, after?: ListingRow) =>
-    [...listings.page(filter, limit, after)].flat()
+    [...listingWalks.page(filter, limit, after)].flat()
   const all: ListingRow[] = pageOf({}, 1000)
   assert.equal(all.length, 42)
   const filters: [ListingFilter, (row: (typeof all)[number]) => boolean][] = [
@@ -197,12 +197,12 @@ test('a filter that hardly any row passes does not hold the event loop', (t) => 
     [{ kinds: 4 }, []],
     [{ origin: 'trap', prefix: everywhere }, []],
   ] satisfies [ListingFilter, number[]][]) {
-    const steps = [...listings.page(filter, 1000)]
+    const steps = [...store.listingWalks.page(filter, 1000)]
     assert.ok(steps.length >= 3, `${JSON.stringify(filter)}: ${steps.length} steps`)
     const ids = (rows: ListingRow[]) => rows.map(({ id }) => id)
     assert.deepEqual(ids(steps.flat()), expected)
-    const first = [...listings.page(filter, 2)].flat()
-    const rest = [...listings.page(filter, 1000, first.at(-1))].flat()
+    const first = [...store.listingWalks.page(filter, 2)].flat()
+    const rest = [...store.listingWalks.page(filter, 1000, first.at(-1))].flat()
     assert.deepEqual(ids([...first, ...(first.length > 0 ? rest : [])]), expected)
   }
 })
@@ -211,10 +211,11 @@ test('the journal leads from any publication it still has to the newest', (t) =>
   const { journal } = open(t)
   assert.equal(journal.newest(), undefined)
   for (let serial = 1; serial <= 3; serial++) {
-    journal.append(publication(serial), [
+    const differences = [
       { prefix: prefix(`20.0.0.${serial}`), before: 0, after: 5 },
       { prefix: prefix('2a00::/64'), before: serial, after: serial + 1 },
-    ])
+    ]
+    journal.append(publication(serial), differences, false)
   }
   assert.deepEqual(journal.newest(), publication(3))
   assert.deepEqual(journal.publication(2), publication(2))
@@ -228,7 +229,7 @@ test('the journal leads from any publication it still has to the newest', (t) =>
     [3, '20.0.0.3/32', 0, 5],
     [3, '2a00::/64', 3, 4],
   ])
-  journal.append(publication(9), [], { startsAnew: true })
+  journal.append(publication(9), [], true)
   assert.equal(journal.publication(3), undefined)
   assert.deepEqual(journal.newest(), publication(9))
 })
@@ -241,14 +242,14 @@ test('the journal forgets the oldest publications, whole, and never grows over i
     ...{ before: 0, after: 1 },
   }))
   store.begin()
-  for (let serial = 1; serial <= 3; serial++) journal.append(publication(serial), many)
+  for (let serial = 1; serial <= 3; serial++) journal.append(publication(serial), many, false)
   assert.equal(journal.publication(1), undefined)
   assert.ok(journal.publication(2))
-  journal.append(publication(4), [...many, ...many, ...many])
+  journal.append(publication(4), [...many, ...many, ...many], false)
   assert.equal(journal.publication(3), undefined, 'one larger than the journal starts it anew')
   assert.deepEqual([...journal.changes(0, 4)], [])
   for (let serial = 5; serial < 5 + journalMaxPublications; serial++) {
-    journal.append(publication(serial), [])
+    journal.append(publication(serial), [], false)
   }
   store.commit()
   assert.equal(journal.publication(4), undefined)
@@ -303,7 +304,7 @@ test('keys are found by their hash, revoked once, and a name is free again then'
   keys.touch(id, 8)
   assert.ok(keys.revoke(id, 9))
   assert.ok(!keys.revoke(id, 10))
-  assert.deepEqual(keys.all(), [{ ...key, revokedAt: 9, lastUsedAt: 8 }])
+  assert.deepEqual(keys.page(10, 0), [{ ...key, revokedAt: 9, lastUsedAt: 8 }])
   assert.equal(keys.byHash(Buffer.alloc(32)), undefined)
   assert.equal(keys.byName('ops'), undefined)
   assert.ok(!keys.hasAdmin())

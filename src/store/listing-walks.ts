@@ -1,5 +1,5 @@
-// The table of listings a page at a time: by filter, newest first, or by length and address inside a prefix; and what
-// shows of one length, in address order.
+// Walks over many rows of the table of listings: a page at a time by a filter; what shows of one length; and all prefixes that
+// are answered.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
@@ -8,12 +8,19 @@ import {
   type ListingOrigin,
   type ListingRow,
   type ListingState,
+  type ListingTable,
   listingColumns,
   listingOf,
   type RawListing,
   type RowPosition,
-} from './listing-rows.ts'
-import { type PrefixRow, prefixColumns, prefixOf, rangeInside } from './prefix-columns.ts'
+} from './listings.ts'
+import {
+  type PrefixRow,
+  prefixColumns,
+  prefixOf,
+  rangeInside,
+  type Visit,
+} from './prefix-columns.ts'
 
 export interface ListingFilter {
   /** Listings at or inside this prefix. */
@@ -52,20 +59,21 @@ interface Walk {
 const addressOrder = 'w0, w1, w2, w3, id'
 /** Rows looked at in one step. */
 const stepRows = 10_000
-/** Rows of one length that are read at once. */
+/** Rows of one length that are read at once, for `shownOfLength`. */
 const shownRows = 1000
+/** Rows that `eachAnswered` reads at once: this bounds the memory. */
+const chunkRows = 50_000
 
-export class ListingPages {
+export class ListingWalks {
   readonly #database: Database
-  readonly #lengths: Readonly<Record<Family, readonly number[]>>
+  readonly #table: ListingTable
   readonly #listId: Statement<[string], number>
   readonly #statements = new Map<string, Statement<unknown[], RawListing>>()
   readonly #shown: Statement<unknown[], PrefixRow & Omit<ShownListing, 'prefix'> & { id: number }>
 
-  /** `lengths`: those that rows have, longest first; more may come. */
-  constructor(database: Database, lengths: Readonly<Record<Family, readonly number[]>>) {
+  constructor(database: Database, table: ListingTable) {
     this.#database = database
-    this.#lengths = lengths
+    this.#table = table
     this.#listId = database.prepare<[string], number>('SELECT id FROM lists WHERE name = ?').pluck()
     this.#shown = database.prepare(
       `SELECT id, ${prefixColumns}, kinds, reason, created_at AS createdAt, expires_at AS expiresAt,
@@ -108,7 +116,7 @@ export class ListingPages {
       return
     }
     let left = limit
-    for (const length of this.#lengths[prefix.family].toReversed()) {
+    for (const length of this.#table.lengths(prefix.family).toReversed()) {
       if (left === 0) return
       if (length < Math.max(prefix.length, after?.prefix.length ?? 0)) continue
       const from = (last: RowPosition | undefined) => insideAfter(prefix, length, last)
@@ -124,7 +132,8 @@ export class ListingPages {
   /** Current rows at or inside the prefix. For small ranges: it answers all of them at once. */
   currentInside(prefix: Prefix): CurrentListing[] {
     const inside = rangeInside(prefix, prefix)
-    return this.#lengths[prefix.family]
+    return this.#table
+      .lengths(prefix.family)
       .filter((length) => length >= prefix.length)
       .flatMap((length) =>
         this.#prepared(
@@ -147,6 +156,19 @@ export class ListingPages {
       const end = rows.at(-1)
       if (rows.length < shownRows || !end) return
       last = end
+    }
+  }
+
+  /**
+   * Visits each prefix that has a row of state 'listed' once, IPv4 first, shorter lengths first, in address order. Reads the
+   * index alone, and gives numbers alone: there may be a million.
+   */
+  eachAnswered(visit: Visit): void {
+    for (const length of this.#table.lengths(4).toReversed()) {
+      eachIPv4(this.#database, length, visit)
+    }
+    for (const length of this.#table.lengths(6).toReversed()) {
+      eachIPv6(this.#database, length, visit)
     }
   }
 
@@ -206,4 +228,74 @@ function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefin
     terms: ['length = ?', inside.terms, '(w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)'],
     values: [length, ...inside.values, from.w0, from.w1, from.w2, from.w3, last?.id ?? 0],
   }
+}
+
+function eachIPv4(database: Database, length: number, visit: Visit): void {
+  // Word and mask packed into one number: a third of the time that rows of two columns take.
+  const read = database
+    .prepare<[number, number], number>(
+      `SELECT w0 * 65536 + kinds FROM listings INDEXED BY listings_prefix
+       WHERE family = 4 AND length = ? AND w0 >= ? AND state = 'listed' ORDER BY w0 LIMIT ${chunkRows}`,
+    )
+    .pluck()
+  for (let start = 0; start <= 0xffff_ffff; ) {
+    const chunk = read.all(length, start)
+    // A full chunk may end in the middle of a prefix's rows: its last prefix is left to the next one.
+    const isFull = chunk.length === chunkRows
+    const end = Math.floor((chunk.at(-1) ?? 0) / 65536)
+    let word = -1
+    let kinds = 0
+    for (const packed of chunk) {
+      const next = Math.floor(packed / 65536)
+      if (next !== word) {
+        if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
+        word = next
+        kinds = 0
+      }
+      kinds |= packed % 65536
+    }
+    if (!isFull) {
+      if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
+      return
+    }
+    if (end === start) throw new Error(`over ${chunkRows} listings of one prefix`)
+    start = end
+  }
+}
+
+function eachIPv6(database: Database, length: number, visit: Visit): void {
+  type Row = [w0: number, w1: number, w2: number, w3: number, kinds: number]
+  const read = database
+    .prepare<[number, number, number, number, number], Row>(
+      `SELECT w0, w1, w2, w3, kinds FROM listings INDEXED BY listings_prefix
+       WHERE family = 6 AND length = ? AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND state = 'listed'
+       ORDER BY w0, w1, w2, w3 LIMIT ${chunkRows}`,
+    )
+    .raw()
+  let start: Row = [0, 0, 0, 0, 0]
+  for (;;) {
+    const chunk = read.all(length, start[0], start[1], start[2], start[3])
+    const isFull = chunk.length === chunkRows
+    let open: Row | undefined
+    let kinds = 0
+    for (const row of chunk) {
+      if (!open || !sameWords(row, open)) {
+        if (open) visit(6, open[0], open[1], open[2], open[3], length, kinds)
+        open = row
+        kinds = 0
+      }
+      kinds |= row[4]
+    }
+    if (!open) return
+    if (!isFull) {
+      visit(6, open[0], open[1], open[2], open[3], length, kinds)
+      return
+    }
+    if (sameWords(open, start)) throw new Error(`over ${chunkRows} listings of one prefix`)
+    start = open
+  }
+}
+
+function sameWords(a: readonly number[], b: readonly number[]): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
 }

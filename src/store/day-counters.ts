@@ -1,21 +1,66 @@
-// The table of forgeries: how many messages each network sent in a trap's name, day by day. The network is told by the message
-// that came back, so whoever bounces invents as many as he likes: a day has room for some, and then counts those alone.
+// Two tables of counts by day: messages that were counted and not stored, and forgeries, which are messages that a network sent
+// in a trap's name.
 import type { Database, Statement } from 'better-sqlite3'
+import type { BackscatterKind } from '../bounce/kinds.ts'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import { addressValues } from './prefix-columns.ts'
+
+const secondsInDay = 86_400
+
+interface CountedMessage {
+  /** The network that would be listed; null: the client is unknown. */
+  readonly network: Prefix | null
+  readonly kind: BackscatterKind | null
+  /** The pattern that its recipient matches; undefined: none, in a mailbox that is all trap. */
+  readonly trap: string | undefined
+  readonly source: string
+  /** Epoch seconds. */
+  readonly seenAt: number
+}
+
+export class EvidenceCounterTable {
+  readonly #count: Statement<unknown[]>
+  readonly #purge: Statement<[number, number]>
+
+  constructor(database: Database) {
+    this.#count = database.prepare(
+      `INSERT INTO evidence_counters (day, family, w0, w1, w2, w3, kind, trap, source, messages, last_seen_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+       ON CONFLICT DO UPDATE SET messages = messages + 1, last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
+    )
+    this.#purge = database.prepare(
+      `DELETE FROM evidence_counters WHERE (day, family, w0, w1, w2, w3, kind, trap, source) IN
+         (SELECT day, family, w0, w1, w2, w3, kind, trap, source FROM evidence_counters WHERE day < ? LIMIT ?)`,
+    )
+  }
+
+  /** Adds one message. A repeat counts again, since no content is kept; the numbers reach no threshold. */
+  count({ network, kind, trap, source, seenAt }: CountedMessage): void {
+    const day = Math.floor(seenAt / secondsInDay)
+    this.#count.run(day, ...addressValues(network), kind ?? '', trap ?? '*', source, seenAt)
+  }
+
+  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`; says how many. */
+  purge(before: number, limit: number): number {
+    return this.#purge.run(Math.floor(before / secondsInDay), limit).changes
+  }
+}
 
 /** Times in epoch seconds. */
 export interface Forger {
   readonly network: Prefix
   readonly messages: number
-  /** How many of them the forged domain's SPF record forbids. */
+  /** Messages that the forged domain's SPF record forbids. */
   readonly spfFail: number
   readonly lastSeenAt: number
 }
 
 type Row = Omit<Forger, 'network'> & { family: Family; w0: number; w1: number }
 
-const secondsInDay = 86_400
-/** Networks that a day tells apart. All of them are added up each time somebody asks for the worst. */
+/**
+ * Networks that a day tells apart; the limit bounds `most`. Whoever bounces a message names its network, and could invent
+ * as many as he likes.
+ */
 export const networksOfDay = 1000
 
 export class ForgeryTable {
@@ -43,14 +88,14 @@ export class ForgeryTable {
     )
   }
 
-  /** One more message that came from there, unless the day has its networks and this is none of them. */
+  /** Adds one message from there, unless the day has its most networks already and this is none of them. */
   count(origin: Address, seenAt: number, isSpfFail: boolean): void {
     const { family, w0, w1 } = networkOf(origin, origin.family === 4 ? 24 : 48)
     const day = Math.floor(seenAt / secondsInDay)
     this.#count.run({ day, family, w0, w1, spfFail: Number(isSpfFail), seenAt })
   }
 
-  /** The networks that sent most since then, the first one most. */
+  /** The networks that sent most since then, in descending order. */
   most(since: number, limit: number): Forger[] {
     return this.#most.all(Math.floor(since / secondsInDay), limit).map((row) => {
       const { family, w0, w1, ...rest } = row
