@@ -1,5 +1,4 @@
-// A list, or all that is listed, as of one moment → entries in address order, in pages, for a reader as slow as it likes
-// while writes go on.
+// A list, or all that is listed, as of one moment → pages of entries in address order. The reader may be slow; writes go on.
 
 import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
@@ -11,10 +10,10 @@ import { type Export, kindsMask } from './types.ts'
 import { isListing, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
-/** Prefixes that are looked at for one page. */
+/** Prefixes that one page looks at. */
 const pagePrefixes = 1000
 
-/** Of a named list, which must have been imported (undefined otherwise), or of everything that is listed and not exempt. */
+/** A named list, or all that is listed and not exempt. undefined: the list was never imported. */
 export function exportEntries(
   { path }: Pick<Store, 'path'>,
   rules: ZoneRules,
@@ -47,14 +46,15 @@ function* closing(
   }
 }
 
-/** What is listed at each prefix as one entry, where that is what the zone has there and no exemption is around it. */
+/** What is listed at each prefix, as one entry, if the zone has it and no exemption is around it. */
 function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<readonly ListEntry[]> {
   let here: PrefixContents = { prefix: noPrefix, rows: [], entries: [] }
   const { exemptions, exclusions } = snapshot
   const lists = snapshot.lists.all()
-  // Asked of no other prefix than the one that is read already.
+  // `zoneEntryAt` asks these tables only about the prefix that is being read.
   const tables: ZoneTables = {
-    ...{ exemptions, exclusions },
+    exemptions,
+    exclusions,
     listings: { shownAt: () => here.rows },
     lists: {
       all: () => lists,
@@ -82,7 +82,7 @@ function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<readonly L
 
 const noPrefix: Prefix = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
-/** All that is listed at a prefix as one entry; undefined: nothing is. */
+/** All that is listed at a prefix, as one entry; undefined: nothing is. */
 function listedHere({ prefix, rows, entries }: PrefixContents, now: number): ListEntry | undefined {
   let listed: ListEntry | undefined
   for (const { hiddenIn, kinds, reason, expiresAt, createdAt } of rows) {

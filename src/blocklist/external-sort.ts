@@ -1,15 +1,15 @@
-// A list's entries as they are read, in any order → the same in address order, an enclosing prefix before what is
-// inside it. Kept as sorted runs of plain numbers, 25 octets an entry, so that a million are no burden; sorted a run
-// at a time, so that nobody waits.
+// Prefixes in any order → the same in address order, an enclosing prefix before what is inside it. They are kept in runs of
+// plain numbers, 25 octets each. A run is sorted when it is full, so that no sort holds the event loop for long; no library
+// sorts typed arrays in runs.
 import type { Family, Prefix } from '../ip/address.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 
-/** Entries of a run: sorting one takes some milliseconds. */
+/** Entries of a run, which is sorted in some milliseconds. */
 const runSize = 8192
-/** A key of an IPv4 run: address (32 bits), length (6), place in the run (13); together what a double holds exactly. */
+/** A sort key of an IPv4 run: address (32 bits), length (6) and place in the run (13). A double holds 53 bits exactly. */
 const lengthFactor = 64
 
-/** Entries side by side; once it is full, in order. */
+/** Entries as columns. They are sorted when the run is full. */
 interface Run {
   readonly family: Family
   readonly words: Uint32Array
@@ -26,16 +26,16 @@ export interface TaggedPrefix {
 export class EntryRuns {
   readonly #open: Record<Family, Run> = { 4: emptyRun(4), 6: emptyRun(6) }
   readonly #sorted: Record<Family, Run[]> = { 4: [], 6: [] }
-  /** Where the entries stand, in order, once they were asked for: run * runSize + place in it. */
+  /** The order of all entries, kept for the next call of `sorted`: run * runSize + place in the run. */
   readonly #places: Partial<Record<Family, Uint32Array>> = {}
   #count = 0
 
-  /** Entries added. */
+  /** Number of entries added. */
   get count(): number {
     return this.#count
   }
 
-  /** `tag`: 32 bits of the caller's. */
+  /** `tag`: any 32 bits. */
   add(prefix: Prefix, tag: number): void {
     const run = this.#open[prefix.family]
     const index = run.count++
@@ -104,7 +104,7 @@ function inOrder(run: Run, order: Uint16Array): Run {
   return sorted
 }
 
-/** Sorted as numbers, without a function called for each comparison. */
+/** Sorts plain numbers, which needs no comparison function. */
 function orderOf4({ words, lengths, count }: Run): Uint16Array {
   const keys = new Float64Array(count)
   for (let index = 0; index < count; index++) {
@@ -127,7 +127,7 @@ function orderOf6({ words, lengths, count }: Run): Uint16Array {
 
 interface Head {
   readonly run: Run
-  /** Age of the run: decides between equal prefixes. */
+  /** Number of the run: of equal prefixes the earlier run's comes first. */
   readonly age: number
   next: number
   entry: TaggedPrefix

@@ -1,12 +1,12 @@
-// Pure judgement: one trapped message, what came before it, and the policy → list, extend, count or ignore, and until
-// when. Knows neither store nor clock; blocklist/record asks it about each message.
+// One trapped message, what came before it, and the policy → list, extend, count or ignore, and until when. Pure: no store,
+// no clock.
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
 import { kindsMask } from './types.ts'
 
-/** What it takes to list for a kind: so many distinct returned messages and distinct traps within the window. */
+/** What lists for a kind: this many different returned messages, and different traps, within the window. */
 export interface Threshold {
   readonly messages: number
   readonly traps: number
@@ -17,9 +17,9 @@ export interface Threshold {
 export interface PolicyOptions {
   readonly firstListingSeconds: number
   readonly longestListingSeconds: number
-  /** Length of the network that an IPv6 client stands for. */
+  /** Length of the network that is listed for an IPv6 client. */
   readonly ipv6Prefix: number
-  /** 0: listings are shown at once. Else they begin to show and end at whole multiples of it. */
+  /** 0: listings show at once. Else they begin to show, and end, at multiples of this. */
   readonly holdForSeconds: number
   /** Kinds that are answered. */
   readonly publish: readonly BackscatterKind[]
@@ -30,9 +30,9 @@ export interface PolicyOptions {
   readonly exempt: readonly { readonly prefix: Prefix; readonly note: string }[]
   /** Trap patterns of the configuration. */
   readonly traps: readonly string[]
-  /** Messages of one kind that are stored of a network in a day. */
+  /** Messages of one kind from one network that are stored in a day. */
   readonly evidencePerDay: number
-  /** How long evidence is kept: longer than the longest listing. */
+  /** How long evidence is kept. It is longer than the longest listing. */
   readonly evidenceKeepSeconds: number
 }
 
@@ -48,16 +48,16 @@ export interface Standing {
 export interface Case {
   readonly kind: BackscatterKind
   readonly hit: Hit
-  /** Hits of the same kind within a window of this one, either side, that count; this one is not among them. */
+  /** The other hits that count, of the same kind and at most one window before or after this one. */
   readonly others: readonly Hit[]
   /** The listing that holds, if one does. */
   readonly standing: Standing | undefined
-  /** Episode of the last listing by trap, 0 if there never was one. */
+  /** Episode of the last listing by trap; 0: there was none. */
   readonly lastEpisode: number
   readonly now: number
 }
 
-/** Counted, and why; or what the listing becomes. */
+/** Not listed, and why; or what the listing becomes. */
 export type Judgement =
   | { readonly decision: 'counted' | 'ignored'; readonly why: string }
   | {
@@ -68,11 +68,11 @@ export type Judgement =
       readonly termSeconds: number
       readonly lastHitAt: number
       readonly expiresAt: number
-      /** Messages that brought this about, the judged one among them. */
+      /** Number of messages that led to this, with the judged one. */
       readonly newHits: number
     }
 
-/** Silence after which the next hit begins a new episode. */
+/** After this long without a hit, the next hit begins a new episode. */
 export const episodeGapSeconds = 86_400
 
 /**
@@ -80,14 +80,14 @@ export const episodeGapSeconds = 86_400
  *
  * - Evidence older than the longest listing is history: ignored.
  * - Nothing listed: the kind's threshold must be reached within a window that holds this hit. (Mailboxes are read in any
- *   order, so the window may end after it.) The listing lasts one term from the newest hit of that window; where
- *   that is over already, the evidence only counts.
- * - Listed for this kind: every hit extends. Listed for other kinds alone: the hit only counts, until this kind reaches
- *   its own threshold; then its code joins the listing and the hit extends.
- * - The term is `firstListing` in the first episode and doubles with each one, up to `longestListing`. A listing after
+ *   order, so the window may end after it.) The listing lasts one term from the newest hit of that window. If that term
+ *   is over already, the evidence only counts.
+ * - Listed for this kind: every hit extends the listing. Listed for other kinds only: the hit only counts until this kind
+ *   reaches its own threshold. Then the kind joins the listing, and the hit extends it.
+ * - The term is `firstListing` in the first episode and doubles with each episode, up to `longestListing`. A listing after
  *   one that expired or was removed is a new episode, and so is a hit after 24 h without one.
- * - A listing ends one term after its newest hit, and never earlier than it did before. Where listings are held back, it
- *   ends at the next multiple of that time: the second at which it goes would tell which of many messages was the hit.
+ * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
+ *   at the next multiple of `holdFor`: otherwise the second at which it ends would tell which message was the hit.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, now }: Case,
@@ -125,7 +125,11 @@ export function judge(
   return {
     decision: 'listed',
     why: `${kind}: ${reached}`,
-    ...{ kinds: bit, episode, termSeconds, lastHitAt: best.newestAt, expiresAt },
+    kinds: bit,
+    episode,
+    termSeconds,
+    lastHitAt: best.newestAt,
+    expiresAt,
     newHits: best.hits,
   }
 }
@@ -135,7 +139,7 @@ export function termOf(episode: number, policy: PolicyOptions): number {
   return Math.min(policy.firstListingSeconds * 2 ** (episode - 1), policy.longestListingSeconds)
 }
 
-/** Where a listing by trap with these kinds begins: answered, held back for a while, or only counted. */
+/** The first state of a listing by trap with these kinds: answered, held back for a while, or only counted (shadow). */
 export function initialState(
   kinds: number,
   publishedKinds: number,
@@ -146,8 +150,8 @@ export function initialState(
 }
 
 /**
- * When a listing that is held back from now on begins to show: together with all others of the same span, at least
- * `holdFor` from now. A wait of the same length for each would tell which of many messages brought it about.
+ * When a listing that is held back from now on begins to show: at a multiple of `holdFor`, at least `holdFor` from now. If
+ * each waited equally long, the time it shows would tell which message was the hit.
  */
 export function heldUntil(now: number, { holdForSeconds }: PolicyOptions): number {
   return nextMultiple(now + holdForSeconds, holdForSeconds)
@@ -165,7 +169,7 @@ function nextMultiple(time: number, span: number): number {
   return span === 0 ? time : Math.ceil(time / span) * span
 }
 
-/** How many hits of a kind a threshold can need to see. */
+/** The number of newest hits that are weighed against a threshold. */
 export function hitsToWeigh(kind: BackscatterKind, policy: PolicyOptions): number {
   const { messages, traps } = policy.threshold[kind]
   return 1000 + messages + traps
@@ -184,7 +188,9 @@ function extended(
   return {
     decision: 'extended',
     why: isNewEpisode ? `${why}, new episode` : why,
-    ...{ kinds, episode, termSeconds },
+    kinds,
+    episode,
+    termSeconds,
     lastHitAt: Math.max(standing.lastHitAt, seenAt),
     expiresAt: Math.max(standing.expiresAt, endOf(seenAt, termSeconds, policy)),
     newHits: hits,
@@ -192,8 +198,8 @@ function extended(
 }
 
 /**
- * The window that holds `hit` and comes nearest to the threshold: the last that reaches it, else the fullest. Windows
- * are (end − length, end], and need only be tried where they end with a hit.
+ * The last window that holds `hit` and reaches the threshold, else the fullest one that holds it. A window is
+ * (end − length, end]; only those that end with a hit need be tried.
  */
 function bestWindow(
   hit: Hit,
@@ -221,8 +227,10 @@ function bestWindow(
     const isReached = messages.size >= threshold.messages && traps.size >= threshold.traps
     if (isReached || messages.size + traps.size > best.messages + best.traps) {
       best = {
-        ...{ messages: messages.size, traps: traps.size },
-        ...{ hits: index + 1 - start, newestAt: last.seenAt },
+        messages: messages.size,
+        traps: traps.size,
+        hits: index + 1 - start,
+        newestAt: last.seenAt,
       }
     }
   }

@@ -36,12 +36,12 @@ const lookEveryMs = 1000
 /** Of a small disk the minimum of free space is this share of it. */
 const minFreeShare = 0.05
 
-/** The network that a client's messages are counted for and that would be listed. */
+/** The network that would be listed for a client's messages, and that they count for. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
   return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
 }
 
-/** Keeps or counts one message's evidence and acts on it; 'duplicate' when it is here already, and nothing is done. */
+/** Stores or counts one message's evidence and acts on it. 'duplicate': it is stored already, and nothing is done. */
 export function recordOne(context: Context, reported: Evidence): Decision {
   const { store, now } = context
   const evidence = {
@@ -56,7 +56,7 @@ export function recordOne(context: Context, reported: Evidence): Decision {
   }
   const { decision, isStored } = decide(context, evidence)
   if (isStored) {
-    // However many traps one message was sent to, it returns one forged message.
+    // A message may go to many traps; it still returns one forged message.
     if (!store.evidence.hasMessage(evidence.client, evidence.content)) {
       countForgery(context, evidence)
     }
@@ -68,9 +68,9 @@ export function recordOne(context: Context, reported: Evidence): Decision {
 }
 
 /**
- * Whether the message is stored: while its network has sent fewer of its kind that day than `evidencePerDay`; then, if it is
- * for a trap or returns a message that the day lacks, while the day has fewer of those. So no repetition of one message
- * keeps out what a threshold asks for. What is ignored takes no room from what counts.
+ * Whether the message is stored. The first `evidencePerDay` messages of one kind from a network on one day are. After that a
+ * message is stored only if its trap, or the message it returns, is new that day, and only up to `evidencePerDay` of each. So
+ * repeating one message cannot keep out what a threshold needs. Ignored messages are limited apart from those that count.
  */
 function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: boolean): boolean {
   const { client, kind, seenAt } = evidence
@@ -92,8 +92,8 @@ function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void
 }
 
 /**
- * Who handed the returned message to the host that bounced it is counted, and never listed for it: that is the word of
- * whoever sent the bounce, so it counts no more often than messages are stored.
+ * Counts the host that sent the forged message to the one that bounced it. It is never listed for that: only the bounce says
+ * so. Called once for each stored message, so that its sender cannot raise the count at will.
  */
 function countForgery(context: Context, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
@@ -119,7 +119,7 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
   const shown = (decided: Decided): Decided =>
     row ? { ...decided, listing: listingOf(row) } : decided
   if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
-  // What is only counted extends what is listed for its kind already, and reaches no threshold.
+  // A message that is only counted extends a listing for its kind, but counts for no threshold.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   if (!isStored && !isListed) {
     const why = `${kind}: over ${context.policy.evidencePerDay} that day, so only counted`
@@ -134,7 +134,7 @@ interface Suspect {
   readonly prefix: Prefix
 }
 
-/** Whom the message may list, and for what; or why it is ignored. */
+/** What the message may list, and for which kind; or why it is ignored. */
 function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
@@ -152,8 +152,8 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
 }
 
 /**
- * Whom the message was for, if not for a trap: its To fields name addresses, none of them is a trap, and nothing it returns
- * has a trap for its author. Somebody handed it on, by a forward or an alias, and the client is his server.
+ * The first address in its To fields, if the message was for somebody else: no address there is a trap, and no message it
+ * returns was written by a trap. Then a forward or an alias passed it on, and the client is the server that did so.
  */
 function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string | undefined {
   if (addressed === undefined) return undefined
@@ -162,7 +162,7 @@ function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string
   return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
-/** Why nothing that this client sends can list it, if so. */
+/** Why this client can never be listed; undefined: it can. */
 function whyNever({ store, policy }: Context, client: Address, prefix: Prefix): string | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
   if (special) return `${formatAddress(client)} is in ${describeSpecialRange(special)}`
@@ -187,7 +187,7 @@ function weigh(
     return { decision: 'ignored', why: 'from before the listing was removed by hand' }
   }
   const reach = policy.threshold[kind].windowSeconds - 1
-  // Where the kind is listed already no threshold is asked.
+  // If the kind is listed already, no threshold matters.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   return judge(
     {

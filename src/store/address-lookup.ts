@@ -1,6 +1,6 @@
-// All that rows of listings say of one address, and whether evidence is there, in one statement: what a look-up over HTTP
-// costs is the calls into SQLite and the file locks of each, not what they read.
-import Database, { type Statement } from 'better-sqlite3'
+// All rows of listings around one address, and whether there is evidence, read by one statement: a look-up costs little more
+// than its calls into SQLite, so it makes one.
+import type { Database, Statement } from 'better-sqlite3'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { evidenceInNetwork } from './evidence.ts'
 import { type ListingRow, type ListingTable, listingFields, listingOfFields } from './listings.ts'
@@ -8,28 +8,17 @@ import { type ListingRow, type ListingTable, listingFields, listingOfFields } fr
 export interface AddressLookup {
   /** Rows of every state of every prefix around the address: longest prefix first, then oldest first. */
   readonly listings: ListingRow[]
-  /** Whether there is evidence from the network asked for. */
+  /** Whether there is evidence from the network. */
   readonly hasEvidence: boolean
 }
 
-/** Of the connection's page cache, in KiB: what look-ups go through is in the file system's as well. */
-const cacheKiB = 2000
-
-/**
- * Look-ups of one turn of the event loop share a transaction, and with it the file locks. It is on a connection of its
- * own, so that no write falls into it, and ends with the turn or at the next commit: it is never seen to lag behind.
- */
 export class AddressReader {
-  readonly #path: string
+  readonly #database: Database
   readonly #table: ListingTable
   readonly #statements = new Map<string, Statement<unknown[], unknown[]>>()
-  #connection: Connection | undefined
-  #own: Database.Database | undefined
-  #isReading = false
-  readonly #endTurn = () => this.renew()
 
-  constructor(path: string, table: ListingTable) {
-    this.#path = path
+  constructor(database: Database, table: ListingTable) {
+    this.#database = database
     this.#table = table
   }
 
@@ -37,19 +26,12 @@ export class AddressReader {
     const { family } = address
     const lengths = this.#table.lengths(family)
     const { size, terms, values } = evidenceInNetwork(network)
-    this.#connection ??= this.#own ? borrow(this.#own) : connect(this.#path)
-    if (!this.#isReading) {
-      this.#connection.begin.run()
-      this.#isReading = true
-      setImmediate(this.#endTurn)
-    }
+    // Lengths are only ever added, so their number says which they are.
     const key = `${family} ${size} ${lengths.length}`
     let statement = this.#statements.get(key)
     if (statement === undefined) {
-      statement = this.#connection.database
-        .prepare<unknown[], unknown[]>(unionOf(family, lengths, terms))
-        .raw()
-      this.#statements.set(key, statement)
+      statement = this.#database.prepare<unknown[], unknown[]>(unionOf(family, lengths, terms))
+      this.#statements.set(key, statement.raw())
     }
     const listings: ListingRow[] = []
     let hasEvidence = false
@@ -62,55 +44,12 @@ export class AddressReader {
       if (fields[0] === 0) hasEvidence = true
       else listings.push(listingOfFields(fields))
     }
-    if (listings.length > 1) {
-      listings.sort((a, b) => b.prefix.length - a.prefix.length || a.id - b.id)
-    }
+    listings.sort((a, b) => b.prefix.length - a.prefix.length || a.id - b.id)
     return { listings, hasEvidence }
   }
-
-  /** For a database that lets no second connection in: reads by its only one. undefined: by a connection of its own. */
-  readBy(own: Database.Database | undefined): void {
-    this.close()
-    this.#own = own
-  }
-
-  /** From now on what is committed by now is read. */
-  renew(): void {
-    if (!this.#isReading) return
-    this.#isReading = false
-    this.#connection?.commit.run()
-  }
-
-  close(): void {
-    this.#isReading = false
-    if (!this.#own) this.#connection?.database.close()
-    this.#connection = undefined
-    this.#statements.clear()
-  }
 }
 
-interface Connection {
-  readonly database: Database.Database
-  readonly begin: { run(): unknown }
-  readonly commit: { run(): unknown }
-}
-
-/** Transactions on it are its owner's. */
-function borrow(database: Database.Database): Connection {
-  const nothing = { run: () => undefined }
-  return { database, begin: nothing, commit: nothing }
-}
-
-function connect(path: string): Connection {
-  const database = new Database(path, { readonly: true })
-  database.pragma(`cache_size = -${cacheKiB}`)
-  return { database, begin: database.prepare('BEGIN'), commit: database.prepare('COMMIT') }
-}
-
-/**
- * A seek for each length in use, which are only ever added, so that their number names the statement. No join and no
- * sort: with those SQLite plans anew each time.
- */
+/** The statement: one seek for each prefix length in use. Without join and sort, for which SQLite would plan it anew each time. */
 function unionOf(family: Family, lengths: readonly number[], evidenceTerms: string): string {
   const [id, ...others] = listingFields
   const evidence = `SELECT 0 AS ${id}, ${others.map(() => 'NULL').join(', ')}

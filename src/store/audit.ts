@@ -1,5 +1,5 @@
-// The table of changes: who did what to what, with the state before and after. Written by blocklist in the same
-// transaction as the change itself.
+// The table of changes: who did what to what, with the state before and after. A row is written in the transaction of its
+// change.
 import type { Database, Statement } from 'better-sqlite3'
 
 export interface AuditRow {
@@ -19,7 +19,7 @@ type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
   readonly after: string | null
 }
 
-/** Only rows that are equal in each given member. */
+/** Selects rows that are equal in each given member. */
 export type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
 
 export class AuditTable {
@@ -37,12 +37,12 @@ export class AuditTable {
     )
   }
 
-  /** `before` and `after` are kept as JSON. */
+  /** `before` and `after` are stored as JSON. */
   insert(row: Omit<AuditRow, 'id'>): void {
     this.#insert.run(row.at, row.actor, row.action, row.target, json(row.before), json(row.after))
   }
 
-  /** Rows newest first; `before` is the last id of the page before. */
+  /** Newest first; ids under `before`. */
   page(limit: number, before?: number, filter: AuditFilter = {}): AuditRow[] {
     const { actor = null, action = null, target = null } = filter
     const from = before ?? Number.MAX_SAFE_INTEGER

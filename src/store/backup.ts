@@ -1,5 +1,4 @@
-// An online copy of a database, made by whoever asks for it: consistent, while a server goes on writing, and without
-// its doing anything. Called by the command line.
+// A copy of a database as of one moment, made while a server goes on writing, and without its help.
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -8,8 +7,8 @@ import { databaseFailure } from './database.ts'
 import { requireFile, writePrivateFile } from './private-file.ts'
 
 /**
- * Copies the database at `path`, as of one moment, to `file` (mode 0600), which must not exist: it is there whole and
- * on disk, or not at all. Of any schema version. Throws OperationalError 'database-failed'.
+ * Copies the database at `path`, of any schema version, to `file` (mode 0600), which must not exist. The copy is there
+ * whole and on disk, or not at all. Throws OperationalError 'database-failed'.
  */
 export function backupDatabase(path: string, file: string): void {
   if (existsSync(file)) {
@@ -22,7 +21,7 @@ export function backupDatabase(path: string, file: string): void {
     database = new Database(path, { readonly: true, fileMustExist: true })
     rmSync(partial, { force: true })
     writePrivateFile(partial, '')
-    // Read in one transaction, so that writes in the meantime do not make it begin again.
+    // In one read transaction, so that it need not begin again when something is written meanwhile.
     database.prepare('VACUUM INTO ?').run(partial)
     sync(partial)
     renameSync(partial, file)

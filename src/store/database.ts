@@ -1,5 +1,5 @@
-// Opens the SQLite database: lock, pragmas, schema, and one object for each table with its statements prepared. Called
-// by serve, and by the command line when no server runs; what is written goes through blocklist.
+// A database file → a Store: lock, pragmas, schema, and an object for each table with its statements prepared. Listings and
+// exceptions are written through blocklist alone.
 import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -24,16 +24,17 @@ import { createPrivateFile, requireFile } from './private-file.ts'
 import { TrapTable } from './traps.ts'
 
 export interface StoreOptions {
-  /** Takes no lock, writes nothing and migrates nothing: for a reader beside the process that has the lock. */
+  /** For a reader beside the process that has the lock: takes none, and neither writes nor migrates. */
   readonly readOnly?: boolean
 }
 
-/** Longest wait for a lock that a stranger (a backup tool, a shell) has on the file: the event loop stands still. */
+/** Longest wait for a lock that another program (a backup tool, a shell) has on the file. The event loop stands still meanwhile. */
 const busyTimeoutMs = 250
 
 /**
- * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' (who
- * holds it), 'database-newer' (a later program's schema), 'files-exhausted' or 'database-failed'; nothing stays open then.
+ * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' naming the
+ * holder, 'database-newer' if a later program has migrated it, 'files-exhausted' or 'database-failed'. Nothing stays open
+ * then.
  */
 export function openStore(path: string, options: StoreOptions = {}): Store {
   let lock: Lock | undefined
@@ -47,9 +48,9 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
       return new Store(path, database, undefined, false)
     }
     requireWritableFolder(path)
-    // Before SQLite does it: the files that it makes beside this one have its mode.
+    // Not left to SQLite: the files that it makes beside this one get its mode.
     createPrivateFile(path)
-    // One file, one lock, whatever links lead to it.
+    // One file has one lock, whatever links lead to it.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })
     let isAlone = false
@@ -57,7 +58,7 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
       database.pragma('journal_mode = WAL')
     } catch (error) {
       if (!isDiskFull(error)) throw error
-      // Memory that several connections share would take a file beside the database, which has no room.
+      // Shared memory of several connections needs a file beside the database, for which there is no room.
       database.close()
       database = new Database(path, { timeout: busyTimeoutMs })
       database.pragma('locking_mode = EXCLUSIVE')
@@ -74,7 +75,7 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
   }
 }
 
-/** SQLite would say of a read-only disk, long after, that some file cannot be opened. */
+/** Names the cause, where SQLite would only say later that some file cannot be opened. */
 function requireWritableFolder(path: string): void {
   const folder = dirname(path)
   try {
@@ -88,10 +89,7 @@ function requireWritableFolder(path: string): void {
   }
 }
 
-/**
- * The error as an OperationalError: 'database-failed' with `what` in front, or 'files-exhausted', unless it is one
- * already.
- */
+/** The error as an OperationalError, 'database-failed' or 'files-exhausted', with `what` in front; one of these as it is. */
 export function databaseFailure(error: unknown, what: string): OperationalError {
   if (error instanceof OperationalError) return error
   const why = error instanceof Error ? error.message : String(error)
@@ -99,7 +97,7 @@ export function databaseFailure(error: unknown, what: string): OperationalError 
   return new OperationalError(code, `${what}: ${why}`, { cause: error })
 }
 
-/** SQLite says that it cannot open a file, and not why: so another one is tried. */
+/** SQLite does not say why it cannot open a file. So another file is tried. */
 function hasNoFileLeft(error: unknown): boolean {
   if (!(error instanceof Database.SqliteError)) return isOutOfFiles(error)
   if (!error.code.startsWith('SQLITE_CANTOPEN')) return false
@@ -111,12 +109,12 @@ function hasNoFileLeft(error: unknown): boolean {
   }
 }
 
-/** Whether SQLite itself failed, as against a bug of ours. */
+/** Whether SQLite failed; else it is a bug of ours. */
 export function isDatabaseError(error: unknown): boolean {
   return error instanceof Database.SqliteError
 }
 
-/** Whether a write had no room on the disk or failed there, which may be over soon, by the error or its cause. */
+/** Whether the error or its cause says that the disk was full or failed. That may be over soon. */
 export function isDiskFull(error: unknown): boolean {
   const code = systemCode(error instanceof OperationalError ? error.cause : error)
   return /^(SQLITE_FULL|SQLITE_IOERR.*|ENOSPC|EDQUOT)$/.test(code)
@@ -151,7 +149,7 @@ export class Store {
   readonly audit: AuditTable
   readonly journal: JournalTable
   readonly lists: ListTable
-  /** What the open transaction changed, or the last one. */
+  /** What the open transaction, or else the last one, changed. */
   readonly changed = new ChangedPrefixes()
   readonly #database: Database.Database
   readonly #lock: Lock | undefined
@@ -162,7 +160,7 @@ export class Store {
     Database.Statement<[]>
   >
 
-  /** For `openStore` alone. */
+  /** Use `openStore`. */
   constructor(path: string, database: Database.Database, lock: Lock | undefined, isAlone: boolean) {
     this.path = path
     this.#database = database
@@ -171,8 +169,7 @@ export class Store {
     this.listings = new ListingTable(database, this.changed)
     this.listingWalks = new ListingWalks(database, this.listings)
     this.lists = new ListTable(database, this.changed)
-    this.#addressLookup = new AddressReader(path, this.listings)
-    if (isAlone) this.#addressLookup.readBy(database)
+    this.#addressLookup = new AddressReader(database, this.listings)
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
@@ -199,13 +196,12 @@ export class Store {
     this.#statements.begin.run()
   }
 
-  /** On disk when it returns. */
+  /** When it returns, the transaction is on disk. */
   commit(): void {
     this.#statements.commit.run()
-    this.#addressLookup.renew()
   }
 
-  /** Safe to call when SQLite, out of disk, has rolled back by itself. */
+  /** May be called when SQLite has rolled back by itself, as it does on a full disk. */
   rollback(): void {
     if (this.#database.inTransaction) this.#statements.rollback.run()
     this.lists.reread()
@@ -223,7 +219,7 @@ export class Store {
       work()
       isKept = true
     } finally {
-      // SQLite may have rolled the whole transaction back (disk full): then there is no savepoint left.
+      // On a full disk SQLite may have rolled back the whole transaction: then no savepoint is left.
       if (this.#database.inTransaction) {
         if (!isKept) {
           this.#statements.undo.run()
@@ -235,17 +231,16 @@ export class Store {
   }
 
   /**
-   * To be called when something was written. A database that was opened on a full disk lets no other connection in; from
-   * now on it does, if there is room for that.
+   * A database that was opened on a full disk lets no other connection in. Call this when something was written: if there
+   * is room now, it lets them in.
    */
   letOthersIn(): void {
     if (!this.#isAlone) return
     try {
-      // Without shared memory its mode can only be left by way of another one.
+      // From WAL without shared memory the way to WAL with it leads through another mode.
       this.#database.pragma('journal_mode = DELETE')
       this.#database.pragma('locking_mode = NORMAL')
       this.#database.pragma('journal_mode = WAL')
-      this.#addressLookup.readBy(undefined)
       this.#isAlone = false
     } catch (error) {
       if (!isDatabaseError(error)) throw error
@@ -253,12 +248,12 @@ export class Store {
     }
   }
 
-  /** What listings say of the address, and whether there is evidence from the network. */
+  /** The rows of listings around the address, and whether there is evidence from the network. */
   addressLookup(address: Address, network: Prefix): AddressLookup {
     return this.#addressLookup.read(address, network)
   }
 
-  /** Copies the database, consistently and while it is being written to, to a new file. */
+  /** Copies the database, as of one moment, to a new file, while writes may go on. */
   async backup(file: string): Promise<void> {
     try {
       await this.#database.backup(file)
@@ -267,15 +262,14 @@ export class Store {
     }
   }
 
-  /** Ends everything and frees the lock. Idempotent. */
+  /** Closes the database and frees the lock. May be called twice. */
   close(): void {
-    this.#addressLookup.close()
     this.#database.close()
     this.#lock?.release()
   }
 }
 
-/** WAL alone would sync only at checkpoints, and an acknowledged commit could be lost with the power. */
+/** By default WAL syncs only at checkpoints, so that a power loss could take a commit that was acknowledged. */
 function setPragmas(database: Database.Database): void {
   database.pragma('synchronous = FULL')
   database.pragma('foreign_keys = ON')

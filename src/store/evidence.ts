@@ -109,13 +109,13 @@ export class EvidenceTable {
     const ofDay = (network: string): string => `FROM evidence INDEXED BY evidence_judged
       WHERE ${network} AND kind IS ? AND seen_at BETWEEN ? AND ? AND (decision = 'ignored') = ?`
     const nth = (network: string) => pluck(`SELECT 1 ${ofDay(network)} LIMIT 1 OFFSET ?`)
-    this.#nth = { long: nth(inNetwork.long), short: nth(inNetwork.short) }
+    this.#nth = bySize(nth)
     const variety = (network: string): Statement<unknown[], Variety> =>
       database.prepare(
         `SELECT count(DISTINCT recipient) AS recipients, count(DISTINCT returned) AS returned,
            total(recipient = ?) AS toRecipient, total(returned = ?) AS ofReturned ${ofDay(network)}`,
       )
-    this.#variety = { long: variety(inNetwork.long), short: variety(inNetwork.short) }
+    this.#variety = bySize(variety)
     this.#oldest = database.prepare(
       `SELECT id, message_id AS messageId FROM (SELECT id, message_id, recorded_at FROM evidence ORDER BY id LIMIT ?)
        WHERE recorded_at < ?`,
@@ -132,13 +132,13 @@ export class EvidenceTable {
          WHERE ${network} AND kind = ? AND seen_at BETWEEN ? AND ? AND id > ? AND decision <> 'ignored'
          ORDER BY seen_at DESC LIMIT ? + 0`,
       )
-    this.#hits = { long: hits(inNetwork.long), short: hits(inNetwork.short) }
+    this.#hits = bySize(hits)
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
         `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
          ORDER BY seen_at DESC, id DESC LIMIT ? + 0`,
       )
-    this.#newest = { long: newest(inNetwork.long), short: newest(inNetwork.short) }
+    this.#newest = bySize(newest)
   }
 
   /** Whether this message from this client is already here, to whichever recipient. */
@@ -255,6 +255,10 @@ export function evidenceInNetwork(network: Prefix | null): {
       ? [family, w0, w1, w2, end2, w3, end3]
       : [family, w0, end0, w1, end1, w2, end2, w3, end3]
   return { size, terms: inNetwork[size], values }
+}
+
+function bySize<T>(make: (terms: string) => T): Record<NetworkSize, T> {
+  return { long: make(inNetwork.long), short: make(inNetwork.short) }
 }
 
 const secondsInDay = 86_400

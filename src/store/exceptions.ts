@@ -1,5 +1,5 @@
-// Two tables of one shape: exemptions (never listed) and exclusions (holes in a covering listing). A prefix may have
-// a row from the configuration and one by hand. Called by blocklist alone.
+// Two tables of one shape: exemptions (never listed) and exclusions (holes in a covering listing). A prefix may have a row
+// from the configuration and one by hand.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import {
@@ -12,7 +12,7 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
-/** Who set it: the configuration file, which alone can take it back, or somebody by hand. */
+/** Who set it. What the configuration set, it alone can take back. */
 export type Source = 'config' | 'manual'
 
 export interface ExceptionRow {
@@ -39,8 +39,8 @@ export class ExceptionTable {
   readonly #page: Statement<[number, number], RawException>
   readonly #prefixes: Statement<[], PrefixRow>
   /**
-   * By family, and by length with the longest first: the words of the prefixes there are. Read once, then only added to,
-   * so that it holds those of a transaction that was undone too: where it has none, there is none.
+   * The prefixes that have rows, as words, by family and by length with the longest first. It is read once and then only
+   * added to. So it may hold prefixes without a row, but it lacks none that has one.
    */
   #known: Record<Family, Map<number, Set<string | number>>> | undefined
 
@@ -70,7 +70,7 @@ export class ExceptionTable {
     return row && exceptionOf(row)
   }
 
-  /** The rows of exactly this prefix, the configuration's first. */
+  /** The rows of exactly this prefix, that of the configuration first. */
   at(prefix: Prefix): ExceptionRow[] {
     const rows = this.#at.all(...prefixValues(prefix)).map(exceptionOf)
     return rows.sort((a, b) => (a.source < b.source ? -1 : 1))
@@ -82,7 +82,7 @@ export class ExceptionTable {
     return this.#has.get(...prefixValues(prefix)) !== undefined
   }
 
-  /** A row of the longest prefix that holds the address or prefix, itself included. */
+  /** A row of the longest prefix around the address or prefix, itself included. */
   covering(inner: Address | Prefix): ExceptionRow | undefined {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
     for (const [length, known] of this.#knownPrefixes()[inner.family]) {
@@ -115,12 +115,12 @@ export class ExceptionTable {
     return this.#bySource.all(source).map(exceptionOf)
   }
 
-  /** Rows newest first; `before` is the last id of the page before. */
+  /** Newest first; ids under `before`. */
   page(limit: number, before?: number): ExceptionRow[] {
     return this.#page.all(before ?? Number.MAX_SAFE_INTEGER, limit).map(exceptionOf)
   }
 
-  /** Every prefix that has a row, once. */
+  /** Each prefix that has a row, once. */
   *prefixes(): Generator<Prefix> {
     for (const row of this.#prefixes.iterate()) yield prefixOf(row)
   }
@@ -146,7 +146,7 @@ export class ExceptionTable {
   }
 }
 
-/** The words of prefixes of one family and length, as a key. */
+/** The words of a prefix as a key, among prefixes of its family and length. */
 function wordsOf({ family, w0, w1, w2, w3 }: Prefix): string | number {
   return family === 4 ? w0 : `${w0} ${w1} ${w2} ${w3}`
 }

@@ -1,12 +1,12 @@
-// The table of what POST requests with an Idempotency-Key were answered, so that a repeated one gets the same answer
-// instead of being done again. Called by admin.
+// The table of answers to POST requests with an Idempotency-Key. A repeated request gets its answer again instead of being
+// done again.
 import type { Database, Statement } from 'better-sqlite3'
 
 export interface StoredReply {
-  /** Digest of the request: the same key with another request is a mistake. */
+  /** Digest of the request: with the same key, another request is a mistake. */
   readonly fingerprint: Uint8Array
   readonly status: number
-  /** null: the body was told once and is kept nowhere. */
+  /** null: it held a secret, which is not kept. */
   readonly body: string | null
   readonly location: string | null
 }
@@ -30,7 +30,7 @@ export class IdempotencyTable {
     this.#purge = database.prepare('DELETE FROM idempotency WHERE created_at < ?')
   }
 
-  /** What this caller's request with this key was answered, if that was at `since` (epoch seconds) or later. */
+  /** The answer to this caller's request with this key, if it is from `since` (epoch seconds) or later. */
   find(caller: string, key: string, since: number): StoredReply | undefined {
     return this.#find.get(caller, key, since)
   }
@@ -40,7 +40,7 @@ export class IdempotencyTable {
     this.#insert.run(caller, key, fingerprint, status, body, location, now)
   }
 
-  /** Forgets what is older than `before` (epoch seconds). */
+  /** Deletes answers from before `before` (epoch seconds). */
   purge(before: number): void {
     this.#purge.run(before)
   }

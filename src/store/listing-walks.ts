@@ -32,7 +32,7 @@ export interface ListingFilter {
   readonly list?: string
 }
 
-/** A row that is listed, or hides an entry of a list in the version `hiddenIn`. */
+/** A row that is listed, or that hides an entry in the version `hiddenIn` of a list. */
 export interface ShownListing {
   readonly prefix: Prefix
   /** Mask. */
@@ -43,13 +43,13 @@ export interface ShownListing {
   readonly hiddenIn: number | null
 }
 
-/** Terms of a WHERE clause, all of which hold, and what is bound to them. */
+/** Terms of a WHERE clause, joined by AND, and what to bind to them. */
 interface Terms {
   readonly terms: string[]
   readonly values: (string | number)[]
 }
 
-/** Rows in an order that an index has, beginning behind any of them, and what is asked of each. */
+/** A walk in the order of an index. `from`: the terms for going on behind a row; `asked`: what a row must pass. */
 interface Walk {
   readonly order: string
   from(last: RowPosition | undefined): Terms
@@ -57,7 +57,7 @@ interface Walk {
 }
 
 const addressOrder = 'w0, w1, w2, w3, id'
-/** Rows looked at in one step. */
+/** Rows that one step of a page looks at. */
 const stepRows = 10_000
 /** Rows of one length that are read at once, for `shownOfLength`. */
 const shownRows = 1000
@@ -85,9 +85,8 @@ export class ListingWalks {
   }
 
   /**
-   * The first `limit` rows of any state that pass the filter, newest first, or by length and address when a prefix is asked
-   * for. They come a step at a time, each of some milliseconds, however few rows pass. `after` is the last row of the page
-   * before, which need not be there any more.
+   * The first `limit` rows of any state that pass the filter, newest first; with a prefix by length and address. They come
+   * in steps of some milliseconds, however few rows pass. `after`: the last row of the page before, which may be gone.
    */
   *page(filter: ListingFilter, limit: number, after?: RowPosition): Generator<ListingRow[]> {
     const walked: Terms = { terms: [], values: [] }
@@ -99,7 +98,7 @@ export class ListingWalks {
       add(asked, 'list_id = ?', listId)
     }
     if (state !== undefined) {
-      // The rarer states have an index.
+      // An index has the rarer states.
       const isWalked = state !== 'listed' && prefix === undefined
       add(isWalked ? walked : asked, 'state = ?', state)
       if (isWalked) walked.terms.push(`state <> 'listed'`)
@@ -129,7 +128,7 @@ export class ListingWalks {
     }
   }
 
-  /** Current rows at or inside the prefix. For small ranges: it answers all of them at once. */
+  /** Rows that hold at or inside the prefix, all at once: for small ranges. */
   currentInside(prefix: Prefix): CurrentListing[] {
     const inside = rangeInside(prefix, prefix)
     return this.#table
@@ -143,7 +142,7 @@ export class ListingWalks {
       .map(listingOf) as CurrentListing[]
   }
 
-  /** The rows of one length that say something of what DNS answers, in address order, oldest first at one prefix. */
+  /** The rows of one length that matter to what DNS answers, in address order; at one prefix oldest first. */
   *shownOfLength(family: Family, length: number): Generator<ShownListing> {
     let last: PrefixRow & { readonly id: number } = { ...start, family, length }
     for (;;) {
@@ -172,7 +171,7 @@ export class ListingWalks {
     }
   }
 
-  /** Yields up to `limit` rows, some of them from each stretch of `stepRows`; returns how many are wanted still. */
+  /** Yields up to `limit` rows, looking at `stepRows` rows for each step. Returns how many are still wanted. */
   *#walk({ order, from, asked }: Walk, limit: number, after: RowPosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
     const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))
@@ -183,7 +182,7 @@ export class ListingWalks {
       const { terms, values } = from(last)
       const walked = `FROM listings WHERE ${terms.join(' AND ')} ORDER BY ${order}`
       const most = passes === '' ? left : stepRows
-      // Of a row that does not pass only what an index has is read, where that is enough.
+      // The inner query reads columns that an index has: rows that do not pass are not read.
       const passing = `SELECT id FROM (SELECT ${columns} ${walked} LIMIT ?) ${passes} ORDER BY ${order} LIMIT ?`
       const rows = this.#prepared(
         `SELECT ${listingColumns} FROM listings WHERE id IN (${passing}) ORDER BY ${order}`,
@@ -212,7 +211,7 @@ export class ListingWalks {
   }
 }
 
-/** Before every row. */
+/** A place before every row. */
 const start = { w0: 0, w1: 0, w2: 0, w3: 0, id: 0 }
 
 function add({ terms, values }: Terms, term: string, value: string | number): void {
@@ -231,7 +230,7 @@ function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefin
 }
 
 function eachIPv4(database: Database, length: number, visit: Visit): void {
-  // Word and mask packed into one number: a third of the time that rows of two columns take.
+  // Word and mask as one number: better-sqlite3 reads one column much faster than two.
   const read = database
     .prepare<[number, number], number>(
       `SELECT w0 * 65536 + kinds FROM listings INDEXED BY listings_prefix
@@ -240,7 +239,7 @@ function eachIPv4(database: Database, length: number, visit: Visit): void {
     .pluck()
   for (let start = 0; start <= 0xffff_ffff; ) {
     const chunk = read.all(length, start)
-    // A full chunk may end in the middle of a prefix's rows: its last prefix is left to the next one.
+    // A full chunk may end among the rows of one prefix: its last prefix is left to the next chunk.
     const isFull = chunk.length === chunkRows
     const end = Math.floor((chunk.at(-1) ?? 0) / 65536)
     let word = -1

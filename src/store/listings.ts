@@ -24,7 +24,7 @@ export type ListingState = (typeof listingStates)[number]
 export const listingOrigins = ['trap', 'manual', 'import'] as const
 export type ListingOrigin = (typeof listingOrigins)[number]
 
-/** What is written of a listing; times in epoch seconds. */
+/** A new row; times in epoch seconds. */
 export interface NewListing {
   readonly prefix: Prefix
   /** Mask: bit i is the i-th kind of bounce/evidence.ts. */
@@ -36,23 +36,23 @@ export interface NewListing {
   readonly lastHitAt: number | null
   /** null: permanent. */
   readonly expiresAt: number | null
-  /** When a held listing is due. */
+  /** When a held listing begins to show. */
   readonly heldUntil: number | null
   readonly hits: number
   readonly episode: number
-  /** Seconds one hit lists for; null where no hits list it. */
+  /** Seconds that one hit lists for; null: not listed by hits. */
   readonly termSeconds: number | null
 }
 
 export interface ListingRow extends Omit<NewListing, 'state'> {
   readonly id: number
   readonly state: ListingState
-  /** Name of the list whose entry it was: history alone. */
+  /** The list whose entry it was: set in history only. */
   readonly list: string | null
   readonly endedAt: number | null
 }
 
-/** A row, as far as one is needed to find it again, or the place behind it in a page. */
+/** What identifies a row, and the place behind it in a page. */
 export type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
 
 /** A row that holds. */
@@ -66,7 +66,7 @@ export type ListingChange = Pick<
 
 export type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
 
-/** What is read of a row, in the order that `listingOfFields` takes it in. */
+/** The columns of a row, in the order of `listingOfFields`. */
 export const listingFields = [
   ...['id', 'family', 'length', 'w0', 'w1', 'w2', 'w3', 'kinds', 'state', 'origin'],
   '(SELECT name FROM lists WHERE lists.id = list_id) AS list',
@@ -74,19 +74,31 @@ export const listingFields = [
   ...['held_until AS heldUntil', 'ended_at AS endedAt', 'hits', 'episode', 'term AS termSeconds'],
 ]
 
-// SQLite plans a statement anew for each set of values when it joins, or sorts what its values select, which takes ten
-// times what reading the row does: the hot statements here do neither.
+// Statements that run often neither join nor sort: SQLite would plan these anew for each set of values.
 export const listingColumns = listingFields.join(', ')
 /** A WHERE term for rows that hold. */
 export const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
-/** A row by its fields in order: as an object, SQLite's binding takes longer to make it than to read it. */
+/** A row from its fields in order. better-sqlite3 makes an array faster than an object. */
 export function listingOfFields(fields: readonly unknown[]): ListingRow {
   const [id, family, length, w0, w1, w2, w3, kinds, state, origin, list, reason, ...rest] = fields
   const [createdAt, lastHitAt, expiresAt, heldUntil, endedAt, hits, episode, termSeconds] = rest
   return {
-    ...{ id, prefix: { family, w0, w1, w2, w3, length }, kinds, state, origin, list, reason },
-    ...{ createdAt, lastHitAt, expiresAt, heldUntil, endedAt, hits, episode, termSeconds },
+    id,
+    prefix: { family, w0, w1, w2, w3, length },
+    kinds,
+    state,
+    origin,
+    list,
+    reason,
+    createdAt,
+    lastHitAt,
+    expiresAt,
+    heldUntil,
+    endedAt,
+    hits,
+    episode,
+    termSeconds,
   } as ListingRow
 }
 
@@ -95,11 +107,11 @@ export function listingOf(row: RawListing): ListingRow {
   return { ...rest, prefix: prefixOf({ family, length, w0, w1, w2, w3 }) }
 }
 
-/** What the rows of a prefix say of its answer. */
+/** What a row says of its prefix's answer. */
 export interface ShownRow {
-  /** Of a row that is listed. */
+  /** Mask of the kinds, if the row is listed. */
   readonly kinds: number
-  /** Of a row that hides an entry in this version of its list, and is not listed itself. */
+  /** The version of a list in which the row hides an entry; it is not listed itself then. */
   readonly hiddenIn: number | null
 }
 
@@ -127,7 +139,7 @@ export class ListingTable {
   readonly #expired: Statement<[number, number], RawListing>
   readonly #due: Statement<[number, number], RawListing>
   readonly #insertRemoved: Statement<unknown[]>
-  /** Prefix lengths that rows have, per family, longest first. A superset: lengths are only ever added. */
+  /** Prefix lengths that rows have or had, by family, longest first. Lengths are only ever added. */
   readonly #lengths: Record<Family, number[]>
 
   constructor(database: Database, changed: ChangedPrefixes) {
@@ -187,7 +199,7 @@ export class ListingTable {
     return rows.sort((a, b) => a.id - b.id)
   }
 
-  /** What the rows of exactly this prefix say of its answer; of a length that no row has, without a look. */
+  /** What the rows of exactly this prefix say of its answer. Reads nothing if no row has such a length. */
   shownAt(prefix: Prefix): readonly ShownRow[] {
     if (!this.#lengths[prefix.family].includes(prefix.length)) return noRows
     return this.#shownAt.all(...prefixValues(prefix))
@@ -198,7 +210,7 @@ export class ListingTable {
     return this.shownAt(prefix).some(({ hiddenIn }) => hiddenIn === version)
   }
 
-  /** As `isHidden`, for many prefixes of one version; undefined: none of them is. */
+  /** Says which prefixes are hidden in this version, for many questions; undefined: none is. */
   hiddenIn(version: number | null): ((prefix: Prefix) => boolean) | undefined {
     const rows = version === null ? [] : this.#hiddenIn.all(version)
     if (rows.length === 0) return undefined
@@ -206,17 +218,17 @@ export class ListingTable {
     return (prefix) => hidden.has(formatPrefix(prefix))
   }
 
-  /** What is hidden in a version of a list is from now on in that one. No answer must change by it. */
+  /** What is hidden in one version is from now on hidden in the other. The caller knows that no answer changes. */
   moveHidden(from: number, to: number | null): void {
     this.#moveHidden.run(to, from)
   }
 
-  /** Prefix lengths that rows have or had, longest first: they are only ever added. */
+  /** Prefix lengths that rows have or had, longest first. */
   lengths(family: Family): readonly number[] {
     return this.#lengths[family]
   }
 
-  /** Prefixes of lengths that listings have, which hold the address or prefix, longest first. */
+  /** The prefixes around the address or prefix that may have rows, longest first, itself included. */
   *covering(inner: Address | Prefix): Generator<Prefix> {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
     for (const length of this.#lengths[inner.family]) {
@@ -224,12 +236,12 @@ export class ListingTable {
     }
   }
 
-  /** The last episode of listings by trap of this prefix, 0 when it never had one. */
+  /** The last episode of listings by trap of this prefix; 0: it had none. */
   lastEpisode(prefix: Prefix): number {
     return this.#lastEpisode.get(...prefixValues(prefix)) ?? 0
   }
 
-  /** Evidence up to id `mark`, or seen before `at`, no longer counts for this prefix. Zeros: no removal. */
+  /** The last removal of this prefix: evidence up to id `mark`, or seen before `at`, no longer counts. Zeros: none. */
   lastRemoval(prefix: Prefix): { at: number; mark: number } {
     const row = this.#lastRemoval.get(...prefixValues(prefix))
     return { at: row?.at ?? 0, mark: row?.mark ?? 0 }
@@ -256,7 +268,7 @@ export class ListingTable {
     return Number(lastInsertRowid)
   }
 
-  /** Hides an entry in this version of its list, and is its history. `evidenceMark`: the newest evidence there is. */
+  /** Adds a row that hides an entry in a version of its list, and is its history. `evidenceMark`: the newest evidence. */
   insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): number {
     const { prefix, kinds, listId, version, reason, createdAt, expiresAt } = entry
     this.#useLength(prefix)
@@ -275,7 +287,7 @@ export class ListingTable {
     this.#change.run(...values, to.termSeconds, id)
   }
 
-  /** Turns a listing into history. `evidenceMark` for a removal: the newest evidence there is. */
+  /** Turns a listing into history. `evidenceMark`: for a removal, the newest evidence. */
   end(
     { id, prefix }: RowPosition,
     state: 'expired' | 'removed',
@@ -286,17 +298,17 @@ export class ListingTable {
     this.#end.run(state, at, evidenceMark, id)
   }
 
-  /** Rows that still hold though their time is over, longest overdue first. */
+  /** Rows that have not ended though their time is over, longest overdue first. */
   expired(now: number, limit: number): ListingRow[] {
     return this.#expired.all(now, limit).map(listingOf)
   }
 
-  /** Held rows whose time to be listed has come. */
+  /** Held rows that are due to show. */
   due(now: number, limit: number): ListingRow[] {
     return this.#due.all(now, limit).map(listingOf)
   }
 
-  /** Trap rows whose state does not fit the mask of published kinds: shadow ones that show, and the reverse. */
+  /** Rows by trap whose state does not fit the published kinds: shadow though they should show, and the reverse. */
   misplaced(publishedKinds: number): ListingRow[] {
     return this.#database
       .prepare<[number, number], RawListing>(

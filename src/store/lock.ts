@@ -1,18 +1,18 @@
-// One process at a time on a database: an exclusive transaction held open on a second SQLite file beside it, which
-// the kernel frees however the process ends, kill -9 too. The holder's pid stands beside it, for the error alone.
+// One process at a time has a database: it holds an exclusive transaction on a second SQLite file beside it. The kernel frees
+// that however the process ends, even by kill -9. A file with the holder's pid is there for the error message only.
 import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import { createPrivateFile, writePrivateFile } from './private-file.ts'
 
 export interface Lock {
-  /** Frees the lock. Idempotent. */
+  /** Frees the lock. May be called twice. */
   release(): void
 }
 
 /**
- * Takes the lock of the database at `path` without waiting. The caller must keep the Lock referenced: a collected
- * one is a freed one. Throws OperationalError 'database-locked' naming the holder, 'database-failed' otherwise.
+ * Takes the lock of the database at `path` without waiting. Keep a reference to it: garbage collection frees it. Throws
+ * OperationalError 'database-locked' naming the holder, or 'database-failed'.
  */
 export function takeLock(path: string): Lock {
   const pidFile = `${path}-pid`
@@ -20,7 +20,7 @@ export function takeLock(path: string): Lock {
   try {
     createPrivateFile(`${path}.lock`)
     holder = new Database(`${path}.lock`, { timeout: 0 })
-    // Nothing is ever written there, so that there is no journal to leave behind.
+    // Nothing is ever written there, so no journal is left behind.
     holder.pragma('journal_mode = MEMORY')
     holder.exec('BEGIN EXCLUSIVE')
   } catch (error) {
@@ -49,7 +49,7 @@ export function takeLock(path: string): Lock {
   }
 }
 
-/** A full disk has no room for it: then the error of others does not name this process. */
+/** Errors of other processes name this pid. On a full disk it cannot be written, and they do not. */
 function writePid(pidFile: string): void {
   try {
     rmSync(pidFile, { force: true })
@@ -59,13 +59,13 @@ function writePid(pidFile: string): void {
   }
 }
 
-/** "process 1234" when the pid beside the lock is of a living process; it may be missing for a moment. */
+/** "process 1234" if the pid in the file is that of a living process. */
 function holderName(pidFile: string): string {
   try {
     const pid = Number(readFileSync(pidFile, 'utf8'))
     if (Number.isInteger(pid) && pid > 0 && isAlive(pid)) return `process ${pid}`
   } catch {
-    // Unreadable, or not yet written: the lock itself has spoken.
+    // Unreadable, or not yet written: the lock is held all the same.
   }
   return 'another process'
 }

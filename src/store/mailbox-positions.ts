@@ -1,5 +1,5 @@
-// How far each trap mailbox has been read, in the mailbox's own terms. Written by traps, only after the evidence of
-// everything up to there is committed.
+// The table of how far each trap mailbox has been read, in the mailbox's own terms. A position is set only after the evidence
+// of all messages before it is committed.
 import type { Database, Statement } from 'better-sqlite3'
 
 export class MailboxPositionTable {

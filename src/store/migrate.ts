@@ -1,5 +1,5 @@
-// Brings a database to this version's schema: the .sql files of migrations/, in order, each in one transaction with
-// the user_version that counts them. Forward only. Called when a store is opened.
+// Brings a database to this version's schema: the .sql files of migrations/, in order. Each has a transaction, which also
+// sets user_version to its number. Forward only.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
@@ -13,7 +13,7 @@ interface Migration {
 
 const directory = join(import.meta.dirname, 'migrations')
 
-/** Migrations by number, 1 upwards without a gap. */
+/** By number, from 1 on without a gap. */
 const migrations: readonly Migration[] = readdirSync(directory)
   .filter((name) => name.endsWith('.sql'))
   .sort()
@@ -23,15 +23,15 @@ const migrations: readonly Migration[] = readdirSync(directory)
     return { version: index + 1, name }
   })
 
-/** What SQL alone cannot do, after the SQL of the migration with this number. */
+/** Code that runs after the SQL of the migration with this number. */
 const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: packLists }
 
 /** The schema version this program reads and writes. */
 export const schemaVersion = migrations.length
 
 /**
- * Applies what is missing and returns the version found before. Throws OperationalError 'database-newer', having
- * changed nothing, when a later program has been here; 'database-failed' naming the migration that failed.
+ * Applies the missing migrations and returns the version found before. Throws OperationalError 'database-newer', with nothing
+ * changed, if a later program has migrated it; 'database-failed' naming the migration that failed.
  */
 export function migrate(database: Database, path: string): number {
   const found = database.pragma('user_version', { simple: true }) as number
@@ -54,7 +54,7 @@ export function migrate(database: Database, path: string): number {
   return found
 }
 
-/** For openings that may not write: throws unless the schema is exactly this version's. */
+/** For a reader: throws unless the schema is exactly this version's. */
 export function requireCurrent(database: Database, path: string): void {
   const found = database.pragma('user_version', { simple: true }) as number
   refuseNewer(found, path)

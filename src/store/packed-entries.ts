@@ -1,13 +1,13 @@
-// Entries of a named list ↔ octets, as one row of list_chunks has them: all of one family, in address order, an enclosing
-// prefix before what is inside it. Every entry takes as much room, so that one is found by halving.
+// Entries of a named list ↔ octets of one row of list_chunks: all of one family, in address order, an enclosing prefix before
+// what is inside it. All entries have the same size, so that a binary search finds one.
 //
 //   [ address, 4 or 16 | length, 1 | number of its label, 2 | listedAt, 4 | expiresAt, 5; 0: permanent ]
 //
-// Labels are kinds and reasons, which many entries have in common.
+// A label is kinds and reason, which many entries share.
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import type { Visit } from './prefix-columns.ts'
 
-/** What an entry has beside its prefix and its age. */
+/** What a list says of an entry. */
 export interface EntryAttributes {
   /** Mask: bit i is the i-th kind of bounce/kinds.ts. */
   readonly kinds: number
@@ -16,7 +16,7 @@ export interface EntryAttributes {
   readonly expiresAt: number | null
 }
 
-/** Kinds of both, the first reason there is, the later end. */
+/** Two as one: the kinds of both, the first reason there is, the later end. */
 export function joined(a: EntryAttributes, b: EntryAttributes): EntryAttributes {
   const isForEver = a.expiresAt === null || b.expiresAt === null
   return {
@@ -33,17 +33,17 @@ export function sameAttributes(a: EntryAttributes, b: EntryAttributes): boolean 
 export interface ListEntry {
   readonly prefix: Prefix
   readonly attributes: EntryAttributes
-  /** Epoch seconds: since when the list has had this prefix without a break. */
+  /** Epoch seconds: the list has had this prefix since then without a break. */
   readonly listedAt: number
 }
 
-/** Entries of one row: fewer than numbers of labels. */
+/** Most entries of one row. There are more label numbers than that. */
 export const chunkEntries = 1000
 
 const addressOctets = { 4: 4, 6: 16 } as const
-/** Octets of an entry beside its address. */
+/** Octets of an entry after its address. */
 const otherOctets = 12
-/** Where it has them, from the end of its address. */
+/** Where these fields begin, from the end of the address. */
 const labelAt = 1
 const listedAtAt = 3
 const expiresAtAt = 7
@@ -60,14 +60,14 @@ export function comparePrefixes(a: Prefix, b: Prefix): number {
   )
 }
 
-/** Octets that sort as prefixes of one family do. */
+/** Octets that sort as the prefixes of one family do. */
 export function prefixKey(prefix: Prefix): Uint8Array {
   const octets = new Uint8Array(addressOctets[prefix.family] + 1)
   putPrefix(new DataView(octets.buffer), 0, prefix)
   return octets
 }
 
-/** Packs entries of one family, which are in order, at most `chunkEntries` of them; labels as JSON. */
+/** Packs at most `chunkEntries` entries of one family, in order. The labels come as JSON. */
 export function packEntries(entries: readonly ListEntry[]): {
   readonly octets: Uint8Array
   readonly labels: string
@@ -91,20 +91,20 @@ export function packEntries(entries: readonly ListEntry[]): {
     putPrefix(view, index * size, prefix)
     view.setUint16(at + labelAt, number)
     view.setUint32(at + listedAtAt, listedAt)
-    // Four octets end in 2106.
+    // Five octets: four end in 2106.
     view.setUint8(at + expiresAtAt, Math.floor((expiresAt ?? 0) / 2 ** 32))
     view.setUint32(at + expiresAtAt + 1, (expiresAt ?? 0) % 2 ** 32)
   }
   return { octets, labels: `[${[...numbers.keys()].join(',')}]` }
 }
 
-/** Packed entries, read where they stand. */
+/** Reads packed entries in place. */
 export class PackedEntries {
   readonly family: Family
   readonly count: number
   readonly #view: DataView
   readonly #size: number
-  /** As permanent entries have them. */
+  /** Each label as attributes without an end. */
   readonly #labels: readonly EntryAttributes[]
 
   constructor(family: Family, octets: Uint8Array, labels: string) {
@@ -124,8 +124,12 @@ export class PackedEntries {
       return { family: 4, w0, w1: 0, w2: 0, w3: 0, length: view.getUint8(at + 4) }
     }
     return {
-      ...{ family: 6, w0, w1: view.getUint32(at + 4), w2: view.getUint32(at + 8) },
-      ...{ w3: view.getUint32(at + 12), length: view.getUint8(at + 16) },
+      family: 6,
+      w0,
+      w1: view.getUint32(at + 4),
+      w2: view.getUint32(at + 8),
+      w3: view.getUint32(at + 12),
+      length: view.getUint8(at + 16),
     }
   }
 
@@ -164,17 +168,15 @@ export class PackedEntries {
       if ((expiresAt !== null && expiresAt <= now) || isHidden?.(this.prefixAt(index))) continue
       const w0 = view.getUint32(at)
       if (isLong) {
-        const [w1, w2, w3] = [
-          view.getUint32(at + 4),
-          view.getUint32(at + 8),
-          view.getUint32(at + 12),
-        ]
+        const w1 = view.getUint32(at + 4)
+        const w2 = view.getUint32(at + 8)
+        const w3 = view.getUint32(at + 12)
         visit(6, w0, w1, w2, w3, view.getUint8(at + 16), kinds)
       } else visit(4, w0, 0, 0, 0, view.getUint8(at + 4), kinds)
     }
   }
 
-  /** The last entry at or before the prefix, by its index; -1: all come after it. */
+  /** The index of the last entry at or before the prefix; -1: all come after it. */
   lastUpTo(prefix: Prefix): number {
     let low = 0
     let high = this.count
@@ -186,19 +188,19 @@ export class PackedEntries {
     return low - 1
   }
 
-  /** The index of exactly this prefix; -1: it is not there. */
+  /** The index of the entry of exactly this prefix; -1: there is none. */
   indexOf(prefix: Prefix): number {
     const index = this.lastUpTo(prefix)
     return index >= 0 && this.#compare(index, prefix) === 0 ? index : -1
   }
 
-  /** Whether the prefix lies between the first entry and the last one, both included. */
+  /** Whether the prefix lies between the first and the last entry, both included. */
   spans(prefix: Prefix): boolean {
     const last = this.count - 1
     return last >= 0 && this.#compare(0, prefix) <= 0 && this.#compare(last, prefix) >= 0
   }
 
-  /** The first time after `now` at which one of them is over; null: never. */
+  /** The first time after `now` at which an entry is over; null: never. */
   nextExpiry(now: number): number | null {
     let next: number | null = null
     for (let index = 0; index < this.count; index++) {
@@ -245,7 +247,7 @@ function putPrefix(view: DataView, at: number, prefix: Prefix): void {
   view.setUint8(at + addressOctets[prefix.family], prefix.length)
 }
 
-/** How many bits two addresses of one family have in common at their beginning, as they are stored. */
+/** Number of leading bits that two addresses of one family have in common. IPv4 counts as it is stored: 128 bits. */
 export function commonBits(a: Address, b: Address): number {
   for (const [index, word] of (['w0', 'w1', 'w2', 'w3'] as const).entries()) {
     const differing = a[word] ^ b[word]

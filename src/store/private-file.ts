@@ -1,15 +1,15 @@
-// Files that only their owner may open, whatever the umask: they hold trap addresses, or what opens everything.
+// Files that only their owner may open, whatever the umask: they hold trap addresses or secrets.
 import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { OperationalError } from '../errors.ts'
 
 const privateMode = 0o600
-/** What stands at the path is not waited for: a FIFO would be. */
+/** O_NONBLOCK: a FIFO at the path would block. */
 const appendFlags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 /**
- * Makes the file, empty, if there is none; one that is there keeps its content, and with that its mode. Throws OperationalError
- * 'database-failed' where something else than a file stands at the path.
+ * Makes the file, empty, if there is none. One that has content keeps it, and its mode. Throws OperationalError
+ * 'database-failed' if the path is no file.
  */
 export function createPrivateFile(path: string): void {
   requireFile(path)
@@ -22,7 +22,7 @@ export function createPrivateFile(path: string): void {
   }
 }
 
-/** Writes a file that there must not be yet. */
+/** Writes a new file; throws if there is one. */
 export function writePrivateFile(path: string, text: string): void {
   const descriptor = openSync(path, 'wx', privateMode)
   try {
@@ -33,7 +33,7 @@ export function writePrivateFile(path: string, text: string): void {
   }
 }
 
-/** Throws OperationalError 'database-failed' where the path leads to something that is no file: it may never be read to its end. */
+/** Throws OperationalError 'database-failed' if the path is there and is no file: reading a FIFO or device may never end. */
 export function requireFile(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined || found.isFile()) return

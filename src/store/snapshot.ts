@@ -1,5 +1,4 @@
-// The store as of one moment, read through a connection of its own while writes go on: for exports, which take as long
-// as their reader does.
+// The store as of one moment, read through a connection of its own while writes go on: for exports, which may take long.
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { ExceptionTable } from './exceptions.ts'
@@ -12,13 +11,13 @@ import { ChangedPrefixes } from './prefix-columns.ts'
 /** All that is there for one prefix. */
 export interface PrefixContents {
   readonly prefix: Prefix
-  /** Listed rows, and those that hide an entry; oldest first. */
+  /** Listed rows and rows that hide an entry, oldest first. */
   readonly rows: readonly ShownListing[]
-  /** Entries of lists, by the list's name. */
+  /** Entries of lists, in the order of the lists' names. */
   readonly entries: readonly { readonly version: number; readonly entry: ListEntry }[]
 }
 
-/** Entries that are looked at for one page. */
+/** Entries that one page looks at. */
 const pageEntries = 1000
 
 export class Snapshot {
@@ -29,14 +28,14 @@ export class Snapshot {
   readonly #database: Database.Database
   readonly #walks: ListingWalks
 
-  /** Of the database at `path`. Close it: SQLite keeps what it sees until then. */
+  /** Of the database at `path`. Close it: until then SQLite keeps the old pages that it sees. */
   constructor(path: string) {
     this.#database = new Database(path, { readonly: true })
     try {
       this.#database.exec('BEGIN')
       const nothingChanges = new ChangedPrefixes()
       this.lists = new ListTable(this.#database, nothingChanges)
-      // The moment is that of the first read.
+      // The first read sets the moment.
       this.lists.all()
       this.listings = new ListingTable(this.#database, nothingChanges)
       this.#walks = new ListingWalks(this.#database, this.listings)
@@ -98,7 +97,7 @@ export class Snapshot {
   }
 }
 
-/** Something sorted, of which the first one left is in view. */
+/** A sorted iterator whose next item can be looked at before it is taken. */
 class Source<T extends { readonly prefix: Prefix }> {
   head: T | undefined
   readonly #items: Iterator<T>
@@ -108,7 +107,7 @@ class Source<T extends { readonly prefix: Prefix }> {
     this.#advance()
   }
 
-  /** Takes the first one out if it is of that prefix. */
+  /** Takes the next item if it is of that prefix. */
   take(prefix: Prefix): T | undefined {
     const { head } = this
     if (!head || comparePrefixes(head.prefix, prefix) !== 0) return undefined

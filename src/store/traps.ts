@@ -31,7 +31,7 @@ export class TrapTable {
     return this.#all.all()
   }
 
-  /** The rows of one pattern, the configuration's first. */
+  /** The rows of one pattern, that of the configuration first. */
   of(pattern: string): TrapRow[] {
     return this.#of.all(pattern)
   }

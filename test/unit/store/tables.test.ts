@@ -44,7 +44,8 @@ function answered(store: Store): Map<string, number> {
 }
 
 test('the load gives each listed prefix once, with the kinds of all its rows', (t) => {
-  const { listings } = open(t)
+  const store = open(t)
+  const { listings } = store
   listings.insert(listing('192.0.2.1'))
   listings.insert(listing('192.0.2.1', { origin: 'trap', kinds: 2 }))
   listings.insert(listing('192.0.2.3', { kinds: 4 }))
@@ -57,7 +58,7 @@ test('the load gives each listed prefix once, with the kinds of all its rows', (
   listings.insert(listing('2001:db8::/64', { origin: 'trap', kinds: 4 }))
   listings.insert(listing('2001:db8:1::/64', { origin: 'trap', kinds: 8, state: 'held' }))
   end(listings, listing('192.0.2.9'))
-  const found = answered({ listings } as Store)
+  const found = answered(store)
   assert.deepEqual(Object.fromEntries(found), {
     '0.0.0.0/1': 16,
     '192.0.2.0/24': 0,
