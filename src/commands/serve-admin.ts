@@ -11,28 +11,16 @@ import {
   serveOnSocket,
   serveOnTcp,
 } from '../admin/listeners.ts'
-import type { ServerState } from '../admin/options.ts'
+import type { AppOptions } from '../admin/options.ts'
 import { operator } from '../admin/scopes.ts'
-import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { Config } from '../config/load.ts'
-import type { Logger } from '../errors.ts'
-import { databaseFailure, isDiskFull, type Store } from '../store/database.ts'
+import { databaseFailure, isDiskFull } from '../store/database.ts'
 import { writePrivateFile } from '../store/private-file.ts'
-import type { Traps } from '../traps/traps.ts'
 import { version } from './command.ts'
 import { adminLimits } from './options.ts'
 
-export interface AdminRooms {
-  readonly blocklist: Blocklist
-  readonly store: Store
-  readonly log: Logger
-  now(): number
-  requireClock(): void
-  status(): ServerState
-  isReady(): boolean
-  /** Undefined while they are starting. */
-  traps(): Traps | undefined
-}
+/** What the HTTP application needs of the other rooms. */
+type AdminRooms = Omit<AppOptions, 'version' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'>
 
 export interface Admin extends AsyncDisposable {
   /** The bound host:port; undefined without `[admin]`. */
@@ -44,19 +32,16 @@ export interface Admin extends AsyncDisposable {
 /** Throws OperationalError `address-unavailable` for the socket or the address. */
 export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Admin> {
   await using starting = new AsyncDisposableStack()
-  const { blocklist, traps, ...rest } = rooms
   let limits = adminLimits(config)
   const refusals = new RefusalLog(rooms.log)
   const app = starting.adopt(
     buildApp({
-      ...rest,
-      blocklist,
+      ...rooms,
       version,
       refusals,
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
-      mail: traps,
     }),
     (each) => each.close(),
   )

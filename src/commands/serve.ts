@@ -158,7 +158,7 @@ async function start(
         mailboxes: traps?.mailboxes() ?? [],
       }),
       isReady: () => isReady,
-      traps: () => traps,
+      mail: () => traps,
     }),
   )
   const { startTraps } = await import('../traps/traps.ts')

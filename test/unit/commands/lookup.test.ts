@@ -52,8 +52,13 @@ test('a listed address is exit code 3, with its codes and text', async (t) => {
   const json = await runCommand([...args, '--json'], tmpdir())
   assert.equal(json.code, 3)
   assert.deepEqual(JSON.parse(json.stdout), {
-    ...{ query: '203.0.113.9', zone: 'bl.test.example', server, name: listedName, listed: true },
-    ...{ codes: ['127.0.0.2', '127.0.0.3'], text: [text] },
+    query: '203.0.113.9',
+    zone: 'bl.test.example',
+    server,
+    name: listedName,
+    listed: true,
+    codes: ['127.0.0.2', '127.0.0.3'],
+    text: [text],
   })
 })
 

@@ -74,13 +74,14 @@ test('what strangers may have written is left out', () => {
   const said = `NO unknown user ${trap}, not even heron42`
   const imap = Object.assign(new Error('Command failed'), { responseText: said })
   const tls = Object.assign(new Error(`altnames: DNS:hidden.example, ${trap}`), {
-    ...{
-      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
-      stack: 'Error: x\n    at TLSSocket (node:_tls:1:1)',
-    },
+    code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    stack: 'Error: x\n    at TLSSocket (node:_tls:1:1)',
   })
   const lookup = Object.assign(new Error('getaddrinfo ENOTFOUND mail.hidden.example'), {
-    ...{ code: 'ENOTFOUND', errno: -3008, syscall: 'getaddrinfo', hostname: 'mail.hidden.example' },
+    code: 'ENOTFOUND',
+    errno: -3008,
+    syscall: 'getaddrinfo',
+    hostname: 'mail.hidden.example',
   })
   const fault = new MailboxFault('credentials-unreadable', `/var/mail/heron42: ${said}`)
   for (const cause of [imap, tls, lookup, fault]) {
@@ -96,7 +97,9 @@ test('what strangers may have written is left out', () => {
 
 test('a text that plays a stack, odd codes and names, and what is no error', () => {
   const odd = Object.assign(new Error(`x\n    at f (${src}/traps/quiet-heron42.ts:7:1)`), {
-    ...{ code: trap, name: trap, syscall: `connect ${trap}` },
+    code: trap,
+    name: trap,
+    syscall: `connect ${trap}`,
   })
   assert.deepEqual(errorFacts(odd), { type: 'Error', message: 'x' })
   for (const thrown of [trap, null, undefined, 7, { message: trap }]) {

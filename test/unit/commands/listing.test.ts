@@ -58,8 +58,14 @@ test('add lists, extends, and tells until when', async (t) => {
   assert.ok(Number.isInteger(id))
   assert.equal(Date.parse(expiresAt) - Date.parse(createdAt), 2 * 86_400_000)
   assert.deepEqual(listing, {
-    ...{ prefix: '203.0.113.9/32', kinds: ['dsn'], state: 'listed', origin: 'manual', list: null },
-    ...{ reason: null, lastHitAt: null, hits: 0 },
+    prefix: '203.0.113.9/32',
+    kinds: ['dsn'],
+    state: 'listed',
+    origin: 'manual',
+    list: null,
+    reason: null,
+    lastHitAt: null,
+    hits: 0,
   })
   const more = ['--kind', 'dsn', '--kind', 'auto-reply', '--permanent', '--reason', 'ticket 4711']
   const again = await done(site, 'add', '203.0.113.9/32', '203.0.113.9', ...more)
@@ -169,10 +175,12 @@ test('a trap by standard input is among no process’s arguments', async (t) => 
     return { code, said: (await output).join('') }
   }
   assert.deepEqual(await run('Old@Shop.example\n', 'add'), {
-    ...{ code: 0, said: 'old@shop.example is now a trap.\n' },
+    code: 0,
+    said: 'old@shop.example is now a trap.\n',
   })
   assert.deepEqual(await run('old@shop.example', 'remove'), {
-    ...{ code: 0, said: 'old@shop.example is no longer a trap.\n' },
+    code: 0,
+    said: 'old@shop.example is no longer a trap.\n',
   })
   for (const input of ['', '\n', 'a@shop.example\nb@shop.example\n']) {
     const { code, said } = await run(input, 'add')
