@@ -1,13 +1,15 @@
 // What the default log tells of an error: type, code, text and place, with every token masked that looks like a mail
 // address. A text that strangers may have written (a mail server, a package that read mail) is left out altogether.
 import { resolve } from 'node:path'
-import { OperationalError, operationalErrorCodes } from '../errors.ts'
+import { OperationalError, type OperationalErrorCode, operationalErrorCodes } from '../errors.ts'
 
 export interface ErrorFacts {
   readonly type: string
   readonly code?: string
   /** Masked; absent if strangers may have written it. */
   readonly message?: string
+  /** Of an OperationalError: what its code means, and often what to do. */
+  readonly why?: string
   readonly errno?: number
   readonly syscall?: string
   /** Only a path that the configuration names. */
@@ -37,10 +39,12 @@ export function errorFacts(
   const { code, errno, syscall, path } = error as NodeJS.ErrnoException
   const at = framesOf(error)
   const keys = error instanceof OperationalError ? error.keys : []
+  const why = operationalErrorCodes[code as OperationalErrorCode]
   const facts: { [K in keyof ErrorFacts]: ErrorFacts[K] | undefined } = {
     type: identifier(error.name) ?? 'Error',
     code: identifier(code),
     message: isOurs(error, at) ? shownText(error, ownPaths) : undefined,
+    why: isOperational(error) ? why : undefined,
     errno: typeof errno === 'number' ? errno : undefined,
     syscall: identifier(syscall),
     path: path !== undefined && ownPaths.includes(path) ? path : undefined,
@@ -55,13 +59,14 @@ export function errorFacts(
   return JSON.parse(JSON.stringify(facts))
 }
 
-/** `TYPE CODE: TEXT, at PLACE PLACE, because of TYPE …` on one line. */
-export function errorLine({ type, code, message, keys, at, cause }: ErrorFacts): string {
+/** `TYPE CODE: TEXT (MEANING), at PLACE PLACE, because of TYPE …` on one line. */
+export function errorLine({ type, code, message, why, at, cause }: ErrorFacts): string {
   const name = [type, code].filter(Boolean).join(' ')
-  const text = message?.replaceAll(/\s+/g, ' ') ?? keys?.join(' ')
+  const text = message === undefined ? '' : `: ${message.replaceAll(/\s+/g, ' ')}`
+  const meaning = why === undefined ? '' : ` (${why})`
   const place = at === undefined ? '' : `, at ${at.join(' ')}`
   const because = cause === undefined ? '' : `, because of ${errorLine(cause)}`
-  return `${name}${text === undefined ? '' : `: ${text}`}${place}${because}`
+  return name + text + meaning + place + because
 }
 
 /**

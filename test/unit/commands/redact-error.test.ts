@@ -5,7 +5,7 @@ import { openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { errorFacts, errorLine, maskAddresses } from '../../../src/commands/redact-error.ts'
-import { OperationalError } from '../../../src/errors.ts'
+import { OperationalError, operationalErrorCodes } from '../../../src/errors.ts'
 import { MailboxFault, mailboxError } from '../../../src/traps/mailbox.ts'
 import { formsOf } from '../../support/disclosure.ts'
 
@@ -30,6 +30,7 @@ test('our own text, with code, errno, syscall and place; a path only if the conf
     type: 'OperationalError',
     code: 'database-failed',
     message: `${own}: cannot be opened`,
+    why: operationalErrorCodes['database-failed'],
   })
   assert.deepEqual(cause, {
     type: 'Error',
@@ -117,7 +118,7 @@ test('of a wrong configuration keys and text are told', () => {
   assert.deepEqual(facts.keys, keys)
   assert.match(
     errorLine(facts),
-    /^OperationalError config-invalid: a\.toml: trap\[1\]\.address: \(address\)$/,
+    /^OperationalError config-invalid: a\.toml: trap\[1\]\.address: \(address\) \(the configuration file is wrong/,
   )
 })
 
