@@ -1,6 +1,6 @@
 // The one door: whatever writes a listing or changes the tree comes through here, and each change is committed, published
 // and only then answered. Look-ups, pages and exports are asked here too.
-import type { Evidence } from '../bounce/evidence.ts'
+import type { Evidence, TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'
@@ -82,7 +82,7 @@ const purgeBatch = 500
 /** The reader slot for our own look-ups: the last one. The name server uses slots from the first on. */
 const ownSlot = maxReaders - 1
 
-export class Blocklist {
+export class Blocklist implements TrapList {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
   readonly #reader: TreeReader | undefined
@@ -280,6 +280,11 @@ export class Blocklist {
   /** A function from an address to the pattern that it matches, or undefined. It follows all later changes. */
   trapMatcher(): (address: string) => string | undefined {
     return (address) => this.#matchTrap(address)
+  }
+
+  /** Whether an address, its domain in lower case, falls under a pattern now. */
+  isTrap(address: string): boolean {
+    return this.#matchTrap(address) !== undefined
   }
 
   /**

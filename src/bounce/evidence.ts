@@ -41,6 +41,22 @@ export interface Evidence {
   readonly reportsSuccess?: true
 }
 
+/** What the traps need of the list. */
+export interface TrapList {
+  /** Whether an address, its domain in lower case, is a spam trap now. */
+  isTrap(address: string): boolean
+  /** Judges evidence and keeps it: one decision for each piece, in order, once all is committed. */
+  record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
+}
+
+export interface Recorded {
+  readonly decision: string
+  /** For the operator alone. */
+  readonly why?: string
+  /** What anybody else may be told in place of `why`. */
+  readonly told?: string
+}
+
 /** Addresses as written, at most `maxAddresses` (address-list.ts) in each list. */
 interface Addressed {
   /** In its To fields. */

@@ -118,7 +118,11 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const reader = new MessageReader({ authenticity: authenticitySources(config), log: silent })
   const read = async ({ file, index, raw, storedAt }: FoundMessage): Promise<Ingested> => {
     const stored = { raw, storedAt, source, allTraps }
-    const { named: _, ...delivered } = storedDelivery(stored, { relays, isTrap, now: () => now })
+    const { named: _, ...delivered } = storedDelivery(stored, {
+      relays,
+      list: { isTrap },
+      now: () => now,
+    })
     const outcome = await reader.read({ raw, delivered, isStored: false, now })
     progress.advance(raw.length, 1)
     return { ...outcome, trace: delivered.trace, found: { file, index } }

@@ -1,7 +1,7 @@
 // One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
 // mail meets the blocklist.
 import type { Classification } from '../bounce/classify.ts'
-import type { Evidence } from '../bounce/evidence.ts'
+import type { Recorded, TrapList } from '../bounce/evidence.ts'
 import { readHeaderSection } from '../bounce/header-section.ts'
 import { traceFrom } from '../bounce/received.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
@@ -19,20 +19,10 @@ import {
 import type { MemoryBudget } from './memory-budget.ts'
 import type { MessageReader } from './message-reader.ts'
 
-/** What the blocklist answers for each piece of evidence, as far as the traps care. */
-export interface Recorded {
-  readonly decision: string
-  /** For the operator alone. */
-  readonly why?: string
-  /** What anybody else may be told in place of `why`. */
-  readonly told?: string
-}
-
 export interface CollectorOptions extends DeliveryOptions {
   readonly reader: MessageReader
   readonly memory: MemoryBudget
-  /** Resolves only once the evidence is committed. */
-  record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
+  readonly list: TrapList
   readonly log: Logger
 }
 
@@ -92,14 +82,14 @@ export class Collector {
    * Resolves after the commit; rejects as record() does.
    */
   async probed(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
-    const { relays, now, record, log } = this.#options
+    const { relays, now, list, log } = this.#options
     if (client === 'own-server') return
     // What a trusted relay probes, it does not do for itself; and no trace field tells for whom.
     const { client: known } = traceFrom(client, readHeaderSection(new Uint8Array()), relays)
     if (known === null) return
     const evidence = calloutEvidence({ ...probe, client: known, at: now() })
     if (evidence.length === 0) return
-    const decisions = await record(evidence)
+    const decisions = await list.record(evidence)
     log.info(
       {
         ...{ source: 'smtp', client: formatAddress(known), kind: 'callout' },
@@ -163,9 +153,9 @@ export class Collector {
   }
 
   async #commit(raw: Uint8Array, delivered: Delivered, isStored: boolean): Promise<Committed> {
-    const { record, log } = this.#options
+    const { list, log } = this.#options
     const { classification, evidence, isStopped } = await this.#read(raw, delivered, isStored)
-    const decisions = await record(evidence)
+    const decisions = await list.record(evidence)
     const { client } = delivered.trace
     log.info(
       {

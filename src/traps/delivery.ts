@@ -1,6 +1,6 @@
 // A message's header section → how it came to the traps: through which hosts, for whom, and when. Bounded: it reads
 // header fields alone, so the main thread can do it for every message.
-import type { Delivery } from '../bounce/evidence.ts'
+import type { Delivery, TrapList } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
@@ -32,8 +32,7 @@ export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
 
 export interface DeliveryOptions {
   readonly relays: TrustedRelays
-  /** Whether an address, its domain in lower case, is a spam trap now. */
-  isTrap(address: string): boolean
+  readonly list: Pick<TrapList, 'isTrap'>
   /** Epoch seconds. */
   now(): number
 }
@@ -54,11 +53,12 @@ export function liveDelivery(
 /** How a message got into a mailbox. `named` are all recipients that its fields tell, traps or not. Never throws. */
 export function storedDelivery(
   { raw, source, storedAt, allTraps }: StoredMessage,
-  { relays, isTrap, now }: DeliveryOptions,
+  { relays, list, now }: DeliveryOptions,
 ): Delivered & { readonly named: readonly string[] } {
   const header = readHeaderSection(raw)
   const trace = traceStored(header, relays)
   const kinds = deliveredTo(header, trace)
+  const isTrap = (address: string): boolean => list.isTrap(address)
   const named = kinds.flat()
   const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
   const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []

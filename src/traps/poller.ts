@@ -20,7 +20,7 @@ export interface MailboxStatus {
   /** Since when it is being read; null: it is not. */
   readonly readingSince: number | null
   readonly lastReadAt: number | null
-  /** `CODE: TEXT` of mailbox-error.ts: it names no trap. */
+  /** `CODE: TEXT` as mailboxErrors has them: it names no trap. */
   readonly lastError: string | null
   /** What the server or the system said, which may: for scope admin alone. */
   readonly lastErrorDetail: string | null
@@ -59,16 +59,8 @@ const retrySlackMs = 1000
 
 export class Poller {
   readonly #options: PollerOptions
-  #state: MailboxStatus['state'] = 'waiting'
-  #readingSince: number | null = null
-  #lastReadAt: number | null = null
-  #lastError: string | null = null
-  #lastErrorDetail: string | null = null
+  readonly #status: { -readonly [Key in keyof MailboxStatus]: MailboxStatus[Key] }
   #failures = 0
-  #retryAt = 0
-  #recorded = 0
-  #passedOver = 0
-  #refused = 0
   #isStopping = false
   #running: Promise<void> | undefined
   #hasNews = false
@@ -78,29 +70,29 @@ export class Poller {
 
   constructor(options: PollerOptions) {
     this.#options = options
+    this.#status = {
+      name: options.name,
+      type: options.type,
+      state: 'waiting',
+      readingSince: null,
+      lastReadAt: null,
+      lastError: null,
+      lastErrorDetail: null,
+      retryAt: null,
+      recorded: 0,
+      passedOver: 0,
+      refused: 0,
+    }
     options.mailbox.watch?.(() => this.#onNews())
   }
 
   status(): MailboxStatus {
-    const { name, type } = this.#options
-    return {
-      name,
-      type,
-      state: this.#state,
-      readingSince: this.#readingSince,
-      lastReadAt: this.#lastReadAt,
-      lastError: this.#lastError,
-      lastErrorDetail: this.#lastErrorDetail,
-      retryAt: this.#state === 'failing' ? this.#retryAt : null,
-      recorded: this.#recorded,
-      passedOver: this.#passedOver,
-      refused: this.#refused,
-    }
+    return { ...this.#status }
   }
 
   /** Reads the mailbox once, unless it is being read, waits after a failure, or has been stopped. Never rejects. */
   async poll(): Promise<void> {
-    const waitSeconds = this.#retryAt - this.#options.now()
+    const waitSeconds = (this.#status.retryAt ?? 0) - this.#options.now()
     // A clock that was set back keeps nothing waiting.
     if (this.#isStopping || (waitSeconds > 0 && waitSeconds <= longestWaitSeconds)) return
     this.#running ??= this.#readAll().finally(() => {
@@ -114,7 +106,7 @@ export class Poller {
   /** Reads the mailbox once more from its beginning, whatever it waits for, unless stopped. Never rejects. */
   async pollNow(): Promise<void> {
     await this.#running
-    this.#retryAt = 0
+    this.#status.retryAt = null
     await this.poll()
   }
 
@@ -139,7 +131,8 @@ export class Poller {
 
   async #readAll(): Promise<void> {
     const { name, type, log, mailbox, now } = this.#options
-    this.#readingSince = now()
+    const status = this.#status
+    status.readingSince = now()
     const begun = new Set<Promise<void>>()
     let octets = 0
     let failure: { readonly error: unknown } | undefined
@@ -168,23 +161,23 @@ export class Poller {
     } catch (error) {
       failure ??= { error }
     }
-    this.#readingSince = null
-    this.#lastReadAt = now()
+    status.readingSince = null
+    status.lastReadAt = now()
     if (failure === undefined) {
-      if (this.#state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
-      this.#state = 'ok'
-      this.#lastError = null
-      this.#lastErrorDetail = null
+      if (status.state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
+      status.state = 'ok'
+      status.lastError = null
+      status.lastErrorDetail = null
+      status.retryAt = null
       this.#failures = 0
-      this.#retryAt = 0
       return
     }
     const waitSeconds = Math.min(2 ** ++this.#failures, longestWaitSeconds)
-    this.#state = 'failing'
     const { fault, detail, cause } = mailboxError(name, 'reading it', failure.error)
-    this.#lastError = `${fault}: ${mailboxErrors[fault]}`
-    this.#lastErrorDetail = detail
-    this.#retryAt = now() + waitSeconds
+    status.state = 'failing'
+    status.lastError = `${fault}: ${mailboxErrors[fault]}`
+    status.lastErrorDetail = detail
+    status.retryAt = now() + waitSeconds
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => void this.poll(), waitSeconds * 1000 + retrySlackMs).unref()
     const facts = { mailbox: name, type, code: fault }
@@ -195,7 +188,7 @@ export class Poller {
   async #handle(message: MailboxMessage): Promise<void> {
     const { name, allTraps, mailbox, collector, log } = this.#options
     if ('refused' in message) {
-      this.#refused++
+      this.#status.refused++
       log.warn({ mailbox: name, message: message.place, why: message.refused }, 'message refused')
       return await mailbox.accept(message)
     }
@@ -207,10 +200,10 @@ export class Poller {
       })
     })
     if (passedOver === null) {
-      if (!isDuplicate) this.#recorded++
+      if (!isDuplicate) this.#status.recorded++
       await mailbox.accept(message)
     } else {
-      this.#passedOver++
+      this.#status.passedOver++
       mailbox.passOver(message, passedOver)
     }
   }

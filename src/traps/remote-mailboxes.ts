@@ -5,6 +5,7 @@
 // been read to the end. So one that ends the thread each time fails alone, waits longer each time, and costs the others
 // a reading now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
+import type { TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import { mailServer } from './mail-server.ts'
 import {
@@ -18,7 +19,7 @@ import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './ma
 
 export interface RemoteMailboxesOptions {
   readonly mailboxes: readonly MailboxOptions[]
-  isTrap(address: string): boolean
+  readonly list: Pick<TrapList, 'isTrap'>
   readonly positions: {
     get(mailbox: string): string | undefined
     set(mailbox: string, position: string): void
@@ -260,12 +261,12 @@ class MailboxThread {
   }
 
   #hear(message: FromThread): void {
-    const { log, isTrap } = this.#options
+    const { log, list } = this.#options
     if ('log' in message) log[message.log](message.fields, message.message)
     else if ('beat' in message) this.#missedBeats = 0
     else if ('wake' in message) this.#wake(message.wake)
     else if ('addresses' in message) {
-      this.#say({ traps: message.addresses.filter((each) => isTrap(each)), id: message.id })
+      this.#say({ traps: message.addresses.filter((each) => list.isTrap(each)), id: message.id })
     } else {
       const pending = this.#pending.get(message.id)
       this.#pending.delete(message.id)

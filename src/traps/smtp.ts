@@ -2,6 +2,7 @@
 // committed, and transactions that the client gives up before a message, which may be sender callouts.
 import { domainToASCII } from 'node:url'
 import type { SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
+import type { TrapList } from '../bounce/evidence.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
@@ -42,7 +43,7 @@ export interface SmtpListenerOptions {
   readonly dataSeconds?: number
   /** @default 2: seconds that close() lets messages under way finish */
   readonly drainSeconds?: number
-  isTrap(address: string): boolean
+  readonly list: Pick<TrapList, 'isTrap'>
   readonly collector: Collector
   /** For messages being received, read and recorded; beyond it 452. */
   readonly memory: MemoryBudget
@@ -119,7 +120,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     ...(certificate ?? {}),
     disabledCommands: ['AUTH', 'WIZ', 'SHELL', 'KILL', ...(certificate ? [] : ['STARTTLS'])],
     authOptional: true,
-    // Whether an odd address is a trap, isTrap says.
+    // An odd address may be a trap: the list says.
     lenientAddressParsing: true,
     hideENHANCEDSTATUSCODES: false,
     disableReverseLookup: true,
@@ -151,7 +152,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       const recipient = trapForm(address)
       const { accepted = [], refused = [] } = own?.open ?? {}
-      if (!options.isTrap(recipient)) {
+      if (!options.list.isTrap(recipient)) {
         if (refused.length < maxRecipients) refused.push(recipient)
         return reply(refusal(550, 'No such user here'))
       }

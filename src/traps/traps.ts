@@ -1,16 +1,13 @@
 // Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
 // loads this room and the mail packages after DNS answers.
+
+import type { Recorded } from '../bounce/evidence.ts'
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
 import { type Prefix, parsePrefix } from '../ip/address.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
-import {
-  Collector,
-  type CollectorOptions,
-  type Recorded,
-  type SubmittedMessage,
-} from './collect.ts'
+import { Collector, type CollectorOptions, type SubmittedMessage } from './collect.ts'
 import type { MailboxOptions } from './mailbox.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import {
@@ -33,7 +30,7 @@ export interface TrapSmtpOptions
       | 'proxies'
       | 'proxyProtocol'
       | 'certificate'
-      | 'isTrap'
+      | 'list'
       | 'collector'
       | 'memory'
       | 'log'
@@ -46,7 +43,7 @@ export interface TrapSmtpOptions
   readonly proxyProtocol?: readonly string[]
 }
 
-export interface TrapsOptions extends Pick<CollectorOptions, 'isTrap' | 'record' | 'now' | 'log'> {
+export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'log'> {
   readonly authenticity?: AuthenticitySources
   /** The limits of the thread that reads messages, and its file. */
   readonly reader?: Omit<MessageReaderOptions, 'authenticity' | 'mark' | 'log'>
@@ -89,7 +86,7 @@ export interface Traps {
  * an address that cannot be bound, and `config-invalid` for a schedule or proxy that is none.
  */
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
-  const { mailboxes, positions, log, now, isTrap, record, trace, onFatal } = options
+  const { mailboxes, positions, log, now, list, trace, onFatal } = options
   const proxies = (options.smtp?.proxies ?? []).map((each) => prefixOf('proxies', each))
   const proxyProtocol = (options.smtp?.proxyProtocol ?? []).map((each) =>
     prefixOf('proxyProtocol', each),
@@ -106,7 +103,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   await using starting = new AsyncDisposableStack()
   const remote = starting.adopt(
     new RemoteMailboxes({
-      ...{ mailboxes, positions, isTrap, now, log },
+      ...{ mailboxes, positions, list, now, log },
       ...options.mailboxThread,
     }),
     (each) => each.close(),
@@ -120,12 +117,12 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     (each) => each.close(),
   )
   const memory = new MemoryBudget(options.maxHeldBytes)
-  const collector = new Collector({ relays, isTrap, record, now, log, reader, memory })
+  const collector = new Collector({ relays, list, now, log, reader, memory })
   const smtp: SmtpListener | undefined =
     options.smtp &&
     starting.adopt(
       await (await import('./smtp.ts')).startSmtpListener({
-        ...{ ...options.smtp, proxies, proxyProtocol, isTrap, collector, memory, log, onFatal },
+        ...{ ...options.smtp, proxies, proxyProtocol, list, collector, memory, log, onFatal },
         ...(certificate && { certificate }),
         drainSeconds: drainSeconds + goodbyeSeconds,
       }),

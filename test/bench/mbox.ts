@@ -185,8 +185,10 @@ async function read(source: Pick<MailboxOptions, 'path' | 'type'>, folder: strin
     mailboxes: [{ ...source, name: 'box', schedule: '0 0 1 1 *', allTraps: false }],
     positions: { get: () => undefined, set: silent },
     trace: { trustedRelays: [] },
-    isTrap: (address) => address.endsWith('@trap.example'),
-    record: (evidence) => blocklist.record(evidence),
+    list: {
+      isTrap: (address) => address.endsWith('@trap.example'),
+      record: (evidence) => blocklist.record(evidence),
+    },
     now: () => Math.floor(Date.now() / 1000),
     log,
     onFatal: (error) => {

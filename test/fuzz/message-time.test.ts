@@ -42,7 +42,7 @@ const authenticity: AuthenticityOptions = {
 function findRecipients(raw: Uint8Array): void {
   storedDelivery(
     { raw, source: 'fuzz', storedAt: 1, allTraps: true },
-    { relays, isTrap: (address) => address === trap, now: () => 1 },
+    { relays, list: { isTrap: (address) => address === trap }, now: () => 1 },
   )
 }
 

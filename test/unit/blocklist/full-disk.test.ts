@@ -72,8 +72,7 @@ test('100 recipients of a wildcard trap do not make 100 copies of one message', 
   const door = openDoor(t, { policy: testPolicy({ traps: ['@trap.example.org'] }) })
   const collector = new Collector({
     relays: parseTrustedRelays([]),
-    isTrap: () => true,
-    record: (pieces) => door.blocklist.record(pieces),
+    list: { isTrap: () => true, record: (pieces) => door.blocklist.record(pieces) },
     now: () => door.now,
     log: silentLog,
     ...reading(),

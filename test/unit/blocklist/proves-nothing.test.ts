@@ -51,8 +51,7 @@ async function decide(door: Door, raw: Uint8Array) {
 function collector({ blocklist }: Door, relays: readonly string[] = []): Collector {
   return new Collector({
     relays: parseTrustedRelays(relays),
-    isTrap: (each) => blocklist.trapMatcher()(each) !== undefined,
-    record: (evidence) => blocklist.record(evidence),
+    list: blocklist,
     now: () => start,
     log: silentLog,
     ...reading(),
@@ -170,8 +169,7 @@ test('in a mailbox whose every message was for a trap, the rule is off', async (
   ] as const) {
     const door = open(t)
     const stored = { raw, source: 'box', storedAt: start, allTraps }
-    const isTrap = (each: string) => door.blocklist.trapMatcher()(each) !== undefined
-    const delivered = storedDelivery(stored, { relays, isTrap, now: () => start })
+    const delivered = storedDelivery(stored, { relays, list: door.blocklist, now: () => start })
     const { evidence } = await readMessage(raw, delivered)
     const decisions = await door.blocklist.record(evidence)
     assert.deepEqual(

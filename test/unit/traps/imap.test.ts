@@ -47,14 +47,16 @@ async function reader(t: TestContext, more: Partial<MailboxOptions> = {}): Promi
       set: (name, position) => positions.set(name, position),
     },
     trace: { trustedRelays: [] },
-    isTrap: () => false,
-    record: async (evidence) =>
-      evidence.map((each) => {
-        const isKnown = recorded.some(({ content }) => content === each.content)
-        if (!isKnown) recorded.push(each)
-        decisions.push(isKnown ? 'duplicate' : 'counted')
-        return { decision: decisions.at(-1) ?? '' }
-      }),
+    list: {
+      isTrap: () => false,
+      record: async (evidence) =>
+        evidence.map((each) => {
+          const isKnown = recorded.some(({ content }) => content === each.content)
+          if (!isKnown) recorded.push(each)
+          decisions.push(isKnown ? 'duplicate' : 'counted')
+          return { decision: decisions.at(-1) ?? '' }
+        }),
+    },
     now: () => Math.floor(Date.now() / 1000),
     log: { error: write, warn: write, info: write, debug: write },
     onFatal: (error) => assert.fail(error),

@@ -131,12 +131,14 @@ class Lives {
       ...{ name: 'box', type: 'box', allTraps: false, mailbox, log, now: () => Date.now() / 1000 },
       collector: new Collector({
         relays: { names: [], addresses: [] },
-        isTrap: (address) => this.traps.has(address),
-        record: async (evidence) => {
-          // As the store does: once for each client, recipient and content.
-          for (const each of evidence)
-            if (!this.recorded.some(isSame(each))) this.recorded.push(each)
-          return evidence.map(() => ({ decision: 'counted' }))
+        list: {
+          isTrap: (address) => this.traps.has(address),
+          record: async (evidence) => {
+            // As the store does: once for each client, recipient and content.
+            for (const each of evidence)
+              if (!this.recorded.some(isSame(each))) this.recorded.push(each)
+            return evidence.map(() => ({ decision: 'counted' }))
+          },
         },
         ...{ now: () => Date.now() / 1000, log, ...reading() },
       }),

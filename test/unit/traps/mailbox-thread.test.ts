@@ -45,10 +45,12 @@ async function start(
     mailboxes,
     positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays: [] },
-    isTrap: () => false,
-    record: async (evidence) => {
-      recorded.push(...evidence)
-      return evidence.map(() => ({ decision: 'counted' }))
+    list: {
+      isTrap: () => false,
+      record: async (evidence) => {
+        recorded.push(...evidence)
+        return evidence.map(() => ({ decision: 'counted' }))
+      },
     },
     now: () => Math.floor(Date.now() / 1000),
     log: { error: write, warn: write, info: write, debug: () => undefined },
@@ -149,7 +151,10 @@ for (const code of ['disk-low', 'clock-held'] as const) {
   test(`a mailbox whose messages wait for the server says so: ${code}`, async (t) => {
     const box = maildir(t, 'box')
     const started = await start(t, [box], {
-      record: () => Promise.reject(new OperationalError(code, 'not now')),
+      list: {
+        isTrap: () => false,
+        record: () => Promise.reject(new OperationalError(code, 'not now')),
+      },
     })
     await hasState(started, 'box', 'failing')
     assert.match(statusOf(started, 'box')?.lastError ?? '', new RegExp(`^${code}: not recorded: `))

@@ -43,11 +43,13 @@ class Box {
   commit: (evidence: readonly Evidence[]) => Promise<void> = async () => undefined
   readonly collector = new Collector({
     relays: parseTrustedRelays([]),
-    isTrap: (address) => this.traps.includes(address),
-    record: async (evidence) => {
-      await this.commit(evidence)
-      this.recorded.push(...evidence)
-      return evidence.map(() => ({ decision: this.decision }))
+    list: {
+      isTrap: (address) => this.traps.includes(address),
+      record: async (evidence) => {
+        await this.commit(evidence)
+        this.recorded.push(...evidence)
+        return evidence.map(() => ({ decision: this.decision }))
+      },
     },
     now: () => this.clock,
     log: this.#logger(),

@@ -167,8 +167,11 @@ function poller(t: TestContext, path: string): Poller {
   const each = new Poller({
     ...{ name: 'box', type: 'mbox', allTraps: true, mailbox: source, log, now },
     collector: new Collector({
-      ...{ relays: { names: [], addresses: [] }, isTrap: () => true, now, log, ...reading() },
-      record: async (evidence) => evidence.map(() => ({ decision: 'counted' })),
+      ...{ relays: { names: [], addresses: [] }, now, log, ...reading() },
+      list: {
+        isTrap: () => true,
+        record: async (evidence) => evidence.map(() => ({ decision: 'counted' })),
+      },
     }),
   })
   t.after(() => each.stop())

@@ -36,9 +36,11 @@ test('of a field that names recipients without end, a message takes the first hu
     { raw, source: 'box', storedAt: 1, allTraps: false },
     {
       relays: parseTrustedRelays([]),
-      isTrap: () => {
-        asked++
-        return false
+      list: {
+        isTrap: () => {
+          asked++
+          return false
+        },
       },
       now: () => 1,
     },

@@ -11,8 +11,10 @@ test('a mailbox that failed is read again though the clock was set back', async 
   let readings = 0
   const collector = new Collector({
     relays: { names: [], addresses: [] },
-    isTrap: () => true,
-    record: async () => [],
+    list: {
+      isTrap: () => true,
+      record: async () => [],
+    },
     ...{ now: () => now, log: silentLog, ...reading() },
   })
   const poller = new Poller({

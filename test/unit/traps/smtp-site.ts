@@ -1,8 +1,7 @@
 // A live listener for tests, on a free port, whose evidence lands in an array.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
-import type { Recorded } from '../../../src/traps/collect.ts'
+import type { Evidence, Recorded } from '../../../src/bounce/evidence.ts'
 import {
   startTraps,
   type TrapSmtpOptions,
@@ -47,11 +46,13 @@ export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): P
     ...(authenticity && { authenticity }),
     ...(reader && { reader }),
     ...(maxHeldBytes !== undefined && { maxHeldBytes }),
-    isTrap: (address) => address.endsWith('@trap.example'),
-    record: async (evidence) => {
-      const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
-      recorded.push(...evidence)
-      return decisions
+    list: {
+      isTrap: (address) => address.endsWith('@trap.example'),
+      record: async (evidence) => {
+        const decisions = await (record?.(evidence) ?? evidence.map(() => ({ decision: 'listed' })))
+        recorded.push(...evidence)
+        return decisions
+      },
     },
     now: () => 1_800_000_000,
     log: { error: write, warn: write, info: write, debug: () => undefined },

@@ -31,10 +31,12 @@ async function start(
     mailboxes,
     positions: { get: () => undefined, set: () => undefined },
     trace: { trustedRelays: [] },
-    isTrap: () => false,
-    record: async (evidence) => {
-      recorded.push(...evidence)
-      return evidence.map(() => ({ decision: 'counted' }))
+    list: {
+      isTrap: () => false,
+      record: async (evidence) => {
+        recorded.push(...evidence)
+        return evidence.map(() => ({ decision: 'counted' }))
+      },
     },
     now: () => Math.floor(Date.now() / 1000),
     log,
