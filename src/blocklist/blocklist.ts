@@ -229,9 +229,8 @@ export class Blocklist implements TrapList {
     actor: Actor,
     alongside?: Alongside<ExceptionOutcome>,
   ): Promise<ExceptionOutcome> {
-    const work = (context: Context) =>
-      addException(context, 'exemption', prefix, note || null, actor)
-    return this.#change(work, alongside)
+    const add = (context: Context) => addException(context, 'exemption', prefix, note, actor)
+    return this.#change(add, alongside)
   }
 
   unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -245,9 +244,8 @@ export class Blocklist implements TrapList {
     actor: Actor,
     alongside?: Alongside<ExceptionOutcome>,
   ): Promise<ExceptionOutcome> {
-    const work = (context: Context) =>
-      addException(context, 'exclusion', prefix, note || null, actor)
-    return this.#change(work, alongside)
+    const add = (context: Context) => addException(context, 'exclusion', prefix, note, actor)
+    return this.#change(add, alongside)
   }
 
   include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
@@ -296,11 +294,11 @@ export class Blocklist implements TrapList {
     alongside?: Alongside<Decision[]>,
   ): Promise<Decision[]> {
     this.#disk.require()
-    const work = () => {
+    const record = (context: Context) => {
       this.#requireClock()
-      return evidence.map((each) => recordOne(this.#context(), each))
+      return evidence.map((each) => recordOne(context, each))
     }
-    return await this.#change(work, alongside)
+    return await this.#change(record, alongside)
   }
 
   /**

@@ -15,9 +15,10 @@ export function addException(
   context: Context,
   kind: ExceptionKind,
   prefix: Prefix,
-  note: string | null,
+  givenNote: string | null,
   actor: Actor,
 ): ExceptionOutcome {
+  const note = givenNote || null
   const table = tableOf(context.store, kind)
   const row = table.at(prefix).find(({ source }) => source === 'manual')
   if (row && (note === null || note === row.note)) {

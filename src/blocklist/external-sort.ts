@@ -18,7 +18,7 @@ interface Run {
   count: number
 }
 
-export interface TaggedPrefix {
+interface TaggedPrefix {
   readonly prefix: Prefix
   readonly tag: number
 }

@@ -29,7 +29,7 @@ export interface ImportParts {
   requireClock(): void
 }
 
-export interface Replacement {
+interface Replacement {
   readonly name: string
   readonly wanted: Iterable<WantedEntry>
   /** How many prefixes differ from what the list is. */

@@ -7,7 +7,7 @@ import type { Hit } from '../store/evidence.ts'
 import { kindsMask } from './types.ts'
 
 /** What lists for a kind: this many different returned messages, and different traps, within the window. */
-export interface Threshold {
+interface Threshold {
   readonly messages: number
   readonly traps: number
   readonly windowSeconds: number
@@ -37,7 +37,7 @@ export interface PolicyOptions {
 }
 
 /** The listing by trap that a message may extend; times in epoch seconds. */
-export interface Standing {
+interface Standing {
   readonly kinds: number
   readonly episode: number
   readonly lastHitAt: number
@@ -73,7 +73,7 @@ export type Judgement =
     }
 
 /** After this long without a hit, the next hit begins a new episode. */
-export const episodeGapSeconds = 86_400
+const episodeGapSeconds = 86_400
 
 /**
  * Judges one message. The rules:

@@ -25,7 +25,7 @@ import {
   zoneEntryAt,
 } from './zone-entry.ts'
 
-export interface PublisherOptions {
+interface PublisherOptions {
   readonly store: Store
   /** undefined: this process answers no DNS. The serial goes on all the same. */
   readonly tree: TreeWriter | undefined

@@ -2,7 +2,7 @@
 // change.
 import type { Database, Statement } from 'better-sqlite3'
 
-export interface AuditRow {
+interface AuditRow {
   readonly id: number
   readonly at: number
   readonly actor: string
@@ -20,7 +20,7 @@ type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
 }
 
 /** Selects rows that are equal in each given member. */
-export type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
+type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
 
 export class AuditTable {
   readonly #insert: Statement<[number, string, string, string, string | null, string | null]>

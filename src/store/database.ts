@@ -23,7 +23,7 @@ import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile, requireFile } from './private-file.ts'
 import { TrapTable } from './traps.ts'
 
-export interface StoreOptions {
+interface StoreOptions {
   /** For a reader beside the process that has the lock: takes none, and neither writes nor migrates. */
   readonly readOnly?: boolean
 }

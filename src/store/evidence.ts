@@ -6,7 +6,7 @@ import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import { addressValues, lastWords } from './prefix-columns.ts'
 
-export type RecordedDecision = 'listed' | 'extended' | 'counted' | 'ignored'
+type RecordedDecision = 'listed' | 'extended' | 'counted' | 'ignored'
 
 export interface EvidenceRow extends Evidence {
   readonly id: number
@@ -23,7 +23,7 @@ export interface Hit {
 }
 
 /** Selects what came from a network on one day. */
-export interface DayOfNetwork {
+interface DayOfNetwork {
   /** null: unknown clients. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
@@ -34,7 +34,7 @@ export interface DayOfNetwork {
 }
 
 /** How much the rows of a day differ. */
-export interface Variety {
+interface Variety {
   /** Number of different recipients. */
   readonly recipients: number
   /** Number of different returned messages. */

@@ -19,10 +19,8 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
-export const listingStates = ['listed', 'held', 'shadow', 'expired', 'removed'] as const
-export type ListingState = (typeof listingStates)[number]
-export const listingOrigins = ['trap', 'manual', 'import'] as const
-export type ListingOrigin = (typeof listingOrigins)[number]
+export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
+export type ListingOrigin = 'trap' | 'manual' | 'import'
 
 /** A new row; times in epoch seconds. */
 export interface NewListing {
@@ -116,10 +114,10 @@ export interface ShownRow {
 }
 
 /** An entry of a list as it was when it was removed by hand. */
-export type RemovedEntry = Pick<
-  NewListing,
-  'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'
-> & { readonly listId: number; readonly version: number }
+type RemovedEntry = Pick<NewListing, 'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'> & {
+  readonly listId: number
+  readonly version: number
+}
 
 const noRows: readonly ShownRow[] = []
 
