@@ -5,9 +5,19 @@ import { rcodes, types } from '../dns/wire.ts'
 
 const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]
 const rcodeNames = Object.keys(rcodes) as (keyof typeof rcodes)[]
-const typeNames = ['A', 'TXT', 'AAAA', 'NS', 'SOA', 'CNAME', 'AXFR', 'IXFR', 'ANY'] as const
-const otherType = typeNames.length
-const typeCount = otherType + 1
+const typeNames = [
+  'A',
+  'TXT',
+  'AAAA',
+  'NS',
+  'SOA',
+  'CNAME',
+  'AXFR',
+  'IXFR',
+  'ANY',
+  'other',
+] as const
+const otherType = typeNames.indexOf('other')
 
 /** Codes 127.0.0.2 … 127.0.0.31. */
 const codeCount = 32
@@ -18,9 +28,8 @@ export const latencyBuckets = 16
 const firstBucketNs = 128
 
 /** One count for each combination of outcome, type and rcode, so that a query is one addition. */
-const exchangesAt = 0
-const outcomeStride = typeCount * rcodeCount
-const codesAt = exchangesAt + outcomeNames.length * outcomeStride
+const outcomeStride = typeNames.length * rcodeCount
+const codesAt = outcomeNames.length * outcomeStride
 const latencyAt = codesAt + codeCount
 const unsentAt = latencyAt + latencyBuckets
 const blockLength = unsentAt + 1
@@ -29,7 +38,7 @@ const blockLength = unsentAt + 1
 export const counterBytes = blockLength * 8
 
 const typeSlots = new Uint8Array(256).fill(otherType)
-for (const [slot, name] of typeNames.entries()) typeSlots[types[name]] = slot
+for (const [slot, name] of typeNames.entries()) if (name !== 'other') typeSlots[types[name]] = slot
 
 /** The counts since the server started; names with a count of 0 are there too. */
 export interface CountedAnswers {
@@ -58,7 +67,7 @@ export class Counters {
   count({ outcome, type, rcode, codes }: QueryContext): void {
     const block = this.#block
     const slot = type < 256 ? (typeSlots[type] ?? otherType) : otherType
-    increment(block, exchangesAt + outcome * outcomeStride + slot * rcodeCount + rcode)
+    increment(block, outcome * outcomeStride + slot * rcodeCount + rcode)
     if (outcome !== outcomes.listed) return
     for (let rest = codes; rest !== 0; rest &= rest - 1) {
       increment(block, codesAt + 31 - Math.clz32(rest & -rest))
@@ -67,7 +76,7 @@ export class Counters {
 
   /** Counts responses that the system did not take. */
   countUnsent(count: number): void {
-    this.#block[unsentAt] = (this.#block[unsentAt] ?? 0) + count
+    increment(this.#block, unsentAt, count)
   }
 
   /** Counts a sampled answering time. */
@@ -80,11 +89,11 @@ export class Counters {
 
 /** A number that grows with each query that the block's thread finishes. */
 export function progressOf(memory: SharedArrayBuffer): number {
-  return sumExchanged(new Float64Array(memory))
+  return sumQueries(new Float64Array(memory))
 }
 
-function sumExchanged(block: Float64Array): number {
-  return block.subarray(exchangesAt, codesAt).reduce((total, count) => total + count, 0)
+function sumQueries(block: Float64Array): number {
+  return block.subarray(0, codesAt).reduce((total, count) => total + count, 0)
 }
 
 /** Adds up the blocks of all threads. */
@@ -94,30 +103,32 @@ export function sumCounters(
 ): CountedAnswers {
   const [udpBlock, tcpBlock] = [sumBlocks(udp), sumBlocks(tcp)]
   const sum = (at: number): number => (udpBlock[at] ?? 0) + (tcpBlock[at] ?? 0)
-  const sumExchanges = (isCounted: (exchange: CountedExchange) => boolean): number =>
-    countedExchanges.reduce(
-      (total, exchange, index) => total + (isCounted(exchange) ? sum(exchangesAt + index) : 0),
-      0,
-    )
+  const byOutcome = zeros(outcomeNames)
+  const byRcode = zeros(rcodeNames)
+  const byType = zeros(typeNames)
+  for (const [outcome, outcomeName] of outcomeNames.entries()) {
+    const isSent = outcome !== outcomes.dropped && outcome !== outcomes.limited
+    for (const [type, typeName] of typeNames.entries()) {
+      for (const rcodeName of rcodeNames) {
+        const count = sum(outcome * outcomeStride + type * rcodeCount + rcodes[rcodeName])
+        byOutcome[outcomeName] += count
+        if (!isSent) continue
+        byRcode[rcodeName] += count
+        byType[typeName] += count
+      }
+    }
+  }
+  const codes = Array.from({ length: codeCount }, (_, code) => [code, sum(codesAt + code)] as const)
   return {
-    queries: { udp: sumExchanged(udpBlock), tcp: sumExchanged(tcpBlock) },
-    outcomes: record(outcomeNames, (name) =>
-      sumExchanges(({ outcome }) => outcome === outcomes[name]),
-    ),
+    queries: { udp: sumQueries(udpBlock), tcp: sumQueries(tcpBlock) },
+    outcomes: byOutcome,
     codes: Object.fromEntries(
-      Array.from(
-        { length: codeCount },
-        (_, code) => [`127.0.0.${code}`, sum(codesAt + code)] as const,
-      )
-        .slice(2)
-        .filter(([, count]) => count > 0),
+      codes
+        .filter(([code, count]) => code >= 2 && count > 0)
+        .map(([code, count]) => [`127.0.0.${code}`, count]),
     ),
-    rcodes: record(rcodeNames, (name) =>
-      sumExchanges(({ isSent, rcode }) => isSent && rcode === rcodes[name]),
-    ),
-    types: record([...typeNames, 'other'], (_, slot) =>
-      sumExchanges(({ isSent, type }) => isSent && type === slot),
-    ),
+    rcodes: byRcode,
+    types: byType,
     unsent: sum(unsentAt),
     latency: Array.from({ length: latencyBuckets }, (_, bucket) => ({
       belowNs: bucket === latencyBuckets - 1 ? null : firstBucketNs << bucket,
@@ -126,44 +137,19 @@ export function sumCounters(
   }
 }
 
-interface CountedExchange {
-  readonly outcome: number
-  readonly isSent: boolean
-  /** Slot of the type. */
-  readonly type: number
-  readonly rcode: number
-}
-
-/** What each count of exchanges stands for, in their order. */
-const countedExchanges: readonly CountedExchange[] = Object.values(outcomes).flatMap((outcome) =>
-  Array.from({ length: outcomeStride }, (_, index) => ({
-    outcome,
-    isSent: outcome !== outcomes.dropped && outcome !== outcomes.limited,
-    type: Math.floor(index / rcodeCount),
-    rcode: index % rcodeCount,
-  })),
-)
-
 function sumBlocks(memories: readonly SharedArrayBuffer[]): Float64Array {
   const total = new Float64Array(blockLength)
   for (const memory of memories) {
-    const block = new Float64Array(memory)
-    for (let at = 0; at < blockLength; at++) total[at] = (total[at] ?? 0) + (block[at] ?? 0)
+    for (const [at, count] of new Float64Array(memory).entries()) increment(total, at, count)
   }
   return total
 }
 
-function record<K extends string>(
-  names: readonly K[],
-  countOf: (name: K, index: number) => number,
-): Record<K, number> {
-  return Object.fromEntries(names.map((name, index) => [name, countOf(name, index)])) as Record<
-    K,
-    number
-  >
+function zeros<K extends string>(names: readonly K[]): Record<K, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<K, number>
 }
 
 /** No other thread writes here, and a 64-bit store is never seen in part. */
-function increment(block: Float64Array, at: number): void {
-  block[at] = (block[at] ?? 0) + 1
+function increment(block: Float64Array, at: number, count = 1): void {
+  block[at] = (block[at] ?? 0) + count
 }
