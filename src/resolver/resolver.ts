@@ -54,7 +54,9 @@ export class Resolver {
 
   constructor(options: ResolverOptions) {
     this.#options = {
-      ...{ timeoutMs: 1000, maxAnswers: 10_000, maxOctets: 16 * 1024 ** 2 },
+      timeoutMs: 1000,
+      maxAnswers: 10_000,
+      maxOctets: 16 * 1024 ** 2,
       now: () => performance.now(),
       ...options,
     }

@@ -174,7 +174,10 @@ async function spfOf(origin: string | null, domain: string, resolver: Resolver):
   let needsName = false
   const { spf } = await mailauth()
   const { status } = await spf({
-    ...{ sender: `postmaster@${domain}`, ip: origin, helo: domain, mta: 'backscatterd' },
+    sender: `postmaster@${domain}`,
+    ip: origin,
+    helo: domain,
+    mta: 'backscatterd',
     resolver: async (name, type) => {
       if (type !== 'PTR') return await ask(name, type)
       needsName = true
@@ -188,7 +191,9 @@ async function spfOf(origin: string | null, domain: string, resolver: Resolver):
 async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string> {
   const { dmarc } = await mailauth()
   const found = await dmarc({
-    ...{ headerFrom: [`postmaster@${domain}`], spfDomains: [], dkimDomains: [] },
+    headerFrom: [`postmaster@${domain}`],
+    spfDomains: [],
+    dkimDomains: [],
     resolver: asked(resolver),
   })
   if (found === false) return 'absent'

@@ -41,8 +41,15 @@ export function calloutEvidence(probe: Probe): Evidence[] {
       .update(JSON.stringify(['callout', formatAddress(client), recipient, day]))
       .digest('hex')
     return {
-      ...{ client, recipient, kind: 'callout', rule, content, returned: content },
-      ...{ seenAt: at, source: 'smtp', details },
+      client,
+      recipient,
+      kind: 'callout',
+      rule,
+      content,
+      returned: content,
+      seenAt: at,
+      source: 'smtp',
+      details,
     }
   })
 }

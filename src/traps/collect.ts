@@ -92,8 +92,11 @@ export class Collector {
     const decisions = await list.record(evidence)
     log.info(
       {
-        ...{ source: 'smtp', client: formatAddress(known), kind: 'callout' },
-        ...{ rule: evidence[0]?.rule, decisions: decisions.map(({ decision }) => decision) },
+        source: 'smtp',
+        client: formatAddress(known),
+        kind: 'callout',
+        rule: evidence[0]?.rule,
+        decisions: decisions.map(({ decision }) => decision),
       },
       'sender callout recorded',
     )

@@ -67,13 +67,22 @@ export class ImapConnection {
     const { host, port, user, tls, password, ca, maxBytes, deadlines, onNews } = options
     this.#meter = new ExchangeMeter(deadlines, (fault) => this.#end(fault))
     this.#client = new ImapFlow({
-      ...{ host, port, secure: tls === 'implicit', auth: { user, pass: password } },
+      host,
+      port,
+      secure: tls === 'implicit',
+      auth: { user, pass: password },
       ...(ca !== undefined && { tls: { ca } }),
       ...(tls === 'required' && { doSTARTTLS: true }),
-      ...{ logger: false, autoIdleDelay: idleAfterMs, maxIdleTime: longestIdleMs },
-      ...{ connectionTimeout: connectMs, greetingTimeout: connectMs, disableCompression: true },
-      ...{ maxLineLength: longestLine, maxLiteralSize: maxBytes + 1 },
-      ...{ maxResponseSize: maxBytes + longestLine, maxResponseTokens: maxTokens },
+      logger: false,
+      autoIdleDelay: idleAfterMs,
+      maxIdleTime: longestIdleMs,
+      connectionTimeout: connectMs,
+      greetingTimeout: connectMs,
+      disableCompression: true,
+      maxLineLength: longestLine,
+      maxLiteralSize: maxBytes + 1,
+      maxResponseSize: maxBytes + longestLine,
+      maxResponseTokens: maxTokens,
       transport: metered(this.#meter),
       expungeHandler: async ({ vanished }) => {
         // Only who enabled QRESYNC is told so (RFC 7162 §3.2.10), and a few octets stand for millions of messages.

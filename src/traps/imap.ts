@@ -303,7 +303,8 @@ export class ImapMailbox implements Mailbox {
       ImapConnection.open({
         ...mailServer('imap', this.#options),
         ...(await credentials(this.#options)),
-        ...{ maxBytes, deadlines: this.#deadlines },
+        maxBytes,
+        deadlines: this.#deadlines,
         onNews: () => this.#wake(),
         onEnd: (fault) => {
           if (this.#connection !== connection) return

@@ -109,7 +109,9 @@ class OpenMailbox {
   static async open(options: MailboxOptions, { port, log, trapsAmong }: Surroundings) {
     const state: MailboxState = { position: undefined, moved: null, now: 0, hasWoken: false }
     const mailbox = await mailboxOf(options, {
-      ...{ log, trapsAmong, now: () => state.now },
+      log,
+      trapsAmong,
+      now: () => state.now,
       position: {
         get: () => state.position,
         set: (position) => {

@@ -170,7 +170,10 @@ export class MboxMailbox implements Mailbox {
     const splitter = new MboxSplitter(offset, maxBytes)
     const unzipped = createGunzip()
     const input = file.createReadStream({
-      ...{ start: 0, end: Math.max(size - 1, 0), highWaterMark: pieceBytes, autoClose: false },
+      start: 0,
+      end: Math.max(size - 1, 0),
+      highWaterMark: pieceBytes,
+      autoClose: false,
     })
     // Whoever stops reading early ends the stream, and that is no failure of the file.
     const read = pipeline(input, unzipped).catch((error) => unzipped.destroy(error))

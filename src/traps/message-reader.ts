@@ -334,12 +334,25 @@ function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivere
   }
   return {
     classification: {
-      ...{ backscatter: false, kind: null, notBackscatter: 'other', rule, generator: null },
-      ...{ dsn: null, returned: null, viaList: false },
+      backscatter: false,
+      kind: null,
+      notBackscatter: 'other',
+      rule,
+      generator: null,
+      dsn: null,
+      returned: null,
+      viaList: false,
     },
     evidence: recipients.map((recipient) => ({
-      ...{ client: trace.client, recipient, kind: null, rule, content, returned: content },
-      ...{ seenAt: Math.floor(seenAt), source, details },
+      client: trace.client,
+      recipient,
+      kind: null,
+      rule,
+      content,
+      returned: content,
+      seenAt: Math.floor(seenAt),
+      source,
+      details,
     })),
   }
 }

@@ -234,7 +234,14 @@ class ListeningFront implements Front {
     const now = performance.now()
     const id = String(this.#nextId++)
     const connection: Mutable<FrontConnection> = {
-      ...{ id, socket, peer, isProxy, counted, phase: 'command', dataBytes: 0, wasCut: false },
+      id,
+      socket,
+      peer,
+      isProxy,
+      counted,
+      phase: 'command',
+      dataBytes: 0,
+      wasCut: false,
       name: (client) => {
         limits.leave(connection.counted)
         connection.counted = null
@@ -252,7 +259,9 @@ class ListeningFront implements Front {
       },
     }
     this.#connections.set(id, {
-      ...{ connection, progress: 0, progressAt: now },
+      connection,
+      progress: 0,
+      progressAt: now,
       phaseSince: { phase: 'command', at: now },
     })
     this.#attend(connection)

@@ -103,14 +103,19 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   await using starting = new AsyncDisposableStack()
   const remote = starting.adopt(
     new RemoteMailboxes({
-      ...{ mailboxes, positions, list, now, log },
+      mailboxes,
+      positions,
+      list,
+      now,
+      log,
       ...options.mailboxThread,
     }),
     (each) => each.close(),
   )
   const reader = starting.adopt(
     new MessageReader({
-      ...{ ...options.reader, log },
+      ...options.reader,
+      log,
       ...(authenticity && { authenticity }),
       ...(markFile !== undefined && { mark: new ReadingMark(markFile, log) }),
     }),
@@ -122,7 +127,14 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     options.smtp &&
     starting.adopt(
       await (await import('./smtp.ts')).startSmtpListener({
-        ...{ ...options.smtp, proxies, proxyProtocol, list, collector, memory, log, onFatal },
+        ...options.smtp,
+        proxies,
+        proxyProtocol,
+        list,
+        collector,
+        memory,
+        log,
+        onFatal,
         ...(certificate && { certificate }),
         drainSeconds: drainSeconds + goodbyeSeconds,
       }),
