@@ -1,5 +1,5 @@
-// One connection to an IMAP server, within bounds for each command: the server is a stranger, and imapflow alone would
-// take gigabytes of it. Commands go out one after the other, so that what comes is the answer to the one under way.
+// One connection to an IMAP server, with limits on each answer: the server is a stranger, and imapflow alone would read gigabytes
+// from it. Commands are sent one at a time, so that whatever comes in answers the current one.
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ImapFlow, type ImapTransport } from 'imapflow'
@@ -20,7 +20,7 @@ export interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
   readonly deadlines: Deadlines
   /** There are more messages than before. */
   readonly onNews: () => void
-  /** The connection is over; why, when it was given up while nothing was asked. */
+  /** The connection has ended. `fault` tells why if we ended it while no command was waiting. */
   readonly onEnd: (fault: MailboxFault | null) => void
 }
 
@@ -28,11 +28,11 @@ export interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
 export const shortAnswer: ExchangeLimits = { octets: 256 * 1024, lines: 10_000 }
 /** The longest line: what a SEARCH of a part of the folder finds. */
 export const longestLine = 1024 ** 2
-/** A flag, a number, a word: far more than any answer that we ask for has of them. */
+/** Flags, numbers and words in one answer: far more than any answer that we ask for has. */
 const maxTokens = 20_000
 
 const idleAfterMs = 50
-/** A connection that died without a word is noticed after so long. */
+/** IDLE is renewed this often; so a connection that died silently is noticed. */
 const longestIdleMs = 4 * 60_000
 const connectMs = 30_000
 const logoutMs = 1000
@@ -43,9 +43,9 @@ export class ImapConnection {
   #error: Error | null = null
   #isClosing = false
   #last: Promise<unknown> = Promise.resolve()
-  /** Ends the command under way; null: there is none. */
+  /** Rejects the current command; null if there is none. */
   #abandon: ((fault: MailboxFault) => void) | null = null
-  /** Given up while nothing was asked, so that nobody has been told yet. */
+  /** Why we ended the connection while no command was waiting; reported by onEnd. */
   #untold: MailboxFault | null = null
 
   /** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault and what imapflow says. */
@@ -85,13 +85,13 @@ export class ImapConnection {
       maxResponseTokens: maxTokens,
       transport: metered(this.#meter),
       expungeHandler: async ({ vanished }) => {
-        // Only who enabled QRESYNC is told so (RFC 7162 §3.2.10), and a few octets stand for millions of messages.
+        // A server may say this only to a client that enabled QRESYNC (RFC 7162 §3.2.10). A few octets can stand for millions of messages.
         if (!vanished) return
         this.#end(tooMuch())
         await new Promise(() => undefined)
       },
     })
-    // It tells more than what the command under way is rejected with.
+    // This error tells more than the one that rejects the command.
     this.#client.on('error', (error) => {
       this.#error ??= error
     })
@@ -105,8 +105,8 @@ export class ImapConnection {
   }
 
   /**
-   * Runs one command after those before it. Throws MailboxFault, and gives the connection up, when the answer is more
-   * than `limits`, too slow, or none to that command.
+   * Runs one command after the earlier ones. Throws MailboxFault and ends the connection if the answer exceeds `limits`, is
+   * too slow, or does not belong to the command.
    */
   exchange<T>(limits: ExchangeLimits, command: (client: ImapFlow) => Promise<T>): Promise<T> {
     const exchange = this.#last.then(async () => {
@@ -141,12 +141,12 @@ export class ImapConnection {
   #end(fault: MailboxFault): void {
     if (this.#abandon === null) this.#untold = fault
     else this.#abandon(fault)
-    // Not at once: imapflow may be about to tell of the same, and would find nobody to tell.
+    // Not at once: imapflow may be about to report the same fault to its listeners.
     this.#client.closeAfter()
   }
 }
 
-/** As imapflow connects by itself, with all that comes counted. */
+/** Connects as imapflow itself would, and counts everything that comes in. */
 function metered(meter: ExchangeMeter): ImapTransport {
   const count = (chunk: Uint8Array): void => meter.count(chunk)
   return {
@@ -158,7 +158,7 @@ function metered(meter: ExchangeMeter): ImapTransport {
         socket.prependListener('data', count)
       })
     },
-    // What comes from here on until TLS is there must stay where imapflow looks for what was smuggled in.
+    // Until TLS is up, incoming octets must stay in the socket: imapflow looks there for commands smuggled in before TLS.
     prepareUpgrade: (socket) => socket.off('data', count),
     upgrade(socket, { host, port, servername, tls }, onSecure) {
       const name = servername !== undefined && { servername }

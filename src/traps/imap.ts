@@ -1,9 +1,9 @@
 // A folder of an IMAP server → its unread messages; accepted ones are flagged \Seen, or moved to a folder.
 //
-// The connection stays open and IDLEs between readings, so that a new message is read at once. What has been read is
-// told by \Seen, and by the position as well: the UID up to which everything is dealt with, so that a message somebody
-// opens in a mail program before us is not missed. When UIDVALIDITY has changed no UID means what it did, and everything
-// in the folder is read again: the store knows what it has.
+// The connection stays open and IDLEs between polls, so that a new message is read at once. A message that was read has the
+// flag \Seen. The position keeps the highest UID up to which every message is handled: so a message that somebody opens in a
+// mail program before us is not missed. After UIDVALIDITY has changed, UIDs no longer mean the same messages, and the whole
+// folder is read again; the store knows what it has.
 import type { FetchMessageObject, FetchQueryObject, SearchObject } from 'imapflow'
 import { ImapConnection, longestLine, shortAnswer } from './imap-connection.ts'
 import {
@@ -40,21 +40,21 @@ export interface ImapOptions extends MailAccount {
 
 interface Position {
   readonly uidValidity: string
-  /** Every message up to this UID is dealt with. */
+  /** Every message up to this UID is handled. */
   readonly uid: number
 }
 
-/** Messages of one FETCH, and their octets together: what is held in memory beside the messages under way. */
+/** One FETCH asks for at most this many messages and octets; all of them are in memory at once. */
 const batchMessages = 50
 const batchBytes = 2 * 1024 ** 2
-/** Sizes asked for at once: a server need not take a longer command. */
+/** One command asks for the sizes of this many messages; a server need not accept a longer command. */
 const sizesAtOnce = 200
-/** Messages of the folder that one SEARCH looks at, and the most that a folder may have. */
+/** One SEARCH covers this many messages; a folder with more than `maxMessages` is refused. */
 const searchedAtOnce = 50_000
 const maxMessages = 2_000_000
-/** What one reading deals with; the rest comes with the next. */
+/** One poll handles this many messages; the next poll handles the rest. */
 const maxFound = 100_000
-/** Rows that tell what others did meanwhile. */
+/** Rows of a FETCH answer about changes by other clients; more than this many end the connection. */
 const maxOtherRows = 1000
 
 export class ImapMailbox implements Mailbox {
@@ -68,7 +68,7 @@ export class ImapMailbox implements Mailbox {
   #uidValidity = ''
   /** By UID. */
   #passedOver = new PassedOver<number>()
-  /** What this reading found and has not dealt with, and where what it looked at ended. */
+  /** UIDs that this poll found and has not handled, and the first UID that it did not look at. */
   #waiting = new Set<number>()
   #uidNext = 0
   #hasMore = false
@@ -82,7 +82,7 @@ export class ImapMailbox implements Mailbox {
 
   async *messages(): AsyncGenerator<MailboxMessage> {
     this.#waiting.clear()
-    // A reading that does not come as far as the folder says nothing of how far it was read.
+    // If the poll fails before the folder is open, finish() keeps the old position.
     this.#uidNext = 0
     this.#hasMore = false
     this.#clock.restart()
@@ -107,7 +107,7 @@ export class ImapMailbox implements Mailbox {
 
   async accept({ id }: MessageName): Promise<void> {
     const [uidValidity, uid = ''] = id.split('/')
-    // The folder is another one by now: the message comes again under its new number.
+    // UIDVALIDITY has changed: the message is read again under its new UID.
     if (uidValidity !== this.#uidValidity) return
     const { moveTo } = this.#options
     try {
@@ -156,7 +156,7 @@ export class ImapMailbox implements Mailbox {
     await this.#connection?.close()
   }
 
-  /** The position in this folder as it is now; none when UIDVALIDITY has changed, or it was never read. */
+  /** The kept position; undefined if UIDVALIDITY has changed or the folder was never read. */
   #position(): Position | undefined {
     const kept = this.#options.position.get()
     const position = kept === undefined ? undefined : (JSON.parse(kept) as Position)
@@ -213,7 +213,7 @@ export class ImapMailbox implements Mailbox {
     return await this.#clock.during(search)
   }
 
-  /** UIDs → those that are fetched together, with their sizes, and the messages that are too big to be. */
+  /** Groups UIDs into batches, each a map from UID to size; messages over the limit come back as refused. */
   async #sizes(
     connection: ImapConnection,
     uids: readonly number[],
@@ -242,13 +242,13 @@ export class ImapMailbox implements Mailbox {
     return { batches, tooBig }
   }
 
-  /** The messages of these UIDs and sizes, all of them: while a FETCH is being read no other command can be sent. */
+  /** Fetches a whole batch: while the answer to a FETCH comes in, no other command can be sent. */
   async #contents(
     connection: ImapConnection,
     batch: ReadonlyMap<number, number>,
   ): Promise<MailboxMessage[]> {
     const { maxBytes } = this.#options
-    // One octet more than is wanted shows that there is more.
+    // Asks for one octet over the limit, to see whether the message is longer.
     const query = { source: { start: 0, maxLength: maxBytes + 1 }, internalDate: true }
     // Some servers only estimate sizes.
     const octets = 2 * [...batch.values()].reduce((sum, size) => sum + size, 0) + shortAnswer.octets
@@ -331,7 +331,7 @@ export class ImapMailbox implements Mailbox {
   }
 }
 
-/** What imapflow marks its errors with; undefined: the code alone tells. */
+/** The fault by the properties that imapflow sets on its errors; undefined if only the error's code tells. */
 function imapFault(cause: unknown): MailboxErrorCode | undefined {
   if (!(cause instanceof Error)) return undefined
   const marks: Readonly<Record<string, unknown>> = { ...cause }

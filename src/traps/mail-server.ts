@@ -1,5 +1,5 @@
-// A mail server that is read from: where and how safely to connect to it, and how much it may say and how slowly. The
-// server is a stranger: one that says more than it may, or is too slow, is given up.
+// How to connect to the mail server of a mailbox, and the limits on what it may send and how slowly. The server is a stranger:
+// if it sends too much or is too slow, the connection is ended.
 import { readFile } from 'node:fs/promises'
 import { OperationalError } from '../errors.ts'
 import { MailboxFault } from './mailbox.ts'
@@ -12,7 +12,7 @@ export interface MailServer {
   readonly folder: string
   /**
    * 'implicit': TLS from the first octet. 'required': STARTTLS, or nothing. 'offered': STARTTLS if the server has it;
-   * only on the loopback, where a password in the clear is seen by nobody.
+   * only on the loopback, where nobody can see a password in the clear.
    */
   readonly tls: 'implicit' | 'required' | 'offered'
 }
@@ -20,9 +20,9 @@ export interface MailServer {
 export interface MailAccount {
   readonly name: string
   readonly url: string
-  /** A file with the password, read at each connection; a line end after it does not count. */
+  /** File with the password, read at each connection; a final line end is left out. */
   readonly passwordFile: string
-  /** PEM file of the authority that signed the server's certificate; '' for the usual ones. */
+  /** PEM file of the authority that signed the server's certificate; '': those that Node trusts. */
   readonly caFile: string
   /** A larger message is not read. */
   readonly maxBytes: number
@@ -77,21 +77,21 @@ export async function credentials({ passwordFile, caFile }: MailAccount) {
 
 export interface ExchangeLimits {
   readonly octets: number
-  /** Line ends; left out where the answer holds a message. */
+  /** Line ends. No limit if the answer holds a message. */
   readonly lines?: number
 }
 
 export interface Deadlines {
-  /** Within each such span an exchange that is not over brings at least so many octets. */
+  /** In each window of this length the answer must bring at least `windowOctets`. */
   readonly windowMs: number
   readonly windowOctets: number
-  /** An exchange is over after so long, whatever it brings. */
+  /** The longest time for one command and its answer. */
   readonly exchangeMs: number
-  /** A reading that has waited for its server so long begins no further command; what is left comes with the next. */
+  /** A poll that has waited for its server this long reads no further message; the next poll goes on. */
   readonly readingMs: number
 }
 
-/** About 1 KiB a second: slower is no server that anybody reads mail from. */
+/** A server below about 1 KiB a second is not worth reading from. */
 export const usualDeadlines: Deadlines = {
   windowMs: 60_000,
   windowOctets: 64 * 1024,
@@ -99,12 +99,12 @@ export const usualDeadlines: Deadlines = {
   readingMs: 60 * 60_000,
 }
 
-/** Between two commands a server may tell what others did to the mailbox. */
+/** What a server may send between two commands, about changes by other clients. */
 const limitsBetween: Required<ExchangeLimits> = { octets: 1024 ** 2, lines: 20_000 }
 
 const LF = 0x0a
 
-/** Watches one connection, on which one exchange follows another. */
+/** Counts what comes over one connection, command by command. */
 export class ExchangeMeter {
   readonly #deadlines: Deadlines
   readonly #giveUp: (fault: MailboxFault) => void
@@ -115,7 +115,7 @@ export class ExchangeMeter {
   #fault: MailboxFault | null = null
   #timers: readonly NodeJS.Timeout[] = []
 
-  /** `giveUp` is called once, with why, and ends the connection. */
+  /** `giveUp` must end the connection; it is called once, with the reason. */
   constructor(deadlines: Deadlines, giveUp: (fault: MailboxFault) => void) {
     this.#deadlines = deadlines
     this.#giveUp = giveUp
@@ -170,7 +170,7 @@ export class ExchangeMeter {
   }
 }
 
-/** How long a reading has waited for its server. */
+/** Measures how long a poll has waited for its server. */
 export class ReadingClock {
   readonly #deadlines: Deadlines
   #waitedMs = 0
@@ -196,7 +196,7 @@ export class ReadingClock {
     this.#hasMessage = false
   }
 
-  /** A message is about to be read: whether there is no time left for it. Throws MailboxFault when there was none for the first. */
+  /** Asked before each message: whether the time is up. Throws MailboxFault if it was up before the first message. */
   isOver(): boolean {
     const isOver = this.#waitedMs > this.#deadlines.readingMs
     if (isOver && !this.#hasMessage) throw tooSlow()

@@ -21,9 +21,9 @@ export interface MailboxThreadData {
 
 /** The calls of one mailbox, and what each is answered with. */
 export interface MailboxCalls {
-  /** A reading begins, at the position that is committed. */
+  /** Begins a poll at the committed position. */
   begin: { readonly argument: { readonly position: string | undefined }; readonly answer: null }
-  /** The next message; null: there are no more. `now` is in epoch seconds, by the clock that serves all. */
+  /** The next message; null: there are no more. `now` is in epoch seconds, by the server's clock. */
   next: { readonly argument: { readonly now: number }; readonly answer: MailboxMessage | null }
   /** No more messages are wanted. */
   end: { readonly argument: null; readonly answer: null }
@@ -50,7 +50,7 @@ export type ToThread =
   | MailboxCall
   /** Which of the addresses asked about are traps. */
   | { readonly traps: readonly string[]; readonly id: number }
-  /** Answered with the same: the thread lives. */
+  /** Answered with the same, to show that the thread lives. */
   | { readonly beat: true }
   /** Ends the thread at a moment when nothing is half done. */
   | { readonly quit: true }
@@ -67,7 +67,7 @@ export type FromThread =
       readonly message: string
     }
 
-/** What a mailbox needs of the server around it. */
+/** What a mailbox needs of the rest of the server. */
 export interface MailboxSurroundings {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
@@ -77,7 +77,7 @@ export interface MailboxSurroundings {
 }
 
 /**
- * The source of that type; its package is loaded for it, since megabytes come with some. Throws OperationalError
+ * Opens a mailbox. Its package is loaded only now, since some take megabytes. Throws OperationalError
  * `config-invalid` for a URL that is none.
  */
 export async function mailboxOf(
@@ -171,7 +171,7 @@ interface MailboxState {
   /** The position that finish() has set. */
   moved: string | null
   now: number
-  /** There is news, and the main thread has been told since the last reading began: a server has news by the thousand. */
+  /** The main thread was told of new mail since the last poll began. Once is enough: a server may announce thousands. */
   hasWoken: boolean
 }
 
@@ -181,7 +181,7 @@ interface Surroundings {
   trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
 }
 
-/** Which of them are traps the main thread looks up in one turn. */
+/** The main thread looks up this many addresses in one turn of its event loop. */
 const addressesAtOnce = 1000
 
 /** Answers calls until it is told to quit. */
@@ -233,7 +233,7 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
   })
 }
 
-/** Octets that can be handed over: in a buffer that holds nothing else. */
+/** The same octets in a buffer of their own, which can be transferred. */
 function owned(raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = raw
   const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === raw.length

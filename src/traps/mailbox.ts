@@ -27,7 +27,7 @@ export interface MailboxOptions {
 export interface MessageName {
   /** Names it in the mailbox: a file name, a UID. May hold anything, a trap's address too. */
   readonly id: string
-  /** Where it lies, in numbers alone: fit for the default log. */
+  /** Where it is, in numbers alone: fit for the default log. */
   readonly place: string
 }
 
@@ -44,33 +44,33 @@ export type MailboxMessage = MessageName &
 
 export interface Mailbox {
   /**
-   * What has not been accepted or passed over, oldest first. A message comes again at the next call, also of a later
-   * process, until accept() has resolved. Throws MailboxError when the mailbox cannot be read; a
+   * All messages that were not accepted or passed over, oldest first. Until accept() has resolved, a message comes again at the
+   * next call, also in a later process. Throws MailboxError when the mailbox cannot be read; a
    * single message that cannot be read is left out and logged once.
    */
   messages(): AsyncIterable<MailboxMessage>
   /** Takes the message off, once its evidence is committed. Throws MailboxError. */
   accept(message: MessageName): Promise<void>
   /**
-   * Leaves the message as it lies: none of these recipients is a trap. It is not read again while that stays so and
+   * Leaves the message as it is: none of these recipients is a trap. It is not read again while that stays so and
    * this process lives.
    */
   passOver(message: MessageName, recipients: readonly string[]): void
   /**
-   * Called after each reading, when every message begun has been accepted or passed over, or failed. What has to be
-   * kept of the reading is kept now. Throws MailboxError.
+   * To be called after each poll, when every message has been accepted or passed over, or has failed. Keeps the position.
+   * Throws MailboxError.
    */
   finish?(): Promise<void>
   /** Calls back when there may be something new before the schedule says so, or a connection was lost. */
   watch?(wake: () => void): void
-  /** Ends what it holds open; no reading is under way. Never rejects. */
+  /** Closes files and connections; no poll may be running. Never rejects. */
   close?(): Promise<void>
 }
 
 /** Which of these addresses are spam traps now: a message that was passed over may become one for a trap. */
 export type TrapsAmong = (addresses: readonly string[]) => Promise<ReadonlySet<string>>
 
-/** Where a mailbox keeps how far it has been read; in its own terms. */
+/** Keeps how far a mailbox has been read, as text that only that type of mailbox understands. */
 export interface PositionKeeper {
   get(): string | undefined
   /** Called only for what is committed. */
@@ -104,7 +104,7 @@ export const mailboxErrors = {
 
 export type MailboxErrorCode = keyof typeof mailboxErrors
 
-/** A fault that a source knows by itself; the message is detail, and may hold anything. */
+/** A fault whose code the thrower knows. The message is detail for admins and may hold anything. */
 export class MailboxFault extends Error {
   readonly fault: MailboxErrorCode
 
@@ -115,7 +115,7 @@ export class MailboxFault extends Error {
   }
 }
 
-/** `mailbox-failed` of the mailbox of that name. The message is made of our own words and that name alone. */
+/** OperationalError `mailbox-failed`. Its message consists of our own words and the mailbox's name. */
 export class MailboxError extends OperationalError {
   readonly fault: MailboxErrorCode
   /** What was tried, and what the server or the system said of it: for scope admin and level debug. */
@@ -131,7 +131,7 @@ export class MailboxError extends OperationalError {
 
 const maxDetailCharacters = 1000
 
-/** The error of the mailbox of that name; one that is a MailboxError stays as it is. */
+/** Makes any error a MailboxError of that mailbox; `what` says what was tried. */
 export function mailboxError(name: string, what: string, cause: unknown): MailboxError {
   if (cause instanceof MailboxError) return cause
   const detail = `${what}: ${wordsOf(cause)}`.slice(0, maxDetailCharacters)
@@ -151,7 +151,7 @@ export function codeOf(cause: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
 }
 
-/** What somebody else said of it. */
+/** The words of the server or the system. */
 function wordsOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
   // An IMAP server's words tell more than imapflow's "Command failed".
@@ -220,12 +220,12 @@ const faultsByCode: Readonly<Record<string, MailboxErrorCode>> = {
 
 const maxPassedOver = 100_000
 const maxPassedOverOctets = 16 * 1024 ** 2
-/** What a string takes besides its characters. */
+/** Memory of a string besides its characters. */
 const stringOctets = 32
 
 /**
- * Messages that were for no trap, by their names in the mailbox: none is read again while none of its recipients becomes
- * a trap. Bounded, since others write them: a folder of other people's mail is no trap box.
+ * Messages that were for no trap, by their names in the mailbox. They are not read again unless one of their recipients becomes
+ * a trap. Bounded, since strangers decide how many there are.
  */
 export class PassedOver<Name extends string | number> {
   readonly #recipients = new Map<Name, readonly string[]>()

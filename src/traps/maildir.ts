@@ -29,9 +29,9 @@ export interface MaildirOptions {
 
 const notRegular = 'not a regular file'
 
-/** Names held at a time; a folder with more of them is gone through again for the next ones. */
+/** At most this many names are in memory; a larger folder is listed again for the next ones. */
 const namesAtOnce = 50_000
-/** Names of one system call. */
+/** Names read by one system call. */
 const namesRead = 1000
 
 export class Maildir implements Mailbox {
@@ -39,7 +39,7 @@ export class Maildir implements Mailbox {
   /** By file name. */
   #passedOver = new PassedOver<string>()
   #unreadable = new Set<string>()
-  /** Done with, but their names leave no room for the flag that cur/ wants. */
+  /** Handled, but their names are too long for the flag that cur/ needs. */
   #immovable = new Set<string>()
 
   constructor(options: MaildirOptions) {
@@ -81,9 +81,9 @@ export class Maildir implements Mailbox {
       await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
       await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
     } catch (error) {
-      // Somebody else took it, and its evidence is kept.
+      // Another program moved it; its evidence is recorded.
       if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
-      // This one's fault, not the folder's: its evidence is kept, and no later poll needs it.
+      // Only this file is at fault, not the folder. Its evidence is recorded, so it can stay.
       if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id, place)
       else throw this.#failed('cannot move a message to cur', error)
     }
@@ -94,8 +94,8 @@ export class Maildir implements Mailbox {
   }
 
   /**
-   * The first of those after `last` that wait. Sorted, which in a Maildir is by time of delivery. Names are octets: kept as
-   * Latin-1, which loses none.
+   * The first waiting names after `last`, sorted; in a Maildir that is by time of delivery. Names are octets, held as Latin-1,
+   * which loses none of them.
    */
   async #newNames(last: string, isWaiting: (name: string) => boolean): Promise<string[]> {
     const options = { encoding: 'latin1', bufferSize: namesRead } as const
@@ -154,7 +154,7 @@ export class Maildir implements Mailbox {
     log.debug({ mailbox: name, message: place, file: id }, 'message left in new: its file')
   }
 
-  /** A file's name is free text: the default log has the inode in its place (`find -inum`). */
+  /** A file's name may hold anything, so the default log shows the inode instead (`find -inum`). */
   async #cannotRead(id: string, why: string, err?: unknown): Promise<null> {
     if (this.#unreadable.has(id)) return null
     this.#unreadable.add(id)
@@ -198,7 +198,7 @@ export class Maildir implements Mailbox {
   }
 }
 
-/** So many octets and no more, whatever is written to the file meanwhile; fewer where it ends before. */
+/** The first `size` octets, also if the file grows meanwhile; fewer if it has become shorter. */
 async function readOctets(file: FileHandle, size: number): Promise<Uint8Array> {
   const octets = Buffer.allocUnsafeSlow(size)
   let length = 0
@@ -210,7 +210,7 @@ async function readOctets(file: FileHandle, size: number): Promise<Uint8Array> {
   return octets.subarray(0, length)
 }
 
-/** `1.a.host` → `1.a.host:2,S`; flags that it has stay, in ASCII order as the Maildir rules want them. */
+/** `1.a.host` → `1.a.host:2,S`. Other flags stay, in ASCII order as the Maildir rules ask. */
 function acceptedName(name: string): string {
   const [base = name, flags = ''] = name.split(':2,')
   return `${base}:2,${[...new Set(`${flags}S`)].sort().join('')}`

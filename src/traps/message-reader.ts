@@ -1,6 +1,6 @@
-// Has messages taken apart in a thread of its own, and lets none of them stop the others. A message that takes too much
-// of the thread's processor time, fills its heap or ends it is given back as unreadable; the thread is started again,
-// and all other messages go to the new one.
+// Sends messages to a thread that takes them apart, so that no message stops the others. If a message takes too much of the
+// thread's processor time, fills its heap or ends it, the answer is "unreadable", the thread is started again, and all other
+// messages go to the new one.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Classification } from '../bounce/classify.ts'
 import type { Evidence } from '../bounce/evidence.ts'
@@ -8,7 +8,7 @@ import { type Logger, OperationalError } from '../errors.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'
 
-/** What the thread checks returned messages with. */
+/** What the thread needs to check returned messages. */
 export interface AuthenticitySources {
   /** DNS servers as `host:port`; none: what needs DNS is "unknown". */
   readonly servers: readonly string[]
@@ -19,9 +19,9 @@ export interface AuthenticitySources {
 }
 
 export interface MessageReaderOptions {
-  /** None: nobody asks whether what a message returns was forged. */
+  /** If absent, returned messages are not checked for forgery. */
   readonly authenticity?: AuthenticitySources
-  /** Names a stored message that takes long; none: nobody asks what the process died of. */
+  /** Remembers a stored message that takes long, in case the process dies of it. */
   readonly mark?: ReadingMark
   readonly log: Logger
   /** @default 5: seconds of the thread's own processor time for one message */
@@ -40,18 +40,18 @@ export interface ReadMessage {
   readonly evidence: readonly Evidence[]
 }
 
-/** A message to read. Its octets stay the caller's, unchanged until it has been read. */
+/** A message to read. The caller must not change its octets until it has been read. */
 export interface ReadRequest {
   readonly raw: Uint8Array
   readonly delivered: Delivered
-  /** It comes again when this process dies. */
+  /** It is in a mailbox, and is read again if this process dies. */
   readonly isStored: boolean
   /** Epoch seconds. */
   readonly now: number
 }
 
 export type ReadOutcome = ReadMessage & {
-  /** The message could not be read to its end, and nothing more is known of it. */
+  /** The message could not be read to its end; what else is here says only that. */
   readonly isStopped: boolean
 }
 
@@ -79,9 +79,9 @@ interface Waiting extends ReadRequest {
 }
 
 const checkMs = 200
-/** Of the thread's processor time: many times what a usual message takes, even the first one of a thread. */
+/** Of the thread's processor time. Usual messages take far less, even the first one of a thread. */
 const namedAfterSeconds = 0.5
-/** Before the thread is started once more where it dies while it reads nothing. */
+/** The wait before a restart, if the thread died while it read nothing. */
 const restartMs = 1000
 const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 }
 
@@ -89,7 +89,7 @@ export class MessageReader {
   readonly #options: MessageReaderOptions
   readonly #shared = new SharedArrayBuffer(16)
   readonly #words = sharedWords(this.#shared)
-  /** Who waits, by client or mailbox; the first one's turn is next. */
+  /** Waiting messages by client or mailbox, in the order of their turns. */
   readonly #queues = new Map<string, Waiting[]>()
   readonly #inThread = new Map<number, Waiting>()
   #worker: Worker | undefined
@@ -97,7 +97,7 @@ export class MessageReader {
   #drain: NodeJS.Timeout | undefined
   #check: NodeJS.Timeout | undefined
   #lastNumber = 0
-  /** The message that was found to take too long, while its thread ends. */
+  /** The number of the message whose thread is being ended because it takes too long; 0: none. */
   #ended = 0
   /** The message that the mark names. */
   #named = 0
@@ -112,8 +112,8 @@ export class MessageReader {
   }
 
   /**
-   * Resolves once the message has been read, in its turn: clients and mailboxes take turns, so that no one of them keeps the
-   * others waiting. Rejects with OperationalError `mail-deferred` when it was not read, which says nothing of the message.
+   * Resolves once the message has been read. Clients and mailboxes take turns, so that none of them keeps the others waiting.
+   * Rejects with OperationalError `mail-deferred` if it was not read for a reason that is not the message's.
    */
   read(request: ReadRequest): Promise<ReadOutcome> {
     if (this.#isRefusing) return Promise.reject(deferred(stopping))
@@ -124,14 +124,14 @@ export class MessageReader {
     return promise
   }
 
-  /** The process is about to end: what has not been read after so long is given back unread, and nothing more is taken. */
+  /** The process is about to end: after `withinMs` waiting messages are rejected unread, and new ones are refused. */
   drain(withinMs: number): void {
     this.#options.mark?.quiet()
     clearTimeout(this.#drain)
     this.#drain = setTimeout(() => this.#refuse(), withinMs).unref()
   }
 
-  /** Gives back unread what has not been read, and ends the thread. Idempotent. */
+  /** Rejects waiting messages unread and ends the thread. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -160,7 +160,7 @@ export class MessageReader {
     else queue.push(waiting)
   }
 
-  /** The next message of the source whose turn it is; the source goes to the end. */
+  /** Takes the next message of the source whose turn it is; that source then goes to the end of the line. */
   #dequeue(): Waiting | undefined {
     const [first] = this.#queues
     if (first === undefined) return undefined
@@ -180,14 +180,14 @@ export class MessageReader {
       if (next === undefined) break
       this.#inThread.set(next.number, next)
       const { number, delivered, isStored, now } = next
-      // A view of its own: posting one of a larger buffer would copy all of that.
+      // Copied: posting a view of a larger buffer would copy the whole buffer.
       const raw = new Uint8Array(next.raw)
       worker.postMessage({ number, raw, delivered, isStored, now } satisfies ReadJob, [raw.buffer])
     }
     if (this.#inThread.size === 0) {
       clearInterval(this.#check)
       this.#check = undefined
-      // Only a message under way keeps the process.
+      // Only a message being read keeps the process alive.
       worker.unref()
     } else if (this.#check === undefined) {
       worker.ref()
@@ -229,7 +229,7 @@ export class MessageReader {
     this.#fill()
   }
 
-  /** By the thread's own clock: a busy machine or a process that stood still is no slow message. */
+  /** Goes by the thread's processor time, so that a busy machine or a stopped process does not count. */
   async #checkTime(worker: Worker): Promise<void> {
     const { maxCpuSeconds = 5 } = this.#options
     const { number, cpuStart } = this.#words
@@ -269,7 +269,7 @@ export class MessageReader {
     if (blamed !== undefined) this.#stop(blamed, why)
     else log.error({ err: cause }, 'the thread that reads messages died, it is started again')
     if (blamed === undefined && this.#isDoubtful) {
-      // It dies of something else than a message: no message waits for that to pass.
+      // No message is the cause, so no message waits until it is mended.
       this.#giveBack('the thread that reads messages does not stay up')
     }
     this.#isDoubtful = blamed === undefined
@@ -304,7 +304,7 @@ export class MessageReader {
 /** The words that main thread and message thread share: see message-thread.ts. */
 export function sharedWords(shared: SharedArrayBuffer) {
   return {
-    /** Of the message that computes; 0: none. */
+    /** The number of the message that computes; 0: none. */
     number: new Int32Array(shared, 0, 1),
     /** The thread's processor time in microseconds, less what that message had used before. */
     cpuStart: new Float64Array(shared, 8, 1),
@@ -322,7 +322,7 @@ function faultOf(cause: unknown): string {
   return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it took too much memory' : 'the thread ended at it'
 }
 
-/** What is known of a message that nobody could read. */
+/** The verdict and evidence for a message that could not be read. */
 function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivered): ReadMessage {
   const rule = 'unreadable-message'
   const content = nameOf(raw)

@@ -1,5 +1,5 @@
-// Reads one mailbox when its time comes: each message recorded, then accepted. A mailbox that fails is left alone for
-// growing spans and never stops another.
+// Reads one mailbox at its scheduled times: each message is recorded, then accepted. After a failure it waits, longer each time;
+// other mailboxes go on meanwhile.
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import {
@@ -22,13 +22,13 @@ export interface MailboxStatus {
   readonly lastReadAt: number | null
   /** `CODE: TEXT` as mailboxErrors has them: it names no trap. */
   readonly lastError: string | null
-  /** What the server or the system said, which may: for scope admin alone. */
+  /** What the server or the system said. It may name a trap: for scope admin alone. */
   readonly lastErrorDetail: string | null
-  /** While failing: it is not read before. */
+  /** While failing: the time of the next try. */
   readonly retryAt: number | null
   /**
-   * Since the server started: messages recorded, those that were recorded before not counted; left where they are since
-   * they were for no trap; too big.
+   * Messages since the server started: recorded (not those that were recorded before), left in place because they were for no
+   * trap, and too big.
    */
   readonly recorded: number
   readonly passedOver: number
@@ -45,14 +45,14 @@ export interface PollerOptions {
   readonly log: Logger
 }
 
-/** Waiting together, they share a commit. */
+/** Messages recorded at the same time share a commit. */
 const messagesAtOnce = 8
-/** Octets of them after which no further message is begun. */
+/** No further message is begun while those being recorded have this many octets. */
 const octetsAtOnce = 8 * 1024 ** 2
 const longestWaitSeconds = 300
-/** A server that has news without end is read no sooner after a reading than this. */
+/** The shortest pause after a poll, also for a server that announces new mail all the time. */
 const newsMs = 1000
-/** A server that does not answer holds nothing up for longer; what it still brings is recorded all the same. */
+/** stop() waits at most this long for a server; messages that still arrive are recorded all the same. */
 const longestStopMs = 3000
 /** `retryAt` is in whole seconds. */
 const retrySlackMs = 1000
@@ -93,7 +93,7 @@ export class Poller {
   /** Reads the mailbox once, unless it is being read, waits after a failure, or has been stopped. Never rejects. */
   async poll(): Promise<void> {
     const waitSeconds = (this.#status.retryAt ?? 0) - this.#options.now()
-    // A clock that was set back keeps nothing waiting.
+    // A longer wait than is possible comes from a clock that was set back.
     if (this.#isStopping || (waitSeconds > 0 && waitSeconds <= longestWaitSeconds)) return
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
@@ -103,7 +103,7 @@ export class Poller {
     await this.#running
   }
 
-  /** Reads the mailbox once more from its beginning, whatever it waits for, unless stopped. Never rejects. */
+  /** Reads the mailbox once more, also while it waits after a failure, unless stopped. Never rejects. */
   async pollNow(): Promise<void> {
     await this.#running
     this.#status.retryAt = null
@@ -121,7 +121,7 @@ export class Poller {
   }
 
   #onNews(): void {
-    // What comes while it is being read may have come too late for that reading.
+    // The current poll may have looked before this mail arrived: poll again afterwards.
     this.#hasNews = this.#running !== undefined
     if (this.#hasNews) return
     clearTimeout(this.#soon)
@@ -209,7 +209,7 @@ export class Poller {
   }
 }
 
-/** Why a message cannot be recorded, as the status has it. */
+/** The code that `status` shows for a message that cannot be recorded. */
 function reasonOf(cause: unknown): MailboxErrorCode {
   const code = cause instanceof OperationalError ? cause.code : undefined
   return code === 'disk-low' || code === 'clock-held' ? code : 'not-recorded'

@@ -1,9 +1,9 @@
-// The mailboxes of a configuration as the main thread sees them: each keeps the contract of mailbox.ts, and is read in a
-// thread of its own (mailbox-thread.ts) that all share. A thread that dies is started again with the next reading.
+// Mailboxes for the main thread: each implements Mailbox, and one other thread (mailbox-thread.ts) reads all of them. If that
+// thread dies, the next poll starts it again.
 //
-// Who made it die is found out: those that were being read are suspects, and of them one is read at a time until it has
-// been read to the end. So one that ends the thread each time fails alone, waits longer each time, and costs the others
-// a reading now and then.
+// To find the mailbox that ends the thread, those that were being read become suspects. Suspects are read one at a time, each
+// until it has been read to its end. So a mailbox that ends the thread every time fails alone, and the others lose a poll
+// now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
@@ -29,7 +29,7 @@ export interface RemoteMailboxesOptions {
   readonly log: Logger
   /** The file that the thread starts with. @default mailbox-thread.ts */
   readonly entry?: URL
-  /** What is on V8's heap; octets of messages are not. @default 96 and 4 MiB, old and young */
+  /** Of V8's heap, which holds no octets of messages. @default 96 MiB old and 4 MiB young generation */
   readonly resourceLimits?: ResourceLimits
 }
 
@@ -37,7 +37,7 @@ const usualEntry = new URL('./mailbox-thread.ts', import.meta.url)
 const usualLimits: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 }
 const quitMs = 1000
 const longestCloseMs = 2000
-/** A thread that does not answer so many questions in a row hangs: its event loop no longer turns. */
+/** A thread that leaves this many beats in a row unanswered hangs: its event loop has stopped. */
 const beatMs = 10_000
 const maxMissedBeats = 6
 
@@ -58,7 +58,7 @@ export class RemoteMailboxes {
     this.#options = options
   }
 
-  /** The one of that name. */
+  /** The mailbox of that name in the configuration. */
   mailbox(name: string): Mailbox {
     return new RemoteMailbox(name, this.#options, {
       begin: () => this.#begin(name),
@@ -74,7 +74,7 @@ export class RemoteMailboxes {
     await this.#thread?.quit()
   }
 
-  /** The thread to read that mailbox with, once it may be read. */
+  /** Resolves with the thread once that mailbox may be read. */
   async #begin(name: string): Promise<MailboxThread> {
     const isAlone = (): boolean =>
       !this.#suspects.has(name) || [...this.#reading].every((each) => !this.#suspects.has(each))
@@ -186,7 +186,7 @@ interface Pending {
   reject(error: MailboxError): void
 }
 
-/** One life of the thread. */
+/** The thread from its start to its death. */
 class MailboxThread {
   readonly #options: RemoteMailboxesOptions
   readonly #wake: (mailbox: string) => void
@@ -239,7 +239,7 @@ class MailboxThread {
     return promise
   }
 
-  /** Resolves when it has ended, by itself or after a second by force. */
+  /** Resolves when the thread has ended; after a second it is terminated. */
   async quit(): Promise<void> {
     const force = setTimeout(() => void this.#worker.terminate(), quitMs)
     this.#say({ quit: true })
