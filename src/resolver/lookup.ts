@@ -10,7 +10,7 @@ export interface LookupRequest {
   readonly server: string
   readonly name: string
   readonly type: 'A' | 'TXT'
-  /** For all of it: retries and TCP too. */
+  /** For everything together, retries and TCP included. */
   readonly timeoutMs: number
 }
 
@@ -20,7 +20,7 @@ export interface LookupAnswer {
   readonly answers: string[]
 }
 
-/** A datagram may be lost: the time is shared by so many tries. */
+/** A datagram may be lost, so the time is divided among this many tries. */
 const udpTries = 3
 
 /**
@@ -53,7 +53,7 @@ type QueryType = keyof typeof Packet.TYPE
 const maxAliases = 16
 
 /**
- * The whole response to that question, over TCP where it was cut. Throws OperationalError, what the network says, and an
+ * The whole response to that question, over TCP if UDP truncated it. Throws OperationalError, the network's errors, and an
  * Error for a response to another question, or to none.
  */
 export async function ask(
@@ -77,7 +77,7 @@ export async function ask(
 
 /**
  * The records that answer the question: those of its owner, or of the name that its aliases lead to (RFC 1034 §3.6.2).
- * `aliases` are the CNAME records on the way. What else a response holds answers nothing.
+ * `aliases` are the CNAME records on the way. Other records of a response are ignored.
  */
 export function answersTo(
   { answers }: Packet,

@@ -1,8 +1,8 @@
 // One resource record in presentation form (RFC 1035 §5.1) → its fields, every one of them checked, by value.
-// records.ts encodes the result. What the encoder cannot put on the wire rightly is refused here.
+// What dns2 cannot encode correctly is refused here.
 import { formatAddress, type Parsed, parseAddress } from '../ip/address.ts'
 
-/** What a record says, by type. Names are absolute, without the final dot; the root is ''. */
+/** The data of a record, by type. Names are absolute, without the final dot; the root is ''. */
 export type RecordData =
   | { readonly type: 'A' | 'AAAA'; readonly address: string }
   | { readonly type: 'CNAME' | 'PTR'; readonly domain: string }

@@ -1,5 +1,5 @@
 // The zone's own records, SOA and NS from the configuration and zone.records, in wire form once and for all.
-// Called by commands when the server starts and by check-config; dns2 encodes.
+// dns2 encodes.
 import { Packet } from 'dns2'
 import { OperationalError } from '../errors.ts'
 import { type PresentedRecord, parseName, parseRecord, type RecordData } from './presentation.ts'
@@ -8,7 +8,7 @@ export interface ZoneOptions {
   readonly origin: string
   /** At least one; the first is the SOA's primary. */
   readonly nameservers: readonly string[]
-  /** The mailbox of who is responsible, its @ a dot (RFC 1035 §3.3.13). */
+  /** The mailbox of the zone's administrator, with a dot in place of the @ (RFC 1035 §3.3.13). */
   readonly hostmaster: string
   /** Presentation form, owners relative to the origin unless they end in a dot. */
   readonly records: readonly string[]
@@ -25,7 +25,7 @@ export interface EncodedRecord {
   readonly rdata: Uint8Array
 }
 
-/** What dns/ answers from; the shape of its ZoneData. */
+/** The zone that dns/ answers from; it has the shape of its ZoneData. */
 export interface EncodedZone {
   readonly origin: Uint8Array
   readonly records: readonly EncodedRecord[]

@@ -1,5 +1,5 @@
 // Names looked up for us, at the configured servers and nobody else, behind a cache that keeps answers for their TTL.
-// Asked by traps/authenticity and whoever checks PTR records; answers and errors have the shape of node:dns/promises.
+// Answers and errors have the shape of node:dns/promises.
 import { Packet } from 'dns2'
 import { answersTo, ask, canonicalName } from './lookup.ts'
 
@@ -37,7 +37,7 @@ type Outcome = { readonly value: Resolved } | { readonly code: string }
 interface Kept {
   readonly outcome: Outcome
   readonly until: number
-  /** About so much memory. */
+  /** Memory that it takes, roughly. */
   readonly octets: number
 }
 

@@ -1,6 +1,5 @@
-// Was the returned message really ours? What says so (a signature of the trap's domain, a tag that only we can make)
-// makes the bounce genuine, and it lists nobody; what speaks against it is kept as evidence. mailauth over resolver/.
-// Called by collect for every message that gives one back; the only file that knows mailauth and tldts.
+// A bounce → whether the message that it returns was really ours. A signature of the trap's domain, or a tag that only we can
+// make, proves that: the bounce is then genuine and lists nobody. Results of SPF, DKIM and DMARC are kept as evidence.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { Classification } from '../bounce/classify.ts'
@@ -10,7 +9,7 @@ import { returnedContent } from '../bounce/returned.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
 export interface AuthenticityOptions {
-  /** Rejects like node:dns/promises. None: what needs DNS is "unknown". */
+  /** Rejects like node:dns/promises. If absent, results that need DNS are "unknown". */
   readonly resolver?: { resolve(name: string, type: ResolvedType): Promise<Resolved> }
   /** The secret of our own BATV tags. */
   readonly batvKey?: Uint8Array
@@ -18,11 +17,11 @@ export interface AuthenticityOptions {
   isOurMessageId?(messageId: string): boolean
   /** Epoch seconds. */
   now(): number
-  /** @default 2500: what is not known by then is "unknown"; an SMTP client waits for its 250 */
+  /** Results that are missing by then are "unknown", since an SMTP client waits for its 250. @default 2500 */
   readonly deadlineMs?: number
 }
 
-/** Words for the evidence; `unknown` wherever nobody could be asked. */
+/** Results for the evidence; `unknown` if DNS gave no answer. */
 export interface Authenticity {
   /** Why it is a genuine bounce of a message of ours, or null. */
   readonly genuine: string | null
@@ -83,7 +82,7 @@ async function mailauth() {
 
 type Resolver = NonNullable<AuthenticityOptions['resolver']>
 
-/** What mailauth takes for a resolver; its type knows no MX. */
+/** A resolver in the form that mailauth takes; its type leaves out MX. */
 function asked(resolver: Resolver): (name: string, type: string) => Promise<string[]> {
   return async (name, type) => (await resolver.resolve(name, type as ResolvedType)) as string[]
 }
@@ -103,7 +102,7 @@ function withDeadline(milliseconds: number) {
   }
 }
 
-/** More signatures than this nobody puts on a message but to keep others busy. */
+/** Real messages have fewer signatures; more would only keep us busy. */
 const maxSignatures = 10
 
 /**
@@ -120,7 +119,7 @@ function isVerifiable(headerSection: Uint8Array): boolean {
   return text.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines && !blankRun.test(text)
 }
 
-/** A message that is cut or whose body is missing can be checked by nobody: never genuine, and never forged either. */
+/** A returned message that is cut or has no body cannot be checked: it is neither genuine nor forged. */
 async function dkimOf(message: Message, domain: string, resolver: Resolver): Promise<string> {
   const found = returnedContent(message)
   if (found === null) return 'unknown'
@@ -201,7 +200,7 @@ async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string
   return typeof found.policy === 'string' ? found.policy : 'absent'
 }
 
-/** A tag is made for a week or so; one that ends later than this was made by nobody. */
+/** A tag is valid for about a week. One that ends later than this is not ours. */
 const longestTagDays = 30
 const secondsInDay = 86_400
 

@@ -1,5 +1,4 @@
-// The PEM files of the live listener → a certificate that TLS can use. Called by traps.ts, and by commands/ to check a
-// configuration.
+// The PEM files of the live listener → a certificate that TLS can use.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'

@@ -1,10 +1,10 @@
-// What each SMTP client does, counted as Postfix's anvil(8) counts it: connections at once, and connections, messages,
-// recipients and errors in a minute. Who passes a limit is refused until its minute is over. What was refused is logged
-// once for each client and minute. Memory is bounded, however many clients there are.
+// Counts for each SMTP client, as Postfix's anvil(8) does: connections at once, and connections, messages, recipients and
+// errors in a minute. A client over a limit is refused until its minute is over. The log has one line for each such client
+// and minute. Memory is bounded, however many clients there are.
 import type { Logger } from '../errors.ts'
 import { type Address, formatAddress, formatPrefix, networkOf } from '../ip/address.ts'
 
-/** What one client may do in a minute; 0 is no limit. */
+/** Limits for one client in a minute; 0: no limit. */
 export interface MinuteLimits {
   readonly connections: number
   readonly messages: number
@@ -24,7 +24,7 @@ export interface ClientLimitsOptions {
 /** An IPv4 address or an IPv6 /64 as text; null: not counted. */
 export type CountedClient = string | null
 
-/** Loopback is not counted, nor a client that nobody knows. */
+/** Loopback addresses and unknown clients are not counted. */
 export function countedClient(address: Address | null): CountedClient {
   if (address === null) return null
   const { family, w0, w1, w2, w3 } = address
@@ -128,7 +128,7 @@ export class ClientLimits {
     return Math.min(Math.max(beyond, 0) * pauseStepMs, longestPauseMs)
   }
 
-  /** Refuses a client for so long, whatever it does. */
+  /** Refuses a client for `forMs`, whatever it does. */
   block(client: CountedClient, forMs: number): void {
     if (client === null) return
     if (this.#blocked.size >= maxClients) this.#blocked.clear()

@@ -56,7 +56,7 @@ export interface SubmittedMessage {
 
 interface Committed {
   readonly decisions: readonly Recorded[]
-  /** It could not be read to its end: recorded, and it lists nobody. */
+  /** The message could not be read to its end. It is recorded, and lists nobody. */
   readonly isStopped: boolean
 }
 
@@ -84,7 +84,7 @@ export class Collector {
   async probed(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
     const { relays, now, list, log } = this.#options
     if (client === 'own-server') return
-    // What a trusted relay probes, it does not do for itself; and no trace field tells for whom.
+    // A trusted relay probes for a client of its own, and a probe has no trace field that names that client.
     const { client: known } = traceFrom(client, readHeaderSection(new Uint8Array()), relays)
     if (known === null) return
     const evidence = calloutEvidence({ ...probe, client: known, at: now() })

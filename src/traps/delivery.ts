@@ -1,4 +1,4 @@
-// A message's header section → how it came to the traps: through which hosts, for whom, and when. Bounded: it reads
+// A message's header section → how the message came to the traps: by which hosts, for which recipients, and when. Bounded: it reads
 // header fields alone, so the main thread can do it for every message.
 import type { Delivery, TrapList } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
@@ -8,8 +8,8 @@ import type { Address } from '../ip/address.ts'
 import { countedClient } from './client-limits.ts'
 
 /**
- * The connection's peer, or whom a proxy named; null when the proxy named nobody, or did not know; 'own-server' when our
- * own mail server handed the message over by LMTP and named nobody: its trace fields tell.
+ * The connection's peer, or the client that a proxy named. null: the proxy named none. 'own-server': our own mail server handed
+ * the message over by LMTP and named none, so the trace fields tell.
  */
 export type LiveClient = Address | 'own-server' | null
 
@@ -26,7 +26,7 @@ export interface StoredMessage {
 /** How a message came to the traps: by its trace fields, and by what the session knows. */
 export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
   readonly trace: Trace
-  /** Traps; none: it was for nobody of ours. */
+  /** Traps; empty if the message was for none. */
   readonly recipients: readonly string[]
 }
 
@@ -37,7 +37,7 @@ export interface DeliveryOptions {
   now(): number
 }
 
-/** How a message got here whose client is known from its connection; `session` is what the connection tells besides. */
+/** The delivery of a message whose client is known from its connection; `session` holds what else the connection tells. */
 export function liveDelivery(
   raw: Uint8Array,
   client: LiveClient,
@@ -78,7 +78,7 @@ export function sourceKey({
 const maxNamed = 100
 
 /**
- * Whom our own hosts delivered a stored message to, as the fields above the sender's part say: one list for each kind
+ * The recipients of a stored message, by the fields that our own hosts wrote above the sender's part: one list for each kind
  * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
  * Delivered-To may have replaced.
  */

@@ -1,5 +1,5 @@
 // Octets of an mbox (RFC 4155), in pieces of any size → its messages, with where each stands. Holds one message at a
-// time. Pure; called by mbox.ts.
+// time. Pure. Written by hand, as it needs offsets, bounded memory and Content-Length.
 //
 // A message begins at a `From ` line that follows an empty line, or begins the file, and carries a date as every
 // writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
@@ -38,7 +38,7 @@ const separator = Buffer.from('\nFrom ')
 const fromDate =
   /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.*?\d:\d\d.*/
 const fromLine = new RegExp(`^From .*${fromDate.source}`)
-/** A line without an end within so many octets is content, whatever it begins with. */
+/** A longer line is content, whatever it begins with. */
 export const longestFromLine = 4096
 
 /** Whether octets begin as an mbox does. */
@@ -53,7 +53,7 @@ export class MboxSplitter {
   #begun: Begun | null = null
   /** The begun message's content, while it is not too large; used for one message after the other. */
   #kept = Buffer.allocUnsafeSlow(firstKept)
-  /** What was carried over with the piece after it; used for one piece after the other. */
+  /** Holds #carried and the next piece together; used again for each piece. */
   #joined = Buffer.alloc(0)
   /** The beginning of a line whose end has not come. */
   #carried = Buffer.alloc(0)

@@ -41,7 +41,7 @@ interface Position {
   readonly offset: number
   /** Nothing stands after it. */
   readonly isEnd: boolean
-  /** So many octets of the file itself were there, and looked like this. */
+  /** The size of the file then, and its fingerprint up to there. */
   readonly marked: number
   readonly fingerprint: string
 }
@@ -110,7 +110,7 @@ export class MboxMailbox implements Mailbox {
     this.#closing.abort()
   }
 
-  /** Sets where to begin: the kept position if the file still has what stood before it. */
+  /** Sets #reached: the kept position if the file before it is unchanged, else the beginning. */
   async #begin(): Promise<Position> {
     this.#waiting.clear()
     this.#reached = null
@@ -141,7 +141,7 @@ export class MboxMailbox implements Mailbox {
 
   async *#readPlain(begun: Position): AsyncGenerator<MailboxMessage> {
     if (yield* this.#readExtent(begun)) return
-    // What comes within this time is read now, what comes later is read by the next poll.
+    // One more look after the wait. What is then still being written is read by the next poll.
     const { signal } = this.#closing
     await delay(stillMs, undefined, { signal }).catch(() => undefined)
     if (!signal.aborted) yield* this.#readExtent(this.#reached ?? begun)
@@ -247,7 +247,7 @@ interface MboxExtent extends AsyncDisposable {
 
 const longestWaitMs = 10_000
 const pauseMs = 100
-/** Nobody takes longer than this between two parts of one message. */
+/** A file that nobody has written to for this long ends with a whole message. */
 const stillMs = 2000
 /** A FILE.lock this old was left by a process that died; liblockfile has the same limit. */
 const staleLockMs = 5 * 60_000
@@ -364,7 +364,7 @@ function fingerprintOf(...parts: Buffer[]): string {
   return hash.digest('hex')
 }
 
-/** So many octets from that position, or fewer at the file's end. */
+/** `length` octets from that position, or fewer at the file's end. */
 function octetsAt(file: number, position: number, length: number): Buffer {
   const buffer = Buffer.allocUnsafe(length)
   let count = 0

@@ -1,14 +1,14 @@
 // The memory that messages may take together while they are received, read and recorded.
 import type { CountedClient } from './client-limits.ts'
 
-/** One client may take so much of it: others have room whatever he sends, and however slowly. */
+/** The largest share for one client, so that others have room however much or slowly he sends. */
 const clientShare = 1 / 4
 
 export class MemoryBudget {
   #freeBytes: number
   readonly #maxBytes: number
   readonly #perClient = new Map<string, number>()
-  /** Who waits for room, in order. */
+  /** Calls of wait() without room yet, in order. */
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
 
   /** @default 256 MiB */
@@ -17,7 +17,7 @@ export class MemoryBudget {
     this.#freeBytes = maxBytes
   }
 
-  /** A new, empty message of at most so many octets, counted for that client; dispose of it when done. */
+  /** A new, empty message of at most `maxBytes`, counted for that client. Dispose of it when done. */
   open(maxBytes: number, client: CountedClient): HeldMessage {
     const take = (bytes: number) => this.#take(bytes)
     return new HeldMessage(
@@ -26,12 +26,12 @@ export class MemoryBudget {
     )
   }
 
-  /** Room for a message that is complete; null when there is none. Dispose of it when the message is committed. */
+  /** Reserves room for a complete message; null if there is none. Dispose of it when the message is committed. */
   hold(bytes: number): Disposable | null {
     return this.#take(bytes) ? this.#held(bytes) : null
   }
 
-  /** The same, resolved once there is room: first come, first served. A message larger than all the room gets all of it. */
+  /** Waits for room, first come, first served. A message larger than the whole budget gets all of it. */
   async wait(bytes: number): Promise<Disposable> {
     const wanted = Math.min(bytes, this.#maxBytes)
     if (this.#waiting.length > 0 || !this.#take(wanted)) {

@@ -1,8 +1,8 @@
-// POP3 (RFC 1939, 2595): one connection, one command at a time. Replies are read as they come, within bounds for each
-// command, and what nobody asked for ends the connection.
+// A POP3 client (RFC 1939, 2595): one connection, one command at a time. Each reply has a size limit, and octets that answer no
+// command end the connection.
 //
-// Ours, since no npm package would do: the one that is kept (node-pop3 0.11) finds the end of a message only where it
-// lies within one packet, decodes content as UTF-8, leaves stuffed dots in and knows no STLS; the others are abandoned.
+// No npm package does this. The one that is maintained (node-pop3 0.11) misses the end of a message that is split over two packets,
+// decodes content as UTF-8, leaves stuffed dots in and has no STLS; the others are abandoned.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Deadlines, ExchangeMeter, type MailServer, tooMuch } from './mail-server.ts'
@@ -89,7 +89,7 @@ export class Pop3Client {
     return isOffered
   }
 
-  /** The number and the value of each message in the mailbox; what is no such line is left out. */
+  /** Calls `each` with the number and the value of each message; other lines are ignored. */
   async list(command: 'LIST' | 'UIDL', each: (number: number, value: string) => void) {
     const body = new LineBody(maxListLines, (line) => {
       const [, number, value] = /^([1-9]\d{0,8}) ([!-~]{1,255})(?: |$)/.exec(line) ?? []
@@ -106,7 +106,7 @@ export class Pop3Client {
     return body.content
   }
 
-  /** A command with a reply of one line. Throws MailboxFault, of that code, with what the server said when that is -ERR. */
+  /** Sends a command with a reply of one line. If that is -ERR, throws MailboxFault with the code `fault` and the server's words. */
   async command(line: string, fault: MailboxErrorCode = 'refused'): Promise<void> {
     await this.#exchange(line, null, maxShortOctets, fault)
   }
@@ -155,7 +155,7 @@ export class Pop3Client {
     try {
       this.#meter.count(chunk)
       if (this.#failure !== null) return
-      // One command is asked at a time: what comes without one, or after its reply, is the answer to nothing.
+      // Commands are sent one at a time, so octets without a command, or after its reply, answer nothing.
       if (awaited === null && chunk.subarray(0, 4).equals(refused)) {
         throw new MailboxFault('connection-lost', 'the server ended the session')
       }
@@ -200,7 +200,7 @@ const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
 
 /** Where the lines after the status go. */
 export interface ReplyBody {
-  /** Takes what stands before the final dot, dots as they were sent. Returns the octets after the end, or null before it. */
+  /** Takes the lines up to the final dot, with dots still stuffed. Returns the octets after the end, or null before it. */
   push(chunk: Buffer): Buffer | null
 }
 

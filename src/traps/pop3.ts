@@ -34,7 +34,7 @@ interface Entry {
   size?: number
 }
 
-/** One session deletes at most so many: what is lost when it breaks off comes again. */
+/** One session reads and deletes at most this many: if it breaks off before QUIT, they come again. */
 const messagesAtOnce = 500
 
 export class Pop3Mailbox implements Mailbox {
@@ -42,7 +42,7 @@ export class Pop3Mailbox implements Mailbox {
   readonly #deadlines: Deadlines
   readonly #clock: ReadingClock
   #client: Pop3Client | null = null
-  /** By number, what this session reads. */
+  /** Messages that this session reads, by number. */
   #entries = new Map<number, Entry>()
   /** By unique id. */
   #passedOver = new PassedOver<string>()
@@ -132,7 +132,7 @@ export class Pop3Mailbox implements Mailbox {
     return this.#client
   }
 
-  /** Sets what to read: the first ones that were not passed over. Of the others nothing is kept. */
+  /** Sets #entries to the first messages that were not passed over. */
   async #find(client: Pop3Client): Promise<void> {
     const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
     const stillThere = new PassedOver<string>()

@@ -1,5 +1,5 @@
 // The PROXY protocol header with which a load balancer begins a connection → whom it carries. Versions 1 and 2 as
-// haproxy.org's proxy-protocol.txt has them. Pure; called by smtp-front.ts for the addresses that must send one.
+// haproxy.org's proxy-protocol.txt has them. Pure. Written by hand: it is short, and strangers send it.
 import { type Address, addressFromIPv4, parseAddress, unmapped } from '../ip/address.ts'
 
 /**

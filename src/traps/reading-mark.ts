@@ -1,4 +1,4 @@
-// Which stored message is taking long to read, in a small file: what a process died of twice is not read a third time.
+// Keeps in a small file which stored message takes long to read. A message that the process died of twice is not read again.
 //
 // Line 1 is the SHA-256 of the message, or blanks; it is written in place and nobody syncs it, since it has to outlive the
 // process and not the machine. Each further line is a message that stood there when a process died without a signal to
@@ -19,14 +19,14 @@ import { type Logger, silent } from '../errors.ts'
 
 const nameLength = 64
 const deathsAllowed = 2
-/** Deaths of so many messages are remembered, the latest ones. */
+/** The file keeps the deaths of this many messages, the latest ones. */
 const maxRemembered = 100
 
 export class ReadingMark {
   /** Names of messages that are not to be read. */
   readonly condemned: readonly string[]
   readonly #path: string
-  /** undefined: it cannot be written, and names nobody. */
+  /** undefined: the file cannot be written, so no message is named. */
   #descriptor: number | undefined
   readonly #deaths: Map<string, number>
   #current = ''
@@ -63,20 +63,20 @@ export class ReadingMark {
     this.#write(this.#current)
   }
 
-  /** Names nobody. */
+  /** Takes the name out again. */
   clear(): void {
     if (this.#current === '') return
     this.#current = ''
     this.#write(blank)
   }
 
-  /** Names nobody from now on: the process is about to end as it should. */
+  /** Names no message any more: the process is about to end as it should. */
   quiet(): void {
     this.clear()
     this.#isQuiet = true
   }
 
-  /** What died before is remembered. */
+  /** Closes the file; earlier deaths stay in it. */
   close(): void {
     this.quiet()
     if (this.#descriptor === undefined) return
@@ -103,7 +103,7 @@ function unlessUnwritable(write: () => unknown): void {
   }
 }
 
-/** In place, as that takes no room on a full disk; what is no file makes way, and a link is not followed. */
+/** Writes in place, which needs no room on a full disk. Anything but a file is removed first; a link is not followed. */
 function create(path: string, text: string): number {
   if (!isFile(path)) rmSync(path, { force: true })
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
@@ -122,7 +122,7 @@ function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
-/** What the mark calls a message: SHA-256 of its octets, in hex. */
+/** The name of a message in the file: SHA-256 of its octets, in hex. */
 export function nameOf(raw: Uint8Array): string {
   return createHash('sha256').update(raw).digest('hex')
 }

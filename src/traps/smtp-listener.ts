@@ -1,6 +1,5 @@
-// The sockets in front of the SMTP server: listens, tells who a connection comes from, limits connections and time, and
-// keeps a half-closed connection open until its replies are out. Knows nothing of SMTP but the line that ends a
-// connection.
+// The sockets of the SMTP server: listens, finds out the client of each connection, limits connections and time, and keeps a
+// half-closed connection open until its replies are sent. The only SMTP it speaks is the 421 that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
@@ -19,11 +18,11 @@ export interface FrontOptions {
   /** In all. */
   readonly maxConnections: number
   readonly limits: ClientLimits
-  /** A connection that gets no reply for so long, since it does not finish a command, is closed. */
+  /** A connection is closed if no command has been completed for this long. */
   readonly commandSeconds: number
-  /** A message that is not complete after so long is given up. */
+  /** A connection is closed if its message takes longer than this. */
   readonly dataSeconds: number
-  /** After close() what is being received or recorded gets so long to finish. */
+  /** After close(), messages being received or recorded may take this long to finish. */
   readonly drainSeconds: number
   readonly log: Logger
   /** Called when a listening socket has broken for good. */
@@ -38,10 +37,10 @@ export interface FrontConnection {
   readonly id: string
   /** The TLS socket once the connection is secure. */
   readonly socket: Socket
-  /** Whom it comes from, as the PROXY header says where one is due; null when that does not tell. */
+  /** The client: the peer of the socket or, behind a balancer, the address in the PROXY header; null if that names none. */
   readonly peer: Address | null
   readonly isProxy: boolean
-  /** Whom its commands count for. */
+  /** The client that its commands are counted for. */
   readonly counted: CountedClient
   /**
    * What it waits for: a command, the end of a pause, the rest of a message, or our reply to it. Kept by those who speak
@@ -87,7 +86,7 @@ const maxLeaving = 200
 /** A half-closed connection is ended after this long without anything happening on it. */
 const quietMs = 300
 const quietCheckMs = 50
-/** After close() the peers have so long to end their side too. */
+/** After close() the peers have this long to end their side. */
 const goodbyeMs = 250
 
 /** Resolves once every address is bound; throws OperationalError `address-unavailable` naming the one that is not. */
@@ -109,7 +108,7 @@ class ListeningFront implements Front {
   readonly #connections = new Map<string, Tracked>()
   /** Those whose PROXY header is still to come. */
   readonly #unnamed = new Set<Socket>()
-  /** Told why they are refused, and not gone yet. */
+  /** Refused connections that are not closed yet. */
   #leaving = 0
   readonly #fullLog = new OncePerMinute()
   readonly #sweeper: NodeJS.Timeout
@@ -161,7 +160,7 @@ class ListeningFront implements Front {
       return !open().some(isAnswering)
     })
     for (const connection of open()) this.#cut(connection, shuttingDown)
-    // A socket destroyed with octets unread resets the connection, and the peer may lose what we said last.
+    // Destroying a socket with unread octets resets the connection; the peer may then lose our last reply.
     await settled(goodbyeMs, () => open().length === 0)
     for (const { socket } of open()) socket.destroy()
     clearInterval(this.#sweeper)

@@ -1,8 +1,8 @@
 // SMTP as smtp-server speaks it, and what is different here: limits for each client, notice of RSET and QUIT, XCLIENT, XFORWARD
 // and quoted local parts as Postfix takes them, clients that half-close, and clients that talk before the greeting.
 //
-// smtp-server has no option for any of these, and no other server package on npm is maintained. So this file, and no other one,
-// replaces private methods of its connections, and depends on how it uses a socket. smtp-protocol.test.ts fails when a new
+// smtp-server has no option for any of these. So this file, and no other one, replaces private methods of its connections, and
+// depends on how it uses a socket. smtp-protocol.test.ts fails when a new
 // version changes what is relied on.
 import type { Socket } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'

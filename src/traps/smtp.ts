@@ -67,7 +67,7 @@ export interface SmtpListener {
   close(): Promise<void>
 }
 
-/** One MAIL … to its end: who is at the other side, as MAIL found it, and what was tried. */
+/** From MAIL to the end of its message or its RSET: the client as it was known at MAIL, and the recipients that were tried. */
 interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
   readonly reversePath: string
   readonly accepted: string[]
@@ -84,7 +84,7 @@ interface Session {
   open: Transaction | null
 }
 
-/** A client whose message could not be read is sent away for so long. */
+/** A client whose message could not be read is refused for this long. */
 const blockMs = 3_600_000
 
 /** A longer command line ends the connection; RFC 5321 §4.5.3.1.4 asks for 512 octets, extensions for some more. */
@@ -228,7 +228,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     }
   }
 
-  /** Resolves with whether the message stopped the reading of it. */
+  /** Resolves with true if the message could not be read to its end. */
   async function record(
     raw: Uint8Array,
     { client, reversePath, accepted }: Transaction,
@@ -293,7 +293,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
 }
 
 /**
- * The parameter that makes RFC 5321 §4.1.1.11 refuse the command: taking one silently promises what nobody here does,
+ * The first parameter that EHLO does not offer; RFC 5321 §4.1.1.11 refuses the command. To accept one is to promise what it asks for,
  * as REQUIRETLS (RFC 8689) or a notification (RFC 3461). smtp-server has no say on those it does not know.
  */
 function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
@@ -301,7 +301,7 @@ function unofferedIn(args: object | false, offered: readonly string[]): string |
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
 }
 
-/** RFC 2033 §4.2: as many replies to the message as RCPT were accepted; smtp-server keeps a repeated recipient once. */
+/** RFC 2033 §4.2 asks for one reply for each accepted RCPT. smtp-server keeps a repeated recipient only once. */
 function repeatRecipients({ envelope: { rcptTo } }: SMTPServerSession, grants: number): void {
   const [first] = rcptTo
   if (first) while (rcptTo.length < grants) rcptTo.push(first)
@@ -320,7 +320,7 @@ function refusal(responseCode: 421 | 451 | 452 | 550 | 552 | 555, text: string):
   return Object.assign(new Error(text), { responseCode })
 }
 
-/** What evidence tells of the session. */
+/** The details of a session that go into the evidence. */
 type SessionDetails = Pick<LiveMessage, 'helo' | 'tls' | 'recipientsTried' | 'notes'>
 
 function detailsOf(
@@ -360,7 +360,7 @@ function clientOf(
     // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
     if (named.has('ADDR')) return addressOf(named.get('ADDR'))
   }
-  // A proxy that names nobody hands over mail of its own.
+  // If a proxy names no client, the mail is its own.
   if (isProxy) return isLmtp ? 'own-server' : null
   return peer
 }

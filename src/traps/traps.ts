@@ -1,5 +1,5 @@
-// Starts every trap source of a configuration and keeps them apart from one another. Called by commands/serve, which
-// loads this room and the mail packages after DNS answers.
+// Options → the running trap sources: the SMTP listener, and a poller for each mailbox. A source that fails does not stop the
+// others.
 
 import type { Recorded } from '../bounce/evidence.ts'
 import { parseTrustedRelays } from '../bounce/received.ts'
@@ -53,7 +53,7 @@ export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'l
   readonly maxHeldBytes?: number
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
-  /** How far each mailbox has been read; set() is called only for what is committed. */
+  /** How far each mailbox has been read; set() is called only after the commit. */
   readonly positions: {
     get(mailbox: string): string | undefined
     set(mailbox: string, position: string): void
@@ -176,7 +176,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   }
 }
 
-/** What is not read when the drain is over is answered 451: the connections last a little longer. */
+/** Messages that are unread when the drain ends are answered 451, so connections stay open a little longer. */
 const goodbyeSeconds = 0.5
 
 function prefixOf(key: string, text: string): Prefix {
