@@ -1,5 +1,5 @@
-// A query's octets → the response's octets, without I/O, exceptions or allocation. The methods stand in the order in which
-// an answer meets them. Hand-written since DNS libraries build an object for each message.
+// A query's octets → the response's octets, without I/O, exceptions or allocation. The methods are in the order in which an
+// answer passes them. Hand-written since DNS libraries build an object for each message.
 import { maxBatch } from '../tree/prefetch.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import { Cookies } from './cookies.ts'

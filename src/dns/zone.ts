@@ -56,7 +56,7 @@ interface OriginPointer {
   readonly past: number
 }
 
-/** A name that is not of an address but has an answer; without RRsets it is an empty non-terminal. */
+/** A name, other than that of an address, that has an answer; without RRsets it is an empty non-terminal. */
 export interface OwnName {
   readonly folded: FoldedName
   readonly rrsets: ReadyRrset[]

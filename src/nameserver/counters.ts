@@ -44,7 +44,7 @@ for (const [slot, name] of typeNames.entries()) if (name !== 'other') typeSlots[
 export interface CountedAnswers {
   readonly queries: { readonly udp: number; readonly tcp: number }
   readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
-  /** Listed answers by each code they hold: `127.0.0.3` → count. */
+  /** Listed answers that hold each code: `127.0.0.3` → count. */
   readonly codes: Readonly<Record<string, number>>
   /** Of the responses that were sent. */
   readonly rcodes: Readonly<Record<string, number>>

@@ -10,9 +10,9 @@ import { TcpConnection } from './tcp-connection.ts'
 import type { TransportOptions } from './transport.ts'
 
 export interface TcpOptions extends TransportOptions {
-  /** Connections at once, in all. */
+  /** Most connections at once. */
   readonly connections: number
-  /** … and from one client: an IPv4 address or an IPv6 /64. */
+  /** Most connections at once from one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
   /** Whether an access rule drops all queries of the client in `answering`. */

@@ -10,8 +10,8 @@
 //   controls       ×n  on a wildcard address: the address asked     64 octets
 //   datagrams      ×n  the query, and its response in its place
 //
-// Only the lengths differ between datagrams (and, on a wildcard address, the controls), so only they are written between two
-// system calls.
+// Between two system calls only the lengths are written, the pointers of the sending headers, and on a wildcard address the
+// controls.
 import { constants } from 'node:os'
 import { type Octets, octetsOf } from '../dns/wire.ts'
 import { type Descriptor, SystemCallError } from '../libc.ts'
@@ -105,12 +105,12 @@ class Port {
   /** Addresses of the headers, for the kernel. */
   readonly #received: number
   readonly #sending: number
-  /** Word indexes. */
+  /** Where the structures begin, as word indexes. */
   readonly #receivedAt = 0
   readonly #sendingAt = batch * headerWords
   readonly #vectorsAt = 2 * batch * headerWords
   readonly #controlsAt: number
-  /** In octets. */
+  /** Where the names begin, in octets. */
   readonly #namesAt: number
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean
