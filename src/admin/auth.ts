@@ -26,12 +26,12 @@ const maxWrongKeys = 20
 
 const nobody: Caller = { name: 'public', id: 'public', scope: 'public' }
 
-export interface AccessOptions {
+interface AccessOptions {
   readonly keys: KeyRing
   readonly callerOf: AppOptions['callerOf']
   readonly limits: () => AdminLimits
   readonly refusals: RefusalLog
-  /** Answers where there is no such route; asked after the limits. */
+  /** Answers a request that no route takes; called after the limits are checked. */
   answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply
 }
 
@@ -87,7 +87,7 @@ export function addAccessControl(app: App, options: AccessOptions): void {
   })
 }
 
-/** The caller by the value of the Authorization field; undefined: there is one, but it holds no valid key. */
+/** Whom the Authorization field names as the caller. Undefined: the field is there, but holds no valid key. */
 function keyHolder(keys: KeyRing, authorization: string | undefined): Caller | undefined {
   if (authorization === undefined) return nobody
   // RFC 9110 §11.1: the scheme's name in any case; RFC 6750 §2.1.

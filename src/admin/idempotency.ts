@@ -22,8 +22,8 @@ declare module 'fastify' {
   }
   interface FastifyReply {
     /**
-     * Makes a change and answers it. `change` is to write what it is handed in its own transaction, so that the answer is
-     * kept there; it is handed undefined if the request came with no key. A refusal changes nothing.
+     * Makes a change and answers it. `change` calls `alongside` in its own transaction, which keeps the answer there;
+     * without an Idempotency-Key it is undefined.
      */
     answerChange<T>(
       change: (alongside: Alongside<T> | undefined) => T | Promise<T>,
@@ -33,7 +33,7 @@ declare module 'fastify' {
 }
 
 /** The answer to a change, made from its outcome alone. */
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly body: { [key: string]: unknown }
   readonly location?: string
@@ -48,7 +48,7 @@ interface Running {
   isKept: boolean
 }
 
-/** Takes the field on every POST that changes something. A POST for scope read changes nothing, and is simply done again. */
+/** Takes the field on every POST that changes something. A POST for scope read changes nothing and is done again. */
 export function addIdempotency(app: App, options: AppOptions): void {
   const idempotency = new Idempotency(options)
   app.decorateReply('answerChange', async function (change, answerOf) {

@@ -128,7 +128,7 @@ export class KeyRing {
     })
   }
 
-  /** A transaction of its own: the list's group commits never stay open across a turn of the event loop. */
+  /** Its own transaction. It cannot meet a group commit of the list, which never stays open across a turn of the event loop. */
   #transact<T>(work: () => T): T {
     try {
       this.#options.store.begin()

@@ -24,7 +24,7 @@ import { answerClientError } from './problem.ts'
 
 /** Octets of the request line and header fields together. */
 const maxHeaderBytes = 16 * 1024
-/** A command line's worth of prefixes in one query (ARG_MAX is usually 2 MiB); only the operator can send it. */
+/** On the control socket one query may hold all prefixes of a command line (ARG_MAX is usually 2 MiB). */
 const maxControlHeaderBytes = 1024 * 1024
 /** Connections at once; further ones are closed. */
 const maxConnections = 2000
@@ -164,7 +164,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   const settings: ServerOptions = {
     maxHeaderSize: maxControlHeaderBytes,
     headersTimeout: headersTimeoutMs,
-    // Only the operator gets here, and a list is read no faster than it is taken in.
+    // Only the operator gets here, and the import of a long list may take long.
     requestTimeout: deadlines.exchangeMs,
   }
   const server = createServer(settings, (request, response) => {
@@ -173,7 +173,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   })
   server.on('clientError', answerClientError)
   const bindPath = async (): Promise<void> => {
-    // The umask belongs to the whole process, but a path is bound within listen().
+    // The umask belongs to the whole process, so it is set only for listen(), which binds a path before it returns.
     const umask = process.umask(socketUmask)
     const bound = bind(server, { path })
     process.umask(umask)
@@ -207,7 +207,7 @@ function isAnswered(path: string): Promise<boolean> {
   return promise
 }
 
-/** Rejects with the system's error. A connection that could not be taken later on is no fault: the next one may be. */
+/** Binds, or rejects with the system's error. Later errors are ignored: only one connection could not be taken. */
 function bind(server: Server, where: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)

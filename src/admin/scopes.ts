@@ -1,6 +1,6 @@
 // Who may do what over HTTP: every route names the scope it needs, and every request has a caller with a scope.
 
-export const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
+const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
 /** Who sent a request. The audit shows the name; the id stays different when a name is used again. */

@@ -105,7 +105,7 @@ export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   )
 }
 
-/** The fewest prefixes that are all of `first` to `last`, IPv4 addresses, in order. ip-num has no such function. */
+/** The fewest prefixes that together are the IPv4 addresses from `first` to `last`, in order. ip-num cannot do this. */
 export function prefixesBetween(first: Address, last: Address): Prefix[] {
   const prefixes: Prefix[] = []
   for (let word = first.w0; word <= last.w0; ) {

@@ -30,7 +30,7 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
   )
 }
 
-/** A stored state; its times, which are epoch seconds in members named …At, as the interface writes times. */
+/** A stored state, with its times (epoch seconds, in members named …At) as RFC 3339. */
 function withTimes(state: unknown): unknown {
   if (typeof state !== 'object' || state === null || Array.isArray(state)) return state
   return Object.fromEntries(

@@ -1,5 +1,5 @@
-// /v1/exemptions (prefixes that are never listed) and /v1/exclusions (holes in a listing around them): two resources of one
-// form.
+// /v1/exemptions (prefixes that are never listed) and /v1/exclusions (holes in a listing around them), which have the same
+// routes.
 import {
   type Alongside,
   type ExceptionOutcome,

@@ -195,7 +195,7 @@ function entityTag(body: Listing): string {
   return `"${digest.slice(0, 22)}"`
 }
 
-/** If-Match (RFC 9110 §13.1.1) over the listing as it is shown: any, or one of the tags, compared strongly. */
+/** If-Match (RFC 9110 §13.1.1): whether the listing, as it is shown, has one of the tags; `*` fits every listing. */
 function expectation(ifMatch: string): Expectation {
   const tags = ifMatch.split(',').map((tag) => tag.trim())
   return (listing) => tags.includes('*') || tags.includes(entityTag(listingBody(listing)))

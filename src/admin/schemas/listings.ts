@@ -76,7 +76,7 @@ export const NewListing = Type.Object(
   strict,
 )
 
-/** What is given is set, what is absent stays. */
+/** Sets what is given and leaves the rest. */
 export const ListingPatch = Type.Object(
   {
     kinds: Type.Optional(Kinds),
