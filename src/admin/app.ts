@@ -100,8 +100,8 @@ export function buildApp(options: AppOptions): App {
     const detail = 'the body is in a content coding, and this server takes none'
     sendProblem(reply, problem(415, 'content-coding', detail))
   })
-  app.addHook('preSerialization', async (_request, reply, payload) =>
-    isProblem(payload) ? asProblem(reply, payload) : payload,
+  app.addHook('preSerialization', (_request, reply, payload, done) =>
+    done(null, isProblem(payload) ? asProblem(reply, payload) : payload),
   )
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
@@ -135,8 +135,9 @@ export function buildApp(options: AppOptions): App {
   // For what a route gives up on, such as a file of /docs that is not there.
   app.setNotFoundHandler(answerNotFound)
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+    done()
   })
   app.register(fastifyHelmet, {
     ...forPages,
