@@ -63,7 +63,7 @@ export interface AdminLimits {
 }
 
 /** The zone as published, and the process around it. */
-export interface ServerState extends Omit<BlocklistStatus, 'tree'> {
+interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly version: string
   /** DNS threads. */
   readonly workers: number

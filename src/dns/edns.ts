@@ -8,10 +8,10 @@ import {
 import { get16, minUdpPayload, put16, types } from './wire.ts'
 
 /** Octets of an OPT record without options: root owner, type, class, TTL, RDLENGTH. */
-export const optLength = 11
+const optLength = 11
 
 /** Octets of an Extended DNS Error option without text (RFC 8914 §2). */
-export const extendedErrorLength = 6
+const extendedErrorLength = 6
 
 /** The INFO-CODEs of RFC 8914 §4 that we send; with `none` there is no option. */
 export const extendedErrors = {

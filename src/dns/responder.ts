@@ -40,16 +40,13 @@ export type Transport = 'udp' | 'tcp'
 export interface ResponderOptions extends ChaosOptions {
   /** Largest UDP response in octets, and the payload size that our OPT records offer; at least 512. */
   readonly udpPayload: number
-  /** The answer to a query that asks for NSID (RFC 5001), at most `maxNsidLength` octets; empty or missing: none. */
+  /** The answer to a query that asks for NSID (RFC 5001), at most 128 octets; empty or missing: none. */
   readonly nsid?: Uint8Array
   /** See replaceCookieSecrets. */
   readonly cookieSecrets: SharedArrayBuffer
   /** SERVFAIL instead of data that are past their time. */
   readonly staleServfail?: boolean
 }
-
-/** Longest NSID: with the longest question and a cookie it still fits 512 octets. */
-export const maxNsidLength = 128
 
 /** What may be done with a client's query. */
 export const access = { allow: 0, refuse: 1, drop: 2 } as const

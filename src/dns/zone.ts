@@ -6,7 +6,7 @@ import { parseTxtTemplate, type TxtTemplate } from './txt-template.ts'
 import { classes, headerLength, type Octets, put16, put32, types, wordsOf } from './wire.ts'
 
 /** A record of one of the zone's own names. The owner, in wire form, is at or under the origin, lower case, uncompressed. */
-export interface ZoneRecord {
+interface ZoneRecord {
   readonly owner: Uint8Array
   readonly type: number
   /** Seconds. */
@@ -46,7 +46,7 @@ export interface ReadyRrset {
 }
 
 /** The SOA record of negative answers. Its pointers are put for each answer: where the origin stands in a question varies. */
-export interface NegativeSoa extends ReadyRrset {
+interface NegativeSoa extends ReadyRrset {
   readonly pointers: readonly OriginPointer[]
 }
 

@@ -24,7 +24,7 @@ const codeCount = 32
 const rcodeCount = 24
 
 /** Buckets of answering time: bucket n counts answers within 2ⁿ × 128 ns; the last bucket, all that took longer. */
-export const latencyBuckets = 16
+const latencyBuckets = 16
 const firstBucketNs = 128
 
 /** One count for each combination of outcome, type and rcode, so that a query is one addition. */

@@ -18,7 +18,7 @@ export interface ZoneOptions {
   readonly retired: boolean
 }
 
-export interface EncodedRecord {
+interface EncodedRecord {
   readonly owner: Uint8Array
   readonly type: number
   readonly ttl: number

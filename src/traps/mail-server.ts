@@ -205,7 +205,7 @@ export class ReadingClock {
   }
 }
 
-export function tooSlow(): MailboxFault {
+function tooSlow(): MailboxFault {
   return new MailboxFault('timed-out', 'the server does not answer, or too slowly')
 }
 

@@ -209,7 +209,7 @@ const CR = 0x0d
 /** RFC 2449 §4 allows 512. */
 const maxStatusLine = 1024
 
-export class Pop3Reply {
+class Pop3Reply {
   readonly #body: ReplyBody | null
   #begun = Buffer.alloc(0)
   /** Without its line end; null: not here yet. */
@@ -239,7 +239,7 @@ export class Pop3Reply {
 }
 
 /** Lines, one after another, to whoever wants them. */
-export class LineBody implements ReplyBody {
+class LineBody implements ReplyBody {
   readonly #each: (line: string) => void
   readonly #maxLines: number
   #begun = Buffer.alloc(0)
@@ -272,7 +272,7 @@ const lineDot = Buffer.from('\r\n.')
 const firstKept = 64 * 1024
 
 /** A message, its stuffed dots taken out. */
-export class MessageBody implements ReplyBody {
+class MessageBody implements ReplyBody {
   readonly #maxBytes: number
   /** What may begin the end of the message. The line before the first is the status. */
   #carried = Buffer.from('\r\n')
