@@ -133,7 +133,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await until(
         async () => evidenceIn(site),
         (count) => count === 1,
-        5000,
+        60_000,
       ),
       1,
     )
