@@ -3,7 +3,8 @@
 import { domainToASCII } from 'node:url'
 import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
-import { audit, type Context } from './listings.ts'
+// Only the type: the configuration reads patterns with this file, and must not load the store for it.
+import type { Context } from './listings.ts'
 import type { Actor, TrapOutcome, TrapRow } from './types.ts'
 
 /** A pattern in its parts; `text` is its one canonical form. */
@@ -101,7 +102,8 @@ export function addTrap(context: Context, text: string, actor: Actor): TrapOutco
   const [row] = store.traps.of(pattern)
   if (row) return { outcome: 'unchanged', trap: row }
   const trap = store.traps.insert({ pattern, source: 'manual', createdAt: now })
-  audit(context, actor, 'trap-add', pattern, null, trap)
+  const change = { action: 'trap-add', target: pattern, before: null, after: trap }
+  store.audit.insert({ at: now, actor: actor.name, ...change })
   return { outcome: 'added', trap }
 }
 
@@ -117,7 +119,8 @@ export function removeTrap(context: Context, text: string, actor: Actor): TrapOu
     return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
   }
   traps.delete(row.id)
-  audit(context, actor, 'trap-remove', pattern, row, null)
+  const change = { action: 'trap-remove', target: pattern, before: row, after: null }
+  context.store.audit.insert({ at: context.now, actor: actor.name, ...change })
   return { outcome: 'removed', trap: row }
 }
 
