@@ -83,7 +83,7 @@ test('SIGHUP opens, moves and closes the HTTP interface; an address that is take
     const is = await until(
       () => isOpen(address),
       (open) => open === wanted,
-      5000,
+      60_000,
     )
     assert.equal(is, wanted, `${address}: ${server.stderr()}`)
   }
@@ -107,7 +107,7 @@ test('SIGHUP opens, moves and closes the HTTP interface; an address that is take
   const refused = await until(
     async () => server.stderr(),
     (log) => log.includes(`admin.listen ${first}`),
-    5000,
+    60_000,
   )
   assert.match(refused, /not reloaded/)
   assert.ok(await isOpen(second))
