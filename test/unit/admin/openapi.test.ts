@@ -321,7 +321,9 @@ function check(document: Document, operation: Operation, reply: Reply): void {
 }
 
 test('every response that the document declares is seen, as it is declared', async (t) => {
-  const document = (await openAdmin(t).app.inject('/openapi.json')).json() as Document
+  const asked = openAdmin(t)
+  await fill(asked)
+  const document = (await asked.app.inject('/openapi.json')).json() as Document
   const operations = operationsOf(document)
   assert.ok(operations.length >= 38)
   for (const operation of operations) {
@@ -329,8 +331,9 @@ test('every response that the document declares is seen, as it is declared', asy
     await t.test(name, async (each) => {
       const early = operation.statuses.filter((status) => refusedEarly.has(status))
       const later = operation.statuses.filter((status) => !refusedEarly.has(status))
-      let admin = openAdmin(each)
-      await fill(admin)
+      // What only reads leaves everything as it was, so that all of it may ask one application.
+      let admin = operation.method === 'GET' ? asked : openAdmin(each)
+      if (admin !== asked) await fill(admin)
       // The first of the later ones finds what the early ones left as it was.
       for (const status of [...early, ...later]) {
         if (later.indexOf(status) > 0) {
