@@ -5,7 +5,7 @@ import { Packet, UDPClient } from 'dns2'
 import { OperationalError } from '../errors.ts'
 import type { Address } from '../ip/address.ts'
 
-export interface LookupRequest {
+interface LookupRequest {
   /** `host:port` or `[v6]:port`. There is no default: dns2's are public resolvers. */
   readonly server: string
   readonly name: string
@@ -14,7 +14,7 @@ export interface LookupRequest {
   readonly timeoutMs: number
 }
 
-export interface LookupAnswer {
+interface LookupAnswer {
   readonly rcode: number
   /** Addresses, or texts with their strings joined; in the order they came in. */
   readonly answers: string[]

@@ -22,7 +22,7 @@ export interface AuthenticityOptions {
 }
 
 /** Results for the evidence; `unknown` if DNS gave no answer. */
-export interface Authenticity {
+interface Authenticity {
   /** Why it is a genuine bounce of a message of ours, or null. */
   readonly genuine: string | null
   /** Of the host that handed the returned message over, for the forged domain (RFC 7208 §2.6). */

@@ -12,7 +12,7 @@ export interface MinuteLimits {
   readonly errors: number
 }
 
-export interface ClientLimitsOptions {
+interface ClientLimitsOptions {
   /** Of one client, at once. */
   readonly maxConnections: number
   readonly perMinute: MinuteLimits

@@ -12,7 +12,7 @@ import {
 } from './mail-server.ts'
 import { MailboxFault } from './mailbox.ts'
 
-export interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
+interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
   readonly password: string
   readonly ca?: string
   /** The largest message that is asked for. */

@@ -29,7 +29,7 @@ import {
   type TrapsAmong,
 } from './mailbox.ts'
 
-export interface ImapOptions extends MailAccount {
+interface ImapOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
   /** Accepted messages are moved to this folder; '' leaves them where they are, flagged \Seen. */

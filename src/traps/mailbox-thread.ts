@@ -37,7 +37,7 @@ export interface MailboxCalls {
   close: { readonly argument: null; readonly answer: null }
 }
 
-export type MailboxCall = {
+type MailboxCall = {
   [Name in keyof MailboxCalls]: {
     readonly call: Name
     readonly mailbox: string
@@ -68,7 +68,7 @@ export type FromThread =
     }
 
 /** What a mailbox needs of the rest of the server. */
-export interface MailboxSurroundings {
+interface MailboxSurroundings {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
   /** Epoch seconds. */

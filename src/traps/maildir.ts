@@ -17,7 +17,7 @@ import {
   type TrapsAmong,
 } from './mailbox.ts'
 
-export interface MaildirOptions {
+interface MaildirOptions {
   readonly name: string
   /** The folder that holds new/ and cur/. */
   readonly path: string

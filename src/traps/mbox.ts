@@ -26,7 +26,7 @@ import {
 } from './mailbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from './mbox-splitter.ts'
 
-export interface MboxOptions {
+interface MboxOptions {
   readonly name: string
   readonly path: string
   /** A larger message is not read. */

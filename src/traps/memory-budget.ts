@@ -71,7 +71,7 @@ export class MemoryBudget {
 }
 
 /** Grows by doubling up to the limit; over it, or when memory is short, it holds nothing and says so. */
-export class HeldMessage implements Disposable {
+class HeldMessage implements Disposable {
   readonly #maxBytes: number
   readonly #take: (octets: number) => boolean
   #octets = new Uint8Array()

@@ -41,7 +41,7 @@ export interface ReadMessage {
 }
 
 /** A message to read. The caller must not change its octets until it has been read. */
-export interface ReadRequest {
+interface ReadRequest {
   readonly raw: Uint8Array
   readonly delivered: Delivered
   /** It is in a mailbox, and is read again if this process dies. */
@@ -50,7 +50,7 @@ export interface ReadRequest {
   readonly now: number
 }
 
-export type ReadOutcome = ReadMessage & {
+type ReadOutcome = ReadMessage & {
   /** The message could not be read to its end; what else is here says only that. */
   readonly isStopped: boolean
 }

@@ -35,7 +35,7 @@ export interface MailboxStatus {
   readonly refused: number
 }
 
-export interface PollerOptions {
+interface PollerOptions {
   readonly name: string
   readonly type: string
   readonly allTraps: boolean

@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import { type Deadlines, ExchangeMeter, type MailServer, tooMuch } from './mail-server.ts'
 import { type MailboxErrorCode, MailboxFault } from './mailbox.ts'
 
-export interface Pop3Options extends Pick<MailServer, 'host' | 'port' | 'user' | 'tls'> {
+interface Pop3Options extends Pick<MailServer, 'host' | 'port' | 'user' | 'tls'> {
   readonly password: string
   readonly ca?: string
   readonly deadlines: Deadlines
@@ -199,7 +199,7 @@ const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
 }
 
 /** Where the lines after the status go. */
-export interface ReplyBody {
+interface ReplyBody {
   /** Takes the lines up to the final dot, with dots still stuffed. Returns the octets after the end, or null before it. */
   push(chunk: Buffer): Buffer | null
 }

@@ -20,7 +20,7 @@ import {
 } from './mailbox.ts'
 import { openPop3, type Pop3Client } from './pop3-client.ts'
 
-export interface Pop3MailboxOptions extends MailAccount {
+interface Pop3MailboxOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong
   /** Epoch seconds; POP3 does not tell when a message came. */
   readonly now: () => number

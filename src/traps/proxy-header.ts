@@ -6,7 +6,7 @@ import { type Address, addressFromIPv4, parseAddress, unmapped } from '../ip/add
  * `incomplete`: more octets are needed. `refused`: this is no header that we take. `header`: it is so many octets long,
  * and names the client; null when the balancer does not know one or speaks for itself (UNKNOWN, LOCAL, a Unix socket).
  */
-export type ProxyHeader =
+type ProxyHeader =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'header'; readonly length: number; readonly client: Address | null }

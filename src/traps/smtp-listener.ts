@@ -7,7 +7,7 @@ import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
-export interface FrontOptions {
+interface FrontOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free one. */
   readonly listen: readonly string[]
   readonly hostname: string
@@ -59,7 +59,7 @@ export interface FrontConnection {
   release(): void
 }
 
-export interface Front {
+interface Front {
   /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: readonly string[]
   /** Takes no more connections, lets what is under way finish for `drainSeconds`, and ends everything with 421. */

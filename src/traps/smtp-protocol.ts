@@ -12,7 +12,7 @@ import type { FrontConnection } from './smtp-listener.ts'
 
 type SMTPConnection = SMTPServer['connections'] extends Set<infer C> ? C : never
 
-export interface ProtocolOptions {
+interface ProtocolOptions {
   readonly limits: ClientLimits
   /** Who may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly Prefix[]
