@@ -1,13 +1,12 @@
-// The one clock of a server. It follows the wall clock until that jumps; then it is held: it goes on by the monotonic clock
-// until the wall clock has kept its new time for a while, or an operator confirms it. So a jump ends no listing, and nothing
-// is recorded with a wrong time.
+// The server's only clock. It follows the wall clock. When the wall clock jumps, this clock is "held": it goes on by the
+// monotonic clock until the wall clock has run steadily for ten minutes or an operator confirms it. So a jump ends no
+// listing, and nothing is recorded with a wrong time.
 import { type Logger, OperationalError } from './errors.ts'
 
-/** Both in milliseconds. */
 export interface ClockSources {
-  /** Since the epoch; may be set at any time. */
+  /** Milliseconds since the epoch; may jump at any time. */
   wall(): number
-  /** Since any moment; grows evenly and never goes back. */
+  /** Milliseconds since an arbitrary moment; never jumps or goes back. */
   monotonic(): number
 }
 
@@ -16,16 +15,16 @@ const systemClocks: ClockSources = {
   monotonic: () => performance.now(),
 }
 
-/** If the wall clock gains or loses more than this on the monotonic one, it has jumped. */
+/** The wall clock has jumped if its distance from the monotonic clock changes by more than this. */
 const jumpMs = 3_600_000
-/** At a start: if the wall clock is this far after the last publication, it has jumped. */
+/** At a start, a wall clock that is more than this after the last publication counts as jumped. */
 const longestAwayMs = 86_400_000
-/** A wall clock that has kept its new time for this long is right. */
+/** After a jump, a wall clock that runs steadily for this long is believed again. */
 const settledMs = 600_000
 
-/** The state of a clock that is held; times in epoch seconds. */
+/** The state of a held clock. Times in epoch seconds. */
 export interface HeldClock {
-  /** In the time that is held. */
+  /** When the jump was noticed, by this clock's own time. */
   readonly since: number
   /** The wall clock's time now. */
   readonly wallClock: number
@@ -42,14 +41,17 @@ export interface ClockOptions {
 export class Clock {
   readonly #sources: ClockSources
   readonly #log: Logger
-  /** The time given out less the monotonic clock, in milliseconds. */
+  /** This clock's time minus the monotonic clock, in milliseconds. */
   #offset: number
-  /** While the clock is held: the wall clock less the monotonic one after the jump, and when that was first seen. */
+  /**
+   * Set while the clock is held. `difference`: wall clock minus monotonic clock after the jump. `seenAt`: when that was
+   * first seen, by the monotonic clock.
+   */
   #jump:
     | { readonly difference: number; readonly seenAt: number; readonly since: number }
     | undefined
 
-  /** A wall clock that is before the last publication, or more than a day after it, has jumped. */
+  /** Starts held if the wall clock is before the last publication or more than a day after it. */
   constructor({ lastPublishedAt, log, sources = systemClocks }: ClockOptions) {
     this.#sources = sources
     this.#log = log
@@ -63,7 +65,7 @@ export class Clock {
     this.#hold(wall - monotonic, monotonic)
   }
 
-  /** Whole epoch seconds. Ask at least every few seconds: a jump is noticed only when somebody asks. */
+  /** Whole epoch seconds. Call it at least every few seconds: only a call notices a jump. */
   now(): number {
     const monotonic = this.#sources.monotonic()
     this.#look(this.#sources.wall() - monotonic, monotonic)
@@ -81,7 +83,7 @@ export class Clock {
     )
   }
 
-  /** Seconds by which the time given out is ahead of the wall clock; 0 while it follows it. */
+  /** How many seconds this clock is ahead of the wall clock; 0 unless it is held. */
   get correction(): number {
     return this.held ? this.now() - Math.floor(this.#sources.wall() / 1000) : 0
   }
@@ -95,7 +97,7 @@ export class Clock {
     )
   }
 
-  /** To be called when the operator says that the wall clock is right. */
+  /** The operator says that the wall clock is right: follow it again at once. */
   confirm(): void {
     const monotonic = this.#sources.monotonic()
     const difference = this.#sources.wall() - monotonic

@@ -1,7 +1,7 @@
-// Errors that an operator can act on, the list of their codes, and what a room needs of a logger. Hostile input is answered
-// by value and never thrown; a broken invariant is an assertion. Everything in between is an OperationalError.
+// Errors that an operator can act on, the list of their codes, and the logger interface. Hostile input is never thrown but
+// answered by a value; a broken invariant is an assertion; every other failure is an OperationalError.
 
-/** Every code of an OperationalError, and what it means. Stable: scripts may match on them. */
+/** Every code of an OperationalError and its meaning. Codes never change, since scripts may match on them. */
 export const operationalErrorCodes = {
   'config-invalid': 'the configuration file is wrong; the message lists each wrong key',
   'usage-invalid': 'the command line is wrong',
@@ -14,7 +14,8 @@ export const operationalErrorCodes = {
   'database-newer': 'the database was written by a newer version',
   'capacity-reached': 'the shared tree is full: raise dns.capacity',
   'disk-too-small': 'the disk of the database has no room for the list',
-  'disk-low': 'the disk of the database has less free than store.minFree: no mail is accepted',
+  'disk-low':
+    'the disk of the database has less free space than store.minFree: no mail is accepted',
   'clock-held':
     'the wall clock has jumped: until the time is sure, nothing that depends on it is accepted',
   'record-invalid': 'a record in zone.records or a name in zone cannot be encoded',
@@ -28,12 +29,12 @@ export const operationalErrorCodes = {
 
 export type OperationalErrorCode = keyof typeof operationalErrorCodes
 
-/** A fault outside the program: the edge of a room retries, answers a problem, or exits with a code. */
+/** A failure outside the program, such as a full disk. Whoever catches it retries, answers a problem, or exits. */
 export class OperationalError extends Error {
   readonly code: OperationalErrorCode
   /** For `config-invalid`: the paths of the wrong keys. */
   readonly keys: readonly string[]
-  /** What the one who asked may be told instead of the code's fixed sentence: no path, and nothing that others wrote. */
+  /** Text for an HTTP client, instead of the code's fixed sentence. It holds no path and nothing that others wrote. */
   readonly told: string | undefined
 
   constructor(
@@ -49,20 +50,20 @@ export class OperationalError extends Error {
   }
 }
 
-/** Whether the system opened nothing because the process, or the machine, has too many files open. */
+/** Whether a file or connection could not be opened because too many are open (EMFILE, ENFILE). */
 export function isOutOfFiles(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return code === 'EMFILE' || code === 'ENFILE'
 }
 
-/** `config-invalid` for one key; `why` is what is wrong with it, as text or as an error. */
+/** Makes a `config-invalid` error for one key. `why` says what is wrong with it, as text or as an error. */
 export function wrongKey(key: string, why: unknown): OperationalError {
   const [text] = (why instanceof Error ? why.message : String(why)).split('\n')
   const cause = why instanceof Error && { cause: why }
   return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
 }
 
-/** Several `config-invalid` in one, a line for each, with `file` before it. The cause is the first that there is. */
+/** Joins several `config-invalid` errors into one: a line for each, after `file: `. Keeps the first cause there is. */
 export function wrongKeys(errors: readonly OperationalError[], file?: string): OperationalError {
   const lines = errors.flatMap(({ message }) => message.split('\n'))
   const shown = file === undefined ? lines : lines.map((line) => `${file}: ${line}`)
@@ -74,8 +75,9 @@ export function wrongKeys(errors: readonly OperationalError[], file?: string): O
 }
 
 /**
- * What a room needs of a logger; pino fits. Fields carry the facts, the message is a fixed sentence. An error goes into the
- * field `err`, where the log masks what looks like a mail address. What others wrote may name a trap: level debug only.
+ * The part of pino's interface that our code uses. Facts go into the fields; the message is a fixed sentence. An error goes
+ * into the field `err`, where the log masks everything that looks like a mail address. Text that others wrote may name a
+ * trap, so it is logged at level debug only.
  */
 export interface Logger {
   error(fields: object, message: string): void
@@ -84,7 +86,7 @@ export interface Logger {
   debug(fields: object, message: string): void
 }
 
-/** Logs nothing: for work that somebody else reports on. */
+/** Logs nothing. */
 export const silent: Logger = {
   error: () => undefined,
   warn: () => undefined,

@@ -1,20 +1,20 @@
-// The C library that Node itself is linked to (glibc or musl), for what Node cannot do: huge pages, and datagrams on Unix
-// sockets. The only file that knows koffi; native.ts declares its socket calls with it.
+// Calls the C library that Node itself is linked to (glibc or musl), for what Node cannot do: huge pages and datagrams on
+// Unix sockets. This is the only file that uses koffi.
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 
 /** A file descriptor. */
 export type Descriptor = number
 
 export interface Library {
-  /** Declares a function by its C prototype. An argument marked `_Out_` there is filled by the call. */
+  /** Returns the C function of this prototype. The call fills arguments that are marked `_Out_`. */
   func(prototype: string): (...args: readonly unknown[]) => number
   /** errno of this thread's last call. */
   errno(): number
-  /** The address of a buffer's octets, valid while something keeps the buffer. */
+  /** The memory address of a buffer's octets. It is valid only while something references the buffer. */
   addressOf(buffer: Buffer): number
 }
 
-/** A call that failed: `code` as in `EADDRINUSE`. */
+/** A system call failed. `code` is the name of the errno, such as `EADDRINUSE`. */
 export class SystemCallError extends Error {
   readonly code: string
 
@@ -26,8 +26,8 @@ export class SystemCallError extends Error {
 }
 
 /**
- * undefined where koffi has no binary, or where the numbers and layouts in our code do not hold. They are those of 64-bit
- * Linux in its generic numbering: the same on x64 and arm64, glibc and musl.
+ * Loads the C library. Returns undefined where koffi has no binary, and outside Linux on x64 or arm64: only there are our
+ * constants and struct layouts right (with glibc and with musl).
  */
 export async function loadLibrary(): Promise<Library | undefined> {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined
@@ -36,7 +36,7 @@ export async function loadLibrary(): Promise<Library | undefined> {
     () => undefined,
   )
   if (koffi === undefined) return undefined
-  // null stands for this process, which has the library's symbols whatever its file is called.
+  // null means this process itself. It has the library's symbols, whatever the library's file is called.
   const library = koffi.load(null)
   return {
     func: (prototype) => library.func(prototype),
@@ -45,15 +45,15 @@ export async function loadLibrary(): Promise<Library | undefined> {
   }
 }
 
-/** Numbers of madvise(2) and sysconf(3). */
+/** Constants of madvise(2) and sysconf(3). */
 const advice = { hugePage: 14, collapse: 25 } as const
 const pageSizeName = 30
 const hugePageBytes = 2 << 20
 
 /**
- * Asks the kernel to keep the memory in pages of 2 MiB instead of 4 KiB. With small pages, nearly each read at random also
- * waits until the processor has found its page. Pages that were touched before are moved too, since Linux 6.1 at once.
- * Nothing changes where the kernel does not take the advice (/sys/kernel/mm/transparent_hugepage/enabled is `never`).
+ * Asks the kernel to use pages of 2 MiB instead of 4 KiB for this memory. With small pages, most random reads also miss the
+ * processor's page cache (TLB). Pages already in use are converted too; since Linux 6.1 that happens at once. Does nothing
+ * if the kernel ignores the advice (/sys/kernel/mm/transparent_hugepage/enabled is `never`).
  */
 export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> {
   if (memory.byteLength < hugePageBytes) return
@@ -62,7 +62,8 @@ export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> 
   const madvise = library.func('int madvise(uintptr_t address, uintptr_t length, int advice)')
   const sysconf = library.func('long sysconf(int name)')
   const start = library.addressOf(Buffer.from(memory))
-  // So large a block has a mapping of its own, a few octets of malloc in front: the whole page belongs to the buffer.
+  // malloc gives a block of this size its own mapping and puts a few octets of its own in front. So the whole first page
+  // belongs to the buffer.
   const page = start - (start % sysconf(pageSizeName))
   const length = start + memory.byteLength - page
   madvise(page, length, advice.hugePage)
@@ -71,15 +72,15 @@ export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> 
 
 const unixFamily = 1
 const socketType = { datagram: 2, closeOnExec: 0o2000000 } as const
-/** No SIGPIPE, and no waiting for a service manager that does not read. */
+/** Raise no SIGPIPE, and do not wait for a service manager that does not read. */
 const sendFlags = { noSignal: 0x4000, dontWait: 0x40 } as const
 
-/** Sends a state such as `READY=1` to the service manager; see sd_notify(3). */
+/** Sends a state such as `READY=1` to the service manager (sd_notify(3)). Throws SystemCallError on failure. */
 export type Notify = (state: string) => void
 
 /**
- * `socketPath` is the value of NOTIFY_SOCKET. undefined where no service manager waits for a state, or the C library
- * cannot be called. Notify throws SystemCallError when a state cannot be sent.
+ * Prepares messages to the service manager. `socketPath` is the value of NOTIFY_SOCKET. Returns undefined if no service
+ * manager waits for messages or the C library cannot be called.
  */
 export async function loadNotify(socketPath: string | undefined): Promise<Notify | undefined> {
   if (socketPath === undefined || !/^[/@]/.test(socketPath)) return undefined
@@ -103,7 +104,7 @@ export async function loadNotify(socketPath: string | undefined): Promise<Notify
   }
 }
 
-/** struct sockaddr_un (unix(7)); `@` stands for the leading zero octet of a name in the abstract namespace. */
+/** Builds a struct sockaddr_un (unix(7)). A path that begins with `@` is a name in the abstract namespace. */
 function unixAddress(path: string): Buffer {
   const address = Buffer.concat([Buffer.alloc(2), Buffer.from(path), Buffer.alloc(1)])
   address.writeUInt16LE(unixFamily)

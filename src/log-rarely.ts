@@ -1,4 +1,4 @@
-// A fault that lasts → one log line a minute, however often it is met.
+// Limits the log lines of a lasting fault to one a minute.
 
 const minuteMs = 60_000
 
@@ -6,12 +6,12 @@ export class OncePerMinute {
   readonly #nowMs: () => number
   #ranAtMs = Number.NEGATIVE_INFINITY
 
-  /** `nowMs`: milliseconds of a clock that only grows. @default performance.now */
+  /** `nowMs` returns milliseconds of a clock that never goes back. @default performance.now */
   constructor(nowMs = () => performance.now()) {
     this.#nowMs = nowMs
   }
 
-  /** Calls `log`, unless it was called less than a minute ago. */
+  /** Calls `log`, unless this object called one less than a minute ago. */
   run(log: () => void): void {
     const now = this.#nowMs()
     if (now - this.#ranAtMs < minuteMs) return

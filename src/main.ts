@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Reads the command line and runs the command: the only file started by hand, and the only one that knows commander. The
-// code of a command is loaded when it is called, so that a short command stays short.
+// Reads the command line and runs the command. This is the only file started by hand and the only one that uses commander.
+// Each command's code is loaded only when that command runs, so that short commands start quickly.
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Argument, Command, CommanderError, Option } from 'commander'
@@ -11,14 +11,14 @@ import { OperationalError } from './errors.ts'
 /** One command, as `--help` shows it. */
 interface CommandRow {
   readonly name: string
-  /** Its line in the list of commands; subcommands are listed with their description. */
+  /** The command's line in the list of commands. A subcommand has none: there its description is shown. */
   readonly summary?: string
   readonly description: string
   readonly argument?: Argument
   readonly options?: readonly Option[]
   readonly notes?: string
   readonly subcommands?: readonly CommandRow[]
-  /** Loads the function that is called with the argument, if there is one, and the options. */
+  /** Loads the command's function. It gets the context, then the argument if there is one, then the options. */
   load?(): Promise<(context: CommandContext, ...given: never[]) => Promise<number>>
 }
 
@@ -40,7 +40,8 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
         'listener is bound, it prints one line on standard output: "backscatterd ready …". Logs go to standard error. ' +
         'SIGTERM and SIGINT stop the server; SIGHUP makes it read the configuration again.',
       load: async () => {
-        // A SIGHUP during the start would end the process; the configuration is about to be read anyway.
+        // Without a handler a SIGHUP during the start would end the process. It can be ignored: the configuration is
+        // about to be read anyway.
         process.on('SIGHUP', () => undefined)
         return (await import('./commands/serve.ts')).serve
       },
@@ -100,7 +101,7 @@ Examples:
       summary: 'take entries off the list',
       description:
         'Removes exactly these entries, whoever listed them: all of them, or none if one is not listed (exit code 1). If ' +
-        'only a larger prefix around it is listed, the error names that prefix; use exclude to leave a hole in it. ' +
+        'only a larger prefix that contains it is listed, the error names that prefix; use exclude to leave a hole in it. ' +
         'Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
         'imported again.',
       argument: new Argument('<prefix...>', 'each exactly as it is listed'),
@@ -134,11 +135,11 @@ Examples:
       name: 'import',
       summary: 'replace a named list by a file',
       description:
-        'Replaces all entries of the named list by those of the file. Meanwhile the server goes on answering, and a crash ' +
-        'leaves either the whole old list or the whole new one. An entry has no kind and no end unless its line gives ' +
-        'them. Wrong lines are reported and left out: those without an address, and prefixes that are special-purpose, ' +
-        'exempt, excluded, too short or already expired. Without --force an import is refused if it is empty, or if it ' +
-        'removes more than half of a list of over 100 entries.',
+        'Replaces all entries of the named list by those of the file. The server goes on answering during the import. A ' +
+        'crash leaves either the whole old list or the whole new one. An entry has no kind and never expires unless its ' +
+        'line says otherwise. Wrong lines are reported and left out: lines without an address, and prefixes that are ' +
+        'special-purpose, exempt, excluded, too short or already expired. Without --force an import is refused if it is ' +
+        'empty, or if it removes more than half of a list of over 100 entries.',
       argument: new Argument('<file>', 'file with the list'),
       options: [
         new Option(list.flags, list.description).makeOptionMandatory(),
@@ -150,7 +151,7 @@ Examples:
         new Option('--strict', 'import nothing if any line is wrong'),
         new Option(
           '--force',
-          'import even if the file is empty or takes away more than half of the list',
+          'import even if the file is empty or removes more than half of the list',
         ),
         new Option(
           '--dry-run',
@@ -164,8 +165,8 @@ Examples:
       name: 'export',
       summary: 'print a whole list',
       description:
-        'Prints one named list, or, without --list, everything that is listed and not exempt. All of it is as of one ' +
-        'moment.',
+        'Prints one named list or, without --list, everything that is listed and not exempt. The output is a snapshot: ' +
+        'changes made meanwhile are not in it.',
       options: [
         list,
         new Option('--format <format>', 'text, csv, ndjson or rbldnsd (default: text)'),
@@ -178,7 +179,7 @@ Examples:
     {
       name: 'backup',
       summary: 'copy the database while it is in use',
-      description: 'Copies the database as of one moment, whether a server is running or not.',
+      description: 'Writes a consistent copy of the database. A server may be running meanwhile.',
       argument: new Argument('<file>', 'where to write the copy; the file must not exist yet'),
       load: async () => (await import('./commands/server.ts')).backup,
     },
@@ -187,7 +188,7 @@ Examples:
       summary: 'update the database to this version’s schema',
       description:
         'Updates the database to the schema of this version and does nothing else. Every other command that opens the ' +
-        'database does so too. Not possible while a server is running.',
+        'database also updates it first. Not possible while a server is running.',
       load: async () => (await import('./commands/server.ts')).migrate,
     },
   ],
@@ -196,8 +197,8 @@ Examples:
       name: 'exempt',
       summary: 'never list a prefix',
       description:
-        'Exempts a prefix: neither it nor anything in it is ever listed. An exemption overrides every listing, whatever ' +
-        'its length.',
+        'Exempts a prefix: nothing in it is ever listed. An exemption overrides every listing, whatever the length of its ' +
+        'prefix.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exempt,
@@ -205,7 +206,7 @@ Examples:
     {
       name: 'unexempt',
       summary: 'end an exemption',
-      description: 'Ends an exemption. Listings that it covered are answered again.',
+      description: 'Ends an exemption. Listings inside it take effect again.',
       argument: prefix,
       options: [json],
       load: async () => (await import('./commands/exception.ts')).unexempt,
@@ -214,8 +215,8 @@ Examples:
       name: 'exclude',
       summary: 'leave a hole in covering listings',
       description:
-        'Leaves a hole in every listing, present or future, that covers this prefix. Only a listing of a smaller prefix ' +
-        'inside the hole still counts, since the longest prefix decides.',
+        'Leaves a hole in every listing, present or future, that covers this prefix. A listing of a smaller prefix inside ' +
+        'the hole still counts: the longest prefix decides.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exclude,
@@ -250,7 +251,7 @@ Examples:
         {
           name: 'remove',
           description:
-            'Removes a trap that was added by hand. To remove one of the configuration, edit the configuration.',
+            'Removes a trap that was added by hand. To remove a trap of the configuration, edit the configuration.',
           argument: new Argument(
             '<pattern>',
             'as `trap list` prints it; - reads it from standard input',
@@ -282,9 +283,9 @@ Examples:
       options: [
         repeatable(
           '--trusted-relay <host>',
-          'a relay of ours, whose Received fields are believed: a name, *.example.org, an address or a prefix; ' +
-            'repeatable (default: trace.trustedRelays; without any relay only the topmost Received field that carries an ' +
-            'address is believed)',
+          'one of your own relays, whose Received fields are trusted: a name, *.example.org, an address or a prefix; ' +
+            'repeatable (default: trace.trustedRelays; if there is no relay, only the topmost Received field that ' +
+            'contains an address is trusted)',
         ),
         jsonLines,
       ],
@@ -294,9 +295,10 @@ Examples:
       name: 'ingest',
       summary: 'record the messages of mail files as evidence',
       description:
-        'Reads mail files once and records every message to a trap as if it had just arrived: through the running server, ' +
-        'or in the database itself. The time of a message is that of its newest trusted Received field, else that of its ' +
-        'file. Messages that are already recorded are skipped, so a run can be repeated. The files are not changed.',
+        'Reads mail files once and records every message to a trap, as if a trap had just received it. It works through ' +
+        'the running server, or on the database if no server is running. The time of a message is that of its newest ' +
+        'trusted Received field, else that of its file. Messages that are already recorded are skipped, so a run can be ' +
+        'repeated. The files are not changed.',
       argument: new Argument(
         '<path...>',
         'message files, mbox files (gzipped or not) or Maildir folders',
@@ -304,11 +306,11 @@ Examples:
       options: [
         new Option(
           '--mailbox <type>',
-          'what the paths hold: maildir, mbox or eml (default: recognised by their content)',
+          'format of the paths: maildir, mbox or eml (default: recognised by their content)',
         ),
         repeatable(
           '--trusted-relay <host>',
-          'a relay of ours, whose Received fields are believed; repeatable (default: trace.trustedRelays)',
+          'one of your own relays, whose Received fields are trusted; repeatable (default: trace.trustedRelays)',
         ),
         new Option(
           '--all-traps',
@@ -317,8 +319,9 @@ Examples:
         new Option('--dry-run', 'change nothing; show what would be listed and why'),
         new Option(
           '--policy <file>',
-          'with --dry-run: show which hosts the present policy would list, and which the [policy] of this file would; the ' +
-            'file is a whole configuration or that table alone, and each message is judged as of its own time',
+          'with --dry-run: compare the hosts that the present policy would list with those that the [policy] of this ' +
+            'file would list; the file may be a whole configuration or only that table; each message is judged as of its ' +
+            'own time',
         ),
         jsonLines,
       ],
@@ -330,12 +333,13 @@ Examples:
       name: 'key',
       summary: 'manage API keys',
       description:
-        'Manages the keys of the HTTP interface. Scope read sees the list, write also changes it, collect only submits ' +
-        'messages that a trap received, and admin may do everything.',
+        'Manages the keys of the HTTP interface. A key of scope read can read the list; write can also change it; collect ' +
+        'can only submit messages that a trap received; admin can do everything.',
       subcommands: [
         {
           name: 'create',
-          description: 'Creates a key and prints it, this once: only its hash is kept.',
+          description:
+            'Creates a key and prints it. It cannot be printed again: only its hash is stored.',
           options: [
             new Option(
               '--name <name>',
@@ -352,13 +356,13 @@ Examples:
         },
         {
           name: 'list',
-          description: 'Lists every key, even revoked ones, and when each was last used.',
+          description: 'Lists all keys, also revoked ones, with the time each was last used.',
           options: [json],
           load: async () => (await import('./commands/key.ts')).listKeys,
         },
         {
           name: 'revoke',
-          description: 'Revokes a key: from now on it is refused.',
+          description: 'Revokes a key. Requests with it are refused from now on.',
           argument: new Argument('[key]', 'its id or name, as `key list` prints them'),
           options: [new Option('--name <name>', 'its name'), json],
           load: async () => (await import('./commands/key.ts')).revokeKey,
@@ -370,7 +374,7 @@ Examples:
 
 const programNotes = `
 The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
-/etc/backscatterd/backscatterd.toml. It is an error if that file cannot be read, or if there is none.
+/etc/backscatterd/backscatterd.toml. If that file cannot be read, or if there is none, the command fails.
 
 Commands that read or change data ask the running server through its control socket. If no server is
 running, they open the database themselves.
@@ -378,18 +382,18 @@ running, they open the database themselves.
 Exit codes: 0 done; 1 failed or refused, with one line on standard error that says why; 2 wrong use or
 wrong configuration. lookup: 0 not listed, 3 listed, 1 no answer.`
 
-/** These end with exit code 2; every other OperationalError means that the work failed: 1. */
+/** OperationalErrors with these codes give exit code 2; all others give 1. */
 const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
 
-// Compiled code is kept beside the packages, so that the next start is quicker; threads find it by the environment. Nothing
-// is kept if that folder cannot be written.
+// Node caches compiled code in this folder, so that the next start is quicker. The environment variable makes threads use it
+// too. If the folder cannot be written, nothing is cached.
 process.env['NODE_COMPILE_CACHE'] ??= join(
   import.meta.dirname,
   '../node_modules/.cache/backscatterd',
 )
 enableCompileCache()
 
-// A reader that has seen enough (`| head`) ends our output, not our work.
+// When the reader of our output goes away (`| head`), the command still finishes its work.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return
@@ -445,7 +449,7 @@ function buildProgram(): Command {
   return program
 }
 
-/** An option that may be given several times; its value is the array of all. */
+/** An option that may be given several times; its value is the array of all values given. */
 function repeatable(flags: string, description: string): Option {
   return new Option(flags, description).argParser((value, previous: string[] = []) => [
     ...previous,
@@ -453,17 +457,17 @@ function repeatable(flags: string, description: string): Option {
   ])
 }
 
-/** Prints on standard error what stopped the command, and returns the exit code for it. */
+/** Prints an error on standard error and returns its exit code. */
 function report(error: unknown): number {
   if (error instanceof CommanderError)
     return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse
   if (!(error instanceof OperationalError)) {
-    // Other people than the operator may read a file or a pipe, and the text may hold what a message says.
+    // The full error may quote a message. Only a terminal shows it: others than the operator may read a file or pipe.
     const told = process.stderr.isTTY ? error : errorLine(errorFacts(error))
     console.error('backscatterd: this is a bug:', told)
     return exitCodes.failed
   }
-  // A wrong configuration has a line for each fault, which begins with the name of the file.
+  // For a wrong configuration the message has one line for each fault, and each begins with the name of the file.
   const isList = error.code === 'config-invalid'
   console.error(isList ? error.message : `backscatterd: ${error.message}`)
   return wrongUseCodes.includes(error.code) ? exitCodes.wrongUse : exitCodes.failed

@@ -1,5 +1,5 @@
-// Durations ("28d") and sizes ("1 GiB"), as operators write them, to numbers and back. No package: the usual ones also take
-// "1.5 hours" or "1 GB", which leave open what is meant.
+// Converts durations ("28d") and sizes ("1 GiB") between text and numbers. No package fits: the usual ones also accept
+// "1.5 hours" or "1 GB", whose meaning is unclear.
 import type { Parsed } from './ip/address.ts'
 
 const secondsIn: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
@@ -10,10 +10,10 @@ const bytesIn: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 }
 
-/** A hundred years: a longer duration is a slip of the finger. */
+/** A hundred years: a longer duration is surely a typing error. */
 const maxSeconds = 36_525 * 86_400
 
-/** Reads "90s", "5m", "1h", "28d", "2w", or several in a row ("1h30m"), as whole seconds. */
+/** Converts "90s", "5m", "1h", "28d", "2w" or several in a row ("1h30m") to whole seconds. */
 export function parseDuration(text: string): Parsed<number> {
   const expected = 'expected a duration such as "90s", "1h" or "28d"'
   if (!/^(\d+[smhdw])+$/.test(text)) return { why: expected }
@@ -24,7 +24,7 @@ export function parseDuration(text: string): Parsed<number> {
   return seconds <= maxSeconds ? { value: seconds } : { why: 'longer than a hundred years' }
 }
 
-/** Writes seconds in the largest unit of which they are a whole multiple: 2419200 → "28d", 90 → "90s". */
+/** Formats seconds in the largest unit (d, h, m, s) that needs no fraction: 2419200 → "28d", 90 → "90s". */
 export function formatDuration(seconds: number): string {
   for (const unit of ['d', 'h', 'm']) {
     const size = secondsIn[unit] ?? 1
@@ -33,7 +33,7 @@ export function formatDuration(seconds: number): string {
   return `${seconds}s`
 }
 
-/** Reads "64 MiB", "1 GiB", "512 KiB" or "1000 B" as octets. */
+/** Converts "64 MiB", "1 GiB", "512 KiB" or "1000 B" to octets. */
 export function parseSize(text: string): Parsed<number> {
   const match = /^(\d+) ?(B|KiB|MiB|GiB)$/.exec(text)
   if (match === null) return { why: 'expected a size such as "64 MiB" or "1 GiB"' }
@@ -41,7 +41,7 @@ export function parseSize(text: string): Parsed<number> {
   return Number.isSafeInteger(bytes) ? { value: bytes } : { why: 'too large' }
 }
 
-/** Writes octets in the largest unit of which they are a whole multiple: 1073741824 → "1 GiB". */
+/** Formats octets in the largest unit that needs no fraction: 1073741824 → "1 GiB". */
 export function formatSize(bytes: number): string {
   for (const unit of ['GiB', 'MiB', 'KiB']) {
     const size = bytesIn[unit] ?? 1
@@ -50,7 +50,7 @@ export function formatSize(bytes: number): string {
   return `${bytes} B`
 }
 
-/** Epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". */
+/** Formats epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". */
 export function formatTimestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')
 }

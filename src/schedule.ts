@@ -1,33 +1,33 @@
-// Calls a function at the times of a cron expression. node-cron only works out the times: its own timer would hold the event
-// loop while it steps through all times that a jump of the wall clock skipped, and stand still after a jump back.
+// Calls a function at the times of a cron expression. node-cron only works out the times. Its own timer is not used: when
+// the wall clock jumps ahead, that timer blocks the event loop while it steps through all skipped times, and when the wall
+// clock is set back, it stands still.
 import { createTask, validate } from 'node-cron'
 
 export interface ScheduleOptions {
-  /** Five fields as in crontab(5), or six, the first in seconds. */
+  /** Five fields as in crontab(5), or six with seconds first. */
   readonly expression: string
-  /** Must not reject. Times that come while it is still running are skipped. */
+  /** Must not reject. Times that pass while it is still running are skipped. */
   readonly run: () => Promise<void>
 }
 
 export interface Schedule {
-  /** After this no call begins. */
+  /** Begins no more calls. */
   stop(): void
 }
 
-/** Whether it is a cron expression. */
 export function isSchedule(expression: string): boolean {
   return validate(expression)
 }
 
-/** A call is up to a tenth of the interval late, so that many servers do not ask in the same second. */
+/** Each call comes late by a random time up to this share of the interval, so that servers do not all ask at once. */
 const jitterShare = 0.1
 const longestJitterMs = 30_000
-/** The next time is worked out again after this, since the wall clock may have been set back. */
+/** The next time is worked out again after this long at most, since the wall clock may have been set back. */
 const longestWaitMs = 3_600_000
 
 /**
- * Calls `run` at each time of the expression or a little later, in the machine's time zone, one call at a time. If the wall
- * clock jumps ahead, there is one call for all the times that it skipped.
+ * Calls `run` at each time of the expression or a little later, one call at a time, in the machine's time zone. If the wall
+ * clock jumps ahead, all skipped times together cause one call.
  */
 export function startSchedule({ expression, run }: ScheduleOptions): Schedule {
   const task = createTask(expression, () => undefined)

@@ -1,5 +1,5 @@
-// The HTTP application: every route, what each request meets on its way there, and a problem document for everything that
-// goes wrong. It does not listen: it is served over TCP and on the control socket, or asked within the process.
+// Builds the HTTP application: the checks that each request passes, the routes, and a problem document for every error. It
+// does not listen itself; listeners.ts serves it over TCP and on the control socket.
 import { randomUUID } from 'node:crypto'
 import { fastifyHelmet } from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -38,23 +38,23 @@ import { trapRoutes } from './routes/traps.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The media type of the body, where it is not JSON. */
+    /** The media type of the body, if it is not JSON. */
     takes?: string
-    /** Others that are taken as well. */
+    /** Further media types that the route accepts. */
     takesToo?: readonly string[]
   }
 }
 
-/** Octets of the largest JSON body: some ten thousand prefixes. A route that takes mail or lists sets its own. */
+/** Octets of the largest JSON body: room for about ten thousand prefixes. Routes that take mail or lists set their own. */
 const maxBodyBytes = 1024 * 1024
-/** Characters of the longest variable part of a path. An address takes up to 45, a domain name 253. */
+/** Characters of the longest parameter in a path. An address takes up to 45, a domain name up to 253. */
 const maxParamLength = 512
-/** A request keeps its own id if it has this form; else it gets one. */
+/** A request id from the client is kept if it has this form; else the request gets a new one. */
 const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/
 
 const noLimits: AdminLimits = { trustedProxies: [], requestsPerMinute: Number.MAX_SAFE_INTEGER }
 
-/** Headers that mean nothing where no page is shown (OWASP, REST Security Cheat Sheet: security headers). */
+/** Headers that only web pages need (OWASP, REST Security Cheat Sheet: security headers). */
 const forPages = {
   crossOriginOpenerPolicy: false,
   originAgentCluster: false,
@@ -64,7 +64,7 @@ const forPages = {
   xXssProtection: false,
 } as const
 
-/** Builds the app; `ready()` it before use, `close()` it before the store. Never listens. */
+/** Builds the app. Call its `ready()` before use, and its `close()` before the store is closed. Never listens. */
 export function buildApp(options: AppOptions): App {
   const { log, limits = () => noLimits, isDescribed = true } = options
   const app = newApp(limits)
@@ -72,12 +72,12 @@ export function buildApp(options: AppOptions): App {
   app.removeContentTypeParser('text/plain')
   const outOfFiles = new OncePerMinute()
   app.setErrorHandler((thrown: Error, request, reply) => {
-    // The operator can mend what SQLite failed at and what could not be opened; anything else is a bug.
+    // The operator can mend a database error and a lack of file descriptors. Any other error is a bug.
     const isOperational = isDatabaseError(thrown) || isOutOfFiles(thrown)
     const error = isOperational ? databaseFailure(thrown, 'a request failed') : thrown
     const answer = problemOf(error)
     if (answer.code === 'media-type') {
-      // RFC 9110 §12.5.1: a 415 says which types would have been taken.
+      // RFC 9110 §12.5.1: a 415 names the types that are accepted.
       const { takes = 'application/json', takesToo = [] } = request.routeOptions.config
       reply.header('accept', [takes, ...takesToo].join(', '))
     }
@@ -85,7 +85,7 @@ export function buildApp(options: AppOptions): App {
     const fields = { err: error, requestId, method, route: routeOptions.url }
     const tell = () => log.error(fields, 'a request failed')
     if (answer.code === 'files-exhausted') outOfFiles.run(tell)
-    // A full disk is logged where mail is deferred.
+    // 'disk-low' is not logged here: whoever defers the mail logs it.
     else if (answer.status >= 500 && answer.code !== 'disk-low') tell()
     return sendProblem(reply, answer)
   })
@@ -97,7 +97,7 @@ export function buildApp(options: AppOptions): App {
     }
     // RFC 9110 §15.5.16.
     reply.header('accept-encoding', 'identity')
-    const detail = 'the body is in a content coding, and this server takes none'
+    const detail = 'the body has a content coding; this server accepts none'
     sendProblem(reply, problem(415, 'content-coding', detail))
   })
   app.addHook('preSerialization', (_request, reply, payload, done) =>
@@ -106,7 +106,7 @@ export function buildApp(options: AppOptions): App {
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', (route) => {
-    // The browser of the interface brings its own routes.
+    // The pages under /docs bring their own routes.
     if (/^\/docs(\/|$)/.test(route.url)) {
       route.config = { ...route.config, scope: 'public' }
       route.helmet = Object.fromEntries(Object.keys(forPages).map((name) => [name, true]))
@@ -132,7 +132,7 @@ export function buildApp(options: AppOptions): App {
     const detail = `this resource takes ${allowed}, not ${request.method}`
     return sendProblem(reply, problem(405, 'method-not-allowed', detail))
   }
-  // For what a route gives up on, such as a file of /docs that is not there.
+  // For a route that finds nothing, such as a missing file of /docs.
   app.setNotFoundHandler(answerNotFound)
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -152,7 +152,7 @@ export function buildApp(options: AppOptions): App {
   addAccessControl(app, { keys, callerOf, limits, refusals, answerNotFound })
   addIdempotency(app, options)
   if (isDescribed) describeApi(app, options)
-  // In a plugin of their own, since what describes routes must be loaded before them.
+  // The routes are a plugin of their own: the plugin that describes them must be loaded first.
   app.register((scope, _options, done) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>()
     listingRoutes(routes, options)
@@ -181,7 +181,7 @@ function newApp(limits: () => AdminLimits): App {
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
       if (typeof given === 'string' && requestIdPattern.test(given)) return given
-      // Not a number, which would tell one client how many requests others send.
+      // A running number would tell a client how many requests others send.
       return randomUUID()
     },
     frameworkErrors: (error, _request, reply) => {

@@ -1,5 +1,5 @@
-// Lets a request in or not: who calls (`Authorization: Bearer bsd_…`), whether his scope is enough, and the limits for
-// clients without a valid key. A valid key is taken from anywhere at any time, whatever its address did before.
+// Access control: finds out who sent a request (`Authorization: Bearer bsd_…`), checks the scope, and limits clients without
+// a valid key. A valid key is never refused because of its client's address, whatever that address did before.
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClientCounts, isLoopback, limitKey, type RefusalLog, readClient } from './client-limits.ts'
@@ -10,18 +10,18 @@ import { type Caller, type Scope, scopeIncludes } from './scopes.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller needs; `public` needs nothing. Every route says it. */
+    /** The scope that a caller needs; `public`: no key is needed. Every route must set it. */
     scope?: Scope
-    /** A supervisor's probe must get an answer: it has no limits, and no key is looked at. */
+    /** A health check must always get an answer: it has no limits, and its key is ignored. */
     isProbe?: boolean
   }
   interface FastifyRequest {
-    /** Set before anything else looks at the request. */
+    /** Set in the first hook, before anything else uses the request. */
     caller: Caller
   }
 }
 
-/** Wrong keys that a client may try within a minute before it is answered 429. */
+/** After this many wrong keys within a minute a client is answered 429. */
 const maxWrongKeys = 20
 
 const nobody: Caller = { name: 'public', id: 'public', scope: 'public' }
@@ -31,13 +31,13 @@ interface AccessOptions {
   readonly callerOf: AppOptions['callerOf']
   readonly limits: () => AdminLimits
   readonly refusals: RefusalLog
-  /** Answers a request that no route takes; called after the limits are checked. */
+  /** Answers a request that has no route. Called after the limits are checked. */
   answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply
 }
 
 /**
- * Adds the hook that sets `request.caller`. It answers 401 to a wrong key, 429 to a client that has used up its minute,
- * and 401 or 403 to a caller whose scope is not enough.
+ * Adds the hook that sets `request.caller`. The hook answers 401 to a wrong key, 429 to a client that has reached its limit
+ * for this minute, and 401 or 403 to a caller whose scope is not enough.
  */
 export function addAccessControl(app: App, options: AccessOptions): void {
   const { keys, callerOf, limits, refusals, answerNotFound } = options
@@ -52,7 +52,7 @@ export function addAccessControl(app: App, options: AccessOptions): void {
       const count = await countWrongKey(request)
       if (count.isAllowed || !count.isExceeded) {
         reply.header('www-authenticate', 'Bearer realm="backscatterd", error="invalid_token"')
-        const detail = 'the Authorization field holds no key that is valid now'
+        const detail = 'the Authorization field has no valid key'
         return sendProblem(reply, problem(401, 'wrong-key', detail))
       }
       refusals.note(count.key, 'too many wrong keys')
@@ -87,10 +87,10 @@ export function addAccessControl(app: App, options: AccessOptions): void {
   })
 }
 
-/** Whom the Authorization field names as the caller. Undefined: the field is there, but holds no valid key. */
+/** Finds the caller by the Authorization field. Returns undefined if the field is present but has no valid key. */
 function keyHolder(keys: KeyRing, authorization: string | undefined): Caller | undefined {
   if (authorization === undefined) return nobody
-  // RFC 9110 §11.1: the scheme's name in any case; RFC 6750 §2.1.
+  // RFC 6750 §2.1. The scheme's name is case-insensitive (RFC 9110 §11.1).
   const secret = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1]
   const key = secret === undefined ? undefined : keys.find(secret)
   return key && { name: key.name, id: `key:${key.id}`, scope: key.scope }

@@ -1,5 +1,5 @@
-// What one client may take of the HTTP interface. A client is an IPv4 address or an IPv6 host's /64, behind trusted
-// proxies the one they name. Nobody gets more rights by an address: it decides about limits alone.
+// Limits for each client of the HTTP interface. A client is an IPv4 address or an IPv6 /64; behind a trusted proxy it is the
+// address that the proxy names. The address decides about limits only and never gives rights.
 import type { Socket } from 'node:net'
 import type { Logger } from '../errors.ts'
 import {
@@ -13,26 +13,26 @@ import {
   unmapped,
 } from '../ip/address.ts'
 
-/** An IPv6 host has a /64 to itself. */
+/** One IPv6 host may use all addresses of its /64. */
 const ipv6NetworkLength = 64
 const minuteMs = 60_000
 
 /**
- * A peer's address, or one that a proxy wrote, with or without a port. Undefined for any other text, and for a peer that
- * has gone: such clients share their limits, and none of them is loopback.
+ * Parses the address of a peer, or one that a proxy wrote, with or without a port. Returns undefined for any other text,
+ * and for a peer that has disconnected. All undefined clients share one limit; none counts as loopback.
  */
 export function readClient(text: string | undefined): Address | undefined {
   const parsed = parseAddress(withoutPort(text ?? ''))
   return 'value' in parsed ? unmapped(parsed.value) : undefined
 }
 
-/** "192.0.2.1:1234", "[2001:db8::1]:1234" and "[2001:db8::1]" without port and brackets (RFC 7239 §6). */
+/** Removes port and brackets: "192.0.2.1:1234", "[2001:db8::1]:1234", "[2001:db8::1]" (RFC 7239 §6). */
 function withoutPort(text: string): string {
   const match = /^\[([^\]]*)\](?::\d{1,5})?$|^([\d.]+):\d{1,5}$/.exec(text)
   return match?.[1] ?? match?.[2] ?? text
 }
 
-/** Text that is equal for requests that share a limit. */
+/** The key under which requests share a limit: the IPv4 address, the IPv6 /64, or "unknown". */
 export function limitKey(client: Address | undefined): string {
   if (client === undefined) return 'unknown'
   return client.family === 4
@@ -57,16 +57,16 @@ interface Minute {
 }
 
 /**
- * Counts what each client does within a minute that begins with the first. A store for @fastify/rate-limit, whose own
- * goes by the wall clock: if that is set back by a day, a client would be refused for a day.
+ * Counts the requests of each client within a minute that begins with its first request. It is a store for
+ * @fastify/rate-limit. That package's own store uses the wall clock: set back by a day, it would refuse a client for a day.
  */
 export class ClientCounts {
-  /** Beyond this the client whose minute began first is forgotten. */
+  /** With more clients than this, the one whose minute began first is forgotten. */
   static readonly #maxClients = 10_000
   /** Insertion order is the order in which the minutes end. */
   readonly #minutes = new Map<string, Minute>()
 
-  /** Counts one more. `ttl`: milliseconds until the client's minute ends. */
+  /** Counts one request. `ttl`: milliseconds until the client's minute ends. */
   incr(
     client: string,
     done: (error: Error | null, counted: { current: number; ttl: number }) => void,
@@ -83,7 +83,7 @@ export class ClientCounts {
     done(null, { current: minute.count, ttl: minute.endsAt - now })
   }
 
-  /** Each limit counts for itself. */
+  /** Makes a store for another limit, with counts of its own. */
   child(): ClientCounts {
     return new ClientCounts()
   }
@@ -98,19 +98,19 @@ export class ClientCounts {
 
 export type RefusalReason = 'too many connections' | 'too many requests' | 'too many wrong keys'
 
-/** Logs who is refused, at most one line a minute for each client: no client can fill the log. */
+/** Logs refused clients, at most one line a minute for each, so that no client can fill the log. */
 export class RefusalLog {
-  /** Beyond this all further clients share one line a minute. */
+  /** With more clients than this, all further ones share one line a minute. */
   static readonly #maxClients = 1000
   readonly #log: Logger
-  /** `count` is of refusals since the client's last line. Insertion order is the order in which the minutes end. */
+  /** `count`: refusals since the client's last line. Insertion order is the order in which the minutes end. */
   readonly #minutes = new Map<string, Minute>()
 
   constructor(log: Logger) {
     this.#log = log
   }
 
-  /** Logs the first refusal of a minute, with the number since the client's last line. */
+  /** Logs the first refusal of a minute, with the number of refusals since the client's last line. */
   note(client: string, why: RefusalReason): void {
     const now = performance.now()
     const isKnown = this.#minutes.has(client)
@@ -127,7 +127,7 @@ export class RefusalLog {
     this.#log.warn({ client: key, why, refused }, 'an HTTP client was refused')
   }
 
-  /** A minute is kept for one more minute after its end, so that the next line can tell its count. */
+  /** Forgets minutes that ended over a minute ago. Until then the client's next line can still give the count. */
   #forget(now: number): void {
     for (const [client, { endsAt }] of this.#minutes) {
       if (endsAt + minuteMs > now) return
@@ -136,7 +136,7 @@ export class RefusalLog {
   }
 }
 
-/** The open connections of each client: one can take its share, and leaves the rest to others. */
+/** Counts each client's open connections, so that one client cannot take them all. */
 export class ClientConnections {
   readonly #maxOfClient: number
   readonly #open = new Map<string, number>()
@@ -145,7 +145,7 @@ export class ClientConnections {
     this.#maxOfClient = maxOfClient
   }
 
-  /** Counts the connection until it closes. False: the client has its share already, and this one is not counted. */
+  /** Counts the connection until it closes. Returns false, and does not count it, if the client has its share already. */
   admit(client: string, socket: Socket): boolean {
     const count = this.#open.get(client) ?? 0
     if (count >= this.#maxOfClient) return false

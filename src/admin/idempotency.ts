@@ -1,6 +1,6 @@
-// Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day, and a
-// repetition gets it without being done again. The answer to a change is written in the transaction of the change, so
-// that no crash can fall between the two.
+// Idempotency-Key on POST (draft-ietf-httpapi-idempotency-key-header-07): the answer to a request is kept for a day. If the
+// request is repeated, it gets that answer and is not done again. The answer to a change is stored in the same transaction
+// as the change, so that a crash cannot separate the two.
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -10,20 +10,20 @@ import type { App, AppOptions } from './options.ts'
 import { isProblem, malformed, type Problem, problem, sendProblem } from './problem.ts'
 
 const keepSeconds = 86_400
-/** What the field may hold: visible characters, so that it can be logged and compared. */
+/** The field must be visible ASCII, so that it can be logged and compared. */
 const keyPattern = /^[\x21-\x7e]{1,255}$/
-/** From this status on the fault is the server's, and a repetition may fare better: the answer is not kept. */
+/** Answers from this status on are not kept: the server failed, and a repetition may succeed. */
 const leastServerError = 500
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The answer holds a secret: a repetition is told that the request was done, not the answer. */
+    /** The answer contains a secret. It is not kept: a repetition only learns that the request was done. */
     answersOnce?: boolean
   }
   interface FastifyReply {
     /**
-     * Makes a change and answers it. `change` calls `alongside` in its own transaction, which keeps the answer there;
-     * without an Idempotency-Key it is undefined.
+     * Makes a change and sends the answer. `change` must call `alongside` within its transaction, which stores the answer;
+     * `alongside` is undefined if the request has no Idempotency-Key.
      */
     answerChange<T>(
       change: (alongside: Alongside<T> | undefined) => T | Promise<T>,
@@ -32,23 +32,23 @@ declare module 'fastify' {
   }
 }
 
-/** The answer to a change, made from its outcome alone. */
+/** The answer to a change. It depends on nothing but the outcome of the change. */
 interface Answer {
   readonly status: number
   readonly body: { [key: string]: unknown }
   readonly location?: string
 }
 
-/** A request with a key, while it is being done. */
+/** A request with an Idempotency-Key that is being handled now. */
 interface Running {
   readonly caller: string
   readonly key: string
   readonly fingerprint: Uint8Array
-  /** Its answer was written with the change. */
+  /** Whether its answer was already stored with the change. */
   isKept: boolean
 }
 
-/** Takes the field on every POST that changes something. A POST for scope read changes nothing and is done again. */
+/** Supports the field on every POST that changes something. A POST of scope read changes nothing and can be repeated. */
 export function addIdempotency(app: App, options: AppOptions): void {
   const idempotency = new Idempotency(options)
   app.decorateReply('answerChange', async function (change, answerOf) {
@@ -67,7 +67,7 @@ export function addIdempotency(app: App, options: AppOptions): void {
 
 class Idempotency {
   readonly #options: Pick<AppOptions, 'store' | 'now' | 'log'>
-  /** Caller and key of the requests that are being done now. */
+  /** "CALLER KEY" of each request that is being handled now. */
   readonly #running = new Set<string>()
   readonly #ofRequest = new WeakMap<FastifyRequest, Running>()
 
@@ -75,7 +75,7 @@ class Idempotency {
     this.#options = options
   }
 
-  /** Before the handler: answers as before, or notes that this request is being done. */
+  /** Runs before the handler: sends the kept answer if there is one, else remembers that the request is being handled. */
   begin(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     const key = request.headers['idempotency-key']
     if (key === undefined) return undefined
@@ -83,7 +83,7 @@ class Idempotency {
       const detail = 'Idempotency-Key: expected 1 to 255 visible ASCII characters'
       return sendProblem(reply, malformed(detail))
     }
-    // A stream is gone once it is read, so its requests cannot be compared.
+    // A streamed body can be read only once, so two such requests cannot be compared.
     if (request.body instanceof Readable) return sendProblem(reply, notHere)
     const { store, now } = this.#options
     const caller = request.caller.id
@@ -105,7 +105,10 @@ class Idempotency {
     return undefined
   }
 
-  /** What a change is to write in its transaction; undefined: nothing. A refusal is kept by `end`. */
+  /**
+   * Returns a function that stores the answer within the change's transaction, or undefined if the request has no key. A
+   * refusal is stored by `end`, not here.
+   */
   alongside<T>(
     reply: FastifyReply,
     answerOf: (outcome: T) => Answer | Problem,
@@ -123,7 +126,7 @@ class Idempotency {
     }
   }
 
-  /** Before the answer leaves: keeps it, unless that is done. If that fails, the answer goes out all the same. */
+  /** Runs before the answer is sent: stores it, unless it is stored already. A failure to store does not stop the answer. */
   end(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
     const running = this.#ofRequest.get(request)
     if (running === undefined) return payload
@@ -157,25 +160,25 @@ class Idempotency {
 const reusedKey = problem(
   422,
   'idempotency-key-reused',
-  'this Idempotency-Key came with another request before',
+  'this Idempotency-Key was used for another request before',
 )
 const notHere = problem(
   400,
   'idempotency-key-refused',
-  'an Idempotency-Key is not taken here: the same list sent twice is the same list',
+  'no Idempotency-Key is accepted here; a list can safely be sent again',
 )
 const inProgress = problem(
   409,
   'in-progress',
-  'the first request with this Idempotency-Key is still being done',
+  'the first request with this Idempotency-Key is still in progress',
 )
 const toldOnce = problem(
   409,
   'told-once',
-  'this was done before, and its answer held a secret that is told once',
+  'this request was done before; its answer contained a secret, which is sent only once',
 )
 
-/** SHA-256 of method, path with query, and body: octets as they came, JSON as it was read. */
+/** SHA-256 of method, path with query, and body. A JSON body is hashed as parsed, any other as received. */
 function fingerprintOf({ method, url, body }: FastifyRequest): Buffer {
   const octets = Buffer.isBuffer(body) ? body : (JSON.stringify(body) ?? '')
   return createHash('sha256').update(`${method} ${url}\n`).update(octets).digest()

@@ -1,4 +1,4 @@
-// API keys: made, shown once, checked on each request, revoked. Of a secret only the SHA-256 is kept.
+// API keys: creates, checks and revokes them. Only the SHA-256 of a secret is stored.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Alongside } from '../blocklist/types.ts'
@@ -8,9 +8,9 @@ import type { AppOptions } from './options.ts'
 
 const secretPattern = /^bsd_[A-Za-z0-9_-]{43}$/
 const secretBytes = 32
-/** The longest time until a last use is written: writing at each request would cost more than the request. */
+/** A key's last use is stored after this delay at most. Storing it at each request would cost more than the request. */
 const lastUseDelayMs = 60_000
-/** Names that mean something else in the audit. */
+/** Names that have another meaning in the audit. */
 const reservedNames = new Set(['cli', 'trap', 'config', 'public'])
 
 export interface NewKey {
@@ -20,7 +20,7 @@ export interface NewKey {
   readonly expiresAt: number | null
 }
 
-/** A new key. The secret is nowhere else and cannot be had again. */
+/** A new key. The secret is stored nowhere and cannot be shown again. */
 export interface MadeKey {
   readonly key: KeyRow
   readonly secret: string
@@ -35,7 +35,7 @@ export class KeyRing {
     this.#options = options
   }
 
-  /** The key that this secret opens now; undefined for a wrong, expired or revoked one. */
+  /** Finds the key of this secret. Returns undefined if the secret is wrong, or the key expired or revoked. */
   find(secret: string): KeyRow | undefined {
     if (!secretPattern.test(secret)) return undefined
     const hash = hashOf(secret)
@@ -49,8 +49,8 @@ export class KeyRing {
   }
 
   /**
-   * Makes a key. 'taken': a key that is not revoked has that name, or it means something else in the audit. `secret`
-   * comes from `newSecret`; `alongside` writes in the same transaction. Throws OperationalError 'database-failed'.
+   * Creates a key. Returns 'taken' if an unrevoked key has that name or the name is reserved. `secret` comes from
+   * `newSecret`; `alongside` runs in the same transaction. Throws OperationalError 'database-failed'.
    */
   create(
     key: NewKey,
@@ -71,7 +71,7 @@ export class KeyRing {
     })
   }
 
-  /** From this moment on the key opens nothing. 'revoked': it was revoked before; undefined: there is no such key. */
+  /** Revokes a key at once. Returns 'revoked' if it already was, and undefined if there is no such key. */
   revoke(id: number, actor: string): KeyRow | 'revoked' | undefined {
     return this.#transact(() => {
       const before = this.byId(id)
@@ -83,7 +83,7 @@ export class KeyRing {
     })
   }
 
-  /** Oldest first, from the id after `after` on. */
+  /** Up to `limit` keys with an id above `after`, oldest first. */
   page(limit: number, after: number): KeyRow[] {
     return this.#options.store.keys.page(limit, after).map((row) => this.#withLastUse(row))
   }
@@ -93,12 +93,12 @@ export class KeyRing {
     return row && this.#withLastUse(row)
   }
 
-  /** Whether a key of scope admin was ever made. */
+  /** Whether a key of scope admin was ever created. */
   hasAdmin(): boolean {
     return this.#options.store.keys.hasAdmin()
   }
 
-  /** Writes when each key was last used. Call it before the store is closed; never throws. */
+  /** Stores when each key was last used. Call it before the store is closed. Never throws. */
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -109,7 +109,7 @@ export class KeyRing {
       })
       this.#lastUses.clear()
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'last use of API keys not written')
+      this.#options.log.warn({ err: error }, 'the last use of API keys was not stored')
     }
   }
 
@@ -128,7 +128,10 @@ export class KeyRing {
     })
   }
 
-  /** Its own transaction. It cannot meet a group commit of the list, which never stays open across a turn of the event loop. */
+  /**
+   * Runs `work` in its own transaction. None of the list can be open now: group commits begin and end within one turn of
+   * the event loop.
+   */
   #transact<T>(work: () => T): T {
     try {
       this.#options.store.begin()

@@ -1,5 +1,5 @@
-// The app on a TCP address, which `[admin] listen` opens, and on a Unix socket that only its owner can open, by which the
-// command line reaches a running server. The limits on what a stranger can hold open stand here.
+// Serves the app on a TCP address (`[admin] listen`) and on a Unix socket that only its owner can open; the command line
+// reaches a running server through that socket. Also limits how many connections strangers can open, and for how long.
 import { lstatSync, unlinkSync } from 'node:fs'
 import {
   createServer,
@@ -22,54 +22,54 @@ import {
 import type { App } from './options.ts'
 import { answerClientError } from './problem.ts'
 
-/** Octets of the request line and header fields together. */
+/** Most octets of the request line and header fields together. */
 const maxHeaderBytes = 16 * 1024
-/** On the control socket one query may hold all prefixes of a command line (ARG_MAX is usually 2 MiB). */
+/** On the control socket a URL may hold all prefixes of a command line (ARG_MAX is usually 2 MiB). */
 const maxControlHeaderBytes = 1024 * 1024
-/** Connections at once; further ones are closed. */
+/** Most open connections; further ones are closed at once. */
 const maxConnections = 2000
-/** One client's share of them. Loopback and trusted proxies may have all. */
+/** Most open connections of one client. Loopback and trusted proxies have no such limit. */
 const maxClientConnections = maxConnections / 10
 const headersTimeoutMs = 10_000
 const deadlines = {
-  /** For a whole request with its body: an import of millions of lines over a slow line fits. */
+  /** For a whole request with its body. It leaves time for an import of millions of lines over a slow connection. */
   requestMs: 300_000,
-  /** A body that brings nothing for so long is given up, and so is a reader that takes nothing. */
+  /** The connection is closed if no data moves for this long, while the body is read or the answer is sent. */
   idleMs: 60_000,
-  /** For a whole exchange. An export holds the database's old pages, and one of few places, until its reader is done. */
+  /** For request and answer together. An export keeps old database pages and one of few places until its reader ends. */
   exchangeMs: 3_600_000,
-  /** When a request was answered before its body had come, the rest must come within this. */
+  /** If a request is answered before its body is complete, the rest of the body must arrive within this. */
   unwantedBodyMs: 5000,
 }
-/** How long a connection without a request is kept. */
+/** A connection without a request is closed after this. */
 const keepAliveMs = 5000
-/** How often Node looks at the limits for header and request. */
+/** How often Node checks the deadlines for headers and requests. */
 const checkingIntervalMs = 1000
-/** sun_path holds 108 octets with the closing zero (unix(7)). */
+/** A socket path has at most 108 octets with the final zero (unix(7)). */
 const maxPathBytes = 107
-/** Gives the socket mode 0600: whoever can open it is the operator. */
+/** Gives the socket mode 0600. Whoever can open it is treated as the operator. */
 const socketUmask = 0o177
-/** Requests in progress get this long to end when a listener closes. */
+/** When a listener closes, requests in progress may go on for this long. */
 const drainMs = 2000
 
 export interface Listener {
-  /** host:port or [v6]:port as bound; the path of a socket. */
+  /** The bound host:port or [v6]:port, or the path of the socket. */
   readonly address: string
-  /** Takes no more connections and lets requests in progress end (2 s at most); removes a socket. */
+  /** Accepts no more connections, gives requests in progress 2 s to end, and removes the socket file. */
   close(): Promise<void>
 }
 
 export interface TcpOptions {
-  /** IPV4:PORT or [IPV6]:PORT; port 0 takes a free one. */
+  /** IPV4:PORT or [IPV6]:PORT; port 0 chooses a free port. */
   readonly listen: string
-  /** Whose connections carry many clients' requests; asked for each connection. */
+  /** Proxies may open any number of connections, since they speak for many clients. Called for each connection. */
   trustedProxies?(): readonly Prefix[]
   readonly refusals: RefusalLog
-  /** Shorter ones, for tests. */
+  /** Shorter deadlines, for tests. */
   readonly deadlines?: Partial<typeof deadlines>
 }
 
-/** Serves the app over HTTP/1.1. Throws OperationalError `address-unavailable` naming the address. */
+/** Serves the app over HTTP/1.1. Throws OperationalError `address-unavailable`, whose message names the address. */
 export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listener> {
   const { listen } = options
   const colon = listen.lastIndexOf(':')
@@ -82,7 +82,7 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
   const settings = {
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: checkingIntervalMs,
-    // Node would take the longer of the two for the whole request.
+    // Node allows the whole request the longer of these two times, so this one must not be the longer.
     headersTimeout: Math.min(headersTimeoutMs, limits.requestMs),
     requestTimeout: limits.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -108,7 +108,7 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
   }
 }
 
-/** Closes a connection at once if its client has its share of them open already. */
+/** Closes a new connection at once if its client has too many open. */
 function limitClients(server: Server, { refusals, trustedProxies = () => [] }: TcpOptions): void {
   const connections = new ClientConnections(maxClientConnections)
   server.on('connection', (socket: Socket) => {
@@ -122,8 +122,8 @@ function limitClients(server: Server, { refusals, trustedProxies = () => [] }: T
 }
 
 /**
- * Ends connections that stand still. A request may be worked on in silence for as long as the whole exchange may take, but
- * its body must keep coming, and its answer must be read.
+ * Closes connections that stand still: the client must keep sending its body and keep reading its answer. The server itself
+ * may take as long for the work as the whole exchange may last.
  */
 function endSlowExchange(
   request: IncomingMessage,
@@ -145,15 +145,15 @@ function endSlowExchange(
 
 const fromSocket = new WeakSet<IncomingMessage>()
 
-/** Whether a request came over a control socket. That a peer has no address proves nothing: one that has gone has none. */
+/** Whether a request came over a control socket. (No peer address is no proof: a disconnected peer has none either.) */
 export function isFromControlSocket(request: IncomingMessage): boolean {
   return fromSocket.has(request)
 }
 
 /**
- * Serves the app on a Unix socket of mode 0600. Replaces a socket that nobody listens on any more, which a killed server
- * left; the caller holds the database's lock. Throws OperationalError `address-unavailable` naming the path where somebody
- * listens, or where a file is no socket. The folder must exist. Changes the umask for the moment of binding.
+ * Serves the app on a Unix socket of mode 0600. The folder must exist, and the caller must hold the database's lock. A
+ * socket that a killed server left behind is replaced. Throws OperationalError `address-unavailable`, naming the path, if
+ * another process listens there or the path is some other file. Changes the process's umask while binding.
  */
 export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   const unavailable = (why: string, cause?: unknown) =>
@@ -164,7 +164,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   const settings: ServerOptions = {
     maxHeaderSize: maxControlHeaderBytes,
     headersTimeout: headersTimeoutMs,
-    // Only the operator gets here, and the import of a long list may take long.
+    // Only the operator can connect here, and importing a long list may take long.
     requestTimeout: deadlines.exchangeMs,
   }
   const server = createServer(settings, (request, response) => {
@@ -173,7 +173,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   })
   server.on('clientError', answerClientError)
   const bindPath = async (): Promise<void> => {
-    // The umask belongs to the whole process, so it is set only for listen(), which binds a path before it returns.
+    // The umask applies to the whole process, so it is restored at once: listen() binds a path before it returns.
     const umask = process.umask(socketUmask)
     const bound = bind(server, { path })
     process.umask(umask)
@@ -182,7 +182,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   try {
     await bindPath().catch(async (error) => {
       if (error.code !== 'EADDRINUSE') throw error
-      if (!lstatSync(path).isSocket()) throw new Error('there is a file that is no socket')
+      if (!lstatSync(path).isSocket()) throw new Error('the path is a file, not a socket')
       if (await isAnswered(path)) throw new Error('another backscatterd is listening there')
       unlinkSync(path)
       await bindPath()
@@ -193,7 +193,7 @@ export async function serveOnSocket(app: App, path: string): Promise<Listener> {
   return { address: path, close: () => close(server) }
 }
 
-/** Whether somebody listens. Only a refused connection proves that nobody does. */
+/** Whether a process listens on the socket. Only a refused connection proves that none does. */
 function isAnswered(path: string): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>()
   const socket = connect(path, () => {
@@ -207,7 +207,7 @@ function isAnswered(path: string): Promise<boolean> {
   return promise
 }
 
-/** Binds, or rejects with the system's error. Later errors are ignored: only one connection could not be taken. */
+/** Binds, or rejects with the system's error. Later errors are ignored: each concerns a single connection. */
 function bind(server: Server, where: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)

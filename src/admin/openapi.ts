@@ -1,5 +1,5 @@
-// The routes' own schemas → one OpenAPI 3.1 document, at /openapi.json, with a browser at /docs that loads nothing from
-// elsewhere.
+// Makes an OpenAPI 3.1 document from the routes' schemas, and serves it at /openapi.json. /docs shows it as web pages, which
+// load nothing from other sites.
 import { STATUS_CODES } from 'node:http'
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
@@ -8,7 +8,7 @@ import Type from 'typebox'
 import type { App, AppOptions } from './options.ts'
 import { Problem, problems } from './schemas/basics.ts'
 
-/** The browser's scripts and styles come from the package; `data:` is its own logo. */
+/** The scripts and styles of /docs come from the package; its logo is a `data:` URL. */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
   "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
@@ -17,7 +17,7 @@ interface Operation {
   responses?: Record<string, object>
 }
 
-/** Registers the document and its browser. Routes that were added before are not in it. */
+/** Registers the document and /docs. Routes that were added before are not in the document. */
 export function describeApi(app: App, { version, publicUrl }: AppOptions): void {
   app.addHook('onRoute', ({ schema, ...route }) => {
     if (!schema?.response || route.config?.isProbe) return
@@ -30,9 +30,9 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
         title: 'backscatterd',
         version,
         description:
-          'The list of hosts that send misdirected bounces. Problems are RFC 9457 documents; times are RFC 3339; ' +
-          'lists page with `limit` and `cursor` and answer `{items, nextCursor}`. A POST with an `Idempotency-Key` ' +
-          'that is repeated within a day gets the first answer again.',
+          'The list of hosts that send misdirected bounces. Errors are RFC 9457 problem documents; times are RFC 3339; ' +
+          'lists are read a page at a time with `limit` and `cursor`, and the answer is `{items, nextCursor}`. If a ' +
+          'POST with an `Idempotency-Key` is repeated within a day, it gets the first answer again.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       ...(publicUrl && { servers: [{ url: publicUrl }] }),
@@ -77,7 +77,7 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
   })
 }
 
-/** The problems that follow from what a route takes: a key, a body, parameters, and a change. */
+/** The problem statuses that a route can answer because it needs a key, takes a body or parameters, or makes a change. */
 function commonProblems(
   { method, url, config }: Pick<RouteOptions, 'method' | 'url' | 'config'>,
   { querystring }: FastifySchema,
@@ -89,12 +89,12 @@ function commonProblems(
   if (querystring !== undefined) statuses.push(400)
   if (url.includes('/:')) statuses.push(414)
   if (isChange) statuses.push(503)
-  // An Idempotency-Key whose first request is still being done.
+  // 409: the first request with the same Idempotency-Key is still in progress.
   if (method === 'POST' && config?.scope !== 'read') statuses.push(409)
   return statuses
 }
 
-/** The document itself; added among the routes, so that it is in there too. */
+/** Adds the route of the document itself. Call it with the other routes, so that the document describes it too. */
 export function documentRoute(app: App): void {
   app.get(
     '/openapi.json',
@@ -111,7 +111,7 @@ const problemResponse = {
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 }
 
-/** Describes each status by its phrase, and refers to the one schema of problems. */
+/** Describes each status by its phrase. Error statuses refer to the one problem schema. */
 function nameResponses({ responses = {} }: Operation): void {
   for (const [status, response] of Object.entries(responses)) {
     const description = STATUS_CODES[status] ?? 'Answer'

@@ -1,4 +1,4 @@
-// What the HTTP application is built from, and the types that its routes are written in.
+// The options of the HTTP application, and the type of its routes.
 import type { IncomingMessage } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type {
@@ -18,7 +18,7 @@ import type { RefusalLog } from './client-limits.ts'
 import type { ServerStatus } from './schemas/server.ts'
 import type { Caller } from './scopes.ts'
 
-/** What routes are added to: its type carries the schemas' types into the handlers. */
+/** The app that routes are added to. Its type gives handlers the types of their schemas. */
 export type App = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
@@ -29,51 +29,51 @@ export type App = FastifyInstance<
 
 export interface AppOptions {
   readonly blocklist: Blocklist
-  /** For keys, the audit and repeated requests; the list is changed through `blocklist` alone. */
+  /** For keys, the audit and repeated requests. The list itself is changed only through `blocklist`. */
   readonly store: Store
   readonly version: string
   /** The URL that clients use; '' if there is none. */
   readonly publicUrl?: string
-  /** Whether to offer /openapi.json and /docs. @default true; a single command need not wait for them */
+  /** Whether to offer /openapi.json and /docs. A single command does without them to start faster. @default true */
   readonly isDescribed?: boolean
   /** The state of the process around the app, for /v1/stats. */
   status(): ServerState
   /** Whether the list is loaded and every listener bound, for /readyz. */
   isReady(): boolean
-  /** Who sent a request, if the transport says it; undefined: its key says it. */
+  /** The caller of a request if its connection tells; undefined: the key tells. */
   callerOf(request: IncomingMessage): Caller | undefined
-  /** Asked for each request, since the configuration may be read again. @default no limits, no proxies */
+  /** Called for each request, since the configuration may be read again. @default no limits, no proxies */
   limits?(): AdminLimits
-  /** Undefined where no traps are running, or not yet. */
+  /** Returns undefined while no traps are running. */
   mail?(): Pick<Traps, 'mailboxes' | 'poll' | 'submit' | 'classify'> | undefined
-  /** Whole epoch seconds: the blocklist's clock. */
+  /** The blocklist's clock, in whole epoch seconds. */
   now(): number
-  /** Throws OperationalError 'clock-held' while the clock is not to be trusted. @default it always is */
+  /** Throws OperationalError 'clock-held' while the clock cannot be trusted. @default never throws */
   requireClock?(): void
   readonly log: Logger
-  /** Shared with the listener, so that a client has one line a minute. @default one of its own */
+  /** The listener's, so that both together log one line a minute for a client. @default one of its own */
   readonly refusals?: RefusalLog
 }
 
 export interface AdminLimits {
-  /** Proxies whose X-Forwarded-For is believed. */
+  /** Proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly Prefix[]
   /** Requests a minute that one client may send without a key. */
   readonly requestsPerMinute: number
 }
 
-/** The zone as published, and the process around it. */
+/** The state of the published zone and of the process. */
 interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly version: string
   /** DNS threads. */
   readonly workers: number
   readonly uptimeSeconds: number
-  /** How datagrams are moved; absent without a name server. */
+  /** The UDP transport; absent if the process serves no DNS. */
   readonly udp?: Readonly<NonNullable<ServerStatus['udp']>>
-  /** Absent in a program that serves no DNS. */
+  /** Absent if the process serves no DNS. */
   readonly tree?: ServerStatus['tree']
   readonly dns?: Readonly<NonNullable<ServerStatus['dns']>>
-  /** Set while the wall clock is not followed. Times in epoch seconds. */
+  /** Set while the wall clock is not trusted. Times in epoch seconds. */
   readonly clockHeld?: { readonly since: number; readonly wallClock: number }
   readonly mailboxes: readonly MailboxStatus[]
 }

@@ -1,5 +1,5 @@
-// What requests write as text → values: queries and paths against their schemas, prefixes, addresses, terms and pages.
-// What is malformed becomes a 400 that names it.
+// Converts the text of requests to values: queries, path parameters, prefixes, addresses, terms and pages. Malformed text
+// becomes a 400 problem that says what is wrong.
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -17,12 +17,12 @@ import { parseDuration } from '../quantity.ts'
 import { malformed, malformedAt, type Problem, refusalProblem, shown } from './problem.ts'
 import { defaultPageSize } from './schemas/basics.ts'
 
-/** Exact integers only: TypeBox's own conversion reads "5.5" as 5 and "" as 0. */
+/** Accepts exact integers only. TypeBox's own conversion reads "5.5" as 5 and "" as 0. */
 const integerText = /^(0|-?[1-9]\d{0,14})$/
 
 /**
- * Checks requests against their TypeBox schemas. A body is taken as it is. In a path or query everything is text, so what
- * the schema wants as an integer or an array is converted.
+ * Checks requests against their TypeBox schemas. A body is not converted. In paths and queries all values are text, so
+ * they are converted where the schema expects an integer or an array.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const checker = Compile(schema)
@@ -51,7 +51,7 @@ export function readPrefix(text: string): Prefix | Problem {
   return 'value' in parsed ? parsed.value : malformed(`${shown(text)}: ${parsed.why}`)
 }
 
-/** Each prefix once, in the order given, or a problem that names the malformed ones. */
+/** Returns each prefix once, in the order given, or a problem that names the malformed ones. */
 export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
   const prefixes = new Map<string, Prefix>()
   const faults: { at: string; why: string }[] = []
@@ -64,20 +64,20 @@ export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
 }
 
 /**
- * One address. An IPv4-mapped one with a dotted tail, as dual-stack hosts log it (`::ffff:192.0.2.1`), means the IPv4
- * address; in hexadecimal it stays what it is.
+ * Parses one address. An IPv4-mapped address in dotted form (`::ffff:192.0.2.1`, as dual-stack hosts log it) becomes the
+ * IPv4 address; in hexadecimal form it stays an IPv6 address.
  */
 export function readAddress(text: string): Parsed<Address> {
   const parsed = parseAddress(text)
   return 'value' in parsed && text.includes('.') ? { value: unmapped(parsed.value) } : parsed
 }
 
-/** RFC 3339 has four digits for the year. */
+/** The year 10000: RFC 3339 has only four digits for the year. */
 const endOfTime = Date.UTC(10_000, 0)
 
 /**
- * The end of a term in epoch seconds; null: permanent; absent: the request leaves it to the policy. At most one of the
- * two may be given.
+ * Reads the end of a term, given as a time or a duration (not both). Returns epoch seconds, or null for permanent. The
+ * result has no `expiresAt` if the request gives neither: then the policy decides.
  */
 export function readExpiry(
   { expiresAt, duration }: { readonly expiresAt?: string | null; readonly duration?: string },
@@ -88,7 +88,9 @@ export function readExpiry(
     if (expiresAt === null) return { expiresAt }
     const milliseconds = Date.parse(expiresAt)
     if (milliseconds < endOfTime) return { expiresAt: Math.floor(milliseconds / 1000) }
-    const why = Number.isNaN(milliseconds) ? 'not a time' : 'too far away (null is for ever)'
+    const why = Number.isNaN(milliseconds)
+      ? 'not a time'
+      : 'too far in the future (use null for permanent)'
     return malformed(`expiresAt: ${why}`)
   }
   if (expiresAt !== undefined) {
@@ -104,12 +106,11 @@ interface PageQuery {
   readonly cursor?: string
 }
 
-/** The page that a query asks for. */
 export function pageRequest({ limit = defaultPageSize, cursor }: PageQuery): PageRequest {
   return { limit, ...(cursor !== undefined && { cursor }) }
 }
 
-/** A page of all the rows there are. `keyOf`: what the cursor names a row by. */
+/** Cuts one page out of all rows. `keyOf` returns the text by which a cursor names a row. */
 export function pageOfAll<Row>(
   { limit, cursor }: PageRequest,
   rows: readonly Row[],
@@ -117,14 +118,14 @@ export function pageOfAll<Row>(
 ): Page<Row> | Refusal {
   const last = rows.findIndex((row) => keyOf(row) === cursor)
   if (cursor !== undefined && last < 0) {
-    return { refused: 'invalid', why: 'the cursor is not one of ours' }
+    return { refused: 'invalid', why: 'the cursor is not valid' }
   }
   const items = rows.slice(last + 1, last + 1 + limit)
   const end = items.at(-1)
   return { items, nextCursor: end === undefined || end === rows.at(-1) ? null : keyOf(end) }
 }
 
-/** A page as the interface shows it. */
+/** Converts a page of rows to the body of the answer, or a refusal to a problem. */
 export function pageBody<Row, Item>(
   page: Page<Row> | Refusal,
   bodyOf: (row: Row) => Item,

@@ -1,5 +1,5 @@
-// Everything that goes wrong over HTTP → RFC 9457 problem details: a malformed URL, a refused prefix, a bug. A handler
-// answers a problem by value.
+// Converts everything that goes wrong over HTTP (a malformed URL, a refused prefix, a bug) to RFC 9457 problem details.
+// A handler returns a problem as its result; it does not throw.
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
@@ -13,24 +13,24 @@ export type { Problem }
 
 const problemType = 'application/problem+json'
 
-/** Faults or refusals that the one-line detail names. */
+/** Most faults or refusals that the one-line detail names. */
 const maxNamed = 3
-/** A body can hold a million faults; nobody reads more than these. */
+/** Most faults that an answer lists. A body may hold a million. */
 const maxFaults = 20
 
-/** One fault in a request: where ("body/kinds/0", "querystring/limit") and what was expected there. */
+/** One fault in a request: its place ("body/kinds/0", "querystring/limit") and what was expected there. */
 type FieldFault = NonNullable<Problem['errors']>[number]
 
 /**
- * A text of the request as an answer may repeat it: only if it has nothing but the characters of addresses and prefixes.
- * Anything else may be a mail address, and proxies log answers. Traps are treated like any other address here, or the
- * difference would tell which they are.
+ * Returns a text of the request in a form that the answer may repeat. Only texts made of the characters of IP addresses and
+ * prefixes are repeated. Others may be mail addresses, and proxies may log answers. Traps get no special treatment, since
+ * a difference would reveal them.
  */
 export function shown(text: string): string {
   return /^[0-9a-f:./-]{1,64}$/i.test(text) ? text : '(not shown)'
 }
 
-/** A problem of the given HTTP status. Its title is the status phrase, as RFC 9457 §4.2.1 asks of about:blank. */
+/** Makes a problem with this HTTP status. For type about:blank the title is the status phrase (RFC 9457 §4.2.1). */
 export function problem(
   status: number,
   code: string,
@@ -52,7 +52,7 @@ export function malformed(detail: string): Problem {
   return problem(400, 'malformed', detail)
 }
 
-/** What is wrong with a request in several places: the detail names the first few, `errors` up to `maxFaults`. */
+/** A 400 for one or more faults. The detail names up to `maxNamed` of them, `errors` up to `maxFaults`. */
 export function malformedAt(faults: readonly FieldFault[]): Problem {
   const detail = faults.slice(0, maxNamed).map(({ at, why }) => `${at}: ${why}`)
   return problem(400, 'malformed', detail.join('; '), faults.slice(0, maxFaults))
@@ -62,19 +62,19 @@ export function notFound(detail: string): Problem {
   return problem(404, 'not-found', detail)
 }
 
-/** Makes the reply one of this problem, and returns its body. */
+/** Sets the reply's status and headers for this problem, and returns the body. */
 export function asProblem(reply: FastifyReply, body: Problem): Problem {
   const { id } = reply.request
   reply.code(body.status).type(problemType).header('x-request-id', id).serializer(JSON.stringify)
   return { ...body, requestId: id }
 }
 
-/** For hooks, which cannot answer by value. */
+/** Sends a problem from a hook, which cannot return it as a handler does. */
 export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
   return reply.send(asProblem(reply, body))
 }
 
-/** Whether a result is a problem instead of what was asked for. */
+/** Whether a result is a problem. */
 export function isProblem(value: unknown): value is Problem {
   return typeof value === 'object' && value !== null && 'type' in value && 'title' in value
 }
@@ -92,13 +92,13 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   changed: 412,
 }
 
-/** What the blocklist refused, as a problem. `subject`: what was asked for. */
+/** Converts a refusal of the blocklist to a problem. `subject`: the prefix or pattern of the request. */
 export function refusalProblem({ refused, why }: Refusal, subject?: string): Problem {
   const detail = subject === undefined ? why : `${subject} ${why}`
   return problem(refusalStatus[refused], refused, detail)
 }
 
-/** All refusals of a request that is done whole or not at all. The first one decides the status. */
+/** Converts all refusals of a request to one problem. The first refusal decides the status. */
 export function requestProblem({ refusals }: RequestRefusal): Problem {
   const [first] = refusals
   if (first === undefined) throw new Error('a request is refused without a reason')
@@ -108,28 +108,28 @@ export function requestProblem({ refusals }: RequestRefusal): Problem {
   return problem(refusalStatus[first.refused], first.refused, named.join('; '), errors)
 }
 
-/** Fastify's own errors in our words, since its messages may repeat the request. */
+/** Our texts for Fastify's errors. Fastify's own messages may repeat the request. */
 const frameworkProblems: Readonly<Record<string, readonly [code: string, detail: string]>> = {
   FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
   FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body is larger than this resource takes'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body is larger than this resource accepts'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'media-type',
-    'the body is not of a media type that this resource takes',
+    'this resource does not accept the media type of the body',
   ],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed', 'the body is empty where JSON was announced'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed', 'the body is empty, but its media type is JSON'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['malformed', 'the body is not well-formed JSON'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
     'malformed',
-    'the body is not as long as Content-Length says',
+    'the length of the body differs from Content-Length',
   ],
 }
 
 const otherProblem = ['malformed', 'the request is malformed'] as const
 
 /**
- * A thrown error as a problem. Validation faults name each field. An OperationalError is a 503 with its `told`, or else the
- * sentence of its code. Anything else is a 500 that says nothing of its cause.
+ * Converts a thrown error to a problem. A validation error names each wrong field. An OperationalError becomes a 503 with
+ * its `told`, or else the sentence of its code. Any other error becomes a 500 that does not tell its cause.
  */
 export function problemOf(error: FastifyError | Error): Problem {
   if (error instanceof OperationalError) {
@@ -147,8 +147,8 @@ export function problemOf(error: FastifyError | Error): Problem {
 }
 
 /**
- * One entry for each place, in the order found. The schema checker reports an unknown key twice, once as "schema is
- * false", which is left out; and a union once for each branch, which are joined with "or".
+ * Returns one entry for each wrong place, in the order found. The schema checker reports an unknown key twice; the report
+ * "schema is false" is left out. It reports a union once for each branch; these texts are joined with "or".
  */
 function fieldFaults(part: string, faults: readonly FastifySchemaValidationError[]): FieldFault[] {
   const reasons = new Map<string, string[]>()
@@ -171,7 +171,7 @@ function faultText(fault: FastifySchemaValidationError): string {
   return fault.message ?? 'not acceptable'
 }
 
-/** A key of a body or query. One that is no plain word is not repeated. */
+/** A key of a body or query as the answer may repeat it: only plain words are repeated. */
 function keyShown(key: string): string {
   return /^\w{0,40}$/.test(key) ? key : '(not shown)'
 }
@@ -183,7 +183,7 @@ function quoted(values: readonly unknown[]): string {
     .join(', ')
 }
 
-/** What Node's HTTP parser refuses before there is a request. Statuses: RFC 9110 §15.5 and RFC 6585 §5. */
+/** Answers to what Node's HTTP parser refuses, by its error code. Statuses: RFC 9110 §15.5 and RFC 6585 §5. */
 const parserProblems: Readonly<Record<string, Problem>> = {
   HPE_HEADER_OVERFLOW: problem(
     431,
@@ -198,7 +198,7 @@ const parserProblems: Readonly<Record<string, Problem>> = {
   ERR_HTTP_REQUEST_TIMEOUT: problem(408, 'timeout', 'the request did not arrive in time'),
 }
 
-/** Handles `clientError` of an http.Server: answers with a problem if the peer can still read one. */
+/** Handles `clientError` of an http.Server: sends a problem if the connection is still open. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

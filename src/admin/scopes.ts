@@ -1,16 +1,16 @@
-// Who may do what over HTTP: every route names the scope it needs, and every request has a caller with a scope.
+// Scopes: every route names the scope that it needs, and every request has a caller with a scope.
 
 const scopes = ['public', 'read', 'write', 'collect', 'admin'] as const
 export type Scope = (typeof scopes)[number]
 
-/** Who sent a request. The audit shows the name; the id stays different when a name is used again. */
+/** The sender of a request. The audit shows the name. A name may be used again by a later key; an id never is. */
 export interface Caller {
   readonly name: string
   readonly id: string
   readonly scope: Scope
 }
 
-/** Whoever can open the control socket or the database. */
+/** The caller for everyone who can open the control socket or the database. */
 export const operator: Caller = { name: 'cli', id: 'cli', scope: 'admin' }
 
 const included: Readonly<Record<Scope, readonly Scope[]>> = {
@@ -21,7 +21,7 @@ const included: Readonly<Record<Scope, readonly Scope[]>> = {
   admin: scopes,
 }
 
-/** Whether a caller with `granted` may use what needs `needed`. */
+/** Whether a caller of scope `granted` may use a route that needs scope `needed`. */
 export function scopeIncludes(granted: Scope, needed: Scope): boolean {
   return included[granted].includes(needed)
 }

@@ -1,4 +1,4 @@
-// /v1/audit: who changed what, newest first, with the state before and after. For scope admin alone: it names traps.
+// /v1/audit: who changed what, newest first, with the state before and after. Only for scope admin, since it names traps.
 import { pageById } from '../../blocklist/pages.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
@@ -30,7 +30,7 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
   )
 }
 
-/** A stored state, with its times (epoch seconds, in members named …At) as RFC 3339. */
+/** Converts the times in a stored state, epoch seconds in members named …At, to RFC 3339. */
 function withTimes(state: unknown): unknown {
   if (typeof state !== 'object' || state === null || Array.isArray(state)) return state
   return Object.fromEntries(

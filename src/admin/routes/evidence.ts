@@ -1,5 +1,5 @@
-// POST /v1/evidence: what a command has read out of mail files, recorded and judged like a message that came by itself.
-// For the operator alone: whoever may call it decides who is listed.
+// POST /v1/evidence: records evidence that a command read from mail files, as if the message had just reached a trap. Only
+// for the operator: whoever can send evidence decides who is listed.
 import type { Decision } from '../../blocklist/types.ts'
 import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'

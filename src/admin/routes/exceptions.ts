@@ -1,5 +1,4 @@
-// /v1/exemptions (prefixes that are never listed) and /v1/exclusions (holes in a listing around them), which have the same
-// routes.
+// /v1/exemptions: prefixes that are never listed. /v1/exclusions: holes in covering listings. Both have the same routes.
 import {
   type Alongside,
   type ExceptionOutcome,
@@ -19,7 +18,7 @@ import type { Caller } from '../scopes.ts'
 
 interface Resource {
   readonly path: string
-  /** 409 where one of the configuration cannot be removed. */
+  /** Holds 409 if an entry may come from the configuration, since that one cannot be removed here. */
   readonly conflicts: readonly number[]
   page(page: PageRequest): Page<StoredException> | Refusal
   byId(id: number): StoredException | undefined

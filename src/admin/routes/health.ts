@@ -1,4 +1,4 @@
-// For supervisors. /healthz: the process answers. /readyz: the list is loaded, every listener bound, and the database can
+// Health checks. /healthz: the process answers. /readyz: the list is loaded, every listener is bound, and the database can
 // be written.
 import type { App, AppOptions } from '../options.ts'
 import { problem } from '../problem.ts'

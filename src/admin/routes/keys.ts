@@ -1,4 +1,4 @@
-// /v1/keys: API keys, for scope admin alone. A secret is told once, in the answer that makes it.
+// /v1/keys: API keys, only for scope admin. A secret is shown once, in the answer that creates its key.
 import { pageById } from '../../blocklist/pages.ts'
 import type { KeyRing, MadeKey } from '../key-ring.ts'
 import type { App, AppOptions } from '../options.ts'
@@ -40,7 +40,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       if (expiresAt !== null) {
         requireClock?.()
         if (expiresAt <= now()) {
-          return malformed('the key would have expired already')
+          return malformed('the expiry time of the key is in the past')
         }
       }
       return reply.answerChange<MadeKey | 'taken'>(

@@ -1,5 +1,5 @@
-// /v1/listings: what is or was listed, entries of named lists too; listing and delisting by hand, all of a request or none
-// of it.
+// /v1/listings: shows present and past listings, also entries of named lists. Lists and delists by hand: either all prefixes
+// of a request or none.
 import { createHash } from 'node:crypto'
 import {
   type Expectation,
@@ -40,8 +40,8 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       schema: {
         summary: 'What is or was listed',
         description:
-          'Newest first, then the entries of named lists by list and address; with prefix all by length and address. A ' +
-          'page may have fewer items than its limit, or none: there is more as long as nextCursor is not null.',
+          'Newest first, followed by the entries of named lists, sorted by list and address. With prefix, all are sorted by ' +
+          'length and address. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
         querystring: ListingQuery,
         response: { 200: pageOf(Listing), ...problems() },
       },
@@ -184,18 +184,18 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
   )
 }
 
-/** The id of a path that passes `ListingParams`, as a listing has it. */
+/** Converts the id in a path to the form that listings have. The text has passed `ListingParams`. */
 function listingId(text: string): number | string {
   return text.includes(':') ? text : Number(text)
 }
 
-/** A strong entity tag (RFC 9110 §8.8.3) of a listing as it is shown. */
+/** The strong entity tag (RFC 9110 §8.8.3) of a listing's body. */
 function entityTag(body: Listing): string {
   const digest = createHash('sha256').update(JSON.stringify(body)).digest('base64url')
   return `"${digest.slice(0, 22)}"`
 }
 
-/** If-Match (RFC 9110 §13.1.1): whether the listing, as it is shown, has one of the tags; `*` fits every listing. */
+/** Returns the test for If-Match (RFC 9110 §13.1.1): the listing's body has one of the tags, or a tag is `*`. */
 function expectation(ifMatch: string): Expectation {
   const tags = ifMatch.split(',').map((tag) => tag.trim())
   return (listing) => tags.includes('*') || tags.includes(entityTag(listingBody(listing)))

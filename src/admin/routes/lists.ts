@@ -1,5 +1,5 @@
-// Whole lists, as streams. /v1/import: a list in, in place of what it held. /v1/export: a named list, or all that is
-// listed, as of one moment, as fast as the reader takes it.
+// Whole lists as streams. /v1/import replaces a named list. /v1/export sends a snapshot of a named list or of everything
+// that is listed, as fast as the client reads it.
 import { Readable } from 'node:stream'
 import { errorCodes } from 'fastify'
 import Type from 'typebox'
@@ -11,10 +11,10 @@ import { problems } from '../schemas/basics.ts'
 import { ExportQuery, Imported, ImportQuery } from '../schemas/listings.ts'
 import { operator, type Scope, scopeIncludes } from '../scopes.ts'
 
-/** Octets of the largest list. Its entries are limited too, so this only stops a body without end. */
+/** Octets of the largest list. The number of entries is limited too, so this only stops an endless body. */
 const maxBodyBytes = 2 * 1024 ** 3
 
-/** The last one is what curl says of any body. The query says the format, not the media type. */
+/** curl sends the last one for any body. The query gives the format, so the media type does not matter. */
 const otherTypes = [
   'text/csv',
   'application/x-ndjson',
@@ -23,7 +23,7 @@ const otherTypes = [
   'application/x-www-form-urlencoded',
 ]
 
-/** Exports at once, for all keys together and for one: each holds the database's old pages until its reader is done. */
+/** Most exports at once, in all and for one key. Each keeps old database pages until its client has read it all. */
 const maxExports = 4
 const maxExportsOfKey = 2
 const retryAfterSeconds = 10
@@ -51,10 +51,10 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         schema: {
           summary: 'Replace a named list',
           description:
-            'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. What ' +
-            'the list held is replaced at once and as a whole; wrong lines are left out and reported, or with strict refuse all of it. ' +
-            'One that is empty, or takes away more than half of a list of over 100 entries, is refused without force. ' +
-            'With dryRun nothing is changed, and the answer says what would be.',
+            'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. It replaces ' +
+            'the whole list at once. Wrong lines are left out and reported; with strict, one wrong line refuses the import. ' +
+            'Without force, an import is refused if it is empty or removes more than half of a list of over 100 entries. ' +
+            'With dryRun nothing is changed; the answer says what would change.',
           querystring: ImportQuery,
           response: { 200: Imported, ...problems(422) },
         },
@@ -63,7 +63,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         const { list, format = 'text', type, strict, force, dryRun } = query as ImportQuery
         if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
         if (body === undefined || body === null) {
-          // Nobody empties a list by forgetting to send one.
+          // A forgotten body must not empty the list.
           return malformed('the list is missing: send it as the body')
         }
         if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
@@ -90,9 +90,9 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
   })
 }
 
-const typeWithoutRbldnsd = malformed('type is for format rbldnsd alone')
+const typeWithoutRbldnsd = malformed('type is only for format rbldnsd')
 
-/** A list that is wrong as a whole was understood, but cannot be taken: 422, not 400. */
+/** Converts the refusal of an import to a problem. A wrong list is a 422: the request itself was well-formed. */
 function importProblem(
   { line, ...refusal }: Refusal & { readonly line?: RefusedLine },
   scope: Scope,
@@ -103,7 +103,7 @@ function importProblem(
   return problem(422, 'list-refused', `nothing was changed: ${why}`)
 }
 
-/** A wrong line as the scope may see it: below admin its text only if that is as short and plain as an entry. */
+/** A wrong line as this scope may see it. Below admin its text is shown only if it looks like an address or prefix. */
 function lineFor(scope: Scope, line: RefusedLine): RefusedLine {
   return scopeIncludes(scope, 'admin') ? line : { ...line, text: shown(line.text) }
 }
@@ -118,7 +118,7 @@ async function* limited(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 function addExport(app: App, { blocklist }: AppOptions): void {
-  /** The callers whose exports are running, without the operator's own. */
+  /** The caller ids of the running exports. The operator's own are not counted. */
   const running: string[] = []
   const hasRoom = (id: string): boolean =>
     running.length < maxExports && running.filter((each) => each === id).length < maxExportsOfKey
@@ -130,8 +130,8 @@ function addExport(app: App, { blocklist }: AppOptions): void {
       schema: {
         summary: 'A whole list',
         description:
-          'A named list, or without a name everything that is listed and not exempt, each prefix once. One moment, ' +
-          `however long the reader takes. At once a key may have ${maxExportsOfKey} of them.`,
+          'Returns a named list or, without a name, everything that is listed and not exempt, each prefix once. The answer ' +
+          `is a snapshot, however long it takes to read. A key may run ${maxExportsOfKey} exports at once.`,
         querystring: ExportQuery,
         response: {
           200: Type.Any({ description: 'The list in the format asked for.' }),
@@ -145,16 +145,15 @@ function addExport(app: App, { blocklist }: AppOptions): void {
       const isCounted = caller.id !== operator.id
       if (isCounted && !hasRoom(caller.id)) {
         reply.header('retry-after', retryAfterSeconds)
-        const detail =
-          'as many exports are running as there may be at once, in all or with this key'
+        const detail = 'too many exports are running, in all or with this key; try again later'
         return problem(429, 'too-many-exports', detail)
       }
       const found = blocklist.export(list)
-      if (!found) return notFound(`there is no list of name ${list}`)
+      if (!found) return notFound(`there is no list named ${list}`)
       if (isCounted) running.push(caller.id)
       const texts = writeFeed(found, { format, ...(type !== undefined && { type }) })
       const stream = Readable.from(octets(texts))
-      // However it ends: its reader may be gone before the first page.
+      // 'close' comes however the export ends, even if the client is gone before the first page.
       stream.once('close', () => {
         found.close()
         if (isCounted) running.splice(running.indexOf(caller.id), 1)
@@ -164,7 +163,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
   )
 }
 
-/** Leaves the event loop to others between pages. */
+/** Encodes the pages. Other work gets a turn of the event loop between them. */
 async function* octets(texts: Iterable<string>): AsyncGenerator<Buffer> {
   for (const text of texts) {
     if (text !== '') yield Buffer.from(text)

@@ -1,6 +1,6 @@
-// /v1/lookup/{address}: listed or not, and why. Anyone learns what DNS says too, and since which day; more would tell a
-// sender which of his bounces was counted, and so where the traps are. Scope read sees the listings and when messages
-// came, without the traps; scope admin sees the messages.
+// /v1/lookup/{address}: whether an address is listed, and why. Without a key it shows only what DNS answers, and since which
+// day: more would help senders find the traps. Scope read also sees the listings and the times of messages. Scope admin
+// sees everything, including the traps.
 import Type from 'typebox'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
 import { formatAddress } from '../../ip/address.ts'
@@ -63,7 +63,7 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
   }
 }
 
-/** An address that is not listed gives the same body as any other, but for `query`. */
+/** The body without a key. It is the same for all addresses that are not listed, except for `query`. */
 function findingBody(finding: Finding): LookupBody {
   return {
     ...finding,

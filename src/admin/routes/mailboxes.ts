@@ -1,4 +1,4 @@
-// /v1/mailboxes: the trap mailboxes of the configuration, and reading one now.
+// /v1/mailboxes: shows the trap mailboxes of the configuration, and reads one at once on request.
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
 import { notFound } from '../problem.ts'

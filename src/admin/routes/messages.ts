@@ -1,5 +1,5 @@
-// /v1/messages: a message that a remote collector's trap received, recorded as if it had come here; /v1/classify: the
-// verdict on a message, and nothing recorded. Both take the message itself, message/rfc822. No trap address is repeated.
+// /v1/messages records a message from a remote collector as if a trap here had received it. /v1/classify judges a message
+// and records nothing. The body of both is the message (message/rfc822). No answer repeats a trap address.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { formatAddress } from '../../ip/address.ts'

@@ -1,4 +1,4 @@
-// /v1/stats: what the server says of itself.
+// /v1/stats: the state of the running server.
 import { formatPrefix } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'

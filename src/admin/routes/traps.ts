@@ -1,4 +1,4 @@
-// /v1/traps: the spam-trap addresses, for the operator alone. Those of the configuration are changed there.
+// /v1/traps: the spam-trap addresses, only for scope admin. Traps of the configuration cannot be changed here.
 import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'

@@ -1,4 +1,4 @@
-// What the bodies and queries of every noun share. Unknown keys are refused everywhere, and nothing in a body is converted.
+// Schemas that all routes share. Unknown keys are refused everywhere, and nothing in a body is converted.
 import Type, { type Static, type TSchema } from 'typebox'
 import { backscatterKinds } from '../../bounce/kinds.ts'
 import { formatTimestamp } from '../../quantity.ts'
@@ -14,21 +14,20 @@ export const Timestamp = Type.String({
 export const NullableTimestamp = nullable(Timestamp)
 export const NullableText = nullable(Type.String())
 
-/** Epoch seconds as the interface writes times. */
 export function nullableTimestamp(seconds: number | null): string | null {
   return seconds === null ? null : formatTimestamp(seconds)
 }
 
-/** Text or null as one type. Not a union of two, for which fast-json-stringify has to try each in turn. */
+/** A schema for text or null. It is one type with two names: for a union, fast-json-stringify tries each branch. */
 export function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
   return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })
 }
 
-/** A prefix or an address. It has no pattern, since the address parser says better what is wrong with one. */
+/** A prefix or an address. The schema has no pattern, since the address parser's errors are clearer. */
 export const PrefixText = Type.String({ maxLength: 64, description: 'ADDRESS or ADDRESS/LENGTH.' })
 export const Kind = Type.Enum([...backscatterKinds])
 export const NullableKind = Type.Union([Kind, Type.Null()])
-/** What comes from the configuration is changed there. */
+/** Where a row comes from. A row from the configuration can be changed only there. */
 export const Source = Type.Enum(['config', 'manual'])
 
 /** RFC 9457 §3. */
@@ -47,8 +46,8 @@ export const Problem = Type.Object(
 export type Problem = Static<typeof Problem>
 
 /**
- * The problems that a route can answer, for its `response`, beside those that follow from what it takes: openapi.ts adds
- * them to the document. The type names 429 for all, since all have one schema.
+ * Lists the problem statuses of a route, for its `response`. openapi.ts adds those that every route of its kind can answer.
+ * All have the same schema, so the type names only 429.
  */
 export function problems(...statuses: number[]): { 429: typeof Problem } {
   const response = Object.fromEntries(statuses.map((status) => [status, Problem]))

@@ -1,4 +1,4 @@
-// Listings, exemptions and exclusions, whole lists, and the look-up of an address.
+// Schemas of listings, exemptions, exclusions, whole lists, and the look-up of an address.
 import Type, { type Static } from 'typebox'
 import type {
   Exception as StoredException,
@@ -24,7 +24,7 @@ import {
   Timestamp,
 } from './basics.ts'
 
-/** Most prefixes that one request may list or delist: all of them or none. */
+/** Most prefixes that one request may list or delist. */
 const maxPrefixes = 10_000
 const ListingState = Type.Enum(['listed', 'held', 'shadow', 'expired', 'removed'])
 const ListingOrigin = Type.Enum(['trap', 'manual', 'import'])
@@ -32,11 +32,11 @@ const Reason = Type.String({ maxLength: maxReasonLength })
 const Kinds = Type.Array(Kind, { maxItems: backscatterKinds.length })
 const Duration = Type.String({ maxLength: 32, description: '"28d", "1h", "90s".' })
 
-/** An integer or text as one type, not a union: see `nullable`. */
+/** An integer or text. It is one type and no union, for the reason given at `nullable`. */
 const ListingId = Type.Unsafe<number | string>({
   type: ['integer', 'string'],
   description:
-    'An integer; of an entry of a named list LIST:ADDRESS-LENGTH, such as "drop:192.0.2.0-24".',
+    'An integer. An entry of a named list has LIST:ADDRESS-LENGTH, such as "drop:192.0.2.0-24".',
 })
 
 export const Listing = Type.Object({
@@ -54,7 +54,6 @@ export const Listing = Type.Object({
 })
 export type Listing = Static<typeof Listing>
 
-/** A listing as the interface shows it. */
 export function listingBody(listing: StoredListing): Listing {
   return {
     ...listing,
@@ -76,7 +75,7 @@ export const NewListing = Type.Object(
   strict,
 )
 
-/** Sets what is given and leaves the rest. */
+/** Fields that are present are set; the others stay as they are. */
 export const ListingPatch = Type.Object(
   {
     kinds: Type.Optional(Kinds),
@@ -87,7 +86,7 @@ export const ListingPatch = Type.Object(
   { ...strict, minProperties: 1 },
 )
 
-/** One prefix: its listing. Several: what became of each, in order. */
+/** The answer to `prefix` is its listing. The answer to `prefixes` is the outcome for each, in order. */
 export const Listed = Type.Union([
   Listing,
   itemsOf(Type.Object({ outcome: Type.Enum(['listed', 'extended']), listing: Listing })),
@@ -116,7 +115,7 @@ export const ListingParams = Type.Object({
   id: Type.String({
     pattern:
       '^([1-9][0-9]{0,14}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}:[0-9a-f:.]{2,39}-(0|[1-9][0-9]{0,2}))$',
-    description: 'As a listing has it: an integer, or LIST:ADDRESS-LENGTH.',
+    description: 'The id of a listing: an integer, or LIST:ADDRESS-LENGTH.',
   }),
 })
 
@@ -130,7 +129,6 @@ export const Exception = Type.Object({
 })
 export type Exception = Static<typeof Exception>
 
-/** An exemption or exclusion as the interface shows it. */
 export function exceptionBody(exception: StoredException): Exception {
   return { ...exception, createdAt: formatTimestamp(exception.createdAt) }
 }
@@ -162,25 +160,23 @@ export type ExportQuery = Static<typeof ExportQuery>
 /** What an import changed, or would change. */
 export const Imported = Type.Object({
   list: Type.String(),
-  dryRun: Type.Optional(
-    Type.Boolean({ description: 'There, and true, when nothing was changed.' }),
-  ),
+  dryRun: Type.Optional(Type.Boolean({ description: 'Present, and true, only for a dry run.' })),
   added: Type.Integer({
-    description: 'Prefixes that the list did not have, or that had been removed by hand.',
+    description: 'New prefixes, and prefixes that had been removed by hand.',
   }),
   removed: Type.Integer({ description: 'Prefixes that it no longer has.' }),
-  kept: Type.Integer({ description: 'Prefixes that it has still.' }),
+  kept: Type.Integer({ description: 'Prefixes that it still has.' }),
   refused: Type.Array(
     Type.Object({ line: Type.Integer(), text: Type.String(), why: Type.String() }),
     { description: 'The first thousand wrong lines.' },
   ),
-  refusedCount: Type.Integer({ description: 'All wrong lines.' }),
+  refusedCount: Type.Integer({ description: 'The number of all wrong lines.' }),
 })
 export type Imported = Static<typeof Imported>
 
 const text = Type.Optional(Type.String())
 
-/** One message. Everything but the first four fields is for scope admin. */
+/** One message. Only scope admin sees more than the first four fields. */
 const EvidenceItem = Type.Object({
   seenAt: Timestamp,
   client: NullableText,
@@ -212,14 +208,14 @@ const EvidenceItem = Type.Object({
 
 const NullableException = Type.Union([Exception, Type.Null()])
 
-/** What is told of an address; the fields from `decidedBy` on need scope read. */
+/** The answer about an address. The fields from `decidedBy` on need scope read. */
 export const LookupBody = Type.Object({
   query: Type.String(),
   listed: Type.Boolean(),
   kinds: Type.Array(Kind),
   codes: Type.Array(Type.String()),
-  since: nullable(Timestamp, 'Without a key midnight (UTC) of the day.'),
-  until: nullable(Timestamp, 'null: permanent, not listed, or asked without a key.'),
+  since: nullable(Timestamp, 'Without a key only the day: midnight UTC.'),
+  until: nullable(Timestamp, 'null if permanent, if not listed, or without a key.'),
   state: NullableText,
   evidence: Type.Array(EvidenceItem, { description: 'Empty without a key.' }),
   decidedBy: Type.Optional(NullableText),

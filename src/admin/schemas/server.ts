@@ -1,4 +1,4 @@
-// The server itself: its state, API keys, and the audit.
+// Schemas of the server's state, API keys, and the audit.
 import Type, { type Static } from 'typebox'
 import { formatTimestamp } from '../../quantity.ts'
 import type { KeyRow } from '../../store/keys.ts'
@@ -9,7 +9,7 @@ export const Health = Type.Object({ status: Type.String() })
 
 const Counts = Type.Record(Type.String(), Type.Integer())
 
-/** What a server says of itself. */
+/** The state of a running server. */
 export const ServerStatus = Type.Object({
   version: Type.String(),
   serial: Type.Integer(),
@@ -21,13 +21,13 @@ export const ServerStatus = Type.Object({
   writeFailure: Type.Optional(
     Type.Object(
       { since: Timestamp, why: Type.String() },
-      { description: 'There while the database cannot be written.' },
+      { description: 'Present while the database cannot be written.' },
     ),
   ),
   clockHeld: Type.Optional(
     Type.Object(
       { since: Timestamp, wallClock: Timestamp },
-      { description: 'There while the wall clock has jumped and is not followed.' },
+      { description: 'Present after the wall clock has jumped, until it is trusted again.' },
     ),
   ),
   udp: Type.Optional(
@@ -73,10 +73,15 @@ export const ServerStatus = Type.Object({
     Type.Object({
       network: Type.String(),
       messages: Type.Integer(),
-      spfFail: Type.Integer({ description: 'Those that the forged domain’s SPF record forbids.' }),
+      spfFail: Type.Integer({
+        description: 'Those of the messages that the SPF record of the forged domain forbids.',
+      }),
       lastSeenAt: Timestamp,
     }),
-    { description: 'Networks that sent most mail in the traps’ names: never listed for it.' },
+    {
+      description:
+        'Networks that sent the most mail with a trap as its forged sender. They are not listed for it.',
+    },
   ),
   mailboxes: Type.Array(Mailbox),
 })
@@ -95,7 +100,7 @@ export const Key = Type.Object({
 })
 export type Key = Static<typeof Key>
 
-/** A key as the interface shows it: without its secret. */
+/** The body of a key, without its secret. */
 export function keyBody(row: KeyRow): Key {
   return {
     ...row,
@@ -108,7 +113,7 @@ export function keyBody(row: KeyRow): Key {
 
 export const CreatedKey = Type.Object({
   ...Key.properties,
-  key: Type.String({ description: 'The secret: bsd_… It cannot be had again.' }),
+  key: Type.String({ description: 'The secret: bsd_… It cannot be shown again.' }),
 })
 export type CreatedKey = Static<typeof CreatedKey>
 
@@ -116,12 +121,13 @@ export const NewKey = Type.Object(
   {
     name: Type.String({
       pattern: '^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$',
-      description: 'Stands in the audit for whoever uses the key. Free again once it is revoked.',
+      description:
+        'The audit shows this name. Once the key is revoked, the name can be used again.',
     }),
     scope: KeyScope,
     expiresAt: Type.Optional(NullableTimestamp),
     duration: Type.Optional(
-      Type.String({ maxLength: 32, description: '"90d". Absent: for ever.' }),
+      Type.String({ maxLength: 32, description: '"90d". Absent: the key never expires.' }),
     ),
   },
   strict,

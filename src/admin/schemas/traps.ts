@@ -1,4 +1,4 @@
-// Traps, trap mailboxes, and the messages and evidence that collectors hand in.
+// Schemas of traps, trap mailboxes, and the messages and evidence that collectors submit.
 import Type, { type Static } from 'typebox'
 import type { TrapRow } from '../../blocklist/types.ts'
 import { maxAddresses } from '../../bounce/address-list.ts'
@@ -18,7 +18,7 @@ import {
 import { Listing } from './listings.ts'
 
 const maxRecipients = 100
-/** Most pieces of evidence in one request: they are judged in one transaction. */
+/** Most pieces of evidence in one request. All of them are judged in one transaction. */
 export const maxEvidence = 250
 
 export const Trap = Type.Object({
@@ -29,7 +29,7 @@ export const Trap = Type.Object({
 })
 export type Trap = Static<typeof Trap>
 
-/** A trap as the interface shows it, to scope admin alone. */
+/** The body of a trap. Only scope admin may see it. */
 export function trapBody(trap: TrapRow): Trap {
   return { ...trap, createdAt: formatTimestamp(trap.createdAt) }
 }
@@ -45,28 +45,28 @@ export const Pattern = Type.Object(
   strict,
 )
 
-/** A trap mailbox, and how reading it goes. */
+/** A trap mailbox and its state. */
 export const Mailbox = Type.Object({
   name: Type.String(),
   type: Type.String(),
   state: Type.String(),
   readingSince: NullableTimestamp,
   lastReadAt: NullableTimestamp,
-  lastError: nullable(Type.String(), 'One of a fixed set, as “CODE: TEXT”; names no address.'),
+  lastError: nullable(Type.String(), '“CODE: TEXT” from a fixed set. It names no address.'),
   lastErrorDetail: Type.Optional(
-    nullable(Type.String(), 'What the server or the system said: for scope admin alone.'),
+    nullable(Type.String(), 'What the server or the system said. Only for scope admin.'),
   ),
   retryAt: NullableTimestamp,
   recorded: Type.Integer({
     description:
-      'Messages since the server started; what was recorded before is not counted again.',
+      'Messages recorded since the server started. A message that was recorded before is not counted.',
   }),
   passedOver: Type.Integer(),
   refused: Type.Integer(),
 })
 export type Mailbox = Static<typeof Mailbox>
 
-/** A mailbox as the interface shows it. What its server says of an error may name a trap, so it is for admin alone. */
+/** The body of a mailbox. Only scope admin sees the error text of the mail server, since it may name a trap. */
 export function mailboxBody(mailbox: MailboxStatus, scope: Scope): Mailbox {
   const { lastErrorDetail, ...shown } = mailbox
   return {
@@ -123,7 +123,7 @@ export const MessageQuery = Type.Object(
     client: Type.Optional(
       Type.String({
         maxLength: 64,
-        description: 'The host that handed the message over. Absent: as its Received fields say.',
+        description: 'The host that delivered the message. Absent: its Received fields tell.',
       }),
     ),
     recipient: Type.Array(Type.String({ minLength: 1, maxLength: 320 }), {
@@ -137,7 +137,7 @@ export const MessageQuery = Type.Object(
 
 export const Collected = Type.Object({
   items: Type.Array(Type.Object({ decision: Type.String(), why: NullableText }), {
-    description: 'What became of it, for each recipient in the order given.',
+    description: 'The outcome for each recipient, in the order given.',
   }),
 })
 
@@ -163,5 +163,5 @@ export const Verdict = Type.Object({
     }),
     Type.Null(),
   ]),
-  returned: Type.Unknown({ description: 'Fields of the message that was returned, or null.' }),
+  returned: Type.Unknown({ description: 'Fields of the returned message, or null.' }),
 })

@@ -135,7 +135,7 @@ const refused: [name: string, body: object, status: number, code: string, detail
     { prefix: '203.0.113.1', expiresAt: '9999-12-31T23:59:59-12:00' },
     400,
     'malformed',
-    /null is for ever/,
+    /use null for permanent/,
   ],
   [
     'the past',
