@@ -11,7 +11,7 @@ import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
 import { CommitQueue, WriteHealth } from './commit-queue.ts'
-import { addException, removeException } from './exceptions.ts'
+import { addException, removeException, tableOf } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { ListImports } from './import.ts'
@@ -27,7 +27,7 @@ import { exceptionsPage, listingAt, listingsPage } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { DiskRoom, recordOne } from './record.ts'
-import { addTrap, matcherOfRows, removeTrap } from './traps.ts'
+import { addTrap, removeTrap, trapMatcher } from './traps.ts'
 import {
   type Actor,
   type Alongside,
@@ -35,6 +35,7 @@ import {
   type BlocklistStatus,
   type Decision,
   type Exception,
+  type ExceptionKind,
   type ExceptionOutcome,
   type Expectation,
   type Explanation,
@@ -104,11 +105,7 @@ export class Blocklist implements TrapList {
    * shows what the store has, and expire() tries the rest again. Throws OperationalError 'capacity-reached' or
    * 'database-failed'; the caller still has to close the store.
    */
-  static open(options: BlocklistOptions): Blocklist {
-    return new Blocklist(options)
-  }
-
-  private constructor(options: BlocklistOptions) {
+  constructor(options: BlocklistOptions) {
     const { store, tree, policy, log, now } = options
     this.#store = store
     this.#tree = tree
@@ -165,7 +162,7 @@ export class Blocklist implements TrapList {
   }
 
   #readTraps(): void {
-    this.#matchTrap = matcherOfRows(this.#store.traps.all())
+    this.#matchTrap = trapMatcher(this.#store.traps.all())
   }
 
   /** Deletes in the background what unfinished imports of the last process left. Call it once, when the server is ready. */
@@ -222,34 +219,23 @@ export class Blocklist implements TrapList {
     return exportEntries(this.#store, this.#publisher.rules(this.#now()), list)
   }
 
-  /** Never listed from now on, at any length. What was listed shows again once the exemption is taken back. */
-  exempt(
+  /**
+   * An exemption: never listed from now on, at any length; what was listed shows again once it is taken back. An
+   * exclusion: a hole in what covers it; a longer listing inside it still holds.
+   */
+  addException(
+    kind: ExceptionKind,
     prefix: Prefix,
     note: string | null,
     actor: Actor,
     alongside?: Alongside<ExceptionOutcome>,
   ): Promise<ExceptionOutcome> {
-    const add = (context: Context) => addException(context, 'exemption', prefix, note, actor)
+    const add = (context: Context) => addException(context, kind, prefix, note, actor)
     return this.#change(add, alongside)
   }
 
-  unexempt(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#change((context) => removeException(context, 'exemption', prefix, actor))
-  }
-
-  /** A hole in what covers it; a longer listing inside it still holds. */
-  exclude(
-    prefix: Prefix,
-    note: string | null,
-    actor: Actor,
-    alongside?: Alongside<ExceptionOutcome>,
-  ): Promise<ExceptionOutcome> {
-    const add = (context: Context) => addException(context, 'exclusion', prefix, note, actor)
-    return this.#change(add, alongside)
-  }
-
-  include(prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
-    return this.#change((context) => removeException(context, 'exclusion', prefix, actor))
+  removeException(kind: ExceptionKind, prefix: Prefix, actor: Actor): Promise<ExceptionOutcome> {
+    return this.#change((context) => removeException(context, kind, prefix, actor))
   }
 
   /** Adds a spam-trap pattern; 'invalid' if it is none. */
@@ -273,11 +259,6 @@ export class Blocklist implements TrapList {
   /** All patterns, of the configuration and by hand, in the order of their text. */
   traps(): TrapRow[] {
     return this.#store.traps.all()
-  }
-
-  /** A function from an address to the pattern that it matches, or undefined. It follows all later changes. */
-  trapMatcher(): (address: string) => string | undefined {
-    return (address) => this.#matchTrap(address)
   }
 
   /** Whether an address, its domain in lower case, falls under a pattern now. */
@@ -380,22 +361,12 @@ export class Blocklist implements TrapList {
   }
 
   /** Newest first. */
-  exemptions(page: PageRequest): Page<Exception> | Refusal {
-    return exceptionsPage(this.#store, 'exemption', page)
+  exceptions(kind: ExceptionKind, page: PageRequest): Page<Exception> | Refusal {
+    return exceptionsPage(this.#store, kind, page)
   }
 
-  exemption(id: number): Exception | undefined {
-    const row = this.#store.exemptions.byId(id)
-    return row && exceptionOf(row)
-  }
-
-  /** Newest first. */
-  exclusions(page: PageRequest): Page<Exception> | Refusal {
-    return exceptionsPage(this.#store, 'exclusion', page)
-  }
-
-  exclusion(id: number): Exception | undefined {
-    const row = this.#store.exclusions.byId(id)
+  exception(kind: ExceptionKind, id: number): Exception | undefined {
+    const row = tableOf(this.#store, kind).byId(id)
     return row && exceptionOf(row)
   }
 

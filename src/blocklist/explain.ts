@@ -137,9 +137,8 @@ interface Facts {
 
 function gather({ store, policy, now }: Context, address: Address): Facts {
   const network = judgedPrefix(unmapped(address), policy)
-  const { listings: rows, hasEvidence } = store.addressLookup(address, network)
   const entries = entriesAround(store, address, now)
-  const known = [...rows.map(knownRow), ...entries]
+  const known = [...store.listings.around(address).map(knownRow), ...entries]
   const ended = known.filter((each): each is EndedListing => each.endedAt !== null)
   const standing = known.filter(({ endedAt }) => endedAt === null)
   if (entries.length > 0) standing.sort((a, b) => b.prefix.length - a.prefix.length)
@@ -148,7 +147,7 @@ function gather({ store, policy, now }: Context, address: Address): Facts {
     ended: ended.sort((a, b) => b.endedAt - a.endedAt || rowId(b) - rowId(a)),
     exemption: store.exemptions.covering(address),
     exclusion: store.exclusions.covering(address),
-    evidence: hasEvidence ? store.evidence.newest(network, maxEvidence) : [],
+    evidence: store.evidence.newest(network, maxEvidence),
   }
 }
 

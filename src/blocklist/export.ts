@@ -7,7 +7,7 @@ import { isOver } from '../store/list-versions.ts'
 import { joined, type ListEntry } from '../store/packed-entries.ts'
 import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
 import { type Export, kindsMask } from './types.ts'
-import { isListing, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
+import { isListing, listedIn, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
 /** Prefixes that one page looks at. */
@@ -23,7 +23,7 @@ export function exportEntries(
   const close = () => snapshot.close()
   if (list === undefined) {
     const holes = [...snapshot.exclusions.prefixes(), ...snapshot.exemptions.prefixes()]
-    const pages = closing(snapshot, everything(snapshot, rules))
+    const pages = inPages(snapshot, everything(snapshot, rules))
     return { close, pages, holes, zoneKinds: rules.publishedKinds }
   }
   const version = snapshot.lists.named(list)?.version ?? null
@@ -31,23 +31,41 @@ export function exportEntries(
     close()
     return undefined
   }
-  const pages = closing(snapshot, snapshot.ofVersion(version, rules.now))
+  const pages = inPages(snapshot, entriesOf(snapshot, version, rules.now))
   return { close, pages, holes: [], zoneKinds: allKinds }
 }
 
-function* closing(
+/** Entries in pages, then closes the snapshot. undefined: a prefix that was looked at and is not listed. */
+function* inPages(
   snapshot: Snapshot,
-  pages: Generator<readonly ListEntry[]>,
+  entries: Iterable<ListEntry | undefined>,
 ): Generator<readonly ListEntry[]> {
   try {
-    yield* pages
+    let page: ListEntry[] = []
+    let lookedAt = 0
+    for (const entry of entries) {
+      if (entry) page.push(entry)
+      if (++lookedAt % pagePrefixes > 0) continue
+      yield page
+      page = []
+    }
+    yield page
   } finally {
     snapshot.close()
   }
 }
 
+function* entriesOf(
+  snapshot: Snapshot,
+  version: number,
+  now: number,
+): Generator<ListEntry | undefined> {
+  const isListed = listedIn(snapshot, version, now)
+  for (const entry of snapshot.lists.entries(version)) yield isListed(entry) ? entry : undefined
+}
+
 /** What is listed at each prefix, as one entry, if the zone has it and no exemption is around it. */
-function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<readonly ListEntry[]> {
+function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<ListEntry | undefined> {
   let here: PrefixContents = { prefix: noPrefix, rows: [], entries: [] }
   const { exemptions, exclusions } = snapshot
   const lists = snapshot.lists.all()
@@ -61,23 +79,11 @@ function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<readonly L
       find: (version) => here.entries.find((each) => each.version === version)?.entry,
     },
   }
-  let page: ListEntry[] = []
-  let lookedAt = 0
   for (here of snapshot.all()) {
-    const { prefix } = here
-    const entry = listedHere(here, rules.now)
-    if (
-      entry !== undefined &&
-      isListing(zoneEntryAt(tables, rules, prefix)) &&
-      exemptions.covering(prefix) === undefined
-    ) {
-      page.push(entry)
-    }
-    if (++lookedAt % pagePrefixes > 0) continue
-    yield page
-    page = []
+    const isShown =
+      isListing(zoneEntryAt(tables, rules, here.prefix)) && !exemptions.covering(here.prefix)
+    yield isShown ? listedHere(here, rules.now) : undefined
   }
-  yield page
 }
 
 const noPrefix: Prefix = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }

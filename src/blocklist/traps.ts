@@ -5,7 +5,7 @@ import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
 // Only the type: the configuration reads patterns with this file, and must not load the store for it.
 import type { Context } from './listings.ts'
-import type { Actor, TrapOutcome, TrapRow } from './types.ts'
+import type { Actor, TrapOutcome } from './types.ts'
 
 /** A pattern in its parts; `text` is its one canonical form. */
 export interface TrapPattern {
@@ -48,15 +48,18 @@ export function parseTrapPattern(text: string): Parsed<TrapPattern> {
 type Users = Map<string, string>
 
 /**
- * A function from an address to the text of the most specific pattern that matches it, or undefined. It never throws,
- * whatever the address.
+ * A function from an address to the most specific pattern that matches it, or undefined. It never throws, whatever the
+ * address. A pattern that is not valid, or no longer, matches nothing.
  */
 export function trapMatcher(
-  patterns: Iterable<TrapPattern>,
+  traps: readonly { readonly pattern: string }[],
 ): (address: string) => string | undefined {
   const domains = new Map<string, Users>()
   const parents = new Map<string, Users>()
-  for (const { text, localPart, domain, isSubdomains } of patterns) {
+  for (const { pattern } of traps) {
+    const parsed = parseTrapPattern(pattern)
+    if ('why' in parsed) continue
+    const { text, localPart, domain, isSubdomains } = parsed.value
     const byDomain = isSubdomains ? parents : domains
     const users = byDomain.get(domain) ?? new Map()
     byDomain.set(domain, users)
@@ -122,12 +125,6 @@ export function removeTrap(context: Context, text: string, actor: Actor): TrapOu
   const change = { action: 'trap-remove', target: pattern, before: row, after: null }
   context.store.audit.insert({ at: context.now, actor: actor.name, ...change })
   return { outcome: 'removed', trap: row }
-}
-
-/** As `trapMatcher`, for stored patterns. One that is no longer valid matches nothing. */
-export function matcherOfRows(rows: readonly TrapRow[]): (address: string) => string | undefined {
-  const patterns = rows.map(({ pattern }) => parseTrapPattern(pattern))
-  return trapMatcher(patterns.flatMap((parsed) => ('value' in parsed ? [parsed.value] : [])))
 }
 
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {

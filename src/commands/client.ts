@@ -219,7 +219,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
     return { status: statusCode, body: parsed(body) }
   }
   try {
-    const blocklist = Blocklist.open({
+    const blocklist = new Blocklist({
       store,
       policy: policyOptions(config),
       now,

@@ -4,38 +4,35 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Blocklist } from '../blocklist/blocklist.ts'
+import { tableOf } from '../blocklist/exceptions.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
-import { type Exception, isRefusal } from '../blocklist/types.ts'
 import type { Evidence } from '../bounce/evidence.ts'
 import { type Config, loadPolicy } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatTimestamp } from '../quantity.ts'
-import { openStore } from '../store/database.ts'
+import { backupDatabase } from '../store/backup.ts'
+import { openStore, type Store } from '../store/database.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
 import type { CommandContext } from './command.ts'
 import { formatColumns, formatTime } from './format.ts'
-import { checkedPrefix, policyOptions } from './options.ts'
+import { policyOptions } from './options.ts'
 
 /** A blocklist whose database is deleted when this is disposed of. */
 interface Copy extends Disposable {
   readonly blocklist: Blocklist
+  readonly store: Store
 }
 
 /**
  * A copy of the configured database as it is now, also while a server writes to it; empty if there is none yet. Neither
  * the server nor its database notices.
  */
-export async function copyDatabase(config: Config): Promise<Copy> {
+export function copyDatabase(config: Config): Copy {
   const folder = temporaryFolder()
   try {
     const copy = join(folder, 'copy.db')
     if (existsSync(config.store.path) && !copyUnopened(config.store.path, copy)) {
-      const original = openStore(config.store.path, { readOnly: true })
-      try {
-        await original.backup(copy)
-      } finally {
-        original.close()
-      }
+      backupDatabase(config.store.path, copy)
     }
     return open(folder, config, policyOptions(config))
   } catch (error) {
@@ -65,7 +62,7 @@ function temporaryFolder(): string {
 
 function open(folder: string, config: Config, policy: PolicyOptions): Copy {
   const store = openStore(join(folder, 'copy.db'))
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     store,
     policy,
     now: () => Math.floor(Date.now() / 1000),
@@ -75,6 +72,7 @@ function open(folder: string, config: Config, policy: PolicyOptions): Copy {
   })
   return {
     blocklist,
+    store,
     [Symbol.dispose]() {
       blocklist.close()
       store.close()
@@ -118,18 +116,17 @@ export async function comparePolicies(
 ): Promise<string> {
   const present = policyOptions(config)
   const other = policyOptions(loadPolicy({ ...context, file }, config))
-  using copy = await copyDatabase(config)
+  using copy = copyDatabase(config)
   const traps = copy.blocklist.traps().map(({ pattern }) => pattern)
-  const match = copy.blocklist.trapMatcher()
   const evidence: Evidence[] = []
-  for await (const message of read((address) => match(address) !== undefined)) {
+  for await (const message of read((address) => copy.blocklist.isTrap(address))) {
     // Without the details, which are not shown: a million messages must fit into memory.
     for (const each of message.evidence) evidence.push({ ...each, details: {} })
   }
   evidence.sort((a, b) => a.seenAt - b.seenAt)
   const courses = async (policy: PolicyOptions): Promise<Map<string, Course>> => {
     using empty = open(temporaryFolder(), config, { ...policy, traps })
-    await copyExceptions(copy.blocklist, empty.blocklist)
+    await copyExceptions(copy.store, empty.blocklist)
     return await replay(empty.blocklist, evidence)
   }
   const underPresent = await courses(present)
@@ -147,25 +144,12 @@ export async function comparePolicies(
 }
 
 /** Copies the exceptions that were made by hand; those of the configuration are part of the policy. */
-async function copyExceptions(from: Blocklist, to: Blocklist): Promise<void> {
+async function copyExceptions(from: Store, to: Blocklist): Promise<void> {
   const actor = { name: 'dry-run' }
-  for (const { prefix, note } of manualOnly((page) => from.exemptions(page))) {
-    await to.exempt(checkedPrefix(prefix), note, actor)
-  }
-  for (const { prefix, note } of manualOnly((page) => from.exclusions(page))) {
-    await to.exclude(checkedPrefix(prefix), note, actor)
-  }
-}
-
-function manualOnly(read: Blocklist['exemptions']): Exception[] {
-  const found: Exception[] = []
-  let cursor: { readonly cursor?: string } = {}
-  for (;;) {
-    const page = read({ limit: 1000, ...cursor })
-    if (isRefusal(page)) return found
-    found.push(...page.items.filter(({ source }) => source === 'manual'))
-    if (page.nextCursor === null) return found
-    cursor = { cursor: page.nextCursor }
+  for (const kind of ['exemption', 'exclusion'] as const) {
+    for (const { prefix, note } of tableOf(from, kind).bySource('manual')) {
+      await to.addException(kind, prefix, note, actor)
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 // process opens the files, a thread of it reads the messages, and what they show is recorded in batches. With --dry-run
 // it is recorded in a copy of the database that is thrown away.
 import { maxEvidence, type NewEvidence, type Recorded, type Trap } from '../admin/schemas/traps.ts'
-import { parseTrapPattern, trapMatcher } from '../blocklist/traps.ts'
+import { trapMatcher } from '../blocklist/traps.ts'
 import type { Evidence } from '../bounce/evidence.ts'
 import type { Trace } from '../bounce/received.ts'
 import { type Config, loadConfig } from '../config/load.ts'
@@ -80,14 +80,13 @@ export async function ingest(
     context.write(await comparePolicies(context, config, { file: policy, json, read }))
   } else if (dryRun) {
     const { copyDatabase } = await import('./dry-run.ts')
-    using copy = await copyDatabase(config)
+    using copy = copyDatabase(config)
     const { blocklist } = copy
-    const match = blocklist.trapMatcher()
-    const messages = read((address) => match(address) !== undefined)
+    const messages = read((address) => blocklist.isTrap(address))
     await deliver(messages, (evidence) => blocklist.record(evidence), options, write)
   } else {
     await withClient(config, async (client) => {
-      const match = await readTraps(client)
+      const match = trapMatcher(await allItems<Trap>(client, '/v1/traps'))
       const messages = read((address) => match(address) !== undefined)
       await deliver(messages, (evidence) => sendEvidence(client, evidence), options, write)
     })
@@ -153,17 +152,6 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise
-}
-
-/** Resolves with a function that returns the trap pattern an address falls under, or undefined. */
-async function readTraps(client: Client): Promise<(address: string) => string | undefined> {
-  const traps = await allItems<Trap>(client, '/v1/traps')
-  return trapMatcher(
-    traps.flatMap(({ pattern }) => {
-      const parsed = parseTrapPattern(pattern)
-      return 'value' in parsed ? [parsed.value] : []
-    }),
-  )
 }
 
 /** Resolves with what was decided on each piece, after the commit. */

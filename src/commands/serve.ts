@@ -103,7 +103,7 @@ async function start(
     (each) => each.abandon(),
   )
   const blocklist = starting.adopt(
-    Blocklist.open({
+    new Blocklist({
       store,
       tree,
       policy: policyOptions(config),

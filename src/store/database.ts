@@ -4,8 +4,6 @@ import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:f
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { isOutOfFiles, OperationalError } from '../errors.ts'
-import type { Address, Prefix } from '../ip/address.ts'
-import { type AddressLookup, AddressReader } from './address-lookup.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
@@ -18,15 +16,10 @@ import { ListingWalks } from './listing-walks.ts'
 import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
-import { migrate, requireCurrent } from './migrate.ts'
+import { migrate } from './migrate.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
-import { createPrivateFile, requireFile } from './private-file.ts'
+import { createPrivateFile } from './private-file.ts'
 import { TrapTable } from './traps.ts'
-
-interface StoreOptions {
-  /** For a reader beside the process that has the lock: takes none, and neither writes nor migrates. */
-  readonly readOnly?: boolean
-}
 
 /** Longest wait for a lock that another program (a backup tool, a shell) has on the file. The event loop stands still meanwhile. */
 const busyTimeoutMs = 250
@@ -36,17 +29,10 @@ const busyTimeoutMs = 250
  * holder, 'database-newer' if a later program has migrated it, 'files-exhausted' or 'database-failed'. Nothing stays open
  * then.
  */
-export function openStore(path: string, options: StoreOptions = {}): Store {
+export function openStore(path: string): Store {
   let lock: Lock | undefined
   let database: Database.Database | undefined
   try {
-    if (options.readOnly) {
-      requireFile(path)
-      database = new Database(path, { readonly: true, timeout: busyTimeoutMs })
-      setPragmas(database)
-      requireCurrent(database, path)
-      return new Store(path, database, undefined, false)
-    }
     requireWritableFolder(path)
     // Not left to SQLite: the files that it makes beside this one get its mode.
     createPrivateFile(path)
@@ -65,7 +51,9 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
       database.pragma('journal_mode = WAL')
       isAlone = true
     }
-    setPragmas(database)
+    // By default WAL syncs only at checkpoints, so that a power loss could take a commit that was acknowledged.
+    database.pragma('synchronous = FULL')
+    database.pragma('foreign_keys = ON')
     migrate(database, path)
     return new Store(path, database, lock, isAlone)
   } catch (error) {
@@ -152,8 +140,7 @@ export class Store {
   /** What the open transaction, or else the last one, changed. */
   readonly changed = new ChangedPrefixes()
   readonly #database: Database.Database
-  readonly #lock: Lock | undefined
-  readonly #addressLookup: AddressReader
+  readonly #lock: Lock
   #isAlone: boolean
   readonly #statements: Record<
     'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
@@ -161,7 +148,7 @@ export class Store {
   >
 
   /** Use `openStore`. */
-  constructor(path: string, database: Database.Database, lock: Lock | undefined, isAlone: boolean) {
+  constructor(path: string, database: Database.Database, lock: Lock, isAlone: boolean) {
     this.path = path
     this.#database = database
     this.#lock = lock
@@ -169,7 +156,6 @@ export class Store {
     this.listings = new ListingTable(database, this.changed)
     this.listingWalks = new ListingWalks(database, this.listings)
     this.lists = new ListTable(database, this.changed)
-    this.#addressLookup = new AddressReader(database, this.listings)
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
@@ -248,29 +234,9 @@ export class Store {
     }
   }
 
-  /** The rows of listings around the address, and whether there is evidence from the network. */
-  addressLookup(address: Address, network: Prefix): AddressLookup {
-    return this.#addressLookup.read(address, network)
-  }
-
-  /** Copies the database, as of one moment, to a new file, while writes may go on. */
-  async backup(file: string): Promise<void> {
-    try {
-      await this.#database.backup(file)
-    } catch (error) {
-      throw databaseFailure(error, `${file}: cannot be written`)
-    }
-  }
-
   /** Closes the database and frees the lock. May be called twice. */
   close(): void {
     this.#database.close()
-    this.#lock?.release()
+    this.#lock.release()
   }
-}
-
-/** By default WAL syncs only at checkpoints, so that a power loss could take a commit that was acknowledged. */
-function setPragmas(database: Database.Database): void {
-  database.pragma('synchronous = FULL')
-  database.pragma('foreign_keys = ON')
 }

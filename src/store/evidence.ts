@@ -45,25 +45,9 @@ interface Variety {
   readonly ofReturned: number
 }
 
-interface RawEvidence {
-  readonly id: number
-  readonly family: Family | 0
-  readonly w0: number
-  readonly w1: number
-  readonly w2: number
-  readonly w3: number
-  readonly recipient: string
-  readonly kind: BackscatterKind | null
-  readonly rule: string
-  readonly content: string
-  readonly returned: string
-  readonly seenAt: number
-  readonly recordedAt: number
-  readonly source: string
-  readonly details: string
-  readonly decision: RecordedDecision
-  readonly why: string
-}
+/** Family 0: the client is unknown. */
+type RawEvidence = Omit<EvidenceRow, 'client' | 'details'> &
+  Omit<Address, 'family'> & { readonly family: Family | 0; readonly details: string }
 
 const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at AS seenAt,
   recorded_at AS recordedAt, source, decision, why,
@@ -104,7 +88,9 @@ export class EvidenceTable {
     this.#seen = pluck('SELECT id FROM evidence WHERE message_id = ? AND recipient = ?')
     this.#insert = database.prepare(
       `INSERT INTO evidence (message_id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at,
-         recorded_at, source, decision, why) VALUES (${new Array(15).fill('?').join(', ')})`,
+         recorded_at, source, decision, why)
+       VALUES (@messageId, @family, @w0, @w1, @w2, @w3, @recipient, @kind, @rule, @returned, @seenAt, @recordedAt,
+         @source, @decision, @why)`,
     )
     const ofDay = (network: string): string => `FROM evidence INDEXED BY evidence_judged
       WHERE ${network} AND kind IS ? AND seen_at BETWEEN ? AND ? AND (decision = 'ignored') = ?`
@@ -174,26 +160,16 @@ export class EvidenceTable {
     evidence: Evidence,
     recordedAt: number,
     verdict: { readonly decision: RecordedDecision; readonly why: string },
-  ): number {
-    const { recipient, kind, rule, content, returned, seenAt, source, details } = evidence
+  ): void {
+    const { content, details } = evidence
     const client = addressValues(evidence.client)
+    const [family, w0, w1, w2, w3] = client
     const messageId =
       this.#message.get(...client, content) ??
       this.#insertMessage.run(...client, content, JSON.stringify(details)).lastInsertRowid
-    const { lastInsertRowid } = this.#insert.run(
-      messageId,
-      ...client,
-      recipient,
-      kind,
-      rule,
-      returned,
-      seenAt,
-      recordedAt,
-      source,
-      verdict.decision,
-      verdict.why,
-    )
-    return Number(lastInsertRowid)
+    const { decision, why } = verdict
+    const columns = { messageId, family, w0, w1, w2, w3, recordedAt, decision, why }
+    this.#insert.run({ ...evidence, ...columns })
   }
 
   /**
@@ -228,33 +204,24 @@ export class EvidenceTable {
     return this.#hits[size].all(...values, kind, seen.from, seen.to, seen.mark, limit)
   }
 
-  /**
-   * The newest rows from the network, newest first. Ask `Store.addressLookup` first whether there are any: most networks
-   * have none, and SQLite plans a statement that sorts anew each time it runs.
-   */
+  /** The newest rows from the network, newest first. */
   newest(network: Prefix, limit: number): EvidenceRow[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#newest[size].all(...values, limit).map(evidenceOf)
   }
 }
 
-/** The WHERE terms that select the network's evidence, and what to bind to them. null: unknown clients. */
-export function evidenceInNetwork(network: Prefix | null): {
+/** What to bind to the terms of `inNetwork` for this network. null: unknown clients. */
+function evidenceInNetwork(network: Prefix | null): {
   readonly size: NetworkSize
-  readonly terms: string
   readonly values: number[]
 } {
-  if (network === null) {
-    return { size: 'long', terms: inNetwork.long, values: [0, 0, 0, 0, 0, 0, 0] }
-  }
+  if (network === null) return { size: 'long', values: [0, 0, 0, 0, 0, 0, 0] }
   const { family, w0, w1, w2, w3, length } = network
   const [end0, end1, end2, end3] = lastWords(network)
-  const size: NetworkSize = length >= (family === 4 ? 32 : 64) ? 'long' : 'short'
-  const values =
-    size === 'long'
-      ? [family, w0, w1, w2, end2, w3, end3]
-      : [family, w0, end0, w1, end1, w2, end2, w3, end3]
-  return { size, terms: inNetwork[size], values }
+  return length >= (family === 4 ? 32 : 64)
+    ? { size: 'long', values: [family, w0, w1, w2, end2, w3, end3] }
+    : { size: 'short', values: [family, w0, end0, w1, end1, w2, end2, w3, end3] }
 }
 
 function bySize<T>(make: (terms: string) => T): Record<NetworkSize, T> {

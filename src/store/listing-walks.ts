@@ -1,6 +1,7 @@
 // Walks over many rows of the table of listings: a page at a time by a filter; what shows of one length; and all prefixes that
 // are answered.
 import type { Database, Statement } from 'better-sqlite3'
+import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
   type CurrentListing,
@@ -56,12 +57,15 @@ interface Walk {
   readonly asked: Terms
 }
 
+/** `kinds`: the union of those of its rows. */
+type AnsweredPrefix = [w0: number, w1: number, w2: number, w3: number, kinds: number]
+
 const addressOrder = 'w0, w1, w2, w3, id'
 /** Rows that one step of a page looks at. */
 const stepRows = 10_000
 /** Rows of one length that are read at once, for `shownOfLength`. */
 const shownRows = 1000
-/** Rows that `eachAnswered` reads at once: this bounds the memory. */
+/** Prefixes that `eachAnswered` reads at once: this bounds the memory. */
 const chunkRows = 50_000
 
 export class ListingWalks {
@@ -70,6 +74,8 @@ export class ListingWalks {
   readonly #listId: Statement<[string], number>
   readonly #statements = new Map<string, Statement<unknown[], RawListing>>()
   readonly #shown: Statement<unknown[], PrefixRow & Omit<ShownListing, 'prefix'> & { id: number }>
+
+  readonly #answered: Statement<number[], AnsweredPrefix>
 
   constructor(database: Database, table: ListingTable) {
     this.#database = database
@@ -82,6 +88,14 @@ export class ListingWalks {
          AND (state = 'listed' OR version_id IS NOT NULL)
        ORDER BY ${addressOrder} LIMIT ${shownRows}`,
     )
+    const kinds = backscatterKinds.map((_, index) => `max(kinds & ${1 << index})`).join(' | ')
+    this.#answered = database
+      .prepare<number[], AnsweredPrefix>(
+        `SELECT w0, w1, w2, w3, ${kinds} FROM listings INDEXED BY listings_prefix
+         WHERE family = ? AND length = ? AND (w0, w1, w2, w3) > (?, ?, ?, ?) AND state = 'listed'
+         GROUP BY w0, w1, w2, w3 ORDER BY w0, w1, w2, w3 LIMIT ${chunkRows}`,
+      )
+      .raw()
   }
 
   /**
@@ -163,11 +177,18 @@ export class ListingWalks {
    * index alone, and gives numbers alone: there may be a million.
    */
   eachAnswered(visit: Visit): void {
-    for (const length of this.#table.lengths(4).toReversed()) {
-      eachIPv4(this.#database, length, visit)
-    }
-    for (const length of this.#table.lengths(6).toReversed()) {
-      eachIPv6(this.#database, length, visit)
+    for (const family of [4, 6] as const) {
+      for (const length of this.#table.lengths(family).toReversed()) {
+        let after: AnsweredPrefix = [-1, 0, 0, 0, 0]
+        for (;;) {
+          const [first0, first1, first2, first3] = after
+          const rows = this.#answered.all(family, length, first0, first1, first2, first3)
+          for (const [w0, w1, w2, w3, kinds] of rows) visit(family, w0, w1, w2, w3, length, kinds)
+          const last = rows.at(-1)
+          if (!last || rows.length < chunkRows) break
+          after = last
+        }
+      }
     }
   }
 
@@ -227,74 +248,4 @@ function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefin
     terms: ['length = ?', inside.terms, '(w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)'],
     values: [length, ...inside.values, from.w0, from.w1, from.w2, from.w3, last?.id ?? 0],
   }
-}
-
-function eachIPv4(database: Database, length: number, visit: Visit): void {
-  // Word and mask as one number: better-sqlite3 reads one column much faster than two.
-  const read = database
-    .prepare<[number, number], number>(
-      `SELECT w0 * 65536 + kinds FROM listings INDEXED BY listings_prefix
-       WHERE family = 4 AND length = ? AND w0 >= ? AND state = 'listed' ORDER BY w0 LIMIT ${chunkRows}`,
-    )
-    .pluck()
-  for (let start = 0; start <= 0xffff_ffff; ) {
-    const chunk = read.all(length, start)
-    // A full chunk may end among the rows of one prefix: its last prefix is left to the next chunk.
-    const isFull = chunk.length === chunkRows
-    const end = Math.floor((chunk.at(-1) ?? 0) / 65536)
-    let word = -1
-    let kinds = 0
-    for (const packed of chunk) {
-      const next = Math.floor(packed / 65536)
-      if (next !== word) {
-        if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
-        word = next
-        kinds = 0
-      }
-      kinds |= packed % 65536
-    }
-    if (!isFull) {
-      if (word >= 0) visit(4, word, 0, 0, 0, length, kinds)
-      return
-    }
-    if (end === start) throw new Error(`over ${chunkRows} listings of one prefix`)
-    start = end
-  }
-}
-
-function eachIPv6(database: Database, length: number, visit: Visit): void {
-  type Row = [w0: number, w1: number, w2: number, w3: number, kinds: number]
-  const read = database
-    .prepare<[number, number, number, number, number], Row>(
-      `SELECT w0, w1, w2, w3, kinds FROM listings INDEXED BY listings_prefix
-       WHERE family = 6 AND length = ? AND (w0, w1, w2, w3) >= (?, ?, ?, ?) AND state = 'listed'
-       ORDER BY w0, w1, w2, w3 LIMIT ${chunkRows}`,
-    )
-    .raw()
-  let start: Row = [0, 0, 0, 0, 0]
-  for (;;) {
-    const chunk = read.all(length, start[0], start[1], start[2], start[3])
-    const isFull = chunk.length === chunkRows
-    let open: Row | undefined
-    let kinds = 0
-    for (const row of chunk) {
-      if (!open || !sameWords(row, open)) {
-        if (open) visit(6, open[0], open[1], open[2], open[3], length, kinds)
-        open = row
-        kinds = 0
-      }
-      kinds |= row[4]
-    }
-    if (!open) return
-    if (!isFull) {
-      visit(6, open[0], open[1], open[2], open[3], length, kinds)
-      return
-    }
-    if (sameWords(open, start)) throw new Error(`over ${chunkRows} listings of one prefix`)
-    start = open
-  }
-}
-
-function sameWords(a: readonly number[], b: readonly number[]): boolean {
-  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3]
 }

@@ -59,50 +59,30 @@ export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
 /** What may change while a listing holds. */
 export type ListingChange = Pick<
   NewListing,
-  'kinds' | 'state' | 'reason' | 'lastHitAt' | 'expiresAt' | 'heldUntil' | 'hits' | 'episode'
-> & { readonly termSeconds: number | null }
+  | 'kinds'
+  | 'state'
+  | 'reason'
+  | 'lastHitAt'
+  | 'expiresAt'
+  | 'heldUntil'
+  | 'hits'
+  | 'episode'
+  | 'termSeconds'
+>
 
 export type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
 
-/** The columns of a row, in the order of `listingOfFields`. */
-export const listingFields = [
-  ...['id', 'family', 'length', 'w0', 'w1', 'w2', 'w3', 'kinds', 'state', 'origin'],
-  '(SELECT name FROM lists WHERE lists.id = list_id) AS list',
-  ...['reason', 'created_at AS createdAt', 'last_hit_at AS lastHitAt', 'expires_at AS expiresAt'],
-  ...['held_until AS heldUntil', 'ended_at AS endedAt', 'hits', 'episode', 'term AS termSeconds'],
-]
-
-// Statements that run often neither join nor sort: SQLite would plan these anew for each set of values.
-export const listingColumns = listingFields.join(', ')
+/** The columns of a row. Statements that run often neither join nor sort: SQLite would plan these anew for each set of values. */
+export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
+  (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
+  last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
+  term AS termSeconds`
 /** A WHERE term for rows that hold. */
 export const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
-/** A row from its fields in order. better-sqlite3 makes an array faster than an object. */
-export function listingOfFields(fields: readonly unknown[]): ListingRow {
-  const [id, family, length, w0, w1, w2, w3, kinds, state, origin, list, reason, ...rest] = fields
-  const [createdAt, lastHitAt, expiresAt, heldUntil, endedAt, hits, episode, termSeconds] = rest
-  return {
-    id,
-    prefix: { family, w0, w1, w2, w3, length },
-    kinds,
-    state,
-    origin,
-    list,
-    reason,
-    createdAt,
-    lastHitAt,
-    expiresAt,
-    heldUntil,
-    endedAt,
-    hits,
-    episode,
-    termSeconds,
-  } as ListingRow
-}
-
 export function listingOf(row: RawListing): ListingRow {
-  const { family, length, w0, w1, w2, w3, ...rest } = row
-  return { ...rest, prefix: prefixOf({ family, length, w0, w1, w2, w3 }) }
+  const { family, w0, w1, w2, w3, length, ...rest } = row
+  return { ...rest, prefix: { family, w0, w1, w2, w3, length } }
 }
 
 /** What a row says of its prefix's answer. */
@@ -125,6 +105,7 @@ export class ListingTable {
   readonly #database: Database
   readonly #changed: ChangedPrefixes
   readonly #byId: Statement<[number], RawListing>
+  readonly #at: Statement<PrefixValues, RawListing>
   readonly #currentAt: Statement<PrefixValues, RawListing>
   readonly #shownAt: Statement<PrefixValues, ShownRow>
   readonly #hiddenIn: Statement<[number], PrefixRow>
@@ -144,6 +125,7 @@ export class ListingTable {
     this.#database = database
     this.#changed = changed
     this.#byId = database.prepare(`SELECT ${listingColumns} FROM listings WHERE id = ?`)
+    this.#at = database.prepare(`SELECT ${listingColumns} FROM listings WHERE ${isPrefix}`)
     this.#currentAt = database.prepare(
       `SELECT ${listingColumns} FROM listings WHERE ${isPrefix} AND ${isCurrent}`,
     )
@@ -164,11 +146,14 @@ export class ListingTable {
     )
     this.#insert = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, reason, created_at, last_hit_at, expires_at,
-         held_until, hits, episode, term) VALUES (${new Array(17).fill('?').join(', ')})`,
+         held_until, hits, episode, term)
+       VALUES (@family, @length, @w0, @w1, @w2, @w3, @kinds, @state, @origin, @reason, @createdAt, @lastHitAt,
+         @expiresAt, @heldUntil, @hits, @episode, @termSeconds)`,
     )
     this.#change = database.prepare(
-      `UPDATE listings SET kinds = ?, state = ?, reason = ?, last_hit_at = ?, expires_at = ?, held_until = ?,
-         hits = ?, episode = ?, term = ? WHERE id = ?`,
+      `UPDATE listings SET kinds = @kinds, state = @state, reason = @reason, last_hit_at = @lastHitAt,
+         expires_at = @expiresAt, held_until = @heldUntil, hits = @hits, episode = @episode, term = @termSeconds
+       WHERE id = @id`,
     )
     this.#end = database.prepare(
       `UPDATE listings SET state = ?, ended_at = ?, evidence_mark = ?, held_until = NULL WHERE id = ?`,
@@ -181,7 +166,9 @@ export class ListingTable {
     )
     this.#insertRemoved = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, list_id, version_id, reason, created_at,
-         expires_at, ended_at, evidence_mark) VALUES (?, ?, ?, ?, ?, ?, ?, 'removed', 'import', ?, ?, ?, ?, ?, ?, ?)`,
+         expires_at, ended_at, evidence_mark)
+       VALUES (@family, @length, @w0, @w1, @w2, @w3, @kinds, 'removed', 'import', @listId, @version, @reason,
+         @createdAt, @expiresAt, @at, @evidenceMark)`,
     )
     this.#lengths = { 4: this.#findLengths(4), 6: this.#findLengths(6) }
   }
@@ -189,6 +176,16 @@ export class ListingTable {
   byId(id: number): ListingRow | undefined {
     const row = this.#byId.get(id)
     return row && listingOf(row)
+  }
+
+  /** Rows of every state of every prefix around the address: longest prefix first, then oldest first. */
+  around(address: Address): ListingRow[] {
+    return [...this.covering(address)].flatMap((prefix) =>
+      this.#at
+        .all(...prefixValues(prefix))
+        .map(listingOf)
+        .sort((a, b) => a.id - b.id),
+    )
   }
 
   /** The rows that hold at exactly this prefix, oldest first. */
@@ -249,40 +246,19 @@ export class ListingTable {
     const { prefix } = listing
     this.#useLength(prefix)
     this.#changed.note(prefix)
-    const { lastInsertRowid } = this.#insert.run(
-      ...prefixValues(prefix),
-      listing.kinds,
-      listing.state,
-      listing.origin,
-      listing.reason,
-      listing.createdAt,
-      listing.lastHitAt,
-      listing.expiresAt,
-      listing.heldUntil,
-      listing.hits,
-      listing.episode,
-      listing.termSeconds,
-    )
-    return Number(lastInsertRowid)
+    return Number(this.#insert.run({ ...listing, ...prefix }).lastInsertRowid)
   }
 
   /** Adds a row that hides an entry in a version of its list, and is its history. `evidenceMark`: the newest evidence. */
-  insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): number {
-    const { prefix, kinds, listId, version, reason, createdAt, expiresAt } = entry
-    this.#useLength(prefix)
-    this.#changed.note(prefix)
-    const { lastInsertRowid } = this.#insertRemoved.run(
-      ...prefixValues(prefix),
-      ...[kinds, listId, version, reason, createdAt, expiresAt, at, evidenceMark],
-    )
-    return Number(lastInsertRowid)
+  insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): void {
+    this.#useLength(entry.prefix)
+    this.#changed.note(entry.prefix)
+    this.#insertRemoved.run({ ...entry, ...entry.prefix, at, evidenceMark })
   }
 
   change({ id, prefix }: RowPosition, to: ListingChange): void {
     this.#changed.note(prefix)
-    const { kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode } = to
-    const values = [kinds, state, reason, lastHitAt, expiresAt, heldUntil, hits, episode]
-    this.#change.run(...values, to.termSeconds, id)
+    this.#change.run({ ...to, id })
   }
 
   /** Turns a listing into history. `evidenceMark`: for a removal, the newest evidence. */

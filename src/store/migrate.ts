@@ -30,12 +30,17 @@ const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: 
 export const schemaVersion = migrations.length
 
 /**
- * Applies the missing migrations and returns the version found before. Throws OperationalError 'database-newer', with nothing
+ * Applies the missing migrations. Throws OperationalError 'database-newer', with nothing
  * changed, if a later program has migrated it; 'database-failed' naming the migration that failed.
  */
-export function migrate(database: Database, path: string): number {
+export function migrate(database: Database, path: string): void {
   const found = database.pragma('user_version', { simple: true }) as number
-  refuseNewer(found, path)
+  if (found > schemaVersion) {
+    throw new OperationalError(
+      'database-newer',
+      `${path}: its schema is version ${found}, and this program knows no later than ${schemaVersion}`,
+    )
+  }
   for (const { version, name } of migrations.slice(found)) {
     try {
       database.exec('BEGIN IMMEDIATE')
@@ -51,25 +56,4 @@ export function migrate(database: Database, path: string): number {
       })
     }
   }
-  return found
-}
-
-/** For a reader: throws unless the schema is exactly this version's. */
-export function requireCurrent(database: Database, path: string): void {
-  const found = database.pragma('user_version', { simple: true }) as number
-  refuseNewer(found, path)
-  if (found < schemaVersion) {
-    throw new OperationalError(
-      'database-failed',
-      `${path}: its schema is version ${found}, not ${schemaVersion}: run migrate first`,
-    )
-  }
-}
-
-function refuseNewer(found: number, path: string): void {
-  if (found <= schemaVersion) return
-  throw new OperationalError(
-    'database-newer',
-    `${path}: its schema is version ${found}, and this program knows no later than ${schemaVersion}`,
-  )
 }

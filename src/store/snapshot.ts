@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { ExceptionTable } from './exceptions.ts'
-import { isOver, ListTable } from './list-versions.ts'
+import { ListTable } from './list-versions.ts'
 import { ListingWalks, type ShownListing } from './listing-walks.ts'
 import { ListingTable } from './listings.ts'
 import { comparePrefixes, type ListEntry } from './packed-entries.ts'
@@ -16,9 +16,6 @@ export interface PrefixContents {
   /** Entries of lists, in the order of the lists' names. */
   readonly entries: readonly { readonly version: number; readonly entry: ListEntry }[]
 }
-
-/** Entries that one page looks at. */
-const pageEntries = 1000
 
 export class Snapshot {
   readonly listings: ListingTable
@@ -45,20 +42,6 @@ export class Snapshot {
       this.#database.close()
       throw error
     }
-  }
-
-  /** The entries of a version that are neither hidden nor over, in address order, in pages; some may be empty. */
-  *ofVersion(version: number, now: number): Generator<ListEntry[]> {
-    const isHidden = this.listings.hiddenIn(version)
-    let page: ListEntry[] = []
-    let lookedAt = 0
-    for (const entry of this.lists.entries(version)) {
-      if (!isOver(entry, now) && !isHidden?.(entry.prefix)) page.push(entry)
-      if (++lookedAt % pageEntries > 0) continue
-      yield page
-      page = []
-    }
-    yield page
   }
 
   /** Every prefix that a row or an entry is there for, each once, in address order, IPv4 first. */

@@ -41,7 +41,7 @@ export async function benchLoad(entries = 1_000_000): Promise<LoadFigures> {
 
 function openBlocklist(store: Store): Blocklist {
   const silent = () => undefined
-  return Blocklist.open({
+  return new Blocklist({
     store,
     tree: TreeWriter.create({ capacityBytes: 2 ** 30 }),
     policy: testPolicy(),

@@ -171,7 +171,7 @@ export async function benchMessages(count = 5000): Promise<MessageFigures> {
 
 async function read(source: Pick<MailboxOptions, 'path' | 'type'>, folder: string) {
   const store = openStore(join(folder, 'bench.db'))
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     store,
     tree: TreeWriter.create({ capacityBytes: 2 ** 28 }),
     policy: testPolicy(),

@@ -8,7 +8,7 @@ import { type ClientRequest, request } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
-import { openStore } from '../../src/store/database.ts'
+import { EvidenceTable } from '../../src/store/evidence.ts'
 import { type Server, Site, until } from '../support/server.ts'
 import { SmtpClient } from '../unit/traps/smtp-client.ts'
 
@@ -88,11 +88,11 @@ function siteFor(t: TestContext, { configuration }: Transport): Site {
 }
 
 function evidenceIn(site: Site): number {
-  const store = openStore(join(site.folder, 'list.db'), { readOnly: true })
+  const database = new Database(join(site.folder, 'list.db'), { readonly: true })
   try {
-    return store.evidence.newestId()
+    return new EvidenceTable(database).newestId()
   } finally {
-    store.close()
+    database.close()
   }
 }
 

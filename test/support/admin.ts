@@ -79,7 +79,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     requestsPerMinute: 1000,
     trustedProxies: [] as Prefix[],
   }
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     store,
     tree: TreeWriter.create({ capacityBytes: 1 << 22 }),
     policy,

@@ -18,7 +18,7 @@ tree.publish = (version) => {
   writeSync(1, `${version.serial} ${digest(reader)}\n`)
 }
 let commits = 0
-const blocklist = Blocklist.open({
+const blocklist = new Blocklist({
   store,
   tree,
   policy: testPolicy(),

@@ -16,7 +16,7 @@ export function openApp(path: string) {
   const log = { error: silent, warn: silent, info: silent, debug: silent }
   const store: Store = openStore(path)
   const now = () => start
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     store,
     policy,
     log,

@@ -144,7 +144,7 @@ export function openDoor(
     const store = openStore(path ?? join(directory, 'test.db'))
     const tree = TreeWriter.create({ capacityBytes: chosen.capacityBytes })
     const { policy, retired, validForSeconds } = chosen
-    const blocklist = Blocklist.open({
+    const blocklist = new Blocklist({
       store,
       tree,
       policy,

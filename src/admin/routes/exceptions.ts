@@ -1,14 +1,6 @@
 // /v1/exemptions: prefixes that are never listed. /v1/exclusions: holes in covering listings. Both have the same routes.
-import {
-  type Alongside,
-  type ExceptionOutcome,
-  isRefusal,
-  type Page,
-  type PageRequest,
-  type Refusal,
-  type Exception as StoredException,
-} from '../../blocklist/types.ts'
-import { formatPrefix, type Prefix } from '../../ip/address.ts'
+import { type ExceptionKind, type ExceptionOutcome, isRefusal } from '../../blocklist/types.ts'
+import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
 import { isProblem, notFound, type Problem, refusalProblem } from '../problem.ts'
@@ -16,46 +8,19 @@ import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
 import { Exception, exceptionBody, NewException, OnePrefixQuery } from '../schemas/listings.ts'
 import type { Caller } from '../scopes.ts'
 
-interface Resource {
-  readonly path: string
-  /** Holds 409 if an entry may come from the configuration, since that one cannot be removed here. */
-  readonly conflicts: readonly number[]
-  page(page: PageRequest): Page<StoredException> | Refusal
-  byId(id: number): StoredException | undefined
-  add(
-    prefix: Prefix,
-    note: string | null,
-    caller: Caller,
-    alongside: Alongside<ExceptionOutcome> | undefined,
-  ): Promise<ExceptionOutcome>
-  remove(prefix: Prefix, caller: Caller): Promise<ExceptionOutcome>
+export function exceptionRoutes(app: App, options: AppOptions): void {
+  addRoutes(app, options, 'exemption')
+  addRoutes(app, options, 'exclusion')
 }
 
-export function exceptionRoutes(app: App, { blocklist }: AppOptions): void {
-  addRoutes(app, {
-    path: '/v1/exemptions',
-    conflicts: [409],
-    page: (page) => blocklist.exemptions(page),
-    byId: (id) => blocklist.exemption(id),
-    add: (...args) => blocklist.exempt(...args),
-    remove: (...args) => blocklist.unexempt(...args),
-  })
-  addRoutes(app, {
-    path: '/v1/exclusions',
-    conflicts: [],
-    page: (page) => blocklist.exclusions(page),
-    byId: (id) => blocklist.exclusion(id),
-    add: (...args) => blocklist.exclude(...args),
-    remove: (...args) => blocklist.include(...args),
-  })
-}
-
-function addRoutes(app: App, resource: Resource): void {
-  const { path, conflicts } = resource
+function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): void {
+  const path = `/v1/${kind}s`
+  // An exemption may come from the configuration, and that one cannot be removed here.
+  const conflicts = kind === 'exemption' ? [409] : []
   const remove = async (text: string, caller: Caller): Promise<Exception | Problem> => {
     const prefix = readPrefix(text)
     if (isProblem(prefix)) return prefix
-    const outcome = await resource.remove(prefix, caller)
+    const outcome = await blocklist.removeException(kind, prefix, caller)
     return isRefusal(outcome)
       ? refusalProblem(outcome, formatPrefix(prefix))
       : exceptionBody(outcome.exception)
@@ -70,7 +35,7 @@ function addRoutes(app: App, resource: Resource): void {
         response: { 200: pageOf(Exception), ...problems() },
       },
     },
-    async ({ query }) => pageBody(resource.page(pageRequest(query)), exceptionBody),
+    async ({ query }) => pageBody(blocklist.exceptions(kind, pageRequest(query)), exceptionBody),
   )
 
   app.post(
@@ -90,7 +55,7 @@ function addRoutes(app: App, resource: Resource): void {
       const prefix = readPrefix(body.prefix)
       if (isProblem(prefix)) return prefix
       return reply.answerChange<ExceptionOutcome>(
-        (alongside) => resource.add(prefix, body.note ?? null, caller, alongside),
+        (alongside) => blocklist.addException(kind, prefix, body.note ?? null, caller, alongside),
         (outcome) => {
           if (isRefusal(outcome)) return refusalProblem(outcome, formatPrefix(prefix))
           const { exception } = outcome
@@ -123,7 +88,7 @@ function addRoutes(app: App, resource: Resource): void {
       },
     },
     async ({ params }) => {
-      const exception = resource.byId(params.id)
+      const exception = blocklist.exception(kind, params.id)
       return exception ? exceptionBody(exception) : noSuch(params.id)
     },
   )
@@ -138,7 +103,7 @@ function addRoutes(app: App, resource: Resource): void {
       },
     },
     async ({ params, caller }) => {
-      const exception = resource.byId(params.id)
+      const exception = blocklist.exception(kind, params.id)
       return exception ? remove(exception.prefix, caller) : noSuch(params.id)
     },
   )

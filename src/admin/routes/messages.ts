@@ -38,8 +38,7 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
         if ('why' in client) return malformed(`client: ${client.why}`)
         const traps = mail?.()
         if (traps === undefined) return unavailableMail
-        const isTrap = blocklist.trapMatcher()
-        const stranger = query.recipient.findIndex((each) => isTrap(each) === undefined)
+        const stranger = query.recipient.findIndex((each) => !blocklist.isTrap(each))
         if (stranger >= 0) {
           return problem(422, 'not-a-trap', `recipient ${stranger + 1} is no spam trap here`)
         }

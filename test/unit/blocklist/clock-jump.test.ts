@@ -30,7 +30,7 @@ function listWithClocks(t: TestContext) {
     log: silentLog,
     sources: { wall: () => time.wall * 1000, monotonic: () => time.monotonic * 1000 },
   })
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     ...{ store, policy: testPolicy(), log: silentLog, validForSeconds: day, retired: false },
     now: () => clock.now(),
     requireClock: () => clock.requireSure(),
@@ -78,7 +78,7 @@ test('while the clock is held, listings end by the held time, and what needs no 
   await blocklist.list([request('20.0.0.3', { expiresAt: null })], cli)
   assert.equal(blocklist.status().serial, serial + 1)
   await blocklist.delist([prefix('20.0.0.2')], cli)
-  await blocklist.exempt(prefix('20.0.0.9'), null, cli)
+  await blocklist.addException('exemption', prefix('20.0.0.9'), null, cli)
   pass(60)
   await blocklist.expire()
   assert.deepEqual(await listings(), ['20.0.0.3'])

@@ -6,7 +6,7 @@ import { cli, request, silentLog, start, testPolicy } from '../../support/door.t
 
 const [, , path = '', prefix = ''] = process.argv
 const tree = TreeWriter.create({ capacityBytes: 1 << 20 })
-const blocklist = Blocklist.open({
+const blocklist = new Blocklist({
   ...{ store: openStore(path), tree, policy: testPolicy(), log: silentLog },
   ...{ now: () => start, validForSeconds: 86_400, retired: false },
 })

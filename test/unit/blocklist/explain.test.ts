@@ -129,8 +129,8 @@ test('an entry that is over is history from its end on, and one removed by hand 
 test('exceptions hold for entries, and a shadow kind is answered with the general code', async (t) => {
   const door = openDoor(t)
   await importList(door, 'a', { '20.0.0.0/24': { kinds: kindsMask(['callout']) } })
-  await door.blocklist.exclude(prefix('20.0.0.8/29'), null, cli)
-  await door.blocklist.exempt(prefix('20.0.0.16/28'), null, cli)
+  await door.blocklist.addException('exclusion', prefix('20.0.0.8/29'), null, cli)
+  await door.blocklist.addException('exemption', prefix('20.0.0.16/28'), null, cli)
   const shown = (at: string) => {
     const { listed, kinds, decidedBy, state } = ask(door, at)
     return [listed, kinds, decidedBy, state]

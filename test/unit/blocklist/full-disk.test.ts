@@ -307,7 +307,7 @@ test('a nearly full disk puts mail off, says so once a minute, and all else goes
   const store = openStore(`${temporaryDirectory(t)}/a.db`)
   const warned: string[] = []
   const log: Logger = { ...silentLog, warn: (_fields, message) => warned.push(message) }
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     ...{ store, policy: testPolicy(), now: () => start, log },
     ...{ validForSeconds: day, retired: false, minFreeBytes: 1024 ** 3 },
   })
@@ -324,7 +324,7 @@ test('a nearly full disk puts mail off, says so once a minute, and all else goes
   }
   assert.equal(warned.length, 3)
   await blocklist.list([request('20.0.0.9')], cli)
-  await blocklist.exempt(prefix('20.0.0.10'), null, cli)
+  await blocklist.addException('exemption', prefix('20.0.0.10'), null, cli)
   await blocklist.expire()
   await blocklist.purgeEvidence()
   disk.freeBytes = 1024 ** 3
@@ -341,7 +341,7 @@ test('of a small disk 5 % are enough, and with no least it is not looked at', as
   ] as const) {
     disk.freeBytes = freeBytes
     const store = openStore(`${temporaryDirectory(t)}/a.db`)
-    const blocklist = Blocklist.open({
+    const blocklist = new Blocklist({
       ...{ store, policy: testPolicy(), now: () => start, log: silentLog },
       ...{ validForSeconds: day, retired: false, minFreeBytes },
     })

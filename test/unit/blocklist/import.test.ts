@@ -109,7 +109,7 @@ test('what may not be listed is refused line by line, and with strict altogether
   const door = openDoor(t, {
     policy: testPolicy({ exempt: [{ prefix: prefix('20.5.0.0/16'), note: 'ours' }] }),
   })
-  await door.blocklist.exclude(prefix('20.6.0.0/24'), null, cli)
+  await door.blocklist.addException('exclusion', prefix('20.6.0.0/24'), null, cli)
   const lines = [
     '20.0.0.1',
     '10.0.0.1',

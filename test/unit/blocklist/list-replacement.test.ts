@@ -248,8 +248,8 @@ test('others change what is on its way: each change holds, and DNS comes to what
       blocklist.delist([prefix('20.0.19.136'), prefix('20.0.39.15')], cli),
       blocklist.list([{ prefix: prefix('20.0.0.9'), kinds: ['dsn'] }], cli),
       blocklist.list([{ prefix: prefix('20.0.39.14'), kinds: ['dsn'] }], cli),
-      blocklist.exclude(prefix('20.0.0.128/25'), null, cli),
-      blocklist.exempt(prefix('20.0.30.0/24'), null, cli),
+      blocklist.addException('exclusion', prefix('20.0.0.128/25'), null, cli),
+      blocklist.addException('exemption', prefix('20.0.30.0/24'), null, cli),
       blocklist.delist([prefix('20.0.23.110')], cli),
       blocklist.expire(),
     )

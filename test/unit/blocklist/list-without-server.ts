@@ -5,7 +5,7 @@ import { cli, request, silentLog, start, testPolicy } from '../../support/door.t
 
 const [, , path = '', prefix = ''] = process.argv
 const store = openStore(path)
-const blocklist = Blocklist.open({
+const blocklist = new Blocklist({
   ...{ store, policy: testPolicy(), log: silentLog },
   ...{ now: () => start, validForSeconds: 86_400, retired: false },
 })

@@ -69,16 +69,16 @@ test('test entries are answered whatever is exempt or excluded around them', asy
     ...['::/0', '::ffff:0:0/96', '::ffff:127.0.0.2/128', '::ffff:127.0.0.0/126'],
   ]
   for (const text of around) {
-    await door.blocklist.exclude(prefix(text), null, cli)
-    await door.blocklist.exempt(prefix(text), null, cli)
+    await door.blocklist.addException('exclusion', prefix(text), null, cli)
+    await door.blocklist.addException('exemption', prefix(text), null, cli)
     assert.deepEqual(answers(door), testAnswers, text)
   }
   door.reopen()
   assert.deepEqual(answers(door), testAnswers)
   for (const text of around) {
-    const outcome = await door.blocklist.unexempt(prefix(text), cli)
+    const outcome = await door.blocklist.removeException('exemption', prefix(text), cli)
     assert.equal(isRefusal(outcome), text === '127.0.0.0/8')
-    await door.blocklist.include(prefix(text), cli)
+    await door.blocklist.removeException('exclusion', prefix(text), cli)
     assert.deepEqual(answers(door), testAnswers, text)
   }
 })
@@ -92,15 +92,15 @@ test('an exemption of everything covers all but the test entries, and comes off 
   )
   const before = answers(door)
   assert.ok(before['20.0.0.255'] && before['126.255.255.255'] && before['128.0.0.0'])
-  await door.blocklist.exempt(prefix('0.0.0.0/0'), null, cli)
-  await door.blocklist.exempt(prefix('::/0'), null, cli)
+  await door.blocklist.addException('exemption', prefix('0.0.0.0/0'), null, cli)
+  await door.blocklist.addException('exemption', prefix('::/0'), null, cli)
   assert.deepEqual(answers(door), testAnswers)
   door.reopen()
   assert.deepEqual(answers(door), testAnswers)
-  await door.blocklist.exempt(prefix('127.0.0.0/8'), null, cli)
-  await door.blocklist.unexempt(prefix('0.0.0.0/0'), cli)
-  await door.blocklist.unexempt(prefix('127.0.0.0/8'), cli)
-  await door.blocklist.unexempt(prefix('::/0'), cli)
+  await door.blocklist.addException('exemption', prefix('127.0.0.0/8'), null, cli)
+  await door.blocklist.removeException('exemption', prefix('0.0.0.0/0'), cli)
+  await door.blocklist.removeException('exemption', prefix('127.0.0.0/8'), cli)
+  await door.blocklist.removeException('exemption', prefix('::/0'), cli)
   assert.deepEqual(answers(door), before)
   door.reopen()
   assert.deepEqual(answers(door), before)
@@ -216,11 +216,11 @@ test('the journal replays to what the tree holds', async (t) => {
   const door = openDoor(t)
   const from = door.blocklist.status().serial
   await door.blocklist.list([request('20.0.0.0/24'), request('20.0.0.1', { kinds: ['dsn'] })], cli)
-  await door.blocklist.exempt(prefix('20.0.0.0/28'), null, cli)
-  await door.blocklist.exclude(prefix('20.0.0.0/24'), null, cli)
+  await door.blocklist.addException('exemption', prefix('20.0.0.0/28'), null, cli)
+  await door.blocklist.addException('exclusion', prefix('20.0.0.0/24'), null, cli)
   await door.blocklist.delist([prefix('20.0.0.1')], cli)
-  await door.blocklist.include(prefix('20.0.0.0/24'), cli)
-  await door.blocklist.unexempt(prefix('20.0.0.0/28'), cli)
+  await door.blocklist.removeException('exclusion', prefix('20.0.0.0/24'), cli)
+  await door.blocklist.removeException('exemption', prefix('20.0.0.0/28'), cli)
   await door.blocklist.list([request('20.0.0.0/24', { kinds: ['auto-reply'] })], cli)
   const leaves = new Map<string, number>()
   for (const change of door.store.journal.changes(from, door.blocklist.status().serial)) {
@@ -269,14 +269,14 @@ test('kinds published anew: after a restart and while running', async (t) => {
 test('exemptions and traps of the configuration follow it, over restarts and while running', async (t) => {
   const exempt = (...texts: string[]) => texts.map((text) => ({ prefix: prefix(text), note: 'x' }))
   const door = openDoor(t, { policy: testPolicy({ exempt: exempt('20.0.0.0/24', '2a00::/32') }) })
-  await door.blocklist.exempt(prefix('20.0.0.0/25'), null, cli)
+  await door.blocklist.addException('exemption', prefix('20.0.0.0/25'), null, cli)
   await door.blocklist.list([request('20.0.0.0/23')], cli)
   assert.deepEqual(answers(door), { ...testAnswers, '20.0.1.0': '127.0.0.2' })
   door.reopen({ policy: testPolicy({ exempt: exempt('20.0.1.0/24') }) })
   assert.deepEqual(answers(door), { ...testAnswers, '20.0.0.255': '127.0.0.2' })
   await door.blocklist.reconfigure(testPolicy({ exempt: [], traps: ['@t.example.org'] }))
-  assert.ok(door.blocklist.trapMatcher()('a@t.example.org'))
-  await door.blocklist.unexempt(prefix('20.0.0.0/25'), cli)
+  assert.ok(door.blocklist.isTrap('a@t.example.org'))
+  await door.blocklist.removeException('exemption', prefix('20.0.0.0/25'), cli)
   const all = Object.fromEntries(
     ['20.0.0.0', '20.0.0.1', '20.0.0.2', '20.0.0.255', '20.0.1.0'].map((at) => [at, '127.0.0.2']),
   )
@@ -397,7 +397,7 @@ test('a COMMIT that fails leaves tree and store as they were, and the next one w
   const results = await Promise.allSettled([
     door.blocklist.list([request('8.8.8.8')], cli),
     door.blocklist.delist([prefix('20.0.0.1')], cli),
-    door.blocklist.exempt(prefix('0.0.0.0/0'), null, cli),
+    door.blocklist.addException('exemption', prefix('0.0.0.0/0'), null, cli),
     door.blocklist.record([message]),
   ])
   assert.ok(results.every((each) => each.status === 'rejected'))

@@ -285,7 +285,7 @@ async function withoutServer(world: World, changes: readonly Change[]): Promise<
   door.blocklist.close()
   door.store.close()
   const store = openStore(door.store.path)
-  const blocklist = Blocklist.open({
+  const blocklist = new Blocklist({
     ...{ store, policy, retired: naive.isRetired, validForSeconds: day },
     ...{ now: () => door.now, log: silentLog },
   })
@@ -311,13 +311,8 @@ async function except(
   { door: { blocklist }, naive }: World,
   { kind, prefix: at, isOn }: Extract<Change, { does: 'except' }>,
 ): Promise<void> {
-  const verbs = {
-    exemption: isOn ? 'exempt' : 'unexempt',
-    exclusion: isOn ? 'exclude' : 'include',
-  } as const
-  const verb = verbs[kind]
-  if (verb === 'exempt' || verb === 'exclude') await blocklist[verb](at, null, cli)
-  else await blocklist[verb](at, cli)
+  if (isOn) await blocklist.addException(kind, at, null, cli)
+  else await blocklist.removeException(kind, at, cli)
   naive.setException(kind, at, isOn)
 }
 

@@ -54,8 +54,8 @@ test('a message counts once for each client, recipient and content', async (t) =
 test('what cannot list anybody is kept and says why', async (t) => {
   const policy = testPolicy({ exempt: [{ prefix: prefix('20.0.9.0/24'), note: 'our own relays' }] })
   const door = openDoor(t, { policy })
-  await door.blocklist.exclude(prefix('20.0.0.7'), null, cli)
-  await door.blocklist.exempt(prefix('2a00::5/128'), null, cli)
+  await door.blocklist.addException('exclusion', prefix('20.0.0.7'), null, cli)
+  await door.blocklist.addException('exemption', prefix('2a00::5/128'), null, cli)
   const cases: [Parameters<typeof evidence>[0], RegExp][] = [
     [{ client: null }, /cannot be known/],
     [{ kind: null, rule: 'no-report' }, /not recognised as backscatter \(no-report\)/],
@@ -79,9 +79,9 @@ test('what cannot list anybody is kept and says why', async (t) => {
 
 test('ignored evidence does not count later either', async (t) => {
   const door = openDoor(t)
-  await door.blocklist.exempt(prefix('20.0.0.1'), null, cli)
+  await door.blocklist.addException('exemption', prefix('20.0.0.1'), null, cli)
   assert.deepEqual(await decisions(door, evidence(), evidence()), ['ignored', 'ignored'])
-  await door.blocklist.unexempt(prefix('20.0.0.1'), cli)
+  await door.blocklist.removeException('exemption', prefix('20.0.0.1'), cli)
   assert.deepEqual(await decisions(door, evidence()), ['counted'])
   assert.deepEqual(await decisions(door, evidence()), ['listed'])
 })

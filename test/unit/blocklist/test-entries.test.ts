@@ -11,11 +11,11 @@ const exempt = (...texts: string[]) =>
 test('an exemption that test entries leave one piece of is in the zone as that', async (t) => {
   const door = openDoor(t)
   const piece = () => entryInTree(door, prefix('127.0.0.0/31'))
-  await door.blocklist.exempt(prefix('127.0.0.0/29'), null, cli)
+  await door.blocklist.addException('exemption', prefix('127.0.0.0/29'), null, cli)
   assert.deepEqual([piece(), door.codes('127.0.0.2')], ['exempt', [2]])
   door.reopen()
   assert.equal(piece(), 'exempt')
-  await door.blocklist.unexempt(prefix('127.0.0.0/29'), cli)
+  await door.blocklist.removeException('exemption', prefix('127.0.0.0/29'), cli)
   assert.equal(piece(), '')
   journalLeads(door)
 })

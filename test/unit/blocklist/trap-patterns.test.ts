@@ -7,10 +7,8 @@ function canonical(text: string): string {
   return 'value' in parsed ? parsed.value.text : `refused: ${parsed.why}`
 }
 
-function pattern(text: string) {
-  const parsed = parseTrapPattern(text)
-  assert.ok('value' in parsed, text)
-  return parsed.value
+function row(pattern: string) {
+  return { pattern }
 }
 
 test('each pattern has one canonical form', () => {
@@ -58,7 +56,7 @@ test('what is no pattern is refused and says why', () => {
 })
 
 test('an address with a BATV tag is the mailbox that it tags', () => {
-  const match = trapMatcher(['user@example.org', '@example.net', 'x@example.net'].map(pattern))
+  const match = trapMatcher(['user@example.org', '@example.net', 'x@example.net'].map(row))
   assert.equal(match('prvs=1234abcdef=user@example.org'), 'user@example.org')
   assert.equal(match('PRVS=1234ABCDEF=User@example.org'), 'user@example.org')
   assert.equal(match('prvs=1234abcdef=x@example.net'), 'x@example.net')
@@ -77,7 +75,7 @@ test('the most specific pattern is the one that matches', () => {
       'user@*.example.org',
       '*@*.sub.example.org',
       'only@example.net',
-    ].map(pattern),
+    ].map(row),
   )
   const cases: Record<string, string | undefined> = {
     'user@example.org': 'user@example.org',
@@ -106,14 +104,14 @@ test('the most specific pattern is the one that matches', () => {
 })
 
 test('addresses in Unicode and in A-labels are one', () => {
-  const match = trapMatcher([pattern('@bücher.example')])
+  const match = trapMatcher([row('@bücher.example')])
   assert.equal(match('a@xn--bcher-kva.example'), '*@xn--bcher-kva.example')
   assert.equal(match('a@BÜCHER.example'), '*@xn--bcher-kva.example')
 })
 
 test('10,000 patterns and an address of many labels cost a few look-ups for each label', (t) => {
   const match = trapMatcher(
-    Array.from({ length: 10_000 }, (_, index) => pattern(`@*.d${index}.example.org`)),
+    Array.from({ length: 10_000 }, (_, index) => row(`@*.d${index}.example.org`)),
   )
   const long = `a@${'x.'.repeat(100)}d77.example.org`
   const lookUps = t.mock.method(Map.prototype, 'get')

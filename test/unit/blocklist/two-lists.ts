@@ -83,7 +83,7 @@ export async function fill(door: Door): Promise<void> {
   await importList(door.blocklist, 'b', besideKinds)
   await door.blocklist.list([request('20.0.0.5', { kinds: ['callout'], expiresAt: null })], cli)
   await door.blocklist.delist([prefix('20.0.3.0')], cli)
-  await door.blocklist.exempt(prefix('20.0.4.0/24'), null, cli)
+  await door.blocklist.addException('exemption', prefix('20.0.4.0/24'), null, cli)
   door.now = newAt
 }
 

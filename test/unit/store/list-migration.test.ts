@@ -18,7 +18,7 @@ import { gunzipSync } from 'node:zlib'
 import Database from 'better-sqlite3'
 import { formatPrefix, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
-import { migrate, schemaVersion } from '../../../src/store/migrate.ts'
+import { migrate } from '../../../src/store/migrate.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
 import { day, openDoor, prefix, start, temporaryDirectory } from '../../support/door.ts'
 import { digestOfLists } from './schema-5.ts'
@@ -277,6 +277,6 @@ test('a database of the newest schema, opened again, is not written to', (t) => 
   openStore(path).close()
   assert.ok(before.equals(readFileSync(path)))
   const database = connection(t, path)
-  assert.equal(migrate(database, path), schemaVersion)
+  migrate(database, path)
   assert.equal(database.prepare('SELECT total_changes()').pluck().get(), 0)
 })

@@ -69,7 +69,6 @@ test('what is no file is refused as a database in one line, and not waited for',
       error.message.includes(`${path}: is ${kind}, not a file`) &&
       !error.message.includes('\n')
     assert.throws(() => openStore(path), isRefused, what)
-    assert.throws(() => openStore(path, { readOnly: true }), isRefused, what)
     assert.throws(() => backupDatabase(path, at('copy.db')), isRefused, what)
   }
   assert.throws(() => openStore(at('locked.db')), /locked\.db\.lock: is a FIFO, not a file/)

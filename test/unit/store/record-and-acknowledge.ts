@@ -6,7 +6,7 @@ import { openStore } from '../../../src/store/database.ts'
 import { evidence, silentLog, testPolicy } from '../../support/door.ts'
 
 const store = openStore(process.argv[2] ?? '')
-const blocklist = Blocklist.open({
+const blocklist = new Blocklist({
   ...{ store, policy: testPolicy(), log: silentLog },
   ...{ now: () => 1_800_000_000, validForSeconds: 86_400, retired: false },
 })
