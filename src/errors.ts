@@ -56,9 +56,14 @@ export function isOutOfFiles(error: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE'
 }
 
+/** The text of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Makes a `config-invalid` error for one key. `why` says what is wrong with it, as text or as an error. */
 export function wrongKey(key: string, why: unknown): OperationalError {
-  const [text] = (why instanceof Error ? why.message : String(why)).split('\n')
+  const [text] = messageOf(why).split('\n')
   const cause = why instanceof Error && { cause: why }
   return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
 }

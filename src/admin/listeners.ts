@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { connect, isIP, type ListenOptions, type Socket } from 'node:net'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import {
   ClientConnections,
@@ -225,8 +225,4 @@ async function close(server: Server): Promise<void> {
   const impatience = setTimeout(() => server.closeAllConnections(), drainMs)
   await promise
   clearTimeout(impatience)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

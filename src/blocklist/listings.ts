@@ -49,8 +49,8 @@ export function audit(
   actor: Actor,
   action: string,
   target: string,
-  before: unknown,
-  after: unknown,
+  before: object | null,
+  after: object | null,
 ): void {
   store.audit.insert({ at: now, actor: actor.name, action, target, before, after })
 }

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { type Config, loadConfig } from '../config/load.ts'
-import { type Logger, OperationalError, silent } from '../errors.ts'
+import { type Logger, messageOf, OperationalError, silent } from '../errors.ts'
 import { type CommandContext, type Json, print, version } from './command.ts'
 
 /** How long a server may stay silent before we give up, in milliseconds. */
@@ -170,8 +170,7 @@ class SocketClient implements Client {
     try {
       return await work()
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      const message = `control socket ${this.#socketPath}: ${why}`
+      const message = `control socket ${this.#socketPath}: ${messageOf(cause)}`
       throw new OperationalError('server-unreachable', message, { cause })
     }
   }

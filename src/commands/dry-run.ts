@@ -88,12 +88,12 @@ interface ComparisonOptions {
   read(isTrap: (address: string) => boolean): AsyncIterable<ReadMessage>
 }
 
-/** What a policy did to one network; times in epoch seconds. */
+/** What a policy did to one network; times are RFC 3339. */
 interface Course {
   /** How often it was listed anew. */
   listings: number
-  readonly firstAt: number
-  until: number | null
+  readonly firstAt: string
+  until: string | null
 }
 
 interface Row {
@@ -140,7 +140,8 @@ export async function comparePolicies(
     }
     return { ...row, same: JSON.stringify(row.present) === JSON.stringify(row.other) }
   })
-  return json ? rows.map(rowAsJson).join('') : rowsInWords(rows, file, evidence.length)
+  if (json) return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+  return rowsInWords(rows, file, evidence.length)
 }
 
 /** Copies the exceptions that were made by hand; those of the configuration are part of the policy. */
@@ -163,32 +164,19 @@ async function replay(
     const decisions = await blocklist.replay(batch)
     for (const [index, { decision, listing }] of decisions.entries()) {
       if (!listing || listing.state === 'shadow') continue
+      const { expiresAt } = listing
+      const until = expiresAt === null ? null : formatTimestamp(expiresAt)
       const course = courses.get(listing.prefix)
       if (course === undefined) {
-        const firstAt = batch[index]?.seenAt ?? 0
-        courses.set(listing.prefix, { listings: 1, firstAt, until: listing.expiresAt })
+        const firstAt = formatTimestamp(batch[index]?.seenAt ?? 0)
+        courses.set(listing.prefix, { listings: 1, firstAt, until })
       } else {
         if (decision === 'listed') course.listings++
-        course.until = listing.expiresAt
+        course.until = until
       }
     }
   }
   return courses
-}
-
-function rowAsJson({ prefix, present, other, same }: Row): string {
-  const row = { prefix, present: courseAsJson(present), other: courseAsJson(other), same }
-  return `${JSON.stringify(row)}\n`
-}
-
-function courseAsJson(course: Course | null) {
-  if (course === null) return null
-  const { listings, firstAt, until } = course
-  return {
-    listings,
-    firstAt: formatTimestamp(firstAt),
-    until: until === null ? null : formatTimestamp(until),
-  }
 }
 
 function rowsInWords(rows: readonly Row[], file: string, pieces: number): string {
@@ -217,6 +205,6 @@ function courseInWords(course: Course | null): string {
   if (course === null) return 'not listed'
   const { listings, firstAt, until } = course
   const again = listings === 1 ? '' : `, ${listings} times`
-  const end = until === null ? 'permanently' : `until ${formatTime(formatTimestamp(until))}`
-  return `listed ${formatTime(formatTimestamp(firstAt))}${again}, ${end}`
+  const end = until === null ? 'permanently' : `until ${formatTime(until)}`
+  return `listed ${formatTime(firstAt)}${again}, ${end}`
 }

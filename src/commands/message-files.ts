@@ -5,7 +5,7 @@ import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { findExtent } from '../traps/mbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
@@ -132,8 +132,9 @@ async function filesIn(folder: string): Promise<string[]> {
 
 function unreadable(path: string, error: unknown): OperationalError {
   if (error instanceof OperationalError) return error
-  const why = error instanceof Error ? error.message : String(error)
-  return new OperationalError('mailbox-failed', `cannot read ${path}: ${why}`, { cause: error })
+  return new OperationalError('mailbox-failed', `cannot read ${path}: ${messageOf(error)}`, {
+    cause: error,
+  })
 }
 
 /** A message must fit into memory; a mailbox need not. */

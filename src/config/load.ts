@@ -2,7 +2,7 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
@@ -105,8 +105,7 @@ function readToml(file: string): Record<string, unknown> {
   try {
     content = readFileSync(file, 'utf8')
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new OperationalError('config-invalid', `${file}: cannot be read: ${why}`, {
+    throw new OperationalError('config-invalid', `${file}: cannot be read: ${messageOf(error)}`, {
       cause: error,
     })
   }

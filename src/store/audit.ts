@@ -9,9 +9,9 @@ interface AuditRow {
   readonly action: string
   readonly target: string
   /** null: there was nothing. */
-  readonly before: unknown
+  readonly before: object | null
   /** null: there is nothing. */
-  readonly after: unknown
+  readonly after: object | null
 }
 
 type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
@@ -48,12 +48,12 @@ export class AuditTable {
     const from = before ?? Number.MAX_SAFE_INTEGER
     return this.#page.all({ before: from, limit, actor, action, target }).map((row) => ({
       ...row,
-      before: row.before === null ? null : JSON.parse(row.before),
-      after: row.after === null ? null : JSON.parse(row.after),
+      before: row.before && JSON.parse(row.before),
+      after: row.after && JSON.parse(row.after),
     }))
   }
 }
 
-function json(value: unknown): string | null {
-  return value === null || value === undefined ? null : JSON.stringify(value)
+function json(value: object | null): string | null {
+  return value && JSON.stringify(value)
 }

@@ -3,7 +3,7 @@
 import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { isOutOfFiles, OperationalError } from '../errors.ts'
+import { isOutOfFiles, messageOf, OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
@@ -80,9 +80,8 @@ function requireWritableFolder(path: string): void {
 /** The error as an OperationalError, 'database-failed' or 'files-exhausted', with `what` in front; one of these as it is. */
 export function databaseFailure(error: unknown, what: string): OperationalError {
   if (error instanceof OperationalError) return error
-  const why = error instanceof Error ? error.message : String(error)
   const code = hasNoFileLeft(error) ? 'files-exhausted' : 'database-failed'
-  return new OperationalError(code, `${what}: ${why}`, { cause: error })
+  return new OperationalError(code, `${what}: ${messageOf(error)}`, { cause: error })
 }
 
 /** SQLite does not say why it cannot open a file. So another file is tried. */

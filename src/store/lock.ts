@@ -2,7 +2,7 @@
 // that however the process ends, even by kill -9. A file with the holder's pid is there for the error message only.
 import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { createPrivateFile, writePrivateFile } from './private-file.ts'
 
 export interface Lock {
@@ -33,10 +33,13 @@ export function takeLock(path: string): Lock {
       )
     }
     if (error instanceof OperationalError) throw error
-    const why = error instanceof Error ? error.message : String(error)
-    throw new OperationalError('database-failed', `${path}: cannot take its lock: ${why}`, {
-      cause: error,
-    })
+    throw new OperationalError(
+      'database-failed',
+      `${path}: cannot take its lock: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
   writePid(pidFile)
   const held = holder

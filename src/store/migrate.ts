@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { packLists } from './pack-lists.ts'
 
 interface Migration {
@@ -50,10 +50,13 @@ export function migrate(database: Database, path: string): void {
       database.exec('COMMIT')
     } catch (error) {
       if (database.inTransaction) database.exec('ROLLBACK')
-      const why = error instanceof Error ? error.message : String(error)
-      throw new OperationalError('database-failed', `${path}: migration ${name} failed: ${why}`, {
-        cause: error,
-      })
+      throw new OperationalError(
+        'database-failed',
+        `${path}: migration ${name} failed: ${messageOf(error)}`,
+        {
+          cause: error,
+        },
+      )
     }
   }
 }

@@ -3,7 +3,7 @@ import { pageById } from '../../blocklist/pages.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest } from '../parse-params.ts'
-import { pageOf, problems } from '../schemas/basics.ts'
+import { pageOf, problems, withTimes } from '../schemas/basics.ts'
 import { AuditQuery, Change } from '../schemas/server.ts'
 
 export function auditRoutes(app: App, { store }: AppOptions): void {
@@ -23,20 +23,9 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
       return pageBody(page, ({ at, before, after, ...row }) => ({
         ...row,
         at: formatTimestamp(at),
-        before: withTimes(before),
-        after: withTimes(after),
+        before: before && withTimes(before),
+        after: after && withTimes(after),
       }))
     },
-  )
-}
-
-/** Converts the times in a stored state, epoch seconds in members named …At, to RFC 3339. */
-function withTimes(state: unknown): unknown {
-  if (typeof state !== 'object' || state === null || Array.isArray(state)) return state
-  return Object.fromEntries(
-    Object.entries(state).map(([name, value]) => [
-      name,
-      name.endsWith('At') && typeof value === 'number' ? formatTimestamp(value) : value,
-    ]),
   )
 }

@@ -5,8 +5,7 @@ import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem, malformed, type Problem } from '../problem.ts'
-import { itemsOf, problems } from '../schemas/basics.ts'
-import { listingBody } from '../schemas/listings.ts'
+import { itemsOf, problems, withTimes } from '../schemas/basics.ts'
 import { EvidenceItems, type NewEvidence, Recorded } from '../schemas/traps.ts'
 
 export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
@@ -35,7 +34,7 @@ export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
 }
 
 function recordedBody({ decision, why, listing }: Decision): Recorded {
-  return { decision, why, ...(listing && { listing: listingBody(listing) }) }
+  return { decision, why, ...(listing && { listing: withTimes(listing) }) }
 }
 
 function readEvidence(item: NewEvidence): Evidence | Problem {

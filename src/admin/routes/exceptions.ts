@@ -4,8 +4,8 @@ import { formatPrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
 import { isProblem, notFound, type Problem, refusalProblem } from '../problem.ts'
-import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
-import { Exception, exceptionBody, NewException, OnePrefixQuery } from '../schemas/listings.ts'
+import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
+import { Exception, NewException, OnePrefixQuery } from '../schemas/listings.ts'
 import type { Caller } from '../scopes.ts'
 
 export function exceptionRoutes(app: App, options: AppOptions): void {
@@ -23,7 +23,7 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
     const outcome = await blocklist.removeException(kind, prefix, caller)
     return isRefusal(outcome)
       ? refusalProblem(outcome, formatPrefix(prefix))
-      : exceptionBody(outcome.exception)
+      : withTimes(outcome.exception)
   }
 
   app.get(
@@ -35,7 +35,7 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
         response: { 200: pageOf(Exception), ...problems() },
       },
     },
-    async ({ query }) => pageBody(blocklist.exceptions(kind, pageRequest(query)), exceptionBody),
+    async ({ query }) => pageBody(blocklist.exceptions(kind, pageRequest(query)), withTimes),
   )
 
   app.post(
@@ -60,7 +60,7 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
           if (isRefusal(outcome)) return refusalProblem(outcome, formatPrefix(prefix))
           const { exception } = outcome
           const status = outcome.outcome === 'added' ? 201 : 200
-          return { status, body: exceptionBody(exception), location: `${path}/${exception.id}` }
+          return { status, body: withTimes(exception), location: `${path}/${exception.id}` }
         },
       )
     },
@@ -89,7 +89,7 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
     },
     async ({ params }) => {
       const exception = blocklist.exception(kind, params.id)
-      return exception ? exceptionBody(exception) : noSuch(params.id)
+      return exception ? withTimes(exception) : noSuch(params.id)
     },
   )
 

@@ -4,8 +4,8 @@ import type { KeyRing, MadeKey } from '../key-ring.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readExpiry } from '../parse-params.ts'
 import { isProblem, malformed, notFound, type Problem, problem } from '../problem.ts'
-import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
-import { CreatedKey, Key, keyBody, NewKey } from '../schemas/server.ts'
+import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
+import { CreatedKey, Key, NewKey } from '../schemas/server.ts'
 
 export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: KeyRing): void {
   app.get(
@@ -19,7 +19,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     },
     async ({ query }) => {
       const read = (limit: number, after = 0) => keys.page(limit, after)
-      return pageBody(pageById(pageRequest(query), read), keyBody)
+      return pageBody(pageById(pageRequest(query), read), withTimes)
     },
   )
 
@@ -52,7 +52,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
           }
           const { key, secret } = created
           const location = `/v1/keys/${key.id}`
-          return { status: 201, body: { ...keyBody(key), key: secret }, location }
+          return { status: 201, body: { ...withTimes(key), key: secret }, location }
         },
       )
     },
@@ -66,7 +66,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     },
     async ({ params }) => {
       const key = keys.byId(params.id)
-      return key ? keyBody(key) : noSuch(params.id)
+      return key ? withTimes(key) : noSuch(params.id)
     },
   )
 
@@ -83,7 +83,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       const revoked = keys.revoke(id, caller.name)
       if (revoked === undefined) return noSuch(id)
       if (revoked === 'revoked') return problem(409, 'conflict', `key ${id} was revoked before`)
-      return keyBody(revoked)
+      return withTimes(revoked)
     },
   )
 }

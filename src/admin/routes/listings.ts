@@ -20,14 +20,13 @@ import {
   refusalProblem,
   requestProblem,
 } from '../problem.ts'
-import { itemsOf, pageOf, problems } from '../schemas/basics.ts'
+import { itemsOf, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import {
   Listed,
   Listing,
   ListingParams,
   ListingPatch,
   ListingQuery,
-  listingBody,
   NewListing,
   PrefixesQuery,
 } from '../schemas/listings.ts'
@@ -51,7 +50,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const prefix = text === undefined ? undefined : readPrefix(text)
       if (isProblem(prefix)) return prefix
       const within = { ...filter, ...(prefix && { prefix }) }
-      return pageBody(await blocklist.listings(within, pageRequest(query)), listingBody)
+      return pageBody(await blocklist.listings(within, pageRequest(query)), withTimes)
     },
   )
 
@@ -85,7 +84,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
           if (isRequestRefusal(outcomes)) return requestProblem(outcomes)
           const items = outcomes.map(({ outcome, listing }) => ({
             outcome,
-            listing: listingBody(listing),
+            listing: withTimes(listing),
           }))
           const status = items.some(({ outcome }) => outcome === 'listed') ? 201 : 200
           const [first] = items
@@ -110,7 +109,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       if (isProblem(prefixes)) return prefixes
       const removed = await blocklist.delist(prefixes, caller)
       if (isRequestRefusal(removed)) return requestProblem(removed)
-      return { items: removed.map(listingBody) }
+      return { items: removed.map(withTimes) }
     },
   )
 
@@ -127,7 +126,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const id = listingId(params.id)
       const listing = blocklist.listing(id)
       if (listing === undefined) return noSuch(id)
-      const body = listingBody(listing)
+      const body = withTimes(listing)
       reply.header('etag', entityTag(body))
       return body
     },
@@ -160,7 +159,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       }
       const outcome = await blocklist.amend(id, change, expectation(ifMatch), caller)
       if (isRefusal(outcome)) return amendProblem(outcome, id)
-      const body = listingBody(outcome.listing)
+      const body = withTimes(outcome.listing)
       reply.header('etag', entityTag(body))
       return body
     },
@@ -179,7 +178,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const id = listingId(params.id)
       const expected = expectation(headers['if-match'] ?? '*')
       const outcome = await blocklist.delistOne(id, expected, caller)
-      return isRefusal(outcome) ? amendProblem(outcome, id) : listingBody(outcome.listing)
+      return isRefusal(outcome) ? amendProblem(outcome, id) : withTimes(outcome.listing)
     },
   )
 }
@@ -198,7 +197,7 @@ function entityTag(body: Listing): string {
 /** Returns the test for If-Match (RFC 9110 §13.1.1): the listing's body has one of the tags, or a tag is `*`. */
 function expectation(ifMatch: string): Expectation {
   const tags = ifMatch.split(',').map((tag) => tag.trim())
-  return (listing) => tags.includes('*') || tags.includes(entityTag(listingBody(listing)))
+  return (listing) => tags.includes('*') || tags.includes(entityTag(withTimes(listing)))
 }
 
 const needsMatch = problem(

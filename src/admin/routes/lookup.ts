@@ -8,8 +8,8 @@ import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
 import { malformed, shown } from '../problem.ts'
-import { nullableTimestamp, problems } from '../schemas/basics.ts'
-import { exceptionBody, LookupBody, listingBody } from '../schemas/listings.ts'
+import { nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
+import { LookupBody } from '../schemas/listings.ts'
 import { scopeIncludes } from '../scopes.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
@@ -53,13 +53,10 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
         why: row.why,
       }),
     })),
-    exemption: exemption && exceptionBody(exemption),
-    exclusion: exclusion && exceptionBody(exclusion),
-    listings: listings.map(listingBody),
-    history: history.map((past) => ({
-      ...listingBody(past),
-      endedAt: formatTimestamp(past.endedAt),
-    })),
+    exemption: exemption && withTimes(exemption),
+    exclusion: exclusion && withTimes(exclusion),
+    listings: listings.map(withTimes),
+    history: history.map(withTimes),
   }
 }
 

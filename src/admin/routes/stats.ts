@@ -2,7 +2,7 @@
 import { formatPrefix } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
-import { problems } from '../schemas/basics.ts'
+import { problems, withTimes } from '../schemas/basics.ts'
 import { ServerStatus } from '../schemas/server.ts'
 import { mailboxBody } from '../schemas/traps.ts'
 
@@ -16,8 +16,7 @@ export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
     async ({ caller }) => {
       const { writeFailure, clockHeld, ...state } = status()
       return {
-        ...state,
-        generatedAt: formatTimestamp(state.generatedAt),
+        ...withTimes(state),
         validUntil: formatTimestamp(state.validUntil),
         ...(writeFailure && {
           writeFailure: { ...writeFailure, since: formatTimestamp(writeFailure.since) },
@@ -29,10 +28,9 @@ export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
           },
         }),
         tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
-        forgers: blocklist.forgers().map(({ network, lastSeenAt, ...counts }) => ({
-          ...counts,
-          network: formatPrefix(network),
-          lastSeenAt: formatTimestamp(lastSeenAt),
+        forgers: blocklist.forgers().map((forger) => ({
+          ...withTimes(forger),
+          network: formatPrefix(forger.network),
         })),
         mailboxes: state.mailboxes.map((mailbox) => mailboxBody(mailbox, caller.scope)),
       }

@@ -3,15 +3,15 @@ import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../b
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
 import { notFound, type Problem, refusalProblem } from '../problem.ts'
-import { IdParams, PageQuery, pageOf, problems } from '../schemas/basics.ts'
-import { Pattern, Trap, trapBody } from '../schemas/traps.ts'
+import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
+import { Pattern, Trap } from '../schemas/traps.ts'
 import type { Caller } from '../scopes.ts'
 
 export function trapRoutes(app: App, { blocklist }: AppOptions): void {
   const find = (id: number): TrapRow | undefined => blocklist.traps().find((trap) => trap.id === id)
   const remove = async (pattern: string, caller: Caller): Promise<Trap | Problem> => {
     const outcome = await blocklist.removeTrap(pattern, caller)
-    return isRefusal(outcome) ? trapProblem(outcome, pattern) : trapBody(outcome.trap)
+    return isRefusal(outcome) ? trapProblem(outcome, pattern) : withTimes(outcome.trap)
   }
 
   app.get(
@@ -25,7 +25,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     },
     async ({ query }) => {
       const page = pageOfAll(pageRequest(query), blocklist.traps(), ({ id }) => String(id))
-      return pageBody(page, trapBody)
+      return pageBody(page, withTimes)
     },
   )
 
@@ -45,7 +45,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
           if (isRefusal(outcome)) return trapProblem(outcome, pattern)
           const { trap } = outcome
           const status = outcome.outcome === 'added' ? 201 : 200
-          return { status, body: trapBody(trap), location: `/v1/traps/${trap.id}` }
+          return { status, body: withTimes(trap), location: `/v1/traps/${trap.id}` }
         },
       ),
   )
@@ -73,7 +73,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
     },
     async ({ params }) => {
       const trap = find(params.id)
-      return trap ? trapBody(trap) : noSuch(params.id)
+      return trap ? withTimes(trap) : noSuch(params.id)
     },
   )
 

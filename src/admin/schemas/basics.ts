@@ -18,6 +18,19 @@ export function nullableTimestamp(seconds: number | null): string | null {
   return seconds === null ? null : formatTimestamp(seconds)
 }
 
+type WithTimes<Row> = {
+  [K in keyof Row]: K extends `${string}At` ? Exclude<Row[K], number> | string : Row[K]
+}
+
+/** A row as the interface shows it: its times, epoch seconds in members named …At, as RFC 3339. */
+export function withTimes<Row extends object>(row: Row): WithTimes<Row> {
+  const shown = Object.entries(row).map(([name, value]) => {
+    const isTime = name.endsWith('At') && typeof value === 'number'
+    return [name, isTime ? formatTimestamp(value) : value]
+  })
+  return Object.fromEntries(shown) as WithTimes<Row>
+}
+
 /** A schema for text or null. It is one type with two names: for a union, fast-json-stringify tries each branch. */
 export function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
   return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })

@@ -1,13 +1,8 @@
 // Schemas of listings, exemptions, exclusions, whole lists, and the look-up of an address.
 import Type, { type Static } from 'typebox'
-import type {
-  Exception as StoredException,
-  Listing as StoredListing,
-} from '../../blocklist/types.ts'
 import { backscatterKinds } from '../../bounce/kinds.ts'
 import { rbldnsdTypes } from '../../feeds/entry.ts'
 import { feedFormats } from '../../feeds/feed.ts'
-import { formatTimestamp } from '../../quantity.ts'
 import {
   itemsOf,
   Kind,
@@ -16,7 +11,6 @@ import {
   NullableText,
   NullableTimestamp,
   nullable,
-  nullableTimestamp,
   PageQuery,
   PrefixText,
   Source,
@@ -53,15 +47,6 @@ export const Listing = Type.Object({
   hits: Type.Integer(),
 })
 export type Listing = Static<typeof Listing>
-
-export function listingBody(listing: StoredListing): Listing {
-  return {
-    ...listing,
-    createdAt: formatTimestamp(listing.createdAt),
-    lastHitAt: nullableTimestamp(listing.lastHitAt),
-    expiresAt: nullableTimestamp(listing.expiresAt),
-  }
-}
 
 export const NewListing = Type.Object(
   {
@@ -128,10 +113,6 @@ export const Exception = Type.Object({
   createdAt: Timestamp,
 })
 export type Exception = Static<typeof Exception>
-
-export function exceptionBody(exception: StoredException): Exception {
-  return { ...exception, createdAt: formatTimestamp(exception.createdAt) }
-}
 
 export const NewException = Type.Object(
   { prefix: PrefixText, note: Type.Optional(Type.String({ maxLength: maxReasonLength })) },

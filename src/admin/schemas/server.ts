@@ -1,8 +1,6 @@
 // Schemas of the server's state, API keys, and the audit.
 import Type, { type Static } from 'typebox'
-import { formatTimestamp } from '../../quantity.ts'
-import type { KeyRow } from '../../store/keys.ts'
-import { NullableTimestamp, nullableTimestamp, PageQuery, strict, Timestamp } from './basics.ts'
+import { NullableTimestamp, PageQuery, strict, Timestamp } from './basics.ts'
 import { Mailbox } from './traps.ts'
 
 export const Health = Type.Object({ status: Type.String() })
@@ -99,17 +97,6 @@ export const Key = Type.Object({
   lastUsedAt: NullableTimestamp,
 })
 export type Key = Static<typeof Key>
-
-/** The body of a key, without its secret. */
-export function keyBody(row: KeyRow): Key {
-  return {
-    ...row,
-    createdAt: formatTimestamp(row.createdAt),
-    expiresAt: nullableTimestamp(row.expiresAt),
-    revokedAt: nullableTimestamp(row.revokedAt),
-    lastUsedAt: nullableTimestamp(row.lastUsedAt),
-  }
-}
 
 export const CreatedKey = Type.Object({
   ...Key.properties,

@@ -1,8 +1,6 @@
 // Schemas of traps, trap mailboxes, and the messages and evidence that collectors submit.
 import Type, { type Static } from 'typebox'
-import type { TrapRow } from '../../blocklist/types.ts'
 import { maxAddresses } from '../../bounce/address-list.ts'
-import { formatTimestamp } from '../../quantity.ts'
 import type { MailboxStatus } from '../../traps/traps.ts'
 import { type Scope, scopeIncludes } from '../scopes.ts'
 import {
@@ -14,6 +12,7 @@ import {
   Source,
   strict,
   Timestamp,
+  withTimes,
 } from './basics.ts'
 import { Listing } from './listings.ts'
 
@@ -28,11 +27,6 @@ export const Trap = Type.Object({
   createdAt: Timestamp,
 })
 export type Trap = Static<typeof Trap>
-
-/** The body of a trap. Only scope admin may see it. */
-export function trapBody(trap: TrapRow): Trap {
-  return { ...trap, createdAt: formatTimestamp(trap.createdAt) }
-}
 
 /** The body that adds a trap, and the query that removes one. */
 export const Pattern = Type.Object(
@@ -70,10 +64,8 @@ export type Mailbox = Static<typeof Mailbox>
 export function mailboxBody(mailbox: MailboxStatus, scope: Scope): Mailbox {
   const { lastErrorDetail, ...shown } = mailbox
   return {
-    ...shown,
+    ...withTimes(shown),
     readingSince: nullableTimestamp(mailbox.readingSince),
-    lastReadAt: nullableTimestamp(mailbox.lastReadAt),
-    retryAt: nullableTimestamp(mailbox.retryAt),
     ...(scopeIncludes(scope, 'admin') && { lastErrorDetail }),
   }
 }
