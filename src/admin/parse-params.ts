@@ -107,7 +107,7 @@ interface PageQuery {
 }
 
 export function pageRequest({ limit = defaultPageSize, cursor }: PageQuery): PageRequest {
-  return { limit, ...(cursor !== undefined && { cursor }) }
+  return { limit, cursor }
 }
 
 /** Cuts one page out of all rows. `keyOf` returns the text by which a cursor names a row. */

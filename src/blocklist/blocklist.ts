@@ -11,7 +11,7 @@ import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
 import { CommitQueue, WriteHealth } from './commit-queue.ts'
-import { addException, removeException, tableOf } from './exceptions.ts'
+import { addException, addTrap, removeException, removeTrap, tableOf } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { ListImports } from './import.ts'
@@ -27,7 +27,7 @@ import { exceptionsPage, listingAt, listingsPage } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { DiskRoom, recordOne } from './record.ts'
-import { addTrap, removeTrap, trapMatcher } from './traps.ts'
+import { trapMatcher } from './traps.ts'
 import {
   type Actor,
   type Alongside,
@@ -380,14 +380,13 @@ export class Blocklist implements TrapList {
   status(): BlocklistStatus {
     const last = this.#publisher.last
     const tree = this.#tree?.stats()
-    const { failure } = this.#health
     return {
       serial: last?.serial ?? 0,
       generatedAt: last?.generatedAt ?? 0,
       validUntil: last?.validUntil ?? 0,
       entries: { ipv4: last?.ipv4Entries ?? 0, ipv6: last?.ipv6Entries ?? 0, domains: 0 },
       tree: { usedBytes: tree?.usedBytes ?? 0, capacityBytes: tree?.capacityBytes ?? 0 },
-      ...(failure && { writeFailure: failure }),
+      writeFailure: this.#health.failure,
     }
   }
 

@@ -1,9 +1,16 @@
-// Exempting and excluding prefixes by hand. Runs inside a transaction.
+// Exemptions, exclusions and traps that people add and take back. Runs inside a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
 import { audit, type Context } from './listings.ts'
-import { type Actor, type ExceptionKind, type ExceptionOutcome, exceptionOf } from './types.ts'
+import { parseTrapPattern } from './traps.ts'
+import {
+  type Actor,
+  type ExceptionKind,
+  type ExceptionOutcome,
+  exceptionOf,
+  type TrapOutcome,
+} from './types.ts'
 
 const words = {
   exemption: { add: 'exempt', remove: 'unexempt', is: 'exempt' },
@@ -62,4 +69,33 @@ export function removeException(
 
 export function tableOf(store: Store, kind: ExceptionKind): ExceptionTable {
   return kind === 'exemption' ? store.exemptions : store.exclusions
+}
+
+/** Adds a spam-trap pattern by hand; 'invalid' if it is none. */
+export function addTrap(context: Context, text: string, actor: Actor): TrapOutcome {
+  const parsed = parseTrapPattern(text)
+  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+  const pattern = parsed.value.text
+  const { traps } = context.store
+  const [row] = traps.of(pattern)
+  if (row) return { outcome: 'unchanged', trap: row }
+  const trap = traps.insert({ pattern, source: 'manual', createdAt: context.now })
+  audit(context, actor, 'trap-add', pattern, null, trap)
+  return { outcome: 'added', trap }
+}
+
+/** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
+export function removeTrap(context: Context, text: string, actor: Actor): TrapOutcome {
+  const parsed = parseTrapPattern(text)
+  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
+  const pattern = parsed.value.text
+  const { traps } = context.store
+  const [row] = traps.of(pattern)
+  if (!row) return { refused: 'not-listed', why: 'is not a trap' }
+  if (row.source === 'config') {
+    return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
+  }
+  traps.delete(row.id)
+  audit(context, actor, 'trap-remove', pattern, row, null)
+  return { outcome: 'removed', trap: row }
 }

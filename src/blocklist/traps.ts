@@ -1,11 +1,8 @@
-// Spam-trap address patterns: text → pattern, many patterns → one function that tells whether an address is a trap, and
-// what people change about them. Matching takes the time of the labels of the address's domain, however many patterns.
+// Spam-trap address patterns: text → pattern, and many patterns → one function that tells whether an address is a trap.
+// Matching takes the time of the labels of the address's domain, however many patterns. Loads nothing of the store.
 import { domainToASCII } from 'node:url'
 import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
-// Only the type: the configuration reads patterns with this file, and must not load the store for it.
-import type { Context } from './listings.ts'
-import type { Actor, TrapOutcome } from './types.ts'
 
 /** A pattern in its parts; `text` is its one canonical form. */
 export interface TrapPattern {
@@ -94,37 +91,6 @@ export function isTrapMailbox(
   const at = address.lastIndexOf('@')
   const plus = address.indexOf('+')
   return plus > 0 && plus < at && match(address.slice(0, plus) + address.slice(at)) !== undefined
-}
-
-/** Adds a pattern by hand; 'invalid' if it is none. */
-export function addTrap(context: Context, text: string, actor: Actor): TrapOutcome {
-  const parsed = parseTrapPattern(text)
-  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-  const pattern = parsed.value.text
-  const { store, now } = context
-  const [row] = store.traps.of(pattern)
-  if (row) return { outcome: 'unchanged', trap: row }
-  const trap = store.traps.insert({ pattern, source: 'manual', createdAt: now })
-  const change = { action: 'trap-add', target: pattern, before: null, after: trap }
-  store.audit.insert({ at: now, actor: actor.name, ...change })
-  return { outcome: 'added', trap }
-}
-
-/** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
-export function removeTrap(context: Context, text: string, actor: Actor): TrapOutcome {
-  const parsed = parseTrapPattern(text)
-  if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
-  const pattern = parsed.value.text
-  const { traps } = context.store
-  const [row] = traps.of(pattern)
-  if (!row) return { refused: 'not-listed', why: 'is not a trap' }
-  if (row.source === 'config') {
-    return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
-  }
-  traps.delete(row.id)
-  const change = { action: 'trap-remove', target: pattern, before: row, after: null }
-  context.store.audit.insert({ at: context.now, actor: actor.name, ...change })
-  return { outcome: 'removed', trap: row }
 }
 
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {

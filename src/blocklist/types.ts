@@ -3,7 +3,7 @@
 import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
-import type { ExceptionRow, Source } from '../store/exceptions.ts'
+import type { ExceptionRow } from '../store/exceptions.ts'
 import type { ListingFilter } from '../store/listing-walks.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listings.ts'
 import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
@@ -35,13 +35,7 @@ export interface Listing {
 export type ExceptionKind = 'exemption' | 'exclusion'
 
 /** An exemption or an exclusion. */
-export interface Exception {
-  readonly id: number
-  readonly prefix: string
-  readonly source: Source
-  readonly note: string | null
-  readonly createdAt: number
-}
+export type Exception = Omit<ExceptionRow, 'prefix'> & { readonly prefix: string }
 
 /** Why something asked for was not done. `why` is a clause to follow what was asked for: "is not listed". */
 export interface Refusal {
@@ -69,7 +63,7 @@ export interface RequestRefusal {
 export interface ListRequest {
   readonly prefix: Prefix
   readonly kinds: readonly BackscatterKind[]
-  readonly reason?: string
+  readonly reason?: string | undefined
   /** null: permanent; absent: the longest listing from now. */
   readonly expiresAt?: number | null
 }
@@ -82,9 +76,9 @@ export interface ListOutcome {
 /** What is given is set; what is absent stays. */
 export interface ListingChange {
   /** Only for a listing by hand: for one by trap the evidence says the kinds. */
-  readonly kinds?: readonly BackscatterKind[]
+  readonly kinds?: readonly BackscatterKind[] | undefined
   /** null: none. */
-  readonly reason?: string | null
+  readonly reason?: string | null | undefined
   /** Earlier or later than it was; null: permanent. */
   readonly expiresAt?: number | null
 }
@@ -120,7 +114,7 @@ export type Alongside<T> = (outcome: T) => void
 export interface PageRequest {
   readonly limit: number
   /** `nextCursor` of the page before. */
-  readonly cursor?: string
+  readonly cursor?: string | undefined
 }
 
 export interface Page<T> {
@@ -197,7 +191,7 @@ export interface Export {
 /** What anyone may know of an address. */
 export interface Finding {
   readonly query: string
-  /** Exactly what DNS answers for this address. */
+  /** Exactly what DNS answers for this address; false in a retired zone. */
   readonly listed: boolean
   /** The kinds answered. */
   readonly kinds: BackscatterKind[]
@@ -208,20 +202,13 @@ export interface Finding {
 }
 
 /** All that is known of an address. */
-export interface Explanation {
-  readonly query: string
-  /** Exactly what DNS answers for this address; false in a retired zone. */
-  readonly listed: boolean
-  /** The kinds answered. */
-  readonly kinds: BackscatterKind[]
-  /** "127.0.0.2", …; empty when not listed. */
-  readonly codes: string[]
+export interface Explanation extends Finding {
+  /** When the answered listing began. */
+  readonly since: number | null
   /**
    * The prefix whose listing or exclusion decides; null: none does. In a retired zone, the listing that would decide.
    */
   readonly decidedBy: string | null
-  /** When the answered listing began. */
-  readonly since: number | null
   /** When it ends; null: permanent, or not listed. */
   readonly until: number | null
   /** null: it was never listed. While DNS follows an import, `listed` may lag behind this. */
@@ -256,7 +243,7 @@ export interface BlocklistStatus {
   /** Zeros where this process has no tree. */
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
   /** Set while nothing can be written. */
-  readonly writeFailure?: WriteFailure
+  readonly writeFailure?: WriteFailure | undefined
 }
 
 export function isRefusal(outcome: object): outcome is Refusal {
@@ -337,6 +324,6 @@ export function readEntryId(
   return entryId(list, parsed.value) === id ? { list, prefix: parsed.value } : undefined
 }
 
-export function exceptionOf({ id, prefix, source, note, createdAt }: ExceptionRow): Exception {
-  return { id, prefix: formatPrefix(prefix), source, note, createdAt }
+export function exceptionOf(row: ExceptionRow): Exception {
+  return { ...row, prefix: formatPrefix(row.prefix) }
 }

@@ -4,21 +4,17 @@ import { closeSync, openSync } from 'node:fs'
 import { isOutOfFiles, type Logger, OperationalError } from '../errors.ts'
 import { loadNotify } from '../libc.ts'
 import { OncePerMinute } from '../log-rarely.ts'
-
-/** What matters here of a TreeWriter's stats(). */
-interface TreeUsage {
-  readonly usedBytes: number
-  readonly capacityBytes: number
-  /** The part of the used octets that can be used again. */
-  readonly freeBytes: number
-}
+import type { TreeStats } from '../tree/writer.ts'
 
 /** From the first share on the tree is nearly full; below the second it no longer is. */
 const nearlyFullShare = 0.9
 const roomyShare = 0.85
 
 /** Returns a function that checks the tree, logs a change since the last check, and returns whether it is nearly full. */
-export function watchCapacity(usage: () => TreeUsage, log: Logger): () => boolean {
+export function watchCapacity(
+  usage: () => Omit<TreeStats, 'limboBytes'>,
+  log: Logger,
+): () => boolean {
   let isNearlyFull = false
   return () => {
     const { usedBytes, capacityBytes, freeBytes } = usage()

@@ -1,7 +1,7 @@
 // What the formats have in common: the shape of a format, how the parts of a line become an entry, and back.
 
-import type { EntryAttributes } from '../blocklist/types.ts'
 import {
+  type EntryAttributes,
   type Export,
   type ImportItem,
   kindNamed,
@@ -21,7 +21,10 @@ export interface Format {
   /** File name extensions, in lower case. */
   readonly extensions: readonly string[]
   /** A reader for one list. `now` is epoch seconds, for lists that expire. */
-  createReader(options: { readonly now: number; readonly type?: RbldnsdType }): LineReader
+  createReader(options: {
+    readonly now: number
+    readonly type?: RbldnsdType | undefined
+  }): LineReader
   /** Writes a list page by page; a page without entries gives ''. */
   write(list: Export, type: RbldnsdType | undefined): Iterable<string>
 }

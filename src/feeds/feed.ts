@@ -18,7 +18,7 @@ const batchLines = 2000
 export interface FeedOptions {
   readonly format: FeedFormat
   /** For rbldnsd only. */
-  readonly type?: RbldnsdType
+  readonly type?: RbldnsdType | undefined
 }
 
 /** The format that a file's extension stands for; text for any other name. */

@@ -1,13 +1,7 @@
 // rbldnsd's data files (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
 // default values, `$` directives. Written: entries and exclusions. Codes .3 to .7 are the kinds of backscatter.
 
-import type {
-  EntryAttributes,
-  Export,
-  ImportItem,
-  ListEntry,
-  ListFault,
-} from '../blocklist/types.ts'
+import type { EntryAttributes, ImportItem, ListEntry, ListFault } from '../blocklist/types.ts'
 import { codeNumbers, kindOfCode, testEntries } from '../blocklist/zone-entry.ts'
 import {
   formatAddress,
@@ -18,13 +12,7 @@ import {
   parsePrefix,
   prefixesBetween,
 } from '../ip/address.ts'
-import {
-  type Format,
-  type LineReader,
-  maxReasonCharacters,
-  plain,
-  type RbldnsdType,
-} from './entry.ts'
+import { type Format, maxReasonCharacters, plain, type RbldnsdType } from './entry.ts'
 
 /** Every DNSBL has these; they are no entries of a list. */
 const testTexts: ReadonlySet<string> = new Set(
@@ -36,58 +24,66 @@ const maxKnownValues = 1000
 export const rbldnsd: Format = {
   mediaType: 'text/plain; charset=utf-8',
   extensions: ['rbldnsd'],
-  createReader,
-  write,
-}
-
-/** With a `type`, entries of the other family are wrong. */
-function createReader({
-  now,
-  type,
-}: {
-  readonly now: number
-  readonly type?: RbldnsdType
-}): LineReader {
-  let standard = plain
-  let shortest4 = 0
-  const known = new Map<string, EntryAttributes>()
-  const valued = (text: string): EntryAttributes => {
-    const value = known.get(text) ?? readValue(text, standard)
-    if (known.size < maxKnownValues) known.set(text, value)
-    return value
-  }
-  return (text, line, items) => {
-    const trimmed = text.trim()
-    const directive = /^[#:]?\$(.*)$/.exec(trimmed)?.[1]
-    if (directive !== undefined) {
-      shortest4 = readDirective(directive, line, now, items) ?? shortest4
-      return
+  /** With a `type`, entries of the other family are wrong. */
+  createReader({ now, type }) {
+    let standard = plain
+    let shortest4 = 0
+    const known = new Map<string, EntryAttributes>()
+    const valued = (text: string): EntryAttributes => {
+      const value = known.get(text) ?? readValue(text, standard)
+      if (known.size < maxKnownValues) known.set(text, value)
+      return value
     }
-    if (trimmed === '' || trimmed.startsWith('#') || trimmed.startsWith(';')) return
-    if (trimmed.startsWith(':')) {
-      standard = readValue(trimmed, plain)
-      known.clear()
-      return
+    return (text, line, items) => {
+      const trimmed = text.trim()
+      const directive = /^[#:]?\$(.*)$/.exec(trimmed)?.[1]
+      if (directive !== undefined) {
+        shortest4 = readDirective(directive, line, now, items) ?? shortest4
+        return
+      }
+      if (trimmed === '' || trimmed.startsWith('#') || trimmed.startsWith(';')) return
+      if (trimmed.startsWith(':')) {
+        standard = readValue(trimmed, plain)
+        known.clear()
+        return
+      }
+      const [, entry = '', value = ''] = /^!?\s*([^\s#;]*)\s*(.*)$/.exec(trimmed) ?? []
+      const range = readRange(entry)
+      if ('why' in range) {
+        items.push({ line, text, why: range.why })
+        return
+      }
+      const why = faultOf(range.value, type, shortest4)
+      if (why !== undefined) {
+        items.push({ line, text, why })
+        return
+      }
+      const isHole = trimmed.startsWith('!')
+      const isComment = value.startsWith('#') || value.startsWith(';')
+      const attributes = isHole ? null : value === '' || isComment ? standard : valued(value)
+      for (const prefix of range.value) {
+        if (prefix.length >= 32 && testTexts.has(formatPrefix(prefix))) continue
+        items.push({ line, text, prefix, attributes })
+      }
     }
-    const [, entry = '', value = ''] = /^!?\s*([^\s#;]*)\s*(.*)$/.exec(trimmed) ?? []
-    const range = readRange(entry)
-    if ('why' in range) {
-      items.push({ line, text, why: range.why })
-      return
+  },
+  /** The default value and the test entries, then the exclusions, then the entries. */
+  *write({ pages, holes, zoneKinds }, type) {
+    yield ':127.0.0.2:\n'
+    for (const { prefix, kinds } of testEntries) {
+      if (!isOfType(prefix, type)) continue
+      yield valuesOf(kinds, type)
+        .map((code) => `${formatAddress(prefix)} :${code}:\n`)
+        .join('')
     }
-    const why = faultOf(range.value, type, shortest4)
-    if (why !== undefined) {
-      items.push({ line, text, why })
-      return
+    for (const prefix of holes) if (isOfType(prefix, type)) yield `!${formatPrefix(prefix)}\n`
+    for (const page of pages) {
+      yield page
+        .filter(({ prefix }) => isOfType(prefix, type))
+        .map((entry) => linesOf(entry, type, zoneKinds))
+        .join('')
     }
-    const isHole = trimmed.startsWith('!')
-    const isComment = value.startsWith('#') || value.startsWith(';')
-    const attributes = isHole ? null : value === '' || isComment ? standard : valued(value)
-    for (const prefix of range.value) {
-      if (prefix.length >= 32 && testTexts.has(formatPrefix(prefix))) continue
-      items.push({ line, text, prefix, attributes })
-    }
-  }
+  },
 }
 
 function faultOf(
@@ -195,27 +191,6 @@ function readStamp(text: string | undefined, from: number): number {
     .map(Number)
   const stamp = Date.UTC(year, month - 1, day, hour, minute, second) / 1000
   return Number.isNaN(stamp) ? 0 : stamp
-}
-
-/** The default value and the test entries, then the exclusions, then the entries. */
-function* write(
-  { pages, holes, zoneKinds }: Export,
-  type: RbldnsdType | undefined,
-): Generator<string> {
-  yield ':127.0.0.2:\n'
-  for (const { prefix, kinds } of testEntries) {
-    if (!isOfType(prefix, type)) continue
-    yield valuesOf(kinds, type)
-      .map((code) => `${formatAddress(prefix)} :${code}:\n`)
-      .join('')
-  }
-  for (const prefix of holes) if (isOfType(prefix, type)) yield `!${formatPrefix(prefix)}\n`
-  for (const page of pages) {
-    yield page
-      .filter(({ prefix }) => isOfType(prefix, type))
-      .map((entry) => linesOf(entry, type, zoneKinds))
-      .join('')
-  }
 }
 
 /** A line for each code of the entry's kinds that are in the mask `zoneKinds`. */

@@ -25,7 +25,7 @@ import {
 
 export interface ListingFilter {
   /** Listings at or inside this prefix. */
-  readonly prefix?: Prefix
+  readonly prefix?: Prefix | undefined
   /** Mask: listings that have any of these kinds. */
   readonly kinds?: number
   readonly state?: ListingState

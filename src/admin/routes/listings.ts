@@ -49,8 +49,8 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
       const prefix = text === undefined ? undefined : readPrefix(text)
       if (isProblem(prefix)) return prefix
-      const within = { ...filter, ...(prefix && { prefix }) }
-      return pageBody(await blocklist.listings(within, pageRequest(query)), withTimes)
+      const page = await blocklist.listings({ ...filter, prefix }, pageRequest(query))
+      return pageBody(page, withTimes)
     },
   )
 
@@ -76,8 +76,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       if (isProblem(prefixes)) return prefixes
       const term = readExpiry(body, now())
       if (isProblem(term)) return term
-      const wanted = { kinds, ...(reason !== undefined && { reason }), ...term }
-      const requests = prefixes.map((prefix) => ({ prefix, ...wanted }))
+      const requests = prefixes.map((prefix) => ({ prefix, kinds, reason, ...term }))
       return reply.answerChange<ListOutcome[] | RequestRefusal>(
         (alongside) => blocklist.list(requests, caller, alongside),
         (outcomes) => {
@@ -152,11 +151,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const term = readExpiry(patch, now())
       if (isProblem(term)) return term
       const { kinds, reason } = patch
-      const change = {
-        ...(kinds !== undefined && { kinds }),
-        ...(reason !== undefined && { reason }),
-        ...term,
-      }
+      const change = { kinds, reason, ...term }
       const outcome = await blocklist.amend(id, change, expectation(ifMatch), caller)
       if (isRefusal(outcome)) return amendProblem(outcome, id)
       const body = withTimes(outcome.listing)

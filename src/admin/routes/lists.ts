@@ -72,7 +72,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         const octets = limited(body as AsyncIterable<Uint8Array>)
         const outcome = await blocklist.import({
           list,
-          items: readFeed(octets, { format, now: now(), ...(type !== undefined && { type }) }),
+          items: readFeed(octets, { format, now: now(), type }),
           isStrict: strict === 'true',
           isForced: force === 'true',
           isDryRun: dryRun === 'true',
@@ -151,7 +151,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
       const found = blocklist.export(list)
       if (!found) return notFound(`there is no list named ${list}`)
       if (isCounted) running.push(caller.id)
-      const texts = writeFeed(found, { format, ...(type !== undefined && { type }) })
+      const texts = writeFeed(found, { format, type })
       const stream = Readable.from(octets(texts))
       // 'close' comes however the export ends, even if the client is gone before the first page.
       stream.once('close', () => {
