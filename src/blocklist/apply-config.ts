@@ -1,5 +1,5 @@
-// Brings the stored rows into line with the configuration: its exemptions, its traps, the kinds it publishes and the
-// special-purpose ranges it allows. Runs inside a transaction.
+// Updates the stored rows after a change of the configuration: exemptions, traps, published kinds, and the special-purpose
+// ranges that may be listed. Runs inside a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
@@ -11,7 +11,7 @@ import { listedIn } from './zone-entry.ts'
 
 const actor = { name: 'config' }
 
-/** Makes the rows of source 'config' what the policy says, and ends or moves listings that it no longer allows. */
+/** Makes the rows of source 'config' match the policy, and ends or changes listings that the policy no longer allows. */
 export function applyConfig(context: Context): void {
   applyExemptions(context)
   applyTraps(context)
@@ -58,7 +58,7 @@ function placeByKinds(context: Context): void {
   }
 }
 
-/** Ends what was listed in special-purpose ranges while `allowSpecial` named them. */
+/** Ends listings in special-purpose ranges that `allowSpecial` no longer names. */
 function endSpecial(context: Context): void {
   const { store, policy, now } = context
   const { listings, lists } = store
@@ -82,12 +82,12 @@ function endSpecial(context: Context): void {
       }
     }
     for (const entry of ending.values()) hideEntry(context, { list, entry })
-    // They may be many: one line of the audit for all of them, beside a row in the history for each.
+    // There may be many, so all of them share one line of the audit. Each still has its row in the history.
     if (ending.size > 0) audit(context, actor, 'delist', name, { entries: ending.size }, null)
   }
 }
 
-/** For a pattern that the configuration's own checks have accepted. */
+/** The canonical form of a pattern. The pattern must have passed the checks of the configuration. */
 function canonicalPattern(text: string): string {
   const parsed = parseTrapPattern(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)

@@ -1,5 +1,5 @@
-// The one door: whatever writes a listing or changes the tree comes through here, and each change is committed, published
-// and only then answered. Look-ups, pages and exports are asked here too.
+// The only way to change a listing or the tree. Each change is committed and published before its caller gets the result.
+// Look-ups, pages and exports also start here.
 import type { Evidence, TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
@@ -61,26 +61,26 @@ import {
 
 export interface BlocklistOptions {
   readonly store: Store
-  /** An empty tree that only this blocklist writes to. None: for a command that works on the database while no server runs. */
+  /** An empty tree that only this blocklist writes to. Absent if a command works on the database without a server. */
   readonly tree?: TreeWriter
   readonly policy: PolicyOptions
-  /** Epoch seconds, whole. */
+  /** Whole epoch seconds. */
   now(): number
-  /** Throws OperationalError 'clock-held' while `now` cannot be trusted. None: it always can. */
+  /** Throws OperationalError 'clock-held' while `now` cannot be trusted. @default never throws */
   requireClock?(): void
   readonly log: Logger
-  /** How long after a publication readers may take the zone for fresh. */
+  /** How long the zone counts as fresh after a publication. */
   readonly validForSeconds: number
-  /** Answer nothing, not even test entries. */
+  /** The zone is empty: not even test entries are answered. */
   readonly retired: boolean
-  /** With less free space on the database's disk, or less than 5 %, no mail is recorded. None: there is always room. */
+  /** No mail is recorded while the database's disk has less free space than this, or 5 % if that is less. @default 0 */
   readonly minFreeBytes?: number
 }
 
-/** Rows that one transaction deletes, in some milliseconds. */
+/** Most rows that one transaction deletes, so that it takes only milliseconds. */
 const purgeBatch = 500
 
-/** The reader slot for our own look-ups: the last one. The name server uses slots from the first on. */
+/** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
 const ownSlot = maxReaders - 1
 
 export class Blocklist implements TrapList {
@@ -97,13 +97,13 @@ export class Blocklist implements TrapList {
   #policy: PolicyOptions
   #matchTrap: (address: string) => string | undefined = () => undefined
   #expiring: Promise<number> | undefined
-  /** Whether the store is in line with the policy. */
+  /** Whether the store already matches the policy. */
   #isConfigApplied = false
 
   /**
-   * Loads the tree from the store, brings the store into line with the policy, and publishes. If the disk is full, the tree
-   * shows what the store has, and expire() tries the rest again. Throws OperationalError 'capacity-reached' or
-   * 'database-failed'; the caller still has to close the store.
+   * Loads the tree from the store, makes the store match the policy, and publishes. If the disk is full, only the tree is
+   * loaded, and expire() tries the rest later. Throws OperationalError 'capacity-reached' or 'database-failed'; the caller
+   * still has to close the store.
    */
   constructor(options: BlocklistOptions) {
     const { store, tree, policy, log, now } = options
@@ -149,14 +149,15 @@ export class Blocklist implements TrapList {
     }
   }
 
-  /** Brings the store into line with the policy. A list that the last process was still publishing is taken as it is. */
+  /** Makes the store match the policy. If the last process stopped while publishing a list, the whole new list is used. */
   #applyConfig(): void {
     for (const { id, version, applied } of this.#store.lists.all()) {
       if (version === applied) continue
       this.#store.lists.setVersion(id, version, version)
       this.#publisher.resetJournal()
     }
-    // Entries that are over since: the loaded tree lacks them, while readers of the journal still have them.
+    // Some entries have expired since the last publication. The loaded tree lacks them, but the journal has no differences
+    // that remove them.
     if (this.#store.lists.isDue(this.#now())) this.#publisher.resetJournal()
     applyConfig(this.#context())
   }
@@ -165,12 +166,12 @@ export class Blocklist implements TrapList {
     this.#matchTrap = trapMatcher(this.#store.traps.all())
   }
 
-  /** Deletes in the background what unfinished imports of the last process left. Call it once, when the server is ready. */
+  /** Deletes in the background what unfinished imports of an earlier process left. Call it once, after the start. */
   finishImports(): void {
     this.#imports.clean()
   }
 
-  /** Lists each prefix or extends what is listed there by hand, never shortening; all of them, or none. */
+  /** Lists each prefix by hand, or extends its listing by hand but never shortens it. Changes all of them or none. */
   list(
     requests: readonly ListRequest[],
     actor: Actor,
@@ -184,14 +185,14 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Removes exactly these prefixes, of every origin; all of them, or none. Answers what was removed. Evidence from before
-   * no longer counts, and the next listing is a new episode.
+   * Removes all listings of exactly these prefixes, whatever their origin; all of them or none. Resolves with the removed
+   * listings. Earlier evidence no longer counts, and the next listing is a new episode.
    */
   delist(prefixes: readonly Prefix[], actor: Actor): Promise<Listing[] | RequestRefusal> {
     return this.#change((context) => delistAll(context, prefixes, actor))
   }
 
-  /** Changes one listing if it is still as the caller expects. */
+  /** Changes one listing, if it is still as the caller expects. */
   amend(
     id: number | string,
     change: ListingChange,
@@ -204,24 +205,27 @@ export class Blocklist implements TrapList {
     })
   }
 
-  /** Ends one listing if it is still as the caller expects, and leaves others of its prefix alone. */
+  /** Ends one listing, if it is still as the caller expects. Other listings of the same prefix stay. */
   delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
     return this.#change((context) => removeListing(context, id, expected, actor))
   }
 
-  /** Replaces what a named list held, while all else goes on: see `ListImports.import`. */
+  /** Replaces a named list while other work goes on: see `ListImports.import`. */
   import(request: ImportRequest): Promise<ImportOutcome> {
     return this.#imports.import(request)
   }
 
-  /** A named list, or all that is listed and not exempt, as of now; undefined: there is no list of that name. */
+  /**
+   * A snapshot of a named list or, without a name, of everything that is listed and not exempt. Returns undefined if there
+   * is no list of that name.
+   */
   export(list: string | undefined): Export | undefined {
     return exportEntries(this.#store, this.#publisher.rules(this.#now()), list)
   }
 
   /**
-   * An exemption: never listed from now on, at any length; what was listed shows again once it is taken back. An
-   * exclusion: a hole in what covers it; a longer listing inside it still holds.
+   * Adds an exception by hand. An exempt prefix is never listed, and nothing in it either. An excluded prefix is left out of
+   * listings that cover it; longer listings inside it still apply.
    */
   addException(
     kind: ExceptionKind,
@@ -238,7 +242,7 @@ export class Blocklist implements TrapList {
     return this.#change((context) => removeException(context, kind, prefix, actor))
   }
 
-  /** Adds a spam-trap pattern; 'invalid' if it is none. */
+  /** Adds a spam-trap pattern by hand. Refuses with 'invalid' if the text is no pattern. */
   async addTrap(
     pattern: string,
     actor: Actor,
@@ -249,26 +253,26 @@ export class Blocklist implements TrapList {
     return outcome
   }
 
-  /** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
+  /** Removes a pattern that was added by hand. Refuses with 'conflict' if it comes from the configuration. */
   async removeTrap(pattern: string, actor: Actor): Promise<TrapOutcome> {
     const outcome = await this.#change((context) => removeTrap(context, pattern, actor))
     this.#readTraps()
     return outcome
   }
 
-  /** All patterns, of the configuration and by hand, in the order of their text. */
+  /** All patterns, from the configuration and by hand, sorted by their text. */
   traps(): TrapRow[] {
     return this.#store.traps.all()
   }
 
-  /** Whether an address, its domain in lower case, falls under a pattern now. */
+  /** Whether an address is a trap now. Its domain must be in lower case. */
   isTrap(address: string): boolean {
     return this.#matchTrap(address) !== undefined
   }
 
   /**
-   * Stores evidence and acts on it, in order. The answer is on disk and in DNS. A duplicate changes nothing. Rejects with
-   * OperationalError 'disk-low' while the disk has too little room for mail, and 'clock-held'.
+   * Stores evidence and acts on it, in the order given. Resolves once the result is on disk and in DNS. A duplicate changes
+   * nothing. Rejects with OperationalError 'disk-low' or 'clock-held'.
    */
   async record(
     evidence: readonly Evidence[],
@@ -283,8 +287,8 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Like `record`, but judges each piece as of the moment it was seen: for a dry run in a database made for it. Give them
-   * in the order of `seenAt`.
+   * Like `record`, but judges each message as of the time it was seen. For a dry run, in a database made for it. The
+   * evidence must be sorted by `seenAt`.
    */
   replay(evidence: readonly Evidence[]): Promise<Decision[]> {
     return this.#change((context) =>
@@ -293,8 +297,8 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Ends what is over and shows what is due, in small transactions, and publishes the zone's freshness when that is due.
-   * Resolves with the number of listings that changed. A call while another runs joins it.
+   * Ends expired listings, publishes held ones that are due, and republishes the zone before it becomes stale. Works in small
+   * transactions. Resolves with the number of listings that changed. A call while another runs joins that one.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {
@@ -304,8 +308,8 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Deletes evidence, and counts by day, that are older than evidence is kept, in small transactions. Resolves with the
-   * number of rows of evidence.
+   * Deletes evidence and daily counts that are older than `evidenceKeepSeconds`, in small transactions. Resolves with the
+   * number of deleted rows of evidence.
    */
   async purgeEvidence(): Promise<number> {
     let total = 0
@@ -320,7 +324,7 @@ export class Blocklist implements TrapList {
     }
   }
 
-  /** Takes over a new policy: its exemptions, traps and published kinds too. */
+  /** Applies a new policy, with its exemptions, traps and published kinds. */
   async reconfigure(policy: PolicyOptions): Promise<void> {
     const before = this.#policy
     try {
@@ -337,23 +341,23 @@ export class Blocklist implements TrapList {
     this.#readTraps()
   }
 
-  /** What anyone may know of an address. Needs a tree: without one only the operator asks. */
+  /** What the public may know about an address. Needs a tree. */
   find(address: Address): Finding {
     if (!this.#reader) throw new Error('there is no tree to ask')
     return find(this.#context(), this.#reader, address)
   }
 
-  /** Why an address is answered as it is, and all that is known of it. */
+  /** Everything known about an address, and why DNS answers as it does. For the operator. */
   explain(address: Address): Explanation {
     return explain(this.#context(), this.#reader, address)
   }
 
-  /** Listings of every state: newest first, or by length and address at or inside `filter.prefix`. */
+  /** Listings of every state, newest first. With `filter.prefix`: those at or inside it, by length and address. */
   listings(filter: ListingsFilter, page: PageRequest): Promise<Page<Listing> | Refusal> {
     return listingsPage(this.#store, filter, page, this.#now())
   }
 
-  /** By the id of a row, or of an entry of a list's current version. */
+  /** The listing with this id: the id of a row, or of an entry of a list's current version. */
   listing(id: number | string): Listing | undefined {
     if (typeof id === 'string') return listingAt(this.#store, id, this.#now())
     const row = this.#store.listings.byId(id)
@@ -370,13 +374,13 @@ export class Blocklist implements TrapList {
     return row && exceptionOf(row)
   }
 
-  /** The networks that sent most mail in the traps' names within the longest term of a listing, at most 20. */
+  /** Up to 20 networks that sent the most mail with a trap as forged sender, within `longestListingSeconds`. */
   forgers(): Forger[] {
     const since = this.#now() - this.#policy.longestListingSeconds
     return this.#store.forgeries.most(since, 20)
   }
 
-  /** The zone as it was last published. */
+  /** The state of the zone as last published. */
   status(): BlocklistStatus {
     const last = this.#publisher.last
     const tree = this.#tree?.stats()
@@ -390,12 +394,11 @@ export class Blocklist implements TrapList {
     }
   }
 
-  /** Writes what still waits, and takes no more changes. */
+  /** Does the work that still waits, and accepts no more. */
   close(): void {
     this.#queue.close()
   }
 
-  /** Runs `work` in the next transaction: see `CommitQueue.run`. */
   #change<T>(work: (context: Context) => T, alongside?: Alongside<T>): Promise<T> {
     return this.#queue.run(() => work(this.#context()), { alongside })
   }
@@ -418,7 +421,7 @@ export class Blocklist implements TrapList {
     }
     let total = 0
     for (;;) {
-      // After a failure a publication shows whether there is room again.
+      // After a write failure, publishing shows whether writing works again.
       const isDue = this.#publisher.isStale(this.#now()) || this.#health.failure !== undefined
       const changed = await this.#queue.run(() => expireSome(this.#context()), {
         publishes: this.#tree !== undefined && isDue,

@@ -1,5 +1,5 @@
-// Group commit: all work that waits when the event loop comes round goes into one transaction, each piece in a savepoint of
-// its own. A piece is answered once its transaction is on disk and published.
+// Group commit: all work that waits at the next turn of the event loop shares one transaction; each piece has a savepoint of
+// its own. A piece is answered once the transaction is on disk and published.
 import { type Logger, OperationalError } from '../errors.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { databaseFailure, isDatabaseError, type Store, whyNotWritten } from '../store/database.ts'
@@ -7,7 +7,7 @@ import type { Publisher } from './publish.ts'
 import type { Alongside, WriteFailure } from './types.ts'
 
 interface Waiting {
-  /** Does the work inside a transaction. What it changed is undone if it throws. */
+  /** Does the work inside a transaction. If it throws, its changes are undone. */
   attempt(): void
   resolve(): void
   reject(error: unknown): void
@@ -17,13 +17,13 @@ interface Waiting {
 
 interface WorkOptions<T> {
   readonly alongside?: Alongside<T> | undefined
-  /** Publish even if no answer changed. */
+  /** Publish even if no DNS answer changed. */
   readonly publishes?: boolean
-  /** Long work: it has a transaction of its own, and what waits with it goes first. */
+  /** Long work: it gets a transaction of its own, after other waiting work. */
   readonly isAlone?: boolean
 }
 
-/** A transaction takes no more work once it has held the event loop for this long. */
+/** A transaction takes no more work after this time, so that the event loop is not blocked for long. */
 const transactionMs = 10
 
 export class CommitQueue {
@@ -44,8 +44,8 @@ export class CommitQueue {
   }
 
   /**
-   * Runs synchronous `work` in the next transaction and resolves with its result after COMMIT and publication. Rejects
-   * with what `work` threw, or OperationalError 'database-failed' or 'capacity-reached'; then nothing it did is left.
+   * Runs synchronous `work` in the next transaction. Resolves with its result after COMMIT and publication. Rejects with the
+   * error that `work` threw, or OperationalError 'database-failed' or 'capacity-reached'; then all its changes are undone.
    */
   run<T>(work: () => T, options: WorkOptions<T> = {}): Promise<T> {
     const { alongside, publishes = false, isAlone = false } = options
@@ -69,12 +69,11 @@ export class CommitQueue {
     return promise
   }
 
-  /** Whether it takes no more work. */
   get isClosed(): boolean {
     return this.#isClosed
   }
 
-  /** Runs `work` in a transaction of its own at once; throws what `run` rejects with. */
+  /** Runs `work` at once, in a transaction of its own. Throws the errors that `run` rejects with. */
   runNow(work: () => void, publishes: boolean): void {
     let failure: { error: unknown } | undefined
     const reject = (error: unknown): void => {
@@ -85,7 +84,7 @@ export class CommitQueue {
     if (failure) throw failure.error
   }
 
-  /** Does all that waits, and takes no more. */
+  /** Does the work that still waits, and accepts no more. */
   close(): void {
     this.#isClosed = true
     while (this.#waiting.length > 0) this.#flush()
@@ -106,11 +105,11 @@ export class CommitQueue {
     const answered = this.#transact(this.#waiting)
     const pieces = this.#waiting.splice(0, answered || this.#waiting.length)
     if (answered > 0) return
-    // The tree has no room for all of them: only those that do not fit by themselves are refused.
+    // The tree has no room for all of them together. Run them one by one, so that only those that do not fit are refused.
     for (const piece of pieces) this.#transact([piece])
   }
 
-  /** Long work lets what waits with it go first, once: then it has its turn. */
+  /** Moves long work behind the other waiting work, but only every second time, so that it gets its turn. */
   #giveWay(): void {
     if (!this.#waiting[0]?.isAlone) return
     const others = this.#waiting.filter((piece) => !piece.isAlone)
@@ -120,8 +119,8 @@ export class CommitQueue {
   }
 
   /**
-   * One transaction with as many of the pieces as time allows. Answers these and says how many; 0: there are several, and
-   * the tree has no room for what they change, so nothing is done and none is answered.
+   * Runs one transaction with as many of the pieces as time allows, answers them, and returns their number. Returns 0 if
+   * there are several pieces and the tree has no room for all their changes: then nothing is done, and none is answered.
    */
   #transact(pieces: readonly Waiting[]): number {
     const done: Waiting[] = []
@@ -140,7 +139,7 @@ export class CommitQueue {
           done.push(piece)
           publishes ||= piece.publishes
         } catch (error) {
-          // If SQLite gave up the whole transaction, the pieces before are undone too.
+          // SQLite may have rolled back the whole transaction. Then the earlier pieces are undone too.
           if (!this.#store.inTransaction) throw error
           failed.push({ piece, error })
         }
@@ -154,13 +153,13 @@ export class CommitQueue {
       if (isDatabaseError(error)) this.#health.failed(error)
       const isFull = error instanceof OperationalError && error.code === 'capacity-reached'
       if (isFull && pieces.length > 1) return 0
-      // None taken: the transaction could not begin, and could not for the others either.
+      // If none was taken, the transaction could not even begin. The other pieces would fail in the same way.
       const undone = taken === 0 ? pieces : pieces.slice(0, taken)
       for (const piece of undone) piece.reject(explained(error))
       return undone.length
     }
     this.#publisher.publish()
-    // A transaction that changed nothing does not tell whether the disk can be written.
+    // A transaction without changes does not show whether the disk can be written.
     if (isPublished) {
       this.#store.letOthersIn()
       this.#health.succeeded()
@@ -171,12 +170,12 @@ export class CommitQueue {
   }
 }
 
-/** SQLite's own errors as OperationalError; other errors, which are bugs, as they are. */
+/** Converts SQLite's errors to OperationalError. Other errors are bugs and stay as they are. */
 function explained(error: unknown): unknown {
   return isDatabaseError(error) ? databaseFailure(error, 'the database failed') : error
 }
 
-/** Since when nothing can be written, and why: for the status and the log. */
+/** Remembers whether the database can be written, for the status and the log. */
 export class WriteHealth {
   readonly #log: Logger
   readonly #now: () => number
@@ -188,12 +187,12 @@ export class WriteHealth {
     this.#now = now
   }
 
-  /** undefined: as far as is known, writing works. */
+  /** The present failure. Undefined if the last write worked. */
   get failure(): WriteFailure | undefined {
     return this.#failure
   }
 
-  /** A transaction failed with an error of SQLite's. */
+  /** Call it when a transaction fails with an error of SQLite. */
   failed(error: unknown): void {
     const why = whyNotWritten(error)
     this.#failure = { since: this.#failure?.since ?? this.#now(), why }
@@ -202,7 +201,7 @@ export class WriteHealth {
     )
   }
 
-  /** Something was written. */
+  /** Call it when something was written. */
   succeeded(): void {
     if (!this.#failure) return
     const seconds = this.#now() - this.#failure.since

@@ -17,7 +17,7 @@ const words = {
   exclusion: { add: 'exclude', remove: 'include', is: 'excluded' },
 } as const
 
-/** Adds a prefix of any length by hand. If it is there already, only a new note is taken. */
+/** Adds an exception of any prefix length by hand. If there is one already, only its note is replaced by a new one. */
 export function addException(
   context: Context,
   kind: ExceptionKind,
@@ -41,7 +41,7 @@ export function addException(
   return { outcome: row ? 'unchanged' : 'added', exception }
 }
 
-/** Takes back what was added by hand at exactly this prefix. What the configuration says stays: 'conflict'. */
+/** Removes an exception of exactly this prefix. Refuses with 'conflict' if it comes from the configuration. */
 export function removeException(
   context: Context,
   kind: ExceptionKind,
@@ -53,12 +53,12 @@ export function removeException(
   const rows = table.at(prefix)
   const row = rows.find(({ source }) => source === 'manual')
   if (rows.some(({ source }) => source === 'config')) {
-    return { refused: 'conflict', why: `is ${is} by the configuration: change it there` }
+    return { refused: 'conflict', why: `is ${is} in the configuration: change it there` }
   }
   if (!row) {
     const wider = table.covering(prefix)
     if (!wider) return { refused: 'not-listed', why: `is not ${is}` }
-    const why = `is not ${is} by itself but within ${formatPrefix(wider.prefix)}`
+    const why = `is not ${is} by itself, but it lies within ${formatPrefix(wider.prefix)}`
     return { refused: 'covered', why }
   }
   table.delete(row)

@@ -1,5 +1,5 @@
-// What is known of one address: for anyone what DNS answers, and since which day; for the operator also why, what holds,
-// what ended and which messages came.
+// Look-up of one address. The public learns what DNS answers, and since which day. The operator also learns why, and sees
+// the present and past listings and the messages.
 import {
   type Address,
   formatAddress,
@@ -44,8 +44,8 @@ const maxEvidence = 20
 const daySeconds = 86_400
 
 /**
- * What anyone may know. It asks the tree, as DNS does: for an address that is not answered it does not look into the
- * database, whatever is known of it. It never reads evidence.
+ * What the public may know about an address. It asks the tree, as DNS does. It reads the database only if the address is
+ * answered as listed, and it never reads evidence.
  */
 export function find(context: Context, reader: TreeReader, address: Address): Finding {
   const answer = answerOf(reader, address)
@@ -58,8 +58,8 @@ export function find(context: Context, reader: TreeReader, address: Address): Fi
 }
 
 /**
- * All that is known, as of one moment: this thread alone writes, and does nothing else meanwhile. Without a reader the
- * store says what DNS would answer. An IPv4-mapped address is explained as IPv6: see `unmapped`.
+ * Everything known about an address. The result is consistent: only this thread writes, and this function does not pause.
+ * Without a reader the store tells what DNS would answer. An IPv4-mapped address is explained as IPv6: see `unmapped`.
  */
 export function explain(
   context: Context,
@@ -93,7 +93,7 @@ export function explain(
   }
 }
 
-/** What the tree, and so DNS, answers; undefined: not listed. */
+/** What DNS answers, taken from the tree. Undefined if the address is not listed. */
 function answerOf(reader: TreeReader, address: Address): Answer | undefined {
   const { family, w0, w1, w2, w3 } = address
   reader.enter()
@@ -114,21 +114,21 @@ function shownAnswer(answer: Answer | undefined): Pick<Finding, 'listed' | 'kind
   }
 }
 
-/** A row, or an entry of a list. */
+/** A present or past listing: a row, or an entry of a list. */
 interface Known {
   readonly prefix: Prefix
   readonly listing: Listing
-  /** null while it holds. */
+  /** null if it has not ended. */
   readonly endedAt: number | null
 }
 
 type EndedListing = Known & { readonly endedAt: number }
 
-/** What the store has on an address. */
+/** Everything the store has about an address. */
 interface Facts {
-  /** Longest prefix first; at one prefix rows first. */
+  /** Present listings, longest prefix first; at one prefix, rows come before entries. */
   readonly standing: readonly Known[]
-  /** Latest end first. */
+  /** Past listings, latest end first. */
   readonly ended: readonly EndedListing[]
   readonly exemption: ExceptionRow | undefined
   readonly exclusion: ExceptionRow | undefined
@@ -157,12 +157,12 @@ function knownRow(row: ListingRow): Known {
   return { prefix: row.prefix, listing: listingOf(row), endedAt }
 }
 
-/** 0 for an entry of a list, so that entries come after rows. */
+/** The id for sorting. An entry of a list gets 0, so that it comes after the rows. */
 function rowId({ listing: { id } }: Known): number {
   return typeof id === 'number' ? id : 0
 }
 
-/** Entries of lists that hold the address, by the list's name. Those removed by hand are among the rows. */
+/** List entries around the address, sorted by list name. Entries removed by hand are left out, since they have rows. */
 function entriesAround(store: Store, address: Address, now: number): Known[] {
   const known: Known[] = []
   for (const { name, version } of store.lists.all()) {
@@ -189,7 +189,7 @@ function stateOf(
   return (standing[0] ?? ended[0])?.listing.state ?? null
 }
 
-/** Of an address that is not answered: the exclusion that prevents it, or in a retired zone the listing. */
+/** For an address that is not answered: the exclusion that prevents it or, in a retired zone, the listing. */
 function preventingPrefix(
   { publisher, now }: Context,
   state: Explanation['state'],
@@ -202,7 +202,7 @@ function preventingPrefix(
   return null
 }
 
-/** Since when, and until when, what is answered at this prefix holds. */
+/** When the answer at this prefix began, and when it will end. */
 function termAt(
   { store, now }: Context,
   prefix: Prefix,
@@ -228,14 +228,14 @@ function isListed({ listing }: Known): boolean {
   return listing.state === 'listed'
 }
 
-/** null, which is permanent, is the latest. */
+/** The latest of the times. null means permanent, so it is the latest of all. */
 function latest(times: readonly (number | null)[]): number | null {
   return times.includes(null) ? null : Math.max(...times.map((time) => time ?? 0))
 }
 
 /**
- * When the oldest listing that is answered at this prefix began to show. A listing by trap was held back before that, and
- * nobody may learn on which day the trap was hit.
+ * When the oldest answered listing of this prefix began to show in DNS. A listing by trap may have been held back first; the
+ * time before it showed is not public, since it would reveal on which day the trap was hit.
  */
 function beganAt({ store, policy, now }: Context, prefix: Prefix): number {
   const rows = store.listings.currentAt(prefix).filter(({ state }) => state === 'listed')
@@ -249,8 +249,9 @@ function beganAt({ store, policy, now }: Context, prefix: Prefix): number {
 }
 
 /**
- * The entries of lists that DNS answers at exactly this prefix. While DNS follows an import, entries of the old version
- * count too. If no entry holds any more and `hasRows` is false, DNS still answers entries that are over: these then.
+ * The entries of lists that DNS answers at exactly this prefix. While an import is being published, entries of the old
+ * version count too. If all entries have expired and there is no row either (`hasRows`), DNS still answers the expired
+ * entries, so these are returned.
  */
 function answeredEntries(store: Store, prefix: Prefix, now: number, hasRows: boolean): ListEntry[] {
   const found: ListEntry[] = []

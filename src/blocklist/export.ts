@@ -1,4 +1,5 @@
-// A list, or all that is listed, as of one moment → pages of entries in address order. The reader may be slow; writes go on.
+// Exports a snapshot of one list, or of everything that is listed, as pages of entries in address order. The reader may be
+// slow; writing goes on meanwhile.
 
 import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
@@ -10,10 +11,10 @@ import { type Export, kindsMask } from './types.ts'
 import { isListing, listedIn, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
-/** Prefixes that one page looks at. */
+/** Most prefixes that are examined for one page. */
 const pagePrefixes = 1000
 
-/** A named list, or all that is listed and not exempt. undefined: the list was never imported. */
+/** Exports a named list, or everything that is listed and not exempt. Returns undefined if the list was never imported. */
 export function exportEntries(
   { path }: Pick<Store, 'path'>,
   rules: ZoneRules,
@@ -35,7 +36,7 @@ export function exportEntries(
   return { close, pages, holes: [], zoneKinds: allKinds }
 }
 
-/** Entries in pages, then closes the snapshot. undefined: a prefix that was looked at and is not listed. */
+/** Collects entries into pages and closes the snapshot at the end. undefined stands for a prefix that is not listed. */
 function* inPages(
   snapshot: Snapshot,
   entries: Iterable<ListEntry | undefined>,
@@ -64,7 +65,7 @@ function* entriesOf(
   for (const entry of snapshot.lists.entries(version)) yield isListed(entry) ? entry : undefined
 }
 
-/** What is listed at each prefix, as one entry, if the zone has it and no exemption is around it. */
+/** One entry for each prefix that the zone answers as listed and that no exemption covers; undefined for other prefixes. */
 function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<ListEntry | undefined> {
   let here: PrefixContents = { prefix: noPrefix, rows: [], entries: [] }
   const { exemptions, exclusions } = snapshot
@@ -88,7 +89,7 @@ function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<ListEntry 
 
 const noPrefix: Prefix = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
-/** All that is listed at a prefix, as one entry; undefined: nothing is. */
+/** Joins all listings of a prefix to one entry. Returns undefined if there is none. */
 function listedHere({ prefix, rows, entries }: PrefixContents, now: number): ListEntry | undefined {
   let listed: ListEntry | undefined
   for (const { hiddenIn, kinds, reason, expiresAt, createdAt } of rows) {

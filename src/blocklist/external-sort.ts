@@ -1,15 +1,15 @@
-// Prefixes in any order → the same in address order, an enclosing prefix before what is inside it. They are kept in runs of
-// plain numbers, 25 octets each. A run is sorted when it is full, so that no sort holds the event loop for long; no library
+// Sorts millions of prefixes by address; a prefix comes before those inside it. They are kept in runs of plain numbers, 25
+// octets for each prefix. Each run is sorted when it is full, so that no sort blocks the event loop for long. No library
 // sorts typed arrays in runs.
 import type { Family, Prefix } from '../ip/address.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 
-/** Entries of a run, which is sorted in some milliseconds. */
+/** Entries of a full run. Sorting that many takes milliseconds. */
 const runSize = 8192
-/** A sort key of an IPv4 run: address (32 bits), length (6) and place in the run (13). A double holds 53 bits exactly. */
+/** The sort key of an IPv4 entry has 51 bits: address (32), length (6), index in the run (13). A double holds 53 exactly. */
 const lengthFactor = 64
 
-/** Entries as columns. They are sorted when the run is full. */
+/** Entries stored in columns. */
 interface Run {
   readonly family: Family
   readonly words: Uint32Array
@@ -26,7 +26,7 @@ interface TaggedPrefix {
 export class EntryRuns {
   readonly #open: Record<Family, Run> = { 4: emptyRun(4), 6: emptyRun(6) }
   readonly #sorted: Record<Family, Run[]> = { 4: [], 6: [] }
-  /** The order of all entries, kept for the next call of `sorted`: run * runSize + place in the run. */
+  /** The order of all entries, kept for the next call of `sorted`: run * runSize + index in the run. */
   readonly #places: Partial<Record<Family, Uint32Array>> = {}
   #count = 0
 
@@ -35,7 +35,7 @@ export class EntryRuns {
     return this.#count
   }
 
-  /** `tag`: any 32 bits. */
+  /** `tag`: any 32-bit number of the caller. */
   add(prefix: Prefix, tag: number): void {
     const run = this.#open[prefix.family]
     const index = run.count++
@@ -50,7 +50,7 @@ export class EntryRuns {
     if (run.count === runSize) this.#close(prefix.family)
   }
 
-  /** All entries in order, IPv4 first; of equal prefixes those that were added first come first. For when all are added. */
+  /** All entries in order, IPv4 first. Equal prefixes keep the order in which they were added. Add nothing afterwards. */
   *sorted(): Generator<TaggedPrefix> {
     for (const family of [4, 6] as const) {
       this.#close(family)
@@ -104,7 +104,7 @@ function inOrder(run: Run, order: Uint16Array): Run {
   return sorted
 }
 
-/** Sorts plain numbers, which needs no comparison function. */
+/** Sorts IPv4 entries by one number each, which needs no comparison function. */
 function orderOf4({ words, lengths, count }: Run): Uint16Array {
   const keys = new Float64Array(count)
   for (let index = 0; index < count; index++) {
@@ -127,13 +127,13 @@ function orderOf6({ words, lengths, count }: Run): Uint16Array {
 
 interface Head {
   readonly run: Run
-  /** Number of the run: of equal prefixes the earlier run's comes first. */
+  /** The index of the run. Of equal prefixes, the one in the earlier run comes first. */
   readonly age: number
   next: number
   entry: TaggedPrefix
 }
 
-/** Merges sorted runs through a binary heap of their first entries. */
+/** Merges sorted runs with a binary heap, which holds the next entry of each run. */
 function* merged(runs: readonly Run[]): Generator<Head> {
   const heap: Head[] = []
   for (const [age, run] of runs.entries()) {

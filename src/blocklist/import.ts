@@ -1,5 +1,5 @@
-// A whole named list in, in place of what it held: its lines are read and sorted in memory and compared with what the list
-// is; only then is anything written.
+// Imports a whole named list. All lines are read, sorted in memory and compared with the present list before anything is
+// written.
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { OperationalError } from '../errors.ts'
@@ -19,26 +19,26 @@ import { roomLeft } from './publish.ts'
 import type { ImportItem, ImportOutcome, ImportRequest, ListFault, Refusal } from './types.ts'
 import { listedIn } from './zone-entry.ts'
 
-/** The new entries compared with what the list is. */
+/** How the new entries differ from the present list. */
 interface Comparison {
   readonly added: number
   readonly removed: number
   readonly kept: number
-  /** Prefixes that are new or gone, or whose attributes differ. */
+  /** Prefixes that are added, removed, or have other attributes. */
   readonly changes: number
-  /** New entries at prefixes where the tree has nothing. */
+  /** New prefixes that the tree does not have yet. */
   readonly newInTree: number
 }
 
-/** A list of at most this many entries may lose any number of them, but not all. */
+/** A list of up to this many entries may lose any number of them without force, but not all. */
 const smallList = 100
-/** Disk space that an entry takes in the database, and that the write-ahead log may take. */
+/** Disk space: octets for each entry in the database, and for the write-ahead log. */
 const diskBytesPerEntry = 32
 const logBytes = 16 * 1024 ** 2
-/** The most that an entry takes in the tree: a /128 in each /64 does. */
+/** Most octets that an entry takes in the tree (when each /64 has a single /128). */
 const treeBytesPerEntry = 34
 
-/** The imports that are running, at most one for each list. */
+/** Runs imports, at most one at a time for each list. */
 export class ListImports {
   readonly #parts: ImportParts
   readonly #discarded: DiscardedVersions
@@ -49,28 +49,28 @@ export class ListImports {
     this.#discarded = new DiscardedVersions(parts)
   }
 
-  /** Deletes in the background what unfinished imports of the last process left. */
+  /** Deletes in the background what unfinished imports of an earlier process left. */
   clean(): void {
     void this.#discarded.clean()
   }
 
   /**
-   * Replaces what the list held by the items; after a crash at any moment the list is the old one or the new one, whole.
-   * Resolves once all of it is on disk and, with a tree, in DNS. Refuses with 'conflict' while another import of the list
-   * runs, 'invalid' if the list is wrong as a whole, and 'loss' if too many entries would go. Throws OperationalError
-   * 'capacity-reached', 'disk-too-small' or 'clock-held', and nothing is changed then. Throws 'database-failed': nothing
-   * is changed either, unless the list is the new one already. DNS then goes on to follow it, and another import of it is a
-   * 'conflict' until it has.
+   * Replaces the list by the items. A crash leaves either the whole old list or the whole new one. Resolves once all of it
+   * is on disk and, if there is a tree, in DNS. Refuses with 'conflict' while another import of the list runs, 'invalid' if
+   * the list is wrong as a whole, and 'loss' if too many entries would be removed. Throws OperationalError
+   * 'capacity-reached', 'disk-too-small' or 'clock-held', with nothing changed, or 'database-failed'. After
+   * 'database-failed' the list may already be the new one: then publishing goes on in the background, and until it is done,
+   * another import of the list is a 'conflict'.
    */
   async import(request: ImportRequest): Promise<ImportOutcome> {
     const { list, isDryRun = false, isForced = false } = request
     const known = this.#parts.store.lists.named(list)
     if (this.#busy.has(list) || known?.version !== known?.applied) {
-      return { refused: 'conflict', why: `another import of list ${list} is going on` }
+      return { refused: 'conflict', why: `another import of list ${list} is running` }
     }
     this.#busy.add(list)
     try {
-      // One moment for all of it, however long it takes.
+      // The whole import uses the time of its start.
       const context = this.#parts.context()
       const lines = new ListLines(context, request.isStrict)
       for await (const batch of request.items) {
@@ -131,13 +131,13 @@ export class ListImports {
     await replaceList(this.#parts, this.#discarded, replacement)
   }
 
-  /** An import that filled the disk would stop all other writing too. */
+  /** Throws if the disk has too little room. An import that fills the disk would also stop all other writing. */
   #requireDisk({ count, reasonCharacters }: ListLines): void {
     const { path } = this.#parts.store
     const { bavail, bsize } = statfsSync(dirname(path))
     const neededBytes = count * diskBytesPerEntry + reasonCharacters + logBytes
     if (bavail * bsize >= neededBytes) return
-    const told = `no room for ${count} entries on the disk: they take some ${Math.ceil(neededBytes / 1e6)} MB`
+    const told = `no room for ${count} entries on the disk: they take about ${Math.ceil(neededBytes / 1e6)} MB`
     throw new OperationalError('disk-too-small', `${told} beside ${path}`, { told })
   }
 
@@ -150,19 +150,19 @@ export class ListImports {
   }
 }
 
-/** A file that was cut off, or the wrong file, would remove entries that nobody meant to lose. */
+/** Refuses an import that removes too much: the file may be incomplete or the wrong one. */
 function lossOf(list: string, { added, removed, kept }: Comparison): Refusal | undefined {
   const standing = removed + kept
   if (added + kept === 0) {
-    const all = standing === 0 ? '' : `, and all ${standing} entries of list ${list} would go`
+    const all = standing === 0 ? '' : `; all ${standing} entries of list ${list} would be removed`
     return unforced(`the import is empty${all}`)
   }
   if (standing <= smallList || 2 * kept >= standing) return undefined
-  return unforced(`${removed} of the ${standing} entries of list ${list} would go`)
+  return unforced(`${removed} of the ${standing} entries of list ${list} would be removed`)
 }
 
 function unforced(why: string): Refusal {
-  return { refused: 'loss', why: `nothing was changed: ${why}; force it if that is meant` }
+  return { refused: 'loss', why: `nothing was changed: ${why}; use force if that is intended` }
 }
 
 function hasTerm(item: ImportItem | ListFault): boolean {

@@ -1,5 +1,5 @@
-// The lines of an imported list → its entries, each prefix once, in address order. Each line is checked when it comes.
-// What may be listed is kept in a small form; the first wrong lines are kept for the report.
+// Collects the lines of an imported list and returns its entries, each prefix once, in address order. Each line is checked
+// as it is read. Valid entries are kept in compact form, the first wrong lines for the report.
 import { contains, type Family, type Prefix, subtract } from '../ip/address.ts'
 import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
@@ -8,19 +8,19 @@ import { EntryRuns } from './external-sort.ts'
 import { type Context, refusalOf } from './listings.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './types.ts'
 
-/** Wrong lines that the report names; the others are only counted. */
+/** Most wrong lines in the report; further ones are only counted. */
 const maxRefusedLines = 1000
-/** Entries of one list. All are in memory until they are on disk, 25 octets each. */
+/** Most entries of one list. All are in memory during the import, 25 octets each. */
 const maxListEntries = 16_777_216
-/** Characters of all different reasons of a list together. */
+/** Most characters of all different reasons of a list together. */
 const maxReasonCharacters = 128 * 1024 * 1024
-/** Characters of a wrong line that the report shows. */
+/** Most characters of a wrong line that the report shows. */
 const maxShownCharacters = 200
 
-/** The tag of an exclusion. The tag of an entry is the number of its attributes. */
+/** The tag that marks an exclusion. The tag of an entry is the index of its attributes. */
 const exclusionTag = 0xffff_ffff
 
-/** An entry as a list's file has it. */
+/** An entry of the new list. */
 export interface WantedEntry {
   readonly prefix: Prefix
   readonly attributes: EntryAttributes
@@ -28,11 +28,11 @@ export interface WantedEntry {
 
 interface ListItem {
   readonly prefix: Prefix
-  /** null: an exclusion. */
+  /** null for an exclusion. */
   readonly attributes: EntryAttributes | null
 }
 
-/** Takes the lines of a list in, in any order, and gives its entries out. */
+/** Collects the lines of a list, in any order, and returns its entries. */
 export class ListLines {
   readonly #checks: EntryChecks
   readonly #isStrict: boolean
@@ -51,17 +51,16 @@ export class ListLines {
     this.#isStrict = isStrict
   }
 
-  /** Lines taken, wrong ones aside; several may have the same prefix. */
+  /** The number of valid lines. Several may have the same prefix. */
   get count(): number {
     return this.#runs.count
   }
 
-  /** Characters of all different reasons together. */
   get reasonCharacters(): number {
     return this.#reasonCharacters
   }
 
-  /** Takes lines in. Answers a refusal of the whole list as soon as there is cause for one. */
+  /** Adds lines. Returns a refusal if the whole list must be refused. */
   take(batch: readonly (ImportItem | ListFault)[]): ImportOutcome | undefined {
     for (const item of batch) {
       if ('fault' in item) {
@@ -79,26 +78,29 @@ export class ListLines {
       return { refused: 'invalid', why: `a list has at most ${maxListEntries} entries` }
     }
     if (this.#reasonCharacters > maxReasonCharacters) {
-      return { refused: 'invalid', why: `its reasons have over ${maxReasonCharacters} characters` }
+      return {
+        refused: 'invalid',
+        why: `its reasons have more than ${maxReasonCharacters} characters`,
+      }
     }
     return undefined
   }
 
-  /** Refuses a list of wrong lines only: it is an error page, or another format, and must not empty the list. */
+  /** Refuses a list of wrong lines only. It may be an error page or another format, and must not empty the list. */
   refusalOfNoEntries(): ImportOutcome | undefined {
     const [line] = this.#refused
     if (this.#runs.count > 0 || line === undefined) return undefined
-    return { refused: 'invalid', why: `no line of it is an entry; ${lineFault(line)}`, line }
+    return { refused: 'invalid', why: `none of its lines is an entry; ${lineFault(line)}`, line }
   }
 
   report(): Pick<ImportDone, 'refused' | 'refusedCount'> {
     return { refused: this.#refused, refusedCount: this.refusedCount }
   }
 
-  /** Every prefix once, in address order, without what the list excludes. Call it when all lines are in. */
+  /** All entries: each prefix once, in address order, without what the list itself excludes. Call it after all lines. */
   entries(): Iterable<WantedEntry> {
     const items = this.#joined()
-    // Without an exclusion every item has attributes.
+    // If there is no exclusion, every item has attributes.
     return this.#exclusions === 0 ? (items as Iterable<WantedEntry>) : withoutExclusions(items)
   }
 
@@ -129,7 +131,7 @@ export class ListLines {
     return number
   }
 
-  /** Lines of one prefix become one entry, or an exclusion if one of them is. */
+  /** Joins the lines of one prefix to one entry, or to an exclusion if one of them is an exclusion. */
   *#joined(): Generator<ListItem> {
     let open: ListItem | undefined
     for (const { prefix, tag } of this.#runs.sorted()) {
@@ -147,9 +149,9 @@ export class ListLines {
 }
 
 /**
- * Exclusions that a list brings along ("10.0.0.0/24, but not 10.0.0.5") → the prefixes that are left. An exclusion takes
- * nothing from other lists. The longest match decides, as in rbldnsd: what is listed inside an exclusion stays listed.
- * Items and entries: each prefix once, in address order, an enclosing prefix before what is inside it.
+ * Subtracts a list's own exclusions from its prefixes ("10.0.0.0/24, but not 10.0.0.5"). They do not affect other lists. The
+ * longest match decides, as in rbldnsd: a prefix that is listed inside an exclusion stays listed. Input and output: each
+ * prefix once, in address order, a prefix before those inside it.
  */
 function* withoutExclusions(items: Iterable<ListItem>): Generator<WantedEntry> {
   let group: ListItem[] = []
@@ -161,30 +163,34 @@ function* withoutExclusions(items: Iterable<ListItem>): Generator<WantedEntry> {
       hasExclusion ||= item.attributes === null
       continue
     }
-    yield* carved(group, hasExclusion)
-    // An exclusion that nothing encloses has no effect.
+    yield* entriesOfGroup(group, hasExclusion)
+    // An exclusion that lies in no listed prefix has no effect.
     group = item.attributes === null ? [] : [item]
     hasExclusion = false
   }
-  yield* carved(group, hasExclusion)
+  yield* entriesOfGroup(group, hasExclusion)
 }
 
-/** `group`: a listed prefix and everything inside it. */
-function* carved(group: readonly ListItem[], hasExclusion: boolean): Generator<WantedEntry> {
+/** The entries of one group: a listed prefix and everything inside it. */
+function* entriesOfGroup(
+  group: readonly ListItem[],
+  hasExclusion: boolean,
+): Generator<WantedEntry> {
   if (!hasExclusion) {
     for (const { prefix, attributes } of group) if (attributes) yield { prefix, attributes }
     return
   }
   const entries: WantedEntry[] = []
-  carve(group, 0, entries)
+  addRemaining(group, 0, entries)
   yield* entries.sort((a, b) => comparePrefixes(a.prefix, b.prefix))
 }
 
 /**
- * Adds what is left of the item at `index` and of everything inside it to `entries`. `end`: the first item that is not
- * inside it. `isCut`: it is an exclusion or has one inside, so what encloses it must leave it out.
+ * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. Returns
+ * `end`, the index of the first item that is not inside it, and `isCut`: it is an exclusion or contains one. A larger prefix
+ * around it must then leave it out, since its parts are added by themselves.
  */
-function carve(
+function addRemaining(
   items: readonly ListItem[],
   index: number,
   entries: WantedEntry[],
@@ -195,14 +201,14 @@ function carve(
   const whole: Prefix[] = []
   let end = index + 1
   for (let inner = items[end]; inner && contains(item.prefix, inner.prefix); inner = items[end]) {
-    const result = carve(items, end, entries)
+    const result = addRemaining(items, end, entries)
     if (result.isCut) cuts.push(inner.prefix)
     else whole.push(inner.prefix)
     end = result.end
   }
   if (item.attributes === null) return { end, isCut: true }
   const { attributes } = item
-  // A piece that is listed by itself keeps its own attributes.
+  // A part that is itself an item was added with its own attributes.
   for (const prefix of subtract(item.prefix, cuts)) {
     if (whole.some((each) => comparePrefixes(each, prefix) === 0)) continue
     entries.push({ prefix, attributes })
@@ -212,16 +218,16 @@ function carve(
 
 type CheckContext = Pick<Context, 'store' | 'policy' | 'now'>
 
-/** Quick checks for a million entries: a table of /16s tells that nothing special is near. The rule itself is `refusalOf`. */
+/** Checks entries fast. A table of /16s shows where no special range or exception is near; elsewhere `refusalOf` decides. */
 class EntryChecks {
   readonly #context: CheckContext
-  /** By the first 16 bits of an address: 1 if a special-purpose range, an exemption or an exclusion may be near. */
+  /** Index: the first 16 bits of an address. 1 if a special-purpose range, exemption or exclusion has the same 16 bits. */
   readonly #marks: Record<Family, Uint8Array> = {
     4: new Uint8Array(65_536),
     6: new Uint8Array(65_536),
   }
 
-  /** Later exemptions and exclusions are not seen. */
+  /** Reads the exemptions and exclusions once; later ones are not checked. */
   constructor(context: CheckContext) {
     this.#context = context
     for (const { prefix } of specialRanges) this.#mark(prefix)
@@ -229,7 +235,7 @@ class EntryChecks {
     for (const prefix of context.store.exclusions.prefixes()) this.#mark(prefix)
   }
 
-  /** Why the entry may not be listed, as a clause for "TEXT: WHY"; undefined: it may. */
+  /** Why the entry may not be listed, as a clause for "TEXT: WHY". Undefined if it may. */
   refusal(prefix: Prefix, expiresAt: number | null): string | undefined {
     const { policy, now } = this.#context
     const shortest = prefix.family === 4 ? policy.shortest4 : policy.shortest6
@@ -249,13 +255,13 @@ function lineFault({ line, text, why }: RefusedLine): string {
   return `line ${line}: ${text === '' ? '' : `${text}: `}${why}`
 }
 
-/** The beginning of a line, without control characters. */
+/** The beginning of a line, with control characters replaced. */
 function shortened(text: string): string {
   const shown = text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text
   return ownText(shown.replaceAll(/\p{C}/gu, '?'))
 }
 
-/** A copy: a slice would keep the whole text it was cut from in memory. */
+/** Copies a text. A slice would keep the whole text that it was cut from in memory. */
 function ownText(text: string): string {
   return Buffer.from(text).toString()
 }

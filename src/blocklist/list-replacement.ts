@@ -1,6 +1,6 @@
-// A list's new version in place of its old one. It is written beside the old one in small transactions; then one row makes
-// it the list. DNS follows in steps of some prefixes each. A crash before that row leaves the old list whole, a crash after
-// it the new one.
+// Replaces a list by its new version. The new version is written beside the old one in small transactions; then a change of
+// one row makes it the list. After that, DNS is brought to the new version in small steps. A crash before the change of that
+// row leaves the whole old list, a crash after it the whole new one.
 import { setTimeout as pause, setImmediate } from 'node:timers/promises'
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
@@ -16,14 +16,14 @@ import type { Publisher } from './publish.ts'
 import type { Actor, ListEntry } from './types.ts'
 import { listedIn } from './zone-entry.ts'
 
-/** What imports work on. */
+/** The parts of the blocklist that imports use. */
 export interface ImportParts {
   readonly store: Store
   readonly tree: TreeWriter | undefined
   readonly publisher: Publisher
   readonly queue: CommitQueue
   readonly log: Logger
-  /** As of now. */
+  /** Returns a context with the present time. */
   context(): Context
   /** See BlocklistOptions. */
   requireClock(): void
@@ -32,37 +32,37 @@ export interface ImportParts {
 interface Replacement {
   readonly name: string
   readonly wanted: Iterable<WantedEntry>
-  /** How many prefixes differ from what the list is. */
+  /** How many prefixes differ from the present list. */
   readonly changes: number
-  /** The time of the import, in epoch seconds: new entries are listed since then. */
+  /** The time of the import, in epoch seconds. New entries count as listed since then. */
   readonly now: number
   readonly actor: Actor
   /** For the audit. */
   readonly summary: { readonly entries: number; readonly refused: number }
 }
 
-/** Chunks that one transaction writes or deletes, in some milliseconds. */
+/** Most chunks that one transaction writes or deletes, so that it takes only milliseconds. */
 const chunksWritten = 20
 const chunksDeleted = 50
-/** Entries that are looked at before other work has its turn. */
+/** Entries that are read before other work gets a turn of the event loop. */
 export const entriesInTurn = 4096
-/** A step and its commit are to take about this long; the first step has this many prefixes. */
+/** Target time of a step with its commit, and the number of prefixes in the first step. */
 const stepMs = 12
 const firstPrefixes = 500
-/** Between steps other work has the event loop for this long: a mail session takes many turns of it. */
+/** Pause between steps. One turn of the event loop would not do: a mail session needs many turns. */
 const pauseMs = 1
-/** The pause before a failed step is tried again doubles from the first to the longest. */
+/** A failed step is tried again after the first pause. The pause then doubles each time, up to the longest. */
 const retryMs = { first: 1000, longest: 60_000 }
-/** After this many tries the import rejects, while it goes on trying. */
+/** After this many failed tries the import's promise rejects. The work itself goes on being tried. */
 const triesUntilTold = 5
 
-/** A prefix of the old entries, of the new ones, or of both. */
+/** The old and the new entry of one prefix. One of them may be missing. */
 interface Pair<T> {
   readonly before: ListEntry | undefined
   readonly after: T | undefined
 }
 
-/** Two walks in address order as one. */
+/** Joins two sequences in address order to pairs of equal prefixes. */
 export function* paired<T extends { readonly prefix: Prefix }>(
   before: Iterable<ListEntry>,
   after: Iterable<T>,
@@ -82,13 +82,13 @@ export function* paired<T extends { readonly prefix: Prefix }>(
   }
 }
 
-/** Leaves the event loop to other work. Throws OperationalError 'database-failed' if the blocklist was closed meanwhile. */
+/** Gives other work a turn of the event loop. Throws OperationalError 'database-failed' if the blocklist has been closed. */
 export async function turn(queue: CommitQueue): Promise<void> {
   await setImmediate()
   if (queue.isClosed) throw new OperationalError('database-failed', 'the list is closed')
 }
 
-/** Versions that are no list's any more, which are deleted in small transactions. */
+/** Deletes list versions that are no longer used, in small transactions. */
 export class DiscardedVersions {
   readonly #parts: ImportParts
   readonly #versions: Set<number>
@@ -98,7 +98,7 @@ export class DiscardedVersions {
     this.#versions = new Set(parts.store.lists.unused())
   }
 
-  /** Deletes the version. If that fails, the next call or the next start tries again. */
+  /** Deletes this version. If that fails, the next call or the next start tries again. */
   async add(version: number | null): Promise<void> {
     if (version !== null) this.#versions.add(version)
     await this.clean()
@@ -113,15 +113,15 @@ export class DiscardedVersions {
         this.#versions.delete(version)
       }
     } catch {
-      // The disk is full, or the blocklist is closed.
+      // The disk is full or the blocklist is closed: a later call tries again.
     }
   }
 }
 
 /**
- * Makes these entries the list, and resolves when DNS has followed. Throws OperationalError 'capacity-reached' or what
- * stopped the writing; the list is then what it was. If the disk is full once it is the new list, it goes on trying, and
- * rejects after a while.
+ * Makes these entries the list, and resolves once DNS answers them. Rejects with OperationalError 'capacity-reached', or with
+ * the error that stopped the writing; the list is then the old one. If the disk becomes full after the new version has become
+ * the list, it rejects after a while and goes on trying in the background.
  */
 export async function replaceList(
   parts: ImportParts,
@@ -187,14 +187,14 @@ async function writeVersion(
   await put()
 }
 
-/** Brings DNS from the old version of a list to the new one. */
+/** Changes DNS from the old version of a list to the new one, step by step. */
 class Follower {
   readonly #parts: ImportParts
   readonly #discarded: DiscardedVersions
-  /** As it was before. */
+  /** The list as it was before the import. */
   readonly #list: NamedList
   readonly #version: number
-  /** Whether the differences are more than the journal holds. */
+  /** Whether there are more differences than the journal holds. */
   readonly #isLarge: boolean
   readonly #auditSetBack: () => void
   readonly #failing = Promise.withResolvers<never>()
@@ -216,8 +216,8 @@ class Follower {
   }
 
   /**
-   * Resolves when the tree has all of the new version. Rejects if that fails for long, and goes on all the same. If the
-   * tree has no room for it, goes back to the old version and rejects with 'capacity-reached'.
+   * Resolves when the tree has the whole new version. If the disk stays full, it rejects but goes on trying. If the tree has
+   * no room for the new version, it restores the old one and rejects with 'capacity-reached'.
    */
   follow(): Promise<void> {
     return Promise.race([this.#followAll(), this.#failing.promise])
@@ -233,11 +233,11 @@ class Follower {
       if (!isOutOfRoom(error)) throw error
       await this.#tryUntilDone(() => {
         store.lists.setVersion(id, old, version)
-        // What was removed by hand since stays removed.
+        // Entries that were removed by hand meanwhile stay removed.
         store.listings.moveHidden(version, old)
         this.#auditSetBack()
       })
-      // What is removed first makes room for what comes back.
+      // First remove the new prefixes: that makes room for the old ones.
       await this.#publish(this.#differing('removed'), true)
       await this.#publish(this.#differing('restored'), true)
       await this.#tryUntilDone(() => store.lists.setVersion(id, old, old))
@@ -248,7 +248,7 @@ class Follower {
     await this.#discarded.add(old)
   }
 
-  /** Publishes what should stand at these prefixes, some at a time. */
+  /** Publishes the present state of these prefixes in steps. */
   async #publish(prefixes: Generator<Prefix | undefined>, usesReserve: boolean): Promise<void> {
     const { queue, store, publisher } = this.#parts
     let most = firstPrefixes
@@ -275,8 +275,8 @@ class Follower {
   }
 
   /**
-   * Prefixes that the two versions answer differently, in order; undefined: other work may have its turn. `only`, for
-   * the way back: those that the old version lacks, or those that it has.
+   * Yields the prefixes that the two versions answer differently, in order, and sometimes undefined, when other work may get
+   * a turn. `only` is for restoring the old version: 'removed' are the prefixes that it lacks, 'restored' those that it has.
    */
   *#differing(only?: 'removed' | 'restored'): Generator<Prefix | undefined> {
     const { store, context } = this.#parts
@@ -295,8 +295,8 @@ class Follower {
   }
 
   /**
-   * Runs `work` in a transaction, again and again while the disk is full: half of a list in DNS must not be left. Throws if
-   * the tree has no room, if the blocklist is closed, and what is a bug of ours.
+   * Runs `work` in a transaction and tries again as long as the disk is full, since DNS must not stay at half a list. Throws
+   * only if the tree has no room, if the blocklist is closed, or on a bug.
    */
   async #tryUntilDone(work: () => void, isAlone = false): Promise<void> {
     const { queue, log } = this.#parts
@@ -315,7 +315,7 @@ class Follower {
         log.warn({ err: error, list: name }, text)
         await new Promise((resolve) => {
           const timer = setTimeout(resolve, waitMs)
-          // Nobody waits for the import any more, so it must not keep the process alive.
+          // The import's promise has been rejected, so this timer must not keep the process alive.
           if (tried >= triesUntilTold) timer.unref()
         })
       }

@@ -1,5 +1,5 @@
-// What people and time change about listings: listing, delisting and amending by hand, and what ends or comes due. Each
-// function runs inside a transaction, on a Context.
+// Changes to listings: listing, delisting and amending by hand, and listings that expire or become due. Each function runs
+// inside a transaction.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { Store } from '../store/database.ts'
@@ -23,27 +23,27 @@ import {
 } from './types.ts'
 import { entriesAt, type StandingEntry } from './zone-entry.ts'
 
-/** What a change reads and writes. */
+/** The objects that a change reads and writes. */
 export interface Context {
   readonly store: Store
-  /** Says which kinds are answered, now and as last published. */
+  /** Tells which kinds are answered, now and in the last publication. */
   readonly publisher: Pick<Publisher, 'publishedKinds' | 'last' | 'rules'>
   readonly policy: PolicyOptions
-  /** The trap pattern that an address falls under, or undefined. */
+  /** Finds the trap pattern that an address matches, or undefined. */
   readonly trapOf: (address: string) => string | undefined
   /** Epoch seconds. */
   readonly now: number
 }
 
-/** Rows that one transaction ends or lists. */
+/** Most rows that one transaction ends or publishes. */
 const expiryBatch = 500
 
 const changedSince: Refusal = {
   refused: 'changed',
-  why: 'has been changed since: read it again',
+  why: 'has changed meanwhile: read it again',
 }
 
-/** Adds a line to the audit. `before` and `after` are in the form the interface shows; null: nothing was, or is, there. */
+/** Adds a line to the audit. `before` and `after` have the form that the interface shows; null if there was or is nothing. */
 export function audit(
   { store, now }: Context,
   actor: Actor,
@@ -55,7 +55,7 @@ export function audit(
   store.audit.insert({ at: now, actor: actor.name, action, target, before, after })
 }
 
-/** Audits the change of a row and answers what it is now. `before`: the row as it was; null: it is new. */
+/** Adds the change of a row to the audit and returns its new state. `before`: the row as it was, or null if it is new. */
 export function auditRow(
   context: Context,
   actor: Actor,
@@ -68,21 +68,21 @@ export function auditRow(
   return listing
 }
 
-/** A row as a listing, read again after a change. */
+/** Reads a row again after a change. */
 export function currentListing({ store }: Context, id: number): Listing {
   const row = store.listings.byId(id)
   if (!row) throw new Error(`listing ${id} is gone`)
   return listingOf(row)
 }
 
-/** Ends a row and answers what it is now. Evidence up to now no longer counts. */
+/** Ends a row and returns its new state. Evidence up to now no longer counts. */
 export function removeRow(context: Context, actor: Actor, row: ListingRow): Listing {
   const { store, now } = context
   store.listings.end(row, 'removed', now, store.evidence.newestId())
   return auditRow(context, actor, 'delist', row.id, row)
 }
 
-/** Hides an entry until its list is imported again and answers what it is now. Evidence up to now no longer counts. */
+/** Hides an entry until its list is imported again, and returns its new state. Evidence up to now no longer counts. */
 export function hideEntry({ store, now }: Context, { list, entry }: StandingEntry): Listing {
   if (list.version === null) throw new Error(`list ${list.name} has no entries`)
   const { prefix, attributes, listedAt } = entry
@@ -94,7 +94,7 @@ export function hideEntry({ store, now }: Context, { list, entry }: StandingEntr
   return listingOfEntry(list.name, entry, 'removed')
 }
 
-/** The rows that hold at exactly this prefix. Rows whose time is over are ended on the way. */
+/** Returns the present rows of exactly this prefix, after ending those that have expired. */
 export function standingAt({ store, now }: Context, prefix: Prefix): CurrentListing[] {
   return store.listings.currentAt(prefix).filter((row) => {
     if (row.expiresAt === null || row.expiresAt > now) return true
@@ -103,7 +103,7 @@ export function standingAt({ store, now }: Context, prefix: Prefix): CurrentList
   })
 }
 
-/** Lists each prefix, or extends what is listed there by hand; nothing if one of them is refused. */
+/** Lists each prefix by hand, or extends its listing by hand. Changes nothing if one of them is refused. */
 export function listAll(
   context: Context,
   requests: readonly ListRequest[],
@@ -117,7 +117,7 @@ export function listAll(
   return requests.map((request) => list(context, request, actor))
 }
 
-/** Removes all that is listed at exactly these prefixes and answers it; nothing if one of them is refused. */
+/** Removes all listings of exactly these prefixes and returns them. Changes nothing if one prefix is refused. */
 export function delistAll(
   context: Context,
   prefixes: readonly Prefix[],
@@ -135,7 +135,7 @@ export function delistAll(
   ])
 }
 
-/** Why the prefix may not be listed by hand or import; undefined: it may. */
+/** Why the prefix may not be listed by hand or import. Undefined if it may. */
 export function refusalOf(
   { store, policy, now }: Pick<Context, 'store' | 'policy' | 'now'>,
   { prefix, expiresAt }: Pick<ListRequest, 'prefix' | 'expiresAt'>,
@@ -157,14 +157,14 @@ export function refusalOf(
   if (prefix.length < shortest) {
     return {
       refused: 'too-short',
-      why: `is too short: at least /${shortest} of ${addressBits(prefix.family)} bits may be listed`,
+      why: `is too short: the prefix length must be at least /${shortest} of ${addressBits(prefix.family)} bits`,
     }
   }
   if (store.exclusions.has(prefix)) {
     return { refused: 'excluded', why: 'is excluded: include it first' }
   }
   if (typeof expiresAt === 'number' && expiresAt <= now) {
-    return { refused: 'invalid', why: 'would have expired already' }
+    return { refused: 'invalid', why: 'has an expiry time in the past' }
   }
   return undefined
 }
@@ -228,7 +228,7 @@ function nothingToRemove(context: Context, prefix: Prefix): Refusal {
   if (!wider) return { refused: 'not-listed', why: 'is not listed' }
   return {
     refused: 'covered',
-    why: `is not an entry of its own but covered by ${formatPrefix(wider)}: remove that, or exclude this`,
+    why: `is not an entry of its own but is covered by ${formatPrefix(wider)}: remove that, or exclude this`,
   }
 }
 
@@ -239,7 +239,7 @@ function removeEntry(context: Context, actor: Actor, standing: StandingEntry): L
   return listing
 }
 
-/** Changes one listing. 'changed' if it is not as expected; 'conflict' if it has ended or is an entry of a list. */
+/** Changes one listing. Refuses with 'changed' if it is not as expected, 'conflict' if it has ended or is a list's entry. */
 export function amendListing(
   context: Context,
   id: number | string,
@@ -250,16 +250,18 @@ export function amendListing(
   if (typeof id === 'string') {
     const standing = standingEntry(context, id, () => true)
     if ('refused' in standing) return standing
-    return conflict(`is an entry of list ${standing.list.name}: change it there, and import that`)
+    return conflict(
+      `is an entry of list ${standing.list.name}: change the list and import it again`,
+    )
   }
   const row = standingRow(context, id, expected)
   if ('refused' in row) return row
   if (change.kinds !== undefined && row.origin !== 'manual') {
-    return conflict('was listed on evidence, which says its kinds')
+    return conflict('was listed because of evidence, which decides its kinds')
   }
   const { expiresAt = row.expiresAt, reason = row.reason } = change
   if (expiresAt !== null && expiresAt <= context.now) {
-    return { refused: 'invalid', why: 'would have expired already: remove it instead' }
+    return { refused: 'invalid', why: 'cannot expire in the past: remove it instead' }
   }
   const kinds = change.kinds === undefined ? row.kinds : kindsMask(change.kinds)
   context.store.listings.change(row, { ...row, kinds, expiresAt, reason: reason || null })
@@ -267,8 +269,8 @@ export function amendListing(
 }
 
 /**
- * Ends one listing and leaves others of the same prefix alone. Its evidence no longer counts. An entry of a list comes
- * back when the list is imported again. Refuses as `amendListing` does.
+ * Ends one listing; others of the same prefix stay. Its evidence no longer counts. An entry of a list comes back when the
+ * list is imported again. Refuses as `amendListing` does.
  */
 export function removeListing(
   context: Context,
@@ -321,7 +323,7 @@ function conflict(why: string): Refusal {
   return { refused: 'conflict', why }
 }
 
-/** Ends listings whose time is over and shows held ones that are due, a batch at a time. Says how many; 0: none is left. */
+/** Ends expired listings and publishes held ones that are due, one batch a call. Returns their number; 0 when all is done. */
 export function expireSome(context: Context): number {
   const { store, publisher, policy, now } = context
   const { listings } = store

@@ -1,5 +1,5 @@
-// Listings and exceptions a page at a time. Listings are rows and entries of named lists. Between two steps of a page other
-// work may run, and an import may replace a list: the walk then goes on in its new version.
+// Pages of listings and exceptions. Listings are rows and entries of named lists. A page is read in steps, and other work
+// runs between them. If an import replaces a list meanwhile, reading goes on in the list's new version.
 import { setImmediate } from 'node:timers/promises'
 import { contains, formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
@@ -24,7 +24,7 @@ import {
   readEntryId,
 } from './types.ts'
 
-/** Behind a prefix in a named list, whether the list has an entry there or not. */
+/** The place after a prefix in a named list. The list need not have an entry of that prefix. */
 interface EntryPosition {
   readonly list: string
   readonly prefix: Prefix
@@ -39,13 +39,13 @@ interface Walk {
   readonly now: number
 }
 
-/** How far a walk has come, and the listing there if one passes the filter. */
+/** How far the reading has come, and the listing there if one matches the filter. */
 interface Found {
   readonly position: ListingPosition
   readonly listing?: Listing
 }
 
-/** undefined: a step is done, and nothing new is found. */
+/** Yields what is found, and undefined at the end of a step, so that other work can run. */
 type Listings = Generator<Found | undefined>
 
 /** Where a page begins in one list. */
@@ -55,15 +55,15 @@ interface Beginning {
   readonly isIncluded: boolean
 }
 
-const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not one of ours' }
-/** Chunks of entries that one page looks through: some hundred milliseconds of work in all. */
+const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not valid' }
+/** Most chunks of entries that are searched for one page, so that it takes a fraction of a second. */
 const maxChunks = 500
 const firstPrefix = { w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
 /**
- * Listings of every state: rows newest first, then entries of lists by name and address; at or inside `filter.prefix` all
- * by length and address. In a large list few entries may pass the filter. So the event loop is left to others between
- * steps, and a page may have fewer items than `limit`, or none, and still a cursor.
+ * A page of listings of every state: rows newest first, then entries of lists by list name and address. With `filter.prefix`:
+ * everything at or inside it, by length and address. Since few entries of a large list may match the filter, a page may have
+ * fewer items than `limit`, or none, and still have a next page.
  */
 export async function listingsPage(
   store: Store,
@@ -94,7 +94,7 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-/** The entry of that id in its list's current version, hidden and over ones too; undefined: the list has none. */
+/** The entry with this id in its list's current version, even a hidden or expired one. Undefined if there is none. */
 export function listingAt(store: Store, id: string, now: number): Listing | undefined {
   const named = readEntryId(id)
   const version = (named && store.lists.named(named.list)?.version) ?? null
@@ -116,7 +116,7 @@ export function exceptionsPage(
   return 'refused' in page ? page : { ...page, items: page.items.map(exceptionOf) }
 }
 
-/** A page of rows that are sorted by id. `read` gives at most `limit` rows, from behind the id `beyond` on. */
+/** A page of rows that are sorted by id. `read` returns up to `limit` rows that come after the id `beyond`. */
 export function pageById<Row extends { readonly id: number }>(
   { limit, cursor }: PageRequest,
   read: (limit: number, beyond: number | undefined) => readonly Row[],
@@ -132,7 +132,7 @@ function readIdCursor(cursor: string): number | undefined {
   return /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
 }
 
-/** A cursor names what the page is sorted by: the row or entry that it ended with may be gone when it comes back. */
+/** A cursor holds the sort key of the page's last item, since that item may be gone when the next page is read. */
 function listingCursor(position: ListingPosition): string {
   const { prefix } = position
   const text =
@@ -140,7 +140,7 @@ function listingCursor(position: ListingPosition): string {
   return Buffer.from(text).toString('base64url')
 }
 
-/** undefined: `listingCursor` did not make it, or not for a page of what is at or inside `within`. */
+/** Reads a cursor. Returns undefined if `listingCursor` did not make it, or made it for a place outside `within`. */
 function readListingCursor(
   cursor: string,
   within: Prefix | undefined,
@@ -174,7 +174,7 @@ function insidePrefix(
   after: ListingPosition | undefined,
 ): Listings {
   const entry = after && 'list' in after ? after : undefined
-  // Of one prefix the rows come before the entries.
+  // At one prefix, rows come before entries.
   const row = entry ? { id: Number.MAX_SAFE_INTEGER, prefix: entry.prefix } : after
   const sources: Listings[] = [rowsFound(walk, limit, row)]
   for (const name of listsWanted(walk)) {
@@ -199,7 +199,7 @@ function* rowsFound(
   }
 }
 
-/** Merges sources that are sorted by length and address. At one prefix the earlier source comes first. */
+/** Merges sources that are sorted by length and address. At one prefix, the earlier source comes first. */
 function* merged(sources: readonly Listings[]): Listings {
   const heads: (Found | undefined)[] = []
   for (const source of sources) heads.push(yield* nextOf(source))
@@ -229,7 +229,7 @@ function compare({ position: { prefix: a } }: Found, { position: { prefix: b } }
   return a.length - b.length || comparePrefixes(a, b)
 }
 
-/** The names of the lists whose entries may pass the filter. Entries that were removed by hand are rows. */
+/** The names of the lists whose entries may match the filter. Entries removed by hand do not count here: they are rows. */
 function listsWanted({ store, filter }: Walk): string[] {
   const { origin = 'import', state = 'listed', list } = filter
   if (origin !== 'import' || (state !== 'listed' && state !== 'expired')) return []
@@ -237,7 +237,7 @@ function listsWanted({ store, filter }: Walk): string[] {
   return list === undefined ? names : names.filter((name) => name === list)
 }
 
-/** The list's entries in address order, IPv4 first, from behind `after` on. */
+/** The list's entries that come after `after`, in address order, IPv4 first. */
 function* entriesInOrder(walk: Walk, list: string, after: Prefix | undefined): Generator<Found> {
   for (const family of [4, 6] as const) {
     if (after && after.family > family) continue
@@ -272,7 +272,7 @@ function* entriesByLength(
   }
 }
 
-/** The entries of one length in one chunk. Returns true if the chunk goes on beyond `within`. */
+/** The entries of one length in one chunk. Returns true if the chunk reaches beyond `within`. */
 function* entriesOfLength(
   walk: Walk,
   list: string,
@@ -292,13 +292,13 @@ function* entriesOfLength(
   if (stop < chunk.count) return true
   const last = chunk.prefixAt(chunk.count - 1)
   const end = networkOf(last, length)
-  // Of prefixes with the same first address the longer one comes later: it may be in the next chunk.
+  // Of two prefixes with the same first address the longer one comes later, so it may be in the next chunk.
   const mayFollow = last.length < length && walk.store.lists.find(version, end) !== undefined
   if (!mayFollow) yield { position: { list, prefix: end } }
   return false
 }
 
-/** The index behind the last entry of a chunk that is inside `within`. The entry at `start` is inside. */
+/** The index after the chunk's last entry inside `within`. The entry at `start` must be inside. */
 function endOfInside(chunk: PackedEntries, start: number, within: Prefix): number {
   if (contains(within, chunk.prefixAt(chunk.count - 1))) return chunk.count
   let end = start
@@ -309,11 +309,11 @@ function endOfInside(chunk: PackedEntries, start: number, within: Prefix): numbe
 interface Chunk {
   readonly version: number
   readonly chunk: PackedEntries
-  /** The index at which the walk goes on. */
+  /** The index of the first entry to read. */
   readonly start: number
 }
 
-/** The list's chunks of one family from a prefix on. */
+/** The list's chunks of one family, beginning at a prefix. */
 function* chunksOf(store: Store, list: string, from: Prefix): Generator<Chunk> {
   let last: Prefix | undefined
   let version: number | null
@@ -325,13 +325,13 @@ function* chunksOf(store: Store, list: string, from: Prefix): Generator<Chunk> {
       const next = isSeen ? start + 1 : start
       if (next < chunk.count) yield { version, chunk, start: next }
       last = chunk.prefixAt(chunk.count - 1)
-      // Checked before the next chunk is read: that of an old version may be gone.
+      // Check before reading the next chunk: if the version is no longer current, its chunks may be deleted.
       if (store.lists.named(list)?.version !== version) break
     }
   } while (store.lists.named(list)?.version !== version)
 }
 
-/** The entry as a listing if it passes the filter. A hidden one does not: its row is shown. */
+/** The entry as a listing, if it matches the filter. A hidden entry never does, since its row is shown instead. */
 function passing(
   { store, filter, now }: Walk,
   list: string,

@@ -1,12 +1,12 @@
-// One trapped message, what came before it, and the policy → list, extend, count or ignore, and until when. Pure: no store,
-// no clock.
+// Decides what one trapped message leads to, given the earlier messages and the policy: list, extend, count or ignore, and
+// until when. Pure: it uses no store and no clock.
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
 import { kindsMask } from './types.ts'
 
-/** What lists for a kind: this many different returned messages, and different traps, within the window. */
+/** A kind is listed after this many different returned messages and this many different traps within the window. */
 interface Threshold {
   readonly messages: number
   readonly traps: number
@@ -17,11 +17,11 @@ interface Threshold {
 export interface PolicyOptions {
   readonly firstListingSeconds: number
   readonly longestListingSeconds: number
-  /** Length of the network that is listed for an IPv6 client. */
+  /** The prefix length of the network that is listed for an IPv6 client. */
   readonly ipv6Prefix: number
-  /** 0: listings show at once. Else they begin to show, and end, at multiples of this. */
+  /** 0: listings show in DNS at once. Else they begin to show, and end, at multiples of this. */
   readonly holdForSeconds: number
-  /** Kinds that are answered. */
+  /** Kinds that DNS answers. */
   readonly publish: readonly BackscatterKind[]
   readonly shortest4: number
   readonly shortest6: number
@@ -30,13 +30,13 @@ export interface PolicyOptions {
   readonly exempt: readonly { readonly prefix: Prefix; readonly note: string }[]
   /** Trap patterns of the configuration. */
   readonly traps: readonly string[]
-  /** Messages of one kind from one network that are stored in a day. */
+  /** Most messages of one kind from one network that are stored in a day. */
   readonly evidencePerDay: number
-  /** How long evidence is kept. It is longer than the longest listing. */
+  /** How long evidence is kept. Must be longer than the longest listing. */
   readonly evidenceKeepSeconds: number
 }
 
-/** The listing by trap that a message may extend; times in epoch seconds. */
+/** A present listing by trap, which a message may extend. Times in epoch seconds. */
 interface Standing {
   readonly kinds: number
   readonly episode: number
@@ -48,16 +48,16 @@ interface Standing {
 export interface Case {
   readonly kind: BackscatterKind
   readonly hit: Hit
-  /** The other hits that count, of the same kind and at most one window before or after this one. */
+  /** The other hits that count. They are of the same kind and within one window before or after this one. */
   readonly others: readonly Hit[]
-  /** The listing that holds, if one does. */
+  /** The present listing of the client, if there is one. */
   readonly standing: Standing | undefined
-  /** Episode of the last listing by trap; 0: there was none. */
+  /** The episode of the last listing by trap; 0 if there was none. */
   readonly lastEpisode: number
   readonly now: number
 }
 
-/** Not listed, and why; or what the listing becomes. */
+/** The result: why nothing is listed, or how the listing will look. */
 export type Judgement =
   | { readonly decision: 'counted' | 'ignored'; readonly why: string }
   | {
@@ -68,26 +68,26 @@ export type Judgement =
       readonly termSeconds: number
       readonly lastHitAt: number
       readonly expiresAt: number
-      /** Number of messages that led to this, with the judged one. */
+      /** The number of messages that led to this, including the judged one. */
       readonly newHits: number
     }
 
-/** After this long without a hit, the next hit begins a new episode. */
+/** A hit after a gap of this length begins a new episode. */
 const episodeGapSeconds = 86_400
 
 /**
  * Judges one message. The rules:
  *
- * - Evidence older than the longest listing is history: ignored.
- * - Nothing listed: the kind's threshold must be reached within a window that holds this hit. (Mailboxes are read in any
- *   order, so the window may end after it.) The listing lasts one term from the newest hit of that window. If that term
+ * - Evidence that is older than the longest listing is ignored.
+ * - Nothing listed: the kind's threshold must be reached within a window that contains this hit. (Mailboxes are read in any
+ *   order, so newer hits may be known already.) The listing lasts one term from the newest hit of that window. If that term
  *   is over already, the evidence only counts.
  * - Listed for this kind: every hit extends the listing. Listed for other kinds only: the hit only counts until this kind
  *   reaches its own threshold. Then the kind joins the listing, and the hit extends it.
  * - The term is `firstListing` in the first episode and doubles with each episode, up to `longestListing`. A listing after
  *   one that expired or was removed is a new episode, and so is a hit after 24 h without one.
  * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
- *   at the next multiple of `holdFor`: otherwise the second at which it ends would tell which message was the hit.
+ *   at the next multiple of `holdFor`. Otherwise the exact time of its end would reveal which message was the hit.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, now }: Case,
@@ -119,7 +119,7 @@ export function judge(
   if (expiresAt <= now) {
     return {
       decision: 'counted',
-      why: `${kind}: ${reached}, but ${formatDuration(termSeconds)} from then are over`,
+      why: `${kind}: ${reached}, but the term of ${formatDuration(termSeconds)} from then is over`,
     }
   }
   return {
@@ -134,7 +134,7 @@ export function judge(
   }
 }
 
-/** Seconds that one hit lists for in the given episode, 1 being the first. */
+/** How many seconds one hit lists for in the given episode. The first episode is 1. */
 export function termOf(episode: number, policy: PolicyOptions): number {
   return Math.min(policy.firstListingSeconds * 2 ** (episode - 1), policy.longestListingSeconds)
 }
@@ -150,8 +150,8 @@ export function initialState(
 }
 
 /**
- * When a listing that is held back from now on begins to show: at a multiple of `holdFor`, at least `holdFor` from now. If
- * each waited equally long, the time it shows would tell which message was the hit.
+ * When a listing that is held back from now on will show: at a multiple of `holdFor`, and at least `holdFor` from now. If each
+ * listing waited equally long, the time at which it shows would reveal which message was the hit.
  */
 export function heldUntil(now: number, { holdForSeconds }: PolicyOptions): number {
   return nextMultiple(now + holdForSeconds, holdForSeconds)
@@ -169,7 +169,7 @@ function nextMultiple(time: number, span: number): number {
   return span === 0 ? time : Math.ceil(time / span) * span
 }
 
-/** The number of newest hits that are weighed against a threshold. */
+/** How many of the newest hits are compared with the threshold. */
 export function hitsToWeigh(kind: BackscatterKind, policy: PolicyOptions): number {
   const { messages, traps } = policy.threshold[kind]
   return 1000 + messages + traps
@@ -198,8 +198,8 @@ function extended(
 }
 
 /**
- * The last window that holds `hit` and reaches the threshold, else the fullest one that holds it. A window is
- * (end − length, end]; only those that end with a hit need be tried.
+ * Finds the last window that contains `hit` and reaches the threshold, else the fullest one that contains it. A window is
+ * (end − length, end]. Only windows that end with a hit need to be tried.
  */
 function bestWindow(
   hit: Hit,

@@ -1,5 +1,5 @@
-// Store → tree and zone serial: the whole tree at the start, then what each transaction changed. The changes are written to
-// the journal in that transaction, and shown after it.
+// Keeps the tree and the zone's serial up to date with the store. At the start the whole tree is built; then each transaction
+// adds its changes. They are written to the journal within the transaction and become visible after its COMMIT.
 
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Family, Prefix } from '../ip/address.ts'
@@ -27,7 +27,7 @@ import {
 
 interface PublisherOptions {
   readonly store: Store
-  /** undefined: this process answers no DNS. The serial goes on all the same. */
+  /** Undefined if this process answers no DNS. The serial grows all the same. */
   readonly tree: TreeWriter | undefined
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
@@ -37,21 +37,21 @@ interface PublisherOptions {
 }
 
 /**
- * Bytes of unused memory that are kept for removals; of a small tree it is this share. A removal copies the path to its
- * entry first. Without a reserve it would fail in a full tree, which would then stay full.
+ * Bytes of unused memory that are reserved for removals, or this share of a small tree. A removal needs memory, since it
+ * first copies the path to its entry. Without the reserve nothing could be removed from a full tree.
  */
 const reservedBytes = 2 ** 20
 const reservedShare = 1 / 16
-/** Freed memory may be in pieces too small for a removal. It replaces the reserve only from this share of the tree on. */
+/** Freed memory counts as reserve only if it is at least this share of the tree: its pieces may be too small to be used. */
 const muchFreeShare = 1 / 8
 
 /** Check free space once per 16 new entries of a large change; the reserve holds far more than that. */
 const entriesPerCheck = 16
 
-/** A zone in which nothing changes is published again this often within its validity. */
+/** An unchanged zone is published again this many times within its validity. */
 const refreshesInValidity = 4
 
-/** For each transaction: `prepare` before COMMIT, then `publish` after it, or `abandon` instead of it. */
+/** For each transaction, call `prepare` before COMMIT and `publish` after it, or `abandon` instead of it. */
 export class Publisher {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
@@ -59,16 +59,16 @@ export class Publisher {
   readonly #isRetired: boolean
   readonly #log: Logger
   #publishedKinds: number
-  /** The zone as it was last published; undefined: it never was. */
+  /** The last publication; undefined if there was none. */
   #last: Publication | undefined
   #next: Publication | undefined
-  /** Set if no differences lead from the last publication to the next. */
+  /** Whether the next publication must empty the journal, since no differences lead from the last one to it. */
   #resetsJournal: boolean
-  /** Set while the tree has the answers of other published kinds. */
+  /** Whether the published kinds have changed and the whole tree must be staged again. */
   #rebuilds = false
-  /** Set if what comes in was there before, and may use the memory kept for removals. */
+  /** Whether the open transaction may use the memory that is reserved for removals. */
   #usesReserve = false
-  /** The mask of kinds of each answer that the tree holds. */
+  /** The mask of kinds for each answer number of the tree. */
   readonly #answerKinds: number[] = []
 
   constructor(options: PublisherOptions) {
@@ -93,14 +93,14 @@ export class Publisher {
     return this.#publishedKinds
   }
 
-  /** The rules by which the zone is made, as of `now`. */
+  /** The rules for the content of the zone at time `now`. */
   rules(now: number): ZoneRules {
     return { publishedKinds: this.#publishedKinds, isRetired: this.#isRetired, now }
   }
 
   /**
-   * Stages the whole zone in the empty tree, and takes its counts as those of the last publication. Throws
-   * OperationalError 'capacity-reached'.
+   * Stages the whole zone in the empty tree, and corrects the entry counts of the last publication. Throws OperationalError
+   * 'capacity-reached'.
    */
   load(now: number): void {
     const counts = { 4: 0, 6: 0 }
@@ -110,7 +110,7 @@ export class Publisher {
     }
   }
 
-  /** After `load`, while nothing can be written: shows what was loaded under the last serial. */
+  /** Publishes the loaded tree under the last serial. Call it after `load` if the database cannot be written. */
   showLast(): void {
     if (this.#last) this.#tree?.publish(this.#last)
   }
@@ -120,17 +120,17 @@ export class Publisher {
     return this.#tree?.get(family, w0, w1, w2, w3, length) !== undefined
   }
 
-  /** The next publication empties the journal: no differences lead to it. */
+  /** Makes the next publication empty the journal, since no differences lead to it. */
   resetJournal(): void {
     this.#resetsJournal = true
   }
 
-  /** What the open transaction adds may use the memory kept for removals. */
+  /** Lets the open transaction use the memory that is reserved for removals. */
   useReserve(): void {
     this.#usesReserve = true
   }
 
-  /** The mask of kinds that are answered from the next publication on. */
+  /** Sets the mask of kinds that are answered from the next publication on. */
   setPublishedKinds(mask: number): void {
     if (mask === this.#publishedKinds) return
     this.#publishedKinds = mask
@@ -138,16 +138,17 @@ export class Publisher {
     this.#rebuilds = true
   }
 
-  /** Whether the zone must be published again, even without a change, so that it stays valid. */
+  /** Whether the zone must be published again to stay valid, even if nothing has changed. */
   isStale(now: number): boolean {
     const age = now - (this.#last?.generatedAt ?? Number.NEGATIVE_INFINITY)
-    // Below 0: the clock was ahead at the last publication.
+    // The age is negative if the clock was ahead at the last publication.
     return age < 0 || age >= this.#validForSeconds / refreshesInValidity
   }
 
   /**
-   * Works out what the open transaction changed, stages it in the tree and writes it to the journal. False: there is nothing
-   * to publish; with `always` there is. Throws OperationalError 'capacity-reached'.
+   * Works out the changes of the open transaction, stages them in the tree and writes them to the journal. Returns false if
+   * there is nothing to publish; with `always` there is a publication in any case. Throws OperationalError
+   * 'capacity-reached'.
    */
   prepare(now: number, always: boolean): boolean {
     const changed = this.#store.changed.take()
@@ -161,7 +162,7 @@ export class Publisher {
       counts[prefix.family] += Number(isListing(after)) - Number(isListing(before))
     }
     if (this.#tree) this.#stageDifferences(this.#tree, differences)
-    // If DNS is following an import, this brings it all of the list at once.
+    // If an import is being published in steps, this publishes the rest of it at once.
     if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
       serial: Math.max((this.#last?.serial ?? 0) + 1, now),
@@ -176,7 +177,7 @@ export class Publisher {
     return true
   }
 
-  /** After COMMIT: shows what was staged, under the new serial. */
+  /** Makes the staged changes visible under the new serial. Call it after COMMIT. */
   publish(): void {
     const next = this.#next
     this.#usesReserve = false
@@ -189,30 +190,30 @@ export class Publisher {
       this.#tree?.publish(next)
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error
-      // This happens only if no answer changed: the answers are right, and the serial follows once there is room.
+      // This happens only if no answer has changed. So the answers are right; only the serial stays old until there is room.
       this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
     }
   }
 
-  /** Instead of COMMIT: the tree stays as it was. */
+  /** Drops the staged changes. Call it if the transaction is rolled back. */
   abandon(): void {
     this.#next = undefined
     this.#usesReserve = false
     this.#tree?.abandon()
   }
 
-  /** What stood at the changed prefixes, by the tree or else the last commit, and what should stand there, if it differs. */
+  /** The zone entries of the changed prefixes before and after, where they differ. "Before" is the tree or the last commit. */
   #differences(now: number, changed: readonly Prefix[]): Difference[] {
     const rules = this.rules(now)
     const tree = this.#tree
     const committed = tree ? undefined : new Snapshot(this.#store.path)
-    const stood = (prefix: Prefix): ZoneEntry => {
+    const entryBefore = (prefix: Prefix): ZoneEntry => {
       if (tree) return this.#entryInTree(tree, prefix)
       return committed ? zoneEntryAt(committed, rules, prefix) : noEntry
     }
     const differences: Difference[] = []
     const compare = (prefix: Prefix): void => {
-      const before = stood(prefix)
+      const before = entryBefore(prefix)
       const after = zoneEntryAt(this.#store, rules, prefix)
       if (after !== before) differences.push({ prefix, before, after })
     }
@@ -255,8 +256,8 @@ export class Publisher {
   }
 
   /**
-   * Stages all that is listed, lists first, then what the rule says at each exception and test entry. Counts in `counts` how
-   * the number of listings in the tree changes.
+   * Stages everything: first the lists, then the rows, then exceptions and test entries. Adds to `counts` by how much the
+   * number of listings in the tree changes.
    */
   #stageAll(tree: TreeWriter, now: number, counts: Record<Family, number>): void {
     const { listings, listingWalks, lists, exclusions, exemptions } = this.#store
@@ -265,18 +266,18 @@ export class Publisher {
     for (let kinds = 0; kinds <= this.#publishedKinds; kinds++) {
       if ((kinds & ~this.#publishedKinds) === 0) answers[kinds] = this.#answerOf(tree, kinds)
     }
-    // For a prefix that the tree has already: the rule says what all sources together come to.
-    const place = (prefix: Prefix): void => {
+    // For prefixes with several sources: `zoneEntryAt` combines them.
+    const stageByRule = (prefix: Prefix): void => {
       const before = this.#entryInTree(tree, prefix)
       const entry = zoneEntryAt(this.#store, rules, prefix)
       counts[prefix.family] += Number(isListing(entry)) - Number(isListing(before))
       if (entry !== before) this.#stage(tree, prefix, entry)
     }
-    // The prefixes of one list all differ, so for the first list an empty tree need not be searched.
+    // All prefixes of the first list are new to an empty tree, so they need no search.
     let isFirst = !this.#rebuilds
     const stage: Visit = (family, w0, w1, w2, w3, length, kinds) => {
       if (!isFirst && tree.get(family, w0, w1, w2, w3, length) !== undefined) {
-        place({ family, w0, w1, w2, w3, length })
+        stageByRule({ family, w0, w1, w2, w3, length })
         return
       }
       counts[family] += 1
@@ -289,19 +290,19 @@ export class Publisher {
       isFirst = false
     }
     listingWalks.eachAnswered(stage)
-    for (const prefix of [...exclusions.prefixes(), ...neverListed]) place(prefix)
+    for (const prefix of [...exclusions.prefixes(), ...neverListed]) stageByRule(prefix)
     for (const prefix of [...exemptions.prefixes()]) {
-      for (const piece of new Set([prefix, ...withoutTestEntries(prefix)])) place(piece)
+      for (const piece of new Set([prefix, ...withoutTestEntries(prefix)])) stageByRule(piece)
     }
     // Test entries are answered but not counted.
     for (const { prefix } of testEntries) {
-      place(prefix)
+      stageByRule(prefix)
       if (!this.#rebuilds) counts[prefix.family] -= 1
     }
   }
 }
 
-/** The prefixes, and the pieces in which exemptions around test entries stand in the tree; each once. */
+/** The prefixes and, for exemptions around test entries, also the pieces that stand in the tree for them. Each once. */
 function withPieces(changed: readonly Prefix[]): readonly Prefix[] {
   const pieces = changed.filter(holdsTestEntry).flatMap(withoutTestEntries)
   if (pieces.length === 0) return changed
@@ -315,7 +316,7 @@ function requireRoom(tree: TreeWriter): void {
   throw new OperationalError('capacity-reached', 'the shared tree is full: raise dns.capacity')
 }
 
-/** Bytes for new entries; 0: there is no room for any. */
+/** How many bytes are free for new entries. */
 export function roomLeft(tree: TreeWriter): number {
   const { capacityBytes, usedBytes, freeBytes } = tree.stats()
   const unused = capacityBytes - usedBytes

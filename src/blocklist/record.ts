@@ -1,5 +1,5 @@
-// One trapped message's evidence → stored once with the decision on it, or only counted if its network sent enough that
-// day; and its client listed, or its listing extended, as the policy says. Runs inside a transaction.
+// Handles the evidence of one trapped message. It is stored with the decision on it, or only counted if its network has sent
+// enough that day. As the policy decides, the client is listed or its listing extended. Runs inside a transaction.
 import { statfsSync } from 'node:fs'
 import type { Evidence } from '../bounce/evidence.ts'
 import { boundedDetails } from '../bounce/evidence-details.ts'
@@ -33,15 +33,15 @@ import { isTrapMailbox } from './traps.ts'
 import { type Decision, kindsMask, listingOf } from './types.ts'
 
 const lookEveryMs = 1000
-/** Of a small disk the minimum of free space is this share of it. */
+/** On a small disk, the minimum of free space is this share of the disk. */
 const minFreeShare = 0.05
 
-/** The network that would be listed for a client's messages, and that they count for. */
+/** The network that a client's messages count for, and that would be listed for them. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
   return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
 }
 
-/** Stores or counts one message's evidence and acts on it. 'duplicate': it is stored already, and nothing is done. */
+/** Stores or counts the evidence of one message and acts on it. A message that is stored already is a 'duplicate'. */
 export function recordOne(context: Context, reported: Evidence): Decision {
   const { store, now } = context
   const evidence = {
@@ -52,11 +52,11 @@ export function recordOne(context: Context, reported: Evidence): Decision {
     details: boundedDetails(reported.details),
   }
   if (store.evidence.has(evidence.client, evidence.recipient, evidence.content)) {
-    return { decision: 'duplicate', why: 'this message is recorded already' }
+    return { decision: 'duplicate', why: 'this message was recorded before' }
   }
   const { decision, isStored } = decide(context, evidence)
   if (isStored) {
-    // A message may go to many traps; it still returns one forged message.
+    // A message to many traps is stored for each of them, but it counts as one forgery.
     if (!store.evidence.hasMessage(evidence.client, evidence.content)) {
       countForgery(context, evidence)
     }
@@ -68,9 +68,9 @@ export function recordOne(context: Context, reported: Evidence): Decision {
 }
 
 /**
- * Whether the message is stored. The first `evidencePerDay` messages of one kind from a network on one day are. After that a
- * message is stored only if its trap, or the message it returns, is new that day, and only up to `evidencePerDay` of each. So
- * repeating one message cannot keep out what a threshold needs. Ignored messages are limited apart from those that count.
+ * Whether the message is stored. The limit is `evidencePerDay` messages of one kind from a network on one day. Above it, a
+ * message is stored only if its trap or its returned message is new that day, with the same limit for new traps and for new
+ * returned messages. So nobody can use up the limit by repeating one message. Ignored messages have a limit of their own.
  */
 function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: boolean): boolean {
   const { client, kind, seenAt } = evidence
@@ -92,8 +92,8 @@ function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void
 }
 
 /**
- * Counts the host that sent the forged message to the one that bounced it. It is never listed for that: only the bounce says
- * so. Called once for each stored message, so that its sender cannot raise the count at will.
+ * Counts a forgery for the host that sent the forged message to the bouncing host. It is never listed for that, since only
+ * the bounce says so. Called once for each stored message, so that nobody can raise the count by repeating a message.
  */
 function countForgery(context: Context, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
@@ -119,10 +119,10 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
   const shown = (decided: Decided): Decided =>
     row ? { ...decided, listing: listingOf(row) } : decided
   if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
-  // A message that is only counted extends a listing for its kind, but counts for no threshold.
+  // A message that is not stored can extend a listing of its kind, but does not count for a threshold.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   if (!isStored && !isListed) {
-    const why = `${kind}: over ${context.policy.evidencePerDay} that day, so only counted`
+    const why = `${kind}: more than ${context.policy.evidencePerDay} that day, so it is only counted`
     return { decision: shown({ decision: 'counted', why }), isStored }
   }
   const decision = 'kinds' in judgement ? act(context, prefix, row, judgement) : shown(judgement)
@@ -134,26 +134,26 @@ interface Suspect {
   readonly prefix: Prefix
 }
 
-/** What the message may list, and for which kind; or why it is ignored. */
+/** The prefix and kind that the message may list, or why it is ignored. */
 function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   const { client, kind } = evidence
   if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
   if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
-  if (evidence.reportsSuccess) return ignored('a report of success: anyone can order one')
+  if (evidence.reportsSuccess) return ignored('a report of success: any sender can request one')
   const stranger = strangerAddressed(context, evidence)
   if (stranger !== undefined) {
-    const told = 'addressed to somebody else than a trap, and it returns no message of a trap'
+    const told = 'not addressed to a trap, and it returns no message of a trap'
     return { ...ignored(`${told}: ${stranger}`), told }
   }
-  if (client === null) return ignored('the host that handed it over cannot be known')
+  if (client === null) return ignored('the host that delivered it is not known')
   const prefix = judgedPrefix(client, context.policy)
-  const why = whyNever(context, client, prefix)
+  const why = whyNeverListed(context, client, prefix)
   return why === undefined ? { kind, prefix } : ignored(why)
 }
 
 /**
- * The first address in its To fields, if the message was for somebody else: no address there is a trap, and no message it
- * returns was written by a trap. Then a forward or an alias passed it on, and the client is the server that did so.
+ * Detects forwarded mail. Returns the first address of the To fields if none of them is a trap and no returned message names
+ * a trap as its author. Then a forward or an alias brought the message here, and the client is only the forwarding server.
  */
 function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string | undefined {
   if (addressed === undefined) return undefined
@@ -162,8 +162,12 @@ function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string
   return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
-/** Why this client can never be listed; undefined: it can. */
-function whyNever({ store, policy }: Context, client: Address, prefix: Prefix): string | undefined {
+/** Why this client can never be listed. Undefined if it can. */
+function whyNeverListed(
+  { store, policy }: Context,
+  client: Address,
+  prefix: Prefix,
+): string | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
   if (special) return `${formatAddress(client)} is in ${describeSpecialRange(special)}`
   const exemption = store.exemptions.covering(client)
@@ -187,7 +191,7 @@ function weigh(
     return { decision: 'ignored', why: 'from before the listing was removed by hand' }
   }
   const reach = policy.threshold[kind].windowSeconds - 1
-  // If the kind is listed already, no threshold matters.
+  // If the kind is listed already, the threshold does not matter.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   return judge(
     {
@@ -214,7 +218,7 @@ function weigh(
   )
 }
 
-/** Writes what the judgement says: a new row, or a change of the row that there is. */
+/** Carries out the judgement: inserts a row, or changes the present one. */
 function act(
   context: Context,
   prefix: Prefix,
@@ -237,7 +241,7 @@ function act(
     })
     return { decision, why, listing: auditRow(context, { name: 'trap' }, 'list', id, null) }
   }
-  // A shadow begins to show as a new listing does. What shows already is not held back for a further code.
+  // A shadow listing starts to show like a new one. A listing that shows already is not held back when it gets another kind.
   const state = row.state === 'shadow' ? firstState : row.state
   const isHeldNow = state === 'held' && row.state !== 'held'
   store.listings.change(row, {
@@ -254,7 +258,7 @@ function ignored(why: string): Decided {
   return { decision: 'ignored', why }
 }
 
-/** Whether the disk has room for mail. With less free space than a minimum none is taken, so that the list can go on. */
+/** Checks that the disk has room for mail. Below a minimum no mail is recorded, so that the rest can still be written. */
 export class DiskRoom {
   readonly #path: string
   readonly #minFreeBytes: number
@@ -263,14 +267,14 @@ export class DiskRoom {
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #isLow = false
 
-  /** `path`: a file on that disk. The minimum is `minFreeBytes`, or 5 % of a small disk; 0: there is always room. */
+  /** `path`: a file on that disk. The minimum is `minFreeBytes`, or 5 % of the disk if that is less; 0 turns it off. */
   constructor(path: string, minFreeBytes: number, log: Logger) {
     this.#path = path
     this.#minFreeBytes = minFreeBytes
     this.#log = log
   }
 
-  /** Throws OperationalError 'disk-low' if there is too little. Looks once a second. */
+  /** Throws OperationalError 'disk-low' if there is too little space. Checks the disk once a second at most. */
   require(): void {
     if (this.#minFreeBytes === 0) return
     const nowMs = performance.now()
@@ -282,7 +286,7 @@ export class DiskRoom {
       this.#isLow = freeBytes < neededBytes
       if (this.#isLow) {
         const fields = { freeBytes, neededBytes }
-        const text = 'the disk of the database is nearly full: no mail is taken'
+        const text = 'the disk of the database is nearly full: no mail is accepted'
         this.#rarely.run(() => this.#log.warn(fields, text))
       }
     }

@@ -1,13 +1,13 @@
-// Spam-trap address patterns: text → pattern, and many patterns → one function that tells whether an address is a trap.
-// Matching takes the time of the labels of the address's domain, however many patterns. Loads nothing of the store.
+// Spam-trap patterns: parses them and matches addresses against them. The time of a match depends on the number of labels in
+// the address's domain, not on the number of patterns. This file imports nothing of the store.
 import { domainToASCII } from 'node:url'
 import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
 
-/** A pattern in its parts; `text` is its one canonical form. */
+/** A parsed pattern. `text` is its canonical form. */
 export interface TrapPattern {
   readonly text: string
-  /** In lower case; undefined: any. */
+  /** In lower case; undefined matches any. */
   readonly localPart: string | undefined
   /** In lower case and A-labels. */
   readonly domain: string
@@ -15,13 +15,13 @@ export interface TrapPattern {
   readonly isSubdomains: boolean
 }
 
-/** The longest local part and address, in octets (RFC 5321 §4.5.3.1). */
+/** Most octets of a local part and of an address (RFC 5321 §4.5.3.1). */
 const maxLocalPartLength = 64
 const maxAddressLength = 254
 
 /**
- * Reads `user@example.org`, `@example.org` or `*@example.org` (any user there), and `*@*.example.org` (any user at its
- * subdomains). Case does not matter, in the local part either: no other mailbox differs from a trap in case alone.
+ * Parses `user@example.org`, `@example.org` or `*@example.org` (any user there), and `*@*.example.org` (any user at its
+ * subdomains). Case does not matter, even in the local part: no real mailbox differs from a trap only in case.
  */
 export function parseTrapPattern(text: string): Parsed<TrapPattern> {
   const at = text.lastIndexOf('@')
@@ -41,12 +41,12 @@ export function parseTrapPattern(text: string): Parsed<TrapPattern> {
   return { value: { text: canonical, localPart, domain, isSubdomains } }
 }
 
-/** Patterns of one domain, as text, by local part; '' is any local part. */
+/** The patterns of one domain: local part → text of the pattern. The key '' stands for any local part. */
 type Users = Map<string, string>
 
 /**
- * A function from an address to the most specific pattern that matches it, or undefined. It never throws, whatever the
- * address. A pattern that is not valid, or no longer, matches nothing.
+ * Returns a function that finds the most specific pattern that an address matches, or undefined. It never throws. Patterns
+ * that are not valid are ignored.
  */
 export function trapMatcher(
   traps: readonly { readonly pattern: string }[],
@@ -79,8 +79,8 @@ export function trapMatcher(
 }
 
 /**
- * Whether mail to this address, as somebody wrote it, comes to a trap. A tag on the local part (`user+tag@`, RFC 5233 §1) names
- * the same mailbox.
+ * Whether mail to this address reaches a trap. The address may be written in any form. A tag on the local part (`user+tag@`,
+ * RFC 5233 §1) is ignored.
  */
 export function isTrapMailbox(
   match: (address: string) => string | undefined,
@@ -98,14 +98,14 @@ function find(byDomain: Map<string, Users>, domain: string, user: string): strin
   return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')
 }
 
-/** A dot-string or quoted string (RFC 5321 §4.1.2), with UTF-8 (RFC 6531 §3.3). No library checks a local part alone. */
+/** A dot-string or quoted string (RFC 5321 §4.1.2), or with UTF-8 (RFC 6531 §3.3). No library checks a local part alone. */
 function isLocalPart(text: string): boolean {
   const atom = "[\\w!#$%&'*+/=?^`{|}~\\u0080-\\u{10ffff}-]+"
   const quoted = '"(?:[^"\\\\\\u0000-\\u001f\\u007f]|\\\\[\\u0020-\\u007e])*"'
   return new RegExp(`^(?:${atom}(?:\\.${atom})*|${quoted})$`, 'u').test(text)
 }
 
-/** The domain in lower case and A-labels; undefined: it is no domain. */
+/** The domain in lower case and A-labels. Undefined if it is not a domain name. */
 function asciiDomain(text: string): string | undefined {
   const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : domainToASCII(text)
   const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/

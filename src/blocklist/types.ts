@@ -1,5 +1,4 @@
-// The domain types of the blocklist, which admin, feeds and commands share; and rows of the store → those types.
-// Times are epoch seconds.
+// The types of the blocklist that other rooms use, and the conversion of stored rows to them. Times are epoch seconds.
 import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
@@ -11,13 +10,13 @@ import type { TrapRow } from '../store/traps.ts'
 
 export type { EntryAttributes, ListEntry, TrapRow }
 
-/** Who makes a change, for the audit: 'cli', 'trap', 'config', a key's name. */
+/** Who makes a change, for the audit: 'cli', 'trap', 'config' or the name of a key. */
 export interface Actor {
   readonly name: string
 }
 
 export interface Listing {
-  /** A row's number; for an entry of a named list its list and prefix: see `entryId`. */
+  /** The number of a row, or list and prefix of an entry of a named list (see `entryId`). */
   readonly id: number | string
   readonly prefix: string
   readonly kinds: BackscatterKind[]
@@ -37,7 +36,7 @@ export type ExceptionKind = 'exemption' | 'exclusion'
 /** An exemption or an exclusion. */
 export type Exception = Omit<ExceptionRow, 'prefix'> & { readonly prefix: string }
 
-/** Why something asked for was not done. `why` is a clause to follow what was asked for: "is not listed". */
+/** Why a request was not done. `why` is a clause that follows the prefix or pattern of the request: "is not listed". */
 export interface Refusal {
   readonly refused:
     | 'special-purpose'
@@ -48,14 +47,14 @@ export interface Refusal {
     | 'excluded'
     | 'conflict'
     | 'invalid'
-    /** An import would remove so many entries that it must be forced. */
+    /** An import would remove so many entries that it needs force. */
     | 'loss'
-    /** It has changed since the caller last read it. */
+    /** The listing has changed since the caller last read it. */
     | 'changed'
   readonly why: string
 }
 
-/** Nothing of a request was done, because some of its prefixes were refused: these, in order. */
+/** A whole request was refused because of these prefixes, in order. Nothing was changed. */
 export interface RequestRefusal {
   readonly refusals: readonly (Refusal & { readonly prefix: Prefix })[]
 }
@@ -64,7 +63,7 @@ export interface ListRequest {
   readonly prefix: Prefix
   readonly kinds: readonly BackscatterKind[]
   readonly reason?: string | undefined
-  /** null: permanent; absent: the longest listing from now. */
+  /** null: permanent. Absent: the policy's longest listing, from now. */
   readonly expiresAt?: number | null
 }
 
@@ -73,11 +72,11 @@ export interface ListOutcome {
   readonly listing: Listing
 }
 
-/** What is given is set; what is absent stays. */
+/** Members that are present are set; the others stay as they are. */
 export interface ListingChange {
-  /** Only for a listing by hand: for one by trap the evidence says the kinds. */
+  /** Only for a listing by hand. For a listing by trap the evidence decides the kinds. */
   readonly kinds?: readonly BackscatterKind[] | undefined
-  /** null: none. */
+  /** null removes the reason. */
   readonly reason?: string | null | undefined
   /** Earlier or later than it was; null: permanent. */
   readonly expiresAt?: number | null
@@ -87,7 +86,7 @@ export type AmendOutcome =
   | { readonly outcome: 'amended' | 'removed'; readonly listing: Listing }
   | Refusal
 
-/** Whether the listing is still as the caller last read it. */
+/** Tests whether the listing is still as the caller last read it. */
 export type Expectation = (listing: Listing) => boolean
 
 export type ExceptionOutcome =
@@ -100,15 +99,15 @@ export type TrapOutcome =
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
-  /** For the operator: it may repeat an address of the message. */
+  /** Only for the operator, since it may repeat an address of the message. */
   readonly why: string
-  /** What anybody else may read in place of `why`. */
+  /** The text for others, where it differs from `why`. */
   readonly told?: string
-  /** The listing by trap that the client now has, if it has one. */
+  /** The client's present listing by trap, if there is one. */
   readonly listing?: Listing
 }
 
-/** Written in the transaction of a change, once its outcome is known. If it throws, the change is undone. */
+/** Called within the transaction of a change, with its outcome, to write more. If it throws, the change is undone. */
 export type Alongside<T> = (outcome: T) => void
 
 export interface PageRequest {
@@ -119,13 +118,13 @@ export interface PageRequest {
 
 export interface Page<T> {
   readonly items: T[]
-  /** Where the next page begins; null: this was the last. */
+  /** Where the next page begins; null after the last page. */
   readonly nextCursor: string | null
 }
 
 export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
 
-/** One line of a list, read. `attributes` null: an exclusion, a hole in what the list has around it. */
+/** One parsed line of a list. `attributes` is null for an exclusion, which leaves a hole in the list's own prefixes. */
 export type ImportItem =
   | RefusedLine
   | {
@@ -135,7 +134,7 @@ export type ImportItem =
       readonly attributes: EntryAttributes | null
     }
 
-/** The whole list must be refused, whatever its lines say: it is past the expiry time it gives itself. */
+/** The whole list must be refused: it is past the expiry time that it states. */
 export interface ListFault {
   readonly line: number
   readonly fault: string
@@ -143,9 +142,9 @@ export interface ListFault {
 
 export interface ImportRequest {
   readonly list: string
-  /** Lines, in batches that take some milliseconds each. If it throws, the import throws and changes nothing. */
+  /** Lines, in batches that take milliseconds each. If it throws, the import throws and changes nothing. */
   readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
-  /** The first wrong line refuses the whole list. */
+  /** One wrong line refuses the whole list. */
   readonly isStrict: boolean
   /** Never refuses with 'loss'. */
   readonly isForced?: boolean
@@ -162,33 +161,33 @@ export interface RefusedLine {
 
 export interface ImportDone {
   readonly list: string
-  /** Prefixes that the list did not have, or that had been removed by hand. */
+  /** The number of new prefixes, also of those that had been removed by hand. */
   readonly added: number
-  /** Prefixes that it no longer has. */
+  /** The number of prefixes that the list no longer has. */
   readonly removed: number
-  /** Prefixes that it still has. */
+  /** The number of prefixes that the list still has. */
   readonly kept: number
   /** The first of the wrong lines. */
   readonly refused: readonly RefusedLine[]
-  /** How many wrong lines there were. */
+  /** The number of all wrong lines. */
   readonly refusedCount: number
 }
 
-/** `line`: the wrong line for which the list was refused. */
+/** `line`: the wrong line because of which the list was refused. */
 export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
 
 export interface Export {
-  /** For a reader that stops before the last page, or reads none. May be called twice. */
+  /** Call it when the reader stops before the last page. May be called twice. */
   close(): void
   /** Each prefix once; a page may be empty. Closes itself at the end. */
   readonly pages: Iterable<readonly ListEntry[]>
-  /** Only when everything is exported: prefixes that are excluded or exempt. */
+  /** Excluded and exempt prefixes. Empty unless everything is exported. */
   readonly holes: readonly Prefix[]
-  /** Mask of the kinds that a zone made from it answers with; when everything is exported, the kinds our zone publishes. */
+  /** Mask of the kinds for a zone made from this export. If everything is exported: the kinds that our zone publishes. */
   readonly zoneKinds: number
 }
 
-/** What anyone may know of an address. */
+/** What the public may know about an address. */
 export interface Finding {
   readonly query: string
   /** Exactly what DNS answers for this address; false in a retired zone. */
@@ -197,7 +196,7 @@ export interface Finding {
   readonly kinds: BackscatterKind[]
   /** "127.0.0.2", …; empty when not listed. */
   readonly codes: string[]
-  /** The first second (UTC) of the day on which the answered listing began to show; null for a test entry, and when not listed. */
+  /** Midnight (UTC) of the day on which the answered listing began to show. null for a test entry, and if not listed. */
   readonly since: number | null
 }
 
@@ -211,27 +210,27 @@ export interface Explanation extends Finding {
   readonly decidedBy: string | null
   /** When it ends; null: permanent, or not listed. */
   readonly until: number | null
-  /** null: it was never listed. While DNS follows an import, `listed` may lag behind this. */
+  /** null if it was never listed. While an import is being published, `listed` may lag behind this. */
   readonly state: ListingState | 'exempt' | 'excluded' | null
   readonly isTestEntry: boolean
   /** The newest messages from this address, or from the IPv6 network that would be listed with it. */
   readonly evidence: EvidenceRow[]
-  /** "192.168.0.0/16 (Private-Use, RFC 1918)" when it lies in a range that is never listed. */
+  /** "192.168.0.0/16 (Private-Use, RFC 1918)" if the address lies in a range that is never listed. */
   readonly specialPurpose: string | null
-  /** The longest exemption around it. */
+  /** The longest exemption that covers the address. */
   readonly exemption: Exception | null
-  /** The longest exclusion around it. */
+  /** The longest exclusion that covers the address. */
   readonly exclusion: Exception | null
-  /** What holds at this address and at prefixes around it, longest first. */
+  /** Present listings of the address and of prefixes around it, longest first. */
   readonly listings: Listing[]
-  /** What ended there, latest end first. */
+  /** Past listings of the same prefixes, latest end first. */
   readonly history: (Listing & { readonly endedAt: number })[]
 }
 
 export interface WriteFailure {
   /** When writing first failed. */
   readonly since: number
-  /** One of a fixed set of sentences. */
+  /** The reason, from a fixed set of sentences. */
   readonly why: string
 }
 
@@ -240,7 +239,7 @@ export interface BlocklistStatus {
   readonly generatedAt: number
   readonly validUntil: number
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
-  /** Zeros where this process has no tree. */
+  /** Zeros if this process has no tree. */
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
   /** Set while nothing can be written. */
   readonly writeFailure?: WriteFailure | undefined
@@ -254,14 +253,14 @@ export function isRequestRefusal(outcome: object): outcome is RequestRefusal {
   return 'refusals' in outcome
 }
 
-/** Kinds as a mask: bit i is backscatterKinds[i]. */
+/** Converts kinds to a mask: bit i stands for backscatterKinds[i]. */
 export function kindsMask(kinds: Iterable<BackscatterKind>): number {
   let mask = 0
   for (const kind of kinds) mask |= 1 << backscatterKinds.indexOf(kind)
   return mask
 }
 
-/** The mask of the kind of that name; undefined: there is none. */
+/** The mask of the kind with this name. Undefined if there is none. */
 export function kindNamed(name: string): number | undefined {
   const index = (backscatterKinds as readonly string[]).indexOf(name)
   return index < 0 ? undefined : 1 << index
@@ -288,7 +287,7 @@ export function listingOf(row: ListingRow): Listing {
   }
 }
 
-/** An entry of a named list as a listing. */
+/** Converts an entry of a named list to a listing. */
 export function listingOfEntry(
   list: string,
   { prefix, attributes, listedAt }: ListEntry,
@@ -309,12 +308,12 @@ export function listingOfEntry(
   }
 }
 
-/** "drop:192.0.2.0-24". Unambiguous: the name of a list has no colon. No slash: an id stands in URL paths. */
+/** The id of an entry: "drop:192.0.2.0-24". List names have no colon. It has no slash, since it is used in URL paths. */
 export function entryId(list: string, prefix: Prefix): string {
   return `${list}:${formatAddress(prefix)}-${prefix.length}`
 }
 
-/** The list and prefix of an id that `entryId` made; undefined for any other text. */
+/** The list and prefix of an id from `entryId`. Undefined for any other text. */
 export function readEntryId(
   id: string,
 ): { readonly list: string; readonly prefix: Prefix } | undefined {

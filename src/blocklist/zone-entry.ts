@@ -1,5 +1,5 @@
-// What the zone holds at one prefix, worked out from everything the store has there: the one rule for what DNS answers.
-// Whatever fills the tree or shows the zone asks here. Test entries (RFC 5782 §5) and DNS codes are part of the rule.
+// The rule for what DNS answers at one prefix, given everything that the store has there. It includes test entries
+// (RFC 5782 §5) and the codes 127.0.0.x. Everything that fills the tree or shows the zone uses this rule.
 import { backscatterKinds } from '../bounce/kinds.ts'
 import {
   type Address,
@@ -17,19 +17,19 @@ import type { ListingTable, ShownRow } from '../store/listings.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
 import { type EntryKind, entryKinds } from '../tree/layout.ts'
 
-/** 0: nothing. Else the tree's entry kind in the low two bits, and above them the mask of the kinds answered. */
+/** 0 for nothing. Else the tree's entry kind in the low two bits, and above them the mask of answered kinds. */
 export type ZoneEntry = number
 
 export const noEntry: ZoneEntry = 0
 const exclusionEntry: ZoneEntry = entryKinds.exclusion
 const exemptionEntry: ZoneEntry = entryKinds.exemption
 
-/** A listing that is answered with these kinds; an empty mask is answered with the general code. */
+/** The zone entry of a listing with this mask of kinds. With an empty mask only the general code is answered. */
 export function listingEntry(kinds: number): ZoneEntry {
   return entryKinds.listing | (kinds << 2)
 }
 
-/** Not for `noEntry`. */
+/** The tree's entry kind. `entry` must not be `noEntry`. */
 export function kindOfEntry(entry: ZoneEntry): EntryKind {
   return (entry & 3) as EntryKind
 }
@@ -42,33 +42,33 @@ export function isListing(entry: ZoneEntry): boolean {
   return (entry & 3) === entryKinds.listing
 }
 
-/** A mask of kinds as the A set that answers it, as the tree takes it: bit n is 127.0.0.n, and .2 is always set. */
+/** Converts a mask of kinds to the tree's mask of A records: bit n stands for 127.0.0.n. 127.0.0.2 is always set. */
 export function codesOf(kinds: number): number {
   return (1 << 2) | (kinds << 3)
 }
 
-/** The mask of the kinds that an A set stands for: the reverse of `codesOf`. */
+/** Converts the tree's mask of A records to a mask of kinds: the reverse of `codesOf`. */
 export function kindsOfCodes(codes: number): number {
   return codes >>> 3
 }
 
-/** The mask of the kind that 127.0.0.`code` stands for; 0 for the general code and for all others. */
+/** The mask of the kind that 127.0.0.`code` stands for. 0 for the general code and unknown codes. */
 export function kindOfCode(code: number): number {
   return code >= 3 && code < 3 + backscatterKinds.length ? 1 << (code - 3) : 0
 }
 
-/** The last octets of the A set for a mask of kinds, ascending: 2, then 3 + i for each kind. */
+/** The last octets of the A records for a mask of kinds, ascending: 2, then 3 + i for each kind i. */
 export function codeNumbers(kinds: number): number[] {
   return [2, ...backscatterKinds.flatMap((_, index) => (kinds & (1 << index) ? [3 + index] : []))]
 }
 
 interface TestEntry {
   readonly prefix: Prefix
-  /** Mask of the kinds it is answered with; 0: the general code alone. */
+  /** Mask of the answered kinds; 0 for only the general code. */
   readonly kinds: number
 }
 
-/** Answered whatever is exempt around them: 127.0.0.2 and ::ffff:127.0.0.2, and 127.0.0.3 and on, one for each kind. */
+/** 127.0.0.2, then 127.0.0.3 and so on for each kind, and the same with ::ffff:. No exemption around them hides them. */
 export const testEntries: readonly TestEntry[] = [
   { prefix: loopback(4, 2), kinds: 0 },
   ...backscatterKinds.map((_, index) => ({ prefix: loopback(4, 3 + index), kinds: 1 << index })),
@@ -76,7 +76,7 @@ export const testEntries: readonly TestEntry[] = [
 ]
 const testPrefixes = testEntries.map(({ prefix }) => prefix)
 
-/** 127.0.0.1 and ::ffff:127.0.0.1, which RFC 5782 §5 says must not be listed. */
+/** 127.0.0.1 and ::ffff:127.0.0.1, which must not be listed (RFC 5782 §5). */
 export const neverListed: readonly Prefix[] = [loopback(4, 1), loopback(6, 1)]
 
 export function testEntryAt(address: Address): TestEntry | undefined {
@@ -84,8 +84,8 @@ export function testEntryAt(address: Address): TestEntry | undefined {
 }
 
 /**
- * The largest prefixes that together are `prefix` without the test entries in it. An exemption stands in the tree in this
- * form: as a whole it would win over the test entries.
+ * Splits `prefix` into the largest pieces that contain no test entry. An exemption is put in the tree in this form: as a
+ * whole it would override the test entries.
  */
 export function withoutTestEntries(prefix: Prefix): Prefix[] {
   return subtract(prefix, testPrefixes)
@@ -95,7 +95,7 @@ export function holdsTestEntry(prefix: Prefix): boolean {
   return testPrefixes.some((each) => contains(prefix, each))
 }
 
-/** The tables that the zone is made of: the store's, or those of a snapshot of it. */
+/** The tables that decide the content of the zone: those of the store or of a snapshot. */
 export interface ZoneTables {
   readonly listings: Pick<ListingTable, 'shownAt'>
   readonly lists: Pick<ListTable, 'all' | 'find'>
@@ -106,15 +106,15 @@ export interface ZoneTables {
 export interface ZoneRules {
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
-  /** Nothing is answered, not even test entries. */
+  /** The zone is empty: not even test entries are answered. */
   readonly isRetired: boolean
-  /** Epoch seconds: an entry of a list counts until its time is over. */
+  /** Epoch seconds. Entries of lists that have expired by then do not count. */
   readonly now: number
 }
 
 /**
- * What DNS has at exactly this prefix. An exemption that holds test entries stands in the zone as the pieces that hold
- * none.
+ * The zone's entry for exactly this prefix. An exemption that contains test entries is split into pieces without them, and
+ * each piece has the entry.
  */
 export function zoneEntryAt(tables: ZoneTables, rules: ZoneRules, prefix: Prefix): ZoneEntry {
   if (rules.isRetired) return noEntry
@@ -132,14 +132,17 @@ export function zoneEntryAt(tables: ZoneTables, rules: ZoneRules, prefix: Prefix
   return kinds === undefined ? noEntry : listingEntry(kinds & rules.publishedKinds)
 }
 
-/** Set if this prefix is one of the pieces in `withoutTestEntries` of every shorter prefix around it: its parent. */
+/**
+ * The prefix one bit shorter, if it contains a test entry and this prefix does not. Then `withoutTestEntries` makes this
+ * prefix a piece of every exemption around it.
+ */
 function parentWithTestEntry(prefix: Prefix): Prefix | undefined {
   if (prefix.length === 0) return undefined
   const parent = networkOf(prefix, prefix.length - 1)
   return holdsTestEntry(parent) && !holdsTestEntry(prefix) ? parent : undefined
 }
 
-/** The kinds of all that is listed at exactly this prefix, ignoring exceptions; undefined: nothing is. */
+/** The kinds of all listings of exactly this prefix, without regard to exceptions. Undefined if there is no listing. */
 function listedKinds(tables: ZoneTables, now: number, prefix: Prefix): number | undefined {
   const rows = tables.listings.shownAt(prefix)
   let kinds: number | undefined
@@ -150,13 +153,13 @@ function listedKinds(tables: ZoneTables, now: number, prefix: Prefix): number | 
   return kinds
 }
 
-/** An entry of a list's current version that is neither hidden nor over. */
+/** An entry of a list's current version that is neither hidden nor expired. */
 export interface StandingEntry {
   readonly list: NamedList
   readonly entry: ListEntry
 }
 
-/** The standing entries of exactly this prefix, by the names of their lists. `rows`: what `shownAt` says there. */
+/** The standing entries of exactly this prefix, sorted by list name. `rows`: the result of `shownAt` for the prefix. */
 export function entriesAt(
   { listings, lists }: Pick<ZoneTables, 'listings' | 'lists'>,
   now: number,
@@ -172,7 +175,7 @@ export function entriesAt(
   return standing
 }
 
-/** Says of an entry of this version whether it is listed: neither hidden nor over. */
+/** Returns a test for entries of this version: listed means neither hidden nor expired. */
 export function listedIn(
   { listings }: { readonly listings: Pick<ListingTable, 'hiddenIn'> },
   version: number | null,
@@ -186,13 +189,13 @@ export function listedIn(
 export interface Answer {
   /** The prefix whose listing decides. */
   readonly prefix: Prefix
-  /** Mask of the kinds answered. */
+  /** Mask of the answered kinds. */
   readonly kinds: number
 }
 
 /**
- * What DNS answers for an address: an exemption at any length wins, else the longest listing or exclusion; undefined: it
- * is not listed. Asks the tables once for each length: for look-ups where there is no tree.
+ * What DNS answers for an address, where there is no tree. An exemption of any length wins, else the longest listing or
+ * exclusion. Returns undefined if the address is not listed. Reads the tables once for each prefix length.
  */
 export function answerAt(
   tables: ZoneTables,

@@ -84,8 +84,8 @@ test('an mbox is recorded once, message by message, and a second run counts noth
   assert.deepEqual(
     again.map(({ decision, why }) => [decision, why]),
     [
-      ['ignored', 'this message is recorded already'],
-      ['ignored', 'this message is recorded already'],
+      ['ignored', 'this message was recorded before'],
+      ['ignored', 'this message was recorded before'],
       ['ignored', 'none of its recipients is a trap'],
     ],
   )
@@ -219,7 +219,7 @@ test('no Received field that tells: the file’s time, and nobody listed', async
   const [line] = await lines(site, '--all-traps', file)
   assert.deepEqual(
     [line?.['client'], line?.['decision'], line?.['why']],
-    [null, 'ignored', 'the host that handed it over cannot be known'],
+    [null, 'ignored', 'the host that delivered it is not known'],
   )
   const shown = await site.run('ingest', '--all-traps', '--mailbox', 'eml', file)
   assert.equal(shown.stdout, '1 message: 1 were recorded before.\n')

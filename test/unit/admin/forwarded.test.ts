@@ -25,7 +25,7 @@ test('only scope admin is told whom a message was for that was forwarded to a tr
   })
   const [item] = reply.json().items
   assert.equal(item.decision, 'ignored')
-  assert.match(item.why, /addressed to somebody else/)
+  assert.match(item.why, /not addressed to a trap/)
   assert.doesNotMatch(reply.body, /people\.example/)
 })
 
@@ -77,7 +77,7 @@ test('mail that a full disk puts off is answered 503, and logged where that is d
   }
   assert.deepEqual(
     admin.logged.map(({ message }) => message),
-    ['the disk of the database is nearly full: no mail is taken'],
+    ['the disk of the database is nearly full: no mail is accepted'],
   )
   const list = { method: 'POST', url: '/v1/listings', payload: { prefix: '203.0.113.7' } } as const
   assert.equal((await admin.app.inject(list)).statusCode, 201)

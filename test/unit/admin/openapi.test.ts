@@ -375,7 +375,7 @@ test('an entry of a list is a listing by its id, as the document declares', asyn
   assert.equal((await ask('PATCH', entryId)).status, 428)
   const patched = await ask('PATCH', entryId, { 'if-match': '*' })
   assert.deepEqual([patched.status, patched.body.code], [409, 'conflict'])
-  assert.match(patched.body.detail, /list drop: change it there, and import that/)
+  assert.match(patched.body.detail, /list drop: change the list and import it again/)
   for (const id of ['drop:203.0.113.6-32', 'drop:203.0.113.5-24', 'none:203.0.113.5-32']) {
     for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
       const { status } = await ask(method, id, method === 'GET' ? {} : { 'if-match': '*' })

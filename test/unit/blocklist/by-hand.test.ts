@@ -72,7 +72,7 @@ test('what may not be listed by hand is refused, and says why', async (t) => {
   // It contains the range that is allowed, and nothing else that is special.
   await list(door, request('198.51.0.0/16'))
   const past = await door.blocklist.list([request('20.0.0.1', { expiresAt: start })], cli)
-  assert.deepEqual(refusals(past), ['20.0.0.1/32 invalid would have expired already'])
+  assert.deepEqual(refusals(past), ['20.0.0.1/32 invalid has an expiry time in the past'])
 })
 
 test('several prefixes are listed all or none', async (t) => {

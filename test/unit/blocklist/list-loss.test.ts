@@ -26,14 +26,14 @@ async function importAll(door: Door, entries: readonly string[], isForced = fals
 
 const refusal = (why: string) => ({
   refused: 'loss',
-  why: `nothing was changed: ${why}; force it if that is meant`,
+  why: `nothing was changed: ${why}; use force if that is intended`,
 })
 
 test('an empty import does not empty a list, however small, unless it is forced', async (t) => {
   const door = openDoor(t)
   assert.deepEqual(await importAll(door, []), refusal('the import is empty'))
   assert.deepEqual(await importAll(door, addresses(0, 3)), [3, 0, 0])
-  const why = 'the import is empty, and all 3 entries of list a would go'
+  const why = 'the import is empty; all 3 entries of list a would be removed'
   assert.deepEqual(await importAll(door, []), refusal(why))
   assert.deepEqual(door.codes('20.0.0.1'), [2])
   assert.deepEqual(await importAll(door, [], true), [0, 3, 0])
@@ -47,7 +47,7 @@ test('half of a list may go, and more of a small one; more of another one must b
   await importAll(door, addresses(0, 102))
   assert.deepEqual(await importAll(door, addresses(51, 102)), [0, 51, 51])
   await importAll(door, addresses(0, 102))
-  const why = '52 of the 102 entries of list a would go'
+  const why = '52 of the 102 entries of list a would be removed'
   assert.deepEqual(await importAll(door, addresses(52, 102)), refusal(why))
   assert.deepEqual(door.codes('20.0.0.1'), [2])
   assert.deepEqual(await importAll(door, addresses(52, 102), true), [0, 52, 50])
@@ -59,7 +59,7 @@ test('another list in place of this one is a loss, however long it is', async (t
   const other = addresses(2900, 9000)
   assert.deepEqual(
     await importAll(door, other),
-    refusal('2900 of the 3000 entries of list a would go'),
+    refusal('2900 of the 3000 entries of list a would be removed'),
   )
   assert.deepEqual(await importAll(door, other, true), [6000, 2900, 100])
 })

@@ -89,7 +89,7 @@ test('a list that DNS follows gets to the end, however often the database fails'
   assert.equal(await told, 'database-failed', 'who waits is told')
   assert.deepEqual(await importTexts(door, 'a', '20.0.0.3'), {
     refused: 'conflict',
-    why: 'another import of list a is going on',
+    why: 'another import of list a is running',
   })
   assert.deepEqual([door.codes('20.0.0.1'), door.codes('20.0.0.2')], [[2], []])
   assert.deepEqual(exported(door, 'a'), ['20.0.0.2/32'], 'the list is the new one')

@@ -252,7 +252,7 @@ test('a report of success of each server is still classified as what it is', asy
     )
     assert.deepEqual(
       [decision, why],
-      ['ignored', 'a report of success: anyone can order one'],
+      ['ignored', 'a report of success: any sender can request one'],
       name,
     )
   }
