@@ -60,7 +60,8 @@ export class KeyRing {
   ): MadeKey | 'taken' {
     if (reservedNames.has(key.name)) return 'taken'
     return this.#transact(() => {
-      if (this.#options.store.keys.byName(key.name)) return 'taken'
+      const isTaken = this.all().some((each) => each.name === key.name && each.revokedAt === null)
+      if (isTaken) return 'taken'
       const createdAt = this.#options.now()
       const id = this.#options.store.keys.insert({ ...key, createdAt, hash: hashOf(secret) })
       const row = { ...key, id, createdAt, revokedAt: null, lastUsedAt: null }
@@ -83,19 +84,16 @@ export class KeyRing {
     })
   }
 
-  /** Up to `limit` keys with an id above `after`, oldest first. */
-  page(limit: number, after: number): KeyRow[] {
-    return this.#options.store.keys.page(limit, after).map((row) => this.#withLastUse(row))
+  /** Every key there ever was, oldest first. */
+  all(): KeyRow[] {
+    return this.#options.store.keys.all().map((row) => ({
+      ...row,
+      lastUsedAt: this.#lastUses.get(row.id) ?? row.lastUsedAt,
+    }))
   }
 
   byId(id: number): KeyRow | undefined {
-    const row = this.#options.store.keys.byId(id)
-    return row && this.#withLastUse(row)
-  }
-
-  /** Whether a key of scope admin was ever created. */
-  hasAdmin(): boolean {
-    return this.#options.store.keys.hasAdmin()
+    return this.all().find((row) => row.id === id)
   }
 
   /** Stores when each key was last used. Call it before the store is closed. Never throws. */
@@ -111,10 +109,6 @@ export class KeyRing {
     } catch (error) {
       this.#options.log.warn({ err: error }, 'the last use of API keys was not stored')
     }
-  }
-
-  #withLastUse(row: KeyRow): KeyRow {
-    return { ...row, lastUsedAt: this.#lastUses.get(row.id) ?? row.lastUsedAt }
   }
 
   #audit(actor: string, action: string, before: KeyRow | null, after: KeyRow): void {

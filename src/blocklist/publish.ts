@@ -291,7 +291,7 @@ export class Publisher {
     }
     listingWalks.eachAnswered(stage)
     for (const prefix of [...exclusions.prefixes(), ...neverListed]) stageByRule(prefix)
-    for (const prefix of [...exemptions.prefixes()]) {
+    for (const prefix of exemptions.prefixes()) {
       for (const piece of new Set([prefix, ...withoutTestEntries(prefix)])) stageByRule(piece)
     }
     // Test entries are answered but not counted.

@@ -79,7 +79,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
  */
 function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const keys = new KeyRing(rooms)
-  if (keys.hasAdmin()) return
+  if (keys.all().some(({ scope }) => scope === 'admin')) return
   const secret = newSecret()
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY

@@ -189,7 +189,7 @@ export class Store {
   /** May be called when SQLite has rolled back by itself, as it does on a full disk. */
   rollback(): void {
     if (this.#database.inTransaction) this.#statements.rollback.run()
-    this.lists.reread()
+    this.#reread()
   }
 
   get inTransaction(): boolean {
@@ -208,7 +208,7 @@ export class Store {
       if (this.#database.inTransaction) {
         if (!isKept) {
           this.#statements.undo.run()
-          this.lists.reread()
+          this.#reread()
         }
         this.#statements.release.run()
       }
@@ -231,6 +231,11 @@ export class Store {
       if (!isDatabaseError(error)) throw error
       this.#database.pragma('locking_mode = EXCLUSIVE')
     }
+  }
+
+  /** What the tables remember may have been undone. */
+  #reread(): void {
+    for (const table of [this.lists, this.exemptions, this.exclusions]) table.reread()
   }
 
   /** Closes the database and frees the lock. May be called twice. */

@@ -4,7 +4,6 @@ import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import {
   type ChangedPrefixes,
-  isPrefix,
   type PrefixRow,
   type PrefixValues,
   prefixColumns,
@@ -27,128 +26,121 @@ type RawException = PrefixRow & Omit<ExceptionRow, 'prefix'>
 
 const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
 
+/** All rows, read once. */
+interface Known {
+  /** By prefix, as `keyOf` writes it, in address order of each length; of one prefix the row of the configuration first. */
+  readonly rows: Map<string, ExceptionRow[]>
+  /** Prefix lengths that have rows, longest first. */
+  readonly lengths: Record<Family, number[]>
+}
+
 export class ExceptionTable {
   readonly #changed: ChangedPrefixes
-  readonly #byId: Statement<[number], RawException>
-  readonly #at: Statement<PrefixValues, RawException>
-  readonly #has: Statement<PrefixValues, number>
+  readonly #all: Statement<[], RawException>
   readonly #insert: Statement<[...PrefixValues, string, string | null, number]>
   readonly #setNote: Statement<[string | null, number]>
   readonly #delete: Statement<[number]>
-  readonly #bySource: Statement<[string], RawException>
-  readonly #page: Statement<[number, number], RawException>
-  readonly #prefixes: Statement<[], PrefixRow>
-  /**
-   * The prefixes that have rows, as words, by family and by length with the longest first. It is read once and then only
-   * added to. So it may hold prefixes without a row, but it lacks none that has one.
-   */
-  #known: Record<Family, Map<number, Set<string | number>>> | undefined
+  /** undefined: to be read again. People write these rows, so they are few, and seldom change. */
+  #known: Known | undefined
 
   constructor(database: Database, table: 'exemptions' | 'exclusions', changed: ChangedPrefixes) {
     this.#changed = changed
-    this.#byId = database.prepare(`SELECT ${columns} FROM ${table} WHERE id = ?`)
-    this.#at = database.prepare(`SELECT ${columns} FROM ${table} WHERE ${isPrefix}`)
-    this.#has = database
-      .prepare<PrefixValues, number>(`SELECT 1 FROM ${table} WHERE ${isPrefix}`)
-      .pluck()
+    this.#all = database.prepare(
+      `SELECT ${columns} FROM ${table} ORDER BY ${prefixColumns}, source`,
+    )
     this.#insert = database.prepare(
       `INSERT INTO ${table} (${prefixColumns}, source, note, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#setNote = database.prepare(`UPDATE ${table} SET note = ? WHERE id = ?`)
     this.#delete = database.prepare(`DELETE FROM ${table} WHERE id = ?`)
-    this.#bySource = database.prepare(`SELECT ${columns} FROM ${table} WHERE source = ?`)
-    this.#page = database.prepare(
-      `SELECT ${columns} FROM ${table} WHERE id < ? ORDER BY id DESC LIMIT ?`,
-    )
-    this.#prefixes = database.prepare(
-      `SELECT DISTINCT ${prefixColumns} FROM ${table} ORDER BY ${prefixColumns}`,
-    )
+  }
+
+  /** Call it after a rollback. */
+  reread(): void {
+    this.#known = undefined
   }
 
   byId(id: number): ExceptionRow | undefined {
-    const row = this.#byId.get(id)
-    return row && exceptionOf(row)
+    return this.#rows().find((row) => row.id === id)
   }
 
   /** The rows of exactly this prefix, that of the configuration first. */
-  at(prefix: Prefix): ExceptionRow[] {
-    const rows = this.#at.all(...prefixValues(prefix)).map(exceptionOf)
-    return rows.sort((a, b) => (a.source < b.source ? -1 : 1))
+  at(prefix: Prefix): readonly ExceptionRow[] {
+    return this.#read().rows.get(keyOf(prefix)) ?? []
   }
 
   has(prefix: Prefix): boolean {
-    const known = this.#knownPrefixes()[prefix.family].get(prefix.length)
-    if (!known?.has(wordsOf(prefix))) return false
-    return this.#has.get(...prefixValues(prefix)) !== undefined
+    return this.at(prefix).length > 0
   }
 
   /** A row of the longest prefix around the address or prefix, itself included. */
   covering(inner: Address | Prefix): ExceptionRow | undefined {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
-    for (const [length, known] of this.#knownPrefixes()[inner.family]) {
-      if (length > longest) continue
-      const network = networkOf(inner, length)
-      const row = known.has(wordsOf(network)) && this.#at.get(...prefixValues(network))
-      if (row) return exceptionOf(row)
+    for (const length of this.#read().lengths[inner.family]) {
+      const [row] = length <= longest ? this.at(networkOf(inner, length)) : []
+      if (row) return row
     }
     return undefined
   }
 
   insert(row: Omit<ExceptionRow, 'id'>): ExceptionRow {
-    this.#know(this.#knownPrefixes(), row.prefix)
-    this.#changed.note(row.prefix)
-    const values = prefixValues(row.prefix)
-    const { lastInsertRowid } = this.#insert.run(...values, row.source, row.note, row.createdAt)
+    const { prefix, source, note, createdAt } = row
+    this.#changed.note(prefix)
+    this.reread()
+    const { lastInsertRowid } = this.#insert.run(...prefixValues(prefix), source, note, createdAt)
     return { ...row, id: Number(lastInsertRowid) }
   }
 
   setNote(id: number, note: string | null): void {
+    this.reread()
     this.#setNote.run(note, id)
   }
 
   delete({ id, prefix }: Pick<ExceptionRow, 'id' | 'prefix'>): void {
     this.#changed.note(prefix)
+    this.reread()
     this.#delete.run(id)
   }
 
   bySource(source: Source): ExceptionRow[] {
-    return this.#bySource.all(source).map(exceptionOf)
+    return this.#rows().filter((row) => row.source === source)
   }
 
   /** Newest first; ids under `before`. */
-  page(limit: number, before?: number): ExceptionRow[] {
-    return this.#page.all(before ?? Number.MAX_SAFE_INTEGER, limit).map(exceptionOf)
+  page(limit: number, before = Number.MAX_SAFE_INTEGER): ExceptionRow[] {
+    const rows = this.#rows().filter(({ id }) => id < before)
+    return rows.sort((a, b) => b.id - a.id).slice(0, limit)
   }
 
-  /** Each prefix that has a row, once. */
-  *prefixes(): Generator<Prefix> {
-    for (const row of this.#prefixes.iterate()) yield prefixOf(row)
+  /** Each prefix that has a row, once; shorter ones first, in address order. */
+  prefixes(): Prefix[] {
+    return [...this.#read().rows.values()].flatMap(([row]) => row?.prefix ?? [])
   }
 
-  #knownPrefixes(): Record<Family, Map<number, Set<string | number>>> {
-    if (this.#known === undefined) {
-      const known = { 4: new Map(), 6: new Map() }
-      for (const prefix of this.prefixes()) this.#know(known, prefix)
-      this.#known = known
+  #rows(): ExceptionRow[] {
+    return [...this.#read().rows.values()].flat()
+  }
+
+  #read(): Known {
+    if (this.#known) return this.#known
+    const rows = new Map<string, ExceptionRow[]>()
+    const lengths: Known['lengths'] = { 4: [], 6: [] }
+    for (const raw of this.#all.all()) {
+      const row = exceptionOf(raw)
+      const key = keyOf(row.prefix)
+      const others = rows.get(key)
+      if (others) others.push(row)
+      else rows.set(key, [row])
+      const { family, length } = row.prefix
+      if (lengths[family][0] !== length) lengths[family].unshift(length)
     }
+    this.#known = { rows, lengths }
     return this.#known
-  }
-
-  #know(known: Record<Family, Map<number, Set<string | number>>>, prefix: Prefix): void {
-    const { family, length } = prefix
-    const ofLength = known[family].get(length)
-    if (ofLength) {
-      ofLength.add(wordsOf(prefix))
-      return
-    }
-    const byLength = [...known[family], [length, new Set([wordsOf(prefix)])] as const]
-    known[family] = new Map(byLength.sort(([a], [b]) => b - a))
   }
 }
 
-/** The words of a prefix as a key, among prefixes of its family and length. */
-function wordsOf({ family, w0, w1, w2, w3 }: Prefix): string | number {
-  return family === 4 ? w0 : `${w0} ${w1} ${w2} ${w3}`
+function keyOf({ family, length, w0, w1, w2, w3 }: Prefix): string {
+  return family === 4 ? `${w0}/${length}` : `${w0} ${w1} ${w2} ${w3}/${length}`
 }
 
 function exceptionOf(row: RawException): ExceptionRow {

@@ -20,24 +20,14 @@ const columns = `id, name, scope, created_at AS createdAt, expires_at AS expires
 type HashedKey = KeyRow & { readonly hash: Uint8Array }
 
 export class KeyTable {
-  readonly #page: Statement<[number, number], KeyRow>
-  readonly #byId: Statement<[number], KeyRow>
-  readonly #byName: Statement<[string], KeyRow>
-  readonly #hasAdmin: Statement<[], number>
+  readonly #all: Statement<[], KeyRow>
   readonly #byHash: Statement<[Uint8Array], HashedKey>
   readonly #insert: Statement<[string, string, Uint8Array, number, number | null]>
   readonly #revoke: Statement<[number, number]>
   readonly #touch: Statement<[number, number]>
 
   constructor(database: Database) {
-    this.#page = database.prepare(`SELECT ${columns} FROM keys WHERE id > ? ORDER BY id LIMIT ?`)
-    this.#byId = database.prepare(`SELECT ${columns} FROM keys WHERE id = ?`)
-    this.#byName = database.prepare(
-      `SELECT ${columns} FROM keys WHERE name = ? AND revoked_at IS NULL`,
-    )
-    this.#hasAdmin = database
-      .prepare<[], number>("SELECT 1 FROM keys WHERE scope = 'admin' LIMIT 1")
-      .pluck()
+    this.#all = database.prepare(`SELECT ${columns} FROM keys ORDER BY id`)
     this.#byHash = database.prepare(`SELECT ${columns}, hash FROM keys WHERE hash = ?`)
     this.#insert = database.prepare(
       'INSERT INTO keys (name, scope, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)',
@@ -48,23 +38,9 @@ export class KeyTable {
     this.#touch = database.prepare('UPDATE keys SET last_used_at = ? WHERE id = ?')
   }
 
-  /** Oldest first; ids over `after`. */
-  page(limit: number, after: number): KeyRow[] {
-    return this.#page.all(after, limit)
-  }
-
-  byId(id: number): KeyRow | undefined {
-    return this.#byId.get(id)
-  }
-
-  /** The key of that name that is not revoked; there is at most one. */
-  byName(name: string): KeyRow | undefined {
-    return this.#byName.get(name)
-  }
-
-  /** Whether there is, or was, a key of scope admin. */
-  hasAdmin(): boolean {
-    return this.#hasAdmin.get() !== undefined
+  /** Every key there ever was, oldest first. */
+  all(): KeyRow[] {
+    return this.#all.all()
   }
 
   /** By the SHA-256 of the secret: a look-up by hash tells a timing attacker nothing about the secret. */

@@ -141,12 +141,6 @@ export class PackedEntries {
     return this.#label(index).kinds
   }
 
-  attributesAt(index: number): EntryAttributes {
-    const label = this.#label(index)
-    const expiresAt = this.expiryAt(index)
-    return expiresAt === null ? label : { ...label, expiresAt }
-  }
-
   /** Epoch seconds; null: permanent. */
   expiryAt(index: number): number | null {
     const at = this.#endOfAddress(index) + expiresAtAt
@@ -155,7 +149,11 @@ export class PackedEntries {
 
   entryAt(index: number): ListEntry {
     const listedAt = this.#view.getUint32(this.#endOfAddress(index) + listedAtAt)
-    return { prefix: this.prefixAt(index), attributes: this.attributesAt(index), listedAt }
+    const label = this.#label(index)
+    const expiresAt = this.expiryAt(index)
+    // Shared where it can be, so that equal attributes compare quickly.
+    const attributes = expiresAt === null ? label : { ...label, expiresAt }
+    return { prefix: this.prefixAt(index), attributes, listedAt }
   }
 
   /** Visits every entry that is not over and not hidden, in order. */

@@ -14,13 +14,11 @@ const columns = 'id, pattern, source, created_at AS createdAt'
 
 export class TrapTable {
   readonly #all: Statement<[], TrapRow>
-  readonly #of: Statement<[string], TrapRow>
   readonly #insert: Statement<[string, string, number]>
   readonly #delete: Statement<[number]>
 
   constructor(database: Database) {
     this.#all = database.prepare(`SELECT ${columns} FROM traps ORDER BY pattern, source`)
-    this.#of = database.prepare(`SELECT ${columns} FROM traps WHERE pattern = ? ORDER BY source`)
     this.#insert = database.prepare(
       'INSERT INTO traps (pattern, source, created_at) VALUES (?, ?, ?)',
     )
@@ -33,7 +31,7 @@ export class TrapTable {
 
   /** The rows of one pattern, that of the configuration first. */
   of(pattern: string): TrapRow[] {
-    return this.#of.all(pattern)
+    return this.all().filter((row) => row.pattern === pattern)
   }
 
   insert(row: Omit<TrapRow, 'id'>): TrapRow {

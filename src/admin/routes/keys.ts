@@ -1,8 +1,7 @@
 // /v1/keys: API keys, only for scope admin. A secret is shown once, in the answer that creates its key.
-import { pageById } from '../../blocklist/pages.ts'
 import type { KeyRing, MadeKey } from '../key-ring.ts'
 import type { App, AppOptions } from '../options.ts'
-import { pageBody, pageRequest, readExpiry } from '../parse-params.ts'
+import { pageBody, pageOfAll, pageRequest, readExpiry } from '../parse-params.ts'
 import { isProblem, malformed, notFound, type Problem, problem } from '../problem.ts'
 import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import { CreatedKey, Key, NewKey } from '../schemas/server.ts'
@@ -18,8 +17,8 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       },
     },
     async ({ query }) => {
-      const read = (limit: number, after = 0) => keys.page(limit, after)
-      return pageBody(pageById(pageRequest(query), read), withTimes)
+      const page = pageOfAll(pageRequest(query), keys.all(), ({ id }) => String(id))
+      return pageBody(page, withTimes)
     },
   )
 
