@@ -1,5 +1,6 @@
-// A bounce → whether the message that it returns was really ours. A signature of the trap's domain, or a tag that only we can
-// make, proves that: the bounce is then genuine and lists nobody. Results of SPF, DKIM and DMARC are kept as evidence.
+// Checks whether the message that a bounce returns was really ours. A DKIM signature of the trap's domain proves it, and so does
+// a tag or Message-ID that only we can make. The bounce is then genuine and lists nobody. The results of SPF, DKIM and DMARC are
+// kept as evidence.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { Classification } from '../bounce/classify.ts'
@@ -9,29 +10,31 @@ import { returnedContent } from '../bounce/returned.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
 export interface AuthenticityOptions {
-  /** Rejects like node:dns/promises. If absent, results that need DNS are "unknown". */
+  /** Rejects like node:dns/promises. Without it, each result that needs DNS is "unknown". */
   readonly resolver?: { resolve(name: string, type: ResolvedType): Promise<Resolved> }
-  /** The secret of our own BATV tags. */
+  /** The secret that signs our own BATV tags. */
   readonly batvKey?: Uint8Array
-  /** Whether our own mail servers gave that Message-ID, angle brackets and all. */
+  /** Whether one of our own mail servers made this Message-ID; it is given with its angle brackets. */
   isOurMessageId?(messageId: string): boolean
   /** Epoch seconds. */
   now(): number
-  /** Results that are missing by then are "unknown", since an SMTP client waits for its 250. @default 2500 */
+  /**
+   * A result that is missing after this time is "unknown". It is short because an SMTP client waits for its reply. @default 2500
+   */
   readonly deadlineMs?: number
 }
 
 /** Results for the evidence; `unknown` if DNS gave no answer. */
 interface Authenticity {
-  /** Why it is a genuine bounce of a message of ours, or null. */
+  /** Why the bounce answers a message that we really sent, or null. */
   readonly genuine: string | null
-  /** Of the host that handed the returned message over, for the forged domain (RFC 7208 §2.6). */
+  /** SPF result for the forged domain and the host that sent the returned message (RFC 7208 §2.6). */
   readonly spf?: string
-  /** 'pass': for the trap's domain; 'other': in the name of another one alone, which proves nothing and is not checked. */
+  /** 'pass': signed by the trap's domain. 'other': signed only by other domains, which proves nothing and is not checked. */
   readonly dkim?: string
-  /** What the forged domain asks for (RFC 7489 §6.3), 'absent' when it asks for nothing. */
+  /** The DMARC policy of the forged domain (RFC 7489 §6.3); 'absent' if it has none. */
   readonly dmarcPolicy?: string
-  /** The address that handed the returned message to the host that bounced it: the spoofer. */
+  /** Address of the host that sent the returned message to the host that bounced it: the forger's. */
   readonly returnedOrigin?: string
 }
 
@@ -58,7 +61,7 @@ export async function checkAuthenticity(
   }
   const deadline = withDeadline(options.deadlineMs ?? 2500)
   try {
-    // One after the other: the thread counts the processor time of whoever is not waiting for DNS.
+    // Run the checks one after the other: the thread counts the processor time of the check that is not waiting for DNS.
     const dkim = await deadline.orUnknown(() => dkimOf(message, domain, resolver))
     const spfWord = await deadline.orUnknown(() => spfOf(returned.origin, domain, resolver))
     const dmarcPolicy = await deadline.orUnknown(() => dmarcPolicyOf(domain, resolver))
@@ -70,7 +73,7 @@ export async function checkAuthenticity(
   }
 }
 
-/** Loaded when the first message is checked: where no resolver is configured, never. */
+/** Loads mailauth when the first message is checked; without a resolver it is never loaded. */
 async function mailauth() {
   const [{ dkimVerify }, { dmarc }, { spf }] = await Promise.all([
     import('mailauth/lib/dkim/verify.js'),
@@ -82,7 +85,7 @@ async function mailauth() {
 
 type Resolver = NonNullable<AuthenticityOptions['resolver']>
 
-/** A resolver in the form that mailauth takes; its type leaves out MX. */
+/** Wraps the resolver in the form that mailauth takes; mailauth's type leaves out MX. */
 function asked(resolver: Resolver): (name: string, type: string) => Promise<string[]> {
   return async (name, type) => (await resolver.resolve(name, type as ResolvedType)) as string[]
 }
@@ -95,19 +98,19 @@ function withDeadline(milliseconds: number) {
     resolve('unknown')
   }, milliseconds)
   return {
-    /** The word, or 'unknown' once the time is over or when the check itself fails. */
+    /** The result of the check; 'unknown' if the check fails or the time is over. */
     orUnknown: (check: () => Promise<string>) =>
       isOver ? over : Promise.race([check().catch(() => 'unknown'), over]),
     clear: () => clearTimeout(timer),
   }
 }
 
-/** Real messages have fewer signatures; more would only keep us busy. */
+/** Real messages have fewer signatures than this. */
 const maxSignatures = 10
 
 /**
- * mailauth unfolds a header section in a time that grows with the square of its lines, and trims with that of a run of
- * blanks. Real ones are far below these limits.
+ * mailauth unfolds header lines in quadratic time, and trims long runs of blanks in quadratic time. Real header sections are far
+ * below these limits.
  */
 const maxVerifiedBytes = 64 * 1024
 const maxVerifiedLines = 1000
@@ -119,7 +122,7 @@ function isVerifiable(headerSection: Uint8Array): boolean {
   return text.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines && !blankRun.test(text)
 }
 
-/** A returned message that is cut or has no body cannot be checked: it is neither genuine nor forged. */
+/** A returned message that is cut short or has no body cannot be checked: the result is 'unknown'. */
 async function dkimOf(message: Message, domain: string, resolver: Resolver): Promise<string> {
   const found = returnedContent(message)
   if (found === null) return 'unknown'
@@ -128,8 +131,8 @@ async function dkimOf(message: Message, domain: string, resolver: Resolver): Pro
   if (signatures.length === 0) return 'none'
   if (!found.isWhole || signatures.length > maxSignatures) return 'unknown'
   if (!isVerifiable(found.content.subarray(0, header.bodyStart))) return 'unknown'
-  // Whoever forged the message may have signed it, with a key that nobody else asks for: to look that up would tell
-  // him which of his forged addresses has somebody behind it who checks bounces.
+  // A forger may have signed the message with a key of his own domain, one key for each address. If we looked that key up, he
+  // would learn which addresses have somebody who checks bounces.
   if (!signatures.some((signature) => isAligned(signerOf(signature), domain))) return 'other'
   const ask = asked(resolver)
   const { dkimVerify } = await mailauth()
@@ -139,7 +142,7 @@ async function dkimOf(message: Message, domain: string, resolver: Resolver): Pro
   })
   const verdicts = results.filter(
     ({ status, signingDomain }) =>
-      // A signature over a part of the body does not vouch for the rest (RFC 6376 §8.2).
+      // A signature over a part of the body says nothing of the rest (RFC 6376 §8.2).
       isAligned(signingDomain, domain) && !('underSized' in status && status.underSized),
   )
   if (verdicts.some(({ status }) => status.result === 'pass')) return 'pass'
@@ -147,8 +150,8 @@ async function dkimOf(message: Message, domain: string, resolver: Resolver): Pro
 }
 
 /**
- * The trap's domain signs itself, or one of the same organizational domain does: relaxed alignment (RFC 7489 §3.1.1,
- * §3.2). A registry's suffix, also one that a company runs for its customers, is nobody's domain.
+ * Whether the signing domain is the trap's domain or belongs to the same organizational domain: relaxed alignment (RFC 7489
+ * §3.1.1, §3.2). Two names under a public suffix do not belong together, also if a company runs the suffix for its customers.
  */
 function isAligned(signing: string | undefined, domain: string): boolean {
   const signer = (signing ?? '').toLowerCase()
@@ -157,15 +160,15 @@ function isAligned(signing: string | undefined, domain: string): boolean {
   return organization !== null && getDomain(signer, { allowPrivateDomains: true }) === organization
 }
 
-/** The d= of a signature (RFC 6376 §3.5). */
+/** The value of a signature's tag d=, its signing domain (RFC 6376 §3.5). */
 function signerOf(signature: string): string {
   return /(?:^|;)\s*d\s*=\s*([^;\s]+)/i.exec(signature)?.[1] ?? ''
 }
 
 /**
- * For postmaster, as where no local part is known (RFC 7208 §4.3): a record with the macro %{l} has the local part asked for
- * in DNS, at whatever name servers that leads to. The name of the origin (mechanism ptr, macro %{p}) is never asked for: it
- * lies with whoever holds that address, often the forger, who can write another one into each message.
+ * Checks SPF for postmaster@, not for the trap's local part (RFC 7208 §4.3 does so if none is known). With the real one, a record
+ * with the macro %{l} would reveal it to other name servers. PTR records of the sending address (mechanism ptr, macro %{p}) are
+ * never looked up either: the forger may run that zone and give each message its own name.
  */
 async function spfOf(origin: string | null, domain: string, resolver: Resolver): Promise<string> {
   if (origin === null) return 'unknown'
@@ -200,13 +203,13 @@ async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string
   return typeof found.policy === 'string' ? found.policy : 'absent'
 }
 
-/** A tag is valid for about a week. One that ends later than this is not ours. */
+/** A tag is valid for about a week. A tag that is valid for longer than this is not ours. */
 const longestTagDays = 30
 const secondsInDay = 86_400
 
 /**
- * `prvs=KDDDSSSSSS=user@domain` (draft-levine-smtp-batv-01 §4): key number, the day modulo 1000 on which the tag ends,
- * and the first three octets of HMAC-SHA1 over both and the address itself.
+ * A tag is `prvs=KDDDSSSSSS=user@domain` (draft-levine-smtp-batv-01 §4). K is the key number. DDD is the day on which the tag
+ * ends, modulo 1000. SSSSSS are the first three octets of HMAC-SHA1 over K, DDD and the address.
  */
 function isOurTag(recipient: string, { batvKey, now }: AuthenticityOptions): boolean {
   const match = /^prvs=(\d)(\d{3})([0-9a-f]{6})=(.+@.+)$/i.exec(recipient)
@@ -218,7 +221,7 @@ function isOurTag(recipient: string, { batvKey, now }: AuthenticityOptions): boo
   return timingSafeEqual(mac, Buffer.from(hash, 'hex'))
 }
 
-/** DKIM is computed over CRLF line ends (RFC 6376 §5.3); files have LF. */
+/** DKIM signs CRLF line ends (RFC 6376 §5.3), but stored messages may have LF. */
 function withCrlf(octets: Uint8Array): Buffer {
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
   return Buffer.from(text.replaceAll(/\r?\n/g, '\r\n'), 'latin1')

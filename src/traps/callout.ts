@@ -1,21 +1,21 @@
-// A mail transaction that its client gives up before the message → evidence of a sender callout: a host that asks whether
-// an address exists, since somebody forged it. Judged by transaction, since one connection may carry callouts and
-// bounces. Pure.
+// A mail transaction that its client gives up before DATA → evidence of a sender callout, or none. A host that makes callouts
+// asks us whether an address exists because somebody forged it. Each transaction is judged alone, since one connection may carry
+// callouts and bounces. Pure.
 //
-// Postfix asks from double-bounce@ whether a sender exists (reject_unverified_sender), and whether a recipient does
-// (reject_unverified_recipient). Nothing tells the two apart: such a probe proves nothing.
+// Postfix uses double-bounce@ both to check a sender (reject_unverified_sender) and to check a recipient
+// (reject_unverified_recipient). We cannot tell the two apart, so such a transaction proves nothing.
 import { createHash } from 'node:crypto'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
 import { trapMailbox } from '../bounce/recipient.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 
-/** MAIL and RCPT, then RSET, QUIT or another MAIL. A message that is begun is no callout, whatever becomes of it. */
+/** A transaction: MAIL and RCPT, then RSET, QUIT or another MAIL. Once DATA has begun it is no callout, however it ends. */
 export interface Probe {
-  /** Known for certain, and no host of ours. */
+  /** The host that asks. It is known for certain and is not one of ours. */
   readonly client: Address
   /** '' is the null sender. */
   readonly reversePath: string
-  /** Trap addresses that were accepted, and others that were not. */
+  /** Trap addresses, whose RCPT was accepted. `refused` are the other addresses. */
   readonly accepted: readonly string[]
   readonly refused: readonly string[]
   /** Epoch seconds. */
@@ -23,19 +23,19 @@ export interface Probe {
   readonly details: EvidenceDetails
 }
 
-/** Who tries more addresses at once gathers them, and checks no sender. */
+/** A client that tries more addresses in one transaction collects addresses; it does not check a sender. */
 const maxRecipients = 3
 const daySeconds = 86_400
 /** Exim's callout_random_local_part: `$primary_hostname-$tod_epoch-testing`. */
 const eximRandom = /^(.+)-\d{9,11}-testing@/
 
-/** One piece of evidence for each trap that was probed; none when the transaction is no callout. Never throws. */
+/** Returns one piece of evidence for each trap that was asked about; none if the transaction is no callout. Never throws. */
 export function calloutEvidence(probe: Probe): Evidence[] {
   const { client, accepted, refused, at, details } = probe
   const rule = calloutRule(probe)
   if (rule === null || accepted.length + refused.length > maxRecipients) return []
   return [...new Set(accepted.map(probedAddress))].map((recipient) => {
-    // The same host asks again for the same address all day long; that is one callout, in every count.
+    // A host may ask for the same address all day. All its callouts of one day count as one.
     const day = Math.floor(at / daySeconds)
     const content = createHash('sha256')
       .update(JSON.stringify(['callout', formatAddress(client), recipient, day]))
@@ -54,7 +54,7 @@ export function calloutEvidence(probe: Probe): Evidence[] {
   })
 }
 
-/** The rules, surest first. */
+/** The name of the first rule that fits, surest rule first; null if none does. */
 function calloutRule({ reversePath, accepted, refused }: Probe): string | null {
   if ([...accepted, ...refused].some((recipient) => eximRandom.test(recipient))) {
     return 'callout-random-recipient'
@@ -62,10 +62,7 @@ function calloutRule({ reversePath, accepted, refused }: Probe): string | null {
   return reversePath === '' ? 'callout-null-sender' : null
 }
 
-/**
- * The mailbox that is probed, however it is spelled. Exim's random address differs each second, though what it probes is the
- * same: the address without its clock.
- */
+/** The trap's mailbox, without BATV tag and in lower case. The time in Exim's random address is taken out. */
 function probedAddress(recipient: string): string {
   return trapMailbox(recipient).replace(eximRandom, '$1-testing@')
 }

@@ -1,19 +1,19 @@
-// The PEM files of the live listener → a certificate that TLS can use.
+// Reads and checks the PEM files of the SMTP listener.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import type { Certificate } from './smtp.ts'
 
-/** Paths of PEM files; both, or neither for no STARTTLS. */
+/** Paths of PEM files. Give both; without them the listener offers no STARTTLS. */
 export interface CertificateFiles {
   readonly certificateFile?: string
   readonly keyFile?: string
 }
 
 /**
- * Undefined without files. Throws OperationalError `config-invalid` that names each key whose file cannot be read, is
- * not what it should be, or does not belong to the other.
+ * Returns undefined if no files are configured. Throws OperationalError `config-invalid` naming each key whose file cannot be
+ * read, is not a certificate or key, or does not match the other file.
  */
 export async function readCertificate({
   certificateFile = '',

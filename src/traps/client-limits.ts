@@ -1,10 +1,10 @@
-// Counts for each SMTP client, as Postfix's anvil(8) does: connections at once, and connections, messages, recipients and
-// errors in a minute. A client over a limit is refused until its minute is over. The log has one line for each such client
-// and minute. Memory is bounded, however many clients there are.
+// Counts what each SMTP client does, as Postfix's anvil(8) does: its open connections, and its connections, messages, recipients
+// and errors per minute. A client over a limit is refused until its minute is over. The log has one line for each such client and
+// minute. Memory is bounded, however many clients there are.
 import type { Logger } from '../errors.ts'
 import { type Address, formatAddress, formatPrefix, networkOf } from '../ip/address.ts'
 
-/** Limits for one client in a minute; 0: no limit. */
+/** Limits for one client per minute; 0 means no limit. */
 export interface MinuteLimits {
   readonly connections: number
   readonly messages: number
@@ -13,7 +13,7 @@ export interface MinuteLimits {
 }
 
 interface ClientLimitsOptions {
-  /** Of one client, at once. */
+  /** Open connections of one client. */
   readonly maxConnections: number
   readonly perMinute: MinuteLimits
   readonly log: Logger
@@ -21,7 +21,7 @@ interface ClientLimitsOptions {
   now(): number
 }
 
-/** An IPv4 address or an IPv6 /64 as text; null: not counted. */
+/** An IPv4 address or an IPv6 /64 as text; null for a client that is not counted. */
 export type CountedClient = string | null
 
 /** Loopback addresses and unknown clients are not counted. */
@@ -30,7 +30,7 @@ export function countedClient(address: Address | null): CountedClient {
   const { family, w0, w1, w2, w3 } = address
   if (family === 4) return w0 >>> 24 === 127 ? null : formatAddress(address)
   const isLoopback = w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
-  // One IPv6 customer has a /64 of addresses at least.
+  // An IPv6 customer has at least a /64 of addresses.
   return isLoopback ? null : formatPrefix(networkOf(address, 64))
 }
 
@@ -38,15 +38,15 @@ type Counts = { -readonly [K in keyof MinuteLimits]: number }
 
 interface Minute extends Counts {
   readonly endsAt: number
-  /** Commands without mail since the last message. */
+  /** Commands that brought no mail, since the last message. */
   wasted: number
   refused: number
 }
 
 const minuteMs = 60_000
-/** More clients than this are not remembered: counting begins again. */
+/** When this many clients are remembered, all of them are forgotten and counting starts again. */
 const maxClients = 20_000
-/** Postfix: smtpd_junk_command_limit. */
+/** Postfix's smtpd_junk_command_limit. */
 const maxWasted = 100
 const pauseStepMs = 500
 const longestPauseMs = 5000
@@ -57,16 +57,16 @@ const wasteful = new Set(['HELO', 'EHLO', 'LHLO', 'RSET', 'NOOP', 'VRFY', 'HELP'
 export class ClientLimits {
   readonly #options: ClientLimitsOptions
   readonly #open = new Map<string, number>()
-  /** In the order in which they end. */
+  /** The minute that ends first comes first. */
   readonly #minutes = new Map<string, Minute>()
-  /** Until when. */
+  /** When each block ends, in milliseconds of now(). */
   readonly #blocked = new Map<string, number>()
 
   constructor(options: ClientLimitsOptions) {
     this.#options = options
   }
 
-  /** Counts a connection that begins. The answer is why it is refused, and then it is not open; or null. */
+  /** Counts a new connection. Returns null, or why it is refused; a refused connection does not count as open. */
   enter(client: CountedClient): string | null {
     if (client === null) return null
     this.#minute(client).connections++
@@ -78,7 +78,7 @@ export class ClientLimits {
     return null
   }
 
-  /** The connection is over. */
+  /** Counts a closed connection. */
   leave(client: CountedClient): void {
     if (client === null) return
     const open = (this.#open.get(client) ?? 0) - 1
@@ -96,19 +96,19 @@ export class ClientLimits {
     if (wasteful.has(name)) this.waste(client)
   }
 
-  /** Counts a command that brought nothing; many of them are errors. */
+  /** Counts a command that brought no mail. Beyond `maxWasted` of them, each counts as an error. */
   waste(client: CountedClient): void {
     if (client === null) return
     const minute = this.#minute(client)
     if (++minute.wasted > maxWasted) minute.errors++
   }
 
-  /** Counts a reply 5xx. */
+  /** Counts a 5xx reply. */
   error(client: CountedClient): void {
     if (client !== null) this.#minute(client).errors++
   }
 
-  /** Why the client is refused now, as the words of a 421; or null. Each refusal counts. */
+  /** Returns the text of the 421 if the client is over a limit or blocked now, else null. Each refusal is counted. */
   refusal(client: CountedClient): string | null {
     if (client === null) return null
     if (this.#isBlocked(client)) return this.#refuse(client, null)
@@ -120,7 +120,7 @@ export class ClientLimits {
     return null
   }
 
-  /** How long the client waits after an error: nothing up to half of the errors allowed, then longer each time. */
+  /** How long to delay the reply to an error. No delay up to half of the allowed errors, then longer with each error. */
   pauseMs(client: CountedClient): number {
     const { errors: limit } = this.#options.perMinute
     if (client === null || limit === 0) return 0
@@ -128,14 +128,14 @@ export class ClientLimits {
     return Math.min(Math.max(beyond, 0) * pauseStepMs, longestPauseMs)
   }
 
-  /** Refuses a client for `forMs`, whatever it does. */
+  /** Refuses the client for `forMs` milliseconds. */
   block(client: CountedClient, forMs: number): void {
     if (client === null) return
     if (this.#blocked.size >= maxClients) this.#blocked.clear()
     this.#blocked.set(client, this.#options.now() + forMs)
   }
 
-  /** Forgets the minutes that are over, and logs what was refused in them. */
+  /** Forgets the minutes that are over, and logs each one that had refusals or errors. */
   sweep(): void {
     const now = this.#options.now()
     for (const [client, minute] of this.#minutes) {
@@ -144,7 +144,7 @@ export class ClientLimits {
     }
   }
 
-  /** Forgets every minute, and logs what was refused in them. */
+  /** Forgets all minutes, and logs each one that had refusals or errors. */
   close(): void {
     for (const [client, minute] of this.#minutes) this.#finish(client, minute)
   }

@@ -1,5 +1,5 @@
-// One received message → evidence for each trap it was sent to, recorded. Shared by every source; the one place where
-// mail meets the blocklist.
+// One received message → evidence for each trap it was sent to, and the blocklist's decisions on it. Every source uses this file;
+// only here does mail reach the blocklist.
 import type { Classification } from '../bounce/classify.ts'
 import type { Recorded, TrapList } from '../bounce/evidence.ts'
 import { readHeaderSection } from '../bounce/header-section.ts'
@@ -26,15 +26,15 @@ export interface CollectorOptions extends DeliveryOptions {
   readonly log: Logger
 }
 
-/** A message received over SMTP, with what the session knows. */
+/** A message received over SMTP, and what the session tells about it. */
 export interface LiveMessage {
   readonly raw: Uint8Array
   readonly client: LiveClient
-  /** The client's; absent when a proxy does not tell it. */
+  /** The client's HELO name; absent if a proxy does not tell it. */
   readonly helo?: string
-  /** Protocol and cipher. */
+  /** TLS protocol and cipher. */
   readonly tls?: string
-  /** Every recipient of the transaction, when there were others beside one trap. */
+  /** All recipients of the transaction, if there were more than one trap. */
   readonly recipientsTried?: string
   readonly notes?: string
   /** '' is the null sender. */
@@ -43,20 +43,20 @@ export interface LiveMessage {
   readonly recipients: readonly string[]
 }
 
-/** A message that a remote collector heard for one of our traps. */
+/** A message that a remote collector received for one of our traps. */
 export interface SubmittedMessage {
   readonly raw: Uint8Array
-  /** null: as its trace fields say. */
+  /** The host that sent it to the collector; null if the message's trace fields must tell. */
   readonly client: Address | null
   /** Trap addresses. */
   readonly recipients: readonly string[]
-  /** Which collector. */
+  /** Name of the collector. */
   readonly source: string
 }
 
 interface Committed {
   readonly decisions: readonly Recorded[]
-  /** The message could not be read to its end. It is recorded, and lists nobody. */
+  /** Reading the message was stopped before its end. It is recorded, but lists nobody. */
   readonly isStopped: boolean
 }
 
@@ -68,8 +68,8 @@ export class Collector {
   }
 
   /**
-   * Records a message from the wire, once for each recipient; its octets are in the memory budget already. Resolves after
-   * the commit; rejects with `mail-deferred` when it was not read, and as record() does.
+   * Records a message from an SMTP session, once for each recipient. The caller has reserved memory for it. Resolves after the
+   * commit. Rejects with `mail-deferred` if the message was not read, and as TrapList.record() does.
    */
   async receive({ raw, client, recipients, ...session }: LiveMessage): Promise<Committed> {
     const traps = [...new Set(recipients.map(canonicalRecipient))]
@@ -78,13 +78,13 @@ export class Collector {
   }
 
   /**
-   * Records a transaction that ended before DATA, if it was a sender callout and its client is known for certain.
-   * Resolves after the commit; rejects as record() does.
+   * Records a transaction that ended before DATA, if it was a sender callout and its client is known for certain. Resolves after
+   * the commit; rejects as TrapList.record() does.
    */
   async probed(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
     const { relays, now, list, log } = this.#options
     if (client === 'own-server') return
-    // A trusted relay probes for a client of its own, and a probe has no trace field that names that client.
+    // A trusted relay asks on behalf of another host. Without a message there are no trace fields to name that host.
     const { client: known } = traceFrom(client, readHeaderSection(new Uint8Array()), relays)
     if (known === null) return
     const evidence = calloutEvidence({ ...probe, client: known, at: now() })
@@ -103,9 +103,9 @@ export class Collector {
   }
 
   /**
-   * Records a message from a mailbox, once there is memory for it. Resolves after the commit with no recipients left over,
-   * and with whether all of it was recorded before; when the message was for no trap nothing is recorded, and the
-   * recipients it names are the answer. Rejects as receive() does.
+   * Records a message from a mailbox, once there is memory for it. If it was for a trap, resolves after the commit with
+   * `passedOver: null`; `isDuplicate` tells whether all of its evidence was recorded before. Otherwise records nothing, and
+   * `passedOver` has the recipients that the message names. Rejects as receive() does.
    */
   async read(
     stored: StoredMessage,
@@ -119,8 +119,8 @@ export class Collector {
   }
 
   /**
-   * Records what a remote collector heard; one decision for each recipient, in order, after the commit. Rejects as
-   * receive() does, and with `mail-deferred` when there is no memory for it.
+   * Records what a remote collector received. Resolves after the commit with one decision for each recipient, in order. Rejects
+   * as receive() does, and with `mail-deferred` if there is no memory for the message.
    */
   async submit(submitted: SubmittedMessage): Promise<readonly Recorded[]> {
     const { raw, source } = submitted
@@ -133,7 +133,7 @@ export class Collector {
     return decisions
   }
 
-  /** The verdict on a message and the host that handed it to our own; nothing is recorded. Rejects as submit() does. */
+  /** Returns the verdict on a message and the host that sent it to our own; records nothing. Rejects as submit() does. */
   async classify(raw: Uint8Array): Promise<Classification & { readonly client: Address | null }> {
     using _held = this.#hold(raw)
     const known = { recipients: [], source: 'classify' }

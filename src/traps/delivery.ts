@@ -1,5 +1,5 @@
-// A message's header section → how the message came to the traps: by which hosts, for which recipients, and when. Bounded: it reads
-// header fields alone, so the main thread can do it for every message.
+// A message's header section → how the message reached us: from which hosts, for which recipients, and when. It reads only header
+// fields, so it is fast enough for the main thread.
 import type { Delivery, TrapList } from '../bounce/evidence.ts'
 import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
@@ -8,8 +8,8 @@ import type { Address } from '../ip/address.ts'
 import { countedClient } from './client-limits.ts'
 
 /**
- * The connection's peer, or the client that a proxy named. null: the proxy named none. 'own-server': our own mail server handed
- * the message over by LMTP and named none, so the trace fields tell.
+ * The connection's peer, or the client that a proxy named. null: a proxy named no client. 'own-server': our own mail server
+ * passed the message on by LMTP and named no client, so the trace fields tell.
  */
 export type LiveClient = Address | 'own-server' | null
 
@@ -19,14 +19,14 @@ export interface StoredMessage {
   readonly source: string
   /** Epoch seconds. */
   readonly storedAt: number
-  /** Every message in that mailbox was for a trap. */
+  /** Every message in that mailbox counts as sent to a trap. */
   readonly allTraps: boolean
 }
 
-/** How a message came to the traps: by its trace fields, and by what the session knows. */
+/** How a message reached us, by its trace fields and its session. */
 export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
   readonly trace: Trace
-  /** Traps; empty if the message was for none. */
+  /** Trap addresses; empty if the message was for no trap. */
   readonly recipients: readonly string[]
 }
 
@@ -37,7 +37,7 @@ export interface DeliveryOptions {
   now(): number
 }
 
-/** The delivery of a message whose client is known from its connection; `session` holds what else the connection tells. */
+/** Describes a message whose client is known from its connection. `session` has what else the connection tells. */
 export function liveDelivery(
   raw: Uint8Array,
   client: LiveClient,
@@ -50,7 +50,7 @@ export function liveDelivery(
   return { ...session, trace, seenAt: Math.min(trace.newestTime ?? now(), now()) }
 }
 
-/** How a message got into a mailbox. `named` are all recipients that its fields tell, traps or not. Never throws. */
+/** Describes a message found in a mailbox. `named` has all recipients that its header fields name, traps or not. Never throws. */
 export function storedDelivery(
   { raw, source, storedAt, allTraps }: StoredMessage,
   { relays, list, now }: DeliveryOptions,
@@ -66,7 +66,7 @@ export function storedDelivery(
   return { trace, recipients: traps ?? others, named, seenAt, source, allTraps }
 }
 
-/** Whose message it is when senders take turns: the client's network (IPv4 address, IPv6 /64), or the mailbox. */
+/** The key by which senders take turns: the client's network (IPv4 address or IPv6 /64), or the mailbox. */
 export function sourceKey({
   source,
   trace: { client },
@@ -74,13 +74,13 @@ export function sourceKey({
   return (source === 'smtp' && countedClient(client)) || source
 }
 
-/** Recipients of one kind of field: as many as a server must take for one message (RFC 5321 §4.5.3.1.8). */
+/** The most recipients read from one kind of field. A server must take this many for one message (RFC 5321 §4.5.3.1.8). */
 const maxNamed = 100
 
 /**
- * The recipients of a stored message, by the fields that our own hosts wrote above the sender's part: one list for each kind
- * of field, the surest first. X-Original-To and Envelope-To name the envelope recipient before aliases, which
- * Delivered-To may have replaced.
+ * The recipients that a stored message's header names, one list for each kind of field, surest kind first. Only fields that our
+ * own hosts wrote are read; those stand above the sender's. X-Original-To and Envelope-To come first because they name the
+ * recipient before aliases are applied; Delivered-To may name it after.
  */
 export function deliveredTo(header: HeaderSection, trace: Trace): (readonly string[])[] {
   const end =

@@ -1,5 +1,5 @@
-// One connection to an IMAP server, with limits on each answer: the server is a stranger, and imapflow alone would read gigabytes
-// from it. Commands are sent one at a time, so that whatever comes in answers the current one.
+// One connection to an IMAP server, with limits on each answer. We do not trust the server, and imapflow alone would read
+// gigabytes from it. Commands are sent one at a time, so everything that comes in belongs to the current one.
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ImapFlow, type ImapTransport } from 'imapflow'
@@ -15,24 +15,24 @@ import { MailboxFault } from './mailbox.ts'
 interface ImapConnectionOptions extends Omit<MailServer, 'folder'> {
   readonly password: string
   readonly ca?: string
-  /** The largest message that is asked for. */
+  /** The largest message to ask for. */
   readonly maxBytes: number
   readonly deadlines: Deadlines
-  /** There are more messages than before. */
+  /** Called when the folder has more messages than before. */
   readonly onNews: () => void
-  /** The connection has ended. `fault` tells why if we ended it while no command was waiting. */
+  /** Called when the connection has ended. `fault` tells why if we ended it while no command was waiting. */
   readonly onEnd: (fault: MailboxFault | null) => void
 }
 
-/** An answer without a message in it. */
+/** Limits for an answer that holds no message. */
 export const shortAnswer: ExchangeLimits = { octets: 256 * 1024, lines: 10_000 }
-/** The longest line: what a SEARCH of a part of the folder finds. */
+/** The longest line in octets. A SEARCH result is the longest line that we ask for. */
 export const longestLine = 1024 ** 2
-/** Flags, numbers and words in one answer: far more than any answer that we ask for has. */
+/** The most flags, numbers and words in one answer; real answers have far fewer. */
 const maxTokens = 20_000
 
 const idleAfterMs = 50
-/** IDLE is renewed this often; so a connection that died silently is noticed. */
+/** IDLE is sent again this often, to notice a connection that died silently. */
 const longestIdleMs = 4 * 60_000
 const connectMs = 30_000
 const logoutMs = 1000
@@ -43,12 +43,12 @@ export class ImapConnection {
   #error: Error | null = null
   #isClosing = false
   #last: Promise<unknown> = Promise.resolve()
-  /** Rejects the current command; null if there is none. */
+  /** Rejects the current command; null if none is running. */
   #abandon: ((fault: MailboxFault) => void) | null = null
-  /** Why we ended the connection while no command was waiting; reported by onEnd. */
+  /** Why we ended the connection while no command was waiting. onEnd gets it. */
   #untold: MailboxFault | null = null
 
-  /** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault and what imapflow says. */
+  /** Connects, starts TLS as `tls` says, and logs in. Throws MailboxFault and imapflow's errors. */
   static async open(options: ImapConnectionOptions): Promise<ImapConnection> {
     const connection = new ImapConnection(options)
     try {
@@ -85,13 +85,14 @@ export class ImapConnection {
       maxResponseTokens: maxTokens,
       transport: metered(this.#meter),
       expungeHandler: async ({ vanished }) => {
-        // A server may say this only to a client that enabled QRESYNC (RFC 7162 §3.2.10). A few octets can stand for millions of messages.
+        // A server may send this only after the client enabled QRESYNC (RFC 7162 §3.2.10), and we do not. A few octets can stand
+        // for millions of messages.
         if (!vanished) return
         this.#end(tooMuch())
         await new Promise(() => undefined)
       },
     })
-    // This error tells more than the one that rejects the command.
+    // This error is more precise than the one that rejects the command.
     this.#client.on('error', (error) => {
       this.#error ??= error
     })
@@ -105,8 +106,8 @@ export class ImapConnection {
   }
 
   /**
-   * Runs one command after the earlier ones. Throws MailboxFault and ends the connection if the answer exceeds `limits`, is
-   * too slow, or does not belong to the command.
+   * Runs one command after the earlier ones. If the answer exceeds `limits`, is too slow or does not belong to the command, ends
+   * the connection and throws MailboxFault.
    */
   exchange<T>(limits: ExchangeLimits, command: (client: ImapFlow) => Promise<T>): Promise<T> {
     const exchange = this.#last.then(async () => {
@@ -128,7 +129,7 @@ export class ImapConnection {
     return exchange
   }
 
-  /** Says good-bye, and waits a second for the answer. Never rejects. */
+  /** Sends LOGOUT and waits up to a second for the answer. Never rejects. */
   async close(): Promise<void> {
     this.#isClosing = true
     await Promise.race([
@@ -141,12 +142,12 @@ export class ImapConnection {
   #end(fault: MailboxFault): void {
     if (this.#abandon === null) this.#untold = fault
     else this.#abandon(fault)
-    // Not at once: imapflow may be about to report the same fault to its listeners.
+    // `closeAfter` closes a little later: imapflow may be about to report the same fault to its listeners.
     this.#client.closeAfter()
   }
 }
 
-/** Connects as imapflow itself would, and counts everything that comes in. */
+/** Connects as imapflow would, and counts everything that comes in. */
 function metered(meter: ExchangeMeter): ImapTransport {
   const count = (chunk: Uint8Array): void => meter.count(chunk)
   return {
@@ -158,7 +159,8 @@ function metered(meter: ExchangeMeter): ImapTransport {
         socket.prependListener('data', count)
       })
     },
-    // Until TLS is up, incoming octets must stay in the socket: imapflow looks there for commands smuggled in before TLS.
+    // Until TLS is up, incoming octets must stay in the socket: there imapflow looks for commands that somebody injected before
+    // TLS.
     prepareUpgrade: (socket) => socket.off('data', count),
     upgrade(socket, { host, port, servername, tls }, onSecure) {
       const name = servername !== undefined && { servername }

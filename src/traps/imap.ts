@@ -1,9 +1,9 @@
-// A folder of an IMAP server → its unread messages; accepted ones are flagged \Seen, or moved to a folder.
+// A folder of an IMAP server → its unread messages. Accepted messages are flagged \Seen or moved to another folder.
 //
-// The connection stays open and IDLEs between polls, so that a new message is read at once. A message that was read has the
-// flag \Seen. The position keeps the highest UID up to which every message is handled: so a message that somebody opens in a
-// mail program before us is not missed. After UIDVALIDITY has changed, UIDs no longer mean the same messages, and the whole
-// folder is read again; the store knows what it has.
+// The connection stays open between polls and uses IDLE, so a new message is read at once. The kept position is the highest UID
+// up to which every message is handled. So we do not miss a message that somebody opens in a mail program before we read it.
+// After UIDVALIDITY has changed, UIDs no longer mean the same messages. The whole folder is then read again, and the store
+// recognises messages that it has.
 import type { FetchMessageObject, FetchQueryObject, SearchObject } from 'imapflow'
 import { ImapConnection, longestLine, shortAnswer } from './imap-connection.ts'
 import {
@@ -32,7 +32,7 @@ import {
 interface ImapOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
-  /** Accepted messages are moved to this folder; '' leaves them where they are, flagged \Seen. */
+  /** Accepted messages are moved to this folder; if '', they stay and are flagged \Seen. */
   readonly moveTo: string
   /** @default usualDeadlines */
   readonly deadlines?: Deadlines
@@ -44,17 +44,17 @@ interface Position {
   readonly uid: number
 }
 
-/** One FETCH asks for at most this many messages and octets; all of them are in memory at once. */
+/** One FETCH asks for at most this many messages and octets; all of them are in memory at the same time. */
 const batchMessages = 50
 const batchBytes = 2 * 1024 ** 2
-/** One command asks for the sizes of this many messages; a server need not accept a longer command. */
+/** One command asks for the sizes of this many messages. A server may refuse longer commands. */
 const sizesAtOnce = 200
 /** One SEARCH covers this many messages; a folder with more than `maxMessages` is refused. */
 const searchedAtOnce = 50_000
 const maxMessages = 2_000_000
 /** One poll handles this many messages; the next poll handles the rest. */
 const maxFound = 100_000
-/** Rows of a FETCH answer about changes by other clients; more than this many end the connection. */
+/** A FETCH answer may also report changes by other clients. More rows than this end the connection. */
 const maxOtherRows = 1000
 
 export class ImapMailbox implements Mailbox {
@@ -62,13 +62,13 @@ export class ImapMailbox implements Mailbox {
   readonly #deadlines: Deadlines
   readonly #clock: ReadingClock
   #connection: ImapConnection | null = null
-  /** Why the connection was given up while nothing was read. */
+  /** Why we ended the connection between two polls. */
   #fault: MailboxFault | null = null
   #wake: () => void = () => undefined
   #uidValidity = ''
-  /** By UID. */
+  /** Keyed by UID. */
   #passedOver = new PassedOver<number>()
-  /** UIDs that this poll found and has not handled, and the first UID that it did not look at. */
+  /** UIDs that this poll found and has not handled yet. `#uidNext` is the first UID that it did not look at. */
   #waiting = new Set<number>()
   #uidNext = 0
   #hasMore = false
@@ -156,14 +156,14 @@ export class ImapMailbox implements Mailbox {
     await this.#connection?.close()
   }
 
-  /** The kept position; undefined if UIDVALIDITY has changed or the folder was never read. */
+  /** The kept position; undefined if the folder was never read or UIDVALIDITY has changed. */
   #position(): Position | undefined {
     const kept = this.#options.position.get()
     const position = kept === undefined ? undefined : (JSON.parse(kept) as Position)
     return position?.uidValidity === this.#uidValidity ? position : undefined
   }
 
-  /** UIDs to read, in order. */
+  /** The UIDs to read, in order. */
   async #find(connection: ImapConnection): Promise<number[]> {
     const { folder } = mailServer('imap', this.#options)
     const opened = connection.exchange(shortAnswer, (client) => client.mailboxOpen(folder))
@@ -213,7 +213,7 @@ export class ImapMailbox implements Mailbox {
     return await this.#clock.during(search)
   }
 
-  /** Groups UIDs into batches, each a map from UID to size; messages over the limit come back as refused. */
+  /** Groups UIDs into batches, each a map from UID to size. Messages over the size limit come back in `refused`. */
   async #sizes(
     connection: ImapConnection,
     uids: readonly number[],
@@ -226,7 +226,7 @@ export class ImapMailbox implements Mailbox {
     for (const uid of uids) {
       const size = rows.get(uid)?.size
       const batch = batches.at(-1)
-      // Somebody else has removed it.
+      // Another client has removed it.
       if (size === undefined) this.#waiting.delete(uid)
       else if (size > maxBytes) {
         const refused = `its ${size} octets are more than the ${maxBytes} allowed`
@@ -242,7 +242,7 @@ export class ImapMailbox implements Mailbox {
     return { batches, tooBig }
   }
 
-  /** Fetches a whole batch: while the answer to a FETCH comes in, no other command can be sent. */
+  /** Fetches a whole batch before anything else: no other command can be sent while a FETCH answer comes in. */
   async #contents(
     connection: ImapConnection,
     batch: ReadonlyMap<number, number>,
@@ -262,7 +262,7 @@ export class ImapMailbox implements Mailbox {
     })
   }
 
-  /** A row for each UID that the server has. Throws MailboxFault for one that was not asked for, or comes twice. */
+  /** Returns one row for each UID that the server still has. Throws MailboxFault if a row was not asked for or comes twice. */
   async #fetch(
     connection: ImapConnection,
     uids: readonly number[],
@@ -276,7 +276,7 @@ export class ImapMailbox implements Mailbox {
       let others = 0
       const fetching = client.fetch(uids.join(','), { uid: true, ...query }, { uid: true })
       for await (const row of fetching) {
-        // NIL, as of a message that was removed meanwhile, comes as false.
+        // imapflow gives false for NIL, which a server sends for a message that was just removed.
         const found: unknown = row[wanted]
         if (found === undefined || found === false) {
           if (++others > maxOtherRows) throw unasked()
@@ -331,14 +331,14 @@ export class ImapMailbox implements Mailbox {
   }
 }
 
-/** The fault by the properties that imapflow sets on its errors; undefined if only the error's code tells. */
+/** Derives the fault from the properties that imapflow sets on its errors; undefined if it sets none that tell. */
 function imapFault(cause: unknown): MailboxErrorCode | undefined {
   if (!(cause instanceof Error)) return undefined
   const marks: Readonly<Record<string, unknown>> = { ...cause }
   if (marks['authenticationFailed'] === true) return 'authentication-failed'
   if (marks['tlsFailed'] === true) return 'tls-failed'
   if (marks['mailboxMissing'] === true) return 'folder-missing'
-  // RFC 5530 §3, RFC 9051 §7.1.
+  // Response codes: RFC 5530 §3, RFC 9051 §7.1.
   const code = marks['serverResponseCode']
   if (code === 'NONEXISTENT' || code === 'TRYCREATE') return 'folder-missing'
   if (code === 'INUSE') return 'locked'

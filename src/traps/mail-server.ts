@@ -1,5 +1,5 @@
-// How to connect to the mail server of a mailbox, and the limits on what it may send and how slowly. The server is a stranger:
-// if it sends too much or is too slow, the connection is ended.
+// Reads how to connect to a mailbox's server, and limits how much it may send and how slowly. We do not trust the server: a
+// connection over a limit is ended.
 import { readFile } from 'node:fs/promises'
 import { OperationalError } from '../errors.ts'
 import { MailboxFault } from './mailbox.ts'
@@ -8,11 +8,11 @@ export interface MailServer {
   readonly host: string
   readonly port: number
   readonly user: string
-  /** IMAP: the folder to read. */
+  /** The folder to read; IMAP only. */
   readonly folder: string
   /**
-   * 'implicit': TLS from the first octet. 'required': STARTTLS, or nothing. 'offered': STARTTLS if the server has it;
-   * only on the loopback, where nobody can see a password in the clear.
+   * 'implicit': TLS from the first octet. 'required': STARTTLS, or no connection. 'offered': STARTTLS if the server has it;
+   * allowed for loopback addresses only, since the password may go unencrypted.
    */
   readonly tls: 'implicit' | 'required' | 'offered'
 }
@@ -20,17 +20,17 @@ export interface MailServer {
 export interface MailAccount {
   readonly name: string
   readonly url: string
-  /** File with the password, read at each connection; a final line end is left out. */
+  /** File with the password. It is read at each connection; a line end after the password is ignored. */
   readonly passwordFile: string
-  /** PEM file of the authority that signed the server's certificate; '': those that Node trusts. */
+  /** PEM file of the certificate authority of the server; '' for the authorities that Node trusts. */
   readonly caFile: string
-  /** A larger message is not read. */
+  /** Larger messages are not read. */
   readonly maxBytes: number
 }
 
 const ports: Readonly<Record<string, number>> = { imap: 143, imaps: 993, pop3: 110, pop3s: 995 }
 
-/** Reads the URL of a mailbox of that type. Throws OperationalError `config-invalid`. */
+/** Parses a mailbox's URL. Throws OperationalError `config-invalid`. */
 export function mailServer(
   type: 'imap' | 'pop3',
   { name, url }: Pick<MailAccount, 'name' | 'url'>,
@@ -55,7 +55,7 @@ export function mailServer(
   }
 }
 
-/** null: a % that begins no octet, or octets that are no UTF-8. */
+/** Decodes %XX; null if a % is not followed by two hex digits or the octets are not UTF-8. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text)
@@ -64,7 +64,7 @@ function decoded(text: string): string | null {
   }
 }
 
-/** The password and the authority, as the files have them now. Throws MailboxFault when they cannot be read. */
+/** Reads the password and the certificate authority from their files. Throws MailboxFault if one cannot be read. */
 export async function credentials({ passwordFile, caFile }: MailAccount) {
   try {
     const password = (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, '')
@@ -77,21 +77,21 @@ export async function credentials({ passwordFile, caFile }: MailAccount) {
 
 export interface ExchangeLimits {
   readonly octets: number
-  /** Line ends. No limit if the answer holds a message. */
+  /** Line ends in the answer. No limit if the answer holds a message. */
   readonly lines?: number
 }
 
 export interface Deadlines {
-  /** In each window of this length the answer must bring at least `windowOctets`. */
+  /** While an answer is awaited, at least `windowOctets` must arrive in each window of this length. */
   readonly windowMs: number
   readonly windowOctets: number
   /** The longest time for one command and its answer. */
   readonly exchangeMs: number
-  /** A poll that has waited for its server this long reads no further message; the next poll goes on. */
+  /** When a poll has waited for its server this long, it reads no further message; the next poll goes on. */
   readonly readingMs: number
 }
 
-/** A server below about 1 KiB a second is not worth reading from. */
+/** A server slower than about 1 KiB per second is given up. */
 export const usualDeadlines: Deadlines = {
   windowMs: 60_000,
   windowOctets: 64 * 1024,
@@ -99,12 +99,12 @@ export const usualDeadlines: Deadlines = {
   readingMs: 60 * 60_000,
 }
 
-/** What a server may send between two commands, about changes by other clients. */
+/** The most that a server may send between two commands, to report changes by other clients. */
 const limitsBetween: Required<ExchangeLimits> = { octets: 1024 ** 2, lines: 20_000 }
 
 const LF = 0x0a
 
-/** Counts what comes over one connection, command by command. */
+/** Counts what arrives over one connection, separately for each command. */
 export class ExchangeMeter {
   readonly #deadlines: Deadlines
   readonly #giveUp: (fault: MailboxFault) => void
@@ -115,18 +115,18 @@ export class ExchangeMeter {
   #fault: MailboxFault | null = null
   #timers: readonly NodeJS.Timeout[] = []
 
-  /** `giveUp` must end the connection; it is called once, with the reason. */
+  /** `giveUp` must end the connection. It is called once, with the reason. */
   constructor(deadlines: Deadlines, giveUp: (fault: MailboxFault) => void) {
     this.#deadlines = deadlines
     this.#giveUp = giveUp
   }
 
-  /** Why the connection was given up. */
+  /** Why the connection was ended, or null. */
   get fault(): MailboxFault | null {
     return this.#fault
   }
 
-  /** A command goes out. */
+  /** To be called before a command is sent. */
   begin(limits: ExchangeLimits): void {
     this.#restart(limits)
     const { windowMs, windowOctets, exchangeMs } = this.#deadlines
@@ -139,12 +139,12 @@ export class ExchangeMeter {
     this.#timers = [eachWindow.unref(), atLast.unref()]
   }
 
-  /** Its answer is here. */
+  /** To be called when the answer is complete. */
   end(): void {
     this.#restart(limitsBetween)
   }
 
-  /** What came, in the order it came. */
+  /** Counts received octets; to be called in the order they arrive. */
   count(chunk: Uint8Array): void {
     const { octets, lines = Number.POSITIVE_INFINITY } = this.#limits
     this.#octets += chunk.length
@@ -170,7 +170,7 @@ export class ExchangeMeter {
   }
 }
 
-/** Measures how long a poll has waited for its server. */
+/** Adds up how long a poll waits for its server. */
 export class ReadingClock {
   readonly #deadlines: Deadlines
   #waitedMs = 0
@@ -180,7 +180,7 @@ export class ReadingClock {
     this.#deadlines = deadlines
   }
 
-  /** Counts the time until `answer` has come. */
+  /** Counts the time until `answer` settles. */
   async during<T>(answer: Promise<T>): Promise<T> {
     const begun = performance.now()
     try {
@@ -190,13 +190,13 @@ export class ReadingClock {
     }
   }
 
-  /** A reading begins. */
+  /** To be called at the start of a poll. */
   restart(): void {
     this.#waitedMs = 0
     this.#hasMessage = false
   }
 
-  /** Asked before each message: whether the time is up. Throws MailboxFault if it was up before the first message. */
+  /** Whether the time is up; to be called before each message. Throws MailboxFault if the time is up before the first message. */
   isOver(): boolean {
     const isOver = this.#waitedMs > this.#deadlines.readingMs
     if (isOver && !this.#hasMessage) throw tooSlow()

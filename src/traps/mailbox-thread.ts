@@ -1,6 +1,6 @@
-// The thread that reads all mailboxes: calls of the main thread → mailboxes → answers. So no mail server or file makes the
-// main thread work or wait, and passwords are read here alone. Each call is answered once, by its id. Messages are asked for
-// one at a time, so that no more are read than can be recorded.
+// The thread that reads all mailboxes. The main thread sends calls, and each call gets one answer with the same id. So no mail
+// server or file can make the main thread work or wait, and only this thread reads passwords. The main thread asks for one
+// message at a time, so no more are read than can be recorded.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
 import {
@@ -14,25 +14,25 @@ import {
   type TrapsAmong,
 } from './mailbox.ts'
 
-/** What a thread is started with. */
+/** The workerData of the thread. */
 export interface MailboxThreadData {
   readonly mailboxes: readonly MailboxOptions[]
 }
 
-/** The calls of one mailbox, and what each is answered with. */
+/** The calls to one mailbox: argument and answer of each. */
 export interface MailboxCalls {
   /** Begins a poll at the committed position. */
   begin: { readonly argument: { readonly position: string | undefined }; readonly answer: null }
-  /** The next message; null: there are no more. `now` is in epoch seconds, by the server's clock. */
+  /** Answers with the next message, or null at the end. `now` is the main thread's clock in epoch seconds. */
   next: { readonly argument: { readonly now: number }; readonly answer: MailboxMessage | null }
-  /** No more messages are wanted. */
+  /** Ends the poll before its last message. */
   end: { readonly argument: null; readonly answer: null }
   accept: { readonly argument: MessageName; readonly answer: null }
   passOver: {
     readonly argument: { readonly message: MessageName; readonly recipients: readonly string[] }
     readonly answer: null
   }
-  /** Answers with the position to commit; null: it stays. */
+  /** Answers with the position to commit, or null if it has not changed. */
   finish: { readonly argument: null; readonly answer: string | null }
   close: { readonly argument: null; readonly answer: null }
 }
@@ -48,11 +48,11 @@ type MailboxCall = {
 
 export type ToThread =
   | MailboxCall
-  /** Which of the addresses asked about are traps. */
+  /** Of the addresses asked about, those that are traps. */
   | { readonly traps: readonly string[]; readonly id: number }
-  /** Answered with the same, to show that the thread lives. */
+  /** The thread answers with the same message, to show that it is alive. */
   | { readonly beat: true }
-  /** Ends the thread at a moment when nothing is half done. */
+  /** Ends the thread between two turns of its event loop, so that no synchronous work is cut short. */
   | { readonly quit: true }
 
 export type FromThread =
@@ -67,7 +67,7 @@ export type FromThread =
       readonly message: string
     }
 
-/** What a mailbox needs of the rest of the server. */
+/** What a mailbox needs from the rest of the server. */
 interface MailboxSurroundings {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
@@ -77,8 +77,8 @@ interface MailboxSurroundings {
 }
 
 /**
- * Opens a mailbox. Its package is loaded only now, since some take megabytes. Throws OperationalError
- * `config-invalid` for a URL that is none.
+ * Opens a mailbox. Loads the package for its type only now, since some take megabytes. Throws OperationalError `config-invalid`
+ * for an invalid URL.
  */
 export async function mailboxOf(
   options: MailboxOptions,
@@ -100,7 +100,7 @@ export async function mailboxOf(
   }
 }
 
-/** One mailbox, and the reading under way. */
+/** One mailbox and its current poll. */
 class OpenMailbox {
   readonly #mailbox: Mailbox
   readonly #state: MailboxState
@@ -168,10 +168,13 @@ class OpenMailbox {
 
 interface MailboxState {
   position: string | undefined
-  /** The position that finish() has set. */
+  /** The position that finish() set, or null. */
   moved: string | null
   now: number
-  /** The main thread was told of new mail since the last poll began. Once is enough: a server may announce thousands. */
+  /**
+   * The main thread has been told of new mail since the last poll began. It is told only once, since a server may announce mail
+   * thousands of times.
+   */
   hasWoken: boolean
 }
 
@@ -181,10 +184,10 @@ interface Surroundings {
   trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
 }
 
-/** The main thread looks up this many addresses in one turn of its event loop. */
+/** The most addresses that one message asks about: the main thread looks all of them up in one turn of its event loop. */
 const addressesAtOnce = 1000
 
-/** Answers calls until it is told to quit. */
+/** Answers calls until the main thread says `quit`. */
 function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): void {
   const asked = new Map<number, (traps: readonly string[]) => void>()
   let questions = 0
@@ -233,7 +236,7 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
   })
 }
 
-/** The same octets in a buffer of their own, which can be transferred. */
+/** Returns the octets in a buffer of their own, which can be transferred. */
 function owned(raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = raw
   const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === raw.length

@@ -1,21 +1,20 @@
-// What a stored mailbox is, whatever it is made of; what can keep it from being read; and which of its messages were for
-// nobody of ours.
+// What every kind of stored mailbox offers, why one cannot be read, and which of its messages were for no trap.
 //
-// What a server says and what a path is called may name a trap, and traps are secret. So the default log and the scopes
-// below admin get a code and its text, the mailbox's name and its type, and nothing else: not even host and port, since a
-// trap's own domain is often where its mail server is.
+// Text from a server and a path may contain a trap's address, and traps are secret. So the default log and API scopes below admin
+// get only an error code with its text, and the mailbox's name and type. They do not get the host: a trap's own domain often
+// names its mail server.
 import { OperationalError } from '../errors.ts'
 
 export interface MailboxOptions {
   readonly name: string
   readonly type: 'imap' | 'pop3' | 'maildir' | 'mbox'
-  /** Maildir and mbox: the folder, the file. @default '' */
+  /** The folder of a Maildir, or the file of an mbox. @default '' */
   readonly path?: string
-  /** IMAP and POP3: as mail-server.ts reads it, and the files it needs. @default '' each */
+  /** IMAP and POP3: the URL and the files that mail-server.ts describes. @default '' each */
   readonly url?: string
   readonly passwordFile?: string
   readonly caFile?: string
-  /** IMAP: where accepted messages go; '' leaves them, flagged \Seen. @default '' */
+  /** IMAP: the folder to move accepted messages to; if '', they stay and are flagged \Seen. @default '' */
   readonly moveTo?: string
   /** A cron expression, with or without seconds. */
   readonly schedule: string
@@ -25,18 +24,18 @@ export interface MailboxOptions {
 }
 
 export interface MessageName {
-  /** Names it in the mailbox: a file name, a UID. May hold anything, a trap's address too. */
+  /** The message's name in the mailbox: a file name or a UID. It may contain a trap's address. */
   readonly id: string
-  /** Where it is, in numbers alone: fit for the default log. */
+  /** Where the message is, in numbers only, so that the default log may show it. */
   readonly place: string
 }
 
-/** A message that waits in a mailbox, or one that is too big to be read. */
+/** A message that waits in a mailbox, or the reason why it is not read. */
 export type MailboxMessage = MessageName &
   (
     | {
         readonly raw: Uint8Array
-        /** When the mailbox got it, epoch seconds. */
+        /** When the message arrived in the mailbox, epoch seconds. */
         readonly storedAt: number
       }
     | { readonly refused: string }
@@ -44,40 +43,40 @@ export type MailboxMessage = MessageName &
 
 export interface Mailbox {
   /**
-   * All messages that were not accepted or passed over, oldest first. Until accept() has resolved, a message comes again at the
-   * next call, also in a later process. Throws MailboxError when the mailbox cannot be read; a
-   * single message that cannot be read is left out and logged once.
+   * Yields all messages that were not accepted or passed over, oldest first. A message comes again at the next call, also in a
+   * later process, until accept() has resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot
+   * be read is skipped and logged once.
    */
   messages(): AsyncIterable<MailboxMessage>
-  /** Takes the message off, once its evidence is committed. Throws MailboxError. */
+  /** Takes the message off the list; call it once its evidence is committed. Throws MailboxError. */
   accept(message: MessageName): Promise<void>
   /**
-   * Leaves the message as it is: none of these recipients is a trap. It is not read again while that stays so and
-   * this process lives.
+   * Leaves the message as it is, since none of these recipients is a trap. This process does not read it again unless one of them
+   * becomes a trap.
    */
   passOver(message: MessageName, recipients: readonly string[]): void
   /**
-   * To be called after each poll, when every message has been accepted or passed over, or has failed. Keeps the position.
-   * Throws MailboxError.
+   * Keeps the position. Call it after each poll, when every message has been accepted or passed over, or has failed. Throws
+   * MailboxError.
    */
   finish?(): Promise<void>
-  /** Calls back when there may be something new before the schedule says so, or a connection was lost. */
+  /** Calls `wake` when there may be new mail before the next scheduled poll, or a connection was lost. */
   watch?(wake: () => void): void
-  /** Closes files and connections; no poll may be running. Never rejects. */
+  /** Closes files and connections. No poll may be running. Never rejects. */
   close?(): Promise<void>
 }
 
-/** Which of these addresses are spam traps now: a message that was passed over may become one for a trap. */
+/** Returns those of the addresses that are traps now. A recipient of a passed-over message may become a trap later. */
 export type TrapsAmong = (addresses: readonly string[]) => Promise<ReadonlySet<string>>
 
-/** Keeps how far a mailbox has been read, as text that only that type of mailbox understands. */
+/** Stores how far a mailbox has been read, as text that only its own type of mailbox understands. */
 export interface PositionKeeper {
   get(): string | undefined
-  /** Called only for what is committed. */
+  /** To be called only when every message before the position is committed. */
   set(position: string): void
 }
 
-/** Stable: scripts may match on them. */
+/** The codes are stable: scripts may match on them. */
 export const mailboxErrors = {
   unreachable: 'the server cannot be reached',
   'timed-out': 'the server does not answer in time',
@@ -104,7 +103,7 @@ export const mailboxErrors = {
 
 export type MailboxErrorCode = keyof typeof mailboxErrors
 
-/** A fault whose code the thrower knows. The message is detail for admins and may hold anything. */
+/** A fault with a known code. The message is for admins only and may contain anything. */
 export class MailboxFault extends Error {
   readonly fault: MailboxErrorCode
 
@@ -115,10 +114,10 @@ export class MailboxFault extends Error {
   }
 }
 
-/** OperationalError `mailbox-failed`. Its message consists of our own words and the mailbox's name. */
+/** An OperationalError `mailbox-failed`. Its message has only our own words and the mailbox's name. */
 export class MailboxError extends OperationalError {
   readonly fault: MailboxErrorCode
-  /** What was tried, and what the server or the system said of it: for scope admin and level debug. */
+  /** What was tried, and what the server or the system said. Only for scope admin and log level debug. */
   readonly detail: string
 
   constructor(name: string, fault: MailboxErrorCode, detail: string, options?: ErrorOptions) {
@@ -131,14 +130,14 @@ export class MailboxError extends OperationalError {
 
 const maxDetailCharacters = 1000
 
-/** Makes any error a MailboxError of that mailbox; `what` says what was tried. */
+/** Turns any error into a MailboxError of that mailbox. `what` says what was tried. */
 export function mailboxError(name: string, what: string, cause: unknown): MailboxError {
   if (cause instanceof MailboxError) return cause
   const detail = `${what}: ${wordsOf(cause)}`.slice(0, maxDetailCharacters)
   return new MailboxError(name, faultOf(cause), detail, { cause })
 }
 
-/** What an error means, by the code that Node or a package gave it; never by its text. */
+/** Our code for an error, found by the code that Node or a package gave it; never by its text. */
 export function faultOf(cause: unknown): MailboxErrorCode {
   if (cause instanceof MailboxFault || cause instanceof MailboxError) return cause.fault
   const code = codeOf(cause)
@@ -146,24 +145,24 @@ export function faultOf(cause: unknown): MailboxErrorCode {
   return known ?? (isTlsCode.test(code) ? 'tls-failed' : 'unexpected')
 }
 
-/** An error's own code; '' when it has none. */
+/** The error's own code; '' if it has none. */
 export function codeOf(cause: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
 }
 
-/** The words of the server or the system. */
+/** What the server or the system said. */
 function wordsOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
-  // An IMAP server's words tell more than imapflow's "Command failed".
+  // The IMAP server's own text tells more than imapflow's "Command failed".
   const said = 'responseText' in cause ? cause.responseText : undefined
   return typeof said === 'string' && said !== '' ? said : cause.message || codeOf(cause)
 }
 
-/** What OpenSSL and Node call certificates they do not trust, and handshakes that fail. */
+/** Codes of OpenSSL and Node for untrusted certificates and failed handshakes. */
 const isTlsCode =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH|EPROTO$)/
 
-/** errno(3), getaddrinfo(3), zlib and imapflow. */
+/** Codes of errno(3), getaddrinfo(3), zlib and imapflow. */
 const faultsByCode: Readonly<Record<string, MailboxErrorCode>> = {
   ECONNREFUSED: 'unreachable',
   EHOSTUNREACH: 'unreachable',
@@ -220,18 +219,18 @@ const faultsByCode: Readonly<Record<string, MailboxErrorCode>> = {
 
 const maxPassedOver = 100_000
 const maxPassedOverOctets = 16 * 1024 ** 2
-/** Memory of a string besides its characters. */
+/** Memory that a string takes besides its characters. */
 const stringOctets = 32
 
 /**
- * Messages that were for no trap, by their names in the mailbox. They are not read again unless one of their recipients becomes
- * a trap. Bounded, since strangers decide how many there are.
+ * Messages that were for no trap, keyed by their names in the mailbox. They are not read again unless one of their recipients
+ * becomes a trap. Memory is bounded, since strangers decide how many there are.
  */
 export class PassedOver<Name extends string | number> {
   readonly #recipients = new Map<Name, readonly string[]>()
   #octets = 0
 
-  /** Does nothing when there is no room: the message is read again at each poll. */
+  /** Does nothing if there is no room; the message is then read again at each poll. */
   add(name: Name, recipients: readonly string[]): void {
     const octets = [String(name), ...recipients].reduce(
       (sum, text) => sum + stringOctets + text.length,
@@ -244,7 +243,7 @@ export class PassedOver<Name extends string | number> {
     this.#octets += octets
   }
 
-  /** undefined: it was not passed over. */
+  /** undefined if that message was not passed over. */
   recipientsOf(name: Name): readonly string[] | undefined {
     return this.#recipients.get(name)
   }

@@ -1,6 +1,6 @@
-// A Maildir folder → its new messages; accepted ones go to cur/ with the flag Seen.
-// A message for no trap is somebody else's: it stays in new/ as it is, and is not read again by this process unless
-// one of its recipients becomes a trap. What is too big is moved like an accepted message, so that it is seen once.
+// A Maildir folder → its new messages. Accepted messages go to cur/ with the flag Seen. A message for no trap belongs to somebody
+// else: it stays in new/, and this process does not read it again unless one of its recipients becomes a trap. A message over the
+// size limit is moved like an accepted one, so it is seen once.
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/promises'
 import type { Logger } from '../errors.ts'
@@ -21,7 +21,7 @@ interface MaildirOptions {
   readonly name: string
   /** The folder that holds new/ and cur/. */
   readonly path: string
-  /** A larger file is not read. */
+  /** Larger files are not read. */
   readonly maxBytes: number
   readonly trapsAmong: TrapsAmong
   readonly log: Logger
@@ -29,17 +29,17 @@ interface MaildirOptions {
 
 const notRegular = 'not a regular file'
 
-/** At most this many names are in memory; a larger folder is listed again for the next ones. */
+/** At most this many names are in memory; a folder with more is listed again. */
 const namesAtOnce = 50_000
-/** Names read by one system call. */
+/** Names that one system call reads. */
 const namesRead = 1000
 
 export class Maildir implements Mailbox {
   readonly #options: MaildirOptions
-  /** By file name. */
+  /** Keyed by file name. */
   #passedOver = new PassedOver<string>()
   #unreadable = new Set<string>()
-  /** Handled, but their names are too long for the flag that cur/ needs. */
+  /** Handled messages whose names are too long to add the flag that cur/ needs. */
   #immovable = new Set<string>()
 
   constructor(options: MaildirOptions) {
@@ -81,9 +81,9 @@ export class Maildir implements Mailbox {
       await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
       await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
     } catch (error) {
-      // Another program moved it; its evidence is recorded.
+      // Another program has moved it; its evidence is recorded.
       if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
-      // Only this file is at fault, not the folder. Its evidence is recorded, so it can stay.
+      // Only this file has the problem, not the folder. Its evidence is recorded, so the file can stay.
       if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id, place)
       else throw this.#failed('cannot move a message to cur', error)
     }
@@ -94,8 +94,8 @@ export class Maildir implements Mailbox {
   }
 
   /**
-   * The first waiting names after `last`, sorted; in a Maildir that is by time of delivery. Names are octets, held as Latin-1,
-   * which loses none of them.
+   * The first waiting names after `last`, sorted; in a Maildir that is the order of delivery. Names are octets, held as Latin-1
+   * so that none is lost.
    */
   async #newNames(last: string, isWaiting: (name: string) => boolean): Promise<string[]> {
     const options = { encoding: 'latin1', bufferSize: namesRead } as const
@@ -118,7 +118,7 @@ export class Maildir implements Mailbox {
   async #read(id: string): Promise<MailboxMessage | null> {
     const { maxBytes } = this.#options
     try {
-      // A FIFO must not block us, and a link must not lead elsewhere.
+      // A FIFO must not block us, and a symbolic link must not lead us elsewhere.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
       await using file = await open(this.#file('new', id), flags)
       const { size, mtimeMs, ino, isFile } = await file.stat().then((stats) => ({
@@ -136,7 +136,7 @@ export class Maildir implements Mailbox {
       return { id, place, raw, storedAt: Math.floor(mtimeMs / 1000) }
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return null
-      // O_NOFOLLOW answers a link with ELOOP, and what has no reader with ENXIO.
+      // With these flags, opening a symbolic link fails with ELOOP, and opening a socket with ENXIO.
       const fault = faultOf(error)
       return await this.#cannotRead(
         id,
@@ -154,7 +154,10 @@ export class Maildir implements Mailbox {
     log.debug({ mailbox: name, message: place, file: id }, 'message left in new: its file')
   }
 
-  /** A file's name may hold anything, so the default log shows the inode instead (`find -inum`). */
+  /**
+   * Logs why a message is skipped. A file name may contain anything, so the default log shows the inode instead (find it with
+   * `find -inum`).
+   */
   async #cannotRead(id: string, why: string, err?: unknown): Promise<null> {
     if (this.#unreadable.has(id)) return null
     this.#unreadable.add(id)
@@ -172,7 +175,7 @@ export class Maildir implements Mailbox {
   async #freeName(name: string): Promise<Buffer> {
     const wanted = this.#file('cur', name)
     if (!(await this.#exists(wanted))) return wanted
-    // Two deliveries of one name break the rules of a Maildir; a rename would silently replace the older message.
+    // Two deliveries with one name break the rules of a Maildir. A rename would then silently replace the older message.
     const [base = '', flags = ''] = name.split(':2,')
     return this.#file('cur', `${base}.${Date.now()}_${process.pid}:2,${flags}`)
   }
@@ -198,7 +201,7 @@ export class Maildir implements Mailbox {
   }
 }
 
-/** The first `size` octets, also if the file grows meanwhile; fewer if it has become shorter. */
+/** Reads the first `size` octets, also if the file grows meanwhile; returns fewer if the file has become shorter. */
 async function readOctets(file: FileHandle, size: number): Promise<Uint8Array> {
   const octets = Buffer.allocUnsafeSlow(size)
   let length = 0
@@ -210,7 +213,7 @@ async function readOctets(file: FileHandle, size: number): Promise<Uint8Array> {
   return octets.subarray(0, length)
 }
 
-/** `1.a.host` → `1.a.host:2,S`. Other flags stay, in ASCII order as the Maildir rules ask. */
+/** Adds the flag S: `1.a.host` → `1.a.host:2,S`. Other flags stay; all are in ASCII order, as Maildir requires. */
 function acceptedName(name: string): string {
   const [base = name, flags = ''] = name.split(':2,')
   return `${base}:2,${[...new Set(`${flags}S`)].sort().join('')}`

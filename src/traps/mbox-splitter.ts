@@ -1,19 +1,19 @@
-// Octets of an mbox (RFC 4155), in pieces of any size → its messages, with where each stands. Holds one message at a
-// time. Pure. Written by hand, as it needs offsets, bounded memory and Content-Length.
+// Octets of an mbox (RFC 4155), in pieces of any size → its messages and their offsets. Holds one message at a time. Pure.
+// Written by hand: no package gives offsets, bounds memory and respects Content-Length.
 //
-// A message begins at a `From ` line that follows an empty line, or begins the file, and carries a date as every
-// writer's does; so a sentence that begins with "From " is no message. `>From ` becomes `From ` again, and one
-// `>` of `>>From ` goes, as mboxrd has it. Dovecot quotes no such line and writes a Content-Length (mboxcl2): where that
-// leads to the next message, or to the end, what stands before is all one message. A stranger could else write a whole
-// message of his own into the body of another, with the trace fields of our own server.
+// A message begins at a `From ` line with a date, at the start of the file or after an empty line. So a sentence that begins with
+// "From " does not start a message. One `>` is removed from `>From `, `>>From ` and so on, as in mboxrd. Dovecot does not quote
+// such lines; it writes a Content-Length (mboxcl2). If that length leads to the next message or to the end of the file,
+// everything before belongs to one message. Otherwise a stranger could write a whole message into the body of another, with
+// forged trace fields of our own server.
 
 export interface MboxMessage {
-  /** Octets from the beginning of the mbox: its From line, and the end of the empty line after it. */
+  /** Offset of the message's From line in the mbox. `end` is the offset after the empty line that follows the message. */
   readonly start: number
   readonly end: number
-  /** As the From line says, local time, epoch seconds; null when that cannot be read. */
+  /** The date of the From line, read as local time, in epoch seconds; null if it cannot be read. */
   readonly date: number | null
-  /** Octets of its content; null content: they are more than are kept. */
+  /** Octets of the content. If they exceed the limit, `content` is null. */
   readonly size: number
   readonly content: Uint8Array | null
 }
@@ -23,7 +23,7 @@ interface Begun {
   readonly contentStart: number
   readonly date: number | null
   size: number
-  /** Where its Content-Length says that it ends, if a message does; 0: it does not say. null: not looked at. */
+  /** Offset at which the message ends by its Content-Length, if a message can end there; else 0. null: not worked out yet. */
   statedEnd: number | null
 }
 
@@ -34,14 +34,14 @@ const CR = 0x0d
 const GT = 0x3e
 const F = 0x46
 const separator = Buffer.from('\nFrom ')
-/** `Tue Nov 24 11:24:44 2026` as asctime(3) has it, or `Tue, 24 Nov 2026 11:24:44 +0100`. */
+/** The date as asctime(3) writes it, `Tue Nov 24 11:24:44 2026`, or as in `Tue, 24 Nov 2026 11:24:44 +0100`. */
 const fromDate =
   /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.*?\d:\d\d.*/
 const fromLine = new RegExp(`^From .*${fromDate.source}`)
-/** A longer line is content, whatever it begins with. */
+/** A line longer than this is never a From line. */
 export const longestFromLine = 4096
 
-/** Whether octets begin as an mbox does. */
+/** Whether the octets begin like an mbox. */
 export function isMbox(octets: Uint8Array): boolean {
   const begin = Buffer.from(octets.subarray(0, longestFromLine)).toString('latin1')
   return fromLine.test(begin.split('\n', 1)[0] ?? '')
@@ -51,19 +51,20 @@ export class MboxSplitter {
   readonly #maxBytes: number
   readonly #isEnd: (offset: number) => boolean
   #begun: Begun | null = null
-  /** The begun message's content, while it is not too large; used for one message after the other. */
+  /** Content of the current message, while it is below the limit. The buffer is used again for the next message. */
   #kept = Buffer.allocUnsafeSlow(firstKept)
-  /** Holds #carried and the next piece together; used again for each piece. */
+  /** `#carried` and the next piece together. The buffer is used again for each piece. */
   #joined = Buffer.alloc(0)
-  /** The beginning of a line whose end has not come. */
+  /** The beginning of a line whose end has not arrived yet. */
   #carried = Buffer.alloc(0)
-  /** Where `#carried` stands. */
+  /** Offset of `#carried` in the mbox. */
   #offset: number
   #isAfterBlank = true
 
   /**
-   * Reading begins at `offset`, where a message or the mbox begins. A message over `maxBytes` is not kept. `isEnd` tells
-   * whether a message can end at an offset that is still to come; without it no Content-Length is believed.
+   * `offset` is where the first piece stands: at the start of a message or of the mbox. The content of a message over `maxBytes`
+   * is not kept. `isEnd` tells whether a message can end at an offset that is not read yet; by default no Content-Length is
+   * believed.
    */
   constructor(offset: number, maxBytes: number, isEnd: (offset: number) => boolean = () => false) {
     this.#offset = offset
@@ -72,8 +73,8 @@ export class MboxSplitter {
   }
 
   /**
-   * The messages that are complete with this piece, of which nothing is referred to afterwards. What stands before the
-   * first From line is passed over.
+   * Returns the messages that this piece completes. They do not refer to `chunk`, which may be used again. Text before the first
+   * From line is skipped.
    */
   push(chunk: Buffer): MboxMessage[] {
     const data = this.#carried.length > 0 ? this.#join(chunk) : chunk
@@ -98,12 +99,12 @@ export class MboxSplitter {
     this.#keep(data.subarray(position, usable))
     if (usable > 0) this.#isAfterBlank = this.#followsBlank(data, usable)
     this.#offset += usable
-    // A copy, or the whole piece would stay in memory for a few octets.
+    // Copy the few octets, so that they do not keep the whole piece in memory.
     this.#carried = Buffer.from(data.subarray(usable))
     return complete
   }
 
-  /** The last message: nothing more comes. */
+  /** To be called when there are no more pieces; returns the last message. */
   end(): MboxMessage[] {
     this.#keep(this.#carried)
     this.#offset += this.#carried.length
@@ -128,7 +129,7 @@ export class MboxSplitter {
     return before < 0 || data[before] === LF
   }
 
-  /** Whether a From line is content of the message that has begun. */
+  /** Whether a From line at this offset belongs to the current message's content. */
   #isInside(at: number): boolean {
     const begun = this.#begun
     if (begun === null) return false
@@ -141,7 +142,7 @@ export class MboxSplitter {
     return stated !== null && this.#isEnd(contentStart + stated) ? contentStart + stated : 0
   }
 
-  /** Of a message over the limit, its beginning. */
+  /** Adds octets to the current message. Beyond the limit, only the beginning is kept. */
   #keep(octets: Buffer): void {
     const begun = this.#begun
     if (begun === null || octets.length === 0) return
@@ -171,7 +172,7 @@ export class MboxSplitter {
   }
 }
 
-/** How long a message is by its last Content-Length, which stands for its body alone; null when it has none. */
+/** The message's length by its last Content-Length, which counts only the body; null if it has none. */
 function statedLength(content: Buffer): number | null {
   const headerEnds = ['\n\n', '\n\r\n'].flatMap((end) => {
     const at = content.indexOf(end)
@@ -184,13 +185,13 @@ function statedLength(content: Buffer): number | null {
   return stated === undefined ? null : bodyStart + Number(stated)
 }
 
-/** Where the next line that begins with `From ` begins, after this position; -1: nowhere. */
+/** Position of the next line after this one that begins with `From `; -1 if there is none. */
 function nextLine(data: Buffer, after: number): number {
   const at = data.indexOf(separator, after)
   return at < 0 ? -1 : at + 1
 }
 
-/** The empty line before the next From line is not the message's. */
+/** Removes the empty line before the next From line, which is not part of the message. */
 function withoutSeparator(content: Buffer): Buffer {
   const isLineEnd = content.at(-1) === LF
   const cut = content.at(-2) === CR ? 2 : 1
@@ -199,7 +200,7 @@ function withoutSeparator(content: Buffer): Buffer {
 }
 
 /**
- * Works within the octets given. Octet by octet, and without a piece for each line: a sender may write a million lines
+ * Removes the quoting `>`, in place. It goes octet by octet, without an object for each line: a sender may write a million lines
  * that begin with `>`.
  */
 function unquoted(content: Buffer): Uint8Array {

@@ -1,11 +1,12 @@
-// An mbox file, plain or gzipped → its messages; the file is never changed.
+// An mbox file, plain or gzipped → its messages. The file is never changed.
 //
-// The position keeps how far it has been read: the offset, and a fingerprint of what stands before it. If the fingerprint no
-// longer fits, somebody has rewritten the file. It is then read again from its beginning; the store knows what it has.
-// The last message of a plain file waits until nobody has written to the file for a while. A gzipped file is nobody's
-// inbox and is read as it is.
+// The kept position is an offset, and a fingerprint of the file before it. If the fingerprint no longer fits, somebody has
+// rewritten the file. It is then read again from the start, and the store recognises messages that it has. The last message of a
+// plain file waits until nobody has written to the file for a while. Nobody delivers mail to a gzipped file, so its last message
+// is read at once.
 
-// No lock is taken. A FILE.lock of a mailer is waited for. Mailers append, so every message that another one follows is complete.
+// No lock is taken, but we wait while a mailer holds FILE.lock. Mailers only append, so a message that is followed by another one
+// is complete.
 import { createHash } from 'node:crypto'
 import { constants, fstatSync, lstatSync, readSync, realpathSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -29,7 +30,7 @@ import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from './mbox-
 interface MboxOptions {
   readonly name: string
   readonly path: string
-  /** A larger message is not read. */
+  /** Larger messages are not read. */
   readonly maxBytes: number
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
@@ -37,32 +38,32 @@ interface MboxOptions {
 }
 
 interface Position {
-  /** Everything before is dealt with. Counted in the unzipped content. */
+  /** Everything before this offset is handled. Counted in the unzipped content. */
   readonly offset: number
-  /** Nothing stands after it. */
+  /** The file ended at this offset. */
   readonly isEnd: boolean
-  /** The size of the file then, and its fingerprint up to there. */
+  /** The file's size when the position was kept. `fingerprint` is that of the file up to there. */
   readonly marked: number
   readonly fingerprint: string
 }
 
 const pieceBytes = 64 * 1024
-/** Where a file begins that was never read. */
+/** The position of a file that was never read. */
 const beginning: Position = { offset: 0, isEnd: false, marked: 0, fingerprint: fingerprintOf() }
 
 export class MboxMailbox implements Mailbox {
   readonly #options: MboxOptions
-  /** Read into over and over, or gigabytes of them would wait to be collected. */
+  /** One buffer for all reads; new ones would pile up faster than they are collected. */
   readonly #piece = Buffer.allocUnsafeSlow(pieceBytes)
   readonly #closing = new AbortController()
   #isZipped = false
-  /** Where reading has come to; everything before it has been found. null: it could not begin. */
+  /** How far this poll has read: every message before this position was found. null if reading has not begun. */
   #reached: Position | null = null
-  /** Starts of messages that were found and are not dealt with, also when reading stops before them. */
+  /** Offsets of messages that were found and are not handled yet. */
   #waiting = new Set<number>()
-  /** By the start of a message. */
+  /** Keyed by the message's offset. */
   #passedOver = new PassedOver<number>()
-  /** Which of those recipients are traps by now. */
+  /** Recipients of passed-over messages that have become traps since. */
   #becameTraps: ReadonlySet<string> = new Set()
 
   constructor(options: MboxOptions) {
@@ -94,7 +95,7 @@ export class MboxMailbox implements Mailbox {
     const firstLeft = Math.min(offset, ...this.#waiting)
     try {
       await using file = await openMbox(this.#options.path)
-      // Rewritten meanwhile: the next reading begins anew.
+      // The file was rewritten meanwhile: the next poll reads it from the start.
       if (fingerprintOfFile(file.fd, marked) !== fingerprint) return
       const isRead = isEnd && firstLeft === offset
       const mark = this.#isZipped || isRead ? { marked, fingerprint } : markAt(file, firstLeft)
@@ -105,12 +106,12 @@ export class MboxMailbox implements Mailbox {
     }
   }
 
-  /** Ends a wait: a poll that waits for a lock fails. */
+  /** Ends a wait for a lock; the poll that waits fails. */
   async close(): Promise<void> {
     this.#closing.abort()
   }
 
-  /** Sets #reached: the kept position if the file before it is unchanged, else the beginning. */
+  /** Sets #reached: the kept position if the file before it is unchanged, else the start of the file. */
   async #begin(): Promise<Position> {
     this.#waiting.clear()
     this.#reached = null
@@ -141,13 +142,13 @@ export class MboxMailbox implements Mailbox {
 
   async *#readPlain(begun: Position): AsyncGenerator<MailboxMessage> {
     if (yield* this.#readExtent(begun)) return
-    // One more look after the wait. What is then still being written is read by the next poll.
+    // Look once more after the wait. A message that is still being written then is read by the next poll.
     const { signal } = this.#closing
     await delay(stillMs, undefined, { signal }).catch(() => undefined)
     if (!signal.aborted) yield* this.#readExtent(this.#reached ?? begun)
   }
 
-  /** Returns whether that was all: the last message was complete. */
+  /** Returns true if the last message was complete, false if the file must be read again later. */
   async *#readExtent(begun: Position): AsyncGenerator<MailboxMessage, boolean> {
     const { path, maxBytes } = this.#options
     await using extent = await findExtent(path, { signal: this.#closing.signal })
@@ -175,7 +176,7 @@ export class MboxMailbox implements Mailbox {
       highWaterMark: pieceBytes,
       autoClose: false,
     })
-    // Whoever stops reading early ends the stream, and that is no failure of the file.
+    // When a caller stops reading early, the stream ends with an error; the file is not at fault.
     const read = pipeline(input, unzipped).catch((error) => unzipped.destroy(error))
     let at = 0
     for await (const piece of unzipped as AsyncIterable<Buffer>) {
@@ -188,7 +189,7 @@ export class MboxMailbox implements Mailbox {
     yield* this.#tell(last, seen, Math.max(at, offset))
   }
 
-  /** Messages found, the last ones of the file if `end` is given. */
+  /** Yields the messages found. If `end` is given, they are the last ones of the file. */
   *#tell(
     found: readonly MboxMessage[],
     seen: Pick<Position, 'marked' | 'fingerprint'>,
@@ -211,7 +212,7 @@ export class MboxMailbox implements Mailbox {
     }
   }
 
-  /** Whether a message that was passed over is for a trap by now. */
+  /** Whether the message was passed over and one of its recipients has become a trap since. */
   #isForTrapNow(start: number): boolean {
     return (
       this.#passedOver.recipientsOf(start)?.some((each) => this.#becameTraps.has(each)) ?? false
@@ -227,37 +228,40 @@ function markAt(file: FileHandle, offset: number): Omit<Position, 'isEnd'> {
   return { offset, marked: offset, fingerprint: fingerprintOfFile(file.fd, offset) }
 }
 
-/** Dispose of it to close the file. */
+/** An open mbox file. Dispose of it to close the file. */
 interface MboxExtent extends AsyncDisposable {
   readonly file: FileHandle
-  /** Octets of the file when it was opened. */
+  /** Size of the file when it was opened. */
   readonly size: number
   /** The result of fingerprintOfFile for the file up to `size`. */
   readonly fingerprint: string
-  /** Its last message is complete. If not, that may be a part of a message. */
+  /** The last message is complete. If false, only a part of it may have been written. */
   readonly isWhole: boolean
-  /** Reads from that position to `size`, each time into `buffer`. Throws MailboxFault `changed` when the file was rewritten. */
+  /**
+   * Reads the file from `from` to `size`. Each piece uses the same `buffer`. Throws MailboxFault `changed` if the file was
+   * rewritten.
+   */
   pieces(from: number, buffer: Buffer): AsyncGenerator<Buffer>
   /**
-   * Whether a message can end at that position: there, or after one more line end, comes a From line or the end of the file.
-   * Also true a little after the end of a file that is still being written.
+   * Whether a message can end at that offset: a From line or the end of the file must follow, there or after one more line end.
+   * Also true shortly after the end of a file that is still being written.
    */
   isEnd(at: number): boolean
 }
 
 const longestWaitMs = 10_000
 const pauseMs = 100
-/** A file that nobody has written to for this long ends with a whole message. */
+/** If nobody has written to a file for this long, its last message is complete. */
 const stillMs = 2000
-/** A FILE.lock this old was left by a process that died; liblockfile has the same limit. */
+/** A FILE.lock older than this was left behind by a process that died; liblockfile has the same limit. */
 const staleLockMs = 5 * 60_000
-/** A message that is still being written is expected to grow by this much at most. */
+/** A message that is still being written is expected to grow by at most this many octets. */
 const maxUnwrittenBytes = 16 * 1024 ** 2
 const fingerprintBytes = 4096
 
 /**
- * Opens the mbox once no FILE.lock is held, and if `mustBeWhole` once it is whole. Waits up to 10 s for that, then throws
- * MailboxFault `locked`; `signal` ends the wait at once. Throws what the system says.
+ * Opens the mbox once no FILE.lock is held and, if `mustBeWhole`, its last message is complete. Throws MailboxFault `locked`
+ * after 10 s of waiting, and the system's errors. `signal` ends the wait at once.
  */
 export async function findExtent(
   path: string,
@@ -268,7 +272,7 @@ export async function findExtent(
     let why: string
     try {
       const extent = extentOf(path, file, signal)
-      // Looked for last: a program that takes the lock after this also writes after this, and that is noticed.
+      // Check the lock last: a program that takes it after this also writes after this, and we notice the write.
       const held = heldLock(path)
       if (held === undefined && (extent.isWhole || !mustBeWhole)) return extent
       why =
@@ -287,12 +291,15 @@ export async function findExtent(
   }
 }
 
-/** Opens for reading; a FIFO does not block us. */
+/** Opens the file for reading. A FIFO does not block us. */
 async function openMbox(path: string): Promise<FileHandle> {
   return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
 }
 
-/** The name of the FILE.lock that a mailer holds. Mailers that open a symbolic link lock beside it, or beside its target. */
+/**
+ * The path of the FILE.lock that a mailer holds, or undefined. With a symbolic link, some mailers put the lock beside the link,
+ * others beside its target.
+ */
 function heldLock(path: string): string | undefined {
   const names = [`${path}.lock`]
   if (lstatSync(path).isSymbolicLink()) names.push(`${realpathSync(path)}.lock`)
@@ -307,7 +314,7 @@ function extentOf(path: string, file: FileHandle, signal: AbortSignal | undefine
   const isWhole = size === 0 || Math.abs(Date.now() - mtimeMs) >= stillMs
   const fingerprint = fingerprintOfFile(file.fd, size)
   let intactAt = changeTimeOf(file)
-  /** The file was appended to, or rewritten: to look at it in between, that has to be over. */
+  /** Throws if the file was rewritten. If it was only appended to, waits until that write is over before it looks. */
   const check = async (): Promise<void> => {
     const changedAt = changeTimeOf(file)
     if (changedAt === intactAt) return
@@ -339,7 +346,7 @@ function extentOf(path: string, file: FileHandle, signal: AbortSignal | undefine
   }
 }
 
-/** When the file was last written to, by the clock that no program can set back. */
+/** When the file was last written to, by ctime, which no program can set back. */
 function changeTimeOf({ fd }: FileHandle): bigint {
   return fstatSync(fd, { bigint: true }).ctimeNs
 }
@@ -350,8 +357,8 @@ function rewritten(): MailboxFault {
 }
 
 /**
- * SHA-256 of the first 4 KiB of the file and of the 4 KiB before the offset `end`, in hex: it differs once something before
- * the offset was taken out or put in.
+ * SHA-256 in hex of the first 4 KiB of the file and of the 4 KiB before the offset `end`. It changes if something before `end`
+ * was removed or inserted.
  */
 function fingerprintOfFile(file: number, end: number): string {
   const length = Math.min(fingerprintBytes, end)
@@ -364,7 +371,7 @@ function fingerprintOf(...parts: Buffer[]): string {
   return hash.digest('hex')
 }
 
-/** `length` octets from that position, or fewer at the file's end. */
+/** Returns `length` octets from that position; fewer at the end of the file. */
 function octetsAt(file: number, position: number, length: number): Buffer {
   const buffer = Buffer.allocUnsafe(length)
   let count = 0

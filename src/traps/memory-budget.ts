@@ -1,14 +1,14 @@
-// The memory that messages may take together while they are received, read and recorded.
+// Limits the memory of all messages that are being received, read and recorded.
 import type { CountedClient } from './client-limits.ts'
 
-/** The largest share for one client, so that others have room however much or slowly he sends. */
+/** The largest share that one client may take, so that others have room however much or slowly it sends. */
 const clientShare = 1 / 4
 
 export class MemoryBudget {
   #freeBytes: number
   readonly #maxBytes: number
   readonly #perClient = new Map<string, number>()
-  /** Calls of wait() without room yet, in order. */
+  /** Calls of wait() that have no room yet, in order. */
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
 
   /** @default 256 MiB */
@@ -17,7 +17,7 @@ export class MemoryBudget {
     this.#freeBytes = maxBytes
   }
 
-  /** A new, empty message of at most `maxBytes`, counted for that client. Dispose of it when done. */
+  /** Returns a new, empty message of at most `maxBytes`. Its memory counts for that client. Dispose of it when done. */
   open(maxBytes: number, client: CountedClient): HeldMessage {
     const take = (bytes: number) => this.#take(bytes)
     return new HeldMessage(
@@ -26,12 +26,15 @@ export class MemoryBudget {
     )
   }
 
-  /** Reserves room for a complete message; null if there is none. Dispose of it when the message is committed. */
+  /** Reserves room for a complete message; null if there is none. Dispose of the result when the message is committed. */
   hold(bytes: number): Disposable | null {
     return this.#take(bytes) ? this.#held(bytes) : null
   }
 
-  /** Waits for room, first come, first served. A message larger than the whole budget gets all of it. */
+  /**
+   * Waits until there is room, first come, first served. A message larger than the whole budget waits until it can have all of
+   * it.
+   */
   async wait(bytes: number): Promise<Disposable> {
     const wanted = Math.min(bytes, this.#maxBytes)
     if (this.#waiting.length > 0 || !this.#take(wanted)) {
@@ -70,7 +73,10 @@ export class MemoryBudget {
   }
 }
 
-/** Grows by doubling up to the limit; over it, or when memory is short, it holds nothing and says so. */
+/**
+ * A message that is being received. Its buffer doubles up to the limit. If the message is too large or memory runs out, it drops
+ * the content.
+ */
 class HeldMessage implements Disposable {
   readonly #maxBytes: number
   readonly #take: (octets: number) => boolean
@@ -94,7 +100,7 @@ class HeldMessage implements Disposable {
     this.#length = length
   }
 
-  /** The message, or null when it was dropped. */
+  /** The message, or null if it was dropped. */
   content(): Uint8Array | null {
     return this.#isDropped ? null : this.#octets.subarray(0, this.#length)
   }

@@ -1,23 +1,23 @@
-// A file of Message-IDs that our own mail servers gave → whether one of them is ours. A log has millions of them, more than a
-// thread's heap holds as texts: of each one a hash is kept.
+// Reads a file of Message-IDs that our own mail servers made, and tells whether one is in it. A log has millions of them, more
+// than fit as strings into a thread's heap. So only a hash of each is kept.
 import { hash } from 'node:crypto'
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 
 const chunkBytes = 1024 * 1024
-/** Nothing longer is a Message-ID. */
+/** A longer line is no Message-ID. */
 const longestId = 1000
 
 export class KnownMessageIds {
   readonly #path: string
   #readAt = -1
-  /** In rising order. */
+  /** Sorted, lowest first. */
   #hashes = new Float64Array(0)
 
   constructor(path: string) {
     this.#path = path
   }
 
-  /** Reads the file again if it has changed, for as long as that takes; one that cannot be read leaves what was read last. */
+  /** Reads the file again if it has changed; blocks until done. If it cannot be read, the old Message-IDs stay. */
   refresh(): void {
     try {
       const found = statSync(this.#path)
@@ -25,11 +25,11 @@ export class KnownMessageIds {
       this.#hashes = hashesIn(this.#path)
       this.#readAt = found.mtimeMs
     } catch {
-      // Rotated away for the moment.
+      // The log may just have been rotated.
     }
   }
 
-  /** Whether it stood in the file, with or without its angle brackets. */
+  /** Whether the file has this Message-ID, with or without angle brackets. */
   has(messageId: string): boolean {
     const id = bare(messageId)
     if (id === '') return false
@@ -73,12 +73,12 @@ function hashesIn(path: string): Float64Array<ArrayBuffer> {
   return hashes.slice(0, count).sort()
 }
 
-/** Logs write Message-IDs with and without their angle brackets. */
+/** Removes the angle brackets: some logs write them, some do not. */
 function bare(messageId: string): string {
   return messageId.replace(/^<|>$/g, '')
 }
 
-/** 48 bits of it, which a double holds. */
+/** The first 48 bits of its hash, which a double holds exactly. */
 function hashOf(id: string): number {
   return hash('sha256', Buffer.from(id, 'latin1'), 'buffer').readUIntBE(0, 6)
 }

@@ -1,6 +1,6 @@
-// Sends messages to a thread that takes them apart, so that no message stops the others. If a message takes too much of the
-// thread's processor time, fills its heap or ends it, the answer is "unreadable", the thread is started again, and all other
-// messages go to the new one.
+// Sends messages to a thread that parses and judges them, so that no message can stop the server. If a message takes too much
+// processor time, fills the thread's heap or ends the thread, it is recorded as "unreadable". A new thread is started and gets
+// all other messages.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Classification } from '../bounce/classify.ts'
 import type { Evidence } from '../bounce/evidence.ts'
@@ -8,35 +8,35 @@ import { type Logger, OperationalError } from '../errors.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'
 
-/** What the thread needs to check returned messages. */
+/** What the thread needs to check whether a returned message was really ours. */
 export interface AuthenticitySources {
-  /** DNS servers as `host:port`; none: what needs DNS is "unknown". */
+  /** DNS servers as `host:port`. If there are none, each result that needs DNS is "unknown". */
   readonly servers: readonly string[]
-  /** The secret of our own BATV tags. */
+  /** The secret that signs our own BATV tags. */
   readonly batvKey?: Uint8Array
-  /** Message-IDs that our own mail servers gave. */
+  /** File of the Message-IDs that our own mail servers made. */
   readonly messageIdFile?: string
 }
 
 export interface MessageReaderOptions {
-  /** If absent, returned messages are not checked for forgery. */
+  /** If absent, no returned message is checked. */
   readonly authenticity?: AuthenticitySources
-  /** Remembers a stored message that takes long, in case the process dies of it. */
+  /** Writes down a stored message that takes long, in case the process dies of it. */
   readonly mark?: ReadingMark
   readonly log: Logger
-  /** @default 5: seconds of the thread's own processor time for one message */
+  /** Seconds of the thread's processor time for one message. @default 5 */
   readonly maxCpuSeconds?: number
-  /** @default 8: messages in the thread, of which one computes */
+  /** Messages in the thread at the same time; only one of them computes. @default 8 */
   readonly maxAtOnce?: number
-  /** @default 128 and 4: MiB of the thread's heap, old and young */
+  /** Limits of the thread's heap. @default 128 MiB old and 4 MiB young generation */
   readonly resourceLimits?: ResourceLimits
-  /** @default message-thread.ts */
+  /** The file that the thread runs. @default message-thread.ts */
   readonly entry?: URL
 }
 
 export interface ReadMessage {
   readonly classification: Classification
-  /** One for each trap that it was sent to. */
+  /** One piece for each trap that the message was sent to. */
   readonly evidence: readonly Evidence[]
 }
 
@@ -44,18 +44,18 @@ export interface ReadMessage {
 interface ReadRequest {
   readonly raw: Uint8Array
   readonly delivered: Delivered
-  /** It is in a mailbox, and is read again if this process dies. */
+  /** The message is in a mailbox, so it is read again if this process dies. */
   readonly isStored: boolean
   /** Epoch seconds. */
   readonly now: number
 }
 
 type ReadOutcome = ReadMessage & {
-  /** The message could not be read to its end; what else is here says only that. */
+  /** Reading was stopped before the end; the verdict and the evidence say only that. */
   readonly isStopped: boolean
 }
 
-/** What goes to the thread and what comes back, by number. */
+/** What goes to the thread. Each result comes back with the same number. */
 export interface ReadJob extends ReadRequest {
   readonly number: number
 }
@@ -64,10 +64,10 @@ export type ReadResult = { readonly number: number } & (
   | { readonly isCondemned: true }
 )
 
-/** What the thread starts with. */
+/** The workerData of the thread. */
 export interface ReaderData {
   readonly authenticity?: AuthenticitySources
-  /** Messages that are not to be read, as reading-mark.ts names them. */
+  /** Names, made by nameOf() in reading-mark.ts, of messages that must not be read. */
   readonly condemned: readonly string[]
   readonly shared: SharedArrayBuffer
 }
@@ -79,9 +79,9 @@ interface Waiting extends ReadRequest {
 }
 
 const checkMs = 200
-/** Of the thread's processor time. Usual messages take far less, even the first one of a thread. */
+/** After this much processor time the mark names the message. Usual messages take far less, even the first one of a thread. */
 const namedAfterSeconds = 0.5
-/** The wait before a restart, if the thread died while it read nothing. */
+/** The wait before the next start, if the thread died while it read nothing. */
 const restartMs = 1000
 const defaultLimits: ResourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 }
 
@@ -89,7 +89,7 @@ export class MessageReader {
   readonly #options: MessageReaderOptions
   readonly #shared = new SharedArrayBuffer(16)
   readonly #words = sharedWords(this.#shared)
-  /** Waiting messages by client or mailbox, in the order of their turns. */
+  /** Waiting messages by client or mailbox. The one whose turn is next stands first. */
   readonly #queues = new Map<string, Waiting[]>()
   readonly #inThread = new Map<number, Waiting>()
   #worker: Worker | undefined
@@ -97,9 +97,9 @@ export class MessageReader {
   #drain: NodeJS.Timeout | undefined
   #check: NodeJS.Timeout | undefined
   #lastNumber = 0
-  /** The number of the message whose thread is being ended because it takes too long; 0: none. */
+  /** The number of the message for which we are ending the thread because it takes too long; 0 if none. */
   #ended = 0
-  /** The message that the mark names. */
+  /** The number of the message that the mark names; 0 if none. */
   #named = 0
   #isDoubtful = false
   #isRefusing = false
@@ -112,8 +112,8 @@ export class MessageReader {
   }
 
   /**
-   * Resolves once the message has been read. Clients and mailboxes take turns, so that none of them keeps the others waiting.
-   * Rejects with OperationalError `mail-deferred` if it was not read for a reason that is not the message's.
+   * Resolves once the message has been read. Clients and mailboxes take turns, so that none keeps the others waiting. Rejects
+   * with OperationalError `mail-deferred` if the message could not be read through no fault of its own.
    */
   read(request: ReadRequest): Promise<ReadOutcome> {
     if (this.#isRefusing) return Promise.reject(deferred(stopping))
@@ -124,14 +124,17 @@ export class MessageReader {
     return promise
   }
 
-  /** The process is about to end: after `withinMs` waiting messages are rejected unread, and new ones are refused. */
+  /**
+   * To be called when the process is about to end. After `withinMs`, waiting messages are rejected unread and new ones are
+   * refused.
+   */
   drain(withinMs: number): void {
     this.#options.mark?.quiet()
     clearTimeout(this.#drain)
     this.#drain = setTimeout(() => this.#refuse(), withinMs).unref()
   }
 
-  /** Rejects waiting messages unread and ends the thread. Idempotent. */
+  /** Rejects waiting messages unread and ends the thread. May be called again. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -160,7 +163,7 @@ export class MessageReader {
     else queue.push(waiting)
   }
 
-  /** Takes the next message of the source whose turn it is; that source then goes to the end of the line. */
+  /** Takes the next message of the client or mailbox whose turn it is, and moves that one to the end of the line. */
   #dequeue(): Waiting | undefined {
     const [first] = this.#queues
     if (first === undefined) return undefined
@@ -180,14 +183,14 @@ export class MessageReader {
       if (next === undefined) break
       this.#inThread.set(next.number, next)
       const { number, delivered, isStored, now } = next
-      // Copied: posting a view of a larger buffer would copy the whole buffer.
+      // Copy it: posting a view of a larger buffer would copy the whole buffer.
       const raw = new Uint8Array(next.raw)
       worker.postMessage({ number, raw, delivered, isStored, now } satisfies ReadJob, [raw.buffer])
     }
     if (this.#inThread.size === 0) {
       clearInterval(this.#check)
       this.#check = undefined
-      // Only a message being read keeps the process alive.
+      // The thread keeps the process alive only while it reads a message.
       worker.unref()
     } else if (this.#check === undefined) {
       worker.ref()
@@ -224,12 +227,12 @@ export class MessageReader {
     this.#inThread.delete(result.number)
     this.#isDoubtful = false
     if (this.#named === result.number) this.#nameNobody()
-    if ('isCondemned' in result) this.#stop(waiting, 'the process died twice while it was read')
+    if ('isCondemned' in result) this.#stop(waiting, 'the process died twice while reading it')
     else waiting.resolve({ ...result, isStopped: false })
     this.#fill()
   }
 
-  /** Goes by the thread's processor time, so that a busy machine or a stopped process does not count. */
+  /** Measures the thread's processor time and not the time of day, so a busy machine or a suspended process does no harm. */
   async #checkTime(worker: Worker): Promise<void> {
     const { maxCpuSeconds = 5 } = this.#options
     const { number, cpuStart } = this.#words
@@ -267,10 +270,10 @@ export class MessageReader {
     this.#nameNobody()
     this.#inThread.delete(number)
     if (blamed !== undefined) this.#stop(blamed, why)
-    else log.error({ err: cause }, 'the thread that reads messages died, it is started again')
+    else log.error({ err: cause }, 'the thread that reads messages died; starting it again')
     if (blamed === undefined && this.#isDoubtful) {
-      // No message is the cause, so no message waits until it is mended.
-      this.#giveBack('the thread that reads messages does not stay up')
+      // The thread died twice in a row without a message. Reject all messages, so that none waits until somebody mends the cause.
+      this.#giveBack('the thread that reads messages keeps dying')
     }
     this.#isDoubtful = blamed === undefined
     for (const waiting of this.#inThread.values()) this.#enqueue(waiting)
@@ -301,12 +304,12 @@ export class MessageReader {
   }
 }
 
-/** The words that main thread and message thread share: see message-thread.ts. */
+/** Views of the memory that the main thread and the message thread share; message-thread.ts writes them. */
 export function sharedWords(shared: SharedArrayBuffer) {
   return {
-    /** The number of the message that computes; 0: none. */
+    /** The number of the message that computes now; 0 if none. */
     number: new Int32Array(shared, 0, 1),
-    /** The thread's processor time in microseconds, less what that message had used before. */
+    /** The thread's processor time in microseconds when this message began to compute, less what it had used before. */
     cpuStart: new Float64Array(shared, 8, 1),
   }
 }
@@ -319,10 +322,12 @@ function deferred(why: string): OperationalError {
 
 function faultOf(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-  return code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it took too much memory' : 'the thread ended at it'
+  return code === 'ERR_WORKER_OUT_OF_MEMORY'
+    ? 'it took too much memory'
+    : 'the thread died while reading it'
 }
 
-/** The verdict and evidence for a message that could not be read. */
+/** The verdict and the evidence for a message that could not be read. */
 function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivered): ReadMessage {
   const rule = 'unreadable-message'
   const content = nameOf(raw)

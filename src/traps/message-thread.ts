@@ -1,7 +1,6 @@
-// The thread that takes messages apart: octets and how they came → what the message is, and its evidence. One message
-// computes at a time, in the order in which they ask; while it waits for DNS another one does. Shared memory tells the main
-// thread which one computes, and since when by its processor time: so a message that takes too long can be ended, and no
-// other is blamed.
+// The thread that parses and judges messages: octets and how they reached us → a verdict and evidence. One message computes at a
+// time, and while it waits for DNS the next one computes. Shared memory tells the main thread which message computes, and from
+// what processor time on. So the main thread can end the thread if a message takes too long, and blames no other message.
 import { parentPort, workerData } from 'node:worker_threads'
 import { classify } from '../bounce/classify.ts'
 import { evidenceOf } from '../bounce/evidence.ts'
@@ -19,7 +18,7 @@ import {
 } from './message-reader.ts'
 import { nameOf } from './reading-mark.ts'
 
-/** Classifies a message; its evidence has one piece for each trap. Records nothing. Never throws. */
+/** Classifies a message; returns one piece of evidence for each trap. Records nothing. Never throws. */
 export async function readMessage(
   raw: Uint8Array,
   delivered: Delivered,
@@ -59,7 +58,7 @@ export class Turns {
   readonly #waiting: (() => void)[] = []
   #isTaken = false
 
-  /** `prepare` runs before a message that gets the turn computes; its time is not counted. */
+  /** `prepare` runs each time a message gets the turn; its time is not counted for the message. */
   constructor(words: ReturnType<typeof sharedWords>, prepare: () => void = () => undefined) {
     this.words = words
     this.prepare = prepare
@@ -70,7 +69,7 @@ export class Turns {
     this.#isTaken = true
   }
 
-  /** To be called by whoever has the turn, once. */
+  /** Passes the turn to the next message; call it once when you have the turn. */
   give(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#isTaken = false
@@ -78,32 +77,32 @@ export class Turns {
   }
 }
 
-/** One message's share of the thread: it holds the turn except while it waits for DNS. */
+/** Lets one message compute when it has the turn. The message gives up the turn while it waits for DNS. */
 export class Share {
   readonly #turns: Turns
   readonly #number: number
   readonly #resolver: Asked | undefined
   #beginning: Promise<void> | undefined
-  /** Questions without an answer. */
+  /** DNS queries that have no answer yet. */
   readonly #asked = new Set<Promise<Resolved>>()
   #spentMicroseconds = 0
   #hasTurn = false
   #isOver = false
 
-  /** `number`: of the message, in the shared words. What it looks up is asked of `resolver`. */
+  /** `number` is the message's number in the shared memory. `resolver` answers its DNS queries. */
   constructor(turns: Turns, number: number, resolver?: Asked) {
     this.#turns = turns
     this.#number = number
     this.#resolver = resolver
   }
 
-  /** Resolves once it has the turn. */
+  /** Resolves once the message has the turn. */
   begin(): Promise<void> {
     this.#beginning ??= this.#turns.take().then(() => this.#start())
     return this.#beginning
   }
 
-  /** The message is done with; a check that was given up may still ask, and gets no answer. */
+  /** To be called when the message is done. A check that ran out of time may still send queries; they fail. */
   end(): void {
     this.#isOver = true
     this.#pause()
@@ -115,16 +114,17 @@ export class Share {
     const asked = resolver.resolve(name, type).finally(() => this.#asked.delete(asked))
     this.#asked.add(asked)
     this.#pause()
-    // Who asks several questions at once goes on when all are answered: with the turn, it would wait for the others.
+    // A check that sends several queries goes on when all are answered. If it took the turn at the first answer, it would keep
+    // the turn while it waits for the others.
     while (this.#asked.size > 0) await Promise.allSettled(this.#asked)
     if (!this.#isOver) await this.begin()
-    // The check was given up before the answer came, or before its turn did: nothing of it goes on.
+    // The check ran out of time while it waited: end it here.
     if (this.#isOver) throw new ResolveError('ETIMEOUT', name, type)
     return await asked
   }
 
   #start(): void {
-    // It was over before its turn came.
+    // The message was done before its turn came.
     if (this.#isOver) {
       this.#turns.give()
       return
@@ -153,13 +153,13 @@ function cpuMicroseconds(): number {
   return user + system
 }
 
-/** Answers jobs. What rejects ends the thread: the message that was being read is to blame. */
+/** Answers jobs. If a job rejects, the thread ends and the message that was being read is blamed. */
 function serveReader({ authenticity, condemned, shared }: ReaderData): void {
   const hasServers = authenticity !== undefined && authenticity.servers.length > 0
   const resolver = hasServers ? new Resolver({ servers: authenticity.servers }) : undefined
   const idFile = authenticity?.messageIdFile
   const ourMessageIds = idFile === undefined ? undefined : new KnownMessageIds(idFile)
-  // The time that a long file takes is no message's fault.
+  // Reading a long file of Message-IDs takes time that no message is blamed for.
   const turns = new Turns(sharedWords(shared), () => ourMessageIds?.refresh())
 
   const checksFor = (share: Share, now: number): AuthenticityOptions | undefined =>

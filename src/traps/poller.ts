@@ -1,4 +1,4 @@
-// Reads one mailbox at its scheduled times: each message is recorded, then accepted. After a failure it waits, longer each time;
+// Reads one mailbox at its scheduled times. Each message is recorded, then accepted. After a failure the wait grows each time;
 // other mailboxes go on meanwhile.
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
@@ -11,24 +11,24 @@ import {
   mailboxErrors,
 } from './mailbox.ts'
 
-/** What `status` shows of a mailbox. Times are epoch seconds. */
+/** What `status` shows for a mailbox. Times are epoch seconds. */
 export interface MailboxStatus {
   readonly name: string
   readonly type: string
   /** 'waiting': not read yet. */
   readonly state: 'waiting' | 'ok' | 'failing'
-  /** Since when it is being read; null: it is not. */
+  /** When the current poll began; null if none is running. */
   readonly readingSince: number | null
   readonly lastReadAt: number | null
-  /** `CODE: TEXT` as mailboxErrors has them: it names no trap. */
+  /** `CODE: TEXT` from mailboxErrors. It contains no trap address. */
   readonly lastError: string | null
-  /** What the server or the system said. It may name a trap: for scope admin alone. */
+  /** What the server or the system said. It may contain a trap address, so only scope admin may see it. */
   readonly lastErrorDetail: string | null
-  /** While failing: the time of the next try. */
+  /** While failing: when the mailbox is tried again. */
   readonly retryAt: number | null
   /**
-   * Messages since the server started: recorded (not those that were recorded before), left in place because they were for no
-   * trap, and too big.
+   * Messages since the server started. `recorded`: recorded for the first time. `passedOver`: left in place because they were for
+   * no trap. `refused`: too big.
    */
   readonly recorded: number
   readonly passedOver: number
@@ -45,16 +45,16 @@ interface PollerOptions {
   readonly log: Logger
 }
 
-/** Messages recorded at the same time share a commit. */
+/** This many messages are recorded at the same time, so that they share a commit. */
 const messagesAtOnce = 8
-/** No further message is begun while those being recorded have this many octets. */
+/** While the messages being recorded have this many octets, no further message is begun. */
 const octetsAtOnce = 8 * 1024 ** 2
 const longestWaitSeconds = 300
-/** The shortest pause after a poll, also for a server that announces new mail all the time. */
+/** The shortest pause between two polls, also if a server announces new mail all the time. */
 const newsMs = 1000
-/** stop() waits at most this long for a server; messages that still arrive are recorded all the same. */
+/** stop() waits at most this long for a server. A message that arrives later is still recorded. */
 const longestStopMs = 3000
-/** `retryAt` is in whole seconds. */
+/** Added to the wait, since `retryAt` is in whole seconds. */
 const retrySlackMs = 1000
 
 export class Poller {
@@ -90,10 +90,13 @@ export class Poller {
     return { ...this.#status }
   }
 
-  /** Reads the mailbox once, unless it is being read, waits after a failure, or has been stopped. Never rejects. */
+  /**
+   * Reads the mailbox once. Does nothing while it waits after a failure or after stop(); during a poll it only waits for that
+   * poll. Never rejects.
+   */
   async poll(): Promise<void> {
     const waitSeconds = (this.#status.retryAt ?? 0) - this.#options.now()
-    // A longer wait than is possible comes from a clock that was set back.
+    // If the wait seems longer than the longest possible, the clock was set back.
     if (this.#isStopping || (waitSeconds > 0 && waitSeconds <= longestWaitSeconds)) return
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
@@ -103,14 +106,14 @@ export class Poller {
     await this.#running
   }
 
-  /** Reads the mailbox once more, also while it waits after a failure, unless stopped. Never rejects. */
+  /** Like poll(), but waits for the current poll first, and does not wait after a failure. */
   async pollNow(): Promise<void> {
     await this.#running
     this.#status.retryAt = null
     await this.poll()
   }
 
-  /** Begins no further message; resolves when those begun are done and the mailbox is closed. */
+  /** Begins no further message. Resolves when the messages begun are done and the mailbox is closed. */
   async stop(): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#retry)
@@ -121,7 +124,7 @@ export class Poller {
   }
 
   #onNews(): void {
-    // The current poll may have looked before this mail arrived: poll again afterwards.
+    // The current poll may have looked before this mail arrived, so poll again when it ends.
     this.#hasNews = this.#running !== undefined
     if (this.#hasNews) return
     clearTimeout(this.#soon)
@@ -164,7 +167,7 @@ export class Poller {
     status.readingSince = null
     status.lastReadAt = now()
     if (failure === undefined) {
-      if (status.state === 'failing') log.info({ mailbox: name }, 'mailbox is read again')
+      if (status.state === 'failing') log.info({ mailbox: name }, 'mailbox can be read again')
       status.state = 'ok'
       status.lastError = null
       status.lastErrorDetail = null
@@ -182,7 +185,7 @@ export class Poller {
     this.#retry = setTimeout(() => void this.poll(), waitSeconds * 1000 + retrySlackMs).unref()
     const facts = { mailbox: name, type, code: fault }
     log.warn({ ...facts, why: mailboxErrors[fault], waitSeconds }, 'mailbox cannot be read')
-    log.debug({ ...facts, detail, err: cause }, 'mailbox cannot be read: what was said')
+    log.debug({ ...facts, detail, err: cause }, 'mailbox cannot be read: details')
   }
 
   async #handle(message: MailboxMessage): Promise<void> {
@@ -209,7 +212,7 @@ export class Poller {
   }
 }
 
-/** The code that `status` shows for a message that cannot be recorded. */
+/** The code that `status` shows if a message cannot be recorded. */
 function reasonOf(cause: unknown): MailboxErrorCode {
   const code = cause instanceof OperationalError ? cause.code : undefined
   return code === 'disk-low' || code === 'clock-held' ? code : 'not-recorded'

@@ -1,8 +1,8 @@
-// A POP3 client (RFC 1939, 2595): one connection, one command at a time. Each reply has a size limit, and octets that answer no
+// A POP3 client (RFC 1939, 2595): one connection, one command at a time. Each reply has a size limit. Octets that do not answer a
 // command end the connection.
 //
-// No npm package does this. The one that is maintained (node-pop3 0.11) misses the end of a message that is split over two packets,
-// decodes content as UTF-8, leaves stuffed dots in and has no STLS; the others are abandoned.
+// No npm package is fit for this. The only one that is maintained (node-pop3 0.11) misses the end of a message that is split over
+// two packets, decodes content as UTF-8, does not unstuff dots and has no STLS.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Deadlines, ExchangeMeter, type MailServer, tooMuch } from './mail-server.ts'
@@ -14,15 +14,15 @@ interface Pop3Options extends Pick<MailServer, 'host' | 'port' | 'user' | 'tls'>
   readonly deadlines: Deadlines
 }
 
-/** A listing of a million messages fits; no list is kept as a whole. */
+/** Enough for a list of a million messages. No list is kept in memory as a whole. */
 const maxListOctets = 32 * 1024 ** 2
 const maxListLines = 1_000_000
-/** A status, and the capabilities. */
+/** Limit for a status line or a list of capabilities. */
 const maxShortOctets = 64 * 1024
 const maxCapabilities = 1000
 const refused = Buffer.from('-ERR')
 
-/** Connects, secures the connection as `tls` says, and logs in. Throws MailboxFault with what the server said, or the socket's error. */
+/** Connects, starts TLS as `tls` says, and logs in. Throws MailboxFault with what the server said, or the socket's error. */
 export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
   const { host, port, tls, user, password, ca, deadlines } = options
   const trust = { host, ...(/[a-z]/i.test(host) && { servername: host }), ...(ca && { ca }) }
@@ -50,7 +50,7 @@ export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
   }
 }
 
-/** A reply that is awaited. */
+/** A reply that we wait for. */
 interface Awaited extends PromiseWithResolvers<string> {
   readonly reply: Pop3Reply
 }
@@ -72,12 +72,12 @@ export class Pop3Client {
     )
   }
 
-  /** The server's first words. */
+  /** Waits for the server's greeting. */
   async greeting(): Promise<void> {
     await this.#reply(null, maxShortOctets, 'refused')
   }
 
-  /** RFC 2595 §4. A server without CAPA offers nothing. */
+  /** Whether the server offers STLS (RFC 2595 §4). A server without CAPA offers nothing. */
   async offersStls(): Promise<boolean> {
     let isOffered = false
     const body = new LineBody(maxCapabilities, (line) => {
@@ -89,7 +89,7 @@ export class Pop3Client {
     return isOffered
   }
 
-  /** Calls `each` with the number and the value of each message; other lines are ignored. */
+  /** Calls `each` with the number and value of each message; ignores other lines. */
   async list(command: 'LIST' | 'UIDL', each: (number: number, value: string) => void) {
     const body = new LineBody(maxListLines, (line) => {
       const [, number, value] = /^([1-9]\d{0,8}) ([!-~]{1,255})(?: |$)/.exec(line) ?? []
@@ -98,15 +98,21 @@ export class Pop3Client {
     await this.#exchange(command, body, maxListOctets)
   }
 
-  /** The message's octets, dots unstuffed. Throws when there are more than that many, and the connection is over. */
+  /**
+   * Returns the message's octets with dots unstuffed. If there are more than `maxBytes`, ends the connection and throws
+   * MailboxFault.
+   */
   async retrieve(number: number, maxBytes: number): Promise<Uint8Array> {
     const body = new MessageBody(maxBytes)
-    // A stuffed dot for each line at most.
+    // Each line may have one stuffed dot, so a message may double at most.
     await this.#exchange(`RETR ${number}`, body, 2 * maxBytes + maxShortOctets)
     return body.content
   }
 
-  /** Sends a command with a reply of one line. If that is -ERR, throws MailboxFault with the code `fault` and the server's words. */
+  /**
+   * Sends a command that has a one-line reply. If the reply is -ERR, throws MailboxFault with the code `fault` and the server's
+   * text.
+   */
   async command(line: string, fault: MailboxErrorCode = 'refused'): Promise<void> {
     await this.#exchange(line, null, maxShortOctets, fault)
   }
@@ -115,14 +121,14 @@ export class Pop3Client {
     this.#socket.destroy()
   }
 
-  /** Hands the socket on, for TLS. */
+  /** Gives the socket away, for TLS. */
   release(): Socket {
     this.#meter.end()
     this.#socket.removeAllListeners()
     return this.#socket
   }
 
-  /** One exchange after the other, in the order of the calls. */
+  /** Runs one exchange after the other, in the order of the calls. */
   #exchange(
     line: string,
     body: ReplyBody | null,
@@ -155,7 +161,7 @@ export class Pop3Client {
     try {
       this.#meter.count(chunk)
       if (this.#failure !== null) return
-      // Commands are sent one at a time, so octets without a command, or after its reply, answer nothing.
+      // Commands are sent one at a time, so octets without a command, or after its reply, do not answer anything.
       if (awaited === null && chunk.subarray(0, 4).equals(refused)) {
         throw new MailboxFault('connection-lost', 'the server ended the session')
       }
@@ -182,7 +188,7 @@ export class Pop3Client {
   }
 }
 
-/** RFC 2449 §8, RFC 3206: a response code tells more than the command it answers. */
+/** The fault for a -ERR reply: its response code (RFC 2449 §8, RFC 3206) tells more than the command that failed. */
 function refusal(status: string, fault: MailboxErrorCode): MailboxFault {
   if (!status.startsWith('-ERR')) return new MailboxFault('protocol-broken', status || 'no reply')
   const [, code = ''] = /^-ERR \[([A-Z/-]+)\]/i.exec(status) ?? []
@@ -198,9 +204,12 @@ const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
   'LOGIN-DELAY': 'refused',
 }
 
-/** Where the lines after the status go. */
+/** Reads the lines that follow the status line. */
 interface ReplyBody {
-  /** Takes the lines up to the final dot, with dots still stuffed. Returns the octets after the end, or null before it. */
+  /**
+   * Takes the lines up to the final dot, with dots still stuffed. Returns the octets after that dot's line, or null if it has not
+   * come.
+   */
   push(chunk: Buffer): Buffer | null
 }
 
@@ -212,15 +221,15 @@ const maxStatusLine = 1024
 class Pop3Reply {
   readonly #body: ReplyBody | null
   #begun = Buffer.alloc(0)
-  /** Without its line end; null: not here yet. */
+  /** The status line without its line end; null if it has not come yet. */
   status: string | null = null
 
-  /** `body` is for the lines after a +OK; null: the reply is one line. */
+  /** `body` gets the lines after a +OK; null if the reply is one line. */
   constructor(body: ReplyBody | null) {
     this.#body = body
   }
 
-  /** Returns the octets after the end of the reply, or null before it. Throws MailboxFault. */
+  /** Returns the octets after the end of the reply, or null before the end. Throws MailboxFault. */
   push(chunk: Buffer): Buffer | null {
     if (this.status !== null) return this.#pushBody(chunk)
     const lineEnd = chunk.indexOf(LF)
@@ -238,7 +247,7 @@ class Pop3Reply {
   }
 }
 
-/** Lines, one after another, to whoever wants them. */
+/** Calls a function for each line. */
 class LineBody implements ReplyBody {
   readonly #each: (line: string) => void
   readonly #maxLines: number
@@ -271,21 +280,21 @@ class LineBody implements ReplyBody {
 const lineDot = Buffer.from('\r\n.')
 const firstKept = 64 * 1024
 
-/** A message, its stuffed dots taken out. */
+/** Collects a message and unstuffs its dots. */
 class MessageBody implements ReplyBody {
   readonly #maxBytes: number
-  /** What may begin the end of the message. The line before the first is the status. */
+  /** Octets at the end that may belong to the final dot's line. At first, the line end of the status line. */
   #carried = Buffer.from('\r\n')
   #kept = Buffer.alloc(0)
   #length = 0
-  /** Octets of `#carried` that are not the message's. */
+  /** How many octets of `#carried` do not belong to the message. */
   #skipped = 2
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
-  /** The message, once its end has come. */
+  /** The message; call it after its end has come. */
   get content(): Uint8Array {
     return this.#kept.subarray(0, this.#length)
   }
@@ -296,7 +305,7 @@ class MessageBody implements ReplyBody {
     for (let at = data.indexOf(lineDot); at >= 0; at = data.indexOf(lineDot, from)) {
       this.#keep(data.subarray(from, at))
       from = at
-      // Whether that dot ends the message, the next two octets tell.
+      // The next two octets tell whether this dot ends the message.
       if (data.length < at + 5) return this.#carry(data.subarray(at))
       this.#keep(data.subarray(at, at + 2))
       from = at + 3

@@ -1,6 +1,6 @@
-// A POP3 mailbox → its messages; accepted ones are deleted, which the server does only when the reading ends well.
-// A message for no trap stays, and is known again by its unique id. Identical copies may share one (RFC 1939 §7), so
-// within a session a message is its number.
+// A POP3 mailbox → its messages. Accepted messages are deleted; the server does that only when the session ends with QUIT. A
+// message for no trap stays, and the next session recognises it by its unique id. Identical copies may share a unique id (RFC
+// 1939 §7), so within a session a message goes by its number.
 import {
   credentials,
   type Deadlines,
@@ -22,7 +22,7 @@ import { openPop3, type Pop3Client } from './pop3-client.ts'
 
 interface Pop3MailboxOptions extends MailAccount {
   readonly trapsAmong: TrapsAmong
-  /** Epoch seconds; POP3 does not tell when a message came. */
+  /** Epoch seconds. POP3 does not tell when a message arrived. */
   readonly now: () => number
   /** @default usualDeadlines */
   readonly deadlines?: Deadlines
@@ -30,11 +30,11 @@ interface Pop3MailboxOptions extends MailAccount {
 
 interface Entry {
   readonly uid: string
-  /** As LIST tells; the server may count line ends otherwise. undefined: it does not list that number. */
+  /** As LIST tells it; some servers count line ends otherwise. undefined if LIST does not have this number. */
   size?: number
 }
 
-/** One session reads and deletes at most this many: if it breaks off before QUIT, they come again. */
+/** One session reads and deletes at most this many messages. If it breaks off before QUIT, they come again. */
 const messagesAtOnce = 500
 
 export class Pop3Mailbox implements Mailbox {
@@ -42,9 +42,9 @@ export class Pop3Mailbox implements Mailbox {
   readonly #deadlines: Deadlines
   readonly #clock: ReadingClock
   #client: Pop3Client | null = null
-  /** Messages that this session reads, by number. */
+  /** Messages that this session reads, keyed by number. */
   #entries = new Map<number, Entry>()
-  /** By unique id. */
+  /** Keyed by unique id. */
   #passedOver = new PassedOver<string>()
   #wake: () => void = () => undefined
   #hasMore = false
@@ -73,7 +73,7 @@ export class Pop3Mailbox implements Mailbox {
           yield { ...named, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
           continue
         }
-        // Some servers count a line end as one octet.
+        // Some servers count a line end as one octet, so allow twice the size.
         const raw = await this.#clock.during(client.retrieve(number, 2 * maxBytes))
         yield { ...named, raw, storedAt: now() }
       }
@@ -98,7 +98,7 @@ export class Pop3Mailbox implements Mailbox {
     this.#passedOver.add(readId(id).uid, recipients)
   }
 
-  /** QUIT is what deletes (RFC 1939 §6). */
+  /** Sends QUIT, which deletes the accepted messages (RFC 1939 §6). */
   async finish(): Promise<void> {
     const client = this.#client
     if (client === null) return
@@ -132,7 +132,7 @@ export class Pop3Mailbox implements Mailbox {
     return this.#client
   }
 
-  /** Sets #entries to the first messages that were not passed over. */
+  /** Fills #entries with the first messages that were not passed over. */
   async #find(client: Pop3Client): Promise<void> {
     const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
     const stillThere = new PassedOver<string>()

@@ -1,25 +1,27 @@
-// The PROXY protocol header with which a load balancer begins a connection → whom it carries. Versions 1 and 2 as
-// haproxy.org's proxy-protocol.txt has them. Pure. Written by hand: it is short, and strangers send it.
+// The PROXY protocol header at the beginning of a connection from a load balancer → the client's address. Reads versions 1 and 2
+// of haproxy.org's proxy-protocol.txt. Pure. Written by hand: it is short, and anybody may send it.
 import { type Address, addressFromIPv4, parseAddress, unmapped } from '../ip/address.ts'
 
 /**
- * `incomplete`: more octets are needed. `refused`: this is no header that we take. `header`: it is so many octets long,
- * and names the client; null when the balancer does not know one or speaks for itself (UNKNOWN, LOCAL, a Unix socket).
+ * `incomplete`: more octets are needed. `refused`: this is not a header that we accept. `header`: it has `length` octets and
+ * names `client`. That is null if the balancer does not know the client or speaks for itself (UNKNOWN, LOCAL, a Unix socket).
  */
 type ProxyHeader =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'header'; readonly length: number; readonly client: Address | null }
 
-/** Section 2.2: what no line of a text protocol begins with. */
+/** Section 2.2: version 2 begins with these octets, and no line of a text protocol does. */
 const signature = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 0x51, 0x55, 0x49, 0x54, 10)
-/** Section 2.1: the longest line of version 1, its CRLF included. */
+/** Section 2.1: the longest line of version 1 with its CRLF. */
 const longestLine = 107
-/** Version 2 may carry type-length-value fields after the addresses; nobody needs more than this of them. */
+/**
+ * The longest header of version 2. After the addresses it may have type-length-value fields; nobody needs more of them than this.
+ */
 const longestBinary = 4096
 const binaryStart = 16
 
-/** Reads the header at the beginning of what has arrived. Never throws. */
+/** Reads the header at the beginning of the octets that have arrived. Never throws. */
 export function readProxyHeader(octets: Uint8Array): ProxyHeader {
   const common = Math.min(octets.length, signature.length)
   const isBinary = signature.subarray(0, common).every((octet, index) => octets[index] === octet)

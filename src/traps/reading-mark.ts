@@ -1,9 +1,10 @@
-// Keeps in a small file which stored message takes long to read. A message that the process died of twice is not read again.
+// Keeps in a small file which stored message takes long to read. If the process dies twice on the same message, that message is
+// not read again.
 //
-// Line 1 is the SHA-256 of the message, or blanks; it is written in place and nobody syncs it, since it has to outlive the
-// process and not the machine. Each further line is a message that stood there when a process died without a signal to
-// end, and how often. A message is named once it has taken a while: one that is read like any other is not named, or
-// two kills for other reasons would take it for their cause.
+// Line 1 is the SHA-256 of the current message, or blanks. It is written in place and not synced: it must survive a crash of the
+// process, not of the machine. Each further line has a message at which a process died, and how often; a process that was told to
+// end does not count. A message is named only after some time. If every message were named, two kills for other reasons would
+// condemn it.
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -19,22 +20,22 @@ import { type Logger, silent } from '../errors.ts'
 
 const nameLength = 64
 const deathsAllowed = 2
-/** The file keeps the deaths of this many messages, the latest ones. */
+/** The file keeps this many messages at which a process died, the latest ones. */
 const maxRemembered = 100
 
 export class ReadingMark {
-  /** Names of messages that are not to be read. */
+  /** Names of messages that must not be read. */
   readonly condemned: readonly string[]
   readonly #path: string
-  /** undefined: the file cannot be written, so no message is named. */
+  /** undefined if the file cannot be written; then no message is named. */
   #descriptor: number | undefined
   readonly #deaths: Map<string, number>
   #current = ''
   #isQuiet = false
 
   /**
-   * Counts the death that the file tells of, if any. Where it cannot be written, on a full disk say, nobody is named: then a
-   * message that ends the process is read again.
+   * If the file names a message, counts one death for it. If the file cannot be written, for example on a full disk, no message
+   * is named from then on.
    */
   constructor(path: string, log: Logger = silent) {
     this.#path = path
@@ -52,31 +53,34 @@ export class ReadingMark {
     try {
       this.#descriptor = create(path, `${blank}\n${rows.join('')}`)
     } catch (error) {
-      log.warn({ err: error }, 'it cannot be written down which message takes long to read')
+      log.warn(
+        { err: error },
+        'cannot write the file that names a message which takes long to read',
+      )
     }
   }
 
-  /** Names the message, until `clear` is called. */
+  /** Names the message until clear() is called. */
   name(raw: Uint8Array): void {
     if (this.#isQuiet || this.#current !== '') return
     this.#current = nameOf(raw)
     this.#write(this.#current)
   }
 
-  /** Takes the name out again. */
+  /** Removes the name. */
   clear(): void {
     if (this.#current === '') return
     this.#current = ''
     this.#write(blank)
   }
 
-  /** Names no message any more: the process is about to end as it should. */
+  /** Names no message any more; to be called when the process is told to end. */
   quiet(): void {
     this.clear()
     this.#isQuiet = true
   }
 
-  /** Closes the file; earlier deaths stay in it. */
+  /** Closes the file; deaths counted earlier stay in it. */
   close(): void {
     this.quiet()
     if (this.#descriptor === undefined) return
@@ -93,7 +97,7 @@ export class ReadingMark {
 
 const blank = ' '.repeat(nameLength)
 
-/** A mark that cannot be written is no reason not to read: a death meanwhile is not counted. */
+/** Ignores disk errors: a message is read although its name cannot be written. */
 function unlessUnwritable(write: () => unknown): void {
   try {
     write()
@@ -103,7 +107,10 @@ function unlessUnwritable(write: () => unknown): void {
   }
 }
 
-/** Writes in place, which needs no room on a full disk. Anything but a file is removed first; a link is not followed. */
+/**
+ * Creates the file, or overwrites it in place, which needs no room on a full disk. Anything else at that path is removed first; a
+ * symbolic link is not followed.
+ */
 function create(path: string, text: string): number {
   if (!isFile(path)) rmSync(path, { force: true })
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
@@ -122,7 +129,7 @@ function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
-/** The name of a message in the file: SHA-256 of its octets, in hex. */
+/** The name of a message in the file: the SHA-256 of its octets, in hex. */
 export function nameOf(raw: Uint8Array): string {
   return createHash('sha256').update(raw).digest('hex')
 }
@@ -138,7 +145,7 @@ function read(path: string): { current: string; deaths: Map<string, number> } {
 
 function textOf(path: string): string {
   try {
-    // A FIFO would be waited for.
+    // Reading a FIFO would block.
     return isFile(path) ? readFileSync(path, 'latin1') : ''
   } catch {
     return ''

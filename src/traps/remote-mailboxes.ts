@@ -1,9 +1,8 @@
-// Mailboxes for the main thread: each implements Mailbox, and one other thread (mailbox-thread.ts) reads all of them. If that
+// Mailboxes for the main thread. Each implements Mailbox, and one other thread (mailbox-thread.ts) reads all of them. If that
 // thread dies, the next poll starts it again.
 //
-// To find the mailbox that ends the thread, those that were being read become suspects. Suspects are read one at a time, each
-// until it has been read to its end. So a mailbox that ends the thread every time fails alone, and the others lose a poll
-// now and then.
+// When the thread dies, all mailboxes that were being read become suspects. Suspects are read one at a time, until each has been
+// read to its end. So a mailbox that always kills the thread fails alone, and the others lose only a poll now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
@@ -27,9 +26,9 @@ export interface RemoteMailboxesOptions {
   /** Epoch seconds. */
   now(): number
   readonly log: Logger
-  /** The file that the thread starts with. @default mailbox-thread.ts */
+  /** The file that the thread runs. @default mailbox-thread.ts */
   readonly entry?: URL
-  /** Of V8's heap, which holds no octets of messages. @default 96 MiB old and 4 MiB young generation */
+  /** Limits of the thread's V8 heap; octets of messages are outside it. @default 96 MiB old and 4 MiB young generation */
   readonly resourceLimits?: ResourceLimits
 }
 
@@ -37,7 +36,10 @@ const usualEntry = new URL('./mailbox-thread.ts', import.meta.url)
 const usualLimits: ResourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 }
 const quitMs = 1000
 const longestCloseMs = 2000
-/** A thread that leaves this many beats in a row unanswered hangs: its event loop has stopped. */
+/**
+ * The main thread sends a beat this often. If the thread leaves `maxMissedBeats` in a row unanswered, its event loop has stopped,
+ * and it is ended.
+ */
 const beatMs = 10_000
 const maxMissedBeats = 6
 
@@ -50,7 +52,7 @@ export class RemoteMailboxes {
   #thread: MailboxThread | null = null
   #isClosed = false
 
-  /** Throws OperationalError `config-invalid` for a URL that is none. */
+  /** Throws OperationalError `config-invalid` for an invalid URL. */
   constructor(options: RemoteMailboxesOptions) {
     for (const { name, type, url = '' } of options.mailboxes) {
       if (type === 'imap' || type === 'pop3') mailServer(type, { name, url })
@@ -58,7 +60,7 @@ export class RemoteMailboxes {
     this.#options = options
   }
 
-  /** The mailbox of that name in the configuration. */
+  /** The configured mailbox of that name. */
   mailbox(name: string): Mailbox {
     return new RemoteMailbox(name, this.#options, {
       begin: () => this.#begin(name),
@@ -67,14 +69,14 @@ export class RemoteMailboxes {
     })
   }
 
-  /** Ends the thread; nothing is read afterwards. */
+  /** Ends the thread; no mailbox can be read afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#readingEnded.resolve()
     await this.#thread?.quit()
   }
 
-  /** Resolves with the thread once that mailbox may be read. */
+  /** Resolves with the thread once this mailbox may be read. */
   async #begin(name: string): Promise<MailboxThread> {
     const isAlone = (): boolean =>
       !this.#suspects.has(name) || [...this.#reading].every((each) => !this.#suspects.has(each))
@@ -109,7 +111,7 @@ export class RemoteMailboxes {
 
 interface Turn {
   begin(): Promise<MailboxThread>
-  /** `isWhole`: it was read to its end. */
+  /** `isWhole`: the mailbox was read to its end. */
   end(isWhole: boolean): void
   watch(wake: () => void): void
 }
@@ -186,7 +188,7 @@ interface Pending {
   reject(error: MailboxError): void
 }
 
-/** The thread from its start to its death. */
+/** One thread, from its start to its death. */
 class MailboxThread {
   readonly #options: RemoteMailboxesOptions
   readonly #wake: (mailbox: string) => void
@@ -239,7 +241,7 @@ class MailboxThread {
     return promise
   }
 
-  /** Resolves when the thread has ended; after a second it is terminated. */
+  /** Tells the thread to end and waits for it; after a second, terminates it. */
   async quit(): Promise<void> {
     const force = setTimeout(() => void this.#worker.terminate(), quitMs)
     this.#say({ quit: true })

@@ -1,5 +1,5 @@
-// The sockets of the SMTP server: listens, finds out the client of each connection, limits connections and time, and keeps a
-// half-closed connection open until its replies are sent. The only SMTP it speaks is the 421 that ends a connection.
+// The sockets of the SMTP server. Listens, finds out the client of each connection, limits connections and time, and keeps a
+// half-closed connection open until its replies are sent. The only SMTP that it speaks itself is the 421 that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
@@ -8,88 +8,93 @@ import { type ClientLimits, type CountedClient, countedClient } from './client-l
 import { readProxyHeader } from './proxy-header.ts'
 
 interface FrontOptions {
-  /** `host:port` or `[v6]:port`; port 0 takes a free one. */
+  /** `host:port` or `[v6]:port`; port 0 takes a free port. */
   readonly listen: readonly string[]
   readonly hostname: string
-  /** Connections from these are not counted: they carry many clients' mail. */
+  /**
+   * Clients here may name another client by XCLIENT or XFORWARD. Their own connections are not counted, since they carry many
+   * clients' mail.
+   */
   readonly proxies: readonly Prefix[]
   /** Connections from these must begin with a PROXY header. */
   readonly proxyProtocol: readonly Prefix[]
-  /** In all. */
+  /** The most connections at the same time, of all clients. */
   readonly maxConnections: number
   readonly limits: ClientLimits
   /** A connection is closed if no command has been completed for this long. */
   readonly commandSeconds: number
   /** A connection is closed if its message takes longer than this. */
   readonly dataSeconds: number
-  /** After close(), messages being received or recorded may take this long to finish. */
+  /** After close(), messages that are being received or recorded have this long to finish. */
   readonly drainSeconds: number
   readonly log: Logger
-  /** Called when a listening socket has broken for good. */
+  /** Called when a listening socket has failed for good. */
   onFatal(error: Error): void
   onConnection(connection: FrontConnection): void
 }
 
-/** What a connection waits for. In a pause and while recording, the client waits for us. */
+/** What happens on a connection now. In 'pause' and 'recording' the client waits for us. */
 type ConnectionPhase = 'command' | 'pause' | 'data' | 'recording'
 
 export interface FrontConnection {
   readonly id: string
-  /** The TLS socket once the connection is secure. */
+  /** After STARTTLS, the TLS socket. */
   readonly socket: Socket
-  /** The client: the peer of the socket or, behind a balancer, the address in the PROXY header; null if that names none. */
+  /** The peer of the socket or, behind a balancer, the client in the PROXY header; null if that names none. */
   readonly peer: Address | null
   readonly isProxy: boolean
-  /** The client that its commands are counted for. */
+  /** The client that this connection's commands count for. */
   readonly counted: CountedClient
   /**
-   * What it waits for: a command, the end of a pause, the rest of a message, or our reply to it. Kept by those who speak
-   * SMTP. It is cut for being slow in 'command' and 'data' alone. A shutdown ends it at once in 'command' and 'pause'.
+   * 'command': we wait for a command. 'pause': we delay a reply. 'data': we receive a message. 'recording': we record it. smtp.ts
+   * and smtp-protocol.ts set it. A slow client is cut off only in 'command' and 'data'; a shutdown cuts off 'command' and 'pause'
+   * at once.
    */
   phase: ConnectionPhase
-  /** Octets of message content so far; a sign of life beside the socket's own counts. */
+  /** Octets of message content so far. They show that a TLS connection moves, beside the socket's own counts. */
   dataBytes: number
-  /** It was ended by us before the client was done: a limit, a timeout, a shutdown. */
+  /** We ended the connection because of a limit, a timeout or a shutdown. */
   readonly wasCut: boolean
-  /** A proxy has named the client. The answer is why that one is refused, or null. */
+  /** To be called when a proxy has named the client. Returns why that client is refused, or null. */
   name(client: Address | null): string | null
-  /** After STARTTLS: from now on this socket is the connection. */
+  /** To be called after STARTTLS, with the TLS socket. */
   secure(socket: Socket): void
-  /** The connection is over. */
+  /** To be called when the connection has ended. */
   release(): void
 }
 
 interface Front {
   /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: readonly string[]
-  /** Takes no more connections, lets what is under way finish for `drainSeconds`, and ends everything with 421. */
+  /** Accepts no more connections, lets current messages finish for `drainSeconds`, and ends every connection with 421. */
   close(): Promise<void>
 }
 
 interface Tracked {
   readonly connection: Mutable<FrontConnection>
   progress: number
-  /** Milliseconds of the monotonic clock. */
+  /** When `progress` last changed, in milliseconds of the monotonic clock. */
   progressAt: number
   phaseSince: { phase: FrontConnection['phase']; at: number }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** A balancer sends its header at once. */
+/** How long to wait for a PROXY header; a balancer sends it at once. */
 const headerMs = 5000
-/** How often slow connections are looked for, and how long a refused one may take to read why. */
+/** How often to look for slow connections. */
 const sweepMs = 1000
+/** How long a refused client has to read why it was refused. */
 const refusalMs = 2000
-/** More refused ones than this are not waited for. */
+/** The most refused connections that we wait for; further ones are closed at once. */
 const maxLeaving = 200
-/** A half-closed connection is ended after this long without anything happening on it. */
+/** A half-closed connection is ended when nothing has happened on it for this long. */
 const quietMs = 300
 const quietCheckMs = 50
-/** After close() the peers have this long to end their side. */
+/** After close(), the peers have this long to end their side. */
 const goodbyeMs = 250
 
-/** Resolves once every address is bound; throws OperationalError `address-unavailable` naming the one that is not. */
+/** Resolves once every address is bound. Throws OperationalError `address-unavailable` naming an address that cannot be bound. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const front = new ListeningFront(options)
   try {
@@ -106,7 +111,7 @@ class ListeningFront implements Front {
   readonly #options: FrontOptions
   readonly #servers: Server[] = []
   readonly #connections = new Map<string, Tracked>()
-  /** Those whose PROXY header is still to come. */
+  /** Connections whose PROXY header has not come yet. */
   readonly #unnamed = new Set<Socket>()
   /** Refused connections that are not closed yet. */
   #leaving = 0
@@ -132,7 +137,7 @@ class ListeningFront implements Front {
       const why = `trap SMTP cannot listen on ${address}: ${cause.message}`
       reject(new OperationalError('address-unavailable', why, { cause }))
     })
-    // An address without a host would be bound on every interface.
+    // Without a host, the port would be bound on every interface.
     server.listen({ host: host ?? '127.0.0.1', port: Number(port) }, resolve)
     await promise
     server.removeAllListeners('error')
@@ -160,14 +165,14 @@ class ListeningFront implements Front {
       return !open().some(isAnswering)
     })
     for (const connection of open()) this.#cut(connection, shuttingDown)
-    // Destroying a socket with unread octets resets the connection; the peer may then lose our last reply.
+    // Destroying a socket that has unread octets resets the connection, and the peer may lose our last reply.
     await settled(goodbyeMs, () => open().length === 0)
     for (const { socket } of open()) socket.destroy()
     clearInterval(this.#sweeper)
     this.#options.limits.close()
   }
 
-  /** A connection that could not be accepted for want of resources passes; anything else has ended the listener. */
+  /** If resources for a new connection are lacking, logs it and goes on; any other error has ended the listener. */
   #onListenerError(error: Error, address: string): void {
     const { log, onFatal } = this.#options
     if ('code' in error && passingErrors.has(String(error.code))) {
@@ -187,7 +192,7 @@ class ListeningFront implements Front {
     else this.#readHeader(socket)
   }
 
-  /** Nothing is said to a balancer before its header is here; one that sends no sound header is cut off. */
+  /** Waits for the PROXY header before anything is sent. A balancer that sends no valid header is disconnected. */
   #readHeader(socket: Socket): void {
     let arrived = Buffer.alloc(0)
     const timer = setTimeout(() => socket.destroy(), headerMs)
@@ -204,12 +209,12 @@ class ListeningFront implements Front {
       done()
       socket.off('readable', onReadable)
       if (header.kind === 'refused') {
-        this.#options.log.warn({ why: header.why }, 'connection without its PROXY header')
+        this.#options.log.warn({ why: header.why }, 'connection refused: no valid PROXY header')
         socket.destroy()
         return
       }
       if (header.length < arrived.length) socket.unshift(arrived.subarray(header.length))
-      // The listener has left the stream waiting for one; the SMTP server reads by pipe.
+      // Stop the 'readable' mode that the listener leaves behind; smtp-server reads by pipe.
       socket.pause()
       this.#admit(socket, header.client)
     }
@@ -267,7 +272,7 @@ class ListeningFront implements Front {
     onConnection(connection)
   }
 
-  /** Makes the half-closed connection last until it is answered, and sees its end. */
+  /** Watches for the end of the connection. If the client has shut down its sending side, its replies are sent first. */
   #attend(connection: FrontConnection): void {
     const { socket } = connection
     socket.once('end', () => endWhenQuiet(connection))
@@ -283,7 +288,7 @@ class ListeningFront implements Front {
     return this.#connections.size + this.#unnamed.size >= this.#options.maxConnections
   }
 
-  /** Refuses a connection before it has begun. */
+  /** Refuses a connection before its session begins. */
   #turnAway(socket: Socket, why: string): void {
     if (why === tooMany) this.#logFull()
     if (socket.destroyed) return
@@ -301,7 +306,7 @@ class ListeningFront implements Front {
     this.#fullLog.run(() =>
       log.warn(
         { connections: maxConnections },
-        'all SMTP connections are taken, others are refused',
+        'SMTP connections refused: the maximum number is open',
       ),
     )
   }
@@ -311,7 +316,7 @@ class ListeningFront implements Front {
     this.#dismiss(connection.socket, why)
   }
 
-  /** Says 421 (RFC 5321 §3.8), ends our side, and does not wait long for the other. */
+  /** Sends 421 (RFC 5321 §3.8) and ends our side; closes the socket soon after, whatever the peer does. */
   #dismiss(socket: Socket, why: string): void {
     if (socket.destroyed || socket.writableEnded) return
     const [code = '', ...words] = why.split(' ')
@@ -352,16 +357,16 @@ function peerOf(socket: Socket): Address | null {
   return 'value' in parsed ? unmapped(parsed.value) : null
 }
 
-/** Resolves once `isDone` says so, or after that many milliseconds. */
+/** Resolves once `isDone` returns true, or after `withinMs`. */
 async function settled(withinMs: number, isDone: () => boolean): Promise<void> {
   const end = performance.now() + withinMs
   while (!isDone() && performance.now() < end) await new Promise((next) => setTimeout(next, 20))
 }
 
 /**
- * Ends our side of a connection whose client has shut down its sending side. What it sent before is still read and answered:
- * the end comes with QUIT, or when nothing has moved for a while and no reply is owed. A message that is cut off in the middle
- * gets no reply.
+ * Ends our side of a connection whose client has shut down its sending side. What the client sent before is still read and
+ * answered. Then QUIT ends the connection, or we do when nothing has moved for a while and no reply is due. A message that breaks
+ * off in the middle gets no reply.
  */
 function endWhenQuiet(connection: FrontConnection): void {
   const { socket } = connection

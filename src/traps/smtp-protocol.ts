@@ -1,9 +1,9 @@
-// SMTP as smtp-server speaks it, and what is different here: limits for each client, notice of RSET and QUIT, XCLIENT, XFORWARD
-// and quoted local parts as Postfix takes them, clients that half-close, and clients that talk before the greeting.
+// SMTP as smtp-server speaks it, with these changes: limits for each client; notice of RSET and QUIT; XCLIENT, XFORWARD and
+// quoted local parts as Postfix reads them; replies to clients that half-close; clients that talk before the greeting are not cut
+// off.
 //
-// smtp-server has no option for any of these. So this file, and no other one, replaces private methods of its connections, and
-// depends on how it uses a socket. smtp-protocol.test.ts fails when a new
-// version changes what is relied on.
+// smtp-server has no option for any of these. So this file, and no other, replaces private methods of its connections and relies
+// on how it uses a socket. smtp-protocol.test.ts fails when a new version changes what this file relies on.
 import type { Socket } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
@@ -14,7 +14,7 @@ type SMTPConnection = SMTPServer['connections'] extends Set<infer C> ? C : never
 
 interface ProtocolOptions {
   readonly limits: ClientLimits
-  /** Who may name the client by XCLIENT or XFORWARD. */
+  /** Hosts that may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly Prefix[]
 }
 
@@ -27,8 +27,8 @@ export class TrapServer extends SMTPServer {
   }
 
   /**
-   * Serves a connection; `onGivenUp` is called at RSET and QUIT, before their reply. Nothing that the client sends is read until
-   * the function that is returned is called; it says whether the client has sent something already.
+   * Serves a connection. Calls `onGivenUp` at RSET and QUIT, before the reply. Reads nothing from the client until the returned
+   * function is called; that function returns whether the client has sent something already.
    */
   serve(front: FrontConnection, onGivenUp: () => void): () => boolean {
     stayOpenWhileWritable(front.socket)
@@ -45,9 +45,9 @@ export class TrapServer extends SMTPServer {
 }
 
 /**
- * Makes smtp-server write to a socket for as long as it can be written to. It writes only while a socket's readyState is 'open',
- * which that of a half-closed one is not. Exim sends the last dot and QUIT together, and shuts down its sending side before it
- * has read the reply: without the reply it would deliver the same bounce again for days. To be called for the TLS socket too.
+ * Makes smtp-server reply on a half-closed connection. It writes only while readyState is 'open', which a half-closed socket's is
+ * not. Exim sends the final dot and QUIT together and shuts down its sending side before the reply. If it got no reply, it would
+ * send the same bounce again for days. The TLS socket needs this call too.
  */
 export function stayOpenWhileWritable(socket: Socket): void {
   Object.defineProperty(socket, 'readyState', {
@@ -56,9 +56,9 @@ export function stayOpenWhileWritable(socket: Socket): void {
 }
 
 /**
- * Keeps what arrives in the socket's own buffer, whatever is piped from it, until the function that is returned is called. It says
- * whether something has arrived by then. smtp-server hangs up on a client that talks before the greeting; here what such a
- * client sends is evidence like any other.
+ * Keeps arriving octets in the socket's buffer until the returned function is called; that function returns whether any have
+ * arrived. Without this, smtp-server hangs up on a client that talks before the greeting. Here such a client is served: what it
+ * sends is evidence like any other.
  */
 function heldInput(socket: Socket): () => boolean {
   let start = (): void => undefined
@@ -117,7 +117,7 @@ function limitCommands(
   }
 }
 
-/** Ends the session with 421; smtp-server knows no enhanced code for it (RFC 3463) but that of a timeout. */
+/** Ends the session with 421. smtp-server would add the enhanced code (RFC 3463) of a timeout, so the code is written here. */
 function refuse(connection: SMTPConnection, why: string): void {
   const [code, ...words] = why.split(' ')
   connection.send(421, `${code} ${connection.name} ${words.join(' ')}`, false)
@@ -133,11 +133,14 @@ function tellGivenUp(connection: SMTPConnection, onGivenUp: () => void): void {
   }
 }
 
-/** A path up to a quoted local part (RFC 5321 §4.1.2, RFC 6531 §3.3), without the octets that smtp-server refuses. */
+/** A path up to the end of a quoted local part (RFC 5321 §4.1.2, RFC 6531 §3.3), without the octets that smtp-server refuses. */
 const quotedPath =
   /^([^:]*:\s*<(?:@[^:<>"]*:)?)("(?:[ !#-[\]-~\u00a0-\u200a\u200c-\u205f\u2061-\ufefe\uff00-\u{10ffff}]|\\[ -~])*")(?=@)/u
 
-/** A quoted string may hold what smtp-server takes for the end of the path. It gets a word in its place. */
+/**
+ * Makes smtp-server accept a quoted local part. It may contain `>`, which smtp-server takes for the end of the path. So
+ * smtp-server gets `x` in its place.
+ */
 function takeQuotedLocalParts(connection: SMTPConnection): void {
   const parse = connection._parseAddressCommand
   connection._parseAddressCommand = (name, command) => {
@@ -149,7 +152,7 @@ function takeQuotedLocalParts(connection: SMTPConnection): void {
   }
 }
 
-/** They reset the session, and with it what XFORWARD said. */
+/** These commands reset the session, and with it the client that XFORWARD named. */
 const resetting = [
   'handler_EHLO',
   'handler_HELO',
@@ -163,8 +166,8 @@ function heedProxy(
   front: FrontConnection,
   { proxies }: ProtocolOptions,
 ): void {
-  // What XFORWARD says holds for one message (Postfix, XFORWARD_README). smtp-server keeps it, so it is taken out at
-  // MAIL, and here when the session is reset before.
+  // XFORWARD holds for one message (Postfix, XFORWARD_README), but smtp-server keeps it. So it is removed at MAIL, and here when
+  // the session is reset before MAIL.
   for (const name of resetting) {
     const handle = connection[name]
     connection[name] = (...command) => {
@@ -172,15 +175,15 @@ function heedProxy(
       handle.apply(connection, command)
     }
   }
-  // A client without HELO is no proxy without EHLO: its mail was answered 503.
+  // XFORWARD must not set the HELO name of the connection itself: smtp-server would then take mail without HELO.
   const forward = connection.handler_XFORWARD
   connection.handler_XFORWARD = (...command) => {
     const { hostNameAppearsAs } = connection
     forward.apply(connection, command)
     connection.hostNameAppearsAs = hostNameAppearsAs
   }
-  // XCLIENT starts the session again as the client that it names. As with Postfix, that client may say XCLIENT if it is
-  // a proxy itself; any other could name whom it likes.
+  // XCLIENT starts the session again as the client that it names. As in Postfix, that client may send XCLIENT only if it is a
+  // proxy too; otherwise anybody could name any client.
   const greet = connection._sendGreeting
   connection._sendGreeting = () => {
     const named = connection._xClient.get('ADDR')
@@ -194,7 +197,7 @@ function heedProxy(
   }
 }
 
-/** As XCLIENT and XFORWARD give it; null: the proxy does not know it. */
+/** The address that XCLIENT or XFORWARD gives; null if the proxy does not know it. */
 export function addressOf(named: string | number | false | undefined): Address | null {
   const parsed = parseAddress(`${named || ''}`)
   return 'value' in parsed ? unmapped(parsed.value) : null

@@ -1,5 +1,5 @@
-// The live trap listener: SMTP and LMTP sessions → messages for trap addresses, acknowledged once their evidence is
-// committed, and transactions that the client gives up before a message, which may be sender callouts.
+// The SMTP and LMTP listener for traps. A message for a trap is acknowledged once its evidence is committed. A transaction that
+// the client gives up before DATA may be a sender callout, and is recorded too.
 import { domainToASCII } from 'node:url'
 import type { SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
 import type { TrapList } from '../bounce/evidence.ts'
@@ -15,44 +15,44 @@ import { addressOf, stayOpenWhileWritable, TrapServer } from './smtp-protocol.ts
 
 export interface SmtpListenerOptions {
   readonly listen: readonly string[]
-  /** The name it greets with. */
+  /** The host name in the greeting. */
   readonly hostname: string
-  /** Who may name the client by XCLIENT or XFORWARD. */
+  /** Hosts that may name the client by XCLIENT or XFORWARD. */
   readonly proxies: readonly Prefix[]
-  /** Whose connections must begin with a PROXY header. */
+  /** Hosts whose connections must begin with a PROXY header. */
   readonly proxyProtocol: readonly Prefix[]
-  /** LMTP (RFC 2033) in place of SMTP: our own mail server hands the traps' mail over. @default false */
+  /** Speaks LMTP (RFC 2033) and not SMTP: our own mail server delivers the traps' mail. @default false */
   readonly lmtp?: boolean
-  /** STARTTLS is offered with it. */
+  /** With a certificate, STARTTLS is offered. */
   readonly certificate?: Certificate
-  /** @default 0: seconds before the greeting */
+  /** Seconds before the greeting. @default 0 */
   readonly greetingDelaySeconds?: number
-  /** @default 10 MiB: a larger message is refused with 552 */
+  /** A larger message is refused with 552. @default 10 MiB */
   readonly maxBytes?: number
   /** @default 200 */
   readonly maxConnections?: number
-  /** @default 50, for each IPv4 address or IPv6 /64 */
+  /** Connections at the same time, for each IPv4 address or IPv6 /64. @default 50 */
   readonly maxClientConnections?: number
-  /** @default 20 errors, the others without limit; for each IPv4 address or IPv6 /64 */
+  /** For each IPv4 address or IPv6 /64. @default 20 errors, no limit for the others */
   readonly perMinute?: Partial<MinuteLimits>
-  /** @default 100 recipients of one message */
+  /** Recipients of one message. @default 100 */
   readonly maxRecipients?: number
-  /** @default 60: seconds without a complete command */
+  /** Seconds without a complete command. @default 60 */
   readonly commandSeconds?: number
-  /** @default 600: seconds for a message's content */
+  /** Seconds for the content of one message. @default 600 */
   readonly dataSeconds?: number
-  /** @default 2: seconds that close() lets messages under way finish */
+  /** Seconds that close() gives current messages to finish. @default 2 */
   readonly drainSeconds?: number
   readonly list: Pick<TrapList, 'isTrap'>
   readonly collector: Collector
-  /** For messages being received, read and recorded; beyond it 452. */
+  /** Memory for messages that are being received, read and recorded. A message that finds none gets 452. */
   readonly memory: MemoryBudget
   readonly log: Logger
-  /** Called when a listening socket has broken for good. */
+  /** Called when a listening socket has failed for good. */
   onFatal(error: Error): void
 }
 
-/** In PEM: the chain, and the private key. */
+/** The certificate chain and the private key, in PEM. */
 export interface Certificate {
   readonly cert: string
   readonly key: string
@@ -61,18 +61,18 @@ export interface Certificate {
 export interface SmtpListener {
   /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: readonly string[]
-  /** New TLS sessions get this certificate; only for a listener that was started with one. */
+  /** Gives the certificate to new TLS sessions. Only for a listener that was started with a certificate. */
   renew(certificate: Certificate): void
-  /** Finishes or refuses what is under way, then closes every connection. */
+  /** Finishes or refuses current messages, then closes every connection. */
   close(): Promise<void>
 }
 
-/** From MAIL to the end of its message or its RSET: the client as it was known at MAIL, and the recipients that were tried. */
+/** From MAIL to the end of its message or to RSET. The client is the one known at MAIL. */
 interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
   readonly reversePath: string
   readonly accepted: string[]
   readonly refused: string[]
-  /** How many RCPT were accepted, repeated ones too. */
+  /** How many RCPT commands were accepted; a repeated recipient counts each time. */
   grants: number
 }
 
@@ -80,19 +80,19 @@ interface Session {
   readonly connection: FrontConnection
   startReading(): boolean
   talkedEarly: boolean
-  /** Begun, and without DATA so far. */
+  /** The current transaction before its DATA; null if there is none. */
   open: Transaction | null
 }
 
-/** A client whose message could not be read is refused for this long. */
+/** A client whose message could not be read to its end is refused for this long. */
 const blockMs = 3_600_000
 
-/** A longer command line ends the connection; RFC 5321 §4.5.3.1.4 asks for 512 octets, extensions for some more. */
+/** A longer command line ends the connection. RFC 5321 §4.5.3.1.4 requires 512 octets, and extensions need some more. */
 const maxCommandLength = 4096
 
 const defaultPerMinute: MinuteLimits = { connections: 0, messages: 0, recipients: 0, errors: 20 }
 
-/** Parameters of the extensions that EHLO tells of: RFC 1870, RFC 6152 and RFC 6531; none of them has one for RCPT. */
+/** Parameters of the extensions in our EHLO reply (RFC 1870, RFC 6152, RFC 6531). None of them has one for RCPT. */
 const offeredToMail: readonly string[] = ['SIZE', 'BODY', 'SMTPUTF8']
 const offeredToRcpt: readonly string[] = []
 
@@ -120,7 +120,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     ...(certificate ?? {}),
     disabledCommands: ['AUTH', 'WIZ', 'SHELL', 'KILL', ...(certificate ? [] : ['STARTTLS'])],
     authOptional: true,
-    // An odd address may be a trap: the list says.
+    // Accept odd addresses here; the list decides whether one is a trap.
     lenientAddressParsing: true,
     hideENHANCEDSTATUSCODES: false,
     disableReverseLookup: true,
@@ -143,7 +143,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
         own.open = { ...sender, reversePath: address, accepted: [], refused: [], grants: 0 }
         session.xForward.clear()
       }
-      // At once, the reply to one message could read on to the end of the next, and smtp-server then never goes on.
+      // Wait one turn: otherwise smtp-server may, after one message, read on to the end of the next one and then stop.
       setImmediate(reply)
     },
     onRcptTo({ address, args }, session, reply) {
@@ -188,8 +188,8 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   }
 
   /**
-   * The client gives up a transaction before DATA, by RSET, QUIT or a new MAIL. A connection that only breaks proves
-   * nothing.
+   * Reports a transaction that the client gave up before DATA by RSET, QUIT or a new MAIL. A broken connection is not reported:
+   * it proves nothing.
    */
   function conclude(own: Session): void {
     const { open: ended } = own
@@ -202,7 +202,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     })
   }
 
-  /** Resolves with the text of the 250, rejects with the refusal. */
+  /** Resolves with the text of the 250 reply, or rejects with the refusal. */
   async function receive(
     own: Session,
     transaction: Transaction,
@@ -228,7 +228,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     }
   }
 
-  /** Resolves with true if the message could not be read to its end. */
+  /** Records the message. Resolves with true if the message could not be read to its end. */
   async function record(
     raw: Uint8Array,
     { client, reversePath, accepted }: Transaction,
@@ -246,14 +246,13 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     } catch (error) {
       const code = doorCode(error)
       if (code === undefined)
-        log.warn({ err: error }, 'message not recorded, the sender was told to try again')
+        log.warn({ err: error }, 'message not recorded; the sender was told to try again')
       const isPutOff = code === 'disk-low' || code === 'clock-held'
       throw refusal(isPutOff ? 452 : 451, 'Cannot record now, try again later')
     }
   }
 
-  // XCLIENT and XFORWARD are offered and taken by the one server alone; which gets a connection, the front's address
-  // check decides.
+  // Two servers, since only proxies may use XCLIENT and XFORWARD. The client's address decides which server gets its connection.
   const protocol = { limits, proxies: options.proxies }
   const direct = new TrapServer(settings(), protocol)
   const proxied = new TrapServer({ ...settings(), useXClient: true, useXForward: true }, protocol)
@@ -293,21 +292,25 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
 }
 
 /**
- * The first parameter that EHLO does not offer; RFC 5321 §4.1.1.11 refuses the command. To accept one is to promise what it asks for,
- * as REQUIRETLS (RFC 8689) or a notification (RFC 3461). smtp-server has no say on those it does not know.
+ * The first parameter that EHLO does not offer, or undefined. Such a command must be refused (RFC 5321 §4.1.1.11): accepting
+ * REQUIRETLS (RFC 8689) or NOTIFY (RFC 3461) would promise to do what it asks. smtp-server accepts any parameter that it does not
+ * know.
  */
 function unofferedIn(args: object | false, offered: readonly string[]): string | undefined {
   const unoffered = Object.keys(args || {}).find((name) => !offered.includes(name))
   return unoffered && (/^[A-Z0-9][A-Z0-9-]{0,30}$/.test(unoffered) ? unoffered : 'That parameter')
 }
 
-/** RFC 2033 §4.2 asks for one reply for each accepted RCPT. smtp-server keeps a repeated recipient only once. */
+/**
+ * Adds a recipient for each repeated RCPT. LMTP needs one reply for each accepted RCPT (RFC 2033 §4.2), but smtp-server keeps a
+ * repeated recipient once.
+ */
 function repeatRecipients({ envelope: { rcptTo } }: SMTPServerSession, grants: number): void {
   const [first] = rcptTo
   if (first) while (rcptTo.length < grants) rcptTo.push(first)
 }
 
-/** The code of an error that lasts, and that the list logs by itself, not for each message; undefined: any other error. */
+/** The error's code if it lasts for a while and is logged elsewhere, so it is not logged for each message; else undefined. */
 function doorCode(error: unknown): string | undefined {
   if (!(error instanceof OperationalError)) return undefined
   return /^(disk-low|clock-held|database-failed|mail-deferred)$/.test(error.code)
@@ -315,12 +318,12 @@ function doorCode(error: unknown): string | undefined {
     : undefined
 }
 
-/** RFC 5321 §4.2.1; smtp-server adds the enhanced code (RFC 3463) that belongs to it. */
+/** A reply code (RFC 5321 §4.2.1); smtp-server adds the matching enhanced code (RFC 3463). */
 function refusal(responseCode: 421 | 451 | 452 | 550 | 552 | 555, text: string): Error {
   return Object.assign(new Error(text), { responseCode })
 }
 
-/** The details of a session that go into the evidence. */
+/** What the evidence tells about the session. */
 type SessionDetails = Pick<LiveMessage, 'helo' | 'tls' | 'recipientsTried' | 'notes'>
 
 function detailsOf(
@@ -336,7 +339,7 @@ function detailsOf(
   }
 }
 
-/** As the session stands now: a proxy may name another client for each message. */
+/** The client as the session knows it now. A proxy may name another client for each message. */
 function senderOf(
   connection: FrontConnection,
   session: SMTPServerSession,
@@ -357,15 +360,15 @@ function clientOf(
   isLmtp: boolean,
 ): LiveClient {
   for (const named of [xClient, xForward]) {
-    // ADDR=[UNAVAILABLE]: the proxy does not know, and it is not the client itself.
+    // ADDR=[UNAVAILABLE] means that the proxy does not know the client; the proxy itself is not the client.
     if (named.has('ADDR')) return addressOf(named.get('ADDR'))
   }
-  // If a proxy names no client, the mail is its own.
+  // A proxy that names no client sends mail of its own.
   if (isProxy) return isLmtp ? 'own-server' : null
   return peer
 }
 
-/** The client's; a proxy's own name is none. */
+/** The client's HELO name; the proxy's own name does not count. */
 function heloOf(
   { isProxy }: FrontConnection,
   { xClient, xForward, hostNameAppearsAs }: SMTPServerSession,
@@ -374,7 +377,7 @@ function heloOf(
   return xClient.get('HELO') || (isClients ? hostNameAppearsAs : xForward.get('HELO'))
 }
 
-/** smtp-server turns punycode domains into Unicode; traps and evidence have them as DNS does. */
+/** Writes an address as traps and evidence have it, with a punycode domain; smtp-server makes it Unicode. */
 function trapForm(address: string): string {
   const at = address.lastIndexOf('@')
   if (at < 0) return address
@@ -384,7 +387,7 @@ function trapForm(address: string): string {
   return canonicalRecipient(`${address.slice(0, at)}@${form}`)
 }
 
-/** Resolves when the content is complete; rejects when the connection ends before. */
+/** Resolves when the content is complete; rejects if the connection ends before. */
 function contentOf(stream: SMTPServerDataStream, onChunk: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.on('data', onChunk)

@@ -1,5 +1,5 @@
-// Options → the running trap sources: the SMTP listener, and a poller for each mailbox. A source that fails does not stop the
-// others.
+// Starts and stops everything that receives mail for traps: the SMTP listener, and a poller for each mailbox. If one fails, the
+// others go on.
 
 import type { Recorded } from '../bounce/evidence.ts'
 import { parseTrustedRelays } from '../bounce/received.ts'
@@ -23,7 +23,7 @@ import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 export type { MailboxOptions } from './mailbox.ts'
 export type { MailboxStatus } from './poller.ts'
 
-/** The live listener; limits have the defaults of SmtpListenerOptions. */
+/** The SMTP listener. Limits have the defaults of SmtpListenerOptions. */
 export interface TrapSmtpOptions
   extends Omit<
       SmtpListenerOptions,
@@ -45,45 +45,51 @@ export interface TrapSmtpOptions
 
 export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'log'> {
   readonly authenticity?: AuthenticitySources
-  /** The limits of the thread that reads messages, and its file. */
+  /** Limits of the thread that reads messages, and the file that it runs. */
   readonly reader?: Omit<MessageReaderOptions, 'authenticity' | 'mark' | 'log'>
-  /** Where a stored message that takes long is named, so that one which ends the process is read twice at most. */
+  /** File that names a stored message which takes long to read. If the process dies of it twice, it is not read again. */
   readonly markFile?: string
-  /** @default 256 MiB: messages being received, read and recorded, together */
+  /** Memory for all messages that are being received, read and recorded. @default 256 MiB */
   readonly maxHeldBytes?: number
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
-  /** How far each mailbox has been read; set() is called only after the commit. */
+  /** How far each mailbox has been read. set() is called only after the commit. */
   readonly positions: {
     get(mailbox: string): string | undefined
     set(mailbox: string, position: string): void
   }
   readonly trace: { readonly trustedRelays: readonly string[] }
-  /** The thread that reads mailboxes. */
+  /** Options of the thread that reads mailboxes. */
   readonly mailboxThread?: Pick<RemoteMailboxesOptions, 'entry' | 'resourceLimits'>
-  /** Called when a listener has broken for good. */
+  /** Called when a listening socket has failed for good. */
   onFatal(error: Error): void
 }
 
 export interface Traps {
-  /** Bound SMTP addresses; empty without a listener. */
+  /** Bound SMTP addresses; empty if there is no listener. */
   readonly addresses: readonly string[]
   mailboxes(): MailboxStatus[]
-  /** Reads that mailbox now, outside its schedule. Resolves when done; false when there is none of that name. */
+  /**
+   * Reads that mailbox now, outside its schedule. Resolves with true when done, or with false if there is no mailbox of that
+   * name.
+   */
   poll(name: string): Promise<boolean>
-  /** Records what a remote collector heard: see Collector. */
+  /** Records a message from a remote collector: see Collector.submit. */
   submit(message: SubmittedMessage): Promise<readonly Recorded[]>
-  /** The verdict on a message, with the trusted relays that the sources go by; nothing is recorded. */
+  /** Returns the verdict on a message, using the same trusted relays; records nothing. */
   classify: Collector['classify']
-  /** Reads the certificate again. Throws OperationalError `config-invalid` and keeps the old one when it is not sound. */
+  /**
+   * Reads the certificate files again. If they are not valid, keeps the old certificate and throws OperationalError
+   * `config-invalid`.
+   */
   renewCertificate(): Promise<void>
-  /** Drains within a few seconds: what is being received or recorded finishes or is refused. */
+  /** Stops within a few seconds: messages being received or recorded are finished or refused. */
   close(): Promise<void>
 }
 
 /**
- * Resolves once the listener is bound; mailboxes are read at their schedule, and once now. Throws OperationalError for
- * an address that cannot be bound, and `config-invalid` for a schedule or proxy that is none.
+ * Resolves once the listener is bound. Each mailbox is read once now, then at its schedule. Throws OperationalError for an
+ * address that cannot be bound, and `config-invalid` for an invalid schedule or proxy.
  */
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const { mailboxes, positions, log, now, list, trace, onFatal } = options
@@ -176,7 +182,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   }
 }
 
-/** Messages that are unread when the drain ends are answered 451, so connections stay open a little longer. */
+/** The listener gets this much longer than the reader, to answer 451 for messages that are still unread. */
 const goodbyeSeconds = 0.5
 
 function prefixOf(key: string, text: string): Prefix {

@@ -229,7 +229,7 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
   process.kill(server.pid, 'SIGHUP')
   const debugged = await until(
     async () => server.stderr().slice(info),
-    (text) => text.includes('what was said'),
+    (text) => text.includes('mailbox cannot be read: details'),
     15_000,
   )
   assert.notDeepEqual(disclosuresIn(debugged, traps), [], debugged)

@@ -45,8 +45,8 @@ function delivered(source: string): Delivered {
 const faults: Readonly<Record<string, string>> = {
   loop: 'it took too much processor time',
   'fill the heap': 'it took too much memory',
-  exit: 'the thread ended at it',
-  throw: 'the thread ended at it',
+  exit: 'the thread died while reading it',
+  throw: 'the thread died while reading it',
 }
 
 for (const [fault, why] of Object.entries(faults)) {
@@ -149,7 +149,7 @@ function markPath(t: TestContext): string {
   return join(folder, 'list.db-reading')
 }
 
-test('a stored message of which the process died twice is unreadable at the third start', async (t) => {
+test('a stored message at which the process died twice is unreadable at the third start', async (t) => {
   const path = markPath(t)
   const text = 'From: a@b.example\r\n\r\nDeadly'
   for (const death of [1, 2]) {
@@ -161,7 +161,7 @@ test('a stored message of which the process died twice is unreadable at the thir
   const { reader, read, logged } = readerFor(t, { mark: new ReadingMark(path) })
   const [deadly, other] = await Promise.all([read(text), read('From: a@b.example\r\n\r\nOther')])
   assert.deepEqual([deadly?.isStopped, other?.isStopped], [true, false])
-  assert.equal(logged[0]?.fields['why'], 'the process died twice while it was read')
+  assert.equal(logged[0]?.fields['why'], 'the process died twice while reading it')
   await reader.close()
   // It may come again; it is still not read.
   assert.equal(new ReadingMark(path).condemned.length, 1)
@@ -190,7 +190,7 @@ test('a mark that is a FIFO is not waited for, and nothing is written where a li
   assert.equal(readFileSync(precious, 'utf8'), 'kept')
 })
 
-test('messages are read where it cannot be written down which', async (t) => {
+test('messages are read although the mark cannot be written', async (t) => {
   const mark = new ReadingMark(join(markPath(t), 'no-such-folder'))
   const { read } = readerFor(t, { mark })
   assert.equal((await read('From: a@b.example\r\n\r\nHello')).isStopped, false)

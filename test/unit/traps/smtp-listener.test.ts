@@ -69,7 +69,7 @@ test('a balancer that does not know its client leaves it unknown; without a head
   none.send('EHLO h.example\r\n')
   await none.ended
   assert.equal(none.said, '')
-  assert.match(log.join(), /without its PROXY header/)
+  assert.match(log.join(), /no valid PROXY header/)
 })
 
 test('a PROXY header from anybody else is no command', async (t) => {
