@@ -1,6 +1,6 @@
-// The value of an address field (RFC 5322 §3.4: To, From, Sender, Return-Path) → the addresses it names. Display
-// names, comments, group names and routes are skipped. Linear in the value's length; never throws. No library:
-// it must be linear on hostile input.
+// The value of an address field (RFC 5322 §3.4: To, From, Sender, Return-Path) → the addresses in it. Display names, comments,
+// group names and routes are skipped. Linear in the value's length; never throws. Written by hand: no library is linear on
+// hostile input.
 import { allValues, type HeaderSection } from './header-section.ts'
 
 /** No real message needs more. */
@@ -8,7 +8,7 @@ export const maxAddresses = 100
 /** RFC 5321 §4.5.3.1: local part, @ and domain. */
 const maxAddressLength = 64 + 1 + 255
 
-/** The addresses in all fields with these lower-case names, as written; at most `maxAddresses`. */
+/** The addresses in all fields with these lower-case names, as they are written; at most `maxAddresses`. */
 export function addressesNamed(header: HeaderSection, ...names: readonly string[]): string[] {
   const found = new Set<string>()
   for (const value of names.flatMap((name) => allValues(header, name))) {
@@ -20,7 +20,7 @@ export function addressesNamed(header: HeaderSection, ...names: readonly string[
   return [...found]
 }
 
-/** The addresses in one value, in order. An address in angle brackets wins over one beside them. */
+/** The addresses in one value, in order. If a mailbox has an address in angle brackets, only that one counts. */
 export function addressesIn(value: string): string[] {
   const found: string[] = []
   let outside: string[] = []
@@ -28,7 +28,7 @@ export function addressesIn(value: string): string[] {
   let isInside = false
   let word = ''
   const endWord = (): void => {
-    // Some programs put a bare address in the quotes meant for a name.
+    // Some programs put the bare address in quotes, where a name should stand.
     const bare = word.startsWith("'") && word.endsWith("'") ? word.slice(1, -1) : word
     if (isAddress(bare)) (isInside ? inside : outside).push(bare)
     word = ''
@@ -62,7 +62,7 @@ export function addressesIn(value: string): string[] {
     } else if (char === ';' || (char === ',' && !isInside)) {
       endMailbox()
     } else if (char === ':' || char === ',') {
-      // A group's name, or a route before the address in angle brackets (RFC 5322 §4.4).
+      // A colon or comma ends a group's name, or a route before the address in angle brackets (RFC 5322 §4.4).
       word = ''
     } else if (char === ' ' || char === '\t') {
       endWord()
@@ -76,7 +76,7 @@ export function addressesIn(value: string): string[] {
 
 function isAddress(word: string): boolean {
   const at = word.lastIndexOf('@')
-  // A quoted display name may contain an @ too; it then ends in its quote.
+  // A quoted display name may contain an @ too; such a word ends with a quote.
   return at > 0 && at < word.length - 1 && word.length <= maxAddressLength && !word.endsWith('"')
 }
 

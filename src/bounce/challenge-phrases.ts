@@ -1,5 +1,5 @@
-// What challenge/response systems tell the sender of a held message: tables of folded phrases and stems (see `fold`
-// in body-text.ts), one table for each kind of statement.
+// What challenge/response systems tell the sender of a held message: tables of folded phrases and stems (see `fold` in
+// body-text.ts). Each table has one kind of statement.
 import { phraseTable } from './body-text.ts'
 
 /** What the sender must do. */
@@ -33,7 +33,7 @@ export const demandPhrases = phraseTable(`
   認證
 `)
 
-/** It concerns mail that the reader sent. */
+/** The message is about mail that its reader sent. */
 export const aboutMailPhrases = phraseTable(`
   your message | your mail to | your mail has | your mail was | your mail will | receive your mail |
   deliver your mail | your email to | your e-mail to | your email has | your e-mail has | your email was |
@@ -65,7 +65,7 @@ export const aboutMailPhrases = phraseTable(`
   uma mensagem para | pani/pana | pana e-mail | pani e-mail | からのメール
 `)
 
-/** The message is waiting, and something would release it. */
+/** The reader's mail is held, and something would release it. */
 export const heldPhrases = phraseTable(`
   being held | been held | is held | was held | are held | on hold | holding your | held your | held until |
   held for | held in | not been delivered | not yet been delivered | not yet delivered | will be delivered |
@@ -101,7 +101,7 @@ export const heldPhrases = phraseTable(`
   handed over
 `)
 
-/** It is held because of who sent it, or until the sender is verified. */
+/** The mail is held because of its sender, or until its sender is verified. */
 export const ofSenderPhrases = phraseTable(`
   address was not recogni | address is not recogni | address has not been | has not been verified | unknown sender |
   unknown to me | unrecognized sender | your address is not | do not know you | don't know you | don't recognize |

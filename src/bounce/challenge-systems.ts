@@ -1,11 +1,11 @@
-// Challenge/response systems, recognised by the addresses, fields and names in their templates.
+// Known challenge/response systems, each with the addresses, fields and names in its messages.
 import { foldAll, phraseIn } from './body-text.ts'
 import { firstValue } from './header-section.ts'
 import type { Observation } from './observation.ts'
 
 export interface ChallengeSystem {
   readonly name: string
-  /** The mark is the system's own address or field, so no wording is needed. */
+  /** The mark is an address or field that only this system uses, so the wording need not be checked. */
   readonly isSure?: true
   readonly isMarked: (seen: Observation) => boolean
 }
@@ -19,7 +19,7 @@ function words(...phrases: string[]): (seen: Observation) => boolean {
   return ({ body }) => phraseIn(body.words, folded) !== undefined
 }
 
-/** Each with the marks of its documentation or default template. */
+/** The marks are from each system's documentation or default template. */
 export const challengeSystems: readonly ChallengeSystem[] = [
   // TMDA: X-Delivery-Agent: TMDA/1.1.12, and Reply-To user-confirm+1058400000.12345.abcdef@
   {

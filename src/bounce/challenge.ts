@@ -1,5 +1,6 @@
-// Challenge/response systems hold a message and ask its sender, usually forged, to prove who he is. A rule needs
-// either the system's own marks, or wording for both halves: mail is held, and what to do about it.
+// Recognises challenges. A challenge/response system holds a message and asks its sender to prove that he sent it; usually that
+// sender is forged. A rule needs the system's own marks, or words for both statements: mail is held, and the sender must do
+// something.
 import { phraseIn, speaksOfMail, withoutDisclaimers } from './body-text.ts'
 import {
   aboutMailPhrases,
@@ -18,8 +19,8 @@ const demandingTitle =
   /registration request|confirm|verif|identif|authenti|challenge|permission|approv|human|authori|bestatig|conferm|confirme|potwierd|подтвер|підтвер|確認|认证|认證|验证|驗證|确认|dogrula|onay|bekraft|bekreft|vahvist|overen|potvrz|megeros|확인|인증|επιβεβ/
 
 /**
- * The rule by which an address or field of a known system marks it as a challenge, or null. A challenge in the form
- * of a delivery report (Boxbe sends them) counts too.
+ * The rule by which an address or field of a known system marks the message as a challenge, or null. The challenge may have the
+ * form of a delivery report, as Boxbe's have.
  */
 export function knownChallengeRule(seen: Observation): string | null {
   const system = challengeSystems.find(({ isSure, isMarked }) => isSure && isMarked(seen))
@@ -30,8 +31,8 @@ const demandBehind =
   /(\(|-- ?|- )(please )?(verif\w*|confirm\w*|authenti\w*|conferma\w*|confirma\w*|action required) ?\w*\)?$/
 
 /**
- * A title such as `Re: hi (Verification)`: the request stands behind the subject that it answers, so the text need
- * not mention a message.
+ * Whether the title has the request behind the subject that it answers, such as `Re: hi (Verification)`. The text then need not
+ * mention a message.
  */
 function answersWithDemand({ body, subject }: Observation): boolean {
   return (
@@ -41,7 +42,7 @@ function answersWithDemand({ body, subject }: Observation): boolean {
   )
 }
 
-/** Advertising by the maker of such a system: it answers nothing, and no mail is waiting. */
+/** Whether the message advertises a challenge/response system: it answers nothing, and no mail is held. */
 function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): boolean {
   return (
     !isAnswer &&
@@ -53,9 +54,9 @@ function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): bo
 }
 
 /**
- * The rule by which its words, or a system's name in them, make it a challenge, or null. It must ask for something
- * about the reader's mail. How many other statements of challenges it needs depends on how much it looks like mail
- * from an outside system.
+ * The rule by which the words, or a system's name in them, make the message a challenge, or null. The message must ask for
+ * something about the reader's mail. The less it looks like mail from another site's program, the more statements of a challenge
+ * it needs.
  */
 export function challengeRule(seen: Observation): string | null {
   const { subject, isAutomatic } = seen
@@ -80,7 +81,7 @@ export function challengeRule(seen: Observation): string | null {
   const isHeld = phraseIn(titledSaid, heldPhrases) !== undefined
   const defends =
     phraseIn(`${seen.from} ${titledSaid}`.replace(spamFolder, ' '), defencePhrases) !== undefined
-  // Services that confirm addresses and accounts write from addresses that nobody reads.
+  // Services that confirm addresses and accounts also write from addresses that nobody reads.
   if (isNotifier(seen) && !seen.isAnswer && !subject.isAnswer && !defends) return null
   const statements = [isOfSender, asksOnce, isHeld, defends, isTitled].filter(Boolean).length
   const needed = seen.hasNullSender
@@ -89,14 +90,14 @@ export function challengeRule(seen: Observation): string | null {
       ? 3
       : 4
   if (isHeld && defends && statements >= needed) return 'challenge-words'
-  // Phishing in the name of the reader's own mail system also says that mail is held, but means incoming mail.
+  // Phishing in the name of the reader's own mail system also says that mail is held, but incoming mail.
   const isSystem = isAutomatic ? !seen.isFromMailSystem : demandBehind.test(subject.folded)
   return isSystem && (isOfSender || (isHeld && (asksOnce || isTitled))) && statements >= 2
     ? 'challenge-held'
     : null
 }
 
-/** A person quotes what he answers, or introduces it. A challenge repeats at most a subject. */
+/** Whether a person answers: he quotes what he answers, or introduces the quotation. A challenge repeats a subject at most. */
 function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boolean {
   if (body.lines.some((line) => line.startsWith('>'))) return true
   return isLetter && !isAnswer && !subject.folded.startsWith('re: ')
@@ -105,9 +106,9 @@ function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boo
 const isOfSubscriptions =
   /unsubscribe|newsletter|subscription|complete your registration|sign(ing|ed)? up|new device|verification code|petition|contact form|kontaktformular|formulaire de contact|formulario de contacto|contactformulier|suscri(be|pcion|bir)|boletin\b|ofertas|nieuwsbrief|iscrizione|assinatura|rejestracj|subskryp|подписк|рассылк|регистрац|購読|订阅|訂閱|mailing list|moderat|welcome to|\b(ticket|order|invoice|account|password|sign(ed)? up|reservation|booking) (number|no\b|#|id\b|was|is|has|will|for)/
 
-/** About one message of the reader, not about his account. */
+/** Words about one message that the reader sent, not about his account. */
 const yourMail =
   /(?<!\b(confirm|verify|validate|activate|check|enter|update|change) )\byour (\w+ )?(e-?mail|mail|message|letter)\b(?! (address|account|box|client|program|settings|provider|preferences))/
 
-/** Where the reader should look for mail that has not arrived. */
+/** Where a reader is told to look for mail that has not arrived. */
 const spamFolder = /(spam|junk|bulk)( e?-?mail)?[- ]?(folder|box)/g

@@ -1,5 +1,5 @@
-// A parsed message → one verdict with the rule that decided: which kind of backscatter it is, or what else it is.
-// Pure and total: every message gets a verdict.
+// A parsed message → a verdict: which kind of backscatter it is, or what else it is, and by which rule. Pure; every message gets
+// a verdict.
 import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
@@ -50,7 +50,7 @@ type NotBackscatter =
   | 'spam'
   | 'other'
 
-/** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it does not say. */
+/** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it says nothing. */
 export interface Dsn {
   readonly reportingMta: string | null
   readonly finalRecipient: string | null
@@ -61,11 +61,11 @@ export interface Dsn {
   readonly diagnosticCode: string | null
   readonly receivedFromMta: string | null
   readonly arrivalDate: string | null
-  /** How many recipients it reports on, at most 100. */
+  /** How many recipients the DSN reports on, at most 100. */
   readonly recipients: number
 }
 
-/** `kind` is null exactly when `backscatter` is false; `notBackscatter` is null exactly when it is true. */
+/** If `backscatter` is true, `kind` is set and `notBackscatter` is null; if false, the other way round. */
 export interface Classification {
   readonly backscatter: boolean
   readonly kind: BackscatterKind | null
@@ -75,15 +75,15 @@ export interface Classification {
   readonly generator: string | null
   readonly dsn: Dsn | null
   readonly returned: Returned | null
-  /** A mailing list passed it on: the host that delivered it is the list's, not the one that bounced. */
+  /** A mailing list passed the message on. So the host that delivered it is the list's and did not bounce anything. */
   readonly viaList: boolean
 }
 
-/** What the receiving side knows beside the message. Without it the topmost Return-Path is used. */
+/** How the message was delivered. Without a reverse-path here, the topmost Return-Path is used. */
 export interface Envelope {
   /** '' is the null sender. */
   readonly reversePath?: string
-  /** Whom it was delivered to, in addition to the addresses in its own fields. */
+  /** Recipients of the message, besides those in its own fields. */
   readonly recipients?: readonly string[]
 }
 
@@ -92,23 +92,25 @@ type Verdict =
   | { readonly not: NotBackscatter; readonly rule: string }
 
 /**
- * The rules in order; the first that matches decides.
- *  1. A message that cannot be read whole proves nothing.
- *  2. Reports that somebody asked for. They come before everything that can list, since each also satisfies a rule
- *     below: complaints and TLS reports are multipart/report, read receipts say auto-replied. A refusal that Sieve
- *     sends in the form of a receipt is taken out first.
- *  3. Scanners' notices by their own titles, and challenges by their system's address: amavisd and Boxbe send theirs
- *     as complete delivery reports.
- *  4. List software, and Postfix to its postmaster, about their own business: they quote bounces.
- *  5. A complete delivery status, then mail with the fields of ticket and forge software, which quotes whole bounces.
- *     Then notices that bear a scanner's name, mail that only has the form of a report, and bounces that a mail system
- *     signs. These come before list mail: a bounce stays a bounce when a list passes it on, though the list's host
- *     then proves nothing (see `viaList`). They come before automatic replies, since most bounces say auto-replied as
- *     well. Here too: out-of-office replies with a program's title that a list passed on.
- *  6. Mail of lists and sign-ups: it says auto-generated and auto-replied too.
- *  7. Challenges, and notices by their words: automatic replies that ask or tell something particular.
- *  8. Bounces whose author does not show that he is a mail system; these rules ask for more.
- *  9. Automatic replies, by their marks and then by their words. What still claims to be a mail system is spam.
+ * The rules in order; the first that matches decides. The numbers below are groups of rules.
+ *
+ *   1. A message that cannot be read whole proves nothing.
+ *   2. Reports that somebody asked for. They come first because each also matches a rule below that can list:
+ *      complaints and TLS reports are multipart/report, and read receipts say auto-replied. Sieve refuses mail in the
+ *      form of a receipt; such a refusal is recognised before receipts are.
+ *   3. Scanners' notices with their own titles, and challenges from a known system's address. They come before 5:
+ *      amavisd and Boxbe send theirs as complete delivery reports.
+ *   4. What list software says about its own business, and Postfix to its postmaster. Both quote bounces.
+ *   5. A complete delivery status; then mail with the fields of ticket and forge software, which quotes whole bounces;
+ *      then notices with a scanner's name, mail that only has the form of a report, and bounces that a mail system
+ *      signs. They come before 6: a bounce stays a bounce when a list passes it on, though the list's host then
+ *      proves nothing (see `viaList`). They come before 9: most bounces say auto-replied as well. Out-of-office
+ *      replies with a program's title that a list passed on belong here too.
+ *   6. Mail of lists and sign-ups. It says auto-generated and auto-replied too.
+ *   7. Challenges and notices recognised by their words: automatic replies that ask or tell something special.
+ *   8. Bounces whose author is not clearly a mail system. These rules need more marks.
+ *   9. Automatic replies, by their fields and then by their words. If the author still claims to be a mail system,
+ *      the message is spam.
  */
 const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
@@ -148,7 +150,7 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
   (seen) => not('spam', lureRule(seen)),
 ]
 
-/** The verdict on a message. Never throws. */
+/** Classifies a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
   const status = deliveryStatusOf(message)
   const seen = new Observation(message, status, reversePath(message, envelope), envelope.recipients)
@@ -176,9 +178,7 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
 const statusTypes = ['message/delivery-status', 'message/global-delivery-status']
 const maxStatusParts = 5
 
-/**
- * The first part of those types that says what a delivery status must, else the first of them; null if there is none.
- */
+/** The delivery status of a message: its first complete one (see isPlausible), else its first one, else null. */
 export function deliveryStatusOf(message: Message): DeliveryStatus | null {
   const all = message.parts
     .filter(({ type }) => statusTypes.includes(type))
@@ -188,8 +188,8 @@ export function deliveryStatusOf(message: Message): DeliveryStatus | null {
 }
 
 /**
- * An automatic reply with a program's title stays one when a list passes it on. Anything else from a list is list
- * mail.
+ * The rule for mail of a list, or null. An automatic reply with a program's title stays one when a list passes it on; everything
+ * else is list mail.
  */
 function listedReplyRule(seen: Observation): string | null {
   if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
@@ -198,14 +198,14 @@ function listedReplyRule(seen: Observation): string | null {
 }
 
 /**
- * When a mail system speaks about itself and no rule above matched, it is a bounce in an unknown form or a notice to
- * its postmaster. Neither is a mailbox's reply.
+ * The rule by which the header marks an automatic reply, or null. If a mail system speaks about itself and no rule above matched,
+ * the message is an unknown bounce or a notice to a postmaster, not a reply from a mailbox.
  */
 function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observation): string | null {
   return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
 }
 
-/** The rule is named after the format, unless the rule covers many formats. */
+/** The bounce format that the rule's name contains, or null if the rule covers many formats. */
 function formatIn(rule: string): string | null {
   return (
     /^(?:format|challenge|content-notice)-(?!(?:words|held|service|scanner|antivirus)$)(.+)$/.exec(
@@ -228,7 +228,7 @@ function reversePath(message: Message, envelope: Envelope): string | null {
   return field === undefined ? null : field.replace(/^<|>$/g, '').trim()
 }
 
-/** Taken from the delivery status; if that names no recipient, from the bounce's words. */
+/** The DSN fields from the delivery status or, if that names no recipient, from the bounce's words. */
 function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
   const { status } = seen
   const fromStatus = status === null ? null : summary(status)

@@ -1,5 +1,5 @@
-// Notices of virus and content scanners to the sender of a stopped message; that sender is usually forged. A rule
-// needs a scanner's own title, or wording that tells a sender about his mail.
+// Recognises notices that virus and content scanners send to the sender of a stopped message; usually that sender is forged. A
+// rule needs a scanner's own title, or words that tell a sender about his mail.
 import { phraseIn, speaksOfMail } from './body-text.ts'
 import { isPlausible } from './dsn.ts'
 import { hasReplyCode } from './failed-recipients.ts'
@@ -18,13 +18,13 @@ import { scanners } from './scanner-titles.ts'
 import { addressesOf } from './sender.ts'
 import { isWatcher } from './system-notices.ts'
 
-/** It is more than a refusal: it tells the sender of an infection or of forbidden content. */
+/** Words about an infection or forbidden content, so the notice is more than a refusal. */
 const infection =
   /virus|vire?n\b|worm|malware|infect|infiz|banned|prohibited|disallowed|forbidden|вирус|ウイルス|病毒/
 
 /**
- * The rule by which it has a scanner's title for notices to senders. In the form of a complete delivery report it
- * must also tell of an infection or a banned file; mail refused as spam is merely refused mail.
+ * The rule by which a scanner's own title makes the message a notice to the sender, or null. If the message is also a complete
+ * delivery report, it must tell of an infection or a banned file: mail refused as spam is only refused mail.
  */
 export function titledNoticeRule(seen: Observation): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
@@ -36,24 +36,24 @@ export function titledNoticeRule(seen: Observation): string | null {
   return saysFinding(seen) && isToSender(seen) ? `content-notice-${scanner.name}` : null
 }
 
-/** Titles without any vendor's wording; newsletters use them too. */
+/** Whether the title is one that newsletters use too, without any vendor's words. */
 function isCommonTitle(name: string): boolean {
   return ['clamav', 'scanner', 'antivirus'].includes(name)
 }
 
-/** Scanner makers also write about viruses, to everybody and with something to read. */
+/** Whether it is a newsletter: scanner makers also write about viruses, to everybody and with a link. */
 function isNewsletter({ isAutomatic, hasLink, hasReturned, status }: Observation): boolean {
   return !isAutomatic && hasLink && !hasReturned && status === null
 }
 
-/** It says what happened to the mail, or returns it. */
+/** Whether the message says what happened to the mail, or returns it. */
 function tellsWhatWasStopped(seen: Observation): boolean {
   return seen.hasReturned || seen.status !== null || hasStoppedWords(seen) || seen.saysFailure
 }
 
 /**
- * A notice by its words, signed with a scanner's name. It must be tried before bounces, since it also says who did
- * not get the mail.
+ * The rule for a notice that names a scanner in its words, or null. Run it before the rules for bounces: such a notice also says
+ * who did not get the mail.
  */
 export function signedNoticeRule(seen: Observation): string | null {
   if (seen.status !== null || !(seen.isAutomatic || isScannerName(seen))) return null
@@ -66,8 +66,8 @@ export function signedNoticeRule(seen: Observation): string | null {
 }
 
 /**
- * A notice by its words: it tells the sender what was found and stopped, it is clearly not written by a person, and
- * it sells nothing. About an infection, some say only that it was in what the reader sent.
+ * The rule for a notice recognised by its words, or null. It must tell the sender what was found and stopped, must clearly not be
+ * written by a person, and must sell nothing. A notice about an infection need only say that it was in the reader's mail.
  */
 export function wordedNoticeRule(seen: Observation): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
@@ -84,8 +84,8 @@ export function wordedNoticeRule(seen: Observation): string | null {
 }
 
 /**
- * From the null sender, about mail, and with the name of a scanner or an infection. Some of these do not say whose
- * mail it was.
+ * Whether the message comes from the null sender, is about mail, and names a scanner or an infection. Some such notices do not
+ * say whose mail it was.
  */
 function isUnaddressed(seen: Observation): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
@@ -96,17 +96,17 @@ function isUnaddressed(seen: Observation): boolean {
   return isNamed || scannerName.test(seen.from)
 }
 
-/** It says which message it was, by a field of it or an address. */
+/** The message says which mail it means, by a header field or an address. */
 const tellsWhich =
   /@|\b(subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|message-id|date|file ?name|attachment)\b|тема|件名|主题/i
 
-/** A scanner also writes to itself; its operator reads that. */
+/** Whether a scanner writes to itself, that is, to its operator. */
 function isToSelf({ message }: Observation): boolean {
   const to = addressesOf(message.header, 'to')
   return addressesOf(message.header, 'from').some((address) => to.includes(address))
 }
 
-/** The form in which scanners name what they find: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
+/** Names of infections as scanners write them: `W32/Netsky.B@mm`, `Worm.Bagle`, `Virus: …`. */
 const virusName =
   /\b(w32|win32|w97m|worm|trojan|i-worm|email-worm|exploit|troj|js|html|vbs|pe)[./_][a-z]|\b(virus|infected with|infected by|worm|virus name|infection) ?["':]|\binfected (with|by)\b/
 
@@ -119,7 +119,7 @@ function isToRecipient(seen: Observation): boolean {
 const recipientLabel =
   /(?<!\p{L})(for|to|recipients?|empfanger|an|fur|destinataire|pour|destinatario|para|per|voor|ontvanger|odbiorca|dla|получатель|для|宛先|收件人)[^\p{L}]{0,12}$/u
 
-/** The address that it writes to follows one of these words. */
+/** Whether the address that the message was sent to stands in its words behind this label. */
 function standsBehind({ body, message }: Observation, label: RegExp): boolean {
   return addressesOf(message.header, 'to').some((address) => {
     const at = body.words.indexOf(address)
@@ -139,14 +139,16 @@ function saysUnwanted(seen: Observation): boolean {
   return phraseIn(seen.said, unwantedStems) !== undefined || barredFile.test(seen.said)
 }
 
-/** A file type that scanners block. */
+/** A file name with an extension that scanners block. */
 const barredFile = /\w\.(exe|scr|pif|bat|com|cmd|vbs|cpl|hta|js)\b(?!\.)/
 
-/** Mail that a list or a forum objects to is not a scanner's business. */
+/** Words of a list or forum that rejects a post; a scanner does not say this. */
 const isModeration =
   /\b(moderat|forum|mailing list|your (post|posting|comment|ad|listing|account)\b)/
 
-/** It comes from a scanner, a mail system or a program; or a vendor's title stands above words that never say "I". */
+/**
+ * Whether no person wrote it: it comes from a scanner, a mail system or a program, or has a vendor's title and never says "I".
+ */
 function isUnattended(seen: Observation, name: string): boolean {
   if (seen.isAutomatic || isScannerName(seen) || seen.hasReturned) return true
   const isBare = seen.message.parts.length === 0 && !seen.body.words.includes('http')
@@ -173,7 +175,7 @@ function isToSender(seen: Observation): boolean {
   )
 }
 
-/** It tells the recipient what was kept from him. */
+/** Words that tell the recipient of mail that it was kept from him. */
 const toRecipient =
   /\b(in|an?|the|by an?) (e-?mail|mail|message) (sent |addressed |that was sent )?to you\b|\bintended for you\b|\b(e-?mail|mail|message) for you\b/
 
@@ -181,17 +183,17 @@ function saysSentByReader(seen: Observation): boolean {
   return phraseIn(seen.body.words, sentByReaderPhrases) !== undefined || namesReaderAsSender(seen)
 }
 
-/** A provider or seller writes about something the reader owns. */
+/** A provider or seller writes about something that the reader owns. */
 const ofReader =
   /\byour (computer|pc|device|phone|mailbox|inbox|web ?site|site|server|system|network)\b|\bihr(en)? (computer|pc|postfach|rechner)\b|\bvotre (ordinateur|boite)\b|\bsu (ordenador|equipo|buzon)\b/
 
-/** It concerns all of the reader's mail, not one stopped message. */
+/** The message is about all of the reader's mail, not one stopped message. */
 const manyMails = /(?<!\bof )\byour (messages|e-?mails|mails|attachments)\b/g
 
 const senderLabel =
   /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|authored by|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
-/** The address that it writes to follows "sender" or the like, or precedes "sent". */
+/** Whether the message names its reader as the sender: his address follows "sender" or the like, or stands before "sent". */
 function namesReaderAsSender(seen: Observation): boolean {
   const { words } = seen.body
   return (
@@ -205,7 +207,7 @@ function namesReaderAsSender(seen: Observation): boolean {
 
 const hasSent = /^\W{0,3}(has |had )?(sent|submitted|mailed|tried to send) /
 
-/** Names that scanners sign with. */
+/** Names by which scanners sign. */
 const scannerName =
   /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|ironmail|elron|surfcontrol|mx ?logic|postini|inspector|spamkiller|mail ?wall|gateway|防毒|바이러스|virustor|virusfilter|xamime|anomy|messagelabs/
 

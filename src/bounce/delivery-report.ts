@@ -1,5 +1,4 @@
-// multipart/report with a delivery status (RFC 3464, RFC 6522): is it a mail system's report, or mail that only has
-// its form?
+// Recognises delivery reports with a delivery status (RFC 3464, RFC 6522), and mail that only has their form.
 import { isPlausible } from './dsn.ts'
 import { allValues, type HeaderSection, readHeaderSection } from './header-section.ts'
 import type { Observation } from './observation.ts'
@@ -9,15 +8,16 @@ import { returnedContent } from './returned.ts'
 import { addressesOf } from './sender.ts'
 
 /**
- * A complete delivery status is proof, unless the report is false. Outside a multipart/report (RFC 6522) it must also
- * come from a mail system: people attach reports to their own mail when they ask what went wrong.
+ * The rule for a delivery report, or null. A complete delivery status is proof, unless the report is false. Outside a
+ * multipart/report (RFC 6522) the message must also come from a mail system: people attach reports to their own mail to ask what
+ * went wrong.
  */
 export function statusRule(seen: Observation): string | null {
   if (!isReported(seen) || isFalse(seen)) return null
   return isReport(seen) ? 'rfc3464-report' : 'rfc3464-status-in-other-multipart'
 }
 
-/** The rule by which somebody wrote it by hand in the form of a report, with a complete delivery status; or null. */
+/** The rule by which a message with a complete delivery status is a forged report, or null. */
 export function falseReportRule(seen: Observation): string | null {
   return isReported(seen) && isFalse(seen) ? 'false-report' : null
 }
@@ -36,14 +36,14 @@ function isFalse(seen: Observation): boolean {
   return isHollow(seen) || isAboutReader(seen) || hasNothingToReport(seen)
 }
 
-/** Phishing or spam in a multipart/report, whatever its delivery status says. */
+/** Whether a multipart/report is phishing or spam, whatever its delivery status says. */
 export function isReportLure(seen: Observation): boolean {
   return isReport(seen) && hasNothingToReport(seen)
 }
 
 /**
- * It comes neither from the null sender (RFC 3464 §2 asks for it) nor from a mail system's name, and returns no
- * message that its reader could have sent. A system that reports an undelivered message returns it.
+ * Whether the report lacks what a mail system's report has. It comes neither from the null sender, as RFC 3464 §2 requires, nor
+ * from a mail system's name, and it returns no message that its reader could have sent.
  */
 export function isHollow(seen: Observation): boolean {
   if (!isSomebodys(seen)) return false
@@ -51,14 +51,14 @@ export function isHollow(seen: Observation): boolean {
   return header === null || addressesOf(header, 'to').some((each) => seen.readers.includes(each))
 }
 
-/** It has an author or a reverse-path, and neither belongs to a mail system. */
+/** Whether it has an author or a reverse-path, and neither belongs to a mail system. */
 function isSomebodys({ hasSender, hasNullSender, isFromMailSystem, from }: Observation): boolean {
   return !hasNullSender && !isFromMailSystem && (hasSender || from !== '')
 }
 
 /**
- * Its only failed recipient is its reader. A mail system does not send a person the mail that it failed to deliver to
- * him.
+ * Whether the only failed recipient is the report's own reader. A mail system does not send its report to the mailbox that it
+ * could not reach.
  */
 function isAboutReader(seen: Observation): boolean {
   const { status, readers } = seen
@@ -70,7 +70,7 @@ function isAboutReader(seen: Observation): boolean {
   )
 }
 
-/** It has a link, returns nothing that reads as a message, and says nothing about what went wrong. */
+/** Whether the report has a link, returns nothing that reads as a message, and does not say what went wrong. */
 function hasNothingToReport(seen: Observation): boolean {
   if (givesBack(seen)) return false
   const found = returnedContent(seen.message)
@@ -84,14 +84,14 @@ function hasNothingToReport(seen: Observation): boolean {
   )
 }
 
-/** An RFC 3463 status. A reply code alone could be any number: `500 EUR`. */
+/** An RFC 3463 status. A reply code alone does not count, since any number looks like one: `500 EUR`. */
 const enhancedStatus = /(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])/
 
 function firstText(content: Uint8Array): string {
   return Buffer.from(content.subarray(0, 64 * 1024)).toString('latin1')
 }
 
-/** A message came back, and its reader may have written it. */
+/** Whether a message was returned that the reader may have written. */
 function givesBack(seen: Observation): boolean {
   const header = returnedHeader(seen)
   if (header === null) return false
@@ -102,7 +102,7 @@ function givesBack(seen: Observation): boolean {
 
 const authorFields = ['from', 'sender', 'return-path']
 
-/** The header of what came back, if it has at least two fields that every message gets on its way; else null. */
+/** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
 function returnedHeader({ message }: Observation): HeaderSection | null {
   const found = returnedContent(message)
   if (found === null) return null

@@ -1,5 +1,5 @@
-// message/delivery-status content → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
-// variant). No library: mailparser leaves this type to its caller.
+// The content of a message/delivery-status part → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
+// variant). Written by hand: mailparser does not parse this type.
 import { type HeaderField, readHeaderSection } from './header-section.ts'
 
 /** RFC 3464 §2.3.3. */
@@ -17,15 +17,15 @@ interface DsnRecipient {
   readonly diagnosticCode: string | null
 }
 
-/** A delivery status: the fields of the message (RFC 3464 §2.2) and of each recipient. */
+/** A delivery status: fields about the message (RFC 3464 §2.2) and about each recipient. */
 export interface DeliveryStatus {
   readonly reportingMta: string | null
   readonly receivedFromMta: string | null
   readonly originalEnvelopeId: string | null
   readonly arrivalDate: string | null
-  /** In order, at most `maxRecipients`. */
+  /** Recipients in order, at most `maxRecipients`. */
   readonly recipients: readonly DsnRecipient[]
-  /** The lower-case names of all its fields; they help to recognise the generator. */
+  /** The lower-case names of all fields; they help to recognise the software. */
   readonly fieldNames: ReadonlySet<string>
 }
 
@@ -35,8 +35,9 @@ const CR = 0x0d
 const LF = 0x0a
 
 /**
- * Reads the fields of a delivery status: groups separated by empty lines, the first about the message, each later one
- * about a recipient. Some generators omit the separation, so the fields of a group decide which it is. Never throws.
+ * Reads a delivery status. It consists of groups of fields with empty lines between them: the first group is about the message,
+ * each later one about a recipient. Some software omits the empty line, so the fields of a group decide what it is about. Never
+ * throws.
  */
 export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
   const recipients: DsnRecipient[] = []
@@ -67,9 +68,9 @@ export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
 }
 
 /**
- * Whether it has what RFC 3464 §2.2.2, §2.3.2 and §2.3.3 require: the reporting MTA, a recipient, and what happened
- * to the message. Some generators name the remote MTA or its reply instead of themselves. Fake reports seldom have
- * any of it.
+ * Whether the status has what RFC 3464 §2.2.2, §2.3.2 and §2.3.3 require: the reporting MTA, a recipient, and what happened to
+ * the message. In place of the reporting MTA, the remote MTA or its reply will do, since some software gives only those. Fake
+ * reports seldom have any of it.
  */
 export function isPlausible(status: DeliveryStatus): boolean {
   return status.recipients.some(
@@ -107,7 +108,7 @@ function recipientOf(values: ReadonlyMap<string, string>): DsnRecipient {
   }
 }
 
-/** `type; value` (RFC 3464 §2.1.2) → value. Without a semicolon the whole field is the value. */
+/** The value of a `type; value` field (RFC 3464 §2.1.2). Without a semicolon, the whole field is the value. */
 function typedValue(field: string | undefined): string | null {
   if (field === undefined) return null
   const semicolon = field.indexOf(';')
@@ -124,7 +125,7 @@ function unbracketed(text: string): string {
   return text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text
 }
 
-/** RFC 6533 §3: `\x{HEX}` stands for a character in an address of type utf-8. */
+/** Decodes `\x{HEX}`, which stands for a character in an address of type utf-8 (RFC 6533 §3). */
 function fromUnitext(text: string): string {
   return text.replace(/\\x\{([0-9A-Fa-f]{1,6})\}/g, (all, hex: string) => {
     const point = Number.parseInt(hex, 16)
@@ -138,7 +139,7 @@ function actionOf(field: string | undefined): DsnAction | null {
   return actions.find((action) => action === word) ?? null
 }
 
-/** An RFC 3463 §2 status; many generators add text behind it. */
+/** The status (RFC 3463 §2) in a field; much software adds text behind it. */
 function statusOf(field: string | undefined): string | null {
   return /^[245]\.\d{1,3}\.\d{1,3}(?!\d)/.exec(field ?? '')?.[0] ?? null
 }

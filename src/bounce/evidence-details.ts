@@ -1,12 +1,12 @@
-// What evidence tells of its message: the fields, the maximum length of each, and cutting to that length.
+// The facts about a message that evidence keeps, and the greatest length of each.
 
-/** Facts about the message that are worth showing; `longest` gives the maximum length of each. */
+/** Facts about the message that an operator may want to see. `longest` has the greatest length of each. */
 export interface EvidenceDetails {
   readonly helo?: string
   readonly reversePath?: string
   /** Protocol and cipher of the SMTP session. */
   readonly tls?: string
-  /** Whether the same transaction had other recipients. */
+  /** All recipients of the same transaction, if there were several. */
   readonly recipientsTried?: string
   readonly notes?: string
   readonly subject?: string
@@ -18,16 +18,16 @@ export interface EvidenceDetails {
   readonly status?: string
   readonly diagnosticCode?: string
   readonly returnedMessageId?: string
-  /** What authentication says about the returned message: a result name of RFC 8601, 'other' or 'unknown'. */
+  /** SPF result for the returned message: a result name of RFC 8601, or 'unknown'. `dkim` may also be 'other'. */
   readonly spf?: string
   readonly dkim?: string
-  /** 'none', 'quarantine', 'reject', or 'absent' if the forged domain publishes no policy. */
+  /** DMARC policy: 'none', 'quarantine', 'reject', or 'absent' if the forged domain publishes none. */
   readonly dmarcPolicy?: string
-  /** The address that handed the returned message to the bouncing host: a forger of the trap's domain. */
+  /** Address of the host that sent the returned message to the bouncing host, using the trap's domain. */
   readonly returnedOrigin?: string
 }
 
-/** Characters. A domain name has 253 octets, an address 320 (RFC 5321 §4.5.3.1). */
+/** In characters. A domain name has at most 253 octets, an address 320 (RFC 5321 §4.5.3.1). */
 const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
   helo: 255,
   reversePath: 320,
@@ -50,7 +50,10 @@ const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
 }
 const fields = Object.entries(longest) as [keyof EvidenceDetails, number][]
 
-/** The fields that are present, each fit for one line of a log or page: no control characters, cut to its length. */
+/**
+ * The details that are present, each made fit for one line of a log or page: no control characters, and cut to its greatest
+ * length.
+ */
 export function boundedDetails(
   given: Readonly<Partial<Record<keyof EvidenceDetails, string | null | undefined>>>,
 ): EvidenceDetails {
@@ -62,7 +65,7 @@ export function boundedDetails(
   return details
 }
 
-/** Drops a lone surrogate that cutting may leave. */
+/** Replaces control characters and cuts the text. Drops a lone surrogate that cutting may leave. */
 function printable(text: string, length: number): string {
   return text
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')

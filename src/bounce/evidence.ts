@@ -1,4 +1,4 @@
-// What one trapped message proves: which host handed it over, to which trap, and what kind of backscatter it is.
+// What one message to a trap proves: which host sent it, to which trap, and what kind of backscatter it is.
 import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
@@ -13,53 +13,53 @@ import { returnedAuthors, returnedContent } from './returned.ts'
 export type { EvidenceDetails } from './evidence-details.ts'
 
 export interface Evidence {
-  /** The host that handed the message over. null if unknown: the evidence is kept, but nobody is listed. */
+  /** The host that sent the message to us; null if unknown. Then the evidence is kept, but nobody is listed. */
   readonly client: Address | null
-  /** The trap address it was sent to, its domain in lower case. */
+  /** The trap address that it was sent to, with its domain in lower case. */
   readonly recipient: string
-  /** null if the message is no backscatter. */
+  /** null if the message is not backscatter. */
   readonly kind: BackscatterKind | null
-  /** The rule of the classifier that decided. */
+  /** Name of the classifier's rule that decided. */
   readonly rule: string
-  /** Hex SHA-256 of the message without the fields that its delivery added. */
+  /** SHA-256 in hex of the message without the fields that its delivery added. */
   readonly content: string
-  /** Hex digest that identifies the returned message; equal to `content` if nothing is returned. */
+  /** Digest in hex that identifies the returned message; equal to `content` if none is returned. */
   readonly returned: string
   /** Epoch seconds. */
   readonly seenAt: number
   /** 'smtp', or the name of the mailbox. */
   readonly source: string
   readonly details: EvidenceDetails
-  /** Why the returned message really came from the trap's domain; the bounce is then justified. */
+  /** Why the returned message really came from the trap's domain, so that the bounce was justified. */
   readonly genuine?: string
   /**
-   * The addresses that the message itself names. Used while the message is recorded, and not stored. Absent where no
-   * such proof is needed: for a callout, and for a mailbox in which every message is for a trap.
+   * The addresses that the message itself names, which must fit the trap. Used while the message is recorded; not stored. Absent
+   * where that is not checked: for a callout, and for a mailbox in which every message is for a trap.
    */
   readonly addressed?: Addressed
-  /** A delivery report in which no recipient failed or is delayed: anyone can order such a report. */
+  /** The delivery report says that no recipient failed or is delayed. Anyone can order such a report. */
   readonly reportsSuccess?: true
 }
 
-/** What the traps need of the list. */
+/** What the rooms that receive mail need of the blocklist. */
 export interface TrapList {
-  /** Whether an address, its domain in lower case, is a spam trap now. */
+  /** Whether an address is a spam trap now; its domain must be in lower case. */
   isTrap(address: string): boolean
-  /** Judges evidence and keeps it: one decision for each piece, in order, once all is committed. */
+  /** Judges evidence and stores it. Resolves after the commit, with one decision for each piece, in order. */
   record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
 }
 
 export interface Recorded {
   readonly decision: string
-  /** For the operator alone. */
+  /** The reason; only for the operator. */
   readonly why?: string
-  /** What anybody else may be told in place of `why`. */
+  /** What others may be told in place of `why`. */
   readonly told?: string
 }
 
-/** Addresses as written, at most `maxAddresses` (address-list.ts) in each list. */
+/** Addresses as they are written, at most `maxAddresses` (address-list.ts) in each list. */
 interface Addressed {
-  /** In its To fields. */
+  /** In the message's To fields. */
   readonly to: readonly string[]
   /** In From, Sender and Return-Path of the returned message. */
   readonly returnedAuthors: readonly string[]
@@ -77,13 +77,13 @@ export interface Delivery {
   readonly tls?: string
   readonly recipientsTried?: string
   readonly notes?: string
-  /** It was found in a mailbox in which every message is for a trap. */
+  /** The message was found in a mailbox in which every message counts as sent to a trap. */
   readonly allTraps?: boolean
 }
 
 /**
- * One piece of evidence for each delivery of a message. `believed` are the Received fields written by our own hosts.
- * One pass over the message; never throws.
+ * Returns one piece of evidence for each delivery of a message. `believed` are the Received fields that our own hosts wrote.
+ * Reads the message once; never throws.
  */
 export function evidenceOf(
   message: Message,
@@ -99,7 +99,7 @@ export function evidenceOf(
   }
   const isSuccess = reportsSuccess(message, classification)
   return deliveries.map((delivery) => ({
-    // The host of a list that passed it on did not bounce anything.
+    // If a list passed the message on, the client is the list's host, which did not bounce anything.
     client: classification.viaList ? null : delivery.client,
     recipient: canonicalRecipient(delivery.recipient),
     kind: classification.kind,
@@ -114,7 +114,7 @@ export function evidenceOf(
   }))
 }
 
-/** Whether a delivery report has recipients but none that failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
+/** Whether a delivery report has recipients, and none of them failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
 function reportsSuccess(message: Message, { kind, dsn }: Classification): boolean {
   if (kind !== 'dsn' || dsn === null || isTrouble(dsn)) return false
   return !deliveryStatusOf(message)?.recipients.some(isTrouble)
@@ -124,10 +124,10 @@ function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean 
   return action === null ? !status?.startsWith('2.') : action === 'failed' || action === 'delayed'
 }
 
-/** Fields that a delivery adds. Whether a message has them depends on where it was read. */
+/** Fields that a delivery adds. The same message may have them or not, depending on where it was read. */
 const deliveryFields = new Set(['return-path', 'delivered-to', 'x-original-to', 'envelope-to'])
 
-/** Hex SHA-256 of the message with CRLF line ends and without the fields that its delivery added. */
+/** SHA-256 in hex of the message with CRLF line ends and without the fields that its delivery added. */
 export function contentDigest(message: Message, believed: readonly HeaderField[]): string {
   const { raw, header } = message
   const dropped = new Set(believed.map(({ start }) => start))
@@ -143,8 +143,8 @@ export function contentDigest(message: Message, believed: readonly HeaderField[]
 }
 
 /**
- * Hex SHA-256 that identifies a returned message: of the fields its sender wrote, or of everything that came back if
- * those are too few. null if nothing is returned.
+ * SHA-256 in hex that identifies a returned message; null if none is returned. It covers the fields that the sender wrote or, if
+ * those are too few, everything that was returned.
  */
 function returnedDigest(message: Message, { returned }: Classification): string | null {
   if (returned === null) return null
@@ -181,10 +181,10 @@ function detailsOf(
 
 const CR = 0x0d
 
-/** Hashes in pieces, so that no copy of a whole message is made. */
+/** Hashes a message in pieces of this size, so that it is not copied as a whole. */
 const pieceBytes = 64 * 1024
 
-/** An LF without a CR before it counts as CRLF. */
+/** Adds octets to the hash, with each lone LF as CRLF. */
 function updateWithCrlf(hash: Hash, octets: Uint8Array): void {
   let begin = 0
   while (begin < octets.length) {

@@ -1,5 +1,5 @@
-// A bounce's own words → the addresses that could not be reached, each with the SMTP reply or status next to it. For
-// bounces without a message/delivery-status.
+// The words of a bounce → the addresses that could not be reached, each with the SMTP reply or status next to it. For bounces
+// without a message/delivery-status.
 import type { BodyText } from './body-text.ts'
 import { fold } from './body-text.ts'
 import { phraseIsIn } from './phrases.ts'
@@ -7,29 +7,26 @@ import { failureReasons } from './reason-phrases.ts'
 
 export interface FailedRecipient {
   readonly address: string
-  /** RFC 3463 status as written, or derived from the class of the reply; null if none is near. */
+  /** RFC 3463 status as it is written, or its class from the reply code; null if neither is near. */
   readonly status: string | null
   /** The line with the reason, or null. */
   readonly diagnostic: string | null
   /**
-   * Whether it is marked as failed: by a reason, a reply code or the form `<address>:`; or it stands alone and the
-   * message has words of failure. false: an address on a line, nothing more.
+   * Whether it is marked as failed: by a reason, a reply code or the form `<address>:`. An address alone on its line counts as
+   * marked if the message has words of failure.
    */
   readonly isMarked: boolean
-  /**
-   * It stands like an entry in a list of recipients, or on a line with a server's reply, not in the middle of a
-   * sentence.
-   */
+  /** Whether it stands where a program puts it, in a list or on a line with a server's reply, and not inside a sentence. */
   readonly isListed: boolean
 }
 
 const maxRecipients = 100
-/** How many lines below an address its reason may be. */
+/** The reason may stand up to this many lines below the address. */
 const reasonLines = 5
 
 /**
- * Failed recipients in order of appearance. Addresses in `speakers` are contacts or the reader, not recipients;
- * `saysFailure`: the message has words of failure. Never throws.
+ * Failed recipients in order of appearance. Addresses in `speakers` are contacts or the reader, not recipients. `saysFailure`
+ * tells whether the message has words of failure. Never throws.
  */
 export function failedRecipients(
   { lines }: BodyText,
@@ -74,7 +71,7 @@ const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.
 const recipientLine =
   /^\s*<[^\s<>@]+@[^\s<>@]+>\s*[:(]|\b(recipients?|recipiente|destinataire|destinatario|empf(ä|ae)nger|ontvanger|odbiorca|mottagare|modtager|error-for|undeliverable address|addressed to|addressee|undeliverable to|failed \d+ attempts|userid|unknown user|find user|rcpt to)\b.{0,30}@/i
 
-/** Words before an address that is a contact, or that belongs to the returned message. */
+/** Words before an address that belongs to a contact or to the returned message. */
 const contactWords =
   /\b(contact|assistance|help|support|questions?|write to|send (e-?)?mail to|system contact|(?<!(generated|expanded) )from|sender|subject|message-id|mailto)\b/i
 
@@ -89,7 +86,7 @@ function reasonNear(
   index: number,
 ): string | null {
   for (let i = index; i < Math.min(lines.length, index + reasonLines); i++) {
-    // The next address has its own reason.
+    // The search ends at the next address, which has its own reason.
     if (i > index && /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(lines[i] ?? '')) return null
     const reason = reasons[i]?.() ?? null
     if (reason !== null) return reason
@@ -101,7 +98,7 @@ function isReason(line: string): boolean {
   return hasReplyCode(line) || phraseIsIn(fold(line), failureReasons)
 }
 
-/** RFC 5321 §4.2 reply code or RFC 3463 status with a failure's first digit. */
+/** Whether the line has a reply code (RFC 5321 §4.2) or a status (RFC 3463) of a failure. */
 export function hasReplyCode(line: string): boolean {
   return /(^|[\s:>"(#[=])[45][0-5]\d([\s:-]|$)|(^|[\s#:;("-])[45]\.\d{1,3}\.\d{1,3}\b/.test(line)
 }
@@ -113,10 +110,10 @@ function statusIn(line: string): string | null {
   return reply === undefined ? null : `${reply}.0.0`
 }
 
-/** Whether it has no control character and no character that could not be decoded. */
+/** A character that an address may have here: no control character, and none that could not be decoded. */
 const inAddress = /[^\s\p{Cc}\ufffd<>()[\]",;:|'\\]/u
 
-/** The addresses on a line, found by extending each `@` to both sides. Linear, unlike a pattern. */
+/** The addresses on a line. Each `@` is extended to both sides, which is linear; a regular expression is not. */
 function addressesIn(line: string): string[] {
   const addresses: string[] = []
   let end = 0
@@ -128,7 +125,7 @@ function addressesIn(line: string): string[] {
     end = Math.max(after, at + 1)
     const localPart = line.slice(begin, at).replace(/^(smtp|rfc-?822|to|for)=/i, '')
     const domain = line.slice(at + 1, after).replace(/\.+$/, '')
-    // `https://host/?user=` before the @.
+    // Skip the `@` of a URL: `https://host/?user=…@…`.
     if (localPart.startsWith('//')) continue
     if (localPart !== '' && localPart.length <= 200 && /^[\w-]+(\.[\w-]+)*$/.test(domain)) {
       addresses.push(`${localPart}@${domain}`)

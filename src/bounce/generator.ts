@@ -1,4 +1,4 @@
-// The software that wrote a bounce or an automatic reply, if its own marks say so. Informative: no verdict depends on
+// Finds the software that wrote a bounce or an automatic reply, if its marks tell. For information only: no verdict depends on
 // it.
 import type { DeliveryStatus } from './dsn.ts'
 import { allValues, firstValue } from './header-section.ts'
@@ -9,7 +9,7 @@ interface Mark {
   readonly isMadeBy: (message: Message, status: DeliveryStatus | null) => boolean
 }
 
-/** In order: marks of the author's own report come before marks that a relay may have added on the way. */
+/** Marks in the report itself come first; marks that a relay may have added come after them. */
 const marks: readonly Mark[] = [
   { generator: 'postfix', isMadeBy: (_, status) => hasField(status, 'x-postfix-queue-id') },
   { generator: 'exim', isMadeBy: (message) => boundary(message).includes('-eximdsn-') },
@@ -47,12 +47,12 @@ const marks: readonly Mark[] = [
   },
 ]
 
-/** 'postfix', 'exim', 'sendmail' … or null. */
+/** 'postfix', 'exim', 'sendmail' … or null if unknown. */
 export function generatorOf(message: Message, status: DeliveryStatus | null): string | null {
   return marks.find(({ isMadeBy }) => isMadeBy(message, status))?.generator ?? null
 }
 
-/** The lowest Received field: written by the first host on the message's way. */
+/** Whether the lowest Received field matches: the first host on the message's way wrote it. */
 function isOrigin(message: Message, pattern: RegExp): boolean {
   return pattern.test(allValues(message.header, 'received').at(-1) ?? '')
 }

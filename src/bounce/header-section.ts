@@ -1,31 +1,32 @@
-// Raw bytes → header fields with their byte offsets. No library: this reading is bounded, and works on any bytes,
-// even where the MIME parser gives up. Used for messages, returned messages and the fields of a DSN.
+// Raw octets → header fields with their offsets. For messages, returned messages and the fields of a DSN. Written by hand: it
+// must be bounded, and must read any octets, even where a MIME parser gives up.
 
-/** One header field as it appeared in the message. */
+/** One header field of the message. */
 export interface HeaderField {
   /** Lower case, without the colon. */
   readonly name: string
   /**
-   * Unfolded, decoded as UTF-8, trimmed; at most `maxValueLength` characters. ASCII control characters become blanks.
-   * Those from U+0080 to U+009F become U+FFFD and never blanks: servers that remove blanks let them pass.
+   * Unfolded, decoded as UTF-8, trimmed, and cut to `maxValueLength` characters. ASCII control characters become blanks. Those
+   * from U+0080 to U+009F become U+FFFD instead: servers that remove blanks from a client's text let them pass, so they must not
+   * look like blanks.
    */
   readonly value: string
-  /** Offsets of the first octet of the field, and of the first octet after its last line end. */
+  /** Offset of the field's first octet; `end` is the offset after its last line end. */
   readonly start: number
   readonly end: number
 }
 
 export interface HeaderSection {
   readonly fields: readonly HeaderField[]
-  /** Offset of the first octet of the fields: after an mbox `From ` line, if there is one. */
+  /** Offset of the first field, behind an mbox `From ` line if there is one. */
   readonly start: number
-  /** Offset of the first octet after the empty line; the length of the input if there is none. */
+  /** Offset of the first octet after the empty line; the input's length if there is no empty line. */
   readonly bodyStart: number
-  /** Why reading stopped before the empty line, or null. The fields read so far are there. */
+  /** Why reading stopped before the empty line, or null. Fields before that point are present. */
   readonly cut: string | null
 }
 
-/** Real header sections are below 64 KiB; reading stops at these limits. */
+/** Reading stops at these limits. Real header sections are below 64 KiB. */
 export const maxHeaderBytes = 256 * 1024
 export const maxHeaderFields = 1000
 export const maxValueLength = 8192
@@ -37,8 +38,8 @@ const TAB = 0x09
 const COLON = 0x3a
 
 /**
- * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF. Lines that are neither a
- * field nor a continuation are skipped. Linear in the section's length; never throws.
+ * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF. Lines that are neither a field nor a
+ * continuation are skipped. Linear in the section's length; never throws.
  */
 export function readHeaderSection(raw: Uint8Array): HeaderSection {
   const start = mboxLineEnd(raw, firstLine(raw))
@@ -87,23 +88,23 @@ export function readHeaderSection(raw: Uint8Array): HeaderSection {
   return stop(null, raw.length)
 }
 
-/** The value of the first field of that lower-case name, or undefined. */
+/** The value of the first field with that lower-case name, or undefined. */
 export function firstValue(section: HeaderSection, name: string): string | undefined {
   return section.fields.find((field) => field.name === name)?.value
 }
 
-/** The values of all fields of that lower-case name, top to bottom. */
+/** The values of all fields with that lower-case name, top to bottom. */
 export function allValues(section: HeaderSection, name: string): string[] {
   return section.fields.filter((field) => field.name === name).map((field) => field.value)
 }
 
-/** A media type or other value with parameters (RFC 2045 §5.1): lower-case value and parameter names. */
+/** A value with parameters, such as a media type (RFC 2045 §5.1). The value and the parameter names are in lower case. */
 export interface ParameterValue {
   readonly value: string
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** Reads `value; name=token; name="quoted"`. Of two parameters with one name the first wins. Never throws. */
+/** Reads `value; name=token; name="quoted"`. If a name comes twice, the first one counts. Never throws. */
 export function parseParameters(text: string): ParameterValue {
   const pieces = splitOutsideQuotes(text)
   const parameters = new Map<string, string>()
@@ -119,10 +120,7 @@ export function parseParameters(text: string): ParameterValue {
 
 const maxLeadingEmptyOctets = 16
 
-/**
- * Programs that cut mailboxes into files leave an empty line or two at the start; these do not end the header
- * section.
- */
+/** Skips empty lines at the start, which programs that split mailboxes into files leave; they do not end the header section. */
 function firstLine(raw: Uint8Array): number {
   let position = 0
   while (position <= maxLeadingEmptyOctets && (raw[position] === CR || raw[position] === LF)) {
@@ -144,7 +142,10 @@ function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {
     : next - start === 2 && raw[start] === CR && raw[start + 1] === LF
 }
 
-/** RFC 5322 §3.6.8: printable ASCII except the colon. Blanks before the colon are allowed (§4.5). */
+/**
+ * The field name on a line, or ''. It is printable ASCII without a colon (RFC 5322 §3.6.8). Blanks before the colon are allowed
+ * (§4.5).
+ */
 function fieldName(raw: Uint8Array, start: number, end: number): string {
   if (end - start > 200) return ''
   const name = latin1(raw, start, end).replace(/[ \t]+$/, '')
@@ -152,7 +153,7 @@ function fieldName(raw: Uint8Array, start: number, end: number): string {
 }
 
 function fieldValue(raw: Uint8Array, start: number, end: number): string {
-  // A character has at most four octets, so cutting the octets first loses nothing that is kept.
+  // Cut the octets first: a character has at most four octets, so nothing that is kept gets lost.
   const octets = raw.subarray(start, Math.min(end, start + maxValueLength * 4))
   const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
   return text

@@ -1,12 +1,12 @@
-// HTML → the words in it, for messages without plain text. It builds no document, so that the cost is linear: tags
-// are removed, block tags become line ends, and the common character references are decoded.
+// HTML → the words in it, for messages without plain text. Tags are removed, block tags become line ends, and common character
+// references are decoded. Written by hand: without a document tree, the cost stays linear.
 
 const maxHtmlLength = 128 * 1024
 const maxTextLength = 64 * 1024
 const hidden = ['style', 'script', 'head', 'title']
 const blockTag = /^\/?(p|div|br|tr|table|h[1-6]|li|ul|ol|pre|hr|blockquote|td)\b/i
 
-/** Linear in its input, which is cut to a maximum; '' for anything but a string. */
+/** The words of an HTML text, which is cut to a maximum first. Linear; '' if `html` is not a string. */
 export function textOfHtml(html: unknown): string {
   if (typeof html !== 'string') return ''
   const source = html.slice(0, maxHtmlLength)
@@ -20,7 +20,7 @@ export function textOfHtml(html: unknown): string {
     const close = source.startsWith('<!--', open)
       ? source.indexOf('-->', open) + 2
       : source.indexOf('>', open)
-    // A tag that never ends: what follows cannot be told from it.
+    // A tag that never ends swallows the rest.
     if (close <= open) return references(text)
     const tag = source.slice(open + 1, Math.min(close, open + 40))
     if (blockTag.test(tag)) text += '\n'
@@ -35,7 +35,7 @@ export function textOfHtml(html: unknown): string {
   return references(text + source.slice(position)).slice(0, maxTextLength)
 }
 
-/** Whether it has a link to a web page; looks at the same part of the input. */
+/** Whether the HTML has a link to a web page. Reads the same part of the input. */
 export function leadsSomewhere(html: unknown): boolean {
   return typeof html === 'string' && /href ?= ?["']? ?https?:/i.test(html.slice(0, maxHtmlLength))
 }

@@ -1,6 +1,6 @@
-// The kinds of backscatter: their names in every room, and the order that gives each its DNS code.
+// The kinds of backscatter: their names, and the order that gives each its DNS code.
 
-/** Kind i is answered as 127.0.0.(3 + i) and is bit i of a mask. */
+/** Kind number i is answered as 127.0.0.(3 + i), and is bit i of a mask. */
 export const backscatterKinds = [
   'dsn',
   'auto-reply',

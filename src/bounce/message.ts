@@ -1,4 +1,4 @@
-// Raw message → its headers and the parts that tell backscatter from other mail. The only file that knows mailparser.
+// Raw message → its headers and the parts that rules read. The only file that uses mailparser.
 import { type AttachmentStream, MailParser, type MessageText } from 'mailparser'
 import {
   firstValue,
@@ -9,11 +9,11 @@ import {
 } from './header-section.ts'
 import { leadsSomewhere, textOfHtml } from './html-text.ts'
 
-/** A part that is no text: the beginning of its decoded content. */
+/** A part that is not text: the beginning of its decoded content. */
 interface MessagePart {
-  /** Lower case, without parameters. */
+  /** Media type in lower case, without parameters. */
   readonly type: string
-  /** '' when the part has none. */
+  /** '' if the part has none. */
   readonly filename: string
   /** Decoded from its transfer encoding; empty for types that no rule reads. */
   readonly content: Uint8Array
@@ -21,47 +21,47 @@ interface MessagePart {
 
 export interface Message {
   readonly raw: Uint8Array
-  /** Our own bounded reading of the top header section; present even if the parser fails. */
+  /** The top header section as header-section.ts reads it; present even if mailparser fails. */
   readonly header: HeaderSection
   readonly contentType: ParameterValue
-  /** RFC 2047 words decoded. */
+  /** With RFC 2047 encoded words decoded. */
   readonly subject: string
   /**
-   * The text parts outside returned messages, decoded; at most `maxTextLength` characters. If there is only HTML, its
-   * text without tags.
+   * The text parts outside returned messages, decoded; at most `maxTextLength` characters. If there is only HTML, the words in
+   * it.
    */
   readonly text: string
-  /** Its HTML has a link; `text` does not show where to. */
+  /** The HTML has a link; `text` does not show links. */
   readonly hasHtmlLink: boolean
-  /** The other parts, in order. A message/rfc822 part is one part; its inside is not parsed. */
+  /** The other parts, in order. A message/rfc822 part is one part; the message inside is not parsed. */
   readonly parts: readonly MessagePart[]
-  /** Whether content beyond `maxParsedBytes` was ignored. */
+  /** Whether the message is longer than `maxParsedBytes`; the rest is ignored. */
   readonly isCut: boolean
   /** Why not all parts could be read, or null. If set, `parts` and `text` are empty. */
   readonly unreadable: string | null
 }
 
 export interface MessageLimits {
-  /** Maximum number of MIME parts, nested ones included. @default 500 */
+  /** The most MIME parts, nested ones included. @default 500 */
   readonly maxParts?: number
 }
 
 const maxTextLength = 64 * 1024
 /**
- * A report has its machine-readable part before what it returns (RFC 6522 §3), so anything beyond this is the body of
- * the returned message. Parsing 10 MiB of short lines would delay everybody's mail by seconds.
+ * Octets that are parsed. A report has its machine-readable part before what it returns (RFC 6522 §3), so beyond this only the
+ * returned message's body can follow. Parsing more would delay other mail: short lines take mailparser long.
  */
 export const maxParsedBytes = 1024 * 1024
 export const maxPartBytes = 1024 * 1024
 const chunkBytes = 64 * 1024
 
-/** Types whose content some rule reads. All others are counted and skipped. */
+/** Media types whose content some rule reads. Other parts are counted and skipped. */
 const readTypes =
   /^(message\/(global-|rfc822-)?(delivery-status|headers|disposition-notification|feedback-report)|message\/(rfc822|global)|text\/rfc822(-headers)?)$/
 
 /**
- * Parses any bytes as a message. Never throws; the time is proportional to the octets. Over a limit the result has
- * the headers, and `unreadable` says which limit. There is no limit in time: the caller must set one.
+ * Parses any octets as a message. Never throws; takes time in proportion to the octets. If a limit is exceeded, the result has
+ * only the headers, and `unreadable` names the limit. There is no time limit here: the caller must set one.
  */
 export async function parseMessage(raw: Uint8Array, limits: MessageLimits = {}): Promise<Message> {
   const header = readHeaderSection(raw)
@@ -91,7 +91,7 @@ interface Body {
 function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why: string }> {
   const { maxParts = 500 } = limits
   return new Promise((resolve) => {
-    // mailparser passes its options on to mailsplit; mailparser's own types lack those limits.
+    // mailparser passes its options on to mailsplit, but its types lack mailsplit's limits.
     const options = {
       keepDeliveryStatus: true,
       ignoreEmbedded: true,
@@ -135,13 +135,13 @@ function readParts(raw: Uint8Array, limits: MessageLimits): Promise<Body | { why
   })
 }
 
-/** Reads a part's content up to the limit, skips the rest, and lets the parser continue. */
+/** Reads a part's content up to the limit, skips the rest, and lets mailparser go on. */
 function readPart(
   attachment: AttachmentStream,
   done: (part: MessagePart) => void,
   fail: (error: unknown) => void,
 ): void {
-  // If the field names no type mailparser gives `false`, contrary to its types.
+  // If Content-Type names no type, mailparser gives `false`, contrary to its types.
   const type = String(attachment.contentType || '').toLowerCase()
   const isRead = readTypes.test(type)
   const chunks: Uint8Array[] = []
@@ -158,7 +158,7 @@ function readPart(
   })
 }
 
-/** In slices, so that an abandoned parse stops soon. */
+/** Gives the parser one slice at a time, so that a parse that was given up stops soon. */
 function feed(parser: MailParser, raw: Uint8Array, isSettled: () => boolean): void {
   let position = 0
   const next = (): void => {

@@ -1,5 +1,5 @@
-// Bounces and delay notices without a complete message/delivery-status: about a third of all. Each rule combines what
-// a message says with how it is made; no single mark is enough.
+// Recognises bounces and delay notices without a complete message/delivery-status. Each rule combines what a message says with
+// how it is made; no single mark is enough.
 
 import { speaksOfMail } from './body-text.ts'
 import { isHollow, isReportLure } from './delivery-report.ts'
@@ -18,12 +18,12 @@ import { hasProgramTitle } from './reply-words.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier, isWatcher } from './system-notices.ts'
 
-/** In the order of the tables: a program's own wording comes before wording that several share. */
+/** Order counts: a program's own wording comes before wording that several programs share. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
 
 const known = new WeakMap<Observation, BounceFormat | null>()
 
-/** The format whose wording the message has, or null. Looked up once. */
+/** The format whose wording the message has, or null. Looked up once for each message. */
 export function bounceFormat(seen: Observation): BounceFormat | null {
   let format = known.get(seen)
   if (format === undefined) {
@@ -34,8 +34,8 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
 }
 
 /**
- * It has qmail's words but not qmail's format (cr.yp.to/proto/qsbmf.txt), in which a mail system or the null sender
- * writes a paragraph for each recipient. People who ask about qmail quote those words.
+ * Whether the message has qmail's words but not qmail's format (cr.yp.to/proto/qsbmf.txt): in that, a mail system or the null
+ * sender writes one paragraph for each recipient. People who ask about qmail quote its words.
  */
 function quotesQmail(seen: Observation): boolean {
   const speaks = seen.isFromMailSystem || seen.hasNullSender
@@ -43,12 +43,12 @@ function quotesQmail(seen: Observation): boolean {
 }
 
 /**
- * The rule by which a mail system says that mail was not delivered, or null. The system speaks for itself, and shows
- * the mail or its recipient. These rules are certain enough to hold for mail that a list passed on, too.
+ * The rule by which a mail system says that it could not deliver mail, or null. The system must speak for itself and show the
+ * mail or its recipient. These rules are certain enough for mail that a list passed on, too.
  */
 export function mailSystemRule(seen: Observation): string | null {
   if (!seen.isFromMailSystem && !seen.hasNullSender) return null
-  // A postmaster also writes letters, with a reverse-path of his own.
+  // A postmaster also writes letters by hand; they have a reverse-path.
   const isByHand = seen.isHandWritten || salutation.test(seen.body.words)
   const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || isByHand)
   const isSigned = seen.isFromMailSystem && !isLetter
@@ -102,7 +102,10 @@ export function mailSystemRule(seen: Observation): string | null {
 
 const salutation = /^(dear|hello|hi|hallo|lieber?|bonjour|cher|chere|hola|ciao|caro|cara) \p{L}+,/u
 
-/** Forums, reports and logs tell of bounces, often from the null sender. They have a tag in the subject or a link. */
+/**
+ * Whether the message is nothing but a bounce. Forums, reports and logs also mention bounces, often from the null sender, but
+ * they have a link or a tag in the subject.
+ */
 function isBareBounce(seen: Observation): boolean {
   const { subject, hasLink } = seen
   if (hasProgramTitle(seen)) return false
@@ -112,7 +115,10 @@ function isBareBounce(seen: Observation): boolean {
 const isTagged =
   /^(contact|web|feedback) ?form\b|^kontaktformular\b|^formula(ire|rio)\b|^\[[^\]]{1,60}\]|^.{1,60} \| |^(new|latest) (reply|answer|comment|post|topic|message|question)\b/
 
-/** A gateway's own wording and title, above what it returns. This holds behind a list as well. */
+/**
+ * The rule for a bounce with a gateway's own wording and title above the returned message, or null. It also holds for mail that a
+ * list passed on.
+ */
 export function listedGatewayRule(seen: Observation): string | null {
   if (!seen.subject.isClearBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
   const format = seen.returnsBounce ? null : bounceFormat(seen)
@@ -120,9 +126,8 @@ export function listedGatewayRule(seen: Observation): string | null {
 }
 
 /**
- * The same for an author who does not show that he is a mail system: a gateway under its own name, or a bounce that
- * lost its reverse-path. Title, words and returned mail or recipient must all be there, and nothing of a personal
- * letter.
+ * The rule for a bounce whose author is not clearly a mail system, or null: a gateway under its own name, or a bounce that lost
+ * its reverse-path. Title, words and the returned mail or recipient must all be there, and nothing that a personal letter has.
  */
 export function unnamedSystemRule(seen: Observation): string | null {
   if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
@@ -153,10 +158,10 @@ export function unnamedSystemRule(seen: Observation): string | null {
     : null
 }
 
-/** `[mail 0001234]: …`, as trackers write. */
+/** Titles of bug trackers: `[mail 0001234]: …`. */
 const isNumbered = /^\[[^\]]{0,40}\d{3,}\]/
 
-/** Somebody introduces a quotation, in his own words or in those of his mail program. */
+/** Whether a person, or his mail program, introduces a quotation before the format's words. */
 function isIntroduced({ body, isAutomatic }: Observation, format: BounceFormat): boolean {
   return !isAutomatic && introduction.test(body.words.slice(0, Math.max(0, beginOf(body, format))))
 }
@@ -168,7 +173,7 @@ function isTitled({ subject, isAutomatic }: Observation): boolean {
   return subject.isClearBounce || isAutomatic
 }
 
-/** It shows to whom the mail could not be delivered, and the mail itself. */
+/** Whether the message shows both the mail that could not be delivered and its recipient. */
 function isWhole(seen: Observation): boolean {
   return seen.namesFailedRecipient && seen.hasReturned
 }
@@ -177,22 +182,22 @@ function saysTrouble(seen: Observation): boolean {
   return seen.saysFailure || seen.saysDelay
 }
 
-/** It shows what could not be delivered, or to whom. */
+/** Whether the message shows the mail that could not be delivered, or its recipient. */
 function hasObject(seen: Observation): boolean {
   return seen.namesFailedRecipient || seen.hasReturned || seen.body.announcesReturned
 }
 
-/** A delivery report that lost its parts on the way, or never had a boundary. */
+/** Whether it is a delivery report that lost its parts on the way, or never had a boundary. */
 function isEmptyReport(seen: Observation): boolean {
   return isReport(seen) && seen.message.parts.length === 0 && seen.message.text.trim() === ''
 }
 
-/** RFC 6522 §3: the label of such a part, complete. */
+/** Whether it has the complete Content-Type of a delivery report (RFC 6522 §3). */
 function isLabelledReport({ message }: Observation): boolean {
   return reportType(message) === 'delivery-status'
 }
 
-/** The same if the report-type is missing. */
+/** Whether it is a multipart/report for delivery; the report-type may be missing. */
 function isReport({ message }: Observation): boolean {
   const type = reportType(message)
   return (
@@ -201,15 +206,15 @@ function isReport({ message }: Observation): boolean {
 }
 
 /**
- * Something that mail systems do not send: an attachment to open, or a link. It counts where nothing came back, no
- * format is known, no server's reply is quoted, and no failed recipient is named but the reader.
+ * Whether the message has bait that mail systems do not send: an attachment to open, or a link. It counts only if no message was
+ * returned, no format is known, no server's reply is quoted, and no failed recipient is named but the reader.
  */
 function hasLure(seen: Observation): boolean {
   if (seen.hasReturned) return false
   if (isAboutMailbox(seen) || (seen.hasSender && seen.message.hasHtmlLink)) return true
   if (hasAttachment(seen)) return true
   if (!seen.hasLink) return false
-  // Without a To field the reader cannot be told from other recipients.
+  // Without a To field, we cannot tell the reader from other recipients.
   const namesOther = seen.namesFailedRecipient && addressesOf(seen.message.header, 'to').length > 0
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
 }
@@ -221,9 +226,8 @@ function hasAttachment({ message }: Observation): boolean {
 }
 
 /**
- * It asks to save one's mailbox, password or waiting mail on a web page, returns nothing and names no failed
- * recipient but the reader. With a reverse-path of its own, or with instructions for the page, it may name others
- * too.
+ * Whether it asks the reader to save his mailbox, password or waiting mail on a web page. It must return nothing and name no
+ * failed recipient but the reader. If it has a reverse-path, or instructions for the page, it may name others too.
  */
 function isAboutMailbox(seen: Observation): boolean {
   if (!seen.hasLink || seen.hasReturned || !speaksOfMailbox(seen)) return false
@@ -240,7 +244,7 @@ function speaksOfMailbox({ body, subject }: Observation): boolean {
   return mailboxWords.test(body.words) || mailboxWords.test(subject.folded)
 }
 
-/** Worms write whole bounces, in Sendmail's words too, around an attachment that they want opened. */
+/** Whether it is a worm's mail: worms write whole bounces, also in Sendmail's words, around an attachment to open. */
 export function hasPayload(seen: Observation): boolean {
   if (seen.hasReturned || seen.status !== null) return false
   return (
@@ -254,7 +258,7 @@ const payloadFile =
 
 const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs|hta)\b/
 
-/** A bounce by its sender and title, but with something to open or click. */
+/** The rule for mail with the sender and title of a bounce, but with something to open or click; or null. */
 export function lureRule(seen: Observation): string | null {
   return seen.isFromMailSystem && seen.subject.isBounce && hasLure(seen) ? 'bounce-with-lure' : null
 }

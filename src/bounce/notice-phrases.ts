@@ -2,7 +2,7 @@
 // body-text.ts).
 import { phraseTable } from './body-text.ts'
 
-/** The reader sent the mail; the words mean nothing else. */
+/** The reader sent the mail. These phrases cannot mean anything else. */
 export const sentByReaderPhrases = phraseTable(`
   you sent | you have sent | you just sent | you recently sent | you tried to send | you attempted to send |
   sent by you | from you | message by you | mail by you | from your address | from your e-mail | from your email |
@@ -27,7 +27,7 @@ export const sentByReaderPhrases = phraseTable(`
   che ha mandato
 `)
 
-/** It speaks of mail that the reader sent, or may have sent. */
+/** The message is about mail that the reader sent, or may have sent. */
 export const toSenderPhrases = [
   ...sentByReaderPhrases,
   ...phraseTable(`
@@ -45,7 +45,7 @@ export const toSenderPhrases = [
 `),
 ]
 
-/** It speaks of mail addressed to the reader. */
+/** The message is about mail that was sent to the reader. */
 export const toRecipientPhrases = phraseTable(`
   sent to you | addressed to you | destined for you | intended for you | mail for you | message for you |
   you received | you have received | you were sent | in your mailbox | in your inbox | your quarantine |
@@ -56,7 +56,7 @@ export const toRecipientPhrases = phraseTable(`
   на ваш адрес | 您收到 | 受信した | quarantined for you | blocked for you | held for you
 `)
 
-/** The mail contains an infection. A stem is enough next to the other two halves of a notice. */
+/** The mail contains an infection. Stems are enough here, since a notice needs phrases of two other tables as well. */
 export const infectionStems = phraseTable(`
   virus | worm | malware | malicious | trojan | infect | hostile content | spyware | harmful | w32/ | w32. | win32 |
   w97m | i-worm | netsky | mydoom | sobig | klez | bagle | beagle | sober. | phishing | eicar | viren | infiz |

@@ -1,4 +1,4 @@
-// One message as the rules see it. Each fact is worked out once, when it is first asked for.
+// One message as the rules see it. Each fact is worked out once, when a rule first needs it.
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
 import { type BodyText, fold, readBodyText, withoutDisclaimers } from './body-text.ts'
 import type { DeliveryStatus } from './dsn.ts'
@@ -14,9 +14,9 @@ import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 export class Observation {
   readonly message: Message
   readonly status: DeliveryStatus | null
-  /** The reverse-path is known and is null (RFC 5321 §4.5.5), or names a mail system, as some write instead. */
+  /** The reverse-path is the null sender (RFC 5321 §4.5.5), or a mail system's address, which some systems use instead. */
   readonly hasNullSender: boolean
-  /** The reverse-path is known and belongs to somebody. */
+  /** The reverse-path is an address that is not a mail system's. */
   readonly hasSender: boolean
   readonly #deliveredTo: readonly string[]
   readonly #once = new Map<string, unknown>()
@@ -35,12 +35,12 @@ export class Observation {
     this.hasSender = reversePath !== null && !this.hasNullSender
   }
 
-  /** From names a mail system. */
+  /** The From field names a mail system. */
   get isFromMailSystem(): boolean {
     return this.#get('mail-system', () => isFromMailSystem(this.message.header))
   }
 
-  /** No person typed it: by its reverse-path, its author or RFC 3834 §5. */
+  /** No person typed the message: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) tells. */
   get isAutomatic(): boolean {
     return (
       this.hasNullSender ||
@@ -70,7 +70,7 @@ export class Observation {
     return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
   }
 
-  /** It says that mail was delivered, and mentions no trouble. */
+  /** The message says that mail was delivered, and mentions no failure. */
   get saysSuccess(): boolean {
     const { words, lines } = this.body
     if (this.saysDelay || !phraseIsIn(words, successPhrases)) return false
@@ -79,7 +79,7 @@ export class Observation {
     return !hasReason && !phraseIsIn(all, failurePhrases)
   }
 
-  /** Addresses in its words, except those of its author and its reader. */
+  /** Failed recipients in the message's words; its author and its reader do not count. */
   get recipients(): readonly FailedRecipient[] {
     return this.#get('recipients', () => {
       const { header } = this.message
@@ -95,22 +95,22 @@ export class Observation {
     })
   }
 
-  /** One of them is next to a reason, or in a form that marks it as failed. */
+  /** One of `recipients` is next to a reason, or in a form that marks it as failed. */
   get namesFailedRecipient(): boolean {
     return this.recipients.some(({ isMarked }) => isMarked)
   }
 
-  /** One of them is where only a program would put it. */
+  /** One of `recipients` stands where only a program would put it. */
   get listsFailedRecipient(): boolean {
     return this.recipients.some(({ isMarked, isListed }) => isMarked && isListed)
   }
 
-  /** A message or its header section came back, as a part or below the words. */
+  /** A message or its header section was returned, as a part or below the words. */
   get hasReturned(): boolean {
     return this.hasReturnedPart || this.body.returnedAt >= 0
   }
 
-  /** A part of a returned-message type that reads as a message, or that was emptied but for a few words. */
+  /** A part has a type of returned messages, and reads as a message or has only a few words left. */
   get hasReturnedPart(): boolean {
     return this.#get('returned-part', () =>
       this.message.parts.some(
@@ -120,7 +120,7 @@ export class Observation {
     )
   }
 
-  /** Its readers, as far as its fields and its delivery tell: addresses in lower case. */
+  /** Addresses of the message's readers, in lower case, from its fields and its delivery. */
   get readers(): readonly string[] {
     return this.#get('readers', () => [
       ...this.#deliveredTo.map((address) => address.toLowerCase()),
@@ -128,7 +128,7 @@ export class Observation {
     ])
   }
 
-  /** What came back is itself a bounce: somebody passes on what he received. */
+  /** The returned message is itself a bounce: somebody passes on a bounce that he received. */
   get returnsBounce(): boolean {
     return this.#get('returns-bounce', () => {
       const found = returnedContent(this.message)
@@ -138,7 +138,7 @@ export class Observation {
     })
   }
 
-  /** It has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
+  /** The message has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
   get isLetter(): boolean {
     return this.#get('letter', () => {
       if (this.subject.isAnswer) return true
@@ -146,12 +146,12 @@ export class Observation {
     })
   }
 
-  /** It asks its reader something, and returns nothing. */
+  /** The message asks its reader something, and returns nothing. */
   get asksReader(): boolean {
     return this.#get('asks', () => !this.hasReturned && question.test(this.body.words))
   }
 
-  /** Written or forwarded with a mail program for people, or marked as forwarded by one. */
+  /** A person wrote or forwarded it with a mail program. */
   get isHandWritten(): boolean {
     return this.#get('hand-written', () => {
       const { header } = this.message
@@ -163,22 +163,22 @@ export class Observation {
     })
   }
 
-  /** It asks the reader to open a web page. */
+  /** The message asks the reader to open a web page. */
   get hasLink(): boolean {
     return this.message.hasHtmlLink || this.body.words.includes('http')
   }
 
-  /** It answers another message (RFC 5322 §3.6.4). */
+  /** The message answers another one (RFC 5322 §3.6.4). */
   get isAnswer(): boolean {
     return isAnswer(this.message.header)
   }
 
-  /** Display name and local part of From, folded. */
+  /** Display name and local part of the From field, folded. */
   get author(): { readonly name: string; readonly localPart: string } {
     return this.#get('author', () => mailboxOf(firstValue(this.message.header, 'from') ?? ''))
   }
 
-  /** From's value, folded; vendors put their product's name there. */
+  /** The From field's value, folded; vendors put their product's name there. */
   get from(): string {
     return this.#get('from', () =>
       fold((firstValue(this.message.header, 'from') ?? '').slice(0, 300)),
@@ -204,11 +204,11 @@ function hasOwnFields(content: Uint8Array): boolean {
 const returnedTypes =
   /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/
 
-/** "On Tue, A wrote:", "-----Original Message-----" and other lines above a quotation. */
+/** Lines above a quotation: "On Tue, A wrote:", "-----Original Message-----" and others. */
 const quoteIntroduction =
   /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
 
-/** "Can you check …?": programs do not ask. */
+/** Questions such as "Can you check …?". Programs do not ask them. */
 const question =
   /\b((can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))|kannst du|konnen sie|hast du|haben sie|peux-tu|pouvez-vous|avez-vous|puedes|puede usted|puoi|puo (lei )?|voce pode|kun je|kunt u|(czy )?mozesz|не могли бы|можешь|можете)\b[^.?!]{2,150}\?/
 

@@ -1,5 +1,5 @@
-// What mail systems say about a message that was not delivered, or not yet, in many languages: tables of folded
-// phrases (see `fold` in body-text.ts), compared by plain search.
+// What mail systems say about a message that was not delivered, or not yet: tables of folded phrases in many languages (see
+// `fold` in body-text.ts).
 import { foldAll, phraseIn } from './body-text.ts'
 
 /** The message was not delivered at all. */
@@ -235,7 +235,7 @@ export const failurePhrases = foldAll(
   ],
 )
 
-/** It has not been delivered yet; the server keeps trying (RFC 3464 §2.3.3: delayed). */
+/** The message has not been delivered yet; the server keeps trying (RFC 3464 §2.3.3: delayed). */
 export const delayPhrases = foldAll(
   [
     'not yet been delivered',
@@ -288,7 +288,7 @@ export const delayPhrases = foldAll(
   ],
 )
 
-/** A message was delivered; the answer to a requested receipt (RFC 3464 §2.3.3: delivered, relayed). */
+/** The message was delivered: the answer to a receipt that somebody asked for (RFC 3464 §2.3.3: delivered, relayed). */
 export const successPhrases = foldAll(
   [
     'successfully delivered',

@@ -1,5 +1,5 @@
-// Read receipts that lack the form of RFC 8098: written in plain words by Notes, Outlook and old mail programs, or
-// reduced to words by a gateway. Somebody asked for each of them.
+// Recognises read receipts that lack the form of RFC 8098: Notes, Outlook and old mail programs write them in plain words, and
+// some gateways leave only the words. Somebody asked for each of them.
 import { foldAll, phraseIn } from './body-text.ts'
 import type { Observation } from './observation.ts'
 
@@ -33,7 +33,7 @@ const titles = foldAll(
   ['läst:', 'oläst:', 'læst:', 'ulæst:', 'lest:', 'ikke lest:', 'luettu:', 'přečteno:', 'okundu:'],
 )
 
-/** What receipts say about the message. */
+/** What receipts say about the message that was read. */
 const phrases = foldAll(
   [
     'was read on',
@@ -64,7 +64,7 @@ const phrases = foldAll(
   ],
 )
 
-/** A receipt by its title and words; nothing came back, and no delivery is reported. */
+/** The rule for a receipt recognised by its title and words, or null. It returns nothing and reports no delivery. */
 export function wordedReceiptRule({ subject, body, status, message }: Observation): string | null {
   if (status !== null || !titles.some((title) => subject.folded.startsWith(title))) return null
   if (message.text.length > 4000) return null

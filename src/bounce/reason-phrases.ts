@@ -1,7 +1,6 @@
-// Why a recipient was not reached, in the words of servers and gateways: folded phrases (see `fold` in body-text.ts).
+// Why mail did not reach a recipient, in the words of servers and gateways: folded phrases (see `fold` in body-text.ts).
 import { foldAll } from './body-text.ts'
 
-/** Why one recipient did not get the message. */
 export const failureReasons = foldAll(
   [
     'user unknown',

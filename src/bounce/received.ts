@@ -1,28 +1,28 @@
-// Trace fields → the address that handed the message to our own MX, and when. Only our own relays are believed:
-// anything below the first field that names a stranger may be invented.
+// Trace fields → the host that sent the message to our own MX, and when. Only fields that our own relays wrote are believed.
+// Everything below the first field of a stranger may be forged.
 import { type Address, contains, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { HeaderField, HeaderSection } from './header-section.ts'
 import { hostName, parseReceivedField, type ReceivedField } from './received-field.ts'
 
 /** Our own relays, from the key trace.trustedRelays. */
 export interface TrustedRelays {
-  /** Lower-case host names for the `by` clause; `*.example.org` matches every name below it. */
+  /** Lower-case host names in the `by` clause; `*.example.org` matches every name below it. */
   readonly names: readonly string[]
   readonly addresses: readonly Prefix[]
 }
 
 export interface Trace {
-  /** Who handed the message to us; null if unknown. */
+  /** The host that sent us the message; null if unknown. */
   readonly client: Address | null
   /** The newest date among the believed fields, epoch seconds, or null. */
   readonly newestTime: number | null
   /** The addresses in `for` clauses of believed fields, top to bottom. */
   readonly recipients: readonly string[]
-  /** The believed Received fields. We wrote them, so they are no part of what was sent. */
+  /** The believed Received fields. Our hosts wrote them, so they are not part of what was sent. */
   readonly believed: readonly HeaderField[]
 }
 
-/** Sorts the texts for relays: an address or prefix is one, everything else is a name. */
+/** Sorts the texts of trace.trustedRelays into prefixes and names: everything that is not an address or prefix is a name. */
 export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
   const names: string[] = []
   const addresses: Prefix[] = []
@@ -34,7 +34,7 @@ export function parseTrustedRelays(relays: readonly string[]): TrustedRelays {
   return { names, addresses }
 }
 
-/** A leading `*.` is kept. */
+/** A leading `*.` stays. */
 function relayName(relay: string): string {
   const [, wildcard = '', name = ''] = /^(\*\.)?(.*)$/s.exec(relay) ?? []
   return wildcard + (hostName(name) ?? name.toLowerCase())
@@ -43,18 +43,18 @@ function relayName(relay: string): string {
 const maxFields = 50
 
 /**
- * Walks a stored message's Received fields from the top. A field is believed if the one above it was written by us
- * and got the message from one of our own hosts. Without trusted relays, the topmost field with an address is our own
- * MX's. With them, a field must name one in its `by` clause, or be below a field that got the message from a trusted
- * address. HELO is never believed, nor the name looked up for an address. Never throws.
+ * Reads a stored message's Received fields from the top. A field is believed if one of our hosts wrote the field above it and got
+ * the message from another of our hosts. Without trusted relays, the topmost field with an address counts as our own MX's. With
+ * them, a field must name one in its `by` clause, or stand below a field that got the message from a trusted address. HELO and
+ * reverse DNS names are never believed. Never throws.
  */
 export function traceStored(header: HeaderSection, relays: TrustedRelays): Trace {
   return walk(header, relays, relays.names.length + relays.addresses.length > 0 ? 'named' : 'own')
 }
 
 /**
- * The same for a message that we received ourselves from `peer`. If `peer` is a trusted relay, the Received fields
- * tell who handed the message over. Otherwise it was `peer`, and no field is believed.
+ * The trace of a message that we received ourselves from `peer`. If `peer` is a trusted relay, the Received fields tell which
+ * host sent the message. Otherwise `peer` sent it, and no field is believed.
  */
 export function traceFrom(
   peer: Address | null,
@@ -66,8 +66,8 @@ export function traceFrom(
 }
 
 /**
- * 'own': the next field was written by a host of ours. 'named': it is ours only if its `by` clause names a trusted
- * relay, or if it got the message from a trusted address, which no stranger can have.
+ * How far the next field is believed. 'own': one of our hosts wrote it. 'named': believe it only if its `by` clause names a
+ * trusted relay, or if it got the message from a trusted address, which no stranger can have.
  */
 type Standing = 'own' | 'named'
 
@@ -94,22 +94,22 @@ function walk(header: HeaderSection, relays: TrustedRelays, start: Standing): Tr
   return { client, newestTime, recipients, believed }
 }
 
-/** What a field tells: the client, what the next field is worth, or that nothing below can be trusted. */
+/** Reads one field. Returns the client, or how far the next field is believed, or 'unknown' if nothing below can be believed. */
 function step(
   field: ReceivedField,
   standing: Standing,
   relays: TrustedRelays,
 ): { readonly client: Address | null } | Standing | 'unknown' {
-  // sendmail(1) too: content filters and mail fetchers pass mail on through it. The site must ensure that only they
-  // do.
+  // Mail from sendmail(1) is internal too: content filters and mail fetchers pass mail on through it. The site must ensure that
+  // nobody else does.
   if (field.isInternal) return standing
   if (field.from === null) return 'unknown'
   const isNamed = field.by !== null && isTrustedName(relays, field.by)
   if (isTrustedAddress(relays, field.from)) return 'own'
-  // The same machine passed it on: a content filter, or a fetch from a mailbox.
+  // The same machine passed the message on, for example a content filter or a fetch from a mailbox.
   if (isLoopback(field.from)) return standing === 'own' || isNamed ? 'own' : 'named'
   if (isPrivate(field.from)) {
-    // A private address is a hop inside the site. Only a relay's name can tell who wrote the next field.
+    // A private address means a hop inside the site. Only a relay's name can tell who wrote the next field.
     return relays.names.length > 0 ? 'named' : 'unknown'
   }
   return standing === 'own' || isNamed ? { client: field.from } : 'unknown'
@@ -126,7 +126,7 @@ function isTrustedAddress({ addresses }: TrustedRelays, address: Address): boole
 }
 
 const loopback = prefixes('127.0.0.0/8', '::1/128')
-/** RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6. */
+/** Private and local addresses: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6. */
 const privateUse = prefixes(
   '10.0.0.0/8',
   '172.16.0.0/12',

@@ -2,8 +2,8 @@
 import { phraseTable } from './body-text.ts'
 
 /**
- * Titles that mail programs write by themselves (Exchange, Notes, GroupWise, vacation, Zimbra, Yahoo, Gmail). They
- * begin the subject, and most end in a colon.
+ * Titles that mail programs write by themselves (Exchange, Notes, GroupWise, vacation, Zimbra, Yahoo, Gmail). They begin the
+ * subject, and most of them end in a colon.
  */
 export const programTitles = phraseTable(`
   out of office autoreply | out of office auto-reply | out-of-office autoreply | out of the office autoreply |
@@ -38,16 +38,16 @@ export const programTitles = phraseTable(`
   ตอบกลับอัตโนมัติ | balasan otomatis
 `)
 
-/** Notes writes its user's name before this and at most a full stop behind it. Folded: です becomes てす. */
+/** A title of Notes: its user's name stands before it, and at most a full stop follows. Folding turns です into てす. */
 export const absenceTitle =
   /(^|\S )(is out of the office|ist ausser haus|ist nicht im haus|est absent\(e\)|est absente?( du bureau)?|est[ae] ausente( de la oficina)?|e fuori (ufficio|sede)|esta ausente( do escritorio)?|esta fora do escritorio|is niet (aanwezig|op kantoor)|is afwezig|jest (nieobecn[ya]|poza biurem)|отсутствует( на рабочем месте)?|ar inte pa kontoret|er ikke (pa kontoret|til stede)|on poissa|neni pritomen|nincs az irodaban)( \(.{1,60}\))?\.?$|は不在てす[。.]?$|不在办公室[。.]?$|不在辦公室[。.]?$/
 
-/** The same, with nothing behind them. */
+/** Titles of programs that have nothing behind them. */
 export const bareTitles = phraseTable(`
   out of office | out of the office | out-of-office | auto | abwesend | absence | ausente
 `)
 
-/** Titles that people choose, anywhere in the subject. */
+/** Titles that people choose; they may stand anywhere in the subject. */
 export const personalTitles = phraseTable(`
   out of the office | out of office | out-of-office | on vacation | on holiday | annual leave | on leave |
   away from the office | away from my desk | maternity leave | i am away | i'm away | vacation | not in the office |
@@ -65,7 +65,7 @@ export const personalTitles = phraseTable(`
   cuenta desactivada | elternzeit | mutterschutz | congés | poissa | gone fishing
 `)
 
-/** What an absent person says. */
+/** What a person says who is away. */
 export const awayPhrases = phraseTable(`
   out of the office | out of office | out-of-office | away from the office | away from my desk |
   away from my office | away from my email | not in the office | not at my desk | on annual leave | on leave |
@@ -93,8 +93,8 @@ export const awayPhrases = phraseTable(`
 `)
 
 /**
- * Stems of the same. They count only in a short text, below a title, or in an answer. A stem with a blank before it
- * begins a word.
+ * Stems of what a person says who is away. They count only in a short text, below a title, or in an answer. A stem with a blank
+ * before it begins a word.
  */
 export const awayStems = phraseTable(`
   out until | out from | out of town | out this week | offline until | _away until | _away from | _away for |
@@ -142,7 +142,7 @@ export const awayStems = phraseTable(`
   jobber ikke | arbetar inte | we reopen | reopens on
 `)
 
-/** Nobody reads mail to this address; programs say so below their notices too. */
+/** Nobody reads mail to this address. Programs say so below their notices too. */
 export const unreadPhrases = phraseTable(`
   not monitored | unmonitored | unattended | not attended | nobody reads | no one reads | not read |
   is not checked | do not reply | don't reply | cannot reply | send-only | no-reply | noreply | wird nicht gelesen |
@@ -151,7 +151,7 @@ export const unreadPhrases = phraseTable(`
   övervakas inte | læses ikke
 `)
 
-/** It says that no person wrote it. */
+/** The message says that no person wrote it. */
 export const automaticPhrases = phraseTable(`
   automatic reply | automatic response | automated reply | automated response | automatically generated reply |
   automatically generated response | automatic acknowledgement | automated acknowledgement | auto-reply |
@@ -161,7 +161,7 @@ export const automaticPhrases = phraseTable(`
   automatisk svar
 `)
 
-/** What an answering machine tells everybody; tickets and forms say it too. */
+/** What an automatic reply tells everybody; tickets and forms say it too. */
 export const receiptPhrases = phraseTable(`
   automatically generated | automatic message | auto-generated | get back to you | as soon as possible |
   will be dealt with | thank you for your e | thank you for your m | thank you for contacting | thanks for your e |
@@ -175,7 +175,7 @@ export const receiptPhrases = phraseTable(`
   дякуємо | gracias por escrib | merci de m'avoir | grazie per avermi | obrigado por escrever | danke fürs
 `)
 
-/** The owner of the address is gone or has another address. */
+/** The person has left, or has another address. */
 export const goneStems = phraseTable(`
   no longer works | no longer work | no longer with | no longer employed | no longer at | no longer in use |
   no longer used | no longer active | no longer valid | has left the | have left the | has been deactivated |
@@ -196,7 +196,7 @@ export const goneStems = phraseTable(`
   retired from | i have retired | i've retired
 `)
 
-/** It acknowledges that the reader's mail arrived. */
+/** The message says that the reader's mail has arrived. */
 export const acknowledgementPhrases = phraseTable(`
   received your e | received your m | your message has been received | your email has been received |
   your e-mail has been received | your mail has been received | your message has reached | your email has reached |

@@ -1,5 +1,5 @@
-// Automatic replies by their wording; about half of them have no mark of RFC 3834. Rules use the titles that programs
-// put before a subject, and what people write when they are away. The marks must have been tried before.
+// Recognises automatic replies by their wording, since many have no mark of RFC 3834. Rules use the titles that programs put
+// before a subject, and what people write when they are away. The rules that use marks must run first.
 import { autoReplyRule, autoSubmitted } from './auto-reply.ts'
 import { phraseIn, speaksOfMail } from './body-text.ts'
 import { firstValue } from './header-section.ts'
@@ -22,7 +22,7 @@ import { isNotifier } from './system-notices.ts'
 
 const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
 
-/** Whether the subject begins with a program's title; answers of people begin with it too. */
+/** Whether the subject begins with a program's title. A person's answer to an automatic reply begins with it too. */
 export function hasProgramTitle(seen: Observation): boolean {
   const { subject } = seen
   const title = subject.folded.replace(/^[[(*"]{1,3}/, '')
@@ -33,7 +33,7 @@ export function hasProgramTitle(seen: Observation): boolean {
   )
 }
 
-/** The title stands alone or before the subject that it answers, and is no part of a sentence. */
+/** Whether the title stands alone or before the subject that it answers, and does not belong to a sentence. */
 function isSetOff(seen: Observation): boolean {
   const { folded } = seen.subject
   const title = folded.replace(/^[[(*"]{1,3}/, '')
@@ -52,13 +52,14 @@ function isSetOff(seen: Observation): boolean {
   )
 }
 
-/** Somebody is away, by a program's title or in his own words. */
+/** Whether somebody says that he is away, by a program's title or in his own words. */
 export function saysAway(seen: Observation): boolean {
   return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
 }
 
 /**
- * Words of absence. A colleague may use them too, but not with dates in the first person in a text that is no letter.
+ * Whether a title of absence counts. A colleague may use such words too, but not with dates and "I" in a text that is not a
+ * letter.
  */
 function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
   return (
@@ -69,19 +70,19 @@ function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation)
   )
 }
 
-/** Whether its title says away, whoever wrote it, and a mark says automatic. */
+/** Whether the title says that somebody is away, and a header field says that the message is automatic. */
 export function isMarkedAway(seen: Observation): boolean {
   return isMarked(seen) && phraseIn(seen.subject.folded, personalTitles) !== undefined
 }
 
 /**
- * The rule by which its wording makes it an automatic reply, or null. A program's title needs one more sign. A
- * person's title needs words of absence, and either a mark or that it answers something. Words alone need the null
+ * The rule by which the wording makes the message an automatic reply, or null. A program's title needs one more sign. A person's
+ * title needs words of absence, and a header field or the fact that the message answers another one. Words alone need the null
  * sender.
  */
 export function replyWordsRule(seen: Observation): string | null {
   const { subject, body, hasNullSender } = seen
-  // RFC 3834 §5 and RFC 5436 §2.7.1: its own field says that it is no reply.
+  // Auto-Submitted says that it is not a reply (RFC 3834 §5, RFC 5436 §2.7.1).
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
   if (isPromotion(seen) || invitationAnswer.test(subject.folded)) return null
   const mayBeReply =
@@ -105,7 +106,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (isSalesPitch(seen, { hintsAway, saysReceipt })) return null
   if (hasProgramTitle(seen) && !quotes && isSigned && isMachine) return 'reply-program-title'
   if (isFromVacationProgram(seen) && !hasQuotation) return 'reply-vacation-program'
-  // An address that nobody reads has nobody who is away: it tells of somebody else.
+  // Nobody reads mail to this address, so nobody can be away: the message is about somebody else.
   if (isNotifier(seen) && !seen.isAnswer && !saysNobodyReads(seen)) return null
   if (tellsOfOthers(seen)) return null
   const bare = subject.own.trim().replace(answerPrefix, '')
@@ -119,7 +120,7 @@ export function replyWordsRule(seen: Observation): string | null {
   if (saysWhy && isTitled && seen.isAnswer && !quotes && !seen.isLetter) return 'reply-titled-away'
   if (saysAutomatic && seen.isAnswer && (hasNullSender || hasReplyPrecedence(seen)))
     return 'reply-marked-answer'
-  // No person answers from the null sender (RFC 5321 §4.5.5), or with formail's marks: its precedence and X-Loop.
+  // A person does not answer from the null sender (RFC 5321 §4.5.5), nor with the Precedence and X-Loop of formail.
   const answersAlone = seen.isAnswer && !hasQuotation && !seen.isHandWritten
   if (answersAlone && hasReplyPrecedence(seen) && hasOwnLoop(seen)) return 'reply-formail'
   if (!hasNullSender) return endsWithTitle(seen) && !quotes ? 'reply-title-behind' : null
@@ -140,12 +141,15 @@ export function replyWordsRule(seen: Observation): string | null {
   return isPlain && isBareText(seen) ? 'reply-null-sender' : null
 }
 
-/** A title of absence that is in no table of titles. */
+/** Whether the title says that somebody is away, although no table has it. */
 function saysAwayIn(title: string): boolean {
   return phraseIn(title, awayPhrases) !== undefined || phraseIn(title, awayStems) !== undefined
 }
 
-/** It answers nothing, and no English word in it speaks of its writer or of mail: a roster, an offer, a notice. */
+/**
+ * Whether the message is about other people: a roster, an offer, a notice. It answers nothing, and no English word in it is about
+ * its writer or about mail.
+ */
 function tellsOfOthers(seen: Observation): boolean {
   const { subject, body } = seen
   if (seen.isAnswer || subject.isAnswer || hasReplyPrecedence(seen)) return false
@@ -159,12 +163,12 @@ const notOfMail =
 const ofWriterOrMail =
   /\b(i|i'm|i'll|i've|i'd|my|me|myself|(e-?)?mails?|messages?|letter|enquiry|inquiry|request|contact(ing)?|writing|reply|respond|response|urgent)\b/
 
-/** A sign of a program, of any kind; mail from people has none. */
+/** Whether it has a Precedence field, whatever its value; mail from people has none. */
 function hasPrecedence({ message }: Observation): boolean {
   return firstValue(message.header, 'precedence') !== undefined
 }
 
-/** A case number in the subject, as help desks use. */
+/** Whether the subject has a case number of a help desk. */
 function isTicket({ subject }: Observation): boolean {
   return /[[(#][^\])]{0,30}\d{3,}/.test(subject.folded)
 }
@@ -173,12 +177,12 @@ function isTicket({ subject }: Observation): boolean {
 const invitationAnswer =
   /^(accepted|declined|tentative(ly accepted)?|cancell?ed|(updated )?invitation|zugesagt|abgesagt|mit vorbehalt|accepte|refuse|provisoire|aceptad[ao]|rechazad[ao]|accettat[ao]|rifiutat[ao]|aceit[ao]|recusad[ao]|geaccepteerd|geweigerd) ?:/
 
-/** A whole title that only one service writes. */
+/** Whether the whole title is one that only one service writes. */
 function isOwnTitle({ subject }: Observation): boolean {
   return /^yahoo! auto ?response/.test(subject.folded)
 }
 
-/** The title stands behind the subject that it answers: `Re: parking (Out of Office)`. */
+/** Whether the title stands behind the subject that it answers: `Re: parking (Out of Office)`. */
 function endsWithTitle({ subject }: Observation): boolean {
   return (
     subject.isAnswer &&
@@ -188,12 +192,12 @@ function endsWithTitle({ subject }: Observation): boolean {
   )
 }
 
-/** It has nothing to open and no mail program, and is no longer than an absence note. */
+/** Whether it has no attachment, no link and no mark of a mail program, and is no longer than an absence note. */
 function isBareText({ message, hasLink, isHandWritten }: Observation): boolean {
   return !hasLink && !isHandWritten && message.parts.length === 0 && message.text.length < 2000
 }
 
-/** It answers, and says only that nobody reads mail to its address. */
+/** Whether it is an answer that says only that nobody reads mail to this address. */
 function saysNobodyReads(seen: Observation): boolean {
   return (
     seen.subject.isAnswer && !seen.hasLink && phraseIn(seen.body.words, unreadPhrases) !== undefined
@@ -201,9 +205,9 @@ function saysNobodyReads(seen: Observation): boolean {
 }
 
 /**
- * Spam or phishing without any field that says a program wrote it: a title is easy to copy. The answered message may
- * be spam itself, so next to words of absence or receipt the subject does not count. Money and games in the text are
- * no part of a receipt.
+ * Whether it is spam or phishing: a title is easy to copy, and no field says that a program wrote the message. The answered
+ * message may be spam itself, so the subject does not count next to words of absence or receipt. A receipt does not have money or
+ * games in its text.
  */
 function isSalesPitch(
   seen: Observation,
@@ -223,29 +227,32 @@ const loanOrGame =
 const offer =
   /[$€£¥] ?\d|\d ?[$€£¥]|\b(offers?|cheap|discount|bonus|prize|winner|crypto|invest\w*|earn|angebot|oferta|telegram|whatsapp|wechat|viber)\b|\bt\.me\/|телеграм|ватсап|微信/
 
-/** `[Blog] …`: it quotes the person who is away. */
+/** Titles such as `[Blog] …`: a forum quotes the person who is away. */
 const isForum = /^\[[^\]]{1,40}\] ?\S/
 
-/** No person sent it: the null sender, RFC 3834 §5, or the precedence of vacation programs. */
+/**
+ * Whether a mark says that no person sent it: the null sender, Auto-Submitted (RFC 3834 §5), or the Precedence of vacation
+ * programs.
+ */
 function isMarked(seen: Observation): boolean {
   return !seen.isFromMailSystem && (seen.isAutomatic || hasReplyPrecedence(seen))
 }
 
-/** procmailex(5): an autoresponder recognises its own mail by its address in X-Loop. */
+/** Whether X-Loop has the author's own address, by which an autoresponder recognises its own mail (procmailex(5)). */
 function hasOwnLoop({ message }: Observation): boolean {
   const loop = addressesOf(message.header, 'x-loop')
   return addressesOf(message.header, 'from').some((address) => loop.includes(address))
 }
 
-/** The precedence of vacation programs and formail; bulk mail says bulk. */
+/** Whether it has the Precedence of vacation programs and formail, which is not the "bulk" of bulk mail. */
 export function hasReplyPrecedence({ message }: Observation): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
 }
 
 /**
- * vacation(1) sends its user's file unchanged, from the user's address and without any mark. `$SUBJECT` in the title
- * becomes the subject that it answers. A person who answers with such a title uses a program that sets threading
- * fields (RFC 5322 §3.6.4) and MIME-Version (RFC 2045 §4).
+ * Whether vacation(1) may have sent it. That sends its user's file as it is, from the user's address and without any mark.
+ * `$SUBJECT` in the title becomes the subject that it answers. A person's mail program would set threading fields (RFC 5322
+ * §3.6.4) and MIME-Version (RFC 2045 §4).
  */
 function isFromVacationProgram({
   subject,
@@ -259,7 +266,9 @@ function isFromVacationProgram({
   return title === 'away' || phraseIn(title, personalTitles) !== undefined
 }
 
-/** Exchange puts `Automatic reply: ` before the subject that it answers, whatever its user writes. */
+/**
+ * Whether it is Exchange's reply, which has `Automatic reply: ` before the subject that it answers, and any words of its user.
+ */
 function hasBareWords({ subject, body, message }: Observation): boolean {
   return (
     /^\D{4,40}: \S/.test(subject.folded) &&
@@ -273,13 +282,13 @@ const orderTitle =
 
 const isBooked =
   /\byour (booking|reservation|appointment|order|payment|registration|donation) (is|was|has been) (confirmed|received|booked|accepted)\b|\bdonation\b|\b(book|buy|order|shop) now\b/
-/** A school about its pupils, or an employer about requested leave. */
+/** Words of a school about its pupils, or of an employer about leave that somebody asked for. */
 const isAdministration =
   /\b(was|were|has been|marked( as)?) absent\b|\b(your (child|son|daughter)|votre enfant|ihr kind|su hijo|seu filho|tuo figlio|uw kind)\b|\b(leave|vacation|absence|holiday) (request|approval|balance)\b|\brequest(ed|s)? (for |your )*(annual leave|vacation|leave|time off|absence)\b|\b(urlaubsantrag|abwesenheitsantrag|demande de conges?|solicitud de vacaciones|richiesta (di )?ferie|wniosek urlopowy)\b|\burlaub\b.{0,60}\bgenehmigt\b|заявлени[ея] на отпуск|休暇申請|休假申请|请假申请/
-/** A forwarded telephone or chat message. */
+/** Words of a forwarded telephone or chat message. */
 const isTranscript = /\b(voice ?mail|voice message|sms|mms|missed call|chat)\b/
 
-/** Bulk mail about holidays or leave, or about a purchase. */
+/** Whether it is bulk mail about holidays or leave, or about a purchase. */
 function isPromotion(seen: Observation): boolean {
   const { body, subject } = seen
   const opens =

@@ -1,10 +1,9 @@
-// Finds where in a plain text a returned message begins: the older half of all bounces has it as text below a line
-// that announces it.
+// Finds where a returned message begins in a plain text. Many bounces have it as text below a line that announces it.
 
 export interface ReturnedTextStart {
-  /** Offset of the first line that reads as a header section, or -1. */
+  /** Offset of the first line of a header section, or -1. */
   readonly at: number
-  /** Offset of the line that announces a returned message, or -1. There may be nothing below it. */
+  /** Offset of the line that announces a returned message, or -1. Nothing need follow it. */
   readonly announcedAt: number
 }
 
@@ -12,8 +11,8 @@ const maxScannedLines = 600
 const maxHeaderLines = 80
 
 /**
- * Words of an announcing line: "--- Below this line is a copy of the message." (qmail), "Original message follows."
- * (IMail), "Message headers follow:" (MailEnable), "----- Unsent message below" (phquery) …
+ * Patterns for announcing lines: "--- Below this line is a copy of the message." (qmail), "Original message follows." (IMail),
+ * "Message headers follow:" (MailEnable), "----- Unsent message below" (phquery) …
  */
 const announcements: readonly RegExp[] = [
   /\b(copy|text|part|portion|headers?|lines|beginning) of (the|your|this) (original |returned |undelivered |rejected )?(e-?mail|message|mail)\b.{0,60}\b(follow|below|attached|header)/i,
@@ -29,7 +28,7 @@ const announcements: readonly RegExp[] = [
   /(копия (вашего )?(исходного )?(сообщения|письма)|原信|原邮件|原郵件|元のメッセージ|メッセージのコピー)/i,
 ]
 
-/** Finds both offsets. Linear in the lines looked at, each cut to a bounded length; never throws. */
+/** Finds both offsets. Linear in the lines read, each cut to a bounded length; never throws. */
 export function returnedTextStart(text: string): ReturnedTextStart {
   let announcedAt = -1
   let position = 0
@@ -47,8 +46,8 @@ export function returnedTextStart(text: string): ReturnedTextStart {
 }
 
 /**
- * A line about a recipient, or about what the reader should do, does not announce a message, even if it mentions
- * copies.
+ * Whether the line announces a message. A line about a recipient, or about what the reader should do, does not, even if it
+ * mentions copies.
  */
 function announces(line: string): boolean {
   if (
@@ -73,9 +72,7 @@ const machineFields = new Set([
 ])
 const writtenFields = new Set(['from', 'to', 'subject', 'date', 'reply-to', 'sender', 'cc'])
 
-/**
- * People quote each other with From, To, Subject and Date alone. Two fields of a program make it a header section.
- */
+/** Whether a header section begins here. People quote only From, To, Subject and Date, so two other fields are needed. */
 function isHeaderSection(text: string, start: number): boolean {
   const machine = new Set<string>()
   const written = new Set<string>()

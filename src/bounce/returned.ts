@@ -1,4 +1,4 @@
-// The message that a bounce returns, or as much of it as there is: its own fields, the way it took, and its octets.
+// Reads the message that a bounce returns, or what is left of it: its fields, its way through the net, and its octets.
 import { formatAddress } from '../ip/address.ts'
 import { addressesNamed } from './address-list.ts'
 import { allValues, firstValue, readHeaderSection } from './header-section.ts'
@@ -6,7 +6,7 @@ import { type Message, maxParsedBytes, maxPartBytes } from './message.ts'
 import { traceStored } from './received.ts'
 import { returnedTextStart } from './returned-text.ts'
 
-/** Fields of the returned message; null where it had none. */
+/** Fields of the returned message; null if it has none of that name. */
 export interface Returned {
   readonly messageId: string | null
   readonly from: string | null
@@ -18,21 +18,21 @@ export interface Returned {
   /** Its Received fields, newest first, at most 20 and each at most 1,000 characters. */
   readonly received: readonly string[]
   /**
-   * The address that handed it to the bouncing host, as that host's site noted it; null if it did not. Only as
-   * reliable as the sender of the bounce.
+   * Address of the host that sent it to the bouncing host, as the bouncing site's Received field has it; null if it has none.
+   * Only as reliable as the sender of the bounce.
    */
   readonly origin: string | null
 }
 
 export interface ReturnedContent {
-  /** The octets, decoded from their transfer encoding; if it was quoted in a text, without the quoting marks. */
+  /** The octets, decoded from their transfer encoding, and without quoting marks if a text quotes them. */
   readonly content: Uint8Array
   readonly headersOnly: boolean
-  /** No octet is known to be missing or changed, so a signature over it can be checked. */
+  /** No octet is known to be missing or changed, so a signature over the message can be checked. */
   readonly isWhole: boolean
 }
 
-/** RFC 3462 §2 and RFC 6533 §6: the whole message, or its header section. */
+/** Types of a whole returned message; other types below are header sections (RFC 3462 §2, RFC 6533 §6). */
 const wholeTypes = ['message/rfc822', 'message/global']
 const headerTypes = [
   'text/rfc822-headers',
@@ -42,7 +42,7 @@ const headerTypes = [
   'text/rfc822',
 ]
 
-/** The first returned message or header section among the parts, else below the words of the text; or null. */
+/** The first returned message or header section: among the parts, else below the words of the text; null if there is none. */
 export function returnedContent(message: Message): ReturnedContent | null {
   for (const types of [wholeTypes, headerTypes]) {
     const part = message.parts.find(
@@ -59,13 +59,10 @@ export function returnedContent(message: Message): ReturnedContent | null {
   return returnedText(message)
 }
 
-/**
- * As much of a line as distinguishes it from others: Buffer.indexOf also slows down with the length of what it looks
- * for.
- */
+/** Characters of a line to search for. They suffice to find it, and Buffer.indexOf gets slower the longer the needle is. */
 const maxSoughtLength = 100
 
-/** A message below the words of a plain text. If the body needed no decoding, these are the original octets. */
+/** A returned message below the words of a plain text. If the body was not encoded, these are the original octets. */
 function returnedText(message: Message): ReturnedContent | null {
   const { at } = returnedTextStart(message.text)
   if (at < 0) return null
@@ -86,7 +83,7 @@ function returnedText(message: Message): ReturnedContent | null {
   return { content, headersOnly, isWhole: found >= 0 && !headersOnly && !message.isCut }
 }
 
-/** The text without the quoting marks before each line, if the first line has some. */
+/** Removes the quoting marks before each line, if the first line has some. */
 function unquoted(text: string): string {
   const mark = /^[>| \t]{1,8}/.exec(text)?.[0]
   if (mark === undefined) return text
@@ -106,7 +103,7 @@ export function returnedAuthors(message: Message): string[] {
 const maxReceived = 20
 const maxReceivedLength = 1000
 
-/** Reads the returned message's own fields; null if nothing readable came back. Never throws. */
+/** Reads the fields of the returned message; null if nothing readable was returned. Never throws. */
 export function readReturned(message: Message): Returned | null {
   const found = returnedContent(message)
   if (found === null) return null

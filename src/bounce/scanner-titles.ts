@@ -3,11 +3,11 @@
 
 export interface Scanner {
   readonly name: string
-  /** Matched on the folded subject. */
+  /** Matches the folded subject. */
   readonly title: RegExp
 }
 
-/** Each from its vendor's documentation or default template. */
+/** The titles are from each vendor's documentation or default template. */
 export const scanners: readonly Scanner[] = [
   // amavisd-new: $virus_subject, "BANNED CONTENTS (…) IN MAIL FROM YOU", "Considered UNSOLICITED BULK EMAIL from you"
   {
@@ -20,7 +20,7 @@ export const scanners: readonly Scanner[] = [
     name: 'amavis',
     title: /^(undeliverable mail, )?(blocked|rejected) (by|due to) .{0,30}(virus|banned|spam)/,
   },
-  // MailScanner: sender.virus.report.txt and its kin
+  // MailScanner: sender.virus.report.txt and similar templates
   {
     name: 'mailscanner',
     title:

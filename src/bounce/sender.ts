@@ -1,8 +1,8 @@
-// Who wrote a message: a mail system, or somebody with a mailbox.
+// Tells whether a mail system or a person wrote a message.
 import { fold } from './body-text.ts'
 import { allValues, firstValue, type HeaderSection } from './header-section.ts'
 
-/** Local parts that mail systems use for themselves (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
+/** Local parts that mail systems use for their own mail (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
 const localParts =
   /^("?(mailer|mail|smtp|delivery|postfix|qmail)[-_. ]?(daemon|deamon)|m(ail)?daemon|post[-_ ]?master|double-bounce|mail[-_.]?delivery([-_.]?(sub)?system)?|microsoftexchange[0-9a-f]{32}|ndr|non-?delivery|symantec_antivirus_for_smtp_gateways|system[ _.-]?administrator)"?$/
 
@@ -19,7 +19,7 @@ export function isFromMailSystem(header: HeaderSection): boolean {
   )
 }
 
-/** Whether a From value is a mail system's. A value without an address (`Mail System <>`) can only be one. */
+/** Whether a From value is a mail system's. One without an address (`Mail System <>`) always is. */
 export function isMailSystem(from: string): boolean {
   const { name, localPart } = mailboxOf(from)
   return localPart === ''
@@ -34,14 +34,14 @@ export function mailboxOf(from: string): { readonly name: string; readonly local
   const close = text.indexOf('>', open)
   const isAngled = open >= 0 && close > open
   const address = isAngled ? text.slice(open + 1, close) : (text.split(/[\s(]/, 1)[0] ?? '')
-  // RFC 5322 §3.4: in the older form the name is a comment behind the address.
+  // In the older form the name is a comment behind the address (RFC 5322 §3.4).
   const comment = /\(([^()]*)\)/.exec(text)?.[1] ?? ''
   const name = isAngled ? text.slice(0, open) : comment
   const localPart = address.replace(/\\?@.*$/, '').toLowerCase()
   return { name: fold(name).replace(/^['"]|['"]$/g, ''), localPart }
 }
 
-/** The addresses in a header field, lower case, at most 20. */
+/** The addresses in a header field, in lower case, at most 20. */
 export function addressesOf(header: HeaderSection, name: string): readonly string[] {
   return allValues(header, name)
     .flatMap((value) => value.split(/[\s,<>;"()]+/, 60))

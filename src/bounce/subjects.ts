@@ -1,8 +1,8 @@
-// A Subject field → the kind of title it is, as mail systems and automatic replies write them. A subject alone
-// decides nothing: spam and people use these words too.
+// A Subject → what kind of title it is: a bounce's, an automatic reply's and so on. A subject alone decides nothing: spam and
+// people use these words too.
 import { fold, foldAll, phraseIn } from './body-text.ts'
 
-/** Titles of bounces and delay notices, folded; anywhere in the subject of a mail system's message. */
+/** Folded titles of bounces and delay notices. They may stand anywhere in the subject, if a mail system wrote the message. */
 const bounceTitles = foldAll(
   [
     'undeliver',
@@ -89,7 +89,7 @@ const bounceTitles = foldAll(
   ['nedoručitelné', 'nelze doručit', 'nedoručeno', 'kézbesíthetetlen', 'teslim edilemedi'],
 )
 
-/** Titles in words that others use too: they count only in a mail system's message. */
+/** Titles in words that others use too; they count only if a mail system wrote the message. */
 const vagueTitles = foldAll([
   'zustellung',
   'échec',
@@ -132,22 +132,22 @@ const vagueTitles = foldAll([
   '发送失败',
 ])
 
-/** A person answers or forwards: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
+/** The prefix of a person's answer or forward: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
 const answerPrefix =
   /^\s*(\[[^\]]{0,60}\]\s*)?(re|r|fwd?|fw|aw|wg|antw|tr|rv|res|enc|rif|odp|pd|vs|vb|sv|ynt|ilt|отв|на|отправлено|答复|回复|回覆|转发|轉寄)(\[\d+\])?\s?[:：]/i
 
 export interface SubjectFamilies {
   readonly folded: string
-  /** The same without text in quotation marks. */
+  /** The folded title without text in quotation marks. */
   readonly own: string
   readonly isBounce: boolean
-  /** The title uses words that are rarely used of anything but mail. */
+  /** The title has words that are seldom used for anything but mail. */
   readonly isClearBounce: boolean
-  /** Somebody answered or forwarded something with this title. */
+  /** The title is that of an answer or a forward. */
   readonly isAnswer: boolean
 }
 
-/** Text in quotation marks is another title: a forum names the topic that was answered. */
+/** Removes text in quotation marks: that is another title, such as the topic that a forum names. */
 function withoutQuotations(folded: string): string {
   return folded.replace(/"[^"]{0,500}"|“[^“”]{0,500}”|«[^«»]{0,500}»|„[^„“”]{0,500}[“”]/g, ' ')
 }

@@ -1,11 +1,12 @@
-// What programs tell their own operators, users and customers, sometimes about bounces: journals, scheduled jobs,
-// queue warnings, calendars, parcels. None of them returns anybody's message.
+// Recognises what programs tell their own operators, users and customers, sometimes about bounces: journals, scheduled jobs,
+// queue warnings, calendars, parcels. None of them returns anybody's message. Each function returns the name of its rule, or
+// null.
 import { autoSubmitted } from './auto-reply.ts'
 import { firstValue } from './header-section.ts'
 import type { Message } from './message.ts'
 import type { Observation } from './observation.ts'
 
-/** Exchange sends a copy of all mail to its archive, bounces included. */
+/** A journal copy: Exchange sends one of all mail to its archive, bounces included. */
 export function journalRule(message: Message): string | null {
   return firstValue(message.header, 'x-ms-journal-report') === undefined ? null : 'journal-report'
 }
@@ -16,7 +17,7 @@ export function scheduledJobRule({ message, subject }: Observation): string | nu
   return hasField || /^(ana)?cron (<|job\b)/.test(subject.folded) ? 'scheduled-job' : null
 }
 
-/** Postfix reports a client's session (notify_classes), and Exim a frozen message, to their own postmaster. */
+/** A report to the site's own postmaster: Postfix reports a client's session (notify_classes), Exim a frozen message. */
 export function postmasterNoticeRule({ subject }: Observation): string | null {
   return /^postfix smtp (server|client): errors from |^message \S{10,30} (has been )?frozen\b|^\d+ frozen message|^exim paniclog /.test(
     subject.folded,
@@ -25,13 +26,13 @@ export function postmasterNoticeRule({ subject }: Observation): string | null {
     : null
 }
 
-/** A filter tells its user of new mail (RFC 5436 §2.7.1) and repeats that mail's title. */
+/** A filter tells its user of new mail (RFC 5436 §2.7.1) and repeats the title of that mail. */
 export function mailNotificationRule({ message, hasReturned, status }: Observation): string | null {
   if (hasReturned || status !== null) return null
   return autoSubmitted(message.header) === 'auto-notified' ? 'mail-notification' : null
 }
 
-/** An invitation, an answer to one or a reminder (RFC 6047). A bounce of one has it inside the returned message. */
+/** An invitation, an answer to one, or a reminder (RFC 6047). A bounce of an invitation has it inside the returned message. */
 export function calendarRule({ message, hasReturnedPart, status }: Observation): string | null {
   if (hasReturnedPart || status !== null) return null
   const isCalendar =
@@ -45,14 +46,14 @@ const freight =
 const mailWords =
   /e-?mail(?! (us|me|agent|address|at)\b)|\bmail (system|server|delivery)\b|virus|wirus|spam|mensaje|mensagem|messaggio|poczt|\bmessage|mailbox|smtp|nachricht|courriel|correo|posta elettronica|wiadomosc|сообщени|письм|メール|邮件|郵件|메일/
 
-/** A parcel could not be delivered; no word in it speaks of mail. */
+/** A notice that a parcel could not be delivered; it has no word about mail. */
 export function freightRule({ body, subject, hasReturned, status }: Observation): string | null {
   if (hasReturned || status !== null) return null
   const said = `${subject.folded} ${body.words}`
   return freight.test(said) && !mailWords.test(said) ? 'freight' : null
 }
 
-/** A fax, text or voice message, or a business document (RFC 4130), did not arrive. */
+/** A notice that a fax, a text or voice message, or a business document (RFC 4130) did not arrive. */
 export function telephonyRule({ subject, hasReturned, status }: Observation): string | null {
   if (hasReturned || status !== null || subject.isAnswer) return null
   const isFailure =
@@ -83,7 +84,7 @@ const watchers =
 const summaryTitle =
   /\b(summary|digest|threshold|queue length|removed from|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计|^(alert|alarm|resolved|firing|problem|recovery): /
 
-/** Whether it counts the bounces in a queue or log, for its own operator. */
+/** Whether it is a report to an operator that counts the bounces in a queue or log. */
 export function isWatcher({ author, subject }: Observation): boolean {
   return watchers.test(author.localPart) || summaryTitle.test(subject.folded)
 }
@@ -91,7 +92,7 @@ export function isWatcher({ author, subject }: Observation): boolean {
 const unattended =
   /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|(team)?cal(endar)?(-notification)?|reminders?|hr|personnel|payroll|attendance)$/
 
-/** Whether it comes from an address that nobody reads; then nobody can be away. */
+/** Whether it comes from an address that nobody reads, so that nobody there can be away. */
 export function isNotifier({ author }: Observation): boolean {
   return unattended.test(author.localPart)
 }

@@ -1,27 +1,27 @@
-// DNS cookies (RFC 7873) in the interoperable form of RFC 9018: whether a query's COOKIE option proves its client's
-// address, and the cookie that goes back. The secrets lie in memory that all threads share.
+// DNS cookies (RFC 7873) in the form of RFC 9018. Checks whether the COOKIE option of a query proves the client's address, and
+// makes the cookie to send back. All threads share the memory of the secrets.
 import type { ClientAddress } from './query-context.ts'
 import { putSipHash } from './siphash.ts'
 import { get32, put32 } from './wire.ts'
 
-/** Octets of the parts of a COOKIE option: RFC 7873 §4, RFC 9018 §4. */
+/** Octets of the parts of a COOKIE option (RFC 7873 §4, RFC 9018 §4). */
 export const clientCookieLength = 8
 export const minServerCookieLength = 8
 export const maxServerCookieLength = 32
 const serverCookieLength = 16
 
-/** Octets of the cookie that we send: the client cookie and our server cookie. */
+/** Octets of the cookie that we send: client cookie and server cookie. */
 export const fullCookieLength = clientCookieLength + serverCookieLength
 
-/** Secrets that are kept at once: the newest, which makes cookies, and older ones that are still accepted. */
+/** Secrets in use at the same time. The newest makes cookies; older ones are still accepted. */
 export const maxCookieSecrets = 4
 const secretWords = 4
 const bankWords = 1 + maxCookieSecrets * secretWords
 
-/** Octets of the shared memory: a word that says which bank is in force, then two banks (count, secrets). */
+/** Octets of the shared memory: a word with the number of the bank in use, then two banks, each a count and its secrets. */
 export const cookieSecretsBytes = 4 * (1 + 2 * bankWords)
 
-/** RFC 9018 §4.3: a cookie is good for an hour and renewed after half of it; clocks may differ by five minutes. */
+/** A cookie is valid for an hour and renewed after half an hour; clocks may differ by five minutes (RFC 9018 §4.3). */
 const validSeconds = 3600
 const renewSeconds = 1800
 const skewSeconds = 300
@@ -29,9 +29,9 @@ const skewSeconds = 300
 const version = 1
 
 /**
- * Puts new secrets of 16 octets in force, the newest first; all beyond `maxCookieSecrets` are left out. They are written
- * into the bank that is not in use, which one store then puts in force. A thread that is checking a cookie goes on with
- * the bank it began with: that one is written again only at the next replacement.
+ * Replaces the secrets, 16 octets each, newest first; those beyond `maxCookieSecrets` are ignored. They are written into the
+ * unused bank, and one atomic store then makes that the bank in use. A thread that is just checking a cookie finishes with the
+ * old bank, which is not written again before the next call.
  */
 export function replaceCookieSecrets(
   memory: SharedArrayBuffer,
@@ -55,7 +55,7 @@ export function replaceCookieSecrets(
 export class Cookies {
   /** After `check`: the cookie to send back, client cookie first. */
   readonly reply = new Uint8Array(fullCookieLength)
-  /** Epoch seconds by the wall clock, since all servers of an anycast address must agree; set by the thread's owner. */
+  /** Epoch seconds, set by the thread. Wall clock, since all servers of an anycast address must agree. */
   now = 0
   readonly #words: Int32Array
   readonly #input = new Uint8Array(clientCookieLength + 8 + 16)
@@ -66,14 +66,14 @@ export class Cookies {
   }
 
   /**
-   * Reads the COOKIE option whose `length` octets (8, or 16 to 40) stand at `offset`, puts the cookie to send back
-   * into `reply`, and answers whether the client has proved its address (RFC 7873 §5.2.5, RFC 9018 §4.3).
+   * Reads a COOKIE option of `length` octets (8, or 16 to 40) at `offset` and puts the cookie to send back into `reply`. Returns
+   * whether the client has proved its address (RFC 7873 §5.2.5, RFC 9018 §4.3).
    */
   check(bytes: Uint8Array, offset: number, length: number, client: ClientAddress): boolean {
     const { reply } = this
     const input = this.#input
     const words = this.#words
-    // Read once: all of this check goes by one bank.
+    // Read it once, so that this whole check uses the same bank.
     const bank = 1 + Atomics.load(words, 0) * bankWords
     const newest = bank + 1
     for (let at = 0; at < clientCookieLength; at++) {
@@ -83,7 +83,7 @@ export class Cookies {
     const inputLength = this.#putAddress(client)
     const server = offset + clientCookieLength
     if (length === fullCookieLength && bytes[server] === version) {
-      // The reserved octets are hashed as they came (RFC 9018 §4.2).
+      // Hash the reserved octets as they came (RFC 9018 §4.2).
       for (let at = 0; at < 8; at++) input[clientCookieLength + at] = bytes[server + at]!
       // Serial number arithmetic (RFC 9018 §4.3, RFC 1982).
       const age = (this.now - get32(bytes, server + 4)) | 0
@@ -106,7 +106,7 @@ export class Cookies {
     return false
   }
 
-  /** Makes a server cookie with the secret at a word index. */
+  /** Makes a server cookie. `secret` is the word index of the secret. */
   #make(secret: number, inputLength: number): void {
     const { reply } = this
     const input = this.#input
@@ -127,7 +127,7 @@ export class Cookies {
     return at + 16
   }
 
-  /** Compares in a time that does not depend on how much is right. */
+  /** Compares the hash. The time does not depend on how many octets are right. */
   #isHashAt(bytes: Uint8Array, offset: number): boolean {
     let difference = 0
     for (let at = 0; at < 8; at++) difference |= bytes[offset + at]! ^ this.#hash[at]!

@@ -1,4 +1,4 @@
-// The OPT record (RFC 6891): read from a query, and put into the response to a query that carried one.
+// The OPT record (RFC 6891): reads it from a query, and puts ours into the response to such a query.
 import {
   clientCookieLength,
   fullCookieLength,
@@ -13,7 +13,7 @@ const optLength = 11
 /** Octets of an Extended DNS Error option without text (RFC 8914 §2). */
 const extendedErrorLength = 6
 
-/** The INFO-CODEs of RFC 8914 §4 that we send; with `none` there is no option. */
+/** INFO-CODEs of RFC 8914 §4 that we send; `none` sends no option. */
 export const extendedErrors = {
   none: -1,
   notReady: 14,
@@ -22,27 +22,27 @@ export const extendedErrors = {
   invalidData: 24,
 } as const
 
-/** OPTION-CODEs: RFC 5001 §2.3, RFC 7873 §4, RFC 8914 §2. */
+/** OPTION-CODEs (RFC 5001 §2.3, RFC 7873 §4, RFC 8914 §2). */
 const optionCodes = { nsid: 3, cookie: 10, extendedError: 15 } as const
 
 /** Octets of OPTION-CODE and OPTION-LENGTH (RFC 6891 §6.1.2). */
 const optionHeaderLength = 4
 const dnssecOk = 0x80
 
-/** What a query's OPT record says; without one, its defaults. Used again for each query. */
+/** What the OPT record of a query says, or the defaults if it has none. One object is used again for each query. */
 export class Edns {
   isPresent = false
-  /** The requestor's UDP payload size, never below 512; 512 without EDNS (RFC 1035 §4.2.1). */
+  /** The client's UDP payload size, at least 512; 512 without EDNS (RFC 1035 §4.2.1). */
   udpPayload = minUdpPayload
   version = 0
   isDnssecOk = false
-  /** Where the COOKIE option's data stand (RFC 7873 §4); length 0: there is no well-formed one. */
+  /** Offset of the COOKIE option's data (RFC 7873 §4). `cookieLength` is 0 if there is no well-formed one. */
   cookieAt = 0
   cookieLength = 0
-  /** RFC 5001 §2.1. */
+  /** The client asks for NSID (RFC 5001 §2.1). */
   wantsNsid = false
 
-  /** Back to a query without an OPT record. */
+  /** Sets the defaults of a query without an OPT record. */
   clear(): void {
     this.isPresent = false
     this.udpPayload = minUdpPayload
@@ -53,13 +53,13 @@ export class Edns {
   }
 
   /**
-   * Reads the OPT record whose TYPE stands at `offset`. The caller has checked that all of the record is there, with its
-   * `dataLength` octets of RDATA. False when an option runs over the record's end, or a cookie has an impossible length.
-   * Unknown options and flags are ignored (RFC 6891 §6.1.2, §6.1.4).
+   * Reads the OPT record whose TYPE is at `offset`. The caller has checked that the message has the whole record, with its
+   * `dataLength` octets of RDATA. Returns false if an option runs past the record's end or a cookie has an impossible length.
+   * Ignores unknown options and flags (RFC 6891 §6.1.2, §6.1.4).
    */
   read(bytes: Uint8Array, offset: number, dataLength: number): boolean {
     this.isPresent = true
-    // RFC 6891 §6.2.3: values below 512 count as 512.
+    // Values below 512 count as 512 (RFC 6891 §6.2.3).
     this.udpPayload = Math.max(get16(bytes, offset + 2), minUdpPayload)
     this.version = bytes[offset + 5]!
     this.isDnssecOk = (bytes[offset + 6]! & dnssecOk) !== 0
@@ -72,7 +72,7 @@ export class Edns {
       const at = option + optionHeaderLength
       option = at + length
       if (code === optionCodes.nsid) this.wantsNsid = true
-      // Of several cookies only the first counts (RFC 7873 §5.2).
+      // If there are several cookies, only the first counts (RFC 7873 §5.2).
       if (code !== optionCodes.cookie || this.cookieLength > 0 || option > end) continue
       if (!isCookieLength(length)) return false
       this.cookieAt = at
@@ -82,13 +82,13 @@ export class Edns {
   }
 }
 
-/** RFC 7873 §5.2.2: a client cookie alone, or with a server cookie; any other length is a FORMERR. */
+/** A client cookie has 8 octets, with a server cookie 16 to 40. Any other length is a FORMERR (RFC 7873 §5.2.2). */
 function isCookieLength(length: number): boolean {
   const server = length - clientCookieLength
   return server === 0 || (server >= minServerCookieLength && server <= maxServerCookieLength)
 }
 
-/** Octets that our OPT record takes in a response without an extended error. */
+/** Octets of our OPT record in a response without an extended error. */
 export function optRoom(edns: Edns, nsid: Uint8Array): number {
   return (
     optLength +
@@ -98,9 +98,9 @@ export function optRoom(edns: Edns, nsid: Uint8Array): number {
 }
 
 /**
- * Puts our OPT record at `offset` and answers the offset past it. Its version is 0, the only one we speak. Of the flags
- * only DO is copied (RFC 3225 §3). The upper bits of `rcode` go into it (RFC 6891 §6.1.3). A query with a cookie gets
- * `cookie` (RFC 7873 §5.2.3); one that asks for NSID gets `nsid`, unless that is empty (RFC 5001 §2.1).
+ * Puts our OPT record at `offset` and returns the offset after it. Its version is 0. Of the flags, only DO is copied (RFC 3225
+ * §3). The upper bits of `rcode` go into it (RFC 6891 §6.1.3). If the query has a cookie, adds `cookie` (RFC 7873 §5.2.3). If the
+ * query asks for NSID, adds `nsid`, unless that is empty (RFC 5001 §2.1).
  */
 export function putOpt(
   response: Uint8Array,

@@ -1,30 +1,30 @@
-// The labels under the origin → the address, or the leading part of one, that they spell (RFC 5782 §2.1, §2.4):
-// decimal octets for IPv4, single hexadecimal nibbles for IPv6, the least significant first.
+// The labels under the origin → the address that they spell, or its leading part (RFC 5782 §2.1, §2.4). IPv4 labels are decimal
+// octets, IPv6 labels single hexadecimal digits; the least significant comes first.
 
-/** Labels of a full IPv4 name: one for each octet. */
+/** Labels of a full IPv4 address: one for each octet. */
 export const ipv4Labels = 4
 
-/** Labels of a full IPv6 name: one for each nibble. */
+/** Labels of a full IPv6 address: one for each nibble. */
 export const ipv6Labels = 32
 
 /**
- * What parseEntryName found. One to four single-digit labels are of both families at once. Words are signed 32-bit
- * integers, so that the engine never has to box them.
+ * What parseEntryName found. One to four labels of one digit fit both families. Words are signed 32-bit integers, since V8 would
+ * allocate an object for larger numbers.
  */
 export class EntryName {
   /** Whether the labels spell an IPv4 address or its leading octets. */
   isIPv4 = false
   /** Whether the labels spell an IPv6 address or its leading nibbles. */
   isIPv6 = false
-  /** The IPv4 address; octets that are missing are 0. */
+  /** The IPv4 address; missing octets are 0. */
   ipv4 = 0
-  /** The IPv6 address in four words; nibbles that are missing are 0. */
+  /** The IPv6 address in four words; missing nibbles are 0. */
   readonly ipv6 = new Int32Array(4)
 }
 
 /**
- * Reads the `count` (at least one) labels whose offsets are `labels[0]` to `labels[count - 1]`. A name with leading
- * zeros, an octet over 255 or anything but digits is no address (RFC 5782 has no such entry).
+ * Reads the `count` labels (at least one) at the offsets `labels[0]` to `labels[count - 1]`. A label with a leading zero, a
+ * number over 255 or other characters is not part of an address: RFC 5782 has no such entry.
  */
 export function parseEntryName(
   bytes: Uint8Array,
@@ -74,10 +74,10 @@ function readNibbles(
   into: EntryName,
 ): boolean {
   const words = into.ipv6
-  // No label is shorter than one octet, so if together they take no more, each has one.
+  // No label is shorter than one character. So if all together are this long, each has exactly one.
   let at = labels[0]! + 2 * (count - 1)
   if (labels[count - 1] !== at || bytes[at] !== 1) return false
-  // The label next to the origin is nibble 0, the topmost of word 0.
+  // The label next to the origin is the first nibble, at the top of word 0.
   for (let word = 0; word < 4; word++) {
     let value = 0
     const end = (word + 1) * 8
@@ -92,7 +92,7 @@ function readNibbles(
   return true
 }
 
-/** The value of each octet that is a hexadecimal digit, in either case (RFC 4343 §3); -1 for all others. */
+/** The value of a hexadecimal digit in either case (RFC 4343 §3); -1 for all other octets. */
 const nibbleOf = new Int8Array(256).fill(-1)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   nibbleOf[digit.charCodeAt(0)] = value

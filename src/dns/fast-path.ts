@@ -1,25 +1,24 @@
-// The fast path for the usual query: one question of class IN for an address under the origin, followed by nothing or by
-// an OPT record. The name is read in one pass, without a list of its labels. Queries of any other shape are left to
-// parseQuery.
+// Reads the usual kind of query fast: one question of class IN for an address under the origin, followed by nothing or an OPT
+// record. The name is read in one pass, without a list of labels. parseQuery reads all other queries.
 import { type EntryName, ipv4Labels, ipv6Labels } from './entry-name.ts'
 import { equalsAt, type FoldedName } from './name.ts'
 import type { Query } from './query.ts'
 import { classes, flags, get16, headerLength, type Octets, types } from './wire.ts'
 
 /**
- * Fewest octets of four labels that spell only an IPv4 address. With one digit each, they would also be the leading part
- * of an IPv6 address.
+ * Shortest length of four labels that can only be an IPv4 address. Four labels of one digit may also be the leading part of an
+ * IPv6 address.
  */
 const shortestIPv4 = ipv4Labels * 2 + 1
-/** Octets of 32 nibbles. */
+/** Octets of 32 labels of one nibble. */
 const ipv6Length = ipv6Labels * 2
-/** The smallest number that a label of this many digits may spell, since leading zeros make no address. */
+/** The smallest number for each count of digits: a smaller one would have a leading zero, which an address has not. */
 const leastOfDigits = Uint8Array.of(0, 0, 10, 100)
 
 /**
- * Reads the message of `length` octets (at least a header) if it has the usual shape. Then it answers the family of the
- * address asked for, and fills `query` as parseQuery does (but not its labels) and `entry` as parseEntryName does.
- * Otherwise it answers 0, which says nothing about the message.
+ * Reads the message of `length` octets (at least a header) if it is of the usual kind. Then returns the family of the address in
+ * the question, and fills `query` as parseQuery does (without its labels) and `entry` as parseEntryName does. Otherwise returns
+ * 0, which does not mean that the message is malformed.
  */
 export function readUsualQuery(
   octets: Octets,
@@ -29,11 +28,11 @@ export function readUsualQuery(
   entry: EntryName,
 ): 0 | 4 | 6 {
   const { view } = octets
-  // QR and opcode 0; one question, no answer; no authority, and at most one additional record.
+  // QR and opcode 0, one question, no answer or authority record, at most one additional record.
   if ((octets[2]! & (flags.QR | flags.opcode)) !== 0 || view.getInt32(4) !== 0x10000) return 0
   const records = view.getInt32(8)
   if (records >>> 0 > 1) return 0
-  // Octets of the question behind the labels of the address.
+  // Octets of the question after the labels of the address.
   const behind = origin.name.length + 4
   if (headerLength + shortestIPv4 + behind > length) return 0
   let originAt = headerLength + ipv6Length
@@ -59,7 +58,7 @@ export function readUsualQuery(
   return isIPv6 ? 6 : 4
 }
 
-/** Reads the record at `offset` if it is a well-formed OPT record and ends the message. */
+/** Reads the record at `offset`. Returns false unless it is a well-formed OPT record that ends the message. */
 function readOnlyOpt(bytes: Uint8Array, offset: number, length: number, query: Query): boolean {
   const fixed = offset + 1
   if (fixed + 10 > length || bytes[offset] !== 0 || get16(bytes, fixed) !== types.OPT) return false
@@ -68,22 +67,22 @@ function readOnlyOpt(bytes: Uint8Array, offset: number, length: number, query: Q
 }
 
 /**
- * Reads four labels of digits at the start of the question. Answers the offset past them, or 0. It looks at 16 octets
- * at most; the caller has checked that they are there (the shortest origin has three octets).
+ * Reads four labels of digits at the start of the question. Returns the offset after them, or 0 if they are not an address. Reads
+ * up to 16 octets, which the caller has checked to be there (the shortest origin has three octets).
  */
 function readOctets(view: DataView, entry: EntryName): number {
   let at = headerLength
   let word = 0
   let wrong = 0
   for (let shift = 0; shift < 32; shift += 8) {
-    // A label's length and up to three digits. No branch on how many: the processor could not predict it.
+    // A label's length and up to three digits. The code does not branch on the length: the processor could not predict it.
     const label = view.getInt32(at)
     const size = label >>> 24
     if ((size - 1) >>> 0 > 2) return 0
     const unused = 24 - size * 8
     const digits = ((label & 0xffffff) >>> unused) ^ (0x303030 >>> unused)
     const octet = (digits >>> 16) * 100 + ((digits >>> 8) & 255) * 10 + (digits & 255)
-    // A sign bit shows a digit over 9, a leading zero, or a number over 255.
+    // A set sign bit shows a digit over 9, a leading zero, or a number over 255.
     wrong |= ((digits + 0x767676) | digits) & 0x808080
     wrong |= (octet - leastOfDigits[size]!) & -0x80000000
     wrong |= (255 - octet) & -0x80000000
@@ -96,22 +95,22 @@ function readOctets(view: DataView, entry: EntryName): number {
   return wrong === 0 ? at : 0
 }
 
-/** Reads 32 labels of one nibble each at the start of the question, four at a time. */
+/** Reads 32 labels of one nibble each at the start of the question, four at a time. Returns false if they are not an address. */
 function readNibbles(view: DataView, entry: EntryName): boolean {
   const words = entry.ipv6
   let wrong = 0
-  // The last label is the topmost nibble. Four labels are two 32-bit numbers.
+  // The last label is the topmost nibble. Four labels are read as two 32-bit numbers.
   for (let index = 0, at = headerLength + ipv6Length - 8; index < 4; index++) {
     let word = 0
     for (const end = at - 16; at > end; at -= 8) {
       const lower = view.getInt32(at)
       const upper = view.getInt32(at + 4)
       wrong |= ((lower ^ 0x01000100) | (upper ^ 0x01000100)) & 0xff00ff00
-      // From the topmost digit down, the digits are octets 1, 3, 0 and 2 (octet 0 is the lowest).
+      // The digits in octets 1, 3, 0 and 2 (octet 0 is the lowest) are in order from the topmost down.
       const digits = ((upper & 0x00ff00ff) << 8) | (lower & 0x00ff00ff)
-      // Letters have bit 6, and the lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
+      // Letters have bit 6 set. The lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
       const nibbles = (digits & 0x0f0f0f0f) + ((digits >>> 6) & 0x01010101) * 9
-      // The nibbles written again, in lower case, must be the digits that were read.
+      // To check that all four were digits, the nibbles are written as lower-case digits again and compared.
       const letters = ((nibbles + 0x06060606) >>> 4) & 0x01010101
       const written = nibbles + 0x30303030 + letters * 39
       wrong |= (written ^ (digits | (letters << 5))) | (nibbles & 0xf0f0f0f0)

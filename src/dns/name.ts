@@ -1,29 +1,29 @@
 // Domain names in wire form: walks them in untrusted packets, and compares them without regard to case.
 import { headerLength, maxNameLength, type Octets, wordsOf } from './wire.ts'
 
-/** Most labels a name can have, the root not counted: 127 of one octet each. */
+/** The most labels that a name can have without the root: 127 of one octet each. */
 export const maxLabels = 127
 
 /**
- * A lower-case name with the mask that makes comparing it exact and cheap: 0x20 where it has a letter, so that
- * `(octet | mask) === name` holds for both cases of that letter and for nothing else (RFC 4343 §3).
+ * A lower-case name, and a mask that has 0x20 where the name has a letter. So `(octet | mask) === name` holds for both cases of
+ * that letter and for nothing else (RFC 4343 §3).
  */
 export interface FoldedName {
   readonly name: Uint8Array
   readonly mask: Uint8Array
-  /** Both as words; see wordsOf. */
+  /** The name and the mask as words; see wordsOf. */
   readonly nameWords: Int32Array
   readonly maskWords: Int32Array
 }
 
-/** Folds a name, or any run of labels, in wire form. Length octets are below 64, so they never look like letters. */
+/** Folds a name in wire form, or a run of labels. Length octets are below 64, so they never look like letters. */
 export function foldName(wire: Uint8Array): FoldedName {
   const name = wire.map(lowerCase)
   const mask = name.map((octet) => (octet >= 0x61 && octet <= 0x7a ? 0x20 : 0))
   return { name, mask, nameWords: wordsOf(name), maskWords: wordsOf(mask) }
 }
 
-/** Whether the octets at `offset` spell `folded`, in any case. The caller has checked that enough octets are there. */
+/** Whether the octets at `offset` spell `folded`, in any case. The caller has checked that they are within the message. */
 export function equalsAt(octets: Octets, offset: number, folded: FoldedName): boolean {
   const { name, mask, nameWords, maskWords } = folded
   const last = nameWords.length - 1
@@ -42,10 +42,10 @@ export function equalsAt(octets: Octets, offset: number, folded: FoldedName): bo
 }
 
 /**
- * Reads the uncompressed name at the start of the question section and puts the offset of each label into `labels`.
- * Answers the count of labels; the root is not counted, but its offset follows the last one. Answers -1 when the name
- * runs out of the packet, is longer than 255 octets, or uses compression or an unknown label type: in front of the first
- * name there is nothing that a pointer could rightly point at (RFC 1035 §4.1.4).
+ * Reads the uncompressed name at the start of the question section and puts the offset of each label into `labels`; the offset of
+ * the root follows the last one. Returns the number of labels without the root. Returns -1 if the name runs past the end, is
+ * longer than 255 octets, or uses compression or an unknown label type. No compression pointer can be valid here, since no name
+ * stands before (RFC 1035 §4.1.4).
  */
 export function readQuestionName(bytes: Uint8Array, length: number, labels: Uint16Array): number {
   const end = Math.min(length, headerLength + maxNameLength)
@@ -63,9 +63,9 @@ export function readQuestionName(bytes: Uint8Array, length: number, labels: Uint
 }
 
 /**
- * The offset just past the name at `offset`, or -1 when it is malformed. Compression pointers are followed to the end.
- * Each must lead strictly backwards (RFC 1035 §4.1.4: a prior occurrence), so a loop is found at once. A name may have no
- * more pointers than labels, so that a packet full of them does not take long.
+ * Returns the offset after the name at `offset`, or -1 if the name is malformed. Follows compression pointers to the end. Each
+ * pointer must lead backwards (RFC 1035 §4.1.4), so a loop is found at once. A name may have no more pointers than labels, so a
+ * packet full of pointers does not take long.
  */
 export function skipName(bytes: Uint8Array, offset: number, length: number): number {
   let after = -1

@@ -1,12 +1,12 @@
-// The usual queries of a batch, read before the first of them is answered, so that the tree can be read ahead for all of
-// them together.
+// The usual queries of a batch. They are read before the first one is answered, so that the tree can prefetch for all of them
+// together.
 import { EntryName } from './entry-name.ts'
 import { readUsualQuery } from './fast-path.ts'
 import type { FoldedName } from './name.ts'
 import { Query } from './query.ts'
 import { headerLength, type Octets } from './wire.ts'
 
-/** One query as it was read. */
+/** A query after readUsualQuery. */
 export interface ReadQuery {
   readonly query: Query
   readonly entry: EntryName
@@ -14,13 +14,13 @@ export interface ReadQuery {
 
 export class QueryBatch {
   readonly queries: readonly ReadQuery[]
-  /** For each query what readUsualQuery answered: the family of the address asked for, or 0. */
+  /** For each query, what readUsualQuery returned: the family of the address in the question, or 0. */
   readonly families: Uint8Array
-  /** Two words of each address: of IPv4 the one and 0, of IPv6 the first two. */
+  /** Two words for each address: an IPv4 address and 0, or the first two words of an IPv6 address. */
   readonly words: Int32Array
   readonly #origin: FoldedName
 
-  /** @param size most queries of a batch */
+  /** @param size the most queries in a batch */
   constructor(size: number, origin: FoldedName) {
     this.queries = Array.from({ length: size }, () => ({
       query: new Query(),
@@ -31,7 +31,7 @@ export class QueryBatch {
     this.#origin = origin
   }
 
-  /** Reads the query of `length` octets as the one at `batchIndex`. Its octets must stay until it is answered. */
+  /** Reads the query of `length` octets and stores it at `batchIndex`. `octets` must not change until the query is answered. */
   read(octets: Octets, length: number, batchIndex: number): void {
     const { query, entry } = this.queries[batchIndex]!
     const family =

@@ -1,45 +1,45 @@
-// Who sent a query and what became of it. The transport fills in the client, the responder the rest; access rules, cookies,
-// rate limits, counters and the query log read it. Each thread has one object and uses it again for every query.
+// The client of a query, and what became of the query. The transport fills in the client, and the responder the rest. Each thread
+// has one object and uses it again for every query.
 
-/** What became of a query. The order is that of the counters. */
+/** What became of a query. Counters are stored in this order. */
 export const outcomes = {
-  /** A or TXT of an address that is listed. */
+  /** The A or TXT record of a listed address was sent. */
   listed: 0,
-  /** The name does not exist, whether it is an address or anything else. */
+  /** The name does not exist; it need not be an address. */
   notListed: 1,
-  /** No data of that type, an empty non-terminal among them. */
+  /** The name has no data of that type, or is an empty non-terminal. */
   noData: 2,
-  /** The zone's own records, class CH, and queries that only fetch a cookie. */
+  /** The zone's own records, class CH, or only a cookie was sent. */
   own: 3,
   refused: 4,
-  /** SERVFAIL: there are no data yet, or only stale ones. */
+  /** SERVFAIL: there are no data yet, or they are stale. */
   failed: 5,
   /** FORMERR, NOTIMP or BADVERS. */
   malformed: 6,
-  /** Nothing was sent: the packet is no query, or an access rule drops its client. */
+  /** Nothing was sent: the packet is not a query, or an access rule drops its client. */
   dropped: 7,
-  /** The rate limit kept the response back. */
+  /** The rate limit suppressed the response. */
   limited: 8,
-  /** The rate limit sent a truncated response, or BADCOOKIE. */
+  /** The rate limit truncated the response or turned it into BADCOOKIE. */
   slipped: 9,
 } as const
 
 export type Outcome = (typeof outcomes)[keyof typeof outcomes]
 
 export class QueryContext {
-  /** The client's address in 32-bit words, signed or not. IPv4 is all in `w0`, and the other words are 0. */
+  /** The client's address in 32-bit words, signed or not. An IPv4 address is in `w0`, and the other words are 0. */
   family: 4 | 6 = 4
   w0 = 0
   w1 = 0
   w2 = 0
   w3 = 0
-  /** The question's type and the response's rcode; 0 where there is none. */
+  /** The question's type and the response's rcode; 0 if there is none. */
   type = 0
   rcode = 0
   outcome: Outcome = outcomes.dropped
-  /** Of a listed answer: bit n stands for 127.0.0.n; else 0. */
+  /** Codes of the listed address: bit n stands for 127.0.0.n. 0 if it is not listed. */
   codes = 0
 }
 
-/** The part of a QueryContext that names the client. */
+/** The part of a QueryContext that holds the client's address. */
 export type ClientAddress = Pick<QueryContext, 'family' | 'w0' | 'w1' | 'w2' | 'w3'>

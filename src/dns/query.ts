@@ -1,16 +1,15 @@
-// A query's octets → the few numbers that answering needs, or "malformed". The caller fills one Query object again for
-// each packet.
+// A query's octets → the numbers that answering needs, or "malformed". One Query object is filled again for each packet.
 import { Edns } from './edns.ts'
 import { maxLabels, readQuestionName, skipName } from './name.ts'
 import { get16, headerLength, types } from './wire.ts'
 
 /** What parseQuery found. Offsets count from the start of the message. */
 export class Query {
-  /** Offset of each label of the question's name, and behind them the root's. */
+  /** Offset of each label of the question's name, followed by the root's. */
   readonly labels = new Uint16Array(maxLabels + 1)
-  /** Labels of the question's name, the root not counted. */
+  /** Number of labels of the question's name, without the root. */
   labelCount = 0
-  /** Just past the question; `headerLength` when there is none that could be echoed. */
+  /** Offset after the question; `headerLength` if there is no question that could be sent back. */
   questionEnd = headerLength
   type = 0
   class = 0
@@ -18,12 +17,12 @@ export class Query {
 }
 
 /**
- * Reads the message of `length` octets (at least a header) into `query`. Answers false when it is malformed:
+ * Reads the message of `length` octets (at least a header) into `query`. Returns false if it is malformed, that is:
  * - not exactly one question (RFC 9619 §4), or none and no COOKIE to answer (RFC 7873 §5.4)
- * - a name or record that runs over the end, or octets behind the last record
+ * - a name or record that runs past the end, or octets after the last record
  * - two OPT records, or one outside the additional section or not at the root (RFC 6891 §6.1.1)
  * - a cookie of an impossible length
- * What was read before the fault stays in `query`, so that the response can echo the question and carry an OPT record.
+ * What was read before the fault stays in `query`, so that the response can repeat the question and carry an OPT record.
  */
 export function parseQuery(bytes: Uint8Array, length: number, query: Query): boolean {
   query.questionEnd = headerLength
@@ -48,7 +47,7 @@ function readQuestion(bytes: Uint8Array, length: number, query: Query): boolean 
   return true
 }
 
-/** Reads the records behind the question: OPT for what it says, all others only for their shape. */
+/** Reads the records after the question. Takes the content of OPT; only walks over all others. */
 function readRecords(bytes: Uint8Array, length: number, query: Query): boolean {
   const beforeAdditional = get16(bytes, 6) + get16(bytes, 8)
   const records = beforeAdditional + get16(bytes, 10)

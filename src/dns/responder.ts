@@ -1,5 +1,5 @@
-// A query's octets → the response's octets, without I/O, exceptions or allocation. The methods are in the order in which an
-// answer passes them. Hand-written since DNS libraries build an object for each message.
+// A query's octets → the response's octets, without I/O, exceptions or allocation. The methods stand in the order in which a
+// query passes them. Written by hand: DNS libraries build an object for each message.
 import { maxBatch } from '../tree/prefetch.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import { Cookies } from './cookies.ts'
@@ -38,13 +38,13 @@ import {
 export type Transport = 'udp' | 'tcp'
 
 export interface ResponderOptions extends ChaosOptions {
-  /** Largest UDP response in octets, and the payload size that our OPT records offer; at least 512. */
+  /** Largest UDP response in octets, also offered in our OPT records; at least 512. */
   readonly udpPayload: number
-  /** The answer to a query that asks for NSID (RFC 5001), at most 128 octets; empty or missing: none. */
+  /** The NSID that is sent if a query asks for it (RFC 5001), at most 128 octets; none if empty or missing. */
   readonly nsid?: Uint8Array
   /** See replaceCookieSecrets. */
   readonly cookieSecrets: SharedArrayBuffer
-  /** SERVFAIL instead of data that are past their time. */
+  /** Whether to answer SERVFAIL when the list's data are stale. */
   readonly staleServfail?: boolean
 }
 
@@ -52,30 +52,32 @@ export interface ResponderOptions extends ChaosOptions {
 export const access = { allow: 0, refuse: 1, drop: 2 } as const
 export type Access = (typeof access)[keyof typeof access]
 
-/** What the rate limit makes of a response: sent, truncated (or BADCOOKIE) so that the client asks again, or not sent. */
+/**
+ * What the rate limit does with a response: send it, truncate it (or send BADCOOKIE) so that the client asks again, or drop it.
+ */
 export type Limit = 'pass' | 'slip' | 'drop'
 
-/** Each class has a limit of its own, so that errors provoked in a client's name do not use up its answers. */
+/** Each class has its own limit. So errors that a forger provokes in a client's name do not use up that client's answers. */
 export const responseClasses = { data: 0, negative: 1, error: 2 } as const
 export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasses]
 
-/** Checks around answering; each is optional and costs nothing when it is missing. */
+/** Optional checks before and after a query is answered. */
 export interface Guards {
-  /** Asked before anything of the query is read. */
+  /** Called before anything of the query is read. */
   accessOf?(client: ClientAddress): Access
-  /** Asked for UDP responses to clients that have not proved their address. */
+  /** Called for UDP responses to clients that have not proved their address. */
   limit?(client: ClientAddress, responseClass: ResponseClass): Limit
 }
 
 /**
- * Without a cookie or TCP, a response is at most this many times as large as its query: somebody may have forged the
- * query to have the response sent to another.
+ * Without a valid cookie or TCP, a response is at most this many times as large as its query: the query may be forged to send the
+ * response to a victim.
  */
 const maxAmplification = 10
 
 /** Answers the queries of one thread. */
 export class Responder {
-  /** The caller puts the client here before it calls `respond`, which then adds what became of the query. */
+  /** The caller sets the client here before it calls `respond`, which adds what became of the query. */
   readonly context = new QueryContext()
   readonly #zone: ZoneData
   readonly #prepared: PreparedZone
@@ -86,18 +88,18 @@ export class Responder {
   readonly #udpPayload: number
   readonly #staleServfail: boolean
   readonly #batch: QueryBatch
-  /** A query that is not of a batch. */
+  /** For a query that does not belong to a batch. */
   readonly #single: ReadQuery = { query: new Query(), entry: new EntryName() }
-  /** The query that is being answered. */
+  /** The current query. */
   #query = this.#single.query
   #entry = this.#single.entry
   #batchIndex = -1
   readonly #reply: ResponseWriter
-  /** Few sets of codes are ever in use; each is rendered once. */
+  /** The A RRset for each set of codes. Few sets are ever in use, so each is rendered once and kept. */
   readonly #codeSets = new Map<number, ReadyRrset>()
-  /** Why the zone cannot be answered from now: an extended error, or `none`. */
+  /** Why the zone cannot be answered from: an extended error, or `none`. */
   #fault: number = extendedErrors.none
-  /** Serial of the version that the `_status` record shows. */
+  /** Serial of the tree version in the `_status` record. */
   #statusSerial = -1
 
   constructor(zone: ZoneData, tree: TreeReader, options: ResponderOptions, guards: Guards = {}) {
@@ -114,8 +116,8 @@ export class Responder {
   }
 
   /**
-   * Pins the newest version of the tree, before one or more queries. Both times are epoch seconds: `wallSeconds` is for
-   * cookies, `listSeconds` for the freshness of the list.
+   * Pins the newest version of the tree; call it before one or more queries. Both times are epoch seconds: `wallSeconds` for
+   * cookies, `listSeconds` to tell whether the list is stale.
    */
   enter(wallSeconds: number, listSeconds: number): void {
     const tree = this.#tree
@@ -127,25 +129,26 @@ export class Responder {
     } else this.#fault = extendedErrors.none
   }
 
-  /** Lets the tree go: before waiting for queries. */
+  /** Releases the tree; call it before waiting for queries. */
   leave(): void {
     this.#tree.leave()
   }
 
-  /** Reads a query of a batch for `prefetch`; see QueryBatch. Between `enter` and the batch's first answer. */
+  /** Reads a query of a batch for `prefetch` (see QueryBatch). Call it after `enter` and before the batch's first answer. */
   preview(query: Octets, queryLength: number, batchIndex: number): void {
     this.#batch.read(query, queryLength, batchIndex)
   }
 
-  /** Brings what the answers to the first `count` queries of the batch need into the processor's cache. */
+  /** Brings the part of the tree that the first `count` queries of the batch need into the processor's cache. */
   prefetch(count: number): void {
     this.#tree.prefetch(this.#batch.words, this.#batch.families, count)
   }
 
   /**
-   * Puts the response to the first `queryLength` octets of `query` into `response` and answers its length; 0: send
-   * nothing. `response` has room for at least 512 octets and is never overrun. It may be `query` itself. Never throws.
-   * @param batchIndex the query's index in the batch that was prefetched; -1: none
+   * Answers the query in the first `queryLength` octets of `query`. Puts the response into `response`, which may be `query`
+   * itself and has room for at least 512 octets. Returns the response's length; 0 means: send nothing. Never throws.
+   *
+   * @param batchIndex the query's index in the prefetched batch; -1 if it was not prefetched
    */
   respond(
     query: Octets,
@@ -165,7 +168,7 @@ export class Responder {
     context.rcode = 0
     context.codes = 0
     context.outcome = outcomes.dropped
-    // A response is no query; without a header there is nothing to answer (RFC 1035 §4.1.1).
+    // Do not answer a response, or a packet without a whole header (RFC 1035 §4.1.1).
     if (queryLength < headerLength || (query[2]! & flags.QR) !== 0) return 0
     const permission = accessOf === undefined ? access.allow : accessOf(context)
     if (permission === access.drop) return 0
@@ -193,22 +196,24 @@ export class Responder {
     return reply.finish(query, asked, this.#udpPayload, context.rcode)
   }
 
-  /** Chooses the answer by opcode, form and class, and puts it. Answers the rcode, as all methods named answer… do. */
+  /**
+   * Chooses the answer by opcode, form and class, and puts it into the response. Returns the rcode, as all answer… methods do.
+   */
   #answer(query: Octets, permission: Access, isWellFormed: boolean, family: number): number {
     const asked = this.#query
     if (permission === access.refuse) return this.#refuse(extendedErrors.prohibited)
     const opcode = (query[2]! & flags.opcode) >>> 3
     if (opcode !== opcodes.QUERY) {
-      // Nobody may notify or update us (RFC 1996 §3.10, RFC 2136 §3.3).
+      // NOTIFY and UPDATE are known but refused (RFC 1996 §3.10, RFC 2136 §3.3).
       const isKnown = opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE
       return isKnown ? rcodes.REFUSED : rcodes.NOTIMP
     }
     if (!isWellFormed) return rcodes.FORMERR
-    // RFC 6891 §6.1.3: a version above ours comes before anything that is asked.
+    // A version above ours is refused before the question is looked at (RFC 6891 §6.1.3).
     if (asked.edns.version > 0) return rcodes.BADVERS
     if (family !== 0) return this.#answerInZone(query, family, 0)
     if (asked.questionEnd === headerLength) {
-      // No question, but a cookie: the client fetches one (RFC 7873 §5.4).
+      // A query without a question only fetches a cookie (RFC 7873 §5.4).
       this.context.outcome = outcomes.own
       return rcodes.NOERROR
     }
@@ -217,7 +222,7 @@ export class Responder {
     return rcodes.REFUSED
   }
 
-  /** A well-formed question of class IN or ANY, for any name (RFC 1034 §4.3.2). */
+  /** Answers a well-formed question of class IN or ANY for any name (RFC 1034 §4.3.2). */
   #answerName(query: Octets): number {
     const { labels, labelCount } = this.#query
     const { origin, originLabels } = this.#prepared
@@ -230,13 +235,13 @@ export class Responder {
   }
 
   /**
-   * A question of class IN or ANY for a name in the zone. If `family` is 4 or 6, the name is known to be the address in
-   * `#entry`; if it is 0, the name has `below` labels under the origin.
+   * Answers a question of class IN or ANY for a name in the zone. If `family` is 4 or 6, the name is the address in `#entry`; if
+   * it is 0, the name has `below` labels under the origin.
    */
   #answerInZone(query: Octets, family: number, below: number): number {
     const asked = this.#query
     const entry = this.#entry
-    // Transfers are not offered (RFC 5936 §2.2.1).
+    // Zone transfers are not offered (RFC 5936 §2.2.1).
     if (asked.type === types.AXFR || asked.type === types.IXFR) {
       return this.#refuse(extendedErrors.prohibited)
     }
@@ -245,7 +250,7 @@ export class Responder {
       this.#reply.setExtendedError(this.#fault)
       return rcodes.SERVFAIL
     }
-    // A response to class ANY cannot vouch for every class (RFC 1035 §6.2).
+    // A response to class ANY is not authoritative: it cannot speak for every class (RFC 1035 §6.2).
     if (asked.class === classes.IN) this.#reply.setAuthoritative()
     if (family === 4) return this.#answerIPv4()
     if (family === 6) return this.#answerIPv6()
@@ -261,7 +266,7 @@ export class Responder {
   #answerIPv4(): number {
     const { ipv4 } = this.#entry
     const found = this.#zone.retired ? -1 : this.#tree.find(4, ipv4, 0, 0, 0, this.#batchIndex)
-    // Four single digits may also be the leading part of an IPv6 address.
+    // Four labels of one digit may also be the leading part of an IPv6 address.
     if (found < 0) return this.#answerAbsent(ipv4Labels)
     return this.#answerListed(found, 4, ipv4, 0, 0, 0)
   }
@@ -277,7 +282,7 @@ export class Responder {
     return this.#answerListed(found, 6, w0, w1, w2, w3)
   }
 
-  /** A listed address: its A records or its TXT record (RFC 5782 §2.1), else NODATA. */
+  /** Answers for a listed address: its A records or its TXT record (RFC 5782 §2.1), or NODATA for other types. */
   #answerListed(
     found: number,
     family: 4 | 6,
@@ -287,7 +292,7 @@ export class Responder {
     w3: number,
   ): number {
     const { type } = this.#query
-    // RFC 8482 §4.1: one RRset is enough of an answer to ANY.
+    // One RRset is enough for a question of type ANY (RFC 8482 §4.1).
     const wantsCodes = type === types.A || type === types.ANY
     if (!wantsCodes && type !== types.TXT) return this.#answerNegative(rcodes.NOERROR)
     const { ttl } = this.#zone
@@ -308,8 +313,8 @@ export class Responder {
   }
 
   /**
-   * A name without records. If it spells the leading part of an address of either family, and something is listed under
-   * it, it is an empty non-terminal: NXDOMAIN would deny all that is below (RFC 8020 §2).
+   * Answers for a name without records. If the name spells the leading part of an address and something is listed under it, it is
+   * an empty non-terminal. NXDOMAIN would then deny all names below it (RFC 8020 §2).
    */
   #answerAbsent(below: number): number {
     const { isIPv4, isIPv6, ipv4, ipv6 } = this.#entry
@@ -321,7 +326,7 @@ export class Responder {
     return this.#answerNegative(hasBelow ? rcodes.NOERROR : rcodes.NXDOMAIN)
   }
 
-  /** A name with records from the configuration, or an empty non-terminal above one (RFC 4592 §2.2.2). */
+  /** Answers for a name with records from the configuration, or an empty non-terminal above such a name (RFC 4592 §2.2.2). */
   #answerOwnName(name: OwnName): number {
     const tree = this.#tree
     const rrset = rrsetAt(name, this.#query.type)
@@ -335,7 +340,7 @@ export class Responder {
     return rcodes.NOERROR
   }
 
-  /** NXDOMAIN, or NODATA with NOERROR (RFC 2308 §2). */
+  /** Puts a negative answer: NXDOMAIN, or NODATA with NOERROR (RFC 2308 §2). */
   #answerNegative(rcode: number): number {
     this.context.outcome = rcode === rcodes.NXDOMAIN ? outcomes.notListed : outcomes.noData
     this.#reply.putNegativeSoa(this.#prepared, this.#originAt(), this.#tree.serial)
@@ -357,7 +362,7 @@ export class Responder {
     return rcodes.REFUSED
   }
 
-  /** Asks the rate limit about the answer and truncates it if need be; false: send nothing. */
+  /** Applies the rate limit to the response, and truncates it if the limit says so. Returns false if nothing must be sent. */
   #passesLimit(): boolean {
     const { context } = this
     const { limit } = this.#guards
@@ -366,7 +371,7 @@ export class Responder {
     context.outcome = outcomes.limited
     if (verdict === 'drop') return false
     context.outcome = outcomes.slipped
-    // RFC 7873 §5.2.3: a client that speaks cookies can prove itself with the new one; others come back over TCP.
+    // A client that sent a cookie proves its address with the new one (RFC 7873 §5.2.3); other clients come back over TCP.
     const hasCookie = this.#query.edns.cookieLength > 0
     if (hasCookie) context.rcode = rcodes.BADCOOKIE
     this.#reply.clear(this.#query, !hasCookie)
@@ -377,13 +382,13 @@ export class Responder {
     return this.#query.questionEnd - 4 - headerLength
   }
 
-  /** Where the origin stands in a question for a name in the zone. */
+  /** Offset of the origin in a question for a name in the zone. */
   #originAt(): number {
     return this.#query.questionEnd - 4 - this.#prepared.origin.name.length
   }
 }
 
-/** Whether the query itself is at fault. */
+/** Whether the rcode means that the query was wrong. */
 function isFault(rcode: number): boolean {
   return rcode === rcodes.FORMERR || rcode === rcodes.NOTIMP || rcode === rcodes.BADVERS
 }

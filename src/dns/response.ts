@@ -1,15 +1,15 @@
-// Builds a response in the caller's buffer: the records first, then the header, the question and the OPT record around
-// them. Keeps it within its limit.
+// Builds a response in the caller's buffer and keeps it within its size limit. The records are written first, then the header,
+// the question and the OPT record.
 import { extendedErrors, optRoom, putOpt } from './edns.ts'
 import type { Query } from './query.ts'
 import { putText, type TxtTemplate } from './txt-template.ts'
 import { classes, flags, headerLength, Octets, put16, put32, putWords, types } from './wire.ts'
 import { type PreparedZone, questionPointer, type ReadyRrset, recordHeaderLength } from './zone.ts'
 
-/** Longest TXT record of a listing. */
+/** Octets of the longest TXT record of a listing. */
 const maxTxtRecord = recordHeaderLength + 256
 
-/** One object, used again for every response. Nothing in it allocates or throws. */
+/** Builds one response after the other in the same object. Never allocates or throws. */
 export class ResponseWriter {
   #octets = new Octets(0)
   #end = 0
@@ -23,8 +23,8 @@ export class ResponseWriter {
   readonly #cookie: Uint8Array
 
   /**
-   * @param nsid the answer to who asks for it; empty: none
-   * @param cookie holds, by the time of `finish`, the cookie to send back
+   * @param nsid sent to a client that asks for it; none if empty @param cookie must hold the cookie to send back when `finish` is
+   * called
    */
   constructor(nsid: Uint8Array, cookie: Uint8Array) {
     this.#nsid = nsid
@@ -35,7 +35,7 @@ export class ResponseWriter {
   start(octets: Octets, query: Query, limit: number): void {
     this.#octets = octets
     this.#end = query.questionEnd
-    // Room for our OPT record is set aside first, so that truncation cannot lose it (RFC 6891 §7).
+    // Reserve room for our OPT record, so that truncation cannot drop it (RFC 6891 §7).
     this.#limit = query.edns.isPresent ? limit - optRoom(query.edns, this.#nsid) : limit
     this.#flags = 0
     this.#answers = 0
@@ -43,12 +43,12 @@ export class ResponseWriter {
     this.#extendedError = extendedErrors.none
   }
 
-  /** Sets AA (RFC 1035 §4.1.1). */
+  /** Sets the AA flag (RFC 1035 §4.1.1). */
   setAuthoritative(): void {
     this.#flags |= flags.AA
   }
 
-  /** Takes back all that was put. Only the question is left, with TC set or not. */
+  /** Removes all records. Sets TC if `isTruncated`. */
   clear(query: Query, isTruncated: boolean): void {
     this.#end = query.questionEnd
     this.#answers = 0
@@ -56,12 +56,12 @@ export class ResponseWriter {
     this.#flags = isTruncated ? this.#flags | flags.TC : 0
   }
 
-  /** Gives the reason in the OPT record, if there is one (RFC 8914 §2). Only for responses without records. */
+  /** Sets the reason for the OPT record, if the response will have one (RFC 8914 §2). Only for responses without records. */
   setExtendedError(infoCode: number): void {
     this.#extendedError = infoCode
   }
 
-  /** Puts an RRset of the question's name into the answer section. */
+  /** Adds an RRset of the question's name to the answer section. */
   putRrset(rrset: ReadyRrset, serial: number): void {
     const { words, length, serialAt } = rrset
     if (!this.#fits(length)) return
@@ -71,7 +71,7 @@ export class ResponseWriter {
     this.#answers = rrset.count
   }
 
-  /** Puts the SOA of a negative answer into the authority section (RFC 2308 §2.1, §2.2). */
+  /** Adds the SOA record of a negative answer to the authority section (RFC 2308 §2.1, §2.2). */
   putNegativeSoa(zone: PreparedZone, originAt: number, serial: number): void {
     const { words, length, serialAt, pointers } = zone.negativeSoa
     if (!this.#fits(length)) return
@@ -86,7 +86,7 @@ export class ResponseWriter {
     this.#authorities = 1
   }
 
-  /** Puts the TXT record of a listing, with the first `length` bits of the address filled into the template. */
+  /** Adds the TXT record of a listing. The first `length` bits of the address are filled into the template. */
   putTxt(
     template: TxtTemplate,
     ttl: number,
@@ -97,7 +97,7 @@ export class ResponseWriter {
     w2: number,
     w3: number,
   ): void {
-    // Its length is known only once it is written, so near the limit it is written elsewhere first.
+    // The record's length is known only when it is written. So near the limit it is written elsewhere first.
     const isRoomy = this.#end + maxTxtRecord <= this.#limit
     const bytes = isRoomy ? this.#octets : this.#scratch
     const start = isRoomy ? this.#end : 0
@@ -125,19 +125,19 @@ export class ResponseWriter {
   }
 
   /**
-   * Puts header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1) and answers the response's length. `asked` is
-   * the query's buffer. If the response is built in it, ID and question stay where they are.
+   * Writes header, question and OPT record (RFC 1035 §4.1.1, RFC 6891 §6.1.1). Returns the response's length. `asked` is the
+   * query's buffer; if the response is built in it, ID and question stay where they are.
    */
   finish(asked: Octets, query: Query, ownPayload: number, rcode: number): number {
     const response = this.#octets
     if (response !== asked) {
       response[0] = asked[0]!
       response[1] = asked[1]!
-      // The question goes back octet for octet, its mix of cases too (RFC 4343 §4.1).
+      // The question is copied octet for octet, with its mix of cases (RFC 4343 §4.1).
       for (let at = headerLength; at < query.questionEnd; at++) response[at] = asked[at]!
     }
     const { view } = response
-    // Opcode and RD are copied; RA, Z, AD and CD stay clear (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
+    // Opcode and RD are copied. RA, Z, AD and CD stay 0 (RFC 1035 §4.1.1, RFC 4035 §3.1.6).
     const copied = asked[2]! & (flags.opcode | flags.RD)
     view.setInt16(2, ((flags.QR | copied | this.#flags) << 8) | (rcode & 15))
     const questions = query.questionEnd > headerLength ? 1 : 0
@@ -156,7 +156,7 @@ export class ResponseWriter {
     )
   }
 
-  /** Whether `length` more octets fit. If not, sets TC, since an RRset is left out whole (RFC 2181 §9). */
+  /** Whether `length` more octets fit. If not, sets TC: an RRset is left out as a whole (RFC 2181 §9). */
   #fits(length: number): boolean {
     if (this.#end + length <= this.#limit) return true
     this.#flags |= flags.TC

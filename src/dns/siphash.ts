@@ -1,12 +1,12 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012), the keyed hash of server cookies (RFC 9018 §4.4). 64-bit words are
-// pairs of 32-bit integers. Hand-written since Node's crypto does not have it and packages of it allocate.
+// SipHash-2-4 (Aumasson and Bernstein, 2012), the keyed hash of server cookies (RFC 9018 §4.4). A 64-bit word is a pair of 32-bit
+// integers. Written by hand: Node's crypto does not have it, and packages of it allocate.
 
 /** Octets of a key. */
 export const sipKeyLength = 16
 
 /**
- * Hashes the first `length` octets of `bytes`. The key is the four little-endian words `key[at]` … `key[at + 3]`. The
- * hash's eight octets go to `offset` of `into`, the least significant first.
+ * Hashes the first `length` octets of `bytes`. The key is the four little-endian words from `key[at]` on. Writes the hash, eight
+ * octets with the least significant first, into `into` at `offset`.
  */
 export function putSipHash(
   into: Uint8Array,
@@ -29,7 +29,7 @@ export function putSipHash(
   let v3 = k2 ^ 0x79746573
   let v3h = k3 ^ 0x74656462
   const blocks = length >>> 3
-  // First the whole blocks, then the block that ends in the length, then the finish of four rounds.
+  // First the whole blocks, then the block that has the length at its end, then four rounds to finish.
   for (let block = 0; block <= blocks + 1; block++) {
     const isFinish = block > blocks
     const low = isFinish ? 0 : littleEndian(bytes, block * 8, length)
@@ -83,9 +83,9 @@ export function putSipHash(
   putLittleEndian(into, offset + 4, v0h ^ v1h ^ v2h ^ v3h)
 }
 
-/** 1 when the 32-bit addition of `addend` that gave `sum` overflowed, else 0. */
+/** Returns 1 if the 32-bit addition of `addend` that gave `sum` overflowed, else 0. */
 function carry(sum: number, addend: number): number {
-  // With their sign bits flipped, signed integers compare as unsigned ones.
+  // With flipped sign bits, signed integers compare like unsigned ones.
   return (sum ^ 0x80000000) < (addend ^ 0x80000000) ? 1 : 0
 }
 

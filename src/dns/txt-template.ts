@@ -1,11 +1,11 @@
-// The text of a listing's TXT record: zone.text with {ip} filled in, written straight into the response. The template is
-// split up once. Hand-written because libraries build strings, and answering must not allocate.
+// The text of a listing's TXT record: zone.text with {ip} filled in, written straight into the response. The template is split up
+// once. Written by hand: template libraries build strings, and answering a query must not allocate.
 import { type Octets, putWords, wordsOf } from './wire.ts'
 
-/** Longest character-string, and so the longest text (RFC 1035 §3.3, RFC 5782 §2.1). */
+/** Longest character-string, so also the longest text (RFC 1035 §3.3, RFC 5782 §2.1). */
 const maxTextLength = 255
 
-/** Longest IPv6 address in RFC 5952 form. */
+/** Characters of the longest IPv6 address in RFC 5952 form. */
 const maxAddressText = 39
 
 /** A literal piece of zone.text, ready for putWords. */
@@ -14,10 +14,10 @@ interface Literal {
   readonly words: Int32Array
 }
 
-/** The literal pieces of zone.text; the address stands between each two of them. */
+/** The literal pieces of zone.text. The address goes between each two of them. */
 export type TxtTemplate = readonly Literal[]
 
-/** Splits zone.text. `{domain}` becomes nothing, since this zone lists addresses. */
+/** Splits zone.text. `{domain}` is replaced by nothing, since this zone lists addresses. */
 export function parseTxtTemplate(text: string): TxtTemplate {
   const encoder = new TextEncoder()
   return text
@@ -31,9 +31,9 @@ const addressText = new Uint8Array(maxAddressText)
 const groups = new Uint16Array(8)
 
 /**
- * Puts the text at `offset` as one character-string, its length octet first, and answers the offset past it. The address
- * is an IPv4 word or four IPv6 words, its host bits already cleared. The text is cut at 255 octets; the configuration
- * check refuses a template that could become longer. The caller has room for 256 octets.
+ * Puts the text at `offset` as one character-string with its length octet, and returns the offset after it. The address is one
+ * IPv4 word or four IPv6 words, with host bits 0. The text is cut at 255 octets, but the configuration check refuses a template
+ * that could become longer. The caller has room for 256 octets.
  */
 export function putText(
   response: Octets,
@@ -66,7 +66,7 @@ export function putText(
   return at
 }
 
-/** Puts a dotted quad (RFC 1123 §2.1) and answers the offset past it. */
+/** Puts an IPv4 address as a dotted quad (RFC 1123 §2.1) and returns the offset after it. */
 export function putIPv4(bytes: Uint8Array, offset: number, word: number): number {
   let at = putDecimal(bytes, offset, word >>> 24)
   bytes[at++] = 0x2e
@@ -78,8 +78,8 @@ export function putIPv4(bytes: Uint8Array, offset: number, word: number): number
 }
 
 /**
- * Puts an IPv6 address in the form of RFC 5952 §4 and answers the offset past it: lower case, no leading zeros, and `::`
- * for the longest run of two or more zero groups (the first one, if several are as long).
+ * Puts an IPv6 address in the form of RFC 5952 §4 and returns the offset after it. That form is lower case without leading zeros,
+ * with `::` for the longest run of two or more zero groups, or the first of several longest ones.
  */
 export function putIPv6(
   bytes: Uint8Array,
@@ -145,7 +145,7 @@ function putDecimal(bytes: Uint8Array, offset: number, octet: number): number {
 
 function putHexadecimal(bytes: Uint8Array, offset: number, group: number): number {
   let at = offset
-  // From the first nibble that is not 0, or from the last one.
+  // Begin at the first nibble that is not 0, or at the last nibble.
   for (let shift = (31 - Math.clz32(group | 1)) & ~3; shift >= 0; shift -= 4) {
     const nibble = (group >>> shift) & 15
     bytes[at++] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble

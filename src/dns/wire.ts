@@ -1,16 +1,15 @@
-// The numbers of the DNS wire format, and how octets are read and put. No function checks bounds: that is the caller's
-// part.
+// Numbers of the DNS wire format, and functions that read and put octets. No function checks bounds: the caller must.
 
 /** Octets in a message header (RFC 1035 §4.1.1). */
 export const headerLength = 12
 
-/** Longest name in wire form, the root octet counted (RFC 1035 §2.3.4). */
+/** Octets of the longest name in wire form, the root octet included (RFC 1035 §2.3.4). */
 export const maxNameLength = 255
 
-/** Longest message that TCP can frame (RFC 1035 §4.2.2). */
+/** Octets of the longest message over TCP (RFC 1035 §4.2.2). */
 export const maxMessageLength = 65_535
 
-/** UDP payload that everybody can take; a smaller EDNS payload counts as this (RFC 6891 §6.2.3). */
+/** The UDP payload size that every client can take. A smaller size in EDNS counts as this one (RFC 6891 §6.2.3). */
 export const minUdpPayload = 512
 
 /** RR types (RFC 1035 §3.2.2, RFC 3596, RFC 6891), and the QTYPEs that ask for several records. */
@@ -30,10 +29,10 @@ export const types = {
 /** Classes (RFC 1035 §3.2.4). */
 export const classes = { IN: 1, CH: 3, ANY: 255 } as const
 
-/** The opcodes we know (RFC 1035 §4.1.1, RFC 1996, RFC 2136); all others get NOTIMP. */
+/** Opcodes that we know (RFC 1035 §4.1.1, RFC 1996, RFC 2136); all others get NOTIMP. */
 export const opcodes = { QUERY: 0, NOTIFY: 4, UPDATE: 5 } as const
 
-/** Response codes (RFC 1035 §4.1.1); those above 15 need an OPT record (RFC 6891 §6.1.3, RFC 7873 §8). */
+/** Response codes (RFC 1035 §4.1.1). Those above 15 need an OPT record (RFC 6891 §6.1.3, RFC 7873 §8). */
 export const rcodes = {
   NOERROR: 0,
   FORMERR: 1,
@@ -48,18 +47,18 @@ export const rcodes = {
 /** Bits of the header's third octet (RFC 1035 §4.1.1). */
 export const flags = { QR: 0x80, opcode: 0x78, AA: 0x04, TC: 0x02, RD: 0x01 } as const
 
-/** Octets with a DataView of them, so that four are read, compared or put at once. */
+/** Octets with a DataView, so that four can be read, compared or put at once. */
 export class Octets extends Uint8Array {
   readonly view = new DataView(this.buffer, this.byteOffset, this.byteLength)
 }
 
-/** The same memory as Octets. */
+/** Returns an Octets of the same memory. */
 export function octetsOf({ buffer, byteOffset, length }: Uint8Array): Octets {
   return new Octets(buffer as ArrayBuffer, byteOffset, length)
 }
 
 /**
- * A run of octets as 32-bit words. The last word ends where the run ends, so it may repeat up to three octets of the word
+ * Returns a run of octets as 32-bit words. The last word ends where the run ends, so it may repeat up to three octets of the word
  * before it. A run of fewer than four octets has no words.
  */
 export function wordsOf(run: Uint8Array): Int32Array {
@@ -93,7 +92,7 @@ export function put32(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset + 3] = value
 }
 
-/** Puts at `offset` the run of `length` octets that `words` hold (see wordsOf). */
+/** Puts the run of `length` octets that `words` hold (see wordsOf) at `offset`. */
 export function putWords(octets: Octets, offset: number, words: Int32Array, length: number): void {
   const { view } = octets
   const last = words.length - 1

@@ -1,62 +1,67 @@
-// The zone as the configuration gives it → everything about it that can be prepared before a query comes: ready RRsets of
-// its own names and of class CH, the SOA of negative answers, the template of TXT records.
+// The configured zone → everything that can be prepared before a query comes: RRsets of the zone's own names and of class CH, the
+// SOA record of negative answers, and the template of TXT records.
 import type { TreeReader } from '../tree/reader.ts'
 import { equalsAt, type FoldedName, foldName, skipName } from './name.ts'
 import { parseTxtTemplate, type TxtTemplate } from './txt-template.ts'
 import { classes, headerLength, type Octets, put16, put32, types, wordsOf } from './wire.ts'
 
-/** A record of one of the zone's own names. The owner, in wire form, is at or under the origin, lower case, uncompressed. */
+/**
+ * A record of one of the zone's own names. `owner` is in wire form, lower case and uncompressed; it is at or under the origin.
+ */
 interface ZoneRecord {
   readonly owner: Uint8Array
   readonly type: number
   /** Seconds. */
   readonly ttl: number
-  /** Names in it are uncompressed. */
+  /** Names in it are not compressed. */
   readonly rdata: Uint8Array
 }
 
-/** The zone's part of the configuration, as plain data that can be cloned into a thread. */
+/** The configured zone as plain data that can be cloned into a thread. */
 export interface ZoneData {
   /** Wire form, lower case. */
   readonly origin: Uint8Array
   /**
-   * SOA (one, at the origin; its serial is replaced in each answer), NS and zone.records. No owner is the name of an
-   * address.
+   * The SOA record, NS records and zone.records. There is one SOA, at the origin; each answer replaces its serial. No owner is
+   * the name of an address.
    */
   readonly records: readonly ZoneRecord[]
-  /** Seconds that a listing's records may be cached. */
+  /** Seconds for which a resolver may cache a listing's records. */
   readonly ttl: number
-  /** Seconds that a negative answer may be cached: the SOA's MINIMUM. */
+  /** Seconds for which a resolver may cache a negative answer: the SOA's MINIMUM. */
   readonly negativeTtl: number
   /** Template of a listing's TXT record. */
   readonly text: string
-  /** The list is closed: nothing is listed any more, whatever the tree holds. */
+  /** The list is closed: the server answers as if nothing were listed, whatever the tree holds. */
   readonly retired: boolean
 }
 
-/** An RRset ready to send; each owner is a pointer to the question's name. */
+/** An RRset ready to send. Each owner is a compression pointer to the question's name. */
 export interface ReadyRrset {
   readonly type: number
-  /** Its `length` octets, for putWords. */
+  /** Its `length` octets as words, for putWords. */
   readonly words: Int32Array
   readonly length: number
   readonly count: number
-  /** Offset of the SOA's serial, or -1. */
+  /** Offset of the SOA's serial, or -1 if it has none. */
   readonly serialAt: number
 }
 
-/** The SOA record of negative answers. Its pointers are put for each answer: where the origin stands in a question varies. */
+/**
+ * The SOA record of negative answers. Its pointers to the origin are set for each answer, since the origin's offset in a question
+ * varies.
+ */
 interface NegativeSoa extends ReadyRrset {
   readonly pointers: readonly OriginPointer[]
 }
 
-/** A compression pointer: it stands at octet `at` of a record and leads to octet `past` of the origin. */
+/** A compression pointer. It stands at octet `at` of a record and points to octet `past` of the origin. */
 interface OriginPointer {
   readonly at: number
   readonly past: number
 }
 
-/** A name, other than that of an address, that has an answer; without RRsets it is an empty non-terminal. */
+/** A name with an answer of its own that does not spell an address. Without RRsets it is an empty non-terminal. */
 export interface OwnName {
   readonly folded: FoldedName
   readonly rrsets: ReadyRrset[]
@@ -67,21 +72,21 @@ export interface PreparedZone {
   readonly originLabels: number
   readonly names: readonly OwnName[]
   readonly negativeSoa: NegativeSoa
-  /** The TXT of `_status`; replaced as readyStatus gives it for each version of the tree. */
+  /** The TXT RRset of `_status`; readyStatus makes a new one for each version of the tree. */
   readonly status: ReadyRrset
   readonly template: TxtTemplate
 }
 
-/** Compression pointer to the question's name (RFC 1035 §4.1.4). */
+/** A compression pointer to the question's name (RFC 1035 §4.1.4). */
 export const questionPointer = 0xc000 | headerLength
 
-/** Octets of a record before its RDATA when its owner is a pointer. */
+/** Octets of a record before its RDATA, if its owner is a compression pointer. */
 export const recordHeaderLength = 12
 
 const serialFromEnd = 20
 const statusLabel = [7, ...encodeText('_status')]
 
-/** Prepares everything that does not depend on the query. */
+/** Prepares everything that does not depend on a query. */
 export function prepareZone(zone: ZoneData): PreparedZone {
   const names = new Map<string, OwnName>()
   const nameOf = (wire: Uint8Array): OwnName => {
@@ -96,7 +101,7 @@ export function prepareZone(zone: ZoneData): PreparedZone {
   for (const [first, ...others] of rrsets.values()) {
     if (first === undefined) continue
     nameOf(first.owner).rrsets.push(readyRrset(first.type, [first, ...others]))
-    // Every name between an owner and the origin exists, if only as an empty non-terminal (RFC 4592 §2.2.2).
+    // Each name between an owner and the origin exists, at least as an empty non-terminal (RFC 4592 §2.2.2).
     for (let name = first.owner; name.length > zone.origin.length; name = parentOf(name))
       nameOf(name)
   }
@@ -112,7 +117,7 @@ export function prepareZone(zone: ZoneData): PreparedZone {
   }
 }
 
-/** What the server tells about itself in class CH (RFC 4892); what is not given or empty is not answered. */
+/** What the server tells about itself in class CH (RFC 4892). A name whose text is missing or empty is not answered. */
 export interface ChaosOptions {
   /** The answer to `version.bind` and `version.server`. */
   readonly version?: string | false
@@ -120,7 +125,7 @@ export interface ChaosOptions {
   readonly identity?: string | false
 }
 
-/** The names of class CH that have an answer; texts are cut at 255 octets. */
+/** The names of class CH that have an answer. Texts are cut at 255 octets. */
 export function chaosNames({ version, identity }: ChaosOptions): OwnName[] {
   const texts = {
     'version.bind': version,
@@ -137,7 +142,7 @@ export function chaosNames({ version, identity }: ChaosOptions): OwnName[] {
   })
 }
 
-/** The name that the question spells in its `length` octets, or undefined. */
+/** The zone's own name that the question spells in its first `length` octets, or undefined. */
 export function findName(
   names: readonly OwnName[],
   query: Octets,
@@ -161,7 +166,7 @@ export function readyCodes(codes: number, ttl: number): ReadyRrset {
   return readyRrset(types.A, records)
 }
 
-/** The `_status` TXT record of the version that the reader has pinned. Times are in the form of RFC 3339. */
+/** The `_status` TXT RRset for the version that the reader has pinned. Times are in the form of RFC 3339. */
 export function readyStatus(version: TreeReader, ttl: number): ReadyRrset {
   const text = [
     `serial=${version.serial}`,
@@ -172,24 +177,24 @@ export function readyStatus(version: TreeReader, ttl: number): ReadyRrset {
   return readyRrset(types.TXT, [ownText(encodeText(text), ttl)])
 }
 
-/** A TXT record of one character-string, for readyRrset, which does not look at the owner. */
+/** A TXT record of one character-string. The owner is empty, since readyRrset does not use it. */
 function ownText(text: Uint8Array, ttl: number): ZoneRecord {
   const rdata = Uint8Array.from([text.length, ...text])
   return { owner: new Uint8Array(), type: types.TXT, ttl, rdata }
 }
 
-/** The RRset of `type` at a name, its CNAME when it has none of that type (RFC 1034 §3.6.2), or undefined. */
+/** The RRset of `type` at a name; its CNAME if it has none of that type (RFC 1034 §3.6.2); else undefined. */
 export function rrsetAt(name: OwnName, type: number): ReadyRrset | undefined {
   const { rrsets } = name
   for (let index = 0; index < rrsets.length; index++) {
     const rrset = rrsets[index]!
-    // RFC 8482 §4.1: a question for ANY gets one of the RRsets.
+    // A question of type ANY gets one of the RRsets (RFC 8482 §4.1).
     if (rrset.type === type || rrset.type === types.CNAME || type === types.ANY) return rrset
   }
   return undefined
 }
 
-/** Renders the records of one RRset, each owner replaced by a pointer to the question. */
+/** Renders the records of one RRset, with a pointer to the question in place of each owner. */
 function readyRrset(
   type: number,
   records: readonly ZoneRecord[],
@@ -217,8 +222,8 @@ function readyRrset(
 }
 
 /**
- * The SOA for negative answers. Its TTL is the smaller of its own TTL and its MINIMUM (RFC 2308 §3). Where its names end
- * like the origin, a pointer takes the place of that end (RFC 1035 §3.3.13, §4.1.4).
+ * The SOA record of negative answers. Its TTL is the smaller of its own TTL and its MINIMUM (RFC 2308 §3). If a name in it ends
+ * like the origin, a compression pointer replaces that end (RFC 1035 §3.3.13, §4.1.4).
  */
 function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa {
   const pointers: OriginPointer[] = [{ at: 0, past: 0 }]
@@ -232,7 +237,7 @@ function negativeSoaOf({ records, origin, negativeTtl }: ZoneData): NegativeSoa 
   return { ...readyRrset(types.SOA, soa), pointers }
 }
 
-/** The RDATA with room for pointers to the origin. Adds to `pointers` where they go. */
+/** Shortens the SOA's RDATA: leaves two octets for each pointer to the origin, and adds the pointer to `pointers`. */
 function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPointer[]): Uint8Array {
   const primary = rdata.subarray(0, skipName(rdata, 0, rdata.length))
   const admin = rdata.subarray(primary.length, rdata.length - serialFromEnd)
@@ -247,7 +252,7 @@ function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPoint
   return Uint8Array.from([...shortened, ...rdata.subarray(-serialFromEnd)])
 }
 
-/** Where the longest common end of two lower-case names begins in each; undefined when they share only the root. */
+/** Where the longest common end of two lower-case names begins in each of them; undefined if only the root is common. */
 function commonEnd(name: Uint8Array, origin: Uint8Array): OriginPointer | undefined {
   for (let end = name; end[0] !== 0; end = parentOf(end)) {
     for (let rest = origin; rest[0] !== 0; rest = parentOf(rest)) {

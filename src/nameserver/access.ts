@@ -1,5 +1,5 @@
-// Access rules → which clients are answered; the longest prefix decides. The main thread compiles the rules into plain
-// arrays, which are cloned into each thread and searched there for every query.
+// Access rules → which clients are answered; the longest prefix decides. The main thread compiles the rules into plain arrays.
+// Each thread gets a clone of them and searches it for every query.
 import type { ClientAddress } from '../dns/query-context.ts'
 import { type Access, access } from '../dns/responder.ts'
 import { addressBits, type Prefix } from '../ip/address.ts'
@@ -9,7 +9,7 @@ export interface AccessRule {
   readonly action: keyof typeof access
 }
 
-/** All addresses of a family as ranges without gaps: where each begins (`words` words), and its action. */
+/** All addresses of a family as ranges without gaps: the start of each (`words` words), and its action. */
 interface Ranges {
   readonly words: 1 | 4
   readonly starts: Uint32Array
@@ -21,7 +21,7 @@ export interface AccessTable {
   readonly ipv6: Ranges
 }
 
-/** Compiles rules. A client that is under none of them is allowed; of two rules for one prefix the later one holds. */
+/** Compiles the rules. A client without a rule is allowed. If two rules have the same prefix, the later one counts. */
 export function compileAccess(rules: readonly AccessRule[]): AccessTable {
   return { ipv4: compileFamily(rules, 4), ipv6: compileFamily(rules, 6) }
 }
@@ -60,7 +60,7 @@ function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
       const start = firstAddress(prefix, words)
       return { start, end: start + (1n << BigInt(bits - prefix.length)), action: access[action] }
     })
-    // Outer ones before inner ones. The sort is stable, so of two equal prefixes the later stays later.
+    // Outer prefixes come before inner ones. The sort is stable, so of two equal prefixes the later one stays later.
     .toSorted((a, b) => compare(a.start, b.start) || compare(b.end, a.end))
   const boundaries = new Map<bigint, Access>([[0n, access.allow]])
   const open: { end: bigint; action: Access }[] = []

@@ -1,4 +1,4 @@
-// Addresses of the name server's own sockets and of its clients ↔ their text and their form in memory.
+// Addresses of the name server's sockets and clients ↔ text, and the form in which the kernel has them.
 import { isIP } from 'node:net'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { OperationalError } from '../errors.ts'
@@ -8,11 +8,11 @@ export interface ListenAddress {
   readonly family: 4 | 6
   /** An address, never a name; IPv6 without brackets. */
   readonly host: string
-  /** 0: any free one, the same for UDP and TCP. */
+  /** 0 takes any free port, the same for UDP and TCP. */
   readonly port: number
 }
 
-/** Reads `IPV4:PORT` or `[IPV6]:PORT`. Throws OperationalError 'address-unavailable' when it is neither. */
+/** Reads `IPV4:PORT` or `[IPV6]:PORT`. Throws OperationalError 'address-unavailable' if the text is neither. */
 export function parseListenAddress(text: string): ListenAddress {
   const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text)
   const host = match?.[1] ?? match?.[2] ?? ''
@@ -28,18 +28,18 @@ export function parseListenAddress(text: string): ListenAddress {
   return { family, host, port }
 }
 
-/** The address in the form that parseListenAddress reads. */
+/** Writes an address in the form that parseListenAddress reads. */
 export function formatListenAddress({ family, host, port }: ListenAddress): string {
   return family === 6 ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** Reads a client's address as Node writes it: IPv4, or IPv6 that may have a zone id. */
+/** Reads a client's address as Node writes it: IPv4, or IPv6, which may have a zone id. */
 export function readClientText(text: string, into: ClientAddress): void {
   const parsed = parseAddress(text.replace(/%.*/, ''))
   if ('value' in parsed) Object.assign(into, parsed.value)
 }
 
-/** Reads a `struct sockaddr_in` or `sockaddr_in6` of Linux at `offset`: the address stands at octet 4, or 8. */
+/** Reads Linux's `struct sockaddr_in` or `sockaddr_in6` at `offset`. The address stands at octet 4 or 8 of it. */
 export function readClientSockaddr(
   view: DataView,
   offset: number,

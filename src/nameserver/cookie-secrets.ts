@@ -1,16 +1,16 @@
-// The secrets of server cookies, on the main thread: from the operator's file, or random and replaced daily. The threads
+// The secrets of server cookies, on the main thread: from the operator's file, or random and replaced daily. The other threads
 // read them from shared memory.
 import { cookieSecretsBytes, maxCookieSecrets, replaceCookieSecrets } from '../dns/cookies.ts'
 import { sipKeyLength } from '../dns/siphash.ts'
 import { OperationalError } from '../errors.ts'
 
-/** RFC 9018 §5 asks for changed secrets. A cookie is good for an hour, so the last two secrets are enough. */
+/** How often random secrets are replaced (RFC 9018 §5). A cookie is valid for an hour, so the last two secrets are enough. */
 const rolloverMs = 24 * 3600 * 1000
 
 /**
- * Reads a file of secrets: 32 hexadecimal digits a line, the newest first; `#` begins a comment. To change the secret on
- * several servers of one address, put the new one second everywhere, then first, then take the old one out (RFC 9018 §5).
- * Throws OperationalError 'config-invalid' naming the line.
+ * Reads a file of secrets: 32 hexadecimal digits per line, newest first; `#` begins a comment. To change the secret on several
+ * servers of one address, put the new one second on all of them, then first, then remove the old one (RFC 9018 §5). Throws
+ * OperationalError 'config-invalid' naming the line.
  */
 export function parseCookieSecrets(text: string): Uint8Array[] {
   const secrets: Uint8Array[] = []
@@ -34,7 +34,7 @@ export class CookieKeeper {
   #current: readonly Uint8Array[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param secrets the newest first; none: random ones that are replaced daily */
+  /** @param secrets newest first; if undefined, random ones are made and replaced daily */
   constructor(secrets: readonly Uint8Array[] | undefined) {
     this.replace(secrets)
   }
@@ -49,7 +49,7 @@ export class CookieKeeper {
     this.#timer = setInterval(() => this.rollOver(), rolloverMs).unref()
   }
 
-  /** A new random secret comes first; the one before is still accepted. */
+  /** Puts a new random secret first. The one before stays valid. */
   rollOver(): void {
     const fresh = crypto.getRandomValues(new Uint8Array(sipKeyLength))
     this.#put([fresh, ...this.#current.slice(0, 1)])

@@ -1,5 +1,5 @@
-// What the threads answered, counted without locks: each thread adds to a block of its own in shared memory, and the main
-// thread adds the blocks up. A thread that is restarted continues with its predecessor's block.
+// Counts what the threads answered, without locks. Each thread adds to its own block in shared memory, and the main thread sums
+// the blocks. A restarted thread goes on with the block of the one that died.
 import { outcomes, type QueryContext } from '../dns/query-context.ts'
 import { rcodes, types } from '../dns/wire.ts'
 
@@ -19,15 +19,15 @@ const typeNames = [
 ] as const
 const otherType = typeNames.indexOf('other')
 
-/** Codes 127.0.0.2 … 127.0.0.31. */
+/** Bits of a set of codes; codes are 127.0.0.2 to 127.0.0.31. */
 const codeCount = 32
 const rcodeCount = 24
 
-/** Buckets of answering time: bucket n counts answers within 2ⁿ × 128 ns; the last bucket, all that took longer. */
+/** Buckets of answering times. Bucket n counts times up to 2ⁿ × 128 ns; the last bucket counts all longer ones. */
 const latencyBuckets = 16
 const firstBucketNs = 128
 
-/** One count for each combination of outcome, type and rcode, so that a query is one addition. */
+/** Each combination of outcome, type and rcode has its own count, so that counting a query is one addition. */
 const outcomeStride = typeNames.length * rcodeCount
 const codesAt = outcomeNames.length * outcomeStride
 const latencyAt = codesAt + codeCount
@@ -40,22 +40,22 @@ export const counterBytes = blockLength * 8
 const typeSlots = new Uint8Array(256).fill(otherType)
 for (const [slot, name] of typeNames.entries()) if (name !== 'other') typeSlots[types[name]] = slot
 
-/** The counts since the server started; names with a count of 0 are there too. */
+/** Counts since the server started. Names with a count of 0 are included. */
 export interface CountedAnswers {
   readonly queries: { readonly udp: number; readonly tcp: number }
   readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
-  /** Listed answers that hold each code: `127.0.0.3` → count. */
+  /** Listed answers with each code: `127.0.0.3` → count. */
   readonly codes: Readonly<Record<string, number>>
-  /** Of the responses that were sent. */
+  /** Responses sent with each rcode. */
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
-  /** UDP responses that the system did not take; the other counts include them. */
+  /** UDP responses that the system did not send; the other counts include them. */
   readonly unsent: number
-  /** Sampled answering times: `count` took less than `belowNs` (null: any time) but too long for the bucket before. */
+  /** Sampled answering times. `count` took less than `belowNs` (null: any longer time) and did not fit the bucket before. */
   readonly latency: { readonly belowNs: number | null; readonly count: number }[]
 }
 
-/** One thread's block, for that thread. */
+/** Adds to one thread's block. */
 export class Counters {
   readonly #block: Float64Array
 
@@ -74,7 +74,7 @@ export class Counters {
     }
   }
 
-  /** Counts responses that the system did not take. */
+  /** Counts responses that the system did not send. */
   countUnsent(count: number): void {
     increment(this.#block, unsentAt, count)
   }
@@ -87,7 +87,7 @@ export class Counters {
   }
 }
 
-/** A number that grows with each query that the block's thread finishes. */
+/** A number that grows with each query that the thread of this block finishes. */
 export function progressOf(memory: SharedArrayBuffer): number {
   return sumQueries(new Float64Array(memory))
 }
@@ -149,7 +149,7 @@ function zeros<K extends string>(names: readonly K[]): Record<K, number> {
   return Object.fromEntries(names.map((name) => [name, 0])) as Record<K, number>
 }
 
-/** No other thread writes here, and a 64-bit store is never seen in part. */
+/** Adds to one count. Only one thread writes here, and readers never see half of a 64-bit store. */
 function increment(block: Float64Array, at: number, count = 1): void {
   block[at] = (block[at] ?? 0) + count
 }

@@ -15,39 +15,39 @@ import { mergeTopClients, type TopClient, topClientsBytes } from './top-clients.
 import type { WorkerData } from './worker.ts'
 
 export interface NameserverOptions {
-  /** `host:port` or `[v6]:port`, each for UDP and TCP; port 0: any free port, the same for both. */
+  /** `host:port` or `[v6]:port`, each for UDP and TCP. Port 0 takes a free port, the same for both. */
   readonly listen: readonly string[]
-  /** UDP workers, 1 to 62: the tree's other two reader slots are for TCP and for look-ups. */
+  /** UDP workers, 1 to 62. The tree's other two reader slots are for TCP and for look-ups. */
   readonly workers: number
   /** Largest UDP response in octets; at least 512. */
   readonly udpPayload: number
   readonly tcpConnections: number
   readonly tcpIdleSeconds: number
   readonly zone: ZoneData
-  /** The shared tree's buffer. */
+  /** The buffer of the shared tree. */
   readonly tree: SharedArrayBuffer
-  /** The answer to version.bind; none: REFUSED. */
+  /** The answer to version.bind; without it, REFUSED. */
   readonly version?: string | false
-  /** The answer to NSID and to id.server, at most 128 octets; none: no NSID, and REFUSED. */
+  /** The answer to NSID and to id.server, at most 128 octets. Without it, no NSID is sent, and id.server is REFUSED. */
   readonly nsid?: string
-  /** SERVFAIL instead of data that are past their time. */
+  /** Whether to answer SERVFAIL when the list's data are stale. */
   readonly staleServfail?: boolean
-  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock; none: 0. */
+  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. 0 if missing. */
   readonly clockCorrection?: SharedArrayBuffer
-  /** Which clients are answered; empty: all. */
+  /** Which clients are answered; all if there are no rules. */
   readonly access?: readonly AccessRule[]
-  /** None: responses are not limited. */
+  /** If missing, responses are not limited. */
   readonly rateLimit?: RateLimitOptions
-  /** Secrets of server cookies, 16 octets each, the newest first; none: random ones that are replaced daily. */
+  /** Secrets of server cookies, 16 octets each, newest first. If missing, random ones are made and replaced daily. */
   readonly cookieSecrets?: readonly Uint8Array[]
-  /** One query in this many is logged; 0 or none: no query. */
+  /** Log one query in this many; 0 or missing logs none. */
   readonly queryLog?: number
   readonly log: Logger
-  /** Called once, when a thread died too often: the process should end. */
+  /** Called once if a thread died too often. The process should then end. */
   onFatal(error: Error): void
-  /** false: one datagram at a time by node:dgram, though the platform could move many at a system call. */
+  /** false: use node:dgram, one datagram at a time, even where batches are possible. */
   readonly batch?: boolean
-  /** false: no native socket calls, as where koffi has no binary. */
+  /** false: make no native socket calls, as on a platform that koffi does not support. */
   readonly nativeSockets?: boolean
 }
 
@@ -58,27 +58,27 @@ export interface NameserverCounters extends CountedAnswers {
 
 export interface UdpStatus {
   readonly transport: 'batch' | 'events'
-  /** Of each socket, in octets as the kernel counts them; 0 where that is not known. */
+  /** For each socket, in octets as the kernel counts them; 0 if not known. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
-  /** Datagrams that the kernel dropped before we could take them, mostly for want of room. */
+  /** Datagrams that the kernel dropped before we received them, mostly because the buffer was full. */
   readonly dropped: number
 }
 
-/** Networks that `askers` names. */
+/** How many networks `askers` has at most. */
 const namedClients = 20
 
 const tcpSlot = 62
 const maxWorkers = 62
 const forceMs = 800
 
-/** Each client may hold this part of all TCP connections, or `minPerClient`: resolvers may share one address. */
+/** The share of all TCP connections that one client may hold; at least `minPerClient`, since resolvers may share an address. */
 const clientShare = 1 / 10
 const minPerClient = 10
 
 /**
- * Starts the threads. That takes long, so the tree can be loaded meanwhile; `listen` then has them answer. Throws
- * OperationalError 'address-unavailable' where `listen` of the options names something that is no address.
+ * Starts the threads. That takes a while, and the tree can be loaded meanwhile; after `listen` they answer queries. Throws
+ * OperationalError 'address-unavailable' if `options.listen` has something that is not an address.
  */
 export async function prepareNameserver(options: NameserverOptions): Promise<Nameserver> {
   const addresses = options.listen.map(parseListenAddress)
@@ -95,9 +95,9 @@ export class Nameserver {
   readonly #isBatched: boolean
   readonly #cookies: CookieKeeper
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
-  /** Shared memory of each thread, in the order of `threads`; it outlives the thread. */
+  /** Shared memory of each thread, in the order of `#threads`. It stays when a thread is restarted. */
   readonly #blocks: readonly ThreadBlocks[]
-  /** The UDP workers, then TCP. */
+  /** The UDP workers, then the TCP thread. */
   readonly #threads: readonly Thread[]
   #sockets: BoundSockets | undefined
   #queryLog: QueryLogDrain | undefined
@@ -124,8 +124,8 @@ export class Nameserver {
   }
 
   /**
-   * Binds every address; resolves when each thread answers. Throws OperationalError 'address-unavailable' naming the
-   * address, or 'worker-failed'; nothing keeps running then.
+   * Binds every address. Resolves when all threads answer. Throws OperationalError 'address-unavailable' naming the address, or
+   * 'worker-failed'; then all threads have been ended.
    */
   async listen(): Promise<this> {
     const { log, zone } = this.#options
@@ -149,7 +149,7 @@ export class Nameserver {
     return (this.#sockets?.addresses ?? []).map(formatListenAddress)
   }
 
-  /** How datagrams are moved, and the sockets' buffers and losses at this moment. */
+  /** The UDP transport in use, and the sockets' buffers and losses now. */
   udp(): UdpStatus {
     const memory = this.#sockets?.memory() ?? []
     return {
@@ -160,7 +160,7 @@ export class Nameserver {
     }
   }
 
-  /** What was answered since the start, and the networks that asked most; added up at each call. */
+  /** Counts since the start, and the networks that ask most. Each call sums them up. */
   counters(): NameserverCounters {
     const counters = this.#blocks.map((blocks) => blocks.counters)
     const topClients = this.#blocks.map((blocks) => blocks.topClients)
@@ -170,12 +170,12 @@ export class Nameserver {
     }
   }
 
-  /** Takes secrets as the option does; in force at once. */
+  /** Replaces the secrets at once; see the option `cookieSecrets`. */
   replaceCookieSecrets(secrets: readonly Uint8Array[] | undefined): void {
     this.#cookies.replace(secrets)
   }
 
-  /** Answers what has been received, and ends within a second. */
+  /** Answers the queries received so far, then ends within a second. */
   async close(): Promise<void> {
     this.#sockets?.stopReceiving()
     Atomics.store(this.#stop, 0, 1)
@@ -186,7 +186,7 @@ export class Nameserver {
     this.#queryLog?.close()
   }
 
-  /** Ends all threads at once, whatever they do. */
+  /** Ends all threads at once, whatever they are doing. */
   async abandon(): Promise<void> {
     await Promise.all(this.#threads.map((each) => each.abandon()))
     this.#cookies.close()
@@ -198,7 +198,7 @@ export class Nameserver {
       data,
       sockets: () =>
         (data.kind === 'udp' ? this.#sockets?.udp(data.slot) : this.#sockets?.tcp()) ?? [],
-      // Node closes what it opened itself. A descriptor of the batched transport would stay open.
+      // Node closes sockets that it opened itself. A descriptor of the batch transport would stay open.
       release: (left) => {
         if (data.kind !== 'udp' || !this.#isBatched) return
         for (const socket of left) if ('fd' in socket) this.#native?.close(socket.fd)
@@ -221,7 +221,7 @@ export class Nameserver {
     return chooseAddresses(this.#listenAddresses)
   }
 
-  /** What all threads are started with. */
+  /** The part of workerData that all threads have in common. */
   #sharedData(): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
     const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = this.#options
     const { access = [], rateLimit, staleServfail, clockCorrection } = this.#options
@@ -264,7 +264,7 @@ function threadBlocks({ queryLog = 0 }: NameserverOptions): ThreadBlocks {
   }
 }
 
-/** Logs what the kernel granted. It doubles what is asked for, to have room for its own book-keeping. */
+/** Logs the buffers that the kernel granted. It doubles the size asked for, to have room for its own data. */
 function logBuffers(log: Logger, { transport, receiveBufferBytes, sendBufferBytes }: UdpStatus) {
   const fields = { transport, receiveBufferBytes, sendBufferBytes }
   if (receiveBufferBytes > 0 && receiveBufferBytes < wantedBufferBytes) {

@@ -1,17 +1,17 @@
-// The C library's socket calls that Node does not have. The main thread makes and binds sockets with them and copies them for
-// threads; a thread moves many datagrams with one call. The only file that knows koffi's sockets.
+// Socket calls of the C library that Node does not have. The main thread makes and binds sockets with them and duplicates them
+// for the threads. A thread receives or sends many datagrams with one call. No other file uses koffi for sockets.
 import { type Descriptor, type Library, loadLibrary, SystemCallError } from '../libc.ts'
 import type { ListenAddress } from './addresses.ts'
 
 export interface SocketMemory {
-  /** Octets as the kernel counts them, its own book-keeping for each datagram included. */
+  /** In octets as the kernel counts them, with its own data for each datagram. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
-  /** Datagrams dropped since the socket was made, mostly for want of room. */
+  /** Datagrams dropped since the socket was made, mostly because the buffer was full. */
   readonly dropped: number
 }
 
-/** Numbers of Linux; see loadLibrary. */
+/** Numbers of Linux. loadLibrary refuses other systems. */
 const familyNumbers = { 4: 2, 6: 10 } as const
 const socketTypes = { stream: 1, datagram: 2, closeOnExec: 0o2000000 } as const
 const options = {
@@ -28,13 +28,13 @@ const options = {
   ipv6Only: { level: 41, name: 26 },
   autoFlowLabel: { level: 41, name: 70 },
 } as const
-/** Of pathMtu: sets DF, and ignores what ICMP says of the path (IP_PMTUDISC_PROBE, IPV6_PMTUDISC_PROBE). */
+/** Value of `pathMtu`: sets DF and ignores the path MTU in ICMP messages (IP_PMTUDISC_PROBE, IPV6_PMTUDISC_PROBE). */
 const neverFragment = 3
 const duplicateCloseOnExec = 1030
-/** Words of SO_MEMINFO (linux/sock_diag.h). */
+/** Word indexes in SO_MEMINFO (linux/sock_diag.h). */
 const memoryWords = { receiveBuffer: 1, sendBuffer: 3, drops: 8, count: 9 } as const
 
-/** Room for a burst while a thread is busy or being restarted; without CAP_NET_ADMIN, rmem_max limits it. */
+/** Room for a burst of queries while a thread is busy or is restarted. Without CAP_NET_ADMIN, rmem_max limits it. */
 export const wantedBufferBytes = 4 << 20
 const backlog = 511
 
@@ -43,15 +43,15 @@ interface SocketOption {
   readonly name: number
 }
 
-/** undefined where the C library cannot be called. */
+/** Returns undefined if the C library cannot be called. */
 export async function loadNativeSockets(): Promise<NativeSockets | undefined> {
   const library = await loadLibrary()
   return library && new NativeSockets(library)
 }
 
 /**
- * All calls throw SystemCallError, but for `receive`, `send` and `poll`: those answer what the system call answers, or the
- * negated errno, and do not allocate. A descriptor that is made belongs to the caller.
+ * `receive`, `send` and `poll` return what the system call returns, or the negated errno, and do not allocate. All other calls
+ * throw SystemCallError. The caller owns each descriptor that is made.
  */
 export class NativeSockets {
   readonly #library: Library
@@ -89,7 +89,7 @@ export class NativeSockets {
     this.#inetPton = library.func(
       'int inet_pton(int family, const char *text, _Out_ uint8_t *octets)',
     )
-    // Pointers as numbers, since addresses fit 48 bits and a BigInt costs half as much again as the call.
+    // Pointers are passed as numbers: an address has at most 48 bits, and a BigInt would be slower.
     this.#recvmmsg = library.func(
       'int recvmmsg(int fd, uintptr_t headers, uint32_t count, int flags, uintptr_t timeout)',
     )
@@ -99,21 +99,21 @@ export class NativeSockets {
     this.#poll = library.func('int poll(uintptr_t descriptors, uint64_t count, int timeout)')
   }
 
-  /** A UDP socket that shares its port with others of the same address; `port` 0: any. */
+  /** Makes a UDP socket that shares its port with others on the same address. `port` 0 takes a free port. */
   bindUdp(address: ListenAddress): Descriptor {
     return this.#bound(address, socketTypes.datagram, (fd) => {
       this.#setOption(fd, options.reusePort, 1)
-      // A response is a flow of one packet: a label of its own (RFC 6437 §3) tells nobody anything and costs a hash.
+      // Each response would be a flow of its own, so a flow label (RFC 6437 §3) is useless here and costs a hash.
       if (address.family === 6) this.#trySetOption(fd, options.autoFlowLabel, intOf(0))
       this.#setOption(fd, options.sendBuffer, wantedBufferBytes)
-      // The forced form may exceed rmem_max, but only for privileged processes.
+      // The forced form may exceed rmem_max, but only a privileged process may use it.
       if (!this.#trySetOption(fd, options.receiveBufferForced, intOf(wantedBufferBytes))) {
         this.#setOption(fd, options.receiveBuffer, wantedBufferBytes)
       }
     })
   }
 
-  /** A TCP socket that listens: connections queue up in it whether or not a thread accepts them. */
+  /** Makes a TCP socket that listens. Connections queue up in it also while no thread accepts them. */
   listenTcp(address: ListenAddress): Descriptor {
     const fd = this.#bound(address, socketTypes.stream, (each) =>
       this.#setOption(each, options.reuseAddress, 1),
@@ -121,21 +121,21 @@ export class NativeSockets {
     return this.#closeOnError(fd, () => this.#check('listen', this.#listen(fd, backlog)))
   }
 
-  /** The port a socket is bound to. */
+  /** The port that a socket is bound to. */
   portOf(fd: Descriptor): number {
     return this.#nameOf(fd).readUInt16BE(2)
   }
 
   /**
-   * Connects a UDP socket to its own address: it takes datagrams from no other any more, but can still send to every one.
-   * Where the system refuses that, nothing changes.
+   * Connects a UDP socket to its own address. It then receives datagrams from no other address, but can still send to all. If the
+   * system refuses this, nothing changes.
    */
   stopReceiving(fd: Descriptor): void {
     const name = this.#nameOf(fd)
     this.#connect(fd, name, name.length)
   }
 
-  /** A second descriptor of the same socket. */
+  /** Makes a second descriptor of the same socket. */
   duplicate(fd: Descriptor): Descriptor {
     return this.#check('fcntl', this.#fcntl(fd, duplicateCloseOnExec, 0))
   }
@@ -156,9 +156,9 @@ export class NativeSockets {
     }
   }
 
-  /** Makes `receive` (when it may block) and `send` give up after this time. */
+  /** Makes `send`, and `receive` if it blocks, give up after this time. */
   setTimeouts(fd: Descriptor, milliseconds: number): void {
-    // struct timeval: seconds and microseconds.
+    // A struct timeval: seconds and microseconds.
     const value = Buffer.alloc(16)
     value.writeBigInt64LE(BigInt(Math.floor(milliseconds / 1000)), 0)
     value.writeBigInt64LE(BigInt((milliseconds % 1000) * 1000), 8)
@@ -166,46 +166,46 @@ export class NativeSockets {
     this.#setOption(fd, options.sendTimeout, value)
   }
 
-  /** Has each datagram come with the address it was sent to. */
+  /** Makes the kernel tell for each datagram the address that it was sent to. */
   enablePacketInfo(fd: Descriptor, family: 4 | 6): void {
     this.#setOption(fd, options.packetInfo[family], 1)
   }
 
-  /** Has each datagram sent whole or not at all, whatever ICMP says of the path. */
+  /** Makes the kernel send each datagram whole or not at all, whatever path MTU an ICMP message claims. */
   forbidFragments(fd: Descriptor, family: 4 | 6): void {
     this.#setOption(fd, options.pathMtu[family], neverFragment)
   }
 
-  /** The address of a buffer, for the three calls below; it must be kept as long as they use it. */
+  /** The address of a buffer, for the next three calls. The caller must keep the buffer alive while they use it. */
   addressOf(buffer: Buffer): number {
     return this.#library.addressOf(buffer)
   }
 
-  /** recvmmsg(2) into `count` struct mmsghdr at the address `headers`. */
+  /** Calls recvmmsg(2) with the `count` struct mmsghdr at the address `headers`. */
   receive(fd: Descriptor, headers: number, count: number, flags: number): number {
     const result = this.#recvmmsg(fd, headers, count, flags, 0)
     return result < 0 ? -this.#library.errno() : result
   }
 
-  /** sendmmsg(2) of `count` struct mmsghdr at the address `headers`. */
+  /** Calls sendmmsg(2) with the `count` struct mmsghdr at the address `headers`. */
   send(fd: Descriptor, headers: number, count: number): number {
     const result = this.#sendmmsg(fd, headers, count, 0)
     return result < 0 ? -this.#library.errno() : result
   }
 
-  /** Waits until one of the `count` struct pollfd at the address `descriptors` is readable; 0: none within the time. */
+  /** Waits until one of the `count` struct pollfd at the address `descriptors` is readable. Returns 0 if none is in time. */
   poll(descriptors: number, count: number, timeoutMs: number): number {
     const result = this.#poll(descriptors, count, timeoutMs)
     return result < 0 ? -this.#library.errno() : result
   }
 
-  /** Makes, prepares and binds a socket; closes it again when that fails. */
+  /** Makes, prepares and binds a socket; closes it again if that fails. */
   #bound(address: ListenAddress, type: number, prepare: (fd: Descriptor) => void): Descriptor {
     const bytes = this.#socketAddress(address)
     const family = familyNumbers[address.family]
     const fd = this.#check('socket', this.#socket(family, type | socketTypes.closeOnExec, 0))
     return this.#closeOnError(fd, () => {
-      // 0.0.0.0 and [::] are two listeners, each of its own family.
+      // 0.0.0.0 and [::] are separate listeners, each for its own family.
       if (address.family === 6) this.#setOption(fd, options.ipv6Only, 1)
       prepare(fd)
       this.#check('bind', this.#bind(fd, bytes, bytes.length))
@@ -222,7 +222,7 @@ export class NativeSockets {
     }
   }
 
-  /** sockaddr_in: family, port, address; sockaddr_in6: family, port, flow, address, scope. */
+  /** A struct sockaddr_in (family, port, address) or sockaddr_in6 (family, port, flow, address, scope). */
   #socketAddress({ family, host, port }: ListenAddress): Buffer {
     const bytes = Buffer.alloc(family === 4 ? 16 : 28)
     const octets = Buffer.alloc(16)
@@ -235,7 +235,7 @@ export class NativeSockets {
     return bytes
   }
 
-  /** The address that a socket is bound to, in the form of socketAddress. */
+  /** The address that a socket is bound to, in the form of #socketAddress. */
   #nameOf(fd: Descriptor): Buffer {
     const bytes = Buffer.alloc(28)
     const length = [bytes.length]

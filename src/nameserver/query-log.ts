@@ -1,26 +1,29 @@
-// A sample of the queries as log lines: client network, name, type, outcome. A thread writes into a ring of its own in
-// shared memory and never waits: records that do not fit are only counted. The main thread empties the rings.
+// Logs a sample of the queries: client network, name, type, outcome. Each thread writes into its own ring in shared memory and
+// never waits; records that do not fit are only counted. The main thread empties the rings.
 import { outcomes, type QueryContext } from '../dns/query-context.ts'
 import { headerLength, maxNameLength, rcodes, types } from '../dns/wire.ts'
 import type { Logger } from '../errors.ts'
 import { formatNetwork, networkWord0, networkWord1 } from './client-network.ts'
 
-/** Records of a ring. It is emptied every `drainMs`, so a thread logs at most 1,024 lines a second. */
+/** Records in a ring. It is emptied every `drainMs`, so a thread logs at most 1,024 lines per second. */
 const records = 256
 const drainMs = 250
 
-/** family, two words of the network, type, rcode, outcome, length of the name; then the name in wire form. */
+/**
+ * Words of a record before the name: family, two words of the network, type, rcode, outcome, length of the name. The name follows
+ * in wire form.
+ */
 const fieldWords = 7
 const recordBytes = fieldWords * 4 + 256
 
-/** Words at the ring's start: records ever written, ever taken, and ever lost for want of room. */
+/** Words at the start of a ring: how many records were written, taken, and lost because the ring was full. */
 const headWords = { written: 0, taken: 1, lost: 2 } as const
 const recordsAt = 16
 
 /** Octets of one thread's ring. */
 export const queryLogBytes = recordsAt + records * recordBytes
 
-/** A thread's end of its ring. */
+/** Writes records into one thread's ring. */
 export class QueryLogWriter {
   readonly #head: Int32Array
   readonly #words: Int32Array
@@ -31,11 +34,11 @@ export class QueryLogWriter {
     this.#head = new Int32Array(memory, 0, recordsAt / 4)
     this.#words = new Int32Array(memory)
     this.#octets = new Uint8Array(memory)
-    // A restarted thread continues where the dead one stopped.
+    // A restarted thread goes on where the dead one stopped.
     this.#written = Atomics.load(this.#head, headWords.written)
   }
 
-  /** Writes a record of a query that was answered or dropped; its question is still in `query`. */
+  /** Writes a record of a query that was answered or dropped. `query` must still hold its question. */
   write(context: QueryContext, query: Uint8Array, queryLength: number): void {
     const head = this.#head
     if (((this.#written - Atomics.load(head, headWords.taken)) | 0) >= records) {
@@ -63,7 +66,7 @@ export class QueryLogWriter {
   }
 }
 
-/** The main thread's end of all rings: logs their records until it is closed. */
+/** Empties all rings on the main thread and logs their records, until it is closed. */
 export class QueryLogDrain {
   readonly #rings: readonly SharedArrayBuffer[]
   readonly #log: Logger
@@ -79,7 +82,7 @@ export class QueryLogDrain {
     this.#timer = setInterval(() => this.drain(), drainMs).unref()
   }
 
-  /** Logs the records since the last call. */
+  /** Logs the records that were written since the last call. */
   drain(): void {
     let lost = 0
     for (const ring of this.#rings) {
@@ -90,14 +93,14 @@ export class QueryLogDrain {
         const record = readRecord(ring, taken >>> 0)
         const name = loggedName(record.name, this.#origin)
         this.#log.info({ ...record, name }, 'query')
-        if (name !== record.name) this.#log.debug(record, 'query, whole name')
+        if (name !== record.name) this.#log.debug(record, 'query with its whole name')
         taken = (taken + 1) | 0
         Atomics.store(head, headWords.taken, taken)
       }
       lost += (head[headWords.lost] ?? 0) >>> 0
     }
     if (lost !== this.#lost) {
-      this.#log.warn({ lost: lost - this.#lost }, 'more queries were sampled than can be logged')
+      this.#log.warn({ lost: lost - this.#lost }, 'query log: too many queries to log all that were sampled')
       this.#lost = lost
     }
   }
@@ -125,7 +128,7 @@ function readRecord(ring: SharedArrayBuffer, number: number) {
   }
 }
 
-/** Octets of the question's name without its root, as far as it is well-formed; 0 when there is none. */
+/** Octets of the question's name without its root, up to the first malformed label; 0 if there is no question. */
 function wireNameLength(query: Uint8Array, queryLength: number): number {
   let at = headerLength
   const end = Math.min(queryLength, headerLength + maxNameLength)
@@ -137,12 +140,12 @@ function wireNameLength(query: Uint8Array, queryLength: number): number {
   return at - headerLength
 }
 
-/** Names of class CH that servers are commonly asked for (RFC 4892). */
+/** Names of class CH that servers are often asked for (RFC 4892). */
 const serverNames = ['version.bind', 'version.server', 'id.server', 'hostname.bind', 'authors.bind']
 
 /**
- * A name as the default log may show it: whole if an entry or the zone itself could have it, else as `(other)`. Other names
- * may be anything, even mail addresses, from clients that take this for a list of those.
+ * A name as the default log may show it. It is shown whole if it could be an entry or one of the zone's names, else as `(other)`:
+ * clients that mistake the list for another kind may ask for anything, even mail addresses.
  */
 export function loggedName(name: string, origin: string): string {
   const folded = name.toLowerCase()
@@ -153,7 +156,7 @@ export function loggedName(name: string, origin: string): string {
   return isPlain ? name : `(other)${name.slice(-origin.length - 1)}`
 }
 
-/** Presentation form (RFC 1035 §5.1). Special characters are escaped, so that a name cannot look like anything else. */
+/** A name in presentation form (RFC 1035 §5.1). Special characters are escaped, so that a name cannot look like another. */
 export function presentName(wire: Uint8Array): string {
   const labels: string[] = []
   for (let at = 0; at < wire.length; at += 1 + (wire[at] ?? 0)) {

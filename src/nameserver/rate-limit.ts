@@ -1,24 +1,24 @@
-// Response rate limiting: one table in shared memory for all UDP threads, with a budget for each client network and class of
+// Response rate limiting. All UDP threads share one table in memory; it has a budget for each client network and class of
 // response.
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { Limit, ResponseClass } from '../dns/responder.ts'
 import { hashNetwork } from './client-network.ts'
 
 export interface RateLimitOptions {
-  /** For each network and class; more than 0. After a quiet second, that many may go at once. */
+  /** For each network and class; more than 0. After a second without responses, this many may be sent at once. */
   readonly responsesPerSecond: number
   /** Send every Nth limited response, truncated; 0 sends none. */
   readonly slip: number
 }
 
-/** Places in the table. When too many networks are busy at once, the one nearest to idle is forgotten. */
+/** Places in the table. If too many networks are busy at once, the one that is nearest to idle is forgotten. */
 const slots = 1 << 16
 const ways = 4
 const burstMs = 1000
 const seedsAt = slots
 const tagsOffset = slots * 8
 
-/** The table. Its hash has a random key, so that nobody can aim at another network's place. */
+/** Makes the table. Its hash has a random key, so that nobody can aim at the place of another network. */
 export function createRateLimitTable(): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(tagsOffset + (slots + 2) * 4)
   crypto.getRandomValues(new Uint8Array(8)).forEach((octet, index) => {
@@ -28,13 +28,13 @@ export function createRateLimitTable(): SharedArrayBuffer {
 }
 
 /**
- * One thread's access to the table. There are no locks: if two threads count for one network at the same instant, one
- * response is not counted.
+ * One thread's access to the table. It takes no locks: if two threads count for one network at the same instant, one of the two
+ * responses is not counted.
  */
 export class RateLimiter {
   /** Epoch milliseconds; set by the thread. */
   now = 0
-  /** For each place, when its budget will be whole again (GCRA's theoretical arrival time). */
+  /** For each place, the time when its budget is full again (GCRA's theoretical arrival time). */
   readonly #wholeAt: Float64Array
   readonly #tags: Int32Array
   readonly #costMs: number
@@ -48,13 +48,13 @@ export class RateLimiter {
     this.#slip = slip
   }
 
-  /** Takes one response off the budget, or says what to do when the budget is used up. */
+  /** Takes one response off the budget. If the budget is used up, returns what to do with the response. */
   limit(client: ClientAddress, responseClass: ResponseClass): Limit {
     const { now } = this
     const wholeAt = this.#wholeAt
     const slot = this.#slotOf(client, responseClass)
     const known = wholeAt[slot] ?? 0
-    // After the clock was set back, a time far ahead means nothing.
+    // If the clock was set back, a stored time may be far ahead; it is ignored.
     const from = known > now && known <= now + 2 * burstMs ? known : now
     const next = from + this.#costMs
     if (next <= now + burstMs || from === now) {
@@ -71,7 +71,7 @@ export class RateLimiter {
     const wholeAt = this.#wholeAt
     const hash = hashNetwork(client, tags[seedsAt] ?? 0, (tags[seedsAt + 1] ?? 0) + responseClass)
     const first = (hash & (slots / ways - 1)) * ways
-    // Never 0, which marks an empty place. The lowest bit already chose the place, so it is free.
+    // The tag is never 0, which marks an empty place. Setting the lowest bit loses nothing, since that bit chose the place.
     const tag = hash | 1
     let idlest = first
     for (let slot = first; slot < first + ways; slot++) {

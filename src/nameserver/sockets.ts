@@ -1,5 +1,5 @@
-// Addresses to listen on → bound sockets, which the main thread keeps as long as the server runs. A thread gets copies; when
-// it dies, the next one takes over the same sockets. Without a thread, an SO_REUSEPORT socket would swallow its share of the
+// Addresses to listen on → bound sockets. The main thread keeps them while the server runs, and each thread gets duplicates. When
+// a thread dies, the next one takes over the same sockets: an SO_REUSEPORT socket without a thread would swallow its share of the
 // queries.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -9,38 +9,38 @@ import { type Descriptor, SystemCallError } from '../libc.ts'
 import { formatListenAddress, type ListenAddress } from './addresses.ts'
 import type { NativeSockets, SocketMemory } from './native.ts'
 
-/** What a thread serves: a descriptor that it then owns, or an address that it binds by Node's own means. */
+/** A socket for a thread: a descriptor that the thread then owns, or an address that it binds with node:dgram or node:net. */
 export type ThreadSocket =
   | {
       readonly family: 4 | 6
       readonly fd: Descriptor
-      /** Bound to 0.0.0.0 or [::], so each datagram may be for another address. */
+      /** Bound to 0.0.0.0 or [::], so datagrams may be for different addresses. */
       readonly isWildcard: boolean
     }
   | { readonly family: 4 | 6; readonly host: string; readonly port: number }
 
 export interface BoundSockets {
-  /** With the real ports in place of 0. */
+  /** The addresses, with the real ports in place of 0. */
   readonly addresses: readonly ListenAddress[]
-  /** A new set of copies for UDP worker `worker`, or for the TCP thread. */
+  /** Makes new duplicates for UDP worker number `worker`, or for the TCP thread. */
   udp(worker: number): ThreadSocket[]
   tcp(): ThreadSocket[]
-  /** Buffers and losses of each UDP socket; empty where threads bind for themselves. */
+  /** Buffers and losses of each UDP socket; empty if threads bind their own sockets. */
   memory(): SocketMemory[]
   /**
-   * No new query reaches the UDP sockets any more: its sender is told that nobody listens (ICMP port unreachable). What
-   * was received before can still be read and answered. Does nothing where threads bind for themselves.
+   * Makes the UDP sockets receive no more queries; senders get ICMP port unreachable. Queries received before can still be read
+   * and answered. Does nothing if threads bind their own sockets.
    */
   stopReceiving(): void
   close(): void
 }
 
-/** With port 0, UDP takes a free port, which may be taken for TCP. Then others are tried, this many in all. */
+/** With port 0, UDP takes a free port, which may not be free for TCP. Then another port is tried, this many in all. */
 const portTries = 20
 
 /**
- * Binds every address, for UDP once for each worker. If one cannot be bound, throws OperationalError 'address-unavailable'
- * naming it, and leaves nothing bound.
+ * Binds every address, for UDP once for each worker. If an address cannot be bound, closes all sockets and throws
+ * OperationalError 'address-unavailable' naming it.
  */
 export function bindSockets(
   native: NativeSockets,
@@ -80,7 +80,10 @@ export function bindSockets(
   }
 }
 
-/** Where the C library cannot be called, threads bind for themselves. Here a port 0 is replaced by one that is free now. */
+/**
+ * For systems on which the C library cannot be called: threads bind their own sockets. A port 0 is replaced here by a port that
+ * is free now.
+ */
 export async function chooseAddresses(addresses: readonly ListenAddress[]): Promise<BoundSockets> {
   const chosen: ListenAddress[] = []
   for (const address of addresses) {

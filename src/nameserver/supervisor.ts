@@ -1,4 +1,4 @@
-// Keeps one thread of the name server running: starts it, and restarts it on the same sockets when it dies or hangs.
+// Keeps one thread of the name server running: starts it, and restarts it on the same sockets if it dies or hangs.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { type Logger, OperationalError } from '../errors.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
@@ -7,31 +7,31 @@ import type { ThreadSocket } from './sockets.ts'
 import type { WorkerData } from './worker.ts'
 
 export interface ThreadOptions {
-  /** In logs and in debuggers: `dns-udp-0`. */
+  /** Name in logs and debuggers, such as `dns-udp-0`. */
   readonly name: string
   readonly data: WorkerData
-  /** A new set of the thread's sockets for each start. */
+  /** Makes the thread's sockets; called at each start. */
   sockets(): ThreadSocket[]
-  /** Closes a set whose thread was ended before it could do so itself. */
+  /** Closes the sockets of a thread that was ended before it could do so. */
   release(sockets: readonly ThreadSocket[]): void
   readonly log: Logger
-  /** Called once, when the thread dies too often to go on. */
+  /** Called once if the thread dies too often. */
   onFatal(error: Error): void
 }
 
-/** An answer allocates next to nothing. */
+/** Answering a query allocates next to nothing, so a small heap is enough. */
 const resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: 6 }
 
-/** With more deaths than this within the window, the thread is given up. */
+/** If the thread dies more often than this within `crashWindowMs`, it is not restarted. */
 const maxCrashes = 5
 const crashWindowMs = 60_000
 
-/** The first restart is immediate, so that the socket's queue does not overflow; each further one waits twice as long. */
+/** The first restart is immediate, so that the socket's queue does not overflow. Then the wait doubles each time. */
 const firstDelayMs = 100
 
 /**
- * A thread hangs if it is inside the same batch at this many checks in a row. Checks are counted, not time: while a process
- * is suspended it does not check.
+ * A thread hangs if this many checks in a row find it inside the same batch. Checks are counted and not time: while a process is
+ * suspended, it does not check.
  */
 const hungChecks = 5
 const checkMs = 1000
@@ -46,27 +46,27 @@ export class Thread {
   #restart: NodeJS.Timeout | undefined
   readonly #watch: NodeJS.Timeout
   #sockets: readonly ThreadSocket[] = []
-  /** The batch that the thread was inside at the last check: its reader's epoch (0: none), and how much it had answered. */
+  /** The batch that the thread was inside at the last check: its reader's epoch (0 if none), and its progress count. */
   #batch = { epoch: 0, progress: 0 }
   #sameChecks = 0
   #isHung = false
 
-  /** Starts the thread; it serves once `listen` has handed it its sockets. */
+  /** Starts the thread. It answers once `listen` has given it its sockets. */
   constructor(options: ThreadOptions) {
     this.#options = options
-    // It may die before listen() waits for it.
+    // The promise may reject before listen() waits for it.
     this.#firstStart.promise.catch(() => undefined)
     this.#worker = this.#start()
     this.#watch = setInterval(() => this.#check(), checkMs).unref()
   }
 
-  /** Resolves when the thread answers; from then on it is kept running. Rejects when it dies before. */
+  /** Resolves when the thread answers; after that it is restarted if it dies. Rejects if it dies before. */
   async listen(): Promise<void> {
     this.#hand(this.#options.sockets())
     await this.#firstStart.promise
   }
 
-  /** Resolves when the thread has ended, by force after `forceMs`. The caller has set `stop` in its data. */
+  /** Resolves when the thread has ended; after `forceMs` it is terminated. The caller must have set the thread's `stop` word. */
   async close(forceMs: number): Promise<void> {
     this.#stopKeeping()
     const worker = this.#worker
@@ -94,7 +94,7 @@ export class Thread {
     this.#worker.postMessage(sockets)
   }
 
-  /** Ends the thread if it hangs; the 'exit' handler does the rest. */
+  /** Ends the thread if it hangs; the 'exit' handler restarts it. */
   #check(): void {
     const { tree, slot, counters } = this.#options.data
     const batch = { epoch: readerEpoch(tree, slot), progress: progressOf(counters) }
@@ -121,7 +121,7 @@ export class Thread {
       this.#firstStart.resolve()
     })
     worker.once('exit', (code) => {
-      // Otherwise the dead thread's reader would keep memory from being reused for ever.
+      // Otherwise the dead thread's reader would keep tree memory from being reused for ever.
       clearReader(data.tree, data.slot)
       if (this.#isHung && cause === undefined) {
         this.#options.release(this.#sockets)
@@ -166,7 +166,10 @@ export class Thread {
   }
 }
 
-/** If a thread that binds for itself cannot, the operator can fix that: the address is at fault. */
+/**
+ * The error for a thread that did not start. If it could not bind its own socket, the address is at fault, and the operator can
+ * fix that.
+ */
 function startError(name: string, cause: unknown): OperationalError {
   const why = cause instanceof Error ? cause.message : String(cause)
   const isBinding = cause instanceof Error && 'syscall' in cause && 'code' in cause

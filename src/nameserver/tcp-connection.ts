@@ -1,5 +1,5 @@
-// One TCP connection: queries in, responses out in the same order, in bounded memory and time (RFC 7766 §6.2). Messages
-// have a length prefix of two octets (RFC 1035 §4.2.2), however the stream is cut into chunks.
+// One TCP connection: reads queries and sends the responses in the same order, in bounded memory and time (RFC 7766 §6.2). Each
+// message has a length prefix of two octets (RFC 1035 §4.2.2); the stream may be cut into chunks anywhere.
 import type { Socket } from 'node:net'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { get16, maxMessageLength, octetsOf, put16 } from '../dns/wire.ts'
@@ -7,17 +7,17 @@ import type { Answering } from './transport.ts'
 
 export interface TcpConnectionOptions {
   readonly answering: Answering
-  /** Whose connection it is. */
+  /** The client's address. */
   readonly address: ClientAddress
-  /** A connection without an answer for this long is dropped, also if its peer is slow (RFC 7766 §6.2.3). */
+  /** A connection on which nothing was answered for this long is dropped, also if its peer is only slow (RFC 7766 §6.2.3). */
   readonly idleSeconds: number
-  /** Something was answered. */
+  /** Called when a query was answered. */
   onActivity(): void
-  /** Called once. */
+  /** Called once, when the connection has closed. */
   onClose(): void
 }
 
-/** After this many answers or octets it is another connection's turn, so that no peer can hold up the rest. */
+/** After this many answers or octets another connection gets its turn, so that no peer holds up the others. */
 const turnAnswers = 64
 const turnBytes = 65_536
 
@@ -48,12 +48,12 @@ export class TcpConnection {
       this.#touch()
       this.#serve()
     })
-    // A peer that has finished asking still gets its answers (RFC 7766 §6.2.1.1).
+    // A peer that has shut down its sending side still gets its answers (RFC 7766 §6.2.1.1).
     socket.on('end', () => {
       this.#isEnded = true
       this.#serve()
     })
-    // A fault of the peer or the network; 'close' follows.
+    // The peer or the network failed; 'close' follows.
     socket.on('error', () => undefined)
     socket.on('close', () => {
       clearTimeout(this.#idle)
@@ -61,7 +61,7 @@ export class TcpConnection {
     })
   }
 
-  /** Sends the answers that are waiting, then closes. */
+  /** Sends the answers that are waiting, then closes the connection. */
   end(): void {
     this.#socket.end()
   }
@@ -70,7 +70,7 @@ export class TcpConnection {
     this.#socket.destroy()
   }
 
-  /** Answers what is there, up to one turn's worth. Stops reading from a peer that does not take its answers. */
+  /** Answers the queries that have arrived, for at most one turn. Stops reading while the peer does not take its answers. */
   #serve(): void {
     const socket = this.#socket
     if (socket.writableEnded) return
@@ -93,7 +93,7 @@ export class TcpConnection {
       const length = answering.answer(octetsOf(query), query.length, message)
       if (length === 0) continue
       put16(framed, 0, length)
-      // Prefix and message in one write (RFC 7766 §8).
+      // Prefix and message go out in one write (RFC 7766 §8).
       answers.push(framed.slice(0, prefixLength + length))
       octets += prefixLength + length
     }
@@ -124,13 +124,13 @@ export class TcpConnection {
   }
 }
 
-/** A stream's chunks → DNS messages. Keeps no more than has come in and is not read yet. */
+/** Chunks of a stream → DNS messages. Keeps only octets that have not been read yet. */
 export class FrameReader {
   #bytes: Uint8Array = new Uint8Array()
   #start = 0
   #end = 0
 
-  /** Takes over a chunk as it came. */
+  /** Adds a chunk, which must not change afterwards. */
   push(chunk: Uint8Array): void {
     const kept = this.#end - this.#start
     if (kept === 0) {
@@ -141,7 +141,7 @@ export class FrameReader {
     }
     const needed = kept + chunk.length
     if (this.#end + chunk.length > this.#bytes.length) {
-      // Doubles, so that octets that come one by one are not copied every time.
+      // Double the buffer, so that octets that come one by one are not copied each time.
       const doubled = Math.min(Math.max(firstCapacity, needed * 2), prefixLength + maxMessageLength)
       const grown = new Uint8Array(Math.max(needed, doubled))
       grown.set(this.#bytes.subarray(this.#start, this.#end))
@@ -153,7 +153,7 @@ export class FrameReader {
     this.#end += chunk.length
   }
 
-  /** The next whole message, good until the next push; undefined when more octets are needed. */
+  /** The next whole message, valid until the next push; undefined if more octets are needed. */
   next(): Uint8Array | undefined {
     const kept = this.#end - this.#start
     if (kept < prefixLength) return undefined

@@ -10,9 +10,9 @@ import { TcpConnection } from './tcp-connection.ts'
 import type { TransportOptions } from './transport.ts'
 
 export interface TcpOptions extends TransportOptions {
-  /** Most connections at once. */
+  /** The most open connections. */
   readonly connections: number
-  /** Most connections at once from one client: an IPv4 address or an IPv6 /64. */
+  /** The most open connections of one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
   /** Whether an access rule drops all queries of the client in `answering`. */
@@ -20,13 +20,13 @@ export interface TcpOptions extends TransportOptions {
 }
 
 /**
- * After the stop, queries are answered until none has come for `quietMs`, but no longer than `drainMs`. Then peers have
+ * After the stop, queries are answered until none has come for `quietMs`, but not longer than `drainMs`. Then peers have
  * `drainMs` to take their answers.
  */
 const quietMs = 20
 const drainMs = 300
 
-/** Serves until it is stopped. Rejects when a listener fails. */
+/** Answers queries until it is told to stop. Rejects if a listener fails. */
 export async function serveTcp(options: TcpOptions): Promise<void> {
   const connections = new Connections(options.connections, options.connectionsPerClient)
   const servers = options.sockets.map((socket) =>
@@ -62,12 +62,12 @@ function listen(
 }
 
 /**
- * The open connections, the one that was answered longest ago first. A new connection is never refused. At a limit, the
- * idlest one, of the same client or of all, is closed for it (RFC 7766 §6.2.2 and §6.2.3 allow that), so that idle
+ * The open connections; the one that was answered longest ago comes first. A new connection is never refused. At a limit, it
+ * replaces the one that has been idle longest, of the same client or of all (RFC 7766 §6.2.2 and §6.2.3 allow that). So idle
  * connections keep nobody out.
  */
 class Connections {
-  /** How often queries of a connection were answered. */
+  /** How many times this thread has answered on any connection. */
   served = 0
   readonly #limit: number
   readonly #limitPerClient: number

@@ -1,17 +1,17 @@
-// The client networks that ask most: the space-saving sketch of Metwally et al. (2005), cut into sets so that an update
-// looks at only eight places. Each thread feeds a sample into its own sketch in shared memory; the main thread merges them.
-// Hand-written since no package keeps such a sketch in shared memory.
+// The client networks that ask most, estimated with the space-saving sketch of Metwally et al. (2005). It is cut into sets, so
+// that an update looks at only eight places. Each thread feeds a sample into its own sketch in shared memory, and the main thread
+// merges them. Written by hand: no package keeps such a sketch in shared memory.
 import type { ClientAddress } from '../dns/query-context.ts'
 import { formatNetwork, hashNetwork, networkWord0, networkWord1 } from './client-network.ts'
 
 const ways = 8
 const sets = 64
 const slots = sets * ways
-/** Words of each place's key: tag (0: empty), family, two words of the network. */
+/** Words of each place's key: tag (0 if empty), family, two words of the network. */
 const keyWords = 4
 const keysOffset = slots * 2 * 8
 
-/** Octets of one thread's sketch: counts, how much too high each may be, keys. */
+/** Octets of one thread's sketch: counts, the possible excess of each count, and keys. */
 export const topClientsBytes = keysOffset + slots * keyWords * 4
 
 const seeds = crypto.getRandomValues(new Int32Array(2))
@@ -19,7 +19,7 @@ const seeds = crypto.getRandomValues(new Int32Array(2))
 export interface TopClient {
   /** `192.0.2.0/24` or `2001:db8::/56`. */
   readonly network: string
-  /** Estimated queries since the server started; the true number may be lower, by `excess` at most. */
+  /** Estimated queries since the server started. The true number may be lower, by `excess` at most. */
   readonly queries: number
   readonly excess: number
 }
@@ -50,7 +50,8 @@ export class TopClients {
       }
       if ((counts[slot] ?? 0) < (counts[least] ?? 0)) least = slot
     }
-    // A new network takes the place and the count of the least: it may have asked that often unseen.
+    // A new network takes the place with the lowest count and keeps that count, since it may have asked that often without being
+    // counted.
     const key = least * keyWords
     keys[key] = 0
     keys[key + 1] = client.family
@@ -61,7 +62,7 @@ export class TopClients {
     keys[key] = tag
   }
 
-  /** The networks in the sketch, in no order. A place that is just being taken over is left out. */
+  /** The networks in the sketch, unsorted. A place that is just changing is left out. */
   list(): TopClient[] {
     const keys = this.#keys
     return Array.from({ length: slots }, (_, slot) => slot * keyWords)
@@ -74,7 +75,7 @@ export class TopClients {
   }
 }
 
-/** The `limit` networks that ask most, over all sketches. */
+/** The `limit` networks that ask most, from all sketches together. */
 export function mergeTopClients(
   memories: readonly SharedArrayBuffer[],
   limit: number,

@@ -1,16 +1,16 @@
-// The UDP transport for Linux: receives all datagrams that have come with one recvmmsg, answers each where it lies, and
-// sends the responses with one sendmmsg. It blocks its thread.
+// The UDP transport for Linux. Receives all waiting datagrams with one recvmmsg, writes each response over its query, and sends
+// the responses with one sendmmsg. It blocks its thread.
 //
-// All that the kernel reads and writes lies in one buffer for each socket, laid out once (64-bit Linux, little endian):
+// All that the kernel reads and writes is in one buffer for each socket, laid out once (64-bit Linux, little endian):
 //
 //   struct mmsghdr ×n  for receiving: name, one iovec, control      64 octets: msghdr (56), datagram length, padding
-//   struct mmsghdr ×n  for sending: the same; responses follow each other without gaps, though some queries get none
+//   struct mmsghdr ×n  for sending: the same; only the first ones are used, one for each response
 //   struct iovec   ×2n address and length of a datagram             16 octets
 //   names          ×n  struct sockaddr_in or sockaddr_in6           32 octets
-//   controls       ×n  on a wildcard address: the address asked     64 octets
-//   datagrams      ×n  the query, and its response in its place
+//   controls       ×n  on a wildcard address: where it was sent to  64 octets
+//   datagrams      ×n  the query, then its response in its place
 //
-// Between two system calls only the lengths are written, the pointers of the sending headers, and on a wildcard address the
+// Between two system calls, only these are written: lengths, the pointers of the sending headers and, on a wildcard address, the
 // controls.
 import { constants } from 'node:os'
 import { type Octets, octetsOf } from '../dns/wire.ts'
@@ -24,16 +24,16 @@ import { type Answering, maxQueryLength, type UdpOptions, type UdpTransport } fr
 /** With fewer queries than this, prefetching costs more than it saves. */
 const prefetchedQueries = 4
 /**
- * If no response can be longer than this, none is ever fragmented: an attacker could replace fragments (RFC 9715 §3.1).
- * It also saves the kernel from choosing an identification for each packet.
+ * If no response can be longer than this, none is ever fragmented, so no attacker can replace a fragment (RFC 9715 §3.1). The
+ * kernel then also need not choose an identification for each packet.
  */
 const wholeBytes = 1232
-/** The stop is seen within this time. */
+/** The longest wait for queries; a stop is noticed within this time. */
 const waitMs = 100
-/** After the stop, what has been received is still answered, for this long at most. */
+/** After the stop, queries received so far are answered for at most this long. */
 const drainMs = 200
 
-/** Octets of the structures above, and the places in them, counted in 32-bit words. */
+/** Sizes of the structures above in octets, and positions in them in 32-bit words. */
 const headerBytes = 64
 const vectorBytes = 16
 const nameBytes = 32
@@ -51,18 +51,18 @@ const vectorWord = { base: 0, length: 2 } as const
 const headerWords = headerBytes / 4
 const vectorWords = vectorBytes / 4
 
-/** Flags of recvmmsg: block until the first datagram is there; do not block. */
+/** Flags of recvmmsg: wait until the first datagram has arrived; do not wait. */
 const waitForOne = 0x10000
 const dontWait = 0x40
 
 const { EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EBADF, ENOTSOCK, EFAULT } =
   constants.errno
-/** Errors of a receiving socket that are no fault of it: nothing came, or an earlier response did not arrive. */
+/** Errors of a receiving socket that are not its fault: no datagram came, or an earlier response did not arrive. */
 const passing: readonly number[] = [EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
-/** Errors that mean a sending socket is broken; all others concern one datagram. */
+/** Errors of a broken sending socket. All other errors concern one datagram. */
 const broken: readonly number[] = [EBADF, ENOTSOCK, EFAULT]
 
-/** Serves the sockets by batches; see UdpTransport. */
+/** Answers the sockets' queries in batches; see UdpTransport. */
 export const serveByBatches: UdpTransport = async (options) => {
   const native = await loadNativeSockets()
   if (native === undefined) throw new Error('the C library cannot be called')
@@ -102,22 +102,22 @@ class Port {
   readonly #memory: Buffer
   readonly #view: DataView
   readonly #words: Int32Array
-  /** Addresses of the headers, for the kernel. */
+  /** Memory addresses of the headers, for the kernel. */
   readonly #received: number
   readonly #sending: number
-  /** Where the structures begin, as word indexes. */
+  /** Word indexes at which the structures begin. */
   readonly #receivedAt = 0
   readonly #sendingAt = batch * headerWords
   readonly #vectorsAt = 2 * batch * headerWords
   readonly #controlsAt: number
-  /** Where the names begin, in octets. */
+  /** Offset of the names, in octets. */
   readonly #namesAt: number
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean
   readonly #datagrams: readonly Octets[]
 
   constructor(native: NativeSockets, socket: ThreadSocket, options: UdpOptions) {
-    if (!('fd' in socket)) throw new Error('the batched transport serves descriptors')
+    if (!('fd' in socket)) throw new Error('the batch transport needs a descriptor for each socket')
     this.fd = socket.fd
     this.#native = native
     this.#answering = options.answering
@@ -128,7 +128,7 @@ class Port {
     if (options.maxResponse <= wholeBytes) native.forbidFragments(this.fd, socket.family)
 
     const room = Math.max(maxQueryLength, options.maxResponse)
-    // An odd number of cache lines, so that the starts of the datagrams are spread over the whole cache.
+    // An odd number of cache lines, so that datagrams begin in all parts of the cache and not only in some.
     const stride = (Math.ceil(room / 64) | 1) * 64
     const vectors = 2 * batch * headerBytes
     const names = vectors + 2 * batch * vectorBytes
@@ -164,7 +164,7 @@ class Port {
     }
   }
 
-  /** Receives what has come, answers it and sends the responses. Answers how many datagrams there were. */
+  /** Receives the datagrams that have arrived, answers them and sends the responses. Returns the number of datagrams. */
   serve(flags: number): number {
     const count = this.#native.receive(this.fd, this.#received, batch, flags)
     if (count <= 0) {
@@ -186,7 +186,7 @@ class Port {
     this.#answering.prefetch(count)
   }
 
-  /** Answers the first `count` datagrams, each in its place, and prepares their sending. Answers how many responses. */
+  /** Answers the first `count` datagrams, each in its place, and prepares the responses for sending. Returns their number. */
   #answer(count: number): number {
     const answering = this.#answering
     const { client } = answering
@@ -209,7 +209,7 @@ class Port {
     return responses
   }
 
-  /** Points sending header `to` at the name, the datagram and the control of datagram `from`. */
+  /** Makes sending header `to` point at the name, the datagram and the control of datagram `from`. */
   #shift(from: number, to: number): void {
     const words = this.#words
     const source = this.#receivedAt + from * headerWords
@@ -225,9 +225,9 @@ class Port {
   }
 
   /**
-   * Sends the response from the address that was asked: the packet information that came with the query (struct in_pktinfo
-   * or in6_pktinfo behind a struct cmsghdr) goes back to the kernel. The interface is cleared, since the route back may lead
-   * over another one.
+   * Makes the kernel send the response from the address that the query was sent to. For that, the packet information that came
+   * with the query (struct in_pktinfo or in6_pktinfo after a struct cmsghdr) is passed back. The interface is cleared, since the
+   * response may take another one.
    */
   #putControl(from: number, to: number): void {
     const words = this.#words
@@ -236,11 +236,11 @@ class Port {
     words[received] = controlBytes
     const information = this.#controlsAt + from * (controlBytes / 4) + 4
     if (!this.#isIPv6) words[information] = 0
-    // A link-local address (fe80::/10) means nothing without its interface (RFC 4007 §6).
+    // A link-local address (fe80::/10) is meaningless without its interface (RFC 4007 §6).
     else if ((words[information]! & 0xc0ff) !== 0x80fe) words[information + 4] = 0
   }
 
-  /** Sends the responses; one that the system refuses is skipped. */
+  /** Sends the responses; skips one that the system refuses. */
   #send(responses: number): void {
     let sent = 0
     let unsent = 0
@@ -266,7 +266,7 @@ class Port {
 /** Waits for queries at several sockets. */
 class Readable {
   readonly #native: NativeSockets
-  /** struct pollfd: descriptor, then the events asked for and those that came, 16 bits each. */
+  /** A struct pollfd for each socket: descriptor, then the events to wait for and the events found, 16 bits each. */
   readonly #descriptors: Buffer
   readonly #address: number
   readonly #count: number

@@ -1,6 +1,6 @@
-// The UDP transport over node:dgram: works everywhere, one event for each datagram. node:dgram does not tell which address
-// was asked, so on a wildcard address the kernel picks a response's source by its route. Hosts with several addresses must
-// name each of them in dns.listen.
+// The UDP transport over node:dgram. It works everywhere, with one event for each datagram. node:dgram does not tell which
+// address a query was sent to. So on a wildcard address, the kernel picks the response's source address by its route, and a host
+// with several addresses must name each of them in dns.listen.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,11 +9,11 @@ import { readClientText } from './addresses.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { maxQueryLength, type UdpOptions, type UdpTransport } from './transport.ts'
 
-/** After the stop, datagrams are answered until none has come for `quietMs`, but no longer than `drainMs`. */
+/** After the stop, datagrams are answered until none has come for `quietMs`, but not longer than `drainMs`. */
 const quietMs = 10
 const drainMs = 200
 
-/** Serves the sockets by events; see UdpTransport. */
+/** Answers the sockets' queries one by one; see UdpTransport. */
 export const serveByEvents: UdpTransport = async (options) => {
   const sockets = options.sockets.map(open)
   const failed = new Promise<never>((_, reject) => {
@@ -26,7 +26,7 @@ export const serveByEvents: UdpTransport = async (options) => {
   await Promise.race([Promise.all(sockets.map(({ listening }) => listening)), failed])
   options.onListening()
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
-  // The kernel may still hold datagrams that came before the stop.
+  // The kernel may still hold datagrams that arrived before the stop.
   const deadline = performance.now() + drainMs
   for (let before = -1; before !== received && performance.now() < deadline; ) {
     before = received
@@ -51,7 +51,7 @@ function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknow
 
 function receive(socket: Socket, options: UdpOptions, onReceived: () => void): void {
   const { maxResponse, answering } = options
-  // A response must stay as it is until it is sent, mostly at once, so a few buffers are used in turn.
+  // Buffers for responses. One must not change until it is sent, which is mostly at once, so a few are used in turn.
   const spare: Octets[] = []
   socket.on('message', (query, { port, address }) => {
     onReceived()
@@ -61,7 +61,7 @@ function receive(socket: Socket, options: UdpOptions, onReceived: () => void): v
     const queryLength = Math.min(query.length, maxQueryLength)
     const length = answering.answer(octetsOf(query), queryLength, response)
     answering.leave()
-    // Port 0 cannot be answered (RFC 768: the sender wants no answer), and node:dgram throws for it.
+    // A query from port 0 wants no answer (RFC 768), and node:dgram throws if we send one.
     if (length > 0 && port === 0) answering.countUnsent(1)
     if (length === 0 || port === 0) {
       spare.push(response)

@@ -1,5 +1,5 @@
-// A thread of the name server: opens its tree reader, waits for its sockets, and answers until it is told to stop. Around
-// the responder it puts access rules, rate limit, counters and the query log. A thread starts with this file.
+// A thread of the name server: opens its tree reader, waits for its sockets, and answers until it is told to stop. It adds access
+// rules, rate limit, counters and query log to the responder. Each thread starts with this file.
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -14,36 +14,36 @@ import { RateLimiter, type RateLimitOptions } from './rate-limit.ts'
 import { TopClients } from './top-clients.ts'
 import type { Answering, UdpTransport } from './transport.ts'
 
-/** What a thread is started with, cloned into it; its sockets follow as the first message. */
+/** The workerData of a thread. Its sockets follow as the first message. */
 export interface WorkerData {
   readonly kind: 'udp' | 'tcp'
-  /** Its slot among the tree's readers. */
+  /** The thread's reader slot in the tree. */
   readonly slot: number
   readonly tree: SharedArrayBuffer
   readonly zone: ZoneData
   readonly responder: ResponderOptions
-  /** A 64-bit float: seconds that the list's clock is ahead of the wall clock. */
+  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. */
   readonly clockCorrection: SharedArrayBuffer
-  /** None: everybody is answered. */
+  /** If missing, all clients are answered. */
   readonly access?: AccessTable
   readonly rateLimit?: RateLimitOptions & { readonly table: SharedArrayBuffer }
-  /** This thread's own blocks. */
+  /** Blocks of this thread alone. */
   readonly counters: SharedArrayBuffer
   readonly topClients: SharedArrayBuffer
   /** One query in `oneIn` is logged. */
   readonly queryLog?: { readonly ring: SharedArrayBuffer; readonly oneIn: number }
-  /** UDP by udp-batch.ts, which needs descriptors; else by udp-dgram.ts. */
+  /** Use udp-batch.ts, which needs descriptors; else udp-dgram.ts. */
   readonly isBatched: boolean
   readonly tcp: {
     readonly connections: number
     readonly connectionsPerClient: number
     readonly idleSeconds: number
   }
-  /** One 32-bit element: not 0 when threads must end. */
+  /** One 32-bit element, which is not 0 when threads must end. */
   readonly stop: SharedArrayBuffer
 }
 
-/** On average, one query in this many counts for the top clients and has its answering time taken. */
+/** On average, one query in this many is counted for the top clients and has its answering time measured. */
 const sampledOneIn = 32
 
 class QueryAnswering implements Answering {
@@ -70,7 +70,7 @@ class QueryAnswering implements Answering {
     const reader = openReader(data.tree, data.slot)
     this.#responder = new Responder(data.zone, reader, data.responder, guards)
     this.client = this.#responder.context
-    // A cloned string is compared letter by letter, a literal at once.
+    // A literal is used since a cloned string is compared letter by letter.
     this.#transport = data.kind === 'udp' ? 'udp' : 'tcp'
     this.#access = table
     this.#limiter = limiter
@@ -130,19 +130,19 @@ class QueryAnswering implements Answering {
   }
 }
 
-/** How many queries until the next sample: random around the mean, so that no rhythm of queries escapes it. */
+/** The number of queries until the next sample. It is random around the mean, so that queries in a rhythm are sampled too. */
 function randomGap(mean: number): number {
   return mean === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * mean - 1))
 }
 
-/** Resolves when the thread was stopped. A rejection or an exception ends the thread. */
+/** Resolves when the thread was told to stop. A rejection or an exception ends the thread. */
 async function run(data: WorkerData, port: NonNullable<typeof parentPort>): Promise<void> {
   const message = once(port, 'message')
   const answering = new QueryAnswering(data)
   const [sockets] = await message
   const stop = new Int32Array(data.stop)
   const onListening = (): void => port.postMessage('listening')
-  // Each kind loads only its own transport, since threads must be quick to start.
+  // Load only the transport that is needed, so that threads start quickly.
   if (data.kind === 'tcp') {
     const { serveTcp } = await import('./tcp.ts')
     const isBarred = (): boolean => answering.isBarred()

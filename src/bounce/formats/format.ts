@@ -1,23 +1,23 @@
-// The shape of a bounce format with wording of its own, instead of or beside message/delivery-status. There is one
-// table for each family of servers; the order counts.
+// The shape of a bounce format: wording that a program uses in place of a message/delivery-status or beside it. Each family of
+// servers has one table; the order counts.
 import { type BodyText, fold } from '../body-text.ts'
 
 export interface BounceFormat {
-  /** The name used for the rule and the generator. */
+  /** The format's name, also used for its rule and generator. */
   readonly name: string
-  /** Rows of folded phrases. The format matches if all phrases of any one row occur in the bounce's own words. */
+  /** The format matches if all folded phrases of one row occur in the bounce's own words. */
   readonly rows: readonly (readonly string[])[]
   readonly generator: string
-  /** These words must begin a sentence; a message with them inside a sentence quotes the format. */
+  /** The words must begin a sentence. If they stand inside one, the message quotes the format. */
   readonly opensSentence?: boolean
 }
 
-/** A format with these rows; ` … ` separates the pieces of a row, all of which are needed. */
+/** A format with these rows. All pieces of a row are needed; ` … ` separates them. */
 export function format(name: string, rows: readonly string[], generator = name): BounceFormat {
   return { name, generator, rows: rows.map((row) => row.split('…').map(fold)) }
 }
 
-/** The same for a program whose words begin a line or a sentence. */
+/** A format whose words must begin a line or a sentence. */
 export function openingFormat(name: string, rows: readonly string[]): BounceFormat {
   return { ...format(name, rows), opensSentence: true }
 }
@@ -30,13 +30,13 @@ export function isWrittenIn(
   return row !== undefined && (opensSentence !== true || begins(lines, words, row[0] ?? ''))
 }
 
-/** Offset in the words at which the format's own begin; -1 if they are missing. */
+/** Offset in the words at which the format's wording begins; -1 if it is missing. */
 export function beginOf({ words }: BodyText, { rows }: BounceFormat): number {
   const row = rows.find((pieces) => pieces.every((piece) => words.includes(piece)))
   return row === undefined ? -1 : Math.min(...row.map((piece) => words.indexOf(piece)))
 }
 
-/** Enough of a phrase to recognise it if the line ends inside it. */
+/** A line may end inside a phrase, so this many characters of it are enough. */
 const opening = 16
 
 function begins(lines: readonly string[], words: string, piece: string): boolean {

@@ -1,5 +1,5 @@
-// Bounces of all versions of Exchange in all languages, of Microsoft 365 and the SMTP service of IIS, and of
-// groupware and mail servers for Windows and Netware.
+// Bounce formats of Exchange in all versions and languages, of Microsoft 365 and IIS, and of groupware and mail servers for
+// Windows and Netware.
 import { type BounceFormat, format } from './format.ts'
 
 export const windowsFormats: readonly BounceFormat[] = [

@@ -1,4 +1,4 @@
-// Bounces of mail providers, gateways and sending services, in their own words.
+// Bounce formats of mail providers, gateways and sending services.
 import { type BounceFormat, format } from './format.ts'
 
 export const providerFormats: readonly BounceFormat[] = [

@@ -1,8 +1,8 @@
-// Bounces of servers that come from Unix and VMS, in their own words.
+// Bounce formats of servers that come from Unix and VMS.
 import { type BounceFormat, format, openingFormat } from './format.ts'
 
 export const unixFormats: readonly BounceFormat[] = [
-  // QSBMF (cr.yp.to/proto/qsbmf.txt) begins with "Hi. This is the"; sites reword the rest.
+  // QSBMF (cr.yp.to/proto/qsbmf.txt) begins with "Hi. This is the". Many sites reword the rest.
   format('qmail', [
     'this is the qmail-send program',
     "i'm afraid i wasn't able to deliver your message to the following addresses",
