@@ -11,7 +11,7 @@ export interface SocketMemory {
   readonly dropped: number
 }
 
-/** Numbers of Linux. loadLibrary refuses other systems. */
+/** Numbers of Linux. loadLibrary refuses systems that have other ones. */
 const familyNumbers = { 4: 2, 6: 10 } as const
 const socketTypes = { stream: 1, datagram: 2, closeOnExec: 0o2000000 } as const
 const options = {

@@ -100,7 +100,10 @@ export class QueryLogDrain {
       lost += (head[headWords.lost] ?? 0) >>> 0
     }
     if (lost !== this.#lost) {
-      this.#log.warn({ lost: lost - this.#lost }, 'query log: too many queries to log all that were sampled')
+      this.#log.warn(
+        { lost: lost - this.#lost },
+        'query log: too many queries to log all that were sampled',
+      )
       this.#lost = lost
     }
   }

@@ -1,6 +1,6 @@
-// Gives out and takes back the tree's blocks: free lists by size, runs of merged free blocks, a rising top, and a limbo of
-// blocks that readers may still be using. Its records are the writer's own, none in shared memory. Sizes and addresses are
-// in units (layout.ts).
+// Allocates and frees the blocks of the tree. A block may be in a free list for its size, in a run of merged free blocks, in
+// limbo while readers may still use it, or above the top, where memory was never used. All this is noted in the writer's own
+// memory, not in shared memory. Sizes and addresses are in units (layout.ts).
 import { OperationalError } from '../errors.ts'
 import {
   blockOf,
@@ -15,34 +15,34 @@ import { nextEpoch, oldestEpoch } from './reclaim.ts'
 
 type Words = Int32Array<SharedArrayBuffer>
 
-/** Ownership bits are cleared a page at a time. */
+/** Ownership bits are cleared one page of units at a time. */
 const pageShift = 12
-/** Free memory is merged when this share of all memory was given back since the last merge. */
+/** Free memory is merged once this share of all memory was freed since the last merge. */
 const mergeShare = 1 / 4
 
 export class Blocks {
   readonly #memory: Words
   readonly #limit: number
   #top = headerWords / unitWords
-  /** Free blocks by size; index 0 is not used. */
+  /** Free blocks by size in units; index 0 is not used. */
   readonly #free = Array.from({ length: maxBlockUnits + 1 }, () => new Stack())
   #freeUnits = 0
   #freedSinceMerge = 0
-  /** Pairs of address and size. The run in use is the next two fields. */
+  /** Runs as pairs of address and size. The next two fields are the run that blocks are taken from now. */
   readonly #runs = new Stack()
   #run = 0
   #runUnits = 0
-  /** Triples of epoch, address and size, oldest first. From `#limboPublished` on: blocks that the staged change retired. */
+  /** Triples of epoch, address and size, oldest first. Those from `#limboPublished` on were replaced by the staged change. */
   #limbo = new Int32Array(3 * 64)
   #limboFirst = 0
   #limboPublished = 0
   #limboEnd = 0
   #limboUnits = 0
-  /** One bit for each unit, set where a block begins that the staged change allocated. */
+  /** One bit for each unit. It is set where a block begins that the staged change allocated. */
   readonly #owned: Int32Array
   readonly #pages = new Stack()
   readonly #isPageTouched: Uint8Array
-  /** Pairs of address and size of blocks that were taken but not yet kept. */
+  /** Pairs of address and size: blocks that were taken since the last `keep`. */
   readonly #pending = new Int32Array(64)
   #pendingEnd = 0
 
@@ -54,9 +54,9 @@ export class Blocks {
   }
 
   /**
-   * Takes a block, which the staged change then owns; its words keep their old content. Call `keep` once all blocks taken
-   * are in the tree. When memory is full, gives back all blocks since the last `keep` and throws OperationalError
-   * 'capacity-reached'. So a change that takes its blocks first leaves the staged tree whole.
+   * Takes a block, which the staged change then owns; its words keep their old content. Call `keep` once all blocks taken are in
+   * the tree. If memory is full, frees all blocks taken since the last `keep` and throws OperationalError 'capacity-reached'. So
+   * if a change takes all its blocks first, a failure leaves the staged tree intact.
    */
   take(units: number): number {
     const unit = this.#find(units)
@@ -73,12 +73,12 @@ export class Blocks {
     return unit
   }
 
-  /** All blocks that were taken are in the tree now. */
+  /** To be called when all blocks that were taken are in the tree. */
   keep(): void {
     this.#pendingEnd = 0
   }
 
-  /** The address of memory that is never given back, or 0. */
+  /** Takes memory that is never freed. Returns its address, or 0 if there is no room. */
   takeForEver(units: number): number {
     return this.#raise(units)
   }
@@ -88,7 +88,7 @@ export class Blocks {
     return (this.#owned[unit >>> 5]! & (1 << (unit & 31))) !== 0
   }
 
-  /** Has the staged change own the block in a slot. If it is published, copies it into a new block. */
+  /** Makes the block in a slot owned by the staged change: if it is published, copies it into a new block. */
   own(at: number, units: number): void {
     const unit = this.#memory[at]! >>> 4
     if (this.isOwned(unit)) return
@@ -97,7 +97,7 @@ export class Blocks {
     this.release(unit, units)
   }
 
-  /** Cuts the owned block in a slot down to its first `kept` units, by moving it to a smaller block if there is one. */
+  /** Reduces the owned block in a slot to its first `kept` units. Moves it to a smaller block if one is free. */
   shrink(at: number, units: number, kept: number): void {
     if (units === kept) return
     const unit = this.#memory[at]! >>> 4
@@ -111,7 +111,7 @@ export class Blocks {
     this.release(unit, units)
   }
 
-  /** Gives back a block that the staged tree no longer reaches. */
+  /** Frees a block that the staged tree no longer uses. A published block goes to limbo. */
   release(unit: number, units: number): void {
     if (this.isOwned(unit)) {
       this.#owned[unit >>> 5]! &= ~(1 << (unit & 31))
@@ -125,14 +125,19 @@ export class Blocks {
     }
   }
 
-  /** The staged change was published: no block is owned any more, and those it retired wait for the readers. */
+  /**
+   * To be called when the staged change is published. No block is owned then, and blocks that the change replaced wait in limbo
+   * until no reader uses them.
+   */
   published(): void {
     this.#disown()
     this.#limboPublished = this.#limboEnd
     this.reclaim()
   }
 
-  /** The staged change was dropped, and its own blocks are released: the blocks it retired are in use as before. */
+  /**
+   * To be called when the staged change is dropped and its own blocks are freed. The blocks that it replaced are in use again.
+   */
   abandoned(): void {
     this.#disown()
     for (let at = this.#limboPublished; at < this.#limboEnd; at += 3) {
@@ -141,7 +146,7 @@ export class Blocks {
     this.#limboEnd = this.#limboPublished
   }
 
-  /** Frees the blocks in limbo that no reader can be using any more. */
+  /** Frees the blocks in limbo that no reader can still be using. */
   reclaim(): void {
     if (this.#limboFirst === this.#limboPublished) return
     const oldest = oldestEpoch(this.#memory)
@@ -156,7 +161,7 @@ export class Blocks {
     }
   }
 
-  /** `usedBytes` is all memory ever touched; free and limbo are parts of it. */
+  /** Octets. `usedBytes` is all memory that was ever used; `freeBytes` and `limboBytes` are parts of it. */
   stats(): { usedBytes: number; capacityBytes: number; freeBytes: number; limboBytes: number } {
     return {
       usedBytes: this.#top * unitBytes,
@@ -189,7 +194,7 @@ export class Blocks {
     this.#freedSinceMerge += units
   }
 
-  /** Takes from the runs. The rest of a run that is too short goes to the free lists. */
+  /** Takes a block from the runs; 0 if they have no room. What remains of a run that is too short goes to the free lists. */
   #carve(units: number): number {
     while (this.#runUnits < units) {
       if (this.#runUnits > 0) this.#free[this.#runUnits]!.push(this.#run)
@@ -211,7 +216,7 @@ export class Blocks {
     return unit
   }
 
-  /** The last resort: merges free memory, then splits a larger block. */
+  /** When no other memory is left: merges free memory, then splits a larger block. Returns 0 if there is none. */
   #squeeze(units: number): number {
     if (this.#freedSinceMerge > 0) {
       this.#mergeFree()
@@ -228,7 +233,7 @@ export class Blocks {
     return 0
   }
 
-  /** Turns all free blocks into runs of neighbours, by a map of all units. */
+  /** Merges all free blocks into runs of adjacent ones, using a bit map of all units. */
   #mergeFree(): void {
     const map = new Int32Array((this.#top >>> 5) + 1)
     const mark = (unit: number, units: number): void => {
@@ -252,7 +257,7 @@ export class Blocks {
     this.#freedSinceMerge = 0
   }
 
-  /** Copies the first `units` of the block in a slot to another block, and puts that in the slot. */
+  /** Copies the first `units` of the block in a slot to another block, and puts that block into the slot. */
   #move(at: number, to: number, units: number): void {
     const ref = this.#memory[at]!
     copyWords(this.#memory, blockOf(ref), to * unitWords, units * unitWords)
@@ -288,7 +293,7 @@ export class Blocks {
   }
 }
 
-/** The first unit from `from` on whose bit is not that of `than` (0 or -1); if there is none, the map's end. */
+/** The first unit from `from` on whose bit differs from `than` (0, or -1 for a set bit); the end of the map if there is none. */
 function nextBit(map: Int32Array, from: number, than: number): number {
   let index = from >>> 5
   if (index >= map.length) return from
@@ -301,7 +306,7 @@ function nextBit(map: Int32Array, from: number, than: number): number {
   return index * 32 + 31 - Math.clz32(word & -word)
 }
 
-/** Numbers above 0, last in first out; 0 when empty. */
+/** A stack of numbers above 0. Returns 0 when it is empty. */
 class Stack {
   #values = new Int32Array(16)
   #length = 0

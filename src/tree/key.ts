@@ -1,10 +1,10 @@
-// Arithmetic on a key: an address as four 32-bit words, most significant first; IPv4 is in the first word. The
-// writer has it in an array, the reader in four local variables.
+// Arithmetic on a key: an address as four 32-bit words, most significant first. An IPv4 address is in the first word. The writer
+// keeps a key in an array, the reader in four local variables.
 import { lastWordMask } from './layout.ts'
 
 export type Key = Int32Array
 
-/** The four bits at `depth`, a multiple of 4 below 128. */
+/** The four bits of the key at `depth`, a multiple of 4 below 128. */
 export function nibbleOf(key: Key, depth: number): number {
   return (key[depth >> 5]! << (depth & 31)) >>> 28
 }
@@ -17,13 +17,13 @@ export function bitsFrom(key: Key, start: number): number {
   return (key[index]! << shift) | ((next >>> 1) >>> (31 - shift))
 }
 
-/** The position, in a node at `end`, of the inner entry for the key's first `length` bits. */
+/** The position, in a node at depth `end`, of the inner entry for the key's first `length` bits. */
 export function innerPosition(key: Key, end: number, length: number): number {
   const bits = length - end
   return 15 + (1 << bits) + (bits === 0 ? 0 : nibbleOf(key, end) >> (4 - bits))
 }
 
-/** Clears the bits from `length` on. */
+/** Sets all bits from `length` on to 0. */
 export function cut(key: Key, length: number): void {
   const whole = length >> 5
   if (whole > 3) return
@@ -31,7 +31,9 @@ export function cut(key: Key, length: number): void {
   for (let i = whole + 1; i < 4; i++) key[i] = 0
 }
 
-/** Sets at `start`, where the key is clear, the first `count` bits of `word`; its other bits are 0. */
+/**
+ * Sets the first `count` bits of `word` into the key at `start`. The key must be 0 there, and so must the other bits of `word`.
+ */
 export function putBits(key: Key, start: number, count: number, word: number): void {
   const shift = start & 31
   const index = start >> 5
@@ -39,7 +41,7 @@ export function putBits(key: Key, start: number, count: number, word: number): v
   if (shift + count > 32) key[index + 1]! |= word << (32 - shift)
 }
 
-/** How many leading bits are the same: 0 to 128. */
+/** How many leading bits the two keys share: 0 to 128. */
 export function agreedBits(a: Key, b: Key): number {
   for (let i = 0; i < 4; i++) {
     const difference = a[i]! ^ b[i]!
@@ -48,7 +50,7 @@ export function agreedBits(a: Key, b: Key): number {
   return 128
 }
 
-/** Reads `words` stored key words, the last of which holds bit `end - 1`. */
+/** Reads `words` key words from memory. The last one holds bit `end - 1`. */
 export function readWords(
   memory: Int32Array,
   at: number,
@@ -60,7 +62,7 @@ export function readWords(
   for (let i = 0; i < words; i++) key[last - i] = memory[at + words - 1 - i]!
 }
 
-/** Stores key words as `readWords` reads them, 0 from bit `end` on. */
+/** Stores key words in the form that `readWords` reads; bits from `end` on are stored as 0. */
 export function writeWords(
   memory: Int32Array,
   at: number,
@@ -73,17 +75,17 @@ export function writeWords(
   if (words > 0) memory[at + words - 1]! &= lastWordMask(end)
 }
 
-/** How many key words must be stored for the bits from `depth` to `end`. */
+/** How many key words must be stored to hold the bits from `depth` to `end`. */
 export function wordsBetween(depth: number, end: number): number {
   return end > depth ? ((end - 1) >> 5) - (depth >> 5) + 1 : 0
 }
 
-/** Word `index` of a key that is given by its four words. */
+/** Word number `index` of a key that is given by its four words. */
 export function keyWord(index: number, w0: number, w1: number, w2: number, w3: number): number {
   return (index < 2 ? (index === 0 ? w0 : w1) : index === 2 ? w2 : w3) | 0
 }
 
-/** Whether the key agrees up to bit `end` with `words` stored key words, the last of which holds bit `end - 1`. */
+/** Whether the key is equal, up to bit `end`, to `words` stored key words. The last of them holds bit `end - 1`. */
 export function agrees(
   memory: Int32Array,
   at: number,

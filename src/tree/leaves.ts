@@ -1,5 +1,5 @@
-// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts draws the forms). Common changes
-// work on the words in place. Rare ones (bursting, joining, another form) first read the entries into a list.
+// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts has the forms). Common changes work on
+// the words in place. Rare ones (bursting, joining, another form) first read the entries into a list.
 import type { Blocks } from './blocks.ts'
 import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.ts'
 import {
@@ -30,18 +30,18 @@ import {
   wideLength,
 } from './layout.ts'
 
-/** Entries read from leaves, in rising order: four key words each, clear beyond the length, and kind | answer << 2. */
+/** Entries read from leaves, in rising order. Each has four key words, 0 beyond the prefix length, and kind | answer << 2. */
 export class EntryList {
   readonly keys: Key[] = Array.from({ length: 2 * maxLeafEntries }, () => new Int32Array(4))
   readonly entries = new Int32Array(2 * maxLeafEntries)
   count = 0
 
-  /** Makes room for one more entry at an index. */
+  /** Makes room for one entry at `index`. */
   open(index: number): void {
     for (let i = this.count++; i > index; i--) this.#copy(i - 1, i)
   }
 
-  /** Removes the entry at an index. */
+  /** Removes the entry at `index`. */
   close(index: number): void {
     this.count--
     for (let i = index; i < this.count; i++) this.#copy(i + 1, i)
@@ -54,7 +54,7 @@ export class EntryList {
 }
 
 export class Leaves {
-  /** After `make`: the second word for the slot, whose first word `make` answered. */
+  /** The slot's second word for the leaf that `make` made last; `make` returns the first word. */
   bits = 0
   readonly #memory: Int32Array<SharedArrayBuffer>
   readonly #blocks: Blocks
@@ -64,7 +64,7 @@ export class Leaves {
     this.#blocks = blocks
   }
 
-  /** Makes a leaf for a slot at `depth` of the list's entries `from` to `to` - 1; answers its ref. Takes one block. */
+  /** Makes a leaf of the list's entries `from` to `to` - 1, for a slot at `depth`. Returns its ref. Takes one block. */
   make(list: EntryList, from: number, to: number, length: number, depth: number): number {
     let form = formFor(length, depth, 0)
     for (let i = from; i < to; i++) {
@@ -81,7 +81,7 @@ export class Leaves {
     return (unit << 4) | leafSummary(this.#memory, leaf, bits, depth) | leafBit
   }
 
-  /** Adds the entries of the leaf in a slot at `depth` to the list. The bits before `depth` are those of `key`. */
+  /** Adds the entries of the leaf in a slot at `depth` to the list. `key` gives the bits before `depth`. */
   read(at: number, depth: number, key: Key, list: EntryList): void {
     const memory = this.#memory
     const bits = memory[at + 1]!
@@ -112,8 +112,8 @@ export class Leaves {
   }
 
   /**
-   * Index of the key's entry in the leaf in a slot at `depth`; if it is not there, -1 minus the index where it would go.
-   * The search begins where the key's next bits point to, as the reader's does.
+   * Index of the key's entry in the leaf in a slot at `depth`. If it is not there, -1 minus the index where it belongs. The
+   * search begins where the key's next bits point, as the reader's does.
    */
   search(at: number, depth: number, key: Key): number {
     const memory = this.#memory
@@ -142,19 +142,19 @@ export class Leaves {
     return -1 - i
   }
 
-  /** The entry (kind | answer << 2) at an index of the leaf in a slot. */
+  /** The entry (kind | answer << 2) at `index` of the leaf in a slot. */
   entry(at: number, index: number): number {
     const bits = this.#memory[at + 1]!
     const word = this.#memory[this.#entryAt(at, index) + kindWord(bits)]!
     return leafForm(bits) === full ? word : word & ~tailMask
   }
 
-  /** Whether the form of the leaf in a slot has room for the answer. */
+  /** Whether the form of the leaf in a slot can hold this answer. */
   takesAnswer(at: number, answer: number): boolean {
     return answer <= maxShortAnswer || leafForm(this.#memory[at + 1]!) === full
   }
 
-  /** Replaces the entry at an index. The leaf must have room for its answer. Takes a block if the leaf is published. */
+  /** Replaces the entry at `index`. The leaf's form must be able to hold its answer. Takes a block if the leaf is published. */
   replace(at: number, depth: number, index: number, entry: number): void {
     const memory = this.#memory
     this.#blocks.own(at, unitsOf(memory[at + 1]!))
@@ -164,7 +164,9 @@ export class Leaves {
     this.#summarise(at, depth)
   }
 
-  /** Adds the key's entry at an index. The leaf must have room for it and for its answer. Takes a block. */
+  /**
+   * Adds the key's entry at `index`. The leaf must have room for it, and its form must be able to hold the answer. Takes a block.
+   */
   insert(at: number, depth: number, index: number, key: Key, entry: number): void {
     const memory = this.#memory
     const ref = memory[at]!
@@ -196,7 +198,7 @@ export class Leaves {
     memory[at + 1] = bits + 256
   }
 
-  /** Removes the entry at an index from a leaf that has others. Takes a block if the leaf is published. */
+  /** Removes the entry at `index`. The leaf must have other entries. Takes a block if the leaf is published. */
   remove(at: number, depth: number, index: number): void {
     const memory = this.#memory
     this.#blocks.own(at, unitsOf(memory[at + 1]!))
@@ -210,7 +212,7 @@ export class Leaves {
     this.#summarise(at, depth)
   }
 
-  /** Gives back the block of a leaf that is no longer in a slot. */
+  /** Frees the block of a leaf that is no longer in a slot. */
   release(ref: number, bits: number): void {
     this.#blocks.release(ref >>> 4, unitsOf(bits))
   }
@@ -225,7 +227,7 @@ export class Leaves {
     memory[at] = (ref & ~summaryBits) | leafSummary(memory, blockOf(ref), memory[at + 1]!, depth)
   }
 
-  /** Writes one entry, in the form of a leaf with these bits. */
+  /** Writes one entry in the form that `bits` of the leaf tells. */
   #write(at: number, bits: number, key: Key, entry: number): void {
     const memory = this.#memory
     const form = leafForm(bits)
@@ -260,7 +262,7 @@ export class Leaves {
   }
 }
 
-/** The smallest form that an entry can have in a leaf at `depth`. */
+/** The smallest form that can hold the entry in a leaf at `depth`. */
 function formFor(length: number, depth: number, answer: number): number {
   if (answer > maxShortAnswer || depth < length - wideLength) return full
   return depth < length - narrowLength ? wide : narrow
@@ -271,7 +273,7 @@ function startOf(length: number, form: number): number {
   return Math.max(0, length - (form === narrow ? narrowLength : wideLength))
 }
 
-/** Sets `count` bits at `start`, but not those before `depth`, which are already there. */
+/** Sets `count` bits of the key at `start`, except those before `depth`, which it already has. */
 function putTail(key: Key, start: number, depth: number, count: number, word: number): void {
   const known = Math.min(Math.max(depth - start, 0), count)
   if (known < count) putBits(key, start, count, word & ~headMask(known))

@@ -1,5 +1,5 @@
-// Makes, reads and changes nodes. A node is named by its slot: word index, and depth in the key. Each change takes its blocks
-// before it writes a word that the tree can reach.
+// Makes, reads and changes nodes. A node is given by the word index of its slot and the slot's depth in the key. Each change
+// takes all its blocks before it writes a word that is part of the tree.
 import type { Blocks } from './blocks.ts'
 import {
   agreedBits,
@@ -29,7 +29,7 @@ import {
 } from './layout.ts'
 import type { Leaves } from './leaves.ts'
 
-/** The items of a node that will be made: refs and bits of children, or inner entries, by position. */
+/** The items of a node that is about to be made, by position. A child has ref and bits, an inner entry only the ref. */
 export class ItemList {
   readonly refs = new Int32Array(31)
   readonly bits = new Int32Array(31)
@@ -54,7 +54,7 @@ export class Nodes {
     this.#leaves = leaves
   }
 
-  /** Puts a node at `end` into a slot at `depth`. Takes one block. */
+  /** Makes a node at depth `end` of these items, and puts it into a slot at `depth`. Takes one block. */
   put(at: number, depth: number, end: number, key: Key, items: ItemList): void {
     const memory = this.#memory
     const bits = items.positions
@@ -77,7 +77,7 @@ export class Nodes {
     this.summarise(at, depth)
   }
 
-  /** Has the staged change own the node in a slot. Takes a block if the node is published. */
+  /** Makes the node in a slot owned by the staged change. Takes a block if the node is published. */
   own(at: number): void {
     this.#blocks.own(at, this.unitsAt(at))
   }
@@ -110,7 +110,7 @@ export class Nodes {
     if (size === 2) memory[grown + before + 1] = bits
   }
 
-  /** Removes an item from the owned node in a slot, which has at least three. */
+  /** Removes an item from the owned node in a slot. The node must have at least three items. */
   deleteItem(at: number, depth: number, position: number): void {
     const memory = this.#memory
     const node = blockOf(memory[at]!)
@@ -124,8 +124,8 @@ export class Nodes {
   }
 
   /**
-   * Puts a child that is a node in its parent's place, with a longer skip. The bits before the parent are those of `key`.
-   * Takes one block; gives back the child's block, but not the parent's.
+   * Puts a child, which is a node, in the place of its parent, with a longer skip. `key` gives the bits before the parent. Takes
+   * one block; frees the child's block, but not the parent's.
    */
   liftChild(at: number, depth: number, position: number, key: Key, items: ItemList): void {
     const memory = this.#memory
@@ -154,7 +154,7 @@ export class Nodes {
     this.#blocks.release(ref >>> 4, units)
   }
 
-  /** Where the nibble of the node in a slot begins: the slot's own depth, or the end of the skip. */
+  /** The depth of the nibble of the node in a slot: the slot's own depth, or the end of the skip. */
   depthOf(at: number, depth: number): number {
     return this.#memory[at + 1]! < 0 ? this.#memory[blockOf(this.#memory[at]!)]! & 255 : depth
   }
@@ -163,7 +163,7 @@ export class Nodes {
     return (this.#memory[at + 1]! & (1 << position)) !== 0
   }
 
-  /** Word index of an item of the node in a slot, or where it would go. */
+  /** Word index of an item of the node in a slot, or where it would be inserted. */
   itemAt(at: number, position: number): number {
     const bits = this.#memory[at + 1]!
     const children = this.childrenAt(at)
@@ -176,24 +176,24 @@ export class Nodes {
     return this.#memory[at + 1]! < 0 ? node + skipWords(this.#memory, node) : node
   }
 
-  /** How many bits of the key agree with the skip of the node in a slot, which has one. */
+  /** How many bits of the key are equal to the skip of the node in a slot. The node must have a skip. */
   agreedSkip(at: number, key: Key): number {
     return agreedBits(key, this.#readSkip(at, key))
   }
 
-  /** The nibble at `depth` of the skip of the node in a slot. */
+  /** The nibble at `depth` in the skip of the node in a slot. */
   skipNibble(at: number, key: Key, depth: number): number {
     return nibbleOf(this.#readSkip(at, key), depth)
   }
 
-  /** The ref that the node in a slot would have in another slot, at a `depth` between its own and the node's. */
+  /** The ref of the node in a slot, if it were in another slot at a `depth` between its slot's and its own. */
   refAt(at: number, depth: number): number {
     const ref = this.#memory[at]!
     const summary = nodeSummary(this.#memory, blockOf(ref), this.#memory[at + 1]!, depth)
     return (ref & ~summaryBits) | summary
   }
 
-  /** Updates the l and o bits of the node in a slot; answers whether they changed. */
+  /** Updates the l and o bits of the node in a slot. Returns whether they changed. */
   summarise(at: number, depth: number): boolean {
     const ref = this.refAt(at, depth)
     if (ref === this.#memory[at]) return false
@@ -201,17 +201,17 @@ export class Nodes {
     return true
   }
 
-  /** Gives back the block of the node in a slot, but not the blocks below it. */
+  /** Frees the block of the node in a slot, but not the blocks below it. */
   release(at: number): void {
     this.#blocks.release(this.#memory[at]! >>> 4, this.unitsAt(at))
   }
 
-  /** Size of the block of the node in a slot. */
+  /** Units of the block of the node in a slot. */
   unitsAt(at: number): number {
     return blockUnits(this.#words(at))
   }
 
-  /** Gives back all blocks below a slot that the staged change owns. Below a published block all are published. */
+  /** Frees all blocks below a slot that the staged change owns. All blocks below a published one are published too. */
   releaseOwned(at: number): void {
     const memory = this.#memory
     const ref = memory[at]!

@@ -1,11 +1,11 @@
-// Checks that a buffer is a tree that this build can read, and makes a reader of it. Apart from the reader, since that must
-// never throw.
+// Checks that a buffer holds a tree that this build can read, and makes a reader of it. In a file of its own, since reader.ts
+// never throws.
 import { headerAt, headerWords, layoutVersion, magic, maxReaders } from './layout.ts'
 import { TreeReader } from './reader.ts'
 
 /**
- * A reader of the buffer that a TreeWriter made. Throws an Error that says what is wrong when the buffer is no tree or has
- * another layout, or when there is no such slot. Each is a bug, since one process makes both.
+ * Makes a reader of a buffer that a TreeWriter made. Throws an Error that says why if the buffer holds no tree or has another
+ * layout, or if there is no such slot. Each is a bug, since writer and readers are in one process.
  */
 export function openReader(buffer: SharedArrayBuffer, slot: number): TreeReader {
   const memory = new Int32Array(buffer)

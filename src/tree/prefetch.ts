@@ -1,5 +1,5 @@
-// Reads what the look-ups of many addresses will read, so that it is in the processor's cache when they come. All addresses
-// go down the tree together, a node at a time, so that their waits for memory overlap.
+// Reads the part of the tree that the look-ups of many addresses will need, so that it is in the processor's cache when they run.
+// All addresses go down the tree together, one node at a time, so that their waits for memory overlap.
 import { agrees } from './key.ts'
 import {
   blockOf,
@@ -11,14 +11,15 @@ import {
   skipWords,
 } from './layout.ts'
 
-/** Most addresses of a batch. */
+/** The most addresses in a batch. */
 export const maxBatch = 128
-/** An address is followed only this far: IPv6 networks mostly end here. */
+/** An address is followed only to this depth, since most IPv6 prefixes are not longer. */
 const followedBits = 64
 
 /**
- * Places in the one array that holds all state: a processor overlaps the loads of only so many instructions, and more arrays
- * would need more of them. For each address that has not come to its end: ref and bits of the slot, depth, and its index.
+ * Where each list begins in the one array that holds all state. Several arrays would need more instructions, and a processor
+ * overlaps the loads of only so many. The first lists have, for each address on its way down: ref, bits and depth of its slot,
+ * and its index in the batch.
  */
 const refsAt = 0
 const bitsAt = maxBatch
@@ -26,7 +27,7 @@ const depthsAt = 2 * maxBatch
 const indexesAt = 3 * maxBatch
 const slotsAt = 4 * maxBatch
 const leavesAt = 5 * maxBatch
-/** For each address: ref, bits and depth of the slot where its look-up can begin. */
+/** For each address of the batch: ref, bits and depth of the slot where its look-up can begin. */
 const startRefsAt = 6 * maxBatch
 const startBitsAt = 7 * maxBatch
 const startDepthsAt = 8 * maxBatch
@@ -40,7 +41,7 @@ export class Prefetch {
     this.#memory = memory
   }
 
-  /** Where the look-up of an address of the last `run` can begin. */
+  /** The slot where the look-up of this address can begin, as the last `run` found it. */
   refOf(index: number): number {
     return this.#state[startRefsAt + index]!
   }
@@ -55,8 +56,9 @@ export class Prefetch {
 
   /**
    * Goes down from the roots with `count` addresses, at most maxBatch.
-   * @param words two for each address: of IPv4 the one and 0, of IPv6 the first two
-   * @param families 4 or 6 for each, or 0 where there is no address
+   *
+   * @param words two words for each address: an IPv4 address and 0, or the first two words of an IPv6 address @param families 4
+   * or 6 for each address; 0 if there is no address
    */
   run(
     words: Int32Array,
@@ -79,7 +81,7 @@ export class Prefetch {
     }
     let seen = 0
     for (let left = count; left > 0; ) {
-      // First works out where all have to look, then looks, by a loop of few instructions.
+      // First work out which words all addresses need. Then read them in a loop of few instructions.
       let nodes = 0
       let leaves = leavesAt
       for (let place = 0; place < left; place++) {
@@ -113,7 +115,7 @@ export class Prefetch {
         const nibble = (words[index * 2 + (depth >>> 5)]! << (depth & 31)) >>> 28
         const child = 1 << nibble
         const isLast = (bits & child) === 0 || depth + 4 >= followedBits
-        // The look-up must see the inner entries that cover the address.
+        // The look-up must begin here if an inner entry covers the address.
         if (isLast || (bits & innerCovering[nibble]!) !== 0) {
           this.#beginAt(index, ref, bits, start)
           if (isLast) continue
@@ -131,11 +133,11 @@ export class Prefetch {
       for (let place = leavesAt; place < leaves; place++) seen ^= memory[state[place]!]!
       left = nodes
     }
-    // Stored, so that no compiler drops the reads as unused.
+    // Store the result, so that no compiler drops the reads as unused.
     state[refsAt] = seen
   }
 
-  /** Has the look-up begin at this slot, unless it must begin further up. */
+  /** Makes the look-up begin at this slot, unless it must begin at one further up. */
   #beginAt(index: number, ref: number, bits: number, depth: number): void {
     const state = this.#state
     if (state[startRefsAt + index] !== 0) return

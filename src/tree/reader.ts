@@ -1,6 +1,6 @@
-// Looks addresses up in the shared tree (layout.ts draws it): longest-prefix match where an exemption wins, and "is
-// anything listed under this partial name?". After construction it neither allocates nor throws. openReader checks the
-// buffer and makes one. Hand-written since no package keeps a tree in memory that threads share.
+// Looks up addresses in the shared tree (layout.ts): the longest prefix decides, but an exemption always wins. Also tells whether
+// anything is listed under a partial address. After construction it neither allocates nor throws. openReader checks the buffer
+// and makes a reader. Written by hand: no package keeps a tree in memory that threads share.
 import { agrees, keyWord } from './key.ts'
 import {
   blockOf,
@@ -39,13 +39,13 @@ import {
 import { Prefetch } from './prefetch.ts'
 
 /**
- * One thread's view of the tree, through a reader slot of its own. Call `enter` before a look-up and `leave` before
- * blocking; all answers in between come from one version.
+ * One thread's view of the tree, with a reader slot of its own. Call `enter` before a look-up, and `leave` before the thread
+ * waits. All answers in between are from one version.
  */
 export class TreeReader {
-  /** After a `find` that found a listing: the length of its prefix in bits. */
+  /** After `find` has found a listing: the length of its prefix in bits. */
   matchedLength = 0
-  /** The figures of the pinned version, as `TreeWriter.publish` got them; epoch seconds and counts. */
+  /** Figures of the pinned version, as `TreeWriter.publish` got them. Times are epoch seconds. */
   serial = 0
   generatedAt = 0
   validUntil = 0
@@ -59,14 +59,14 @@ export class TreeReader {
   #ref6 = 0
   #bits6 = 0
 
-  /** @param slot 0 to maxReaders - 1; no other living reader may have it. */
+  /** @param slot 0 to maxReaders - 1; no other reader in use may have it */
   constructor(buffer: SharedArrayBuffer, slot: number) {
     this.#memory = new Int32Array(buffer)
     this.#announced = readersAt + slot * readerWords
     this.#prefetch = new Prefetch(this.#memory)
   }
 
-  /** Pins the newest version, and lets the one before go. Once for each packet or batch of packets. */
+  /** Pins the newest version and releases the one before. Call it once for each packet or batch of packets. */
   enter(): void {
     const memory = this.#memory
     Atomics.store(memory, this.#announced, Atomics.load(memory, headerAt.epoch))
@@ -82,7 +82,7 @@ export class TreeReader {
     this.ipv6Entries = memory[version + versionAt.ipv6Entries]! >>> 0
   }
 
-  /** Lets the version go: finds nothing until the next `enter`, and keeps no memory from being reused. */
+  /** Releases the version, so that its memory can be reused. `find` then finds nothing until the next `enter`. */
   leave(): void {
     this.#ref4 = 0
     this.#bits4 = 0
@@ -91,22 +91,24 @@ export class TreeReader {
     Atomics.store(this.#memory, this.#announced, 0)
   }
 
-  /** The A set of an answer that `find` gave: bit n stands for 127.0.0.n. */
+  /** The codes of an answer that `find` returned: bit n stands for 127.0.0.n. */
   answerCodes(answer: number): number {
     const segment = segmentOf(answer)
     const records = this.#memory[headerAt.segments + segment]!
     return this.#memory[records + (answer - firstAnswerOf(segment)) * 2]!
   }
 
-  /** Reads ahead for the `find` of `count` addresses; see Prefetch.run. Changes no answer. */
+  /** Prefetches for the `find` of `count` addresses; see Prefetch.run. Does not change any result. */
   prefetch(words: Int32Array, families: Uint8Array, count: number): void {
     this.#prefetch.run(words, families, count, this.#ref4, this.#bits4, this.#ref6, this.#bits6)
   }
 
   /**
-   * The answer index of an address (four words, most significant first; IPv4 in the first), or -1 when it is not listed.
-   * An exemption that covers it wins at any length; otherwise the longest listing or exclusion decides.
-   * @param batchIndex the address's index in the last `prefetch`, since which `enter` was not called; -1: none
+   * Looks up an address (four words, most significant first; IPv4 in the first word). Returns the answer's index, or -1 if the
+   * address is not listed. If an exemption of any length covers it, it is not listed. Otherwise the longest listing or exclusion
+   * decides.
+   *
+   * @param batchIndex the address's index in the last `prefetch`, after which `enter` was not called; -1 if it has none
    */
   find(
     family: 4 | 6,
@@ -119,7 +121,7 @@ export class TreeReader {
     const memory = this.#memory
     let ref = family === 4 ? this.#ref4 : this.#ref6
     let bits = family === 4 ? this.#bits4 : this.#bits6
-    /** The rest of the key word that holds bit `depth`, from that bit on, left-aligned. */
+    /** The key from bit `depth` to the end of its word, left-aligned. */
     let word = w0 | 0
     let depth = 0
     if (batchIndex >= 0) {
@@ -128,7 +130,7 @@ export class TreeReader {
       depth = this.#prefetch.depthOf(batchIndex)
       word = keyWord(depth >>> 5, w0, w1, w2, w3) << (depth & 31)
     }
-    /** The longest entry found so far, as an inner entry. */
+    /** The longest entry found so far (kind | answer << 2). */
     let best = 0
     let bestLength = 0
     while ((ref & leafBit) === 0) {
@@ -171,8 +173,8 @@ export class TreeReader {
   }
 
   /**
-   * The entry (kind | answer << 2) of a leaf that holds the address, or 0. `guess` (0–255) says how far through the leaf the
-   * search begins. The key's next eight bits are a good guess if the entries are evenly spread.
+   * The entry (kind | answer << 2) of a leaf that covers the address, or 0. `guess` (0–255) tells where in the leaf to begin the
+   * search. The key's next eight bits are a good guess if the entries are evenly spread.
    */
   #findInLeaf(
     leaf: number,
@@ -235,8 +237,8 @@ export class TreeReader {
   }
 
   /**
-   * Whether `find` would find a listing for at least one address that begins with the first `length` bits of the words;
-   * exclusions and exemptions count. Looks at one path only, however much is below it.
+   * Whether `find` would find a listing for at least one address that begins with the first `length` bits of the words.
+   * Exclusions and exemptions count too. Reads one path only, however much is below it.
    */
   hasEntryUnder(
     family: 4 | 6,
@@ -250,7 +252,7 @@ export class TreeReader {
     let ref = family === 4 ? this.#ref4 : this.#ref6
     let bits = family === 4 ? this.#bits4 : this.#bits6
     let depth = 0
-    /** Whether the longest entry found so far that covers the whole partial prefix is a listing. */
+    /** Whether the longest entry that covers the whole partial prefix, of those found so far, is a listing. */
     let covered = false
     while ((ref & leafBit) === 0) {
       let children = blockOf(ref)
@@ -287,7 +289,7 @@ export class TreeReader {
     return this.#isListedByLeaf(blockOf(ref), bits, w0, w1, w2, w3, length, covered)
   }
 
-  /** `hasEntryUnder` where the partial prefix ends `length` (0–3) bits into a node's nibble. */
+  /** `hasEntryUnder` for a partial prefix that ends `length` (0–3) bits into a node's nibble. */
   #isListedWithin(
     children: number,
     bits: number,
@@ -321,7 +323,7 @@ export class TreeReader {
     return (listed & range) !== 0 || (covered && (open & range) !== 0)
   }
 
-  /** `hasEntryUnder` where the path ends in a leaf. */
+  /** `hasEntryUnder` for a path that ends in a leaf. */
   #isListedByLeaf(
     leaf: number,
     bits: number,
@@ -371,7 +373,7 @@ function bitsFrom(start: number, w0: number, w1: number, w2: number, w3: number)
   return (keyWord(index, w0, w1, w2, w3) << shift) | ((next >>> 1) >>> (31 - shift))
 }
 
-/** Like `agrees`, but compares only up to bit `upTo` ≤ `end`. */
+/** Like `agrees`, but compares only up to bit `upTo`, at most `end`. */
 function agreesTo(
   memory: Int32Array,
   at: number,

@@ -1,5 +1,5 @@
-// Changes the shared tree (layout.ts draws it): copy-on-write, staged until publish shows all changes at once. There is one
-// writer. Each change takes all its blocks before it writes the first word, so a full memory leaves the staged tree whole.
+// Changes the shared tree (layout.ts). Changes are staged by copy-on-write, and `publish` shows all of them at once. There is one
+// writer. Each change takes all its blocks before it writes the first word, so the staged tree stays intact if memory is full.
 import { OperationalError } from '../errors.ts'
 import { Blocks } from './blocks.ts'
 import { agreedBits, cut, innerPosition, type Key, nibbleOf, putBits } from './key.ts'
@@ -29,7 +29,7 @@ import { EntryList, Leaves } from './leaves.ts'
 import { ItemList, Nodes } from './nodes.ts'
 import { nextEpoch } from './reclaim.ts'
 
-/** The figures of a published version: epoch seconds and counts, each an unsigned 32-bit number. */
+/** Figures of a published version: epoch seconds and counts, each an unsigned 32-bit number. */
 export interface ZoneVersion {
   serial: number
   generatedAt: number
@@ -39,18 +39,18 @@ export interface ZoneVersion {
 }
 
 export interface TreeStats {
-  /** Memory ever touched, free and limbo parts included. */
+  /** Memory that was ever used, with free and limbo parts. */
   usedBytes: number
   capacityBytes: number
   /** Ready for reuse. */
   freeBytes: number
-  /** Not to be reused before readers have moved on. */
+  /** Not free before readers have moved on to newer versions. */
   limboBytes: number
 }
 
 type Family = 4 | 6
 
-/** Leaves are joined when they hold no more entries than this: half a leaf, so that it does not burst at once. */
+/** Leaves are joined if together they have at most this many entries: half a leaf, so that the new one does not burst soon. */
 const joinedEntries = maxLeafEntries / 2
 
 export class TreeWriter {
@@ -59,20 +59,20 @@ export class TreeWriter {
   readonly #blocks: Blocks
   readonly #leaves: Leaves
   readonly #nodes: Nodes
-  /** The index of each A set. */
+  /** The answer index of each set of codes. */
   readonly #answers = new Map<number, number>()
-  /** Word index of the staged version block; 0: nothing is staged. */
+  /** Word index of the staged version block; 0 if nothing is staged. */
   #staged = 0
   readonly #key: Key = new Int32Array(4)
   readonly #child: Key = new Int32Array(4)
   readonly #list = new EntryList()
   readonly #items = new ItemList()
-  /** The slots above the place of the change: word index and depth of each. */
+  /** The slots above the change: word index and depth of each. */
   readonly #pathSlots = new Int32Array(34)
   readonly #pathDepths = new Int32Array(34)
 
   /**
-   * An empty tree, published as serial 0. `capacityBytes` is address space: pages that are never touched cost nothing.
+   * Makes an empty tree, published as serial 0. `capacityBytes` is address space: pages that are never used take no memory.
    * Throws OperationalError 'config-invalid' beyond 2 GiB, and 'capacity-reached' if not even an empty tree fits.
    */
   static create(options: { capacityBytes: number }): TreeWriter {
@@ -98,8 +98,8 @@ export class TreeWriter {
   }
 
   /**
-   * The index of an A set (bit n: 127.0.0.n, n 2–31). The same set has the same index for ever. Throws OperationalError
-   * 'capacity-reached', having changed nothing.
+   * The index of a set of codes (bit n: 127.0.0.n, n from 2 to 31). A set keeps its index for ever. If there is no room for
+   * another set, changes nothing and throws OperationalError 'capacity-reached'.
    */
   internAnswer(codes: number): number {
     const known = this.#answers.get(codes)
@@ -122,7 +122,7 @@ export class TreeWriter {
   }
 
   /**
-   * Stages an entry in place of what this exact prefix held. Bits of the words beyond `length` do not matter. Throws
+   * Stages an entry for exactly this prefix and replaces the one it had. Bits of the words beyond `length` are ignored. Throws
    * OperationalError 'capacity-reached'; the caller must then call abandon.
    */
   set(
@@ -187,7 +187,7 @@ export class TreeWriter {
     if ((memory[at]! & summaryBits) !== before) this.#summarisePath(level)
   }
 
-  /** Stages the removal of exactly this prefix; false when it is not there. Throws as `set` does. */
+  /** Stages the removal of the entry of exactly this prefix. Returns false if there is none. Throws as `set` does. */
   remove(family: Family, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -226,7 +226,7 @@ export class TreeWriter {
     }
   }
 
-  /** The entry of exactly this prefix, staged changes included. */
+  /** The entry of exactly this prefix, with staged changes. */
   get(
     family: Family,
     w0: number,
@@ -242,7 +242,7 @@ export class TreeWriter {
   }
 
   /**
-   * Makes all staged changes and `version` visible by one atomic store; readers see them at their next enter. Throws
+   * Makes all staged changes and `version` visible by one atomic store; readers see them when they enter next. Throws
    * OperationalError 'capacity-reached', but only if nothing was staged.
    */
   publish(version: ZoneVersion): void {
@@ -261,7 +261,7 @@ export class TreeWriter {
     this.#blocks.published()
   }
 
-  /** Drops all staged changes, also after a failure in the middle of one. Interned answers stay. */
+  /** Drops all staged changes, also after one has failed halfway. Interned answers stay. */
   abandon(): void {
     if (this.#staged === 0) return
     this.#nodes.releaseOwned(this.#staged + versionAt.root4)
@@ -271,12 +271,12 @@ export class TreeWriter {
     this.#blocks.abandoned()
   }
 
-  /** Octets of the buffer. The published and staged trees take `usedBytes` less `freeBytes` and `limboBytes`. */
+  /** Memory in octets. The published and the staged tree take `usedBytes` less `freeBytes` and `limboBytes`. */
   stats(): TreeStats {
     return this.#blocks.stats()
   }
 
-  /** The staged version block; if there is none, makes one with the published roots. */
+  /** The staged version block. If there is none, makes one that has the published roots. */
   #stage(): number {
     if (this.#staged !== 0) return this.#staged
     this.#blocks.reclaim()
@@ -305,7 +305,7 @@ export class TreeWriter {
     return key
   }
 
-  /** The entry (kind | answer << 2) of the key's first `length` bits; 0: none. */
+  /** The entry (kind | answer << 2) of the key's first `length` bits; 0 if there is none. */
   #locate(family: Family, length: number): number {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -328,7 +328,7 @@ export class TreeWriter {
     return index < 0 ? 0 : this.#leaves.entry(at, index)
   }
 
-  /** Puts the key and its entry into the list at `index`, as the last ones. */
+  /** Puts the key and its entry into the list at `index` and ends the list there. */
   #listKey(index: number, entry: number): void {
     const list = this.#list
     list.keys[index]!.set(this.#key)
@@ -336,13 +336,13 @@ export class TreeWriter {
     list.count = index + 1
   }
 
-  /** Lists the key and its entry at `index` and makes a leaf of them alone; answers its ref. */
+  /** Makes a leaf that has only the key's entry; returns its ref. Uses place `index` of the list. */
   #makeLeaf(index: number, entry: number, length: number, depth: number): number {
     this.#listKey(index, entry)
     return this.#leaves.make(this.#list, index, index + 1, length, depth)
   }
 
-  /** Puts a leaf of the whole list into a slot. */
+  /** Makes a leaf of the whole list and puts it into a slot. */
   #putLeaf(at: number, depth: number, length: number): void {
     const ref = this.#leaves.make(this.#list, 0, this.#list.count, length, depth)
     this.#memory[at] = ref
@@ -350,7 +350,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Sets the entry in the leaf in a slot; false if it does not belong there or the leaf is full. */
+  /** Sets the entry in the leaf in a slot. Returns false if it does not belong there or the leaf is full. */
   #setInLeaf(at: number, depth: number, length: number, entry: number): boolean {
     const leaves = this.#leaves
     const key = this.#key
@@ -364,7 +364,7 @@ export class TreeWriter {
     return true
   }
 
-  /** Sets the entry, which search found at `index`, by making the leaf in a slot again in another form. */
+  /** Sets the entry at `index`, where search found it, by making the leaf again in a wider form. */
   #widen(at: number, depth: number, length: number, index: number, entry: number): void {
     const list = this.#list
     const ref = this.#memory[at]!
@@ -380,8 +380,8 @@ export class TreeWriter {
   }
 
   /**
-   * Replaces the leaf in a slot by a node with the leaf's entries below it, and adds the key's entry if no child is in its
-   * place; answers whether it did. Takes a block for each child and one for the node.
+   * Replaces the leaf in a slot by a node, with the leaf's entries below it. Also adds the key's entry, unless a child is in its
+   * place; returns whether it did. Takes a block for each child and one for the node.
    */
   #burst(at: number, depth: number, length: number, entry: number): boolean {
     const list = this.#list
@@ -414,7 +414,7 @@ export class TreeWriter {
     return isVacant
   }
 
-  /** Sets an entry whose key differs from the skip of the node in a slot, at `end`. Takes at most two blocks. */
+  /** Sets an entry whose key differs from the skip of the node in a slot, at depth `end`. Takes at most two blocks. */
   #setInSkip(at: number, depth: number, end: number, length: number, entry: number): void {
     const key = this.#key
     const items = this.#items
@@ -430,7 +430,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Adds the key's entry to the items of a node at `end`; false if a child is in its place. */
+  /** Adds the key's entry to the items of a node at depth `end`. Returns false if a child is in its place. */
   #addKey(end: number, length: number, entry: number): boolean {
     const items = this.#items
     const isInner = length < end + 4
@@ -442,8 +442,8 @@ export class TreeWriter {
   }
 
   /**
-   * Removes an entry from the owned node in a slot: an inner entry (`index` -1), or one of a leaf. If only one item is left,
-   * it takes the node's place; if only few entries of one length are left, a leaf does.
+   * Removes an entry from the owned node in a slot: an inner entry (`index` is -1), or an entry of a leaf. If one item is left,
+   * it takes the node's place. If only few entries of one length are left, one leaf of them takes it.
    */
   #removeFrom(at: number, depth: number, position: number, index: number): void {
     const memory = this.#memory
@@ -467,7 +467,7 @@ export class TreeWriter {
     if (index >= 0) this.#leaves.release(leafRef, leafBits)
   }
 
-  /** Whether a node's items, less `without` entries, are leaves that can be joined to one. */
+  /** Whether a node's items are leaves that can be joined to one, when `without` entries are removed. */
   #isJoinable(at: number, items: number, without: number): boolean {
     if ((items & innerBits) !== 0) return false
     const memory = this.#memory
@@ -484,7 +484,9 @@ export class TreeWriter {
     return count <= joinedEntries || (items & (items - 1)) === 0
   }
 
-  /** Puts one leaf in a node's place, with all entries of the leaves `items` but the one at `index` of `position`. */
+  /**
+   * Replaces a node by one leaf with all entries of its leaves `items`, except the entry at `index` of the leaf at `position`.
+   */
   #join(at: number, depth: number, items: number, position: number, index: number): void {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -511,7 +513,7 @@ export class TreeWriter {
     this.#blocks.keep()
   }
 
-  /** Puts a node's last item, a node or an inner entry, in the node's place. */
+  /** Replaces a node by its last item, which is a node or an inner entry. */
   #lift(at: number, depth: number, position: number): void {
     const memory = this.#memory
     const nodes = this.#nodes
@@ -532,7 +534,7 @@ export class TreeWriter {
     this.#blocks.release(unit, units)
   }
 
-  /** The key's first `end` bits, then a nibble. */
+  /** A key of `end` bits of the current key and then a nibble. */
   #childKey(end: number, nibble: number): Key {
     const key = this.#child
     key.set(this.#key)
