@@ -1,31 +1,31 @@
-// Asks one name server one question, as a mail server's resolver would: over UDP, and over TCP when the answer was
-// cut. The engine of the `lookup` command; dns2 is the client.
+// Sends one question to one name server, as a mail server's resolver would: over UDP, and over TCP if the answer is truncated.
+// dns2 encodes and decodes.
 import { connect, isIPv6 } from 'node:net'
 import { Packet, UDPClient } from 'dns2'
 import { OperationalError } from '../errors.ts'
 import type { Address } from '../ip/address.ts'
 
 interface LookupRequest {
-  /** `host:port` or `[v6]:port`. There is no default: dns2's are public resolvers. */
+  /** `host:port` or `[v6]:port`. There is no default, since dns2's defaults are public resolvers. */
   readonly server: string
   readonly name: string
   readonly type: 'A' | 'TXT'
-  /** For everything together, retries and TCP included. */
+  /** For the whole look-up, with retries and TCP. */
   readonly timeoutMs: number
 }
 
 interface LookupAnswer {
   readonly rcode: number
-  /** Addresses, or texts with their strings joined; in the order they came in. */
+  /** Addresses, or texts with their strings joined, in the order of the response. */
   readonly answers: string[]
 }
 
-/** A datagram may be lost, so the time is divided among this many tries. */
+/** A datagram may get lost, so the time is divided among this many tries. */
 const udpTries = 3
 
 /**
- * Asks and answers whatever rcode came. Throws OperationalError 'server-unreachable' when no usable response
- * comes in time.
+ * Asks the server and returns its answer, whatever its rcode is. Throws OperationalError 'server-unreachable' if no usable
+ * response comes in time.
  */
 export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
   const { server, name, type } = request
@@ -49,12 +49,12 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
 
 type QueryType = keyof typeof Packet.TYPE
 
-/** A longer chain of aliases no resolver follows; one that ends nowhere neither. */
+/** No resolver follows a longer chain of aliases. A chain that ends nowhere has no answer either. */
 const maxAliases = 16
 
 /**
- * The whole response to that question, over TCP if UDP truncated it. Throws OperationalError, the network's errors, and an
- * Error for a response to another question, or to none.
+ * Returns the whole response to the question, over TCP if UDP truncated it. Throws OperationalError, the network's errors, and an
+ * Error if the response belongs to another question or to none.
  */
 export async function ask(
   request: Omit<LookupRequest, 'type'> & { readonly type: QueryType },
@@ -76,8 +76,8 @@ export async function ask(
 }
 
 /**
- * The records that answer the question: those of its owner, or of the name that its aliases lead to (RFC 1034 §3.6.2).
- * `aliases` are the CNAME records on the way. Other records of a response are ignored.
+ * Returns the records that answer the question: those of its name, or of the name that its aliases lead to (RFC 1034 §3.6.2).
+ * `aliases` are the CNAME records on the way. Other records of the response are ignored.
  */
 export function answersTo(
   { answers }: Packet,
@@ -104,14 +104,14 @@ function isOf(record: Answer, owner: string, type: QueryType): boolean {
   return isType && canonicalName(record.name) === owner
 }
 
-/** In lower case, without the final dot: names are equal whatever their case (RFC 4343). */
+/** A name in lower case, without the final dot: names are equal whatever their case (RFC 4343). */
 export function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '')
 }
 
 type Question = Parameters<typeof ask>[0]
 
-/** The name that a DNSBL is asked for an address: reversed octets or nibbles (RFC 5782 §2.1, §2.4). */
+/** The name under which a DNSBL lists an address: reversed octets or nibbles (RFC 5782 §2.1, §2.4). */
 export function queryName(address: Address, zone: string): string {
   const { family, w0, w1, w2, w3 } = address
   if (family === 4)
@@ -138,7 +138,7 @@ async function askUdp(host: string, port: number, request: Question): Promise<Pa
   }
 }
 
-/** dns2's own TCP client knows neither deadlines nor IPv6, so its parts are put together here. */
+/** Asks over TCP with parts of dns2. dns2's own TCP client has no deadlines and no IPv6. */
 async function askTcp(
   host: string,
   port: number,

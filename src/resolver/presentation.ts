@@ -1,8 +1,8 @@
-// One resource record in presentation form (RFC 1035 §5.1) → its fields, every one of them checked, by value.
-// What dns2 cannot encode correctly is refused here.
+// One resource record in presentation form (RFC 1035 §5.1) → its fields. Each field is checked, and a record that dns2 cannot
+// encode correctly is refused. Errors are returned as values.
 import { formatAddress, type Parsed, parseAddress } from '../ip/address.ts'
 
-/** The data of a record, by type. Names are absolute, without the final dot; the root is ''. */
+/** The data of a record by type. Names are absolute, without the final dot; the root is ''. */
 export type RecordData =
   | { readonly type: 'A' | 'AAAA'; readonly address: string }
   | { readonly type: 'CNAME' | 'PTR'; readonly domain: string }
@@ -20,7 +20,7 @@ export type RecordData =
 export interface PresentedRecord {
   /** Absolute, lower case, without the final dot. */
   readonly owner: string
-  /** Seconds; undefined: the zone's. */
+  /** Seconds; undefined means the zone's TTL. */
   readonly ttl: number | undefined
   readonly data: RecordData
 }
@@ -29,8 +29,8 @@ const maxTtl = 0x7fff_ffff
 const supported = 'A, AAAA, CAA, CNAME, MX, PTR, SRV, TXT'
 
 /**
- * Reads `OWNER [TTL] [IN] TYPE DATA…`. Names without a final dot, and `@`, are relative to `origin`. Strings may be
- * quoted, with `\"`, `\\` and `\DDD` inside. Comments, parentheses and wildcards are refused.
+ * Reads `OWNER [TTL] [IN] TYPE DATA…`. Names without a final dot, and `@`, are relative to `origin`. Strings may be quoted, with
+ * `\"`, `\\` and `\DDD` inside. Comments, parentheses and wildcards are refused.
  */
 export function parseRecord(text: string, origin: string): Parsed<PresentedRecord> {
   const tokens = tokenize(text)
@@ -60,8 +60,8 @@ export function parseRecord(text: string, origin: string): Parsed<PresentedRecor
 }
 
 /**
- * Reads a domain name of letters, digits, `-` and `_`; the answer is absolute and has no final dot. Without an
- * origin every name is taken as absolute.
+ * Reads a domain name of letters, digits, `-` and `_`. Returns it absolute, without the final dot. Without an origin, every name
+ * counts as absolute.
  */
 export function parseName(text: string, origin?: string): Parsed<string> {
   if (text === '.') return { value: '' }
@@ -107,7 +107,7 @@ function tokenize(text: string): Parsed<Token[]> {
   return { value: tokens }
 }
 
-/** `\DDD` is an octet, `\X` is X itself (RFC 1035 §5.1). */
+/** Replaces escapes: `\DDD` is an octet, `\X` is X itself (RFC 1035 §5.1). */
 function unescapeString(text: string): Parsed<Buffer> {
   const pieces: Buffer[] = []
   for (const [, decimal, escaped, literal] of text.matchAll(/\\(\d{3})|\\(.)|([^\\]+)/gs)) {

@@ -1,16 +1,15 @@
-// The zone's own records, SOA and NS from the configuration and zone.records, in wire form once and for all.
-// dns2 encodes.
+// The configured zone → its own records in wire form: SOA, NS and zone.records. dns2 encodes them.
 import { Packet } from 'dns2'
 import { OperationalError } from '../errors.ts'
 import { type PresentedRecord, parseName, parseRecord, type RecordData } from './presentation.ts'
 
 export interface ZoneOptions {
   readonly origin: string
-  /** At least one; the first is the SOA's primary. */
+  /** At least one; the first is the primary in the SOA. */
   readonly nameservers: readonly string[]
-  /** The mailbox of the zone's administrator, with a dot in place of the @ (RFC 1035 §3.3.13). */
+  /** Mailbox of the zone's administrator, with a dot in place of the @ (RFC 1035 §3.3.13). */
   readonly hostmaster: string
-  /** Presentation form, owners relative to the origin unless they end in a dot. */
+  /** In presentation form. Owners are relative to the origin unless they end in a dot. */
   readonly records: readonly string[]
   readonly ttlSeconds: number
   readonly negativeTtlSeconds: number
@@ -25,7 +24,7 @@ interface EncodedRecord {
   readonly rdata: Uint8Array
 }
 
-/** The zone that dns/ answers from; it has the shape of its ZoneData. */
+/** The zone from which dns/ answers, in the shape of its ZoneData. */
 export interface EncodedZone {
   readonly origin: Uint8Array
   readonly records: readonly EncodedRecord[]
@@ -35,7 +34,7 @@ export interface EncodedZone {
   readonly retired: boolean
 }
 
-/** SOA timers in seconds: a secondary hears of changes by NOTIFY, these are for when it does not. */
+/** SOA timers in seconds. NOTIFY tells secondaries of changes; these timers are for when it gets lost. */
 const refreshSeconds = 900
 const retrySeconds = 300
 const expireSeconds = 604_800
@@ -44,9 +43,9 @@ const retiredText =
   'This list is retired and lists nobody: please take it out of your configuration.'
 
 /**
- * Encodes the zone. Throws OperationalError 'record-invalid', naming the name or record and what is wrong with
- * it: malformed, of a type that is not supported, outside the zone, at or under a name that stands for an
- * address or at `_status` (the server answers those itself), beside a CNAME, or in disagreement over a TTL.
+ * Encodes the zone. Throws OperationalError 'record-invalid' naming the record and what is wrong with it: it is malformed; its
+ * type is not supported; it is outside the zone; it is at or under the name of an address or of `_status`, which the server
+ * answers itself; it stands beside a CNAME; or its TTL differs from others of its RRset.
  */
 export function encodeZone(options: ZoneOptions): EncodedZone {
   const { ttlSeconds: ttl, negativeTtlSeconds: negativeTtl, text, retired } = options
@@ -104,7 +103,7 @@ function isOctet(label: string): boolean {
   return /^(0|[1-9]\d{0,2})$/.test(label) && Number(label) <= 255
 }
 
-/** RFC 1034 §3.6.2. Within the zone an alias would have to be followed here, which it never needs to be. */
+/** Why a CNAME is refused (RFC 1034 §3.6.2). One into the zone itself is refused too: the server would have to follow it. */
 function aliasFault({ owner, data }: PresentedRecord, origin: string): string | undefined {
   if (data.type !== 'CNAME') return undefined
   if (owner === origin) return 'a CNAME cannot stand at the origin, beside SOA and NS'
@@ -121,11 +120,11 @@ function neighbourFault(
   for (const other of earlier) {
     if (other.owner !== record.owner) continue
     const isSameType = other.data.type === record.data.type
-    // RFC 1034 §3.6.2: no other data beside a CNAME, and one CNAME only.
+    // A CNAME may not have other data beside it, nor a second CNAME (RFC 1034 §3.6.2).
     if (record.data.type === 'CNAME' || other.data.type === 'CNAME') {
       return 'a CNAME cannot stand beside other records'
     }
-    // RFC 2181 §5.2 and §5.
+    // The TTLs of an RRset must be equal, and no record may be there twice (RFC 2181 §5.2, §5).
     if (isSameType && other.ttl !== record.ttl) {
       return `all ${record.data.type} records of one name need the same TTL`
     }
@@ -147,7 +146,7 @@ type ApexData =
       readonly minimum: number
     }
 
-/** dns2 writes owner, ten fixed octets and RDATA, uncompressed since the writer has no names to point at. */
+/** Encodes one record. dns2 writes the owner, ten fixed octets and RDATA, without compression. */
 function encode(owner: string, ttl: number, data: RecordData | ApexData): EncodedRecord {
   const type = Packet.TYPE[data.type]
   const resource = new Packet.Resource({

@@ -1,14 +1,17 @@
-// Names looked up for us, at the configured servers and nobody else, behind a cache that keeps answers for their TTL.
-// Answers and errors have the shape of node:dns/promises.
+// Looks up names for us, only at the configured servers, behind a cache that keeps answers for their TTL. Answers and errors have
+// the shape of node:dns/promises.
 import { Packet } from 'dns2'
 import { answersTo, ask, canonicalName } from './lookup.ts'
 
 export type ResolvedType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TXT'
 
-/** TXT: the strings of each record; MX: `{exchange, priority}`; else the text of each record. */
+/** TXT: the strings of each record. MX: `{exchange, priority}`. Other types: the text of each record. */
 export type Resolved = string[] | string[][] | { exchange: string; priority: number }[]
 
-/** ENOTFOUND: no such name; ENODATA: none of that type; ETIMEOUT, ESERVFAIL, EREFUSED: not known; EBADNAME: no name. */
+/**
+ * ENOTFOUND: there is no such name. ENODATA: the name has no record of that type. EBADNAME: it is not a valid name. ETIMEOUT,
+ * ESERVFAIL, EREFUSED: no server could tell.
+ */
 export class ResolveError extends Error {
   readonly code: string
 
@@ -20,13 +23,13 @@ export class ResolveError extends Error {
 }
 
 export interface ResolverOptions {
-  /** `host:port` or `[v6]:port`, tried in this order. */
+  /** `host:port` or `[v6]:port`, asked in this order. */
   readonly servers: readonly string[]
-  /** For one server: its datagrams, and TCP where the answer was cut. @default 1000 */
+  /** For one server, with retries and TCP. @default 1000 */
   readonly timeoutMs?: number
-  /** @default 10000: answers kept; the one that was not asked for the longest time goes first */
+  /** The most answers kept; the one that was used longest ago goes first. @default 10000 */
   readonly maxAnswers?: number
-  /** @default 16 MiB: of all answers kept; a single one may have 64 KiB */
+  /** The most memory for kept answers. @default 16 MiB */
   readonly maxOctets?: number
   /** Milliseconds. @default performance.now */
   now?(): number
@@ -37,11 +40,11 @@ type Outcome = { readonly value: Resolved } | { readonly code: string }
 interface Kept {
   readonly outcome: Outcome
   readonly until: number
-  /** Memory that it takes, roughly. */
+  /** The memory that it takes, roughly. */
   readonly octets: number
 }
 
-/** RFC 2308 §5, §7: "not there" is kept for the SOA's time, at most this long; a failure for moments. */
+/** The longest time for which "not there" is kept; the SOA may set less (RFC 2308 §5, §7). */
 const longestNegativeSeconds = 900
 const longestPositiveSeconds = 3600
 const failureSeconds = 5
@@ -62,7 +65,7 @@ export class Resolver {
     }
   }
 
-  /** Throws ResolveError. The same question asked twice at once goes out once. */
+  /** Looks up a name. Throws ResolveError. If the same question is asked twice at once, it is sent once. */
   async resolve(name: string, type: ResolvedType): Promise<Resolved> {
     const canonical = canonicalName(name)
     if (!isName(canonical)) throw new ResolveError('EBADNAME', name, type)
@@ -110,7 +113,7 @@ export class Resolver {
     this.#keptOctets -= octets
   }
 
-  /** Asks one server after another until one knows. */
+  /** Asks one server after another until one can tell. */
   async #ask(name: string, type: ResolvedType): Promise<{ outcome: Outcome; seconds: number }> {
     const { servers, timeoutMs } = this.#options
     let code = 'ETIMEOUT'
@@ -128,7 +131,7 @@ export class Resolver {
   }
 }
 
-/** RFC 1035 §2.3.4; an empty label would end the name early. */
+/** Whether it is a domain name (RFC 1035 §2.3.4). An empty label would end the name early. */
 function isName(name: string): boolean {
   return (
     name.length > 0 &&
@@ -140,7 +143,7 @@ function isName(name: string): boolean {
   )
 }
 
-/** undefined: this server does not know. Aliases have been followed by the server (RFC 1034 §4.3.1, recursive). */
+/** Reads a response; undefined if this server could not tell. The server has followed aliases (RFC 1034 §4.3.1, recursive). */
 function read(
   response: Packet,
   name: string,
