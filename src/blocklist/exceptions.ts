@@ -71,7 +71,7 @@ export function tableOf(store: Store, kind: ExceptionKind): ExceptionTable {
   return kind === 'exemption' ? store.exemptions : store.exclusions
 }
 
-/** Adds a spam-trap pattern by hand; 'invalid' if it is none. */
+/** Adds a spam-trap pattern by hand. Refuses with 'invalid' if the text is no pattern. */
 export function addTrap(context: Context, text: string, actor: Actor): TrapOutcome {
   const parsed = parseTrapPattern(text)
   if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
@@ -84,7 +84,7 @@ export function addTrap(context: Context, text: string, actor: Actor): TrapOutco
   return { outcome: 'added', trap }
 }
 
-/** Takes back a pattern that was added by hand; 'conflict' if the configuration has it. */
+/** Removes a pattern that was added by hand. Refuses with 'conflict' if it comes from the configuration. */
 export function removeTrap(context: Context, text: string, actor: Actor): TrapOutcome {
   const parsed = parseTrapPattern(text)
   if ('why' in parsed) return { refused: 'invalid', why: parsed.why }
@@ -93,7 +93,7 @@ export function removeTrap(context: Context, text: string, actor: Actor): TrapOu
   const [row] = traps.of(pattern)
   if (!row) return { refused: 'not-listed', why: 'is not a trap' }
   if (row.source === 'config') {
-    return { refused: 'conflict', why: 'is a trap by the configuration: change it there' }
+    return { refused: 'conflict', why: 'is a trap in the configuration: change it there' }
   }
   traps.delete(row.id)
   audit(context, actor, 'trap-remove', pattern, row, null)

@@ -1,5 +1,5 @@
-// `check-config`, and the checks of a configuration whose keys are right by themselves: records that cannot be encoded,
-// expressions that are no schedule, and files that are missing or hold something else. Needs no database and no server.
+// `check-config`, and checks that go beyond single keys: whether records can be encoded, schedules understood, and the named
+// files read. Needs no database and no server.
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve, sep } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
@@ -19,12 +19,12 @@ export async function checkConfig(source: ConfigSource): Promise<number> {
   return exitCodes.done
 }
 
-/** Throws OperationalError `config-invalid` that names each key with which `serve` cannot run. */
+/** Checks all keys that would stop `serve`. Throws one OperationalError `config-invalid` that names each wrong key. */
 export async function requireServable(config: Config): Promise<void> {
   refuse(config, await servingFaults(config))
 }
 
-/** The same, and each key with which a mailbox cannot be read, although everything else runs without it. */
+/** Like `requireServable`, but also checks the keys of mailboxes, without which everything else still runs. */
 export async function requireSound(config: Config): Promise<void> {
   refuse(config, [...(await servingFaults(config)), ...credentialFaults(config)])
 }
@@ -42,7 +42,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
     import('../traps/certificate.ts'),
   ])
   const faults: OperationalError[] = []
-  /** Runs one check and keeps its error, under `key` if one is given. */
+  /** Runs one check and collects its error. `key`: the key that the error belongs to, if it does not say so itself. */
   const check = async (run: () => unknown, key?: string): Promise<void> => {
     try {
       await run()
@@ -73,7 +73,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
   return faults
 }
 
-/** Files named by a mailbox that cannot be read. The error shows the system's code only: a path may give the trap away. */
+/** Errors for files of mailboxes that cannot be read. They give only the system's error code: a path may reveal a trap. */
 function credentialFaults({ mailbox }: Config): OperationalError[] {
   const faults: OperationalError[] = []
   for (const [index, { type, ...files }] of mailbox.entries()) {
@@ -96,13 +96,13 @@ function requireFolder(key: string, path: string): void {
   throw wrongKey(key, `there is no folder ${folder}`)
 }
 
-/** The unit file, named as the README installs it, and the drop-ins that an operator adds. */
+/** The systemd unit (named as in the README) and the drop-ins that an operator adds. */
 const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const
 
 /**
- * Folders that the server writes to and that the systemd unit's `ReadWritePaths=` lacks: the database's and those of
- * Maildirs. With ProtectSystem=strict everything else is read-only (systemd.exec(5)). None if no unit in `units` names
- * this configuration.
+ * Folders that the server writes to (of the database and of Maildirs) but that are missing in `ReadWritePaths=` of the
+ * systemd unit. With ProtectSystem=strict they are read-only (systemd.exec(5)). Returns none if no unit in `units` uses this
+ * configuration.
  */
 export function unwritablePaths(
   { file, store, mailbox }: Pick<Config, 'file' | 'store' | 'mailbox'>,
@@ -117,7 +117,7 @@ export function unwritablePaths(
   )
 }
 
-/** The unit and its drop-ins as one text, each setting on one line; '' if none can be read. */
+/** Reads the unit and its drop-ins as one text, with each setting on one line. Returns '' if none can be read. */
 function readUnit(folder: string): string {
   const files = unitFiles.flatMap((name) => globSync(join(folder, name)).sort())
   const texts = files.map((file) => {

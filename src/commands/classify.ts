@@ -1,5 +1,5 @@
-// `classify`: says for each message of some files what it is, by which rule, which host sent it and what it reports. Needs
-// neither a database nor a server.
+// `classify`: prints for each message of some files what it is, which rule decided, which host sent it and what it reports.
+// Needs neither a database nor a server.
 import type { Classification } from '../bounce/classify.ts'
 import { findConfig, loadConfig } from '../config/load.ts'
 import { formatAddress } from '../ip/address.ts'
@@ -12,8 +12,8 @@ interface ClassifyOptions extends Json {
 }
 
 /**
- * `--json` prints one object a line for each message. Throws OperationalError `mailbox-failed` if a file cannot be read,
- * after the messages before it, and `config-invalid` if the configuration that is named or found has faults.
+ * With `--json`, prints one object a line for each message. Throws OperationalError `mailbox-failed` at a file that cannot be
+ * read, after printing the messages before it, and `config-invalid` if the configuration has faults.
  */
 export async function classify(
   context: CommandContext,
@@ -40,12 +40,12 @@ export async function classify(
   return exitCodes.done
 }
 
-/** trace.trustedRelays of the configuration, if there is one. */
+/** trace.trustedRelays of the configuration, or none if there is no configuration. */
 function configuredRelays(context: CommandContext): readonly string[] {
   return findConfig(context) === undefined ? [] : loadConfig(context).trace.trustedRelays
 }
 
-/** What `--json` says of a message, in this order. */
+/** The members that `--json` prints for a message, in this order. */
 export function verdictFields(
   { file, index }: Pick<FoundMessage, 'file' | 'index'>,
   verdict: Classification,

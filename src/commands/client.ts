@@ -1,5 +1,5 @@
-// One way to ask and change the list, whether a server runs or not: through its control socket if somebody listens there,
-// else by the same HTTP application in this process, over the database and under its lock.
+// How commands read and change the list, with or without a running server. If a server listens on the control socket, they
+// ask it. Else this process opens the database under its lock and runs the same HTTP application itself.
 import { once } from 'node:events'
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -9,11 +9,11 @@ import { type Config, loadConfig } from '../config/load.ts'
 import { type Logger, messageOf, OperationalError, silent } from '../errors.ts'
 import { type CommandContext, type Json, print, version } from './command.ts'
 
-/** How long a server may stay silent before we give up, in milliseconds. */
+/** After this long without an answer the server counts as unreachable, in milliseconds. */
 const answerTimeoutMs = 30_000
-/** The same for a whole list: the server answers only once all of it is in DNS. */
+/** The same for an import. It takes longer, since the server answers only once the whole list is in DNS. */
 const listTimeoutMs = 3_600_000
-/** Another command may hold the database for a moment, and a starting server has a socket soon. */
+/** How long to wait for a locked database: another command frees it soon, and a starting server opens its socket soon. */
 const lockPatienceMs = 5000
 const lockRetryMs = 50
 
@@ -27,14 +27,14 @@ export type Method = 'GET' | 'POST' | 'DELETE'
 
 export interface Client {
   request(method: Method, path: string, body?: object): Promise<Reply>
-  /** Sends a whole list, as fast as the server takes it. */
+  /** Sends a whole list, as fast as the server reads it. */
   upload(path: string, list: Readable): Promise<Reply>
-  /** The body of a success as it arrives, or the reply if it is none. */
+  /** Returns the body as a stream if the server answers with success, else the whole reply. */
   download(path: string): Promise<Readable | Reply>
   close(): Promise<void>
 }
 
-/** Works with the running server if there is one, else with the database; closes whatever was opened. */
+/** Opens a client for the running server or, if there is none, for the database. Closes it after `work`. */
 export async function withClient<T>(
   config: Config,
   work: (client: Client) => Promise<T>,
@@ -47,7 +47,7 @@ export async function withClient<T>(
   }
 }
 
-/** One request, its answer printed: as JSON with `--json`, else in words. Throws as `expectDone` does. */
+/** Sends one request and prints the answer: as JSON with `--json`, else in words. Throws as `expectDone` does. */
 export async function askAndPrint<Body>(
   context: CommandContext,
   options: Json,
@@ -60,7 +60,7 @@ export async function askAndPrint<Body>(
   return print(context, options, expectDone<Body>(reply), (each) => inWords(each, reply.status))
 }
 
-/** All items of a list that is answered in pages. Throws as `expectDone` does. */
+/** Reads all pages of a list. Throws as `expectDone` does. */
 export async function allItems<Item>(client: Client, path: string): Promise<Item[]> {
   const items: Item[] = []
   let after = ''
@@ -74,8 +74,8 @@ export async function allItems<Item>(client: Client, path: string): Promise<Item
 }
 
 /**
- * The body of a successful reply, whose shape the caller knows from admin/schemas. Throws a refusal as
- * OperationalError with the problem's own sentence: `usage-invalid` for malformed requests (400), else `request-refused`.
+ * Returns the body of a successful reply; its shape is in admin/schemas. Throws a problem as an OperationalError with the
+ * problem's own text: `usage-invalid` for a malformed request (400), else `request-refused`.
  */
 export function expectDone<Body>(reply: Reply): Body {
   if (reply.status < 400) return reply.body as Body
@@ -99,7 +99,7 @@ async function openClient(config: Config): Promise<Client> {
   }
 }
 
-/** The running server's client, or undefined if nobody listens on the control socket. */
+/** A client for the running server. Undefined if no server listens on the control socket. */
 export async function serverClient(config: Config): Promise<Client | undefined> {
   const client = new SocketClient(config.control.socket)
   try {
@@ -114,7 +114,7 @@ export async function serverClient(config: Config): Promise<Client | undefined> 
   }
 }
 
-/** HTTP over a Unix socket, by node:http since fetch cannot reach one. What fails is `server-unreachable`. */
+/** HTTP over a Unix socket. Uses node:http, since fetch cannot do that. Failures are OperationalError `server-unreachable`. */
 class SocketClient implements Client {
   readonly #socketPath: string
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -139,7 +139,7 @@ class SocketClient implements Client {
       list.on('error', (error) => request.destroy(error))
       list.pipe(request)
       const reply = await replyOf(await responseTo(request))
-      // A server that refuses early does not read the rest.
+      // If the server refuses early, it does not read the rest of the list.
       list.unpipe(request)
       list.destroy()
       request.destroy()
@@ -162,7 +162,7 @@ class SocketClient implements Client {
     const place = { agent: this.#agent, socketPath: this.#socketPath }
     const request = httpRequest({ ...place, method, path, ...(timeout && { timeout }) })
     request.on('timeout', () => request.destroy(new Error(`no answer in ${timeout} ms`)))
-    // An error after the beginning of the response is thrown where the response is read.
+    // An error that comes after the response has begun is thrown where the response is read.
     return request.on('error', () => undefined)
   }
 
@@ -190,9 +190,9 @@ function parsed(body: string): unknown {
 }
 
 /**
- * The HTTP application in this process, over the database and without a tree, since nobody answers DNS from here. Throws
- * OperationalError `database-locked` while another process has the database, `database-failed` if it cannot be read.
- * Its packages are loaded only here: a command that finds a server does without them.
+ * Runs the HTTP application in this process on the database. There is no tree, since this process answers no DNS. Throws
+ * OperationalError `database-locked` while another process has the database open, or `database-failed` if it cannot be read.
+ * The packages are imported only here, so that a command that finds a server need not load them.
  */
 export async function openLocalApp(config: Config, { isDescribed = false } = {}): Promise<Client> {
   const [{ buildApp }, { operator }, { Blocklist }, { openStore }, { policyOptions }] =
@@ -206,7 +206,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
   const store = openStore(config.store.path)
   const now = (): number => Math.floor(Date.now() / 1000)
   let failure: unknown
-  // The application logs its failures and does not tell them to clients; a command prints them itself.
+  // The application only logs the cause of a failure and does not answer it. Keep it, so that the command can print it.
   const log: Logger = {
     ...silent,
     error: (fields) => {

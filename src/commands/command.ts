@@ -1,5 +1,5 @@
-// What every command gets and gives back: its context, its options, its exit code, and the addresses among its arguments.
-// What stops a command is thrown as an OperationalError.
+// What all commands share: the context, the exit codes, printing, and the parsing of addresses among the arguments. A
+// command that cannot go on throws an OperationalError.
 import manifest from '../../package.json' with { type: 'json' }
 import type { ConfigSource } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
@@ -14,18 +14,18 @@ import {
 
 export const version: string = manifest.version
 
-/** Where the configuration is to be found, and where the output goes. */
+/** Where to look for the configuration, and where to write the output. */
 export interface CommandContext extends ConfigSource {
   /** Writes to standard output. */
   write(text: string): void
 }
 
-/** `--json`, as every command that prints data has it. */
+/** The option `--json`, which every command that prints data has. */
 export interface Json {
   readonly json?: true
 }
 
-/** `failed` also means refused, and `wrongUse` a wrong configuration; only `lookup` ends with `listed`. */
+/** `failed` also means refused. `wrongUse` also means a wrong configuration. Only `lookup` uses `listed`. */
 export const exitCodes = { done: 0, failed: 1, wrongUse: 2, listed: 3 } as const
 
 /** Prints a value as one JSON document if `--json` was given, else in words. */
@@ -39,26 +39,26 @@ export function print<T>(
   return exitCodes.done
 }
 
-/** A wrong command line: exit code 2. */
+/** Makes the error for a wrong command line, which gives exit code 2. */
 export function wrongUse(message: string): OperationalError {
   return new OperationalError('usage-invalid', message)
 }
 
-/** `ADDRESS` or `ADDRESS/LENGTH` in canonical text. Throws OperationalError `usage-invalid` for anything else. */
+/** Checks `ADDRESS` or `ADDRESS/LENGTH` and returns its canonical text. Throws OperationalError `usage-invalid`. */
 export function readPrefix(text: string): string {
   const parsed = parsePrefix(text)
   if ('why' in parsed) throw notAnAddress(text, parsed.why, 'give an address or a prefix')
   return formatPrefix(parsed.value)
 }
 
-/** Each prefix once, in the order given. Throws as `readPrefix` does. */
+/** Returns each prefix once, in the order given. Throws as `readPrefix` does. */
 export function readPrefixes(texts: readonly string[]): string[] {
   return [...new Set(texts.map(readPrefix))]
 }
 
 /**
- * One address. An IPv4-mapped one in dotted form, as the logs of dual-stack hosts have it (`::ffff:192.0.2.1`), is read
- * as IPv4. Throws OperationalError `usage-invalid` for anything else.
+ * Parses one address. An IPv4-mapped address in dotted form (`::ffff:192.0.2.1`, as dual-stack hosts log it) becomes the
+ * IPv4 address. Throws OperationalError `usage-invalid`.
  */
 export function readAddress(text: string): Address {
   const parsed = parseAddress(text)
@@ -71,7 +71,7 @@ export function readAddress(text: string): Address {
   throw notAnAddress(text, why, 'give an address')
 }
 
-/** A name of letters, digits, hyphens and dots that is not all digits: probably meant as a domain. */
+/** Text that is probably meant as a domain: letters, digits, hyphens and dots, with at least one letter. */
 const domainLike = /^(?=.*[a-z])[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i
 
 function notAnAddress(text: string, why: string, instead: string): OperationalError {

@@ -1,5 +1,5 @@
-// `ingest --dry-run`: what mail would do to the list is found out in a copy of the database that is thrown away. With
-// --policy the same mail is judged under two policies, each message as of its own time, from an empty list on.
+// `ingest --dry-run`: records mail in a temporary copy of the database to show what it would change. With --policy the same
+// mail is judged under two policies, each starting from an empty list, and each message as of its own time.
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -88,9 +88,9 @@ interface ComparisonOptions {
   read(isTrap: (address: string) => boolean): AsyncIterable<ReadMessage>
 }
 
-/** What a policy did to one network; times are RFC 3339. */
+/** How one policy treats one network. Times are RFC 3339. */
 interface Course {
-  /** How often it was listed anew. */
+  /** How many times it was listed. */
   listings: number
   readonly firstAt: string
   until: string | null
@@ -106,8 +106,8 @@ interface Row {
 const batchSize = 500
 
 /**
- * Each network that is listed under the present policy or the other one: as JSON, or in words only where they differ.
- * Exemptions and exclusions that were made by hand hold under both.
+ * Returns each network that the present or the other policy lists: as JSON, or in words and then only where they differ.
+ * Exemptions and exclusions by hand apply under both policies.
  */
 export async function comparePolicies(
   context: CommandContext,
@@ -120,7 +120,7 @@ export async function comparePolicies(
   const traps = copy.blocklist.traps().map(({ pattern }) => pattern)
   const evidence: Evidence[] = []
   for await (const message of read((address) => copy.blocklist.isTrap(address))) {
-    // Without the details, which are not shown: a million messages must fit into memory.
+    // The details are not shown, so drop them: a million messages must fit into memory.
     for (const each of message.evidence) evidence.push({ ...each, details: {} })
   }
   evidence.sort((a, b) => a.seenAt - b.seenAt)
@@ -144,7 +144,7 @@ export async function comparePolicies(
   return rowsInWords(rows, file, evidence.length)
 }
 
-/** Copies the exceptions that were made by hand; those of the configuration are part of the policy. */
+/** Copies the exceptions made by hand. Those of the configuration are part of the policy. */
 async function copyExceptions(from: Store, to: Blocklist): Promise<void> {
   const actor = { name: 'dry-run' }
   for (const kind of ['exemption', 'exclusion'] as const) {

@@ -1,4 +1,4 @@
-// `exempt`, `unexempt`, `exclude`, `include`: prefixes that are never listed, and holes in covering listings.
+// `exempt` and `unexempt`: prefixes that are never listed. `exclude` and `include`: holes in covering listings.
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readPrefix } from './command.ts'
 
@@ -6,7 +6,7 @@ interface AddingOptions extends Json {
   readonly note?: string
 }
 
-/** Commands that add an exception: `already` is said if it was there before. */
+/** Makes a command that adds an exception. It prints `already` if the exception was there before, else `done`. */
 function adding(path: string, done: string, already: string) {
   return async (context: CommandContext, text: string, options: AddingOptions) => {
     const prefix = readPrefix(text)
@@ -29,13 +29,13 @@ function ending(path: string, done: string) {
 
 export const exempt = adding(
   '/v1/exemptions',
-  'is exempt now: never listed, at any length',
+  'is exempt now: nothing in it is ever listed',
   'was exempt already',
 )
 export const unexempt = ending('/v1/exemptions', 'is no longer exempt')
 export const exclude = adding(
   '/v1/exclusions',
-  'is excluded now: a covering listing does not hold here',
+  'is excluded now: listings that cover it do not apply to it',
   'was excluded already',
 )
 export const include = ending('/v1/exclusions', 'is no longer excluded')

@@ -1,7 +1,7 @@
-// How facts are written for people: kinds and codes in words, times, aligned columns.
+// Formats values for people: kinds and codes in words, times, durations, aligned columns.
 import { formatDuration } from '../quantity.ts'
 
-/** What each DNS code says of an address. */
+/** The meaning of each DNS code. */
 export const codeMeanings: Readonly<Record<string, string>> = {
   '127.0.0.2': 'sends backscatter',
   '127.0.0.3': 'bounces (dsn)',
@@ -21,14 +21,14 @@ export function formatTime(time: string): string {
   return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
 }
 
-/** "until 2026-07-29 10:00:00 UTC (28d left)", counted from `now` (epoch seconds); "permanently" for null. */
+/** "until 2026-07-29 10:00:00 UTC (28d left)", or "permanently" for null. `now`: epoch seconds. */
 export function formatUntil(expiresAt: string | null, now: number): string {
   if (expiresAt === null) return 'permanently'
   const left = Math.round(Date.parse(expiresAt) / 1000 - now)
   return `until ${formatTime(expiresAt)}${left > 0 ? ` (${roughDuration(left)} left)` : ''}`
 }
 
-/** Seconds in the two largest units, rounded to the smaller one: "27d 23h", "5m 10s". */
+/** Formats seconds in the two largest units, rounded to the smaller one: "27d 23h", "5m 10s". */
 export function roughDuration(seconds: number): string {
   const sizes = [86_400, 3600, 60, 1]
   const largest = sizes.find((size) => seconds >= size) ?? 1
@@ -40,14 +40,14 @@ export function roughDuration(seconds: number): string {
 }
 
 /**
- * Text from outside, safe for a terminal: "?" replaces control and invisible format characters, so that no sender can
- * move the cursor or turn the direction of writing.
+ * Makes text from outside safe for a terminal: control and invisible format characters become "?". So no sender can move the
+ * cursor or reverse the writing direction.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?')
 }
 
-/** Rows as lines with aligned columns, two blanks apart, each indented by `indent` and without blanks at its end. */
+/** Formats rows as lines with aligned columns, two blanks apart and indented by `indent`. Blanks at line ends are cut. */
 export function formatColumns(rows: readonly (readonly string[])[], indent = ''): string {
   const widths: number[] = []
   for (const row of rows) {

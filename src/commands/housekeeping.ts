@@ -1,12 +1,12 @@
-// What `serve` checks while it runs: whether the shared tree is nearly full, and whether files can still be opened, both told
-// in the log; and what it tells systemd.
+// Checks that `serve` repeats while it runs: whether the shared tree is nearly full, and whether files can still be opened.
+// Both log a warning. Also notifies systemd.
 import { closeSync, openSync } from 'node:fs'
 import { isOutOfFiles, type Logger, OperationalError } from '../errors.ts'
 import { loadNotify } from '../libc.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import type { TreeStats } from '../tree/writer.ts'
 
-/** From the first share on the tree is nearly full; below the second it no longer is. */
+/** The tree counts as nearly full above the first share, and as having room again below the second. */
 const nearlyFullShare = 0.9
 const roomyShare = 0.85
 
@@ -35,8 +35,8 @@ export function watchCapacity(
 }
 
 /**
- * Returns a function that tries to open a file, and logs, at most once a minute, if that is not possible. Without it nobody
- * would know: the system closes each new connection, and no listener notices.
+ * Returns a function that tries to open a file and logs a failure, at most once a minute. Without this check nobody would
+ * know: if the process may open no more files, new connections are closed without an error in any listener.
  */
 export function watchFiles(
   log: Logger,
@@ -58,7 +58,7 @@ export function watchFiles(
 }
 
 interface SystemdNotice {
-  /** Call it once every listener is bound; the watchdog begins with it. */
+  /** Call it once every listener is bound. It also starts the watchdog notifications. */
   ready(): void
   stopping(): void
 }
@@ -66,8 +66,8 @@ interface SystemdNotice {
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Tells systemd that the server is ready, that it stops, and in between that it lives (Type=notify and WatchdogSec= of
- * the unit; sd_notify(3), sd_watchdog_enabled(3)). Does nothing if the environment names no socket. Never throws.
+ * Tells systemd when the server is ready, that it is still alive, and when it stops (Type=notify and WatchdogSec= of the
+ * unit; sd_notify(3), sd_watchdog_enabled(3)). Does nothing if the environment names no socket. Never throws.
  */
 export async function systemdNotice(env: Environment, log: Logger): Promise<SystemdNotice> {
   const notify = await loadNotify(env['NOTIFY_SOCKET'])
@@ -88,7 +88,7 @@ export async function systemdNotice(env: Environment, log: Logger): Promise<Syst
   }
 }
 
-/** After how long without a notification systemd ends the process; 0 means never. */
+/** systemd kills the process after this time without a notification; 0 means never. */
 function watchdogMs({ WATCHDOG_USEC: microseconds, WATCHDOG_PID: pid }: Environment): number {
   if (pid !== undefined && Number(pid) !== process.pid) return 0
   const milliseconds = Number(microseconds ?? 0) / 1000

@@ -1,6 +1,6 @@
-// `ingest`: records the messages of some files as evidence, through the running server or in the database itself. This
-// process opens the files, a thread of it reads the messages, and what they show is recorded in batches. With --dry-run
-// it is recorded in a copy of the database that is thrown away.
+// `ingest`: records the messages of some files as evidence, through the running server or in the database. This process
+// opens the files, a thread parses the messages, and the resulting evidence is recorded in batches. With --dry-run it is
+// recorded in a temporary copy of the database.
 import { maxEvidence, type NewEvidence, type Recorded, type Trap } from '../admin/schemas/traps.ts'
 import { trapMatcher } from '../blocklist/traps.ts'
 import type { Evidence } from '../bounce/evidence.ts'
@@ -33,7 +33,7 @@ interface IngestOptions extends Json {
   readonly policy?: string
 }
 
-/** Records evidence; resolves with what was, or would be, decided on each piece. */
+/** Records evidence and resolves with the decision on each piece. */
 type EvidenceSink = (evidence: readonly Evidence[]) => Promise<readonly Decided[]>
 
 interface Decided {
@@ -42,21 +42,21 @@ interface Decided {
   readonly listing?: { readonly prefix: string; readonly state: string }
 }
 
-/** A message that has been read, without its octets. It has no evidence if it was sent to no trap. */
+/** A parsed message, without its octets. It has no evidence if it was not sent to a trap. */
 interface Ingested extends ReadMessage {
   readonly trace: Trace
   readonly found: Pick<FoundMessage, 'file' | 'index'>
 }
 
 const source = 'ingest'
-/** Messages recorded together: one commit each would take longer than everything else. */
+/** Messages recorded in one commit. A commit for each message would take longer than everything else. */
 const batchSize = 200
-/** Messages handed to the thread at a time, so that the next ones are read from disk meanwhile. */
+/** Messages given to the thread at a time. Meanwhile the next ones are read from disk. */
 const messagesAtOnce = 8
 
 /**
- * Records every message to a trap. Messages that are already recorded are skipped, so a run that was broken off can be
- * repeated. Throws OperationalError `mailbox-failed` for what cannot be read, after recording the messages before it.
+ * Records every message to a trap. Messages that were recorded before are skipped, so an interrupted run can be repeated.
+ * Throws OperationalError `mailbox-failed` at a file that cannot be read, after recording the messages before it.
  */
 export async function ingest(
   context: CommandContext,
@@ -103,7 +103,7 @@ interface Reading {
   isTrap(address: string): boolean
 }
 
-/** Reads the messages of all files in order. Those found before a file that cannot be read come before the error. */
+/** Reads the messages of all files in order. Throws at a file that cannot be read, after yielding the messages before it. */
 async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const { paths, type, progress, config, options, isTrap } = reading
   const [{ MessageReader }, { storedDelivery }, { parseTrustedRelays }] = await Promise.all([
@@ -148,18 +148,18 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   }
 }
 
-/** A promise that is awaited later: until then its rejection must not count as unhandled. */
+/** Returns the promise, whose rejection no longer counts as unhandled. For a promise that is awaited only later. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise
 }
 
-/** Resolves with what was decided on each piece, after the commit. */
+/** Sends evidence to the server. Resolves after the commit, with the decision on each piece. */
 async function sendEvidence(client: Client, evidence: readonly Evidence[]): Promise<Recorded[]> {
   if (evidence.length > maxEvidence) return await sendInHalves(client, evidence)
   const items = evidence.map(evidenceBody)
   const reply = await client.request('POST', '/v1/evidence', { items })
-  // Many messages with long details can make one body too large.
+  // Long details of many messages can make the body too large.
   if (reply.status === 413 && evidence.length > 1) return await sendInHalves(client, evidence)
   return expectDone<{ items: Recorded[] }>(reply).items
 }
@@ -188,7 +188,7 @@ interface Tally {
   strangers: number
 }
 
-/** Records all messages in batches, reads the next batch meanwhile, and prints what was decided on each message. */
+/** Records all messages in batches, while the next batch is read, and prints the decision on each message. */
 async function deliver(
   messages: AsyncIterable<Ingested>,
   sink: EvidenceSink,
@@ -215,7 +215,7 @@ async function deliver(
   if (!options.json) write(summary(tally, options.dryRun === true))
 }
 
-/** Records one batch and prints what was decided. */
+/** Records one batch and prints the decisions. */
 async function record(
   batch: readonly Ingested[],
   sink: EvidenceSink,
@@ -240,7 +240,7 @@ async function record(
       const { decision = '', why = '', listing } = decisions[position++] ?? {}
       tally.counts[decision] = (tally.counts[decision] ?? 0) + 1
       if (fields) {
-        // `ingest --json` knows no "duplicate": such a message is ignored.
+        // In the output of `ingest --json` there is no "duplicate": it is shown as "ignored".
         const shown = decision === 'duplicate' ? 'ignored' : decision
         text += `${JSON.stringify({ ...fields, recipient, decision: shown, why })}\n`
       } else if (decision === 'listed') {

@@ -1,5 +1,5 @@
-// `key create|list|revoke`: API keys. The secret is printed once, alone on standard output so that a shell can take it; the
-// database keeps only its hash.
+// `key create|list|revoke`: API keys. A new secret is printed once, alone on standard output so that a script can read it.
+// The database stores only its hash.
 import type { CreatedKey, Key } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
@@ -51,20 +51,20 @@ export async function listKeys(context: CommandContext, options: Json): Promise<
   })
 }
 
-/** `which` is a key's id, or the name of one that is not revoked. */
+/** `which` is the id of a key, or the name of a key that is not revoked. */
 export async function revokeKey(
   context: CommandContext,
   which: string | undefined,
   options: Json & { readonly name?: string },
 ): Promise<number> {
   const wanted = which ?? options.name
-  if (wanted === undefined) throw wrongUse('which key? Give its id or --name')
+  if (wanted === undefined) throw wrongUse('name the key by its id or with --name')
   const key = await withClient(loadConfig(context), async (client) => {
     const keys = await allItems<Key>(client, path)
     const named = keys.find(({ name, revokedAt }) => name === wanted && revokedAt === null)
     const id = options.name === undefined && /^[1-9]\d{0,14}$/.test(wanted) ? wanted : named?.id
     if (id !== undefined) return expectDone<Key>(await client.request('DELETE', `${path}/${id}`))
-    const why = `no key in use has the name ${JSON.stringify(wanted)}`
+    const why = `there is no valid key named ${JSON.stringify(wanted)}`
     throw new OperationalError('request-refused', why)
   })
   return print(context, options, key, ({ id, name }) => `Key ${id} (${name}) is revoked.\n`)

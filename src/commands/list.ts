@@ -1,5 +1,5 @@
-// `import` and `export`: a whole named list from a file, in place of what the list held, or a look at what that would
-// change; and a list, or everything that is listed, to standard output.
+// `import` replaces a named list by a file, or shows what that would change. `export` prints a named list, or everything
+// that is listed, on standard output.
 import { createReadStream, statSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { Imported } from '../admin/schemas/listings.ts'
@@ -24,7 +24,7 @@ interface ImportOptions extends FeedOptions, Json {
   readonly dryRun?: true
 }
 
-/** Wrong lines that are shown; `--json` has the first thousand. */
+/** Most wrong lines that are printed. With `--json` there are up to a thousand. */
 const shownLines = 20
 
 export async function importList(
@@ -66,7 +66,7 @@ async function* contentOf(file: string, progress: Progress): AsyncGenerator<Buff
   }
 }
 
-/** "nothing was changed: line 7: 192.0.2.300: not an IP address" as "FILE:7: …", which editors can jump to. */
+/** Rewrites "nothing was changed: line 7: 192.0.2.300: not an IP address" to "FILE:7: …", which editors can jump to. */
 function refusal(file: string, { detail }: { readonly detail: string }): OperationalError {
   const [, line, why = ''] =
     /^nothing was changed: (?:no line of it is an entry; )?line (\d+): (.*)$/s.exec(detail) ?? []
@@ -95,7 +95,7 @@ function sizeOf(file: string): number {
   throw new OperationalError('request-refused', `${file}: is a directory`)
 }
 
-/** Prints a list as of one moment, as fast as the reader takes it. */
+/** Prints a snapshot of a list, as fast as the output is read. */
 export async function exportList(context: CommandContext, options: FeedOptions): Promise<number> {
   const query = feedQuery(options, 'text')
   return await withClient(loadConfig(context), async (client) => {
@@ -112,7 +112,7 @@ export async function exportList(context: CommandContext, options: FeedOptions):
   })
 }
 
-/** Waits until a slow reader has taken what was written; not for one that has gone away. */
+/** Waits until the written output has been read. Does not wait if the reader has gone away. */
 async function drained(): Promise<void> {
   const { stdout } = process
   if (!stdout.writableNeedDrain || stdout.destroyed) return
@@ -124,7 +124,7 @@ async function drained(): Promise<void> {
   for (const event of events) stdout.off(event, go)
 }
 
-/** The query that import and export have in common. Throws `usage-invalid` for a name that does not exist. */
+/** The part of the query that import and export share. Throws `usage-invalid` for an unknown format or type. */
 function feedQuery(options: FeedOptions, defaultFormat: string): URLSearchParams {
   const { list, format = defaultFormat, type } = options
   if (list !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(list)) {

@@ -1,4 +1,4 @@
-// `add` and `remove`: lists prefixes by hand, and takes entries off the list; each all of its prefixes or none.
+// `add` lists prefixes by hand; `remove` takes entries off the list. Both change all given prefixes or none.
 import type { Listed, Listing } from '../admin/schemas/listings.ts'
 import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
 import { parseDuration } from '../quantity.ts'
@@ -20,7 +20,7 @@ export async function add(
 ): Promise<number> {
   const { kind = [], reason, for: duration, permanent } = options
   if (duration !== undefined && permanent) {
-    throw wrongUse('--for and --permanent exclude each other')
+    throw wrongUse('give either --for or --permanent, not both')
   }
   const body = {
     prefixes: readPrefixes(prefixes),
@@ -57,7 +57,7 @@ function readTerm(text: string): string {
 
 const originWords = { trap: 'listed by a trap', manual: 'listed by hand', import: 'imported' }
 
-/** Removes exactly these entries, of every origin. */
+/** Removes exactly these entries, whatever their origin. */
 export async function remove(
   context: CommandContext,
   prefixes: readonly string[],

@@ -1,14 +1,14 @@
-// The log: JSON lines on standard error for machines, one readable line each on a terminal.
+// The log on standard error: JSON lines or, on a terminal, readable lines.
 import { pino } from 'pino'
 import type { Logger } from '../errors.ts'
 import { type ErrorFacts, errorFacts, errorLine } from './redact-error.ts'
 
-/** A logger whose level can be changed while it runs. Trap addresses belong to level debug alone. */
+/** A logger whose level can be changed while it runs. Trap addresses may be logged at level debug only. */
 export interface ServerLog extends Logger {
   level: string
 }
 
-/** `isTerminal` chooses the readable form. Errors show no paths but `ownPaths`, except at level debug. */
+/** `isTerminal` chooses the readable form. Above level debug, errors show no paths except `ownPaths`. */
 export function createLog(
   level: 'error' | 'warn' | 'info' | 'debug',
   isTerminal: boolean,
@@ -31,7 +31,7 @@ export function createLog(
   return log
 }
 
-/** One JSON line as `12:00:00 warn  the message  key=value …`. */
+/** Converts one JSON line to `12:00:00 warn  the message  key=value …`. */
 function readable(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line)
   const label = pino.levels.labels[level] ?? String(level)
@@ -41,7 +41,7 @@ function readable(line: string): string {
   return `${[time.slice(11, 19), label.padEnd(5), msg, ...facts].join('  ')}\n`
 }
 
-/** At level debug the text alone: pino's own form of an error. */
+/** Formats an error. At level debug it has pino's own form, of which only the text is shown. */
 function plainError(value: ErrorFacts | { readonly message: string; readonly stack: string }) {
   return 'stack' in value ? value.message : errorLine(value)
 }

@@ -1,4 +1,4 @@
-// `lookup`: asks a name server for an address, as a mail server would, and says what the answer means.
+// `lookup`: asks a name server about an address, as a mail server would, and explains the answer.
 import { type Config, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
@@ -15,7 +15,7 @@ import { codeMeanings, formatColumns, printable } from './format.ts'
 const timeoutMs = 3000
 const noError = 0
 const nxDomain = 3
-/** Names of the response codes (RFC 1035 §4.1.1), by their number. */
+/** The name of each response code (RFC 1035 §4.1.1). */
 const rcodeNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
 
 interface LookupOptions extends Json {
@@ -25,7 +25,7 @@ interface LookupOptions extends Json {
 
 /**
  * Exit code 3 if the address is listed, 0 if not (NXDOMAIN, or a name without A records). Throws OperationalError
- * `server-unreachable` for no answer or one that says neither. The configuration is read only for what the options lack.
+ * `server-unreachable` if there is no answer or another one. Reads the configuration only if an option is missing.
  */
 export async function lookup(
   context: CommandContext,
@@ -59,22 +59,22 @@ export async function lookup(
   return listed ? exitCodes.listed : exitCodes.done
 }
 
-/** The first address that our own name server listens on; for a wildcard, loopback. */
+/** The first address in dns.listen, with loopback in place of a wildcard. */
 function defaultServer(config: Config | undefined): string {
   const [first = ''] = config?.dns.listen ?? []
   const server = first.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')
   if (server.endsWith(':0')) {
-    throw wrongUse('dns.listen leaves the port open: name the server with --server HOST:PORT')
+    throw wrongUse('dns.listen has port 0: name the server with --server HOST:PORT')
   }
   return server
 }
 
-/** `HOST`, `HOST:PORT` or `[IPv6]:PORT` as `HOST:PORT`; the port is 53 unless given. */
+/** Converts `HOST`, `HOST:PORT` or `[IPv6]:PORT` to `HOST:PORT`. The default port is 53. */
 function readServer(text: string): string {
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/i.exec(text)
   const port = Number(match?.[2] ?? 53)
   if (match === null || port < 1 || port > 65_535) {
-    throw wrongUse(`--server ${text}: give HOST:PORT, an IPv6 address in brackets`)
+    throw wrongUse(`--server ${text}: expected HOST:PORT, with an IPv6 address in brackets`)
   }
   return `${match[1]}:${port}`
 }

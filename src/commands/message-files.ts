@@ -1,5 +1,5 @@
-// Turns paths into the messages in them, one after another: message files, mbox files, Maildir folders, standard input.
-// Only reads: no file is moved or marked.
+// Reads the messages in message files, mbox files, Maildir folders or standard input, one after another. Moves and changes no
+// file.
 import { createReadStream } from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,23 +10,23 @@ import { findExtent } from '../traps/mbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
 export interface FoundMessage {
-  /** The path as given, with the file's name if it is a folder; `-` for standard input. */
+  /** The given path, followed by the file's name if the path is a folder. `-` for standard input. */
   readonly file: string
-  /** Which message of that file, from 0. */
+  /** The number of the message in that file, from 0. */
   readonly index: number
   readonly raw: Uint8Array
-  /** When the file was last written to, epoch seconds. */
+  /** When the file was last changed, in epoch seconds. */
   readonly storedAt: number
 }
 
-/** What `--mailbox` can say that a path holds. */
+/** The values of `--mailbox`. */
 export const mailboxTypes = ['maildir', 'mbox', 'eml'] as const
 export type MailboxType = (typeof mailboxTypes)[number]
 
 /**
- * Without `type`, a folder with cur/ or new/ is a Maildir, and any other folder holds message files. A file that begins
- * with a `From ` line is an mbox (RFC 4155), gzipped or not, unless its name ends with `.eml`. Throws OperationalError
- * `mailbox-failed` naming what cannot be read, after the messages before it.
+ * Yields the messages of all paths. Without `type`, a folder with cur/ or new/ is a Maildir, and any other folder holds
+ * message files. A file that begins with a `From ` line is an mbox (RFC 4155), gzipped or not, unless its name ends with
+ * `.eml`. Throws OperationalError `mailbox-failed` at a file that cannot be read, after yielding the messages before it.
  */
 export async function* messagesIn(
   paths: readonly string[],
@@ -40,7 +40,7 @@ export async function* messagesIn(
   }
 }
 
-/** Octets of all these messages, estimated from the files. Throws as `messagesIn` does. */
+/** Estimates the octets of all these messages from the sizes of the files. Throws as `messagesIn` does. */
 export async function octetsIn(paths: readonly string[], type?: MailboxType): Promise<number> {
   let octets = 0
   for (const path of paths.filter((each) => each !== '-')) {
@@ -49,7 +49,7 @@ export async function octetsIn(paths: readonly string[], type?: MailboxType): Pr
   return octets
 }
 
-/** The file's size; of a gzipped one the unzipped size (RFC 1952 §2.3.1, ISIZE), which is right for one member under 4 GiB. */
+/** The size of a file once unzipped. For gzip that is ISIZE (RFC 1952 §2.3.1), right if it has one member under 4 GiB. */
 async function octetsOf(file: string): Promise<number> {
   const { size } = await stat(file)
   if (!(await isZipped(file))) return size
@@ -78,7 +78,7 @@ async function* messagesInFile(
 
 const chunkBytes = 256 * 1024
 
-/** RFC 1952 §2.3.1. */
+/** Whether the file begins as gzip does (RFC 1952 §2.3.1). */
 async function isZipped(file: string): Promise<boolean> {
   return (await beginningOf(file, 2)).equals(Buffer.from([0x1f, 0x8b]))
 }
@@ -89,7 +89,7 @@ async function beginningOf(file: string, length: number): Promise<Buffer> {
   return buffer.subarray(0, bytesRead)
 }
 
-/** It may be an inbox that a mailer is writing to: the last message counts only once the file is still. */
+/** A mailer may be writing to the file. So the last message is read only if the file no longer changes. */
 async function* messagesInMbox(source: Source): AsyncGenerator<FoundMessage> {
   await using extent = await findExtent(source.file, { mustBeWhole: true })
   yield* messagesOf(source, extent.pieces(0, Buffer.allocUnsafeSlow(chunkBytes)), extent.isEnd)

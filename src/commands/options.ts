@@ -1,4 +1,4 @@
-// The configuration, cut into the plain options that each room takes. The secret files that it names are read here.
+// Converts the configuration to the options that each room takes. Also reads the secret files that it names.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import type { AdminLimits } from '../admin/options.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
@@ -40,7 +40,7 @@ function thresholdOptions({ window, ...least }: Config['policy']['threshold']['d
   return { ...least, windowSeconds: window }
 }
 
-/** What clients without a key may do. */
+/** The limits for clients without a key. */
 export function adminLimits({ admin }: Config): AdminLimits {
   return {
     trustedProxies: (admin?.trustedProxies ?? []).map(checkedPrefix),
@@ -107,7 +107,7 @@ export function trapsOptions(config: Config) {
   } satisfies Partial<TrapsOptions>
 }
 
-/** What returned messages are checked with. Throws as `readBatvKey` and `checkedMessageIdFile` do. */
+/** The secrets and files for checking returned messages. Throws as `readBatvKey` and `checkedMessageIdFile` do. */
 export function authenticitySources(config: Config): AuthenticitySources {
   const batvKey = readBatvKey(config)
   const messageIdFile = checkedMessageIdFile(config)
@@ -143,7 +143,7 @@ export function readCookieSecrets({ dns }: Config): Uint8Array[] | undefined {
   )
 }
 
-/** Paths of the configuration that the log may show. Those of mailboxes may give a trap away, so they are not here. */
+/** Paths of the configuration that the log may show. Paths of mailboxes are left out, since they may reveal a trap. */
 export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config): string[] {
   return [
     file,
@@ -159,7 +159,7 @@ export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config)
   ]
 }
 
-/** What `read` makes of the file that a key names; undefined if the key is empty. */
+/** Calls `read` with the path that a key names. Returns undefined if the key is empty. */
 function fromFile<T>(key: string, path: string, read: (path: string) => T): T | undefined {
   if (path === '') return undefined
   try {
@@ -169,7 +169,7 @@ function fromFile<T>(key: string, path: string, read: (path: string) => T): T | 
   }
 }
 
-/** Reads a prefix that was checked before. Throws a plain Error, a bug, if it is wrong all the same. */
+/** Parses a prefix that the configuration has checked. */
 export function checkedPrefix(text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)

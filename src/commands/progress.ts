@@ -1,4 +1,4 @@
-// A progress bar on standard error during long work; only on a terminal, so that no pipe and no log contains it.
+// A progress bar for long work, on standard error. It is shown only on a terminal, so no pipe or log contains it.
 import { SingleBar } from 'cli-progress'
 import { roughDuration } from './format.ts'
 
@@ -12,42 +12,42 @@ export class Progress {
   #done = 0
   #pieces = 0
 
-  /** `octets` is the size of the whole work; `what` names its pieces in the plural, if they are to be counted. */
+  /** `octets`: the size of the whole work. `what`: what to count besides, in the plural, such as "messages". */
   constructor(octets: number, what?: string) {
     this.#octets = octets
     this.#what = what
     this.#isShown = process.stderr.isTTY && octets > 0
   }
 
-  /** Adds what has been done since the last call. */
+  /** Adds the work done since the last call. */
   advance(octets: number, pieces = 0): void {
     if (!this.#isShown) return
     this.#startedAt ??= performance.now()
-    // Unzipped mail may be more than its file says.
+    // Unzipped mail may be larger than the file's header says.
     this.#done = Math.min(this.#done + octets, this.#octets)
     this.#pieces += pieces
     if (this.#bar === undefined) this.#bar = this.#draw({ isLast: false })
     else this.#bar.update(this.#done, this.#payload())
   }
 
-  /** Prints to the same terminal, above the bar. */
+  /** Calls `print`, whose output then stands above the bar. */
   above(print: () => void): void {
     this.#clear()
     print()
   }
 
-  /** A full bar stays if the work is complete; else the bar disappears. Further calls do nothing. */
+  /** Ends the bar: it stays, full, if the work is complete, and disappears otherwise. Further calls do nothing. */
   end(isComplete: boolean): void {
     this.#clear()
     if (isComplete && this.#isShown && this.#startedAt !== undefined) {
-      // The octets between the messages of a file were not counted.
+      // Octets between the messages of a file were not counted, so set it to the end.
       this.#done = this.#octets
       this.#draw({ isLast: true }).stop()
     }
     this.#isShown = false
   }
 
-  /** The next advance() draws the bar again, where the cursor is then. */
+  /** Erases the bar. The next advance() draws it again, at the cursor. */
   #clear(): void {
     this.#bar?.stop()
     this.#bar = undefined
@@ -58,7 +58,7 @@ export class Progress {
       format: '{bar} {percentage}%  {words}',
       barsize: 30,
       fps: 5,
-      // The terminal's modes stay as they are: an interrupt would not restore them.
+      // Do not hide the cursor: after an interrupt nobody would show it again.
       hideCursor: false,
       linewrap: true,
       clearOnComplete: !isLast,

@@ -1,22 +1,22 @@
-// What the default log tells of an error: type, code, text and place, with every token masked that looks like a mail
-// address. A text that strangers may have written (a mail server, a package that read mail) is left out altogether.
+// What the log shows of an error: type, code, text and place. Words that look like mail addresses are masked. A text that
+// strangers may have written (a mail server, or a package that read mail) is left out.
 import { resolve } from 'node:path'
 import { OperationalError, type OperationalErrorCode, operationalErrorCodes } from '../errors.ts'
 
 export interface ErrorFacts {
   readonly type: string
   readonly code?: string
-  /** Masked; absent if strangers may have written it. */
+  /** The masked text. Absent if strangers may have written it. */
   readonly message?: string
-  /** Of an OperationalError: what its code means, and often what to do. */
+  /** The meaning of an OperationalError's code, often with what to do. */
   readonly why?: string
   readonly errno?: number
   readonly syscall?: string
-  /** Only a path that the configuration names. */
+  /** The path, if the configuration names it. */
   readonly path?: string
-  /** Of a wrong configuration: the keys. */
+  /** For a wrong configuration: the wrong keys. */
   readonly keys?: readonly string[]
-  /** Where in our own sources, innermost first; else in which package. */
+  /** The places in our own sources, innermost first; if there is none, the package. */
   readonly at?: readonly string[]
   readonly cause?: ErrorFacts
 }
@@ -27,8 +27,8 @@ const maxCharacters = 1000
 const sources = resolve(import.meta.dirname, '..')
 
 /**
- * Shows only those paths that are in `ownPaths`, and at most `causes` causes below the error itself. Takes whatever was
- * thrown, and never throws.
+ * Collects what the log may show of an error, and of up to `causes` causes below it. Of paths, only those in `ownPaths` are
+ * shown. Accepts any thrown value, and never throws.
  */
 export function errorFacts(
   error: unknown,
@@ -55,7 +55,7 @@ export function errorFacts(
         ? undefined
         : errorFacts(error.cause, ownPaths, causes - 1),
   }
-  // Drops what is undefined.
+  // Drops undefined members.
   return JSON.parse(JSON.stringify(facts))
 }
 
@@ -70,8 +70,8 @@ export function errorLine({ type, code, message, why, at, cause }: ErrorFacts): 
 }
 
 /**
- * Whether the text was written by this program, the system or the database. What is thrown while mail is read, or in a
- * package, may quote a message or a mail server, and so a trap in ways that no mask recognises.
+ * Whether the error's text comes from this program, the system or the database. Errors from packages, or from code that reads
+ * mail, may quote a message or a mail server, and so name a trap in a form that no mask recognises.
  */
 function isOurs(error: Error, at: readonly string[]): boolean {
   if (isOperational(error) || error.name === 'SqliteError') return true
@@ -79,14 +79,14 @@ function isOurs(error: Error, at: readonly string[]): boolean {
   return 'syscall' in error || at.some((place) => place.startsWith('src/'))
 }
 
-/** Decided by the code: an error from another thread has lost its class. */
+/** Whether it is an OperationalError. Checks the code, since an error from another thread has lost its class. */
 function isOperational(error: Error): boolean {
   return 'code' in error && Object.hasOwn(operationalErrorCodes, String(error.code))
 }
 
 function shownText(error: Error, ownPaths: readonly string[]): string {
   if (isOperational(error)) return maskAddresses(error.message).slice(0, maxCharacters)
-  // Further lines of an error often quote the input.
+  // Use only the first line: further lines often quote the input.
   let [text = ''] = error.message.split('\n')
   for (const key of ['path', 'dest', 'hostname', 'host']) {
     const value = key in error ? error[key as keyof Error] : undefined
@@ -100,16 +100,16 @@ function shownText(error: Error, ownPaths: readonly string[]): string {
   return maskAddresses(shown).slice(0, maxCharacters)
 }
 
-/** An @ in the forms of mail and the web: plain, percent-encoded (even twice), =40, +40, an HTML entity, an escape. */
+/** All encodings of @ in mail and on the web: plain, percent-encoded (also twice), =40, +40, HTML entity, escape. */
 const atSign =
   /[@\uff20\ufe6b]|%(?:25)*40|[=+]40(?!\d)|&commat;|&#0*64;?|&#x0*40;?|\\u0040|\\x40|\\064|\\100/i
 const domain = String.raw`(?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}-]+`
-/** `user=example.org` (VERP, SRS), `user%example.org` and `example.org!user`. */
+/** Addresses written without @: `user=example.org` (VERP, SRS), `user%example.org` and `example.org!user`. */
 const addressWithoutAt = new RegExp(String.raw`[=%]${domain}|${domain}!\S`, 'u')
 
 /**
- * Replaces each word that holds something like a mail address, whosever it is, by "(address)": rather too many than too
- * few. Quoted local parts, encodings, VERP and base64 are recognised; a local part alone, or a domain alone, is not.
+ * Replaces each word that may contain a mail address by "(address)", and rather too many words than too few. Recognises quoted
+ * local parts, encodings, VERP and base64, but not a local part alone or a domain alone.
  */
 export function maskAddresses(text: string): string {
   return text
@@ -125,7 +125,7 @@ function isAddress(text: string): boolean {
   return /[^\s@]{2}@[^\s@]{3}/.test(text)
 }
 
-/** The word decoded as base64, starting at each of four characters, and as hexadecimal, starting at each of two. */
+/** All ways to decode the word: as base64 from each of the first four characters, as hexadecimal from the first two. */
 function decodings(word: string): string[] {
   const digits = word.replaceAll(/[^0-9a-f]/gi, '')
   const runs = word.match(/[\w+/-]{12,}/g) ?? []
@@ -137,7 +137,7 @@ function decodings(word: string): string[] {
   ]
 }
 
-/** The value if it is a plain identifier. A package may put any text into a name or a code. */
+/** Returns the value if it is a plain identifier. A package may put any text into a name or a code. */
 function identifier(value: unknown): string | undefined {
   return typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_-]{0,59}$/.test(value)
     ? value
@@ -145,7 +145,7 @@ function identifier(value: unknown): string | undefined {
 }
 
 function framesOf({ stack = '', message }: Error): string[] {
-  // The stack begins with the text, and a text may imitate a frame.
+  // The stack begins with the error's text. Skip it, since a text may look like a stack frame.
   const textAt = message === '' ? -1 : stack.indexOf(message)
   const lines = stack.slice(textAt < 0 ? 0 : textAt + message.length).split('\n')
   const found = (pattern: RegExp): string[] =>

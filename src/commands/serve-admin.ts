@@ -1,5 +1,5 @@
-// The HTTP side of `serve`: one application, served on the control socket and, with `[admin]`, on a TCP address; and the
-// first admin key.
+// The HTTP side of `serve`: serves the application on the control socket and, with `[admin]`, on a TCP address. Also creates
+// the first admin key.
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildApp } from '../admin/app.ts'
@@ -19,17 +19,17 @@ import { writePrivateFile } from '../store/private-file.ts'
 import { version } from './command.ts'
 import { adminLimits } from './options.ts'
 
-/** What the HTTP application needs of the other rooms. */
+/** The options of the HTTP application that come from other rooms. */
 type AdminRooms = Omit<AppOptions, 'version' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'>
 
 export interface Admin extends AsyncDisposable {
-  /** The bound host:port; undefined without `[admin]`. */
+  /** The bound host:port. Undefined without `[admin]`. */
   address(): string | undefined
-  /** Applies new limits and a new address. If that cannot be bound, it throws, and the old one stays. */
+  /** Applies new limits and a new address. If the address cannot be bound, it throws and keeps the old one. */
   reload(config: Config): Promise<void>
 }
 
-/** Throws OperationalError `address-unavailable` for the socket or the address. */
+/** Starts both listeners. Throws OperationalError `address-unavailable` if one cannot be bound. */
 export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Admin> {
   await using starting = new AsyncDisposableStack()
   let limits = adminLimits(config)
@@ -74,7 +74,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
 }
 
 /**
- * Makes the first key of scope admin if there was never one. It is shown if standard error is a terminal, else written to
+ * Creates the first key of scope admin, if there never was one. Prints it if standard error is a terminal; else writes it to
  * `admin.key` beside the database.
  */
 function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
@@ -84,25 +84,25 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY
   try {
-    // The file is written first: without it nobody would know the only key.
+    // Write the file before the key is stored. Otherwise a failed write would leave a key that nobody knows.
     if (!isOnTerminal) writeSecret(file, secret)
     keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
   } catch (error) {
     if (!isDiskFull(error)) throw error
     rooms.log.warn(
       { err: error },
-      'the disk has no room for the first admin key: the next start makes it',
+      'the disk has no room for the first admin key; it will be created at the next start',
     )
     return
   }
   if (isOnTerminal) {
-    process.stderr.write(`\nThe first admin key, which is shown this once:\n\n  ${secret}\n\n`)
+    process.stderr.write(`\nThe first admin key. It is shown only this once:\n\n  ${secret}\n\n`)
   } else {
     rooms.log.warn({ file }, 'the first admin key is in this file; read it and remove it')
   }
 }
 
-/** Replaces the file; mode 0600 from the first moment. */
+/** Replaces the file. It has mode 0600 from the start. */
 function writeSecret(file: string, secret: string): void {
   try {
     rmSync(file, { force: true })

@@ -1,5 +1,5 @@
-// `serve`: the composition root. Opens the store under its lock, loads the tree and answers DNS; then starts the HTTP
-// interface and the traps. Their packages take long to load, so they are loaded once DNS is answered.
+// `serve` builds the whole server. It opens the store under its lock, loads the tree and starts to answer DNS. Then it starts
+// the HTTP interface and the traps; their packages are loaded only then, since that takes long.
 import { availableParallelism } from 'node:os'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { Clock } from '../clock.ts'
@@ -26,13 +26,13 @@ import { allowMoreInlining, keepOldSpaceSmall } from './v8-flags.ts'
 
 /** How often expiry and freshness are checked: an expired listing must be gone from DNS within 5 s. */
 const housekeepingMs = 1000
-/** From SIGTERM to exit at most 5 s may pass; what has not drained by this time is cut off. */
+/** Time to finish open work after SIGTERM; then it is cut off. The whole exit may take 5 s. */
 const drainMs = 4500
 
 /**
- * Serves until SIGTERM or SIGINT, then drains and resolves with 0; resolves with 1 if it had to give up before. Prints the
- * ready line on standard output once every listener is bound and the tree is loaded. SIGHUP confirms a held clock and reads
- * the configuration again; during the start it takes effect after it. Throws OperationalError if it cannot start.
+ * Serves until SIGTERM or SIGINT, then finishes open work and resolves with 0; resolves with 1 after a fatal error. Prints
+ * the ready line on standard output once every listener is bound and the tree is loaded. SIGHUP confirms a held clock and
+ * reads the configuration again; a SIGHUP during the start is handled after it. Throws OperationalError if it cannot start.
  */
 export async function serve(source: ConfigSource): Promise<number> {
   let isReloadWanted = false
@@ -46,7 +46,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)
   await using server = await start(config, log, ending.fatal).catch(async (error) => {
-    // This error names only the first fault, and not the file: name all of them.
+    // This error names only the first fault and no file. The full check names the file and every fault.
     if (error instanceof OperationalError && error.code === 'config-invalid')
       await requireServable(config)
     throw error
@@ -62,7 +62,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   onHangUp = () => undefined
   notice.stopping()
   log.info({}, 'stopping')
-  // A peer that keeps its connection open cannot delay the exit: what was acknowledged is on disk.
+  // A peer that keeps its connection open must not delay the exit. Everything acknowledged is on disk.
   setTimeout(() => process.exit(exitCode), drainMs).unref()
   return exitCode
 }
@@ -127,7 +127,7 @@ async function start(
       lookForFiles()
       clockCorrection[0] = clock.correction
       blocklist.expire().catch((error) => {
-        // The blocklist logs a failing disk itself, once a minute.
+        // If the disk fails, the blocklist logs that itself, once a minute.
         if (blocklist.status().writeFailure) return
         log.error({ err: error }, 'expiry failed, tried again')
       })
@@ -193,7 +193,7 @@ async function start(
       const cookieSecrets = readCookieSecrets(next)
       log.level = next.log.level
       await blocklist.reconfigure(policyOptions(next))
-      // Random secrets stay: with new ones every client's cookie would be wrong.
+      // Keep random secrets: new ones would make every client's cookie invalid.
       if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
       if (changed(current, next, ['trapSmtp', 'mailbox', 'trace', 'resolver'])) {
         await traps?.close()
@@ -228,13 +228,13 @@ async function scheduleEvidencePurge(blocklist: Blocklist, log: ServerLog) {
         const messages = await blocklist.purgeEvidence()
         log.info({ messages }, 'old evidence deleted')
       } catch (error) {
-        log.error({ err: error }, 'old evidence not deleted, tried again tomorrow')
+        log.error({ err: error }, 'old evidence could not be deleted; trying again tomorrow')
       }
     },
   })
 }
 
-/** `ended` resolves with the exit code once a signal or a call of `fatal` ends the server. */
+/** Waits for the end of the server. `ended` resolves with the exit code after a signal or a call of `fatal`. */
 function awaitEnd(log: ServerLog) {
   const { promise: ended, resolve } = Promise.withResolvers<number>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -244,10 +244,10 @@ function awaitEnd(log: ServerLog) {
     })
   }
   const fatal = (error: Error): void => {
-    log.error({ err: error }, 'cannot go on')
+    log.error({ err: error }, 'fatal error: the server stops')
     resolve(1)
   }
-  // Node would print the error with its whole text.
+  // Without this handler Node would print the error unmasked.
   process.on('uncaughtException', fatal)
   return { ended, fatal }
 }
@@ -263,7 +263,7 @@ function readyLine(
   return words.join(' ')
 }
 
-/** Commands to try with the demonstration, to be pasted into another terminal. */
+/** Commands to try with the demonstration. The user can paste them into another terminal. */
 function demoCommands(dns: string): string {
   const port = dns.slice(dns.lastIndexOf(':') + 1)
   const dig = `dig @127.0.0.1 -p ${port} +noall +answer`

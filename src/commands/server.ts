@@ -1,4 +1,4 @@
-// `status`: the state of a running server; `backup` and `migrate`: its database, copied or brought up to date.
+// `status` shows the state of a running server. `backup` copies its database. `migrate` updates the database's schema.
 import { resolve } from 'node:path'
 import type { ServerStatus } from '../admin/schemas/server.ts'
 import type { Mailbox } from '../admin/schemas/traps.ts'
@@ -9,7 +9,7 @@ import { expectDone, serverClient } from './client.ts'
 import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 import { formatColumns, formatTime, formatUntil, printable, roughDuration } from './format.ts'
 
-/** Throws OperationalError `server-unreachable` if no server is running. */
+/** Prints the state of the running server. Throws OperationalError `server-unreachable` if there is none. */
 export async function status(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
   const client = await serverClient(config)
@@ -70,7 +70,7 @@ function formatFreshness(validUntil: string): string {
   const now = Date.now() / 1000
   return now < Date.parse(validUntil) / 1000
     ? formatUntil(validUntil, now)
-    : `STALE since ${formatTime(validUntil)}: nothing was published for longer than zone.validFor; the log says why`
+    : `STALE since ${formatTime(validUntil)}: nothing was published within zone.validFor; the log says why`
 }
 
 function mebibytes(bytes: number): string {
@@ -83,16 +83,16 @@ function formatMailbox({ name, ...facts }: Mailbox): string {
   return printable(`${name}  ${known.map(([key, value]) => `${key} ${value}`).join(', ')}`)
 }
 
-/** Copies the database as it is at one moment, whether a server is running or not. */
+/** Makes a consistent copy of the database. A server may be running meanwhile. */
 export async function backup(context: CommandContext, file: string): Promise<number> {
   const { store } = loadConfig(context)
   const { backupDatabase } = await import('../store/backup.ts')
   backupDatabase(store.path, resolve(context.cwd, file))
-  context.write(`${store.path} is copied to ${file}.\n`)
+  context.write(`${store.path} has been copied to ${file}.\n`)
   return exitCodes.done
 }
 
-/** Opening a database migrates it. Throws OperationalError `database-locked` while a server has it. */
+/** Opens the database, which migrates it. Throws OperationalError `database-locked` while a server is running. */
 export async function migrate(context: CommandContext): Promise<number> {
   const { store } = loadConfig(context)
   const { openStore } = await import('../store/database.ts')

@@ -1,4 +1,4 @@
-// `show`: explains one address in sentences and tables: whether it is listed, by what, and on what evidence.
+// `show`: explains in sentences and tables whether an address is listed, by which listing, and on what evidence.
 import type { Exception, Listing, LookupBody } from '../admin/schemas/listings.ts'
 import { formatAddress } from '../ip/address.ts'
 import { askAndPrint } from './client.ts'
@@ -12,11 +12,11 @@ import {
   printable,
 } from './format.ts'
 
-/** What the operator, who may see everything, gets from /v1/lookup. */
+/** The answer of /v1/lookup to the operator, who may see all of it. */
 type Explanation = Required<LookupBody>
 type Evidence = Explanation['evidence'][number]
 
-/** Exit code 0 whether the address is listed or not. */
+/** Prints the explanation. The exit code is 0 whether the address is listed or not. */
 export async function show(
   context: CommandContext,
   argument: string,
@@ -29,7 +29,7 @@ export async function show(
   )
 }
 
-/** Paragraphs, the verdict first. `now` is epoch seconds. */
+/** The explanation in paragraphs, beginning with the verdict. `now`: epoch seconds. */
 function explain(explanation: Explanation, now: number): string {
   const { exemption, exclusion, listings, history, evidence } = explanation
   const paragraphs = [formatVerdict(explanation, now)]
@@ -38,7 +38,7 @@ function explain(explanation: Explanation, now: number): string {
   }
   if (exclusion !== null) {
     const exception = formatException(exclusion, 'excluded')
-    paragraphs.push(`${exception} Only a longer listing inside it holds.\n`)
+    paragraphs.push(`${exception} Only a longer listing inside it applies.\n`)
   }
   if (listings.length > 0) {
     const rows = listings.map((listing) => [
@@ -50,7 +50,7 @@ function explain(explanation: Explanation, now: number): string {
       formatUntil(listing.expiresAt, now),
       printable(listing.reason ?? ''),
     ])
-    paragraphs.push(`Listings that hold here:\n${formatColumns(rows, '  ')}`)
+    paragraphs.push(`Present listings:\n${formatColumns(rows, '  ')}`)
   }
   if (evidence.length > 0) paragraphs.push(formatMessages(evidence) + formatAuthenticity(evidence))
   if (history.length > 0) {
@@ -84,7 +84,7 @@ function formatVerdict(explanation: Explanation, now: number): string {
   return `${query} is listed${covering}${from}, ${formatUntil(until, now)}.\n${formatColumns(rows, '  ')}`
 }
 
-/** The end of "X is not listed…": why, if no other paragraph says so. */
+/** The end of the sentence "X is not listed…": the reason, if no other paragraph gives it. */
 function whyNot(explanation: Explanation): string {
   const { state, listings, history, specialPurpose, evidence } = explanation
   const endedAt = formatTime(history[0]?.endedAt ?? '')
@@ -96,12 +96,12 @@ function whyNot(explanation: Explanation): string {
     case 'excluded':
       return `: it is excluded from ${listings.find((each) => each.state === 'listed')?.prefix}`
     case 'held':
-      return ' yet: its listing is held back for a while (policy.holdFor)'
+      return ' yet: its listing is still held back (policy.holdFor)'
     case 'shadow':
-      return ': what it sent is only counted, not published (policy.publish)'
+      return ': the kind of its messages is only counted, not published (policy.publish)'
     case 'listed':
       return explanation.decidedBy === null
-        ? ' yet: the server is still bringing an import into DNS'
+        ? ' yet: the server is still publishing an import'
         : ': the zone is retired and lists nothing'
     case 'expired':
       return `: its listing expired at ${endedAt}`
@@ -110,7 +110,7 @@ function whyNot(explanation: Explanation): string {
     default:
       if (specialPurpose !== null) return `: it lies in ${specialPurpose}, which is never listed`
       return evidence.length > 0
-        ? '; what it sent has not been enough'
+        ? '; its messages have not been enough to list it'
         : ' and nothing is known of it'
   }
 }
@@ -140,7 +140,7 @@ function formatMessages(evidence: readonly Evidence[]): string {
   return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}`
 }
 
-/** A table of the messages whose returned message was checked with SPF, DKIM or DMARC; '' if there is none. */
+/** A table of the messages whose returned message was checked with SPF, DKIM or DMARC. '' if there is none. */
 function formatAuthenticity(evidence: readonly Evidence[]): string {
   const rows = evidence
     .filter(({ spf, dkim, dmarcPolicy }) => spf ?? dkim ?? dmarcPolicy)

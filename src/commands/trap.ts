@@ -1,5 +1,5 @@
-// `trap add|remove|list`: the spam-trap addresses of the database, and those of the configuration. Everybody on the machine
-// can see the arguments of a process, so a pattern may be given on standard input instead.
+// `trap add|remove|list`: the spam-trap addresses of the database and of the configuration. Everybody on the machine can see
+// the arguments of a process, so a pattern may also be given on standard input.
 import { text } from 'node:stream/consumers'
 import type { Trap } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'
@@ -49,12 +49,13 @@ export async function listTraps(context: CommandContext, options: Json): Promise
   })
 }
 
-/** The pattern; for `-` the one line of standard input. */
+/** The pattern from the argument or, for `-`, from the only line of standard input. */
 async function readPattern(argument: string): Promise<string> {
-  // On Linux this overwrites the arguments that others can see.
+  // On Linux this overwrites the arguments, so that others can no longer see them.
   process.title = 'backscatterd trap'
   if (argument !== '-') return argument
   const [line = '', ...more] = (await text(process.stdin)).trimEnd().split(/\r?\n/)
-  if (line === '' || more.length > 0) throw wrongUse('standard input: expected one line, a pattern')
+  if (line === '' || more.length > 0)
+    throw wrongUse('standard input: expected one line with a pattern')
   return line
 }

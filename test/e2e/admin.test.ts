@@ -179,8 +179,8 @@ test('key commands that cannot be done end with 1, wrong ones with 2, and print 
     [['create', '--name', 'a', '--scope', 'root'], 2, /read, write, collect, admin/],
     [['create', '--name', 'a', '--expires', 'soon'], 2, /--expires soon/],
     [['create', '--name', ''], 2, /name/],
-    [['revoke'], 2, /which key/],
-    [['revoke', 'nobody'], 1, /no key in use has the name "nobody"/],
+    [['revoke'], 2, /name the key/],
+    [['revoke', 'nobody'], 1, /there is no valid key named "nobody"/],
     [['revoke', '999'], 1, /999/],
     [['list', '--nonsense'], 2, /nonsense/],
   ]

@@ -270,7 +270,7 @@ for (const where of ['the main thread', 'a thread of the name server']) {
     child.stderr.setEncoding('utf8').on('data', (text) => {
       log += text
     })
-    const word = isMain ? 'cannot go on' : 'a name server thread died'
+    const word = isMain ? 'fatal error: the server stops' : 'a name server thread died'
     await until(
       async () => log,
       (text) => text.includes(word),

@@ -86,7 +86,7 @@ test('add refuses in one line', async (t) => {
     ['add 203.0.113.1 --kind spam', 2, /--kind spam: expected one of dsn, auto-reply/],
     ['add 203.0.113.1 --for long', 2, /--for long: expected a duration/],
     ['add 203.0.113.1 --for 0s', 2, /--for 0s/],
-    ['add 203.0.113.1 --for 1d --permanent', 2, /exclude each other/],
+    ['add 203.0.113.1 --for 1d --permanent', 2, /give either --for or --permanent/],
     ['add 203.0.113.1 --colour red', 2, /unknown option '--colour'/],
     ['add', 2, /missing required argument 'prefix'/],
   ])

@@ -105,10 +105,10 @@ test('server and zone come from the configuration, a wildcard address over loopb
 test('wrong use is exit code 2', async (t) => {
   const site = new Site(t)
   const cases: [args: string[], why: RegExp][] = [
-    [['203.0.113.9'], /leaves the port open: name the server with --server/],
+    [['203.0.113.9'], /has port 0: name the server with --server/],
     [['203.0.113.0/24'], /ask for one address/],
     [['example.org'], /domain names/],
-    [['203.0.113.9', '--server', '::1'], /--server ::1: give HOST:PORT/],
+    [['203.0.113.9', '--server', '::1'], /--server ::1: expected HOST:PORT/],
     [['203.0.113.9', '--server', '127.0.0.1:99999'], /--server 127\.0\.0\.1:99999/],
   ]
   for (const [args, why] of cases) {

@@ -38,10 +38,7 @@ test('a listed address: verdict, codes, listing and messages', async (t) => {
     text,
     /\n {2}127\.0\.0\.2 {2}sends backscatter\n {2}127\.0\.0\.3 {2}bounces \(dsn\)\n/,
   )
-  assert.match(
-    text,
-    /\nListings that hold here:\n {2}203\.0\.113\.9\/32 {2}listed .* by trap \(2 hits/,
-  )
+  assert.match(text, /\nPresent listings:\n {2}203\.0\.113\.9\/32 {2}listed .* by trap \(2 hits/)
   assert.match(
     text,
     /\nMessages to traps, the newest first:\n {2}time .* kind .* reporting MTA {2}/,
@@ -111,7 +108,7 @@ test('each reason for not being listed has its words', async (t) => {
     ],
     [
       '203.0.113.70',
-      /^203\.0\.113\.70 is not listed: what it sent is only counted, not published/,
+      /^203\.0\.113\.70 is not listed: the kind of its messages is only counted, not published/,
       /only counted, not published/,
     ],
     [
@@ -122,7 +119,7 @@ test('each reason for not being listed has its words', async (t) => {
     ['203.0.113.99', /^203\.0\.113\.99 is not listed and nothing is known of it\.\n$/],
     [
       '203.0.113.90',
-      /^203\.0\.113\.90 is not listed; what it sent has not been enough\.\n/,
+      /^203\.0\.113\.90 is not listed; its messages have not been enough to list it\.\n/,
       /ignored/,
     ],
     [
