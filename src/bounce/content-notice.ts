@@ -136,11 +136,11 @@ function saysInfection(seen: Observation): boolean {
 }
 
 function saysUnwanted(seen: Observation): boolean {
-  return phraseIn(seen.said, unwantedStems) !== undefined || barredFile.test(seen.said)
+  return phraseIn(seen.said, unwantedStems) !== undefined || blockedFile.test(seen.said)
 }
 
 /** A file name with an extension that scanners block. */
-const barredFile = /\w\.(exe|scr|pif|bat|com|cmd|vbs|cpl|hta|js)\b(?!\.)/
+const blockedFile = /\w\.(exe|scr|pif|bat|com|cmd|vbs|cpl|hta|js)\b(?!\.)/
 
 /** Words of a list or forum that rejects a post; a scanner does not say this. */
 const isModeration =

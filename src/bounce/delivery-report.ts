@@ -33,11 +33,11 @@ function isReport({ message }: Observation): boolean {
 }
 
 function isFalse(seen: Observation): boolean {
-  return isHollow(seen) || isAboutReader(seen) || hasNothingToReport(seen)
+  return lacksReturnedMessage(seen) || isAboutReader(seen) || hasNothingToReport(seen)
 }
 
 /** Whether a multipart/report is phishing or spam, whatever its delivery status says. */
-export function isReportLure(seen: Observation): boolean {
+export function isPhishingReport(seen: Observation): boolean {
   return isReport(seen) && hasNothingToReport(seen)
 }
 
@@ -45,14 +45,14 @@ export function isReportLure(seen: Observation): boolean {
  * Whether the report lacks what a mail system's report has. It comes neither from the null sender, as RFC 3464 §2 requires, nor
  * from a mail system's name, and it returns no message that its reader could have sent.
  */
-export function isHollow(seen: Observation): boolean {
-  if (!isSomebodys(seen)) return false
+export function lacksReturnedMessage(seen: Observation): boolean {
+  if (!isFromMailbox(seen)) return false
   const header = returnedHeader(seen)
   return header === null || addressesOf(header, 'to').some((each) => seen.readers.includes(each))
 }
 
 /** Whether it has an author or a reverse-path, and neither belongs to a mail system. */
-function isSomebodys({ hasSender, hasNullSender, isFromMailSystem, from }: Observation): boolean {
+function isFromMailbox({ hasSender, hasNullSender, isFromMailSystem, from }: Observation): boolean {
   return !hasNullSender && !isFromMailSystem && (hasSender || from !== '')
 }
 
@@ -62,7 +62,7 @@ function isSomebodys({ hasSender, hasNullSender, isFromMailSystem, from }: Obser
  */
 function isAboutReader(seen: Observation): boolean {
   const { status, readers } = seen
-  if (!isSomebodys(seen) && givesBack(seen)) return false
+  if (!isFromMailbox(seen) && returnsReadersMessage(seen)) return false
   return (
     status?.recipients.every(({ finalRecipient }) =>
       readers.includes((finalRecipient ?? '').toLowerCase()),
@@ -72,7 +72,7 @@ function isAboutReader(seen: Observation): boolean {
 
 /** Whether the report has a link, returns nothing that reads as a message, and does not say what went wrong. */
 function hasNothingToReport(seen: Observation): boolean {
-  if (givesBack(seen)) return false
+  if (returnsReadersMessage(seen)) return false
   const found = returnedContent(seen.message)
   const hasLink = seen.hasLink || (found !== null && /https?:/i.test(firstText(found.content)))
   if (!hasLink) return false
@@ -92,7 +92,7 @@ function firstText(content: Uint8Array): string {
 }
 
 /** Whether a message was returned that the reader may have written. */
-function givesBack(seen: Observation): boolean {
+function returnsReadersMessage(seen: Observation): boolean {
   const header = returnedHeader(seen)
   if (header === null) return false
   const namesReader = (name: string): boolean =>

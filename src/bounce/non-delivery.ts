@@ -2,7 +2,7 @@
 // how it is made; no single mark is enough.
 
 import { speaksOfMail } from './body-text.ts'
-import { isHollow, isReportLure } from './delivery-report.ts'
+import { isPhishingReport, lacksReturnedMessage } from './delivery-report.ts'
 import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
 import { beginOf, isWrittenIn } from './formats/format.ts'
@@ -53,11 +53,11 @@ export function mailSystemRule(seen: Observation): string | null {
   const isLetter = seen.subject.isAnswer && (!seen.hasNullSender || isByHand)
   const isSigned = seen.isFromMailSystem && !isLetter
   if (!isSigned && seen.isLetter) return null
-  if (hasPayload(seen) || isReportLure(seen)) return null
+  if (hasPayload(seen) || isPhishingReport(seen)) return null
   const format = bounceFormat(seen)
   const isComplete =
     hasObject(seen) || (seen.subject.isBounce && !seen.hasLink && !hasAttachment(seen))
-  const isLure = isAboutMailbox(seen) || (seen.hasSender && hasLure(seen))
+  const isLure = isAboutMailbox(seen) || (seen.hasSender && hasPhishingBait(seen))
   if (format !== null && isComplete && !isLure && !quotesQmail(seen)) return `format-${format.name}`
   if (
     seen.hasReturned &&
@@ -72,7 +72,7 @@ export function mailSystemRule(seen: Observation): string | null {
     return 'mail-system-report'
   }
   if (seen.subject.isAnswer && seen.isAnswer && !seen.hasReturned && format === null) return null
-  if (hasLure(seen) || seen.asksReader) return null
+  if (hasPhishingBait(seen) || seen.asksReader) return null
   if (seen.isHandWritten && !seen.subject.isBounce) return null
   if (seen.subject.isBounce && seen.hasReturned) return 'mail-system-returns-message'
   if (!seen.isFromMailSystem) {
@@ -81,19 +81,19 @@ export function mailSystemRule(seen: Observation): string | null {
     if (!speaksOfMail(`${seen.subject.folded} ${seen.body.words}`)) return null
     const saysWhose = seen.recipients.length > 0 || phraseIsIn(seen.body.words, failureReasons)
     if (saysWhose) return 'null-sender-words'
-    return saysTrouble(seen) &&
+    return mentionsFailure(seen) &&
       /\byou sent\b|\byour (e-?mail|message|mail|note)\b/.test(seen.body.words)
       ? 'null-sender-words'
       : null
   }
   if (seen.namesFailedRecipient) return 'mail-system-names-recipient'
-  if (saysTrouble(seen) && hasObject(seen)) return 'mail-system-names-failure'
+  if (mentionsFailure(seen) && hasObject(seen)) return 'mail-system-names-failure'
   if (seen.hasSender || seen.hasLink) return null
   const saysWho = seen.recipients.length > 0 || seen.subject.folded.includes('@')
-  if (saysTrouble(seen) && saysWho && !speaksOfMailbox(seen)) return 'mail-system-names-failure'
+  if (mentionsFailure(seen) && saysWho && !speaksOfMailbox(seen)) return 'mail-system-names-failure'
   if (!seen.subject.isBounce) return null
   const saysWhy =
-    saysTrouble(seen) ||
+    mentionsFailure(seen) ||
     seen.body.lines.some(hasReplyCode) ||
     seen.recipients.length > 0 ||
     (seen.subject.isClearBounce && (seen.body.words !== '' || seen.message.parts.length === 0))
@@ -131,11 +131,11 @@ export function listedGatewayRule(seen: Observation): string | null {
  */
 export function unnamedSystemRule(seen: Observation): string | null {
   if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
-  const isReported = isReport(seen) && !isHollow(seen)
-  if (isReported && (seen.subject.isClearBounce || saysTrouble(seen)) && hasObject(seen)) {
+  const isReported = isReport(seen) && !lacksReturnedMessage(seen)
+  if (isReported && (seen.subject.isClearBounce || mentionsFailure(seen)) && hasObject(seen)) {
     return 'report-without-status'
   }
-  if (seen.returnsBounce || hasLure(seen)) return null
+  if (seen.returnsBounce || hasPhishingBait(seen)) return null
   if (seen.isHandWritten && !seen.isAutomatic) return null
   const isRemark = seen.isLetter && !/[^:] ?: ?non remis\b/.test(seen.subject.folded)
   if (isRemark) return null
@@ -148,7 +148,7 @@ export function unnamedSystemRule(seen: Observation): string | null {
   ) {
     return `format-${format.name}`
   }
-  if (!saysTrouble(seen)) return null
+  if (!mentionsFailure(seen)) return null
   if (seen.subject.isClearBounce && seen.hasReturned) return 'titled-failure-returns-message'
   const isService = isWatcher(seen) || (isNotifier(seen) && seen.hasLink)
   if (seen.subject.isClearBounce && seen.listsFailedRecipient && !isService)
@@ -178,7 +178,7 @@ function isWhole(seen: Observation): boolean {
   return seen.namesFailedRecipient && seen.hasReturned
 }
 
-function saysTrouble(seen: Observation): boolean {
+function mentionsFailure(seen: Observation): boolean {
   return seen.saysFailure || seen.saysDelay
 }
 
@@ -209,7 +209,7 @@ function isReport({ message }: Observation): boolean {
  * Whether the message has bait that mail systems do not send: an attachment to open, or a link. It counts only if no message was
  * returned, no format is known, no server's reply is quoted, and no failed recipient is named but the reader.
  */
-function hasLure(seen: Observation): boolean {
+function hasPhishingBait(seen: Observation): boolean {
   if (seen.hasReturned) return false
   if (isAboutMailbox(seen) || (seen.hasSender && seen.message.hasHtmlLink)) return true
   if (hasAttachment(seen)) return true
@@ -260,5 +260,7 @@ const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs
 
 /** The rule for mail with the sender and title of a bounce, but with something to open or click; or null. */
 export function lureRule(seen: Observation): string | null {
-  return seen.isFromMailSystem && seen.subject.isBounce && hasLure(seen) ? 'bounce-with-lure' : null
+  return seen.isFromMailSystem && seen.subject.isBounce && hasPhishingBait(seen)
+    ? 'bounce-with-lure'
+    : null
 }

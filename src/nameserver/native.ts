@@ -227,7 +227,7 @@ export class NativeSockets {
     const bytes = Buffer.alloc(family === 4 ? 16 : 28)
     const octets = Buffer.alloc(16)
     if (this.#inetPton(familyNumbers[family], host, octets) !== 1) {
-      throw new Error(`${host} is no IPv${family} address`)
+      throw new Error(`${host} is not an IPv${family} address`)
     }
     bytes.writeUInt16LE(familyNumbers[family], 0)
     bytes.writeUInt16BE(port, 2)

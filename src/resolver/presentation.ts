@@ -172,9 +172,9 @@ function parseData(type: string, fields: readonly Token[], origin: string): Pars
       return { value: { type, flags, tag, value } }
     }
     case 'NS':
-      return { why: 'NS: name servers stand in zone.nameservers, and nothing is delegated' }
+      return { why: 'NS: set name servers in zone.nameservers; delegation is not supported' }
     case 'SOA':
-      return { why: 'SOA: made from zone.nameservers, hostmaster, ttl and negativeTtl' }
+      return { why: 'SOA: it is made from zone.nameservers, hostmaster, ttl and negativeTtl' }
     default:
       return { why: `type ${type} is not supported here (${supported})` }
   }

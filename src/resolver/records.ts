@@ -93,7 +93,7 @@ function ownerFault(owner: string, origin: string): string | undefined {
     return `${owner || '.'} is not in the zone ${origin}`
   }
   const labels = owner.slice(0, -origin.length - 1).split('.')
-  if (labels.at(-1) === '_status') return '_status is answered by the server itself'
+  if (labels.at(-1) === '_status') return 'the server answers _status itself'
   const isIPv4 = labels.length >= 4 && labels.slice(-4).every((label) => isOctet(label))
   const isIPv6 = labels.length >= 32 && labels.slice(-32).every((label) => /^[0-9a-f]$/.test(label))
   return isIPv4 || isIPv6 ? 'the owner is the name of an address, or below one' : undefined
@@ -128,7 +128,8 @@ function neighbourFault(
     if (isSameType && other.ttl !== record.ttl) {
       return `all ${record.data.type} records of one name need the same TTL`
     }
-    if (JSON.stringify(other.data) === JSON.stringify(record.data)) return 'it is there twice'
+    if (JSON.stringify(other.data) === JSON.stringify(record.data))
+      return 'the record is there twice'
   }
   return undefined
 }

@@ -49,10 +49,10 @@ export async function checkAuthenticity(
   const tagged = recipients.find((each) => isOurTag(each, options))
   const recipient = recipients[0] ?? ''
   const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
-  if (tagged !== undefined) return { genuine: 'its recipient carries our own BATV tag' }
+  if (tagged !== undefined) return { genuine: 'its recipient has our own BATV tag' }
   if (returned === null || !recipient.includes('@')) return { genuine: null }
   if (returned.messageId !== null && options.isOurMessageId?.(returned.messageId.trim())) {
-    return { genuine: 'the message it returns bears a Message-ID of ours' }
+    return { genuine: 'the returned message has one of our Message-IDs' }
   }
   const origin = returned.origin === null ? {} : { returnedOrigin: returned.origin }
   const { resolver } = options
@@ -66,7 +66,7 @@ export async function checkAuthenticity(
     const spfWord = await deadline.orUnknown(() => spfOf(returned.origin, domain, resolver))
     const dmarcPolicy = await deadline.orUnknown(() => dmarcPolicyOf(domain, resolver))
     const genuine =
-      dkim === 'pass' ? 'the message it returns bears a valid DKIM signature of its domain' : null
+      dkim === 'pass' ? 'the returned message has a valid DKIM signature of its domain' : null
     return { genuine, spf: spfWord, dkim, dmarcPolicy, ...origin }
   } finally {
     deadline.clear()

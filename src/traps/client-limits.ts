@@ -180,7 +180,8 @@ export class ClientLimits {
     const { connections, messages, recipients, errors, refused } = minute
     const told = { client, connections, messages, recipients, errors, refused }
     const { log } = this.#options
-    if (refused > 0) log.warn(told, 'SMTP client refused for passing a limit, in one minute')
-    else if (errors > 0) log.info(told, 'SMTP client made errors, in one minute')
+    if (refused > 0)
+      log.warn(told, 'SMTP client was over a limit and was refused (counts of one minute)')
+    else if (errors > 0) log.info(told, 'SMTP client made errors (counts of one minute)')
   }
 }

@@ -145,7 +145,7 @@ export class Collector {
   #hold(raw: Uint8Array): Disposable {
     const held = this.#options.memory.hold(raw.length)
     if (held === null) {
-      throw new OperationalError('mail-deferred', 'message not read: no memory is left for it')
+      throw new OperationalError('mail-deferred', 'message not read: no memory left')
     }
     return held
   }

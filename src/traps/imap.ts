@@ -348,11 +348,11 @@ function imapFault(cause: unknown): MailboxErrorCode | undefined {
 }
 
 function tooManyMessages(): MailboxFault {
-  return new MailboxFault('protocol-broken', 'the server tells of more messages than can be')
+  return new MailboxFault('protocol-broken', 'the server reports too many messages')
 }
 
 function unasked(): MailboxFault {
-  return new MailboxFault('protocol-broken', 'the server sends what was not asked for')
+  return new MailboxFault('protocol-broken', 'the server sent something that was not asked for')
 }
 
 function epochOf({ internalDate }: FetchMessageObject): number {

@@ -206,9 +206,9 @@ export class ReadingClock {
 }
 
 function tooSlow(): MailboxFault {
-  return new MailboxFault('timed-out', 'the server does not answer, or too slowly')
+  return new MailboxFault('timed-out', 'the server does not answer, or answers too slowly')
 }
 
 export function tooMuch(): MailboxFault {
-  return new MailboxFault('protocol-broken', 'the server says more than it may')
+  return new MailboxFault('protocol-broken', 'the server sent more than is allowed')
 }

@@ -149,9 +149,9 @@ export class Maildir implements Mailbox {
   #stuck(id: string, place: string): void {
     const { name, log } = this.#options
     this.#immovable.add(id)
-    const why = 'its name is too long for the flag that cur wants'
+    const why = 'its name is too long to add the flag that cur needs'
     log.warn({ mailbox: name, message: place, why }, 'message left in new')
-    log.debug({ mailbox: name, message: place, file: id }, 'message left in new: its file')
+    log.debug({ mailbox: name, message: place, file: id }, 'message left in new: file name')
   }
 
   /**
@@ -168,7 +168,7 @@ export class Maildir implements Mailbox {
     )
     const message = `inode ${inode}`
     log.warn({ mailbox: name, message, why }, 'message skipped')
-    log.debug({ mailbox: name, message, file: id, err }, 'message skipped: its file')
+    log.debug({ mailbox: name, message, file: id, err }, 'message skipped: file name')
     return null
   }
 

@@ -129,7 +129,7 @@ export class MboxMailbox implements Mailbox {
     const text = position.get()
     const kept = text === undefined ? beginning : (JSON.parse(text) as Position)
     if (fingerprintOfFile(file.fd, kept.marked) !== kept.fingerprint) {
-      log.info({ mailbox: name }, 'mbox was rewritten, it is read again')
+      log.info({ mailbox: name }, 'mbox was rewritten; reading it again from the start')
       this.#passedOver = new PassedOver()
       return beginning
     }
@@ -353,7 +353,7 @@ function changeTimeOf({ fd }: FileHandle): bigint {
 
 /** The error of a file whose content changed under its reader. */
 function rewritten(): MailboxFault {
-  return new MailboxFault('changed', 'it was rewritten while it was read')
+  return new MailboxFault('changed', 'it was rewritten while it was being read')
 }
 
 /**

@@ -137,7 +137,10 @@ export class Pop3Client {
   ): Promise<void> {
     const exchange = this.#last.then(async () => {
       if (/[\r\n]/.test(line)) {
-        throw new MailboxFault('authentication-failed', 'a line end within a command')
+        throw new MailboxFault(
+          'authentication-failed',
+          'the user name or password contains a line end',
+        )
       }
       if (this.#failure !== null) throw this.#failure
       this.#socket.write(`${line}\r\n`)
@@ -167,7 +170,8 @@ export class Pop3Client {
       }
       const after = awaited === null ? chunk : awaited.reply.push(chunk)
       if (after === null) return
-      if (after.length > 0) throw new MailboxFault('protocol-broken', 'a reply to no command')
+      if (after.length > 0)
+        throw new MailboxFault('protocol-broken', 'the server sent a reply without a command')
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)))
       return

@@ -86,7 +86,7 @@ export class Pop3Mailbox implements Mailbox {
     const { number, uid } = readId(id)
     try {
       if (this.#client === null || this.#entries.get(number)?.uid !== uid) {
-        throw new MailboxFault('connection-lost', 'its session is over')
+        throw new MailboxFault('connection-lost', 'the session has ended')
       }
       await this.#client.command(`DELE ${number}`)
     } catch (error) {
@@ -141,7 +141,7 @@ export class Pop3Mailbox implements Mailbox {
       if (recipients !== undefined) stillThere.add(uid, recipients)
       if (recipients !== undefined && !recipients.some((each) => traps.has(each))) return
       if (this.#entries.has(number)) {
-        throw new MailboxFault('protocol-broken', 'two unique ids of one message')
+        throw new MailboxFault('protocol-broken', 'the server gave one message two unique ids')
       }
       if (this.#entries.size === messagesAtOnce) this.#hasMore = true
       else this.#entries.set(number, { uid })

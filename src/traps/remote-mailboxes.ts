@@ -81,7 +81,7 @@ export class RemoteMailboxes {
     const isAlone = (): boolean =>
       !this.#suspects.has(name) || [...this.#reading].every((each) => !this.#suspects.has(each))
     while (!this.#isClosed && !isAlone()) await this.#readingEnded.promise
-    if (this.#isClosed) throw new MailboxError(name, 'thread-failed', 'the server stops')
+    if (this.#isClosed) throw new MailboxError(name, 'thread-failed', 'the server is stopping')
     this.#reading.add(name)
     this.#thread ??= new MailboxThread(this.#options, {
       wake: (woken) => this.#wakes.get(woken)?.(),

@@ -211,7 +211,7 @@ test('our own BATV tag is genuine; another hash, a day long past or far off, and
   }
 })
 
-test('a Message-ID of ours in what comes back is genuine; another one, none at all and no bounce are not', async () => {
+test('a Message-ID of ours in the returned message is genuine; another one, none at all and no bounce are not', async () => {
   const isOurMessageId = (id: string) => id === '<1@trap.example>'
   const recipient = 'one@trap.example'
   const genuine = async (message: Buffer) =>

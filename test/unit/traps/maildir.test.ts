@@ -147,7 +147,7 @@ test('a commit that fails moves nothing; the message comes again after a pause',
   assert.deepEqual(box.names('new'), ['1.a.host'])
   const { state, lastError, lastErrorDetail, retryAt } = poller.status()
   assert.deepEqual([state, retryAt], ['failing', now + 2])
-  assert.equal(lastError, 'not-recorded: what was read cannot be recorded')
+  assert.equal(lastError, 'not-recorded: a message was read but could not be recorded')
   assert.equal(lastErrorDetail, 'reading it: disk full')
   box.commit = async () => undefined
   await poller.poll()

@@ -136,7 +136,7 @@ test('a lock held for ever is an error of its mailbox alone, and only for so lon
   assert.deepEqual([free.status().state, free.status().recorded], ['ok', 1])
   await polling
   const { state, lastError, lastErrorDetail, retryAt } = failing.status()
-  assert.deepEqual([state, lastError], ['failing', 'locked: another program keeps it locked'])
+  assert.deepEqual([state, lastError], ['failing', 'locked: another program holds its lock'])
   assert.match(lastErrorDetail ?? '', /^cannot be read: another program holds .*mbox\.lock$/)
   assert.ok((retryAt ?? 0) > Date.now() / 1000)
   await writer.end()
@@ -339,7 +339,7 @@ test('a mailbox emptied by its mail client is said once, and what comes then is 
   await readAll(source)
   truncateSync(path, 0)
   for (let time = 0; time < 3; time++) assert.deepEqual(await readAll(source), [])
-  assert.deepEqual(log, ['mbox was rewritten, it is read again'])
+  assert.deepEqual(log, ['mbox was rewritten; reading it again from the start'])
   appendFileSync(path, third.text)
   rest(path)
   assert.deepEqual(await readAll(source), [third.content])

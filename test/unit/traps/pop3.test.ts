@@ -148,7 +148,7 @@ for (const [what, fault, odd] of [
 test('a message larger than LIST said is given up, not kept in memory', async (t) => {
   const odd = { RETR: `+OK\r\n${'x'.repeat(300_000)}` }
   const { port } = await server(t, { messages: ['a'], odd })
-  await assert.rejects(read(mailbox(t, port, 70_000)), { detail: /says more than it may/ })
+  await assert.rejects(read(mailbox(t, port, 70_000)), { detail: /sent more than is allowed/ })
 })
 
 test('a server that falls silent is given up', async (t) => {
