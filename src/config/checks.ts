@@ -1,20 +1,20 @@
-// What no single key shows: faults between keys, and warnings of settings that have no effect, that cannot work, or that
-// tell a trap to others.
+// Checks that need more than one key: faults between keys, and warnings of settings that have no effect, cannot work, or
+// reveal a trap.
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseTrapPattern, type TrapPattern } from '../blocklist/traps.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 
-/** sun_path holds 108 octets with the closing zero (unix(7)). */
+/** A socket path has at most 108 octets with the final zero (unix(7)). */
 const longestSocketPath = 107
 
-/** The configured socket, else the one beside the database. */
+/** The path of the control socket. The default is beside the database. */
 export function controlSocket({ control, store }: Settings): string {
   return control.socket || resolve(dirname(store.path), 'backscatterd.sock')
 }
 
-/** Faults between keys, each of which is right by itself. */
+/** Faults in the combination of keys, each of which is right by itself. */
 export function faultsBetweenKeys(settings: Settings): Problem[] {
   const { policy, evidence, dns, zone, mailbox, trapSmtp } = settings
   const socket = controlSocket(settings)
@@ -65,7 +65,7 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
   ]
 }
 
-/** A value that two tables share, without the value: it may be where a trap's mail lies. Empty ones do not count. */
+/** Faults for values that two tables share; empty ones are allowed. The value is not shown, since it may reveal a trap. */
 function repeated<K extends string>(
   tables: readonly Readonly<Record<K, string>>[],
   path: string,
@@ -79,7 +79,7 @@ function repeated<K extends string>(
   })
 }
 
-/** TCP addresses that two listeners want. Port 0 is a different one each time. */
+/** Faults for TCP addresses that two listeners use. Port 0 never counts: it chooses a different port each time. */
 function listenedTwice({ dns, trapSmtp, admin }: Settings): Problem[] {
   const users = new Map<string, string>()
   const problems: Problem[] = []
@@ -92,7 +92,7 @@ function listenedTwice({ dns, trapSmtp, admin }: Settings): Problem[] {
     for (const address of addresses) {
       const other = users.get(address)
       if (other !== undefined && !address.endsWith(':0')) {
-        problems.push({ path, why: `${JSON.stringify(address)} is taken by ${other}` })
+        problems.push({ path, why: `${JSON.stringify(address)} is already used by ${other}` })
       }
       users.set(address, path)
     }
@@ -100,7 +100,7 @@ function listenedTwice({ dns, trapSmtp, admin }: Settings): Problem[] {
   return problems
 }
 
-/** What in faultless settings is probably not what the operator wants. */
+/** Warnings of settings that are valid but probably not intended. */
 export function warningsOf(settings: Settings): Problem[] {
   return [
     ...unreachableNameservers(settings),
@@ -109,7 +109,7 @@ export function warningsOf(settings: Settings): Problem[] {
   ]
 }
 
-/** Name servers inside the zone for which zone.records has no address, so that nobody can reach them. */
+/** Warns of name servers inside the zone without an address in zone.records: nobody can reach them. */
 function unreachableNameservers({ zone }: Settings): Problem[] {
   const origin = zone.origin.toLowerCase()
   const owners = zone.records.map((record) => {
@@ -126,18 +126,18 @@ function unreachableNameservers({ zone }: Settings): Problem[] {
     }))
 }
 
-/** Wildcard addresses without `dns.batch`: only batched sockets know which address was asked, and answer from it. */
+/** Warns of wildcard addresses without `dns.batch`: only batched sockets answer from the address that was asked. */
 function wildcardsWithoutBatch({ dns }: Settings): Problem[] {
   if (dns.batch) return []
   return dns.listen
     .filter((address) => /^(?:0\.0\.0\.0|\[[0:.]+\]):\d+$/.test(address))
     .map((address) => ({
       path: 'dns.listen',
-      why: `with dns.batch = false ${JSON.stringify(address)} answers from the address that the route gives, not the one that was asked: name each address`,
+      why: `with dns.batch = false, ${JSON.stringify(address)} may answer from another address than the one that was asked: name each address`,
     }))
 }
 
-/** Names and texts that others see and that give a trap away: one warning for each place, none of which repeats the trap. */
+/** Warns of public names and texts that reveal a trap: one warning for each place. No warning repeats the trap. */
 function disclosedTraps({ trap, mailbox, zone, dns, trapSmtp, policy }: Settings): Problem[] {
   const traps = trap.flatMap(({ address }) => {
     const parsed = parseTrapPattern(address)
@@ -165,12 +165,12 @@ function disclosedTraps({ trap, mailbox, zone, dns, trapSmtp, policy }: Settings
 }
 
 const nameWarning =
-  'gives a trap away: the name stands in the log and in the status, which every key of scope read shows'
+  'reveals a trap: the log shows this name, and so does the status, which every key of scope read can see'
 
-/** A shorter local part is part of many ordinary words. */
+/** Shorter local parts must match a whole word of the name, since they occur inside many ordinary words. */
 const leastLength = 4
 
-/** A mailbox's name holds no @, so it shows a trap by its local part, or by its domain if the trap is a whole domain. */
+/** Whether a mailbox's name reveals a trap. It contains no @, so it can do so only by the local part or the domain. */
 function isInName(name: string, { localPart, domain }: TrapPattern): boolean {
   if (name.includes(domain)) return true
   if (localPart === undefined) return false
@@ -179,9 +179,9 @@ function isInName(name: string, { localPart, domain }: TrapPattern): boolean {
 }
 
 /**
- * Whether a text holds the address in a form that mail, the web or DNS uses: plain, quoted, percent-encoded, VERP
+ * Whether a text contains the address in a form that mail, the web or DNS uses: plain, quoted, percent-encoded, VERP
  * (`user=example.org@`), routed with a percent sign (RFC 1123 §5.2.16), or as a DNS name (RFC 1035 §8). A domain alone
- * shows nothing: its MX record is public.
+ * reveals nothing, since its MX record is public.
  */
 function isInText(text: string, { localPart, domain }: TrapPattern): boolean {
   const forms =
@@ -196,17 +196,17 @@ function unquoted(text: string): string {
   return text.replaceAll(/["\\]/g, '')
 }
 
-/** Undoes percent-encoding and quoted-printable of printable ASCII. Takes and gives lower case. */
+/** Undoes percent-encoding and quoted-printable of printable ASCII. Input and output are in lower case. */
 function decoded(text: string): string {
   return text
     .replaceAll(/[%=]([2-7][0-9a-f])/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
     .toLowerCase()
 }
 
-/** A warning if everybody on the machine may read the file, and it names traps. */
+/** Warns if the file names traps and everybody on the machine may read it. */
 export function readableByAll(file: string, traps: number): Problem[] {
   const hasRight = (path: string, right: number): boolean =>
     ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & right) !== 0
   if (traps === 0 || !hasRight(file, 0o004) || !hasRight(dirname(file), 0o001)) return []
-  return [{ path: 'trap', why: 'this file names traps, and everybody may read it: chmod o-r' }]
+  return [{ path: 'trap', why: 'this file names traps, but everybody may read it: run chmod o-r' }]
 }

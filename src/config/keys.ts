@@ -1,5 +1,5 @@
-// Every configuration key with its default, unit and meaning, declared once. The type and the validation of the
-// configuration come from here, and so do the README's table and data/backscatterd.example.toml.
+// Declares every configuration key with its default, unit and meaning. The type and the validation of the configuration, the
+// README's table and data/backscatterd.example.toml are made from this.
 import { backscatterKinds } from '../bounce/kinds.ts'
 import { optionalTable, table, tables, type Value } from './schema.ts'
 import {
@@ -37,25 +37,25 @@ export const declaration = table('', {
     ),
     records: list(
       text(
-        'Further records in presentation form, names relative to the origin: addresses of in-zone name servers, A or AAAA at the apex.',
+        'Further records in presentation form, such as addresses of name servers in the zone, or A and AAAA at the apex. Names are relative to the origin.',
         undefined,
         'a record such as "ns1 A 192.0.2.53"',
       ),
       [],
     ),
     hostmaster: domainName(
-      'Mail address of whoever runs the zone, its @ written as a dot (SOA RNAME); choose one without a dot before the @.',
+      'Mail address of the zone’s operator, with a dot in place of the @ (SOA RNAME). Choose one without a dot before the @.',
     ),
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
     negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
     text: text(
-      'TXT answer of a listed address. `{ip}` becomes the matched entry’s network address (the address itself for a single one). Name a page of yours that explains the listing.',
+      'TXT answer for a listed address. `{ip}` is replaced by the network address of the matching entry (for a single address, the address itself). Name a page of yours that explains the listing.',
       'Backscatter source: {ip}',
       'a text of printable ASCII that stays within 255 octets once {ip} is filled in',
       checkZoneText,
     ),
     validFor: duration(
-      'How long a publication counts as fresh; it is renewed every quarter of this.',
+      'How long the published zone counts as fresh. It is published again after a quarter of this time.',
       '1d',
       60,
       year,
@@ -65,17 +65,18 @@ export const declaration = table('', {
       false,
     ),
     retired: flag(
-      'Empty the zone, test entries too, and say so in TXT at the apex. Needs a restart.',
+      'Empty the zone, including its test entries, and say so in a TXT record at the apex. Needs a restart.',
       false,
     ),
   }),
   dns: table('The name server.', {
-    listen: list(dnsAddress('Addresses to answer on, UDP and TCP each. Port 0 takes a free one.'), [
-      '127.0.0.1:5300',
-    ]),
+    listen: list(
+      dnsAddress('Addresses to answer on, UDP and TCP each. Port 0 chooses a free port.'),
+      ['127.0.0.1:5300'],
+    ),
     workers: integer('UDP threads; 0 means one for each processor.', 0, 0, 60),
     batch: flag(
-      'Receive and send many datagrams with one system call (Linux on x64 and arm64); elsewhere it has no effect. Without it, a wildcard address answers from the address that the route gives, so name each address in `dns.listen`.',
+      'Receive and send many datagrams with one system call (Linux on x64 and arm64); elsewhere it has no effect. Without it, a wildcard address may answer from another address than the one that was asked, so name each address in `dns.listen`.',
       true,
     ),
     udpPayload: integer('Largest UDP answer in octets (EDNS).', 1232, 512, 4096),
@@ -87,13 +88,13 @@ export const declaration = table('', {
     ),
     tcpIdle: duration('An idle TCP connection is closed after this.', '10s', 1, hour),
     capacity: size(
-      'Address space reserved for the shared tree; untouched pages cost nothing. An IPv4 address takes 5 to 12 octets, an IPv6 network 9 to 13, and where lengths are mixed up to 34. An import is refused if fewer than 34 octets are free for each of its new prefixes.',
+      'Address space reserved for the shared tree; untouched pages cost nothing. An IPv4 address takes 5 to 12 octets, an IPv6 network 9 to 13; if prefix lengths are mixed, up to 34. An import is refused if fewer than 34 octets are free for each of its new prefixes.',
       '1 GiB',
       16 * 1024 ** 2,
       2 * 1024 ** 3,
     ),
     nsid: text(
-      'Name of this server, told to clients that ask by NSID, `id.server` or `hostname.bind`. Empty: not told.',
+      'Name of this server, for clients that ask for it by NSID, `id.server` or `hostname.bind`. Empty: no name.',
       '',
       'a text of at most 128 octets',
       checkNsid,
@@ -137,17 +138,17 @@ export const declaration = table('', {
     'The HTTP interface. Without this table it is served on the control socket only.',
     {
       listen: listenAddress(
-        'Address to listen on; port 0 takes a free one. Plain HTTP: a proxy in front speaks TLS.',
+        'Address to listen on; port 0 chooses a free port. It speaks plain HTTP: put a proxy for TLS in front.',
         '127.0.0.1:8053',
       ),
       publicUrl: text(
-        'The URL at which others reach it.',
+        'The URL at which clients reach the HTTP interface.',
         '',
         'a URL such as "https://bl.example.org"',
         checkUrl,
       ),
       trustedProxies: list(
-        prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is believed.'),
+        prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is trusted.'),
         [],
       ),
       rateLimit: table('Limits on requests without a key.', {
@@ -169,7 +170,7 @@ export const declaration = table('', {
   store: table('The database.', {
     path: path('SQLite file.', 'backscatterd.db'),
     minFree: size(
-      'With less than this free on its disk (or less than 5 % of the disk, if that is less) no mail is accepted: SMTP answers 452, mailboxes wait, and everything else goes on. "0 B" turns the check off.',
+      'No mail is accepted while the database’s disk has less free space than this (or than 5 % of the disk, if that is less): SMTP answers 452, mailboxes wait, and everything else goes on. "0 B" turns the check off.',
       '1 GiB',
       0,
       1024 ** 4,
@@ -187,24 +188,24 @@ export const declaration = table('', {
     ),
   }),
   log: table('Logging, to standard error.', {
-    level: word('Least level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
+    level: word('Lowest level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
   }),
   policy: table('Who is listed, and for how long.', {
     firstListing: duration(
-      'Term of a first listing. A hit within the term extends it.',
+      'Term of the first listing of a host. A hit within the term extends it.',
       '7d',
       1,
       year,
     ),
     longestListing: duration(
-      'Longest term: each new episode doubles the last one up to this.',
+      'Longest term of a listing. Each new episode doubles the term, up to this.',
       '28d',
       1,
       5 * year,
     ),
     ipv6Prefix: integer('Length of the network that is listed for an IPv6 client.', 64, 32, 128),
     holdFor: duration(
-      'Delay before a new listing is published, so that the time does not show which message hit a trap. A listing waits at least this long, then until the next whole multiple of it (UTC), and is published together with all others that wait. Listings end at such multiples too. An address that is listed already shows a further kind at once.',
+      'Delay before a new listing is published, so that its time does not reveal which message hit a trap. A listing waits at least this long, and then until the next whole multiple of this time (UTC), when all waiting listings are published together. Listings also end at such multiples. If an address is listed already, a further kind shows at once.',
       '0s',
       0,
       7 * day,
@@ -219,7 +220,7 @@ export const declaration = table('', {
     ),
     shortest4: integer('Shortest IPv4 prefix that may be listed by hand or import.', 16, 0, 32),
     shortest6: integer('Shortest IPv6 prefix that may be listed by hand or import.', 32, 0, 128),
-    allowSpecial: list(prefixText('Special-purpose ranges that may be listed all the same.'), []),
+    allowSpecial: list(prefixText('Special-purpose ranges that may be listed nevertheless.'), []),
     threshold: table(
       'What it takes to list a host, for each kind: distinct returned messages and distinct traps within a window.',
       {
@@ -230,12 +231,12 @@ export const declaration = table('', {
         callout: threshold(5, 2),
       },
     ),
-    exempt: tables('Prefixes that are never listed, at any length.', {
+    exempt: tables('Prefixes that are never listed, and nothing in them either.', {
       prefix: prefixText('The prefix.'),
       note: text('Why.', ''),
     }),
   }),
-  evidence: table('What is kept of the messages that traps received.', {
+  evidence: table('Evidence: the records of messages that traps received.', {
     keep: duration(
       'Evidence is deleted when it is older than this; the check runs daily. Must be longer than `policy.longestListing`.',
       '90d',
@@ -249,21 +250,21 @@ export const declaration = table('', {
       1_000_000,
     ),
   }),
-  trace: table('Whose Received fields are believed.', {
+  trace: table('How to trace messages: trusted Received fields, and marks of your own mail.', {
     trustedRelays: list(
       text(
-        'Our own relays: names are compared with the `by` clause, addresses and prefixes with the `from` address. None: the topmost Received that carries an address is our own MX’s.',
+        'Your own relays, whose Received fields are trusted. Names are compared with the `by` clause, addresses and prefixes with the `from` address. Empty: the topmost Received field that contains an address counts as that of your own MX.',
         undefined,
         'a host name, address or prefix',
       ),
       [],
     ),
     batvKeyFile: path(
-      'File with the secret of our own BATV tags (`prvs=`): a bounce to an address that carries one is genuine and lists nobody.',
+      'File with the secret of your own BATV tags (`prvs=`). A bounce to an address with such a tag is genuine and lists nobody.',
       '',
     ),
     messageIdFile: path(
-      'File of the Message-IDs that our own mail servers gave, one a line, as their logs have them: a bounce that returns one is genuine and lists nobody. Read again when it changes.',
+      'File with the Message-IDs of your own mail servers, one a line, as in their logs. A bounce that returns such a message is genuine and lists nobody. The file is read again when it changes.',
       '',
     ),
   }),
@@ -278,19 +279,19 @@ export const declaration = table('', {
     ),
   }),
   trapSmtp: optionalTable('Live SMTP listener for the traps. Without this table there is none.', {
-    listen: list(listenAddress('Addresses to listen on. Port 0 takes a free one.'), [
+    listen: list(listenAddress('Addresses to listen on. Port 0 chooses a free port.'), [
       '127.0.0.1:2525',
     ]),
-    hostname: domainName('The name in its greeting.'),
+    hostname: domainName('The host name in its greeting.'),
     lmtp: flag(
-      'Speak LMTP instead of SMTP: our own mail server delivers the traps’ mail here (name it in `proxies`).',
+      'Speak LMTP instead of SMTP, so that your own mail server can deliver the traps’ mail here (name it in `proxies`).',
       false,
     ),
     certificateFile: path('Certificate chain (PEM); with keyFile: STARTTLS is offered.', ''),
     keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
     proxies: list(
       prefixText(
-        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD. They are never taken for the client themselves.',
+        'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD. They never count as the client themselves.',
       ),
       [],
     ),
@@ -301,7 +302,7 @@ export const declaration = table('', {
       [],
     ),
     greetingDelay: duration(
-      'Wait this long before the greeting. The evidence notes a client that sends something earlier.',
+      'Wait this long before the greeting. If a client sends something earlier, the evidence notes it.',
       '0s',
       0,
       30,
@@ -315,7 +316,7 @@ export const declaration = table('', {
       10_000,
     ),
     perMinute: table(
-      'What one client may do in a minute. A client over a limit gets 421 until the minute is over. Proxies and loopback are not counted.',
+      'Limits for one client in a minute. A client over a limit gets 421 until the minute is over. Proxies and loopback are not counted.',
       {
         connections: perMinute('Connections of one client in a minute; 0 is no limit.', 0),
         messages: perMinute('Messages of one client in a minute; 0 is no limit.', 0),
@@ -330,29 +331,26 @@ export const declaration = table('', {
   mailbox: tables('A mailbox that receives mail for traps.', {
     name: secret(
       text(
-        'Its name in logs, in the status and in evidence. It must not give the trap away.',
+        'Its name in logs, in the status and in evidence. It must not reveal the trap.',
         undefined,
         'a name',
         checkMailboxName,
       ),
     ),
-    type: word('What it is.', undefined, ['imap', 'pop3', 'maildir', 'mbox']),
+    type: word('The kind of mailbox.', undefined, ['imap', 'pop3', 'maildir', 'mbox']),
     path: secret(
-      path(
-        'Maildir: the folder that holds new/, cur/ and tmp/. mbox: the file, plain or gzipped.',
-        '',
-      ),
+      path('Maildir: the folder with new/, cur/ and tmp/. mbox: the file, plain or gzipped.', ''),
     ),
     url: secret(
       text(
-        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). Without encryption only to loopback.',
+        'IMAP: `imaps://USER@HOST/FOLDER` (TLS) or `imap://…` (STARTTLS); POP3: `pop3s://USER@HOST` or `pop3://…` (STLS). Unencrypted only to loopback.',
         '',
       ),
     ),
     passwordFile: secret(path('IMAP, POP3: a file with the password.', '')),
     caFile: secret(
       path(
-        'IMAP, POP3: the authority (PEM) that signed the server’s certificate. Empty: the authorities that Node knows.',
+        'IMAP, POP3: file with the authority (PEM) that signed the server’s certificate. Empty: the authorities that Node trusts.',
         '',
       ),
     ),
@@ -363,7 +361,7 @@ export const declaration = table('', {
       ),
     ),
     schedule: text(
-      'When it is read: five fields as in crontab(5), or six, the first in seconds.',
+      'When it is read: five fields as in crontab(5), or six with seconds first.',
       '* * * * *',
       'a cron expression',
     ),
@@ -378,8 +376,8 @@ export const declaration = table('', {
 export type Settings = Value<typeof declaration>
 
 /**
- * Keys that belong to the public interface but not yet to this version. A key whose absence would change who is answered
- * or let in is an error; the others are only warned of.
+ * Keys of later versions, which this version does not support. A key is an error if ignoring it would change who is answered
+ * or let in; else it gives a warning.
  */
 export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'zone.domainOrigin': 'error',
@@ -388,7 +386,7 @@ export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
   'admin.removal': 'warning',
 }
 
-/** `threshold.KIND`: the evidence that lists a host. */
+/** The table `threshold.KIND`: how much evidence lists a host. */
 function threshold(messages: number, traps: number) {
   return table('', {
     messages: integer('Distinct returned messages.', messages, 1, 1000),

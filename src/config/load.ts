@@ -1,4 +1,4 @@
-// The configuration of a process: finds the file, reads it and checks it. keys.ts declares what it may hold.
+// Finds, reads and checks the configuration file. keys.ts declares its keys.
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
@@ -7,30 +7,29 @@ import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './c
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
 
-/** The settings of one file with absolute paths, where the file is, and what to warn its operator of. */
+/** The settings of one file, with absolute paths, the path of the file, and warnings for the operator. */
 export interface Config extends Settings {
   readonly file: string
   readonly warnings: readonly Problem[]
 }
 
 const data = resolve(import.meta.dirname, '../../data')
-/** The demonstration's configuration, which `npm start` names. */
+/** The configuration of the demonstration (`npm start`). */
 export const demoConfig = resolve(data, 'demo.toml')
 const systemConfig = '/etc/backscatterd/backscatterd.toml'
 
-/** Where to look for a configuration: the file that --config names, the environment, and the working folder. */
+/** Where to look for the configuration: the file given by --config, the environment, and the working folder. */
 export interface ConfigSource {
   readonly file?: string | undefined
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
-  /** In place of /etc/backscatterd/backscatterd.toml, for tests. */
+  /** Replaces /etc/backscatterd/backscatterd.toml in tests. */
   readonly systemFile?: string
 }
 
 /**
- * The file to use: `file` if given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
- * ./backscatterd.toml and /etc/backscatterd/backscatterd.toml. A file without read permission exists too. Undefined if
- * there is none.
+ * Returns the path of the file to use: `file` if given (--config), else BACKSCATTERD_CONFIG, else the first that exists of
+ * ./backscatterd.toml and /etc/backscatterd/backscatterd.toml, even if it cannot be read. Returns undefined if there is none.
  */
 export function findConfig(source: ConfigSource): string | undefined {
   const { file, env, cwd, systemFile = systemConfig } = source
@@ -39,7 +38,7 @@ export function findConfig(source: ConfigSource): string | undefined {
   return [resolve(cwd, 'backscatterd.toml'), systemFile].find(mayExist)
 }
 
-/** True as well if its folder may not be searched: what is configured there must not be passed over. */
+/** Whether the file exists or its folder may not be searched: then a file may be there, and must not be ignored. */
 function mayExist(file: string): boolean {
   try {
     return lstatSync(file, { throwIfNoEntry: false }) !== undefined
@@ -60,8 +59,8 @@ function requireConfig(source: ConfigSource): string {
 }
 
 /**
- * Finds, reads and checks the configuration. Throws OperationalError `config-invalid` whose message has a line
- * `FILE: KEY.PATH: what was expected` for each fault.
+ * Finds, reads and checks the configuration. Throws OperationalError `config-invalid`, whose message has a line `FILE:
+ * KEY.PATH: what was expected` for each fault.
  */
 export function loadConfig(source: ConfigSource): Config {
   const file = requireConfig(source)
@@ -69,8 +68,8 @@ export function loadConfig(source: ConfigSource): Config {
 }
 
 /**
- * As loadConfig, for a file that may hold [policy] alone: every other table that it lacks is taken from `present`. The
- * policy comes from the file only, with defaults for what it leaves out.
+ * Like loadConfig, for a file that may contain only [policy]: other missing tables are taken from `present`. The policy comes
+ * from the file alone, with defaults for missing keys.
  */
 export function loadPolicy(source: ConfigSource, present: Config): Config {
   const file = requireConfig(source)

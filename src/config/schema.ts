@@ -1,22 +1,22 @@
-// What a declaration of configuration keys is made of, and how a parsed file is read against one. The same declaration
-// gives the TypeScript type, the validation with a path for each fault, the README's table and the example file.
+// The parts of a declaration of configuration keys, and the function that checks a parsed file against a declaration. The
+// TypeScript type, the README's table and the example file are made from the same declaration.
 import type { Parsed } from '../ip/address.ts'
 
-/** One value in the file; `T` is its type once read. */
+/** One value in the file. `T` is its type after reading. */
 export interface Setting<T> {
   readonly node: 'setting'
   readonly about: string
-  /** What the file may hold there, for errors and documentation: "a duration such as …". */
+  /** Describes the allowed values, for errors and documentation: "a duration such as …". */
   readonly expects: string
-  /** The default as TOML would give it; undefined means that the key is required. */
+  /** The default in the form of the TOML file. Undefined means that the key is required. */
   readonly initial: unknown
-  /** Turns a value as TOML gave it into the value meant, or says why not. Relative paths start from `folder`. */
+  /** Converts the value in the TOML file to a `T`, or says what is wrong with it. Relative paths start from `folder`. */
   read(raw: unknown, folder: string): Parsed<T>
 }
 
 /**
- * `table` is always there, and its absent keys take their defaults; `optional-table` switches something on by being
- * there; `tables` is written once for each thing: `[[mailbox]]`.
+ * `table`: if it is missing in the file, all its keys have their defaults. `optional-table`: its presence switches something
+ * on. `tables`: written once for each item, such as `[[mailbox]]`.
  */
 type TableKind = 'table' | 'optional-table' | 'tables'
 
@@ -33,7 +33,7 @@ export interface Fields {
 
 type Values<F> = { readonly [K in keyof F]: Value<F[K]> }
 
-/** The TypeScript type of what a declaration reads. */
+/** The TypeScript type of the settings that a declaration describes. */
 export type Value<N> =
   N extends Setting<infer T>
     ? T
@@ -45,7 +45,7 @@ export type Value<N> =
         }[K]
       : never
 
-/** One fault in a file: the dotted path of the key, and what is wrong with it. */
+/** One fault or warning: the dotted path of the key, and what is wrong with it. */
 export interface Problem {
   readonly path: string
   readonly why: string
@@ -66,7 +66,7 @@ export function tables<F extends Fields>(about: string, fields: F): Table<'table
   return { node: 'tables', about, fields }
 }
 
-/** Reads a parsed TOML document against a declaration. Every fault is reported with its path, not only the first. */
+/** Checks a parsed TOML document against a declaration and converts its values. Reports every fault, not only the first. */
 export function readSettings<F extends Fields>(
   declaration: Table<'table', F>,
   raw: Readonly<Record<string, unknown>>,
@@ -86,7 +86,7 @@ function readFields(
 ): Record<string, unknown> {
   for (const key of Object.keys(raw)) {
     if (!Object.hasOwn(fields, key)) {
-      // A quoted key can hold any text, even a trap's address, and problems go to the log.
+      // A quoted key may be any text, even a trap's address, and faults are logged.
       const shown = /^[A-Za-z0-9_-]+$/.test(key) ? key : '(quoted key)'
       problems.push({ path: path + shown, why: `unknown key${nearest(key, Object.keys(fields))}` })
     }
@@ -142,7 +142,7 @@ function isTable(raw: unknown): raw is Record<string, unknown> {
   return typeof raw === 'object' && raw !== null && !Array.isArray(raw) && !(raw instanceof Date)
 }
 
-/** "; did you mean X?" when a known key differs only in case or in at most two letters. */
+/** Returns "; did you mean X?" if a known key differs only in case or in at most two letters, else "". */
 function nearest(key: string, known: readonly string[]): string {
   const close = known.find(
     (each) => each.toLowerCase() === key.toLowerCase() || editDistance(each, key) <= 2,
@@ -150,7 +150,7 @@ function nearest(key: string, known: readonly string[]): string {
   return close === undefined ? '' : `; did you mean ${close}?`
 }
 
-/** Levenshtein's distance. None of our dependencies offers it, and one loop is not worth a package. */
+/** The Levenshtein distance. No dependency offers it, and one loop is not worth a package. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

@@ -1,20 +1,20 @@
-// The kinds of value that a key can have, each as a Setting: words, numbers, durations, sizes, lists, addresses, names and
-// paths; and the checks of keys that take a text of their own form.
+// The kinds of values that keys can have: words, numbers, durations, sizes, lists, addresses, names and paths. Each function
+// makes a Setting. Also the checks of keys whose text has a special form.
 import { isAbsolute, resolve } from 'node:path'
 import { parseTrapPattern } from '../blocklist/traps.ts'
 import { addressBits, type Parsed, parseAddress, parsePrefix, unmapped } from '../ip/address.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../quantity.ts'
 import type { Setting } from './schema.ts'
 
-/** Octets of the longest address in RFC 5952 text. */
+/** Most octets of an address in RFC 5952 text. */
 const longestAddress = 39
-/** Most octets in a character-string (RFC 1035 §3.3). */
+/** Most octets of a character-string (RFC 1035 §3.3). */
 const longestCharacterString = 255
-/** Octets of an NSID that still fit into an answer of 512 octets, beside the longest question and a cookie. */
+/** Most octets of an NSID, so that it fits into an answer of 512 octets with the longest question and a cookie. */
 const longestNsid = 128
-/** Most characters in a domain name as text: 255 octets on the wire (RFC 1035 §2.3.4) less the first length and the root. */
+/** Most characters of a domain name: 255 octets on the wire (RFC 1035 §2.3.4) minus the first length and the root. */
 const longestName = 253
-/** Most characters in a zone's name: the 32 nibble labels of an IPv6 address take two octets each in front of it. */
+/** Most characters of a zone's name. The 32 nibble labels of an IPv6 address come before it and take 2 octets each. */
 const longestOrigin = longestName - 32 * 2
 
 function setting<T>(
@@ -26,7 +26,7 @@ function setting<T>(
   return { node: 'setting', about, expects, initial, read }
 }
 
-/** A string; `check` may refuse or rewrite it. */
+/** A string. `check` may refuse or change it. */
 export function text(
   about: string,
   initial: string | undefined,
@@ -38,7 +38,7 @@ export function text(
   )
 }
 
-/** The same setting for a value that may hold a trap's address or tell where its mail is: errors never repeat it. */
+/** The same setting, for a value that may reveal a trap: errors never repeat the value. */
 export function secret(plain: Setting<string>): Setting<string> {
   return setting(plain.about, plain.initial, plain.expects, (raw, folder) =>
     typeof raw === 'string' ? plain.read(raw, folder) : { why: `expected ${plain.expects}` },
@@ -79,7 +79,7 @@ export function integer(
   )
 }
 
-/** A duration, read as whole seconds; the bounds are in seconds too, and inclusive. */
+/** A duration, converted to whole seconds. The limits are in seconds and inclusive. */
 export function duration(
   about: string,
   initial: string,
@@ -90,7 +90,7 @@ export function duration(
   return quantity(about, initial, expects, parseDuration, least, most)
 }
 
-/** A size, read as octets; the bounds are in octets too, and inclusive. */
+/** A size, converted to octets. The limits are in octets and inclusive. */
 export function size(about: string, initial: string, least: number, most: number): Setting<number> {
   const expects = `a size from ${formatSize(least)} to ${formatSize(most)}, such as "64 MiB"`
   return quantity(about, initial, expects, parseSize, least, most)
@@ -112,7 +112,7 @@ function quantity(
   })
 }
 
-/** A list whose entries are each read like `item`. */
+/** A list in which each entry is an `item`. */
 export function list<T>(item: Setting<T>, initial?: readonly string[]): Setting<readonly T[]> {
   const expects = `a list, each entry ${item.expects}`
   return setting(item.about, initial, expects, (raw, folder) => {
@@ -127,7 +127,7 @@ export function list<T>(item: Setting<T>, initial?: readonly string[]): Setting<
   })
 }
 
-/** `host:port` to listen on, IPv6 in brackets; kept as written. */
+/** A `host:port` to listen on, with IPv6 in brackets. Kept as written. */
 export function listenAddress(about: string, initial?: string): Setting<string> {
   const expects = 'an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53"'
   return text(about, initial, expects, (value) => {
@@ -143,7 +143,7 @@ export function listenAddress(about: string, initial?: string): Setting<string> 
   })
 }
 
-/** An address to answer DNS on. IPv6 sockets accept no IPv4-mapped address (RFC 4291 §2.5.5.2). */
+/** An address to answer DNS on. It must not be IPv4-mapped (RFC 4291 §2.5.5.2): IPv6 sockets do not accept that. */
 export function dnsAddress(about: string): Setting<string> {
   const { expects, read } = listenAddress(about)
   return setting(about, undefined, expects, (raw, folder) => {
@@ -167,8 +167,8 @@ export function prefixText(about: string): Setting<string> {
 }
 
 /**
- * A file or folder. Relative ones start from the configuration's folder, and so does a relative default. Empty only
- * where the default is empty.
+ * A file or folder. A relative path, also a relative default, starts from the configuration's folder. It may be empty only if
+ * the default is empty.
  */
 export function path(about: string, initial: string): Setting<string> {
   return text(about, initial, 'a path', (value, folder) => {
@@ -201,12 +201,12 @@ export function domainName(about: string, longest = longestName): Setting<string
   })
 }
 
-/** A zone's name, short enough to put the 32 labels of an IPv6 address in front of it. */
+/** A zone's name. It must leave room for the 32 labels of an IPv6 address before it. */
 export function zoneName(about: string): Setting<string> {
   return domainName(about, longestOrigin)
 }
 
-/** A name server's address; the port is 53 unless given. */
+/** A name server's address. The default port is 53. */
 export function checkServer(value: string): Parsed<string> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
   const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
@@ -220,13 +220,13 @@ export function checkZoneText(value: string): Parsed<string> {
   const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
   if (filled <= longestCharacterString) return checkAscii(value)
   return {
-    why: `can reach ${filled} octets with {ip} filled in; a TXT string holds ${longestCharacterString}`,
+    why: `may have ${filled} octets once {ip} is filled in; a TXT string holds at most ${longestCharacterString}`,
   }
 }
 
 export function checkNsid(value: string): Parsed<string> {
   if (value.length <= longestNsid) return checkAscii(value)
-  return { why: `has ${value.length} octets; at most ${longestNsid} fit beside everything else` }
+  return { why: `has ${value.length} octets; at most ${longestNsid} are allowed` }
 }
 
 function checkAscii(value: string): Parsed<string> {

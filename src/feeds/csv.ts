@@ -1,5 +1,5 @@
-// Comma-separated values (RFC 4180) with the columns prefix, kinds, reason and expiresAt: in that order, or as the
-// first line names them. A record is one line. The kinds of an entry are one field, separated by blanks.
+// Comma-separated values (RFC 4180). The columns are prefix, kinds, reason and expiresAt, in this order or in the order of the
+// header line. Each record is one line. The kinds of an entry are one field, separated by blanks.
 import Papa from 'papaparse'
 import type { ListEntry } from '../blocklist/types.ts'
 import { formatPrefix } from '../ip/address.ts'
@@ -8,12 +8,12 @@ import { attributesShown, type Format, type LineReader, namesShown, readEntry } 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 
 /**
- * What a spreadsheet would run as a formula, behind any number of apostrophes. An export puts one more apostrophe in
- * front, which makes it text; an import takes that one away. (Papa Parse's own escape cannot be undone.)
+ * Text that a spreadsheet would run as a formula, even after apostrophes. An export adds an apostrophe before it, which makes
+ * it plain text; an import removes that one. (What Papa Parse does for this cannot be undone.)
  */
 const formula = /^'*[=+\-@\t\r]/
 
-/** One line at a time: a quote that is left open must spoil its own line, not the rest of the file. */
+/** Parses one line at a time, so that an open quote spoils only its own line and not the rest of the file. */
 const parser = new Papa.Parser({ delimiter: ',', newline: '\n' })
 
 export const csv: Format = {
@@ -63,12 +63,12 @@ function createReader(): LineReader {
   }
 }
 
-/** The column of that name, whatever its case; any other name as it is. */
+/** The known column with this name, in any case; any other name stays as it is. */
 function columnNamed(name: string): string {
   return columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? name
 }
 
-/** An unknown column may be a known one misspelt, and each entry would silently lack it: the whole list is refused. */
+/** Refuses the whole list for an unknown column: it may be a misspelt one, which every entry would silently lack. */
 function columnFault(names: readonly string[]): string | undefined {
   const isKnown = (name: string) => name === '' || columns.some((known) => known === name)
   const unknown = names.filter((name) => !isKnown(name))
@@ -76,18 +76,18 @@ function columnFault(names: readonly string[]): string | undefined {
     return `unknown column ${namesShown(unknown)}: a list has ${columns.join(', ')}`
   }
   const twice = names.find((name, place) => name !== '' && names.indexOf(name) !== place)
-  return twice === undefined ? undefined : `column ${twice} is there twice`
+  return twice === undefined ? undefined : `column ${twice} appears twice`
 }
 
-/** A line for each entry, with its line end. */
+/** Writes a line for each entry, with its line end. */
 export function csvLines(entries: readonly ListEntry[]): string {
   const records = entries.map(({ prefix, attributes }) => {
     const { kinds, reason, expiresAt } = attributesShown(attributes)
-    // A record is one line, so a reason loses its line ends.
+    // A record is one line, so line ends in the reason become blanks.
     const fields = [kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' '), expiresAt ?? '']
     return [formatPrefix(prefix), ...fields.map(escapeFormula)]
   })
-  // Some programs take everything after a # for a comment.
+  // Quote a field with #: some programs treat everything after # as a comment.
   const quotes = (field: unknown): boolean => String(field).includes('#')
   const text = Papa.unparse(records, { newline: '\n', quotes })
   return text === '' ? '' : `${text}\n`

@@ -1,4 +1,4 @@
-// What the formats have in common: the shape of a format, how the parts of a line become an entry, and back.
+// What all formats share: the Format interface, and the conversion between the fields of a line and an entry.
 
 import {
   type EntryAttributes,
@@ -11,35 +11,35 @@ import {
 import { type Parsed, parsePrefix } from '../ip/address.ts'
 import { formatTimestamp } from '../quantity.ts'
 
-/** The types of rbldnsd's data sets. */
+/** The supported types of rbldnsd's data sets. */
 export const rbldnsdTypes = ['ip4set', 'ip4trie', 'ip6trie'] as const
 export type RbldnsdType = (typeof rbldnsdTypes)[number]
 
-/** One way to write a list as text. Only rbldnsd has types. */
+/** A text format for lists. Only rbldnsd has types. */
 export interface Format {
   readonly mediaType: string
   /** File name extensions, in lower case. */
   readonly extensions: readonly string[]
-  /** A reader for one list. `now` is epoch seconds, for lists that expire. */
+  /** Makes a reader for one list. `now`: epoch seconds, for lists that expire. */
   createReader(options: {
     readonly now: number
     readonly type?: RbldnsdType | undefined
   }): LineReader
-  /** Writes a list page by page; a page without entries gives ''. */
+  /** Writes a list page by page. A page without entries yields ''. */
   write(list: Export, type: RbldnsdType | undefined): Iterable<string>
 }
 
-/** Reads one line and adds what it says to `items`: nothing for a comment, several entries for a range. */
+/** Parses one line and adds the result to `items`: nothing for a comment, several entries for a range. */
 export type LineReader = (text: string, line: number, items: (ImportItem | ListFault)[]) => void
 
-/** The attributes of an entry that is only a prefix. One shared object, so that equal attributes compare quickly. */
+/** The attributes of an entry that is only a prefix. All such entries share this object, which makes comparing fast. */
 export const plain: EntryAttributes = { kinds: 0, reason: null, expiresAt: null }
 
 export const maxReasonCharacters = 1000
-/** RFC 3339 has four digits for the year. */
+/** The year 10000: RFC 3339 has only four digits for the year. */
 const endOfTime = Date.UTC(10_000, 0)
 
-/** The fields of an entry as text. Undefined or empty: the line does not say. */
+/** The fields of an entry as text. A field is undefined or empty if the line does not give it. */
 export interface EntryFields {
   readonly prefix: string
   readonly kinds?: readonly string[]
@@ -72,14 +72,14 @@ function readAttributes({ kinds = [], reason, expiresAt }: EntryFields): Parsed<
 }
 
 /**
- * `: WORD`, or '' for anything but a plain word. More people see why a line was refused than may see the line, so
- * nothing that could be a mail address is repeated.
+ * Returns `: WORD` for a plain word, else ''. More people may see the reason of a refusal than the line itself, so nothing is
+ * repeated that could be a mail address.
  */
 export function wordShown(word: string | undefined): string {
   return word !== undefined && isPlainWord(word) ? `: ${word}` : ''
 }
 
-/** The first few unknown keys or columns. A name that is no plain word is not repeated. */
+/** Lists the first few unknown keys or columns. Only plain words are repeated. */
 export function namesShown(names: readonly string[]): string {
   const shown = names.slice(0, 5).map((name) => (isPlainWord(name) ? name : '(not shown)'))
   return shown.join(', ')
@@ -89,7 +89,7 @@ function isPlainWord(text: string): boolean {
   return /^[\w:+-]{1,40}$/.test(text)
 }
 
-/** Epoch seconds of an RFC 3339 time from 1970 on. */
+/** Converts an RFC 3339 time from 1970 on to epoch seconds. Undefined for anything else. */
 function readTime(text: string): number | undefined {
   const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i
   const [, year, month, day, hour] = (form.exec(text) ?? []).map(Number)
@@ -101,7 +101,7 @@ function readTime(text: string): number | undefined {
   return milliseconds >= 0 && milliseconds < endOfTime ? Math.floor(milliseconds / 1000) : undefined
 }
 
-/** The attributes as names and text, as the HTTP interface writes them. */
+/** Converts attributes to the form of the HTTP interface: kinds by name, time as text. */
 export function attributesShown({ kinds, reason, expiresAt }: EntryAttributes) {
   return {
     kinds: kindsOf(kinds),

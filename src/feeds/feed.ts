@@ -1,4 +1,4 @@
-// Whole lists in and out: octets → lines → entries, and entries → text, in the format asked for.
+// Reads and writes whole lists in a given format: octets → lines → entries, and entries → text.
 import type { Export, ImportItem, ListFault } from '../blocklist/types.ts'
 import { csv } from './csv.ts'
 import type { RbldnsdType } from './entry.ts'
@@ -10,9 +10,9 @@ const formats = { text, csv, ndjson, rbldnsd }
 export type FeedFormat = keyof typeof formats
 export const feedFormats = Object.keys(formats) as FeedFormat[]
 
-/** Characters of the longest line that is read. */
+/** Most characters of a line. */
 const maxLineCharacters = 65_536
-/** Lines in one batch: some milliseconds of work. */
+/** Lines in one batch, which takes only milliseconds. */
 const batchLines = 2000
 
 export interface FeedOptions {
@@ -21,7 +21,7 @@ export interface FeedOptions {
   readonly type?: RbldnsdType | undefined
 }
 
-/** The format that a file's extension stands for; text for any other name. */
+/** The format for a file name's extension. The default is text. */
 export function formatOfFile(name: string): FeedFormat {
   const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? ''
   return feedFormats.find((format) => formats[format].extensions.includes(extension)) ?? 'text'
@@ -31,7 +31,7 @@ export function mediaTypeOf(format: FeedFormat): string {
   return formats[format].mediaType
 }
 
-/** Reads a feed as it comes in. What is wrong with a line is a value; it throws only what `octets` throws. */
+/** Reads a list as a stream. A wrong line becomes an item with the reason; it throws only what `octets` throws. */
 export async function* readFeed(
   octets: AsyncIterable<Uint8Array>,
   { format, ...options }: FeedOptions & { readonly now: number },
@@ -48,7 +48,7 @@ export async function* readFeed(
   }
 }
 
-/** Writes a feed page by page; a page without entries gives ''. */
+/** Writes a list page by page. A page without entries yields ''. */
 export function writeFeed(list: Export, { format, type }: FeedOptions): Iterable<string> {
   return formats[format].write(list, type)
 }
@@ -56,14 +56,14 @@ export function writeFeed(list: Export, { format, type }: FeedOptions): Iterable
 interface Line {
   /** Counted from 1. */
   readonly number: number
-  /** Without its line end. Of a line that is too long, the beginning. */
+  /** The text without its line end. If the line is too long, only its beginning. */
   readonly text: string
   readonly isTooLong: boolean
 }
 
 /**
- * UTF-8 octets as lines, in batches. Lines end with LF or CRLF, the last one also without; a byte order mark is left
- * out. Not node:readline, which keeps a line of any length in memory.
+ * Splits UTF-8 octets into lines, in batches. Lines end with LF or CRLF; the last may have no end. A byte order mark is
+ * removed. node:readline is not used, since it keeps a line of any length in memory.
  */
 async function* linesOf(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
   const decoder = new TextDecoder()

@@ -1,5 +1,5 @@
-// One JSON object a line, as the HTTP interface shows a listing: prefix and, if given, kinds, reason and expiresAt. The
-// other keys of a listing are allowed and ignored, so that an export of listings can be imported.
+// One JSON object a line, in the form of a listing in the HTTP interface: prefix and, optionally, kinds, reason and expiresAt.
+// The other keys of a listing are allowed and ignored, so that listings from the HTTP interface can be imported.
 import { formatPrefix } from '../ip/address.ts'
 import {
   attributesShown,
@@ -11,7 +11,7 @@ import {
 } from './entry.ts'
 
 const keys = ['prefix', 'kinds', 'reason', 'expiresAt']
-/** Of these only `state` is looked at: it must be 'listed'. */
+/** All of these are ignored except `state`, which must be 'listed'. */
 const otherKeys = ['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits']
 
 export const ndjson: Format = {

@@ -1,5 +1,5 @@
-// rbldnsd's data files (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Read: networks, ranges, `!` exclusions,
-// default values, `$` directives. Written: entries and exclusions. Codes .3 to .7 are the kinds of backscatter.
+// Data files of rbldnsd (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Reads networks, ranges, `!` exclusions, default
+// values and `$` directives. Writes entries and exclusions. The codes .3 to .7 stand for the kinds of backscatter.
 
 import type { EntryAttributes, ImportItem, ListEntry, ListFault } from '../blocklist/types.ts'
 import { codeNumbers, kindOfCode, testEntries } from '../blocklist/zone-entry.ts'
@@ -14,17 +14,17 @@ import {
 } from '../ip/address.ts'
 import { type Format, maxReasonCharacters, plain, type RbldnsdType } from './entry.ts'
 
-/** Every DNSBL has these; they are no entries of a list. */
+/** Test entries, which every DNSBL has. They are not imported. */
 const testTexts: ReadonlySet<string> = new Set(
   testEntries.map(({ prefix }) => formatPrefix(prefix)),
 )
-/** Values that are kept once read: a file in which each line has its own text must not fill the memory. */
+/** Most different values that are kept, so that a file with a different text on each line cannot fill the memory. */
 const maxKnownValues = 1000
 
 export const rbldnsd: Format = {
   mediaType: 'text/plain; charset=utf-8',
   extensions: ['rbldnsd'],
-  /** With a `type`, entries of the other family are wrong. */
+  /** If a `type` is given, entries of the other address family are wrong. */
   createReader({ now, type }) {
     let standard = plain
     let shortest4 = 0
@@ -67,7 +67,7 @@ export const rbldnsd: Format = {
       }
     }
   },
-  /** The default value and the test entries, then the exclusions, then the entries. */
+  /** Writes the default value and the test entries, then the exclusions, then the entries. */
   *write({ pages, holes, zoneKinds }, type) {
     yield ':127.0.0.2:\n'
     for (const { prefix, kinds } of testEntries) {
@@ -100,7 +100,7 @@ function faultOf(
   return undefined
 }
 
-/** An address, a network or a range as prefixes in order. IPv4 may leave octets out: "10.1" is 10.1.0.0/16. */
+/** Converts an address, a network or a range to prefixes in order. IPv4 may omit octets: "10.1" is 10.1.0.0/16. */
 function readRange(text: string): Parsed<Prefix[]> {
   if (text.includes(':')) return single(parsePrefix(text))
   // rbldnsd reads 010 as 10.
@@ -116,7 +116,7 @@ function single(parsed: Parsed<Prefix>): Parsed<Prefix[]> {
   return 'why' in parsed ? parsed : { value: [parsed.value] }
 }
 
-/** "10.0.0.1-10.0.0.20", "10.0.0.1-20", "10.1-10.3": both ends belong to it. */
+/** Converts a range: "10.0.0.1-10.0.0.20", "10.0.0.1-20" or "10.1-10.3". Both ends belong to it. */
 function readSpan(from: string, given: string): Parsed<Prefix[]> {
   const to = given.includes('.') ? given : from.replace(/[^.]*$/, given)
   if (to.split('.').length !== from.split('.').length) {
@@ -129,12 +129,12 @@ function readSpan(from: string, given: string): Parsed<Prefix[]> {
   return value.length > 0 ? { value } : { why: 'the range ends before it begins' }
 }
 
-/** The missing octets of an IPv4 address filled in; text of more than four octets becomes no address. */
+/** Fills in missing octets of an IPv4 address. Text with more than four octets gives no valid address. */
 function withOctets(text: string, fill: string): string {
   return [text, fill, fill, fill].slice(0, 5 - text.split('.').length).join('.')
 }
 
-/** A value: ":127.0.0.3:text", ":3:text", ":3" or text alone. What it does not say is taken from `standard`. */
+/** Parses a value: ":127.0.0.3:text", ":3:text", ":3" or text alone. Missing parts are taken from `standard`. */
 function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   const [, code, rest = ''] = /^:([\d.]*)(?::(.*))?$/.exec(text) ?? [undefined, '', text]
   const last = Number(code?.split('.').at(-1))
@@ -144,7 +144,7 @@ function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   return { kinds, reason, expiresAt: null }
 }
 
-/** Reads a `$` line. Returns the shortest IPv4 length of $MAXRANGE4; SOA, NS, TTL and templates are ignored. */
+/** Reads a `$` line. Returns the shortest IPv4 prefix length if it is $MAXRANGE4. Ignores SOA, NS, TTL and templates. */
 function readDirective(
   text: string,
   line: number,
@@ -156,7 +156,8 @@ function readDirective(
     case 'TIMESTAMP': {
       const created = readStamp(words[0], 0)
       const expires = readStamp(words[1], created)
-      if (created > now) items.push({ line, fault: '$TIMESTAMP: the list was made in the future' })
+      if (created > now)
+        items.push({ line, fault: '$TIMESTAMP: the time of the list is in the future' })
       else if (expires > 0 && expires <= now) {
         items.push({ line, fault: '$TIMESTAMP: the list has expired' })
       }
@@ -166,18 +167,18 @@ function readDirective(
       const size = words[0] ?? ''
       const length = size.startsWith('/') ? Number(size.slice(1)) : 32 - Math.log2(Number(size))
       if (length >= 0 && length <= 32) return Math.ceil(length)
-      items.push({ line, text: `$${text}`, why: 'not a number of addresses or a length' })
+      items.push({ line, text: `$${text}`, why: 'not a number of addresses or a prefix length' })
       return undefined
     }
     case 'DATASET':
-      items.push({ line, fault: '$DATASET: combined files are not read; import their parts' })
+      items.push({ line, fault: '$DATASET: combined files are not supported; import their parts' })
       return undefined
     default:
       return undefined
   }
 }
 
-/** A time as epoch seconds: a number, "2026:11:24:10:00:00" or its beginning, "+7d" after `from`. 0: no time. */
+/** Converts a time to epoch seconds: a number, "2026:11:24:10:00:00" or its beginning, or "+7d" after `from`. 0: no time. */
 function readStamp(text: string | undefined, from: number): number {
   if (text === undefined || text === '-' || text === '0') return 0
   const relative = /^\+(\d+)([smhdw]?)$/i.exec(text)
@@ -193,7 +194,7 @@ function readStamp(text: string | undefined, from: number): number {
   return Number.isNaN(stamp) ? 0 : stamp
 }
 
-/** A line for each code of the entry's kinds that are in the mask `zoneKinds`. */
+/** One line for each code of the entry's kinds. Only kinds in the mask `zoneKinds` count. */
 function linesOf(
   { prefix, attributes }: ListEntry,
   type: RbldnsdType | undefined,
@@ -210,7 +211,7 @@ function isOfType({ family }: Prefix, type: RbldnsdType | undefined): boolean {
   return type === undefined || family === (type === 'ip6trie' ? 6 : 4)
 }
 
-/** A trie has one value for an entry, so an entry of several kinds gets the general code there. */
+/** The codes of an entry. A trie has only one value for each entry, so several kinds become the general code there. */
 function valuesOf(mask: number, type: RbldnsdType | undefined): number[] {
   const codes = codeNumbers(mask)
   if (type !== 'ip4trie' && type !== 'ip6trie') return codes

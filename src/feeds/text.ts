@@ -1,4 +1,4 @@
-// The plainest format: one address or prefix a line, `#` comments.
+// The simplest format: one address or prefix a line, with `#` comments.
 import { formatPrefix } from '../ip/address.ts'
 import { type Format, readEntry } from './entry.ts'
 

@@ -1,11 +1,11 @@
-// Text ↔ numbers for addresses and prefixes, strictly. ip-num reads and writes IPv6 text; all else works on four 32-bit
-// words, which the answer path and a long import need to be quick.
+// Converts addresses and prefixes between text and numbers, and compares them. ip-num parses and formats IPv6 text.
+// Everything else works on four 32-bit words, since answers and long imports must be fast.
 import { isIPv4, isIPv6 } from 'node:net'
 import { collapseIPv6Number, IPv6 } from 'ip-num'
 
 export type Family = 4 | 6
 
-/** An address as four unsigned 32-bit words, most significant first. IPv4: all of it in `w0`, the others 0. */
+/** An address as four unsigned 32-bit words, most significant first. An IPv4 address is in `w0`; the others are 0. */
 export interface Address {
   readonly family: Family
   readonly w0: number
@@ -19,7 +19,7 @@ export interface Prefix extends Address {
   readonly length: number
 }
 
-/** What was read from text: the value, or why there is none (a clause fit for "TEXT: WHY"). */
+/** The result of parsing a text: the value, or what is wrong, as a clause for "TEXT: WHY". */
 export type Parsed<T> = { readonly value: T } | { readonly why: string }
 
 /** Bits in an address of the family: 32 or 128. */
@@ -28,12 +28,12 @@ export function addressBits(family: Family): 32 | 128 {
 }
 
 /**
- * Reads an IPv4 or IPv6 address in text form (RFC 4291 §2.2, dotted tails allowed). Leading zeros in an IPv4
- * octet, zone ids, brackets and blanks are refused. An IPv4-mapped address stays IPv6: see `unmapped`.
+ * Parses an IPv4 or IPv6 address (RFC 4291 §2.2, also with a dotted tail). Refuses leading zeros in IPv4 octets, zone ids,
+ * brackets and blanks. An IPv4-mapped address stays IPv6: see `unmapped`.
  */
 export function parseAddress(text: string): Parsed<Address> {
   if (isIPv4(text)) return { value: addressFromIPv4(ipv4Word(text)) }
-  if (text.includes('%')) return { why: 'an address here has no zone id' }
+  if (text.includes('%')) return { why: 'an address must not have a zone id here' }
   if (isIPv6(text)) return { value: addressFromBigInt(new IPv6(text).value) }
   if (/^\d+(\.\d+){3}$/.test(text) && /(^|\.)0\d/.test(text)) {
     return { why: 'not an IP address (leading zeros are not allowed)' }
@@ -41,7 +41,7 @@ export function parseAddress(text: string): Parsed<Address> {
   return { why: 'not an IP address' }
 }
 
-/** Reads `ADDRESS` or `ADDRESS/LENGTH`; a bare address is a /32 or /128. Host bits must be zero. */
+/** Parses `ADDRESS` or `ADDRESS/LENGTH`. A bare address becomes a /32 or /128. Host bits must be zero. */
 export function parsePrefix(text: string): Parsed<Prefix> {
   const slash = text.indexOf('/')
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash))
@@ -60,7 +60,7 @@ export function parsePrefix(text: string): Parsed<Prefix> {
   return { value: network }
 }
 
-/** The address in canonical text: dotted quad, or RFC 5952. IPv4-mapped addresses keep their hexadecimal form. */
+/** Formats an address in canonical form: dotted quad, or RFC 5952. IPv4-mapped addresses are written in hexadecimal. */
 export function formatAddress(address: Address): string {
   const { family, w0, w1, w2, w3 } = address
   if (family === 4) return `${w0 >>> 24}.${(w0 >>> 16) & 255}.${(w0 >>> 8) & 255}.${w0 & 255}`
@@ -68,7 +68,7 @@ export function formatAddress(address: Address): string {
   return collapseIPv6Number(groups.map((group) => group.toString(16)).join(':'))
 }
 
-/** The prefix in canonical text, always with its length: `192.0.2.1/32`, `2001:db8::/64`. */
+/** Formats a prefix in canonical form, always with its length: `192.0.2.1/32`, `2001:db8::/64`. */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix)}/${prefix.length}`
 }
@@ -79,7 +79,7 @@ export function hostPrefix(address: Address): Prefix {
   return { family, w0, w1, w2, w3, length: addressBits(family) }
 }
 
-/** The network of the given length that holds the address: host bits cleared. */
+/** The network of the given length that contains the address. */
 export function networkOf(address: Address, length: number): Prefix {
   const { family, w0, w1, w2, w3 } = address
   return {
@@ -92,7 +92,7 @@ export function networkOf(address: Address, length: number): Prefix {
   }
 }
 
-/** Whether `outer` holds all of `inner` (an address counts as its host prefix). Families never mix. */
+/** Whether `outer` contains all of `inner`. False if one is IPv4 and the other IPv6. */
 export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   if (outer.family !== inner.family) return false
   const { length } = outer
@@ -105,7 +105,7 @@ export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   )
 }
 
-/** The fewest prefixes that together are the IPv4 addresses from `first` to `last`, in order. ip-num cannot do this. */
+/** The smallest set of prefixes for the IPv4 addresses from `first` to `last`, in order. ip-num cannot do this. */
 export function prefixesBetween(first: Address, last: Address): Prefix[] {
   const prefixes: Prefix[] = []
   for (let word = first.w0; word <= last.w0; ) {
@@ -117,12 +117,12 @@ export function prefixesBetween(first: Address, last: Address): Prefix[] {
   return prefixes
 }
 
-/** Whether one of the two holds the other: prefixes never overlap in part. */
+/** Whether one of the two contains the other. Prefixes never overlap in part. */
 export function overlaps(a: Prefix, b: Prefix): boolean {
   return contains(a, b) || contains(b, a)
 }
 
-/** The largest prefixes that together are `prefix` without the holes; `[prefix]` if no hole lies in it. */
+/** Splits `prefix` into the largest prefixes that leave out the holes. Returns `[prefix]` if no hole lies in it. */
 export function subtract(prefix: Prefix, holes: readonly Prefix[]): Prefix[] {
   const inside = holes.filter((hole) => contains(prefix, hole))
   if (inside.length === 0) return [prefix]
@@ -133,17 +133,17 @@ export function subtract(prefix: Prefix, holes: readonly Prefix[]): Prefix[] {
   return [...subtract(low, inside), ...subtract(high, inside)]
 }
 
-/** Whether two addresses are equal in family and bits. */
+/** Whether two addresses have the same family and bits. */
 export function sameAddress(a: Address, b: Address): boolean {
   return a.family === b.family && a.w0 === b.w0 && a.w1 === b.w1 && a.w2 === b.w2 && a.w3 === b.w3
 }
 
-/** An IPv4 address from its 32 bits. */
+/** Makes an IPv4 address from its 32 bits. */
 export function addressFromIPv4(word: number): Address {
   return { family: 4, w0: word >>> 0, w1: 0, w2: 0, w3: 0 }
 }
 
-/** The IPv4 address inside an IPv4-mapped one (RFC 4291 §2.5.5.2); any other address as it is. */
+/** Returns the IPv4 address inside an IPv4-mapped one (RFC 4291 §2.5.5.2). Any other address is returned as it is. */
 export function unmapped(address: Address): Address {
   const { family, w0, w1, w2, w3 } = address
   return family === 6 && w0 === 0 && w1 === 0 && w2 === 0xffff ? addressFromIPv4(w3) : address
@@ -154,7 +154,7 @@ function addressFromBigInt(value: bigint): Address {
   return { family: 6, w0: word(96n), w1: word(64n), w2: word(32n), w3: word(0n) }
 }
 
-/** The 32 bits of a dotted quad. Not by ip-num, whose big integers are slow in an import of a million lines. */
+/** The 32 bits of a dotted quad. ip-num would use big integers, which are slow for an import of a million lines. */
 function ipv4Word(text: string): number {
   let word = 0
   for (const octet of text.split('.')) word = word * 256 + Number(octet)

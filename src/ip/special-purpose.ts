@@ -1,16 +1,16 @@
-// IANA's special-purpose ranges: no address in them is a host on the public internet. They are never listed, unless the
-// operator names a range in policy.allowSpecial, as a test network does.
+// IANA's special-purpose ranges. No address in them is a host on the public internet, so they are never listed, unless the
+// operator names a range in policy.allowSpecial, for example in a test network.
 import ranges from '../../data/special-purpose.json' with { type: 'json' }
 import { contains, formatPrefix, overlaps, type Prefix, parsePrefix } from './address.ts'
 
-/** A reserved range as the IANA registry (or RFC 5771 / 4291 for multicast) gives it. */
+/** A reserved range from the IANA registry or, for multicast, from RFC 5771 or RFC 4291. */
 export interface SpecialRange {
   readonly prefix: Prefix
   readonly name: string
   readonly source: string
 }
 
-/** Every special-purpose range in data/special-purpose.json, in file order. */
+/** Every range in data/special-purpose.json, in file order. */
 export const specialRanges: readonly SpecialRange[] = ranges.map(({ prefix, name, source }) => {
   const parsed = parsePrefix(prefix)
   if ('why' in parsed) throw new Error(`data/special-purpose.json: ${prefix}: ${parsed.why}`)
@@ -18,8 +18,8 @@ export const specialRanges: readonly SpecialRange[] = ranges.map(({ prefix, name
 })
 
 /**
- * The first special-purpose range that the prefix lies in or contains, or undefined. A range does not count if one of
- * `allowed` contains the prefix or the whole range.
+ * Finds the first special-purpose range that contains the prefix or lies in it. Undefined if there is none. A range does not
+ * count if one of `allowed` contains the prefix or the whole range.
  */
 export function specialPurposeRange(
   prefix: Prefix,
@@ -32,7 +32,7 @@ export function specialPurposeRange(
   )
 }
 
-/** "192.168.0.0/16 (Private-Use, RFC 1918)": how an error names a range. */
+/** Names a range for an error message: "192.168.0.0/16 (Private-Use, RFC 1918)". */
 export function describeSpecialRange(range: SpecialRange): string {
   return `${formatPrefix(range.prefix)} (${range.name}, ${range.source})`
 }

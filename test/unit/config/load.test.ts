@@ -268,7 +268,7 @@ test('one folder for two mailboxes, one address for two listeners, and an empty 
   ])
   const smtp = '[trapSmtp]\nlisten = ["127.0.0.1:5300"]\nhostname = "mx.test.example"\n'
   assert.deepEqual(faults(t, least + smtp), [
-    'trapSmtp.listen: "127.0.0.1:5300" is taken by dns.listen',
+    'trapSmtp.listen: "127.0.0.1:5300" is already used by dns.listen',
   ])
   assert.deepEqual(faults(t, `${least}[store]\npath = ""\n`), ['store.path: expected a path'])
 })

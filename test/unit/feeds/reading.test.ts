@@ -48,7 +48,7 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         '192.0.2.1/24': ['1: host bits are set: the network is 192.0.2.0/24'],
         '192.0.2.300': ['1: not an IP address'],
         '\u0000\u0001\ufffd': ['1: not an IP address'],
-        'fe80::1%eth0': ['1: an address here has no zone id'],
+        'fe80::1%eth0': ['1: an address must not have a zone id here'],
       },
     },
     csv: {
@@ -63,7 +63,7 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         'prefix,first seen,expires_at\n': [
           '1! unknown column (not shown), expires_at: a list has prefix, kinds, reason, expiresAt',
         ],
-        '# note\nprefix,kinds,kinds\n': ['2! column kinds is there twice'],
+        '# note\nprefix,kinds,kinds\n': ['2! column kinds appears twice'],
         '192.0.2.1,dsn,said no, twice,': ['1: not a time as in RFC 3339: twice'],
         'prefix,reason\n192.0.2.1,no, never': ['2: has 3 fields for 2 columns'],
         '192.0.2.1,bounce': ['1: unknown kind of backscatter: bounce'],
@@ -145,8 +145,10 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         '$TIMESTAMP 1700000000 1700000001': ['1! $TIMESTAMP: the list has expired'],
         '$TIMESTAMP 1799999999 +1d': [],
         '$TIMESTAMP 2027:01:10 +7d': [],
-        '$TIMESTAMP 2040:01:01 0': ['1! $TIMESTAMP: the list was made in the future'],
-        '$DATASET ip4set:x @': ['1! $DATASET: combined files are not read; import their parts'],
+        '$TIMESTAMP 2040:01:01 0': ['1! $TIMESTAMP: the time of the list is in the future'],
+        '$DATASET ip4set:x @': [
+          '1! $DATASET: combined files are not supported; import their parts',
+        ],
         'example.org': ['1: not an IP address'],
         '10.1.2.3.4': ['1: not an IP address'],
         '10.1/33': ['1: the prefix length must be a number from 0 to 32'],
