@@ -65,8 +65,8 @@ function endSpecial(context: Context): void {
   const isSpecial = (prefix: Prefix): boolean =>
     specialPurposeRange(prefix, policy.allowSpecial) !== undefined
   for (const { prefix: range } of specialRanges) {
-    const around = [...listings.covering(range)].flatMap((prefix) => listings.currentAt(prefix))
-    for (const row of [...around, ...store.listingWalks.currentInside(range)]) {
+    const inside = store.listingWalks.page({ prefix: range }, Number.MAX_SAFE_INTEGER)
+    for (const row of [...listings.around(range), ...[...inside].flat()]) {
       if (!isSpecial(row.prefix) || listings.byId(row.id)?.endedAt !== null) continue
       removeRow(context, actor, row)
     }

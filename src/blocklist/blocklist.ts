@@ -1,5 +1,5 @@
 // The only way to change a listing or the tree. Each change is committed and published before its caller gets the result.
-// Look-ups, pages and exports also start here.
+// Look-ups and exports also start here.
 import type { Evidence, TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
@@ -11,7 +11,7 @@ import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
 import { CommitQueue, WriteHealth } from './commit-queue.ts'
-import { addException, addTrap, removeException, removeTrap, tableOf } from './exceptions.ts'
+import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { ListImports } from './import.ts'
@@ -23,7 +23,6 @@ import {
   listAll,
   removeListing,
 } from './listings.ts'
-import { exceptionsPage, listingAt, listingsPage } from './pages.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { DiskRoom, recordOne } from './record.ts'
@@ -34,29 +33,21 @@ import {
   type AmendOutcome,
   type BlocklistStatus,
   type Decision,
-  type Exception,
   type ExceptionKind,
   type ExceptionOutcome,
   type Expectation,
   type Explanation,
   type Export,
-  exceptionOf,
   type Finding,
   type ImportOutcome,
   type ImportRequest,
   kindsMask,
   type Listing,
   type ListingChange,
-  type ListingsFilter,
   type ListOutcome,
   type ListRequest,
-  listingOf,
-  type Page,
-  type PageRequest,
-  type Refusal,
   type RequestRefusal,
   type TrapOutcome,
-  type TrapRow,
 } from './types.ts'
 
 export interface BlocklistOptions {
@@ -260,11 +251,6 @@ export class Blocklist implements TrapList {
     return outcome
   }
 
-  /** All patterns, from the configuration and by hand, sorted by their text. */
-  traps(): TrapRow[] {
-    return this.#store.traps.all()
-  }
-
   /** Whether an address is a trap now. Its domain must be in lower case. */
   isTrap(address: string): boolean {
     return this.#matchTrap(address) !== undefined
@@ -350,28 +336,6 @@ export class Blocklist implements TrapList {
   /** Everything known about an address, and why DNS answers as it does. For the operator. */
   explain(address: Address): Explanation {
     return explain(this.#context(), this.#reader, address)
-  }
-
-  /** Listings of every state, newest first. With `filter.prefix`: those at or inside it, by length and address. */
-  listings(filter: ListingsFilter, page: PageRequest): Promise<Page<Listing> | Refusal> {
-    return listingsPage(this.#store, filter, page, this.#now())
-  }
-
-  /** The listing with this id: the id of a row, or of an entry of a list's current version. */
-  listing(id: number | string): Listing | undefined {
-    if (typeof id === 'string') return listingAt(this.#store, id, this.#now())
-    const row = this.#store.listings.byId(id)
-    return row && listingOf(row)
-  }
-
-  /** Newest first. */
-  exceptions(kind: ExceptionKind, page: PageRequest): Page<Exception> | Refusal {
-    return exceptionsPage(this.#store, kind, page)
-  }
-
-  exception(kind: ExceptionKind, id: number): Exception | undefined {
-    const row = tableOf(this.#store, kind).byId(id)
-    return row && exceptionOf(row)
   }
 
   /** Up to 20 networks that sent the most mail with a trap as forged sender, within `longestListingSeconds`. */

@@ -94,8 +94,14 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-/** The entry with this id in its list's current version, even a hidden or expired one. Undefined if there is none. */
-export function listingAt(store: Store, id: string, now: number): Listing | undefined {
+/**
+ * By the id of a row, or of an entry of a list's current version, even one that is hidden or over; undefined: there is none.
+ */
+export function listingAt(store: Store, id: number | string, now: number): Listing | undefined {
+  if (typeof id === 'number') {
+    const row = store.listings.byId(id)
+    return row && listingOf(row)
+  }
   const named = readEntryId(id)
   const version = (named && store.lists.named(named.list)?.version) ?? null
   const entry = named && store.lists.find(version, named.prefix)

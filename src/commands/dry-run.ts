@@ -117,7 +117,7 @@ export async function comparePolicies(
   const present = policyOptions(config)
   const other = policyOptions(loadPolicy({ ...context, file }, config))
   using copy = copyDatabase(config)
-  const traps = copy.blocklist.traps().map(({ pattern }) => pattern)
+  const traps = copy.store.traps.all().map(({ pattern }) => pattern)
   const evidence: Evidence[] = []
   for await (const message of read((address) => copy.blocklist.isTrap(address))) {
     // The details are not shown, so drop them: a million messages must fit into memory.

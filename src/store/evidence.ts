@@ -68,8 +68,7 @@ export class EvidenceTable {
   readonly #insert: Statement<unknown[]>
   readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
   readonly #variety: Record<NetworkSize, Statement<unknown[], Variety>>
-  readonly #oldest: Statement<[number, number], { id: number; messageId: number }>
-  readonly #delete: Statement<[number]>
+  readonly #purge: Statement<unknown[], number>
   readonly #deleteMessage: Statement<[number]>
   readonly #newestId: Statement<[], number | null>
   readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
@@ -102,11 +101,11 @@ export class EvidenceTable {
            total(recipient = ?) AS toRecipient, total(returned = ?) AS ofReturned ${ofDay(network)}`,
       )
     this.#variety = bySize(variety)
-    this.#oldest = database.prepare(
-      `SELECT id, message_id AS messageId FROM (SELECT id, message_id, recorded_at FROM evidence ORDER BY id LIMIT ?)
-       WHERE recorded_at < ?`,
+    this.#purge = pluck(
+      `DELETE FROM evidence WHERE id IN
+         (SELECT id FROM (SELECT id, recorded_at FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?)
+       RETURNING message_id`,
     )
-    this.#delete = database.prepare('DELETE FROM evidence WHERE id = ?')
     this.#deleteMessage = database.prepare(
       `DELETE FROM messages WHERE id = ?
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE message_id = messages.id)`,
@@ -177,12 +176,9 @@ export class EvidenceTable {
    * left. Says how many rows.
    */
   purge(before: number, limit: number): number {
-    const rows = this.#oldest.all(limit, before)
-    for (const { id } of rows) this.#delete.run(id)
-    for (const messageId of new Set(rows.map((row) => row.messageId))) {
-      this.#deleteMessage.run(messageId)
-    }
-    return rows.length
+    const messageIds = this.#purge.all(limit, before)
+    for (const messageId of new Set(messageIds)) this.#deleteMessage.run(messageId)
+    return messageIds.length
   }
 
   /** Id of the newest row, 0 in an empty table. */

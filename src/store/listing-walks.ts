@@ -4,8 +4,6 @@ import type { Database, Statement } from 'better-sqlite3'
 import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
-  type CurrentListing,
-  isCurrent,
   type ListingOrigin,
   type ListingRow,
   type ListingState,
@@ -140,20 +138,6 @@ export class ListingWalks {
         isResumed ? after : undefined,
       )
     }
-  }
-
-  /** Rows that hold at or inside the prefix, all at once: for small ranges. */
-  currentInside(prefix: Prefix): CurrentListing[] {
-    const inside = rangeInside(prefix, prefix)
-    return this.#table
-      .lengths(prefix.family)
-      .filter((length) => length >= prefix.length)
-      .flatMap((length) =>
-        this.#prepared(
-          `SELECT ${listingColumns} FROM listings WHERE length = ? AND ${inside.terms} AND ${isCurrent}`,
-        ).all(length, ...inside.values),
-      )
-      .map(listingOf) as CurrentListing[]
   }
 
   /** The rows of one length that matter to what DNS answers, in address order; at one prefix oldest first. */

@@ -78,7 +78,7 @@ export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
   term AS termSeconds`
 /** A WHERE term for rows that hold. */
-export const isCurrent = `state IN ('listed', 'held', 'shadow')`
+const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
 export function listingOf(row: RawListing): ListingRow {
   const { family, w0, w1, w2, w3, length, ...rest } = row
@@ -178,9 +178,9 @@ export class ListingTable {
     return row && listingOf(row)
   }
 
-  /** Rows of every state of every prefix around the address: longest prefix first, then oldest first. */
-  around(address: Address): ListingRow[] {
-    return [...this.covering(address)].flatMap((prefix) =>
+  /** Rows of every state of every prefix around the address or prefix, itself included: longest prefix first, then oldest first. */
+  around(inner: Address | Prefix): ListingRow[] {
+    return [...this.covering(inner)].flatMap((prefix) =>
       this.#at
         .all(...prefixValues(prefix))
         .map(listingOf)

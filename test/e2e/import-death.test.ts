@@ -1,5 +1,6 @@
 // A death at any commit of an import and of the clean-up afterwards: the next start has the old list or the new one, whole,
 // and so has a backup of that moment.
+
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
+import { listingAt } from '../../src/blocklist/pages.ts'
 import { backupDatabase } from '../../src/store/backup.ts'
 import { type Door, openDoor, temporaryDirectory } from '../support/door.ts'
 import { journalLeads } from '../unit/blocklist/agreement.ts'
@@ -46,7 +48,7 @@ async function opened(t: TestContext, path: string, what: string): Promise<['old
   const since = which === 'new' ? [oldAt, newAt, newAt] : [oldAt, undefined, oldAt]
   assert.deepEqual(listedSince(door), since, what)
   assert.equal(
-    door.blocklist.listing('a:20.0.3.0-32')?.state,
+    listingAt(door.store, 'a:20.0.3.0-32', door.now)?.state,
     which === 'new' ? 'listed' : 'removed',
   )
   const { serial } = door.blocklist.status()

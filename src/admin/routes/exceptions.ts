@@ -1,6 +1,13 @@
 // /v1/exemptions: prefixes that are never listed. /v1/exclusions: holes in covering listings. Both have the same routes.
-import { type ExceptionKind, type ExceptionOutcome, isRefusal } from '../../blocklist/types.ts'
-import { formatPrefix } from '../../ip/address.ts'
+import { tableOf } from '../../blocklist/exceptions.ts'
+import { exceptionsPage } from '../../blocklist/pages.ts'
+import {
+  type ExceptionKind,
+  type ExceptionOutcome,
+  exceptionOf,
+  isRefusal,
+} from '../../blocklist/types.ts'
+import { formatPrefix, type Prefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
 import { isProblem, notFound, type Problem, refusalProblem } from '../problem.ts'
@@ -13,13 +20,12 @@ export function exceptionRoutes(app: App, options: AppOptions): void {
   addRoutes(app, options, 'exclusion')
 }
 
-function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): void {
+function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKind): void {
   const path = `/v1/${kind}s`
   // An exemption may come from the configuration, and that one cannot be removed here.
   const conflicts = kind === 'exemption' ? [409] : []
-  const remove = async (text: string, caller: Caller): Promise<Exception | Problem> => {
-    const prefix = readPrefix(text)
-    if (isProblem(prefix)) return prefix
+  const table = tableOf(store, kind)
+  const remove = async (prefix: Prefix, caller: Caller): Promise<Exception | Problem> => {
     const outcome = await blocklist.removeException(kind, prefix, caller)
     return isRefusal(outcome)
       ? refusalProblem(outcome, formatPrefix(prefix))
@@ -35,7 +41,7 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
         response: { 200: pageOf(Exception), ...problems() },
       },
     },
-    async ({ query }) => pageBody(blocklist.exceptions(kind, pageRequest(query)), withTimes),
+    async ({ query }) => pageBody(exceptionsPage(store, kind, pageRequest(query)), withTimes),
   )
 
   app.post(
@@ -75,7 +81,10 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
         response: { 200: Exception, ...problems(404, ...conflicts) },
       },
     },
-    ({ query, caller }) => remove(query.prefix, caller),
+    async ({ query, caller }) => {
+      const prefix = readPrefix(query.prefix)
+      return isProblem(prefix) ? prefix : remove(prefix, caller)
+    },
   )
 
   app.get(
@@ -88,8 +97,8 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
       },
     },
     async ({ params }) => {
-      const exception = blocklist.exception(kind, params.id)
-      return exception ? withTimes(exception) : noSuch(params.id)
+      const row = table.byId(params.id)
+      return row ? withTimes(exceptionOf(row)) : noSuch(params.id)
     },
   )
 
@@ -103,8 +112,8 @@ function addRoutes(app: App, { blocklist }: AppOptions, kind: ExceptionKind): vo
       },
     },
     async ({ params, caller }) => {
-      const exception = blocklist.exception(kind, params.id)
-      return exception ? remove(exception.prefix, caller) : noSuch(params.id)
+      const row = table.byId(params.id)
+      return row ? remove(row.prefix, caller) : noSuch(params.id)
     },
   )
 }

@@ -1,6 +1,7 @@
 // /v1/listings: shows present and past listings, also entries of named lists. Lists and delists by hand: either all prefixes
 // of a request or none.
 import { createHash } from 'node:crypto'
+import { listingAt, listingsPage } from '../../blocklist/pages.ts'
 import {
   type Expectation,
   isRefusal,
@@ -31,7 +32,7 @@ import {
   PrefixesQuery,
 } from '../schemas/listings.ts'
 
-export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
+export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): void {
   app.get(
     '/v1/listings',
     {
@@ -49,7 +50,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
       const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
       const prefix = text === undefined ? undefined : readPrefix(text)
       if (isProblem(prefix)) return prefix
-      const page = await blocklist.listings({ ...filter, prefix }, pageRequest(query))
+      const page = await listingsPage(store, { ...filter, prefix }, pageRequest(query), now())
       return pageBody(page, withTimes)
     },
   )
@@ -123,7 +124,7 @@ export function listingRoutes(app: App, { blocklist, now }: AppOptions): void {
     },
     async ({ params }, reply) => {
       const id = listingId(params.id)
-      const listing = blocklist.listing(id)
+      const listing = listingAt(store, id, now())
       if (listing === undefined) return noSuch(id)
       const body = withTimes(listing)
       reply.header('etag', entityTag(body))

@@ -7,8 +7,8 @@ import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/bas
 import { Pattern, Trap } from '../schemas/traps.ts'
 import type { Caller } from '../scopes.ts'
 
-export function trapRoutes(app: App, { blocklist }: AppOptions): void {
-  const find = (id: number): TrapRow | undefined => blocklist.traps().find((trap) => trap.id === id)
+export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
+  const find = (id: number): TrapRow | undefined => store.traps.all().find((trap) => trap.id === id)
   const remove = async (pattern: string, caller: Caller): Promise<Trap | Problem> => {
     const outcome = await blocklist.removeTrap(pattern, caller)
     return isRefusal(outcome) ? trapProblem(outcome, pattern) : withTimes(outcome.trap)
@@ -24,7 +24,7 @@ export function trapRoutes(app: App, { blocklist }: AppOptions): void {
       },
     },
     async ({ query }) => {
-      const page = pageOfAll(pageRequest(query), blocklist.traps(), ({ id }) => String(id))
+      const page = pageOfAll(pageRequest(query), store.traps.all(), ({ id }) => String(id))
       return pageBody(page, withTimes)
     },
   )

@@ -7,7 +7,7 @@ import { connect, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { RefusalLog } from '../../../src/admin/client-limits.ts'
 import { serveOnTcp, type TcpOptions } from '../../../src/admin/listeners.ts'
-import type { Listing, Page } from '../../../src/blocklist/types.ts'
+import type { Listing } from '../../../src/blocklist/types.ts'
 import { type Admin, listenerOptions, openAdmin } from '../../support/admin.ts'
 import { prefix } from '../../support/door.ts'
 
@@ -165,10 +165,11 @@ test('a request that is worked on for longer than an idle connection may last is
   const admin = openAdmin(t)
   const { url } = await listening(t, admin, { deadlines: { idleMs: 200 } })
   admin.byKey = false
-  const { promise, resolve } = Promise.withResolvers<Page<Listing>>()
-  t.mock.method(admin.blocklist, 'listings', () => promise)
-  setTimeout(() => resolve({ items: [], nextCursor: null }), 1000)
-  assert.equal((await fetch(`${url}/v1/listings`)).status, 200)
+  const { promise, resolve } = Promise.withResolvers<Listing[]>()
+  t.mock.method(admin.blocklist, 'delist', () => promise)
+  setTimeout(() => resolve([]), 1000)
+  const asked = fetch(`${url}/v1/listings?prefix=203.0.113.9`, { method: 'DELETE' })
+  assert.equal((await asked).status, 200)
 })
 
 test('probes are answered whatever else the address has asked', async (t) => {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { exceptionsPage, listingsPage } from '../../../src/blocklist/pages.ts'
 import {
   isRefusal,
   isRequestRefusal,
   kindsMask,
+  type Listing,
+  type Page,
   type Refusal,
 } from '../../../src/blocklist/types.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
@@ -249,7 +252,7 @@ test('exceptions are added once, renamed, and taken back exactly', async (t) => 
   await blocklist.addException('exemption', prefix('20.9.0.0/16'), 'by hand too', cli)
   const both = await blocklist.removeException('exemption', prefix('20.9.0.0/16'), cli)
   assert.equal(refusal(both).refused, 'conflict', 'it would stay exempt')
-  const page = blocklist.exceptions('exemption', { limit: 10 })
+  const page = exceptionsPage(door.store, 'exemption', { limit: 10 })
   assert.ok(!isRefusal(page))
   assert.deepEqual(
     page.items.map((each) => [each.prefix, each.source, each.note]),
@@ -285,7 +288,7 @@ test('traps by hand and by configuration: one matcher that follows every change'
   assert.equal(refusal(await blocklist.removeTrap('@config.example.org', cli)).refused, 'conflict')
   assert.equal(refusal(await blocklist.removeTrap('@other.example.org', cli)).refused, 'not-listed')
   assert.deepEqual(
-    blocklist.traps().map(({ pattern, source }) => [pattern, source]),
+    door.store.traps.all().map(({ pattern, source }) => [pattern, source]),
     [
       ['*@config.example.org', 'config'],
       ['*@hand.example.org', 'manual'],
@@ -341,9 +344,11 @@ test('listings page by cursor; a cursor from elsewhere is refused', async (t) =>
   const seen: string[] = []
   let cursor: string | null = null
   do {
-    const page = await door.blocklist.listings(
+    const page: Page<Listing> | Refusal = await listingsPage(
+      door.store,
       { kind: 'dsn' },
       { limit: 10, ...(cursor && { cursor }) },
+      door.now,
     )
     assert.ok(!isRefusal(page))
     seen.push(...page.items.map((each) => each.prefix))
@@ -351,9 +356,12 @@ test('listings page by cursor; a cursor from elsewhere is refused', async (t) =>
   } while (cursor !== null)
   assert.deepEqual(seen, texts.map((text) => `${text}/32`).reverse())
   for (const wrong of ['x', '-1', '99999', '1 OR 1', '1e3']) {
-    assert.ok(isRefusal(await door.blocklist.listings({}, { limit: 10, cursor: wrong })), wrong)
+    assert.ok(
+      isRefusal(await listingsPage(door.store, {}, { limit: 10, cursor: wrong }, door.now)),
+      wrong,
+    )
   }
-  assert.ok(isRefusal(door.blocklist.exceptions('exemption', { limit: 1, cursor: 'x' })))
+  assert.ok(isRefusal(exceptionsPage(door.store, 'exemption', { limit: 1, cursor: 'x' })))
 })
 
 test('pages go on when the row that the last one ended with is gone', async (t) => {
@@ -364,10 +372,15 @@ test('pages go on when the row that the last one ended with is gone', async (t) 
     [{}, ['20.0.0.3/32', '20.0.0.2/32', '20.0.0.1/32', '20.0.0.0/32']],
     [{ prefix: prefix('20.0.0.0/24') }, ['20.0.0.2/32', '20.0.0.3/32', '20.0.0.5/32']],
   ] as const) {
-    const first = await door.blocklist.listings(filter, { limit: 2 })
+    const first = await listingsPage(door.store, filter, { limit: 2 }, door.now)
     assert.ok(!isRefusal(first) && first.nextCursor !== null)
     deleteRow(door, first.items.at(-1)?.id)
-    const next = await door.blocklist.listings(filter, { limit: 10, cursor: first.nextCursor })
+    const next = await listingsPage(
+      door.store,
+      filter,
+      { limit: 10, cursor: first.nextCursor },
+      door.now,
+    )
     assert.ok(!isRefusal(next))
     assert.deepEqual(
       next.items.map((each) => each.prefix),
@@ -375,7 +388,14 @@ test('pages go on when the row that the last one ended with is gone', async (t) 
     )
     const elsewhere = { prefix: prefix('20.0.1.0/24') }
     assert.ok(
-      isRefusal(await door.blocklist.listings(elsewhere, { limit: 10, cursor: first.nextCursor })),
+      isRefusal(
+        await listingsPage(
+          door.store,
+          elsewhere,
+          { limit: 10, cursor: first.nextCursor },
+          door.now,
+        ),
+      ),
     )
   }
 })

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
+import { listingsPage } from '../../../src/blocklist/pages.ts'
 import { isRequestRefusal } from '../../../src/blocklist/types.ts'
 import { Clock } from '../../../src/clock.ts'
 import { readFeed } from '../../../src/feeds/feed.ts'
@@ -44,7 +45,7 @@ function listWithClocks(t: TestContext) {
     time.monotonic += seconds
   }
   const listings = async (): Promise<string[]> => {
-    const page = await blocklist.listings({ state: 'listed' }, { limit: 10 })
+    const page = await listingsPage(store, { state: 'listed' }, { limit: 10 }, clock.now())
     assert.ok('items' in page)
     return page.items.map((each) => each.prefix.replace('/32', '')).sort()
   }

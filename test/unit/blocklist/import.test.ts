@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
+import { listingAt } from '../../../src/blocklist/pages.ts'
 import type { ImportItem, ImportOutcome } from '../../../src/blocklist/types.ts'
 import { readFeed, writeFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
@@ -58,7 +59,7 @@ test('an import adds, removes and keeps; the rest of the world is left alone', a
     refused: [],
     refusedCount: 0,
   })
-  const before = door.blocklist.listing('a:20.0.0.2-32')
+  const before = listingAt(door.store, 'a:20.0.0.2-32', door.now)
   assert.deepEqual([before?.origin, before?.list, before?.expiresAt], ['import', 'a', null])
   door.now += 100
   const second = await importText(door, 'a', '20.0.0.2\n20.0.0.3\n')
@@ -66,8 +67,12 @@ test('an import adds, removes and keeps; the rest of the world is left alone', a
     { ...second, refused: 0 },
     { list: 'a', added: 1, removed: 2, kept: 1, refused: 0, refusedCount: 0 },
   )
-  assert.deepEqual(door.blocklist.listing('a:20.0.0.2-32'), before, 'what it has still is as old')
-  assert.equal(door.blocklist.listing('a:20.0.0.3-32')?.createdAt, door.now)
+  assert.deepEqual(
+    listingAt(door.store, 'a:20.0.0.2-32', door.now),
+    before,
+    'what it has still is as old',
+  )
+  assert.equal(listingAt(door.store, 'a:20.0.0.3-32', door.now)?.createdAt, door.now)
   assert.deepEqual(
     ['20.0.0.1', '20.0.0.2', '20.0.0.3', '2a00::1', '20.0.9.9'].map((at) => door.codes(at)),
     [...[[2, 3], [2], [2], [], [2]]],

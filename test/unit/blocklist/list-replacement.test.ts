@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { CommitQueue, WriteHealth } from '../../../src/blocklist/commit-queue.ts'
+import { listingAt } from '../../../src/blocklist/pages.ts'
 import { Publisher } from '../../../src/blocklist/publish.ts'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { OperationalError } from '../../../src/errors.ts'
@@ -230,7 +231,7 @@ test('after a death between the list and DNS no serial comes back that was seen 
   door.reopen()
   assert.ok(door.blocklist.status().serial > serial)
   assert.deepEqual(door.codes('20.0.0.1'), [])
-  assert.equal(door.blocklist.listing('a:20.0.0.1-32'), undefined)
+  assert.equal(listingAt(door.store, 'a:20.0.0.1-32', door.now), undefined)
 })
 
 test('others change what is on its way: each change holds, and DNS comes to what the list is', async (t) => {
@@ -272,7 +273,7 @@ test('others change what is on its way: each change holds, and DNS comes to what
       const { listed } = door.blocklist.find(host)
       assert.equal(door.codes(host).length > 0, listed, formatAddress(host))
     }
-    assert.equal(door.blocklist.listing('a:20.0.39.15-32')?.state, 'removed')
+    assert.equal(listingAt(door.store, 'a:20.0.39.15-32', door.now)?.state, 'removed')
   }
   check()
   const answers = hosts(0, 10_000).map((host) => door.codes(host).join())

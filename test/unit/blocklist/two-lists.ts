@@ -2,6 +2,7 @@
 // the tests of deaths in the middle of an import have in common.
 
 import assert from 'node:assert/strict'
+import { listingAt } from '../../../src/blocklist/pages.ts'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { type Address, formatAddress, formatPrefix, hostPrefix } from '../../../src/ip/address.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
@@ -147,7 +148,7 @@ export function exported(door: Door): 'old' | 'new' {
 /** When entries that were in both lists, only in the new one, and removed by hand were listed. */
 export function listedSince(door: Door): (number | undefined)[] {
   return ['a:20.0.2.0-32', 'a:20.0.0.101-32', 'a:20.0.3.0-32'].map(
-    (id) => door.blocklist.listing(id)?.createdAt,
+    (id) => listingAt(door.store, id, door.now)?.createdAt,
   )
 }
 
