@@ -10,7 +10,7 @@ import { openReader } from '../tree/open-reader.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
-import { CommitQueue, WriteHealth } from './commit-queue.ts'
+import { CommitQueue } from './commit-queue.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
@@ -84,7 +84,6 @@ export class Blocklist implements TrapList {
   readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #requireClock: () => void
-  readonly #health: WriteHealth
   #policy: PolicyOptions
   #matchTrap: (address: string) => string | undefined = () => undefined
   #expiring: Promise<number> | undefined
@@ -104,7 +103,6 @@ export class Blocklist implements TrapList {
     this.#policy = policy
     this.#now = now
     this.#requireClock = options.requireClock ?? (() => undefined)
-    this.#health = new WriteHealth(log, now)
     this.#disk = new DiskRoom(store.path, options.minFreeBytes ?? 0, log)
     this.#publisher = new Publisher({
       store,
@@ -114,7 +112,7 @@ export class Blocklist implements TrapList {
       isRetired: options.retired,
       log,
     })
-    this.#queue = new CommitQueue(store, this.#publisher, now, this.#health)
+    this.#queue = new CommitQueue(store, this.#publisher, now, log)
     this.#imports = new ListImports({
       store,
       tree,
@@ -354,7 +352,7 @@ export class Blocklist implements TrapList {
       validUntil: last?.validUntil ?? 0,
       entries: { ipv4: last?.ipv4Entries ?? 0, ipv6: last?.ipv6Entries ?? 0, domains: 0 },
       tree: { usedBytes: tree?.usedBytes ?? 0, capacityBytes: tree?.capacityBytes ?? 0 },
-      writeFailure: this.#health.failure,
+      writeFailure: this.#queue.health.failure,
     }
   }
 
@@ -386,7 +384,7 @@ export class Blocklist implements TrapList {
     let total = 0
     for (;;) {
       // After a write failure, publishing shows whether writing works again.
-      const isDue = this.#publisher.isStale(this.#now()) || this.#health.failure !== undefined
+      const isDue = this.#publisher.isStale(this.#now()) || this.#queue.health.failure !== undefined
       const changed = await this.#queue.run(() => expireSome(this.#context()), {
         publishes: this.#tree !== undefined && isDue,
       })

@@ -30,17 +30,17 @@ export class CommitQueue {
   readonly #store: Store
   readonly #publisher: Publisher
   readonly #now: () => number
-  readonly #health: WriteHealth
+  readonly health: WriteHealth
   #waiting: Waiting[] = []
   #isScheduled = false
   #isClosed = false
   #hasGivenWay = false
 
-  constructor(store: Store, publisher: Publisher, now: () => number, health: WriteHealth) {
+  constructor(store: Store, publisher: Publisher, now: () => number, log: Logger) {
     this.#store = store
     this.#publisher = publisher
     this.#now = now
-    this.#health = health
+    this.health = new WriteHealth(log, now)
   }
 
   /**
@@ -150,7 +150,7 @@ export class CommitQueue {
     } catch (error) {
       this.#store.rollback()
       this.#publisher.abandon()
-      if (isDatabaseError(error)) this.#health.failed(error)
+      if (isDatabaseError(error)) this.health.failed(error)
       const isFull = error instanceof OperationalError && error.code === 'capacity-reached'
       if (isFull && pieces.length > 1) return 0
       // If none was taken, the transaction could not even begin. The other pieces would fail in the same way.
@@ -162,7 +162,7 @@ export class CommitQueue {
     // A transaction without changes does not show whether the disk can be written.
     if (isPublished) {
       this.#store.letOthersIn()
-      this.#health.succeeded()
+      this.health.succeeded()
     }
     for (const piece of done) piece.resolve()
     for (const { piece, error } of failed) piece.reject(explained(error))
@@ -176,7 +176,7 @@ function explained(error: unknown): unknown {
 }
 
 /** Remembers whether the database can be written, for the status and the log. */
-export class WriteHealth {
+class WriteHealth {
   readonly #log: Logger
   readonly #now: () => number
   readonly #rarely = new OncePerMinute()

@@ -49,15 +49,22 @@ export function adminLimits({ admin }: Config): AdminLimits {
 }
 
 export function zoneOptions({ zone }: Config): ZoneOptions {
+  return { ...zone, ttlSeconds: zone.ttl, negativeTtlSeconds: zone.negativeTtl }
+}
+
+function smtpOptions({
+  greetingDelay,
+  maxSize,
+  connections,
+  clientConnections,
+  ...same
+}: NonNullable<Config['trapSmtp']>) {
   return {
-    origin: zone.origin,
-    nameservers: zone.nameservers,
-    hostmaster: zone.hostmaster,
-    records: zone.records,
-    ttlSeconds: zone.ttl,
-    negativeTtlSeconds: zone.negativeTtl,
-    text: zone.text,
-    retired: zone.retired,
+    ...same,
+    greetingDelaySeconds: greetingDelay,
+    maxBytes: maxSize,
+    maxConnections: connections,
+    maxClientConnections: clientConnections,
   }
 }
 
@@ -84,22 +91,7 @@ export function nameserverOptions(config: Config) {
 export function trapsOptions(config: Config) {
   const { trapSmtp, mailbox, trace, store } = config
   return {
-    ...(trapSmtp && {
-      smtp: {
-        listen: trapSmtp.listen,
-        hostname: trapSmtp.hostname,
-        lmtp: trapSmtp.lmtp,
-        certificateFile: trapSmtp.certificateFile,
-        keyFile: trapSmtp.keyFile,
-        proxies: trapSmtp.proxies,
-        proxyProtocol: trapSmtp.proxyProtocol,
-        greetingDelaySeconds: trapSmtp.greetingDelay,
-        maxBytes: trapSmtp.maxSize,
-        maxConnections: trapSmtp.connections,
-        maxClientConnections: trapSmtp.clientConnections,
-        perMinute: trapSmtp.perMinute,
-      },
-    }),
+    ...(trapSmtp && { smtp: smtpOptions(trapSmtp) }),
     mailboxes: mailbox.map(({ maxSize, ...each }) => ({ ...each, maxBytes: maxSize })),
     trace,
     authenticity: authenticitySources(config),

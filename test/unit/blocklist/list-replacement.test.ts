@@ -6,7 +6,7 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { CommitQueue, WriteHealth } from '../../../src/blocklist/commit-queue.ts'
+import { CommitQueue } from '../../../src/blocklist/commit-queue.ts'
 import { listingAt } from '../../../src/blocklist/pages.ts'
 import { Publisher } from '../../../src/blocklist/publish.ts'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
@@ -346,8 +346,7 @@ test('what takes long lets the others go first, once', async (t) => {
     ...{ store, tree: undefined, publishedKinds: 1, validForSeconds: 60, isRetired: false },
     log: silentLog,
   })
-  const health = new WriteHealth(silentLog, () => start)
-  const queue = new CommitQueue(store, publisher, () => start, health)
+  const queue = new CommitQueue(store, publisher, () => start, silentLog)
   const order: string[] = []
   const put = (name: string, options = {}, then?: () => void) =>
     queue.run(() => {
