@@ -302,7 +302,7 @@ test('a special-purpose range that is no longer allowed is no longer listed', as
   assert.deepEqual(door.blocklist.status().entries, { ipv4: 1, ipv6: 0, domains: 0 })
   assert.deepEqual(
     door.store.audit.page(4).map(({ actor, action, target }) => [actor, action, target]),
-    ['2001:db8:1::/48', '198.51.100.0/25', '198.51.100.7/32', '198.51.0.0/16'].map((target) => [
+    ['2001:db8:1::/48', '198.51.100.7/32', '198.51.100.0/25', '198.51.0.0/16'].map((target) => [
       ...['config', 'delist', target],
     ]),
   )
