@@ -62,7 +62,7 @@ const plainLetters: Readonly<Record<string, string>> = {
 }
 
 /**
- * Makes text comparable: lower case, no accents, each run of white space one blank. `N’a pas été` and `n'a pas ete` become the
+ * Makes text comparable: lower case, no accents, each run of white space one blank. `N’a  pas été` and `n'a pas ete` become the
  * same.
  */
 export function fold(text: string): string {

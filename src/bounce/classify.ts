@@ -65,7 +65,7 @@ export interface Dsn {
   readonly recipients: number
 }
 
-/** If `backscatter` is true, `kind` is set and `notBackscatter` is null; if false, the other way round. */
+/** If `backscatter` is true, `kind` is set and `notBackscatter` is null; otherwise `kind` is null and `notBackscatter` is set. */
 export interface Classification {
   readonly backscatter: boolean
   readonly kind: BackscatterKind | null
@@ -92,7 +92,7 @@ type Verdict =
   | { readonly not: NotBackscatter; readonly rule: string }
 
 /**
- * The rules in order; the first that matches decides. The numbers below are groups of rules.
+ * The rules in order; the first that matches decides. The numbers are groups of rules.
  *
  *   1. A message that cannot be read whole proves nothing.
  *   2. Reports that somebody asked for. They come first because each also matches a rule below that can list:

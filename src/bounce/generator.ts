@@ -1,5 +1,5 @@
-// Finds the software that wrote a bounce or an automatic reply, if its marks tell. For information only: no verdict depends on
-// it.
+// Finds the software that wrote a bounce or an automatic reply, by the marks that it leaves. For information only: no verdict
+// depends on it.
 import type { DeliveryStatus } from './dsn.ts'
 import { allValues, firstValue } from './header-section.ts'
 import type { Message } from './message.ts'

@@ -7,7 +7,7 @@ export interface HeaderField {
   readonly name: string
   /**
    * Unfolded, decoded as UTF-8, trimmed, and cut to `maxValueLength` characters. ASCII control characters become blanks. Those
-   * from U+0080 to U+009F become U+FFFD instead: servers that remove blanks from a client's text let them pass, so they must not
+   * from U+0080 to U+009F become U+FFFD instead: servers that remove blanks from a client's text let these pass, so they must not
    * look like blanks.
    */
   readonly value: string

@@ -35,7 +35,7 @@ export function textOfHtml(html: unknown): string {
   return references(text + source.slice(position)).slice(0, maxTextLength)
 }
 
-/** Whether the HTML has a link to a web page. Reads the same part of the input. */
+/** Whether the HTML has a link to a web page. Reads only the beginning, as textOfHtml does. */
 export function leadsSomewhere(html: unknown): boolean {
   return typeof html === 'string' && /href ?= ?["']? ?https?:/i.test(html.slice(0, maxHtmlLength))
 }

@@ -32,8 +32,8 @@ export function dmarcReportRule(message: Message): string | null {
 
 /**
  * A refusal in the form of a disposition notification, as Sieve's `reject` writes it (RFC 5429 §2.1). Unlike a read receipt,
- * nobody asked for it. Auto-Submitted says that it is automatic, or the disposition does and does not report that the mail was
- * read; and the words reject the mail.
+ * nobody asked for it. Its words must reject the mail. Auto-Submitted must say that it is automatic; or the disposition must say
+ * so, and must not say that the mail was read.
  */
 export function rejectingDispositionRule({ message, body }: Observation): string | null {
   if (dispositionNotificationRule(message) === null) return null

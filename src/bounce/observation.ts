@@ -40,7 +40,7 @@ export class Observation {
     return this.#get('mail-system', () => isFromMailSystem(this.message.header))
   }
 
-  /** No person typed the message: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) tells. */
+  /** No person typed the message: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) shows that. */
   get isAutomatic(): boolean {
     return (
       this.hasNullSender ||

@@ -64,7 +64,7 @@ const phrases = foldAll(
   ],
 )
 
-/** The rule for a receipt recognised by its title and words, or null. It returns nothing and reports no delivery. */
+/** The rule for a receipt recognised by its title and words, or null. A receipt returns no message and reports no delivery. */
 export function wordedReceiptRule({ subject, body, status, message }: Observation): string | null {
   if (status !== null || !titles.some((title) => subject.folded.startsWith(title))) return null
   if (message.text.length > 4000) return null

@@ -36,7 +36,7 @@ const maxFieldLength = 4096
  * Reads one field's unfolded value. Never throws; linear in its length.
  *
  * What a client can choose in a field that our own server wrote:
- *   HELO         in all forms. Postfix, qmail, Sendmail and OpenSMTPD let no blank or parenthesis through. Other
+ *   HELO         its HELO name, in all forms. Postfix, qmail, Sendmail and OpenSMTPD let no blank or parenthesis through. Other
  *                servers may let any text through.
  *   NAME         the reverse DNS name of its address: letters, digits, `-`, `_` and dots, chosen by the owner.
  *   IDENT        the reply of the client's ident server (RFC 1413): Exim `ident=`, any text; Sendmail `IDENT:x@` and
@@ -44,7 +44,7 @@ const maxFieldLength = 4096
  *   CN, Issuer   names in its certificate, which Postfix writes in quotes. Any text, quotes and parentheses too.
  *   SENDER       the reverse-path: Exim and Momentum `(envelope-from <…>)`, qmail-ldap and maddy
  *                `(envelope-sender <…>)`, XMail `from <…>`. Any text, in a quoted local part.
- *   RECIPIENT    behind `for`. Any text that is a trap, in a quoted local part.
+ *   RECIPIENT    the address behind `for`. It is a trap, but its quoted local part may be any text.
  *   PORT, TLS    digits, and names from a list.
  * The server chooses `by`, `with`, `id`, the date and the address. If the client's words could be mistaken for the server's,
  * nothing is read: see isReadable and connectionAddress. A server that writes no address (old MDaemon) is assumed to let no blank
@@ -103,7 +103,7 @@ function isByExim(clauses: ReadonlyMap<string, readonly string[]>): boolean {
 
 /**
  * Words and comments (RFC 5322 §3.2.2). A comment with its parentheses, and with the comments nested in it, is one token. `isCut`
- * if a comment never ends, or ends so late that it contains the `by` clause.
+ * is true if a comment never ends, or ends so late that it contains the `by` clause.
  */
 function tokensOf(text: string): { readonly tokens: string[]; readonly isCut: boolean } {
   const tokens: string[] = []

@@ -65,7 +65,7 @@ export const personalTitles = phraseTable(`
   cuenta desactivada | elternzeit | mutterschutz | congés | poissa | gone fishing
 `)
 
-/** What a person says who is away. */
+/** What people say when they are away. */
 export const awayPhrases = phraseTable(`
   out of the office | out of office | out-of-office | away from the office | away from my desk |
   away from my office | away from my email | not in the office | not at my desk | on annual leave | on leave |
@@ -93,8 +93,8 @@ export const awayPhrases = phraseTable(`
 `)
 
 /**
- * Stems of what a person says who is away. They count only in a short text, below a title, or in an answer. A stem with a blank
- * before it begins a word.
+ * Stems of what people say when they are away. They count only in a short text, below a title, or in an answer. A stem with a
+ * blank before it begins a word.
  */
 export const awayStems = phraseTable(`
   out until | out from | out of town | out this week | offline until | _away until | _away from | _away for |

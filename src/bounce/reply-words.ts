@@ -57,10 +57,7 @@ export function saysAway(seen: Observation): boolean {
   return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
 }
 
-/**
- * Whether a title of absence counts. A colleague may use such words too, but not with dates and "I" in a text that is not a
- * letter.
- */
+/** Whether the title says that its writer is absent, and the text has a date. A colleague writes so only in a letter. */
 function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
   return (
     absenceTitle.test(subject.folded) &&
@@ -206,8 +203,8 @@ function saysNobodyReads(seen: Observation): boolean {
 
 /**
  * Whether it is spam or phishing: a title is easy to copy, and no field says that a program wrote the message. The answered
- * message may be spam itself, so the subject does not count next to words of absence or receipt. A receipt does not have money or
- * games in its text.
+ * message may be spam itself, so beside words of absence or receipt, its subject is not checked. Words about money or games show
+ * that the text is not a receipt.
  */
 function isSalesPitch(
   seen: Observation,
@@ -244,7 +241,7 @@ function hasOwnLoop({ message }: Observation): boolean {
   return addressesOf(message.header, 'from').some((address) => loop.includes(address))
 }
 
-/** Whether it has the Precedence of vacation programs and formail, which is not the "bulk" of bulk mail. */
+/** Whether it has the Precedence of vacation programs and formail. Bulk mail has another one, "bulk". */
 export function hasReplyPrecedence({ message }: Observation): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
 }

@@ -178,10 +178,10 @@ export class ClientLimits {
   #finish(client: string, minute: Minute): void {
     this.#minutes.delete(client)
     const { connections, messages, recipients, errors, refused } = minute
-    const told = { client, connections, messages, recipients, errors, refused }
+    const fields = { client, connections, messages, recipients, errors, refused }
     const { log } = this.#options
     if (refused > 0)
-      log.warn(told, 'SMTP client was over a limit and was refused (counts of one minute)')
-    else if (errors > 0) log.info(told, 'SMTP client made errors (counts of one minute)')
+      log.warn(fields, 'SMTP client was over a limit and was refused (counts of one minute)')
+    else if (errors > 0) log.info(fields, 'SMTP client made errors (counts of one minute)')
   }
 }

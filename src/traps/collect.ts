@@ -81,7 +81,7 @@ export class Collector {
    * Records a transaction that ended before DATA, if it was a sender callout and its client is known for certain. Resolves after
    * the commit; rejects as TrapList.record() does.
    */
-  async probed(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
+  async recordCallout(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
     const { relays, now, list, log } = this.#options
     if (client === 'own-server') return
     // A trusted relay asks on behalf of another host. Without a message there are no trace fields to name that host.

@@ -68,7 +68,7 @@ export type FromThread =
     }
 
 /** What a mailbox needs from the rest of the server. */
-interface MailboxSurroundings {
+interface MailboxContext {
   readonly trapsAmong: TrapsAmong
   readonly position: PositionKeeper
   /** Epoch seconds. */
@@ -82,10 +82,10 @@ interface MailboxSurroundings {
  */
 export async function mailboxOf(
   options: MailboxOptions,
-  surroundings: MailboxSurroundings,
+  context: MailboxContext,
 ): Promise<Mailbox> {
   const { name, type, path = '', url = '', passwordFile = '', caFile = '', moveTo = '' } = options
-  const { log, now, trapsAmong, position } = surroundings
+  const { log, now, trapsAmong, position } = context
   const common = { name, maxBytes: options.maxBytes ?? 10 * 1024 ** 2, trapsAmong, log }
   const account = { ...common, url, passwordFile, caFile }
   switch (type) {
@@ -106,7 +106,7 @@ class OpenMailbox {
   readonly #state: MailboxState
   #messages: AsyncIterator<MailboxMessage> | null = null
 
-  static async open(options: MailboxOptions, { port, log, trapsAmong }: Surroundings) {
+  static async open(options: MailboxOptions, { port, log, trapsAmong }: ThreadContext) {
     const state: MailboxState = { position: undefined, moved: null, now: 0, hasWoken: false }
     const mailbox = await mailboxOf(options, {
       log,
@@ -178,7 +178,7 @@ interface MailboxState {
   hasWoken: boolean
 }
 
-interface Surroundings {
+interface ThreadContext {
   readonly port: MessagePort
   readonly log: Logger
   trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
@@ -191,7 +191,7 @@ const addressesAtOnce = 1000
 function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): void {
   const asked = new Map<number, (traps: readonly string[]) => void>()
   let questions = 0
-  const surroundings: Surroundings = {
+  const context: ThreadContext = {
     port,
     log: logTo(port),
     async trapsAmong(addresses) {
@@ -214,11 +214,11 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
     try {
       const options = mailboxes.find((each) => each.name === name)
       if (options === undefined) throw new Error('there is no such mailbox')
-      const opening = open.get(name) ?? OpenMailbox.open(options, surroundings)
+      const opening = open.get(name) ?? OpenMailbox.open(options, context)
       open.set(name, opening)
       const value = await (await opening).answer(call)
       if (value !== null && typeof value === 'object' && 'raw' in value) {
-        const raw = owned(value.raw)
+        const raw = inOwnBuffer(value.raw)
         port.postMessage({ answer: { ...value, raw }, id } satisfies FromThread, [raw.buffer])
       } else port.postMessage({ answer: value, id } satisfies FromThread)
     } catch (error) {
@@ -237,7 +237,7 @@ function serveMailboxes({ mailboxes }: MailboxThreadData, port: MessagePort): vo
 }
 
 /** Returns the octets in a buffer of their own, which can be transferred. */
-function owned(raw: Uint8Array): Uint8Array<ArrayBuffer> {
+function inOwnBuffer(raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = raw
   const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === raw.length
   return isWhole ? new Uint8Array(buffer) : new Uint8Array(raw)

@@ -119,11 +119,11 @@ export class MboxMailbox implements Mailbox {
     await using file = await openMbox(this.#options.path)
     const { buffer: magic } = await file.read(Buffer.alloc(2), 0, 2, 0)
     this.#isZipped = magic.readUInt16BE() === 0x1f8b
-    this.#reached = await this.#known(file)
+    this.#reached = await this.#startPosition(file)
     return this.#reached
   }
 
-  async #known(file: FileHandle): Promise<Position> {
+  async #startPosition(file: FileHandle): Promise<Position> {
     const { position, log, name } = this.#options
     const { size } = await file.stat()
     const text = position.get()
@@ -157,9 +157,9 @@ export class MboxMailbox implements Mailbox {
     const splitter = new MboxSplitter(begun.offset, maxBytes, extent.isEnd)
     const seen = { marked: size, fingerprint }
     for await (const piece of extent.pieces(begun.offset, this.#piece)) {
-      yield* this.#tell(splitter.push(piece), seen)
+      yield* this.#found(splitter.push(piece), seen)
     }
-    if (isWhole) yield* this.#tell(splitter.end(), seen, size)
+    if (isWhole) yield* this.#found(splitter.end(), seen, size)
     return isWhole
   }
 
@@ -182,15 +182,15 @@ export class MboxMailbox implements Mailbox {
     for await (const piece of unzipped as AsyncIterable<Buffer>) {
       const found = splitter.push(piece.subarray(Math.max(0, offset - at)))
       at += piece.length
-      yield* this.#tell(found, seen)
+      yield* this.#found(found, seen)
     }
     await read
     const last = splitter.end()
-    yield* this.#tell(last, seen, Math.max(at, offset))
+    yield* this.#found(last, seen, Math.max(at, offset))
   }
 
   /** Yields the messages found. If `end` is given, they are the last ones of the file. */
-  *#tell(
+  *#found(
     found: readonly MboxMessage[],
     seen: Pick<Position, 'marked' | 'fingerprint'>,
     end?: number,

@@ -37,9 +37,9 @@ export class TrapServer extends SMTPServer {
     const connection = [...this.connections].at(-1)
     if (connection === undefined) return startReading
     limitCommands(connection, front, this.#options)
-    tellGivenUp(connection, onGivenUp)
+    watchGivenUp(connection, onGivenUp)
     takeQuotedLocalParts(connection)
-    if (front.isProxy) heedProxy(connection, front, this.#options)
+    if (front.isProxy) acceptProxyCommands(connection, front, this.#options)
     return startReading
   }
 }
@@ -123,7 +123,7 @@ function refuse(connection: SMTPConnection, why: string): void {
   connection.send(421, `${code} ${connection.name} ${words.join(' ')}`, false)
 }
 
-function tellGivenUp(connection: SMTPConnection, onGivenUp: () => void): void {
+function watchGivenUp(connection: SMTPConnection, onGivenUp: () => void): void {
   for (const name of ['handler_RSET', 'handler_QUIT'] as const) {
     const handle = connection[name]
     connection[name] = (...command) => {
@@ -161,7 +161,7 @@ const resetting = [
   'handler_XCLIENT',
 ] as const
 
-function heedProxy(
+function acceptProxyCommands(
   connection: SMTPConnection,
   front: FrontConnection,
   { proxies }: ProtocolOptions,

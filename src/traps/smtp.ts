@@ -135,7 +135,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     },
     onMailFrom({ address, args }, session, reply) {
       const own = sessions.get(session.id)
-      if (own !== undefined) conclude(own)
+      if (own !== undefined) reportGivenUp(own)
       const unknown = unofferedIn(args, offeredToMail)
       if (unknown !== undefined) return reply(refusal(555, `${unknown} is not offered here`))
       if (own !== undefined) {
@@ -191,14 +191,15 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
    * Reports a transaction that the client gave up before DATA by RSET, QUIT or a new MAIL. A broken connection is not reported:
    * it proves nothing.
    */
-  function conclude(own: Session): void {
+  function reportGivenUp(own: Session): void {
     const { open: ended } = own
     own.open = null
     if (ended === null || ended.accepted.length === 0) return
     const { client, reversePath, accepted, refused } = ended
     const seen = { accepted, refused, reversePath, details: detailsOf(own, ended) }
-    options.collector.probed(client, seen).catch((error) => {
-      if (doorCode(error) === undefined) log.warn({ err: error }, 'sender callout not recorded')
+    options.collector.recordCallout(client, seen).catch((error) => {
+      if (lastingErrorCode(error) === undefined)
+        log.warn({ err: error }, 'sender callout not recorded')
     })
   }
 
@@ -244,7 +245,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       })
       return isStopped
     } catch (error) {
-      const code = doorCode(error)
+      const code = lastingErrorCode(error)
       if (code === undefined)
         log.warn({ err: error }, 'message not recorded; the sender was told to try again')
       const isPutOff = code === 'disk-low' || code === 'clock-held'
@@ -275,7 +276,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
       const server = connection.isProxy ? proxied : direct
       const own: Session = {
         connection,
-        startReading: server.serve(connection, () => conclude(own)),
+        startReading: server.serve(connection, () => reportGivenUp(own)),
         talkedEarly: false,
         open: null,
       }
@@ -311,7 +312,7 @@ function repeatRecipients({ envelope: { rcptTo } }: SMTPServerSession, grants: n
 }
 
 /** The error's code if it lasts for a while and is logged elsewhere, so it is not logged for each message; else undefined. */
-function doorCode(error: unknown): string | undefined {
+function lastingErrorCode(error: unknown): string | undefined {
   if (!(error instanceof OperationalError)) return undefined
   return /^(disk-low|clock-held|database-failed|mail-deferred)$/.test(error.code)
     ? error.code

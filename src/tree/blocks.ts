@@ -80,7 +80,7 @@ export class Blocks {
 
   /** Takes memory that is never freed. Returns its address, or 0 if there is no room. */
   takeForEver(units: number): number {
-    return this.#raise(units)
+    return this.#takeAboveTop(units)
   }
 
   /** Whether the staged change allocated the block, so that no reader can see it. */
@@ -103,7 +103,7 @@ export class Blocks {
     const unit = this.#memory[at]! >>> 4
     const smaller = this.#find(kept)
     if (smaller === 0) {
-      this.#put(unit + kept, units - kept)
+      this.#addToList(unit + kept, units - kept)
       return
     }
     this.#setOwned(smaller)
@@ -115,7 +115,7 @@ export class Blocks {
   release(unit: number, units: number): void {
     if (this.isOwned(unit)) {
       this.#owned[unit >>> 5]! &= ~(1 << (unit & 31))
-      this.#put(unit, units)
+      this.#addToList(unit, units)
     } else {
       if (this.#limboEnd + 3 > this.#limbo.length) this.#growLimbo()
       this.#limbo[this.#limboEnd++] = nextEpoch(this.#memory[headerAt.epoch]!)
@@ -155,7 +155,7 @@ export class Blocks {
       ((oldest - this.#limbo[this.#limboFirst]!) | 0) >= 0
     ) {
       const units = this.#limbo[this.#limboFirst + 2]!
-      this.#put(this.#limbo[this.#limboFirst + 1]!, units)
+      this.#addToList(this.#limbo[this.#limboFirst + 1]!, units)
       this.#limboUnits -= units
       this.#limboFirst += 3
     }
@@ -172,30 +172,30 @@ export class Blocks {
   }
 
   #find(units: number): number {
-    const unit = this.#pop(units) || this.#carve(units)
+    const unit = this.#takeFromList(units) || this.#takeFromRuns(units)
     if (unit !== 0) return unit
     if (this.#freedSinceMerge > this.#top * mergeShare) {
       this.#mergeFree()
-      const carved = this.#carve(units)
+      const carved = this.#takeFromRuns(units)
       if (carved !== 0) return carved
     }
-    return this.#raise(units) || this.#squeeze(units)
+    return this.#takeAboveTop(units) || this.#takeFromLarger(units)
   }
 
-  #pop(units: number): number {
+  #takeFromList(units: number): number {
     const unit = this.#free[units]!.pop()
     if (unit !== 0) this.#freeUnits -= units
     return unit
   }
 
-  #put(unit: number, units: number): void {
+  #addToList(unit: number, units: number): void {
     this.#free[units]!.push(unit)
     this.#freeUnits += units
     this.#freedSinceMerge += units
   }
 
   /** Takes a block from the runs; 0 if they have no room. What remains of a run that is too short goes to the free lists. */
-  #carve(units: number): number {
+  #takeFromRuns(units: number): number {
     while (this.#runUnits < units) {
       if (this.#runUnits > 0) this.#free[this.#runUnits]!.push(this.#run)
       this.#runUnits = this.#runs.pop()
@@ -209,7 +209,7 @@ export class Blocks {
     return unit
   }
 
-  #raise(units: number): number {
+  #takeAboveTop(units: number): number {
     if (this.#top + units > this.#limit) return 0
     const unit = this.#top
     this.#top += units
@@ -217,14 +217,14 @@ export class Blocks {
   }
 
   /** When no other memory is left: merges free memory, then splits a larger block. Returns 0 if there is none. */
-  #squeeze(units: number): number {
+  #takeFromLarger(units: number): number {
     if (this.#freedSinceMerge > 0) {
       this.#mergeFree()
-      const unit = this.#carve(units)
+      const unit = this.#takeFromRuns(units)
       if (unit !== 0) return unit
     }
     for (let size = units + 1; size <= maxBlockUnits; size++) {
-      const unit = this.#pop(size)
+      const unit = this.#takeFromList(size)
       if (unit === 0) continue
       this.#free[size - units]!.push(unit + units)
       this.#freeUnits += size - units
