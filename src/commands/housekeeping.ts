@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import { isOutOfFiles, type Logger, OperationalError } from '../errors.ts'
 import { loadNotify } from '../libc.ts'
 import { OncePerMinute } from '../log-rarely.ts'
-import type { TreeStats } from '../tree/writer.ts'
+import type { TreeStats } from '../tree/blocks.ts'
 
 /** The tree counts as nearly full above the first share, and as having room again below the second. */
 const nearlyFullShare = 0.9

@@ -88,7 +88,7 @@ async function start(
   const now = (): number => clock.now()
   const clockCorrection = new Float64Array(new SharedArrayBuffer(8))
   clockCorrection[0] = clock.correction
-  const tree = TreeWriter.create({ capacityBytes: config.dns.capacity })
+  const tree = new TreeWriter(config.dns.capacity)
   const prepared = starting.adopt(
     await prepareNameserver({
       ...nameserverOptions(config),

@@ -4,6 +4,7 @@
 import { OperationalError } from '../errors.ts'
 import {
   blockOf,
+  blockUnits,
   copyWords,
   headerAt,
   headerWords,
@@ -19,6 +20,16 @@ type Words = Int32Array<SharedArrayBuffer>
 const pageShift = 12
 /** Free memory is merged once this share of all memory was freed since the last merge. */
 const mergeShare = 1 / 4
+
+export interface TreeStats {
+  /** Memory that was ever used, with free and limbo parts. */
+  usedBytes: number
+  capacityBytes: number
+  /** Ready for reuse. */
+  freeBytes: number
+  /** Not free before readers have moved on to newer versions. */
+  limboBytes: number
+}
 
 export class Blocks {
   readonly #memory: Words
@@ -97,10 +108,42 @@ export class Blocks {
     this.release(unit, units)
   }
 
-  /** Reduces the owned block in a slot to its first `kept` units. Moves it to a smaller block if one is free. */
-  shrink(at: number, units: number, kept: number): void {
+  /**
+   * Opens room for `words` words after the first `before` of the `used` words of the block in a slot; answers the word index
+   * of the room. Takes and keeps a larger block, unless the staged change owns this one and it has room.
+   */
+  insertWords(at: number, used: number, before: number, words: number): number {
+    const memory = this.#memory
+    const ref = memory[at]!
+    const from = blockOf(ref)
+    const units = blockUnits(used)
+    const grownUnits = blockUnits(used + words)
+    if (grownUnits === units && this.isOwned(ref >>> 4)) {
+      for (let i = used - 1; i >= before; i--) memory[from + words + i] = memory[from + i]!
+      return from + before
+    }
+    const unit = this.take(grownUnits)
+    const to = unit * unitWords
+    copyWords(memory, from, to, before)
+    copyWords(memory, from + before, to + before + words, used - before)
+    memory[at] = (unit << 4) | (ref & 15)
+    this.release(ref >>> 4, units)
+    this.keep()
+    return to + before
+  }
+
+  /**
+   * Removes `words` words after the first `before` of the `used` words of the owned block in a slot. Moves the rest to a
+   * smaller block if there is one.
+   */
+  removeWords(at: number, used: number, before: number, words: number): void {
+    const memory = this.#memory
+    const removed = blockOf(memory[at]!) + before
+    copyWords(memory, removed + words, removed, used - before - words)
+    const units = blockUnits(used)
+    const kept = blockUnits(used - words)
     if (units === kept) return
-    const unit = this.#memory[at]! >>> 4
+    const unit = memory[at]! >>> 4
     const smaller = this.#find(kept)
     if (smaller === 0) {
       this.#addToList(unit + kept, units - kept)
@@ -161,8 +204,8 @@ export class Blocks {
     }
   }
 
-  /** Octets. `usedBytes` is all memory that was ever used; `freeBytes` and `limboBytes` are parts of it. */
-  stats(): { usedBytes: number; capacityBytes: number; freeBytes: number; limboBytes: number } {
+  /** Octets. */
+  stats(): TreeStats {
     return {
       usedBytes: this.#top * unitBytes,
       capacityBytes: this.#limit * unitBytes,

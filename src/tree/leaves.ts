@@ -5,7 +5,6 @@ import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.t
 import {
   blockOf,
   blockUnits,
-  copyWords,
   entryKinds,
   entryWords,
   full,
@@ -169,32 +168,16 @@ export class Leaves {
    */
   insert(at: number, depth: number, index: number, key: Key, entry: number): void {
     const memory = this.#memory
-    const ref = memory[at]!
     const bits = memory[at + 1]!
     const words = entryWords(bits)
     const count = leafCount(bits)
-    const before = index * words
-    const used = count * words
-    const units = blockUnits(used)
-    const grownUnits = blockUnits(used + words)
-    const leaf = blockOf(ref)
-    let grown = leaf
-    let unit = ref >>> 4
-    if (grownUnits !== units || !this.#blocks.isOwned(unit)) {
-      unit = this.#blocks.take(grownUnits)
-      grown = unit * unitWords
-      copyWords(memory, leaf, grown, before)
-      copyWords(memory, leaf + before, grown + before + words, used - before)
-      this.#blocks.release(ref >>> 4, units)
-      this.#blocks.keep()
-    } else {
-      for (let i = used - 1; i >= before; i--) memory[leaf + words + i] = memory[leaf + i]!
-    }
-    this.#write(grown + before, bits, key, entry)
+    const room = this.#blocks.insertWords(at, count * words, index * words, words)
+    this.#write(room, bits, key, entry)
+    const ref = memory[at]!
     const listed = (entry & kindMask) === entryKinds.listing ? listedBit : ref & listedBit
     const free = leafLength(bits) - depth
     const open = free > 5 || count + 1 < 1 << free ? openBit : 0
-    memory[at] = (unit << 4) | listed | open | leafBit
+    memory[at] = (ref & ~summaryBits) | listed | open
     memory[at + 1] = bits + 256
   }
 
@@ -204,10 +187,7 @@ export class Leaves {
     this.#blocks.own(at, unitsOf(memory[at + 1]!))
     const bits = memory[at + 1]!
     const words = entryWords(bits)
-    const used = leafCount(bits) * words
-    const removed = blockOf(memory[at]!) + index * words
-    copyWords(memory, removed + words, removed, used - (index + 1) * words)
-    this.#blocks.shrink(at, blockUnits(used), blockUnits(used - words))
+    this.#blocks.removeWords(at, leafCount(bits) * words, index * words, words)
     memory[at + 1] = bits - 256
     this.#summarise(at, depth)
   }

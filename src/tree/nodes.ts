@@ -15,7 +15,6 @@ import {
   blockOf,
   blockUnits,
   childBits,
-  copyWords,
   innerAt,
   itemBits,
   itemWords,
@@ -85,41 +84,21 @@ export class Nodes {
   /** Adds a child (`ref`, `bits`) or an inner entry (`ref`) to the owned node in a slot. Takes a block. */
   insertItem(at: number, position: number, ref: number, bits: number): void {
     const memory = this.#memory
-    const nodeRef = memory[at]!
-    const node = blockOf(nodeRef)
-    const words = this.#words(at)
     const size = position < 16 ? 2 : 1
-    const before = this.itemAt(at, position) - node
-    const units = blockUnits(words)
-    const grownUnits = blockUnits(words + size)
-    let grown = node
-    if (grownUnits !== units) {
-      const unit = this.#blocks.take(grownUnits)
-      grown = unit * unitWords
-      copyWords(memory, node, grown, before)
-      copyWords(memory, node + before, grown + before + size, words - before)
-      memory[at] = (unit << 4) | (nodeRef & 15)
-      this.#blocks.release(nodeRef >>> 4, units)
-    } else {
-      for (let from = node + words - 1; from >= node + before; from--) {
-        memory[from + size] = memory[from]!
-      }
-    }
+    const before = this.itemAt(at, position) - blockOf(memory[at]!)
+    const item = this.#blocks.insertWords(at, this.#words(at), before, size)
     memory[at + 1]! |= 1 << position
-    memory[grown + before] = ref
-    if (size === 2) memory[grown + before + 1] = bits
+    memory[item] = ref
+    if (size === 2) memory[item + 1] = bits
   }
 
   /** Removes an item from the owned node in a slot. The node must have at least three items. */
   deleteItem(at: number, depth: number, position: number): void {
     const memory = this.#memory
-    const node = blockOf(memory[at]!)
+    const before = this.itemAt(at, position) - blockOf(memory[at]!)
     const words = this.#words(at)
-    const item = this.itemAt(at, position)
-    const size = position < 16 ? 2 : 1
     memory[at + 1]! &= ~(1 << position)
-    copyWords(memory, item + size, item, node + words - item - size)
-    this.#blocks.shrink(at, blockUnits(words), blockUnits(words - size))
+    this.#blocks.removeWords(at, words, before, position < 16 ? 2 : 1)
     this.summarise(at, depth)
   }
 

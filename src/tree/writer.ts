@@ -1,7 +1,7 @@
 // Changes the shared tree (layout.ts). Changes are staged by copy-on-write, and `publish` shows all of them at once. There is one
 // writer. Each change takes all its blocks before it writes the first word, so the staged tree stays intact if memory is full.
 import { OperationalError } from '../errors.ts'
-import { Blocks } from './blocks.ts'
+import { Blocks, type TreeStats } from './blocks.ts'
 import { agreedBits, cut, innerPosition, type Key, nibbleOf, putBits } from './key.ts'
 import {
   type EntryKind,
@@ -38,16 +38,6 @@ export interface ZoneVersion {
   ipv6Entries: number
 }
 
-export interface TreeStats {
-  /** Memory that was ever used, with free and limbo parts. */
-  usedBytes: number
-  capacityBytes: number
-  /** Ready for reuse. */
-  freeBytes: number
-  /** Not free before readers have moved on to newer versions. */
-  limboBytes: number
-}
-
 type Family = 4 | 6
 
 /** Leaves are joined if together they have at most this many entries: half a leaf, so that the new one does not burst soon. */
@@ -75,11 +65,7 @@ export class TreeWriter {
    * Makes an empty tree, published as serial 0. `capacityBytes` is address space: pages that are never used take no memory.
    * Throws OperationalError 'config-invalid' beyond 2 GiB, and 'capacity-reached' if not even an empty tree fits.
    */
-  static create(options: { capacityBytes: number }): TreeWriter {
-    return new TreeWriter(options.capacityBytes)
-  }
-
-  private constructor(capacityBytes: number) {
+  constructor(capacityBytes: number) {
     if (capacityBytes > maxCapacityBytes) {
       throw new OperationalError('config-invalid', 'the shared tree cannot exceed 2 GiB')
     }
@@ -170,7 +156,6 @@ export class TreeWriter {
       if (!nodes.hasItem(at, position)) {
         const child = isInner ? entry : this.#makeLeaf(0, entry, length, end + 4)
         nodes.insertItem(at, position, child, this.#leaves.bits)
-        this.#blocks.keep()
         nodes.summarise(at, depth)
         break
       }

@@ -23,7 +23,7 @@ export interface GrowthFigures {
 export function measureGrowth(entries: number): GrowthFigures {
   const random = seeded(1)
   const words = Uint32Array.from({ length: entries }, random)
-  const writer = TreeWriter.create({ capacityBytes })
+  const writer = new TreeWriter(capacityBytes)
   const answer = writer.internAnswer(0b1100)
   const publish = () =>
     writer.publish({

@@ -43,7 +43,7 @@ function openBlocklist(store: Store): Blocklist {
   const silent = () => undefined
   return new Blocklist({
     store,
-    tree: TreeWriter.create({ capacityBytes: 2 ** 30 }),
+    tree: new TreeWriter(2 ** 30),
     policy: testPolicy(),
     now: () => 1_800_000_000,
     log: { error: silent, warn: silent, info: silent, debug: silent },

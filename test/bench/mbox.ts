@@ -173,7 +173,7 @@ async function read(source: Pick<MailboxOptions, 'path' | 'type'>, folder: strin
   const store = openStore(join(folder, 'bench.db'))
   const blocklist = new Blocklist({
     store,
-    tree: TreeWriter.create({ capacityBytes: 2 ** 28 }),
+    tree: new TreeWriter(2 ** 28),
     policy: testPolicy(),
     now: () => Math.floor(Date.now() / 1000),
     log,

@@ -21,7 +21,7 @@ const distinctQueries = 1 << 16
 /** Median nanoseconds of CPU time an answer, for each sort of question; seeded, so that runs compare. */
 export async function benchRespond(entries = 1_000_000): Promise<RespondFigure[]> {
   const random = seeded(1)
-  const writer = TreeWriter.create({ capacityBytes: 2 ** 28 })
+  const writer = new TreeWriter(2 ** 28)
   const answer = writer.internAnswer(0b1100)
   const listed4 = Uint32Array.from({ length: entries }, () => random())
   const listed6 = Uint32Array.from({ length: entries }, () => random())

@@ -180,7 +180,7 @@ function randomKeys(family: Family): Keys {
 }
 
 function load(family: Family, { w0, w1 }: Keys): TreeWriter {
-  const writer = TreeWriter.create({ capacityBytes: 2 ** 30 })
+  const writer = new TreeWriter(2 ** 30)
   const answer = writer.internAnswer(4)
   for (let i = 0; i < entries; i++) {
     writer.set(family, w0[i] ?? 0, w1[i] ?? 0, 0, 0, lengths[family], 1, answer)

@@ -81,7 +81,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
   }
   const blocklist = new Blocklist({
     store,
-    tree: TreeWriter.create({ capacityBytes: 1 << 22 }),
+    tree: new TreeWriter(1 << 22),
     policy,
     log,
     now: () => state.now,

@@ -10,7 +10,7 @@ import { silentLog, testPolicy } from './door.ts'
 
 const [, , path = '', number = '', moment = ''] = process.argv
 const store = openStore(path)
-const tree = TreeWriter.create({ capacityBytes: 1 << 24 })
+const tree = new TreeWriter(1 << 24)
 const reader = new TreeReader(tree.buffer, 63)
 const publish = tree.publish.bind(tree)
 tree.publish = (version) => {

@@ -76,6 +76,31 @@ export interface Subject {
   close(): Promise<void>
 }
 
+/** A server of one thread that tells nothing about itself and limits nobody. */
+export function subjectOptions(tree: SharedArrayBuffer): NameserverOptions {
+  return {
+    listen: ['127.0.0.1:0'],
+    workers: 1,
+    udpPayload: 1232,
+    tcpConnections: 100,
+    tcpIdleSeconds: 5,
+    batch: true,
+    version: false,
+    nsid: '',
+    staleServfail: false,
+    clockCorrection: new SharedArrayBuffer(8),
+    access: [],
+    rateLimit: { responsesPerSecond: 0, slip: 0 },
+    queryLog: 0,
+    zone: encodeZone({ ...subjectZone, retired: false }),
+    tree,
+    log: silentLog,
+    onFatal(error) {
+      throw error
+    },
+  }
+}
+
 /** Starts our own server, or uses the one named by the environment. */
 export async function startSubject(overrides: Partial<NameserverOptions> = {}): Promise<Subject> {
   const { DNSBL_SUBJECT: external, DNSBL_ZONE: zone = subjectZone.origin } = process.env
@@ -83,18 +108,8 @@ export async function startSubject(overrides: Partial<NameserverOptions> = {}): 
     return { zone, ...splitAddress(external), isOurs: false, close: async () => undefined }
   }
   const prepared = await prepareNameserver({
-    listen: ['127.0.0.1:0'],
-    workers: 1,
-    udpPayload: 1232,
-    tcpConnections: 100,
-    tcpIdleSeconds: 5,
+    ...subjectOptions(subjectTree().buffer),
     batch: process.env['DNSBL_TRANSPORT'] !== 'events',
-    zone: encodeZone({ ...subjectZone, retired: false }),
-    tree: subjectTree().buffer,
-    log: silentLog,
-    onFatal(error) {
-      throw error
-    },
     ...overrides,
   })
   const server = await prepared.listen()
@@ -108,7 +123,7 @@ export async function startSubject(overrides: Partial<NameserverOptions> = {}): 
 
 /** A published tree with subjectEntries. */
 export function subjectTree(): TreeWriter {
-  const tree = TreeWriter.create({ capacityBytes: 1 << 20 })
+  const tree = new TreeWriter(1 << 20)
   for (const { prefix, codes, kind } of subjectEntries) {
     const parsed = parsePrefix(prefix)
     if ('why' in parsed) throw new Error(`${prefix}: ${parsed.why}`)

@@ -142,7 +142,7 @@ export function openDoor(
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
-    const tree = TreeWriter.create({ capacityBytes: chosen.capacityBytes })
+    const tree = new TreeWriter(chosen.capacityBytes)
     const { policy, retired, validForSeconds } = chosen
     const blocklist = new Blocklist({
       store,

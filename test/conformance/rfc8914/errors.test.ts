@@ -56,7 +56,7 @@ test('§4.19: a client that an access rule refuses hears Prohibited (18)', async
 
 test('§4.15: before anything is published the answer is SERVFAIL, Not Ready (14)', async (t) => {
   if (!subject.isOurs) return t.skip('another server is asked')
-  const empty = TreeWriter.create({ capacityBytes: 1 << 20 })
+  const empty = new TreeWriter(1 << 20)
   const starting = await startSubject({ tree: empty.buffer })
   try {
     const response = await ask(starting, reversed('127.0.0.2'), types.A, { edns: {} })

@@ -5,7 +5,7 @@ import { TreeWriter } from '../../../src/tree/writer.ts'
 import { cli, request, silentLog, start, testPolicy } from '../../support/door.ts'
 
 const [, , path = '', prefix = ''] = process.argv
-const tree = TreeWriter.create({ capacityBytes: 1 << 20 })
+const tree = new TreeWriter(1 << 20)
 const blocklist = new Blocklist({
   ...{ store: openStore(path), tree, policy: testPolicy(), log: silentLog },
   ...{ now: () => start, validForSeconds: 86_400, retired: false },

@@ -9,7 +9,7 @@ import { cli, request, silentLog, start, testPolicy } from '../../support/door.t
 
 const attempts = 20_000
 const store = openStore(process.argv[2] ?? '')
-const tree = TreeWriter.create({ capacityBytes: 1 << 24 })
+const tree = new TreeWriter(1 << 24)
 const blocklist = new Blocklist({
   ...{ store, tree, policy: testPolicy(), log: silentLog },
   ...{ now: () => start, validForSeconds: 86_400, retired: false },

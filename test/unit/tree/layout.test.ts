@@ -15,7 +15,7 @@ const version = {
 }
 
 test('the header, word by word', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const writer = new TreeWriter(1 << 16)
   const memory = new Int32Array(writer.buffer)
   assert.equal(headerWords * 4, 4352)
   assert.equal(memory[0], 0x42534454, 'magic')
@@ -43,7 +43,7 @@ test('the header, word by word', () => {
 })
 
 test('an entry, word by word', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const writer = new TreeWriter(1 << 16)
   const memory = new Int32Array(writer.buffer)
   writer.set(4, 0xcb007109, 0, 0, 0, 32, 1, 5)
   writer.set(4, 0xcb007101, 0, 0, 0, 32, 2, 0)
@@ -59,7 +59,7 @@ test('an entry, word by word', () => {
 })
 
 test('a buffer that holds no tree, or another layout, is refused by name', () => {
-  const { buffer } = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const { buffer } = new TreeWriter(1 << 16)
   const memory = new Int32Array(buffer)
   assert.throws(() => openReader(new SharedArrayBuffer(1 << 16), 0), /wrong magic/)
   assert.throws(() => openReader(new SharedArrayBuffer(64), 0), /wrong magic/)
@@ -75,13 +75,13 @@ test('a buffer that holds no tree, or another layout, is refused by name', () =>
 })
 
 test('a capacity beyond the address range or below the header is refused', () => {
-  const create = (capacityBytes: number) => () => TreeWriter.create({ capacityBytes })
+  const create = (capacityBytes: number) => () => new TreeWriter(capacityBytes)
   assert.throws(create(2 ** 31 + 8), { code: 'config-invalid' })
   assert.throws(create(4352), { code: 'capacity-reached' })
 })
 
 test('answers: one index for each set of codes, through several segments', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 20 })
+  const writer = new TreeWriter(1 << 20)
   const reader = openReader(writer.buffer, 0)
   for (let codes = 0; codes < 5000; codes++) assert.equal(writer.internAnswer(codes << 2), codes)
   assert.equal(writer.internAnswer(77 << 2), 77)

@@ -8,6 +8,7 @@ import {
   networkOf,
   type Prefix,
 } from '../../../src/ip/address.ts'
+import type { TreeStats } from '../../../src/tree/blocks.ts'
 import {
   blockOf,
   blockUnits,
@@ -30,7 +31,7 @@ import {
   versionUnits,
 } from '../../../src/tree/layout.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
-import type { TreeStats, TreeWriter } from '../../../src/tree/writer.ts'
+import type { TreeWriter } from '../../../src/tree/writer.ts'
 
 export interface Entry {
   prefix: Prefix

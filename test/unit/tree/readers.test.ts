@@ -23,7 +23,7 @@ const deadline = 8000
 test('threads that look on see whole versions only, while memory is reused', {
   timeout: 30_000,
 }, async () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 28 })
+  const writer = new TreeWriter(1 << 28)
   const random = seeded(11)
   const current: number[] = []
   let serial = 0

@@ -42,7 +42,7 @@ function churner(writer: TreeWriter, entries: number): (changes: number) => void
 }
 
 test('used memory stays bounded over 100,000 publications, with readers coming and going', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 26 })
+  const writer = new TreeWriter(1 << 26)
   const churn = churner(writer, 5000)
   const readers = [0, 1, 2].map((slot) => openReader(writer.buffer, slot))
   const round = (): number => {
@@ -61,7 +61,7 @@ test('used memory stays bounded over 100,000 publications, with readers coming a
 })
 
 test('a reader that is offline, blocked say, holds nothing back', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 24 })
+  const writer = new TreeWriter(1 << 24)
   const reader = openReader(writer.buffer, 5)
   const churn = churner(writer, 100)
   reader.enter()
@@ -71,7 +71,7 @@ test('a reader that is offline, blocked say, holds nothing back', () => {
 })
 
 test('a reader that stays inside holds back what it may see, and sees it unchanged', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 24 })
+  const writer = new TreeWriter(1 << 24)
   const reader = openReader(writer.buffer, 5)
   const listed = Array.from({ length: 200 }, (_, i) => 0x0a000000 + i * 0x10203)
   for (const w0 of listed) writer.set(4, w0, 0, 0, 0, 32, 1, 9)
@@ -94,7 +94,7 @@ test('a reader that stays inside holds back what it may see, and sees it unchang
 })
 
 test('a dead reader holds memory back until its slot is cleared', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 24 })
+  const writer = new TreeWriter(1 << 24)
   openReader(writer.buffer, 63).enter()
   churner(writer, 100)(200)
   const held = writer.stats().limboBytes
@@ -108,7 +108,7 @@ test('a reader may stop between any two steps of entering, whatever is published
   const steps = ['load', 'store', 'load'] as const
   for (const [stop, name] of steps.entries()) {
     for (const publications of [1, 2, 3, 4, 50]) {
-      const writer = TreeWriter.create({ capacityBytes: 1 << 24 })
+      const writer = new TreeWriter(1 << 24)
       const reader = openReader(writer.buffer, 3)
       let serial = 0
       const publish = (): void => {
@@ -141,7 +141,7 @@ test('a reader may stop between any two steps of entering, whatever is published
 })
 
 test('epochs may wrap, and 0 is none', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 24 })
+  const writer = new TreeWriter(1 << 24)
   const memory = new Int32Array(writer.buffer)
   memory[headerAt.epoch] = 0x7ffffffe
   assert.equal(nextEpoch(0x7fffffff), -0x80000000)
@@ -170,7 +170,7 @@ for (const [name, family, length, answer] of [
   ['high answers', 6, 64, 5000],
 ] as const) {
   test(`out of room: an error, nothing lost by abandon, and on it goes: ${name}`, () => {
-    const writer = TreeWriter.create({ capacityBytes: 100_000 })
+    const writer = new TreeWriter(100_000)
     const reader = openReader(writer.buffer, 0)
     const random = seeded(length)
     const key = (): number[] => [random(2 ** 32), random(2 ** 32), random(4), random(2 ** 32)]
@@ -214,7 +214,7 @@ for (const [name, family, length, answer] of [
 }
 
 test('what is staged is whole even where the error came: it may be published', () => {
-  const writer = TreeWriter.create({ capacityBytes: 40_000 })
+  const writer = new TreeWriter(40_000)
   const reader = openReader(writer.buffer, 0)
   const set: number[] = []
   const random = seeded(4)
@@ -235,7 +235,7 @@ test('what is staged is whole even where the error came: it may be published', (
 })
 
 test('memory that one shape left free serves another', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 20 })
+  const writer = new TreeWriter(1 << 20)
   const random = seeded(9)
   for (let round = 0; round < 6; round++) {
     const [family, length] = (

@@ -40,7 +40,7 @@ function randomPrefix(random: Random, family: Family, spread: number): Prefix {
 
 function run(seed: number, changes: number, spread: number, families: readonly Family[]): void {
   const random = seeded(seed)
-  const writer = TreeWriter.create({ capacityBytes: 1 << 22 })
+  const writer = new TreeWriter(1 << 22)
   const reader = openReader(writer.buffer, seed % 64)
   const oracle = new Oracle()
   const fixed = assertNoLeak(writer, 0)
@@ -195,7 +195,7 @@ const crowds: Record<string, Space> = {
 for (const [name, { family, first, length, size, answer }] of Object.entries(crowds)) {
   test(`leaves burst and join under a crowd: ${name}`, () => {
     const random = seeded(size + answer)
-    const writer = TreeWriter.create({ capacityBytes: 1 << 22 })
+    const writer = new TreeWriter(1 << 22)
     const reader = openReader(writer.buffer, 0)
     const host = addressBits(family) - length
     const at = (i: number): Address => addressOf(family, first + (BigInt(i) << BigInt(host)))
@@ -260,7 +260,7 @@ test('any sequence of changes in a few bits equals the oracle', () => {
       fc.array(change, { maxLength: 40 }),
       fc.constantFrom(0, 24, 27),
       (changes, shift) => {
-        const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+        const writer = new TreeWriter(1 << 16)
         const reader = openReader(writer.buffer, 0)
         const oracle = new Oracle()
         for (const { value, length, kind, end } of changes) {
@@ -302,7 +302,7 @@ test('any sequence of changes in a few bits equals the oracle', () => {
 })
 
 test('kinds, lengths and identity along one path', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const writer = new TreeWriter(1 << 16)
   const reader = openReader(writer.buffer, 0)
   const listed = writer.internAnswer((1 << 2) | (1 << 3))
   const { listing, exclusion, exemption } = entryKinds
@@ -333,7 +333,7 @@ test('kinds, lengths and identity along one path', () => {
 })
 
 test('a partial name that exclusions fill is not listed, however long the listing above', () => {
-  const writer = TreeWriter.create({ capacityBytes: 1 << 16 })
+  const writer = new TreeWriter(1 << 16)
   const reader = openReader(writer.buffer, 0)
   const { listing, exclusion } = entryKinds
   writer.set(4, 0xc0000200, 0, 0, 0, 24, listing, 1)
