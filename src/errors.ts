@@ -52,8 +52,13 @@ export class OperationalError extends Error {
 
 /** Whether a file or connection could not be opened because too many are open (EMFILE, ENFILE). */
 export function isOutOfFiles(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = codeOf(error)
   return code === 'EMFILE' || code === 'ENFILE'
+}
+
+/** The code that Node, the system or a package gave an error; '' if it has none. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** The text of whatever was thrown. */

@@ -2,16 +2,15 @@
 // Each thread gets a clone of them and searches it for every query.
 import type { ClientAddress } from '../dns/query-context.ts'
 import { type Access, access } from '../dns/responder.ts'
-import { addressBits, type Prefix } from '../ip/address.ts'
+import type { Prefix } from '../ip/address.ts'
 
 export interface AccessRule {
   readonly prefix: Prefix
   readonly action: keyof typeof access
 }
 
-/** All addresses of a family as ranges without gaps: the start of each (`words` words), and its action. */
+/** All addresses of a family as ranges without gaps: the start of each (four words; IPv4 is in the first), and its action. */
 interface Ranges {
-  readonly words: 1 | 4
   readonly starts: Uint32Array
   readonly actions: Uint8Array
 }
@@ -28,21 +27,21 @@ export function compileAccess(rules: readonly AccessRule[]): AccessTable {
 
 /** What may be done with this client's queries. */
 export function accessOf(table: AccessTable, client: ClientAddress): Access {
-  const { words, starts, actions } = client.family === 4 ? table.ipv4 : table.ipv6
+  const { starts, actions } = client.family === 4 ? table.ipv4 : table.ipv6
   let low = 0
   let high = actions.length - 1
   while (low < high) {
     const middle = (low + high + 1) >>> 1
-    if (isBefore(client, starts, middle * words, words)) high = middle - 1
+    if (isBefore(client, starts, middle * 4)) high = middle - 1
     else low = middle
   }
   return (actions[low] ?? access.allow) as Access
 }
 
-function isBefore(client: ClientAddress, starts: Uint32Array, at: number, words: number): boolean {
+function isBefore(client: ClientAddress, starts: Uint32Array, at: number): boolean {
   const first = starts[at] ?? 0
   const w0 = client.w0 >>> 0
-  if (w0 !== first || words === 1) return w0 < first
+  if (w0 !== first) return w0 < first
   const second = starts[at + 1] ?? 0
   const w1 = client.w1 >>> 0
   if (w1 !== second) return w1 < second
@@ -52,13 +51,11 @@ function isBefore(client: ClientAddress, starts: Uint32Array, at: number, words:
 }
 
 function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
-  const bits = addressBits(family)
-  const words = family === 4 ? 1 : 4
   const spans = rules
     .filter(({ prefix }) => prefix.family === family)
     .map(({ prefix, action }) => {
-      const start = firstAddress(prefix, words)
-      return { start, end: start + (1n << BigInt(bits - prefix.length)), action: access[action] }
+      const start = firstAddress(prefix)
+      return { start, end: start + (1n << BigInt(128 - prefix.length)), action: access[action] }
     })
     // Outer prefixes come before inner ones. The sort is stable, so of two equal prefixes the later one stays later.
     .toSorted((a, b) => compare(a.start, b.start) || compare(b.end, a.end))
@@ -75,14 +72,13 @@ function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
     boundaries.set(start, action)
     open.push({ end, action })
   }
-  const space = 1n << BigInt(bits)
+  const space = 1n << 128n
   close(space)
   const ranges = [...boundaries]
     .filter(([start]) => start < space)
     .toSorted(([a], [b]) => compare(a, b))
   return {
-    words,
-    starts: Uint32Array.from(ranges.flatMap(([start]) => wordsOf(start, words))),
+    starts: Uint32Array.from(ranges.flatMap(([start]) => wordsOf(start))),
     actions: Uint8Array.from(ranges.map(([, action]) => action)),
   }
 }
@@ -91,14 +87,10 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : Number(a > b)
 }
 
-function firstAddress(prefix: Prefix, words: number): bigint {
-  return [prefix.w0, prefix.w1, prefix.w2, prefix.w3]
-    .slice(0, words)
-    .reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n)
+function firstAddress({ w0, w1, w2, w3 }: Prefix): bigint {
+  return [w0, w1, w2, w3].reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n)
 }
 
-function wordsOf(value: bigint, words: number): number[] {
-  return Array.from({ length: words }, (_, index) =>
-    Number((value >> BigInt(32 * (words - 1 - index))) & 0xffffffffn),
-  )
+function wordsOf(value: bigint): number[] {
+  return [96n, 64n, 32n, 0n].map((shift) => Number((value >> shift) & 0xffffffffn))
 }

@@ -26,27 +26,27 @@ export interface NameserverOptions {
   readonly zone: ZoneData
   /** The buffer of the shared tree. */
   readonly tree: SharedArrayBuffer
-  /** The answer to version.bind; without it, REFUSED. */
-  readonly version?: string | false
-  /** The answer to NSID and to id.server, at most 128 octets. Without it, no NSID is sent, and id.server is REFUSED. */
-  readonly nsid?: string
+  /** The answer to version.bind; if false, REFUSED. */
+  readonly version: string | false
+  /** The answer to NSID and to id.server, at most 128 octets. If empty, no NSID is sent, and id.server is REFUSED. */
+  readonly nsid: string
   /** Whether to answer SERVFAIL when the list's data are stale. */
-  readonly staleServfail?: boolean
-  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. 0 if missing. */
-  readonly clockCorrection?: SharedArrayBuffer
+  readonly staleServfail: boolean
+  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. */
+  readonly clockCorrection: SharedArrayBuffer
   /** Which clients are answered; all if there are no rules. */
-  readonly access?: readonly AccessRule[]
-  /** If missing, responses are not limited. */
-  readonly rateLimit?: RateLimitOptions
+  readonly access: readonly AccessRule[]
+  /** With 0 responses a second, responses are not limited. */
+  readonly rateLimit: RateLimitOptions
   /** Secrets of server cookies, 16 octets each, newest first. If missing, random ones are made and replaced daily. */
   readonly cookieSecrets?: readonly Uint8Array[]
-  /** Log one query in this many; 0 or missing logs none. */
-  readonly queryLog?: number
+  /** Log one query in this many; 0 logs none. */
+  readonly queryLog: number
   readonly log: Logger
   /** Called once if a thread died too often. The process should then end. */
   onFatal(error: Error): void
   /** false: use node:dgram, one datagram at a time, even where batches are possible. */
-  readonly batch?: boolean
+  readonly batch: boolean
   /** false: make no native socket calls, as on a platform that koffi does not support. */
   readonly nativeSockets?: boolean
 }
@@ -112,7 +112,7 @@ export class Nameserver {
     this.#options = options
     this.#listenAddresses = listenAddresses
     this.#native = native
-    this.#isBatched = native !== undefined && options.batch !== false
+    this.#isBatched = native !== undefined && options.batch
     this.#cookies = new CookieKeeper(options.cookieSecrets)
     const shared = this.#sharedData()
     this.#blocks = Array.from({ length: this.workers + 1 }, () => threadBlocks(options))
@@ -224,24 +224,24 @@ export class Nameserver {
   /** The part of workerData that all threads have in common. */
   #sharedData(): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
     const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = this.#options
-    const { access = [], rateLimit, staleServfail, clockCorrection } = this.#options
+    const { access, rateLimit, staleServfail, clockCorrection } = this.#options
     return {
       tree,
       zone,
       isBatched: this.#isBatched,
       responder: {
         udpPayload,
-        version: version ?? false,
+        version,
         cookieSecrets: this.#cookies.memory,
-        staleServfail: staleServfail ?? false,
-        ...(nsid && { nsid: new TextEncoder().encode(nsid), identity: nsid }),
+        staleServfail,
+        nsid: new TextEncoder().encode(nsid),
+        identity: nsid,
       },
-      clockCorrection: clockCorrection ?? new SharedArrayBuffer(8),
+      clockCorrection,
       ...(access.length > 0 && { access: compileAccess(access) }),
-      ...(rateLimit &&
-        rateLimit.responsesPerSecond > 0 && {
-          rateLimit: { ...rateLimit, table: createRateLimitTable() },
-        }),
+      ...(rateLimit.responsesPerSecond > 0 && {
+        rateLimit: { ...rateLimit, table: createRateLimitTable() },
+      }),
       tcp: {
         connections: tcpConnections,
         connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),
@@ -254,7 +254,7 @@ export class Nameserver {
 
 type ThreadBlocks = Pick<WorkerData, 'counters' | 'topClients' | 'queryLog'>
 
-function threadBlocks({ queryLog = 0 }: NameserverOptions): ThreadBlocks {
+function threadBlocks({ queryLog }: NameserverOptions): ThreadBlocks {
   return {
     counters: new SharedArrayBuffer(counterBytes),
     topClients: new SharedArrayBuffer(topClientsBytes),

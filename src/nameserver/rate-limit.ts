@@ -21,9 +21,8 @@ const tagsOffset = slots * 8
 /** Makes the table. Its hash has a random key, so that nobody can aim at the place of another network. */
 export function createRateLimitTable(): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(tagsOffset + (slots + 2) * 4)
-  crypto.getRandomValues(new Uint8Array(8)).forEach((octet, index) => {
-    new Uint8Array(memory, tagsOffset + seedsAt * 4)[index] = octet
-  })
+  const seeds = crypto.getRandomValues(new Int32Array(2))
+  new Int32Array(memory, tagsOffset).set(seeds, seedsAt)
   return memory
 }
 

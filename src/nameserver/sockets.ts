@@ -4,7 +4,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { type Descriptor, SystemCallError } from '../libc.ts'
 import { formatListenAddress, type ListenAddress } from './addresses.ts'
 import type { NativeSockets, SocketMemory } from './native.ts'
@@ -48,6 +48,11 @@ export function bindSockets(
   workers: number,
 ): BoundSockets {
   const open: Descriptor[] = []
+  const copyOf = (address: ListenAddress, fd: Descriptor): ThreadSocket => ({
+    family: address.family,
+    fd: native.duplicate(fd),
+    isWildcard: /^[0.:]+$/.test(address.host),
+  })
   const close = (): void => {
     for (const fd of open.splice(0)) native.close(fd)
   }
@@ -55,18 +60,8 @@ export function bindSockets(
     const bound = addresses.map((address) => bindAddress(native, address, workers, open))
     return {
       addresses: bound.map(({ address }) => address),
-      udp: (worker) =>
-        bound.map(({ address, udp }) => ({
-          family: address.family,
-          fd: native.duplicate(udp[worker] ?? -1),
-          isWildcard: isWildcard(address),
-        })),
-      tcp: () =>
-        bound.map(({ address, tcp }) => ({
-          family: address.family,
-          fd: native.duplicate(tcp),
-          isWildcard: isWildcard(address),
-        })),
+      udp: (worker) => bound.map(({ address, udp }) => copyOf(address, udp[worker] ?? -1)),
+      tcp: () => bound.map(({ address, tcp }) => copyOf(address, tcp)),
       memory: () => bound.flatMap(({ udp }) => udp.map((fd) => native.memoryOf(fd))),
       stopReceiving() {
         if (open.length === 0) return
@@ -97,10 +92,6 @@ export async function chooseAddresses(addresses: readonly ListenAddress[]): Prom
     stopReceiving: () => undefined,
     close: () => undefined,
   }
-}
-
-function isWildcard({ host }: ListenAddress): boolean {
-  return /^[0.:]+$/.test(host)
 }
 
 interface BoundAddress {
@@ -141,12 +132,8 @@ function bindAddress(
 }
 
 function addressUnavailable(address: ListenAddress, cause: unknown): OperationalError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  return new OperationalError(
-    'address-unavailable',
-    `cannot listen on ${formatListenAddress(address)}: ${why}`,
-    { cause },
-  )
+  const why = `cannot listen on ${formatListenAddress(address)}: ${messageOf(cause)}`
+  return new OperationalError('address-unavailable', why, { cause })
 }
 
 async function freePort(address: ListenAddress): Promise<number> {

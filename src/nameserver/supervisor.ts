@@ -1,6 +1,6 @@
 // Keeps one thread of the name server running: starts it, and restarts it on the same sockets if it dies or hangs.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import { type Logger, OperationalError } from '../errors.ts'
+import { type Logger, messageOf, OperationalError } from '../errors.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
 import { progressOf } from './counters.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -171,7 +171,7 @@ export class Thread {
  * fix that.
  */
 function startError(name: string, cause: unknown): OperationalError {
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(cause)
   const isBinding = cause instanceof Error && 'syscall' in cause && 'code' in cause
   return isBinding
     ? new OperationalError('address-unavailable', `cannot listen: ${why}`, { cause })

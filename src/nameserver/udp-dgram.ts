@@ -36,16 +36,12 @@ export const serveByEvents: UdpTransport = async (options) => {
 }
 
 function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknown> } {
-  const type = socket.family === 4 ? 'udp4' : 'udp6'
-  if ('fd' in socket) {
-    const opened = createSocket(type)
-    const listening = once(opened, 'listening')
-    opened.bind({ fd: socket.fd })
-    return { socket: opened, listening }
-  }
-  const opened = createSocket({ type, reusePort: true, ipv6Only: socket.family === 6 })
+  const isIPv6 = socket.family === 6
+  const type = isIPv6 ? 'udp6' : 'udp4'
+  const opened = createSocket({ type, reusePort: true, ipv6Only: isIPv6 })
   const listening = once(opened, 'listening')
-  opened.bind({ address: socket.host, port: socket.port })
+  if ('fd' in socket) opened.bind({ fd: socket.fd })
+  else opened.bind({ address: socket.host, port: socket.port })
   return { socket: opened, listening }
 }
 

@@ -2,32 +2,28 @@
 // dns2 encodes and decodes.
 import { connect, isIPv6 } from 'node:net'
 import { Packet, UDPClient } from 'dns2'
-import { OperationalError } from '../errors.ts'
+import { codeOf, messageOf, OperationalError } from '../errors.ts'
 import type { Address } from '../ip/address.ts'
 
-interface LookupRequest {
+type QueryType = keyof typeof Packet.TYPE
+
+interface Question {
   /** `host:port` or `[v6]:port`. There is no default, since dns2's defaults are public resolvers. */
   readonly server: string
   readonly name: string
-  readonly type: 'A' | 'TXT'
+  readonly type: QueryType
   /** For the whole look-up, with retries and TCP. */
   readonly timeoutMs: number
-}
-
-interface LookupAnswer {
-  readonly rcode: number
-  /** Addresses, or texts with their strings joined, in the order of the response. */
-  readonly answers: string[]
 }
 
 /** A datagram may get lost, so the time is divided among this many tries. */
 const udpTries = 3
 
 /**
- * Asks the server and returns its answer, whatever its rcode is. Throws OperationalError 'server-unreachable' if no usable
- * response comes in time.
+ * Asks the server for A or TXT records and returns its answer, whatever its rcode is: addresses, or texts with their strings
+ * joined, in the order of the response. Throws OperationalError 'server-unreachable' if no usable response comes in time.
  */
-export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
+export async function lookup(request: Question): Promise<{ rcode: number; answers: string[] }> {
   const { server, name, type } = request
   try {
     const response = await ask(request)
@@ -38,16 +34,10 @@ export async function lookup(request: LookupRequest): Promise<LookupAnswer> {
     }
   } catch (error) {
     if (error instanceof OperationalError) throw error
-    const why = error instanceof Error ? error.message : String(error)
-    throw new OperationalError(
-      'server-unreachable',
-      `no answer from ${server} to ${name} ${type}: ${why}`,
-      { cause: error },
-    )
+    const why = `no answer from ${server} to ${name} ${type}: ${messageOf(error)}`
+    throw new OperationalError('server-unreachable', why, { cause: error })
   }
 }
-
-type QueryType = keyof typeof Packet.TYPE
 
 /** No resolver follows a longer chain of aliases. A chain that ends nowhere has no answer either. */
 const maxAliases = 16
@@ -56,9 +46,7 @@ const maxAliases = 16
  * Returns the whole response to the question, over TCP if UDP truncated it. Throws OperationalError, the network's errors, and an
  * Error if the response belongs to another question or to none.
  */
-export async function ask(
-  request: Omit<LookupRequest, 'type'> & { readonly type: QueryType },
-): Promise<Packet> {
+export async function ask(request: Question): Promise<Packet> {
   const deadline = performance.now() + request.timeoutMs
   const { host, port } = splitServer(request.server)
   const first = await askUdp(host, port, request)
@@ -109,8 +97,6 @@ export function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '')
 }
 
-type Question = Parameters<typeof ask>[0]
-
 /** The name under which a DNSBL lists an address: reversed octets or nibbles (RFC 5782 §2.1, §2.4). */
 export function queryName(address: Address, zone: string): string {
   const { family, w0, w1, w2, w3 } = address
@@ -132,8 +118,7 @@ async function askUdp(host: string, port: number, request: Question): Promise<Pa
     try {
       return await ask(request.name, request.type)
     } catch (error) {
-      const isTimeout = error instanceof Error && 'code' in error && error.code === 'ETIMEDOUT'
-      if (!isTimeout || tries === udpTries) throw error
+      if (codeOf(error) !== 'ETIMEDOUT' || tries === udpTries) throw error
     }
   }
 }

@@ -1,7 +1,7 @@
 // The configured zone → its own records in wire form: SOA, NS and zone.records. dns2 encodes them.
 import { Packet } from 'dns2'
 import { OperationalError } from '../errors.ts'
-import { type PresentedRecord, parseName, parseRecord, type RecordData } from './presentation.ts'
+import { type PresentedRecord, parseName, parseRecord } from './presentation.ts'
 
 export interface ZoneOptions {
   readonly origin: string
@@ -17,23 +17,6 @@ export interface ZoneOptions {
   readonly retired: boolean
 }
 
-interface EncodedRecord {
-  readonly owner: Uint8Array
-  readonly type: number
-  readonly ttl: number
-  readonly rdata: Uint8Array
-}
-
-/** The zone from which dns/ answers, in the shape of its ZoneData. */
-export interface EncodedZone {
-  readonly origin: Uint8Array
-  readonly records: readonly EncodedRecord[]
-  readonly ttl: number
-  readonly negativeTtl: number
-  readonly text: string
-  readonly retired: boolean
-}
-
 /** SOA timers in seconds. NOTIFY tells secondaries of changes; these timers are for when it gets lost. */
 const refreshSeconds = 900
 const retrySeconds = 300
@@ -43,11 +26,11 @@ const retiredText =
   'This list is retired and lists nobody: please take it out of your configuration.'
 
 /**
- * Encodes the zone. Throws OperationalError 'record-invalid' naming the record and what is wrong with it: it is malformed; its
- * type is not supported; it is outside the zone; it is at or under the name of an address or of `_status`, which the server
- * answers itself; it stands beside a CNAME; or its TTL differs from others of its RRset.
+ * Encodes the zone, in the shape of dns/'s ZoneData. Throws OperationalError 'record-invalid' naming the record and what is
+ * wrong with it: it is malformed; its type is not supported; it is outside the zone; it is at or under the name of an address
+ * or of `_status`, which the server answers itself; it stands beside a CNAME; or its TTL differs from others of its RRset.
  */
-export function encodeZone(options: ZoneOptions): EncodedZone {
+export function encodeZone(options: ZoneOptions) {
   const { ttlSeconds: ttl, negativeTtlSeconds: negativeTtl, text, retired } = options
   const origin = absoluteName(options.origin, 'zone.origin').toLowerCase()
   if (origin === '') throw invalid('zone.origin', 'the root cannot be a list')
@@ -134,29 +117,15 @@ function neighbourFault(
   return undefined
 }
 
-type ApexData =
-  | { readonly type: 'NS'; readonly ns: string }
-  | {
-      readonly type: 'SOA'
-      readonly primary: string
-      readonly admin: string
-      readonly serial: number
-      readonly refresh: number
-      readonly retry: number
-      readonly expiration: number
-      readonly minimum: number
-    }
-
-/** Encodes one record. dns2 writes the owner, ten fixed octets and RDATA, without compression. */
-function encode(owner: string, ttl: number, data: RecordData | ApexData): EncodedRecord {
+/** Encodes one record; `data` has dns2's fields of its type. dns2 writes the owner, ten fixed octets and RDATA, without compression. */
+function encode(
+  owner: string,
+  ttl: number,
+  data: { readonly type: keyof typeof Packet.TYPE; readonly [field: string]: unknown },
+) {
   const type = Packet.TYPE[data.type]
-  const resource = new Packet.Resource({
-    ...(data as object),
-    name: owner,
-    type,
-    class: Packet.CLASS.IN,
-    ttl,
-  })
+  const fields = { ...data, name: owner, type, class: Packet.CLASS.IN, ttl }
+  const resource = new Packet.Resource(fields)
   const bytes = Uint8Array.from(Packet.Resource.encode(resource, new Packet.Writer()))
   const ownerLength = owner.length + 2
   return {

@@ -12,7 +12,6 @@ import {
   type NameserverOptions,
   prepareNameserver,
 } from '../../../src/nameserver/nameserver.ts'
-import { encodeZone } from '../../../src/resolver/records.ts'
 import { entryKinds } from '../../../src/tree/layout.ts'
 import { readerEpoch } from '../../../src/tree/reclaim.ts'
 import { injectFaults } from '../../support/dns-faulty-thread.ts'
@@ -22,6 +21,7 @@ import {
   askTcp,
   type Subject,
   silentLog,
+  subjectOptions,
   subjectTree,
   subjectZone,
   TcpClient,
@@ -40,17 +40,7 @@ interface Started {
 }
 
 function optionsOf(tree: SharedArrayBuffer): NameserverOptions {
-  return {
-    listen: ['127.0.0.1:0'],
-    workers: 1,
-    udpPayload: 1232,
-    tcpConnections: 100,
-    tcpIdleSeconds: 5,
-    zone: encodeZone({ ...subjectZone, retired: false }),
-    tree,
-    log: silentLog,
-    onFatal: () => undefined,
-  }
+  return { ...subjectOptions(tree), onFatal: () => undefined }
 }
 
 async function start(t: TestContext, overrides: Partial<NameserverOptions> = {}): Promise<Started> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OperationalError } from '../../../src/errors.ts'
-import { type EncodedZone, encodeZone, type ZoneOptions } from '../../../src/resolver/records.ts'
+import { encodeZone, type ZoneOptions } from '../../../src/resolver/records.ts'
 import { types, wireName } from '../../support/dns-query.ts'
 
 const plain: ZoneOptions = {
@@ -16,7 +16,7 @@ const plain: ZoneOptions = {
   retired: false,
 }
 
-function encode(...records: string[]): EncodedZone {
+function encode(...records: string[]) {
   return encodeZone({ ...plain, records })
 }
 
