@@ -4,6 +4,7 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve, sep } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
 import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
+import { isOnServer, mailServer } from '../traps/mail-server.ts'
 import { exitCodes } from './command.ts'
 import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
 
@@ -35,10 +36,9 @@ function refuse({ file }: Config, faults: readonly OperationalError[]): void {
 
 async function servingFaults(config: Config): Promise<OperationalError[]> {
   const { store, control, mailbox, trapSmtp } = config
-  const [{ encodeZone }, { isSchedule }, { mailServer }, { readCertificate }] = await Promise.all([
+  const [{ encodeZone }, { isSchedule }, { readCertificate }] = await Promise.all([
     import('../resolver/records.ts'),
     import('../schedule.ts'),
-    import('../traps/mail-server.ts'),
     import('../traps/certificate.ts'),
   ])
   const faults: OperationalError[] = []
@@ -66,7 +66,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
       const why = `not a cron expression: ${JSON.stringify(schedule)}`
       faults.push(wrongKey(`${key}.schedule`, why))
     }
-    if (type === 'imap' || type === 'pop3') {
+    if (isOnServer(type)) {
       await check(() => mailServer(type, { name, url }), `${key}.url`)
     }
   }
@@ -78,7 +78,7 @@ function credentialFaults({ mailbox }: Config): OperationalError[] {
   const faults: OperationalError[] = []
   for (const [index, { type, ...files }] of mailbox.entries()) {
     for (const key of ['passwordFile', 'caFile'] as const) {
-      if ((type !== 'imap' && type !== 'pop3') || files[key] === '') continue
+      if (!isOnServer(type) || files[key] === '') continue
       try {
         readFileSync(files[key])
       } catch (error) {

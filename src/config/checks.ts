@@ -9,6 +9,16 @@ import type { Problem } from './schema.ts'
 /** A socket path has at most 108 octets with the final zero (unix(7)). */
 const longestSocketPath = 107
 
+/** The keys that a mailbox of each type must have. */
+const neededKeys: Readonly<
+  Record<Settings['mailbox'][number]['type'], readonly ('url' | 'passwordFile' | 'path')[]>
+> = {
+  imap: ['url', 'passwordFile'],
+  pop3: ['url', 'passwordFile'],
+  maildir: ['path'],
+  mbox: ['path'],
+}
+
 /** The path of the control socket. The default is beside the database. */
 export function controlSocket({ control, store }: Settings): string {
   return control.socket || resolve(dirname(store.path), 'backscatterd.sock')
@@ -50,9 +60,7 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
     ],
   ]
   for (const [index, { type, ...keys }] of mailbox.entries()) {
-    const needed =
-      type === 'imap' || type === 'pop3' ? (['url', 'passwordFile'] as const) : (['path'] as const)
-    for (const key of needed) {
+    for (const key of neededKeys[type]) {
       checks.push([keys[key] === '', `mailbox[${index + 1}].${key}`, `required for type "${type}"`])
     }
   }

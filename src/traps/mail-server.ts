@@ -2,7 +2,7 @@
 // connection over a limit is ended.
 import { readFile } from 'node:fs/promises'
 import { OperationalError } from '../errors.ts'
-import { MailboxFault } from './mailbox.ts'
+import { MailboxFault, type MailboxOptions } from './mailbox.ts'
 
 export interface MailServer {
   readonly host: string
@@ -28,11 +28,19 @@ export interface MailAccount {
   readonly maxBytes: number
 }
 
+/** Types of mailboxes on a mail server. Those of any other type are files here. */
+export type ServerType = Exclude<MailboxOptions['type'], 'maildir' | 'mbox'>
+
+/** Whether mailboxes of this type are on a mail server, so that they have a URL and a password. */
+export function isOnServer(type: MailboxOptions['type']): type is ServerType {
+  return type !== 'maildir' && type !== 'mbox'
+}
+
 const ports: Readonly<Record<string, number>> = { imap: 143, imaps: 993, pop3: 110, pop3s: 995 }
 
 /** Parses a mailbox's URL. Throws OperationalError `config-invalid`. */
 export function mailServer(
-  type: 'imap' | 'pop3',
+  type: ServerType,
   { name, url }: Pick<MailAccount, 'name' | 'url'>,
 ): MailServer {
   const parsed = URL.canParse(url) ? new URL(url) : null

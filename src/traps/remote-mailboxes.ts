@@ -6,7 +6,7 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { TrapList } from '../bounce/evidence.ts'
 import type { Logger } from '../errors.ts'
-import { mailServer } from './mail-server.ts'
+import { isOnServer, mailServer } from './mail-server.ts'
 import {
   type Mailbox,
   MailboxError,
@@ -55,7 +55,7 @@ export class RemoteMailboxes {
   /** Throws OperationalError `config-invalid` for an invalid URL. */
   constructor(options: RemoteMailboxesOptions) {
     for (const { name, type, url = '' } of options.mailboxes) {
-      if (type === 'imap' || type === 'pop3') mailServer(type, { name, url })
+      if (isOnServer(type)) mailServer(type, { name, url })
     }
     this.#options = options
   }
