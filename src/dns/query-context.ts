@@ -26,6 +26,20 @@ export const outcomes = {
 
 export type Outcome = (typeof outcomes)[keyof typeof outcomes]
 
+/** Whether a query with this outcome was sent a response. */
+export const isSent: Readonly<Record<keyof typeof outcomes, boolean>> = {
+  listed: true,
+  notListed: true,
+  noData: true,
+  own: true,
+  refused: true,
+  failed: true,
+  malformed: true,
+  dropped: false,
+  limited: false,
+  slipped: true,
+}
+
 export class QueryContext {
   /** The client's address in 32-bit words, signed or not. An IPv4 address is in `w0`, and the other words are 0. */
   family: 4 | 6 = 4

@@ -1,6 +1,6 @@
 // Counts what the threads answered, without locks. Each thread adds to its own block in shared memory, and the main thread sums
 // the blocks. A restarted thread goes on with the block of the one that died.
-import { outcomes, type QueryContext } from '../dns/query-context.ts'
+import { isSent, outcomes, type QueryContext } from '../dns/query-context.ts'
 import { rcodes, types } from '../dns/wire.ts'
 
 const outcomeNames = Object.keys(outcomes) as (keyof typeof outcomes)[]
@@ -107,12 +107,11 @@ export function sumCounters(
   const byRcode = zeros(rcodeNames)
   const byType = zeros(typeNames)
   for (const [outcome, outcomeName] of outcomeNames.entries()) {
-    const isSent = outcome !== outcomes.dropped && outcome !== outcomes.limited
     for (const [type, typeName] of typeNames.entries()) {
       for (const rcodeName of rcodeNames) {
         const count = sum(outcome * outcomeStride + type * rcodeCount + rcodes[rcodeName])
         byOutcome[outcomeName] += count
-        if (!isSent) continue
+        if (!isSent[outcomeName]) continue
         byRcode[rcodeName] += count
         byType[typeName] += count
       }
