@@ -1,5 +1,4 @@
-// The table of changes: who did what to what, with the state before and after. A row is written in the transaction of its
-// change.
+// The audit table: who changed what, with the state before and after. Each row is written in the transaction of its change.
 import type { Database, Statement } from 'better-sqlite3'
 
 interface AuditRow {
@@ -8,9 +7,9 @@ interface AuditRow {
   readonly actor: string
   readonly action: string
   readonly target: string
-  /** null: there was nothing. */
+  /** null if there was nothing. */
   readonly before: object | null
-  /** null: there is nothing. */
+  /** null if there is nothing now. */
   readonly after: object | null
 }
 
@@ -19,7 +18,7 @@ type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
   readonly after: string | null
 }
 
-/** Selects rows that are equal in each given member. */
+/** Selects rows whose columns equal all given members. */
 type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
 
 export class AuditTable {
@@ -42,7 +41,7 @@ export class AuditTable {
     this.#insert.run(row.at, row.actor, row.action, row.target, json(row.before), json(row.after))
   }
 
-  /** Newest first; ids under `before`. */
+  /** Rows with an id below `before`, newest first. */
   page(limit: number, before?: number, filter: AuditFilter = {}): AuditRow[] {
     const { actor = null, action = null, target = null } = filter
     const from = before ?? Number.MAX_SAFE_INTEGER

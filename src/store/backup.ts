@@ -1,4 +1,4 @@
-// A copy of a database as of one moment, made while a server goes on writing, and without its help.
+// Makes a consistent copy of a database. A server may go on writing meanwhile, and its help is not needed.
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -7,8 +7,8 @@ import { databaseFailure } from './database.ts'
 import { requireFile, writePrivateFile } from './private-file.ts'
 
 /**
- * Copies the database at `path`, of any schema version, to `file` (mode 0600), which must not exist. The copy is there
- * whole and on disk, or not at all. Throws OperationalError 'database-failed'.
+ * Copies the database at `path`, of any schema version, to `file` (mode 0600), which must not exist. A failure leaves no file
+ * there. Throws OperationalError 'database-failed'.
  */
 export function backupDatabase(path: string, file: string): void {
   if (existsSync(file)) {
@@ -21,7 +21,7 @@ export function backupDatabase(path: string, file: string): void {
     database = new Database(path, { readonly: true, fileMustExist: true })
     rmSync(partial, { force: true })
     writePrivateFile(partial, '')
-    // In one read transaction, so that it need not begin again when something is written meanwhile.
+    // VACUUM INTO copies in one read transaction. SQLite's backup would start again whenever something is written.
     database.prepare('VACUUM INTO ?').run(partial)
     sync(partial)
     renameSync(partial, file)

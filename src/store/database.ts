@@ -1,5 +1,5 @@
-// A database file → a Store: lock, pragmas, schema, and an object for each table with its statements prepared. Listings and
-// exceptions are written through blocklist alone.
+// Opens a database file as a Store: takes the lock, sets the pragmas, migrates the schema, and makes an object for each table.
+// Only the room blocklist writes listings and exceptions.
 import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -21,22 +21,22 @@ import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile } from './private-file.ts'
 import { TrapTable } from './traps.ts'
 
-/** Longest wait for a lock that another program (a backup tool, a shell) has on the file. The event loop stands still meanwhile. */
+/** Longest wait for a lock of another program (a backup tool, a shell) on the file. It blocks the event loop. */
 const busyTimeoutMs = 250
 
 /**
- * Opens or creates the database at `path`; its directory must exist. Throws OperationalError 'database-locked' naming the
- * holder, 'database-newer' if a later program has migrated it, 'files-exhausted' or 'database-failed'. Nothing stays open
- * then.
+ * Opens or creates the database at `path`; its folder must exist. Throws OperationalError 'database-locked' with the name of
+ * the holder, 'database-newer' if a later version has migrated it, 'files-exhausted' or 'database-failed'. After an error
+ * nothing stays open.
  */
 export function openStore(path: string): Store {
   let lock: Lock | undefined
   let database: Database.Database | undefined
   try {
     requireWritableFolder(path)
-    // Not left to SQLite: the files that it makes beside this one get its mode.
+    // Create the file with the right mode. SQLite gives the files that it creates beside it the same mode.
     createPrivateFile(path)
-    // One file has one lock, whatever links lead to it.
+    // Resolve links, so that one file has one lock.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })
     let isAlone = false
@@ -44,14 +44,14 @@ export function openStore(path: string): Store {
       database.pragma('journal_mode = WAL')
     } catch (error) {
       if (!isDiskFull(error)) throw error
-      // Shared memory of several connections needs a file beside the database, for which there is no room.
+      // Several connections share memory through a file beside the database, for which the disk has no room.
       database.close()
       database = new Database(path, { timeout: busyTimeoutMs })
       database.pragma('locking_mode = EXCLUSIVE')
       database.pragma('journal_mode = WAL')
       isAlone = true
     }
-    // By default WAL syncs only at checkpoints, so that a power loss could take a commit that was acknowledged.
+    // By default, WAL syncs only at checkpoints. Then a power loss could undo an acknowledged commit.
     database.pragma('synchronous = FULL')
     database.pragma('foreign_keys = ON')
     migrate(database, path)
@@ -63,7 +63,7 @@ export function openStore(path: string): Store {
   }
 }
 
-/** Names the cause, where SQLite would only say later that some file cannot be opened. */
+/** Throws if the folder cannot be written to. SQLite would fail later, without naming the cause. */
 function requireWritableFolder(path: string): void {
   const folder = dirname(path)
   try {
@@ -77,14 +77,14 @@ function requireWritableFolder(path: string): void {
   }
 }
 
-/** The error as an OperationalError, 'database-failed' or 'files-exhausted', with `what` in front; one of these as it is. */
+/** Converts an error to OperationalError 'database-failed' or 'files-exhausted'. Its message begins with `what`. */
 export function databaseFailure(error: unknown, what: string): OperationalError {
   if (error instanceof OperationalError) return error
   const code = hasNoFileLeft(error) ? 'files-exhausted' : 'database-failed'
   return new OperationalError(code, `${what}: ${messageOf(error)}`, { cause: error })
 }
 
-/** SQLite does not say why it cannot open a file. So another file is tried. */
+/** Whether too many files are open. SQLite does not say why it cannot open a file, so this tries to open another one. */
 function hasNoFileLeft(error: unknown): boolean {
   if (!(error instanceof Database.SqliteError)) return isOutOfFiles(error)
   if (!error.code.startsWith('SQLITE_CANTOPEN')) return false
@@ -96,18 +96,18 @@ function hasNoFileLeft(error: unknown): boolean {
   }
 }
 
-/** Whether SQLite failed; else it is a bug of ours. */
+/** Whether the error comes from SQLite. */
 export function isDatabaseError(error: unknown): boolean {
   return error instanceof Database.SqliteError
 }
 
-/** Whether the error or its cause says that the disk was full or failed. That may be over soon. */
+/** Whether the error or its cause is a full or failing disk. That may pass. */
 export function isDiskFull(error: unknown): boolean {
   const code = systemCode(error instanceof OperationalError ? error.cause : error)
   return /^(SQLITE_FULL|SQLITE_IOERR.*|ENOSPC|EDQUOT)$/.test(code)
 }
 
-/** Why the database cannot be written, in words that anyone may read. */
+/** Why the database cannot be written, in words that the public may read. */
 export function whyNotWritten(error: unknown): string {
   const code = systemCode(error)
   if (code === 'SQLITE_FULL') return 'the disk of the database is full'
@@ -136,7 +136,7 @@ export class Store {
   readonly audit: AuditTable
   readonly journal: JournalTable
   readonly lists: ListTable
-  /** What the open transaction, or else the last one, changed. */
+  /** The prefixes that the open or the last transaction changed. */
   readonly changed = new ChangedPrefixes()
   readonly #database: Database.Database
   readonly #lock: Lock
@@ -146,7 +146,7 @@ export class Store {
     Database.Statement<[]>
   >
 
-  /** Use `openStore`. */
+  /** Called by `openStore` only. */
   constructor(path: string, database: Database.Database, lock: Lock, isAlone: boolean) {
     this.path = path
     this.#database = database
@@ -181,12 +181,12 @@ export class Store {
     this.#statements.begin.run()
   }
 
-  /** When it returns, the transaction is on disk. */
+  /** Returns when the transaction is on disk. */
   commit(): void {
     this.#statements.commit.run()
   }
 
-  /** May be called when SQLite has rolled back by itself, as it does on a full disk. */
+  /** May be called even if SQLite has rolled back by itself, as it does on a full disk. */
   rollback(): void {
     if (this.#database.inTransaction) this.#statements.rollback.run()
     this.#reread()
@@ -196,7 +196,7 @@ export class Store {
     return this.#database.inTransaction
   }
 
-  /** Runs `work` inside the open transaction. Whatever it changed is undone when it throws. */
+  /** Runs `work` inside the open transaction. If it throws, its changes are undone. */
   attempt(work: () => void): void {
     this.#statements.savepoint.run()
     let isKept = false
@@ -204,7 +204,7 @@ export class Store {
       work()
       isKept = true
     } finally {
-      // On a full disk SQLite may have rolled back the whole transaction: then no savepoint is left.
+      // On a full disk SQLite may have rolled back the whole transaction. Then there is no savepoint any more.
       if (this.#database.inTransaction) {
         if (!isKept) {
           this.#statements.undo.run()
@@ -216,13 +216,13 @@ export class Store {
   }
 
   /**
-   * A database that was opened on a full disk lets no other connection in. Call this when something was written: if there
-   * is room now, it lets them in.
+   * Allows other connections. A database that was opened on a full disk allows none, so call this after something could be
+   * written.
    */
   letOthersIn(): void {
     if (!this.#isAlone) return
     try {
-      // From WAL without shared memory the way to WAL with it leads through another mode.
+      // To change from WAL without shared memory to WAL with it, SQLite needs another mode in between.
       this.#database.pragma('journal_mode = DELETE')
       this.#database.pragma('locking_mode = NORMAL')
       this.#database.pragma('journal_mode = WAL')
@@ -233,12 +233,12 @@ export class Store {
     }
   }
 
-  /** What the tables remember may have been undone. */
+  /** Makes the tables forget what they keep in memory, since a rollback may have undone it. */
   #reread(): void {
     for (const table of [this.lists, this.exemptions, this.exclusions]) table.reread()
   }
 
-  /** Closes the database and frees the lock. May be called twice. */
+  /** Closes the database and releases the lock. May be called twice. */
   close(): void {
     this.#database.close()
     this.#lock.release()

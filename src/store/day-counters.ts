@@ -1,5 +1,5 @@
-// Two tables of counts by day: messages that were counted and not stored, and forgeries, which are messages that a network sent
-// in a trap's name.
+// Two tables of daily counts: messages that were counted but not stored, and forgeries. A forgery is a message that a network
+// sent with a trap as forged sender.
 import type { Database, Statement } from 'better-sqlite3'
 import type { BackscatterKind } from '../bounce/kinds.ts'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
@@ -8,10 +8,10 @@ import { addressValues } from './prefix-columns.ts'
 const secondsInDay = 86_400
 
 interface CountedMessage {
-  /** The network that would be listed; null: the client is unknown. */
+  /** The network that would be listed; null if the client is unknown. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
-  /** The pattern that its recipient matches; undefined: none, in a mailbox that is all trap. */
+  /** The trap pattern that its recipient matches. Undefined if none does, in a mailbox with `allTraps`. */
   readonly trap: string | undefined
   readonly source: string
   /** Epoch seconds. */
@@ -34,7 +34,7 @@ export class EvidenceCounterTable {
     )
   }
 
-  /** Adds one message. A repeat counts again, since no content is kept; the numbers reach no threshold. */
+  /** Adds one message. A repeated message counts again, since no content is kept. These counts reach no threshold. */
   count({ network, kind, trap, source, seenAt }: CountedMessage): void {
     const day = Math.floor(seenAt / secondsInDay)
     this.#count.run(day, ...addressValues(network), kind ?? '', trap ?? '*', source, seenAt)
@@ -46,11 +46,11 @@ export class EvidenceCounterTable {
   }
 }
 
-/** Times in epoch seconds. */
+/** A network that sent forgeries. Times in epoch seconds. */
 export interface Forger {
   readonly network: Prefix
   readonly messages: number
-  /** Messages that the forged domain's SPF record forbids. */
+  /** How many of the messages the SPF record of the forged domain forbids. */
   readonly spfFail: number
   readonly lastSeenAt: number
 }
@@ -58,8 +58,8 @@ export interface Forger {
 type Row = Omit<Forger, 'network'> & { family: Family; w0: number; w1: number }
 
 /**
- * Networks that a day tells apart; the limit bounds `most`. Whoever bounces a message names its network, and could invent
- * as many as he likes.
+ * Most networks that are counted on one day. The limit is needed since a bounce names the network, and its sender could
+ * invent any number of them.
  */
 export const networksOfDay = 1000
 
@@ -88,14 +88,14 @@ export class ForgeryTable {
     )
   }
 
-  /** Adds one message from there, unless the day has its most networks already and this is none of them. */
+  /** Adds one message. A new network is not counted if the day already has `networksOfDay` of them. */
   count(origin: Address, seenAt: number, isSpfFail: boolean): void {
     const { family, w0, w1 } = networkOf(origin, origin.family === 4 ? 24 : 48)
     const day = Math.floor(seenAt / secondsInDay)
     this.#count.run({ day, family, w0, w1, spfFail: Number(isSpfFail), seenAt })
   }
 
-  /** The networks that sent most since then, in descending order. */
+  /** The networks that sent the most since then, in descending order. */
   most(since: number, limit: number): Forger[] {
     return this.#most.all(Math.floor(since / secondsInDay), limit).map((row) => {
       const { family, w0, w1, ...rest } = row

@@ -1,5 +1,5 @@
-// The tables of evidence: each trapped message with its details once for each client, and a row for each trap it was sent
-// to, with the decision on it. Rows are added and purged, never changed.
+// The tables of evidence. `messages` has each message with its details, once for each client. `evidence` has a row for each
+// trap that it was sent to, with the decision on it. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
 import type { BackscatterKind } from '../bounce/kinds.ts'
@@ -15,37 +15,37 @@ export interface EvidenceRow extends Evidence {
   readonly why: string
 }
 
-/** What a threshold looks at. */
+/** The part of a row that counts for a threshold. */
 export interface Hit {
   readonly seenAt: number
   readonly returned: string
   readonly recipient: string
 }
 
-/** Selects what came from a network on one day. */
+/** Selects the rows of one network on one day. */
 interface DayOfNetwork {
-  /** null: unknown clients. */
+  /** null selects unknown clients. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
-  /** Epoch seconds, within the UTC day. */
+  /** Any time within the UTC day, in epoch seconds. */
   readonly seenAt: number
-  /** Rows that were ignored, or those that were not. */
+  /** true selects ignored rows, false all others. */
   readonly areIgnored: boolean
 }
 
-/** How much the rows of a day differ. */
+/** How many different recipients and returned messages the rows of a day have. */
 interface Variety {
   /** Number of different recipients. */
   readonly recipients: number
   /** Number of different returned messages. */
   readonly returned: number
-  /** Rows for the recipient that was asked for. */
+  /** Number of rows with the same recipient as the given hit. */
   readonly toRecipient: number
-  /** Rows of the returned message that was asked for. */
+  /** Number of rows with the same returned message as the given hit. */
   readonly ofReturned: number
 }
 
-/** Family 0: the client is unknown. */
+/** A row as SQLite returns it. Family 0 means an unknown client. */
 type RawEvidence = Omit<EvidenceRow, 'client' | 'details'> &
   Omit<Address, 'family'> & { readonly family: Family | 0; readonly details: string }
 
@@ -53,7 +53,10 @@ const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, returned, se
   recorded_at AS recordedAt, source, decision, why,
   (SELECT content FROM messages WHERE id = message_id) AS content,
   (SELECT details FROM messages WHERE id = message_id) AS details`
-/** WHERE terms for the addresses of a network. In a long one (IPv4 /32, IPv6 /64 and longer) two words are equal, so that an index seeks. */
+/**
+ * WHERE terms for the addresses of a network. `long` is for IPv4 /32 and for IPv6 /64 and longer: there the first two words
+ * are fixed, so that SQLite can seek in an index.
+ */
 const inNetwork = {
   long: 'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
   short:
@@ -126,25 +129,25 @@ export class EvidenceTable {
     this.#newest = bySize(newest)
   }
 
-  /** Whether this message from this client is already here, to whichever recipient. */
+  /** Whether this message from this client is stored, for any recipient. */
   hasMessage(client: Address | null, content: string): boolean {
     return this.#message.get(...addressValues(client), content) !== undefined
   }
 
-  /** Whether this message to this recipient from this client is already here. */
+  /** Whether this message from this client is stored for this recipient. */
   has(client: Address | null, recipient: string, content: string): boolean {
     const messageId = this.#message.get(...addressValues(client), content)
     return messageId !== undefined && this.#seen.get(messageId, recipient) !== undefined
   }
 
-  /** Whether at least `rows` rows were selected. */
+  /** Whether the day has at least `rows` rows. */
   hasOfDay({ network, kind, seenAt, areIgnored }: DayOfNetwork, rows: number): boolean {
     const { size, values } = evidenceInNetwork(network)
     const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
     return this.#nth[size].get(...values, ...day, rows - 1) !== undefined
   }
 
-  /** How much the selected rows differ, and what they have in common with this hit. */
+  /** Counts how varied the rows of the day are, and how many of them equal this hit. */
   varietyOfDay(
     { network, kind, seenAt, areIgnored }: DayOfNetwork,
     { recipient, returned }: Pick<Hit, 'recipient' | 'returned'>,
@@ -172,8 +175,8 @@ export class EvidenceTable {
   }
 
   /**
-   * Deletes rows recorded before `before` (epoch seconds), oldest first and at most `limit`, and messages that have no row
-   * left. Says how many rows.
+   * Deletes up to `limit` rows that were recorded before `before` (epoch seconds), oldest first, and the messages that have
+   * no row any more. Returns the number of deleted rows.
    */
   purge(before: number, limit: number): number {
     const messageIds = this.#purge.all(limit, before)
@@ -181,14 +184,14 @@ export class EvidenceTable {
     return messageIds.length
   }
 
-  /** Id of the newest row, 0 in an empty table. */
+  /** The id of the newest row, or 0 if the table is empty. */
   newestId(): number {
     return this.#newestId.get() ?? 0
   }
 
   /**
-   * The hits of one kind from the network, seen from `from` to `to` (both included) and with an id over `mark`: at most
-   * `limit`, newest first.
+   * The hits of one kind from the network, seen between `from` and `to` (inclusive), with an id above `mark`: up to `limit`,
+   * newest first.
    */
   hits(
     network: Prefix,
@@ -200,14 +203,14 @@ export class EvidenceTable {
     return this.#hits[size].all(...values, kind, seen.from, seen.to, seen.mark, limit)
   }
 
-  /** The newest rows from the network, newest first. */
+  /** The rows from the network, newest first. */
   newest(network: Prefix, limit: number): EvidenceRow[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#newest[size].all(...values, limit).map(evidenceOf)
   }
 }
 
-/** What to bind to the terms of `inNetwork` for this network. null: unknown clients. */
+/** The values to bind to the terms of `inNetwork`. A null network means unknown clients. */
 function evidenceInNetwork(network: Prefix | null): {
   readonly size: NetworkSize
   readonly values: number[]
@@ -226,7 +229,7 @@ function bySize<T>(make: (terms: string) => T): Record<NetworkSize, T> {
 
 const secondsInDay = 86_400
 
-/** First and last second of the UTC day. */
+/** The first and the last second of the UTC day. */
 function dayOf(seenAt: number): [number, number] {
   const start = seenAt - (seenAt % secondsInDay)
   return [start, start + secondsInDay - 1]

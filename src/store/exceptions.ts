@@ -1,5 +1,5 @@
-// Two tables of one shape: exemptions (never listed) and exclusions (holes in a covering listing). A prefix may have a row
-// from the configuration and one by hand.
+// Two tables of the same form: exemptions (prefixes that are never listed) and exclusions (holes in covering listings). A
+// prefix may have one row from the configuration and one by hand.
 import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import {
@@ -11,7 +11,7 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
-/** Who set it. What the configuration set, it alone can take back. */
+/** Where a row comes from. A row from the configuration can be removed only there. */
 export type Source = 'config' | 'manual'
 
 export interface ExceptionRow {
@@ -26,9 +26,9 @@ type RawException = PrefixRow & Omit<ExceptionRow, 'prefix'>
 
 const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
 
-/** All rows, read once. */
+/** All rows, kept in memory. */
 interface Known {
-  /** By prefix, as `keyOf` writes it, in address order of each length; of one prefix the row of the configuration first. */
+  /** The rows of each prefix (key: see `keyOf`), those of the configuration first. Each length is in address order. */
   readonly rows: Map<string, ExceptionRow[]>
   /** Prefix lengths that have rows, longest first. */
   readonly lengths: Record<Family, number[]>
@@ -40,7 +40,7 @@ export class ExceptionTable {
   readonly #insert: Statement<[...PrefixValues, string, string | null, number]>
   readonly #setNote: Statement<[string | null, number]>
   readonly #delete: Statement<[number]>
-  /** undefined: to be read again. People write these rows, so they are few, and seldom change. */
+  /** The rows in memory; undefined if they must be read. They are few and seldom change, since people write them. */
   #known: Known | undefined
 
   constructor(database: Database, table: 'exemptions' | 'exclusions', changed: ChangedPrefixes) {
@@ -55,7 +55,7 @@ export class ExceptionTable {
     this.#delete = database.prepare(`DELETE FROM ${table} WHERE id = ?`)
   }
 
-  /** Call it after a rollback. */
+  /** Forgets the rows in memory. Call it after a rollback. */
   reread(): void {
     this.#known = undefined
   }
@@ -64,7 +64,7 @@ export class ExceptionTable {
     return this.#rows().find((row) => row.id === id)
   }
 
-  /** The rows of exactly this prefix, that of the configuration first. */
+  /** The rows of exactly this prefix, with that of the configuration first. */
   at(prefix: Prefix): readonly ExceptionRow[] {
     return this.#read().rows.get(keyOf(prefix)) ?? []
   }
@@ -73,7 +73,7 @@ export class ExceptionTable {
     return this.at(prefix).length > 0
   }
 
-  /** A row of the longest prefix around the address or prefix, itself included. */
+  /** A row of the longest prefix that contains the address or prefix; it may be the prefix itself. */
   covering(inner: Address | Prefix): ExceptionRow | undefined {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
     for (const length of this.#read().lengths[inner.family]) {
@@ -106,13 +106,13 @@ export class ExceptionTable {
     return this.#rows().filter((row) => row.source === source)
   }
 
-  /** Newest first; ids under `before`. */
+  /** Rows with an id below `before`, newest first. */
   page(limit: number, before = Number.MAX_SAFE_INTEGER): ExceptionRow[] {
     const rows = this.#rows().filter(({ id }) => id < before)
     return rows.sort((a, b) => b.id - a.id).slice(0, limit)
   }
 
-  /** Each prefix that has a row, once; shorter ones first, in address order. */
+  /** Each prefix that has a row, once. Shorter prefixes come first, then address order. */
   prefixes(): Prefix[] {
     return [...this.#read().rows.values()].flatMap(([row]) => row?.prefix ?? [])
   }

@@ -1,12 +1,12 @@
-// The table of answers to POST requests with an Idempotency-Key. A repeated request gets its answer again instead of being
-// done again.
+// The table of answers to POST requests with an Idempotency-Key. If a request is repeated, it gets the stored answer and is
+// not done again.
 import type { Database, Statement } from 'better-sqlite3'
 
 export interface StoredReply {
-  /** Digest of the request: with the same key, another request is a mistake. */
+  /** Digest of the request, to detect another request with the same key. */
   readonly fingerprint: Uint8Array
   readonly status: number
-  /** null: it held a secret, which is not kept. */
+  /** null if the answer contained a secret, which is not stored. */
   readonly body: string | null
   readonly location: string | null
 }
@@ -30,7 +30,7 @@ export class IdempotencyTable {
     this.#purge = database.prepare('DELETE FROM idempotency WHERE created_at < ?')
   }
 
-  /** The answer to this caller's request with this key, if it is from `since` (epoch seconds) or later. */
+  /** The answer to this caller's request with this key, if it is not older than `since` (epoch seconds). */
   find(caller: string, key: string, since: number): StoredReply | undefined {
     return this.#find.get(caller, key, since)
   }
@@ -40,7 +40,7 @@ export class IdempotencyTable {
     this.#insert.run(caller, key, fingerprint, status, body, location, now)
   }
 
-  /** Deletes answers from before `before` (epoch seconds). */
+  /** Deletes answers that are older than `before` (epoch seconds). */
   purge(before: number): void {
     this.#purge.run(before)
   }

@@ -1,10 +1,10 @@
-// The tables of publications and of what each one changed. The newest publication gives the zone's serial after a restart;
-// the changes are what an incremental zone transfer (RFC 1995) consists of. One publication larger than the journal empties it.
+// The tables of publications and of their changes. The newest publication gives the zone's serial after a restart. The changes
+// are the content of an incremental zone transfer (RFC 1995). A publication that is larger than the journal empties it.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { type PrefixRow, prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
 
-/** What a publication says of the zone; times in epoch seconds. */
+/** One publication of the zone. Times in epoch seconds. */
 export interface Publication {
   readonly serial: number
   readonly generatedAt: number
@@ -16,7 +16,7 @@ export interface Publication {
   readonly isRetired: boolean
 }
 
-/** One prefix's answer before and after, as a ZoneEntry (see blocklist/zone-entry.ts); 0: nothing is there. */
+/** The answer at one prefix before and after, as a ZoneEntry (see blocklist/zone-entry.ts); 0 for no answer. */
 export interface Difference {
   readonly prefix: Prefix
   readonly before: number
@@ -30,9 +30,9 @@ interface RawPublication extends Omit<Publication, 'isRetired'> {
   readonly changes: number
 }
 
-/** Differences that are kept. A publication with more is kept without them, and the journal begins at it. */
+/** Most differences in the journal. A publication with more is stored without them, and the journal begins after it. */
 export const journalMaxChanges = 100_000
-/** Publications that are kept. */
+/** Most publications in the journal. */
 export const journalMaxPublications = 10_000
 
 const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS validUntil, ipv4_entries AS ipv4Entries,
@@ -72,15 +72,15 @@ export class JournalTable {
     )
   }
 
-  /** The zone as it was last published; undefined: it never was. */
+  /** The last publication. Undefined if there was none. */
   newest(): Publication | undefined {
     const row = this.#newest.get()
     return row && publicationOf(row)
   }
 
   /**
-   * Adds a publication and its differences, and drops the oldest publications over the limits. `resetsJournal`: no
-   * differences lead to this publication, so all earlier ones are dropped.
+   * Adds a publication and its differences, and deletes the oldest publications above the limits. With `resetsJournal` all
+   * earlier publications are deleted, since no differences lead from them to this one.
    */
   append(
     publication: Publication,
@@ -106,13 +106,13 @@ export class JournalTable {
     }
   }
 
-  /** The publication of that serial; undefined: no differences lead from it to the newest one. */
+  /** The publication with this serial. Undefined if no differences lead from it to the newest one. */
   publication(serial: number): Publication | undefined {
     const row = this.#bySerial.get(serial)
     return row && publicationOf(row)
   }
 
-  /** Differences of the publications after serial `from` up to `to`, oldest first. */
+  /** The differences of the publications after serial `from` up to serial `to`, oldest first. */
   *changes(from: number, to: number): Generator<Difference & { readonly serial: number }> {
     for (const row of this.#changesAfter.iterate(from, to)) {
       const { serial, before, after } = row
@@ -120,7 +120,7 @@ export class JournalTable {
     }
   }
 
-  /** Drops the oldest publications until the next one fits. Their differences go with them, by cascade. */
+  /** Deletes the oldest publications until the next one fits. Their differences are deleted by cascade. */
   #trim(number: number, changesTotal: number, dropsAll: boolean): void {
     for (let oldest = this.#oldest.get(); oldest; oldest = this.#oldest.get()) {
       const publications = number - oldest.number + 1

@@ -1,4 +1,4 @@
-// The table of API keys: the hash of each secret, what it may do, and until when.
+// The table of API keys: the hash of each secret, its scope, and when it expires.
 import type { Database, Statement } from 'better-sqlite3'
 
 export type KeyScope = 'read' | 'write' | 'collect' | 'admin'
@@ -8,7 +8,7 @@ export interface KeyRow {
   readonly name: string
   readonly scope: KeyScope
   readonly createdAt: number
-  /** null: never. */
+  /** null if it never expires. */
   readonly expiresAt: number | null
   readonly revokedAt: number | null
   readonly lastUsedAt: number | null
@@ -38,12 +38,12 @@ export class KeyTable {
     this.#touch = database.prepare('UPDATE keys SET last_used_at = ? WHERE id = ?')
   }
 
-  /** Every key there ever was, oldest first. */
+  /** All keys, also revoked and expired ones, oldest first. */
   all(): KeyRow[] {
     return this.#all.all()
   }
 
-  /** By the SHA-256 of the secret: a look-up by hash tells a timing attacker nothing about the secret. */
+  /** Finds a key by the SHA-256 of its secret. The time of a look-up by hash reveals nothing about the secret. */
   byHash(hash: Uint8Array): HashedKey | undefined {
     return this.#byHash.get(hash)
   }
@@ -55,7 +55,7 @@ export class KeyTable {
     return Number(this.#insert.run(name, scope, hash, createdAt, expiresAt).lastInsertRowid)
   }
 
-  /** False when there is no such key, or it was revoked before. */
+  /** Revokes a key. Returns false if there is no such key or it is revoked already. */
   revoke(id: number, now: number): boolean {
     return this.#revoke.run(now, id).changes > 0
   }

@@ -1,5 +1,5 @@
-// The tables of named lists. A list is its current version; a version is entries, packed in rows (chunks) that one seek finds.
-// Versions are written once and never changed, except for the time at which the next entry of a chunk is over.
+// The tables of named lists. A list has a current version. The entries of a version are packed into rows (chunks). A version
+// is written once and never changed, except for the time at which the next entry of a chunk expires.
 import type { Database, Statement } from 'better-sqlite3'
 import {
   type Address,
@@ -21,13 +21,13 @@ import type { ChangedPrefixes, Visit } from './prefix-columns.ts'
 export interface NamedList {
   readonly id: number
   readonly name: string
-  /** What the list is; null: never imported. */
+  /** The current version; null if the list was never imported. */
   readonly version: number | null
-  /** The version that DNS answers. It differs from `version` while DNS follows an import. */
+  /** The version that DNS answers. It differs from `version` while an import is being published. */
   readonly applied: number | null
 }
 
-/** Whether the time of an entry is over. */
+/** Whether an entry has expired. */
 export function isOver({ attributes: { expiresAt } }: ListEntry, now: number): boolean {
   return expiresAt !== null && expiresAt <= now
 }
@@ -64,9 +64,9 @@ export class ListTable {
   readonly #chunkAfter: Statement<[number, EntryType, Uint8Array], RawChunk>
   readonly #due: Statement<[number, number], DueChunk>
   readonly #setExpiry: Statement<[number | null, number]>
-  /** All lists; undefined: to be read again. */
+  /** All lists; undefined if they must be read. */
   #lists: readonly NamedList[] | undefined
-  /** The chunk that was read last, by version and family: the next entry asked for is mostly near. */
+  /** The chunk that was read last, by version and family. The next look-up often needs the same chunk. */
   readonly #near = new Map<string, PackedEntries>()
 
   constructor(database: Database, changed: ChangedPrefixes) {
@@ -112,7 +112,7 @@ export class ListTable {
     this.#setExpiry = database.prepare('UPDATE list_chunks SET next_expiry = ? WHERE id = ?')
   }
 
-  /** Every list, by name. */
+  /** All lists, sorted by name. */
   all(): readonly NamedList[] {
     this.#lists ??= this.#all.all()
     return this.#lists
@@ -122,7 +122,7 @@ export class ListTable {
     return this.all().find((list) => list.name === name)
   }
 
-  /** The list of that name; makes it if there is none. */
+  /** Returns the list of this name, and creates it if there is none. */
   begin(name: string): NamedList {
     const known = this.named(name)
     if (known) return known
@@ -131,18 +131,18 @@ export class ListTable {
     return { id, name, version: null, applied: null }
   }
 
-  /** Adds a version without entries, which the list is not yet. Says its id. */
+  /** Adds an empty version, which is not yet the list's current one. Returns its id. */
   addVersion(listId: number, createdAt: number): number {
     return Number(this.#addVersion.run(listId, createdAt).lastInsertRowid)
   }
 
-  /** Adds a chunk of one family to a version that is being written. Its entries come after all it has of that family. */
+  /** Adds a chunk of one family to a version. Its entries must come after all entries of that family. */
   putChunk(version: number, entries: readonly ListEntry[]): void {
     const [first] = entries
     if (!first) return
     const { family } = first.prefix
     const { octets, labels } = packEntries(entries)
-    // From 0, so that entries which are over already count: `expireSome` has not noted them.
+    // Start at 0, so that expired entries count too: `expireSome` has not handled them yet.
     const next = new PackedEntries(family, octets, labels).nextExpiry(0)
     this.#addChunk.run(version, typeOf(family), prefixKey(first.prefix), next, octets, labels)
     const known = this.#lengths(version)
@@ -154,29 +154,29 @@ export class ListTable {
     this.#grow.run(entries.length, JSON.stringify(all), version)
   }
 
-  /** From now on the list is that version; `applied`: the one that DNS answers. */
+  /** Sets the current version of a list. `applied`: the version that DNS answers. */
   setVersion(listId: number, version: number | null, applied: number | null): void {
     this.#setVersion.run(version, applied, listId)
     this.reread()
   }
 
-  /** Call it after a rollback: SQLite gives the id of a version that is gone to the next one. */
+  /** Forgets what is in memory. Call it after a rollback, since SQLite may give the id of an undone version to a new one. */
   reread(): void {
     this.#lists = undefined
     this.#near.clear()
   }
 
-  /** The prefix lengths that entries of the version have, shortest first. */
+  /** The prefix lengths of the version's entries, shortest first. */
   lengths(version: number | null, family: Family): readonly number[] {
     return version === null ? [] : (this.#lengths(version)[family] ?? [])
   }
 
-  /** Versions that no list is. At a start these are left over from imports. */
+  /** Versions that are not the current one of any list. At a start these are the rests of unfinished imports. */
   unused(): number[] {
     return this.#unused.all()
   }
 
-  /** Deletes at most so many chunks of a version, and when none is left the version. False: some are left. */
+  /** Deletes up to `chunks` chunks of a version. Returns false if some are left, else deletes the version too. */
   deleteSome(version: number, chunks: number): boolean {
     for (const family of families) this.#near.delete(`${version} ${family}`)
     if (this.#deleteChunks.run(version, chunks).changes === chunks) return false
@@ -184,7 +184,7 @@ export class ListTable {
     return true
   }
 
-  /** The version's entry for exactly this prefix, over or not. */
+  /** The version's entry of exactly this prefix, even if it has expired. */
   find(version: number | null, prefix: Prefix): ListEntry | undefined {
     if (version === null) return undefined
     const chunk = this.#chunkOf(version, prefix)
@@ -192,7 +192,7 @@ export class ListTable {
     return chunk && index >= 0 ? chunk.entryAt(index) : undefined
   }
 
-  /** The version's entries that hold the address or prefix, longest first, itself included. */
+  /** The version's entries that contain the address or prefix, longest first. An entry of the prefix itself is included. */
   *covering(version: number | null, inner: Address | Prefix): Generator<ListEntry> {
     if (version === null) return
     let length = 'length' in inner ? inner.length : addressBits(inner.family)
@@ -201,7 +201,7 @@ export class ListTable {
       const chunk = this.#chunkOf(version, last)
       const index = chunk ? chunk.lastUpTo(last) : -1
       if (!chunk || index < 0) return
-      // What holds the address comes no later than this entry, and is at most as long as their common bits.
+      // Other entries that contain the address come before this one, and are not longer than the bits both have in common.
       const prefix = chunk.prefixAt(index)
       if (contains(prefix, inner)) {
         yield chunk.entryAt(index)
@@ -210,7 +210,7 @@ export class ListTable {
     }
   }
 
-  /** The version's chunks of one family from a prefix on, in order. `start`: the first entry in the chunk at or behind it. */
+  /** The version's chunks of one family from a prefix on, in order. `start`: the index of the first entry not before it. */
   *chunksFrom(
     version: number | null,
     from: Prefix,
@@ -240,7 +240,7 @@ export class ListTable {
     }
   }
 
-  /** Visits every entry that is neither hidden nor over, in order, as numbers: there may be ten million. */
+  /** Visits every entry that is neither hidden nor expired, in order. Passes plain numbers, since there may be millions. */
   eachListed(
     version: number,
     isHidden: ((prefix: Prefix) => boolean) | undefined,
@@ -264,17 +264,17 @@ export class ListTable {
     }
   }
 
-  /** Whether `expireSome` would note something. */
+  /** Whether `expireSome` has something to do. */
   isDue(now: number): boolean {
     return this.all().some(({ version }) => version !== null && this.#due.get(version, now))
   }
 
   /**
-   * Notes as changed the prefixes of entries in one chunk that are over since the last call, and stores when its next
-   * entry will be over. Says how many; 0: none is left. The entries stay as they are.
+   * Handles the expired entries of one chunk: notes their prefixes as changed, and stores when the chunk's next entry
+   * expires. The entries stay in the chunk. Returns how many had expired; 0 if no chunk is left.
    */
   expireSome(now: number): number {
-    // While DNS follows an import, it answers some entries of the old version.
+    // While an import is being published, DNS still answers some entries of the old version.
     const versions = new Set(this.all().flatMap(({ version, applied }) => [version, applied]))
     for (const version of versions) {
       const due = version === null ? undefined : this.#due.get(version, now)
@@ -310,7 +310,7 @@ export class ListTable {
   }
 }
 
-/** The first prefix in order. */
+/** The prefix that comes before all others. */
 function first(family: Family): Prefix {
   return { family, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 }

@@ -1,5 +1,5 @@
-// Walks over many rows of the table of listings: a page at a time by a filter; what shows of one length; and all prefixes that
-// are answered.
+// Reads many rows of the table of listings: pages of rows that match a filter, all rows of one length that matter to DNS, and
+// all prefixes that are answered.
 import type { Database, Statement } from 'better-sqlite3'
 import { backscatterKinds } from '../bounce/kinds.ts'
 import type { Family, Prefix } from '../ip/address.ts'
@@ -22,19 +22,19 @@ import {
 } from './prefix-columns.ts'
 
 export interface ListingFilter {
-  /** Listings at or inside this prefix. */
+  /** Only listings at or inside this prefix. */
   readonly prefix?: Prefix | undefined
-  /** Mask: listings that have any of these kinds. */
+  /** A mask: only listings that have at least one of these kinds. */
   readonly kinds?: number
   readonly state?: ListingState
   readonly origin?: ListingOrigin
   readonly list?: string
 }
 
-/** A row that is listed, or that hides an entry in the version `hiddenIn` of a list. */
+/** A row that is listed or, if `hiddenIn` is set, that hides an entry in that version of a list. */
 export interface ShownListing {
   readonly prefix: Prefix
-  /** Mask. */
+  /** A mask of kinds. */
   readonly kinds: number
   readonly reason: string | null
   readonly createdAt: number
@@ -42,28 +42,28 @@ export interface ShownListing {
   readonly hiddenIn: number | null
 }
 
-/** Terms of a WHERE clause, joined by AND, and what to bind to them. */
+/** Terms of a WHERE clause, to be joined by AND, and the values to bind to them. */
 interface Terms {
   readonly terms: string[]
   readonly values: (string | number)[]
 }
 
-/** A walk in the order of an index. `from`: the terms for going on behind a row; `asked`: what a row must pass. */
+/** A walk in the order of an index. `from`: terms for the rows after a given row. `asked`: the filter for the rows. */
 interface Walk {
   readonly order: string
   from(last: RowPosition | undefined): Terms
   readonly asked: Terms
 }
 
-/** `kinds`: the union of those of its rows. */
+/** A prefix with at least one listed row. `kinds`: the kinds of all its rows together. */
 type AnsweredPrefix = [w0: number, w1: number, w2: number, w3: number, kinds: number]
 
 const addressOrder = 'w0, w1, w2, w3, id'
-/** Rows that one step of a page looks at. */
+/** Most rows that one step of a page examines. */
 const stepRows = 10_000
 /** Rows of one length that are read at once, for `shownOfLength`. */
 const shownRows = 1000
-/** Prefixes that `eachAnswered` reads at once: this bounds the memory. */
+/** Prefixes that `eachAnswered` reads at once. It limits the memory used. */
 const chunkRows = 50_000
 
 export class ListingWalks {
@@ -97,8 +97,9 @@ export class ListingWalks {
   }
 
   /**
-   * The first `limit` rows of any state that pass the filter, newest first; with a prefix by length and address. They come
-   * in steps of some milliseconds, however few rows pass. `after`: the last row of the page before, which may be gone.
+   * The first `limit` rows of any state that match the filter, newest first or, with a prefix, by length and address. Yields
+   * after each step of some milliseconds, even if few rows match. `after`: the last row of the page before, which may be
+   * deleted by now.
    */
   *page(filter: ListingFilter, limit: number, after?: RowPosition): Generator<ListingRow[]> {
     const walked: Terms = { terms: [], values: [] }
@@ -110,7 +111,7 @@ export class ListingWalks {
       add(asked, 'list_id = ?', listId)
     }
     if (state !== undefined) {
-      // An index has the rarer states.
+      // There is an index only for the other, rarer states.
       const isWalked = state !== 'listed' && prefix === undefined
       add(isWalked ? walked : asked, 'state = ?', state)
       if (isWalked) walked.terms.push(`state <> 'listed'`)
@@ -140,7 +141,7 @@ export class ListingWalks {
     }
   }
 
-  /** The rows of one length that matter to what DNS answers, in address order; at one prefix oldest first. */
+  /** The rows of one length that decide what DNS answers, in address order; at one prefix, oldest first. */
   *shownOfLength(family: Family, length: number): Generator<ShownListing> {
     let last: PrefixRow & { readonly id: number } = { ...start, family, length }
     for (;;) {
@@ -157,8 +158,8 @@ export class ListingWalks {
   }
 
   /**
-   * Visits each prefix that has a row of state 'listed' once, IPv4 first, shorter lengths first, in address order. Reads the
-   * index alone, and gives numbers alone: there may be a million.
+   * Visits each prefix that has a row of state 'listed' once: IPv4 first, then shorter lengths, then address order. It reads
+   * only the index and passes plain numbers, since there may be a million.
    */
   eachAnswered(visit: Visit): void {
     for (const family of [4, 6] as const) {
@@ -176,7 +177,7 @@ export class ListingWalks {
     }
   }
 
-  /** Yields up to `limit` rows, looking at `stepRows` rows for each step. Returns how many are still wanted. */
+  /** Yields up to `limit` rows, and examines `stepRows` rows in each step. Returns how many rows are still missing. */
   *#walk({ order, from, asked }: Walk, limit: number, after: RowPosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
     const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))
@@ -187,7 +188,7 @@ export class ListingWalks {
       const { terms, values } = from(last)
       const walked = `FROM listings WHERE ${terms.join(' AND ')} ORDER BY ${order}`
       const most = passes === '' ? left : stepRows
-      // The inner query reads columns that an index has: rows that do not pass are not read.
+      // The inner query uses only columns of an index, so rows that do not match are never read.
       const passing = `SELECT id FROM (SELECT ${columns} ${walked} LIMIT ?) ${passes} ORDER BY ${order} LIMIT ?`
       const rows = this.#prepared(
         `SELECT ${listingColumns} FROM listings WHERE id IN (${passing}) ORDER BY ${order}`,
@@ -216,7 +217,7 @@ export class ListingWalks {
   }
 }
 
-/** A place before every row. */
+/** A position before every row. */
 const start = { w0: 0, w1: 0, w2: 0, w3: 0, id: 0 }
 
 function add({ terms, values }: Terms, term: string, value: string | number): void {
@@ -224,7 +225,7 @@ function add({ terms, values }: Terms, term: string, value: string | number): vo
   values.push(value)
 }
 
-/** Rows of the length at or inside the prefix, behind `last` in address order. */
+/** Terms for rows of one length at or inside the prefix that come after `last` in address order. */
 function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefined): Terms {
   const from = last?.prefix ?? prefix
   const inside = rangeInside(prefix, from)

@@ -1,5 +1,5 @@
-// The table of listings. Rows of traps and by hand that hold: one for each prefix and origin. Rows that ended, as history;
-// among them entries of named lists that were removed by hand.
+// The table of listings. Present listings by trap and by hand have one row for each prefix and origin. Rows that have ended
+// stay as history. Entries of named lists that were removed by hand have such a row too.
 import type { Database, Statement } from 'better-sqlite3'
 import {
   type Address,
@@ -22,10 +22,10 @@ import {
 export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
 export type ListingOrigin = 'trap' | 'manual' | 'import'
 
-/** A new row; times in epoch seconds. */
+/** A new row. Times in epoch seconds. */
 export interface NewListing {
   readonly prefix: Prefix
-  /** Mask: bit i is the i-th kind of bounce/evidence.ts. */
+  /** A mask: bit i stands for backscatterKinds[i]. */
   readonly kinds: number
   readonly state: 'listed' | 'held' | 'shadow'
   readonly origin: ListingOrigin
@@ -34,29 +34,29 @@ export interface NewListing {
   readonly lastHitAt: number | null
   /** null: permanent. */
   readonly expiresAt: number | null
-  /** When a held listing begins to show. */
+  /** When a held listing will show. */
   readonly heldUntil: number | null
   readonly hits: number
   readonly episode: number
-  /** Seconds that one hit lists for; null: not listed by hits. */
+  /** How many seconds one hit lists for; null if it was not listed by hits. */
   readonly termSeconds: number | null
 }
 
 export interface ListingRow extends Omit<NewListing, 'state'> {
   readonly id: number
   readonly state: ListingState
-  /** The list whose entry it was: set in history only. */
+  /** The list whose entry was removed. Set only in the history. */
   readonly list: string | null
   readonly endedAt: number | null
 }
 
-/** What identifies a row, and the place behind it in a page. */
+/** Identifies a row and its position in the order of pages. */
 export type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
 
-/** A row that holds. */
+/** A row that has not ended. */
 export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
 
-/** What may change while a listing holds. */
+/** The columns that may change until a listing ends. */
 export type ListingChange = Pick<
   NewListing,
   | 'kinds'
@@ -72,12 +72,12 @@ export type ListingChange = Pick<
 
 export type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
 
-/** The columns of a row. Statements that run often neither join nor sort: SQLite would plan these anew for each set of values. */
+/** The columns of a row. There is no join: SQLite would plan a frequent statement again for each set of values. */
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
   term AS termSeconds`
-/** A WHERE term for rows that hold. */
+/** A WHERE term for rows that have not ended. */
 const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
 export function listingOf(row: RawListing): ListingRow {
@@ -85,15 +85,15 @@ export function listingOf(row: RawListing): ListingRow {
   return { ...rest, prefix: { family, w0, w1, w2, w3, length } }
 }
 
-/** What a row says of its prefix's answer. */
+/** The part of a row that decides what DNS answers. */
 export interface ShownRow {
-  /** Mask of the kinds, if the row is listed. */
+  /** The mask of kinds, if the row is listed. */
   readonly kinds: number
-  /** The version of a list in which the row hides an entry; it is not listed itself then. */
+  /** The version of a list in which the row hides an entry. Such a row is not listed itself. */
   readonly hiddenIn: number | null
 }
 
-/** An entry of a list as it was when it was removed by hand. */
+/** An entry of a list that is removed by hand. */
 type RemovedEntry = Pick<NewListing, 'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'> & {
   readonly listId: number
   readonly version: number
@@ -118,7 +118,7 @@ export class ListingTable {
   readonly #expired: Statement<[number, number], RawListing>
   readonly #due: Statement<[number, number], RawListing>
   readonly #insertRemoved: Statement<unknown[]>
-  /** Prefix lengths that rows have or had, by family, longest first. Lengths are only ever added. */
+  /** The prefix lengths that rows have or had, by family, longest first. Lengths are added and never removed. */
   readonly #lengths: Record<Family, number[]>
 
   constructor(database: Database, changed: ChangedPrefixes) {
@@ -178,7 +178,7 @@ export class ListingTable {
     return row && listingOf(row)
   }
 
-  /** Rows of every state of every prefix around the address or prefix, itself included: longest prefix first, then oldest first. */
+  /** Rows of every state whose prefix contains the address or prefix: longest prefix first, then oldest first. */
   around(inner: Address | Prefix): ListingRow[] {
     return [...this.covering(inner)].flatMap((prefix) =>
       this.#at
@@ -188,13 +188,13 @@ export class ListingTable {
     )
   }
 
-  /** The rows that hold at exactly this prefix, oldest first. */
+  /** The rows of exactly this prefix that have not ended, oldest first. */
   currentAt(prefix: Prefix): CurrentListing[] {
     const rows = this.#currentAt.all(...prefixValues(prefix)).map(listingOf) as CurrentListing[]
     return rows.sort((a, b) => a.id - b.id)
   }
 
-  /** What the rows of exactly this prefix say of its answer. Reads nothing if no row has such a length. */
+  /** The rows of exactly this prefix that decide what DNS answers. Reads nothing if no row has this length. */
   shownAt(prefix: Prefix): readonly ShownRow[] {
     if (!this.#lengths[prefix.family].includes(prefix.length)) return noRows
     return this.#shownAt.all(...prefixValues(prefix))
@@ -205,7 +205,7 @@ export class ListingTable {
     return this.shownAt(prefix).some(({ hiddenIn }) => hiddenIn === version)
   }
 
-  /** Says which prefixes are hidden in this version, for many questions; undefined: none is. */
+  /** Returns a test like `isHidden` for one list version, or undefined if that version hides nothing. */
   hiddenIn(version: number | null): ((prefix: Prefix) => boolean) | undefined {
     const rows = version === null ? [] : this.#hiddenIn.all(version)
     if (rows.length === 0) return undefined
@@ -213,17 +213,17 @@ export class ListingTable {
     return (prefix) => hidden.has(formatPrefix(prefix))
   }
 
-  /** What is hidden in one version is from now on hidden in the other. The caller knows that no answer changes. */
+  /** Makes the entries that are hidden in one version hidden in the other instead. This must change no answer. */
   moveHidden(from: number, to: number | null): void {
     this.#moveHidden.run(to, from)
   }
 
-  /** Prefix lengths that rows have or had, longest first. */
+  /** The prefix lengths that rows have or had, longest first. */
   lengths(family: Family): readonly number[] {
     return this.#lengths[family]
   }
 
-  /** The prefixes around the address or prefix that may have rows, longest first, itself included. */
+  /** The prefixes that contain the address or prefix and may have rows, longest first. The prefix itself is included. */
   *covering(inner: Address | Prefix): Generator<Prefix> {
     const longest = 'length' in inner ? inner.length : addressBits(inner.family)
     for (const length of this.#lengths[inner.family]) {
@@ -231,12 +231,12 @@ export class ListingTable {
     }
   }
 
-  /** The last episode of listings by trap of this prefix; 0: it had none. */
+  /** The last episode of listings by trap of this prefix; 0 if it had none. */
   lastEpisode(prefix: Prefix): number {
     return this.#lastEpisode.get(...prefixValues(prefix)) ?? 0
   }
 
-  /** The last removal of this prefix: evidence up to id `mark`, or seen before `at`, no longer counts. Zeros: none. */
+  /** The last removal of this prefix, or zeros. Evidence up to id `mark`, or seen before `at`, no longer counts. */
   lastRemoval(prefix: Prefix): { at: number; mark: number } {
     const row = this.#lastRemoval.get(...prefixValues(prefix))
     return { at: row?.at ?? 0, mark: row?.mark ?? 0 }
@@ -249,7 +249,7 @@ export class ListingTable {
     return Number(this.#insert.run({ ...listing, ...prefix }).lastInsertRowid)
   }
 
-  /** Adds a row that hides an entry in a version of its list, and is its history. `evidenceMark`: the newest evidence. */
+  /** Adds a row that hides an entry in a version of its list. `evidenceMark`: the id of the newest evidence. */
   insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): void {
     this.#useLength(entry.prefix)
     this.#changed.note(entry.prefix)
@@ -261,7 +261,7 @@ export class ListingTable {
     this.#change.run({ ...to, id })
   }
 
-  /** Turns a listing into history. `evidenceMark`: for a removal, the newest evidence. */
+  /** Ends a listing; its row becomes history. `evidenceMark`: for a removal, the id of the newest evidence. */
   end(
     { id, prefix }: RowPosition,
     state: 'expired' | 'removed',
@@ -272,17 +272,17 @@ export class ListingTable {
     this.#end.run(state, at, evidenceMark, id)
   }
 
-  /** Rows that have not ended though their time is over, longest overdue first. */
+  /** Rows that have expired but are not ended yet, longest overdue first. */
   expired(now: number, limit: number): ListingRow[] {
     return this.#expired.all(now, limit).map(listingOf)
   }
 
-  /** Held rows that are due to show. */
+  /** Held rows whose time to show has come. */
   due(now: number, limit: number): ListingRow[] {
     return this.#due.all(now, limit).map(listingOf)
   }
 
-  /** Rows by trap whose state does not fit the published kinds: shadow though they should show, and the reverse. */
+  /** Rows by trap whose state does not fit the published kinds: they are shadow but should show, or the reverse. */
   misplaced(publishedKinds: number): ListingRow[] {
     return this.#database
       .prepare<[number, number], RawListing>(
@@ -300,7 +300,7 @@ export class ListingTable {
     lengths.sort((a, b) => b - a)
   }
 
-  /** One seek into listings_prefix for each length in use. */
+  /** Finds the prefix lengths in use, with one seek into listings_prefix for each. */
   #findLengths(family: Family): number[] {
     const next = this.#database
       .prepare<[number, number], number | null>(

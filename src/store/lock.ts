@@ -1,18 +1,18 @@
-// One process at a time has a database: it holds an exclusive transaction on a second SQLite file beside it. The kernel frees
-// that however the process ends, even by kill -9. A file with the holder's pid is there for the error message only.
+// Only one process at a time may have the database open: it holds an exclusive transaction on a second SQLite file beside it.
+// The kernel releases that lock when the process ends, even by kill -9. A file with the pid serves only for error messages.
 import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, OperationalError } from '../errors.ts'
 import { createPrivateFile, writePrivateFile } from './private-file.ts'
 
 export interface Lock {
-  /** Frees the lock. May be called twice. */
+  /** Releases the lock. May be called twice. */
   release(): void
 }
 
 /**
- * Takes the lock of the database at `path` without waiting. Keep a reference to it: garbage collection frees it. Throws
- * OperationalError 'database-locked' naming the holder, or 'database-failed'.
+ * Takes the lock of the database at `path` without waiting. Keep a reference to it, since garbage collection releases it.
+ * Throws OperationalError 'database-locked' with the name of the holder, or 'database-failed'.
  */
 export function takeLock(path: string): Lock {
   const pidFile = `${path}-pid`
@@ -20,7 +20,7 @@ export function takeLock(path: string): Lock {
   try {
     createPrivateFile(`${path}.lock`)
     holder = new Database(`${path}.lock`, { timeout: 0 })
-    // Nothing is ever written there, so no journal is left behind.
+    // Nothing is ever written to this file, so it needs no journal.
     holder.pragma('journal_mode = MEMORY')
     holder.exec('BEGIN EXCLUSIVE')
   } catch (error) {
@@ -28,7 +28,7 @@ export function takeLock(path: string): Lock {
     if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) {
       throw new OperationalError(
         'database-locked',
-        `${path} is in use by ${holderName(pidFile)}: one process at a time may have it`,
+        `${path} is in use by ${holderName(pidFile)}: only one process at a time may open it`,
         { cause: error },
       )
     }
@@ -52,23 +52,23 @@ export function takeLock(path: string): Lock {
   }
 }
 
-/** Errors of other processes name this pid. On a full disk it cannot be written, and they do not. */
+/** Writes this pid for the error messages of other processes. Does nothing if the disk is full. */
 function writePid(pidFile: string): void {
   try {
     rmSync(pidFile, { force: true })
     writePrivateFile(pidFile, `${process.pid}\n`)
   } catch {
-    // The lock holds without it.
+    // The lock works without it.
   }
 }
 
-/** "process 1234" if the pid in the file is that of a living process. */
+/** "process 1234" if the pid in the file belongs to a running process, else "another process". */
 function holderName(pidFile: string): string {
   try {
     const pid = Number(readFileSync(pidFile, 'utf8'))
     if (Number.isInteger(pid) && pid > 0 && isAlive(pid)) return `process ${pid}`
   } catch {
-    // Unreadable, or not yet written: the lock is held all the same.
+    // The file cannot be read or is not written yet.
   }
   return 'another process'
 }

@@ -1,5 +1,5 @@
-// The table of how far each trap mailbox has been read, in the mailbox's own terms. A position is set only after the evidence
-// of all messages before it is committed.
+// The table that stores how far each trap mailbox has been read. The form of a position depends on the type of the mailbox. A
+// position is set only after the evidence of all messages before it is committed.
 import type { Database, Statement } from 'better-sqlite3'
 
 export class MailboxPositionTable {

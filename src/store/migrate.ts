@@ -1,5 +1,5 @@
-// Brings a database to this version's schema: the .sql files of migrations/, in order. Each has a transaction, which also
-// sets user_version to its number. Forward only.
+// Updates a database to the schema of this version with the .sql files in migrations/, in order. Each runs in a transaction
+// that also sets user_version to its number. There is no way back to an older schema.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
@@ -13,7 +13,7 @@ interface Migration {
 
 const directory = join(import.meta.dirname, 'migrations')
 
-/** By number, from 1 on without a gap. */
+/** The migrations, sorted by number. The numbers begin at 1 and have no gaps. */
 const migrations: readonly Migration[] = readdirSync(directory)
   .filter((name) => name.endsWith('.sql'))
   .sort()
@@ -26,12 +26,12 @@ const migrations: readonly Migration[] = readdirSync(directory)
 /** Code that runs after the SQL of the migration with this number. */
 const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: packLists }
 
-/** The schema version this program reads and writes. */
+/** The schema version that this program reads and writes. */
 export const schemaVersion = migrations.length
 
 /**
- * Applies the missing migrations. Throws OperationalError 'database-newer', with nothing
- * changed, if a later program has migrated it; 'database-failed' naming the migration that failed.
+ * Applies the missing migrations. Throws OperationalError 'database-newer', with nothing changed, if a later version has
+ * migrated the database, or 'database-failed' with the name of the migration that failed.
  */
 export function migrate(database: Database, path: string): void {
   const found = database.pragma('user_version', { simple: true }) as number

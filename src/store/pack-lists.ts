@@ -1,5 +1,6 @@
-// Part of migration 7: the entries of named lists, until then rows of listings, become packed versions of their lists. A
-// list that was on its way to what its generation said becomes that. A generation that was only being loaded is dropped.
+// Part of migration 7. Until then, entries of named lists were rows of listings, and an import wrote a "generation" of a list.
+// This packs them into list versions. A list that was being replaced by its generation becomes that generation. A generation
+// that was still being loaded is dropped.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
@@ -16,7 +17,7 @@ interface OldList {
   readonly id: number
   /** Whether it ever had a row. */
   readonly hasRows: number
-  /** What an import left of it, if one did: 'taking over' when that is the list, whatever its rows are yet. */
+  /** The state of an unfinished import, if there is one. 'taking over': its generation is the list, and not the rows. */
   readonly state: 'loading' | 'taking over' | null
   readonly generation: number
   readonly begunAt: number
@@ -37,12 +38,12 @@ type InsertChunk = Statement<
 >
 
 const current = `state IN ('listed', 'held', 'shadow')`
-/** Rows read at once. A statement that is not read to its end would let no other one write. */
+/** Rows read at once. They are read to the end, since an unfinished statement would block writing. */
 const pageRows = 5000
 
 /**
- * Inside the migration's transaction, after its SQL. Rows that ended stay as history. Of a list that was being replaced,
- * `applied` is NULL: DNS answered neither of the two. A list that no import had got to the end of has no version.
+ * Runs inside the migration's transaction, after its SQL. Rows that have ended stay as history. If a list was being replaced,
+ * its `applied` becomes NULL, since DNS answered a mixture. A list that was never fully imported gets no version.
  */
 export function packLists(database: Database): void {
   const lists = database
@@ -56,8 +57,8 @@ export function packLists(database: Database): void {
     const isUnborn = list.state === 'loading' && !list.hasRows
     if (!isUnborn) packList(database, list)
   }
-  // To drop these indexes and build them again is faster than to take each deleted row out of them. The column comes last,
-  // since SQLite then checks every row of a strict table.
+  // Dropping these indexes and building them again is faster than removing each deleted row from them. The column is added
+  // last, since SQLite then checks every row of a strict table.
   database.exec(`
     DROP INDEX listings_of_list;
     DROP INDEX listings_prefix;
@@ -119,13 +120,13 @@ function putChunk(insert: InsertChunk, version: number, chunk: readonly ListEntr
   if (!first) return
   const { family } = first.prefix
   const { octets, labels } = packEntries(chunk)
-  // Of entries that are over, too: DNS may answer some of them still, since their rows had not been ended.
+  // Expired entries count too: DNS may still answer some of them, since their rows had not been ended.
   const next = new PackedEntries(family, octets, labels).nextExpiry(Number.NEGATIVE_INFINITY)
   const type = family === 4 ? 'ipv4' : 'ipv6'
   insert.run(version, type, prefixKey(first.prefix), next, octets, labels)
 }
 
-/** The rows of the list that hold, in order. */
+/** The entries that are present rows of the list, in order. */
 function* entriesOfRows(database: Database, listId: number): Generator<ListEntry> {
   const order = 'w0, w1, w2, w3, length'
   const read: Statement<number[], RawRow> = database
@@ -151,8 +152,8 @@ function* entriesOfRows(database: Database, listId: number): Generator<ListEntry
 }
 
 /**
- * The entries of a generation, which are in order: of each, family and length (an octet each), the number of its
- * attributes (16 bits), then one or four words.
+ * The entries of a generation, in order. Each has family and length (an octet each), the number of its attributes (16 bits),
+ * and one or four words of address.
  */
 function* entriesOfGeneration(
   database: Database,
@@ -184,7 +185,7 @@ function* entriesOfGeneration(
   }
 }
 
-/** The entries, each as old as the row of its prefix if there is one; both are in order. */
+/** The entries with `listedAt` taken from the row of the same prefix, if there is one. Both inputs must be in order. */
 function* aged(entries: Iterable<ListEntry>, rows: Iterator<ListEntry>): Generator<ListEntry> {
   let row = rows.next()
   for (const entry of entries) {

@@ -1,22 +1,22 @@
-// Entries of a named list ↔ octets of one row of list_chunks: all of one family, in address order, an enclosing prefix before
-// what is inside it. All entries have the same size, so that a binary search finds one.
+// Packs entries of a named list into the octets of one row of list_chunks, and reads them. All have the same family and size,
+// so that a binary search works. They are in address order; a prefix comes before those inside it.
 //
-//   [ address, 4 or 16 | length, 1 | number of its label, 2 | listedAt, 4 | expiresAt, 5; 0: permanent ]
+//   [ address, 4 or 16 | length, 1 | number of the label, 2 | listedAt, 4 | expiresAt, 5 (0: permanent) ]
 //
-// A label is kinds and reason, which many entries share.
+// A label is a pair of kinds and reason, which many entries share.
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import type { Visit } from './prefix-columns.ts'
 
-/** What a list says of an entry. */
+/** The attributes of an entry. */
 export interface EntryAttributes {
-  /** Mask: bit i is the i-th kind of bounce/kinds.ts. */
+  /** A mask: bit i stands for backscatterKinds[i]. */
   readonly kinds: number
   readonly reason: string | null
   /** Epoch seconds; null: permanent. */
   readonly expiresAt: number | null
 }
 
-/** Two as one: the kinds of both, the first reason there is, the later end. */
+/** Joins the attributes of two entries: all kinds of both, the first reason that is set, and the later end. */
 export function joined(a: EntryAttributes, b: EntryAttributes): EntryAttributes {
   const isForEver = a.expiresAt === null || b.expiresAt === null
   return {
@@ -33,22 +33,22 @@ export function sameAttributes(a: EntryAttributes, b: EntryAttributes): boolean 
 export interface ListEntry {
   readonly prefix: Prefix
   readonly attributes: EntryAttributes
-  /** Epoch seconds: the list has had this prefix since then without a break. */
+  /** Epoch seconds. The list has had this prefix since then without a break. */
   readonly listedAt: number
 }
 
-/** Most entries of one row. There are more label numbers than that. */
+/** Most entries of one row. (So 16 bits are enough for the number of a label.) */
 export const chunkEntries = 1000
 
 const addressOctets = { 4: 4, 6: 16 } as const
-/** Octets of an entry after its address. */
+/** The number of octets of an entry after its address. */
 const otherOctets = 12
-/** Where these fields begin, from the end of the address. */
+/** Offsets of the fields from the end of the address. */
 const labelAt = 1
 const listedAtAt = 3
 const expiresAtAt = 7
 
-/** Address order, IPv4 first, an enclosing prefix before what is inside it. */
+/** Compares in address order: IPv4 first, and a prefix before those inside it. */
 export function comparePrefixes(a: Prefix, b: Prefix): number {
   return (
     a.family - b.family ||
@@ -60,14 +60,14 @@ export function comparePrefixes(a: Prefix, b: Prefix): number {
   )
 }
 
-/** Octets that sort as the prefixes of one family do. */
+/** Converts a prefix to octets that sort in the order of prefixes (within one family). */
 export function prefixKey(prefix: Prefix): Uint8Array {
   const octets = new Uint8Array(addressOctets[prefix.family] + 1)
   putPrefix(new DataView(octets.buffer), 0, prefix)
   return octets
 }
 
-/** Packs at most `chunkEntries` entries of one family, in order. The labels come as JSON. */
+/** Packs up to `chunkEntries` entries, which must be of one family and in order. Returns the labels as JSON. */
 export function packEntries(entries: readonly ListEntry[]): {
   readonly octets: Uint8Array
   readonly labels: string
@@ -91,20 +91,20 @@ export function packEntries(entries: readonly ListEntry[]): {
     putPrefix(view, index * size, prefix)
     view.setUint16(at + labelAt, number)
     view.setUint32(at + listedAtAt, listedAt)
-    // Five octets: four end in 2106.
+    // Five octets, since four are not enough after 2106.
     view.setUint8(at + expiresAtAt, Math.floor((expiresAt ?? 0) / 2 ** 32))
     view.setUint32(at + expiresAtAt + 1, (expiresAt ?? 0) % 2 ** 32)
   }
   return { octets, labels: `[${[...numbers.keys()].join(',')}]` }
 }
 
-/** Reads packed entries in place. */
+/** Reads packed entries without unpacking them all. */
 export class PackedEntries {
   readonly family: Family
   readonly count: number
   readonly #view: DataView
   readonly #size: number
-  /** Each label as attributes without an end. */
+  /** The labels as attributes; their `expiresAt` is null. */
   readonly #labels: readonly EntryAttributes[]
 
   constructor(family: Family, octets: Uint8Array, labels: string) {
@@ -156,7 +156,7 @@ export class PackedEntries {
     return { prefix: this.prefixAt(index), attributes, listedAt }
   }
 
-  /** Visits every entry that is not over and not hidden, in order. */
+  /** Visits every entry that is neither expired nor hidden, in order. */
   eachListed(now: number, isHidden: ((prefix: Prefix) => boolean) | undefined, visit: Visit): void {
     const view = this.#view
     const isLong = this.family === 6
@@ -174,7 +174,7 @@ export class PackedEntries {
     }
   }
 
-  /** The index of the last entry at or before the prefix; -1: all come after it. */
+  /** The index of the last entry that is not after the prefix; -1 if all are after it. */
   lastUpTo(prefix: Prefix): number {
     let low = 0
     let high = this.count
@@ -186,19 +186,19 @@ export class PackedEntries {
     return low - 1
   }
 
-  /** The index of the entry of exactly this prefix; -1: there is none. */
+  /** The index of the entry of exactly this prefix; -1 if there is none. */
   indexOf(prefix: Prefix): number {
     const index = this.lastUpTo(prefix)
     return index >= 0 && this.#compare(index, prefix) === 0 ? index : -1
   }
 
-  /** Whether the prefix lies between the first and the last entry, both included. */
+  /** Whether the prefix lies between the first and the last entry, inclusive. */
   spans(prefix: Prefix): boolean {
     const last = this.count - 1
     return last >= 0 && this.#compare(0, prefix) <= 0 && this.#compare(last, prefix) >= 0
   }
 
-  /** The first time after `now` at which an entry is over; null: never. */
+  /** The first time after `now` at which an entry expires; null if none does. */
   nextExpiry(now: number): number | null {
     let next: number | null = null
     for (let index = 0; index < this.count; index++) {
@@ -245,7 +245,7 @@ function putPrefix(view: DataView, at: number, prefix: Prefix): void {
   view.setUint8(at + addressOctets[prefix.family], prefix.length)
 }
 
-/** Number of leading bits that two addresses of one family have in common. IPv4 counts as it is stored: 128 bits. */
+/** The number of leading bits that two addresses of one family have in common. IPv4 addresses also have 128 bits here. */
 export function commonBits(a: Address, b: Address): number {
   for (const [index, word] of (['w0', 'w1', 'w2', 'w3'] as const).entries()) {
     const differing = a[word] ^ b[word]

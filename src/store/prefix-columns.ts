@@ -1,11 +1,11 @@
-// How a prefix stands in a row, the same in every table that has one: family, length and four words. And which prefixes a
+// The columns for a prefix, which are the same in every table: family, length and four words. Also the set of prefixes that a
 // transaction changed.
 import type { Address, Family, Prefix } from '../ip/address.ts'
 
 /** The columns, in the order of the indexes and of `prefixValues`. */
 export const prefixColumns = 'family, length, w0, w1, w2, w3'
 
-/** A WHERE term for exactly one prefix; bind `prefixValues` to it. */
+/** A WHERE term for exactly one prefix. Bind `prefixValues` to it. */
 export const isPrefix = 'family = ? AND length = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ?'
 
 export type PrefixValues = [
@@ -35,7 +35,7 @@ export function prefixOf(row: PrefixRow): Prefix {
   return { family, w0, w1, w2, w3, length }
 }
 
-/** The last address of a network, word by word. */
+/** The words of the last address of a network. */
 export function lastWords(prefix: Prefix): [w0: number, w1: number, w2: number, w3: number] {
   const word = (value: number, kept: number): number => {
     if (kept >= 32) return value
@@ -51,7 +51,7 @@ export function lastWords(prefix: Prefix): [w0: number, w1: number, w2: number, 
   ]
 }
 
-/** Family and words of an address as columns; null, an unknown one: zeros. */
+/** The family and words of an address as column values. null, an unknown address, gives zeros. */
 export function addressValues(address: Address | null): number[] {
   return address
     ? [address.family, address.w0, address.w1, address.w2, address.w3]
@@ -59,9 +59,9 @@ export function addressValues(address: Address | null): number[] {
 }
 
 /**
- * WHERE terms for every prefix at or inside `prefix`, and what to bind to them. They go word by word: a comparison of whole
- * rows would bound the index on one side only, and SQLite would read on to the table's end. Rows before the address `from`
- * may be left out.
+ * WHERE terms for every prefix at or inside `prefix`, and the values to bind to them. They compare word by word. If they
+ * compared all words as one row value, SQLite would use the index for the lower bound only and read to the end of the table.
+ * Rows before the address `from` may be left out.
  */
 export function rangeInside(prefix: Prefix, from: Address): { terms: string; values: number[] } {
   const first = [from.w0, from.w1, from.w2, from.w3]
@@ -82,7 +82,7 @@ export function rangeInside(prefix: Prefix, from: Address): { terms: string; val
   return { terms: terms.join(' AND '), values }
 }
 
-/** Takes one prefix and the union of its rows' kinds. */
+/** Called with one prefix and the mask of all its kinds. */
 export type Visit = (
   family: Family,
   w0: number,
@@ -93,18 +93,18 @@ export type Visit = (
   kinds: number,
 ) => void
 
-/** The prefixes that the open transaction changed. The tables note them, so that no writer has to think of DNS. */
+/** The prefixes that the open transaction changed. The tables note them, so that callers need not remember to. */
 export class ChangedPrefixes {
   #noted = new Map<string | number, Prefix>()
 
-  /** A prefix may be noted twice, or without a change. */
+  /** Notes a prefix. It may be noted twice, or even without a change. */
   note(prefix: Prefix): void {
     const { family, w0, w1, w2, w3, length } = prefix
     const key = family === 4 ? w0 * 64 + length : `${w0} ${w1} ${w2} ${w3}/${length}`
     this.#noted.set(key, prefix)
   }
 
-  /** All noted prefixes, each once, in the order they were first noted. Afterwards none is noted. */
+  /** Returns all noted prefixes once, in the order in which they were first noted, and forgets them. */
   take(): Prefix[] {
     if (this.#noted.size === 0) return []
     const prefixes = [...this.#noted.values()]

@@ -1,15 +1,15 @@
-// Files that only their owner may open, whatever the umask: they hold trap addresses or secrets.
+// Files that only their owner may open, whatever the umask is, since they contain trap addresses or secrets.
 import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { OperationalError } from '../errors.ts'
 
 const privateMode = 0o600
-/** O_NONBLOCK: a FIFO at the path would block. */
+/** O_NONBLOCK is needed because opening a FIFO would block. */
 const appendFlags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 /**
- * Makes the file, empty, if there is none. One that has content keeps it, and its mode. Throws OperationalError
- * 'database-failed' if the path is no file.
+ * Creates an empty file if there is none. A file with content keeps its content and its mode. Throws OperationalError
+ * 'database-failed' if the path is not a regular file.
  */
 export function createPrivateFile(path: string): void {
   requireFile(path)
@@ -22,7 +22,7 @@ export function createPrivateFile(path: string): void {
   }
 }
 
-/** Writes a new file; throws if there is one. */
+/** Writes a new file. Throws if the path exists. */
 export function writePrivateFile(path: string, text: string): void {
   const descriptor = openSync(path, 'wx', privateMode)
   try {
@@ -33,7 +33,7 @@ export function writePrivateFile(path: string, text: string): void {
   }
 }
 
-/** Throws OperationalError 'database-failed' if the path is there and is no file: reading a FIFO or device may never end. */
+/** Throws OperationalError 'database-failed' if the path is a FIFO, device or folder: reading it might never end. */
 export function requireFile(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined || found.isFile()) return

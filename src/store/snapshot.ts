@@ -1,4 +1,4 @@
-// The store as of one moment, read through a connection of its own while writes go on: for exports, which may take long.
+// A consistent view of the store for exports, which may take long. It has its own connection, so that writing goes on.
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { ExceptionTable } from './exceptions.ts'
@@ -8,12 +8,12 @@ import { ListingTable } from './listings.ts'
 import { comparePrefixes, type ListEntry } from './packed-entries.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 
-/** All that is there for one prefix. */
+/** Everything the store has for one prefix. */
 export interface PrefixContents {
   readonly prefix: Prefix
-  /** Listed rows and rows that hide an entry, oldest first. */
+  /** Rows that are listed and rows that hide an entry, oldest first. */
   readonly rows: readonly ShownListing[]
-  /** Entries of lists, in the order of the lists' names. */
+  /** Entries of lists, sorted by list name. */
   readonly entries: readonly { readonly version: number; readonly entry: ListEntry }[]
 }
 
@@ -25,14 +25,14 @@ export class Snapshot {
   readonly #database: Database.Database
   readonly #walks: ListingWalks
 
-  /** Of the database at `path`. Close it: until then SQLite keeps the old pages that it sees. */
+  /** Opens a snapshot of the database at `path`. Close it after use: until then SQLite must keep all old pages. */
   constructor(path: string) {
     this.#database = new Database(path, { readonly: true })
     try {
       this.#database.exec('BEGIN')
       const nothingChanges = new ChangedPrefixes()
       this.lists = new ListTable(this.#database, nothingChanges)
-      // The first read sets the moment.
+      // The snapshot begins with the first read.
       this.lists.all()
       this.listings = new ListingTable(this.#database, nothingChanges)
       this.#walks = new ListingWalks(this.#database, this.listings)
@@ -44,7 +44,7 @@ export class Snapshot {
     }
   }
 
-  /** Every prefix that a row or an entry is there for, each once, in address order, IPv4 first. */
+  /** Every prefix that has a row or an entry, once, in address order, IPv4 first. */
   *all(): Generator<PrefixContents> {
     const rows = ([4, 6] as const).flatMap((family) =>
       this.listings
@@ -80,7 +80,7 @@ export class Snapshot {
   }
 }
 
-/** A sorted iterator whose next item can be looked at before it is taken. */
+/** A sorted iterator that allows to look at the next item before taking it. */
 class Source<T extends { readonly prefix: Prefix }> {
   head: T | undefined
   readonly #items: Iterator<T>
@@ -90,7 +90,7 @@ class Source<T extends { readonly prefix: Prefix }> {
     this.#advance()
   }
 
-  /** Takes the next item if it is of that prefix. */
+  /** Takes the next item if it has this prefix. */
   take(prefix: Prefix): T | undefined {
     const { head } = this
     if (!head || comparePrefixes(head.prefix, prefix) !== 0) return undefined

@@ -29,7 +29,7 @@ export class TrapTable {
     return this.#all.all()
   }
 
-  /** The rows of one pattern, that of the configuration first. */
+  /** The rows of one pattern, with that of the configuration first. */
   of(pattern: string): TrapRow[] {
     return this.all().filter((row) => row.pattern === pattern)
   }
