@@ -57,19 +57,11 @@ export function watchFiles(
   }
 }
 
-interface SystemdNotice {
-  /** Call it once every listener is bound. It also starts the watchdog notifications. */
-  ready(): void
-  stopping(): void
-}
-
-type Environment = Readonly<Record<string, string | undefined>>
-
 /**
  * Tells systemd when the server is ready, that it is still alive, and when it stops (Type=notify and WatchdogSec= of the
  * unit; sd_notify(3), sd_watchdog_enabled(3)). Does nothing if the environment names no socket. Never throws.
  */
-export async function systemdNotice(env: Environment, log: Logger): Promise<SystemdNotice> {
+export async function systemdNotice(env: NodeJS.ProcessEnv, log: Logger) {
   const notify = await loadNotify(env['NOTIFY_SOCKET'])
   const tell = (state: string): void => {
     try {
@@ -80,6 +72,7 @@ export async function systemdNotice(env: Environment, log: Logger): Promise<Syst
   }
   const intervalMs = watchdogMs(env) / 2
   return {
+    /** Call it once every listener is bound. It also starts the watchdog notifications. */
     ready() {
       tell('READY=1')
       if (notify && intervalMs > 0) setInterval(tell, intervalMs, 'WATCHDOG=1').unref()
@@ -89,7 +82,7 @@ export async function systemdNotice(env: Environment, log: Logger): Promise<Syst
 }
 
 /** systemd kills the process after this time without a notification; 0 means never. */
-function watchdogMs({ WATCHDOG_USEC: microseconds, WATCHDOG_PID: pid }: Environment): number {
+function watchdogMs({ WATCHDOG_USEC: microseconds, WATCHDOG_PID: pid }: NodeJS.ProcessEnv): number {
   if (pid !== undefined && Number(pid) !== process.pid) return 0
   const milliseconds = Number(microseconds ?? 0) / 1000
   return Number.isFinite(milliseconds) ? milliseconds : 0

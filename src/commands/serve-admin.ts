@@ -34,7 +34,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   await using starting = new AsyncDisposableStack()
   let limits = adminLimits(config)
   const refusals = new RefusalLog(rooms.log)
-  const app = starting.adopt(
+  const app = starting.use(
     buildApp({
       ...rooms,
       version,
@@ -43,7 +43,6 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
     }),
-    (each) => each.close(),
   )
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
   const trustedProxies = () => limits.trustedProxies

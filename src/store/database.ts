@@ -141,10 +141,6 @@ export class Store {
   readonly #database: Database.Database
   readonly #lock: Lock
   #isAlone: boolean
-  readonly #statements: Record<
-    'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo',
-    Database.Statement<[]>
-  >
 
   /** Called by `openStore` only. */
   constructor(path: string, database: Database.Database, lock: Lock, isAlone: boolean) {
@@ -166,29 +162,21 @@ export class Store {
     this.idempotency = new IdempotencyTable(database)
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
-    this.#statements = {
-      begin: database.prepare('BEGIN IMMEDIATE'),
-      commit: database.prepare('COMMIT'),
-      rollback: database.prepare('ROLLBACK'),
-      savepoint: database.prepare('SAVEPOINT attempt'),
-      release: database.prepare('RELEASE attempt'),
-      undo: database.prepare('ROLLBACK TO attempt'),
-    }
   }
 
   begin(): void {
     this.changed.take()
-    this.#statements.begin.run()
+    this.#database.exec('BEGIN IMMEDIATE')
   }
 
   /** Returns when the transaction is on disk. */
   commit(): void {
-    this.#statements.commit.run()
+    this.#database.exec('COMMIT')
   }
 
   /** May be called even if SQLite has rolled back by itself, as it does on a full disk. */
   rollback(): void {
-    if (this.#database.inTransaction) this.#statements.rollback.run()
+    if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
     this.#reread()
   }
 
@@ -198,7 +186,7 @@ export class Store {
 
   /** Runs `work` inside the open transaction. If it throws, its changes are undone. */
   attempt(work: () => void): void {
-    this.#statements.savepoint.run()
+    this.#database.exec('SAVEPOINT attempt')
     let isKept = false
     try {
       work()
@@ -207,10 +195,10 @@ export class Store {
       // On a full disk SQLite may have rolled back the whole transaction. Then there is no savepoint any more.
       if (this.#database.inTransaction) {
         if (!isKept) {
-          this.#statements.undo.run()
+          this.#database.exec('ROLLBACK TO attempt')
           this.#reread()
         }
-        this.#statements.release.run()
+        this.#database.exec('RELEASE attempt')
       }
     }
   }

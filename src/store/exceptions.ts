@@ -4,7 +4,6 @@ import type { Database, Statement } from 'better-sqlite3'
 import { type Address, addressBits, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import {
   type ChangedPrefixes,
-  type PrefixRow,
   type PrefixValues,
   prefixColumns,
   prefixOf,
@@ -22,7 +21,7 @@ export interface ExceptionRow {
   readonly createdAt: number
 }
 
-type RawException = PrefixRow & Omit<ExceptionRow, 'prefix'>
+type RawException = Prefix & Omit<ExceptionRow, 'prefix'>
 
 const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
 

@@ -2,7 +2,7 @@
 // are the content of an incremental zone transfer (RFC 1995). A publication that is larger than the journal empties it.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
-import { type PrefixRow, prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
+import { prefixColumns, prefixOf, prefixValues } from './prefix-columns.ts'
 
 /** One publication of the zone. Times in epoch seconds. */
 export interface Publication {
@@ -48,7 +48,7 @@ export class JournalTable {
   readonly #deletePublication: Statement<[number]>
   readonly #changesAfter: Statement<
     [number, number],
-    PrefixRow & { serial: number; before: number; after: number }
+    Prefix & { serial: number; before: number; after: number }
   >
 
   constructor(database: Database) {

@@ -13,13 +13,7 @@ import {
   type RawListing,
   type RowPosition,
 } from './listings.ts'
-import {
-  type PrefixRow,
-  prefixColumns,
-  prefixOf,
-  rangeInside,
-  type Visit,
-} from './prefix-columns.ts'
+import { prefixColumns, prefixOf, rangeInside, type Visit } from './prefix-columns.ts'
 
 export interface ListingFilter {
   /** Only listings at or inside this prefix. */
@@ -71,7 +65,7 @@ export class ListingWalks {
   readonly #table: ListingTable
   readonly #listId: Statement<[string], number>
   readonly #statements = new Map<string, Statement<unknown[], RawListing>>()
-  readonly #shown: Statement<unknown[], PrefixRow & Omit<ShownListing, 'prefix'> & { id: number }>
+  readonly #shown: Statement<unknown[], Prefix & Omit<ShownListing, 'prefix'> & { id: number }>
 
   readonly #answered: Statement<number[], AnsweredPrefix>
 
@@ -143,7 +137,7 @@ export class ListingWalks {
 
   /** The rows of one length that decide what DNS answers, in address order; at one prefix, oldest first. */
   *shownOfLength(family: Family, length: number): Generator<ShownListing> {
-    let last: PrefixRow & { readonly id: number } = { ...start, family, length }
+    let last: Prefix & { readonly id: number } = { ...start, family, length }
     for (;;) {
       const { w0, w1, w2, w3, id } = last
       const rows = this.#shown.all(family, length, w0, w1, w2, w3, id)

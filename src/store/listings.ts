@@ -12,7 +12,6 @@ import {
 import {
   type ChangedPrefixes,
   isPrefix,
-  type PrefixRow,
   type PrefixValues,
   prefixColumns,
   prefixOf,
@@ -57,20 +56,9 @@ export type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
 export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
 
 /** The columns that may change until a listing ends. */
-export type ListingChange = Pick<
-  NewListing,
-  | 'kinds'
-  | 'state'
-  | 'reason'
-  | 'lastHitAt'
-  | 'expiresAt'
-  | 'heldUntil'
-  | 'hits'
-  | 'episode'
-  | 'termSeconds'
->
+export type ListingChange = Omit<NewListing, 'prefix' | 'origin' | 'createdAt'>
 
-export type RawListing = PrefixRow & Omit<ListingRow, 'prefix'>
+export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 
 /** The columns of a row. There is no join: SQLite would plan a frequent statement again for each set of values. */
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
@@ -108,7 +96,7 @@ export class ListingTable {
   readonly #at: Statement<PrefixValues, RawListing>
   readonly #currentAt: Statement<PrefixValues, RawListing>
   readonly #shownAt: Statement<PrefixValues, ShownRow>
-  readonly #hiddenIn: Statement<[number], PrefixRow>
+  readonly #hiddenIn: Statement<[number], Prefix>
   readonly #moveHidden: Statement<[number | null, number]>
   readonly #lastEpisode: Statement<PrefixValues, number | null>
   readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
@@ -302,16 +290,15 @@ export class ListingTable {
 
   /** Finds the prefix lengths in use, with one seek into listings_prefix for each. */
   #findLengths(family: Family): number[] {
-    const next = this.#database
-      .prepare<[number, number], number | null>(
-        'SELECT min(length) FROM listings WHERE family = ? AND length > ?',
+    return this.#database
+      .prepare<{ family: Family }, number>(
+        `WITH RECURSIVE used (length) AS (
+           SELECT max(length) FROM listings WHERE family = @family
+           UNION ALL SELECT (SELECT max(length) FROM listings WHERE family = @family AND length < used.length)
+             FROM used WHERE length IS NOT NULL)
+         SELECT length FROM used WHERE length IS NOT NULL`,
       )
       .pluck()
-    const lengths: number[] = []
-    for (let length = next.get(family, -1); typeof length === 'number'; ) {
-      lengths.unshift(length)
-      length = next.get(family, length)
-    }
-    return lengths
+      .all({ family })
   }
 }

@@ -6,22 +6,12 @@ import type { Database } from 'better-sqlite3'
 import { messageOf, OperationalError } from '../errors.ts'
 import { packLists } from './pack-lists.ts'
 
-interface Migration {
-  readonly version: number
-  readonly name: string
-}
-
 const directory = join(import.meta.dirname, 'migrations')
 
-/** The migrations, sorted by number. The numbers begin at 1 and have no gaps. */
-const migrations: readonly Migration[] = readdirSync(directory)
+/** The file names of the migrations. Their numbers begin at 1 and have no gaps. */
+const migrations = readdirSync(directory)
   .filter((name) => name.endsWith('.sql'))
   .sort()
-  .map((name, index) => {
-    if (Number(name.slice(0, 4)) !== index + 1)
-      throw new Error(`${name}: not migration ${index + 1}`)
-    return { version: index + 1, name }
-  })
 
 /** Code that runs after the SQL of the migration with this number. */
 const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: packLists }
@@ -41,7 +31,8 @@ export function migrate(database: Database, path: string): void {
       `${path}: its schema is version ${found}, and this program knows no later than ${schemaVersion}`,
     )
   }
-  for (const { version, name } of migrations.slice(found)) {
+  for (const name of migrations.slice(found)) {
+    const version = Number(name.slice(0, 4))
     try {
       database.exec('BEGIN IMMEDIATE')
       database.exec(readFileSync(join(directory, name), 'utf8'))
@@ -50,13 +41,8 @@ export function migrate(database: Database, path: string): void {
       database.exec('COMMIT')
     } catch (error) {
       if (database.inTransaction) database.exec('ROLLBACK')
-      throw new OperationalError(
-        'database-failed',
-        `${path}: migration ${name} failed: ${messageOf(error)}`,
-        {
-          cause: error,
-        },
-      )
+      const message = `${path}: migration ${name} failed: ${messageOf(error)}`
+      throw new OperationalError('database-failed', message, { cause: error })
     }
   }
 }

@@ -17,20 +17,12 @@ export type PrefixValues = [
   w3: number,
 ]
 
-export interface PrefixRow {
-  readonly family: Family
-  readonly length: number
-  readonly w0: number
-  readonly w1: number
-  readonly w2: number
-  readonly w3: number
-}
-
 export function prefixValues(prefix: Prefix): PrefixValues {
   return [prefix.family, prefix.length, prefix.w0, prefix.w1, prefix.w2, prefix.w3]
 }
 
-export function prefixOf(row: PrefixRow): Prefix {
+/** The prefix of a row, without the row's other columns. */
+export function prefixOf(row: Prefix): Prefix {
   const { family, w0, w1, w2, w3, length } = row
   return { family, w0, w1, w2, w3, length }
 }
