@@ -9,7 +9,7 @@ import {
   type ListingState,
   type ListingTable,
   listingColumns,
-  listingOf,
+  listingRowOf,
   type RawListing,
   type RowPosition,
 } from './listings.ts'
@@ -43,7 +43,7 @@ interface Terms {
 }
 
 /** A walk in the order of an index. `from`: terms for the rows after a given row. `asked`: the filter for the rows. */
-interface Walk {
+interface RowWalk {
   readonly order: string
   from(last: RowPosition | undefined): Terms
   readonly asked: Terms
@@ -172,7 +172,7 @@ export class ListingWalks {
   }
 
   /** Yields up to `limit` rows, and examines `stepRows` rows in each step. Returns how many rows are still missing. */
-  *#walk({ order, from, asked }: Walk, limit: number, after: RowPosition | undefined) {
+  *#walk({ order, from, asked }: RowWalk, limit: number, after: RowPosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
     const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))
     const columns = [addressOrder, 'state', 'kinds', ...others].join(', ')
@@ -188,7 +188,7 @@ export class ListingWalks {
         `SELECT ${listingColumns} FROM listings WHERE id IN (${passing}) ORDER BY ${order}`,
       )
         .all(...values, most, ...asked.values, left)
-        .map(listingOf)
+        .map(listingRowOf)
       left -= rows.length
       yield rows
       if (left === 0) return 0
@@ -197,7 +197,7 @@ export class ListingWalks {
         most - 1,
       )
       if (!end) return left
-      last = listingOf(end)
+      last = listingRowOf(end)
     }
   }
 

@@ -22,7 +22,7 @@ export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
 export type ListingOrigin = 'trap' | 'manual' | 'import'
 
 /** A new row. Times in epoch seconds. */
-export interface NewListing {
+export interface NewListingRow {
   readonly prefix: Prefix
   /** A mask: bit i stands for backscatterKinds[i]. */
   readonly kinds: number
@@ -41,7 +41,7 @@ export interface NewListing {
   readonly termSeconds: number | null
 }
 
-export interface ListingRow extends Omit<NewListing, 'state'> {
+export interface ListingRow extends Omit<NewListingRow, 'state'> {
   readonly id: number
   readonly state: ListingState
   /** The list whose entry was removed. Set only in the history. */
@@ -53,10 +53,10 @@ export interface ListingRow extends Omit<NewListing, 'state'> {
 export type RowPosition = Pick<ListingRow, 'id' | 'prefix'>
 
 /** A row that has not ended. */
-export type CurrentListing = ListingRow & Pick<NewListing, 'state'>
+export type CurrentListing = ListingRow & Pick<NewListingRow, 'state'>
 
 /** The columns that may change until a listing ends. */
-export type ListingChange = Omit<NewListing, 'prefix' | 'origin' | 'createdAt'>
+export type ListingRowChange = Omit<NewListingRow, 'prefix' | 'origin' | 'createdAt'>
 
 export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 
@@ -68,7 +68,7 @@ export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
 /** A WHERE term for rows that have not ended. */
 const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
-export function listingOf(row: RawListing): ListingRow {
+export function listingRowOf(row: RawListing): ListingRow {
   const { family, w0, w1, w2, w3, length, ...rest } = row
   return { ...rest, prefix: { family, w0, w1, w2, w3, length } }
 }
@@ -82,7 +82,10 @@ export interface ShownRow {
 }
 
 /** An entry of a list that is removed by hand. */
-type RemovedEntry = Pick<NewListing, 'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'> & {
+type RemovedEntry = Pick<
+  NewListingRow,
+  'prefix' | 'kinds' | 'reason' | 'createdAt' | 'expiresAt'
+> & {
   readonly listId: number
   readonly version: number
 }
@@ -163,7 +166,7 @@ export class ListingTable {
 
   byId(id: number): ListingRow | undefined {
     const row = this.#byId.get(id)
-    return row && listingOf(row)
+    return row && listingRowOf(row)
   }
 
   /** Rows of every state whose prefix contains the address or prefix: longest prefix first, then oldest first. */
@@ -171,14 +174,14 @@ export class ListingTable {
     return [...this.covering(inner)].flatMap((prefix) =>
       this.#at
         .all(...prefixValues(prefix))
-        .map(listingOf)
+        .map(listingRowOf)
         .sort((a, b) => a.id - b.id),
     )
   }
 
   /** The rows of exactly this prefix that have not ended, oldest first. */
   currentAt(prefix: Prefix): CurrentListing[] {
-    const rows = this.#currentAt.all(...prefixValues(prefix)).map(listingOf) as CurrentListing[]
+    const rows = this.#currentAt.all(...prefixValues(prefix)).map(listingRowOf) as CurrentListing[]
     return rows.sort((a, b) => a.id - b.id)
   }
 
@@ -230,7 +233,7 @@ export class ListingTable {
     return { at: row?.at ?? 0, mark: row?.mark ?? 0 }
   }
 
-  insert(listing: NewListing): number {
+  insert(listing: NewListingRow): number {
     const { prefix } = listing
     this.#useLength(prefix)
     this.#changed.note(prefix)
@@ -244,7 +247,7 @@ export class ListingTable {
     this.#insertRemoved.run({ ...entry, ...entry.prefix, at, evidenceMark })
   }
 
-  change({ id, prefix }: RowPosition, to: ListingChange): void {
+  change({ id, prefix }: RowPosition, to: ListingRowChange): void {
     this.#changed.note(prefix)
     this.#change.run({ ...to, id })
   }
@@ -262,12 +265,12 @@ export class ListingTable {
 
   /** Rows that have expired but are not ended yet, longest overdue first. */
   expired(now: number, limit: number): ListingRow[] {
-    return this.#expired.all(now, limit).map(listingOf)
+    return this.#expired.all(now, limit).map(listingRowOf)
   }
 
   /** Held rows whose time to show has come. */
   due(now: number, limit: number): ListingRow[] {
-    return this.#due.all(now, limit).map(listingOf)
+    return this.#due.all(now, limit).map(listingRowOf)
   }
 
   /** Rows by trap whose state does not fit the published kinds: they are shadow but should show, or the reverse. */
@@ -278,7 +281,7 @@ export class ListingTable {
            (state = 'shadow' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
       )
       .all(publishedKinds, publishedKinds)
-      .map(listingOf)
+      .map(listingRowOf)
   }
 
   #useLength({ family, length }: Prefix): void {

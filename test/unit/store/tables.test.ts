@@ -10,7 +10,7 @@ import {
   type Publication,
 } from '../../../src/store/journal.ts'
 import type { ListingFilter } from '../../../src/store/listing-walks.ts'
-import type { ListingRow, NewListing } from '../../../src/store/listings.ts'
+import type { ListingRow, NewListingRow } from '../../../src/store/listings.ts'
 import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
 
 function open(t: TestContext): Store {
@@ -19,7 +19,7 @@ function open(t: TestContext): Store {
   return store
 }
 
-function listing(at: string | Prefix, changes: Partial<NewListing> = {}): NewListing {
+function listing(at: string | Prefix, changes: Partial<NewListingRow> = {}): NewListingRow {
   return {
     prefix: typeof at === 'string' ? prefix(at) : at,
     ...{ kinds: 1, state: 'listed', origin: 'manual', reason: null },
@@ -29,7 +29,7 @@ function listing(at: string | Prefix, changes: Partial<NewListing> = {}): NewLis
   }
 }
 
-function end(listings: Store['listings'], row: NewListing): void {
+function end(listings: Store['listings'], row: NewListingRow): void {
   listings.end({ id: listings.insert(row), prefix: row.prefix }, 'removed', 2, 0)
 }
 
