@@ -52,7 +52,7 @@ export class Octets extends Uint8Array {
   readonly view = new DataView(this.buffer, this.byteOffset, this.byteLength)
 }
 
-/** Returns an Octets of the same memory. */
+/** Returns the same memory as an Octets object. */
 export function octetsOf({ buffer, byteOffset, length }: Uint8Array): Octets {
   return new Octets(buffer as ArrayBuffer, byteOffset, length)
 }

@@ -1,4 +1,4 @@
-// Addresses of the name server's sockets and clients ↔ text, and the form in which the kernel has them.
+// Reads and writes the addresses of the name server's sockets and clients, as text and in the kernel's form.
 import { isIP } from 'node:net'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { OperationalError } from '../errors.ts'
