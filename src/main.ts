@@ -295,7 +295,7 @@ Examples:
       name: 'ingest',
       summary: 'record the messages of mail files as evidence',
       description:
-        'Reads mail files once and records every message to a trap, as if a trap had just received it. It works through ' +
+        'Reads mail files once and records every message to a trap, as if it had just arrived there. It works through ' +
         'the running server, or on the database if no server is running. The time of a message is that of its newest ' +
         'trusted Received field, else that of its file. Messages that are already recorded are skipped, so a run can be ' +
         'repeated. The files are not changed.',
@@ -314,7 +314,7 @@ Examples:
         ),
         new Option(
           '--all-traps',
-          'take every message as sent to a trap (default: its header must name a trap)',
+          'treat every message as sent to a trap (default: its header must name a trap)',
         ),
         new Option('--dry-run', 'change nothing; show what would be listed and why'),
         new Option(

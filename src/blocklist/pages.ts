@@ -94,9 +94,7 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-/**
- * By the id of a row, or of an entry of a list's current version, even one that is hidden or over; undefined: there is none.
- */
+/** The row with this id, or the entry in its list's current version, even if it is hidden or expired. Undefined if none. */
 export function listingAt(store: Store, id: number | string, now: number): Listing | undefined {
   if (typeof id === 'number') {
     const row = store.listings.byId(id)

@@ -78,7 +78,7 @@ export interface ListingChange {
   readonly kinds?: readonly BackscatterKind[] | undefined
   /** null removes the reason. */
   readonly reason?: string | null | undefined
-  /** Earlier or later than it was; null: permanent. */
+  /** May be earlier or later than before. null: permanent. */
   readonly expiresAt?: number | null
 }
 
@@ -112,7 +112,7 @@ export type Alongside<T> = (outcome: T) => void
 
 export interface PageRequest {
   readonly limit: number
-  /** `nextCursor` of the page before. */
+  /** The `nextCursor` of the page before. */
   readonly cursor?: string | undefined
 }
 
@@ -148,7 +148,7 @@ export interface ImportRequest {
   readonly isStrict: boolean
   /** Never refuses with 'loss'. */
   readonly isForced?: boolean
-  /** Only says what would change. */
+  /** Changes nothing; the result tells what would change. */
   readonly isDryRun?: boolean
   readonly actor: Actor
 }
@@ -200,15 +200,13 @@ export interface Finding {
   readonly since: number | null
 }
 
-/** All that is known of an address. */
+/** Everything known about an address. */
 export interface Explanation extends Finding {
   /** When the answered listing began. */
   readonly since: number | null
-  /**
-   * The prefix whose listing or exclusion decides; null: none does. In a retired zone, the listing that would decide.
-   */
+  /** The prefix whose listing or exclusion decides, or null. In a retired zone: the listing that would decide. */
   readonly decidedBy: string | null
-  /** When it ends; null: permanent, or not listed. */
+  /** When it ends; null if it is permanent or not listed. */
   readonly until: number | null
   /** null if it was never listed. While an import is being published, `listed` may lag behind this. */
   readonly state: ListingState | 'exempt' | 'excluded' | null
@@ -241,7 +239,7 @@ export interface BlocklistStatus {
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   /** Zeros if this process has no tree. */
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
-  /** Set while nothing can be written. */
+  /** Present while the database cannot be written. */
   readonly writeFailure?: WriteFailure | undefined
 }
 

@@ -24,8 +24,8 @@ interface Copy extends Disposable {
 }
 
 /**
- * A copy of the configured database as it is now, also while a server writes to it; empty if there is none yet. Neither
- * the server nor its database notices.
+ * Copies the configured database, even while a server writes to it. The copy is empty if there is no database yet. The server
+ * and its database are not affected.
  */
 export function copyDatabase(config: Config): Copy {
   const folder = temporaryFolder()
@@ -42,8 +42,8 @@ export function copyDatabase(config: Config): Copy {
 }
 
 /**
- * Copies the file of a database that nobody has open; returns false if somebody has: then, or after a process died, there
- * is a `-wal` file. Only a copy leaves nothing behind: SQLite would create `-wal` and `-shm` even to read.
+ * Copies the database file if no process has it open. Else, or after a process has died, there is a `-wal` file: then it
+ * returns false. It does not use SQLite, which would create the files `-wal` and `-shm` even for reading.
  */
 function copyUnopened(path: string, copy: string): boolean {
   const isUnopened = () => !existsSync(`${path}-wal`)

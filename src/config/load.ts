@@ -94,7 +94,7 @@ function checked(file: string, raw: Record<string, unknown>): Config {
     })
   }
   warnings.push(...warningsOf(value))
-  // The traps of the demonstration are not secret.
+  // The traps of the demonstration are no secret, so everybody may read its file.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }
 }

@@ -40,7 +40,7 @@ export class EvidenceCounterTable {
     this.#count.run(day, ...addressValues(network), kind ?? '', trap ?? '*', source, seenAt)
   }
 
-  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`; says how many. */
+  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`. Returns their number. */
   purge(before: number, limit: number): number {
     return this.#purge.run(Math.floor(before / secondsInDay), limit).changes
   }
@@ -103,7 +103,7 @@ export class ForgeryTable {
     })
   }
 
-  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`; says how many. */
+  /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`. Returns their number. */
   purge(before: number, limit: number): number {
     return this.#purge.run(Math.floor(before / secondsInDay), limit).changes
   }

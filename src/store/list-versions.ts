@@ -171,7 +171,7 @@ export class ListTable {
     return version === null ? [] : (this.#lengths(version)[family] ?? [])
   }
 
-  /** Versions that are not the current one of any list. At a start these are the rests of unfinished imports. */
+  /** Versions that are not the current one of any list. At a start these are left over from unfinished imports. */
   unused(): number[] {
     return this.#unused.all()
   }

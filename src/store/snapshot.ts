@@ -80,7 +80,7 @@ export class Snapshot {
   }
 }
 
-/** A sorted iterator that allows to look at the next item before taking it. */
+/** A sorted iterator whose next item can be read before it is taken. */
 class Source<T extends { readonly prefix: Prefix }> {
   head: T | undefined
   readonly #items: Iterator<T>

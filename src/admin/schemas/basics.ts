@@ -22,7 +22,7 @@ type WithTimes<Row> = {
   [K in keyof Row]: K extends `${string}At` ? Exclude<Row[K], number> | string : Row[K]
 }
 
-/** A row as the interface shows it: its times, epoch seconds in members named …At, as RFC 3339. */
+/** Converts the times of a row to RFC 3339. Its times are epoch seconds in members named …At. */
 export function withTimes<Row extends object>(row: Row): WithTimes<Row> {
   const shown = Object.entries(row).map(([name, value]) => {
     const isTime = name.endsWith('At') && typeof value === 'number'
