@@ -11,8 +11,8 @@ import { OperationalError } from './errors.ts'
 /** One command, as `--help` shows it. */
 interface CommandRow {
   readonly name: string
-  /** The command's line in the list of commands. A subcommand has none: there its description is shown. */
-  readonly summary?: string
+  /** The command's line in the list of commands. */
+  readonly summary: string
   readonly description: string
   readonly argument?: Argument
   readonly options?: readonly Option[]
@@ -28,7 +28,11 @@ const note = new Option('--note <text>', 'why; kept in the database')
 const prefix = new Argument('<prefix>', 'ADDRESS or ADDRESS/LENGTH')
 const address = new Argument('<address>', 'an IPv4 or IPv6 address')
 const list = new Option('--list <name>', 'name of the list')
-const rbldnsdType = new Option('--type <type>', 'for format rbldnsd: ip4set, ip4trie or ip6trie')
+const rbldnsdType = new Option(
+  '--type <type>',
+  'for format rbldnsd: ip4set, ip4trie or ip6trie (default: IPv4 and IPv6 together)',
+)
+const formatNames = 'text, csv, ndjson or rbldnsd'
 
 const commands: Readonly<Record<string, readonly CommandRow[]>> = {
   'Run:': [
@@ -50,15 +54,17 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       name: 'check-config',
       summary: 'check the configuration file',
       description:
-        'Checks the configuration file and the files that it names. Prints each wrong key with its path and what was ' +
-        'expected. Changes nothing.',
+        'Checks the configuration file and the files that it names. Prints each wrong key by its full name, such as ' +
+        'dns.listen, and what was expected. Changes nothing.',
       load: async () => (await import('./commands/check-config.ts')).checkConfig,
     },
     {
       name: 'status',
       summary: 'show the state of the running server',
       description:
-        'Shows the serial, entries, memory and mailboxes of the running server. Exit code 1 if no server is running.',
+        'Shows the state of the running server: serial, freshness, entries, memory, counts of DNS queries, failures of the ' +
+        'database, jumps of the clock, networks that forge a trap as sender, and mailboxes. Exit code 1 if no server is ' +
+        'running.',
       options: [json],
       load: async () => (await import('./commands/server.ts')).status,
     },
@@ -78,7 +84,7 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       options: [
         repeatable(
           '--kind <kind>',
-          'kind of backscatter, shown as a DNS code; repeatable (default: no kind, only code 127.0.0.2)',
+          'kind of backscatter; DNS also answers that kind’s code; repeatable (default: DNS answers 127.0.0.2 only)',
         ),
         new Option('--reason <text>', 'why; kept in the database, not shown in DNS'),
         new Option(
@@ -89,11 +95,13 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
         json,
       ],
       notes: `
-Kinds: dsn (bounces), auto-reply, challenge-response, content-notice (virus and spam notices), callout.
+Kinds: dsn (bounces), auto-reply, challenge-response, content-notice (virus and
+spam notices), callout.
 
 Examples:
   backscatterd add 192.0.2.25
-  backscatterd add 192.0.2.0/24 2001:db8:7::/64 --kind dsn --for 14d --reason "ticket 4711"`,
+  backscatterd add 192.0.2.0/24 2001:db8:7::/64 --kind dsn --for 14d \\
+    --reason "ticket 4711"`,
       load: async () => (await import('./commands/listing.ts')).add,
     },
     {
@@ -142,10 +150,10 @@ Examples:
         'empty, or if it removes more than half of a list of over 100 entries.',
       argument: new Argument('<file>', 'file with the list'),
       options: [
-        new Option(list.flags, list.description).makeOptionMandatory(),
+        new Option(list.flags, `${list.description} (required)`).makeOptionMandatory(),
         new Option(
           '--format <format>',
-          'text, csv, ndjson or rbldnsd (default: by the file’s extension, else text)',
+          `${formatNames} (default: by the file’s extension, else text)`,
         ),
         rbldnsdType,
         new Option('--strict', 'import nothing if any line is wrong'),
@@ -169,7 +177,7 @@ Examples:
         'changes made meanwhile are not in it.',
       options: [
         list,
-        new Option('--format <format>', 'text, csv, ndjson or rbldnsd (default: text)'),
+        new Option('--format <format>', `${formatNames} (default: text)`),
         rbldnsdType,
       ],
       load: async () => (await import('./commands/list.ts')).exportList,
@@ -192,7 +200,7 @@ Examples:
       load: async () => (await import('./commands/server.ts')).migrate,
     },
   ],
-  'What is never listed:': [
+  'Exemptions and exclusions:': [
     {
       name: 'exempt',
       summary: 'never list a prefix',
@@ -213,10 +221,10 @@ Examples:
     },
     {
       name: 'exclude',
-      summary: 'leave a hole in covering listings',
+      summary: 'keep a prefix out of larger listings',
       description:
-        'Leaves a hole in every listing, present or future, that covers this prefix. A listing of a smaller prefix inside ' +
-        'the hole still counts: the longest prefix decides.',
+        'Leaves a hole in every listing, present or future, of a network that contains this prefix. Listings of networks ' +
+        'inside the hole still count.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exclude,
@@ -240,27 +248,30 @@ Examples:
       subcommands: [
         {
           name: 'add',
+          summary: 'add a trap',
           description: 'Adds a trap address or pattern.',
           argument: new Argument(
             '<pattern>',
-            'user@example.org, @example.org or *@*.example.org; - reads it from standard input',
+            'user@example.org, @example.org or *@*.example.org; "-": read from standard input',
           ),
           options: [json],
           load: async () => (await import('./commands/trap.ts')).addTrap,
         },
         {
           name: 'remove',
+          summary: 'remove a trap',
           description:
             'Removes a trap that was added by hand. To remove a trap of the configuration, edit the configuration.',
           argument: new Argument(
             '<pattern>',
-            'as `trap list` prints it; - reads it from standard input',
+            'as `trap list` prints it; "-": read from standard input',
           ),
           options: [json],
           load: async () => (await import('./commands/trap.ts')).removeTrap,
         },
         {
           name: 'list',
+          summary: 'list every trap',
           description:
             'Lists every trap, and whether it comes from the configuration or was added by hand.',
           options: [json],
@@ -278,14 +289,14 @@ Examples:
         'nothing and needs no database. Exit code 0 whatever the messages are.',
       argument: new Argument(
         '<file...>',
-        'message files, mbox files or Maildir folders; - reads standard input',
+        'message files, mbox files or Maildir folders; "-": read from standard input',
       ),
       options: [
         repeatable(
           '--trusted-relay <host>',
           'one of your own relays, whose Received fields are trusted: a name, *.example.org, an address or a prefix; ' +
-            'repeatable (default: trace.trustedRelays; if there is no relay, only the topmost Received field that ' +
-            'contains an address is trusted)',
+            'repeatable (default: trace.trustedRelays; if none is configured, only the topmost Received field with an ' +
+            'address is trusted)',
         ),
         jsonLines,
       ],
@@ -306,7 +317,7 @@ Examples:
       options: [
         new Option(
           '--mailbox <type>',
-          'format of the paths: maildir, mbox or eml (default: recognised by their content)',
+          'format of the files: maildir, mbox or eml (default: recognised by their content)',
         ),
         repeatable(
           '--trusted-relay <host>',
@@ -319,9 +330,9 @@ Examples:
         new Option('--dry-run', 'change nothing; show what would be listed and why'),
         new Option(
           '--policy <file>',
-          'with --dry-run: compare the hosts that the present policy would list with those that the [policy] of this ' +
-            'file would list; the file may be a whole configuration or only that table; each message is judged as of its ' +
-            'own time',
+          'with --dry-run: judge the mail under the present policy and under [policy] of this file, and show how the ' +
+            'listed hosts differ. The file may be a whole configuration or only that table. Each message is judged as of ' +
+            'its own time.',
         ),
         jsonLines,
       ],
@@ -338,12 +349,13 @@ Examples:
       subcommands: [
         {
           name: 'create',
+          summary: 'create a key and print it',
           description:
             'Creates a key and prints it. It cannot be printed again: only its hash is stored.',
           options: [
             new Option(
               '--name <name>',
-              'who uses it; the audit shows this name',
+              'who uses it; the audit shows this name (required)',
             ).makeOptionMandatory(),
             new Option('--scope <scope>', 'read, write, collect or admin').default('read'),
             new Option(
@@ -356,15 +368,23 @@ Examples:
         },
         {
           name: 'list',
+          summary: 'list all keys',
           description: 'Lists all keys, also revoked ones, with the time each was last used.',
           options: [json],
           load: async () => (await import('./commands/key.ts')).listKeys,
         },
         {
           name: 'revoke',
+          summary: 'revoke a key',
           description: 'Revokes a key. Requests with it are refused from now on.',
-          argument: new Argument('[key]', 'its id or name, as `key list` prints them'),
-          options: [new Option('--name <name>', 'its name'), json],
+          argument: new Argument(
+            '[key]',
+            'its id or name, as `key list` prints them; required without --name',
+          ),
+          options: [
+            new Option('--name <name>', 'in place of [key], for a name that is a number'),
+            json,
+          ],
           load: async () => (await import('./commands/key.ts')).revokeKey,
         },
       ],
@@ -372,15 +392,19 @@ Examples:
   ],
 }
 
+const helpCommand = ['help [command]', 'print the help of a command'] as const
+
 const programNotes = `
-The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else ./backscatterd.toml, else
-/etc/backscatterd/backscatterd.toml. If that file cannot be read, or if there is none, the command fails.
+The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else
+./backscatterd.toml, else /etc/backscatterd/backscatterd.toml. If that file
+cannot be read, or if there is none, the command fails.
 
-Commands that read or change data ask the running server through its control socket. If no server is
-running, they open the database themselves.
+Commands that read or change data ask the running server through its control
+socket. If no server is running, they open the database themselves.
 
-Exit codes: 0 done; 1 failed or refused, with one line on standard error that says why; 2 wrong use or
-wrong configuration. lookup: 0 not listed, 3 listed, 1 no answer.`
+Exit codes: 0 done; 1 failed or refused, with one line on standard error that
+says why; 2 wrong use or wrong configuration. lookup: 0 not listed, 3 listed,
+1 no answer.`
 
 /** OperationalErrors with these codes give exit code 2; all others give 1. */
 const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
@@ -422,11 +446,11 @@ function buildProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
     .addHelpText('after', programNotes)
   const add = (parent: Command, row: CommandRow): void => {
-    const command = parent.command(row.name).description(row.description)
-    if (row.summary !== undefined) command.summary(row.summary)
+    const command = parent.command(row.name).summary(row.summary).description(row.description)
     if (row.argument !== undefined) command.addArgument(row.argument)
     for (const option of row.options ?? []) command.addOption(option)
     if (row.notes !== undefined) command.addHelpText('after', row.notes)
+    if (row.subcommands) command.helpCommand(...helpCommand)
     for (const each of row.subcommands ?? []) add(command, each)
     const { load } = row
     if (load === undefined) return
@@ -445,7 +469,7 @@ function buildProgram(): Command {
     program.commandsGroup(group)
     for (const row of rows) add(program, row)
   }
-  program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command')
+  program.commandsGroup('Help:').helpCommand(...helpCommand)
   return program
 }
 

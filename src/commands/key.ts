@@ -58,7 +58,9 @@ export async function revokeKey(
   options: Json & { readonly name?: string },
 ): Promise<number> {
   const wanted = which ?? options.name
-  if (wanted === undefined) throw wrongUse('name the key by its id or with --name')
+  if (wanted === undefined || (which !== undefined && options.name !== undefined)) {
+    throw wrongUse('name the key once: by its id or name, or with --name')
+  }
   const key = await withClient(loadConfig(context), async (client) => {
     const keys = await allItems<Key>(client, path)
     const named = keys.find(({ name, revokedAt }) => name === wanted && revokedAt === null)

@@ -180,6 +180,7 @@ test('key commands that cannot be done end with 1, wrong ones with 2, and print 
     [['create', '--name', 'a', '--expires', 'soon'], 2, /--expires soon/],
     [['create', '--name', ''], 2, /name/],
     [['revoke'], 2, /name the key/],
+    [['revoke', '1', '--name', 'monitor'], 2, /name the key once/],
     [['revoke', 'nobody'], 1, /there is no valid key named "nobody"/],
     [['revoke', '999'], 1, /999/],
     [['list', '--nonsense'], 2, /nonsense/],
