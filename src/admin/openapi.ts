@@ -17,7 +17,7 @@ interface Operation {
   responses?: Record<string, object>
 }
 
-/** Registers the document and /docs. Routes that were added before are not in the document. */
+/** Adds the document and /docs. Call it before adding routes: the document has only those that are added after it. */
 export function describeApi(app: App, { version, publicUrl }: AppOptions): void {
   app.addHook('onRoute', ({ schema, ...route }) => {
     if (!schema?.response || route.config?.isProbe) return

@@ -186,9 +186,9 @@ function* entriesOfGroup(
 }
 
 /**
- * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. Returns
- * `end`, the index of the first item that is not inside it, and `isCut`: it is an exclusion or contains one. A larger prefix
- * around it must then leave it out, since its parts are added by themselves.
+ * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. `end` is the
+ * index of the first item that is not inside it. `isCut` says whether it is an exclusion or contains one. If so, a larger prefix
+ * around it leaves out the whole item, whose remaining parts are entries of their own.
  */
 function addRemaining(
   items: readonly ListItem[],

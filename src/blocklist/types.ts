@@ -99,9 +99,9 @@ export type TrapOutcome =
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
-  /** Only for the operator, since it may repeat an address of the message. */
+  /** If `told` is there, this is only for the operator, since it repeats an address of the message. */
   readonly why: string
-  /** The text for others, where it differs from `why`. */
+  /** The text for others. If it is missing, `why` is for them too. */
   readonly told?: string
   /** The client's present listing by trap, if there is one. */
   readonly listing?: Listing
@@ -204,7 +204,7 @@ export interface Finding {
 export interface Explanation extends Finding {
   /** When the answered listing began. */
   readonly since: number | null
-  /** The prefix whose listing or exclusion decides, or null. In a retired zone: the listing that would decide. */
+  /** The prefix that decides the answer; null if there is none. In a retired zone: the prefix that would decide. */
   readonly decidedBy: string | null
   /** When it ends; null if it is permanent or not listed. */
   readonly until: number | null

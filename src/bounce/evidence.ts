@@ -51,9 +51,9 @@ export interface TrapList {
 
 export interface Recorded {
   readonly decision: string
-  /** The reason; only for the operator. */
+  /** The reason. If `told` is there, this is only for the operator, since it repeats an address of the message. */
   readonly why?: string
-  /** What others may be told in place of `why`. */
+  /** The reason for others. If it is missing, `why` is for them too. */
   readonly told?: string
 }
 

@@ -18,7 +18,7 @@ export interface Trace {
   readonly newestTime: number | null
   /** The addresses in `for` clauses of believed fields, top to bottom. */
   readonly recipients: readonly string[]
-  /** The believed Received fields. Our hosts wrote them, so they are not part of what was sent. */
+  /** The believed Received fields. Our own hosts added them to the message on its way. */
   readonly believed: readonly HeaderField[]
 }
 

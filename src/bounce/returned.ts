@@ -18,8 +18,8 @@ export interface Returned {
   /** Its Received fields, newest first, at most 20 and each at most 1,000 characters. */
   readonly received: readonly string[]
   /**
-   * Address of the host that sent it to the bouncing host, as the bouncing site's Received field has it; null if it has none.
-   * Only as reliable as the sender of the bounce.
+   * The address of the host that sent it to the bouncing site; null if unknown. It is read from that site's Received field in the
+   * returned message, so the sender of the bounce can forge it.
    */
   readonly origin: string | null
 }

@@ -43,7 +43,7 @@ export class KeyTable {
     return this.#all.all()
   }
 
-  /** Finds a key by the SHA-256 of its secret. The time of a look-up by hash reveals nothing about the secret. */
+  /** Finds a key by the SHA-256 of its secret. How long the search takes tells an attacker nothing about the secret. */
   byHash(hash: Uint8Array): HashedKey | undefined {
     return this.#byHash.get(hash)
   }

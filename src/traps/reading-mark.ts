@@ -2,9 +2,8 @@
 // not read again.
 //
 // Line 1 is the SHA-256 of the current message, or blanks. It is written in place and not synced: it must survive a crash of the
-// process, not of the machine. Each further line has a message at which a process died, and how often; a process that was told to
-// end does not count. A message is named only after some time. If every message were named, two kills for other reasons would
-// condemn it.
+// process, not of the machine. Each further line has a message at which a process died, and how often. A process that was told to
+// end does not count. A message is named only after it has taken long, since a process may also be killed for other reasons.
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -27,7 +26,7 @@ export class ReadingMark {
   /** Names of messages that must not be read. */
   readonly condemned: readonly string[]
   readonly #path: string
-  /** undefined if the file cannot be written; then no message is named. */
+  /** undefined if the file cannot be written. Then no message is named. */
   #descriptor: number | undefined
   readonly #deaths: Map<string, number>
   #current = ''

@@ -103,8 +103,8 @@ export class Nodes {
   }
 
   /**
-   * Puts a child, which is a node, in the place of its parent, with a longer skip. `key` gives the bits before the parent. Takes
-   * one block; frees the child's block, but not the parent's.
+   * Puts the child at `position`, which must be a node, in the place of its parent. The skip of the new node also holds the
+   * parent's bits. `key` gives the bits before the parent. Takes a new block and frees the child's. The caller frees the parent's.
    */
   liftChild(at: number, depth: number, position: number, key: Key, items: ItemList): void {
     const memory = this.#memory
