@@ -109,7 +109,7 @@ export class Blocks {
   }
 
   /**
-   * Opens room for `words` words after the first `before` of the `used` words of the block in a slot; answers the word index
+   * Opens room for `words` words after the first `before` of the `used` words of the block in a slot. Returns the word index
    * of the room. Takes and keeps a larger block, unless the staged change owns this one and it has room.
    */
   insertWords(at: number, used: number, before: number, words: number): number {
