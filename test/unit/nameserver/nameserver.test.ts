@@ -318,10 +318,10 @@ test('close answers all that has come over TCP', async (t) => {
   const query = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, types.A)
   const clients = await Promise.all(Array.from({ length: 8 }, () => TcpClient.open(subject)))
   t.after(() => clients.forEach(({ socket }) => void socket.destroy()))
-  for (const client of clients) client.send(...Array.from({ length: 300 }, () => query))
+  for (const client of clients) client.send(...Array.from({ length: 30 }, () => query))
   await Promise.all([server.close(), sleep(100)])
   for (const client of clients) {
-    for (let number = 1; number <= 300; number++) {
+    for (let number = 1; number <= 30; number++) {
       assert.ok(await client.receive(), `answer ${number}`)
     }
   }

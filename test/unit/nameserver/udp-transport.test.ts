@@ -71,7 +71,7 @@ async function exchange(
   port: number,
   host: string,
 ): Promise<Received> {
-  const received = once(socket, 'message', { signal: AbortSignal.timeout(3000) })
+  const received = once(socket, 'message', { signal: AbortSignal.timeout(20_000) })
   socket.send(query, port, host)
   const [octets, from] = await received
   return { octets, from }

@@ -65,11 +65,11 @@ async function reader(t: TestContext, more: Partial<MailboxOptions> = {}): Promi
   return { dovecot, traps, recorded, decisions, log }
 }
 
-async function hasRecorded({ recorded }: Reader, count: number, withinMs = 20_000): Promise<void> {
+async function hasRecorded({ recorded }: Reader, count: number): Promise<void> {
   await until(
     async () => recorded.length,
     (length) => length >= count,
-    withinMs,
+    60_000,
   )
   assert.equal(recorded.length, count)
 }
@@ -79,16 +79,18 @@ async function isState({ traps }: Reader, state: string, withinMs = 20_000): Pro
   assert.equal(await until(now, (each) => each === state, withinMs), state)
 }
 
-test('IDLE: a new message is read within 2 s', dovecotImapd, async (t) => {
-  const box = await reader(t)
-  await isState(box, 'ok')
-  for (const number of [1, 2]) {
-    const begun = performance.now()
-    box.dovecot.deliver(message(number))
-    await hasRecorded(box, number, 2000)
-    t.diagnostic(`${Math.round(performance.now() - begun)} ms from delivery to evidence`)
-  }
-})
+test(
+  'IDLE: a new message is read at once, though the next poll is months away',
+  dovecotImapd,
+  async (t) => {
+    const box = await reader(t)
+    await isState(box, 'ok')
+    for (const number of [1, 2]) {
+      box.dovecot.deliver(message(number))
+      await hasRecorded(box, number)
+    }
+  },
+)
 
 test(
   'a dropped connection loses and repeats nothing, and comes back by itself',
@@ -107,7 +109,7 @@ test(
     await hasRecorded(box, 2)
     await isState(box, 'ok')
     box.dovecot.deliver(message(3))
-    await hasRecorded(box, 3, 2000)
+    await hasRecorded(box, 3)
     assert.deepEqual(box.decisions, ['counted', 'counted', 'counted'])
   },
 )
@@ -170,7 +172,7 @@ test('handled messages are moved where the configuration says', dovecotImapd, as
     const folder = join(box.dovecot.maildir, '.Handled')
     return [...readdirSync(join(folder, 'cur')), ...readdirSync(join(folder, 'new'))].length
   }
-  assert.equal(await until(moved, (count) => count === 3, 3000), 3)
+  assert.equal(await until(moved, (count) => count === 3, 20_000), 3)
   await until(
     async () => readdirSync(join(box.dovecot.maildir, 'cur')).length,
     (n) => n === 0,

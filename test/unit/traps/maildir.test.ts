@@ -409,11 +409,17 @@ test('stop() finishes what has begun and begins nothing more', async (t) => {
   const box = new Box(t)
   for (let each = 0; each < 100; each++) box.drop(`${each}.a.host`)
   const poller = box.poller()
-  box.commit = () => new Promise((next) => setTimeout(next, 20))
+  const begun = Promise.withResolvers<void>()
+  const stopping = Promise.withResolvers<void>()
+  box.commit = () => {
+    begun.resolve()
+    return stopping.promise
+  }
   const polled = poller.poll()
-  await new Promise((next) => setTimeout(next, 30))
-  await poller.stop()
-  await polled
+  await begun.promise
+  const stopped = poller.stop()
+  stopping.resolve()
+  await Promise.all([stopped, polled])
   const done = box.recorded.length
   assert.ok(done > 0 && done < 100)
   assert.equal(box.names('cur').length, done)
