@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify'
 
 import type { Refusal, RequestRefusal } from '../blocklist/types.ts'
-import { OperationalError, operationalErrorCodes } from '../errors.ts'
+import { OperationalError, type OperationalErrorCode, operationalErrorCodes } from '../errors.ts'
 import { formatPrefix } from '../ip/address.ts'
 import type { Problem } from './schemas/basics.ts'
 
@@ -30,10 +30,39 @@ export function shown(text: string): string {
   return /^[0-9a-f:./-]{1,64}$/i.test(text) ? text : '(not shown)'
 }
 
+/** Every code of a problem. Codes never change, since clients may match on them. */
+type ProblemCode =
+  | Refusal['refused']
+  | OperationalErrorCode
+  | 'body-too-large'
+  | 'content-coding'
+  | 'forbidden'
+  | 'headers-too-large'
+  | 'idempotency-key-refused'
+  | 'idempotency-key-reused'
+  | 'in-progress'
+  | 'internal'
+  | 'list-refused'
+  | 'malformed'
+  | 'media-type'
+  | 'method-not-allowed'
+  | 'not-a-trap'
+  | 'not-found'
+  | 'not-ready'
+  | 'precondition-required'
+  | 'timeout'
+  | 'told-once'
+  | 'too-many-exports'
+  | 'too-many-requests'
+  | 'too-many-wrong-keys'
+  | 'unauthorized'
+  | 'uri-too-long'
+  | 'wrong-key'
+
 /** Makes a problem with this HTTP status. For type about:blank the title is the status phrase (RFC 9457 §4.2.1). */
 export function problem(
   status: number,
-  code: string,
+  code: ProblemCode,
   detail: string,
   errors?: FieldFault[],
 ): Problem {
@@ -109,7 +138,7 @@ export function requestProblem({ refusals }: RequestRefusal): Problem {
 }
 
 /** Our texts for Fastify's errors. Fastify's own messages may repeat the request. */
-const frameworkProblems: Readonly<Record<string, readonly [code: string, detail: string]>> = {
+const frameworkProblems: Readonly<Record<string, readonly [code: ProblemCode, detail: string]>> = {
   FST_ERR_BAD_URL: ['malformed', 'the path is not a well-formed URL'],
   FST_ERR_MAX_PARAM_LENGTH: ['uri-too-long', 'a part of the path is too long'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'the body is larger than this resource accepts'],
