@@ -10,7 +10,7 @@ import type { Setting } from './schema.ts'
 const longestAddress = 39
 /** Most octets of a character-string (RFC 1035 §3.3). */
 const longestCharacterString = 255
-/** Most octets of an NSID, so that it fits into an answer of 512 octets with the longest question and a cookie. */
+/** Most octets of an NSID, so that it fits into an answer of 512 octets with the longest question and all other options. */
 const longestNsid = 128
 /** Most characters of a domain name: 255 octets on the wire (RFC 1035 §2.3.4) minus the first length and the root. */
 const longestName = 253

@@ -88,7 +88,10 @@ function isCookieLength(length: number): boolean {
   return server === 0 || (server >= minServerCookieLength && server <= maxServerCookieLength)
 }
 
-/** Octets of our OPT record in a response without an extended error. */
+/**
+ * Octets of our OPT record in a response without an extended error. The configuration allows an NSID of 128 octets, so that the
+ * record with all options and the longest question fit into 512 octets. A new option may need a smaller NSID.
+ */
 export function optRoom(edns: Edns, nsid: Uint8Array): number {
   return (
     optLength +

@@ -15,7 +15,7 @@ export interface TcpOptions extends TransportOptions {
   /** The most open connections of one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
-  /** Whether an access rule drops all queries of the client in `answering`. */
+  /** Whether an access rule drops all queries of the client in `answering`. Such a client must not hold a connection open. */
   isBarred(): boolean
 }
 

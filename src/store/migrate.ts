@@ -20,8 +20,8 @@ const afterwards: Readonly<Record<number, (database: Database) => void>> = { 7: 
 export const schemaVersion = migrations.length
 
 /**
- * Applies the missing migrations. Throws OperationalError 'database-newer', with nothing changed, if a later version has
- * migrated the database, or 'database-failed' with the name of the migration that failed.
+ * Applies the missing migrations. Throws OperationalError 'database-newer', with nothing changed, if a newer version of
+ * the program has migrated the database, or 'database-failed' with the name of the migration that failed.
  */
 export function migrate(database: Database, path: string): void {
   const found = database.pragma('user_version', { simple: true }) as number
