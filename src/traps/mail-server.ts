@@ -29,7 +29,7 @@ export interface MailAccount {
 }
 
 /** Types of mailboxes on a mail server. Those of any other type are files here. */
-export type ServerType = Exclude<MailboxOptions['type'], 'maildir' | 'mbox'>
+type ServerType = Exclude<MailboxOptions['type'], 'maildir' | 'mbox'>
 
 /** Whether mailboxes of this type are on a mail server, so that they have a URL and a password. */
 export function isOnServer(type: MailboxOptions['type']): type is ServerType {
