@@ -61,6 +61,8 @@ function smtpOptions({
 }: NonNullable<Config['trapSmtp']>) {
   return {
     ...same,
+    proxies: same.proxies.map(checkedPrefix),
+    proxyProtocol: same.proxyProtocol.map(checkedPrefix),
     greetingDelaySeconds: greetingDelay,
     maxBytes: maxSize,
     maxConnections: connections,

@@ -9,11 +9,16 @@ import type { Message } from '../bounce/message.ts'
 import { returnedContent } from '../bounce/returned.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
+/** Rejects like node:dns/promises. */
+export interface NameResolver {
+  resolve(name: string, type: ResolvedType): Promise<Resolved>
+}
+
 export interface AuthenticityOptions {
-  /** Rejects like node:dns/promises. Without it, each result that needs DNS is "unknown". */
-  readonly resolver?: { resolve(name: string, type: ResolvedType): Promise<Resolved> }
+  /** Without it, each result that needs DNS is "unknown". */
+  readonly resolver?: NameResolver | undefined
   /** The secret that signs our own BATV tags. */
-  readonly batvKey?: Uint8Array
+  readonly batvKey?: Uint8Array | undefined
   /** Whether one of our own mail servers made this Message-ID; it is given with its angle brackets. */
   isOurMessageId?(messageId: string): boolean
   /** Epoch seconds. */
@@ -83,10 +88,8 @@ async function mailauth() {
   return { dkimVerify, dmarc, spf }
 }
 
-type Resolver = NonNullable<AuthenticityOptions['resolver']>
-
 /** Wraps the resolver in the form that mailauth takes; mailauth's type leaves out MX. */
-function asked(resolver: Resolver): (name: string, type: string) => Promise<string[]> {
+function asked(resolver: NameResolver): (name: string, type: string) => Promise<string[]> {
   return async (name, type) => (await resolver.resolve(name, type as ResolvedType)) as string[]
 }
 
@@ -123,7 +126,7 @@ function isVerifiable(headerSection: Uint8Array): boolean {
 }
 
 /** A returned message that is cut short or has no body cannot be checked: the result is 'unknown'. */
-async function dkimOf(message: Message, domain: string, resolver: Resolver): Promise<string> {
+async function dkimOf(message: Message, domain: string, resolver: NameResolver): Promise<string> {
   const found = returnedContent(message)
   if (found === null) return 'unknown'
   const header = readHeaderSection(found.content)
@@ -170,7 +173,11 @@ function signerOf(signature: string): string {
  * with the macro %{l} would reveal it to other name servers. PTR records of the sending address (mechanism ptr, macro %{p}) are
  * never looked up either: the forger may run that zone and give each message its own name.
  */
-async function spfOf(origin: string | null, domain: string, resolver: Resolver): Promise<string> {
+async function spfOf(
+  origin: string | null,
+  domain: string,
+  resolver: NameResolver,
+): Promise<string> {
   if (origin === null) return 'unknown'
   const ask = asked(resolver)
   let needsName = false
@@ -190,7 +197,7 @@ async function spfOf(origin: string | null, domain: string, resolver: Resolver):
   return result === 'temperror' || needsName ? 'unknown' : result
 }
 
-async function dmarcPolicyOf(domain: string, resolver: Resolver): Promise<string> {
+async function dmarcPolicyOf(domain: string, resolver: NameResolver): Promise<string> {
   const { dmarc } = await mailauth()
   const found = await dmarc({
     headerFrom: [`postmaster@${domain}`],

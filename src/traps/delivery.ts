@@ -17,8 +17,8 @@ export type LiveClient = Address | 'own-server' | null
 export interface StoredMessage {
   readonly raw: Uint8Array
   readonly source: string
-  /** Epoch seconds. */
-  readonly storedAt: number
+  /** Epoch seconds; null if not known. */
+  readonly storedAt: number | null
   /** Every message in that mailbox counts as sent to a trap. */
   readonly allTraps: boolean
 }
@@ -62,7 +62,7 @@ export function storedDelivery(
   const named = kinds.flat()
   const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
   const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
-  const seenAt = Math.min(trace.newestTime ?? storedAt, now())
+  const seenAt = Math.min(trace.newestTime ?? storedAt ?? now(), now())
   return { trace, recipients: traps ?? others, named, seenAt, source, allTraps }
 }
 

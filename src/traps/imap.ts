@@ -18,6 +18,7 @@ import {
 import {
   faultOf,
   type Mailbox,
+  type MailboxContext,
   MailboxError,
   type MailboxErrorCode,
   MailboxFault,
@@ -25,13 +26,9 @@ import {
   type MessageName,
   mailboxError,
   PassedOver,
-  type PositionKeeper,
-  type TrapsAmong,
 } from './mailbox.ts'
 
-interface ImapOptions extends MailAccount {
-  readonly trapsAmong: TrapsAmong
-  readonly position: PositionKeeper
+interface ImapOptions extends MailAccount, MailboxContext {
   /** Accepted messages are moved to this folder; if '', they stay and are flagged \Seen. */
   readonly moveTo: string
   /** @default usualDeadlines */
@@ -64,7 +61,8 @@ export class ImapMailbox implements Mailbox {
   #connection: ImapConnection | null = null
   /** Why we ended the connection between two polls. */
   #fault: MailboxFault | null = null
-  #wake: () => void = () => undefined
+  /** The position when the poll began; undefined if the folder was never read. */
+  #kept: Position | undefined
   #uidValidity = ''
   /** Keyed by UID. */
   #passedOver = new PassedOver<number>()
@@ -80,13 +78,14 @@ export class ImapMailbox implements Mailbox {
     this.#clock = new ReadingClock(this.#deadlines)
   }
 
-  async *messages(): AsyncGenerator<MailboxMessage> {
+  async *messages(position: string | undefined): AsyncGenerator<MailboxMessage> {
     this.#waiting.clear()
     // If the poll fails before the folder is open, finish() keeps the old position.
     this.#uidNext = 0
     this.#hasMore = false
     this.#clock.restart()
     try {
+      this.#kept = position === undefined ? undefined : (JSON.parse(position) as Position)
       const connection = await this.#connected()
       const found = await this.#find(connection)
       for (let at = 0; at < found.length; at += sizesAtOnce) {
@@ -137,30 +136,24 @@ export class ImapMailbox implements Mailbox {
     this.#waiting.delete(Number(uid))
   }
 
-  async finish(): Promise<void> {
-    if (this.#uidNext === 0) return
-    const before = this.#position()?.uid ?? 0
+  async finish(): Promise<string | null> {
+    if (this.#uidNext === 0) return null
+    const before = this.#handledBefore()
     let firstLeft = this.#uidNext
     for (const uid of this.#waiting) if (uid > before && uid < firstLeft) firstLeft = uid
     const uid = Math.max(before, firstLeft - 1)
     const position: Position = { uidValidity: this.#uidValidity, uid }
-    this.#options.position.set(JSON.stringify(position))
-    if (this.#hasMore) this.#wake()
-  }
-
-  watch(wake: () => void): void {
-    this.#wake = wake
+    if (this.#hasMore) this.#options.wake()
+    return JSON.stringify(position)
   }
 
   async close(): Promise<void> {
     await this.#connection?.close()
   }
 
-  /** The kept position; undefined if the folder was never read or UIDVALIDITY has changed. */
-  #position(): Position | undefined {
-    const kept = this.#options.position.get()
-    const position = kept === undefined ? undefined : (JSON.parse(kept) as Position)
-    return position?.uidValidity === this.#uidValidity ? position : undefined
+  /** The UID of the kept position; 0 if the folder was never read or UIDVALIDITY has changed. */
+  #handledBefore(): number {
+    return this.#kept?.uidValidity === this.#uidValidity ? this.#kept.uid : 0
   }
 
   /** The UIDs to read, in order. */
@@ -171,28 +164,21 @@ export class ImapMailbox implements Mailbox {
     if (exists > maxMessages) throw tooManyMessages()
     if (`${uidValidity}` !== this.#uidValidity) this.#passedOver = new PassedOver()
     this.#uidValidity = `${uidValidity}`
-    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
-    const wasReadBefore = this.#options.position.get() !== undefined
-    const dealtWith = this.#position()?.uid ?? 0
+    const { isWaiting, stillThere } = await this.#passedOver.look(this.#options.trapsAmong)
+    const dealtWith = this.#handledBefore()
     const found = new Set<number>()
-    const stillThere = new PassedOver<number>()
-    const note = (uid: number): void => {
-      const recipients = this.#passedOver.recipientsOf(uid)
-      if (recipients !== undefined) stillThere.add(uid, recipients)
-      if (recipients?.some((each) => traps.has(each)) ?? true) found.add(uid)
-    }
     let last = 0
     while (last === 0 || (last < exists && found.size < maxFound)) {
       const first = last + 1
       last += searchedAtOnce
       const part = exists > searchedAtOnce && { seq: `${first}:${Math.min(last, exists)}` }
       const unseen = await this.#search(connection, { ...part, seen: false, deleted: false })
-      for (const uid of unseen) note(uid)
-      if (!wasReadBefore) continue
+      for (const uid of unseen) if (isWaiting(uid)) found.add(uid)
+      if (this.#kept === undefined) continue
       // `n:*` names the last message even when its UID is below n (RFC 9051 §9).
       const since = { uid: `${dealtWith + 1}:*`, deleted: false }
       const later = await this.#search(connection, { ...part, ...since })
-      for (const uid of later) if (uid > dealtWith) note(uid)
+      for (const uid of later) if (uid > dealtWith && isWaiting(uid)) found.add(uid)
     }
     const uids = [...found].sort((a, b) => a - b)
     this.#hasMore = last < exists
@@ -305,12 +291,12 @@ export class ImapMailbox implements Mailbox {
         ...(await credentials(this.#options)),
         maxBytes,
         deadlines: this.#deadlines,
-        onNews: () => this.#wake(),
+        onNews: () => this.#options.wake(),
         onEnd: (fault) => {
           if (this.#connection !== connection) return
           this.#connection = null
           this.#fault = fault
-          this.#wake()
+          this.#options.wake()
         },
       }),
     )
@@ -355,7 +341,7 @@ function unasked(): MailboxFault {
   return new MailboxFault('protocol-broken', 'the server sent something that was not asked for')
 }
 
-function epochOf({ internalDate }: FetchMessageObject): number {
-  const milliseconds = internalDate === undefined ? Number.NaN : new Date(internalDate).getTime()
-  return Math.floor((Number.isNaN(milliseconds) ? Date.now() : milliseconds) / 1000)
+function epochOf({ internalDate = '' }: FetchMessageObject): number | null {
+  const milliseconds = new Date(internalDate).getTime()
+  return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000)
 }

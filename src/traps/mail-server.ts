@@ -1,7 +1,7 @@
 // Reads how to connect to a mailbox's server, and limits how much it may send and how slowly. We do not trust the server: a
 // connection over a limit is ended.
 import { readFile } from 'node:fs/promises'
-import { OperationalError } from '../errors.ts'
+import { messageOf, OperationalError } from '../errors.ts'
 import { MailboxFault, type MailboxOptions } from './mailbox.ts'
 
 export interface MailServer {
@@ -78,8 +78,7 @@ export async function credentials({ passwordFile, caFile }: MailAccount) {
     const password = (await readFile(passwordFile, 'utf8')).replace(/\r?\n$/, '')
     return { password, ...(caFile !== '' && { ca: await readFile(caFile, 'utf8') }) }
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    throw new MailboxFault('credentials-unreadable', detail, { cause })
+    throw new MailboxFault('credentials-unreadable', messageOf(cause), { cause })
   }
 }
 

@@ -3,7 +3,7 @@
 // Text from a server and a path may contain a trap's address, and traps are secret. So the default log and API scopes below admin
 // get only an error code with its text, and the mailbox's name and type. They do not get the host: a trap's own domain often
 // names its mail server.
-import { OperationalError } from '../errors.ts'
+import { codeOf, type Logger, OperationalError } from '../errors.ts'
 
 export interface MailboxOptions {
   readonly name: string
@@ -35,19 +35,19 @@ export type MailboxMessage = MessageName &
   (
     | {
         readonly raw: Uint8Array
-        /** When the message arrived in the mailbox, epoch seconds. */
-        readonly storedAt: number
+        /** When the message arrived in the mailbox, epoch seconds; null if the mailbox does not tell. */
+        readonly storedAt: number | null
       }
     | { readonly refused: string }
   )
 
 export interface Mailbox {
   /**
-   * Yields all messages that were not accepted or passed over, oldest first. A message comes again at the next call, also in a
-   * later process, until accept() has resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot
-   * be read is skipped and logged once.
+   * Yields all messages that were not accepted or passed over, oldest first. `position` is the last one that finish() returned,
+   * in this process or an earlier one. A message comes again at the next call, also in a later process, until accept() has
+   * resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot be read is skipped and logged once.
    */
-  messages(): AsyncIterable<MailboxMessage>
+  messages(position: string | undefined): AsyncIterable<MailboxMessage>
   /** Takes the message off the list; call it once its evidence is committed. Throws MailboxError. */
   accept(message: MessageName): Promise<void>
   /**
@@ -56,24 +56,21 @@ export interface Mailbox {
    */
   passOver(message: MessageName, recipients: readonly string[]): void
   /**
-   * Keeps the position. Call it after each poll, when every message has been accepted or passed over, or has failed. Throws
-   * MailboxError.
+   * Returns how far the mailbox has been read, as text that only its own type of mailbox understands; null if no further than
+   * before. Call it after each poll, when every message has been accepted or passed over, or has failed. Throws MailboxError.
    */
-  finish?(): Promise<void>
-  /** Calls `wake` when there may be new mail before the next scheduled poll, or a connection was lost. */
-  watch?(wake: () => void): void
+  finish?(): Promise<string | null>
   /** Closes files and connections. No poll may be running. Never rejects. */
   close?(): Promise<void>
 }
 
-/** Returns those of the addresses that are traps now. A recipient of a passed-over message may become a trap later. */
-export type TrapsAmong = (addresses: readonly string[]) => Promise<ReadonlySet<string>>
-
-/** Stores how far a mailbox has been read, as text that only its own type of mailbox understands. */
-export interface PositionKeeper {
-  get(): string | undefined
-  /** To be called only when every message before the position is committed. */
-  set(position: string): void
+/** What a mailbox needs from the rest of the server. */
+export interface MailboxContext {
+  /** Returns those of the addresses that are traps now. A recipient of a passed-over message may become a trap later. */
+  trapsAmong(addresses: readonly string[]): Promise<ReadonlySet<string>>
+  /** To be called when there may be new mail before the next scheduled poll, or a connection was lost. */
+  wake(): void
+  readonly log: Logger
 }
 
 /** The codes are stable: scripts may match on them. */
@@ -143,11 +140,6 @@ export function faultOf(cause: unknown): MailboxErrorCode {
   const code = codeOf(cause)
   const known = Object.hasOwn(faultsByCode, code) ? faultsByCode[code] : undefined
   return known ?? (isTlsCode.test(code) ? 'tls-failed' : 'unexpected')
-}
-
-/** The error's own code; '' if it has none. */
-export function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
 }
 
 /** What the server or the system said. */
@@ -246,6 +238,22 @@ export class PassedOver<Name extends string | number> {
   /** undefined if that message was not passed over. */
   recipientsOf(name: Name): readonly string[] | undefined {
     return this.#recipients.get(name)
+  }
+
+  /**
+   * Begins a look through the whole mailbox. `isWaiting` tells of each message whether it is to be read: it was not passed over,
+   * or is for a trap by now. Messages it was not asked about are no longer there, and `stillThere` lacks them.
+   */
+  async look(trapsAmong: MailboxContext['trapsAmong']) {
+    const traps = await trapsAmong(this.allRecipients())
+    const stillThere = new PassedOver<Name>()
+    const isWaiting = (name: Name): boolean => {
+      const recipients = this.#recipients.get(name)
+      if (recipients === undefined) return true
+      stillThere.add(name, recipients)
+      return recipients.some((each) => traps.has(each))
+    }
+    return { isWaiting, stillThere }
   }
 
   names(): Name[] {

@@ -3,28 +3,25 @@
 // size limit is moved like an accepted one, so it is seen once.
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/promises'
-import type { Logger } from '../errors.ts'
+import { codeOf } from '../errors.ts'
 import {
-  codeOf,
   faultOf,
   type Mailbox,
+  type MailboxContext,
   type MailboxError,
   type MailboxMessage,
   type MessageName,
   mailboxError,
   mailboxErrors,
   PassedOver,
-  type TrapsAmong,
 } from './mailbox.ts'
 
-interface MaildirOptions {
+interface MaildirOptions extends MailboxContext {
   readonly name: string
   /** The folder that holds new/ and cur/. */
   readonly path: string
   /** Larger files are not read. */
   readonly maxBytes: number
-  readonly trapsAmong: TrapsAmong
-  readonly log: Logger
 }
 
 const notRegular = 'not a regular file'
@@ -47,24 +44,18 @@ export class Maildir implements Mailbox {
   }
 
   async *messages(): AsyncGenerator<MailboxMessage> {
-    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
-    const stillThere = {
-      passedOver: new PassedOver<string>(),
-      unreadable: new Set<string>(),
-      immovable: new Set<string>(),
-    }
+    const look = await this.#passedOver.look(this.#options.trapsAmong)
+    const unreadable = new Set<string>()
+    const immovable = new Set<string>()
     const isWaiting = (name: string): boolean => {
-      if (this.#unreadable.has(name)) stillThere.unreadable.add(name)
-      if (this.#immovable.has(name)) stillThere.immovable.add(name)
-      const recipients = this.#passedOver.recipientsOf(name)
-      if (recipients !== undefined) stillThere.passedOver.add(name, recipients)
-      const isForTrap = recipients?.some((each) => traps.has(each)) ?? true
-      return isForTrap && !this.#immovable.has(name)
+      if (this.#unreadable.has(name)) unreadable.add(name)
+      if (this.#immovable.has(name)) immovable.add(name)
+      return look.isWaiting(name) && !this.#immovable.has(name)
     }
     let names = await this.#newNames('', isWaiting)
-    this.#passedOver = stillThere.passedOver
-    this.#unreadable = stillThere.unreadable
-    this.#immovable = stillThere.immovable
+    this.#passedOver = look.stillThere
+    this.#unreadable = unreadable
+    this.#immovable = immovable
     for (;;) {
       for (const name of names) {
         const message = await this.#read(name)
@@ -121,13 +112,9 @@ export class Maildir implements Mailbox {
       // A FIFO must not block us, and a symbolic link must not lead us elsewhere.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
       await using file = await open(this.#file('new', id), flags)
-      const { size, mtimeMs, ino, isFile } = await file.stat().then((stats) => ({
-        size: stats.size,
-        mtimeMs: stats.mtimeMs,
-        ino: stats.ino,
-        isFile: stats.isFile(),
-      }))
-      if (!isFile) return await this.#cannotRead(id, notRegular)
+      const stats = await file.stat()
+      if (!stats.isFile()) return await this.#cannotRead(id, notRegular)
+      const { size, mtimeMs, ino } = stats
       const place = `inode ${ino}`
       if (size > maxBytes) {
         return { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }

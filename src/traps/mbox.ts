@@ -13,28 +13,23 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
-import type { Logger } from '../errors.ts'
 import {
   type Mailbox,
+  type MailboxContext,
   type MailboxError,
   MailboxFault,
   type MailboxMessage,
   type MessageName,
   mailboxError,
   PassedOver,
-  type PositionKeeper,
-  type TrapsAmong,
 } from './mailbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from './mbox-splitter.ts'
 
-interface MboxOptions {
+interface MboxOptions extends MailboxContext {
   readonly name: string
   readonly path: string
   /** Larger messages are not read. */
   readonly maxBytes: number
-  readonly trapsAmong: TrapsAmong
-  readonly position: PositionKeeper
-  readonly log: Logger
 }
 
 interface Position {
@@ -70,9 +65,9 @@ export class MboxMailbox implements Mailbox {
     this.#options = options
   }
 
-  async *messages(): AsyncGenerator<MailboxMessage> {
+  async *messages(position: string | undefined): AsyncGenerator<MailboxMessage> {
     try {
-      const begun = await this.#begin()
+      const begun = await this.#begin(position)
       if (begun.isEnd) return
       yield* this.#isZipped ? this.#readZipped(begun) : this.#readPlain(begun)
     } catch (error) {
@@ -89,18 +84,18 @@ export class MboxMailbox implements Mailbox {
     this.#passedOver.add(Number(id), recipients)
   }
 
-  async finish(): Promise<void> {
-    if (this.#reached === null) return
+  async finish(): Promise<string | null> {
+    if (this.#reached === null) return null
     const { offset, isEnd, marked, fingerprint } = this.#reached
     const firstLeft = Math.min(offset, ...this.#waiting)
     try {
       await using file = await openMbox(this.#options.path)
       // The file was rewritten meanwhile: the next poll reads it from the start.
-      if (fingerprintOfFile(file.fd, marked) !== fingerprint) return
+      if (fingerprintOfFile(file.fd, marked) !== fingerprint) return null
       const isRead = isEnd && firstLeft === offset
       const mark = this.#isZipped || isRead ? { marked, fingerprint } : markAt(file, firstLeft)
-      const kept: Position = { offset: firstLeft, isEnd: isRead, ...mark }
-      this.#options.position.set(JSON.stringify(kept))
+      const position: Position = { offset: firstLeft, isEnd: isRead, ...mark }
+      return JSON.stringify(position)
     } catch (error) {
       throw this.#failed('cannot be read', error)
     }
@@ -112,22 +107,21 @@ export class MboxMailbox implements Mailbox {
   }
 
   /** Sets #reached: the kept position if the file before it is unchanged, else the start of the file. */
-  async #begin(): Promise<Position> {
+  async #begin(position: string | undefined): Promise<Position> {
     this.#waiting.clear()
     this.#reached = null
     this.#becameTraps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
     await using file = await openMbox(this.#options.path)
     const { buffer: magic } = await file.read(Buffer.alloc(2), 0, 2, 0)
     this.#isZipped = magic.readUInt16BE() === 0x1f8b
-    this.#reached = await this.#startPosition(file)
+    const kept = position === undefined ? beginning : (JSON.parse(position) as Position)
+    this.#reached = await this.#startPosition(file, kept)
     return this.#reached
   }
 
-  async #startPosition(file: FileHandle): Promise<Position> {
-    const { position, log, name } = this.#options
+  async #startPosition(file: FileHandle, kept: Position): Promise<Position> {
+    const { log, name } = this.#options
     const { size } = await file.stat()
-    const text = position.get()
-    const kept = text === undefined ? beginning : (JSON.parse(text) as Position)
     if (fingerprintOfFile(file.fd, kept.marked) !== kept.fingerprint) {
       log.info({ mailbox: name }, 'mbox was rewritten; reading it again from the start')
       this.#passedOver = new PassedOver()
@@ -207,7 +201,7 @@ export class MboxMailbox implements Mailbox {
       } else if (content === null) {
         yield { id, place, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
       } else {
-        yield { id, place, raw: content, storedAt: date ?? Math.floor(Date.now() / 1000) }
+        yield { id, place, raw: content, storedAt: date }
       }
     }
   }

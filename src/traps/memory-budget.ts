@@ -19,11 +19,7 @@ export class MemoryBudget {
 
   /** Returns a new, empty message of at most `maxBytes`. Its memory counts for that client. Dispose of it when done. */
   open(maxBytes: number, client: CountedClient): HeldMessage {
-    const take = (bytes: number) => this.#take(bytes)
-    return new HeldMessage(
-      maxBytes,
-      client === null ? take : (bytes) => this.#takeFor(client, bytes),
-    )
+    return new HeldMessage(maxBytes, (bytes) => this.#takeFor(client, bytes))
   }
 
   /** Reserves room for a complete message; null if there is none. Dispose of the result when the message is committed. */
@@ -47,7 +43,8 @@ export class MemoryBudget {
     return { [Symbol.dispose]: () => this.#take(-bytes) }
   }
 
-  #takeFor(client: string, bytes: number): boolean {
+  #takeFor(client: CountedClient, bytes: number): boolean {
+    if (client === null) return this.#take(bytes)
     const taken = (this.#perClient.get(client) ?? 0) + bytes
     if (bytes > 0 && taken > this.#maxBytes * clientShare) return false
     if (!this.#take(bytes)) return false

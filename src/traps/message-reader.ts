@@ -4,7 +4,7 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Classification } from '../bounce/classify.ts'
 import type { Evidence } from '../bounce/evidence.ts'
-import { type Logger, OperationalError } from '../errors.ts'
+import { codeOf, type Logger, OperationalError } from '../errors.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'
 
@@ -20,14 +20,12 @@ export interface AuthenticitySources {
 
 export interface MessageReaderOptions {
   /** If absent, no returned message is checked. */
-  readonly authenticity?: AuthenticitySources
+  readonly authenticity?: AuthenticitySources | undefined
   /** Writes down a stored message that takes long, in case the process dies of it. */
-  readonly mark?: ReadingMark
+  readonly mark?: ReadingMark | undefined
   readonly log: Logger
   /** Seconds of the thread's processor time for one message. @default 5 */
   readonly maxCpuSeconds?: number
-  /** Messages in the thread at the same time; only one of them computes. @default 8 */
-  readonly maxAtOnce?: number
   /** Limits of the thread's heap. @default 128 MiB old and 4 MiB young generation */
   readonly resourceLimits?: ResourceLimits
   /** The file that the thread runs. @default message-thread.ts */
@@ -66,18 +64,19 @@ export type ReadResult = { readonly number: number } & (
 
 /** The workerData of the thread. */
 export interface ReaderData {
-  readonly authenticity?: AuthenticitySources
+  readonly authenticity: AuthenticitySources | undefined
   /** Names, made by nameOf() in reading-mark.ts, of messages that must not be read. */
   readonly condemned: readonly string[]
   readonly shared: SharedArrayBuffer
 }
 
-interface Waiting extends ReadRequest {
-  readonly number: number
+interface Waiting extends ReadJob {
   readonly resolve: (outcome: ReadOutcome) => void
   readonly reject: (error: Error) => void
 }
 
+/** Messages in the thread at the same time; only one of them computes. */
+const maxAtOnce = 8
 const checkMs = 200
 /** After this much processor time the mark names the message. Usual messages take far less, even the first one of a thread. */
 const namedAfterSeconds = 0.5
@@ -104,7 +103,6 @@ export class MessageReader {
   #isDoubtful = false
   #isRefusing = false
   #isClosing = false
-  #closed: Promise<void> | undefined
 
   constructor(options: MessageReaderOptions) {
     this.#options = options
@@ -135,12 +133,7 @@ export class MessageReader {
   }
 
   /** Rejects waiting messages unread and ends the thread. May be called again. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
-  }
-
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     this.drain(0)
     this.#refuse()
     this.#isClosing = true
@@ -177,7 +170,6 @@ export class MessageReader {
   #fill(): void {
     const worker = this.#worker
     if (worker === undefined) return
-    const { maxAtOnce = 8 } = this.#options
     while (this.#inThread.size < maxAtOnce) {
       const next = this.#dequeue()
       if (next === undefined) break
@@ -201,7 +193,7 @@ export class MessageReader {
   #start(): void {
     const { entry, resourceLimits, authenticity, mark } = this.#options
     const data: ReaderData = {
-      ...(authenticity && { authenticity }),
+      authenticity,
       condemned: mark?.condemned ?? [],
       shared: this.#shared,
     }
@@ -321,10 +313,8 @@ function deferred(why: string): OperationalError {
 }
 
 function faultOf(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : ''
-  return code === 'ERR_WORKER_OUT_OF_MEMORY'
-    ? 'it took too much memory'
-    : 'the thread died while reading it'
+  const isFull = codeOf(cause) === 'ERR_WORKER_OUT_OF_MEMORY'
+  return isFull ? 'it took too much memory' : 'the thread died while reading it'
 }
 
 /** The verdict and the evidence for a message that could not be read. */

@@ -6,7 +6,7 @@ import { classify } from '../bounce/classify.ts'
 import { evidenceOf } from '../bounce/evidence.ts'
 import { parseMessage } from '../bounce/message.ts'
 import { type Resolved, type ResolvedType, ResolveError, Resolver } from '../resolver/resolver.ts'
-import { type AuthenticityOptions, checkAuthenticity } from './authenticity.ts'
+import { type AuthenticityOptions, checkAuthenticity, type NameResolver } from './authenticity.ts'
 import type { Delivered } from './delivery.ts'
 import { KnownMessageIds } from './message-ids.ts'
 import {
@@ -48,10 +48,6 @@ export async function readMessage(
   return { classification, evidence }
 }
 
-interface Asked {
-  resolve(name: string, type: ResolvedType): Promise<Resolved>
-}
-
 export class Turns {
   readonly words: ReturnType<typeof sharedWords>
   readonly prepare: () => void
@@ -81,7 +77,7 @@ export class Turns {
 export class Share {
   readonly #turns: Turns
   readonly #number: number
-  readonly #resolver: Asked | undefined
+  readonly #resolver: NameResolver | undefined
   #beginning: Promise<void> | undefined
   /** DNS queries that have no answer yet. */
   readonly #asked = new Set<Promise<Resolved>>()
@@ -90,7 +86,7 @@ export class Share {
   #isOver = false
 
   /** `number` is the message's number in the shared memory. `resolver` answers its DNS queries. */
-  constructor(turns: Turns, number: number, resolver?: Asked) {
+  constructor(turns: Turns, number: number, resolver?: NameResolver) {
     this.#turns = turns
     this.#number = number
     this.#resolver = resolver
@@ -164,9 +160,9 @@ function serveReader({ authenticity, condemned, shared }: ReaderData): void {
 
   const checksFor = (share: Share, now: number): AuthenticityOptions | undefined =>
     authenticity && {
-      ...(resolver && { resolver: share }),
-      ...(authenticity.batvKey && { batvKey: authenticity.batvKey }),
-      ...(ourMessageIds && { isOurMessageId: (id) => ourMessageIds.has(id) }),
+      resolver: resolver && share,
+      batvKey: authenticity.batvKey,
+      isOurMessageId: (id) => ourMessageIds?.has(id) ?? false,
       now: () => now,
     }
 

@@ -1,9 +1,10 @@
 // Reads one mailbox at its scheduled times. Each message is recorded, then accepted. After a failure the wait grows each time;
 // other mailboxes go on meanwhile.
-import { type Logger, OperationalError } from '../errors.ts'
+import { type Logger, messageOf, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import {
   type Mailbox,
+  type MailboxError,
   type MailboxErrorCode,
   MailboxFault,
   type MailboxMessage,
@@ -35,11 +36,19 @@ export interface MailboxStatus {
   readonly refused: number
 }
 
+/** How far each mailbox has been read, by its name. */
+export interface MailboxPositions {
+  get(mailbox: string): string | undefined
+  /** Called only for what is committed. */
+  set(mailbox: string, position: string): void
+}
+
 interface PollerOptions {
   readonly name: string
   readonly type: string
   readonly allTraps: boolean
   readonly mailbox: Mailbox
+  readonly positions: MailboxPositions
   readonly collector: Collector
   readonly now: () => number
   readonly log: Logger
@@ -83,7 +92,6 @@ export class Poller {
       passedOver: 0,
       refused: 0,
     }
-    options.mailbox.watch?.(() => this.#onNews())
   }
 
   status(): MailboxStatus {
@@ -101,7 +109,7 @@ export class Poller {
     this.#running ??= this.#readAll().finally(() => {
       this.#running = undefined
       this.#endedAt = performance.now()
-      if (this.#hasNews) this.#onNews()
+      if (this.#hasNews) this.pollSoon()
     })
     await this.#running
   }
@@ -123,7 +131,8 @@ export class Poller {
     await this.#options.mailbox.close?.()
   }
 
-  #onNews(): void {
+  /** Reads the mailbox soon; if it is being read, once more after that. */
+  pollSoon(): void {
     // The current poll may have looked before this mail arrived, so poll again when it ends.
     this.#hasNews = this.#running !== undefined
     if (this.#hasNews) return
@@ -133,20 +142,21 @@ export class Poller {
   }
 
   async #readAll(): Promise<void> {
-    const { name, type, log, mailbox, now } = this.#options
+    const { name, type, log, mailbox, positions, now } = this.#options
     const status = this.#status
     status.readingSince = now()
     const begun = new Set<Promise<void>>()
     let octets = 0
-    let failure: { readonly error: unknown } | undefined
+    let failure: MailboxError | undefined
+    const fail = (error: unknown): void => {
+      failure ??= mailboxError(name, 'reading it', error)
+    }
     try {
-      for await (const message of mailbox.messages()) {
+      for await (const message of mailbox.messages(positions.get(name))) {
         if (this.#isStopping || failure !== undefined) break
         const size = 'raw' in message ? message.raw.length : 0
         const handled: Promise<void> = this.#handle(message)
-          .catch((error) => {
-            failure ??= { error }
-          })
+          .catch(fail)
           .finally(() => {
             begun.delete(handled)
             octets -= size
@@ -156,13 +166,14 @@ export class Poller {
         while (begun.size >= messagesAtOnce || octets >= octetsAtOnce) await Promise.race(begun)
       }
     } catch (error) {
-      failure ??= { error }
+      fail(error)
     }
     await Promise.all(begun)
     try {
-      await mailbox.finish?.()
+      const position = await mailbox.finish?.()
+      if (position) positions.set(name, position)
     } catch (error) {
-      failure ??= { error }
+      fail(error)
     }
     status.readingSince = null
     status.lastReadAt = now()
@@ -176,7 +187,7 @@ export class Poller {
       return
     }
     const waitSeconds = Math.min(2 ** ++this.#failures, longestWaitSeconds)
-    const { fault, detail, cause } = mailboxError(name, 'reading it', failure.error)
+    const { fault, detail, cause } = failure
     status.state = 'failing'
     status.lastError = `${fault}: ${mailboxErrors[fault]}`
     status.lastErrorDetail = detail
@@ -198,9 +209,7 @@ export class Poller {
     const { raw, storedAt } = message
     const stored = { raw, source: name, storedAt, allTraps }
     const { passedOver, isDuplicate } = await collector.read(stored).catch((cause: unknown) => {
-      throw new MailboxFault(reasonOf(cause), cause instanceof Error ? cause.message : `${cause}`, {
-        cause,
-      })
+      throw new MailboxFault(reasonOf(cause), messageOf(cause), { cause })
     })
     if (passedOver === null) {
       if (!isDuplicate) this.#status.recorded++

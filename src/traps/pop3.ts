@@ -11,19 +11,16 @@ import {
 } from './mail-server.ts'
 import {
   type Mailbox,
+  type MailboxContext,
   MailboxFault,
   type MailboxMessage,
   type MessageName,
   mailboxError,
   PassedOver,
-  type TrapsAmong,
 } from './mailbox.ts'
 import { openPop3, type Pop3Client } from './pop3-client.ts'
 
-interface Pop3MailboxOptions extends MailAccount {
-  readonly trapsAmong: TrapsAmong
-  /** Epoch seconds. POP3 does not tell when a message arrived. */
-  readonly now: () => number
+interface Pop3MailboxOptions extends MailAccount, MailboxContext {
   /** @default usualDeadlines */
   readonly deadlines?: Deadlines
 }
@@ -46,7 +43,6 @@ export class Pop3Mailbox implements Mailbox {
   #entries = new Map<number, Entry>()
   /** Keyed by unique id. */
   #passedOver = new PassedOver<string>()
-  #wake: () => void = () => undefined
   #hasMore = false
 
   constructor(options: Pop3MailboxOptions) {
@@ -57,7 +53,7 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   async *messages(): AsyncGenerator<MailboxMessage> {
-    const { maxBytes, now } = this.#options
+    const { maxBytes } = this.#options
     this.#clock.restart()
     try {
       const client = await this.#clock.during(this.#open())
@@ -75,7 +71,7 @@ export class Pop3Mailbox implements Mailbox {
         }
         // Some servers count a line end as one octet, so allow twice the size.
         const raw = await this.#clock.during(client.retrieve(number, 2 * maxBytes))
-        yield { ...named, raw, storedAt: now() }
+        yield { ...named, raw, storedAt: null }
       }
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot be read', error)
@@ -99,22 +95,19 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   /** Sends QUIT, which deletes the accepted messages (RFC 1939 §6). */
-  async finish(): Promise<void> {
+  async finish(): Promise<null> {
     const client = this.#client
-    if (client === null) return
+    if (client === null) return null
     this.#client = null
     try {
       await client.command('QUIT')
-      if (this.#hasMore) this.#wake()
+      if (this.#hasMore) this.#options.wake()
+      return null
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot end the session', error)
     } finally {
       client.destroy()
     }
-  }
-
-  watch(wake: () => void): void {
-    this.#wake = wake
   }
 
   async close(): Promise<void> {
@@ -134,12 +127,9 @@ export class Pop3Mailbox implements Mailbox {
 
   /** Fills #entries with the first messages that were not passed over. */
   async #find(client: Pop3Client): Promise<void> {
-    const traps = await this.#options.trapsAmong(this.#passedOver.allRecipients())
-    const stillThere = new PassedOver<string>()
+    const { isWaiting, stillThere } = await this.#passedOver.look(this.#options.trapsAmong)
     const note = (number: number, uid: string): void => {
-      const recipients = this.#passedOver.recipientsOf(uid)
-      if (recipients !== undefined) stillThere.add(uid, recipients)
-      if (recipients !== undefined && !recipients.some((each) => traps.has(each))) return
+      if (!isWaiting(uid)) return
       if (this.#entries.has(number)) {
         throw new MailboxFault('protocol-broken', 'the server gave one message two unique ids')
       }

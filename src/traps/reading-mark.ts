@@ -15,7 +15,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { type Logger, silent } from '../errors.ts'
+import { codeOf, type Logger, silent } from '../errors.ts'
 
 const nameLength = 64
 const deathsAllowed = 2
@@ -101,8 +101,7 @@ function unlessUnwritable(write: () => unknown): void {
   try {
     write()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (!/^(ENOSPC|EDQUOT|EROFS|EIO)$/.test(`${code}`)) throw error
+    if (!/^(ENOSPC|EDQUOT|EROFS|EIO)$/.test(codeOf(error))) throw error
   }
 }
 

@@ -5,7 +5,7 @@
 // read to its end. So a mailbox that always kills the thread fails alone, and the others lose only a poll now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { TrapList } from '../bounce/evidence.ts'
-import type { Logger } from '../errors.ts'
+import { type Logger, messageOf } from '../errors.ts'
 import { isOnServer, mailServer } from './mail-server.ts'
 import {
   type Mailbox,
@@ -14,17 +14,13 @@ import {
   type MailboxOptions,
   type MessageName,
 } from './mailbox.ts'
-import type { FromThread, MailboxCalls, MailboxThreadData, ToThread } from './mailbox-thread.ts'
+import type { FromThread, MailboxThreadData, OpenMailbox, ToThread } from './mailbox-thread.ts'
 
 export interface RemoteMailboxesOptions {
   readonly mailboxes: readonly MailboxOptions[]
   readonly list: Pick<TrapList, 'isTrap'>
-  readonly positions: {
-    get(mailbox: string): string | undefined
-    set(mailbox: string, position: string): void
-  }
-  /** Epoch seconds. */
-  now(): number
+  /** There may be new mail in this mailbox. */
+  wake(mailbox: string): void
   readonly log: Logger
   /** The file that the thread runs. @default mailbox-thread.ts */
   readonly entry?: URL
@@ -45,7 +41,6 @@ const maxMissedBeats = 6
 
 export class RemoteMailboxes {
   readonly #options: RemoteMailboxesOptions
-  readonly #wakes = new Map<string, () => void>()
   readonly #reading = new Set<string>()
   readonly #suspects = new Set<string>()
   #readingEnded = Promise.withResolvers<void>()
@@ -62,11 +57,7 @@ export class RemoteMailboxes {
 
   /** The configured mailbox of that name. */
   mailbox(name: string): Mailbox {
-    return new RemoteMailbox(name, this.#options, {
-      begin: () => this.#begin(name),
-      end: (isWhole) => this.#end(name, isWhole),
-      watch: (wake) => this.#wakes.set(name, wake),
-    })
+    return new RemoteMailbox(name, this)
   }
 
   /** Ends the thread; no mailbox can be read afterwards. */
@@ -77,20 +68,18 @@ export class RemoteMailboxes {
   }
 
   /** Resolves with the thread once this mailbox may be read. */
-  async #begin(name: string): Promise<MailboxThread> {
+  async begin(name: string): Promise<MailboxThread> {
     const isAlone = (): boolean =>
       !this.#suspects.has(name) || [...this.#reading].every((each) => !this.#suspects.has(each))
     while (!this.#isClosed && !isAlone()) await this.#readingEnded.promise
     if (this.#isClosed) throw new MailboxError(name, 'thread-failed', 'the server is stopping')
     this.#reading.add(name)
-    this.#thread ??= new MailboxThread(this.#options, {
-      wake: (woken) => this.#wakes.get(woken)?.(),
-      onDeath: (cause) => this.#onDeath(cause),
-    })
+    this.#thread ??= new MailboxThread(this.#options, (cause) => this.#onDeath(cause))
     return this.#thread
   }
 
-  #end(name: string, isWhole: boolean): void {
+  /** To be called after each poll; `isWhole`: the mailbox was read to its end. */
+  end(name: string, isWhole: boolean): void {
     this.#reading.delete(name)
     if (isWhole) this.#suspects.delete(name)
     this.#readingEnded.resolve()
@@ -109,37 +98,27 @@ export class RemoteMailboxes {
   }
 }
 
-interface Turn {
-  begin(): Promise<MailboxThread>
-  /** `isWhole`: the mailbox was read to its end. */
-  end(isWhole: boolean): void
-  watch(wake: () => void): void
-}
-
 class RemoteMailbox implements Mailbox {
   readonly #name: string
-  readonly #options: RemoteMailboxesOptions
-  readonly #turn: Turn
+  readonly #all: RemoteMailboxes
   #thread: MailboxThread | null = null
 
-  constructor(name: string, options: RemoteMailboxesOptions, turn: Turn) {
+  constructor(name: string, all: RemoteMailboxes) {
     this.#name = name
-    this.#options = options
-    this.#turn = turn
+    this.#all = all
   }
 
-  async *messages(): AsyncGenerator<MailboxMessage> {
-    const { positions, now } = this.#options
-    this.#thread = await this.#turn.begin()
-    await this.#call('begin', { position: positions.get(this.#name) })
+  async *messages(position: string | undefined): AsyncGenerator<MailboxMessage> {
+    this.#thread = await this.#all.begin(this.#name)
+    await this.#call('begin', position)
     try {
       for (;;) {
-        const message = await this.#call('next', { now: now() })
+        const message = await this.#call('next')
         if (message === null) return
         yield message
       }
     } finally {
-      await this.#call('end', null).catch(() => undefined)
+      await this.#call('end').catch(() => undefined)
     }
   }
 
@@ -148,37 +127,33 @@ class RemoteMailbox implements Mailbox {
   }
 
   passOver({ id, place }: MessageName, recipients: readonly string[]): void {
-    this.#call('passOver', { message: { id, place }, recipients }).catch(() => undefined)
+    this.#call('passOver', { id, place }, recipients).catch(() => undefined)
   }
 
-  async finish(): Promise<void> {
+  async finish(): Promise<string | null> {
     let isWhole = false
     try {
-      const position = await this.#call('finish', null)
-      if (position !== null) this.#options.positions.set(this.#name, position)
+      const position = await this.#call('finish')
       isWhole = true
+      return position
     } finally {
-      this.#turn.end(isWhole)
+      this.#all.end(this.#name, isWhole)
     }
-  }
-
-  watch(wake: () => void): void {
-    this.#turn.watch(wake)
   }
 
   async close(): Promise<void> {
     if (this.#thread === null) return
-    const closed = this.#call('close', null).catch(() => undefined)
+    const closed = this.#call('close').catch(() => undefined)
     await Promise.race([closed, new Promise((over) => setTimeout(over, longestCloseMs).unref())])
   }
 
-  async #call<Name extends keyof MailboxCalls>(
+  async #call<Name extends keyof OpenMailbox>(
     call: Name,
-    argument: MailboxCalls[Name]['argument'],
-  ): Promise<MailboxCalls[Name]['answer']> {
+    ...args: Parameters<OpenMailbox[Name]>
+  ): Promise<Awaited<ReturnType<OpenMailbox[Name]>>> {
     const thread = this.#thread
     if (thread === null) throw new MailboxError(this.#name, 'thread-failed', 'it is not being read')
-    return await thread.call(this.#name, call, argument)
+    return (await thread.call(this.#name, call, args)) as Awaited<ReturnType<OpenMailbox[Name]>>
   }
 }
 
@@ -191,7 +166,6 @@ interface Pending {
 /** One thread, from its start to its death. */
 class MailboxThread {
   readonly #options: RemoteMailboxesOptions
-  readonly #wake: (mailbox: string) => void
   readonly #onDeath: (cause: unknown) => void
   readonly #worker: Worker
   readonly #exited: Promise<void>
@@ -201,16 +175,12 @@ class MailboxThread {
   #calls = 0
   #death: string | null = null
 
-  constructor(
-    options: RemoteMailboxesOptions,
-    events: { wake: (mailbox: string) => void; onDeath: (cause: unknown) => void },
-  ) {
+  constructor(options: RemoteMailboxesOptions, onDeath: (cause: unknown) => void) {
     this.#options = options
-    this.#wake = events.wake
+    this.#onDeath = onDeath
     const { mailboxes, entry = usualEntry, resourceLimits = usualLimits } = options
     const workerData: MailboxThreadData = { mailboxes }
     this.#worker = new Worker(entry, { name: 'mailboxes', workerData, resourceLimits })
-    this.#onDeath = events.onDeath
     this.#worker.on('error', (error) => this.#die(error))
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#beat = setInterval(() => {
@@ -228,17 +198,13 @@ class MailboxThread {
     )
   }
 
-  call<Name extends keyof MailboxCalls>(
-    mailbox: string,
-    call: Name,
-    argument: MailboxCalls[Name]['argument'],
-  ): Promise<MailboxCalls[Name]['answer']> {
-    if (this.#death !== null) return Promise.reject(this.#dead(mailbox))
+  async call(mailbox: string, call: keyof OpenMailbox, args: readonly unknown[]): Promise<unknown> {
+    if (this.#death !== null) throw this.#dead(mailbox)
     const id = ++this.#calls
-    const { promise, resolve, reject } = Promise.withResolvers<MailboxCalls[Name]['answer']>()
-    this.#pending.set(id, { mailbox, resolve: (answer) => resolve(answer as never), reject })
-    this.#worker.postMessage({ call, mailbox, id, argument })
-    return promise
+    const { promise, resolve, reject } = Promise.withResolvers()
+    this.#pending.set(id, { mailbox, resolve, reject })
+    this.#say({ call, mailbox, id, args })
+    return await promise
   }
 
   /** Tells the thread to end and waits for it; after a second, terminates it. */
@@ -251,7 +217,7 @@ class MailboxThread {
 
   #die(cause: unknown): void {
     if (this.#death !== null) return
-    this.#death = `the thread died: ${cause instanceof Error ? cause.message : cause}`
+    this.#death = `the thread died: ${messageOf(cause)}`
     clearInterval(this.#beat)
     this.#onDeath(cause)
     for (const { mailbox, reject } of this.#pending.values()) reject(this.#dead(mailbox))
@@ -263,10 +229,10 @@ class MailboxThread {
   }
 
   #hear(message: FromThread): void {
-    const { log, list } = this.#options
+    const { log, list, wake } = this.#options
     if ('log' in message) log[message.log](message.fields, message.message)
     else if ('beat' in message) this.#missedBeats = 0
-    else if ('wake' in message) this.#wake(message.wake)
+    else if ('wake' in message) wake(message.wake)
     else if ('addresses' in message) {
       this.#say({ traps: message.addresses.filter((each) => list.isTrap(each)), id: message.id })
     } else {

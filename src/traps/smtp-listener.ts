@@ -1,15 +1,16 @@
 // The sockets of the SMTP server. Listens, finds out the client of each connection, limits connections and time, and keeps a
 // half-closed connection open until its replies are sent. The only SMTP that it speaks itself is the 421 that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Logger, OperationalError } from '../errors.ts'
+import { codeOf, type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
-interface FrontOptions {
+export interface FrontOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free port. */
   readonly listen: readonly string[]
+  /** The host name in the greeting. */
   readonly hostname: string
   /**
    * Clients here may name another client by XCLIENT or XFORWARD. Their own connections are not counted, since they carry many
@@ -63,15 +64,8 @@ export interface FrontConnection {
   release(): void
 }
 
-interface Front {
-  /** Bound addresses, as `host:port` or `[v6]:port`. */
-  readonly addresses: readonly string[]
-  /** Accepts no more connections, lets current messages finish for `drainSeconds`, and ends every connection with 421. */
-  close(): Promise<void>
-}
-
-interface Tracked {
-  readonly connection: Mutable<FrontConnection>
+/** A connection, with when it last moved. */
+interface Tracked extends Mutable<FrontConnection> {
   progress: number
   /** When `progress` last changed, in milliseconds of the monotonic clock. */
   progressAt: number
@@ -96,7 +90,7 @@ const goodbyeMs = 250
 
 /** Resolves once every address is bound. Throws OperationalError `address-unavailable` naming an address that cannot be bound. */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const front = new ListeningFront(options)
+  const front = new Front(options)
   try {
     for (const address of options.listen) await front.listen(address)
   } catch (error) {
@@ -106,7 +100,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   return front
 }
 
-class ListeningFront implements Front {
+class Front {
+  /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: string[] = []
   readonly #options: FrontOptions
   readonly #servers: Server[] = []
@@ -150,12 +145,12 @@ class ListeningFront implements Front {
     }
   }
 
+  /** Accepts no more connections, lets current messages finish for `drainSeconds`, and ends every connection with 421. */
   async close(): Promise<void> {
     this.#isClosing = true
     for (const server of this.#servers) server.close()
     for (const socket of this.#unnamed) socket.destroy()
-    const open = (): Mutable<FrontConnection>[] =>
-      [...this.#connections.values()].map(({ connection }) => connection)
+    const open = (): Tracked[] => [...this.#connections.values()]
     const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
     await settled(this.#options.drainSeconds * 1000, () => {
       for (const connection of open()) {
@@ -175,7 +170,7 @@ class ListeningFront implements Front {
   /** If resources for a new connection are lacking, logs it and goes on; any other error has ended the listener. */
   #onListenerError(error: Error, address: string): void {
     const { log, onFatal } = this.#options
-    if ('code' in error && passingErrors.has(String(error.code))) {
+    if (passingErrors.has(codeOf(error))) {
       log.warn({ err: error, address }, 'trap SMTP could not accept a connection')
     } else {
       onFatal(error)
@@ -237,7 +232,7 @@ class ListeningFront implements Front {
     }
     const now = performance.now()
     const id = String(this.#nextId++)
-    const connection: Mutable<FrontConnection> = {
+    const connection: Tracked = {
       id,
       socket,
       peer,
@@ -246,6 +241,9 @@ class ListeningFront implements Front {
       phase: 'command',
       dataBytes: 0,
       wasCut: false,
+      progress: 0,
+      progressAt: now,
+      phaseSince: { phase: 'command', at: now },
       name: (client) => {
         limits.leave(connection.counted)
         connection.counted = null
@@ -262,12 +260,7 @@ class ListeningFront implements Front {
         if (this.#connections.delete(id)) limits.leave(connection.counted)
       },
     }
-    this.#connections.set(id, {
-      connection,
-      progress: 0,
-      progressAt: now,
-      phaseSince: { phase: 'command', at: now },
-    })
+    this.#connections.set(id, connection)
     this.#attend(connection)
     onConnection(connection)
   }
@@ -311,7 +304,7 @@ class ListeningFront implements Front {
     )
   }
 
-  #cut(connection: Mutable<FrontConnection>, why: string): void {
+  #cut(connection: Tracked, why: string): void {
     connection.wasCut = true
     this.#dismiss(connection.socket, why)
   }
@@ -329,20 +322,19 @@ class ListeningFront implements Front {
     const { commandSeconds, dataSeconds, limits } = this.#options
     limits.sweep()
     const now = performance.now()
-    for (const tracked of this.#connections.values()) {
-      const { connection } = tracked
-      const { bytesWritten } = connection.socket
-      if (bytesWritten !== tracked.progress) {
-        tracked.progress = bytesWritten
-        tracked.progressAt = now
+    for (const connection of this.#connections.values()) {
+      const { socket, phase } = connection
+      if (socket.bytesWritten !== connection.progress) {
+        connection.progress = socket.bytesWritten
+        connection.progressAt = now
       }
-      if (connection.phase !== tracked.phaseSince.phase) {
-        tracked.phaseSince = { phase: connection.phase, at: now }
-        tracked.progressAt = now
+      if (phase !== connection.phaseSince.phase) {
+        connection.phaseSince = { phase, at: now }
+        connection.progressAt = now
       }
       const isSlow =
-        (connection.phase === 'command' && now - tracked.progressAt > commandSeconds * 1000) ||
-        (connection.phase === 'data' && now - tracked.phaseSince.at > dataSeconds * 1000)
+        (phase === 'command' && now - connection.progressAt > commandSeconds * 1000) ||
+        (phase === 'data' && now - connection.phaseSince.at > dataSeconds * 1000)
       if (isSlow) this.#cut(connection, '4.4.2 Timeout, closing connection')
     }
   }

@@ -4,52 +4,36 @@ import { domainToASCII } from 'node:url'
 import type { SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
 import type { TrapList } from '../bounce/evidence.ts'
 import { canonicalRecipient } from '../bounce/recipient.ts'
-import { type Logger, OperationalError } from '../errors.ts'
-import type { Prefix } from '../ip/address.ts'
+import { OperationalError } from '../errors.ts'
 import { ClientLimits, type MinuteLimits } from './client-limits.ts'
 import type { Collector, LiveMessage } from './collect.ts'
 import type { LiveClient } from './delivery.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { type FrontConnection, startFront } from './smtp-listener.ts'
+import { type FrontConnection, type FrontOptions, startFront } from './smtp-listener.ts'
 import { addressOf, stayOpenWhileWritable, TrapServer } from './smtp-protocol.ts'
 
-export interface SmtpListenerOptions {
-  readonly listen: readonly string[]
-  /** The host name in the greeting. */
-  readonly hostname: string
-  /** Hosts that may name the client by XCLIENT or XFORWARD. */
-  readonly proxies: readonly Prefix[]
-  /** Hosts whose connections must begin with a PROXY header. */
-  readonly proxyProtocol: readonly Prefix[]
-  /** Speaks LMTP (RFC 2033) and not SMTP: our own mail server delivers the traps' mail. @default false */
-  readonly lmtp?: boolean
+export interface SmtpListenerOptions
+  extends Omit<FrontOptions, 'commandSeconds' | 'dataSeconds' | 'limits' | 'onConnection'> {
+  /** Speaks LMTP (RFC 2033) and not SMTP: our own mail server delivers the traps' mail. */
+  readonly lmtp: boolean
   /** With a certificate, STARTTLS is offered. */
-  readonly certificate?: Certificate
-  /** Seconds before the greeting. @default 0 */
-  readonly greetingDelaySeconds?: number
-  /** A larger message is refused with 552. @default 10 MiB */
-  readonly maxBytes?: number
-  /** @default 200 */
-  readonly maxConnections?: number
-  /** Connections at the same time, for each IPv4 address or IPv6 /64. @default 50 */
-  readonly maxClientConnections?: number
-  /** For each IPv4 address or IPv6 /64. @default 20 errors, no limit for the others */
-  readonly perMinute?: Partial<MinuteLimits>
-  /** Recipients of one message. @default 100 */
-  readonly maxRecipients?: number
+  readonly certificate: Certificate | undefined
+  /** Before the greeting. */
+  readonly greetingDelaySeconds: number
+  /** A larger message is refused with 552. */
+  readonly maxBytes: number
+  /** Connections at the same time, for each IPv4 address or IPv6 /64. */
+  readonly maxClientConnections: number
+  /** For each IPv4 address or IPv6 /64. */
+  readonly perMinute: MinuteLimits
   /** Seconds without a complete command. @default 60 */
   readonly commandSeconds?: number
   /** Seconds for the content of one message. @default 600 */
   readonly dataSeconds?: number
-  /** Seconds that close() gives current messages to finish. @default 2 */
-  readonly drainSeconds?: number
   readonly list: Pick<TrapList, 'isTrap'>
   readonly collector: Collector
   /** Memory for messages that are being received, read and recorded. A message that finds none gets 452. */
   readonly memory: MemoryBudget
-  readonly log: Logger
-  /** Called when a listening socket has failed for good. */
-  onFatal(error: Error): void
 }
 
 /** The certificate chain and the private key, in PEM. */
@@ -67,8 +51,13 @@ export interface SmtpListener {
   close(): Promise<void>
 }
 
-/** From MAIL to the end of its message or to RSET. The client is the one known at MAIL. */
-interface Transaction extends Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
+/** The client and what its session tells, as they stand at MAIL. */
+interface Sender extends Pick<LiveMessage, 'client'> {
+  readonly session: Pick<LiveMessage, 'helo' | 'tls'>
+}
+
+/** From MAIL to the end of its message or to RSET. */
+interface Transaction extends Sender {
   readonly reversePath: string
   readonly accepted: string[]
   readonly refused: string[]
@@ -90,7 +79,8 @@ const blockMs = 3_600_000
 /** A longer command line ends the connection. RFC 5321 §4.5.3.1.4 requires 512 octets, and extensions need some more. */
 const maxCommandLength = 4096
 
-const defaultPerMinute: MinuteLimits = { connections: 0, messages: 0, recipients: 0, errors: 20 }
+/** Of one message; RFC 5321 §4.5.3.1.8 asks for no fewer. */
+const maxRecipients = 100
 
 /** Parameters of the extensions in our EHLO reply (RFC 1870, RFC 6152, RFC 6531). None of them has one for RCPT. */
 const offeredToMail: readonly string[] = ['SIZE', 'BODY', 'SMTPUTF8']
@@ -98,12 +88,11 @@ const offeredToRcpt: readonly string[] = []
 
 /** Resolves once every address is bound; throws OperationalError `address-unavailable`. */
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
-  const { maxBytes = 10 * 1024 ** 2, memory, log } = options
-  const { maxRecipients = 100, commandSeconds = 60 } = options
-  const { certificate, greetingDelaySeconds = 0, lmtp: isLmtp = false } = options
+  const { maxBytes, memory, log, commandSeconds = 60, dataSeconds = 600 } = options
+  const { certificate, greetingDelaySeconds, lmtp: isLmtp } = options
   const limits = new ClientLimits({
-    maxConnections: options.maxClientConnections ?? 50,
-    perMinute: { ...defaultPerMinute, ...options.perMinute },
+    maxConnections: options.maxClientConnections,
+    perMinute: options.perMinute,
     log,
     now: () => performance.now(),
   })
@@ -117,7 +106,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     maxRecipients,
     maxCommandLength,
     socketTimeout: commandSeconds * 1000,
-    ...(certificate ?? {}),
+    ...certificate,
     disabledCommands: ['AUTH', 'WIZ', 'SHELL', 'KILL', ...(certificate ? [] : ['STARTTLS'])],
     authOptional: true,
     // Accept odd addresses here; the list decides whether one is a trap.
@@ -261,17 +250,10 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     server.on('error', (error: Error) => log.debug({ err: error }, 'SMTP connection'))
   }
   const front = await startFront({
-    listen: options.listen,
-    hostname: options.hostname,
-    proxies: options.proxies,
-    proxyProtocol: options.proxyProtocol,
-    maxConnections: options.maxConnections ?? 200,
+    ...options,
     limits,
     commandSeconds,
-    dataSeconds: options.dataSeconds ?? 600,
-    drainSeconds: options.drainSeconds ?? 2,
-    log,
-    onFatal: options.onFatal,
+    dataSeconds,
     onConnection(connection) {
       const server = connection.isProxy ? proxied : direct
       const own: Session = {
@@ -329,12 +311,11 @@ type SessionDetails = Pick<LiveMessage, 'helo' | 'tls' | 'recipientsTried' | 'no
 
 function detailsOf(
   { talkedEarly }: Session,
-  { helo, tls, accepted, refused }: Transaction,
+  { session, accepted, refused }: Transaction,
 ): SessionDetails {
   const tried = [...accepted, ...refused.map((recipient) => `${recipient} (refused)`)]
   return {
-    ...(helo !== undefined && { helo }),
-    ...(tls !== undefined && { tls }),
+    ...session,
     ...(tried.length > 1 && { recipientsTried: tried.join(', ') }),
     ...(talkedEarly && { notes: 'talked before the greeting' }),
   }
@@ -345,13 +326,15 @@ function senderOf(
   connection: FrontConnection,
   session: SMTPServerSession,
   isLmtp: boolean,
-): Pick<LiveMessage, 'client' | 'helo' | 'tls'> {
+): Sender {
   const { tlsOptions } = session
   const helo = heloOf(connection, session)
   return {
     client: clientOf(connection, session, isLmtp),
-    ...(helo && { helo: `${helo}` }),
-    ...(tlsOptions && { tls: `${tlsOptions.version} ${tlsOptions.standardName}` }),
+    session: {
+      ...(helo && { helo: `${helo}` }),
+      ...(tlsOptions && { tls: `${tlsOptions.version} ${tlsOptions.standardName}` }),
+    },
   }
 }
 

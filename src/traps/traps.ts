@@ -4,7 +4,6 @@
 import type { Recorded } from '../bounce/evidence.ts'
 import { parseTrustedRelays } from '../bounce/received.ts'
 import { OperationalError } from '../errors.ts'
-import { type Prefix, parsePrefix } from '../ip/address.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
 import { Collector, type CollectorOptions, type SubmittedMessage } from './collect.ts'
@@ -15,7 +14,7 @@ import {
   MessageReader,
   type MessageReaderOptions,
 } from './message-reader.ts'
-import { type MailboxStatus, Poller } from './poller.ts'
+import { type MailboxPositions, type MailboxStatus, Poller } from './poller.ts'
 import { ReadingMark } from './reading-mark.ts'
 import { RemoteMailboxes, type RemoteMailboxesOptions } from './remote-mailboxes.ts'
 import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
@@ -23,24 +22,15 @@ import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 export type { MailboxOptions } from './mailbox.ts'
 export type { MailboxStatus } from './poller.ts'
 
-/** The SMTP listener. Limits have the defaults of SmtpListenerOptions. */
+/** The SMTP listener. */
 export interface TrapSmtpOptions
   extends Omit<
       SmtpListenerOptions,
-      | 'proxies'
-      | 'proxyProtocol'
-      | 'certificate'
-      | 'list'
-      | 'collector'
-      | 'memory'
-      | 'log'
-      | 'onFatal'
+      'certificate' | 'drainSeconds' | 'list' | 'collector' | 'memory' | 'log' | 'onFatal'
     >,
     CertificateFiles {
-  /** Addresses or prefixes that may name the client by XCLIENT or XFORWARD. */
-  readonly proxies: readonly string[]
-  /** Addresses or prefixes whose connections must begin with a PROXY header. @default none */
-  readonly proxyProtocol?: readonly string[]
+  /** @default 2 */
+  readonly drainSeconds?: number
 }
 
 export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'log'> {
@@ -53,11 +43,7 @@ export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'l
   readonly maxHeldBytes?: number
   readonly smtp?: TrapSmtpOptions
   readonly mailboxes: readonly MailboxOptions[]
-  /** How far each mailbox has been read. set() is called only after the commit. */
-  readonly positions: {
-    get(mailbox: string): string | undefined
-    set(mailbox: string, position: string): void
-  }
+  readonly positions: MailboxPositions
   readonly trace: { readonly trustedRelays: readonly string[] }
   /** Options of the thread that reads mailboxes. */
   readonly mailboxThread?: Pick<RemoteMailboxesOptions, 'entry' | 'resourceLimits'>
@@ -89,14 +75,10 @@ export interface Traps {
 
 /**
  * Resolves once the listener is bound. Each mailbox is read once now, then at its schedule. Throws OperationalError for an
- * address that cannot be bound, and `config-invalid` for an invalid schedule or proxy.
+ * address that cannot be bound, and `config-invalid` for an invalid schedule.
  */
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const { mailboxes, positions, log, now, list, trace, onFatal } = options
-  const proxies = (options.smtp?.proxies ?? []).map((each) => prefixOf('proxies', each))
-  const proxyProtocol = (options.smtp?.proxyProtocol ?? []).map((each) =>
-    prefixOf('proxyProtocol', each),
-  )
   const certificate = await readCertificate(options.smtp ?? {})
   for (const [index, { name, schedule }] of mailboxes.entries()) {
     if (isSchedule(schedule)) continue
@@ -110,9 +92,8 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const remote = starting.adopt(
     new RemoteMailboxes({
       mailboxes,
-      positions,
       list,
-      now,
+      wake: (name) => pollers.get(name)?.pollSoon(),
       log,
       ...options.mailboxThread,
     }),
@@ -122,8 +103,8 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     new MessageReader({
       ...options.reader,
       log,
-      ...(authenticity && { authenticity }),
-      ...(markFile !== undefined && { mark: new ReadingMark(markFile, log) }),
+      authenticity,
+      mark: markFile === undefined ? undefined : new ReadingMark(markFile, log),
     }),
     (each) => each.close(),
   )
@@ -134,14 +115,12 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     starting.adopt(
       await (await import('./smtp.ts')).startSmtpListener({
         ...options.smtp,
-        proxies,
-        proxyProtocol,
         list,
         collector,
         memory,
         log,
         onFatal,
-        ...(certificate && { certificate }),
+        certificate,
         drainSeconds: drainSeconds + goodbyeSeconds,
       }),
       (each) => each.close(),
@@ -149,7 +128,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const pollers = new Map(
     mailboxes.map(({ name, type, allTraps }) => {
       const mailbox = remote.mailbox(name)
-      return [name, new Poller({ name, type, allTraps, mailbox, collector, now, log })]
+      return [name, new Poller({ name, type, allTraps, mailbox, positions, collector, now, log })]
     }),
   )
   const schedules: Schedule[] = mailboxes.map(({ name, schedule }) =>
@@ -184,9 +163,3 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
 
 /** The listener gets this much longer than the reader, to answer 451 for messages that are still unread. */
 const goodbyeSeconds = 0.5
-
-function prefixOf(key: string, text: string): Prefix {
-  const parsed = parsePrefix(text)
-  if ('value' in parsed) return parsed.value
-  throw new OperationalError('config-invalid', `trapSmtp.${key}: ${text}: ${parsed.why}`)
-}

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { silent } from '../../../src/errors.ts'
 import { ImapMailbox } from '../../../src/traps/imap.ts'
 import { type Deadlines, usualDeadlines } from '../../../src/traps/mail-server.ts'
 import {
@@ -36,16 +37,20 @@ function account(t: TestContext, url: string) {
   writeFileSync(passwordFile, 'secret\n')
   return {
     ...{ name: 'box', url, passwordFile, caFile: '', maxBytes, deadlines: quick },
-    trapsAmong: async () => new Set<string>(),
+    ...{ trapsAmong: async () => new Set<string>(), log: silent },
   }
 }
 
-async function imapMailbox(t: TestContext, server: OddServer, sent?: Sent): Promise<ImapMailbox> {
+async function imapMailbox(
+  t: TestContext,
+  server: OddServer,
+  sent?: Sent,
+  wake = (): void => undefined,
+): Promise<ImapMailbox> {
   const port = await oddImap(t, server, sent)
-  const position = { get: () => undefined, set: () => undefined }
   const mailbox = new ImapMailbox({
     ...account(t, `imap://trap@127.0.0.1:${port}`),
-    ...{ moveTo: '', position },
+    ...{ moveTo: '', wake },
   })
   t.after(() => mailbox.close())
   return mailbox
@@ -55,7 +60,7 @@ async function pop3Mailbox(t: TestContext, server: OddServer, sent?: Sent): Prom
   const port = await oddPop3(t, server, sent)
   const mailbox = new Pop3Mailbox({
     ...account(t, `pop3://trap@127.0.0.1:${port}`),
-    now: () => 1_800_000_000,
+    wake: () => undefined,
   })
   t.after(() => mailbox.close())
   return mailbox
@@ -63,7 +68,7 @@ async function pop3Mailbox(t: TestContext, server: OddServer, sent?: Sent): Prom
 
 async function read(mailbox: Mailbox): Promise<MailboxMessage[]> {
   const found: MailboxMessage[] = []
-  for await (const each of mailbox.messages()) found.push(each)
+  for await (const each of mailbox.messages(undefined)) found.push(each)
   await mailbox.finish?.()
   return found
 }
@@ -99,9 +104,8 @@ for (const [type, kinds, open] of [
 test(`IMAP: ${idleFlood}: the next reading tells of it, the one after it goes well`, async (t) => {
   const { server } = hostileImap[idleFlood] ?? {}
   assert.ok(server)
-  const mailbox = await imapMailbox(t, server)
   const { promise: woken, resolve: wake } = Promise.withResolvers<void>()
-  mailbox.watch(wake)
+  const mailbox = await imapMailbox(t, server, undefined, wake)
   assert.deepEqual(await read(mailbox), [])
   await woken
   await assert.rejects(read(mailbox), { fault: 'protocol-broken' })

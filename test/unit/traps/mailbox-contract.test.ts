@@ -98,7 +98,8 @@ class Lives {
   readonly recorded: Evidence[] = []
   readonly traps = new Set(['a@trap.example'])
   readonly #t: TestContext
-  #position: string | undefined
+  /** The position that was kept last. */
+  position: string | undefined
 
   constructor(t: TestContext, kind: Kind) {
     this.#t = t
@@ -110,13 +111,7 @@ class Lives {
       { ...this.kind.options, name: 'box', schedule: '', allTraps: false, maxBytes },
       {
         trapsAmong: async (addresses) => new Set(addresses.filter((each) => this.traps.has(each))),
-        position: {
-          get: () => this.#position,
-          set: (position) => {
-            this.#position = position
-          },
-        },
-        now: () => Math.floor(Date.now() / 1000),
+        wake: () => undefined,
         log,
       },
     )
@@ -124,11 +119,22 @@ class Lives {
     return mailbox
   }
 
+  /** The end of a reading that no poller does. */
+  async finish(mailbox: Mailbox): Promise<void> {
+    this.position = (await mailbox.finish?.()) ?? this.position
+  }
+
   /** One reading by a new process that records and accepts as serve does. */
   async read(given?: Mailbox): Promise<Poller> {
     const mailbox = given ?? (await this.mailbox())
     const poller = new Poller({
       ...{ name: 'box', type: 'box', allTraps: false, mailbox, log, now: () => Date.now() / 1000 },
+      positions: {
+        get: () => this.position,
+        set: (_, position) => {
+          this.position = position
+        },
+      },
       collector: new Collector({
         relays: { names: [], addresses: [] },
         list: {
@@ -165,15 +171,16 @@ function isSame(a: Evidence) {
   return (b: Evidence): boolean => a.recipient === b.recipient && a.content === b.content
 }
 
-async function firstOf(mailbox: Mailbox): Promise<MailboxMessage | undefined> {
-  for await (const each of mailbox.messages()) return each
+async function firstOf(lives: Lives, mailbox: Mailbox): Promise<MailboxMessage | undefined> {
+  for await (const each of mailbox.messages(lives.position)) return each
   return undefined
 }
 
-async function all(mailbox: Mailbox): Promise<MailboxMessage[]> {
+async function all(lives: Lives): Promise<MailboxMessage[]> {
   const found: MailboxMessage[] = []
-  for await (const each of mailbox.messages()) found.push(each)
-  await mailbox.finish?.()
+  const mailbox = await lives.mailbox()
+  for await (const each of mailbox.messages(lives.position)) found.push(each)
+  await lives.finish(mailbox)
   return found
 }
 
@@ -190,9 +197,9 @@ for (const [name, make] of Object.entries(kinds)) {
       const lives = new Lives(t, await make(t))
       for (const number of [1, 2, 3]) lives.kind.deliver(message(number))
       const dead = await lives.mailbox()
-      const first = await firstOf(dead)
+      const first = await firstOf(lives, dead)
       assert.ok(first && 'raw' in first)
-      await dead.finish?.()
+      await lives.finish(dead)
       await dead.close?.()
       await lives.read()
       assert.equal(lives.recorded.length, 3)
@@ -208,13 +215,13 @@ for (const [name, make] of Object.entries(kinds)) {
       const mailbox = await lives.mailbox()
       // Recorded, and dead before anything was accepted.
       mailbox.accept = async () => undefined
-      mailbox.finish = async () => undefined
+      mailbox.finish = async () => null
       await lives.read(mailbox)
       assert.equal(lives.recorded.length, 3)
       await mailbox.close?.()
       await lives.read()
       assert.equal(lives.recorded.length, 3)
-      assert.deepEqual(await all(await lives.mailbox()), [])
+      assert.deepEqual(await all(lives), [])
     },
   )
 
@@ -229,22 +236,22 @@ for (const [name, make] of Object.entries(kinds)) {
     assert.equal(poller.status().recorded, 1)
     await poller.stop()
     assert.equal(lives.recorded.length, 2)
-    assert.deepEqual(await all(await lives.mailbox()), [])
+    assert.deepEqual(await all(lives), [])
   })
 
   test(`${name}: a failure of the store leaves the message where it is`, options, async (t) => {
     const lives = new Lives(t, await make(t))
     for (const number of [1, 2]) lives.kind.deliver(message(number))
     const mailbox = await lives.mailbox()
-    for await (const each of mailbox.messages()) {
+    for await (const each of mailbox.messages(lives.position)) {
       // The second one is recorded, the first one never was.
       if ('raw' in each && Buffer.from(each.raw).includes('X-Number: 2')) await mailbox.accept(each)
     }
-    await mailbox.finish?.()
+    await lives.finish(mailbox)
     await mailbox.close?.()
     await lives.read()
     assert.ok(lives.recorded.some(({ content }) => content === digest(message(1))))
-    assert.deepEqual(await all(await lives.mailbox()), [])
+    assert.deepEqual(await all(lives), [])
   })
 
   test(`${name}: mail for others is left alone until one of them is a trap`, options, async (t) => {

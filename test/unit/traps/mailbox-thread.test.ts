@@ -204,15 +204,15 @@ test('a server that has news by the thousand is told of once for each reading', 
     if (message.wake !== undefined) wakes++
     answered.get(message.id ?? 0)?.()
   })
-  const call = (name: string, argument: object | null, id: number) =>
+  const call = (name: string, id: number, ...args: readonly unknown[]) =>
     new Promise<void>((resolve) => {
       answered.set(id, resolve)
-      thread.postMessage({ call: name, mailbox: 'box', id, argument })
+      thread.postMessage({ call: name, mailbox: 'box', id, args })
     })
   for (const reading of [1, 2]) {
-    await call('begin', { position: undefined }, 10 * reading)
-    await call('next', { now: 1 }, 10 * reading + 1)
-    await call('finish', null, 10 * reading + 2)
+    await call('begin', 10 * reading, undefined)
+    await call('next', 10 * reading + 1)
+    await call('finish', 10 * reading + 2)
     await until(
       async () => wakes,
       (count) => count >= reading,

@@ -68,13 +68,16 @@ class Box {
     const log = this.#logger()
     const trapsAmong = async (addresses: readonly string[]) =>
       new Set(addresses.filter((each) => this.traps.includes(each)))
-    const mailbox = new Maildir({ name: 'box', path: this.path, maxBytes, trapsAmong, log })
+    const { path } = this
+    const wake = () => undefined
+    const mailbox = new Maildir({ name: 'box', path, maxBytes, trapsAmong, wake, log })
     const { collector } = this
     return new Poller({
       name: 'box',
       type: 'maildir',
       allTraps,
       mailbox,
+      positions: { get: () => undefined, set: () => undefined },
       collector,
       now: () => this.clock,
       log,
@@ -330,7 +333,8 @@ test('of a file that grows while it is read, no more is taken than was looked at
   })
   const trapsAmong = async () => new Set<string>()
   const log = { error() {}, warn() {}, info() {}, debug() {} }
-  const mailbox = new Maildir({ name: 'box', path: box.path, maxBytes: 500_000, trapsAmong, log })
+  const options = { name: 'box', path: box.path, maxBytes: 500_000 }
+  const mailbox = new Maildir({ ...options, trapsAmong, wake: () => undefined, log })
   const sizes: number[] = []
   for await (const each of mailbox.messages()) if ('raw' in each) sizes.push(each.raw.length)
   assert.deepEqual(sizes, [sample.length])

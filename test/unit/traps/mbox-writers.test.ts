@@ -20,12 +20,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Collector } from '../../../src/traps/collect.ts'
 import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
-import { findExtent, MboxMailbox } from '../../../src/traps/mbox.ts'
+import { findExtent } from '../../../src/traps/mbox.ts'
 import { Poller } from '../../../src/traps/poller.ts'
 import { needs } from '../../support/debian.ts'
 import { reading } from '../../support/reading.ts'
 import { until } from '../../support/server.ts'
-import { appendUnder, entry, type Lock, lockers } from './mbox-writers.ts'
+import { appendUnder, entry, KeptMbox, type Lock, lockers } from './mbox-writers.ts'
 
 const first = entry(1)
 const second = entry(2)
@@ -45,22 +45,16 @@ function mbox(t: TestContext, initial: string): { readonly folder: string; reado
 function sourceOf(t: TestContext, path: string) {
   const log: string[] = []
   const write = (_: object, message: string): void => void log.push(message)
-  let position: string | undefined
-  const source = new MboxMailbox({
+  const source = new KeptMbox({
     ...{ name: 'box', path, maxBytes: 1_000_000, trapsAmong: async () => new Set<string>() },
-    position: {
-      get: () => position,
-      set: (value) => {
-        position = value
-      },
-    },
+    wake: () => undefined,
     log: { error: write, warn: write, info: write, debug: write },
   })
   t.after(() => source.close())
-  return { source, log, position: () => position }
+  return { source, log, position: () => source.position }
 }
 
-async function readAll(source: MboxMailbox, onMessage = (): void => {}): Promise<string[]> {
+async function readAll(source: KeptMbox, onMessage = (): void => {}): Promise<string[]> {
   const found: string[] = []
   try {
     for await (const each of source.messages()) {
@@ -166,6 +160,7 @@ function poller(t: TestContext, path: string): Poller {
   const now = (): number => Date.now() / 1000
   const each = new Poller({
     ...{ name: 'box', type: 'mbox', allTraps: true, mailbox: source, log, now },
+    positions: { get: () => undefined, set: () => undefined },
     collector: new Collector({
       ...{ relays: { names: [], addresses: [] }, now, log, ...reading() },
       list: {

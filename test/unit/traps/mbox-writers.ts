@@ -2,7 +2,23 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
+import { MboxMailbox } from '../../../src/traps/mbox.ts'
 import { needs } from '../../support/debian.ts'
+
+/** An mbox that keeps its position itself, as its poller does. */
+export class KeptMbox extends MboxMailbox {
+  position: string | undefined
+
+  override messages() {
+    return super.messages(this.position)
+  }
+
+  override async finish() {
+    const position = await super.finish()
+    this.position = position ?? this.position
+    return position
+  }
+}
 
 /** Holds its locks from `held` on, appends what it is told, and lets go when it is told no more. */
 export interface Writer {

@@ -14,8 +14,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
-import { MboxMailbox } from '../../../src/traps/mbox.ts'
 import { MboxSplitter } from '../../../src/traps/mbox-splitter.ts'
+import { KeptMbox } from './mbox-writers.ts'
 
 const from = 'From MAILER-DAEMON Tue Nov 24 11:24:44 2026\n'
 
@@ -124,7 +124,7 @@ test('the messages are the same however the file comes in pieces', () => {
 
 interface Box {
   readonly path: string
-  readonly source: MboxMailbox
+  readonly source: KeptMbox
   readonly log: string[]
   readonly kept: () => string | undefined
 }
@@ -147,21 +147,15 @@ function box(t: TestContext, initial: string): Box {
   rewrite(path, initial)
   const log: string[] = []
   const write = (_: object, message: string): void => void log.push(message)
-  let position: string | undefined
-  const source = new MboxMailbox({
+  const source = new KeptMbox({
     ...{ name: 'box', path, maxBytes: 1_000_000, trapsAmong: async () => new Set<string>() },
-    position: {
-      get: () => position,
-      set: (value) => {
-        position = value
-      },
-    },
+    wake: () => undefined,
     log: { error: write, warn: write, info: write, debug: write },
   })
-  return { path, source, log, kept: () => position }
+  return { path, source, log, kept: () => source.position }
 }
 
-async function readAll(source: MboxMailbox): Promise<string[]> {
+async function readAll(source: KeptMbox): Promise<string[]> {
   const found: MailboxMessage[] = []
   for await (const each of source.messages()) {
     found.push(each)

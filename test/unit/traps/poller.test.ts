@@ -19,6 +19,7 @@ test('a mailbox that failed is read again though the clock was set back', async 
   })
   const poller = new Poller({
     ...{ name: 'box', type: 'box', allTraps: true, collector, now: () => now, log: silentLog },
+    positions: { get: () => undefined, set: () => undefined },
     mailbox: {
       // biome-ignore lint/correctness/useYield: it fails before its first message.
       async *messages() {

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { silent } from '../../../src/errors.ts'
 import { type Deadlines, usualDeadlines } from '../../../src/traps/mail-server.ts'
 import {
   type MailboxError,
@@ -78,7 +79,7 @@ function mailbox(t: TestContext, port: number, maxBytes = 100_000): Pop3Mailbox 
   writeFileSync(passwordFile, 'secret\n')
   return new Pop3Mailbox({
     ...{ name: 'box', url: `pop3://trap@127.0.0.1:${port}`, passwordFile, caFile: '', maxBytes },
-    ...{ trapsAmong: async () => new Set<string>(), now: () => 1_800_000_000 },
+    ...{ trapsAmong: async () => new Set<string>(), wake: () => undefined, log: silent },
   })
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Evidence, Recorded } from '../../../src/bounce/evidence.ts'
+import { checkedPrefix } from '../../../src/commands/options.ts'
 import {
   startTraps,
   type TrapSmtpOptions,
@@ -19,14 +20,18 @@ export interface SmtpSite {
 }
 
 export interface SmtpSiteOptions
-  extends Partial<TrapSmtpOptions>,
+  extends Partial<Omit<TrapSmtpOptions, 'proxies' | 'proxyProtocol' | 'perMinute'>>,
     Pick<TrapsOptions, 'authenticity' | 'reader' | 'maxHeldBytes'> {
+  readonly proxies?: readonly string[]
+  readonly proxyProtocol?: readonly string[]
+  readonly perMinute?: Partial<TrapSmtpOptions['perMinute']>
   readonly record?: (evidence: readonly Evidence[]) => Promise<readonly Recorded[]>
   readonly trustedRelays?: readonly string[]
 }
 
 export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): Promise<SmtpSite> {
-  const { record, trustedRelays = [], authenticity, reader, maxHeldBytes, ...smtp } = options
+  const { record, trustedRelays = [], authenticity, reader, maxHeldBytes, ...given } = options
+  const { proxies = [], proxyProtocol = [], perMinute, ...smtp } = given
   const recorded: Evidence[] = []
   const log: string[] = []
   const write = (fields: object, message: string): void => {
@@ -36,7 +41,14 @@ export async function smtpSite(t: TestContext, options: SmtpSiteOptions = {}): P
     smtp: {
       listen: ['127.0.0.1:0'],
       hostname: 'mx.trap.example',
-      proxies: [],
+      proxies: proxies.map(checkedPrefix),
+      proxyProtocol: proxyProtocol.map(checkedPrefix),
+      lmtp: false,
+      greetingDelaySeconds: 0,
+      maxBytes: 10 * 1024 ** 2,
+      maxConnections: 200,
+      maxClientConnections: 50,
+      perMinute: { connections: 0, messages: 0, recipients: 0, errors: 20, ...perMinute },
       drainSeconds: 0.3,
       ...smtp,
     },

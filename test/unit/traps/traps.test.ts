@@ -112,7 +112,7 @@ test('without a listener there is no address', async (t) => {
   assert.deepEqual([traps.addresses, traps.mailboxes()], [[], []])
 })
 
-test('a schedule or a proxy that is none is named', async (t) => {
+test('a schedule that is none is named', async (t) => {
   await assert.rejects(start(t, [mailbox('/x', { schedule: 'often' })]), {
     code: 'config-invalid',
     message: /mailbox box: not a cron expression: "often"/,
