@@ -191,7 +191,7 @@ const rows: readonly Row[] = [
     others: [[0, 'm1', 't1']],
     now: 9,
     expected: ['counted'],
-    why: /are over/,
+    why: /is over/,
   },
   {
     name: 'one message is enough where the policy says so',
