@@ -3,7 +3,7 @@
 import { formatAddress, type Parsed, parseAddress } from '../ip/address.ts'
 
 /** The data of a record by type. Names are absolute, without the final dot; the root is ''. */
-export type RecordData =
+type RecordData =
   | { readonly type: 'A' | 'AAAA'; readonly address: string }
   | { readonly type: 'CNAME' | 'PTR'; readonly domain: string }
   | { readonly type: 'MX'; readonly priority: number; readonly exchange: string }

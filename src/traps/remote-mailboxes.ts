@@ -1,5 +1,5 @@
-// Mailboxes for the main thread. Each implements Mailbox, and one other thread (mailbox-thread.ts) reads all of them. If that
-// thread dies, the next poll starts it again.
+// Mailboxes of every type, for the main thread. Each implements Mailbox, and one other thread (mailbox-thread.ts) reads all of
+// them. If that thread dies, the next poll starts it again.
 //
 // When the thread dies, all mailboxes that were being read become suspects. Suspects are read one at a time, until each has been
 // read to its end. So a mailbox that always kills the thread fails alone, and the others lose only a poll now and then.
