@@ -164,7 +164,7 @@ function fromFile<T>(key: string, path: string, read: (path: string) => T): T | 
 }
 
 /** Parses a prefix that the configuration has checked. */
-function checkedPrefix(text: string): Prefix {
+export function checkedPrefix(text: string): Prefix {
   const parsed = parsePrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
   return parsed.value
