@@ -89,7 +89,7 @@ async function mailauth() {
 }
 
 /** Wraps the resolver in the form that mailauth takes; mailauth's type leaves out MX. */
-function asked(resolver: NameResolver): (name: string, type: string) => Promise<string[]> {
+function forMailauth(resolver: NameResolver): (name: string, type: string) => Promise<string[]> {
   return async (name, type) => (await resolver.resolve(name, type as ResolvedType)) as string[]
 }
 
@@ -137,7 +137,7 @@ async function dkimOf(message: Message, domain: string, resolver: NameResolver):
   // A forger may have signed the message with a key of his own domain, one key for each address. If we looked that key up, he
   // would learn which addresses have somebody who checks bounces.
   if (!signatures.some((signature) => isAligned(signerOf(signature), domain))) return 'other'
-  const ask = asked(resolver)
+  const ask = forMailauth(resolver)
   const { dkimVerify } = await mailauth()
   const { results } = await dkimVerify(withCrlf(found.content), {
     resolver: async (name, type) =>
@@ -179,7 +179,7 @@ async function spfOf(
   resolver: NameResolver,
 ): Promise<string> {
   if (origin === null) return 'unknown'
-  const ask = asked(resolver)
+  const ask = forMailauth(resolver)
   let needsName = false
   const { spf } = await mailauth()
   const { status } = await spf({
@@ -203,7 +203,7 @@ async function dmarcPolicyOf(domain: string, resolver: NameResolver): Promise<st
     headerFrom: [`postmaster@${domain}`],
     spfDomains: [],
     dkimDomains: [],
-    resolver: asked(resolver),
+    resolver: forMailauth(resolver),
   })
   if (found === false) return 'absent'
   if (found.status.result === 'temperror') return 'unknown'

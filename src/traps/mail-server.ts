@@ -84,7 +84,7 @@ export async function credentials({ passwordFile, caFile }: MailAccount) {
 
 export interface ExchangeLimits {
   readonly octets: number
-  /** Line ends in the answer. No limit if the answer holds a message. */
+  /** The most line ends in the answer. No limit if the answer holds a message. */
   readonly lines?: number
 }
 

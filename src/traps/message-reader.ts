@@ -100,7 +100,7 @@ export class MessageReader {
   #ended = 0
   /** The number of the message that the mark names; 0 if none. */
   #named = 0
-  #isDoubtful = false
+  #diedWithoutMessage = false
   #isRefusing = false
   #isClosing = false
 
@@ -146,7 +146,7 @@ export class MessageReader {
   #refuse(): void {
     clearTimeout(this.#drain)
     this.#isRefusing = true
-    this.#giveBack(stopping)
+    this.#rejectAll(stopping)
   }
 
   #enqueue(waiting: Waiting): void {
@@ -217,8 +217,8 @@ export class MessageReader {
     const waiting = this.#inThread.get(result.number)
     if (waiting === undefined) return
     this.#inThread.delete(result.number)
-    this.#isDoubtful = false
-    if (this.#named === result.number) this.#nameNobody()
+    this.#diedWithoutMessage = false
+    if (this.#named === result.number) this.#clearMark()
     if ('isCondemned' in result) this.#stop(waiting, 'the process died twice while reading it')
     else waiting.resolve({ ...result, isStopped: false })
     this.#fill()
@@ -244,7 +244,7 @@ export class MessageReader {
     await worker.terminate()
   }
 
-  #nameNobody(): void {
+  #clearMark(): void {
     this.#named = 0
     this.#options.mark?.clear()
   }
@@ -259,15 +259,15 @@ export class MessageReader {
     clearInterval(this.#check)
     this.#check = undefined
     if (this.#isClosing) return
-    this.#nameNobody()
+    this.#clearMark()
     this.#inThread.delete(number)
     if (blamed !== undefined) this.#stop(blamed, why)
     else log.error({ err: cause }, 'the thread that reads messages died; starting it again')
-    if (blamed === undefined && this.#isDoubtful) {
+    if (blamed === undefined && this.#diedWithoutMessage) {
       // The thread died twice in a row without a message. Reject all messages, so that none waits until somebody mends the cause.
-      this.#giveBack('the thread that reads messages keeps dying')
+      this.#rejectAll('the thread that reads messages keeps dying')
     }
-    this.#isDoubtful = blamed === undefined
+    this.#diedWithoutMessage = blamed === undefined
     for (const waiting of this.#inThread.values()) this.#enqueue(waiting)
     this.#inThread.clear()
     this.#restart = setTimeout(
@@ -275,7 +275,7 @@ export class MessageReader {
         this.#start()
         this.#fill()
       },
-      this.#isDoubtful ? restartMs : 0,
+      this.#diedWithoutMessage ? restartMs : 0,
     )
   }
 
@@ -288,7 +288,7 @@ export class MessageReader {
     resolve({ ...unreadable(raw, delivered), isStopped: true })
   }
 
-  #giveBack(why: string): void {
+  #rejectAll(why: string): void {
     const all = [...this.#inThread.values(), ...[...this.#queues.values()].flat()]
     this.#inThread.clear()
     this.#queues.clear()

@@ -152,7 +152,7 @@ class Front {
     for (const socket of this.#unnamed) socket.destroy()
     const open = (): Tracked[] => [...this.#connections.values()]
     const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
-    await settled(this.#options.drainSeconds * 1000, () => {
+    await waitUntil(this.#options.drainSeconds * 1000, () => {
       for (const connection of open()) {
         const { phase } = connection
         if (phase === 'command' || phase === 'pause') this.#cut(connection, shuttingDown)
@@ -161,7 +161,7 @@ class Front {
     })
     for (const connection of open()) this.#cut(connection, shuttingDown)
     // Destroying a socket that has unread octets resets the connection, and the peer may lose our last reply.
-    await settled(goodbyeMs, () => open().length === 0)
+    await waitUntil(goodbyeMs, () => open().length === 0)
     for (const { socket } of open()) socket.destroy()
     clearInterval(this.#sweeper)
     this.#options.limits.close()
@@ -183,7 +183,7 @@ class Front {
     const sender = peerOf(socket)
     const isBalancer = sender !== null && proxyProtocol.some((prefix) => contains(prefix, sender))
     if (!isBalancer) this.#admit(socket, sender)
-    else if (this.#isFull()) this.#turnAway(socket, tooMany)
+    else if (this.#isFull()) this.#refuse(socket, tooMany)
     else this.#readHeader(socket)
   }
 
@@ -227,7 +227,7 @@ class Front {
     const counted = isProxy ? null : countedClient(peer)
     const refusal = this.#refusal() ?? limits.enter(counted)
     if (refusal !== null) {
-      this.#turnAway(socket, refusal)
+      this.#refuse(socket, refusal)
       return
     }
     const now = performance.now()
@@ -254,19 +254,19 @@ class Front {
       },
       secure: (secured) => {
         connection.socket = secured
-        this.#attend(connection)
+        this.#watchEnd(connection)
       },
       release: () => {
         if (this.#connections.delete(id)) limits.leave(connection.counted)
       },
     }
     this.#connections.set(id, connection)
-    this.#attend(connection)
+    this.#watchEnd(connection)
     onConnection(connection)
   }
 
   /** Watches for the end of the connection. If the client has shut down its sending side, its replies are sent first. */
-  #attend(connection: FrontConnection): void {
+  #watchEnd(connection: FrontConnection): void {
     const { socket } = connection
     socket.once('end', () => endWhenQuiet(connection))
     socket.once('close', connection.release)
@@ -282,7 +282,7 @@ class Front {
   }
 
   /** Refuses a connection before its session begins. */
-  #turnAway(socket: Socket, why: string): void {
+  #refuse(socket: Socket, why: string): void {
     if (why === tooMany) this.#logFull()
     if (socket.destroyed) return
     if (this.#leaving >= maxLeaving) {
@@ -291,7 +291,7 @@ class Front {
     }
     this.#leaving++
     socket.once('close', () => this.#leaving--)
-    this.#dismiss(socket, why)
+    this.#endWith421(socket, why)
   }
 
   #logFull(): void {
@@ -306,11 +306,11 @@ class Front {
 
   #cut(connection: Tracked, why: string): void {
     connection.wasCut = true
-    this.#dismiss(connection.socket, why)
+    this.#endWith421(connection.socket, why)
   }
 
   /** Sends 421 (RFC 5321 §3.8) and ends our side; closes the socket soon after, whatever the peer does. */
-  #dismiss(socket: Socket, why: string): void {
+  #endWith421(socket: Socket, why: string): void {
     if (socket.destroyed || socket.writableEnded) return
     const [code = '', ...words] = why.split(' ')
     socket.end(`421 ${code} ${this.#options.hostname} ${words.join(' ')}\r\n`)
@@ -350,7 +350,7 @@ function peerOf(socket: Socket): Address | null {
 }
 
 /** Resolves once `isDone` returns true, or after `withinMs`. */
-async function settled(withinMs: number, isDone: () => boolean): Promise<void> {
+async function waitUntil(withinMs: number, isDone: () => boolean): Promise<void> {
   const end = performance.now() + withinMs
   while (!isDone() && performance.now() < end) await new Promise((next) => setTimeout(next, 20))
 }
