@@ -37,7 +37,7 @@ export interface AppOptions {
   /** Whether to offer /openapi.json and /docs. A single command does without them to start faster. @default true */
   readonly isDescribed?: boolean
   /** The state of the process around the app, for /v1/stats. */
-  status(): ServerState
+  status(): Answered<ServerState, ServerStatus>
   /** Whether the list is loaded and every listener bound, for /readyz. */
   isReady(): boolean
   /** The caller of a request if its connection tells; undefined: the key tells. */
@@ -61,6 +61,9 @@ export interface AdminLimits {
   /** Requests a minute that one client may send without a key. */
   readonly requestsPerMinute: number
 }
+
+/** `Told` if the schema has all its members, else never: the answer would leave out a member that the schema lacks. */
+export type Answered<Told, Schema> = keyof Told extends keyof Schema ? Told : never
 
 /** The state of the published zone and of the process. */
 interface ServerState extends Omit<BlocklistStatus, 'tree'> {

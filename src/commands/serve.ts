@@ -1,11 +1,17 @@
 // `serve` builds the whole server. It opens the store under its lock, loads the tree and starts to answer DNS. Then it starts
 // the HTTP interface and the traps; their packages are loaded only then, since that takes long.
 import { availableParallelism } from 'node:os'
+import type { Answered } from '../admin/options.ts'
+import type { ServerStatus } from '../admin/schemas/server.ts'
 import { Blocklist } from '../blocklist/blocklist.ts'
 import { Clock } from '../clock.ts'
 import { type Config, type ConfigSource, demoConfig, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
-import { prepareNameserver } from '../nameserver/nameserver.ts'
+import {
+  type NameserverCounters,
+  prepareNameserver,
+  type UdpStatus,
+} from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore } from '../store/database.ts'
 import type { Traps } from '../traps/traps.ts'
@@ -151,10 +157,13 @@ async function start(
         ...blocklist.status(),
         tree: { ...blocklist.status().tree, nearlyFull: isNearlyFull() },
         ...(clock.held && { clockHeld: clock.held }),
-        dns: nameserver.counters(),
+        dns: nameserver.counters() satisfies Answered<
+          NameserverCounters,
+          NonNullable<ServerStatus['dns']>
+        >,
         workers: nameserver.workers,
         uptimeSeconds: Math.floor(process.uptime()),
-        udp: nameserver.udp(),
+        udp: nameserver.udp() satisfies Answered<UdpStatus, NonNullable<ServerStatus['udp']>>,
         mailboxes: traps?.mailboxes() ?? [],
       }),
       isReady: () => isReady,
