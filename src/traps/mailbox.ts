@@ -56,8 +56,8 @@ export interface Mailbox {
    */
   passOver(message: MessageName, recipients: readonly string[]): void
   /**
-   * Returns how far the mailbox has been read, as text that only its own type of mailbox understands; null if no further than
-   * before. Call it after each poll, when every message has been accepted or passed over, or has failed. Throws MailboxError.
+   * Returns how far the mailbox has been read, as text that only its own type of mailbox understands; null if that
+   * has not changed. Call it after each poll, when every message has been accepted or passed over, or has failed. Throws MailboxError.
    */
   finish?(): Promise<string | null>
   /** Closes files and connections. No poll may be running. Never rejects. */
@@ -241,8 +241,9 @@ export class PassedOver<Name extends string | number> {
   }
 
   /**
-   * Begins a look through the whole mailbox. `isWaiting` tells of each message whether it is to be read: it was not passed over,
-   * or is for a trap by now. Messages it was not asked about are no longer there, and `stillThere` lacks them.
+   * For a listing of the whole mailbox: call `isWaiting` for each message in it. It returns whether the message must be read,
+   * that is, it was not passed over, or one of its recipients is a trap now. `stillThere` then has the passed-over messages
+   * that are still in the mailbox.
    */
   async look(trapsAmong: MailboxContext['trapsAmong']) {
     const traps = await trapsAmong(this.allRecipients())
