@@ -3,7 +3,8 @@
 
 /** Every code of an OperationalError and its meaning. Codes never change, since scripts may match on them. */
 export const operationalErrorCodes = {
-  'config-invalid': 'the configuration file is wrong; the message lists each wrong key',
+  'config-invalid':
+    'the configuration file is wrong; check-config says what is wrong with each key',
   'usage-invalid': 'the command line is wrong',
   'address-unavailable': 'a listen address cannot be bound',
   'database-locked': 'another process holds the database',

@@ -90,7 +90,7 @@ export class ListLines {
   refusalOfNoEntries(): ImportOutcome | undefined {
     const [line] = this.#refused
     if (this.#runs.count > 0 || line === undefined) return undefined
-    return { refused: 'invalid', why: `none of its lines is an entry; ${lineFault(line)}`, line }
+    return { refused: 'invalid', why: `${lineFault(line)}; no line is an entry`, line }
   }
 
   report(): Pick<ImportDone, 'refused' | 'refusedCount'> {

@@ -68,8 +68,7 @@ async function* contentOf(file: string, progress: Progress): AsyncGenerator<Buff
 
 /** Rewrites "nothing was changed: line 7: 192.0.2.300: not an IP address" to "FILE:7: …", which editors can jump to. */
 function refusal(file: string, { detail }: { readonly detail: string }): OperationalError {
-  const [, line, why = ''] =
-    /^nothing was changed: (?:no line of it is an entry; )?line (\d+): (.*)$/s.exec(detail) ?? []
+  const [, line, why = ''] = /^nothing was changed: line (\d+): (.*)$/s.exec(detail) ?? []
   return new OperationalError(
     'request-refused',
     line === undefined ? detail : `${file}:${line}: ${printable(why)}; nothing was changed`,

@@ -6,7 +6,7 @@ import { OperationalError, type OperationalErrorCode, operationalErrorCodes } fr
 export interface ErrorFacts {
   readonly type: string
   readonly code?: string
-  /** The masked text. Absent if strangers may have written it. */
+  /** The masked text. Absent if strangers may have written it, or if it repeats values of the configuration. */
   readonly message?: string
   /** The meaning of an OperationalError's code, often with what to do. */
   readonly why?: string
@@ -43,7 +43,7 @@ export function errorFacts(
   const facts: { [K in keyof ErrorFacts]: ErrorFacts[K] | undefined } = {
     type: identifier(error.name) ?? 'Error',
     code: identifier(code),
-    message: isOurs(error, at) ? shownText(error, ownPaths) : undefined,
+    message: keys.length === 0 && isOurs(error, at) ? shownText(error, ownPaths) : undefined,
     why: isOperational(error) ? why : undefined,
     errno: typeof errno === 'number' ? errno : undefined,
     syscall: identifier(syscall),
@@ -59,10 +59,11 @@ export function errorFacts(
   return JSON.parse(JSON.stringify(facts))
 }
 
-/** `TYPE CODE: TEXT (MEANING), at PLACE PLACE, because of TYPE …` on one line. */
-export function errorLine({ type, code, message, why, at, cause }: ErrorFacts): string {
+/** `TYPE CODE: TEXT or KEYS (MEANING), at PLACE PLACE, because of TYPE …` on one line. */
+export function errorLine({ type, code, message, why, keys, at, cause }: ErrorFacts): string {
   const name = [type, code].filter(Boolean).join(' ')
-  const text = message === undefined ? '' : `: ${message.replaceAll(/\s+/g, ' ')}`
+  const said = message?.replaceAll(/\s+/g, ' ') ?? keys?.join(', ')
+  const text = said === undefined ? '' : `: ${said}`
   const meaning = why === undefined ? '' : ` (${why})`
   const place = at === undefined ? '' : `, at ${at.join(' ')}`
   const because = cause === undefined ? '' : `, because of ${errorLine(cause)}`

@@ -123,6 +123,17 @@ async function following(site: Site): Promise<void> {
   await setTimeout(20)
 }
 
+test('a file with nothing but wrong lines changes nothing, and the error names file and line', async (t) => {
+  const site = new Site(t)
+  const file = listFile(site, 'wrong.txt', ['x', '192.0.2.300'])
+  const { code, stderr } = await site.run('import', file, '--list', 'drop')
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /wrong\.txt:1: x: not an IP address; no line is an entry; nothing was changed\n$/,
+  )
+})
+
 test('a dry run counts, with a server and without, and leaves the list as it was', async (t) => {
   const site = new Site(t)
   listFile(site, 'old.txt', addresses(0, 1000))

@@ -111,14 +111,15 @@ test('a text that plays a stack, odd codes and names, and what is no error', () 
   assert.doesNotThrow(() => JSON.stringify(errorFacts(loop)))
 })
 
-test('of a wrong configuration keys and text are told', () => {
+test('of a wrong configuration only the keys are logged: their values may hold a trap in any form', () => {
   const keys = ['mailbox[2].schedule', 'trap[1].address']
   const error = new OperationalError('config-invalid', `a.toml: trap[1].address: ${trap}`, { keys })
   const facts = errorFacts(error)
   assert.deepEqual(facts.keys, keys)
+  assert.equal(facts.message, undefined)
   assert.match(
     errorLine(facts),
-    /^OperationalError config-invalid: a\.toml: trap\[1\]\.address: \(address\) \(the configuration file is wrong/,
+    /^OperationalError config-invalid: mailbox\[2\]\.schedule, trap\[1\]\.address \(the configuration file is wrong; check-config says/,
   )
 })
 
