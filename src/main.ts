@@ -63,8 +63,8 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       summary: 'show the state of the running server',
       description:
         'Shows the state of the running server: serial, freshness, entries, memory, counts of DNS queries, failures of the ' +
-        'database, jumps of the clock, networks that forge a trap as sender, and mailboxes. Exit code 1 if no server is ' +
-        'running.',
+        'database, jumps of the clock, networks that send mail with a trap as its forged sender, and mailboxes. Exit code ' +
+        '1 if no server is running.',
       options: [json],
       load: async () => (await import('./commands/server.ts')).status,
     },
@@ -109,8 +109,8 @@ Examples:
       summary: 'take entries off the list',
       description:
         'Removes exactly these entries, whoever listed them: all of them, or none if one is not listed (exit code 1). If ' +
-        'only a larger prefix that contains it is listed, the error names that prefix; use exclude to leave a hole in it. ' +
-        'Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
+        'a prefix is listed only as part of a larger one, the error names the larger one; exclude takes the smaller one ' +
+        'out of it. Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
         'imported again.',
       argument: new Argument('<prefix...>', 'each exactly as it is listed'),
       options: [json],
@@ -195,8 +195,8 @@ Examples:
       name: 'migrate',
       summary: 'update the database to this version’s schema',
       description:
-        'Updates the database to the schema of this version and does nothing else. Every other command that opens the ' +
-        'database also updates it first. Not possible while a server is running.',
+        'Updates the database to the schema of this version and does nothing else. Fails while a server is running. Seldom ' +
+        'needed: every command that opens the database updates it first.',
       load: async () => (await import('./commands/server.ts')).migrate,
     },
   ],
@@ -223,8 +223,8 @@ Examples:
       name: 'exclude',
       summary: 'keep a prefix out of larger listings',
       description:
-        'Leaves a hole in every listing, present or future, of a network that contains this prefix. Listings of networks ' +
-        'inside the hole still count.',
+        'Takes this prefix out of every listing, present or future, of the same or a larger prefix. Listings of smaller ' +
+        'prefixes inside it still count.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exclude,
@@ -307,8 +307,8 @@ Examples:
       summary: 'record the messages of mail files as evidence',
       description:
         'Reads mail files once and records every message to a trap, as if it had just arrived there. It works through ' +
-        'the running server, or on the database if no server is running. The time of a message is that of its newest ' +
-        'trusted Received field, else that of its file. Messages that are already recorded are skipped, so a run can be ' +
+        'the running server, or on the database if no server is running. The time of a message comes from its newest ' +
+        'trusted Received field; without one, from its file. Messages that are already recorded are skipped, so a run can be ' +
         'repeated. The files are not changed.',
       argument: new Argument(
         '<path...>',
@@ -330,9 +330,9 @@ Examples:
         new Option('--dry-run', 'change nothing; show what would be listed and why'),
         new Option(
           '--policy <file>',
-          'with --dry-run: judge the mail under the present policy and under [policy] of this file, and show how the ' +
-            'listed hosts differ. The file may be a whole configuration or only that table. Each message is judged as of ' +
-            'its own time.',
+          'with --dry-run: compare the configured policy with the [policy] table of this file, and show how the listed ' +
+            'hosts differ. The file may be a whole configuration or only that table. Each message is judged at its own ' +
+            'time, not now.',
         ),
         jsonLines,
       ],
@@ -382,7 +382,10 @@ Examples:
             'its id or name, as `key list` prints them; required without --name',
           ),
           options: [
-            new Option('--name <name>', 'in place of [key], for a name that is a number'),
+            new Option(
+              '--name <name>',
+              'name of the key; use it instead of [key] if the name is a number',
+            ),
             json,
           ],
           load: async () => (await import('./commands/key.ts')).revokeKey,

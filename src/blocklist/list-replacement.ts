@@ -53,7 +53,7 @@ const firstPrefixes = 500
 const pauseMs = 1
 /** A failed step is tried again after the first pause. The pause then doubles each time, up to the longest. */
 const retryMs = { first: 1000, longest: 60_000 }
-/** After this many failed tries the import's promise rejects. The work itself goes on being tried. */
+/** After this many failed tries, the caller is told that the import failed. It is still tried again in the background. */
 const triesUntilTold = 5
 
 /** The old and the new entry of one prefix. One of them may be missing. */

@@ -99,9 +99,9 @@ export type TrapOutcome =
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
-  /** If `told` is there, this is only for the operator, since it repeats an address of the message. */
+  /** The reason. It is only for the operator if `told` is set: it then repeats an address of the message. */
   readonly why: string
-  /** The text for others. If it is missing, `why` is for them too. */
+  /** The reason without addresses, for everyone else. Missing if all may read `why`. */
   readonly told?: string
   /** The client's present listing by trap, if there is one. */
   readonly listing?: Listing

@@ -91,7 +91,7 @@ function firstText(content: Uint8Array): string {
   return Buffer.from(content.subarray(0, 64 * 1024)).toString('latin1')
 }
 
-/** Whether a message was returned that the reader may have written. */
+/** Whether the report returns a message that its reader, the report's recipient, may have written. */
 function returnsReadersMessage(seen: Observation): boolean {
   const header = returnedHeader(seen)
   if (header === null) return false

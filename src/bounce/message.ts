@@ -48,8 +48,9 @@ export interface MessageLimits {
 
 const maxTextLength = 64 * 1024
 /**
- * Octets that are parsed. A report has its machine-readable part before what it returns (RFC 6522 §3), so beyond this only the
- * returned message's body can follow. Parsing more would delay other mail: short lines take mailparser long.
+ * The most octets of a message that are parsed. In a report, the machine-readable part comes before the returned message (RFC
+ * 6522 §3). So only the returned message's body can lie beyond. Parsing it would delay other mail: mailparser is slow on short
+ * lines.
  */
 export const maxParsedBytes = 1024 * 1024
 export const maxPartBytes = 1024 * 1024

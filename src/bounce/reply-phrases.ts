@@ -142,7 +142,7 @@ export const awayStems = phraseTable(`
   jobber ikke | arbetar inte | we reopen | reopens on
 `)
 
-/** Nobody reads mail to this address. Programs say so below their notices too. */
+/** Phrases for "nobody reads mail to this address". They prove nothing alone, since programs put them below notices too. */
 export const unreadPhrases = phraseTable(`
   not monitored | unmonitored | unattended | not attended | nobody reads | no one reads | not read |
   is not checked | do not reply | don't reply | cannot reply | send-only | no-reply | noreply | wird nicht gelesen |

@@ -18,8 +18,8 @@ export const specialRanges: readonly SpecialRange[] = ranges.map(({ prefix, name
 })
 
 /**
- * Finds the first special-purpose range that contains the prefix or lies in it. Undefined if there is none. A range does not
- * count if one of `allowed` contains the prefix or the whole range.
+ * Finds the first special-purpose range that contains the prefix or lies in it. Undefined if there is none, or if one of
+ * `allowed` contains the prefix. Skips ranges that lie wholly in one of `allowed`.
  */
 export function specialPurposeRange(
   prefix: Prefix,

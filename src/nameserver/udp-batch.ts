@@ -110,7 +110,7 @@ class Port {
   readonly #sendingAt = batch * headerWords
   readonly #vectorsAt = 2 * batch * headerWords
   readonly #controlsAt: number
-  /** Offset of the names, in octets. */
+  /** Offset of the client addresses (msg_name), in octets. */
   readonly #namesAt: number
   readonly #isIPv6: boolean
   readonly #isWildcard: boolean

@@ -38,7 +38,7 @@ type InsertChunk = Statement<
 >
 
 const current = `state IN ('listed', 'held', 'shadow')`
-/** Rows read at once. They are read to the end, since an unfinished statement would block writing. */
+/** Rows in one SELECT. All of them are read before anything is written, since an open statement would block the write. */
 const pageRows = 5000
 
 /**

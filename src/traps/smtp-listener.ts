@@ -7,7 +7,7 @@ import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
 import { readProxyHeader } from './proxy-header.ts'
 
-export interface FrontOptions {
+export interface ListenerOptions {
   /** `host:port` or `[v6]:port`; port 0 takes a free port. */
   readonly listen: readonly string[]
   /** The host name in the greeting. */
@@ -31,13 +31,13 @@ export interface FrontOptions {
   readonly log: Logger
   /** Called when a listening socket has failed for good. */
   onFatal(error: Error): void
-  onConnection(connection: FrontConnection): void
+  onConnection(connection: AcceptedConnection): void
 }
 
 /** What happens on a connection now. In 'pause' and 'recording' the client waits for us. */
 type ConnectionPhase = 'command' | 'pause' | 'data' | 'recording'
 
-export interface FrontConnection {
+export interface AcceptedConnection {
   readonly id: string
   /** After STARTTLS, the TLS socket. */
   readonly socket: Socket
@@ -65,11 +65,11 @@ export interface FrontConnection {
 }
 
 /** A connection, with when it last moved. */
-interface Tracked extends Mutable<FrontConnection> {
+interface Tracked extends Mutable<AcceptedConnection> {
   progress: number
   /** When `progress` last changed, in milliseconds of the monotonic clock. */
   progressAt: number
-  phaseSince: { phase: FrontConnection['phase']; at: number }
+  phaseSince: { phase: AcceptedConnection['phase']; at: number }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -89,21 +89,21 @@ const quietCheckMs = 50
 const goodbyeMs = 250
 
 /** Resolves once every address is bound. Throws OperationalError `address-unavailable` naming an address that cannot be bound. */
-export async function startFront(options: FrontOptions): Promise<Front> {
-  const front = new Front(options)
+export async function startListener(options: ListenerOptions): Promise<Listener> {
+  const listener = new Listener(options)
   try {
-    for (const address of options.listen) await front.listen(address)
+    for (const address of options.listen) await listener.listen(address)
   } catch (error) {
-    await front.close()
+    await listener.close()
     throw error
   }
-  return front
+  return listener
 }
 
-class Front {
+class Listener {
   /** Bound addresses, as `host:port` or `[v6]:port`. */
   readonly addresses: string[] = []
-  readonly #options: FrontOptions
+  readonly #options: ListenerOptions
   readonly #servers: Server[] = []
   readonly #connections = new Map<string, Tracked>()
   /** Connections whose PROXY header has not come yet. */
@@ -115,7 +115,7 @@ class Front {
   #nextId = 1
   #isClosing = false
 
-  constructor(options: FrontOptions) {
+  constructor(options: ListenerOptions) {
     this.#options = options
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
     this.#sweeper.unref()
@@ -151,7 +151,7 @@ class Front {
     for (const server of this.#servers) server.close()
     for (const socket of this.#unnamed) socket.destroy()
     const open = (): Tracked[] => [...this.#connections.values()]
-    const isAnswering = ({ socket }: FrontConnection): boolean => !socket.writableEnded
+    const isAnswering = ({ socket }: AcceptedConnection): boolean => !socket.writableEnded
     await waitUntil(this.#options.drainSeconds * 1000, () => {
       for (const connection of open()) {
         const { phase } = connection
@@ -266,7 +266,7 @@ class Front {
   }
 
   /** Watches for the end of the connection. If the client has shut down its sending side, its replies are sent first. */
-  #watchEnd(connection: FrontConnection): void {
+  #watchEnd(connection: AcceptedConnection): void {
     const { socket } = connection
     socket.once('end', () => endWhenQuiet(connection))
     socket.once('close', connection.release)
@@ -356,11 +356,10 @@ async function waitUntil(withinMs: number, isDone: () => boolean): Promise<void>
 }
 
 /**
- * Ends our side of a connection whose client has shut down its sending side. What the client sent before is still read and
- * answered. Then QUIT ends the connection, or we do when nothing has moved for a while and no reply is due. A message that breaks
- * off in the middle gets no reply.
+ * For a client that has closed its sending side. What it sent before is still read and answered. The connection ends at QUIT,
+ * or once it has been idle for `quietMs` and no reply is due. A message that breaks off in the middle gets no reply.
  */
-function endWhenQuiet(connection: FrontConnection): void {
+function endWhenQuiet(connection: AcceptedConnection): void {
   const { socket } = connection
   let seen = -1
   let quietSince = performance.now()

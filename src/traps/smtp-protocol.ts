@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import type { ClientLimits } from './client-limits.ts'
-import type { FrontConnection } from './smtp-listener.ts'
+import type { AcceptedConnection } from './smtp-listener.ts'
 
 type SMTPConnection = SMTPServer['connections'] extends Set<infer C> ? C : never
 
@@ -30,16 +30,16 @@ export class TrapServer extends SMTPServer {
    * Serves a connection. Calls `onGivenUp` at RSET and QUIT, before the reply. Reads nothing from the client until the returned
    * function is called; that function returns whether the client has sent something already.
    */
-  serve(front: FrontConnection, onGivenUp: () => void): () => boolean {
-    stayOpenWhileWritable(front.socket)
-    const startReading = heldInput(front.socket)
-    this.connect(front.socket, { id: front.id })
+  serve(accepted: AcceptedConnection, onGivenUp: () => void): () => boolean {
+    stayOpenWhileWritable(accepted.socket)
+    const startReading = heldInput(accepted.socket)
+    this.connect(accepted.socket, { id: accepted.id })
     const connection = [...this.connections].at(-1)
     if (connection === undefined) return startReading
-    limitCommands(connection, front, this.#options)
+    limitCommands(connection, accepted, this.#options)
     watchGivenUp(connection, onGivenUp)
     takeQuotedLocalParts(connection)
-    if (front.isProxy) acceptProxyCommands(connection, front, this.#options)
+    if (accepted.isProxy) acceptProxyCommands(connection, accepted, this.#options)
     return startReading
   }
 }
@@ -81,39 +81,39 @@ function heldInput(socket: Socket): () => boolean {
 
 function limitCommands(
   connection: SMTPConnection,
-  front: FrontConnection,
+  accepted: AcceptedConnection,
   { limits }: ProtocolOptions,
 ): void {
   const { send, _onCommand: run } = connection
   let waitMs = 0
   connection.send = (code, text, context) => {
     if (code >= 500) {
-      limits.error(front.counted)
-      waitMs = limits.pauseMs(front.counted)
-      const refusal = limits.refusal(front.counted)
+      limits.error(accepted.counted)
+      waitMs = limits.pauseMs(accepted.counted)
+      const refusal = limits.refusal(accepted.counted)
       if (refusal !== null) return refuse(connection, refusal)
     } else if (context === 'TOO_MANY_RECIPIENTS') {
-      limits.waste(front.counted)
+      limits.waste(accepted.counted)
     }
     send.call(connection, code, text, context)
   }
   const take = (command: Buffer, done?: () => void): void => {
-    if (connection._closing || connection._closed || front.wasCut) return
+    if (connection._closing || connection._closed || accepted.wasCut) return
     const [name = ''] = command.toString('latin1').split(' ', 1)
-    limits.command(front.counted, name.toUpperCase())
-    const refusal = limits.refusal(front.counted)
+    limits.command(accepted.counted, name.toUpperCase())
+    const refusal = limits.refusal(accepted.counted)
     if (refusal === null) run.call(connection, command, done)
     else refuse(connection, refusal)
   }
   connection._onCommand = (command, done) => {
     if (waitMs === 0) return take(command, done)
     const pause = setTimeout(() => {
-      front.phase = 'command'
+      accepted.phase = 'command'
       take(command, done)
     }, waitMs)
     pause.unref()
     waitMs = 0
-    front.phase = 'pause'
+    accepted.phase = 'pause'
   }
 }
 
@@ -163,7 +163,7 @@ const resetting = [
 
 function acceptProxyCommands(
   connection: SMTPConnection,
-  front: FrontConnection,
+  accepted: AcceptedConnection,
   { proxies }: ProtocolOptions,
 ): void {
   // XFORWARD holds for one message (Postfix, XFORWARD_README), but smtp-server keeps it. So it is removed at MAIL, and here when
@@ -191,7 +191,7 @@ function acceptProxyCommands(
     const client = addressOf(named)
     const isProxy = client !== null && proxies.some((prefix) => contains(prefix, client))
     if (isProxy) connection._xClient.clear()
-    const refusal = front.name(isProxy ? null : client)
+    const refusal = accepted.name(isProxy ? null : client)
     if (refusal === null) greet.call(connection)
     else refuse(connection, refusal)
   }

@@ -9,11 +9,11 @@ import { ClientLimits, type MinuteLimits } from './client-limits.ts'
 import type { Collector, LiveMessage } from './collect.ts'
 import type { LiveClient } from './delivery.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { type FrontConnection, type FrontOptions, startFront } from './smtp-listener.ts'
+import { type AcceptedConnection, type ListenerOptions, startListener } from './smtp-listener.ts'
 import { addressOf, stayOpenWhileWritable, TrapServer } from './smtp-protocol.ts'
 
 export interface SmtpListenerOptions
-  extends Omit<FrontOptions, 'commandSeconds' | 'dataSeconds' | 'limits' | 'onConnection'> {
+  extends Omit<ListenerOptions, 'commandSeconds' | 'dataSeconds' | 'limits' | 'onConnection'> {
   /** Speaks LMTP (RFC 2033) and not SMTP: our own mail server delivers the traps' mail. */
   readonly lmtp: boolean
   /** With a certificate, STARTTLS is offered. */
@@ -66,7 +66,7 @@ interface Transaction extends Sender {
 }
 
 interface Session {
-  readonly connection: FrontConnection
+  readonly connection: AcceptedConnection
   startReading(): boolean
   talkedEarly: boolean
   /** The current transaction before its DATA; null if there is none. */
@@ -249,7 +249,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   for (const server of [direct, proxied]) {
     server.on('error', (error: Error) => log.debug({ err: error }, 'SMTP connection'))
   }
-  const front = await startFront({
+  const listener = await startListener({
     ...options,
     limits,
     commandSeconds,
@@ -266,11 +266,11 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     },
   })
   return {
-    addresses: front.addresses,
+    addresses: listener.addresses,
     renew(renewed) {
       for (const server of [direct, proxied]) server.updateSecureContext({ ...renewed })
     },
-    close: () => front.close(),
+    close: () => listener.close(),
   }
 }
 
@@ -323,7 +323,7 @@ function detailsOf(
 
 /** The client as the session knows it now. A proxy may name another client for each message. */
 function senderOf(
-  connection: FrontConnection,
+  connection: AcceptedConnection,
   session: SMTPServerSession,
   isLmtp: boolean,
 ): Sender {
@@ -339,7 +339,7 @@ function senderOf(
 }
 
 function clientOf(
-  { isProxy, peer }: FrontConnection,
+  { isProxy, peer }: AcceptedConnection,
   { xClient, xForward }: SMTPServerSession,
   isLmtp: boolean,
 ): LiveClient {
@@ -354,7 +354,7 @@ function clientOf(
 
 /** The client's HELO name; the proxy's own name does not count. */
 function heloOf(
-  { isProxy }: FrontConnection,
+  { isProxy }: AcceptedConnection,
   { xClient, xForward, hostNameAppearsAs }: SMTPServerSession,
 ): string | number | false | undefined {
   const isClients = !isProxy || xClient.has('ADDR')
