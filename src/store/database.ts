@@ -142,7 +142,7 @@ export class Store {
   readonly #lock: Lock
   #isAlone: boolean
 
-  /** Called by `openStore` only. */
+  /** Takes a database that is locked and migrated already. `openStore` does both. */
   constructor(path: string, database: Database.Database, lock: Lock, isAlone: boolean) {
     this.path = path
     this.#database = database

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { exampleFile, exampleToml, readmeFile, withTable } from '../../../scripts/config-docs.ts'
 import { type Config, demoConfig, findConfig, loadConfig } from '../../../src/config/load.ts'
 import { OperationalError } from '../../../src/errors.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 
 const least = `
 [zone]
@@ -14,14 +14,8 @@ nameservers = ["ns1.test.example"]
 hostmaster = "hostmaster.test.example"
 `
 
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'backscatterd-config-'))
-  t.after(() => rmSync(path, { recursive: true }))
-  return path
-}
-
 function load(t: TestContext, content: string): Config {
-  const file = join(folder(t), 'a.toml')
+  const file = join(temporaryDirectory(t), 'a.toml')
   writeFileSync(file, content)
   return loadConfig({ file, env: {}, cwd: '/' })
 }
@@ -168,7 +162,7 @@ test('keys that this version does not do are errors, or warnings where nothing d
 })
 
 test('the configuration is found in the order that the interface names', (t) => {
-  const cwd = folder(t)
+  const cwd = temporaryDirectory(t)
   const systemFile = join(cwd, 'etc.toml')
   mkdirSync(join(cwd, 'sub'))
   assert.equal(findConfig({ env: {}, cwd, systemFile }), undefined)
@@ -182,7 +176,7 @@ test('the configuration is found in the order that the interface names', (t) => 
 })
 
 test('without any configuration the demonstration is not served: the error says how to make one', (t) => {
-  const cwd = folder(t)
+  const cwd = temporaryDirectory(t)
   const load = () => loadConfig({ env: {}, cwd, systemFile: join(cwd, 'etc.toml') })
   assert.throws(load, (error: OperationalError) => {
     assert.equal(error.code, 'config-invalid')
@@ -195,7 +189,7 @@ test('without any configuration the demonstration is not served: the error says 
 })
 
 test('a configuration that exists and cannot be read is an error, and never passed over', (t) => {
-  const cwd = folder(t)
+  const cwd = temporaryDirectory(t)
   const here = join(cwd, 'backscatterd.toml')
   const systemFile = join(cwd, 'etc.toml')
   const fails = (file: string, why: RegExp) => {

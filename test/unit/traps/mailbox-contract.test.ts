@@ -2,15 +2,7 @@
 // its evidence is committed, and nothing counts twice after it.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -20,6 +12,7 @@ import type { Mailbox, MailboxMessage, MailboxOptions } from '../../../src/traps
 import { mailboxOf } from '../../../src/traps/mailbox-thread.ts'
 import { Poller } from '../../../src/traps/poller.ts'
 import { needs } from '../../support/debian.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 import { Dovecot } from '../../support/dovecot.ts'
 import { reading } from '../../support/reading.ts'
 
@@ -45,7 +38,7 @@ interface Kind {
 
 const kinds: Record<string, (t: TestContext) => Promise<Kind>> = {
   maildir: async (t) => {
-    const path = folder(t)
+    const path = temporaryDirectory(t)
     for (const each of ['new', 'cur', 'tmp']) mkdirSync(join(path, each))
     let delivered = 0
     const deliver = (raw: string): void =>
@@ -53,13 +46,13 @@ const kinds: Record<string, (t: TestContext) => Promise<Kind>> = {
     return { options: { type: 'maildir', path }, deliver }
   },
   mbox: async (t) => {
-    const path = join(folder(t), 'mbox')
+    const path = join(temporaryDirectory(t), 'mbox')
     writeFileSync(path, '')
     const deliver = (raw: string): void => appendFileSync(path, entry(raw), 'latin1')
     return { options: { type: 'mbox', path }, deliver }
   },
   'mbox, gzipped': async (t) => {
-    const path = join(folder(t), 'mbox.gz')
+    const path = join(temporaryDirectory(t), 'mbox.gz')
     writeFileSync(path, '')
     const deliver = (raw: string): void =>
       appendFileSync(path, gzipSync(Buffer.from(entry(raw), 'latin1')))
@@ -84,12 +77,6 @@ function dovecotKind(type: 'imap' | 'pop3', scheme: 'imap' | 'imaps' | 'pop3' | 
 
 function entry(raw: string): string {
   return `From MAILER-DAEMON Tue Nov 24 11:24:44 2026\n${raw.replace(/^(>*From )/gm, '>$1')}\n`
-}
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'backscatterd-contract-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
-  return path
 }
 
 /** One mailbox over several lives of the process: what is committed outlives each, what is in memory does not. */

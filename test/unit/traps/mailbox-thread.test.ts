@@ -1,16 +1,7 @@
 // The thread that reads mailboxes: what keeps it busy or ends it is one mailbox's failure, and holds up neither the main
 // thread nor another mailbox.
 import assert from 'node:assert/strict'
-import {
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
@@ -18,6 +9,7 @@ import type { Evidence } from '../../../src/bounce/evidence.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import type { MailboxOptions } from '../../../src/traps/mailbox.ts'
 import { type MailboxStatus, startTraps, type Traps } from '../../../src/traps/traps.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 import { hostilePop3 } from '../../support/hostile-mail-servers.ts'
 import { oddImap, oddPop3 } from '../../support/odd-mail-servers.ts'
 import { until } from '../../support/server.ts'
@@ -62,8 +54,7 @@ async function start(
 }
 
 function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'backscatterd-thread-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  const path = temporaryDirectory(t)
   for (const each of ['new', 'cur']) mkdirSync(join(path, each))
   return path
 }

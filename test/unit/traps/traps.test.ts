@@ -1,19 +1,18 @@
 // All sources of a configuration together: schedules that tick, one broken mailbox beside a sound one, and the end.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Evidence } from '../../../src/bounce/evidence.ts'
 import { isSchedule, startSchedule } from '../../../src/schedule.ts'
 import { type MailboxOptions, startTraps, type Traps } from '../../../src/traps/traps.ts'
+import { temporaryDirectory } from '../../support/door.ts'
 
 const log = { error: noop, warn: noop, info: noop, debug: noop }
 function noop(): void {}
 
 function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'backscatterd-traps-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  const path = temporaryDirectory(t)
   for (const each of ['new', 'cur']) mkdirSync(join(path, each))
   return path
 }
