@@ -7,12 +7,12 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Classification, classify } from '../src/bounce/classify.ts'
-import { allValues } from '../src/bounce/header-section.ts'
-import { type Message, parseMessage } from '../src/bounce/message.ts'
-import { parseTrustedRelays, traceStored } from '../src/bounce/received.ts'
-import { parseReceivedField } from '../src/bounce/received-field.ts'
+import { type Classification, classify } from '../src/classify/classify.ts'
 import { formatAddress } from '../src/ip/address.ts'
+import { allValues } from '../src/mail/header.ts'
+import { type Message, parseMessage } from '../src/mail/message.ts'
+import { parseReceivedField } from '../src/mail/received-field.ts'
+import { parseTrustedRelays, traceStored } from '../src/mail/trace.ts'
 
 type Row = Readonly<Record<string, string>>
 

@@ -1,6 +1,6 @@
 // The only way to change a listing or the tree. Each change is committed and published before its caller gets the result.
 // Look-ups and exports also start here.
-import type { Evidence, TrapList } from '../bounce/evidence.ts'
+import type { Evidence, TrapList } from '../classify/evidence.ts'
 import type { Logger } from '../errors.ts'
 import type { Address, Prefix } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'

@@ -1,6 +1,6 @@
 // Decides what one trapped message leads to, given the earlier messages and the policy: list, extend, count or ignore, and
 // until when. Pure: it uses no store and no clock.
-import type { BackscatterKind } from '../bounce/kinds.ts'
+import type { BackscatterKind } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'

@@ -1,10 +1,10 @@
 // Handles the evidence of one trapped message. It is stored with the decision on it, or only counted if its network has sent
 // enough that day. As the policy decides, the client is listed or its listing extended. Runs inside a transaction.
 import { statfsSync } from 'node:fs'
-import type { Evidence } from '../bounce/evidence.ts'
-import { boundedDetails } from '../bounce/evidence-details.ts'
-import type { BackscatterKind } from '../bounce/kinds.ts'
-import { trapMailbox } from '../bounce/recipient.ts'
+import type { Evidence } from '../classify/evidence.ts'
+import { boundedDetails } from '../classify/evidence-details.ts'
+import type { BackscatterKind } from '../classify/kinds.ts'
+import { trapMailbox } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import {
   type Address,

@@ -1,7 +1,7 @@
 // Spam-trap patterns: parses them and matches addresses against them. The time of a match depends on the number of labels in
 // the address's domain, not on the number of patterns. This file imports nothing of the store.
 import { domainToASCII } from 'node:url'
-import { canonicalRecipient, untagged } from '../bounce/recipient.ts'
+import { canonicalRecipient, untagged } from '../classify/recipient.ts'
 import type { Parsed } from '../ip/address.ts'
 
 /** A parsed pattern. `text` is its canonical form. */

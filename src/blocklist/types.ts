@@ -1,5 +1,5 @@
 // The types of the blocklist that other rooms use, and the conversion of stored rows to them. Times are epoch seconds.
-import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
+import { type BackscatterKind, backscatterKinds } from '../classify/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'

@@ -1,6 +1,6 @@
 // The rule for what DNS answers at one prefix, given everything that the store has there. It includes test entries
 // (RFC 5782 §5) and the codes 127.0.0.x. Everything that fills the tree or shows the zone uses this rule.
-import { backscatterKinds } from '../bounce/kinds.ts'
+import { backscatterKinds } from '../classify/kinds.ts'
 import {
   type Address,
   addressBits,

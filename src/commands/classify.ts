@@ -1,6 +1,6 @@
 // `classify`: prints for each message of some files what it is, which rule decided, which host sent it and what it reports.
 // Needs neither a database nor a server.
-import type { Classification } from '../bounce/classify.ts'
+import type { Classification } from '../classify/classify.ts'
 import { findConfig, loadConfig } from '../config/load.ts'
 import { formatAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes, type Json } from './command.ts'
@@ -21,9 +21,9 @@ export async function classify(
   options: ClassifyOptions,
 ): Promise<number> {
   const [{ classify: classifyMessage }, { parseMessage }, received] = await Promise.all([
-    import('../bounce/classify.ts'),
-    import('../bounce/message.ts'),
-    import('../bounce/received.ts'),
+    import('../classify/classify.ts'),
+    import('../mail/message.ts'),
+    import('../mail/trace.ts'),
   ])
   const relays = received.parseTrustedRelays(options.trustedRelay ?? configuredRelays(context))
   for await (const found of messagesIn(paths)) {

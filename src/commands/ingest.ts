@@ -3,11 +3,11 @@
 // recorded in a temporary copy of the database.
 import { maxEvidence, type NewEvidence, type Recorded, type Trap } from '../admin/schemas/traps.ts'
 import { trapMatcher } from '../blocklist/traps.ts'
-import type { Evidence } from '../bounce/evidence.ts'
-import type { Trace } from '../bounce/received.ts'
+import type { Evidence } from '../classify/evidence.ts'
 import { type Config, loadConfig } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
+import type { Trace } from '../mail/trace.ts'
 import { formatTimestamp } from '../quantity.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
 import { verdictFields } from './classify.ts'
@@ -109,7 +109,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   const [{ MessageReader }, { storedDelivery }, { parseTrustedRelays }] = await Promise.all([
     import('../traps/message-reader.ts'),
     import('../traps/delivery.ts'),
-    import('../bounce/received.ts'),
+    import('../mail/trace.ts'),
   ])
   const relays = parseTrustedRelays(options.trustedRelay ?? config.trace.trustedRelays)
   const allTraps = options.allTraps === true

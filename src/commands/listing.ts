@@ -1,6 +1,6 @@
 // `add` lists prefixes by hand; `remove` takes entries off the list. Both change all given prefixes or none.
 import type { Listed, Listing } from '../admin/schemas/listings.ts'
-import { type BackscatterKind, backscatterKinds } from '../bounce/kinds.ts'
+import { type BackscatterKind, backscatterKinds } from '../classify/kinds.ts'
 import { parseDuration } from '../quantity.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readPrefixes, wrongUse } from './command.ts'

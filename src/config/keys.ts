@@ -1,6 +1,6 @@
 // Declares every configuration key with its default, unit and meaning. The type and the validation of the configuration, the
 // README's table and data/backscatterd.example.toml are made from this.
-import { backscatterKinds } from '../bounce/kinds.ts'
+import { backscatterKinds } from '../classify/kinds.ts'
 import { optionalTable, table, tables, type Value } from './schema.ts'
 import {
   checkMailboxName,

@@ -1,7 +1,7 @@
 // Two tables of daily counts: messages that were counted but not stored, and forgeries. A forgery is a message that a network
 // sent with a trap as forged sender.
 import type { Database, Statement } from 'better-sqlite3'
-import type { BackscatterKind } from '../bounce/kinds.ts'
+import type { BackscatterKind } from '../classify/kinds.ts'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { addressValues } from './prefix-columns.ts'
 

@@ -1,8 +1,8 @@
 // The tables of evidence. `messages` has each message with its details, once for each client. `evidence` has a row for each
 // trap that it was sent to, with the decision on it. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
-import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
-import type { BackscatterKind } from '../bounce/kinds.ts'
+import type { Evidence, EvidenceDetails } from '../classify/evidence.ts'
+import type { BackscatterKind } from '../classify/kinds.ts'
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import { addressValues, lastWords } from './prefix-columns.ts'
 

@@ -1,7 +1,7 @@
 // Reads many rows of the table of listings: pages of rows that match a filter, all rows of one length that matter to DNS, and
 // all prefixes that are answered.
 import type { Database, Statement } from 'better-sqlite3'
-import { backscatterKinds } from '../bounce/kinds.ts'
+import { backscatterKinds } from '../classify/kinds.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
   type ListingOrigin,

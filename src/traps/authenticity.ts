@@ -3,10 +3,10 @@
 // kept as evidence.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
-import type { Classification } from '../bounce/classify.ts'
-import { allValues, readHeaderSection } from '../bounce/header-section.ts'
-import type { Message } from '../bounce/message.ts'
-import { returnedContent } from '../bounce/returned.ts'
+import type { Classification } from '../classify/classify.ts'
+import { allValues, readHeaderSection } from '../mail/header.ts'
+import type { Message } from '../mail/message.ts'
+import { returnedContent } from '../mail/returned.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
 /** Rejects like node:dns/promises. */

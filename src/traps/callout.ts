@@ -5,8 +5,8 @@
 // Postfix uses double-bounce@ both to check a sender (reject_unverified_sender) and to check a recipient
 // (reject_unverified_recipient). We cannot tell the two apart, so such a transaction proves nothing.
 import { createHash } from 'node:crypto'
-import type { Evidence, EvidenceDetails } from '../bounce/evidence.ts'
-import { trapMailbox } from '../bounce/recipient.ts'
+import type { Evidence, EvidenceDetails } from '../classify/evidence.ts'
+import { trapMailbox } from '../classify/recipient.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 
 /** A transaction: MAIL and RCPT, then RSET, QUIT or another MAIL. Once DATA has begun it is no callout, however it ends. */

@@ -1,12 +1,12 @@
 // One received message → evidence for each trap it was sent to, and the blocklist's decisions on it. Every source uses this file;
 // only here does mail reach the blocklist.
-import type { Classification } from '../bounce/classify.ts'
-import type { Recorded, TrapList } from '../bounce/evidence.ts'
-import { readHeaderSection } from '../bounce/header-section.ts'
-import { traceFrom } from '../bounce/received.ts'
-import { canonicalRecipient } from '../bounce/recipient.ts'
+import type { Classification } from '../classify/classify.ts'
+import type { Recorded, TrapList } from '../classify/evidence.ts'
+import { canonicalRecipient } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, formatAddress, unmapped } from '../ip/address.ts'
+import { readHeaderSection } from '../mail/header.ts'
+import { traceFrom } from '../mail/trace.ts'
 import { calloutEvidence, type Probe } from './callout.ts'
 import {
   type Delivered,

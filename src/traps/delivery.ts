@@ -1,10 +1,10 @@
 // A message's header section → how the message reached us: from which hosts, for which recipients, and when. It reads only header
 // fields, so it is fast enough for the main thread.
-import type { Delivery, TrapList } from '../bounce/evidence.ts'
-import { type HeaderSection, readHeaderSection } from '../bounce/header-section.ts'
-import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../bounce/received.ts'
-import { canonicalRecipient } from '../bounce/recipient.ts'
+import type { Delivery, TrapList } from '../classify/evidence.ts'
+import { canonicalRecipient } from '../classify/recipient.ts'
 import type { Address } from '../ip/address.ts'
+import { type HeaderSection, readHeaderSection } from '../mail/header.ts'
+import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../mail/trace.ts'
 import { countedClient } from './client-limits.ts'
 
 /**

@@ -2,8 +2,8 @@
 // processor time, fills the thread's heap or ends the thread, it is recorded as "unreadable". A new thread is started and gets
 // all other messages.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import type { Classification } from '../bounce/classify.ts'
-import type { Evidence } from '../bounce/evidence.ts'
+import type { Classification } from '../classify/classify.ts'
+import type { Evidence } from '../classify/evidence.ts'
 import { codeOf, type Logger, OperationalError } from '../errors.ts'
 import { type Delivered, sourceKey } from './delivery.ts'
 import { nameOf, type ReadingMark } from './reading-mark.ts'

@@ -2,9 +2,9 @@
 // time, and while it waits for DNS the next one computes. Shared memory tells the main thread which message computes, and from
 // what processor time on. So the main thread can end the thread if a message takes too long, and blames no other message.
 import { parentPort, workerData } from 'node:worker_threads'
-import { classify } from '../bounce/classify.ts'
-import { evidenceOf } from '../bounce/evidence.ts'
-import { parseMessage } from '../bounce/message.ts'
+import { classify } from '../classify/classify.ts'
+import { evidenceOf } from '../classify/evidence.ts'
+import { parseMessage } from '../mail/message.ts'
 import { type Resolved, type ResolvedType, ResolveError, Resolver } from '../resolver/resolver.ts'
 import { type AuthenticityOptions, checkAuthenticity, type NameResolver } from './authenticity.ts'
 import type { Delivered } from './delivery.ts'

@@ -4,7 +4,7 @@
 // When the thread dies, all mailboxes that were being read become suspects. Suspects are read one at a time, until each has been
 // read to its end. So a mailbox that always kills the thread fails alone, and the others lose only a poll now and then.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import type { TrapList } from '../bounce/evidence.ts'
+import type { TrapList } from '../classify/evidence.ts'
 import { type Logger, messageOf } from '../errors.ts'
 import { isOnServer, mailServer } from './mail-server.ts'
 import {

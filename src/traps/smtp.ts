@@ -2,8 +2,8 @@
 // the client gives up before DATA may be a sender callout, and is recorded too.
 import { domainToASCII } from 'node:url'
 import type { SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
-import type { TrapList } from '../bounce/evidence.ts'
-import { canonicalRecipient } from '../bounce/recipient.ts'
+import type { TrapList } from '../classify/evidence.ts'
+import { canonicalRecipient } from '../classify/recipient.ts'
 import { OperationalError } from '../errors.ts'
 import { ClientLimits, type MinuteLimits } from './client-limits.ts'
 import type { Collector, LiveMessage } from './collect.ts'

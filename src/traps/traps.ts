@@ -1,9 +1,9 @@
 // Starts and stops everything that receives mail for traps: the SMTP listener, and a poller for each mailbox. If one fails, the
 // others go on.
 
-import type { Recorded } from '../bounce/evidence.ts'
-import { parseTrustedRelays } from '../bounce/received.ts'
+import type { Recorded } from '../classify/evidence.ts'
 import { OperationalError } from '../errors.ts'
+import { parseTrustedRelays } from '../mail/trace.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
 import { Collector, type CollectorOptions, type SubmittedMessage } from './collect.ts'

@@ -13,21 +13,21 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   dns: ['tree'],
   nameserver: ['dns', 'tree', 'ip'],
   resolver: ['ip'],
-  // Stands for mail and classify.
-  bounce: ['ip'],
-  store: ['ip', 'bounce'],
-  blocklist: ['ip', 'tree', 'bounce', 'store'],
+  mail: ['ip'],
+  classify: ['mail', 'ip'],
+  store: ['ip', 'classify'],
+  blocklist: ['ip', 'tree', 'classify', 'store'],
   feeds: ['ip', 'blocklist'],
-  traps: ['ip', 'bounce', 'resolver'],
-  admin: ['ip', 'bounce', 'store', 'blocklist', 'feeds', 'traps'],
-  config: ['ip', 'blocklist', 'bounce'],
+  traps: ['ip', 'mail', 'classify', 'resolver'],
+  admin: ['ip', 'mail', 'classify', 'store', 'blocklist', 'feeds', 'traps'],
+  config: ['ip', 'blocklist', 'classify'],
 }
 
 /** Files directly in src/ that any room may import. */
 const openToAll = ['errors.ts', 'libc.ts', 'log-rarely.ts', 'quantity.ts', 'schedule.ts']
 
 /** These rooms answer by value, hostile input too, and never with an OperationalError. */
-const answerByValue = ['dns', 'bounce']
+const answerByValue = ['dns', 'mail', 'classify']
 
 /** What files directly in src/ may import beside those: quantity.ts answers with the type that ip has for texts that may be wrong. */
 const rootMayImport: Readonly<Record<string, readonly string[]>> = {
@@ -51,7 +51,7 @@ const home: Readonly<Record<string, string>> = {
   'ip-num': 'ip',
   koffi: 'libc.ts',
   mailauth: 'traps',
-  mailparser: 'bounce',
+  mailparser: 'mail',
   'node-cron': 'schedule.ts',
   papaparse: 'feeds',
   pino: 'commands',

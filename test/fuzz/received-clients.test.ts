@@ -3,9 +3,9 @@
 // tried (500); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readHeaderSection } from '../../src/bounce/header-section.ts'
-import { parseTrustedRelays, traceStored } from '../../src/bounce/received.ts'
 import { formatAddress } from '../../src/ip/address.ts'
+import { readHeaderSection } from '../../src/mail/header.ts'
+import { parseTrustedRelays, traceStored } from '../../src/mail/trace.ts'
 import { seeded } from '../support/seeded.ts'
 
 const { FUZZ_RUNS: runs = '500', FUZZ_SEED: seed = '1' } = process.env

@@ -1,7 +1,7 @@
 // POST /v1/evidence: records evidence that a command read from mail files, as if the message had just reached a trap. Only
 // for the operator: whoever can send evidence decides who is listed.
 import type { Decision } from '../../blocklist/types.ts'
-import type { Evidence, EvidenceDetails } from '../../bounce/evidence.ts'
+import type { Evidence, EvidenceDetails } from '../../classify/evidence.ts'
 import { parseAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem, malformed, type Problem } from '../problem.ts'

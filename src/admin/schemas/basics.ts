@@ -1,6 +1,6 @@
 // Schemas that all routes share. Unknown keys are refused everywhere, and nothing in a body is converted.
 import Type, { type Static, type TSchema } from 'typebox'
-import { backscatterKinds } from '../../bounce/kinds.ts'
+import { backscatterKinds } from '../../classify/kinds.ts'
 import { formatTimestamp } from '../../quantity.ts'
 
 export const strict = { additionalProperties: false }

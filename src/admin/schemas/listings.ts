@@ -1,6 +1,6 @@
 // Schemas of listings, exemptions, exclusions, whole lists, and the look-up of an address.
 import Type, { type Static } from 'typebox'
-import { backscatterKinds } from '../../bounce/kinds.ts'
+import { backscatterKinds } from '../../classify/kinds.ts'
 import { rbldnsdTypes } from '../../feeds/entry.ts'
 import { feedFormats } from '../../feeds/feed.ts'
 import {

@@ -1,6 +1,6 @@
 // Schemas of traps, trap mailboxes, and the messages and evidence that collectors submit.
 import Type, { type Static } from 'typebox'
-import { maxAddresses } from '../../bounce/address-list.ts'
+import { maxAddresses } from '../../mail/addresses.ts'
 import type { MailboxStatus } from '../../traps/traps.ts'
 import { type Scope, scopeIncludes } from '../scopes.ts'
 import {

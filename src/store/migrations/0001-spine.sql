@@ -1,5 +1,5 @@
 -- Prefixes are four unsigned 32-bit words, most significant first, and a length; IPv4 lives in w0 alone. Times are
--- epoch seconds. A kinds mask has bit i for the i-th kind of src/bounce/evidence.ts.
+-- epoch seconds. A kinds mask has bit i for the i-th kind of src/classify/kinds.ts.
 
 CREATE TABLE lists (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,7 +7,7 @@ CREATE TABLE messages (
   w2 INTEGER NOT NULL,
   w3 INTEGER NOT NULL,
   content TEXT NOT NULL,
-  details TEXT NOT NULL           -- JSON object; how long each field may be: src/bounce/evidence-details.ts
+  details TEXT NOT NULL           -- JSON object; how long each field may be: src/classify/evidence-details.ts
 ) STRICT;
 CREATE UNIQUE INDEX messages_once ON messages (family, w0, w1, w2, w3, content);
 

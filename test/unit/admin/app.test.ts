@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { backscatterKinds } from '../../../src/bounce/kinds.ts'
+import { backscatterKinds } from '../../../src/classify/kinds.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { type Admin, openAdmin } from '../../support/admin.ts'
 

@@ -6,9 +6,9 @@ import { syncBuiltinESMExports } from 'node:module'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
-import { parseTrustedRelays } from '../../../src/bounce/received.ts'
+import type { BackscatterKind } from '../../../src/classify/kinds.ts'
 import { type Logger, OperationalError } from '../../../src/errors.ts'
+import { parseTrustedRelays } from '../../../src/mail/trace.ts'
 import { openStore } from '../../../src/store/database.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import {
@@ -25,8 +25,8 @@ import {
   temporaryDirectory,
   testPolicy,
 } from '../../support/door.ts'
+import { octets } from '../../support/messages.ts'
 import { reading } from '../../support/reading.ts'
-import { octets } from '../bounce/messages.ts'
 
 interface Counter {
   readonly day: number

@@ -1,8 +1,8 @@
 // One message's evidence, what was kept before it and the policy → the decision on it, and the row that comes of it, by
 // what the interface says of thresholds, terms and episodes.
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
-import { type BackscatterKind, backscatterKinds } from '../../../src/bounce/kinds.ts'
+import type { Evidence } from '../../../src/classify/evidence.ts'
+import { type BackscatterKind, backscatterKinds } from '../../../src/classify/kinds.ts'
 import type { Prefix } from '../../../src/ip/address.ts'
 import type { Row } from './naive-zone.ts'
 

@@ -3,8 +3,8 @@
 
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import type { ListRequest } from '../../../src/blocklist/types.ts'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
-import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
+import type { Evidence } from '../../../src/classify/evidence.ts'
+import type { BackscatterKind } from '../../../src/classify/kinds.ts'
 import {
   type Address,
   contains,

@@ -1,6 +1,6 @@
 // What DNS answers and an export holds, by what the interface says, in the plainest way: a look at everything for every
 // answer. Nothing of the product is asked but what addresses are and which number a kind has.
-import { backscatterKinds } from '../../../src/bounce/kinds.ts'
+import { backscatterKinds } from '../../../src/classify/kinds.ts'
 import {
   type Address,
   addressBits,

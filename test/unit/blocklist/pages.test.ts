@@ -15,7 +15,7 @@ import {
   type Listing,
   type ListingsFilter,
 } from '../../../src/blocklist/types.ts'
-import { backscatterKinds } from '../../../src/bounce/kinds.ts'
+import { backscatterKinds } from '../../../src/classify/kinds.ts'
 import { contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'

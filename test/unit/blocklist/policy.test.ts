@@ -8,7 +8,7 @@ import {
   termOf,
 } from '../../../src/blocklist/policy.ts'
 import { kindsMask } from '../../../src/blocklist/types.ts'
-import type { BackscatterKind } from '../../../src/bounce/kinds.ts'
+import type { BackscatterKind } from '../../../src/classify/kinds.ts'
 import { day, start, testPolicy } from '../../support/door.ts'
 
 /** [days after `start`, returned message, trap] */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { parseTrustedRelays } from '../../../src/bounce/received.ts'
+import { parseTrustedRelays } from '../../../src/mail/trace.ts'
 import { Collector } from '../../../src/traps/collect.ts'
 import { storedDelivery } from '../../../src/traps/delivery.ts'
 import { readMessage } from '../../../src/traps/message-thread.ts'
@@ -17,8 +17,8 @@ import {
   start,
   testPolicy,
 } from '../../support/door.ts'
+import { octets, type ReportParts, report } from '../../support/messages.ts'
 import { reading } from '../../support/reading.ts'
-import { octets, type ReportParts, report } from '../bounce/messages.ts'
 
 const trap = 'trap@trap.example.org'
 const returned = (author: string) => [

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import { type ImportItem, isRefusal, isRequestRefusal } from '../../../src/blocklist/types.ts'
-import { backscatterKinds } from '../../../src/bounce/kinds.ts'
+import { backscatterKinds } from '../../../src/classify/kinds.ts'
 import { formatAddress, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { Evidence } from '../../../src/classify/evidence.ts'
 import {
   address,
   cli,

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { serveOnSocket } from '../../../src/admin/listeners.ts'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { Evidence } from '../../../src/classify/evidence.ts'
 import { evidence, openAdmin } from '../../support/admin.ts'
 import { Site } from '../../support/server.ts'
 

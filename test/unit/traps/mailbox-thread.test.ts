@@ -5,7 +5,7 @@ import { copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import type { Evidence } from '../../../src/bounce/evidence.ts'
+import type { Evidence } from '../../../src/classify/evidence.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import type { MailboxOptions } from '../../../src/traps/mailbox.ts'
 import { type MailboxStatus, startTraps, type Traps } from '../../../src/traps/traps.ts'

@@ -1,7 +1,7 @@
 // Messages that were for no trap: known again by their names, and no more of them kept than there is room for.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseTrustedRelays } from '../../../src/bounce/received.ts'
+import { parseTrustedRelays } from '../../../src/mail/trace.ts'
 import { storedDelivery } from '../../../src/traps/delivery.ts'
 import { PassedOver } from '../../../src/traps/mailbox.ts'
 

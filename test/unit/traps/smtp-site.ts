@@ -1,7 +1,7 @@
 // A live listener for tests, on a free port, whose evidence lands in an array.
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Evidence, Recorded } from '../../../src/bounce/evidence.ts'
+import type { Evidence, Recorded } from '../../../src/classify/evidence.ts'
 import { checkedPrefix } from '../../../src/commands/options.ts'
 import {
   startTraps,

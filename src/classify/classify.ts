@@ -1,0 +1,282 @@
+// A parsed message → a verdict: which kind of backscatter it is, or what else it is, and by which rule. Pure; every message gets
+// a verdict.
+
+import {
+  type DeliveryStatus,
+  type DsnAction,
+  isPlausible,
+  parseDeliveryStatus,
+} from '../mail/delivery-status.ts'
+import { firstValue } from '../mail/header.ts'
+import type { Message } from '../mail/message.ts'
+import { type Returned, readReturned } from '../mail/returned.ts'
+import { autoReplyRule } from './auto-reply.ts'
+import { challengeRule, knownChallengeRule } from './challenge.ts'
+import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
+import { falseReportRule, statusRule } from './delivery-report.ts'
+import { Observation } from './facts.ts'
+import { generatorOf } from './generator.ts'
+import type { BackscatterKind } from './kinds.ts'
+import {
+  confirmationRule,
+  dispositionNotificationRule,
+  dmarcReportRule,
+  feedbackReportRule,
+  handedOnRule,
+  listAnswerRule,
+  listMailRule,
+  listNoticeRule,
+  rejectingDispositionRule,
+  ticketRule,
+  ticketWordsRule,
+  tlsReportRule,
+} from './lookalikes.ts'
+import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
+import { wordedReceiptRule } from './read-receipts.ts'
+import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
+import {
+  calendarRule,
+  feedRule,
+  freightRule,
+  journalRule,
+  mailNotificationRule,
+  postmasterNoticeRule,
+  scheduledJobRule,
+  telephonyRule,
+} from './system-notices.ts'
+
+type NotBackscatter =
+  | 'arf'
+  | 'dmarc-report'
+  | 'tls-report'
+  | 'mdn'
+  | 'list'
+  | 'confirmation'
+  | 'ticket'
+  | 'spam'
+  | 'other'
+
+/** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it says nothing. */
+export interface Dsn {
+  readonly reportingMta: string | null
+  readonly finalRecipient: string | null
+  readonly originalRecipient: string | null
+  readonly action: string | null
+  readonly status: string | null
+  readonly remoteMta: string | null
+  readonly diagnosticCode: string | null
+  readonly receivedFromMta: string | null
+  readonly arrivalDate: string | null
+  /** How many recipients the DSN reports on, at most 100. */
+  readonly recipients: number
+}
+
+/** If `backscatter` is true, `kind` is set and `notBackscatter` is null; otherwise `kind` is null and `notBackscatter` is set. */
+export interface Classification {
+  readonly backscatter: boolean
+  readonly kind: BackscatterKind | null
+  readonly notBackscatter: NotBackscatter | null
+  /** The name of the rule that decided. */
+  readonly rule: string
+  readonly generator: string | null
+  readonly dsn: Dsn | null
+  readonly returned: Returned | null
+  /** A mailing list passed the message on. So the host that delivered it is the list's and did not bounce anything. */
+  readonly viaList: boolean
+}
+
+/** How the message was delivered. Without a reverse-path here, the topmost Return-Path is used. */
+export interface Envelope {
+  /** '' is the null sender. */
+  readonly reversePath?: string
+  /** Recipients of the message, besides those in its own fields. */
+  readonly recipients?: readonly string[]
+}
+
+type Verdict =
+  | { readonly kind: BackscatterKind; readonly rule: string }
+  | { readonly not: NotBackscatter; readonly rule: string }
+
+/**
+ * The rules in order; the first that matches decides. The numbers are groups of rules.
+ *
+ *   1. A message that cannot be read whole proves nothing.
+ *   2. Reports that somebody asked for. They come first because each also matches a rule below that can list:
+ *      complaints and TLS reports are multipart/report, and read receipts say auto-replied. Sieve refuses mail in the
+ *      form of a receipt; such a refusal is recognised before receipts are.
+ *   3. Scanners' notices with their own titles, and challenges from a known system's address. They come before 5:
+ *      amavisd and Boxbe send theirs as complete delivery reports.
+ *   4. What list software says about its own business, and Postfix to its postmaster. Both quote bounces.
+ *   5. A complete delivery status; then mail with the fields of ticket and forge software, which quotes whole bounces;
+ *      then notices with a scanner's name, mail that only has the form of a report, and bounces that a mail system
+ *      signs. They come before 6: a bounce stays a bounce when a list passes it on, though the list's host then
+ *      proves nothing (see `viaList`). They come before 9: most bounces say auto-replied as well. Out-of-office
+ *      replies with a program's title that a list passed on belong here too.
+ *   6. Mail of lists and sign-ups. It says auto-generated and auto-replied too.
+ *   7. Challenges and notices recognised by their words: automatic replies that ask or tell something special.
+ *   8. Bounces whose author is not clearly a mail system. These rules need more marks.
+ *   9. Automatic replies, by their fields and then by their words. If the author still claims to be a mail system,
+ *      the message is spam.
+ */
+const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
+  ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
+  ({ message }) => not('arf', feedbackReportRule(message)),
+  ({ message }) => not('tls-report', tlsReportRule(message)),
+  ({ message }) => not('dmarc-report', dmarcReportRule(message)),
+  ({ message }) => not('other', journalRule(message)),
+  (seen) => is('dsn', rejectingDispositionRule(seen)),
+  ({ message }) => not('mdn', dispositionNotificationRule(message)),
+  (seen) => not('mdn', wordedReceiptRule(seen)),
+  (seen) => is('content-notice', titledNoticeRule(seen)),
+  (seen) => is('challenge-response', knownChallengeRule(seen)),
+  (seen) => not('list', listNoticeRule(seen)),
+  (seen) => not('other', postmasterNoticeRule(seen)),
+  (seen) => not('other', scheduledJobRule(seen)),
+  (seen) => not('other', mailNotificationRule(seen)),
+  (seen) => not('other', freightRule(seen)),
+  (seen) => not('other', telephonyRule(seen)),
+  ({ message }) => not('other', feedRule(message)),
+  (seen) => is('dsn', statusRule(seen)),
+  ({ message }) => not('ticket', ticketRule(message)),
+  (seen) => is('content-notice', signedNoticeRule(seen)),
+  (seen) => not('spam', falseReportRule(seen)),
+  (seen) => is('dsn', mailSystemRule(seen)),
+  (seen) => is('dsn', listedGatewayRule(seen)),
+  (seen) => not('other', calendarRule(seen)),
+  (seen) => is('auto-reply', listedReplyRule(seen)),
+  ({ message }) => not('list', listMailRule(message)),
+  (seen) => not('list', listAnswerRule(seen)),
+  (seen) => not('confirmation', confirmationRule(seen)),
+  (seen) => is('challenge-response', challengeRule(seen)),
+  (seen) => is('content-notice', wordedNoticeRule(seen)),
+  (seen) => is('dsn', unnamedSystemRule(seen)),
+  (seen) => not('ticket', ticketWordsRule(seen)),
+  (seen) => is('auto-reply', markedReplyRule(seen)),
+  (seen) => is('auto-reply', seen.isFromMailSystem ? null : replyWordsRule(seen)),
+  (seen) => not('spam', lureRule(seen)),
+]
+
+/** Classifies a message. Never throws. */
+export function classify(message: Message, envelope: Envelope = {}): Classification {
+  const status = deliveryStatusOf(message)
+  const seen = new Observation(message, status, reversePath(message, envelope), envelope.recipients)
+  let verdict: Verdict = { not: 'other', rule: 'not-recognised' }
+  for (const recognise of recognisers) {
+    const found = recognise(seen)
+    if (found === null) continue
+    verdict = found
+    break
+  }
+  const kind = 'kind' in verdict ? verdict.kind : null
+  return {
+    backscatter: kind !== null,
+    kind,
+    notBackscatter: 'not' in verdict ? verdict.not : null,
+    rule: verdict.rule,
+    generator: generatorOf(message, status) ?? formatIn(verdict.rule),
+    dsn: dsnOf(seen, kind),
+    returned: kind === null && !seen.hasReturnedPart ? null : readReturned(message),
+    viaList: kind !== null && handedOnRule(message) !== null,
+  }
+}
+
+/** RFC 3464 §2.1, RFC 6533 §5. */
+const statusTypes = ['message/delivery-status', 'message/global-delivery-status']
+const maxStatusParts = 5
+
+/** The delivery status of a message: its first complete one (see isPlausible), else its first one, else null. */
+export function deliveryStatusOf(message: Message): DeliveryStatus | null {
+  const all = message.parts
+    .filter(({ type }) => statusTypes.includes(type))
+    .slice(0, maxStatusParts)
+    .map(({ content }) => parseDeliveryStatus(content))
+  return all.find(isPlausible) ?? all[0] ?? null
+}
+
+/**
+ * The rule for mail of a list, or null. An automatic reply with a program's title stays one when a list passes it on; everything
+ * else is list mail.
+ */
+function listedReplyRule(seen: Observation): string | null {
+  if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
+    return null
+  return hasProgramTitle(seen) || isMarkedAway(seen) ? replyWordsRule(seen) : null
+}
+
+/**
+ * The rule by which the header marks an automatic reply, or null. If a mail system speaks about itself and no rule above matched,
+ * the message is an unknown bounce or a notice to a postmaster, not a reply from a mailbox.
+ */
+function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observation): string | null {
+  return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
+}
+
+/** The bounce format that the rule's name contains, or null if the rule covers many formats. */
+function formatIn(rule: string): string | null {
+  return (
+    /^(?:format|challenge|content-notice)-(?!(?:words|held|service|scanner|antivirus)$)(.+)$/.exec(
+      rule,
+    )?.[1] ?? null
+  )
+}
+
+function is(kind: BackscatterKind, rule: string | null): Verdict | null {
+  return rule === null ? null : { kind, rule }
+}
+
+function not(what: NotBackscatter, rule: string | null): Verdict | null {
+  return rule === null ? null : { not: what, rule }
+}
+
+function reversePath(message: Message, envelope: Envelope): string | null {
+  if (envelope.reversePath !== undefined) return envelope.reversePath
+  const field = firstValue(message.header, 'return-path')
+  return field === undefined ? null : field.replace(/^<|>$/g, '').trim()
+}
+
+/** The DSN fields from the delivery status or, if that names no recipient, from the bounce's words. */
+function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
+  const { status } = seen
+  const fromStatus = status === null ? null : summary(status)
+  if (kind !== 'dsn' || fromStatus?.finalRecipient != null) return fromStatus
+  const recipients = seen.recipients.some(({ isMarked }) => isMarked)
+    ? seen.recipients.filter(({ isMarked }) => isMarked)
+    : seen.recipients.slice(0, 1)
+  const header = firstValue(seen.message.header, 'x-failed-recipients')
+  const [first] = recipients
+  return {
+    reportingMta: fromStatus?.reportingMta ?? null,
+    finalRecipient: header?.split(',', 1)[0]?.trim() || (first?.address ?? null),
+    originalRecipient: null,
+    action: fromStatus?.action ?? actionInWords(seen),
+    status: fromStatus?.status ?? first?.status ?? null,
+    remoteMta: null,
+    diagnosticCode: fromStatus?.diagnosticCode ?? first?.diagnostic ?? null,
+    receivedFromMta: fromStatus?.receivedFromMta ?? null,
+    arrivalDate: fromStatus?.arrivalDate ?? null,
+    recipients: Math.max(recipients.length, header === undefined ? 0 : 1),
+  }
+}
+
+function actionInWords(seen: Observation): DsnAction {
+  const isFailure = seen.subject.folded.includes('fail')
+  if (seen.saysDelay && !isFailure) return 'delayed'
+  return seen.saysSuccess && !isFailure ? 'delivered' : 'failed'
+}
+
+function summary(status: DeliveryStatus): Dsn {
+  const { recipients } = status
+  const first = recipients.find(({ action }) => action === 'failed') ?? recipients[0]
+  return {
+    reportingMta: status.reportingMta,
+    finalRecipient: first?.finalRecipient ?? null,
+    originalRecipient: first?.originalRecipient ?? null,
+    action: first?.action ?? null,
+    status: first?.status ?? null,
+    remoteMta: first?.remoteMta ?? null,
+    diagnosticCode: first?.diagnosticCode ?? null,
+    receivedFromMta: status.receivedFromMta,
+    arrivalDate: status.arrivalDate,
+    recipients: recipients.length,
+  }
+}

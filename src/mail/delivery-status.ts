@@ -1,0 +1,145 @@
+// The content of a message/delivery-status part → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
+// variant). Written by hand: mailparser does not parse this type.
+import { type HeaderField, readHeaderSection } from './header.ts'
+
+/** RFC 3464 §2.3.3. */
+const actions = ['failed', 'delayed', 'delivered', 'relayed', 'expanded'] as const
+export type DsnAction = (typeof actions)[number]
+
+/** The fields of one recipient (RFC 3464 §2.3); null where a field is missing or malformed. */
+interface DsnRecipient {
+  readonly finalRecipient: string | null
+  readonly originalRecipient: string | null
+  readonly action: DsnAction | null
+  /** `class.subject.detail` (RFC 3463). */
+  readonly status: string | null
+  readonly remoteMta: string | null
+  readonly diagnosticCode: string | null
+}
+
+/** A delivery status: fields about the message (RFC 3464 §2.2) and about each recipient. */
+export interface DeliveryStatus {
+  readonly reportingMta: string | null
+  readonly receivedFromMta: string | null
+  readonly originalEnvelopeId: string | null
+  readonly arrivalDate: string | null
+  /** Recipients in order, at most `maxRecipients`. */
+  readonly recipients: readonly DsnRecipient[]
+  /** The lower-case names of all fields; they help to recognise the software. */
+  readonly fieldNames: ReadonlySet<string>
+}
+
+const maxRecipients = 100
+const maxGroups = 200
+const CR = 0x0d
+const LF = 0x0a
+
+/**
+ * Reads a delivery status. It consists of groups of fields with empty lines between them: the first group is about the message,
+ * each later one about a recipient. Some software omits the empty line, so the fields of a group decide what it is about. Never
+ * throws.
+ */
+export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
+  const recipients: DsnRecipient[] = []
+  const fieldNames = new Set<string>()
+  const message = new Map<string, string>()
+  for (const fields of fieldGroups(content)) {
+    const values = new Map<string, string>()
+    for (const { name, value } of fields) {
+      fieldNames.add(name)
+      if (!values.has(name)) values.set(name, value)
+    }
+    if (recipientFields.some((name) => values.has(name))) {
+      if (recipients.length < maxRecipients) recipients.push(recipientOf(values))
+    }
+    for (const name of messageFields) {
+      const value = values.get(name)
+      if (value !== undefined && !message.has(name)) message.set(name, value)
+    }
+  }
+  return {
+    reportingMta: typedValue(message.get('reporting-mta')),
+    receivedFromMta: typedValue(message.get('received-from-mta')),
+    originalEnvelopeId: plainValue(message.get('original-envelope-id')),
+    arrivalDate: plainValue(message.get('arrival-date')),
+    recipients,
+    fieldNames,
+  }
+}
+
+/**
+ * Whether the status has what RFC 3464 §2.2.2, §2.3.2 and §2.3.3 require: the reporting MTA, a recipient, and what happened to
+ * the message. In place of the reporting MTA, the remote MTA or its reply will do, since some software gives only those. Fake
+ * reports seldom have any of it.
+ */
+export function isPlausible(status: DeliveryStatus): boolean {
+  return status.recipients.some(
+    ({ finalRecipient, originalRecipient, action, status: code, remoteMta, diagnosticCode }) =>
+      (finalRecipient ?? originalRecipient) !== null &&
+      (action !== null || code !== null) &&
+      (status.reportingMta ?? remoteMta ?? diagnosticCode) !== null,
+  )
+}
+
+const messageFields = ['reporting-mta', 'received-from-mta', 'original-envelope-id', 'arrival-date']
+const recipientFields = ['final-recipient', 'original-recipient', 'action']
+
+function fieldGroups(content: Uint8Array): (readonly HeaderField[])[] {
+  const groups: (readonly HeaderField[])[] = []
+  let position = 0
+  while (position < content.length && groups.length < maxGroups) {
+    const section = readHeaderSection(content.subarray(position))
+    if (section.fields.length > 0) groups.push(section.fields)
+    if (section.cut !== null) break
+    position += section.bodyStart
+    while (content[position] === CR || content[position] === LF) position++
+  }
+  return groups
+}
+
+function recipientOf(values: ReadonlyMap<string, string>): DsnRecipient {
+  return {
+    finalRecipient: typedValue(values.get('final-recipient')),
+    originalRecipient: typedValue(values.get('original-recipient')),
+    action: actionOf(values.get('action')),
+    status: statusOf(values.get('status')),
+    remoteMta: typedValue(values.get('remote-mta')),
+    diagnosticCode: plainValue(values.get('diagnostic-code')),
+  }
+}
+
+/** The value of a `type; value` field (RFC 3464 §2.1.2). Without a semicolon, the whole field is the value. */
+function typedValue(field: string | undefined): string | null {
+  if (field === undefined) return null
+  const semicolon = field.indexOf(';')
+  const type = semicolon < 0 ? '' : field.slice(0, semicolon).trim().toLowerCase()
+  const value = unbracketed(field.slice(semicolon + 1).trim())
+  return plainValue(type === 'utf-8' ? fromUnitext(value) : value)
+}
+
+function plainValue(field: string | undefined): string | null {
+  return field === undefined || field === '' ? null : field
+}
+
+function unbracketed(text: string): string {
+  return text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text
+}
+
+/** Decodes `\x{HEX}`, which stands for a character in an address of type utf-8 (RFC 6533 §3). */
+function fromUnitext(text: string): string {
+  return text.replace(/\\x\{([0-9A-Fa-f]{1,6})\}/g, (all, hex: string) => {
+    const point = Number.parseInt(hex, 16)
+    const isCharacter = point >= 0x20 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff)
+    return isCharacter ? String.fromCodePoint(point) : all
+  })
+}
+
+function actionOf(field: string | undefined): DsnAction | null {
+  const word = /^[a-z]+/.exec((field ?? '').toLowerCase())?.[0]
+  return actions.find((action) => action === word) ?? null
+}
+
+/** The status (RFC 3463 §2) in a field; much software adds text behind it. */
+function statusOf(field: string | undefined): string | null {
+  return /^[245]\.\d{1,3}\.\d{1,3}(?!\d)/.exec(field ?? '')?.[0] ?? null
+}
