@@ -2,6 +2,7 @@
 // one text folded for comparison with phrases. However long the text is, only a few hundred lines of a few hundred characters are
 // read.
 import { returnedTextStart } from '../mail/returned-text.ts'
+import { fold, phraseIn, phraseTable } from './phrases.ts'
 
 export interface BodyText {
   /** The author's lines, each cut to `maxLineLength` characters. */
@@ -47,49 +48,6 @@ function cutLines(text: string): string[] {
   return lines
 }
 
-/** Letters without a Unicode decomposition, and typographic quotation marks, with their plain forms. */
-const plainLetters: Readonly<Record<string, string>> = {
-  ł: 'l',
-  ø: 'o',
-  đ: 'd',
-  ß: 'ss',
-  æ: 'ae',
-  ı: 'i',
-  '’': "'",
-  '‘': "'",
-  '´': "'",
-  '`': "'",
-}
-
-/**
- * Makes text comparable: lower case, no accents, each run of white space one blank. `N’a  pas été` and `n'a pas ete` become the
- * same.
- */
-export function fold(text: string): string {
-  const lower = text.toLowerCase()
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is the range of ASCII.
-  const plain = /^[\x00-\x7f]*$/.test(lower)
-    ? lower.replaceAll('`', "'")
-    : lower
-        .normalize('NFD')
-        .replace(/\p{M}/gu, '')
-        .replace(/[łøđßæı’‘´`]/g, (letter) => plainLetters[letter] ?? letter)
-  return plain.replace(/\s+/g, ' ').trim()
-}
-
-/** Folds lists of phrases into one; done once, when a table is loaded. */
-export function foldAll(...lists: (readonly string[])[]): readonly string[] {
-  return lists.flat().map(fold)
-}
-
-/**
- * A text with phrases separated by bars → a list of folded phrases. `_` at the edge of a phrase means that a word begins or ends
- * there.
- */
-export function phraseTable(table: string): readonly string[] {
-  return table.split('|').map((phrase) => fold(phrase).replaceAll('_', ' '))
-}
-
 /** Sentences that companies add to their mail: it was scanned and is clean, it is confidential, nobody is liable for it. */
 const disclaimer =
   /\b(scanned|checked|screened|swept|virus-?free|free (of|from)|liab\w+|responsib\w+|confidential\w*|privileged|disclos\w+|intended (only|solely|for|recipient)|the intended|copyright|authori[sz]ation|unauthori[sz]ed (use|copy\w*|review|access|distribution)|disclaimer|warrant\w*|gepruft|gescannt|keine viren|vertraulich\w*|confidentiel\w*|confidencial\w*|riservat\w+|vertrouwelijk\w*|poufn\w+|exempt|libre de|verificado|controllat[oa]|gecontroleerd|sprawdzon\w+)\b|проверен|конфиденциал/
@@ -114,17 +72,4 @@ const mailStems = phraseTable(`
 /** Whether the folded words mention mail at all. */
 export function speaksOfMail(words: string): boolean {
   return phraseIn(words, mailStems) !== undefined
-}
-
-/** The first of the folded phrases that is in the folded words, or undefined. */
-export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
-  return phrases.find((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
-}
-
-/** A blank at the edge of a phrase also stands for the beginning or end of the text. */
-function isAtEdge(words: string, phrase: string): boolean {
-  return (
-    (phrase.startsWith(' ') && words.startsWith(phrase.slice(1))) ||
-    (phrase.endsWith(' ') && words.endsWith(phrase.slice(0, -1)))
-  )
 }

@@ -1,6 +1,6 @@
 // What challenge/response systems tell the sender of a held message: tables of folded phrases and stems (see `fold` in
 // body-text.ts). Each table has one kind of statement.
-import { phraseTable } from './body-text.ts'
+import { phraseTable } from './phrases.ts'
 
 /** What the sender must do. */
 export const demandPhrases = phraseTable(`

@@ -1,21 +1,21 @@
 // Known challenge/response systems, each with the addresses, fields and names in its messages.
 
 import { firstValue } from '../mail/header.ts'
-import { foldAll, phraseIn } from './body-text.ts'
-import type { Observation } from './facts.ts'
+import { foldAll, phraseIn } from './phrases.ts'
+import type { Seen } from './seen.ts'
 
 export interface ChallengeSystem {
   readonly name: string
   /** The mark is an address or field that only this system uses, so the wording need not be checked. */
   readonly isSure?: true
-  readonly isMarked: (seen: Observation) => boolean
+  readonly isMarked: (seen: Seen) => boolean
 }
 
-function header(seen: Observation, name: string): string {
+function header(seen: Seen, name: string): string {
   return (firstValue(seen.message.header, name) ?? '').slice(0, 500)
 }
 
-function words(...phrases: string[]): (seen: Observation) => boolean {
+function words(...phrases: string[]): (seen: Seen) => boolean {
   const folded = foldAll(phrases)
   return ({ body }) => phraseIn(body.words, folded) !== undefined
 }

@@ -1,7 +1,8 @@
 // Recognises challenges. A challenge/response system holds a message and asks its sender to prove that he sent it; usually that
 // sender is forged. A rule needs the system's own marks, or words for both statements: mail is held, and the sender must do
 // something.
-import { phraseIn, speaksOfMail, withoutDisclaimers } from './body-text.ts'
+
+import { speaksOfMail, withoutDisclaimers } from './body-text.ts'
 import {
   aboutMailPhrases,
   defencePhrases,
@@ -11,8 +12,9 @@ import {
   oncePhrases,
 } from './challenge-phrases.ts'
 import { challengeSystems } from './challenge-systems.ts'
-import type { Observation } from './facts.ts'
+import { phraseIn } from './phrases.ts'
 import { hasReplyPrecedence, saysAway } from './reply-words.ts'
+import type { Seen } from './seen.ts'
 import { isNotifier } from './system-notices.ts'
 
 const demandingTitle =
@@ -22,7 +24,7 @@ const demandingTitle =
  * The rule by which an address or field of a known system marks the message as a challenge, or null. The challenge may have the
  * form of a delivery report, as Boxbe's have.
  */
-export function knownChallengeRule(seen: Observation): string | null {
+export function knownChallengeRule(seen: Seen): string | null {
   const system = challengeSystems.find(({ isSure, isMarked }) => isSure && isMarked(seen))
   return system === undefined ? null : `challenge-${system.name}`
 }
@@ -34,7 +36,7 @@ const demandBehind =
  * Whether the title has the request behind the subject that it answers, such as `Re: hi (Verification)`. The text then need not
  * mention a message.
  */
-function answersWithDemand({ body, subject }: Observation): boolean {
+function answersWithDemand({ body, subject }: Seen): boolean {
   return (
     subject.isAnswer &&
     demandBehind.test(subject.folded) &&
@@ -43,7 +45,7 @@ function answersWithDemand({ body, subject }: Observation): boolean {
 }
 
 /** Whether the message advertises a challenge/response system: it answers nothing, and no mail is held. */
-function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): boolean {
+function isAdvertised({ isAnswer, isAutomatic, subject, body }: Seen): boolean {
   return (
     !isAnswer &&
     !isAutomatic &&
@@ -58,7 +60,7 @@ function isAdvertised({ isAnswer, isAutomatic, subject, body }: Observation): bo
  * something about the reader's mail. The less it looks like mail from another site's program, the more statements of a challenge
  * it needs.
  */
-export function challengeRule(seen: Observation): string | null {
+export function challengeRule(seen: Seen): string | null {
   const { subject, isAutomatic } = seen
   const isTitled = demandingTitle.test(subject.folded)
   if (!isAutomatic && !seen.isAnswer && !subject.isAnswer && !isTitled) return null
@@ -98,7 +100,7 @@ export function challengeRule(seen: Observation): string | null {
 }
 
 /** Whether a person answers: he quotes what he answers, or introduces the quotation. A challenge repeats a subject at most. */
-function isAnswerByHand({ body, isLetter, isAnswer, subject }: Observation): boolean {
+function isAnswerByHand({ body, isLetter, isAnswer, subject }: Seen): boolean {
   if (body.lines.some((line) => line.startsWith('>'))) return true
   return isLetter && !isAnswer && !subject.folded.startsWith('re: ')
 }

@@ -14,14 +14,11 @@ import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { falseReportRule, statusRule } from './delivery-report.ts'
-import { Observation } from './facts.ts'
 import { generatorOf } from './generator.ts'
-import type { BackscatterKind } from './kinds.ts'
+import type { BackscatterKind, NotBackscatter } from './kinds.ts'
 import {
   confirmationRule,
   dispositionNotificationRule,
-  dmarcReportRule,
-  feedbackReportRule,
   handedOnRule,
   listAnswerRule,
   listMailRule,
@@ -29,11 +26,13 @@ import {
   rejectingDispositionRule,
   ticketRule,
   ticketWordsRule,
-  tlsReportRule,
 } from './lookalikes.ts'
 import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
 import { wordedReceiptRule } from './read-receipts.ts'
 import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
+import { firstVerdict, type Verdict } from './rule.ts'
+import { requestedRules } from './rules/requested.ts'
+import { Seen } from './seen.ts'
 import {
   calendarRule,
   feedRule,
@@ -44,17 +43,6 @@ import {
   scheduledJobRule,
   telephonyRule,
 } from './system-notices.ts'
-
-type NotBackscatter =
-  | 'arf'
-  | 'dmarc-report'
-  | 'tls-report'
-  | 'mdn'
-  | 'list'
-  | 'confirmation'
-  | 'ticket'
-  | 'spam'
-  | 'other'
 
 /** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it says nothing. */
 export interface Dsn {
@@ -71,13 +59,12 @@ export interface Dsn {
   readonly recipients: number
 }
 
-/** If `backscatter` is true, `kind` is set and `notBackscatter` is null; otherwise `kind` is null and `notBackscatter` is set. */
-export interface Classification {
+/**
+ * If `backscatter` is true, `kind` and `certainty` are set and `notBackscatter` is null; otherwise `kind` and `certainty` are null
+ * and `notBackscatter` is set.
+ */
+export interface Classification extends Verdict {
   readonly backscatter: boolean
-  readonly kind: BackscatterKind | null
-  readonly notBackscatter: NotBackscatter | null
-  /** The name of the rule that decided. */
-  readonly rule: string
   readonly generator: string | null
   readonly dsn: Dsn | null
   readonly returned: Returned | null
@@ -92,10 +79,6 @@ export interface Envelope {
   /** Recipients of the message, besides those in its own fields. */
   readonly recipients?: readonly string[]
 }
-
-type Verdict =
-  | { readonly kind: BackscatterKind; readonly rule: string }
-  | { readonly not: NotBackscatter; readonly rule: string }
 
 /**
  * The rules in order; the first that matches decides. The numbers are groups of rules.
@@ -118,11 +101,8 @@ type Verdict =
  *   9. Automatic replies, by their fields and then by their words. If the author still claims to be a mail system,
  *      the message is spam.
  */
-const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
-  ({ message }) => not('other', message.unreadable === null ? null : 'unreadable-message'),
-  ({ message }) => not('arf', feedbackReportRule(message)),
-  ({ message }) => not('tls-report', tlsReportRule(message)),
-  ({ message }) => not('dmarc-report', dmarcReportRule(message)),
+const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
+  (seen) => firstVerdict(requestedRules, seen),
   ({ message }) => not('other', journalRule(message)),
   (seen) => is('dsn', rejectingDispositionRule(seen)),
   ({ message }) => not('mdn', dispositionNotificationRule(message)),
@@ -159,20 +139,18 @@ const recognisers: readonly ((seen: Observation) => Verdict | null)[] = [
 /** Classifies a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
   const status = deliveryStatusOf(message)
-  const seen = new Observation(message, status, reversePath(message, envelope), envelope.recipients)
-  let verdict: Verdict = { not: 'other', rule: 'not-recognised' }
+  const seen = new Seen(message, status, reversePath(message, envelope), envelope.recipients)
+  let verdict = not('other', 'not-recognised')
   for (const recognise of recognisers) {
     const found = recognise(seen)
     if (found === null) continue
     verdict = found
     break
   }
-  const kind = 'kind' in verdict ? verdict.kind : null
+  const { kind } = verdict
   return {
+    ...verdict,
     backscatter: kind !== null,
-    kind,
-    notBackscatter: 'not' in verdict ? verdict.not : null,
-    rule: verdict.rule,
     generator: generatorOf(message, status) ?? formatIn(verdict.rule),
     dsn: dsnOf(seen, kind),
     returned: kind === null && !seen.hasReturnedPart ? null : readReturned(message),
@@ -197,7 +175,7 @@ export function deliveryStatusOf(message: Message): DeliveryStatus | null {
  * The rule for mail of a list, or null. An automatic reply with a program's title stays one when a list passes it on; everything
  * else is list mail.
  */
-function listedReplyRule(seen: Observation): string | null {
+function listedReplyRule(seen: Seen): string | null {
   if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
     return null
   return hasProgramTitle(seen) || isMarkedAway(seen) ? replyWordsRule(seen) : null
@@ -207,7 +185,7 @@ function listedReplyRule(seen: Observation): string | null {
  * The rule by which the header marks an automatic reply, or null. If a mail system speaks about itself and no rule above matched,
  * the message is an unknown bounce or a notice to a postmaster, not a reply from a mailbox.
  */
-function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Observation): string | null {
+function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Seen): string | null {
   return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
 }
 
@@ -221,11 +199,13 @@ function formatIn(rule: string): string | null {
 }
 
 function is(kind: BackscatterKind, rule: string | null): Verdict | null {
-  return rule === null ? null : { kind, rule }
+  return rule === null ? null : { rule, kind, notBackscatter: null, certainty: 'likely', facts: [] }
 }
 
-function not(what: NotBackscatter, rule: string | null): Verdict | null {
-  return rule === null ? null : { not: what, rule }
+function not(notBackscatter: NotBackscatter, rule: string): Verdict
+function not(notBackscatter: NotBackscatter, rule: string | null): Verdict | null
+function not(notBackscatter: NotBackscatter, rule: string | null): Verdict | null {
+  return rule === null ? null : { rule, kind: null, notBackscatter, certainty: null, facts: [] }
 }
 
 function reversePath(message: Message, envelope: Envelope): string | null {
@@ -235,7 +215,7 @@ function reversePath(message: Message, envelope: Envelope): string | null {
 }
 
 /** The DSN fields from the delivery status or, if that names no recipient, from the bounce's words. */
-function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
+function dsnOf(seen: Seen, kind: BackscatterKind | null): Dsn | null {
   const { status } = seen
   const fromStatus = status === null ? null : summary(status)
   if (kind !== 'dsn' || fromStatus?.finalRecipient != null) return fromStatus
@@ -258,7 +238,7 @@ function dsnOf(seen: Observation, kind: BackscatterKind | null): Dsn | null {
   }
 }
 
-function actionInWords(seen: Observation): DsnAction {
+function actionInWords(seen: Seen): DsnAction {
   const isFailure = seen.subject.folded.includes('fail')
   if (seen.saysDelay && !isFailure) return 'delayed'
   return seen.saysSuccess && !isFailure ? 'delivered' : 'failed'

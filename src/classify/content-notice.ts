@@ -2,8 +2,7 @@
 // rule needs a scanner's own title, or words that tell a sender about his mail.
 
 import { isPlausible } from '../mail/delivery-status.ts'
-import { phraseIn, speaksOfMail } from './body-text.ts'
-import type { Observation } from './facts.ts'
+import { speaksOfMail } from './body-text.ts'
 import { hasReplyCode } from './failed-recipients.ts'
 import { bounceFormat, hasPayload } from './non-delivery.ts'
 import {
@@ -14,8 +13,10 @@ import {
   toSenderPhrases,
   unwantedStems,
 } from './notice-phrases.ts'
+import { phraseIn } from './phrases.ts'
 import { saysAway } from './reply-words.ts'
 import { scanners } from './scanner-titles.ts'
+import type { Seen } from './seen.ts'
 import { addressesOf } from './sender.ts'
 import { isWatcher } from './system-notices.ts'
 
@@ -27,7 +28,7 @@ const infection =
  * The rule by which a scanner's own title makes the message a notice to the sender, or null. If the message is also a complete
  * delivery report, it must tell of an infection or a banned file: mail refused as spam is only refused mail.
  */
-export function titledNoticeRule(seen: Observation): string | null {
+export function titledNoticeRule(seen: Seen): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
   const scanner = scanners.find(({ title }) => title.test(seen.subject.folded))
   if (scanner === undefined || !isUnattended(seen, scanner.name)) return null
@@ -43,12 +44,12 @@ function isCommonTitle(name: string): boolean {
 }
 
 /** Whether it is a newsletter: scanner makers also write about viruses, to everybody and with a link. */
-function isNewsletter({ isAutomatic, hasLink, hasReturned, status }: Observation): boolean {
+function isNewsletter({ isAutomatic, hasLink, hasReturned, status }: Seen): boolean {
   return !isAutomatic && hasLink && !hasReturned && status === null
 }
 
 /** Whether the message says what happened to the mail, or returns it. */
-function tellsWhatWasStopped(seen: Observation): boolean {
+function tellsWhatWasStopped(seen: Seen): boolean {
   return seen.hasReturned || seen.status !== null || hasStoppedWords(seen) || seen.saysFailure
 }
 
@@ -56,7 +57,7 @@ function tellsWhatWasStopped(seen: Observation): boolean {
  * The rule for a notice that names a scanner in its words, or null. Run it before the rules for bounces: such a notice also says
  * who did not get the mail.
  */
-export function signedNoticeRule(seen: Observation): string | null {
+export function signedNoticeRule(seen: Seen): string | null {
   if (seen.status !== null || !(seen.isAutomatic || isScannerName(seen))) return null
   const isScanner =
     scannerName.test(seen.from) || /\b(detector|our (virus )?scanner)\b/.test(seen.body.words)
@@ -70,7 +71,7 @@ export function signedNoticeRule(seen: Observation): string | null {
  * The rule for a notice recognised by its words, or null. It must tell the sender what was found and stopped, must clearly not be
  * written by a person, and must sell nothing. A notice about an infection need only say that it was in the reader's mail.
  */
-export function wordedNoticeRule(seen: Observation): string | null {
+export function wordedNoticeRule(seen: Seen): string | null {
   if (seen.subject.isAnswer || seen.isLetter || hasPayload(seen)) return null
   if (saysAway(seen) && !scannerName.test(seen.from)) return null
   if (!seen.isAutomatic && (!isScannerName(seen) || seen.body.words.includes('http'))) return null
@@ -88,7 +89,7 @@ export function wordedNoticeRule(seen: Observation): string | null {
  * Whether the message comes from the null sender, is about mail, and names a scanner or an infection. Some such notices do not
  * say whose mail it was.
  */
-function isUnaddressed(seen: Observation): boolean {
+function isUnaddressed(seen: Seen): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
   if (seen.hasSender || seen.hasLink || isWatcher(seen) || !speaksOfMail(said)) return false
   if (!hasStoppedWords(seen) || isToSelf(seen) || ofReader.test(seen.subject.own)) return false
@@ -102,7 +103,7 @@ const tellsWhich =
   /@|\b(subject|betreff|objet|asunto|oggetto|assunto|onderwerp|temat|message-id|date|file ?name|attachment)\b|тема|件名|主题/i
 
 /** Whether a scanner writes to itself, that is, to its operator. */
-function isToSelf({ message }: Observation): boolean {
+function isToSelf({ message }: Seen): boolean {
   const to = addressesOf(message.header, 'to')
   return addressesOf(message.header, 'from').some((address) => to.includes(address))
 }
@@ -111,7 +112,7 @@ function isToSelf({ message }: Observation): boolean {
 const virusName =
   /\b(w32|win32|w97m|worm|trojan|i-worm|email-worm|exploit|troj|js|html|vbs|pe)[./_][a-z]|\b(virus|infected with|infected by|worm|virus name|infection) ?["':]|\binfected (with|by)\b/
 
-function isToRecipient(seen: Observation): boolean {
+function isToRecipient(seen: Seen): boolean {
   const said = `${seen.subject.folded} ${seen.body.words}`
   if (phraseIn(said, toRecipientPhrases) !== undefined || toRecipient.test(said)) return true
   return standsBehind(seen, recipientLabel)
@@ -121,22 +122,22 @@ const recipientLabel =
   /(?<!\p{L})(for|to|recipients?|empfanger|an|fur|destinataire|pour|destinatario|para|per|voor|ontvanger|odbiorca|dla|получатель|для|宛先|收件人)[^\p{L}]{0,12}$/u
 
 /** Whether the address that the message was sent to stands in its words behind this label. */
-function standsBehind({ body, message }: Observation, label: RegExp): boolean {
+function standsBehind({ body, message }: Seen, label: RegExp): boolean {
   return addressesOf(message.header, 'to').some((address) => {
     const at = body.words.indexOf(address)
     return at > 0 && label.test(body.words.slice(Math.max(0, at - 40), at))
   })
 }
 
-function saysFinding(seen: Observation): boolean {
+function saysFinding(seen: Seen): boolean {
   return saysInfection(seen) || (saysUnwanted(seen) && !isModeration.test(seen.body.words))
 }
 
-function saysInfection(seen: Observation): boolean {
+function saysInfection(seen: Seen): boolean {
   return phraseIn(seen.said, infectionStems) !== undefined
 }
 
-function saysUnwanted(seen: Observation): boolean {
+function saysUnwanted(seen: Seen): boolean {
   return phraseIn(seen.said, unwantedStems) !== undefined || blockedFile.test(seen.said)
 }
 
@@ -150,7 +151,7 @@ const isModeration =
 /**
  * Whether no person wrote it: it comes from a scanner, a mail system or a program, or has a vendor's title and never says "I".
  */
-function isUnattended(seen: Observation, name: string): boolean {
+function isUnattended(seen: Seen, name: string): boolean {
   if (seen.isAutomatic || isScannerName(seen) || seen.hasReturned) return true
   const isBare = seen.message.parts.length === 0 && !seen.body.words.includes('http')
   return (
@@ -161,7 +162,7 @@ function isUnattended(seen: Observation, name: string): boolean {
   )
 }
 
-function isToSender(seen: Observation): boolean {
+function isToSender(seen: Seen): boolean {
   const { body, subject } = seen
   if (toRecipient.test(subject.folded) || toRecipient.test(body.words)) return false
   if (ofReader.test(subject.own)) return false
@@ -180,7 +181,7 @@ function isToSender(seen: Observation): boolean {
 const toRecipient =
   /\b(in|an?|the|by an?) (e-?mail|mail|message) (sent |addressed |that was sent )?to you\b|\bintended for you\b|\b(e-?mail|mail|message) for you\b/
 
-function saysSentByReader(seen: Observation): boolean {
+function saysSentByReader(seen: Seen): boolean {
   return phraseIn(seen.body.words, sentByReaderPhrases) !== undefined || namesReaderAsSender(seen)
 }
 
@@ -195,7 +196,7 @@ const senderLabel =
   /(?<!\p{L})(sent from|sent by|originated from|from|sender|author|authored by|absender|von|expediteur|envoye par|de la part de|remitente|enviado por|mittente|inviato da|remetente|enviada por|afzender|nadawca|отправитель|от|差出人|送信者|发件人|寄件人|보낸 ?사람)[^\p{L}]{0,12}$/u
 
 /** Whether the message names its reader as the sender: his address follows "sender" or the like, or stands before "sent". */
-function namesReaderAsSender(seen: Observation): boolean {
+function namesReaderAsSender(seen: Seen): boolean {
   const { words } = seen.body
   return (
     standsBehind(seen, senderLabel) ||
@@ -212,11 +213,11 @@ const hasSent = /^\W{0,3}(has |had )?(sent|submitted|mailed|tried to send) /
 const scannerName =
   /anti-?vir|virus|clam|amavis|mailscanner|scanner|mimedefang|scanmail|interscan|imss|mailmarshal|mailsweeper|mimesweeper|sophos|puremessage|symantec|norton|mcafee|groupshield|webshield|antigen|forefront|barracuda|content[-_ .]?(filter|security|check)|spam[-_ .]?(filter|firewall|admin|block)|mail[-_ .]?(security|gateway|filter|shield|guard)|gfi|kaspersky|\bkav\b|bitdefender|panda|\brav\b|fortimail|drweb|avast|f-secure|quarantine|wirus|ウイルス|ウィルス|病毒|вирус|virensch|e-?safe\b|declude|proofpoint|ironport|norman|smsgateway|\bnav\b|inflex|xwall|exchange secure|spam ?titan|fortigate|ironmail|elron|surfcontrol|mx ?logic|postini|inspector|spamkiller|mail ?wall|gateway|防毒|바이러스|virustor|virusfilter|xamime|anomy|messagelabs/
 
-function isScannerName({ from }: Observation): boolean {
+function isScannerName({ from }: Seen): boolean {
   return scannerName.test(from) || /\bpostmaster\b/.test(from)
 }
 
-function hasStoppedWords({ body, subject }: Observation): boolean {
+function hasStoppedWords({ body, subject }: Seen): boolean {
   return (
     phraseIn(body.words, stoppedStems) !== undefined ||
     phraseIn(subject.folded, stoppedStems) !== undefined

@@ -1,10 +1,11 @@
 // Recognises delivery reports with a delivery status (RFC 3464, RFC 6522), and mail that only has their form.
+
 import { isPlausible } from '../mail/delivery-status.ts'
 import { allValues, type HeaderSection, readHeaderSection } from '../mail/header.ts'
 import { returnedContent } from '../mail/returned.ts'
-import type { Observation } from './facts.ts'
 import { phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
+import type { Seen } from './seen.ts'
 import { addressesOf } from './sender.ts'
 
 /**
@@ -12,32 +13,32 @@ import { addressesOf } from './sender.ts'
  * multipart/report (RFC 6522) the message must also come from a mail system: people attach reports to their own mail to ask what
  * went wrong.
  */
-export function statusRule(seen: Observation): string | null {
+export function statusRule(seen: Seen): string | null {
   if (!isReported(seen) || isFalse(seen)) return null
   return isReport(seen) ? 'rfc3464-report' : 'rfc3464-status-in-other-multipart'
 }
 
 /** The rule by which a message with a complete delivery status is a forged report, or null. */
-export function falseReportRule(seen: Observation): string | null {
+export function falseReportRule(seen: Seen): string | null {
   return isReported(seen) && isFalse(seen) ? 'false-report' : null
 }
 
-function isReported(seen: Observation): boolean {
+function isReported(seen: Seen): boolean {
   const { message, status, isAutomatic } = seen
   if (status === null || !isPlausible(status)) return false
   return isReport(seen) || (message.contentType.value.startsWith('multipart/') && isAutomatic)
 }
 
-function isReport({ message }: Observation): boolean {
+function isReport({ message }: Seen): boolean {
   return message.contentType.value === 'multipart/report'
 }
 
-function isFalse(seen: Observation): boolean {
+function isFalse(seen: Seen): boolean {
   return lacksReturnedMessage(seen) || isAboutReader(seen) || hasNothingToReport(seen)
 }
 
 /** Whether a multipart/report is phishing or spam, whatever its delivery status says. */
-export function isPhishingReport(seen: Observation): boolean {
+export function isPhishingReport(seen: Seen): boolean {
   return isReport(seen) && hasNothingToReport(seen)
 }
 
@@ -45,14 +46,14 @@ export function isPhishingReport(seen: Observation): boolean {
  * Whether the report lacks what a mail system's report has. It comes neither from the null sender, as RFC 3464 §2 requires, nor
  * from a mail system's name, and it returns no message that its reader could have sent.
  */
-export function lacksReturnedMessage(seen: Observation): boolean {
+export function lacksReturnedMessage(seen: Seen): boolean {
   if (!isFromMailbox(seen)) return false
   const header = returnedHeader(seen)
   return header === null || addressesOf(header, 'to').some((each) => seen.readers.includes(each))
 }
 
 /** Whether it has an author or a reverse-path, and neither belongs to a mail system. */
-function isFromMailbox({ hasSender, hasNullSender, isFromMailSystem, from }: Observation): boolean {
+function isFromMailbox({ hasSender, hasNullSender, isFromMailSystem, from }: Seen): boolean {
   return !hasNullSender && !isFromMailSystem && (hasSender || from !== '')
 }
 
@@ -60,7 +61,7 @@ function isFromMailbox({ hasSender, hasNullSender, isFromMailSystem, from }: Obs
  * Whether the only failed recipient is the report's own reader. A mail system does not send its report to the mailbox that it
  * could not reach.
  */
-function isAboutReader(seen: Observation): boolean {
+function isAboutReader(seen: Seen): boolean {
   const { status, readers } = seen
   if (!isFromMailbox(seen) && returnsReadersMessage(seen)) return false
   return (
@@ -71,7 +72,7 @@ function isAboutReader(seen: Observation): boolean {
 }
 
 /** Whether the report has a link, returns nothing that reads as a message, and does not say what went wrong. */
-function hasNothingToReport(seen: Observation): boolean {
+function hasNothingToReport(seen: Seen): boolean {
   if (returnsReadersMessage(seen)) return false
   const found = returnedContent(seen.message)
   const hasLink = seen.hasLink || (found !== null && /https?:/i.test(firstText(found.content)))
@@ -92,7 +93,7 @@ function firstText(content: Uint8Array): string {
 }
 
 /** Whether the report returns a message that its reader, the report's recipient, may have written. */
-function returnsReadersMessage(seen: Observation): boolean {
+function returnsReadersMessage(seen: Seen): boolean {
   const header = returnedHeader(seen)
   if (header === null) return false
   const namesReader = (name: string): boolean =>
@@ -103,7 +104,7 @@ function returnsReadersMessage(seen: Observation): boolean {
 const authorFields = ['from', 'sender', 'return-path']
 
 /** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
-function returnedHeader({ message }: Observation): HeaderSection | null {
+function returnedHeader({ message }: Seen): HeaderSection | null {
   const found = returnedContent(message)
   if (found === null) return null
   const header = readHeaderSection(found.content.subarray(0, 64 * 1024))

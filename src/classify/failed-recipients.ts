@@ -1,8 +1,8 @@
 // The words of a bounce → the addresses that could not be reached, each with the SMTP reply or status next to it. For bounces
 // without a message/delivery-status.
+
 import type { BodyText } from './body-text.ts'
-import { fold } from './body-text.ts'
-import { phraseIsIn } from './phrases.ts'
+import { fold, phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
 
 export interface FailedRecipient {

@@ -1,4 +1,4 @@
-// The kinds of backscatter: their names, and the order that gives each its DNS code.
+// The kinds of backscatter, and what a message can be instead.
 
 /** Kind number i is answered as 127.0.0.(3 + i), and is bit i of a mask. */
 export const backscatterKinds = [
@@ -10,3 +10,20 @@ export const backscatterKinds = [
 ] as const
 
 export type BackscatterKind = (typeof backscatterKinds)[number]
+
+export const notBackscatterKinds = [
+  'arf',
+  'dmarc-report',
+  'tls-report',
+  'mdn',
+  'list',
+  'confirmation',
+  'ticket',
+  'spam',
+  'other',
+] as const
+
+export type NotBackscatter = (typeof notBackscatterKinds)[number]
+
+/** A certain verdict can list its host. A likely one only adds to the counts of certain ones. */
+export type Certainty = 'certain' | 'likely'

@@ -2,32 +2,30 @@
 // function returns the name of its rule, or null. They must run before the rules that can list.
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import type { Observation } from './facts.ts'
+import type { Seen } from './seen.ts'
 import { mailboxOf } from './sender.ts'
 
 /** A complaint about abuse or failed authentication in the Abuse Reporting Format (RFC 5965, RFC 6591). */
 export function feedbackReportRule(message: Message): string | null {
-  if (reportType(message) === 'feedback-report') return 'arf-report-type'
-  return hasPart(message, 'message/feedback-report') ? 'arf-part' : null
+  if (reportType(message) === 'feedback-report') return 'report-type'
+  return hasPart(message, 'message/feedback-report') ? 'part' : null
 }
 
 /** An SMTP TLS report (RFC 8460 §5.3, §5.4). */
 export function tlsReportRule(message: Message): string | null {
-  if (reportType(message) === 'tlsrpt') return 'tls-report-type'
-  if (firstValue(message.header, 'tls-report-domain') !== undefined) return 'tls-report-domain'
-  return message.parts.some(({ type }) => type.startsWith('application/tlsrpt'))
-    ? 'tls-report-part'
-    : null
+  if (reportType(message) === 'tlsrpt') return 'type'
+  if (firstValue(message.header, 'domain') !== undefined) return 'domain'
+  return message.parts.some(({ type }) => type.startsWith('application/tlsrpt')) ? 'part' : null
 }
 
 /** A DMARC aggregate report, by its subject or file name (RFC 7489 §7.2.1.1), or a DMARC failure report in plain words. */
 export function dmarcReportRule(message: Message): string | null {
-  if (/^\W*report domain:\s*\S+/i.test(message.subject)) return 'dmarc-report-subject'
+  if (/^\W*report domain:\s*\S+/i.test(message.subject)) return 'subject'
   if (/^\W*dmarc (failure|forensic|aggregate) report\b/i.test(message.subject)) {
-    return 'dmarc-report-subject'
+    return 'subject'
   }
   const file = /^[^!\s]+![^!\s]+!\d+!\d[^/\s]*\.(xml|gz|zip)$/i
-  return message.parts.some(({ filename }) => file.test(filename)) ? 'dmarc-report-file' : null
+  return message.parts.some(({ filename }) => file.test(filename)) ? 'file' : null
 }
 
 /**
@@ -35,7 +33,7 @@ export function dmarcReportRule(message: Message): string | null {
  * nobody asked for it. Its words must reject the mail. Auto-Submitted must say that it is automatic; or the disposition must say
  * so, and must not say that the mail was read.
  */
-export function rejectingDispositionRule({ message, body }: Observation): string | null {
+export function rejectingDispositionRule({ message, body }: Seen): string | null {
   if (dispositionNotificationRule(message) === null) return null
   if (/\brejected\b/i.test(firstValue(message.header, 'auto-submitted') ?? ''))
     return 'mdn-rejected'
@@ -104,7 +102,7 @@ const listNoticeTitle =
   /^(re: )?(your message to \S+ awaits moderator approval|bounce action notification|uncaught bounce notification|\d+ \S+ moderator request|.{0,80} post from \S+ requires approval|.{0,80}subscription (results|notification|disabled|request)|.{0,60}(un)?subscribe notification|welcome to the \W?.{0,60}(mailing list|\blist\b)|goodbye from|you have been (un)?subscribed|the results of your (email )?commands?|majordomo results|request to mailing list .{0,80} rejected|auto-discard notification|.{0,60}mailing list memberships? reminder|forward of moderated message|listserv command|rejected posting to|output of your job|message to .{0,60} held for approval|moderate .{0,80} for|bounced? .{0,80}: non-?member submission|bounce \S+@\S+: )/
 
 /** A notice of list software about a subscription, a post or a bounce to the list. None of these is misdirected. */
-export function listNoticeRule({ message, subject }: Observation): string | null {
+export function listNoticeRule({ message, subject }: Seen): string | null {
   if (!listNoticeTitle.test(subject.folded)) return null
   const isSoftware =
     firstValue(message.header, 'x-mailman-version') !== undefined ||
@@ -120,7 +118,7 @@ const listSoftware =
   /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster|minimalist|ecartis|listar)([-+].*)?$|[-+](owner|bounces|request|help|confirm)([-+=].*)?$/
 
 /** A reply of list software to somebody who wrote to it or to a list. Rules for its bounces must run first. */
-export function listAnswerRule({ author, body, subject }: Observation): string | null {
+export function listAnswerRule({ author, body, subject }: Seen): string | null {
   if (!listSoftware.test(author.localPart) || subject.isClearBounce) return null
   return /\b(moderat(or|ors|ion|ed)|moderateurs?|moderador(es)?|subscri(be|ption|bed|bers?)|unsubscribe|mailing list|abonne(ment)?|approval)\b/.test(
     body.words,
@@ -141,7 +139,7 @@ export function confirmationRule({
   subject,
   body,
   isFromMailSystem,
-}: Observation): string | null {
+}: Seen): string | null {
   if (isFromMailSystem || subject.isAnswer) return null
   if (firstValue(message.header, 'x-list-administrivia') !== undefined) return 'confirmation-list'
   return confirmationTitle.test(subject.folded) && confirmationWords.test(body.words)
@@ -159,7 +157,7 @@ const receivedWords =
   /\b(received|created|opened|logged|registered|assigned|updated|submitted|entered|closed|resolved|erfasst|erhalten|eingegangen|angelegt|geschlossen|recue?|enregistree?|creee?|recibid[oa]|registrad[oa]|cread[oa]|ricevut[oa]|registrat[oa]|apert[oa]|recebid[oa]|criad[oa]|abert[oa]|ontvangen|geregistreerd|aangemaakt|otrzymal\p{L}*|zarejestrowan\p{L}*|utworzon\p{L}*)\b|получен|зарегистрирован|создан|принят|受け付け|受付|承りました|收到|创建/u
 
 /** Mail of ticket software without a field of its own: a ticket number in the subject, and words of receipt. */
-export function ticketWordsRule({ subject, body, isFromMailSystem }: Observation): string | null {
+export function ticketWordsRule({ subject, body, isFromMailSystem }: Seen): string | null {
   if (isFromMailSystem || !ticketTitle.test(subject.folded)) return null
   const receipt = ticketWords.test(body.words) && receivedWords.test(body.words)
   return receipt ? 'ticket-title' : null

@@ -4,7 +4,6 @@
 import { firstValue } from '../mail/header.ts'
 import { speaksOfMail } from './body-text.ts'
 import { isPhishingReport, lacksReturnedMessage } from './delivery-report.ts'
-import type { Observation } from './facts.ts'
 import { hasReplyCode } from './failed-recipients.ts'
 import type { BounceFormat } from './formats/format.ts'
 import { beginOf, isWrittenIn } from './formats/format.ts'
@@ -15,16 +14,17 @@ import { reportType } from './lookalikes.ts'
 import { phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
 import { hasProgramTitle } from './reply-words.ts'
+import type { Seen } from './seen.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier, isWatcher } from './system-notices.ts'
 
 /** Order counts: a program's own wording comes before wording that several programs share. */
 const formats: readonly BounceFormat[] = [...unixFormats, ...windowsFormats, ...providerFormats]
 
-const known = new WeakMap<Observation, BounceFormat | null>()
+const known = new WeakMap<Seen, BounceFormat | null>()
 
 /** The format whose wording the message has, or null. Looked up once for each message. */
-export function bounceFormat(seen: Observation): BounceFormat | null {
+export function bounceFormat(seen: Seen): BounceFormat | null {
   let format = known.get(seen)
   if (format === undefined) {
     format = formats.find((each) => isWrittenIn(seen.body, each)) ?? null
@@ -37,7 +37,7 @@ export function bounceFormat(seen: Observation): BounceFormat | null {
  * Whether the message has qmail's words but not qmail's format (cr.yp.to/proto/qsbmf.txt): in that, a mail system or the null
  * sender writes one paragraph for each recipient. People who ask about qmail quote its words.
  */
-function quotesQmail(seen: Observation): boolean {
+function quotesQmail(seen: Seen): boolean {
   const speaks = seen.isFromMailSystem || seen.hasNullSender
   return bounceFormat(seen)?.name === 'qmail' && !(speaks && seen.listsFailedRecipient)
 }
@@ -46,7 +46,7 @@ function quotesQmail(seen: Observation): boolean {
  * The rule by which a mail system says that it could not deliver mail, or null. The system must speak for itself and show the
  * mail or its recipient. These rules are certain enough for mail that a list passed on, too.
  */
-export function mailSystemRule(seen: Observation): string | null {
+export function mailSystemRule(seen: Seen): string | null {
   if (!seen.isFromMailSystem && !seen.hasNullSender) return null
   // A postmaster also writes letters by hand; they have a reverse-path.
   const isByHand = seen.isHandWritten || salutation.test(seen.body.words)
@@ -106,7 +106,7 @@ const salutation = /^(dear|hello|hi|hallo|lieber?|bonjour|cher|chere|hola|ciao|c
  * Whether the message is nothing but a bounce. Forums, reports and logs also mention bounces, often from the null sender, but
  * they have a link or a tag in the subject.
  */
-function isBareBounce(seen: Observation): boolean {
+function isBareBounce(seen: Seen): boolean {
   const { subject, hasLink } = seen
   if (hasProgramTitle(seen)) return false
   return subject.isClearBounce && !hasLink && !isTagged.test(subject.folded) && !isWatcher(seen)
@@ -119,7 +119,7 @@ const isTagged =
  * The rule for a bounce with a gateway's own wording and title above the returned message, or null. It also holds for mail that a
  * list passed on.
  */
-export function listedGatewayRule(seen: Observation): string | null {
+export function listedGatewayRule(seen: Seen): string | null {
   if (!seen.subject.isClearBounce || seen.subject.isAnswer || !seen.hasReturnedPart) return null
   const format = seen.returnsBounce ? null : bounceFormat(seen)
   return format === null || quotesQmail(seen) ? null : `format-${format.name}`
@@ -129,7 +129,7 @@ export function listedGatewayRule(seen: Observation): string | null {
  * The rule for a bounce whose author is not clearly a mail system, or null: a gateway under its own name, or a bounce that lost
  * its reverse-path. Title, words and the returned mail or recipient must all be there, and nothing that a personal letter has.
  */
-export function unnamedSystemRule(seen: Observation): string | null {
+export function unnamedSystemRule(seen: Seen): string | null {
   if (!isTitled(seen) && !isReport(seen) && !isWhole(seen)) return null
   const isReported = isReport(seen) && !lacksReturnedMessage(seen)
   if (isReported && (seen.subject.isClearBounce || mentionsFailure(seen)) && hasObject(seen)) {
@@ -162,43 +162,43 @@ export function unnamedSystemRule(seen: Observation): string | null {
 const isNumbered = /^\[[^\]]{0,40}\d{3,}\]/
 
 /** Whether a person, or his mail program, introduces a quotation before the format's words. */
-function isIntroduced({ body, isAutomatic }: Observation, format: BounceFormat): boolean {
+function isIntroduced({ body, isAutomatic }: Seen, format: BounceFormat): boolean {
   return !isAutomatic && introduction.test(body.words.slice(0, Math.max(0, beginOf(body, format))))
 }
 
 const introduction =
   /\?|\b(i|i'm|i've|my|me|ich|mir|je|moi|yo|io|eu|ik|ja)\b|\b(from|von|de|da|van|od|от): .{1,200}? (sent|gesendet|envoye|enviado|inviato|verzonden|wyslano|отправлено): /
 
-function isTitled({ subject, isAutomatic }: Observation): boolean {
+function isTitled({ subject, isAutomatic }: Seen): boolean {
   return subject.isClearBounce || isAutomatic
 }
 
 /** Whether the message shows both the mail that could not be delivered and its recipient. */
-function isWhole(seen: Observation): boolean {
+function isWhole(seen: Seen): boolean {
   return seen.namesFailedRecipient && seen.hasReturned
 }
 
-function mentionsFailure(seen: Observation): boolean {
+function mentionsFailure(seen: Seen): boolean {
   return seen.saysFailure || seen.saysDelay
 }
 
 /** Whether the message shows the mail that could not be delivered, or its recipient. */
-function hasObject(seen: Observation): boolean {
+function hasObject(seen: Seen): boolean {
   return seen.namesFailedRecipient || seen.hasReturned || seen.body.announcesReturned
 }
 
 /** Whether it is a delivery report that lost its parts on the way, or never had a boundary. */
-function isEmptyReport(seen: Observation): boolean {
+function isEmptyReport(seen: Seen): boolean {
   return isReport(seen) && seen.message.parts.length === 0 && seen.message.text.trim() === ''
 }
 
 /** Whether it has the complete Content-Type of a delivery report (RFC 6522 §3). */
-function isLabelledReport({ message }: Observation): boolean {
+function isLabelledReport({ message }: Seen): boolean {
   return reportType(message) === 'delivery-status'
 }
 
 /** Whether it is a multipart/report for delivery; the report-type may be missing. */
-function isReport({ message }: Observation): boolean {
+function isReport({ message }: Seen): boolean {
   const type = reportType(message)
   return (
     message.contentType.value === 'multipart/report' && (type === '' || type === 'delivery-status')
@@ -209,7 +209,7 @@ function isReport({ message }: Observation): boolean {
  * Whether the message has bait that mail systems do not send: an attachment to open, or a link. It counts only if no message was
  * returned, no format is known, no server's reply is quoted, and no failed recipient is named but the reader.
  */
-function hasPhishingBait(seen: Observation): boolean {
+function hasPhishingBait(seen: Seen): boolean {
   if (seen.hasReturned) return false
   if (isAboutMailbox(seen) || (seen.hasSender && seen.message.hasHtmlLink)) return true
   if (hasAttachment(seen)) return true
@@ -219,7 +219,7 @@ function hasPhishingBait(seen: Observation): boolean {
   return !namesOther && bounceFormat(seen) === null && !seen.body.lines.some(hasReplyCode)
 }
 
-function hasAttachment({ message }: Observation): boolean {
+function hasAttachment({ message }: Seen): boolean {
   return message.parts.some(
     ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
   )
@@ -229,7 +229,7 @@ function hasAttachment({ message }: Observation): boolean {
  * Whether it asks the reader to save his mailbox, password or waiting mail on a web page. It must return nothing and name no
  * failed recipient but the reader. If it has a reverse-path, or instructions for the page, it may name others too.
  */
-function isAboutMailbox(seen: Observation): boolean {
+function isAboutMailbox(seen: Seen): boolean {
   if (!seen.hasLink || seen.hasReturned || !speaksOfMailbox(seen)) return false
   return !seen.hasNullSender || !seen.namesFailedRecipient || askedToAct.test(seen.body.words)
 }
@@ -240,12 +240,12 @@ const mailboxWords =
 const askedToAct =
   /\b(release|retrieve|recover|restore|review) (your |the |these |all |pending |held |undelivered )*(e-?mails|mails|messages)\b|\b(verify|validate|upgrade|update|re-?activate|confirm|keep) your (account|mailbox|password|e-?mail|ownership|identity)\b/
 
-function speaksOfMailbox({ body, subject }: Observation): boolean {
+function speaksOfMailbox({ body, subject }: Seen): boolean {
   return mailboxWords.test(body.words) || mailboxWords.test(subject.folded)
 }
 
 /** Whether it is a worm's mail: worms write whole bounces, also in Sendmail's words, around an attachment to open. */
-export function hasPayload(seen: Observation): boolean {
+export function hasPayload(seen: Seen): boolean {
   if (seen.hasReturned || seen.status !== null) return false
   return (
     seen.message.parts.some(({ filename }) => payloadFile.test(filename)) ||
@@ -259,7 +259,7 @@ const payloadFile =
 const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs|hta)\b/
 
 /** The rule for mail with the sender and title of a bounce, but with something to open or click; or null. */
-export function lureRule(seen: Observation): string | null {
+export function lureRule(seen: Seen): string | null {
   return seen.isFromMailSystem && seen.subject.isBounce && hasPhishingBait(seen)
     ? 'bounce-with-lure'
     : null

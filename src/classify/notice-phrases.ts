@@ -1,6 +1,6 @@
 // What virus and content scanners tell the senders of stopped mail: tables of folded phrases and stems (see `fold` in
 // body-text.ts).
-import { phraseTable } from './body-text.ts'
+import { phraseTable } from './phrases.ts'
 
 /** The reader sent the mail. These phrases cannot mean anything else. */
 export const sentByReaderPhrases = phraseTable(`

@@ -1,325 +1,100 @@
-// What mail systems say about a message that was not delivered, or not yet: tables of folded phrases in many languages (see
-// `fold` in body-text.ts).
-import { foldAll, phraseIn } from './body-text.ts'
+// Phrases: text → a form in which it can be compared, and the tables of data/phrases, which hold what programs write.
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 
-/** The message was not delivered at all. */
-export const failurePhrases = foldAll(
-  [
-    'could not be delivered',
-    "couldn't be delivered",
-    'cannot be delivered',
-    'can not be delivered',
-    "can't be delivered",
-    'could not deliver',
-    'cannot deliver',
-    'unable to deliver',
-    'unable to be delivered',
-    "wasn't able to deliver",
-    'not able to deliver',
-    'was not delivered',
-    "wasn't delivered",
-    'not been delivered',
-    'not delivered',
-    'not be delivered',
-    'not deliverable',
-    'undeliverable',
-    'undelivered',
-    'delivery failed',
-    'delivery failure',
-    'delivery has failed',
-    'delivery attempts failed',
-    'delivery to the following',
-    'delivery to these recipients',
-    'failed to deliver',
-    'failed permanently',
-    'failed recipient',
-    'failed addresses',
-    'did not reach',
-    'fatal error',
-    'permanent error',
-    'permanent failure',
-    'delivery error',
-    'delivery problem',
-    'problem delivering',
-    'error delivering',
-    'attempting to deliver',
-    'returned to sender',
-    'has been returned',
-    'was returned',
-    'is being returned',
-    'returned because',
-    'not accepted for delivery',
-    'was not sent',
-    'not be sent',
-    'was rejected',
-    'been rejected',
-    'non-delivery',
-    'nondelivery',
-    "couldn't be found",
-    'rejected your message',
-    'no valid recipients',
-    'encountered an error',
-    'did not receive a copy',
-    'not collected',
-    'could not be reached',
-  ],
-  [
-    'nicht zugestellt',
-    'unzustellbar',
-    'nicht ausgeliefert',
-    'nicht übermittelt',
-    'zustellung fehlgeschlagen',
-    'fehler bei der zustellung',
-    'fehler bei der nachrichtenzustellung',
-    'konnte nicht erreicht werden',
-    'nicht weitergeleitet werden',
-    'unable to relay',
-  ],
-  [
-    "n'a pas pu être délivré",
-    "n'a pu être délivré",
-    "n'a pas pu être remis",
-    "n'a pas été remis",
-    "n'a pas été délivré",
-    "n'a pas pu être distribué",
-    "n'a pas pu être envoyé",
-    "n'a pas pu être acheminé",
-    "n'ont pas pu être",
-    'échec de la remise',
-    'échec de remise',
-    'impossible de remettre',
-    'non remis',
-    'non délivré',
-    'non distribuable',
-  ],
-  [
-    'no se pudo entregar',
-    'no pudo ser entregado',
-    'no puede ser entregado',
-    'no ha podido ser entregado',
-    'no se ha podido entregar',
-    'no se puede entregar',
-    'no se entregó',
-    'no ha sido entregado',
-    'no fue entregado',
-    'no entregado',
-    'no se ha entregado',
-    'error en la entrega',
-    'error de entrega',
-    'no se pudo enviar',
-  ],
-  [
-    'impossibile recapitare',
-    'impossibile consegnare',
-    'non è stato possibile consegnare',
-    'non è stato possibile recapitare',
-    'non può essere consegnato',
-    'non è stato recapitato',
-    'non è stato consegnato',
-    'non recapitabile',
-    'mancato recapito',
-    'mancata consegna',
-    'errore di consegna',
-  ],
-  [
-    'não pôde ser entregue',
-    'não pode ser entregue',
-    'não foi entregue',
-    'não foi possível entregar',
-    'não pode ser enviada',
-    'falha na entrega',
-    'falha ao entregar',
-    'não entregue',
-  ],
-  [
-    'niet worden afgeleverd',
-    'niet worden bezorgd',
-    'niet bezorgd',
-    'niet afgeleverd',
-    'onbestelbaar',
-    'kon niet worden verzonden',
-    'bezorging mislukt',
-  ],
-  [
-    'nie została dostarczona',
-    'nie mogła zostać dostarczona',
-    'nie może zostać dostarczona',
-    'nie można dostarczyć',
-    'nie dostarczono',
-    'niedostarczona',
-    'niedoręczona',
-    'nie udało się dostarczyć',
-    'nie może być dostarczona',
-  ],
-  [
-    'не может быть доставлено',
-    'не могло быть доставлено',
-    'не доставлено',
-    'не было доставлено',
-    'невозможно доставить',
-    'не удалось доставить',
-    'не удается доставить',
-    'не удаётся доставить',
-    'недоставленное',
-    'ошибка доставки',
-    'не доставлена',
-  ],
-  [
-    '配信できません',
-    '配信不能',
-    '配信に失敗',
-    '送信できません',
-    '届きませんでした',
-    '届けることができません',
-    '配達できません',
-    '配送できません',
-    'お届けできません',
-    '無法送達',
-    '无法送达',
-    '无法投递',
-    '無法投遞',
-    '无法发送',
-    '未能送达',
-    '投递失败',
-    '发送失败',
-    '寄送失敗',
-    '傳送失敗',
-    '退信',
-    '被退回',
-    '无法传递',
-    '無法傳遞',
-    '배달되지',
-    '전송 실패',
-    '전송되지',
-    '배달하지 못했',
-  ],
-  [
-    'kunde inte levereras',
-    'kunde inte skickas',
-    'kan inte levereras',
-    'inte levererats',
-    'gick inte att leverera',
-    'det gick inte att leverera',
-    'kunne ikke leveres',
-    'kan ikke leveres',
-    'ikke leveret',
-    'ikke levert',
-    'kunne ikke afleveres',
-    'ei voitu toimittaa',
-    'ei voi toimittaa',
-    'nelze doručit',
-    'nebyla doručena',
-    'nemohla být doručena',
-    'nem kézbesíthető',
-    'kézbesítése nem',
-    'teslim edilemedi',
-    'nem sikerült kézbesíteni',
-    'kézbesítés nem sikerült',
-    'nepodařilo doručit',
-    'nebylo možné doručit',
-    'не вдалося доставити',
-    'не може да бъде доставено',
-    'δεν παραδόθηκε',
-    'παράδοση απέτυχε',
-    'فشل التسليم',
-    'تعذر تسليم',
-    'leverering mislyk',
-    'leveransen misslyckades',
-    'toimitus epäonnistui',
-    '발송되지',
-    '반송되',
-    '전달되지',
-    'iletilemedi',
-    'nu a putut fi livrat',
-    'δεν ήταν δυνατή η παράδοση',
-  ],
-)
+const folder = new URL('../../data/phrases/', import.meta.url).pathname
 
-/** The message has not been delivered yet; the server keeps trying (RFC 3464 §2.3.3: delayed). */
-export const delayPhrases = foldAll(
-  [
-    'not yet been delivered',
-    'not yet received',
-    'has been delayed',
-    'have been delayed',
-    'is delayed',
-    'delivery is delayed',
-    'delivery has been postponed',
-    'has been postponed',
-    'this is a warning message only',
-    'this is a warning only',
-    'this is just a warning',
-    'will be retried',
-    'will keep trying',
-    'will continue trying',
-    'continue to try',
-    'continue to attempt',
-    'attempts will continue',
-    'still being retried',
-    'still awaiting delivery',
-    'still undelivered',
-    'about a delay in the delivery',
-    'temporarily deferred',
-    'could not be delivered for',
-  ],
-  [
-    'noch nicht zugestellt',
-    'verzögert',
-    "n'a pas encore été",
-    'retardé',
-    'aún no se ha entregado',
-    'todavía no',
-    'se ha retrasado',
-    'è in ritardo',
-    'non è ancora stato',
-    'ainda não foi entregue',
-    'atrasada',
-    'nog niet bezorgd',
-    'vertraagd',
-    'opóźnion',
-    'еще не доставлено',
-    'ещё не доставлено',
-    'задержано',
-    '遅延',
-    '延迟',
-    '延遲',
-    'försenat',
-    'forsinket',
-  ],
-)
+/** The rows of all files of data/phrases, as text: kind (the folder's name), language (the file's name), and three columns. */
+interface PhraseRow {
+  readonly kind: string
+  readonly language: string
+  /** What the phrase says, and so the table that it belongs to. */
+  readonly statement: string
+  /** As the software writes it. ` … ` separates pieces that may have other words between them. */
+  readonly phrase: string
+  /** Who wrote it: see data/guide/classifying.md. */
+  readonly witness: string
+}
 
-/** The message was delivered: the answer to a receipt that somebody asked for (RFC 3464 §2.3.3: delivered, relayed). */
-export const successPhrases = foldAll(
-  [
-    'successfully delivered',
-    'successful delivery',
-    'successfully relayed',
-    'was delivered to',
-    'was delivered on',
-    'were delivered to',
-    'has been delivered',
-    'have been delivered',
-    'delivered to mailbox',
-    'confirmation of delivery',
-    'delivery confirmation',
-    '(delivered)',
-    '... delivered',
-  ],
-  [
-    'erfolgreich zugestellt',
-    'wurde zugestellt',
-    'a été remis',
-    'a été délivré',
-    'ha sido entregado',
-    'entregado correctamente',
-    'è stato consegnato',
-    'è stato recapitato',
-    'foi entregue',
-    'została dostarczona',
-    'успешно доставлено',
-    'было доставлено',
-  ],
-)
+/** Reads data/phrases/KIND/LANGUAGE.tsv. Lines that begin with # are comments. */
+export function readPhraseRows(): PhraseRow[] {
+  return globSync('*/*.tsv', { cwd: folder })
+    .toSorted()
+    .flatMap((file) =>
+      readFileSync(folder + file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => {
+          const [statement = '', phrase = '', witness = ''] = line.split('\t')
+          const language = basename(file, '.tsv')
+          return { kind: dirname(file), language, statement, phrase, witness }
+        }),
+    )
+}
+
+const tables = Map.groupBy(readPhraseRows(), ({ kind, statement }) => `${kind} ${statement}`)
+
+/** The folded phrases of one statement of a kind, in all languages. `_` at the edge of a phrase means that a word begins or ends there. */
+export function phrasesOf(kind: string, statement: string): readonly string[] {
+  const rows = tables.get(`${kind} ${statement}`) ?? []
+  return rows.map(({ phrase }) => fold(phrase).replaceAll('_', ' '))
+}
+
+/** Letters without a Unicode decomposition, and typographic quotation marks, with their plain forms. */
+const plainLetters: Readonly<Record<string, string>> = {
+  ł: 'l',
+  ø: 'o',
+  đ: 'd',
+  ß: 'ss',
+  æ: 'ae',
+  ı: 'i',
+  '’': "'",
+  '‘': "'",
+  '´': "'",
+  '`': "'",
+}
+
+/**
+ * Makes text comparable: lower case, no accents, each run of white space one blank. `N’a  pas été` and `n'a pas ete` become the
+ * same.
+ */
+export function fold(text: string): string {
+  const lower = text.toLowerCase()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is the range of ASCII.
+  const plain = /^[\x00-\x7f]*$/.test(lower)
+    ? lower.replaceAll('`', "'")
+    : lower
+        .normalize('NFD')
+        .replace(/\p{M}/gu, '')
+        .replace(/[łøđßæı’‘´`]/g, (letter) => plainLetters[letter] ?? letter)
+  return plain.replace(/\s+/g, ' ').trim()
+}
+
+/** Folds lists of phrases into one; done once, when a table is loaded. */
+export function foldAll(...lists: (readonly string[])[]): readonly string[] {
+  return lists.flat().map(fold)
+}
+
+/**
+ * A text with phrases separated by bars → a list of folded phrases. `_` at the edge of a phrase means that a word begins or ends
+ * there.
+ */
+export function phraseTable(table: string): readonly string[] {
+  return table.split('|').map((phrase) => fold(phrase).replaceAll('_', ' '))
+}
+
+/** The first of the folded phrases that is in the folded words, or undefined. */
+export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
+  return phrases.find((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
+}
+
+/** A blank at the edge of a phrase also stands for the beginning or end of the text. */
+function isAtEdge(words: string, phrase: string): boolean {
+  return (
+    (phrase.startsWith(' ') && words.startsWith(phrase.slice(1))) ||
+    (phrase.endsWith(' ') && words.endsWith(phrase.slice(0, -1)))
+  )
+}
 
 export function phraseIsIn(words: string, phrases: readonly string[]): boolean {
   return phraseIn(words, phrases) !== undefined

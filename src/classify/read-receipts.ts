@@ -1,7 +1,7 @@
 // Recognises read receipts that lack the form of RFC 8098: Notes, Outlook and old mail programs write them in plain words, and
 // some gateways leave only the words. Somebody asked for each of them.
-import { foldAll, phraseIn } from './body-text.ts'
-import type { Observation } from './facts.ts'
+import { foldAll, phraseIn } from './phrases.ts'
+import type { Seen } from './seen.ts'
 
 /** Titles that programs put before the subject of the message that was read. */
 const titles = foldAll(
@@ -65,7 +65,7 @@ const phrases = foldAll(
 )
 
 /** The rule for a receipt recognised by its title and words, or null. A receipt returns no message and reports no delivery. */
-export function wordedReceiptRule({ subject, body, status, message }: Observation): string | null {
+export function wordedReceiptRule({ subject, body, status, message }: Seen): string | null {
   if (status !== null || !titles.some((title) => subject.folded.startsWith(title))) return null
   if (message.text.length > 4000) return null
   return phraseIn(body.words, phrases) === undefined ? null : 'mdn-words'

@@ -1,5 +1,5 @@
 // Why mail did not reach a recipient, in the words of servers and gateways: folded phrases (see `fold` in body-text.ts).
-import { foldAll } from './body-text.ts'
+import { foldAll } from './phrases.ts'
 
 export const failureReasons = foldAll(
   [

@@ -1,5 +1,5 @@
 // Titles and sentences of automatic replies in many languages: tables of folded phrases (see `fold` in body-text.ts).
-import { phraseTable } from './body-text.ts'
+import { phraseTable } from './phrases.ts'
 
 /**
  * Titles that mail programs write by themselves (Exchange, Notes, GroupWise, vacation, Zimbra, Yahoo, Gmail). They begin the

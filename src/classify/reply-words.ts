@@ -3,8 +3,8 @@
 
 import { firstValue } from '../mail/header.ts'
 import { autoReplyRule, autoSubmitted } from './auto-reply.ts'
-import { phraseIn, speaksOfMail } from './body-text.ts'
-import type { Observation } from './facts.ts'
+import { speaksOfMail } from './body-text.ts'
+import { phraseIn } from './phrases.ts'
 import {
   absenceTitle,
   acknowledgementPhrases,
@@ -18,13 +18,14 @@ import {
   receiptPhrases,
   unreadPhrases,
 } from './reply-phrases.ts'
+import type { Seen } from './seen.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier } from './system-notices.ts'
 
 const answerPrefix = /^(re|aw|antw|sv|odp|rif|r|ris)(\[\d+\])?\s?[:：]\s*/
 
 /** Whether the subject begins with a program's title. A person's answer to an automatic reply begins with it too. */
-export function hasProgramTitle(seen: Observation): boolean {
+export function hasProgramTitle(seen: Seen): boolean {
   const { subject } = seen
   const title = subject.folded.replace(/^[[(*"]{1,3}/, '')
   return (
@@ -35,7 +36,7 @@ export function hasProgramTitle(seen: Observation): boolean {
 }
 
 /** Whether the title stands alone or before the subject that it answers, and does not belong to a sentence. */
-function isSetOff(seen: Observation): boolean {
+function isSetOff(seen: Seen): boolean {
   const { folded } = seen.subject
   const title = folded.replace(/^[[(*"]{1,3}/, '')
   const program = programTitles
@@ -54,12 +55,12 @@ function isSetOff(seen: Observation): boolean {
 }
 
 /** Whether somebody says that he is away, by a program's title or in his own words. */
-export function saysAway(seen: Observation): boolean {
+export function saysAway(seen: Seen): boolean {
   return hasProgramTitle(seen) || phraseIn(seen.body.words, awayPhrases) !== undefined
 }
 
 /** Whether the title says that its writer is absent, and the text has a date. A colleague writes so only in a letter. */
-function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation): boolean {
+function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Seen): boolean {
   return (
     absenceTitle.test(subject.folded) &&
     /\d{1,4}[./-]\d{1,2}/.test(body.words) &&
@@ -69,7 +70,7 @@ function isAbsenceTitle({ subject, body, isLetter, isHandWritten }: Observation)
 }
 
 /** Whether the title says that somebody is away, and a header field says that the message is automatic. */
-export function isMarkedAway(seen: Observation): boolean {
+export function isMarkedAway(seen: Seen): boolean {
   return isMarked(seen) && phraseIn(seen.subject.folded, personalTitles) !== undefined
 }
 
@@ -78,7 +79,7 @@ export function isMarkedAway(seen: Observation): boolean {
  * title needs words of absence, and a header field or the fact that the message answers another one. Words alone need the null
  * sender.
  */
-export function replyWordsRule(seen: Observation): string | null {
+export function replyWordsRule(seen: Seen): string | null {
   const { subject, body, hasNullSender } = seen
   // Auto-Submitted says that it is not a reply (RFC 3834 §5, RFC 5436 §2.7.1).
   if (/^(no|auto-notified)$/.test(autoSubmitted(seen.message.header))) return null
@@ -148,7 +149,7 @@ function saysAwayIn(title: string): boolean {
  * Whether the message is about other people: a roster, an offer, a notice. It answers nothing, and no English word in it is about
  * its writer or about mail.
  */
-function tellsOfOthers(seen: Observation): boolean {
+function tellsOfOthers(seen: Seen): boolean {
   const { subject, body } = seen
   if (seen.isAnswer || subject.isAnswer || hasReplyPrecedence(seen)) return false
   const said = `${subject.folded} ${body.words}`.replace(notOfMail, ' ')
@@ -162,12 +163,12 @@ const ofWriterOrMail =
   /\b(i|i'm|i'll|i've|i'd|my|me|myself|(e-?)?mails?|messages?|letter|enquiry|inquiry|request|contact(ing)?|writing|reply|respond|response|urgent)\b/
 
 /** Whether it has a Precedence field, whatever its value; mail from people has none. */
-function hasPrecedence({ message }: Observation): boolean {
+function hasPrecedence({ message }: Seen): boolean {
   return firstValue(message.header, 'precedence') !== undefined
 }
 
 /** Whether the subject has a case number of a help desk. */
-function isTicket({ subject }: Observation): boolean {
+function isTicket({ subject }: Seen): boolean {
   return /[[(#][^\])]{0,30}\d{3,}/.test(subject.folded)
 }
 
@@ -176,12 +177,12 @@ const invitationAnswer =
   /^(accepted|declined|tentative(ly accepted)?|cancell?ed|(updated )?invitation|zugesagt|abgesagt|mit vorbehalt|accepte|refuse|provisoire|aceptad[ao]|rechazad[ao]|accettat[ao]|rifiutat[ao]|aceit[ao]|recusad[ao]|geaccepteerd|geweigerd) ?:/
 
 /** Whether the whole title is one that only one service writes. */
-function isOwnTitle({ subject }: Observation): boolean {
+function isOwnTitle({ subject }: Seen): boolean {
   return /^yahoo! auto ?response/.test(subject.folded)
 }
 
 /** Whether the title stands behind the subject that it answers: `Re: parking (Out of Office)`. */
-function endsWithTitle({ subject }: Observation): boolean {
+function endsWithTitle({ subject }: Seen): boolean {
   return (
     subject.isAnswer &&
     /\((out of (the )?office|auto(matic|mated)?[- ]?(reply|response)|vacation|on (leave|holiday|vacation)|abwesend|abwesenheit|absent|ausente|afwezig)( .{0,20})?\)$/.test(
@@ -191,12 +192,12 @@ function endsWithTitle({ subject }: Observation): boolean {
 }
 
 /** Whether it has no attachment, no link and no mark of a mail program, and is no longer than an absence note. */
-function isBareText({ message, hasLink, isHandWritten }: Observation): boolean {
+function isBareText({ message, hasLink, isHandWritten }: Seen): boolean {
   return !hasLink && !isHandWritten && message.parts.length === 0 && message.text.length < 2000
 }
 
 /** Whether it is an answer that says only that nobody reads mail to this address. */
-function saysNobodyReads(seen: Observation): boolean {
+function saysNobodyReads(seen: Seen): boolean {
   return (
     seen.subject.isAnswer && !seen.hasLink && phraseIn(seen.body.words, unreadPhrases) !== undefined
   )
@@ -208,7 +209,7 @@ function saysNobodyReads(seen: Observation): boolean {
  * that the text is not a receipt.
  */
 function isSalesPitch(
-  seen: Observation,
+  seen: Seen,
   { hintsAway, saysReceipt }: { readonly hintsAway: boolean; readonly saysReceipt: boolean },
 ): boolean {
   const { message, subject, body } = seen
@@ -232,18 +233,18 @@ const isForum = /^\[[^\]]{1,40}\] ?\S/
  * Whether a mark says that no person sent it: the null sender, Auto-Submitted (RFC 3834 §5), or the Precedence of vacation
  * programs.
  */
-function isMarked(seen: Observation): boolean {
+function isMarked(seen: Seen): boolean {
   return !seen.isFromMailSystem && (seen.isAutomatic || hasReplyPrecedence(seen))
 }
 
 /** Whether X-Loop has the author's own address, by which an autoresponder recognises its own mail (procmailex(5)). */
-function hasOwnLoop({ message }: Observation): boolean {
+function hasOwnLoop({ message }: Seen): boolean {
   const loop = addressesOf(message.header, 'x-loop')
   return addressesOf(message.header, 'from').some((address) => loop.includes(address))
 }
 
 /** Whether it has the Precedence of vacation programs and formail. Bulk mail has another one, "bulk". */
-export function hasReplyPrecedence({ message }: Observation): boolean {
+export function hasReplyPrecedence({ message }: Seen): boolean {
   return /^(junk|auto)/i.test(firstValue(message.header, 'precedence') ?? '')
 }
 
@@ -252,12 +253,7 @@ export function hasReplyPrecedence({ message }: Observation): boolean {
  * `$SUBJECT` in the title becomes the subject that it answers. A person's mail program would set threading fields (RFC 5322
  * §3.6.4) and MIME-Version (RFC 2045 §4).
  */
-function isFromVacationProgram({
-  subject,
-  isAnswer,
-  isHandWritten,
-  message,
-}: Observation): boolean {
+function isFromVacationProgram({ subject, isAnswer, isHandWritten, message }: Seen): boolean {
   const title = /^(.+?) \((?:was|re): .+\)$/.exec(subject.folded)?.[1]
   if (title === undefined || isAnswer || isHandWritten) return false
   if (firstValue(message.header, 'mime-version') !== undefined) return false
@@ -267,7 +263,7 @@ function isFromVacationProgram({
 /**
  * Whether it is Exchange's reply, which has `Automatic reply: ` before the subject that it answers, and any words of its user.
  */
-function hasBareWords({ subject, body, message }: Observation): boolean {
+function hasBareWords({ subject, body, message }: Seen): boolean {
   return (
     /^\D{4,40}: \S/.test(subject.folded) &&
     message.text.length < 3000 &&
@@ -287,7 +283,7 @@ const isAdministration =
 const isTranscript = /\b(voice ?mail|voice message|sms|mms|missed call|chat)\b/
 
 /** Whether it is bulk mail about holidays or leave, or about a purchase. */
-function isPromotion(seen: Observation): boolean {
+function isPromotion(seen: Seen): boolean {
   const { body, subject } = seen
   const opens =
     !seen.isAnswer &&

@@ -1,7 +1,7 @@
 // Tells whether a mail system or a person wrote a message.
 
 import { allValues, firstValue, type HeaderSection } from '../mail/header.ts'
-import { fold } from './body-text.ts'
+import { fold } from './phrases.ts'
 
 /** Local parts that mail systems use for their own mail (RFC 2142 §5, RFC 5321 §4.5.1, and vendors' own). */
 const localParts =

@@ -1,6 +1,6 @@
 // A Subject → what kind of title it is: a bounce's, an automatic reply's and so on. A subject alone decides nothing: spam and
 // people use these words too.
-import { fold, foldAll, phraseIn } from './body-text.ts'
+import { fold, foldAll, phraseIn } from './phrases.ts'
 
 /** Folded titles of bounces and delay notices. They may stand anywhere in the subject, if a mail system wrote the message. */
 const bounceTitles = foldAll(

@@ -5,7 +5,7 @@
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { autoSubmitted } from './auto-reply.ts'
-import type { Observation } from './facts.ts'
+import type { Seen } from './seen.ts'
 
 /** A journal copy: Exchange sends one of all mail to its archive, bounces included. */
 export function journalRule(message: Message): string | null {
@@ -13,13 +13,13 @@ export function journalRule(message: Message): string | null {
 }
 
 /** The output of a scheduled job. */
-export function scheduledJobRule({ message, subject }: Observation): string | null {
+export function scheduledJobRule({ message, subject }: Seen): string | null {
   const hasField = message.header.fields.some(({ name }) => name === 'x-cron-env')
   return hasField || /^(ana)?cron (<|job\b)/.test(subject.folded) ? 'scheduled-job' : null
 }
 
 /** A report to the site's own postmaster: Postfix reports a client's session (notify_classes), Exim a frozen message. */
-export function postmasterNoticeRule({ subject }: Observation): string | null {
+export function postmasterNoticeRule({ subject }: Seen): string | null {
   return /^postfix smtp (server|client): errors from |^message \S{10,30} (has been )?frozen\b|^\d+ frozen message|^exim paniclog /.test(
     subject.folded,
   )
@@ -28,13 +28,13 @@ export function postmasterNoticeRule({ subject }: Observation): string | null {
 }
 
 /** A filter tells its user of new mail (RFC 5436 §2.7.1) and repeats the title of that mail. */
-export function mailNotificationRule({ message, hasReturned, status }: Observation): string | null {
+export function mailNotificationRule({ message, hasReturned, status }: Seen): string | null {
   if (hasReturned || status !== null) return null
   return autoSubmitted(message.header) === 'auto-notified' ? 'mail-notification' : null
 }
 
 /** An invitation, an answer to one, or a reminder (RFC 6047). A bounce of an invitation has it inside the returned message. */
-export function calendarRule({ message, hasReturnedPart, status }: Observation): string | null {
+export function calendarRule({ message, hasReturnedPart, status }: Seen): string | null {
   if (hasReturnedPart || status !== null) return null
   const isCalendar =
     message.contentType.value === 'text/calendar' ||
@@ -48,14 +48,14 @@ const mailWords =
   /e-?mail(?! (us|me|agent|address|at)\b)|\bmail (system|server|delivery)\b|virus|wirus|spam|mensaje|mensagem|messaggio|poczt|\bmessage|mailbox|smtp|nachricht|courriel|correo|posta elettronica|wiadomosc|сообщени|письм|メール|邮件|郵件|메일/
 
 /** A notice that a parcel could not be delivered; it has no word about mail. */
-export function freightRule({ body, subject, hasReturned, status }: Observation): string | null {
+export function freightRule({ body, subject, hasReturned, status }: Seen): string | null {
   if (hasReturned || status !== null) return null
   const said = `${subject.folded} ${body.words}`
   return freight.test(said) && !mailWords.test(said) ? 'freight' : null
 }
 
 /** A notice that a fax, a text or voice message, or a business document (RFC 4130) did not arrive. */
-export function telephonyRule({ subject, hasReturned, status }: Observation): string | null {
+export function telephonyRule({ subject, hasReturned, status }: Seen): string | null {
   if (hasReturned || status !== null || subject.isAnswer) return null
   const isFailure =
     subject.isBounce ||
@@ -86,7 +86,7 @@ const summaryTitle =
   /\b(summary|digest|threshold|queue length|removed from|statistics|stats|weekly|daily|monthly|hourly|logwatch|cron|mailq|queue (report|status)|log ?file|zusammenfassung|statistik|resume|resumen|riepilogo|samenvatting|podsumowanie|сводка|статистика)\b|集計|まとめ|汇总|统计|^(alert|alarm|resolved|firing|problem|recovery): /
 
 /** Whether it is a report to an operator that counts the bounces in a queue or log. */
-export function isWatcher({ author, subject }: Observation): boolean {
+export function isWatcher({ author, subject }: Seen): boolean {
   return watchers.test(author.localPart) || summaryTitle.test(subject.folded)
 }
 
@@ -94,6 +94,6 @@ const unattended =
   /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|(team)?cal(endar)?(-notification)?|reminders?|hr|personnel|payroll|attendance)$/
 
 /** Whether it comes from an address that nobody reads, so that nobody there can be away. */
-export function isNotifier({ author }: Observation): boolean {
+export function isNotifier({ author }: Seen): boolean {
   return unattended.test(author.localPart)
 }

@@ -332,6 +332,8 @@ function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivere
       backscatter: false,
       kind: null,
       notBackscatter: 'other',
+      certainty: null,
+      facts: [],
       rule,
       generator: null,
       dsn: null,

@@ -45,6 +45,8 @@ parentPort?.on('message', (job: ReadJob) => {
       backscatter: false,
       kind: null,
       notBackscatter: 'other',
+      certainty: null,
+      facts: [],
       rule: 'read',
       generator: null,
       dsn: null,

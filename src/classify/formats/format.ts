@@ -1,6 +1,8 @@
 // The shape of a bounce format: wording that a program uses in place of a message/delivery-status or beside it. Each family of
 // servers has one table; the order counts.
-import { type BodyText, fold } from '../body-text.ts'
+
+import type { BodyText } from '../body-text.ts'
+import { fold } from '../phrases.ts'
 
 export interface BounceFormat {
   /** The format's name, also used for its rule and generator. */

@@ -1,0 +1,222 @@
+// One message as the facts read it. Each value is worked out once, when a fact first needs it.
+
+import type { DeliveryStatus } from '../mail/delivery-status.ts'
+import { firstValue, readHeaderSection } from '../mail/header.ts'
+import type { Message } from '../mail/message.ts'
+import { returnedContent } from '../mail/returned.ts'
+import { autoSubmitted, isAnswer } from './auto-reply.ts'
+import { type BodyText, readBodyText, withoutDisclaimers } from './body-text.ts'
+import { delayPhrases, failurePhrases, successPhrases } from './delivery-phrases.ts'
+import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
+import { fold, phraseIsIn } from './phrases.ts'
+import { failureReasons } from './reason-phrases.ts'
+import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
+import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
+
+export class Seen {
+  readonly message: Message
+  readonly status: DeliveryStatus | null
+  /** The reverse-path is the null sender (RFC 5321 §4.5.5), or a mail system's address, which some systems use instead. */
+  readonly hasNullSender: boolean
+  /** The reverse-path is an address that is not a mail system's. */
+  readonly hasSender: boolean
+  readonly #deliveredTo: readonly string[]
+  readonly #once = new Map<string, unknown>()
+
+  constructor(
+    message: Message,
+    status: DeliveryStatus | null,
+    reversePath: string | null,
+    deliveredTo: readonly string[] = [],
+  ) {
+    this.message = message
+    this.#deliveredTo = deliveredTo
+    this.status = status
+    this.hasNullSender =
+      reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
+    this.hasSender = reversePath !== null && !this.hasNullSender
+  }
+
+  /** The From field names a mail system. */
+  get isFromMailSystem(): boolean {
+    return this.#get('mail-system', () => isFromMailSystem(this.message.header))
+  }
+
+  /** No person typed the message: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) shows that. */
+  get isAutomatic(): boolean {
+    return (
+      this.hasNullSender ||
+      this.isFromMailSystem ||
+      autoSubmitted(this.message.header).startsWith('auto-')
+    )
+  }
+
+  get subject(): SubjectFamilies {
+    return this.#get('subject', () => subjectFamilies(this.message.subject))
+  }
+
+  get body(): BodyText {
+    return this.#get('body', () => readBodyText(this.message.text))
+  }
+
+  /** Subject and words, folded, without the disclaimers that companies add to all their mail. */
+  get said(): string {
+    return this.#get('said', () => withoutDisclaimers(`${this.subject.folded}. ${this.body.words}`))
+  }
+
+  get saysFailure(): boolean {
+    return this.#get('failure', () => phraseIsIn(this.body.words, failurePhrases))
+  }
+
+  get saysDelay(): boolean {
+    return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
+  }
+
+  /** The message says that mail was delivered, and mentions no failure. */
+  get saysSuccess(): boolean {
+    const { words, lines } = this.body
+    if (this.saysDelay || !phraseIsIn(words, successPhrases)) return false
+    const all = `${this.subject.folded}. ${words}`
+    const hasReason = phraseIsIn(all, failureReasons) || lines.some(hasReplyCode)
+    return !hasReason && !phraseIsIn(all, failurePhrases)
+  }
+
+  /** Failed recipients in the message's words; its author and its reader do not count. */
+  get recipients(): readonly FailedRecipient[] {
+    return this.#get('recipients', () => {
+      const { header } = this.message
+      const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
+        addressesOf(header, name),
+      )
+      const saysFailure =
+        this.saysFailure ||
+        this.saysDelay ||
+        this.subject.isClearBounce ||
+        phraseIsIn(this.body.words, failureReasons)
+      return failedRecipients(this.body, new Set(speakers), saysFailure)
+    })
+  }
+
+  /** One of `recipients` is next to a reason, or in a form that marks it as failed. */
+  get namesFailedRecipient(): boolean {
+    return this.recipients.some(({ isMarked }) => isMarked)
+  }
+
+  /** One of `recipients` stands where only a program would put it. */
+  get listsFailedRecipient(): boolean {
+    return this.recipients.some(({ isMarked, isListed }) => isMarked && isListed)
+  }
+
+  /** A message or its header section was returned, as a part or below the words. */
+  get hasReturned(): boolean {
+    return this.hasReturnedPart || this.body.returnedAt >= 0
+  }
+
+  /** A part has a type of returned messages, and reads as a message or has only a few words left. */
+  get hasReturnedPart(): boolean {
+    return this.#get('returned-part', () =>
+      this.message.parts.some(
+        ({ type, content }) =>
+          returnedTypes.test(type) && (content.length < emptiedBytes || hasOwnFields(content)),
+      ),
+    )
+  }
+
+  /** Addresses of the message's readers, in lower case, from its fields and its delivery. */
+  get readers(): readonly string[] {
+    return this.#get('readers', () => [
+      ...this.#deliveredTo.map((address) => address.toLowerCase()),
+      ...readerFields.flatMap((name) => addressesOf(this.message.header, name)),
+    ])
+  }
+
+  /** The returned message is itself a bounce: somebody passes on a bounce that he received. */
+  get returnsBounce(): boolean {
+    return this.#get('returns-bounce', () => {
+      const found = returnedContent(this.message)
+      if (found === null) return false
+      const from = firstValue(readHeaderSection(found.content), 'from')
+      return from !== undefined && isMailSystem(from)
+    })
+  }
+
+  /** The message has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
+  get isLetter(): boolean {
+    return this.#get('letter', () => {
+      if (this.subject.isAnswer) return true
+      return this.asksReader || this.body.lines.some((line) => quoteIntroduction.test(line))
+    })
+  }
+
+  /** The message asks its reader something, and returns nothing. */
+  get asksReader(): boolean {
+    return this.#get('asks', () => !this.hasReturned && question.test(this.body.words))
+  }
+
+  /** A person wrote or forwarded it with a mail program. */
+  get isHandWritten(): boolean {
+    return this.#get('hand-written', () => {
+      const { header } = this.message
+      const program = `${firstValue(header, 'user-agent') ?? ''} ${firstValue(header, 'x-mailer') ?? ''}`
+      return (
+        mailPrograms.test(program.slice(0, 500)) ||
+        this.body.lines.some((line) => forwardIntroduction.test(line))
+      )
+    })
+  }
+
+  /** The message asks the reader to open a web page. */
+  get hasLink(): boolean {
+    return this.message.hasHtmlLink || this.body.words.includes('http')
+  }
+
+  /** The message answers another one (RFC 5322 §3.6.4). */
+  get isAnswer(): boolean {
+    return isAnswer(this.message.header)
+  }
+
+  /** Display name and local part of the From field, folded. */
+  get author(): { readonly name: string; readonly localPart: string } {
+    return this.#get('author', () => mailboxOf(firstValue(this.message.header, 'from') ?? ''))
+  }
+
+  /** The From field's value, folded; vendors put their product's name there. */
+  get from(): string {
+    return this.#get('from', () =>
+      fold((firstValue(this.message.header, 'from') ?? '').slice(0, 300)),
+    )
+  }
+
+  #get<T>(key: string, make: () => T): T {
+    if (!this.#once.has(key)) this.#once.set(key, make())
+    return this.#once.get(key) as T
+  }
+}
+
+const readerFields = ['to', 'delivered-to', 'x-original-to', 'envelope-to']
+
+const emptiedBytes = 64
+const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']
+
+function hasOwnFields(content: Uint8Array): boolean {
+  const { fields } = readHeaderSection(content.subarray(0, 64 * 1024))
+  return new Set(fields.map(({ name }) => name).filter((name) => ownFields.includes(name))).size > 1
+}
+
+const returnedTypes =
+  /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/
+
+/** Lines above a quotation: "On Tue, A wrote:", "-----Original Message-----" and others. */
+const quoteIntroduction =
+  /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
+
+/** Questions such as "Can you check …?". Programs do not ask them. */
+const question =
+  /\b((can|could|would|will|did|do|have|has) (you|anyone|anybody|somebody|someone|your (users?|server|admins?))|kannst du|konnen sie|hast du|haben sie|peux-tu|pouvez-vous|avez-vous|puedes|puede usted|puoi|puo (lei )?|voce pode|kun je|kunt u|(czy )?mozesz|не могли бы|можешь|можете)\b[^.?!]{2,150}\?/
+
+const mailPrograms =
+  /\b(thunderbird|mozilla|seamonkey|mutt|apple mail|iphone mail|ipad mail|outlook|k-?mail|evolution|alpine|pine|eudora|the bat|roundcube|squirrelmail|horde|claws|sylpheed|gnus|webmail|yahoomail|pegasus)\b/i
+
+/** Lines that mail programs write above a forwarded message: Outlook, Apple Mail, Thunderbird, Gmail. */
+const forwardIntroduction =
+  /^\s*>?\s*(-{3,} ?(original|forwarded|ursprüngliche|weitergeleitete)[ -](message|nachricht|mail)( from [^-]{1,60})? ?-{3,}|begin forwarded message:)\s*$/i
