@@ -1,12 +1,12 @@
 // scripts/score.ts over a small labelled set: each number, each mistake with its rule, and the floors.
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { readSample, samplePaths } from '../support/samples.ts'
 
-const samples = join(import.meta.dirname, 'samples')
 const script = resolve(import.meta.dirname, '../../scripts/score.ts')
 const parent = mkdtempSync(join(tmpdir(), 'backscatterd-score-'))
 const folder = join(parent, 'set')
@@ -33,7 +33,7 @@ before(() => {
     ['two/dc-sieve-vacation.eml', 'ham', 'no', '', '', '4'],
   ]
   for (const [path = ''] of labels) {
-    copyFileSync(join(samples, path.slice(4)), join(folder, 'messages', path))
+    writeFileSync(join(folder, 'messages', path), sampleNamed(path.slice(4)))
   }
   // Two of our hosts name the client: the one that it reached, and one that this host went through.
   const twice = join(folder, 'messages', 'two', 'dc-sieve-vacation.eml')
@@ -56,6 +56,10 @@ before(() => {
   )
   output = score()
 })
+
+function sampleNamed(file: string): Buffer {
+  return readSample(samplePaths.find((path) => path.endsWith(`/${file}`)) ?? file)
+}
 
 function write(name: string, head: readonly string[], rows: readonly (readonly string[])[]): void {
   writeFileSync(join(folder, name), [head, ...rows].map((row) => `${row.join('\t')}\n`).join(''))
@@ -117,7 +121,7 @@ test('a table that is wrong is told in one line, by file, row and column', (t) =
   const other = mkdtempSync(join(tmpdir(), 'backscatterd-score-'))
   t.after(() => rmSync(other, { recursive: true }))
   mkdirSync(join(other, 'messages', 'one'), { recursive: true })
-  copyFileSync(join(samples, 'pf-unknown-user.eml'), join(other, 'messages/one/a.eml'))
+  writeFileSync(join(other, 'messages/one/a.eml'), sampleNamed('pf-unknown-user.eml'))
   const head = 'path\tkind\tbackscatter\n'
   const good = 'one/a.eml\tdsn\tyes\n'
   for (const [labels, ips, expected] of [

@@ -16,10 +16,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { readSample } from '../support/samples.ts'
 import { main, Site } from '../support/server.ts'
 
-const samples = join(import.meta.dirname, '../bounces/samples')
-const bounce = readFileSync(join(samples, 'pf-unknown-user.eml'), 'latin1').replaceAll('\r\n', '\n')
+const bounce = readSample('dsn/pf-unknown-user.eml').toString('latin1').replaceAll('\r\n', '\n')
 
 /** The bounce as another host's, to a trap, at another time. */
 function bounceFrom(client: string, number: number, time = new Date()): string {

@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib'
 import { needs } from '../support/debian.ts'
 import { main, Site } from '../support/server.ts'
 
-const sample = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1')
+const sample = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1')
   .replaceAll('\r\n', '\n')
   .replaceAll('pf-unknown-user@trap.example', 'a@trap.example.org')
 

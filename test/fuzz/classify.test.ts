@@ -2,8 +2,6 @@
 // verdict within bounded processor time, and none is backscatter without the marks that its rule requires.
 // FUZZ_SECONDS sets how long each test runs (default 3); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { classify } from '../../src/classify/classify.ts'
@@ -15,6 +13,7 @@ import { type Message, parseMessage } from '../../src/mail/message.ts'
 import { parseReceivedField } from '../../src/mail/received-field.ts'
 import { parseTrustedRelays, traceStored } from '../../src/mail/trace.ts'
 import { deliveredTo } from '../../src/traps/delivery.ts'
+import { readSample, samplePaths } from '../support/samples.ts'
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 3)
 const seed = process.env['FUZZ_SEED']
@@ -25,8 +24,7 @@ const limits = {
   ...(seed !== undefined && { seed: Number(seed) }),
 }
 
-const folder = 'test/bounces/samples'
-const samples = readdirSync(folder).map((file) => readFileSync(join(folder, file)))
+const samples = samplePaths.map(readSample)
 
 /** Milliseconds of this thread's processor time, so that other work on the machine does not count. */
 const longestMs = 2000

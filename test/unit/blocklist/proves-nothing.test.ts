@@ -1,8 +1,6 @@
 // Messages that reach a trap and prove nothing against the host that handed them over: what was forwarded there, and
 // reports of success. Read as the traps read them, recorded by the door.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseTrustedRelays } from '../../../src/mail/trace.ts'
 import { Collector } from '../../../src/traps/collect.ts'
@@ -19,6 +17,7 @@ import {
 } from '../../support/door.ts'
 import { octets, type ReportParts, report } from '../../support/messages.ts'
 import { reading } from '../../support/reading.ts'
+import { readSample } from '../../support/samples.ts'
 
 const trap = 'trap@trap.example.org'
 const returned = (author: string) => [
@@ -86,13 +85,12 @@ test('a bounce that somebody forwarded to a trap does not list the host that for
 
 test('a forwarded automatic reply, challenge or notice proves nothing either', async (t) => {
   const door = open(t)
-  const samples = join(import.meta.dirname, '../../bounces/samples')
-  for (const [name, kind] of [
-    ['ex-vacation.eml', 'auto-reply'],
-    ['made-tmda.eml', 'challenge-response'],
-    ['made-amavis-virus.eml', 'content-notice'],
+  for (const [kind, name] of [
+    ['auto-reply', 'ex-vacation.eml'],
+    ['challenge-response', 'made-tmda.eml'],
+    ['content-notice', 'made-amavis-virus.eml'],
   ] as const) {
-    const text = readFileSync(join(samples, name), 'latin1')
+    const text = readSample(`${kind}/${name}`).toString('latin1')
     const to = /^To:.*$/m
     assert.match(text, to, name)
     const forwarded = Buffer.from(text.replace(to, 'To: somebody@people.example'))
@@ -241,9 +239,8 @@ test('a receipt in words alone, which anyone can ask a server for, lists nobody;
 
 test('a report of success of each server is still classified as what it is', async (t) => {
   const door = open(t)
-  const samples = join(import.meta.dirname, '../../bounces/samples')
   for (const name of ['pf-success.eml', 'ex-success.eml', 'sm-success.eml']) {
-    const raw = readFileSync(join(samples, name))
+    const raw = readSample(`dsn/${name}`)
     assert.equal((await collector(door).classify(raw)).kind, 'dsn')
     const text = raw.toString('latin1').replaceAll('@trap.example>', '@trap.example.org>')
     const { decision, why } = await decide(

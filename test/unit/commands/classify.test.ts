@@ -6,11 +6,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { readSample } from '../../support/samples.ts'
 import { main, runCommand } from '../../support/server.ts'
 
-const samples = join(import.meta.dirname, '../../bounces/samples')
-const bounce = readFileSync(join(samples, 'pf-unknown-user.eml'))
-const vacation = readFileSync(join(samples, 'ex-vacation.eml'))
+const bounce = readSample('dsn/pf-unknown-user.eml')
+const vacation = readSample('auto-reply/ex-vacation.eml')
 const letter = Buffer.from('From: a@b.example\nSubject: \x1b[31mhi\n\nFrom here to there\n')
 
 const folder = mkdtempSync(join(tmpdir(), 'backscatterd-classify-'))

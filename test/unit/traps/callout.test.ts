@@ -6,10 +6,7 @@ import { calloutEvidence, type Probe } from '../../../src/traps/callout.ts'
 import { until } from '../../support/server.ts'
 import { smtpSite } from './smtp-site.ts'
 
-const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
-  /^\./gm,
-  '..',
-)
+const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
 const trap = 'RCPT TO:<a@trap.example>'
 const settled = () => new Promise((next) => setTimeout(next, 150))
 

@@ -10,10 +10,7 @@ import { ClientLimits, countedClient, type MinuteLimits } from '../../../src/tra
 import type { SmtpClient } from './smtp-client.ts'
 import { type SmtpSiteOptions, smtpSite } from './smtp-site.ts'
 
-const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
-  /^\./gm,
-  '..',
-)
+const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
 const noLimits: MinuteLimits = { connections: 0, messages: 0, recipients: 0, errors: 0 }
 
 function limitsOf(perMinute: Partial<MinuteLimits>, maxConnections = 50) {

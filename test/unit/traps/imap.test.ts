@@ -11,7 +11,7 @@ import { Dovecot } from '../../support/dovecot.ts'
 import { until } from '../../support/server.ts'
 
 const dovecotImapd = needs('dovecot', 'dovecot-imapd')
-const sample = readFileSync('test/bounces/samples/stored-exim-4.eml', 'latin1')
+const sample = readFileSync('test/bounces/dsn/stored-exim-4.eml', 'latin1')
 
 function message(number: number): string {
   return sample.replace(/^Received: /m, `X-Number: ${number}\nReceived: `)

@@ -19,7 +19,7 @@ import { reading } from '../../support/reading.ts'
 const log = { error: noop, warn: noop, info: noop, debug: noop }
 function noop(): void {}
 
-const sample = readFileSync('test/bounces/samples/stored-exim-4.eml', 'latin1')
+const sample = readFileSync('test/bounces/dsn/stored-exim-4.eml', 'latin1')
 const maxBytes = 20_000
 
 /** A message of its own for each number, with LF line ends as they lie in files. */

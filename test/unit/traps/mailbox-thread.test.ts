@@ -14,7 +14,7 @@ import { hostilePop3 } from '../../support/hostile-mail-servers.ts'
 import { oddImap, oddPop3 } from '../../support/odd-mail-servers.ts'
 import { until } from '../../support/server.ts'
 
-const sample = 'test/bounces/samples/stored-exim-4.eml'
+const sample = 'test/bounces/dsn/stored-exim-4.eml'
 const once = '0 0 1 1 *'
 
 interface Started {

@@ -29,7 +29,7 @@ import { Poller } from '../../../src/traps/poller.ts'
 import { reading } from '../../support/reading.ts'
 
 const now = 1_800_000_000
-const sample = readFileSync('test/bounces/samples/stored-exim-4.eml')
+const sample = readFileSync('test/bounces/dsn/stored-exim-4.eml')
 const sampleTime = Date.UTC(2026, 10, 24, 12, 24, 13) / 1000
 
 class Box {

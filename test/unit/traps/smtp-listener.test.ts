@@ -13,10 +13,7 @@ import { until } from '../../support/server.ts'
 import type { SmtpClient } from './smtp-client.ts'
 import { smtpSite } from './smtp-site.ts'
 
-const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
-  /^\./gm,
-  '..',
-)
+const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
 
 function clients(recorded: { client: Parameters<typeof formatAddress>[0] | null }[]) {
   return recorded.map(({ client }) => client && formatAddress(client))

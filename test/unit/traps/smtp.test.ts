@@ -7,10 +7,7 @@ import { OperationalError } from '../../../src/errors.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
 import { smtpSite } from './smtp-site.ts'
 
-const bounce = readFileSync('test/bounces/samples/pf-unknown-user.eml', 'latin1').replace(
-  /^\./gm,
-  '..',
-)
+const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
 
 test('a bounce for a trap is recorded, then acknowledged', async (t) => {
   const { promise: committed, resolve: commit } = Promise.withResolvers<void>()

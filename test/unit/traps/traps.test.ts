@@ -46,7 +46,7 @@ async function start(
 }
 
 function drop(path: string, name: string): void {
-  copyFileSync('test/bounces/samples/stored-exim-4.eml', join(path, 'new', name))
+  copyFileSync('test/bounces/dsn/stored-exim-4.eml', join(path, 'new', name))
 }
 
 async function until(test: () => boolean, withinMs: number): Promise<void> {

@@ -1,0 +1,40 @@
+// Writes the tables test/bounces/*/expectations.tsv anew from what the classifier says now, and prints every row that changed. The
+// folder of a sample says what it is: one with another verdict is an error, and its row stays.
+//   node scripts/expectations.ts
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { classify } from '../src/classify/classify.ts'
+import { parseMessage } from '../src/mail/message.ts'
+import {
+  describeVerdict,
+  expectedColumns,
+  kindOfSample,
+  readExpectations,
+  readSample,
+  samplePaths,
+} from '../test/support/samples.ts'
+
+const before = readExpectations()
+for (const [kind, paths] of Map.groupBy(samplePaths, kindOfSample)) {
+  const rows = [['file', ...expectedColumns]]
+  for (const path of paths) {
+    const message = await parseMessage(readSample(path))
+    const verdict = classify(message)
+    const isRight = (verdict.kind ?? 'not-backscatter') === kind
+    const old = before.get(path)
+    const row = describeVerdict(message, verdict)
+    const change = expectedColumns
+      .filter((column) => old !== undefined && old[column] !== row[column])
+      .map((column) => `${column} ${old?.[column]} → ${row[column]}`)
+    if (change.length > 0) console.log(`${path}: ${change.join(', ')}`)
+    if (!isRight) {
+      console.error(`${path} is no ${row.verdict}`)
+      process.exitCode = 1
+    }
+    const kept = isRight ? row : old
+    if (kept === undefined) continue
+    rows.push([path.slice(kind.length + 1), ...expectedColumns.map((column) => kept[column])])
+  }
+  const file = join(import.meta.dirname, '../test/bounces', kind, 'expectations.tsv')
+  writeFileSync(file, rows.map((row) => `${row.join('\t')}\n`).join(''))
+}
