@@ -285,7 +285,7 @@ Examples:
       name: 'classify',
       summary: 'say whether messages are backscatter, and of which kind',
       description:
-        'Says for each message what it is, which rule decided that, which host sent it, and what it reports. Records ' +
+        'Says for each message what it is and how certain that is, which rule decided it, which host sent it, and what it reports. Records ' +
         'nothing and needs no database. Exit code 0 whatever the messages are.',
       argument: new Argument(
         '<file...>',
@@ -298,6 +298,7 @@ Examples:
             'repeatable (default: trace.trustedRelays; if none is configured, only the topmost Received field with an ' +
             'address is trusted)',
         ),
+        new Option('--explain', 'also print the facts that decided; --json always has them'),
         jsonLines,
       ],
       load: async () => (await import('./commands/classify.ts')).classify,

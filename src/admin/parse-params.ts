@@ -72,6 +72,13 @@ export function readAddress(text: string): Parsed<Address> {
   return 'value' in parsed && text.includes('.') ? { value: unmapped(parsed.value) } : parsed
 }
 
+/** Checks a reverse-path (RFC 5321 §4.1.2) without its angle brackets. '' is the null sender. */
+export function readSender(text: string): Parsed<string> {
+  return text === '' || /^[^\p{Cc}<>]+@[^\p{Cc}\s<>@]+$/u.test(text)
+    ? { value: text }
+    : { why: 'expected an address such as user@example.org, or nothing for the null sender' }
+}
+
 /** The year 10000: RFC 3339 has only four digits for the year. */
 const endOfTime = Date.UTC(10_000, 0)
 

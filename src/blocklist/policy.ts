@@ -1,6 +1,6 @@
 // Decides what one trapped message leads to, given the earlier messages and the policy: list, extend, count or ignore, and
 // until when. Pure: it uses no store and no clock.
-import type { BackscatterKind } from '../classify/kinds.ts'
+import type { BackscatterKind, Certainty } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import { formatDuration } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
@@ -13,6 +13,9 @@ interface Threshold {
   readonly windowSeconds: number
 }
 
+/** What likely evidence does: it only counts beside certain evidence, or it lists like certain evidence. */
+export const likelyUses = ['count', 'list'] as const
+
 /** The [policy] and [evidence] sections of the configuration, its exemptions and its traps. */
 export interface PolicyOptions {
   readonly firstListingSeconds: number
@@ -23,6 +26,7 @@ export interface PolicyOptions {
   readonly holdForSeconds: number
   /** Kinds that DNS answers. */
   readonly publish: readonly BackscatterKind[]
+  readonly likely: (typeof likelyUses)[number]
   readonly shortest4: number
   readonly shortest6: number
   readonly allowSpecial: readonly Prefix[]
@@ -83,11 +87,13 @@ const episodeGapSeconds = 86_400
  *   order, so newer hits may be known already.) The listing lasts one term from the newest hit of that window. If that term
  *   is over already, the evidence only counts.
  * - Listed for this kind: every hit extends the listing. Listed for other kinds only: the hit only counts until this kind
- *   reaches its own threshold. Then the kind joins the listing, and the hit extends it.
+ *   reaches its own threshold. Then the kind joins the listing, and the window's newest hit extends it.
  * - The term is `firstListing` in the first episode and doubles with each episode, up to `longestListing`. A listing after
  *   one that expired or was removed is a new episode, and so is a hit after 24 h without one.
  * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
  *   at the next multiple of `holdFor`. Otherwise the exact time of its end would reveal which message was the hit.
+ * - While the policy says that likely evidence only counts: a window reaches no threshold without a certain hit in it, a likely
+ *   hit extends nothing, and wherever the newest hit is meant above, the newest certain one is.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, now }: Case,
@@ -101,34 +107,41 @@ export function judge(
   }
   const bit = kindsMask([kind])
   if (standing && (standing.kinds & bit) !== 0) {
-    const latest = { newestAt: hit.seenAt, hits: 1 }
-    return extended(standing, standing.kinds, latest, `listed for ${kind} already`, policy)
+    const why = `listed for ${kind} already`
+    if (!proves(hit, policy)) {
+      return {
+        decision: 'counted',
+        why: `${why}, and a message that is only likely extends nothing`,
+      }
+    }
+    return extended(standing, standing.kinds, { provenAt: hit.seenAt, hits: 1 }, why, policy)
   }
   const threshold = policy.threshold[kind]
-  const best = bestWindow(hit, others, threshold)
-  const reached = `${best.messages} of ${threshold.messages} messages, ${best.traps} of ${threshold.traps} traps within ${formatDuration(threshold.windowSeconds)}`
-  if (best.messages < threshold.messages || best.traps < threshold.traps) {
-    return { decision: 'counted', why: `${kind}: ${reached}` }
+  const best = bestWindow(hit, others, threshold, policy)
+  const counts = `${best.messages} of ${threshold.messages} messages, ${best.traps} of ${threshold.traps} traps within ${formatDuration(threshold.windowSeconds)}`
+  if (!isReached(best, threshold)) {
+    const lacks = best.provenAt === null ? ', none of them certain' : ''
+    return { decision: 'counted', why: `${kind}: ${counts}${lacks}` }
   }
   if (standing) {
-    return extended(standing, standing.kinds | bit, best, `${kind} too: ${reached}`, policy)
+    return extended(standing, standing.kinds | bit, best, `${kind} too: ${counts}`, policy)
   }
   const episode = lastEpisode + 1
   const termSeconds = termOf(episode, policy)
-  const expiresAt = endOf(best.newestAt, termSeconds, policy)
+  const expiresAt = endOf(best.provenAt, termSeconds, policy)
   if (expiresAt <= now) {
     return {
       decision: 'counted',
-      why: `${kind}: ${reached}, but the term of ${formatDuration(termSeconds)} from then is over`,
+      why: `${kind}: ${counts}, but the term of ${formatDuration(termSeconds)} from then is over`,
     }
   }
   return {
     decision: 'listed',
-    why: `${kind}: ${reached}`,
+    why: `${kind}: ${counts}`,
     kinds: bit,
     episode,
     termSeconds,
-    lastHitAt: best.newestAt,
+    lastHitAt: best.provenAt,
     expiresAt,
     newHits: best.hits,
   }
@@ -169,7 +182,7 @@ function nextMultiple(time: number, span: number): number {
   return span === 0 ? time : Math.ceil(time / span) * span
 }
 
-/** How many of the newest hits are compared with the threshold. */
+/** How many of the newest hits of each certainty are compared with the threshold. */
 export function hitsToWeigh(kind: BackscatterKind, policy: PolicyOptions): number {
   const { messages, traps } = policy.threshold[kind]
   return 1000 + messages + traps
@@ -178,11 +191,11 @@ export function hitsToWeigh(kind: BackscatterKind, policy: PolicyOptions): numbe
 function extended(
   standing: Standing,
   kinds: number,
-  { newestAt: seenAt, hits }: { readonly newestAt: number; readonly hits: number },
+  { provenAt, hits }: { readonly provenAt: number; readonly hits: number },
   why: string,
   policy: PolicyOptions,
 ): Judgement {
-  const isNewEpisode = seenAt - standing.lastHitAt >= episodeGapSeconds
+  const isNewEpisode = provenAt - standing.lastHitAt >= episodeGapSeconds
   const episode = standing.episode + (isNewEpisode ? 1 : 0)
   const termSeconds = termOf(episode, policy)
   return {
@@ -191,48 +204,71 @@ function extended(
     kinds,
     episode,
     termSeconds,
-    lastHitAt: Math.max(standing.lastHitAt, seenAt),
-    expiresAt: Math.max(standing.expiresAt, endOf(seenAt, termSeconds, policy)),
+    lastHitAt: Math.max(standing.lastHitAt, provenAt),
+    expiresAt: Math.max(standing.expiresAt, endOf(provenAt, termSeconds, policy)),
     newHits: hits,
   }
 }
 
+/** Whether this hit may list by itself, if there are enough of them. */
+function proves({ certainty }: { readonly certainty: Certainty }, policy: PolicyOptions): boolean {
+  return certainty === 'certain' || policy.likely === 'list'
+}
+
+interface Window {
+  readonly messages: number
+  readonly traps: number
+  readonly hits: number
+  /** When the newest hit that proves was seen; null if there is none. */
+  readonly provenAt: number | null
+}
+
+function isReached(window: Window, { messages, traps }: Threshold): window is ReachedWindow {
+  return window.messages >= messages && window.traps >= traps && window.provenAt !== null
+}
+
+type ReachedWindow = Window & { readonly provenAt: number }
+
 /**
  * Finds the last window that contains `hit` and reaches the threshold, else the fullest one that contains it. A window is
- * (end − length, end]. Only windows that end with a hit need to be tried.
+ * (end − length, end]. Only windows that end with a hit need to be tried. No earlier window that reaches the threshold has a newer
+ * hit that proves.
  */
 function bestWindow(
   hit: Hit,
   others: readonly Hit[],
   threshold: Threshold,
-): { messages: number; traps: number; hits: number; newestAt: number } {
+  policy: PolicyOptions,
+): Window {
   const hits = [hit, ...others].sort((a, b) => a.seenAt - b.seenAt)
   const messages = new Map<string, number>()
   const traps = new Map<string, number>()
-  let best = { messages: 0, traps: 0, hits: 0, newestAt: hit.seenAt }
+  let best: Window = { messages: 0, traps: 0, hits: 0, provenAt: null }
+  let provenAt = Number.NEGATIVE_INFINITY
   let start = 0
   for (const [index, last] of hits.entries()) {
+    const { seenAt: end } = last
     tally(messages, last.returned, 1)
     tally(traps, last.recipient, 1)
+    if (proves(last, policy)) provenAt = end
     for (
       let first = hits[start];
-      first && first.seenAt <= last.seenAt - threshold.windowSeconds;
+      first && first.seenAt <= end - threshold.windowSeconds;
       first = hits[++start]
     ) {
       tally(messages, first.returned, -1)
       tally(traps, first.recipient, -1)
     }
-    if (last.seenAt < hit.seenAt || hits[index + 1]?.seenAt === last.seenAt) continue
-    if (last.seenAt >= hit.seenAt + threshold.windowSeconds) break
-    const isReached = messages.size >= threshold.messages && traps.size >= threshold.traps
-    if (isReached || messages.size + traps.size > best.messages + best.traps) {
-      best = {
-        messages: messages.size,
-        traps: traps.size,
-        hits: index + 1 - start,
-        newestAt: last.seenAt,
-      }
+    if (end < hit.seenAt || hits[index + 1]?.seenAt === end) continue
+    if (end >= hit.seenAt + threshold.windowSeconds) break
+    const window = {
+      messages: messages.size,
+      traps: traps.size,
+      hits: index + 1 - start,
+      provenAt: provenAt > end - threshold.windowSeconds ? provenAt : null,
     }
+    const isFuller = window.messages + window.traps > best.messages + best.traps
+    if (isReached(window, threshold) || (isFuller && !isReached(best, threshold))) best = window
   }
   return best
 }

@@ -3,7 +3,7 @@
 import { statfsSync } from 'node:fs'
 import type { Evidence } from '../classify/evidence.ts'
 import { boundedDetails } from '../classify/evidence-details.ts'
-import type { BackscatterKind } from '../classify/kinds.ts'
+import type { BackscatterKind, Certainty } from '../classify/kinds.ts'
 import { trapMailbox } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import {
@@ -19,6 +19,7 @@ import {
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { formatSize } from '../quantity.ts'
+import type { Hit } from '../store/evidence.ts'
 import type { CurrentListing } from '../store/listings.ts'
 import { auditRow, type Context, currentListing, standingAt } from './listings.ts'
 import {
@@ -68,14 +69,14 @@ export function recordOne(context: Context, reported: Evidence): Decision {
 }
 
 /**
- * Whether the message is stored. The limit is `evidencePerDay` messages of one kind from a network on one day. Above it, a
+ * Whether the message is stored. The limit is `evidencePerDay` messages of one kind and certainty from a network on one day. Above it, a
  * message is stored only if its trap or its returned message is new that day, with the same limit for new traps and for new
  * returned messages. So nobody can use up the limit by repeating one message. Ignored messages have a limit of their own.
  */
 function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: boolean): boolean {
-  const { client, kind, seenAt } = evidence
+  const { client, kind, certainty, seenAt } = evidence
   const network = client && judgedPrefix(client, policy)
-  const day = { network, kind, seenAt, areIgnored: isIgnored }
+  const day = { network, kind, certainty, seenAt, areIgnored: isIgnored }
   const most = policy.evidencePerDay
   if (!store.evidence.hasOfDay(day, most)) return true
   const variety = store.evidence.varietyOfDay(day, evidence)
@@ -114,7 +115,7 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
   }
   const { kind, prefix } = suspect
   const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
-  const judgement = weigh(context, evidence, kind, prefix, row)
+  const judgement = weigh(context, evidence, suspect, row)
   const isStored = hasRoom(context, evidence, judgement.decision === 'ignored')
   const shown = (decided: Decided): Decided =>
     row ? { ...decided, listing: listingOf(row) } : decided
@@ -131,13 +132,15 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
 
 interface Suspect {
   readonly kind: BackscatterKind
+  readonly certainty: Certainty
   readonly prefix: Prefix
 }
 
-/** The prefix and kind that the message may list, or why it is ignored. */
+/** The prefix and kind that the message may list, and how certain it is; or why it is ignored. */
 function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
-  const { client, kind } = evidence
-  if (kind === null) return ignored(`not recognised as backscatter (${evidence.rule})`)
+  const { client, kind, certainty } = evidence
+  if (kind === null || certainty === null)
+    return ignored(`not recognised as backscatter (${evidence.rule})`)
   if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
   if (evidence.reportsSuccess) return ignored('a report of success: any sender can request one')
   const stranger = strangerAddressed(context, evidence)
@@ -148,7 +151,7 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   if (client === null) return ignored('the host that delivered it is not known')
   const prefix = judgedPrefix(client, context.policy)
   const why = whyNeverListed(context, client, prefix)
-  return why === undefined ? { kind, prefix } : ignored(why)
+  return why === undefined ? { kind, certainty, prefix } : ignored(why)
 }
 
 /**
@@ -180,31 +183,30 @@ function whyNeverListed(
 
 function weigh(
   { store, policy, now }: Context,
-  evidence: Evidence,
-  kind: BackscatterKind,
-  prefix: Prefix,
+  { seenAt, returned, recipient }: Evidence,
+  { kind, certainty, prefix }: Suspect,
   row: CurrentListing | undefined,
 ): Judgement {
-  const { seenAt, returned, recipient } = evidence
   const removal = store.listings.lastRemoval(prefix)
   if (seenAt < removal.at) {
     return { decision: 'ignored', why: 'from before the listing was removed by hand' }
   }
   const reach = policy.threshold[kind].windowSeconds - 1
+  const seen = {
+    from: Math.max(seenAt - reach, removal.at),
+    to: seenAt + reach,
+    mark: removal.mark,
+  }
+  // Each certainty has a limit of its own, so that no number of likely messages hides a certain one.
+  const hits = (each: Certainty): Hit[] =>
+    store.evidence.hits(prefix, { kind, certainty: each }, seen, hitsToWeigh(kind, policy))
   // If the kind is listed already, the threshold does not matter.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   return judge(
     {
       kind,
-      hit: { seenAt, returned, recipient },
-      others: isListed
-        ? []
-        : store.evidence.hits(
-            prefix,
-            kind,
-            { from: Math.max(seenAt - reach, removal.at), to: seenAt + reach, mark: removal.mark },
-            hitsToWeigh(kind, policy),
-          ),
+      hit: { seenAt, returned, recipient, certainty },
+      others: isListed ? [] : [...hits('certain'), ...hits('likely')],
       standing: row && {
         kinds: row.kinds,
         episode: row.episode,

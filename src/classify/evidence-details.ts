@@ -11,6 +11,8 @@ export interface EvidenceDetails {
   readonly notes?: string
   readonly subject?: string
   readonly messageId?: string
+  /** The names of the facts that decided, with blanks between them. */
+  readonly facts?: string
   readonly generator?: string
   readonly reportingMta?: string
   readonly finalRecipient?: string
@@ -36,6 +38,7 @@ const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
   notes: 200,
   subject: 200,
   messageId: 250,
+  facts: 500,
   generator: 50,
   reportingMta: 255,
   finalRecipient: 320,

@@ -7,7 +7,7 @@ import type { Message } from '../mail/message.ts'
 import { returnedAuthors, returnedContent } from '../mail/returned.ts'
 import { type Classification, type Dsn, deliveryStatusOf } from './classify.ts'
 import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
-import type { BackscatterKind } from './kinds.ts'
+import type { BackscatterKind, Certainty } from './kinds.ts'
 import { canonicalRecipient } from './recipient.ts'
 
 export type { EvidenceDetails } from './evidence-details.ts'
@@ -19,6 +19,8 @@ export interface Evidence {
   readonly recipient: string
   /** null if the message is not backscatter. */
   readonly kind: BackscatterKind | null
+  /** null if and only if `kind` is. */
+  readonly certainty: Certainty | null
   /** Name of the classifier's rule that decided. */
   readonly rule: string
   /** SHA-256 in hex of the message without the fields that its delivery added. */
@@ -103,6 +105,7 @@ export function evidenceOf(
     client: classification.viaList ? null : delivery.client,
     recipient: canonicalRecipient(delivery.recipient),
     kind: classification.kind,
+    certainty: classification.certainty,
     rule: classification.rule,
     content,
     returned,
@@ -158,7 +161,7 @@ function returnedDigest(message: Message, { returned }: Classification): string 
 
 function detailsOf(
   message: Message,
-  { dsn, generator, returned }: Classification,
+  { dsn, facts, generator, returned }: Classification,
   { helo, reversePath, tls, recipientsTried, notes }: Delivery,
 ): EvidenceDetails {
   return boundedDetails({
@@ -169,6 +172,7 @@ function detailsOf(
     notes,
     subject: message.subject || null,
     messageId: firstValue(message.header, 'message-id'),
+    facts: facts.join(' ') || null,
     generator,
     reportingMta: dsn?.reportingMta,
     finalRecipient: dsn?.finalRecipient,

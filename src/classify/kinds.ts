@@ -26,4 +26,6 @@ export const notBackscatterKinds = [
 export type NotBackscatter = (typeof notBackscatterKinds)[number]
 
 /** A certain verdict can list its host. A likely one only adds to the counts of certain ones. */
-export type Certainty = 'certain' | 'likely'
+export const certainties = ['certain', 'likely'] as const
+
+export type Certainty = (typeof certainties)[number]

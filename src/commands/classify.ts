@@ -8,6 +8,7 @@ import { formatColumns, printable } from './format.ts'
 import { type FoundMessage, messagesIn } from './message-files.ts'
 
 interface ClassifyOptions extends Json {
+  readonly explain?: true
   readonly trustedRelay?: readonly string[]
 }
 
@@ -34,7 +35,7 @@ export async function classify(
     context.write(
       options.json
         ? `${JSON.stringify(verdictFields(found, verdict, client))}\n`
-        : asText(found, verdict, client, message.subject),
+        : asText(found, verdict, client, message.subject, options.explain),
     )
   }
   return exitCodes.done
@@ -51,14 +52,17 @@ export function verdictFields(
   verdict: Classification,
   client: string | null,
 ) {
-  const { backscatter, kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
+  const { backscatter, kind, certainty, notBackscatter, rule, facts } = verdict
+  const { generator, dsn, returned, viaList } = verdict
   return {
     file,
     index,
     backscatter,
     kind,
+    certainty,
     notBackscatter,
     rule,
+    facts,
     client,
     generator,
     dsn,
@@ -72,13 +76,16 @@ function asText(
   verdict: Classification,
   client: string | null,
   subject: string,
+  explain: true | undefined,
 ): string {
-  const { kind, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
-  const what = kind === null ? `not backscatter (${notBackscatter})` : `backscatter (${kind})`
+  const { kind, certainty, notBackscatter, rule, generator, dsn, returned, viaList } = verdict
+  const what =
+    kind === null ? `not backscatter (${notBackscatter})` : `backscatter (${kind}), ${certainty}`
   const failed = [dsn?.action, dsn?.status, dsn?.diagnosticCode].filter((each) => each != null)
   const more = dsn !== null && dsn.recipients > 1 ? ` and ${dsn.recipients - 1} more` : ''
-  const facts: readonly (readonly [string, string | null | undefined])[] = [
+  const said: readonly (readonly [string, string | null | undefined])[] = [
     ['rule', rule],
+    ['facts', explain && (verdict.facts.join(', ') || 'none')],
     [
       'sent by',
       viaList
@@ -95,7 +102,7 @@ function asText(
     ['  message-id', returned?.messageId],
     ['  handed over by', returned?.origin],
   ]
-  const rows = facts.flatMap(([name, fact]) => (fact ? [[name, shortened(printable(fact))]] : []))
+  const rows = said.flatMap(([name, text]) => (text ? [[name, shortened(printable(text))]] : []))
   const place = index === 0 ? file : `${file} [${index}]`
   return `${printable(place)}: ${what}\n${formatColumns(rows, '  ')}`
 }

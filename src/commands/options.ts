@@ -19,6 +19,7 @@ export function policyOptions({ policy, trap, evidence }: Config): PolicyOptions
     ipv6Prefix: policy.ipv6Prefix,
     holdForSeconds: policy.holdFor,
     publish: policy.publish,
+    likely: policy.likely,
     shortest4: policy.shortest4,
     shortest6: policy.shortest6,
     allowSpecial: policy.allowSpecial.map(checkedPrefix),

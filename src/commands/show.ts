@@ -129,10 +129,20 @@ function formatOrigin({ origin, list, hits, lastHitAt }: Listing): string {
 }
 
 function formatMessages(evidence: readonly Evidence[]): string {
-  const header = ['time', 'kind', 'rule', 'decision', 'trap', 'reporting MTA', 'message id']
+  const header = [
+    'time',
+    'kind',
+    'certainty',
+    'rule',
+    'decision',
+    'trap',
+    'reporting MTA',
+    'message id',
+  ]
   const rows = evidence.map((item) => [
     formatTime(item.seenAt),
     item.kind ?? 'not recognised',
+    item.certainty ?? '–',
     item.rule,
     ...[item.decision, item.trap, item.reportingMta, item.messageId].map(printableOrDash),
   ])

@@ -1,5 +1,6 @@
 // Declares every configuration key with its default, unit and meaning. The type and the validation of the configuration, the
 // README's table and data/backscatterd.example.toml are made from this.
+import { likelyUses } from '../blocklist/policy.ts'
 import { backscatterKinds } from '../classify/kinds.ts'
 import { optionalTable, table, tables, type Value } from './schema.ts'
 import {
@@ -218,6 +219,11 @@ export const declaration = table('', {
       ),
       ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
     ),
+    likely: word(
+      'What messages do that are only likely to be backscatter, because only their words say so. `count`: they add to the counts of certain messages, but by themselves they neither list nor extend. `list`: they count as certain.',
+      'list',
+      likelyUses,
+    ),
     shortest4: integer('Shortest IPv4 prefix that may be listed by hand or import.', 16, 0, 32),
     shortest6: integer('Shortest IPv6 prefix that may be listed by hand or import.', 32, 0, 128),
     allowSpecial: list(prefixText('Special-purpose ranges that may be listed nevertheless.'), []),
@@ -244,7 +250,7 @@ export const declaration = table('', {
       10 * year,
     ),
     perDay: integer(
-      'Messages stored a day for each network and kind. After that, a message is stored only if it brings a new trap address or a new returned message, up to this number of each. All others are only counted: they extend a listing but reach no threshold.',
+      'Messages stored a day for each network, kind and certainty. After that, a message is stored only if it brings a new trap address or a new returned message, up to this number of each. All others are only counted: they extend a listing but reach no threshold.',
       200,
       1,
       1_000_000,

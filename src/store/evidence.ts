@@ -2,7 +2,7 @@
 // trap that it was sent to, with the decision on it. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence, EvidenceDetails } from '../classify/evidence.ts'
-import type { BackscatterKind } from '../classify/kinds.ts'
+import type { BackscatterKind, Certainty } from '../classify/kinds.ts'
 import type { Address, Family, Prefix } from '../ip/address.ts'
 import { addressValues, lastWords } from './prefix-columns.ts'
 
@@ -20,6 +20,7 @@ export interface Hit {
   readonly seenAt: number
   readonly returned: string
   readonly recipient: string
+  readonly certainty: Certainty
 }
 
 /** Selects the rows of one network on one day. */
@@ -27,6 +28,7 @@ interface DayOfNetwork {
   /** null selects unknown clients. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
+  readonly certainty: Certainty | null
   /** Any time within the UTC day, in epoch seconds. */
   readonly seenAt: number
   /** true selects ignored rows, false all others. */
@@ -49,7 +51,7 @@ interface Variety {
 type RawEvidence = Omit<EvidenceRow, 'client' | 'details'> &
   Omit<Address, 'family'> & { readonly family: Family | 0; readonly details: string }
 
-const columns = `id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at AS seenAt,
+const columns = `id, family, w0, w1, w2, w3, recipient, kind, certainty, rule, returned, seen_at AS seenAt,
   recorded_at AS recordedAt, source, decision, why,
   (SELECT content FROM messages WHERE id = message_id) AS content,
   (SELECT details FROM messages WHERE id = message_id) AS details`
@@ -89,13 +91,14 @@ export class EvidenceTable {
     )
     this.#seen = pluck('SELECT id FROM evidence WHERE message_id = ? AND recipient = ?')
     this.#insert = database.prepare(
-      `INSERT INTO evidence (message_id, family, w0, w1, w2, w3, recipient, kind, rule, returned, seen_at,
-         recorded_at, source, decision, why)
-       VALUES (@messageId, @family, @w0, @w1, @w2, @w3, @recipient, @kind, @rule, @returned, @seenAt, @recordedAt,
-         @source, @decision, @why)`,
+      `INSERT INTO evidence (message_id, family, w0, w1, w2, w3, recipient, kind, certainty, rule, returned,
+         seen_at, recorded_at, source, decision, why)
+       VALUES (@messageId, @family, @w0, @w1, @w2, @w3, @recipient, @kind, @certainty, @rule, @returned,
+         @seenAt, @recordedAt, @source, @decision, @why)`,
     )
     const ofDay = (network: string): string => `FROM evidence INDEXED BY evidence_judged
-      WHERE ${network} AND kind IS ? AND seen_at BETWEEN ? AND ? AND (decision = 'ignored') = ?`
+      WHERE ${network} AND kind IS ? AND certainty IS ? AND seen_at BETWEEN ? AND ?
+        AND (decision = 'ignored') = ?`
     const nth = (network: string) => pluck(`SELECT 1 ${ofDay(network)} LIMIT 1 OFFSET ?`)
     this.#nth = bySize(nth)
     const variety = (network: string): Statement<unknown[], Variety> =>
@@ -116,8 +119,9 @@ export class EvidenceTable {
     this.#newestId = database.prepare<[], number | null>('SELECT max(id) FROM evidence').pluck()
     const hits = (network: string): Statement<unknown[], Hit> =>
       database.prepare(
-        `SELECT seen_at AS seenAt, returned, recipient FROM evidence
-         WHERE ${network} AND kind = ? AND seen_at BETWEEN ? AND ? AND id > ? AND decision <> 'ignored'
+        `SELECT seen_at AS seenAt, returned, recipient, certainty FROM evidence
+         WHERE ${network} AND kind = ? AND certainty = ? AND seen_at BETWEEN ? AND ? AND id > ?
+           AND decision <> 'ignored'
          ORDER BY seen_at DESC LIMIT ? + 0`,
       )
     this.#hits = bySize(hits)
@@ -141,20 +145,18 @@ export class EvidenceTable {
   }
 
   /** Whether the day has at least `rows` rows. */
-  hasOfDay({ network, kind, seenAt, areIgnored }: DayOfNetwork, rows: number): boolean {
-    const { size, values } = evidenceInNetwork(network)
-    const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
-    return this.#nth[size].get(...values, ...day, rows - 1) !== undefined
+  hasOfDay(day: DayOfNetwork, rows: number): boolean {
+    const { size, values } = evidenceOfDay(day)
+    return this.#nth[size].get(...values, rows - 1) !== undefined
   }
 
   /** Counts how varied the rows of the day are, and how many of them equal this hit. */
   varietyOfDay(
-    { network, kind, seenAt, areIgnored }: DayOfNetwork,
+    day: DayOfNetwork,
     { recipient, returned }: Pick<Hit, 'recipient' | 'returned'>,
   ): Variety {
-    const { size, values } = evidenceInNetwork(network)
-    const day = [kind, ...dayOf(seenAt), Number(areIgnored)]
-    const variety = this.#variety[size].get(recipient, returned, ...values, ...day)
+    const { size, values } = evidenceOfDay(day)
+    const variety = this.#variety[size].get(recipient, returned, ...values)
     return variety ?? { recipients: 0, returned: 0, toRecipient: 0, ofReturned: 0 }
   }
 
@@ -190,17 +192,17 @@ export class EvidenceTable {
   }
 
   /**
-   * The hits of one kind from the network, seen between `from` and `to` (inclusive), with an id above `mark`: up to `limit`,
-   * newest first.
+   * The hits of one kind and certainty from the network, seen between `from` and `to` (inclusive), with an id above `mark`: up
+   * to `limit`, newest first.
    */
   hits(
     network: Prefix,
-    kind: BackscatterKind,
+    { kind, certainty }: { readonly kind: BackscatterKind; readonly certainty: Certainty },
     seen: { readonly from: number; readonly to: number; readonly mark: number },
     limit: number,
   ): Hit[] {
     const { size, values } = evidenceInNetwork(network)
-    return this.#hits[size].all(...values, kind, seen.from, seen.to, seen.mark, limit)
+    return this.#hits[size].all(...values, kind, certainty, seen.from, seen.to, seen.mark, limit)
   }
 
   /** The rows from the network, newest first. */
@@ -208,6 +210,12 @@ export class EvidenceTable {
     const { size, values } = evidenceInNetwork(network)
     return this.#newest[size].all(...values, limit).map(evidenceOf)
   }
+}
+
+/** The values to bind to the terms of `inNetwork` and to those of the day. */
+function evidenceOfDay({ network, kind, certainty, seenAt, areIgnored }: DayOfNetwork) {
+  const { size, values } = evidenceInNetwork(network)
+  return { size, values: [...values, kind, certainty, ...dayOf(seenAt), Number(areIgnored)] }
 }
 
 /** The values to bind to the terms of `inNetwork`. A null network means unknown clients. */

@@ -2,6 +2,7 @@
 // only here does mail reach the blocklist.
 import type { Classification } from '../classify/classify.ts'
 import type { Recorded, TrapList } from '../classify/evidence.ts'
+import type { Certainty } from '../classify/kinds.ts'
 import { canonicalRecipient } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { type Address, formatAddress, unmapped } from '../ip/address.ts'
@@ -48,6 +49,8 @@ export interface SubmittedMessage {
   readonly raw: Uint8Array
   /** The host that sent it to the collector; null if the message's trace fields must tell. */
   readonly client: Address | null
+  /** '' is the null sender. Absent: the message's Return-Path tells, if it has one. */
+  readonly reversePath?: string
   /** Trap addresses. */
   readonly recipients: readonly string[]
   /** Name of the collector. */
@@ -55,6 +58,8 @@ export interface SubmittedMessage {
 }
 
 interface Committed {
+  /** null if the message is not backscatter. */
+  readonly certainty: Certainty | null
   readonly decisions: readonly Recorded[]
   /** Reading the message was stopped before its end. It is recorded, but lists nobody. */
   readonly isStopped: boolean
@@ -119,18 +124,15 @@ export class Collector {
   }
 
   /**
-   * Records what a remote collector received. Resolves after the commit with one decision for each recipient, in order. Rejects
-   * as receive() does, and with `mail-deferred` if there is no memory for the message.
+   * Records what a remote collector received. Resolves after the commit with the certainty of the verdict and one decision for
+   * each recipient, in order. Rejects as receive() does, and with `mail-deferred` if there is no memory for the message.
    */
-  async submit(submitted: SubmittedMessage): Promise<readonly Recorded[]> {
-    const { raw, source } = submitted
-    const client = submitted.client && unmapped(submitted.client)
-    const recipients = submitted.recipients.map(canonicalRecipient)
+  async submit({ raw, client, ...known }: SubmittedMessage): Promise<Omit<Committed, 'isStopped'>> {
+    const recipients = known.recipients.map(canonicalRecipient)
     using _held = this.#hold(raw)
-    const known = { recipients, source }
-    const delivered = liveDelivery(raw, client ?? 'own-server', known, this.#options)
-    const { decisions } = await this.#commit(raw, delivered, false)
-    return decisions
+    const peer = client === null ? 'own-server' : unmapped(client)
+    const delivered = liveDelivery(raw, peer, { ...known, recipients }, this.#options)
+    return await this.#commit(raw, delivered, false)
   }
 
   /** Returns the verdict on a message and the host that sent it to our own; records nothing. Rejects as submit() does. */
@@ -160,16 +162,18 @@ export class Collector {
     const { classification, evidence, isStopped } = await this.#read(raw, delivered, isStored)
     const decisions = await list.record(evidence)
     const { client } = delivered.trace
+    const { kind, certainty, rule } = classification
     log.info(
       {
         source: delivered.source,
         client: client && formatAddress(client),
-        kind: classification.kind,
-        rule: classification.rule,
+        kind,
+        certainty,
+        rule,
         decisions: decisions.map(({ decision }) => decision),
       },
       'message recorded',
     )
-    return { decisions, isStopped }
+    return { certainty, decisions, isStopped }
   }
 }

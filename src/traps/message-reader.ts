@@ -344,6 +344,7 @@ function unreadable(raw: Uint8Array, { trace, recipients, ...session }: Delivere
       client: trace.client,
       recipient,
       kind: null,
+      certainty: null,
       rule,
       content,
       returned: content,

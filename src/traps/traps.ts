@@ -1,12 +1,11 @@
 // Starts and stops everything that receives mail for traps: the SMTP listener, and a poller for each mailbox. If one fails, the
 // others go on.
 
-import type { Recorded } from '../classify/evidence.ts'
 import { OperationalError } from '../errors.ts'
 import { parseTrustedRelays } from '../mail/trace.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
-import { Collector, type CollectorOptions, type SubmittedMessage } from './collect.ts'
+import { Collector, type CollectorOptions } from './collect.ts'
 import type { MailboxOptions } from './mailbox.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import {
@@ -61,7 +60,7 @@ export interface Traps {
    */
   poll(name: string): Promise<boolean>
   /** Records a message from a remote collector: see Collector.submit. */
-  submit(message: SubmittedMessage): Promise<readonly Recorded[]>
+  submit: Collector['submit']
   /** Returns the verdict on a message, using the same trusted relays; records nothing. */
   classify: Collector['classify']
   /**

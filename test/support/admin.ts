@@ -128,14 +128,18 @@ function mailOf(blocklist: Blocklist): ReturnType<NonNullable<AppOptions['mail']
   return {
     mailboxes: () => [mailbox],
     poll: async (name) => name === mailbox.name,
-    submit: ({ raw, client, recipients, source }) => {
+    submit: async ({ raw, client, recipients, source, reversePath }) => {
       const to = addressesNamed(readHeaderSection(raw), 'to')
       const addressed = { to, returnedAuthors: [] }
-      return blocklist.record(
+      const decisions = await blocklist.record(
         recipients.map((recipient) =>
-          evidence('203.0.113.50', 'dsn', { client, recipient, source, addressed }),
+          evidence('203.0.113.50', 'dsn', {
+            ...{ client, recipient, source, addressed },
+            ...(reversePath !== undefined && { details: { reversePath } }),
+          }),
         ),
       )
+      return { certainty: 'certain', decisions }
     },
     classify: async (raw) => ({ ...classify(await parseMessage(raw)), client: null }),
   }
@@ -168,6 +172,7 @@ export function evidence(
     client: address(client),
     recipient: 'secret-trap@trap.example.org',
     kind,
+    certainty: 'certain',
     rule: 'rfc3464',
     content,
     returned: content,

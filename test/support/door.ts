@@ -31,6 +31,7 @@ export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions 
     ipv6Prefix: 64,
     holdForSeconds: 0,
     publish: ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
+    likely: 'count',
     shortest4: 16,
     shortest6: 32,
     allowSpecial: [],
@@ -63,7 +64,7 @@ export function address(text: string): Address {
 
 let contents = 0
 
-/** A DSN from 20.0.0.1 to one trap, each time another message. */
+/** A certain DSN from 20.0.0.1 to one trap, each time another message. With the kind null, it has no certainty either. */
 export function evidence(
   changes: Partial<Omit<Evidence, 'client'>> & { client?: string | null } = {},
 ): Evidence {
@@ -72,6 +73,7 @@ export function evidence(
   return {
     recipient: 'one@trap.example.org',
     kind: 'dsn',
+    certainty: changes.kind === null ? null : 'certain',
     rule: 'test',
     returned: content,
     seenAt: start,

@@ -42,5 +42,8 @@ function readEvidence(item: NewEvidence): Evidence | Problem {
   if (!Number.isSafeInteger(seenAt)) return malformed(`${item.seenAt}: not a time`)
   const client = item.client === null ? { value: null } : parseAddress(item.client)
   if ('why' in client) return malformed(`${item.client}: ${client.why}`)
+  if ((item.kind === null) !== (item.certainty === null)) {
+    return malformed('certainty: expected exactly where there is a kind')
+  }
   return { ...item, seenAt, client: client.value, details: item.details as EvidenceDetails }
 }

@@ -40,10 +40,11 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
     ...explanation,
     since: nullableTimestamp(since),
     until: nullableTimestamp(until),
-    evidence: evidence.map(({ seenAt, client, kind, rule, ...row }) => ({
+    evidence: evidence.map(({ seenAt, client, kind, certainty, rule, ...row }) => ({
       seenAt: formatTimestamp(seenAt),
       client: client && formatAddress(client),
       kind,
+      certainty,
       rule,
       ...(isOperator && {
         ...row.details,

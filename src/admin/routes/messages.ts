@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { formatAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
-import { readAddress } from '../parse-params.ts'
+import { readAddress, readSender } from '../parse-params.ts'
 import { malformed, problem } from '../problem.ts'
 import { problems, strict } from '../schemas/basics.ts'
 import { Collected, MessageQuery, Verdict } from '../schemas/traps.ts'
@@ -36,22 +36,26 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
         if (raw === undefined) return noMessage
         const client = query.client === undefined ? { value: null } : readAddress(query.client)
         if ('why' in client) return malformed(`client: ${client.why}`)
+        const sender = query.sender === undefined ? undefined : readSender(query.sender)
+        if (sender !== undefined && 'why' in sender) return malformed(`sender: ${sender.why}`)
         const traps = mail?.()
         if (traps === undefined) return unavailableMail
         const stranger = query.recipient.findIndex((each) => !blocklist.isTrap(each))
         if (stranger >= 0) {
           return problem(422, 'not-a-trap', `recipient ${stranger + 1} is no spam trap here`)
         }
-        const decisions = await traps.submit({
+        const { certainty, decisions } = await traps.submit({
           raw,
           client: client.value,
           recipients: query.recipient,
+          ...(sender && { reversePath: sender.value }),
           source: `collector:${caller.name}`,
         })
         return {
           items: decisions.map(({ decision, why, told }) => ({
             decision,
             why: told ?? why ?? null,
+            certainty,
           })),
         }
       },
@@ -73,7 +77,7 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
         const traps = mail?.()
         if (traps === undefined) return unavailableMail
         const { client, ...verdict } = await traps.classify(raw)
-        return { ...verdict, client: client && formatAddress(client) }
+        return { ...verdict, facts: [...verdict.facts], client: client && formatAddress(client) }
       },
     )
     done()

@@ -1,6 +1,6 @@
 // Schemas that all routes share. Unknown keys are refused everywhere, and nothing in a body is converted.
 import Type, { type Static, type TSchema } from 'typebox'
-import { backscatterKinds } from '../../classify/kinds.ts'
+import { backscatterKinds, certainties } from '../../classify/kinds.ts'
 import { formatTimestamp } from '../../quantity.ts'
 
 export const strict = { additionalProperties: false }
@@ -40,6 +40,7 @@ export function nullable(schema: Type.TString, description?: string): Type.TUnsa
 export const PrefixText = Type.String({ maxLength: 64, description: 'ADDRESS or ADDRESS/LENGTH.' })
 export const Kind = Type.Enum([...backscatterKinds])
 export const NullableKind = Type.Union([Kind, Type.Null()])
+export const NullableCertainty = Type.Union([Type.Enum([...certainties]), Type.Null()])
 /** Where a row comes from. A row from the configuration can be changed only there. */
 export const Source = Type.Enum(['config', 'manual'])
 

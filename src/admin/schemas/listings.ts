@@ -7,6 +7,7 @@ import {
   itemsOf,
   Kind,
   maxReasonLength,
+  NullableCertainty,
   NullableKind,
   NullableText,
   NullableTimestamp,
@@ -157,11 +158,12 @@ export type Imported = Static<typeof Imported>
 
 const text = Type.Optional(Type.String())
 
-/** One message. Only scope admin sees more than the first four fields. */
+/** One message. Only scope admin sees more than the first five fields. */
 const EvidenceItem = Type.Object({
   seenAt: Timestamp,
   client: NullableText,
   kind: NullableKind,
+  certainty: NullableCertainty,
   rule: Type.String(),
   trap: text,
   source: text,
@@ -169,6 +171,7 @@ const EvidenceItem = Type.Object({
   why: text,
   helo: text,
   reversePath: text,
+  facts: text,
   subject: text,
   messageId: text,
   generator: text,

@@ -4,6 +4,7 @@ import { maxAddresses } from '../../mail/addresses.ts'
 import type { MailboxStatus } from '../../traps/traps.ts'
 import { type Scope, scopeIncludes } from '../scopes.ts'
 import {
+  NullableCertainty,
   NullableKind,
   NullableText,
   NullableTimestamp,
@@ -81,6 +82,7 @@ const NewEvidence = Type.Object(
     client: NullableText,
     recipient: ShortText,
     kind: NullableKind,
+    certainty: NullableCertainty,
     rule: ShortText,
     content: Digest,
     returned: Digest,
@@ -123,21 +125,33 @@ export const MessageQuery = Type.Object(
       maxItems: maxRecipients,
       description: 'The trap address; repeat it for several.',
     }),
+    sender: Type.Optional(
+      Type.String({
+        maxLength: 320,
+        description:
+          'The reverse-path (MAIL FROM). Empty: the null sender. Absent: the topmost Return-Path tells, and if there is none, it is not known.',
+      }),
+    ),
   },
   strict,
 )
 
 export const Collected = Type.Object({
-  items: Type.Array(Type.Object({ decision: Type.String(), why: NullableText }), {
-    description: 'The outcome for each recipient, in the order given.',
-  }),
+  items: Type.Array(
+    Type.Object({ decision: Type.String(), why: NullableText, certainty: NullableCertainty }),
+    { description: 'The outcome for each recipient, in the order given.' },
+  ),
 })
 
 export const Verdict = Type.Object({
   backscatter: Type.Boolean(),
   kind: NullableKind,
+  certainty: NullableCertainty,
   notBackscatter: NullableText,
   rule: Type.String(),
+  facts: Type.Array(Type.String(), {
+    description: 'Names of the facts that the rule asked for and that hold.',
+  }),
   client: NullableText,
   generator: NullableText,
   dsn: Type.Union([

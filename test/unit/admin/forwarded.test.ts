@@ -35,7 +35,8 @@ test('evidence that a command hands in is weighed like what came by itself', asy
   const item = (digits: string, more: object) => ({
     ...{ client: '203.0.113.50', recipient: 'one@trap.example.org', kind: 'dsn', rule: 'test' },
     ...{ content: digest(digits), returned: digest(digits), seenAt: '2026-07-01T09:00:00Z' },
-    ...{ source: 'ingest', details: { subject: 'x'.repeat(900) }, ...more },
+    ...{ certainty: 'certain', source: 'ingest' },
+    ...{ details: { subject: 'x'.repeat(900) }, ...more },
   })
   const reply = await admin.app.inject({
     ...{ method: 'POST', url: '/v1/evidence' },
@@ -55,6 +56,52 @@ test('evidence that a command hands in is weighed like what came by itself', asy
   assert.match(items[0].why, /somebody@people\.example/)
   const { body } = await admin.app.inject('/v1/lookup/203.0.113.50')
   assert.doesNotMatch(body, /x{201}/, 'each field has its length')
+  for (const odd of [{ kind: null }, { certainty: null }, { certainty: 'sure' }]) {
+    const refused = await admin.app.inject({
+      ...{ method: 'POST', url: '/v1/evidence', payload: { items: [item('a4', odd)] } },
+    })
+    assert.equal(refused.statusCode, 400, JSON.stringify(odd))
+  }
+})
+
+test('a collector can name the reverse-path; an empty one is the null sender', async (t) => {
+  const admin = openAdmin(t)
+  const send = (query: string) =>
+    admin.app.inject({
+      method: 'POST',
+      url: `/v1/messages?client=203.0.113.50&recipient=one@trap.example.org${query}`,
+      headers: { 'content-type': 'message/rfc822' },
+      payload: 'From: MAILER-DAEMON@mx.example.net\r\nSubject: failure\r\n\r\nbounce\r\n',
+    })
+  const sender = async () => {
+    const reply = await admin.app.inject('/v1/lookup/203.0.113.50')
+    return reply.json().evidence[0].reversePath
+  }
+  const [item] = (await send('&sender=')).json().items
+  assert.equal(item.certainty, 'certain')
+  assert.equal(await sender(), '')
+  for (const address of [
+    'user@example.net',
+    'SRS0=x=y=example.org=a@example.net',
+    '"a b"@x.example',
+  ]) {
+    assert.equal((await send(`&sender=${encodeURIComponent(address)}`)).statusCode, 200, address)
+    assert.equal(await sender(), address)
+  }
+  for (const odd of [
+    '<>',
+    '<a@b.example>',
+    'MAILER-DAEMON',
+    'a@',
+    '@b',
+    'a\r\n@b',
+    `${'x'.repeat(320)}@b`,
+  ]) {
+    const reply = await send(`&sender=${encodeURIComponent(odd)}`)
+    assert.equal(reply.statusCode, 400, odd)
+    assert.match(reply.json().detail, /sender/)
+  }
+  assert.equal((await send('&sender=&sender=')).statusCode, 400)
 })
 
 test('mail that a full disk puts off is answered 503, and logged where that is decided alone', async (t) => {

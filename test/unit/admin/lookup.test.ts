@@ -23,7 +23,8 @@ test('a listed address comes with its codes, times, listing and messages', async
   })
   assert.equal(listings[0].origin, 'trap')
   assert.deepEqual(messages[0], {
-    ...{ seenAt: '2026-07-01T10:00:00Z', client: '203.0.113.9', kind: 'dsn', rule: 'rfc3464' },
+    ...{ seenAt: '2026-07-01T10:00:00Z', client: '203.0.113.9', kind: 'dsn' },
+    ...{ certainty: 'certain', rule: 'rfc3464' },
     ...{ trap: 'secret-trap@trap.example.org', source: 'smtp', decision: 'listed' },
     ...{ why: messages[0].why, subject: 'failure', messageId: '<1@mx.example.net>' },
     reportingMta: 'mx.example.net',
@@ -44,7 +45,9 @@ test('scope public gets an allow-list of fields, scope read the rows too, neithe
   admin.scope = 'read'
   const read = await lookup(admin, '203.0.113.9')
   assert.equal(read.body.listings.length, 2)
-  assert.deepEqual(Object.keys(read.body.evidence[0]), ['seenAt', 'client', 'kind', 'rule'])
+  assert.deepEqual(Object.keys(read.body.evidence[0]), [
+    ...['seenAt', 'client', 'kind', 'certainty', 'rule'],
+  ])
   assert.doesNotMatch(read.text, /secret|trap\.example|failure|mx\.example/)
 })
 

@@ -50,13 +50,21 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
   'GET /v1/mailboxes/{name}': { url: '/v1/mailboxes/box' },
   'POST /v1/mailboxes/{name}/poll': { url: '/v1/mailboxes/box/poll' },
   'GET /v1/lookup/{address}': { url: '/v1/lookup/203.0.113.1' },
-  'POST /v1/messages': { url: `/v1/messages?client=203.0.113.50&${inTrap}`, payload: message },
+  'POST /v1/messages': {
+    url: `/v1/messages?client=203.0.113.50&${inTrap}&sender=`,
+    payload: message,
+  },
   'POST /v1/evidence': {
     payload: {
       items: [
         {
           ...{ client: '203.0.113.50', recipient: 'secret@trap.example.org', kind: 'dsn' },
-          ...{ rule: 'test', content: '0'.repeat(64), returned: '1'.repeat(64) },
+          ...{
+            certainty: 'certain',
+            rule: 'test',
+            content: '0'.repeat(64),
+            returned: '1'.repeat(64),
+          },
           ...{ seenAt: '2026-07-01T10:00:00Z', source: 'ingest', details: {} },
         },
       ],
@@ -489,6 +497,7 @@ const piece = fc
       client: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom(null, '203.0.113.60', '127.0.0.1')),
       recipient: fc.constantFrom('secret@trap.example.org', 'no@trap.example.com', '@'),
       kind: fc.constantFrom('dsn', 'auto-reply', 'callout', null),
+      certainty: fc.constantFrom('certain', 'likely', null),
       rule: fc.constant('test'),
       content: fc.constantFrom('0'.repeat(64), 'a'.repeat(64)),
       returned: fc.constant('1'.repeat(64)),

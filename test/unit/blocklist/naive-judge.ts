@@ -31,7 +31,9 @@ export function judged(
   if (seenAt < removedAt || seenAt < now - policy.longestListingSeconds) {
     return { decision: 'ignored' }
   }
+  const proves = (each: Evidence) => each.certainty === 'certain' || policy.likely === 'list'
   if (row && row.kinds & maskOf([kind])) {
+    if (!proves(evidence)) return { decision: 'counted' }
     hit(row, seenAt, policy)
     return { decision: 'extended' }
   }
@@ -39,28 +41,30 @@ export function judged(
   const hits = others
     .filter((each) => each.kind === kind && each.seenAt >= removedAt)
     .concat(evidence)
-  let reachedAt = -1
+  let provenAt = -1
   for (const { seenAt: end } of hits) {
     if (end < seenAt || end >= seenAt + windowSeconds) continue
     const inside = hits.filter((each) => each.seenAt > end - windowSeconds && each.seenAt <= end)
     const isReached =
       new Set(inside.map(({ returned }) => returned)).size >= messages &&
       new Set(inside.map(({ recipient }) => recipient)).size >= traps
-    if (isReached) reachedAt = Math.max(reachedAt, end)
+    if (isReached) {
+      for (const each of inside.filter(proves)) provenAt = Math.max(provenAt, each.seenAt)
+    }
   }
-  if (reachedAt < 0) return { decision: 'counted' }
+  if (provenAt < 0) return { decision: 'counted' }
   if (row) {
     row.kinds |= maskOf([kind])
     if (row.state === 'shadow') begin(row, now, policy)
-    hit(row, reachedAt, policy)
+    hit(row, provenAt, policy)
     return { decision: 'extended' }
   }
   const fresh: Row = {
     ...{ prefix: network, origin: 'trap', createdAt: now, kinds: maskOf([kind]), reason: null },
-    ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: reachedAt },
+    ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: provenAt },
     episode: lastEpisode + 1,
   }
-  fresh.expiresAt = rounded(reachedAt + term(fresh.episode, policy), policy)
+  fresh.expiresAt = rounded(provenAt + term(fresh.episode, policy), policy)
   if (fresh.expiresAt <= now) return { decision: 'counted' }
   begin(fresh, now, policy)
   return { decision: 'listed', fresh }

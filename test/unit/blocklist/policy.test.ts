@@ -11,8 +11,8 @@ import { kindsMask } from '../../../src/blocklist/types.ts'
 import type { BackscatterKind } from '../../../src/classify/kinds.ts'
 import { day, start, testPolicy } from '../../support/door.ts'
 
-/** [days after `start`, returned message, trap] */
-type Seen = [days: number, returned: string, recipient: string]
+/** [days after `start`, returned message, trap]; certain unless it says likely. */
+type Seen = [days: number, returned: string, recipient: string, certainty?: 'likely']
 
 interface Row {
   readonly name: string
@@ -201,13 +201,114 @@ const rows: readonly Row[] = [
     hit: [0, 'm1', 't1'],
     expected: ['listed', 1, 7],
   },
+  {
+    name: 'a window that is reached is found behind one that is fuller and is not',
+    kind: 'auto-reply',
+    hit: [5, 'm1', 't1'],
+    others: [
+      [0, 'm2', 't2'],
+      [1, 'm3', 't1'],
+      ...['m4', 'm5', 'm6', 'm7'].map((returned): Seen => [9, returned, 't1']),
+    ],
+    now: 9,
+    expected: ['listed', 1, 12],
+  },
+  {
+    name: 'likely messages alone list nobody, however many',
+    hit: [3, 'm20', 't20', 'likely'],
+    others: Array.from({ length: 20 }, (_, each) => [each / 10, `m${each}`, `t${each}`, 'likely']),
+    expected: ['counted'],
+    why: /^dsn: 21 of 2 messages, 21 of 1 traps within 7d, none of them certain$/,
+  },
+  {
+    name: 'where the policy says that likely lists, they list as certain ones do',
+    policy: { likely: 'list' },
+    hit: [3, 'm2', 't1', 'likely'],
+    others: [[1, 'm1', 't1', 'likely']],
+    expected: ['listed', 1, 10],
+  },
+  {
+    name: 'a likely message fills what a certain one began, and the term runs from the certain one',
+    hit: [3, 'm2', 't1', 'likely'],
+    others: [[1, 'm1', 't1']],
+    expected: ['listed', 1, 8],
+  },
+  {
+    name: 'likely traps fill the threshold of traps',
+    kind: 'auto-reply',
+    hit: [3, 'm3', 't3'],
+    others: [
+      [1, 'm1', 't1', 'likely'],
+      [4, 'm2', 't2', 'likely'],
+    ],
+    now: 4,
+    expected: ['listed', 1, 10],
+  },
+  {
+    name: 'a certain message outside the window helps no likely ones',
+    hit: [8, 'm3', 't1', 'likely'],
+    others: [
+      [1, 'm1', 't1'],
+      [7, 'm2', 't1', 'likely'],
+    ],
+    expected: ['counted'],
+    why: /2 of 2 messages, 1 of 1 traps within 7d, none of them certain/,
+  },
+  {
+    name: 'the term of a certain message can be over when a likely one fills the window',
+    policy: { firstListingSeconds: day },
+    hit: [3, 'm2', 't1', 'likely'],
+    others: [[1, 'm1', 't1']],
+    expected: ['counted'],
+    why: /is over/,
+  },
+  {
+    name: 'a likely message extends no listing of its kind',
+    hit: [3, 'm9', 't1', 'likely'],
+    standing: [['dsn'], 1, 2.5, 9.5],
+    expected: ['counted'],
+    why: /^listed for dsn already, and a message that is only likely extends nothing$/,
+  },
+  {
+    name: 'nor does it begin an episode, except where the policy lets it list',
+    policy: { likely: 'list' },
+    hit: [5, 'm9', 't1', 'likely'],
+    standing: [['dsn'], 1, 2, 9],
+    expected: ['extended', 2, 19],
+  },
+  {
+    name: 'another kind joins by a certain message of that kind, and the term runs from it',
+    kind: 'auto-reply',
+    hit: [3, 'm3', 't2', 'likely'],
+    others: [
+      [2.6, 'm1', 't1'],
+      [2.7, 'm2', 't1', 'likely'],
+    ],
+    standing: [['dsn'], 1, 2.5, 9.5],
+    expected: ['extended', 1, 9.6],
+    kinds: ['dsn', 'auto-reply'],
+  },
+  {
+    name: 'another kind of likely messages alone does not join',
+    kind: 'auto-reply',
+    hit: [3, 'm3', 't2', 'likely'],
+    others: [
+      [2.6, 'm1', 't1', 'likely'],
+      [2.7, 'm2', 't1', 'likely'],
+    ],
+    standing: [['dsn'], 1, 2.5, 9.5],
+    expected: ['counted'],
+  },
 ]
 
 for (const row of rows) {
   test(row.name, () => {
     const policy = testPolicy(row.policy)
     const at = (days: number) => Math.round(start + days * day)
-    const hit = ([days, returned, recipient]: Seen) => ({ seenAt: at(days), returned, recipient })
+    const hit = ([days, returned, recipient, likely]: Seen) => ({
+      ...{ seenAt: at(days), returned, recipient },
+      certainty: likely ?? ('certain' as const),
+    })
     const subject: Case = {
       kind: row.kind ?? 'dsn',
       hit: hit(row.hit),

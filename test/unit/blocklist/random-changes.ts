@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
-import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
+import { likelyUses, type PolicyOptions } from '../../../src/blocklist/policy.ts'
 import { type ImportItem, isRefusal, isRequestRefusal } from '../../../src/blocklist/types.ts'
-import { backscatterKinds } from '../../../src/classify/kinds.ts'
+import { backscatterKinds, certainties } from '../../../src/classify/kinds.ts'
 import { formatAddress, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore } from '../../../src/store/database.ts'
 import {
@@ -113,6 +113,7 @@ const anyRecord = fc.record({
   does: fc.constant('record' as const),
   client: fc.option(fc.nat(hosts + 6 + testHosts - 1), { freq: 10 }),
   kind: fc.option(fc.constantFrom(...backscatterKinds), { freq: 10 }),
+  certainty: fc.constantFrom(...certainties),
   recipient: fc.constantFrom('one@trap.example.org', 'two@trap.example.org'),
   content: fc.nat(30),
   age: fc.constantFrom(0, 0, 0, 60, day - 1, day, 5 * day, 9 * day, -1000),
@@ -144,6 +145,7 @@ const anyPolicy = {
   publish: fc.option(fc.subarray([...backscatterKinds], { minLength: 1 }), { nil: undefined }),
   allowsTests: fc.option(fc.boolean(), { nil: undefined }),
   exempt: fc.option(fc.array(anyPrefix, { maxLength: 2 }), { nil: undefined, freq: 3 }),
+  likely: fc.option(fc.constantFrom(...likelyUses), { nil: undefined }),
 }
 
 const anyDelist = fc.record({
@@ -245,8 +247,15 @@ export async function apply(world: World, each: Change, look: () => void): Promi
       break
     case 'record': {
       const { kind, recipient, age } = each
+      const certainty = kind && each.certainty
       const message = {
-        ...evidence({ kind, recipient, content: `c${each.content}`, seenAt: door.now - age }),
+        ...evidence({
+          kind,
+          certainty,
+          recipient,
+          content: `c${each.content}`,
+          seenAt: door.now - age,
+        }),
         ...{ returned: `m${each.content >> 1}`, client: probes[each.client ?? -1] ?? null },
       }
       const [decision] = await blocklist.record([message])
@@ -318,11 +327,12 @@ async function except(
 
 function changed(
   policy: PolicyOptions,
-  { publish, allowsTests, exempt }: Extract<Change, { does: 'configure' | 'restart' }>,
+  { publish, allowsTests, exempt, likely }: Extract<Change, { does: 'configure' | 'restart' }>,
 ): PolicyOptions {
   return {
     ...policy,
     ...(publish && { publish }),
+    ...(likely && { likely }),
     ...(allowsTests !== undefined && { allowSpecial: allowsTests ? [prefix('127.0.0.0/29')] : [] }),
     ...(exempt && { exempt: exempt.map((each) => ({ prefix: each, note: '' })) }),
   }

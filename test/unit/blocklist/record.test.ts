@@ -317,3 +317,78 @@ test('after a thousand messages that reach no threshold, one more takes no more 
   const other = evidence({ kind: 'auto-reply', recipient: 'two@trap.example.org' })
   assert.deepEqual(await decisions(door, other), ['listed'])
 })
+
+const likely = (changes: Parameters<typeof evidence>[0] = {}) =>
+  evidence({ certainty: 'likely', ...changes })
+
+test('likely messages neither list nor extend, begin no episode and lift no shadow', async (t) => {
+  const policy = testPolicy({ publish: ['dsn'] })
+  const door = openDoor(t, { policy })
+  const flood = Array.from({ length: 30 }, (_, each) =>
+    likely({ recipient: `${each}@trap.example.org` }),
+  )
+  assert.deepEqual(new Set(await decisions(door, ...flood)), new Set(['counted']))
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+  const callouts = Array.from({ length: 5 }, (_, each) =>
+    evidence({ kind: 'callout', recipient: `${each}@trap.example.org`, client: '20.0.0.2' }),
+  )
+  assert.equal((await decisions(door, ...callouts)).at(-1), 'listed')
+  const beside = flood.map((each) => ({ ...each, client: address('20.0.0.2') }))
+  assert.deepEqual(new Set(await decisions(door, ...beside)), new Set(['counted']))
+  assert.equal(state(door, '20.0.0.2').state, 'shadow')
+  const certain = await decide(door, {})
+  assert.equal(certain.decision, 'listed', 'a certain one beside them')
+  assert.equal(certain.listing?.hits, 31)
+  door.now = start + 3 * day
+  assert.deepEqual(await decisions(door, likely({ seenAt: door.now })), ['counted'])
+  assert.equal(state(door).until, start + 7 * day)
+})
+
+test('a likely message lists beside a certain one that came before, by the certain one’s time', async (t) => {
+  const door = openDoor(t)
+  await decisions(door, evidence({ seenAt: start - 2 * day }))
+  const decision = await decide(door, { certainty: 'likely' })
+  assert.equal(decision.decision, 'listed')
+  assert.deepEqual(
+    [decision.listing?.lastHitAt, decision.listing?.expiresAt],
+    [start - 2 * day, start + 5 * day],
+  )
+})
+
+test('no number of likely messages hides a certain one', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ evidencePerDay: 2000 }) })
+  const certain = evidence({ kind: 'auto-reply', seenAt: start - 2 * day })
+  await decisions(door, certain)
+  const flood = Array.from({ length: 1200 }, () =>
+    likely({ kind: 'auto-reply', seenAt: start - day, returned: certain.returned }),
+  )
+  await door.blocklist.record(flood)
+  const others = [
+    likely({ kind: 'auto-reply' }),
+    likely({ kind: 'auto-reply', recipient: 'two@trap.example.org' }),
+  ]
+  assert.deepEqual(await decisions(door, ...others), ['counted', 'listed'])
+  assert.equal(state(door).listings[0]?.lastHitAt, start - 2 * day)
+})
+
+test('likely messages do not use up the day of the certain ones', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ evidencePerDay: 3 }) })
+  const again = () => likely({ returned: 'm1' })
+  await decisions(door, again(), again(), again())
+  const [over] = await door.blocklist.record([again()])
+  assert.match(over?.why ?? '', /more than 3 that day/)
+  assert.deepEqual(await decisions(door, evidence({ returned: 'm1' })), ['counted'])
+  assert.deepEqual(await decisions(door, likely()), ['listed'], 'the certain one was stored')
+})
+
+test('where the policy lets likely messages list, they do all that certain ones do', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ likely: 'list' }) })
+  assert.deepEqual(await decisions(door, likely(), likely(), likely()), [
+    ...['counted', 'listed', 'extended'],
+  ])
+  const until = state(door).until
+  door.reopen({ policy: testPolicy() })
+  door.now = start + 60
+  assert.deepEqual(await decisions(door, likely({ seenAt: door.now })), ['counted'])
+  assert.equal(state(door).until, until, 'a standing listing keeps its term')
+})

@@ -43,8 +43,8 @@ test('a message file: one object on one line, with every field', async () => {
   const [verdict, ...others] = await verdicts(file('bounce.eml', bounce))
   assert.deepEqual(others, [])
   assert.deepEqual(Object.keys(verdict ?? {}), [
-    ...['file', 'index', 'backscatter', 'kind', 'notBackscatter', 'rule', 'client'],
-    ...['generator', 'dsn', 'returned', 'viaList'],
+    ...['file', 'index', 'backscatter', 'kind', 'certainty', 'notBackscatter', 'rule', 'facts'],
+    ...['client', 'generator', 'dsn', 'returned', 'viaList'],
   ])
   assert.equal(verdict?.['file'], join(folder, 'bounce.eml'))
   assert.deepEqual(brief(verdict ?? {}), [0, 'dsn', null, '198.51.100.10'])

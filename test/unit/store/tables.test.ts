@@ -286,10 +286,13 @@ test('evidence comes back as it went in, newest first, of one network', (t) => {
   assert.equal(table.newest(prefix('2a00::/63'), 10).length, 3)
   assert.equal(table.newest(prefix('2a00::2/127'), 10).length, 1)
   const seen = { from: 0, to: 20, mark: 0 }
-  assert.equal(table.hits(prefix('2a00::/48'), 'dsn', seen, 10).length, 2)
-  assert.equal(table.hits(prefix('2a00::/64'), 'dsn', seen, 10).length, 1)
-  assert.equal(table.hits(prefix('2a00::/48'), 'dsn', { ...seen, mark: 1 }, 10).length, 1)
-  assert.equal(table.hits(prefix('2a00::/48'), 'dsn', { ...seen, to: 19 }, 10).length, 1)
+  const certain = { kind: 'dsn', certainty: 'certain' } as const
+  const likely = { kind: 'dsn', certainty: 'likely' } as const
+  assert.equal(table.hits(prefix('2a00::/48'), likely, seen, 10).length, 0)
+  assert.equal(table.hits(prefix('2a00::/48'), certain, seen, 10).length, 2)
+  assert.equal(table.hits(prefix('2a00::/64'), certain, seen, 10).length, 1)
+  assert.equal(table.hits(prefix('2a00::/48'), certain, { ...seen, mark: 1 }, 10).length, 1)
+  assert.equal(table.hits(prefix('2a00::/48'), certain, { ...seen, to: 19 }, 10).length, 1)
 })
 
 test('keys are found by their hash, revoked once, and a name is free again then', (t) => {
