@@ -9,7 +9,10 @@ import type { Evidence, EvidenceDetails } from '../classify/evidence.ts'
 import { trapMailbox } from '../classify/recipient.ts'
 import { type Address, formatAddress } from '../ip/address.ts'
 
-/** A transaction: MAIL and RCPT, then RSET, QUIT or another MAIL. Once DATA has begun it is no callout, however it ends. */
+/**
+ * A transaction: MAIL and RCPT, then RSET, QUIT or another MAIL, or the client's connection is lost. Once DATA has begun it is no
+ * callout, however it ends.
+ */
 export interface Probe {
   /** The host that asks. It is known for certain and is not one of ours. */
   readonly client: Address
@@ -18,6 +21,8 @@ export interface Probe {
   /** Trap addresses, whose RCPT was accepted. `refused` are the other addresses. */
   readonly accepted: readonly string[]
   readonly refused: readonly string[]
+  /** The connection was lost before the client ended the transaction. So it may have been the beginning of a message. */
+  readonly isLost: boolean
   /** Epoch seconds. */
   readonly at: number
   readonly details: EvidenceDetails
@@ -31,27 +36,32 @@ const eximRandom = /^(.+)-\d{9,11}-testing@/
 
 /** Returns one piece of evidence for each trap that was asked about; none if the transaction is no callout. Never throws. */
 export function calloutEvidence(probe: Probe): Evidence[] {
-  const { client, accepted, refused, at, details } = probe
+  const { client, accepted, refused, isLost, at, details } = probe
   const rule = calloutRule(probe)
   if (rule === null || accepted.length + refused.length > maxRecipients) return []
   return [...new Set(accepted.map(probedAddress))].map((recipient) => {
     // A host may ask for the same address all day. All its callouts of one day count as one.
     const day = Math.floor(at / daySeconds)
-    const content = createHash('sha256')
-      .update(JSON.stringify(['callout', formatAddress(client), recipient, day]))
-      .digest('hex')
+    const named = ['callout', formatAddress(client), recipient, day]
+    const returned = digestOf(named)
     return {
       client,
       recipient,
       kind: 'callout',
+      certainty: isLost ? 'likely' : 'certain',
       rule,
-      content,
-      returned: content,
+      // A lost one must not take the place of one that the client ended.
+      content: isLost ? digestOf([...named, 'lost']) : returned,
+      returned,
       seenAt: at,
       source: 'smtp',
       details,
     }
   })
+}
+
+function digestOf(values: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(values)).digest('hex')
 }
 
 /** The name of the first rule that fits, surest rule first; null if none does. */

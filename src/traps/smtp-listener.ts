@@ -54,8 +54,8 @@ export interface AcceptedConnection {
   phase: ConnectionPhase
   /** Octets of message content so far. They show that a TLS connection moves, beside the socket's own counts. */
   dataBytes: number
-  /** We ended the connection because of a limit, a timeout or a shutdown. */
-  readonly wasCut: boolean
+  /** We ended the connection with 421, because of a limit, a timeout or a shutdown. smtp-protocol.ts sets it, too. */
+  wasCut: boolean
   /** To be called when a proxy has named the client. Returns why that client is refused, or null. */
   name(client: Address | null): string | null
   /** To be called after STARTTLS, with the TLS socket. */

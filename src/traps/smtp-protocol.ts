@@ -87,6 +87,7 @@ function limitCommands(
   const { send, _onCommand: run } = connection
   let waitMs = 0
   connection.send = (code, text, context) => {
+    if (code === 421) accepted.wasCut = true
     if (code >= 500) {
       limits.error(accepted.counted)
       waitMs = limits.pauseMs(accepted.counted)

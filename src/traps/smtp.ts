@@ -165,6 +165,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     onClose(session) {
       const own = sessions.get(session.id)
       if (own === undefined) return
+      if (!own.connection.wasCut) reportGivenUp(own, true)
       sessions.delete(session.id)
       own.connection.release()
     },
@@ -177,15 +178,15 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   }
 
   /**
-   * Reports a transaction that the client gave up before DATA by RSET, QUIT or a new MAIL. A broken connection is not reported:
-   * it proves nothing.
+   * Reports a transaction that the client gave up before DATA by RSET, QUIT or a new MAIL, or in which its connection was lost. A
+   * connection that we ended is not reported: it proves nothing.
    */
-  function reportGivenUp(own: Session): void {
+  function reportGivenUp(own: Session, isLost = false): void {
     const { open: ended } = own
     own.open = null
     if (ended === null || ended.accepted.length === 0) return
     const { client, reversePath, accepted, refused } = ended
-    const seen = { accepted, refused, reversePath, details: detailsOf(own, ended) }
+    const seen = { accepted, refused, reversePath, isLost, details: detailsOf(own, ended) }
     options.collector.recordCallout(client, seen).catch((error) => {
       if (lastingErrorCode(error) === undefined)
         log.warn({ err: error }, 'sender callout not recorded')

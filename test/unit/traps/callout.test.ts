@@ -1,4 +1,5 @@
-// Sender callouts among real mail, over real sockets: transactions that the client gives up count, others do not.
+// Sender callouts among real mail, over real sockets: transactions that the client gives up are certain, those in which it is lost are
+// likely, others do not count.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -37,15 +38,15 @@ for (const [end, rule, lines] of [
       1000,
     )
     assert.deepEqual(
-      recorded.map((each) => [each.kind, each.rule, each.source, each.details.helo]),
-      [['callout', rule, 'smtp', 'h.example']],
+      recorded.map((each) => [each.kind, each.certainty, each.rule, each.details.helo]),
+      [['callout', 'certain', rule, 'h.example']],
     )
     assert.doesNotMatch(log.join(), /@trap\.example/)
   })
 }
 
 for (const end of ['resets', 'half-closes', 'says EHLO and resets', 'is cut off in a command']) {
-  test(`no callout: a client that names traps and ${end}`, async (t) => {
+  test(`a likely callout: a client that names traps and ${end}`, async (t) => {
     const { connect, recorded } = await smtpSite(t)
     const client = connect()
     await client.hear(1)
@@ -58,8 +59,16 @@ for (const end of ['resets', 'half-closes', 'says EHLO and resets', 'is cut off 
     } else {
       client.socket.resetAndDestroy()
     }
+    await until(
+      async () => recorded.length,
+      (count) => count > 0,
+      3000,
+    )
     await settled()
-    assert.deepEqual(recorded, [])
+    assert.deepEqual(
+      recorded.map(({ kind, certainty }) => [kind, certainty]),
+      [['callout', 'likely']],
+    )
   })
 }
 
@@ -146,7 +155,7 @@ test('no callout: a client that we sent away', async (t) => {
 test('one callout a day for each client and trap, however often it is tried', () => {
   const probe: Probe = {
     client: { family: 4, w0: 0xc0000201, w1: 0, w2: 0, w3: 0 },
-    ...{ reversePath: '', accepted: ['a@trap.example'], refused: [], details: {} },
+    ...{ reversePath: '', accepted: ['a@trap.example'], refused: [], isLost: false, details: {} },
     at: 1_800_000_000,
   }
   const contents = (...changes: Partial<Probe>[]): number =>
@@ -165,4 +174,7 @@ test('one callout a day for each client and trap, however often it is tried', ()
   assert.equal(contents({}, ...spelled), 1, 'whichever way the trap is spelled')
   const [evidence] = calloutEvidence(probe)
   assert.equal(evidence?.returned, evidence?.content)
+  const [lost] = calloutEvidence({ ...probe, isLost: true })
+  assert.notEqual(lost?.content, evidence?.content, 'a lost one does not keep out the other')
+  assert.equal(lost?.returned, evidence?.returned)
 })
