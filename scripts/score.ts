@@ -5,6 +5,7 @@
 // with the columns path, kind, backscatter (yes or no), and if you like sub and alt (kinds that are right too), family and cluster
 // (near-duplicates: together they count as one message). It may also hold ips.tsv (path, handing_ip, mx_by, skip) and fields.tsv
 // (path, recipient, status). --floors fails if a figure is below its floor.
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,6 +15,7 @@ import { allValues } from '../src/mail/header.ts'
 import { type Message, parseMessage } from '../src/mail/message.ts'
 import { parseReceivedField } from '../src/mail/received-field.ts'
 import { parseTrustedRelays, traceStored } from '../src/mail/trace.ts'
+import { type Witness, witnessFaults } from './witnesses.ts'
 
 /** The sets beside the project. They are not part of it: their licences differ, and some messages hold real addresses. */
 const ownSets = ['../../shared/mail', '../../shared/mail-made'].map((path) =>
@@ -58,6 +60,7 @@ const { positionals, values } = readArguments()
 const folders = positionals.length > 0 ? positionals : ownSets.filter((path) => existsSync(path))
 if (folders.length === 0) console.log('no labelled set is at hand; nothing is measured')
 const faults: string[] = []
+const witnesses = new Map<string, Witness>()
 for (const folder of folders) {
   const set = await readSet(folder)
   const figures = printScore(set)
@@ -68,10 +71,29 @@ for (const folder of folders) {
   printFields(set)
   if (!values['no-mistakes']) printMistakes(set)
   faults.push(...belowFloors(set.name, figures))
+  for (const each of set.judged)
+    witnesses.set(`sha256:${sha256(each.message.raw)}`, { ...each, kinds: kindsOf(each) })
 }
+if (folders.length > 0) printWitnesses()
 if (values.floors && faults.length > 0) {
   for (const fault of faults) console.error(fault)
   process.exitCode = 1
+}
+
+/** A phrase's witness may be missing only while a set is. */
+function printWitnesses(): void {
+  const areAllHere = ownSets.every((path) => folders.includes(path))
+  const isHash = (name: string): boolean => name.startsWith('sha256:')
+  const wrong = witnessFaults((name) =>
+    isHash(name) ? (witnesses.get(name) ?? (areAllHere ? undefined : null)) : null,
+  )
+  console.log(`phrases that their witnesses do not write: ${wrong.length}`)
+  for (const line of wrong) console.log(`  ${line}`)
+  faults.push(...wrong)
+}
+
+function sha256(raw: Uint8Array): string {
+  return createHash('sha256').update(raw).digest('hex')
 }
 
 function readArguments() {
