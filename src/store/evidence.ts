@@ -119,7 +119,7 @@ export class EvidenceTable {
     this.#newestId = database.prepare<[], number | null>('SELECT max(id) FROM evidence').pluck()
     const hits = (network: string): Statement<unknown[], Hit> =>
       database.prepare(
-        `SELECT seen_at AS seenAt, returned, recipient, certainty FROM evidence
+        `SELECT seen_at AS seenAt, returned, recipient, certainty FROM evidence INDEXED BY evidence_judged
          WHERE ${network} AND kind = ? AND certainty = ? AND seen_at BETWEEN ? AND ? AND id > ?
            AND decision <> 'ignored'
          ORDER BY seen_at DESC LIMIT ? + 0`,
