@@ -134,7 +134,7 @@ async function readSet(folder: string): Promise<LabelledSet> {
   const judged: Judged[] = []
   for (const [index, row] of rows.entries()) {
     const place = `${labels}: row ${index + 2}, column path`
-    const message = await parseMessage(readLabelled(folder, row, place))
+    const message = parseMessage(readLabelled(folder, row, place))
     judged.push({
       row,
       isBackscatter: row['backscatter'] === 'yes',

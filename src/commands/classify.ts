@@ -28,7 +28,7 @@ export async function classify(
   ])
   const relays = received.parseTrustedRelays(options.trustedRelay ?? configuredRelays(context))
   for await (const found of messagesIn(paths)) {
-    const message = await parseMessage(found.raw)
+    const message = parseMessage(found.raw)
     const verdict = classifyMessage(message)
     const trace = received.traceStored(message.header, relays)
     const client = trace.client && formatAddress(trace.client)

@@ -1,6 +1,6 @@
 // The content of a message/delivery-status part → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
-// variant). Written by hand: mailparser does not parse this type.
-import { type HeaderField, readHeaderSection } from './header.ts'
+// variant). Written by hand: no npm package reads this type.
+import { type HeaderField, readFields } from './header.ts'
 
 /** RFC 3464 §2.3.3. */
 const actions = ['failed', 'delayed', 'delivered', 'relayed', 'expanded'] as const
@@ -31,8 +31,6 @@ export interface DeliveryStatus {
 
 const maxRecipients = 100
 const maxGroups = 200
-const CR = 0x0d
-const LF = 0x0a
 
 /**
  * Reads a delivery status. It consists of groups of fields with empty lines between them: the first group is about the message,
@@ -85,16 +83,14 @@ const messageFields = ['reporting-mta', 'received-from-mta', 'original-envelope-
 const recipientFields = ['final-recipient', 'original-recipient', 'action']
 
 function fieldGroups(content: Uint8Array): (readonly HeaderField[])[] {
-  const groups: (readonly HeaderField[])[] = []
-  let position = 0
-  while (position < content.length && groups.length < maxGroups) {
-    const section = readHeaderSection(content.subarray(position))
-    if (section.fields.length > 0) groups.push(section.fields)
-    if (section.cut !== null) break
-    position += section.bodyStart
-    while (content[position] === CR || content[position] === LF) position++
-  }
-  return groups
+  const text = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString(
+    'latin1',
+  )
+  return text
+    .split(/\n\s*\n/)
+    .filter((group) => /^[\w-]+ *:/m.test(group))
+    .slice(0, maxGroups)
+    .map((group) => readFields(Buffer.from(group, 'latin1'), 0).fields)
 }
 
 function recipientOf(values: ReadonlyMap<string, string>): DsnRecipient {

@@ -1,6 +1,8 @@
 // Raw octets → header fields with their offsets. For messages, returned messages and the fields of a DSN. Written by hand: it
 // must be bounded, and must read any octets, even where a MIME parser gives up.
 
+import libmime from 'libmime'
+
 /** One header field of the message. */
 export interface HeaderField {
   /** Lower case, without the colon. */
@@ -36,15 +38,24 @@ const CR = 0x0d
 const SP = 0x20
 const TAB = 0x09
 const COLON = 0x3a
+const DASH = 0x2d
 
 /**
- * Reads the header section (RFC 5322 §2.2) at the start of `raw`. Lines end with LF or CRLF. Lines that are neither a field nor a
- * continuation are skipped. Linear in the section's length; never throws.
+ * Reads the header section (RFC 5322 §2.2) at the start of `raw`, behind an mbox `From ` line and empty lines. Linear in the
+ * section's length; never throws.
  */
 export function readHeaderSection(raw: Uint8Array): HeaderSection {
-  const start = mboxLineEnd(raw, firstLine(raw))
+  return readFields(raw, mboxLineEnd(raw, firstLine(raw)))
+}
+
+/**
+ * Reads the header section that begins at `start`. Lines end with LF or CRLF. Lines that are neither a field nor a continuation
+ * are skipped; if no field follows them, they belong to the body, and the empty line before it is missing.
+ */
+export function readFields(raw: Uint8Array, start: number): HeaderSection {
   const fields: HeaderField[] = []
   let open: { name: string; start: number; valueStart: number } | null = null
+  let bodyBegin = -1
   let position = start
   const close = (end: number): void => {
     if (open === null) return
@@ -59,7 +70,7 @@ export function readHeaderSection(raw: Uint8Array): HeaderSection {
   const stop = (cut: string | null, bodyStart: number): HeaderSection => ({
     fields,
     start,
-    bodyStart,
+    bodyStart: bodyBegin < 0 || cut !== null ? bodyStart : bodyBegin,
     cut,
   })
   while (position < raw.length) {
@@ -73,14 +84,21 @@ export function readHeaderSection(raw: Uint8Array): HeaderSection {
       close(position)
       return stop(null, next)
     }
-    if (raw[position] !== SP && raw[position] !== TAB) {
+    if (isDelimiter(raw, position)) {
+      close(position)
+      return stop(null, position)
+    }
+    if (raw[position] !== SP && raw[position] !== TAB && !isStray(raw, position, open)) {
       close(position)
       if (fields.length >= maxHeaderFields) {
         return stop(`the header section has more than ${maxHeaderFields} fields`, raw.length)
       }
       const colon = raw.subarray(position, next).indexOf(COLON)
       const name = colon > 0 ? fieldName(raw, position, position + colon) : ''
-      if (name !== '') open = { name, start: position, valueStart: position + colon + 1 }
+      if (name !== '') {
+        open = { name, start: position, valueStart: position + colon + 1 }
+        bodyBegin = -1
+      } else if (bodyBegin < 0) bodyBegin = position
     }
     position = next
   }
@@ -104,18 +122,14 @@ export interface ParameterValue {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** Reads `value; name=token; name="quoted"`. If a name comes twice, the first one counts. Never throws. */
+/**
+ * Reads `value; name=token; name="quoted"; name*=utf-8''encoded` (RFC 2231); comments are dropped. The first semicolon may be
+ * missing. If a name comes twice, the first one counts. Never throws.
+ */
 export function parseParameters(text: string): ParameterValue {
-  const pieces = splitOutsideQuotes(text)
-  const parameters = new Map<string, string>()
-  for (const piece of pieces.slice(1)) {
-    const equals = piece.indexOf('=')
-    if (equals <= 0) continue
-    const name = piece.slice(0, equals).trim().toLowerCase()
-    const value = unquoted(piece.slice(equals + 1).trim())
-    if (name !== '' && !parameters.has(name)) parameters.set(name, value)
-  }
-  return { value: (pieces[0] ?? '').trim().toLowerCase(), parameters }
+  const whole = text.replace(/^([^\s;=]+)[ \t]+(?=[\w*-]+=)/, '$1; ')
+  const { value, params } = libmime.parseHeaderValue(whole, { stripComments: true })
+  return { value: value.toLowerCase(), parameters: new Map(Object.entries(params)) }
 }
 
 const maxLeadingEmptyOctets = 16
@@ -142,6 +156,21 @@ function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {
     : next - start === 2 && raw[start] === CR && raw[start + 1] === LF
 }
 
+/** A delimiter of a multipart stands here (RFC 2046 §5.1.1), so the empty line before it is missing. */
+function isDelimiter(raw: Uint8Array, position: number): boolean {
+  return raw[position] === DASH && raw[position + 1] === DASH
+}
+
+/** Whether a parameter of a MIME field stands on its own line without the blank that continues the field. */
+function isStray(
+  raw: Uint8Array,
+  position: number,
+  field: { readonly name: string } | null,
+): boolean {
+  if (!field?.name.startsWith('content-')) return false
+  return /^[\w*-]+ ?=/.test(latin1(raw, position, Math.min(raw.length, position + 40)))
+}
+
 /**
  * The field name on a line, or ''. It is printable ASCII without a colon (RFC 5322 §3.6.8). Blanks before the colon are allowed
  * (§4.5).
@@ -166,27 +195,4 @@ function fieldValue(raw: Uint8Array, start: number, end: number): string {
 
 function latin1(raw: Uint8Array, start: number, end: number): string {
   return Buffer.from(raw.buffer, raw.byteOffset + start, end - start).toString('latin1')
-}
-
-function splitOutsideQuotes(text: string): string[] {
-  const pieces: string[] = []
-  let quoted = false
-  let begin = 0
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i]
-    if (quoted && char === '\\') i++
-    else if (char === '"') quoted = !quoted
-    else if (char === ';' && !quoted) {
-      pieces.push(text.slice(begin, i))
-      begin = i + 1
-    }
-  }
-  pieces.push(text.slice(begin))
-  return pieces
-}
-
-function unquoted(text: string): string {
-  if (!text.startsWith('"')) return text.split(/[ \t(]/, 1)[0] ?? ''
-  const close = text.length > 1 && text.endsWith('"') ? text.length - 1 : text.length
-  return text.slice(1, close).replace(/\\(.)/g, '$1')
 }

@@ -2,7 +2,8 @@
 import { formatAddress } from '../ip/address.ts'
 import { addressesNamed } from './addresses.ts'
 import { allValues, firstValue, readHeaderSection } from './header.ts'
-import { type Message, maxParsedBytes, maxPartBytes } from './message.ts'
+import { type Message, maxParsedBytes } from './message.ts'
+import { maxPartBytes } from './parts.ts'
 import { returnedTextStart } from './returned-text.ts'
 import { traceStored } from './trace.ts'
 

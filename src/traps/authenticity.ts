@@ -119,10 +119,14 @@ const maxVerifiedBytes = 64 * 1024
 const maxVerifiedLines = 1000
 const blankRun = /[ \t\r\n]{500}/
 
-function isVerifiable(headerSection: Uint8Array): boolean {
-  if (headerSection.length > maxVerifiedBytes) return false
-  const text = Buffer.from(headerSection).toString('latin1')
-  return text.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines && !blankRun.test(text)
+function isVerifiable(content: Uint8Array): boolean {
+  const text = Buffer.from(content.subarray(0, maxVerifiedBytes)).toString('latin1')
+  const end = text.search(/\n\r?\n/)
+  if (end < 0) return false
+  const header = text.slice(0, end)
+  return (
+    header.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines && !blankRun.test(header)
+  )
 }
 
 /** A returned message that is cut short or has no body cannot be checked: the result is 'unknown'. */
@@ -133,7 +137,7 @@ async function dkimOf(message: Message, domain: string, resolver: NameResolver):
   const signatures = allValues(header, 'dkim-signature')
   if (signatures.length === 0) return 'none'
   if (!found.isWhole || signatures.length > maxSignatures) return 'unknown'
-  if (!isVerifiable(found.content.subarray(0, header.bodyStart))) return 'unknown'
+  if (!isVerifiable(found.content)) return 'unknown'
   // A forger may have signed the message with a key of his own domain, one key for each address. If we looked that key up, he
   // would learn which addresses have somebody who checks bounces.
   if (!signatures.some((signature) => isAligned(signerOf(signature), domain))) return 'other'

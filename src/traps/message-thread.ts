@@ -25,7 +25,7 @@ export async function readMessage(
   authenticity?: AuthenticityOptions,
 ): Promise<ReadMessage> {
   const { recipients, trace, ...common } = delivered
-  const message = await parseMessage(raw)
+  const message = parseMessage(raw)
   const { reversePath } = common
   const classification = classify(message, {
     recipients,

@@ -87,7 +87,7 @@ test('through the socket neither SQLite nor Fastify nor a mail package is loaded
   const loaded = Buffer.concat(await child.stderr.toArray()).toString()
   assert.match(loaded, /src\/commands\/listing\.ts/)
   assert.match(loaded, /node_modules\/commander\//)
-  assert.doesNotMatch(loaded, /better-sqlite3|fastify|mailparser|smtp-server|koffi|src\/store\//)
+  assert.doesNotMatch(loaded, /better-sqlite3|fastify|libmime|smtp-server|koffi|src\/store\//)
 })
 
 test('thousands of prefixes go in one request, in and out', async (t) => {
