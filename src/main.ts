@@ -506,6 +506,8 @@ function oneLine(text: string): string {
   const message = text
     .trim()
     .replace(/^error: /, '')
-    .replaceAll(/\s*\n\s*/g, ' ')
+    .split('\n')
+    .map((line) => line.trim())
+    .join(' ')
   return `backscatterd: ${message} (see backscatterd --help)\n`
 }

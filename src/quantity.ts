@@ -18,8 +18,8 @@ export function parseDuration(text: string): Parsed<number> {
   const expected = 'expected a duration such as "90s", "1h" or "28d"'
   if (!/^(\d+[smhdw])+$/.test(text)) return { why: expected }
   let seconds = 0
-  for (const [, count = '', unit = ''] of text.matchAll(/(\d+)([smhdw])/g)) {
-    seconds += Number(count) * (secondsIn[unit] ?? 0)
+  for (const part of text.split(/(?<=[smhdw])/)) {
+    seconds += Number(part.slice(0, -1)) * (secondsIn[part.slice(-1)] ?? 0)
   }
   return seconds <= maxSeconds ? { value: seconds } : { why: 'longer than a hundred years' }
 }

@@ -113,9 +113,14 @@ const addressWithoutAt = new RegExp(String.raw`[=%]${domain}|${domain}!\S`, 'u')
  * local parts, encodings, VERP and base64, but not a local part alone or a domain alone.
  */
 export function maskAddresses(text: string): string {
-  return text
-    .replaceAll(/"(?:[^"\\]|\\.)*"@\S*/g, '(address)')
-    .replaceAll(/\S+/g, (word) => (hasAddress(word) ? '(address)' : word))
+  return withoutQuoted(text).replaceAll(/\S+/g, (word) => (hasAddress(word) ? '(address)' : word))
+}
+
+/** All from the first quotation mark to the last quoted local part goes: where one begins cannot be told for sure. */
+function withoutQuoted(text: string): string {
+  const first = text.indexOf('"')
+  const last = text.lastIndexOf('"@')
+  return first < last ? `${text.slice(0, first)}(address)${text.slice(last + 1)}` : text
 }
 
 function hasAddress(word: string): boolean {

@@ -47,7 +47,7 @@ export const rbldnsd: Format = {
         known.clear()
         return
       }
-      const [, entry = '', value = ''] = /^!?\s*([^\s#;]*)\s*(.*)$/.exec(trimmed) ?? []
+      const [, entry = '', value = ''] = /^!?\s*([^\s#;]*)\s*(.*)$/s.exec(trimmed) ?? []
       const range = readRange(entry)
       if ('why' in range) {
         items.push({ line, text, why: range.why })
@@ -118,7 +118,7 @@ function single(parsed: Parsed<Prefix>): Parsed<Prefix[]> {
 
 /** Converts a range: "10.0.0.1-10.0.0.20", "10.0.0.1-20" or "10.1-10.3". Both ends belong to it. */
 function readSpan(from: string, given: string): Parsed<Prefix[]> {
-  const to = given.includes('.') ? given : from.replace(/[^.]*$/, given)
+  const to = given.includes('.') ? given : from.slice(0, from.lastIndexOf('.') + 1) + given
   if (to.split('.').length !== from.split('.').length) {
     return { why: 'the two ends of the range have different numbers of octets' }
   }

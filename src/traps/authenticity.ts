@@ -117,7 +117,7 @@ const maxSignatures = 10
  */
 const maxVerifiedBytes = 64 * 1024
 const maxVerifiedLines = 1000
-const blankRun = /[ \t\r\n]{500}/
+const longestBlankRun = 500
 
 function isVerifiable(content: Uint8Array): boolean {
   const text = Buffer.from(content.subarray(0, maxVerifiedBytes)).toString('latin1')
@@ -125,7 +125,8 @@ function isVerifiable(content: Uint8Array): boolean {
   if (end < 0) return false
   const header = text.slice(0, end)
   return (
-    header.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines && !blankRun.test(header)
+    header.split('\n', maxVerifiedLines + 1).length <= maxVerifiedLines &&
+    header.split(/[^ \t\r\n]+/).every((blanks) => blanks.length < longestBlankRun)
   )
 }
 
@@ -223,7 +224,7 @@ const secondsInDay = 86_400
  * ends, modulo 1000. SSSSSS are the first three octets of HMAC-SHA1 over K, DDD and the address.
  */
 function isOurTag(recipient: string, { batvKey, now }: AuthenticityOptions): boolean {
-  const match = /^prvs=(\d)(\d{3})([0-9a-f]{6})=(.+@.+)$/i.exec(recipient)
+  const match = /^prvs=(\d)(\d{3})([0-9a-f]{6})=(.+@.+)$/is.exec(recipient)
   if (batvKey === undefined || match === null) return false
   const [, key = '', day = '', hash = '', address = ''] = match
   const today = Math.floor(now() / secondsInDay) % 1000

@@ -36,7 +36,7 @@ const F = 0x46
 const separator = Buffer.from('\nFrom ')
 /** The date as asctime(3) writes it, `Tue Nov 24 11:24:44 2026`, or as in `Tue, 24 Nov 2026 11:24:44 +0100`. */
 const fromDate =
-  /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.*?\d:\d\d.*/
+  /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2})\b.{0,40}?\d:\d\d.*/
 const fromLine = new RegExp(`^From .*${fromDate.source}`)
 /** A line longer than this is never a From line. */
 export const longestFromLine = 4096
@@ -221,6 +221,6 @@ function unquoted(content: Buffer): Uint8Array {
 
 function dateOf(line: string): number | null {
   const [text = ''] = fromDate.exec(line) ?? []
-  const milliseconds = Date.parse(text.replace(/\s+remote from .*/, ''))
+  const milliseconds = Date.parse(text.replace(/\sremote from .*/, ''))
   return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000)
 }
