@@ -85,7 +85,7 @@ function asText(
   const more = dsn !== null && dsn.recipients > 1 ? ` and ${dsn.recipients - 1} more` : ''
   const said: readonly (readonly [string, string | null | undefined])[] = [
     ['rule', rule],
-    ['facts', explain && (verdict.facts.join(', ') || 'none')],
+    ...(explain ? factRows(verdict) : []),
     [
       'sent by',
       viaList
@@ -105,6 +105,12 @@ function asText(
   const rows = said.flatMap(([name, text]) => (text ? [[name, shortened(printable(text))]] : []))
   const place = index === 0 ? file : `${file} [${index}]`
   return `${printable(place)}: ${what}\n${formatColumns(rows, '  ')}`
+}
+
+/** One row for each fact. */
+function factRows({ facts }: Classification): (readonly [string, string])[] {
+  if (facts.length === 0) return [['facts', 'none']]
+  return facts.map((fact, index) => [index === 0 ? 'facts' : '', fact])
 }
 
 function shortened(text: string): string {

@@ -100,6 +100,7 @@ export class Collector {
         source: 'smtp',
         client: formatAddress(known),
         kind: 'callout',
+        certainty: evidence[0]?.certainty,
         rule: evidence[0]?.rule,
         decisions: decisions.map(({ decision }) => decision),
       },

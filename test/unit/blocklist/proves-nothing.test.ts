@@ -48,6 +48,23 @@ async function decide(door: Door, raw: Uint8Array) {
   return decisions[0]
 }
 
+test('a collector’s reverse-path is kept as one of our own listener’s is', async (t) => {
+  const door = openDoor(t)
+  const raw = octets('From: a@b.example', '', 'x')
+  for (const [client, reversePath] of [
+    ['20.0.0.1', ''],
+    ['20.0.0.2', 'a@b.example'],
+    ['20.0.0.3', undefined],
+  ] as const) {
+    await collector(door).submit({
+      ...{ raw, client: address(client), recipients: [trap], source: 'collector:a' },
+      ...(reversePath !== undefined && { reversePath }),
+    })
+    const [kept] = door.blocklist.explain(address(client)).evidence
+    assert.equal(kept?.details.reversePath, reversePath)
+  }
+})
+
 function collector({ blocklist }: Door, relays: readonly string[] = []): Collector {
   return new Collector({
     relays: parseTrustedRelays(relays),

@@ -110,6 +110,21 @@ test('words for people: no control characters of the message’s', async () => {
   assert.equal(stdout.includes('\x1b'), false)
 })
 
+test('words for people tell how certain it is and, when asked to, the facts', async () => {
+  const complaint = file('arf.eml', readSample('not-backscatter/complaint.eml'))
+  const { stdout } = await runCommand(['classify', '--explain', complaint], folder)
+  const [{ facts } = { facts: [] }] = await verdicts(complaint)
+  assert.ok(Array.isArray(facts) && facts.length > 0)
+  const told = stdout.slice(stdout.indexOf('facts'), stdout.indexOf('sent by'))
+  assert.deepEqual(told.trim().split(/\s+/), ['facts', ...facts])
+  const { stdout: plain } = await runCommand(['classify', complaint], folder)
+  assert.doesNotMatch(plain, /facts/)
+  const path = file('bounce.eml', bounce)
+  const [{ certainty } = { certainty: null }] = await verdicts(path)
+  const { stdout: said } = await runCommand(['classify', path], folder)
+  assert.ok(said.startsWith(`${path}: backscatter (dsn), ${certainty}\n`), said)
+})
+
 test('a file that is not there is said in one line after what came before it', async () => {
   const path = file('bounce.eml', bounce)
   const { code, stdout, stderr } = await runCommand(

@@ -45,6 +45,7 @@ test('the least configuration has the defaults of the interface', (t) => {
     'challenge-response',
     'content-notice',
   ])
+  assert.equal(config.policy.likely, 'list')
   assert.deepEqual(config.policy.threshold.dsn, { messages: 2, traps: 1, window: 7 * 86_400 })
   assert.deepEqual(config.policy.threshold['auto-reply'], {
     messages: 3,
