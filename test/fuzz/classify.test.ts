@@ -1,11 +1,13 @@
 // Mutated samples, and messages made of mail's own words, through parser, classifier, trace and evidence. Each gets a
-// verdict within bounded processor time, and none is backscatter without the marks that its rule requires.
+// verdict within bounded processor time, and none is backscatter without the marks that its rule requires. A verdict
+// names known facts, and a certain one at least one.
 // FUZZ_SECONDS sets how long each test runs (default 3); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { classify } from '../../src/classify/classify.ts'
 import { evidenceOf } from '../../src/classify/evidence.ts'
+import { facts } from '../../src/classify/facts.ts'
 import { backscatterKinds } from '../../src/classify/kinds.ts'
 import { formatAddress } from '../../src/ip/address.ts'
 import { allValues } from '../../src/mail/header.ts'
@@ -120,6 +122,9 @@ async function holds(raw: Uint8Array): Promise<void> {
   assert.equal(verdict.backscatter, verdict.kind !== null)
   assert.equal(verdict.backscatter, verdict.notBackscatter === null)
   assert.ok(verdict.rule.length > 0)
+  assert.equal(verdict.certainty === null, verdict.kind === null)
+  assert.ok(verdict.certainty !== 'certain' || verdict.facts.length > 0)
+  for (const fact of verdict.facts) assert.ok(Object.hasOwn(facts, fact), fact)
   if (verdict.kind !== null) {
     assert.ok(backscatterKinds.includes(verdict.kind))
     assert.equal(message.unreadable, null)
