@@ -1,51 +1,17 @@
-// A message's text → the part that its author wrote, without the returned message below it. The part is given as lines, and as
-// one text folded for comparison with phrases. However long the text is, only a few hundred lines of a few hundred characters are
-// read.
-import { returnedTextStart } from '../mail/returned-text.ts'
+// A message's lines → words to compare with phrases, and what those words speak of.
 import { fold, phraseIn, phraseTable } from './phrases.ts'
 
 export interface BodyText {
-  /** The author's lines, each cut to `maxLineLength` characters. */
+  /** The author's lines. */
   readonly lines: readonly string[]
   /** The same lines as one folded text: see `fold`. */
   readonly words: string
-  /** Offset in the text of the returned message or its header section; -1 if there is none. */
-  readonly returnedAt: number
-  /** A line announces a returned message. Something else may follow it. */
-  readonly announcesReturned: boolean
 }
 
-const maxLines = 300
-const maxLineLength = 500
 const maxWords = 12_000
 
-/** Splits a text into the author's part and the returned part. Never throws. */
-export function readBodyText(text: string): BodyText {
-  const { at, announcedAt } = returnedTextStart(text)
-  // The announcing line still belongs to the author.
-  const announcedEnd = announcedAt < 0 ? -1 : text.indexOf('\n', announcedAt)
-  const ends = [at, announcedEnd].filter((end) => end >= 0)
-  const own = ends.length === 0 ? text : text.slice(0, Math.min(...ends))
-  const lines = cutLines(own)
-  return {
-    lines,
-    words: fold(lines.join(' ').slice(0, maxWords)),
-    returnedAt: at,
-    announcesReturned: announcedAt >= 0,
-  }
-}
-
-/** At most `maxLines` lines of at most `maxLineLength` characters. */
-function cutLines(text: string): string[] {
-  const lines: string[] = []
-  let position = 0
-  while (position < text.length && lines.length < maxLines) {
-    const newline = text.indexOf('\n', position)
-    const end = newline < 0 ? text.length : newline
-    lines.push(text.slice(position, Math.min(end, position + maxLineLength)).trimEnd())
-    position = end + 1
-  }
-  return lines
+export function readBodyText(lines: readonly string[]): BodyText {
+  return { lines, words: fold(lines.join(' ').slice(0, maxWords)) }
 }
 
 /** Sentences that companies add to their mail: it was scanned and is clean, it is confidential, nobody is liable for it. */

@@ -1,15 +1,10 @@
 // A parsed message → a verdict: which kind of backscatter it is, or what else it is, and by which rule. Pure; every message gets
 // a verdict.
 
-import {
-  type DeliveryStatus,
-  type DsnAction,
-  isPlausible,
-  parseDeliveryStatus,
-} from '../mail/delivery-status.ts'
+import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import { type Returned, readReturned } from '../mail/returned.ts'
+import { type Returned, returnedFields } from '../mail/returned.ts'
 import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
@@ -138,7 +133,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
 
 /** Classifies a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
-  const status = deliveryStatusOf(message)
+  const { deliveryStatus: status, returned } = message
   const seen = new Seen(message, status, reversePath(message, envelope), envelope.recipients)
   let verdict = not('other', 'not-recognised')
   for (const recognise of recognisers) {
@@ -153,22 +148,12 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
     backscatter: kind !== null,
     generator: generatorOf(message, status) ?? formatIn(verdict.rule),
     dsn: dsnOf(seen, kind),
-    returned: kind === null && !seen.hasReturnedPart ? null : readReturned(message),
+    returned:
+      returned === null || (kind === null && !seen.hasReturnedPart)
+        ? null
+        : returnedFields(returned),
     viaList: kind !== null && handedOnRule(message) !== null,
   }
-}
-
-/** RFC 3464 §2.1, RFC 6533 §5. */
-const statusTypes = ['message/delivery-status', 'message/global-delivery-status']
-const maxStatusParts = 5
-
-/** The delivery status of a message: its first complete one (see isPlausible), else its first one, else null. */
-export function deliveryStatusOf(message: Message): DeliveryStatus | null {
-  const all = message.parts
-    .filter(({ type }) => statusTypes.includes(type))
-    .slice(0, maxStatusParts)
-    .map(({ content }) => parseDeliveryStatus(content))
-  return all.find(isPlausible) ?? all[0] ?? null
 }
 
 /**

@@ -1,8 +1,7 @@
 // Recognises delivery reports with a delivery status (RFC 3464, RFC 6522), and mail that only has their form.
 
 import { isPlausible } from '../mail/delivery-status.ts'
-import { allValues, type HeaderSection, readHeaderSection } from '../mail/header.ts'
-import { returnedContent } from '../mail/returned.ts'
+import { allValues, type HeaderSection } from '../mail/header.ts'
 import { phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
 import type { Seen } from './seen.ts'
@@ -74,7 +73,7 @@ function isAboutReader(seen: Seen): boolean {
 /** Whether the report has a link, returns nothing that reads as a message, and does not say what went wrong. */
 function hasNothingToReport(seen: Seen): boolean {
   if (returnsReadersMessage(seen)) return false
-  const found = returnedContent(seen.message)
+  const found = seen.message.returned
   const hasLink = seen.hasLink || (found !== null && /https?:/i.test(firstText(found.content)))
   if (!hasLink) return false
   return !(
@@ -105,9 +104,8 @@ const authorFields = ['from', 'sender', 'return-path']
 
 /** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
 function returnedHeader({ message }: Seen): HeaderSection | null {
-  const found = returnedContent(message)
-  if (found === null) return null
-  const header = readHeaderSection(found.content.subarray(0, 64 * 1024))
+  if (message.returned === null) return null
+  const { header } = message.returned
   const has = messageFields.filter((name) => allValues(header, name).some((value) => value !== ''))
   return has.length > 1 ? header : null
 }

@@ -4,8 +4,7 @@ import type { Address } from '../ip/address.ts'
 import { addressesNamed } from '../mail/addresses.ts'
 import { firstValue, type HeaderField } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import { returnedAuthors, returnedContent } from '../mail/returned.ts'
-import { type Classification, type Dsn, deliveryStatusOf } from './classify.ts'
+import type { Classification, Dsn } from './classify.ts'
 import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
 import type { BackscatterKind, Certainty } from './kinds.ts'
 import { canonicalRecipient } from './recipient.ts'
@@ -97,7 +96,10 @@ export function evidenceOf(
   const returned = returnedDigest(message, classification) ?? content
   const addressed = {
     to: addressesNamed(message.header, 'to'),
-    returnedAuthors: classification.returned === null ? [] : returnedAuthors(message),
+    returnedAuthors:
+      classification.returned === null || message.returned === null
+        ? []
+        : addressesNamed(message.returned.header, 'from', 'sender', 'return-path'),
   }
   const isSuccess = reportsSuccess(message, classification)
   return deliveries.map((delivery) => ({
@@ -120,7 +122,7 @@ export function evidenceOf(
 /** Whether a delivery report has recipients, and none of them failed or is delayed (RFC 3464 §2.3.3, RFC 3463 §2). */
 function reportsSuccess(message: Message, { kind, dsn }: Classification): boolean {
   if (kind !== 'dsn' || dsn === null || isTrouble(dsn)) return false
-  return !deliveryStatusOf(message)?.recipients.some(isTrouble)
+  return !message.deliveryStatus?.recipients.some(isTrouble)
 }
 
 function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean {
@@ -154,7 +156,7 @@ function returnedDigest(message: Message, { returned }: Classification): string 
   const { messageId, from, to, date, subject } = returned
   const hash = createHash('sha256').update(JSON.stringify([messageId, from, to, date, subject]))
   if (messageId === null && date === null) {
-    updateWithCrlf(hash, returnedContent(message)?.content ?? new Uint8Array())
+    updateWithCrlf(hash, message.returned?.content ?? new Uint8Array())
   }
   return hash.digest('hex')
 }

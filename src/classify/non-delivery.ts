@@ -184,7 +184,7 @@ function mentionsFailure(seen: Seen): boolean {
 
 /** Whether the message shows the mail that could not be delivered, or its recipient. */
 function hasObject(seen: Seen): boolean {
-  return seen.namesFailedRecipient || seen.hasReturned || seen.body.announcesReturned
+  return seen.namesFailedRecipient || seen.hasReturned
 }
 
 /** Whether it is a delivery report that lost its parts on the way, or never had a boundary. */

@@ -1,9 +1,8 @@
 // One message as the facts read it. Each value is worked out once, when a fact first needs it.
 
 import type { DeliveryStatus } from '../mail/delivery-status.ts'
-import { firstValue, readHeaderSection } from '../mail/header.ts'
+import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import { returnedContent } from '../mail/returned.ts'
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
 import { type BodyText, readBodyText, withoutDisclaimers } from './body-text.ts'
 import { delayPhrases, failurePhrases, successPhrases } from './delivery-phrases.ts'
@@ -56,7 +55,7 @@ export class Seen {
   }
 
   get body(): BodyText {
-    return this.#get('body', () => readBodyText(this.message.text))
+    return this.#get('body', () => readBodyText(this.message.lines))
   }
 
   /** Subject and words, folded, without the disclaimers that companies add to all their mail. */
@@ -109,16 +108,18 @@ export class Seen {
 
   /** A message or its header section was returned, as a part or below the words. */
   get hasReturned(): boolean {
-    return this.hasReturnedPart || this.body.returnedAt >= 0
+    return this.hasReturnedPart || this.message.returned?.isPart === false
   }
 
   /** A part has a type of returned messages, and reads as a message or has only a few words left. */
   get hasReturnedPart(): boolean {
-    return this.#get('returned-part', () =>
-      this.message.parts.some(
-        ({ type, content }) =>
-          returnedTypes.test(type) && (content.length < emptiedBytes || hasOwnFields(content)),
-      ),
+    const { parts, returned } = this.message
+    return (
+      parts.some(
+        ({ type, content }) => returnedTypes.test(type) && content.length < emptiedBytes,
+      ) ||
+      (returned?.isPart === true &&
+        ownFields.filter((name) => firstValue(returned.header, name) !== undefined).length > 1)
     )
   }
 
@@ -133,9 +134,8 @@ export class Seen {
   /** The returned message is itself a bounce: somebody passes on a bounce that he received. */
   get returnsBounce(): boolean {
     return this.#get('returns-bounce', () => {
-      const found = returnedContent(this.message)
-      if (found === null) return false
-      const from = firstValue(readHeaderSection(found.content), 'from')
+      const { returned } = this.message
+      const from = returned === null ? undefined : firstValue(returned.header, 'from')
       return from !== undefined && isMailSystem(from)
     })
   }
@@ -197,11 +197,6 @@ const readerFields = ['to', 'delivered-to', 'x-original-to', 'envelope-to']
 
 const emptiedBytes = 64
 const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']
-
-function hasOwnFields(content: Uint8Array): boolean {
-  const { fields } = readHeaderSection(content.subarray(0, 64 * 1024))
-  return new Set(fields.map(({ name }) => name).filter((name) => ownFields.includes(name))).size > 1
-}
 
 const returnedTypes =
   /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/

@@ -1,6 +1,7 @@
 // The content of a message/delivery-status part → the fields of a delivery status notification (RFC 3464; RFC 6533 for the global
 // variant). Written by hand: no npm package reads this type.
 import { type HeaderField, readFields } from './header.ts'
+import type { Body } from './parts.ts'
 
 /** RFC 3464 §2.3.3. */
 const actions = ['failed', 'delayed', 'delivered', 'relayed', 'expanded'] as const
@@ -63,6 +64,19 @@ export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
     recipients,
     fieldNames,
   }
+}
+
+/** RFC 3464 §2.1, RFC 6533 §5. */
+const statusTypes = ['message/delivery-status', 'message/global-delivery-status']
+const maxStatusParts = 5
+
+/** The delivery status among a message's parts: the first complete one (see isPlausible), else the first one, else null. */
+export function deliveryStatusIn(parts: Body['parts']): DeliveryStatus | null {
+  const all = parts
+    .filter(({ type }) => statusTypes.includes(type))
+    .slice(0, maxStatusParts)
+    .map(({ content }) => parseDeliveryStatus(content))
+  return all.find(isPlausible) ?? all[0] ?? null
 }
 
 /**

@@ -1,7 +1,9 @@
 // Raw octets → a message: its header, its text, its parts, and the delivery status and the message that it returns.
 import libmime from 'libmime'
+import { type DeliveryStatus, deliveryStatusIn } from './delivery-status.ts'
 import { firstValue, type HeaderSection, type ParameterValue, readHeaderSection } from './header.ts'
 import { type Body, contentTypeOf, readBody } from './parts.ts'
+import { headerSectionIn, type ReturnedMessage, returnedIn } from './returned.ts'
 
 export interface Message extends Body {
   readonly raw: Uint8Array
@@ -10,6 +12,10 @@ export interface Message extends Body {
   readonly contentType: ParameterValue
   /** With RFC 2047 encoded words decoded. */
   readonly subject: string
+  /** The lines of `text` above a returned message, at most `maxLines`, each cut to `maxLineLength` characters. */
+  readonly lines: readonly string[]
+  readonly deliveryStatus: DeliveryStatus | null
+  readonly returned: ReturnedMessage | null
   /** Whether the message is longer than `maxParsedBytes`; the rest is ignored. */
   readonly isCut: boolean
   /** Why not all parts could be read, or null. If set, `parts` and `text` are empty. */
@@ -34,17 +40,27 @@ export const maxParsedBytes = 1024 * 1024
 export function parseMessage(raw: Uint8Array, { maxParts = 500 }: MessageLimits = {}): Message {
   const header = readHeaderSection(raw)
   const end = Math.min(raw.length, header.bodyStart + maxParsedBytes)
-  const known = {
-    raw,
-    header,
-    contentType: contentTypeOf(header),
-    subject: libmime.decodeWords(firstValue(header, 'subject') ?? ''),
-    isCut: end < raw.length,
-  }
+  const contentType = contentTypeOf(header)
+  const isCut = end < raw.length
+  const subject = libmime.decodeWords(firstValue(header, 'subject') ?? '')
   const read = Buffer.from(raw.buffer, raw.byteOffset, end)
   const body = header.cut === null ? readBody(read, header, maxParts) : { why: header.cut }
-  if ('why' in body) {
-    return { ...known, text: '', hasHtmlLink: false, parts: [], unreadable: body.why }
+  const { text, hasHtmlLink, parts } = 'why' in body ? noBody : body
+  const found = { header, contentType, isCut, text, hasHtmlLink, parts }
+  const returnedAt = headerSectionIn(text)
+  const own = returnedAt < 0 ? text : text.slice(0, returnedAt)
+  return {
+    ...found,
+    raw,
+    subject,
+    lines: own.split('\n', maxLines).map((line) => line.slice(0, maxLineLength).trimEnd()),
+    deliveryStatus: deliveryStatusIn(parts),
+    returned: returnedIn(read, found, returnedAt),
+    unreadable: 'why' in body ? body.why : null,
   }
-  return { ...known, ...body, unreadable: null }
 }
+
+const maxLines = 300
+const maxLineLength = 500
+
+const noBody: Body = { text: '', hasHtmlLink: false, parts: [] }

@@ -4,9 +4,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { Classification } from '../classify/classify.ts'
-import { allValues, readHeaderSection } from '../mail/header.ts'
+import { allValues } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import { returnedContent } from '../mail/returned.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
 /** Rejects like node:dns/promises. */
@@ -132,10 +131,9 @@ function isVerifiable(content: Uint8Array): boolean {
 
 /** A returned message that is cut short or has no body cannot be checked: the result is 'unknown'. */
 async function dkimOf(message: Message, domain: string, resolver: NameResolver): Promise<string> {
-  const found = returnedContent(message)
+  const found = message.returned
   if (found === null) return 'unknown'
-  const header = readHeaderSection(found.content)
-  const signatures = allValues(header, 'dkim-signature')
+  const signatures = allValues(found.header, 'dkim-signature')
   if (signatures.length === 0) return 'none'
   if (!found.isWhole || signatures.length > maxSignatures) return 'unknown'
   if (!isVerifiable(found.content)) return 'unknown'

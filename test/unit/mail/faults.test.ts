@@ -134,14 +134,14 @@ const texts: Readonly<Record<string, Uint8Array>> = {
 }
 
 for (const [fault, raw] of Object.entries(texts)) {
-  test(`the text is read: ${fault}`, async () => {
-    const { text, unreadable } = await parseMessage(raw)
+  test(`the text is read: ${fault}`, () => {
+    const { text, unreadable } = parseMessage(raw)
     assert.equal(unreadable, null)
     assert.equal(text.trim().replace(/\s+/g, ' ').replace(':', ''), said.replace(':', ''))
   })
 }
 
-test('the text is read: UTF-16', async () => {
+test('the text is read: UTF-16', () => {
   const littleEndian = Buffer.from(`\ufeff${said}`, 'utf16le')
   const bodies = {
     unicode: littleEndian,
@@ -150,7 +150,7 @@ test('the text is read: UTF-16', async () => {
     'utf-16le': Buffer.from(said, 'utf16le'),
   }
   for (const [charset, body] of Object.entries(bodies)) {
-    const { text } = await parseMessage(
+    const { text } = parseMessage(
       octets(
         `Content-Type: text/plain; charset=${charset}`,
         'Content-Transfer-Encoding: base64',
@@ -162,12 +162,12 @@ test('the text is read: UTF-16', async () => {
   }
 })
 
-test('the text is read: Windows-1252 without a charset', async () => {
+test('the text is read: Windows-1252 without a charset', () => {
   const raw = Buffer.concat([octets('From: a@b.example', '', ''), Buffer.from(said, 'latin1')])
-  assert.equal((await parseMessage(raw)).text, said)
+  assert.equal(parseMessage(raw).text, said)
 })
 
-test('HTML counts as text unless plain text is its alternative', async () => {
+test('HTML counts as text unless plain text is its alternative', () => {
   const parts = ['Content-Type: text/plain', '', 'plain', '--b', 'Content-Type: text/html', '']
   for (const [type, expected] of [
     ['alternative', 'plain'],
@@ -175,7 +175,7 @@ test('HTML counts as text unless plain text is its alternative', async () => {
   ]) {
     const header = `Content-Type: multipart/${type}; boundary=b`
     const raw = octets(header, '', '--b', ...parts, '<b>HTML</b>', '--b--')
-    assert.equal((await parseMessage(raw)).text, expected)
+    assert.equal(parseMessage(raw).text, expected)
   }
 })
 
@@ -212,8 +212,8 @@ const reports: Readonly<Record<string, Uint8Array>> = {
 }
 
 for (const [fault, raw] of Object.entries(reports)) {
-  test(`status and returned message are found: ${fault}`, async () => {
-    const message = await parseMessage(raw)
+  test(`status and returned message are found: ${fault}`, () => {
+    const message = parseMessage(raw)
     const [status, original, ...others] = message.parts
     assert.deepEqual(
       [status?.type, original?.type, others],

@@ -1,8 +1,8 @@
 // What a bounce gives back, as a part or below its words: its fields, the way it came, and its octets.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseMessage } from '../../../src/mail/message.ts'
-import { readReturned, returnedContent } from '../../../src/mail/returned.ts'
+import { type Message, parseMessage } from '../../../src/mail/message.ts'
+import { returnedFields } from '../../../src/mail/returned.ts'
 import { octets, report } from '../../support/messages.ts'
 
 const returned = [
@@ -29,61 +29,65 @@ const fields = {
   origin: '192.0.2.9',
 }
 
+function fieldsOf({ returned: found }: Message) {
+  return found && returnedFields(found)
+}
+
 const words = ['From: MAILER-DAEMON@far.example', '', '<nobody@far.example>:', 'No such user.', '']
 const marker = '--- Below this line is a copy of the message.'
 
-test('a part: the fields and the host that handed it over', async () => {
-  assert.deepEqual(readReturned(await parseMessage(report({ returned }))), fields)
+test('a part: the fields and the host that handed it over', () => {
+  assert.deepEqual(fieldsOf(parseMessage(report({ returned }))), fields)
 })
 
-test('a part: its octets as they were', async () => {
-  const found = returnedContent(await parseMessage(report({ returned })))
+test('a part: its octets as they were', () => {
+  const found = parseMessage(report({ returned })).returned
   assert.equal(Buffer.from(found?.content ?? []).toString(), returned.join('\r\n'))
   assert.equal(found?.isWhole, true)
 })
 
-test('below the words of a plain text: the same, octet for octet', async () => {
+test('below the words of a plain text: the same, octet for octet', () => {
   const raw = octets(...words, marker, '', ...returned)
-  const message = await parseMessage(raw)
-  assert.deepEqual(readReturned(message), fields)
-  const found = returnedContent(message)
+  const message = parseMessage(raw)
+  assert.deepEqual(fieldsOf(message), fields)
+  const found = message.returned
   assert.equal(Buffer.from(found?.content ?? []).toString(), returned.join('\r\n'))
   assert.equal(found?.isWhole, true)
 })
 
-test('with marks before each line: the fields without them, and no claim to be whole', async () => {
+test('with marks before each line: the fields without them, and no claim to be whole', () => {
   const raw = octets(...words, marker, '', ...returned.map((line) => `> ${line}`))
-  const message = await parseMessage(raw)
-  assert.deepEqual(readReturned(message), fields)
-  assert.equal(returnedContent(message)?.isWhole, false)
+  const message = parseMessage(raw)
+  assert.deepEqual(fieldsOf(message), fields)
+  assert.equal(message.returned?.isWhole, false)
 })
 
-test('the header section alone', async () => {
-  const message = await parseMessage(octets(...words, marker, '', ...returned.slice(0, 7)))
-  assert.deepEqual(readReturned(message), { ...fields, headersOnly: true })
-  assert.equal(returnedContent(message)?.isWhole, false)
+test('the header section alone', () => {
+  const message = parseMessage(octets(...words, marker, '', ...returned.slice(0, 7)))
+  assert.deepEqual(fieldsOf(message), { ...fields, headersOnly: true })
+  assert.equal(message.returned?.isWhole, false)
 })
 
-test('what was not read to its end is not whole', async () => {
+test('what was not read to its end is not whole', () => {
   const long = [...returned, ...Array.from({ length: 20_000 }, () => 'x'.repeat(76))]
-  const found = returnedContent(await parseMessage(report({ returned: long })))
+  const found = parseMessage(report({ returned: long })).returned
   assert.equal(found?.isWhole, false)
 })
 
-test('how people quote each other is no returned message', async () => {
+test('how people quote each other is no returned message', () => {
   const quoted = ['From: a@b.example', 'To: c@d.example', 'Subject: hi', 'Sent: Monday', '', 'x']
-  const message = await parseMessage(octets('From: a@b.example', '', 'See below.', '', ...quoted))
-  assert.equal(returnedContent(message), null)
+  const message = parseMessage(octets('From: a@b.example', '', 'See below.', '', ...quoted))
+  assert.equal(message.returned, null)
 })
 
-test('an origin that the bouncing host did not note is unknown', async () => {
+test('an origin that the bouncing host did not note is unknown', () => {
   const local = returned
     .with(0, 'Received: by mx.far.example (Postfix, from userid 5) id 3')
     .toSpliced(1, 1)
-  assert.equal(readReturned(await parseMessage(report({ returned: local })))?.origin, null)
+  assert.equal(fieldsOf(parseMessage(report({ returned: local })))?.origin, null)
 })
 
-test('a long first line is not sought again and again in a megabyte of its like', async () => {
+test('a long first line is not sought again and again in a megabyte of its like', () => {
   const raw = octets(
     'Return-Path: <>',
     'From: MAILER-DAEMON@far.example',
@@ -98,6 +102,6 @@ test('a long first line is not sought again and again in a megabyte of its like'
     '',
     `Received: ${'a'.repeat(50_040)}b`.repeat(20),
   )
-  const message = await parseMessage(raw)
-  assert.equal(returnedContent(message)?.isWhole, false)
+  const message = parseMessage(raw)
+  assert.equal(message.returned?.isWhole, false)
 })
