@@ -22,7 +22,6 @@ interface DsnRecipient {
 export interface DeliveryStatus {
   readonly reportingMta: string | null
   readonly receivedFromMta: string | null
-  readonly originalEnvelopeId: string | null
   readonly arrivalDate: string | null
   /** Recipients in order, at most `maxRecipients`. */
   readonly recipients: readonly DsnRecipient[]
@@ -40,29 +39,19 @@ const maxGroups = 200
  */
 export function parseDeliveryStatus(content: Uint8Array): DeliveryStatus {
   const recipients: DsnRecipient[] = []
-  const fieldNames = new Set<string>()
-  const message = new Map<string, string>()
+  const first = new Map<string, string>()
   for (const fields of fieldGroups(content)) {
-    const values = new Map<string, string>()
-    for (const { name, value } of fields) {
-      fieldNames.add(name)
-      if (!values.has(name)) values.set(name, value)
-    }
-    if (recipientFields.some((name) => values.has(name))) {
-      if (recipients.length < maxRecipients) recipients.push(recipientOf(values))
-    }
-    for (const name of messageFields) {
-      const value = values.get(name)
-      if (value !== undefined && !message.has(name)) message.set(name, value)
-    }
+    // The first field of a name counts.
+    const group = new Map(fields.toReversed().map(({ name, value }) => [name, value]))
+    if (recipientFields.some((name) => group.has(name))) recipients.push(recipientOf(group))
+    for (const { name, value } of fields) if (!first.has(name)) first.set(name, value)
   }
   return {
-    reportingMta: typedValue(message.get('reporting-mta')),
-    receivedFromMta: typedValue(message.get('received-from-mta')),
-    originalEnvelopeId: plainValue(message.get('original-envelope-id')),
-    arrivalDate: plainValue(message.get('arrival-date')),
-    recipients,
-    fieldNames,
+    reportingMta: typedValue(first.get('reporting-mta')),
+    receivedFromMta: typedValue(first.get('received-from-mta')),
+    arrivalDate: first.get('arrival-date') || null,
+    recipients: recipients.slice(0, maxRecipients),
+    fieldNames: new Set(first.keys()),
   }
 }
 
@@ -93,7 +82,6 @@ export function isPlausible(status: DeliveryStatus): boolean {
   )
 }
 
-const messageFields = ['reporting-mta', 'received-from-mta', 'original-envelope-id', 'arrival-date']
 const recipientFields = ['final-recipient', 'original-recipient', 'action']
 
 function fieldGroups(content: Uint8Array): (readonly HeaderField[])[] {
@@ -114,7 +102,7 @@ function recipientOf(values: ReadonlyMap<string, string>): DsnRecipient {
     action: actionOf(values.get('action')),
     status: statusOf(values.get('status')),
     remoteMta: typedValue(values.get('remote-mta')),
-    diagnosticCode: plainValue(values.get('diagnostic-code')),
+    diagnosticCode: values.get('diagnostic-code') || null,
   }
 }
 
@@ -123,16 +111,11 @@ function typedValue(field: string | undefined): string | null {
   if (field === undefined) return null
   const semicolon = field.indexOf(';')
   const type = semicolon < 0 ? '' : field.slice(0, semicolon).trim().toLowerCase()
-  const value = unbracketed(field.slice(semicolon + 1).trim())
-  return plainValue(type === 'utf-8' ? fromUnitext(value) : value)
-}
-
-function plainValue(field: string | undefined): string | null {
-  return field === undefined || field === '' ? null : field
-}
-
-function unbracketed(text: string): string {
-  return text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text
+  const value = field
+    .slice(semicolon + 1)
+    .trim()
+    .replace(/^<(.*)>$/, '$1')
+  return (type === 'utf-8' ? fromUnitext(value) : value) || null
 }
 
 /** Decodes `\x{HEX}`, which stands for a character in an address of type utf-8 (RFC 6533 §3). */

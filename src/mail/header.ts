@@ -34,76 +34,74 @@ export const maxHeaderFields = 1000
 export const maxValueLength = 8192
 
 const LF = 0x0a
-const CR = 0x0d
-const SP = 0x20
-const TAB = 0x09
-const COLON = 0x3a
-const DASH = 0x2d
+
+/** Programs that split mailboxes into files leave empty lines at the start; they do not end the header section. */
+const beforeHeader = /^(?:[\r\n]{1,16}(?=[^\r\n]))?(?:From [^\n]{0,1000}\n)?/
 
 /**
  * Reads the header section (RFC 5322 §2.2) at the start of `raw`, behind an mbox `From ` line and empty lines. Linear in the
  * section's length; never throws.
  */
 export function readHeaderSection(raw: Uint8Array): HeaderSection {
-  return readFields(raw, mboxLineEnd(raw, firstLine(raw)))
+  const octets = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+  return readFields(octets, beforeHeader.exec(octets.toString('latin1', 0, 1100))?.[0].length ?? 0)
 }
+
+/** A field's name is printable ASCII (RFC 5322 §3.6.8). Blanks before the colon are allowed (§4.5). */
+const fieldStart = /^([!-9;-~]{1,200})[ \t]{0,200}:/
 
 /**
  * Reads the header section that begins at `start`. Lines end with LF or CRLF. Lines that are neither a field nor a continuation
- * are skipped; if no field follows them, they belong to the body, and the empty line before it is missing.
+ * are skipped; if no field follows them, they belong to the body, and the empty line before it is missing. It is missing too
+ * before the delimiter of a multipart (RFC 2046 §5.1.1).
  */
-export function readFields(raw: Uint8Array, start: number): HeaderSection {
-  const fields: HeaderField[] = []
-  let open: { name: string; start: number; valueStart: number } | null = null
-  let bodyBegin = -1
+export function readFields(raw: Buffer, start: number): HeaderSection {
+  const found: { name: string; start: number; valueStart: number; end: number }[] = []
+  let field: (typeof found)[number] | undefined
+  let strayAt = -1
+  let cut: string | null = null
   let position = start
-  const close = (end: number): void => {
-    if (open === null) return
-    fields.push({
-      name: open.name,
-      value: fieldValue(raw, open.valueStart, end),
-      start: open.start,
-      end,
-    })
-    open = null
-  }
-  const stop = (cut: string | null, bodyStart: number): HeaderSection => ({
-    fields,
-    start,
-    bodyStart: bodyBegin < 0 || cut !== null ? bodyStart : bodyBegin,
-    cut,
-  })
-  while (position < raw.length) {
-    const newline = raw.indexOf(LF, position)
-    const next = newline < 0 ? raw.length : newline + 1
-    if (next - start > maxHeaderBytes) {
-      close(position)
-      return stop(`the header section is longer than ${maxHeaderBytes} octets`, raw.length)
-    }
-    if (isEmptyLine(raw, position, next)) {
-      close(position)
-      return stop(null, next)
-    }
-    if (isDelimiter(raw, position)) {
-      close(position)
-      return stop(null, position)
-    }
-    if (raw[position] !== SP && raw[position] !== TAB && !isStray(raw, position, open)) {
-      close(position)
-      if (fields.length >= maxHeaderFields) {
-        return stop(`the header section has more than ${maxHeaderFields} fields`, raw.length)
-      }
-      const colon = raw.subarray(position, next).indexOf(COLON)
-      const name = colon > 0 ? fieldName(raw, position, position + colon) : ''
-      if (name !== '') {
-        open = { name, start: position, valueStart: position + colon + 1 }
-        bodyBegin = -1
-      } else if (bodyBegin < 0) bodyBegin = position
+  while (position < raw.length && cut === null) {
+    const next = raw.indexOf(LF, position) + 1 || raw.length
+    const line = raw.toString('latin1', position, Math.min(next, position + 400))
+    if (line.startsWith('--')) break
+    const [opening, name] = fieldStart.exec(line) ?? []
+    if (/^\r?\n/.test(line)) {
+      position = next
+      break
+    } else if (next - start > maxHeaderBytes) {
+      cut = `the header section is longer than ${maxHeaderBytes} octets`
+    } else if (/^[ \t]/.test(line) || isStrayParameter(line, field)) {
+      if (field !== undefined) field.end = next
+    } else if (found.length >= maxHeaderFields) {
+      cut = `the header section has more than ${maxHeaderFields} fields`
+    } else if (name === undefined) {
+      field = undefined
+      if (strayAt < 0) strayAt = position
+    } else {
+      const valueStart = position + (opening?.length ?? 0)
+      field = { name: name.toLowerCase(), start: position, valueStart, end: next }
+      found.push(field)
+      strayAt = -1
     }
     position = next
   }
-  close(raw.length)
-  return stop(null, raw.length)
+  return {
+    fields: found.map(({ name, start, valueStart, end }) => ({
+      name,
+      value: fieldValue(raw, valueStart, end),
+      start,
+      end,
+    })),
+    start,
+    bodyStart: cut !== null ? raw.length : strayAt >= 0 ? strayAt : position,
+    cut,
+  }
+}
+
+/** Some programs continue a MIME field without the blank before the line. */
+function isStrayParameter(line: string, field: { readonly name: string } | undefined): boolean {
+  return field?.name.startsWith('content-') === true && /^[\w*-]+ ?=/.test(line)
 }
 
 /** The value of the first field with that lower-case name, or undefined. */
@@ -132,67 +130,13 @@ export function parseParameters(text: string): ParameterValue {
   return { value: value.toLowerCase(), parameters: new Map(Object.entries(params)) }
 }
 
-const maxLeadingEmptyOctets = 16
-
-/** Skips empty lines at the start, which programs that split mailboxes into files leave; they do not end the header section. */
-function firstLine(raw: Uint8Array): number {
-  let position = 0
-  while (position <= maxLeadingEmptyOctets && (raw[position] === CR || raw[position] === LF)) {
-    position++
-  }
-  return position > maxLeadingEmptyOctets || position >= raw.length ? 0 : position
-}
-
-function mboxLineEnd(raw: Uint8Array, start: number): number {
-  const from = [0x46, 0x72, 0x6f, 0x6d, SP]
-  if (!from.every((octet, index) => raw[start + index] === octet)) return start
-  const newline = raw.indexOf(LF, start)
-  return newline < 0 || newline > start + 1000 ? start : newline + 1
-}
-
-function isEmptyLine(raw: Uint8Array, start: number, next: number): boolean {
-  return next - start === 1
-    ? raw[start] === LF
-    : next - start === 2 && raw[start] === CR && raw[start + 1] === LF
-}
-
-/** A delimiter of a multipart stands here (RFC 2046 §5.1.1), so the empty line before it is missing. */
-function isDelimiter(raw: Uint8Array, position: number): boolean {
-  return raw[position] === DASH && raw[position + 1] === DASH
-}
-
-/** Whether a parameter of a MIME field stands on its own line without the blank that continues the field. */
-function isStray(
-  raw: Uint8Array,
-  position: number,
-  field: { readonly name: string } | null,
-): boolean {
-  if (!field?.name.startsWith('content-')) return false
-  return /^[\w*-]+ ?=/.test(latin1(raw, position, Math.min(raw.length, position + 40)))
-}
-
-/**
- * The field name on a line, or ''. It is printable ASCII without a colon (RFC 5322 §3.6.8). Blanks before the colon are allowed
- * (§4.5).
- */
-function fieldName(raw: Uint8Array, start: number, end: number): string {
-  if (end - start > 200) return ''
-  const name = latin1(raw, start, end).replace(/[ \t]+$/, '')
-  return /^[!-9;-~]+$/.test(name) ? name.toLowerCase() : ''
-}
-
-function fieldValue(raw: Uint8Array, start: number, end: number): string {
+function fieldValue(raw: Buffer, start: number, end: number): string {
   // Cut the octets first: a character has at most four octets, so nothing that is kept gets lost.
-  const octets = raw.subarray(start, Math.min(end, start + maxValueLength * 4))
-  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8')
-  return text
+  return raw
+    .toString('utf8', start, Math.min(end, start + maxValueLength * 4))
     .replace(/[\x80-\x9f]/g, '\ufffd')
     .replace(/[\p{Cc} ]+/gu, ' ')
     .trimStart()
     .slice(0, maxValueLength)
     .trimEnd()
-}
-
-function latin1(raw: Uint8Array, start: number, end: number): string {
-  return Buffer.from(raw.buffer, raw.byteOffset + start, end - start).toString('latin1')
 }

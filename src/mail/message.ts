@@ -22,29 +22,24 @@ export interface Message extends Body {
   readonly unreadable: string | null
 }
 
-export interface MessageLimits {
-  /** The most MIME parts, nested ones included. @default 500 */
-  readonly maxParts?: number
-}
-
 /**
  * The most octets of a message's body that are read. In a report, the machine-readable part comes before the returned message (RFC
  * 6522 §3). So only the returned message's body can lie beyond.
  */
-export const maxParsedBytes = 1024 * 1024
+const maxParsedBytes = 1024 * 1024
 
 /**
  * Parses any octets as a message. Never throws; takes time in proportion to the octets. If a limit is exceeded, the result has
  * only the header, and `unreadable` names the limit.
  */
-export function parseMessage(raw: Uint8Array, { maxParts = 500 }: MessageLimits = {}): Message {
+export function parseMessage(raw: Uint8Array): Message {
   const header = readHeaderSection(raw)
   const end = Math.min(raw.length, header.bodyStart + maxParsedBytes)
   const contentType = contentTypeOf(header)
   const isCut = end < raw.length
   const subject = libmime.decodeWords(firstValue(header, 'subject') ?? '')
   const read = Buffer.from(raw.buffer, raw.byteOffset, end)
-  const body = header.cut === null ? readBody(read, header, maxParts) : { why: header.cut }
+  const body = header.cut === null ? readBody(read, header, contentType) : { why: header.cut }
   const { text, hasHtmlLink, parts } = 'why' in body ? noBody : body
   const found = { header, contentType, isCut, text, hasHtmlLink, parts }
   const returnedAt = headerSectionIn(text)

@@ -35,8 +35,10 @@ export interface Body {
 
 export const maxPartBytes = 1024 * 1024
 const maxTextLength = 64 * 1024
+const maxParts = 500
 /** RFC 2046 §5.1.1 allows 70 characters and the dashes. */
 const maxDelimiterLength = 200
+const CR = 0x0d
 
 /** Media types whose content some rule reads. Other parts are counted and skipped. */
 const readTypes =
@@ -47,8 +49,9 @@ interface Entity {
   readonly header: HeaderSection
   readonly contentType: ParameterValue
   readonly parent: Entity | null
-  /** The body is between these offsets. */
-  readonly start: number
+  /** The line before each part of a multipart (RFC 2046 §5.1.1); '' for everything else. */
+  readonly delimiter: string
+  /** Where the body ends in the octets. */
   end: number
   hasParts: boolean
 }
@@ -60,14 +63,13 @@ interface Entity {
 export function readBody(
   raw: Buffer,
   header: HeaderSection,
-  maxParts: number,
+  contentType: ParameterValue,
 ): Body | { readonly why: string } {
-  const contentType = contentTypeOf(header)
-  const split = (type: ParameterValue) => entitiesOf(raw, header, type, maxParts)
-  let entities = split(contentType)
+  let entities = entitiesOf(raw, header, contentType)
   if (entities.length === 1 && isMultipart(contentType)) {
     const boundary = boundaryInBody(raw.subarray(header.bodyStart))
-    entities = split({ ...contentType, parameters: new Map([['boundary', boundary]]) })
+    const parameters = new Map([['boundary', boundary]])
+    entities = entitiesOf(raw, header, { ...contentType, parameters })
   }
   if (entities.length > maxParts) return { why: `the message has more than ${maxParts} parts` }
   const cut = entities.find((entity) => entity.header.cut !== null)?.header.cut
@@ -87,25 +89,22 @@ function isMultipart({ value }: ParameterValue): boolean {
 }
 
 /** The message and its parts, in order, up to one more than `maxParts`. */
-function entitiesOf(
-  raw: Buffer,
-  header: HeaderSection,
-  contentType: ParameterValue,
-  maxParts: number,
-): Entity[] {
+function entitiesOf(raw: Buffer, top: HeaderSection, topType: ParameterValue): Entity[] {
   const all: Entity[] = []
   /** From the outermost to the innermost. */
   const open: Entity[] = []
   const multiparts = new Map<string, Entity>()
-  const begin = (entity: Entity): void => {
+  const begin = (header: HeaderSection, contentType: ParameterValue, parent: Entity | null) => {
+    const boundary = contentType.parameters.get('boundary')?.trimEnd()
+    const delimiter = isMultipart(contentType) && boundary ? `--${boundary}` : ''
+    const end = raw.length
+    const entity = { header, contentType, parent, delimiter, end, hasParts: false }
     all.push(entity)
     open.push(entity)
-    const delimiter = delimiterOf(entity)
     if (delimiter !== '' && !multiparts.has(delimiter)) multiparts.set(delimiter, entity)
   }
-  const start = header.bodyStart
-  begin({ header, contentType, parent: null, start, end: raw.length, hasParts: false })
-  let next = start
+  begin(top, topType, null)
+  let next = top.bodyStart
   while (multiparts.size > 0 && all.length <= maxParts) {
     const lineFeed = raw.indexOf('\n--', Math.max(0, next - 1))
     if (lineFeed < 0) break
@@ -114,33 +113,18 @@ function entitiesOf(
     const delimiter = line.trimEnd()
     const parent = multiparts.get(delimiter) ?? multiparts.get(delimiter.replace(/--$/, ''))
     if (parent === undefined) continue
-    // Without a delimiter of their own, the parts inside end here too.
-    while (open.at(-1) !== parent) {
-      const ended = open.pop() as Entity
-      ended.end = Math.max(ended.start, raw[lineFeed - 1] === 0x0d ? lineFeed - 1 : lineFeed)
-      if (multiparts.get(delimiterOf(ended)) === ended) multiparts.delete(delimiterOf(ended))
+    // The parts inside end here too; some lack a delimiter of their own.
+    for (const ended of open.splice(open.indexOf(parent) + 1)) {
+      ended.end = raw[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed
+      if (multiparts.get(ended.delimiter) === ended) multiparts.delete(ended.delimiter)
     }
-    if (!multiparts.has(delimiter)) continue
-    const section = readFields(raw, next)
-    next = section.bodyStart
+    if (delimiter !== parent.delimiter) continue
+    const header = readFields(raw, next)
+    next = header.bodyStart
     parent.hasParts = true
-    const type = contentTypeOf(section, parent)
-    begin({
-      header: section,
-      contentType: type,
-      parent,
-      start: next,
-      end: raw.length,
-      hasParts: false,
-    })
+    begin(header, contentTypeOf(header, parent), parent)
   }
   return all
-}
-
-/** The line before each part of a multipart (RFC 2046 §5.1.1); '' for everything else. */
-function delimiterOf({ contentType }: Entity): string {
-  const boundary = contentType.parameters.get('boundary')?.trimEnd()
-  return isMultipart(contentType) && boundary ? `--${boundary}` : ''
 }
 
 /** Finds the boundary where Content-Type has none, or a wrong one; '' if no part begins near the body's start. */
@@ -202,28 +186,27 @@ const statusBeginning = /^\s*(Original-Envelope-Id|Reporting-MTA|Final-Recipient
 
 /** What a part is for its reader; `isShown` if its text is. */
 function describe(raw: Buffer, entity: Entity) {
-  const { contentType, header, parent, start } = entity
+  const { contentType, header, parent } = entity
   const disposition = parseParameters(firstValue(header, 'content-disposition') ?? '')
   const filename = libmime.decodeWords(
     disposition.parameters.get('filename') ?? contentType.parameters.get('name') ?? '',
   )
-  const stated =
-    contentType.value === 'application/octet-stream' && filename !== ''
-      ? libmime.detectMimeType(filename)
-      : contentType.value
   // A multipart without parts is one text.
-  let type = isMultipart(contentType) ? 'text/plain' : stated
-  if (parent !== null && /^(text\/plain|application\/octet-stream)$/.test(type)) {
-    const beginning = contentOf(raw, { ...entity, end: Math.min(entity.end, start + 200) })
-    if (statusBeginning.test(beginning.toString('latin1'))) type = 'message/delivery-status'
+  let type = isMultipart(contentType) ? 'text/plain' : contentType.value
+  if (type === octetStream && filename !== '') type = libmime.detectMimeType(filename)
+  if (parent !== null && (type === 'text/plain' || type === octetStream)) {
+    const beginning = contentOf(raw, entity, 200).toString('latin1')
+    if (statusBeginning.test(beginning)) type = 'message/delivery-status'
   }
-  const isShown =
-    (type === 'text/plain' || type === 'text/html') && /^(inline)?$/.test(disposition.value)
+  const isShown = /^text\/(plain|html)$/.test(type) && /^(inline)?$/.test(disposition.value)
   return { type, filename, isShown }
 }
 
-/** The body, decoded from its transfer encoding. */
-function contentOf(raw: Buffer, { header, start, end }: Entity): Buffer {
+const octetStream = 'application/octet-stream'
+
+/** The body, or the part of it that `maxBytes` of its encoded octets stand for. */
+function contentOf(raw: Buffer, { header, end }: Entity, maxBytes = raw.length): Buffer {
+  const { bodyStart } = header
   const encoding = firstValue(header, 'content-transfer-encoding') ?? ''
-  return decodeTransfer(raw.subarray(start, end), encoding)
+  return decodeTransfer(raw.subarray(bodyStart, Math.min(end, bodyStart + maxBytes)), encoding)
 }

@@ -26,7 +26,6 @@ test('the fields of the message and of each recipient', () => {
   )
   assert.equal(status.reportingMta, 'mail.example.net')
   assert.equal(status.receivedFromMta, 'relay.example')
-  assert.equal(status.originalEnvelopeId, 'QQ314159')
   assert.equal(status.arrivalDate, 'Tue, 24 Nov 2026 12:23:50 +0000 (UTC)')
   assert.deepEqual(status.recipients, [
     {
