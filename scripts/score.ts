@@ -166,6 +166,7 @@ function kindOf(label: string): string {
     'dsn-delayed': 'dsn',
     challenge: 'challenge-response',
     'virus-notice': 'content-notice',
+    'read-receipt': 'mdn',
   }
   return names[label] ?? label
 }

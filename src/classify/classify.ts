@@ -5,7 +5,6 @@ import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
-import { autoReplyRule } from './auto-reply.ts'
 import { challengeRule, knownChallengeRule } from './challenge.ts'
 import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { falseReportRule, statusRule } from './delivery-report.ts'
@@ -23,9 +22,8 @@ import {
   ticketWordsRule,
 } from './lookalikes.ts'
 import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
-import { wordedReceiptRule } from './read-receipts.ts'
-import { hasProgramTitle, isMarkedAway, replyWordsRule } from './reply-words.ts'
 import { firstVerdict, type Verdict } from './rule.ts'
+import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
 import { requestedRules } from './rules/requested.ts'
 import { Seen } from './seen.ts'
 import {
@@ -101,7 +99,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   ({ message }) => not('other', journalRule(message)),
   (seen) => is('dsn', rejectingDispositionRule(seen)),
   ({ message }) => not('mdn', dispositionNotificationRule(message)),
-  (seen) => not('mdn', wordedReceiptRule(seen)),
+  (seen) => firstVerdict(wordedReceiptRules, seen),
   (seen) => is('content-notice', titledNoticeRule(seen)),
   (seen) => is('challenge-response', knownChallengeRule(seen)),
   (seen) => not('list', listNoticeRule(seen)),
@@ -118,7 +116,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
   (seen) => not('other', calendarRule(seen)),
-  (seen) => is('auto-reply', listedReplyRule(seen)),
+  (seen) => firstVerdict(titledReplyRules, seen),
   ({ message }) => not('list', listMailRule(message)),
   (seen) => not('list', listAnswerRule(seen)),
   (seen) => not('confirmation', confirmationRule(seen)),
@@ -126,8 +124,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   (seen) => is('content-notice', wordedNoticeRule(seen)),
   (seen) => is('dsn', unnamedSystemRule(seen)),
   (seen) => not('ticket', ticketWordsRule(seen)),
-  (seen) => is('auto-reply', markedReplyRule(seen)),
-  (seen) => is('auto-reply', seen.isFromMailSystem ? null : replyWordsRule(seen)),
+  (seen) => firstVerdict(replyRules, seen),
   (seen) => not('spam', lureRule(seen)),
 ]
 
@@ -154,24 +151,6 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
         : returnedFields(returned),
     viaList: kind !== null && handedOnRule(message) !== null,
   }
-}
-
-/**
- * The rule for mail of a list, or null. An automatic reply with a program's title stays one when a list passes it on; everything
- * else is list mail.
- */
-function listedReplyRule(seen: Seen): string | null {
-  if (listMailRule(seen.message) === null || seen.subject.isAnswer || seen.isFromMailSystem)
-    return null
-  return hasProgramTitle(seen) || isMarkedAway(seen) ? replyWordsRule(seen) : null
-}
-
-/**
- * The rule by which the header marks an automatic reply, or null. If a mail system speaks about itself and no rule above matched,
- * the message is an unknown bounce or a notice to a postmaster, not a reply from a mailbox.
- */
-function markedReplyRule({ message, hasNullSender, isFromMailSystem }: Seen): string | null {
-  return isFromMailSystem ? null : autoReplyRule(message.header, hasNullSender)
 }
 
 /** The bounce format that the rule's name contains, or null if the rule covers many formats. */

@@ -13,7 +13,7 @@ import { unixFormats } from './formats/unix.ts'
 import { reportType } from './lookalikes.ts'
 import { phraseIsIn } from './phrases.ts'
 import { failureReasons } from './reason-phrases.ts'
-import { hasProgramTitle } from './reply-words.ts'
+import { hasTitle } from './reply-words.ts'
 import type { Seen } from './seen.ts'
 import { addressesOf } from './sender.ts'
 import { isNotifier, isWatcher } from './system-notices.ts'
@@ -108,7 +108,7 @@ const salutation = /^(dear|hello|hi|hallo|lieber?|bonjour|cher|chere|hola|ciao|c
  */
 function isBareBounce(seen: Seen): boolean {
   const { subject, hasLink } = seen
-  if (hasProgramTitle(seen)) return false
+  if (hasTitle(seen, 'title')) return false
   return subject.isClearBounce && !hasLink && !isTagged.test(subject.folded) && !isWatcher(seen)
 }
 

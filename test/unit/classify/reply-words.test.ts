@@ -30,16 +30,22 @@ const replies: Readonly<Record<string, readonly [subject: string, text: string]>
   de: ['Abwesenheitsnotiz: your order', 'Ich bin bis Montag nicht im Büro.'],
   fr: ['Réponse automatique : your order', 'Je suis absent jusqu’à lundi.'],
   es: ['Respuesta automática: your order', 'Estoy fuera de la oficina hasta el lunes.'],
-  it: ['Risposta automatica: your order', 'Sono fuori ufficio fino a lunedì.'],
+  it: ['Risposta automatica: your order', 'Sarò fuori ufficio fino a lunedì.'],
   pt: ['Resposta automática: your order', 'Estou de férias até segunda-feira.'],
   nl: ['Automatisch antwoord: your order', 'Ik ben afwezig tot maandag.'],
-  pl: ['Autoodpowiedź: your order', 'Jestem na urlopie do poniedziałku.'],
-  ru: ['Автоответ: your order', 'Я в отпуске до понедельника.'],
-  ja: ['自動返信: your order', '月曜日まで不在にしております。'],
-  zh: ['自动回复: your order', '我正在休假，星期一回来。'],
+  pl: ['Automatyczna odpowiedź: your order', 'Jestem na urlopie do poniedziałku.'],
+  ru: ['Автоматический ответ: your order', 'Я буду отсутствовать до понедельника.'],
+  ja: ['自動返信: your order', '月曜日まで不在です。'],
+  zh: ['自動回覆: your order', '我在星期一之前不在辦公室。'],
 }
 
-for (const title of ['Out of Office:', 'Out-of-Office:', 'Abwesend:', 'Abwesenheit:', 'Afwezig:']) {
+for (const title of [
+  'Out of Office:',
+  'AUTO:',
+  'Abwesenheitsnotiz:',
+  'Autosvar:',
+  'Poza biurem:',
+]) {
   test(`"${title}" sets itself off from the subject that it answers`, async () => {
     const rule = await ruleFor(`${title} parking`, 'I am out of the office until Monday.')
     assert.equal(rule, 'reply-program-title')
@@ -65,13 +71,13 @@ for (const [language, [subject, text]] of Object.entries(replies)) {
 
 const others: Readonly<Record<string, readonly [rule: string, ...string[]]>> = {
   'a title of absence and a mark': [
-    'reply-titled-automatic',
+    'reply-titled-away',
     'Somebody is out of the office',
     'I will be out of the office until Monday.',
     'Auto-Submitted: auto-generated',
   ],
   'a title of absence that answers a message': [
-    'reply-titled-away',
+    'reply-program-title',
     'Out of the office Re: your order',
     'I will be out of the office until Monday.',
     'In-Reply-To: <1@x>',
@@ -84,7 +90,7 @@ const others: Readonly<Record<string, readonly [rule: string, ...string[]]>> = {
     'In-Reply-To: <1@x>',
   ],
   'formail -r with the words of an answering machine': [
-    'reply-marked-answer',
+    'reply-formail',
     'Re: your order',
     'Mail received. This is an automatic reply.',
     'Precedence: junk',
@@ -170,7 +176,7 @@ for (const [subject, text] of bareAnswers) {
 test('words of absence or receipt make an answer of it, and so does a mark', async () => {
   const from = 'Return-Path: <>'
   assert.equal(await ruleFor('Re: Hi', 'I am away until Monday.', from), 'reply-null-sender')
-  assert.equal(await ruleFor('Re: Hi', 'We received your message.', from), 'reply-null-sender')
+  assert.equal(await ruleFor('Re: Hi', 'Thank you for your email.', from), 'reply-null-sender')
   assert.equal(await ruleFor('Re: Hi', 'Ok.', from, 'X-Autoreply: yes'), 'vendor-field-x-autoreply')
 })
 
