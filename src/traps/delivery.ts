@@ -3,6 +3,7 @@
 import type { Delivery, TrapList } from '../classify/evidence.ts'
 import { canonicalRecipient } from '../classify/recipient.ts'
 import type { Address } from '../ip/address.ts'
+import { addressesNamed } from '../mail/addresses.ts'
 import { type HeaderSection, readHeaderSection } from '../mail/header.ts'
 import { type Trace, type TrustedRelays, traceFrom, traceStored } from '../mail/trace.ts'
 import { countedClient } from './client-limits.ts'
@@ -28,6 +29,8 @@ export interface Delivered extends Omit<Delivery, 'client' | 'recipient'> {
   readonly trace: Trace
   /** Trap addresses; empty if the message was for no trap. */
   readonly recipients: readonly string[]
+  /** The traps in its To fields, whether it was sent to them or not. */
+  readonly trapsInTo?: readonly string[]
 }
 
 export interface DeliveryOptions {
@@ -41,13 +44,14 @@ export interface DeliveryOptions {
 export function liveDelivery(
   raw: Uint8Array,
   client: LiveClient,
-  session: Omit<Delivered, 'trace' | 'seenAt'>,
-  { relays, now }: Pick<DeliveryOptions, 'relays' | 'now'>,
+  session: Omit<Delivered, 'trace' | 'seenAt' | 'trapsInTo'>,
+  { relays, list, now }: DeliveryOptions,
 ): Delivered {
   const header = readHeaderSection(raw)
   const trace =
     client === 'own-server' ? traceStored(header, relays) : traceFrom(client, header, relays)
-  return { ...session, trace, seenAt: Math.min(trace.newestTime ?? now(), now()) }
+  const seenAt = Math.min(trace.newestTime ?? now(), now())
+  return { ...session, trace, seenAt, trapsInTo: trapsInTo(header, list) }
 }
 
 /** Describes a message found in a mailbox. `named` has all recipients that its header fields name, traps or not. Never throws. */
@@ -63,7 +67,16 @@ export function storedDelivery(
   const traps = kinds.find((each) => each.some(isTrap))?.filter(isTrap)
   const others = allTraps ? [named[0] ?? `mailbox:${source}`] : []
   const seenAt = Math.min(trace.newestTime ?? storedAt ?? now(), now())
-  return { trace, recipients: traps ?? others, named, seenAt, source, allTraps }
+  return {
+    ...{ trace, recipients: traps ?? others, named, seenAt, source, allTraps },
+    trapsInTo: trapsInTo(header, list),
+  }
+}
+
+function trapsInTo(header: HeaderSection, list: DeliveryOptions['list']): string[] {
+  return addressesNamed(header, 'to')
+    .map(canonicalRecipient)
+    .filter((each) => list.isTrap(each))
 }
 
 /** The key by which senders take turns: the client's network (IPv4 address or IPv6 /64), or the mailbox. */

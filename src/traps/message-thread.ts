@@ -24,11 +24,13 @@ export async function readMessage(
   delivered: Delivered,
   authenticity?: AuthenticityOptions,
 ): Promise<ReadMessage> {
-  const { recipients, trace, ...common } = delivered
+  const { recipients, trace, trapsInTo = [], ...common } = delivered
   const message = parseMessage(raw)
   const { reversePath } = common
+  // For a mailbox whose every message is for a trap, a recipient can be the mailbox's name.
+  const known = [...recipients.filter((each) => each.includes('@')), ...trapsInTo]
   const classification = classify(message, {
-    recipients,
+    recipients: known,
     ...(reversePath !== undefined && { reversePath }),
   })
   const deliveries = recipients.map((recipient) => ({
