@@ -5,8 +5,6 @@ import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
-import { challengeRule, knownChallengeRule } from './challenge.ts'
-import { signedNoticeRule, titledNoticeRule, wordedNoticeRule } from './content-notice.ts'
 import { falseReportRule, statusRule } from './delivery-report.ts'
 import { generatorOf } from './generator.ts'
 import type { BackscatterKind, NotBackscatter } from './kinds.ts'
@@ -24,6 +22,8 @@ import {
 import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
 import { firstVerdict, type Verdict } from './rule.ts'
 import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
+import { challengeSystemRules, challengeWordRules } from './rules/challenge.ts'
+import { noticeWordRules, scannerRules, signedNoticeRules } from './rules/content-notice.ts'
 import { requestedRules } from './rules/requested.ts'
 import { Seen } from './seen.ts'
 import {
@@ -100,8 +100,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   (seen) => is('dsn', rejectingDispositionRule(seen)),
   ({ message }) => not('mdn', dispositionNotificationRule(message)),
   (seen) => firstVerdict(wordedReceiptRules, seen),
-  (seen) => is('content-notice', titledNoticeRule(seen)),
-  (seen) => is('challenge-response', knownChallengeRule(seen)),
+  (seen) => firstVerdict([...challengeSystemRules, ...scannerRules], seen),
   (seen) => not('list', listNoticeRule(seen)),
   (seen) => not('other', postmasterNoticeRule(seen)),
   (seen) => not('other', scheduledJobRule(seen)),
@@ -111,7 +110,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   ({ message }) => not('other', feedRule(message)),
   (seen) => is('dsn', statusRule(seen)),
   ({ message }) => not('ticket', ticketRule(message)),
-  (seen) => is('content-notice', signedNoticeRule(seen)),
+  (seen) => firstVerdict(signedNoticeRules, seen),
   (seen) => not('spam', falseReportRule(seen)),
   (seen) => is('dsn', mailSystemRule(seen)),
   (seen) => is('dsn', listedGatewayRule(seen)),
@@ -120,8 +119,7 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   ({ message }) => not('list', listMailRule(message)),
   (seen) => not('list', listAnswerRule(seen)),
   (seen) => not('confirmation', confirmationRule(seen)),
-  (seen) => is('challenge-response', challengeRule(seen)),
-  (seen) => is('content-notice', wordedNoticeRule(seen)),
+  (seen) => firstVerdict([...challengeWordRules, ...noticeWordRules], seen),
   (seen) => is('dsn', unnamedSystemRule(seen)),
   (seen) => not('ticket', ticketWordsRule(seen)),
   (seen) => firstVerdict(replyRules, seen),
@@ -156,7 +154,7 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
 /** The bounce format that the rule's name contains, or null if the rule covers many formats. */
 function formatIn(rule: string): string | null {
   return (
-    /^(?:format|challenge|content-notice)-(?!(?:words|held|service|scanner|antivirus)$)(.+)$/.exec(
+    /^(?:format|challenge|content-notice)-(?!(?:words|title|signed|threat)$)(.+)$/.exec(
       rule,
     )?.[1] ?? null
   )

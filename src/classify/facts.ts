@@ -1,4 +1,7 @@
 // All facts that rules use, by name. Each has one definition, in the table of its theme.
+
+import { challengeFacts } from './facts/challenge.ts'
+import { noticeFacts } from './facts/notice.ts'
 import { replyFacts } from './facts/reply.ts'
 import { reportFacts } from './facts/report.ts'
 import { senderFacts } from './facts/sender.ts'
@@ -7,6 +10,8 @@ export const facts = {
   ...senderFacts,
   ...reportFacts,
   ...replyFacts,
+  ...challengeFacts,
+  ...noticeFacts,
 }
 
 export type Fact = keyof typeof facts

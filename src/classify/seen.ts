@@ -15,6 +15,8 @@ import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 export class Seen {
   readonly message: Message
   readonly status: DeliveryStatus | null
+  /** Without angle brackets; '' is the null sender, null is unknown. */
+  readonly reversePath: string | null
   /** The reverse-path is the null sender (RFC 5321 §4.5.5), or a mail system's address, which some systems use instead. */
   readonly hasNullSender: boolean
   /** The reverse-path is an address that is not a mail system's. */
@@ -31,6 +33,7 @@ export class Seen {
     this.message = message
     this.#deliveredTo = deliveredTo
     this.status = status
+    this.reversePath = reversePath
     this.hasNullSender =
       reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
     this.hasSender = reversePath !== null && !this.hasNullSender

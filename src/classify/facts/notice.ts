@@ -1,0 +1,64 @@
+// Facts about scanners' notices: a scanner tells the sender of a message what it found in it.
+
+import { firstValue } from '../../mail/header.ts'
+import type { FactTable } from '../fact.ts'
+import { hasReplyCode } from '../failed-recipients.ts'
+import { knownSystem, scanners } from '../known-systems.ts'
+import { bounceFormat, hasPayload } from '../non-delivery.ts'
+import { fold, phraseIsIn, phrasesOf } from '../phrases.ts'
+import type { Seen } from '../seen.ts'
+import { addressesOf } from '../sender.ts'
+
+const titles = phrasesOf('content-notice', 'title')
+const names = phrasesOf('content-notice', 'scanner')
+
+const sent = phrasesOf('content-notice', 'sent')
+
+const says = (statement: string) => {
+  const phrases = phrasesOf('content-notice', statement)
+  return ({ said }: Seen): boolean => phraseIsIn(said, phrases)
+}
+
+export const noticeFacts = {
+  /** The scanner whose own fields or addresses the message has. */
+  scanner: (seen) => knownSystem(seen, scanners),
+  /** The title is one that a scanner gives to its notices to senders. */
+  noticeTitle: ({ subject }) => phraseIsIn(subject.folded, titles),
+  /** A scanner says its name. */
+  namesScanner: ({ from, said }) => phraseIsIn(`${from} ${said}`, names),
+  /** Something unwanted was found: an infection, a forbidden file, forbidden content. */
+  saysFound: says('found'),
+  /** It was found in mail that the reader sent. */
+  saysReaderSent: ({ subject, body }) => phraseIsIn(`${subject.folded} ${body.words}`, sent),
+  /** It was found in mail that the reader was to get. */
+  saysReaderReceives: says('received'),
+  /** A threat is named in the form that scanners use, or a program file. */
+  namesThreat: ({ said }) => threatName.test(said) || programFile.test(said),
+  /** It says which mail it means: by an address in the words, or by returning the mail. */
+  namesMail: ({ body, hasReturned }) => hasReturned || body.words.includes('@'),
+  /** The author writes to himself: a scanner to its operator. */
+  toItself: ({ message: { header }, readers }) =>
+    addressesOf(header, 'from').some((address) => readers.includes(address)),
+  /** A program sent it: nobody typed it, mail is returned with it, or a scanner is its author or in its title. */
+  programSent: (seen) => seen.isAutomatic || seen.hasReturned || isFromScanner(seen),
+  /** A person typed it: it answers, quotes or forwards a message, or asks the reader something. */
+  letter: ({ isLetter, isHandWritten }) => isLetter || isHandWritten,
+  /** It brings a file or a link to a file that could be run, and returns no message. */
+  payload: (seen) => hasPayload(seen),
+  /** The words have the exact form of a mail system's bounce. */
+  bounceFormat: (seen) => bounceFormat(seen)?.name ?? null,
+  /** A line holds an SMTP reply code of refusal. */
+  replyCode: ({ body }) => body.lines.some(hasReplyCode),
+} satisfies FactTable
+
+function isFromScanner({ from, subject, message }: Seen): boolean {
+  const mailer = fold((firstValue(message.header, 'x-mailer') ?? '').slice(0, 200))
+  return phraseIsIn(`${from} ${subject.folded} ${mailer}`, names)
+}
+
+/** `W32/Netsky.B@mm`, `Win.Trojan.Agent-1`, `HEUR:Trojan.Win32.X`, `Troj/Doc`, `X97M_POWLOAD` (the CARO naming scheme). */
+const threatName =
+  /\b(w32|win32|win\.trojan|w97m|x97m|o97m|worm|trojan|troj|heur|exploit|email-worm|i-worm)[./_:][a-z]|\beicar/
+
+/** A file name with an extension that scanners block. */
+const programFile = /\w\.(exe|scr|pif|bat|cmd|vbs|cpl|hta|jse?|wsf|docm|xlsm)\b(?![./@-])/

@@ -1,0 +1,73 @@
+// Challenge systems and scanners that mark their own messages: each with the fields that only such a message of the system has.
+import { allValues } from '../mail/header.ts'
+import type { Seen } from './seen.ts'
+
+export interface KnownSystem {
+  readonly name: string
+  /** Header fields, each with what its value must match. `return-path` is the reverse-path. All of them must match. */
+  readonly marks: Readonly<Record<string, RegExp>>
+}
+
+/** A row is the system's name and its marks, with the page or file that says so. One system may have several rows. */
+export const challengeSystems: readonly KnownSystem[] = [
+  // TMDA: the fields and the form of a confirmation address, tmda.net/address-tagging.html, TMDA/Cookie.py.
+  { name: 'tmda', marks: { 'x-delivery-agent': /^tmda\//i, 'reply-to': /[-+]confirm[-+]/i } },
+  {
+    name: 'tmda',
+    marks: { 'reply-to': /[-+]confirm[-+](accept[-+])?\d{8,12}\.\d{1,8}\.[0-9a-f]{6}@/i },
+  },
+  // Active Spam Killer: askmail.py and askmessage.py write the field and the end of the title.
+  { name: 'ask', marks: { 'x-askversion': /\d/, subject: /\(conf[#:] ?[0-9a-f]{32}\)/i } },
+  // cPanel BoxTrapper: the field is also on mail that it passes on, the title is not (Cpanel/BoxTrapper.pm).
+  { name: 'boxtrapper', marks: { 'x-boxtrapper': /\S/, subject: /\bverify[#:]\S{10}/i } },
+  // Boxbe answers from its own domain.
+  { name: 'boxbe', marks: { from: /@([a-z\d-]+\.)?boxbe\.com\b/i, subject: /^re: /i } },
+  // The others: SpamAssassin's 20_vbounce.cf (4.0.1).
+  { name: 'tmda', marks: { 'message-id': /-tmda-confirm>$/i } },
+  { name: 'bluebottle', marks: { 'x-bluebottle-request': /\S/ } },
+  { name: 'choicemail', marks: { 'x-choicemail-registration-request': /\S/ } },
+  { name: 'spamarrest', marks: { 'x-spamarrest-noauth': /\S/ } },
+  { name: 'mailinblack', marks: { 'content-type': /mUlTiPaRtBoUnDaRy_MailInBlack/ } },
+  { name: 'vanquish', marks: { from: /<confirm-[^\s@<>]{1,60}@spamguard\.vanquish\.com>/i } },
+  { name: 'qurb', marks: { subject: /\[Qurb .\d+\]$/ } },
+  { name: '0spam', marks: { from: /\bverify@0spam\.com\b/i } },
+  { name: 'spamlion', marks: { spamlion: /\S/ } },
+  { name: 'spamazoid', marks: { 'x-spamazoid-md': /\d/ } },
+  { name: 'exispam', marks: { 'x-exispam': /ExiSpam/ } },
+  { name: 'earthlink', marks: { 'return-path': /^spamblocker-challenge@/i } },
+  { name: 'spamhippo', marks: { 'return-path': /^spamhippo@/i } },
+]
+
+export const scanners: readonly KnownSystem[] = [
+  // MailScanner marks its own reports as generated, in the site's language: reports/*/sender.*.report.txt.
+  { name: 'mailscanner', marks: { 'x-mailscanner': /^(generated|generat|vytvoreny?)$/i } },
+  // amavisd-new: Amavis/Conf.pm, and the Message-ID in template-virus-sender.txt and template-spam-sender.txt.
+  { name: 'amavis', marks: { from: /^"?content-filter at /i, 'message-id': /^<[VS]S[\w+-]{8,}@/ } },
+  // SpamAssassin's 20_vbounce.cf (4.0.1).
+  { name: 'bitdefender', marks: { 'x-mailer': /^BitDefender VShield/ } },
+  {
+    name: 'messagelabs',
+    marks: { 'return-path': /^alert@notification\.messagelabs\.com$/i },
+  },
+]
+
+/** The name of the first system whose marks the message has, or null. */
+export function knownSystem(seen: Seen, systems: readonly KnownSystem[]): string | null {
+  return systems.find(({ marks }) => hasMarks(seen, marks))?.name ?? null
+}
+
+function hasMarks(seen: Seen, marks: KnownSystem['marks']): boolean {
+  return Object.entries(marks).every(([name, pattern]) =>
+    valuesOf(seen, name).some((value) => pattern.test(value.slice(0, 1000))),
+  )
+}
+
+/** The values of a field. MailScanner puts the name of its site into the names of its fields. */
+function valuesOf({ message, reversePath }: Seen, name: string): readonly string[] {
+  if (name === 'subject') return [message.subject]
+  if (name === 'return-path') return reversePath === null ? [] : [reversePath]
+  if (name !== 'x-mailscanner') return allValues(message.header, name)
+  return message.header.fields
+    .filter((field) => /^x-(\S+-)?mailscanner$/.test(field.name))
+    .map(({ value }) => value)
+}

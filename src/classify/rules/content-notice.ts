@@ -1,0 +1,57 @@
+// Rules for the notices of virus and content scanners to the sender of a stopped message, who is usually forged.
+import type { Rule } from '../rule.ts'
+
+/** A scanner's own mark or title. The notice may have the form of a delivery report, as amavisd's have. */
+export const scannerRules: readonly Rule[] = [
+  {
+    name: 'content-notice',
+    named: 'scanner',
+    verdict: 'content-notice',
+    all: ['scanner'],
+    any: ['saysReaderSent', 'noticeTitle'],
+    none: ['saysReaderReceives'],
+    certain: { all: ['saysReaderSent', 'ownReversePath'] },
+  },
+  {
+    name: 'content-notice-title',
+    verdict: 'content-notice',
+    all: ['noticeTitle', 'programSent'],
+    any: ['saysReaderSent', 'namesMail'],
+    none: ['letter', 'payload', 'toItself'],
+  },
+]
+
+/** These come before the rules for bounces: such a notice also says who did not get the mail. */
+export const signedNoticeRules: readonly Rule[] = [
+  {
+    name: 'content-notice-signed',
+    verdict: 'content-notice',
+    all: ['namesScanner', 'programSent', 'saysFound', 'saysReaderSent'],
+    none: ['letter', 'payload', 'bounceFormat', 'saysReaderReceives'],
+  },
+  // Threats have the same names in all languages.
+  {
+    name: 'content-notice-threat',
+    verdict: 'content-notice',
+    all: ['systemSends', 'namesThreat'],
+    any: ['saysReaderSent', 'namesMail'],
+    none: [
+      'letter',
+      'payload',
+      'link',
+      'bounceFormat',
+      'replyCode',
+      'toItself',
+      'saysReaderReceives',
+    ],
+  },
+]
+
+export const noticeWordRules: readonly Rule[] = [
+  {
+    name: 'content-notice-words',
+    verdict: 'content-notice',
+    all: ['programSent', 'saysFound', 'saysReaderSent'],
+    none: ['letter', 'payload', 'link', 'toItself', 'saysReaderReceives'],
+  },
+]
