@@ -64,8 +64,8 @@ const witnesses = new Map<string, Witness>()
 for (const folder of folders) {
   const set = await readSet(folder)
   const figures = printScore(set)
-  printBreakdown(set, 'kind', ({ row }) => kindOf(row['kind'] ?? ''))
-  printBreakdown(set, 'family', ({ row }) => row['family'] || '-')
+  printBreakdown(set, 'kind', 1, ({ row }) => kindOf(row['kind'] ?? ''))
+  printBreakdown(set, 'family', 2, ({ row }) => row['family'] || '-')
   printRules(set)
   printAddresses(set)
   printFields(set)
@@ -238,16 +238,18 @@ function belowFloors(name: string, figures: Figures): string[] {
   })
 }
 
-/** For each group of labelled messages: how many there are, how many are taken, and shares by cluster. */
+/** For each group of at least `smallest` labelled messages: how many there are, how many are taken, and shares by cluster. */
 function printBreakdown(
   { judged }: LabelledSet,
   title: string,
+  smallest: number,
   groupOf: (each: Judged) => string,
 ): void {
   printLine(title, ['messages', 'taken', 'certain', 'by cluster', 'certain', 'kind right'])
   for (const [group, members] of [...Map.groupBy(judged, groupOf)].toSorted(
     ([, a], [, b]) => b.length - a.length,
   )) {
+    if (members.length < smallest) continue
     const taken = members.filter(isTaken)
     const certain = members.filter(isCertain)
     const weight = (of: readonly Judged[]): number =>
