@@ -5,7 +5,6 @@ import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
-import { falseReportRule, statusRule } from './delivery-report.ts'
 import { generatorOf } from './generator.ts'
 import type { BackscatterKind, NotBackscatter } from './kinds.ts'
 import {
@@ -19,11 +18,11 @@ import {
   ticketRule,
   ticketWordsRule,
 } from './lookalikes.ts'
-import { listedGatewayRule, lureRule, mailSystemRule, unnamedSystemRule } from './non-delivery.ts'
 import { firstVerdict, type Verdict } from './rule.ts'
 import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
 import { challengeSystemRules, challengeWordRules } from './rules/challenge.ts'
 import { noticeWordRules, scannerRules, signedNoticeRules } from './rules/content-notice.ts'
+import { lureRules, signedBounceRules, statusRules, unsignedBounceRules } from './rules/dsn.ts'
 import { requestedRules } from './rules/requested.ts'
 import { Seen } from './seen.ts'
 import {
@@ -108,22 +107,20 @@ const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
   (seen) => not('other', freightRule(seen)),
   (seen) => not('other', telephonyRule(seen)),
   ({ message }) => not('other', feedRule(message)),
-  (seen) => is('dsn', statusRule(seen)),
+  (seen) => firstVerdict(statusRules, seen),
   ({ message }) => not('ticket', ticketRule(message)),
   (seen) => firstVerdict(signedNoticeRules, seen),
-  (seen) => not('spam', falseReportRule(seen)),
-  (seen) => is('dsn', mailSystemRule(seen)),
-  (seen) => is('dsn', listedGatewayRule(seen)),
+  (seen) => firstVerdict(signedBounceRules, seen),
   (seen) => not('other', calendarRule(seen)),
   (seen) => firstVerdict(titledReplyRules, seen),
   ({ message }) => not('list', listMailRule(message)),
   (seen) => not('list', listAnswerRule(seen)),
   (seen) => not('confirmation', confirmationRule(seen)),
   (seen) => firstVerdict([...challengeWordRules, ...noticeWordRules], seen),
-  (seen) => is('dsn', unnamedSystemRule(seen)),
+  (seen) => firstVerdict(unsignedBounceRules, seen),
   (seen) => not('ticket', ticketWordsRule(seen)),
   (seen) => firstVerdict(replyRules, seen),
-  (seen) => not('spam', lureRule(seen)),
+  (seen) => firstVerdict(lureRules, seen),
 ]
 
 /** Classifies a message. Never throws. */

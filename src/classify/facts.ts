@@ -1,6 +1,7 @@
 // All facts that rules use, by name. Each has one definition, in the table of its theme.
 
 import { challengeFacts } from './facts/challenge.ts'
+import { deliveryFacts } from './facts/delivery.ts'
 import { noticeFacts } from './facts/notice.ts'
 import { replyFacts } from './facts/reply.ts'
 import { reportFacts } from './facts/report.ts'
@@ -12,6 +13,7 @@ export const facts = {
   ...replyFacts,
   ...challengeFacts,
   ...noticeFacts,
+  ...deliveryFacts,
 }
 
 export type Fact = keyof typeof facts

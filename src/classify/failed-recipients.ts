@@ -2,8 +2,9 @@
 // without a message/delivery-status.
 
 import type { BodyText } from './body-text.ts'
-import { fold, phraseIsIn } from './phrases.ts'
-import { failureReasons } from './reason-phrases.ts'
+import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
+
+const failureReasons = phrasesOf('dsn', 'reason')
 
 export interface FailedRecipient {
   readonly address: string
@@ -87,11 +88,16 @@ function reasonNear(
 ): string | null {
   for (let i = index; i < Math.min(lines.length, index + reasonLines); i++) {
     // The search ends at the next address, which has its own reason.
-    if (i > index && /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(lines[i] ?? '')) return null
+    if (i > index && opensParagraph(lines[i] ?? '')) return null
     const reason = reasons[i]?.() ?? null
     if (reason !== null) return reason
   }
   return null
+}
+
+/** Whether the line begins a recipient's paragraph, as in QSBMF (cr.yp.to/proto/qsbmf.txt): `<address>:`. */
+export function opensParagraph(line: string): boolean {
+  return /^\s*<[^\s<>@]+@[^\s<>@]+>\s*:/.test(line)
 }
 
 function isReason(line: string): boolean {

@@ -40,6 +40,16 @@ export function phrasesOf(kind: string, statement: string): readonly string[] {
   return rows.map(({ phrase }) => fold(phrase).replaceAll('_', ' '))
 }
 
+/** The folded phrases of the statements `PREFIX…` of a kind, by the rest of the statement's name, in the files' order. */
+export function phraseGroups(kind: string, prefix: string): Map<string, readonly string[]> {
+  const start = `${kind} ${prefix}`
+  return new Map(
+    [...tables.keys()]
+      .filter((key) => key.startsWith(start))
+      .map((key) => [key.slice(start.length), phrasesOf(kind, key.slice(kind.length + 1))]),
+  )
+}
+
 /** Letters without a Unicode decomposition, and typographic quotation marks, with their plain forms. */
 const plainLetters: Readonly<Record<string, string>> = {
   ł: 'l',

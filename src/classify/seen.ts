@@ -1,14 +1,14 @@
 // One message as the facts read it. Each value is worked out once, when a fact first needs it.
 
-import type { DeliveryStatus } from '../mail/delivery-status.ts'
+import { type DeliveryStatus, isPlausible } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
 import { type BodyText, readBodyText, withoutDisclaimers } from './body-text.ts'
-import { delayPhrases, failurePhrases, successPhrases } from './delivery-phrases.ts'
+import { formatIn } from './bounce-formats.ts'
 import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
-import { fold, phraseIsIn } from './phrases.ts'
-import { failureReasons } from './reason-phrases.ts'
+import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
+import { trapMailbox } from './recipient.ts'
 import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
 import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 
@@ -39,6 +39,11 @@ export class Seen {
     this.hasSender = reversePath !== null && !this.hasNullSender
   }
 
+  /** The message has a complete delivery status (see isPlausible). */
+  get hasStatus(): boolean {
+    return this.status !== null && isPlausible(this.status)
+  }
+
   /** The From field names a mail system. */
   get isFromMailSystem(): boolean {
     return this.#get('mail-system', () => isFromMailSystem(this.message.header))
@@ -67,20 +72,36 @@ export class Seen {
   }
 
   get saysFailure(): boolean {
-    return this.#get('failure', () => phraseIsIn(this.body.words, failurePhrases))
+    return this.#says('failure')
   }
 
   get saysDelay(): boolean {
-    return this.#get('delay', () => phraseIsIn(this.body.words, delayPhrases))
+    return this.#says('delay')
+  }
+
+  /** The message says that mail was not delivered, or not yet. */
+  get saysTrouble(): boolean {
+    return this.saysFailure || this.saysDelay
+  }
+
+  /** The message says why mail was not delivered. */
+  get saysReason(): boolean {
+    return this.#says('reason')
   }
 
   /** The message says that mail was delivered, and mentions no failure. */
   get saysSuccess(): boolean {
-    const { words, lines } = this.body
-    if (this.saysDelay || !phraseIsIn(words, successPhrases)) return false
-    const all = `${this.subject.folded}. ${words}`
-    const hasReason = phraseIsIn(all, failureReasons) || lines.some(hasReplyCode)
-    return !hasReason && !phraseIsIn(all, failurePhrases)
+    return this.#says('success') && !this.saysTrouble && !this.saysReason && !this.quotesReply
+  }
+
+  /** A line has the reply code or status of a failure. */
+  get quotesReply(): boolean {
+    return this.#get('reply', () => this.body.lines.some(hasReplyCode))
+  }
+
+  /** The mail system whose exact sentences the message has, and where they begin. */
+  get format(): { readonly system: string; readonly at: number } | null {
+    return this.#get('format', () => formatIn(this.body))
   }
 
   /** Failed recipients in the message's words; its author and its reader do not count. */
@@ -90,11 +111,7 @@ export class Seen {
       const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
         addressesOf(header, name),
       )
-      const saysFailure =
-        this.saysFailure ||
-        this.saysDelay ||
-        this.subject.isClearBounce ||
-        phraseIsIn(this.body.words, failureReasons)
+      const saysFailure = this.saysTrouble || this.subject.isClearBounce || this.saysReason
       return failedRecipients(this.body, new Set(speakers), saysFailure)
     })
   }
@@ -126,12 +143,18 @@ export class Seen {
     )
   }
 
-  /** Addresses of the message's readers, in lower case, from its fields and its delivery. */
-  get readers(): readonly string[] {
-    return this.#get('readers', () => [
-      ...this.#deliveredTo.map((address) => address.toLowerCase()),
-      ...readerFields.flatMap((name) => addressesOf(this.message.header, name)),
-    ])
+  /** The recipients in the envelope and in the message's fields, as mailboxes (see recipient.ts). */
+  get readers(): ReadonlySet<string> {
+    return this.#get('readers', () => this.#mailboxes(this.#deliveredTo, ['to', ...deliveryFields]))
+  }
+
+  /** The traps: the envelope's recipients. If they are unknown, the delivery fields stand for them; without these, the To field. */
+  get traps(): ReadonlySet<string> {
+    return this.#get('traps', () => {
+      if (this.#deliveredTo.length > 0) return this.#mailboxes(this.#deliveredTo, [])
+      const delivered = this.#mailboxes([], deliveryFields)
+      return delivered.size > 0 ? delivered : this.#mailboxes([], ['to'])
+    })
   }
 
   /** The returned message is itself a bounce: somebody passes on a bounce that he received. */
@@ -190,13 +213,30 @@ export class Seen {
     )
   }
 
+  #says(statement: string): boolean {
+    return this.#get(statement, () => phraseIsIn(this.body.words, statements[statement] ?? []))
+  }
+
+  #mailboxes(addresses: readonly string[], fields: readonly string[]): ReadonlySet<string> {
+    const named = fields.flatMap((name) => addressesOf(this.message.header, name))
+    return new Set([...addresses, ...named].map(trapMailbox))
+  }
+
   #get<T>(key: string, make: () => T): T {
     if (!this.#once.has(key)) this.#once.set(key, make())
     return this.#once.get(key) as T
   }
 }
 
-const readerFields = ['to', 'delivered-to', 'x-original-to', 'envelope-to']
+/** What bounces say, by statement: see data/phrases/dsn. */
+const statements: Readonly<Record<string, readonly string[]>> = {
+  failure: phrasesOf('dsn', 'failure'),
+  delay: phrasesOf('dsn', 'delay'),
+  success: phrasesOf('dsn', 'success'),
+  reason: phrasesOf('dsn', 'reason'),
+}
+
+const deliveryFields = ['delivered-to', 'x-original-to', 'envelope-to']
 
 const emptiedBytes = 64
 const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']

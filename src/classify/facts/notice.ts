@@ -2,9 +2,8 @@
 
 import { firstValue } from '../../mail/header.ts'
 import type { FactTable } from '../fact.ts'
-import { hasReplyCode } from '../failed-recipients.ts'
 import { knownSystem, scanners } from '../known-systems.ts'
-import { bounceFormat, hasPayload } from '../non-delivery.ts'
+
 import { fold, phraseIsIn, phrasesOf } from '../phrases.ts'
 import type { Seen } from '../seen.ts'
 import { addressesOf } from '../sender.ts'
@@ -38,17 +37,15 @@ export const noticeFacts = {
   namesMail: ({ body, hasReturned }) => hasReturned || body.words.includes('@'),
   /** The author writes to himself: a scanner to its operator. */
   toItself: ({ message: { header }, readers }) =>
-    addressesOf(header, 'from').some((address) => readers.includes(address)),
+    addressesOf(header, 'from').some((address) => readers.has(address)),
   /** A program sent it: nobody typed it, mail is returned with it, or a scanner is its author or in its title. */
   programSent: (seen) => seen.isAutomatic || seen.hasReturned || isFromScanner(seen),
   /** A person typed it: it answers, quotes or forwards a message, or asks the reader something. */
   letter: ({ isLetter, isHandWritten }) => isLetter || isHandWritten,
   /** It brings a file or a link to a file that could be run, and returns no message. */
-  payload: (seen) => hasPayload(seen),
-  /** The words have the exact form of a mail system's bounce. */
-  bounceFormat: (seen) => bounceFormat(seen)?.name ?? null,
+  payload: hasPayload,
   /** A line holds an SMTP reply code of refusal. */
-  replyCode: ({ body }) => body.lines.some(hasReplyCode),
+  replyCode: ({ quotesReply }) => quotesReply,
 } satisfies FactTable
 
 function isFromScanner({ from, subject, message }: Seen): boolean {
@@ -62,3 +59,17 @@ const threatName =
 
 /** A file name with an extension that scanners block. */
 const programFile = /\w\.(exe|scr|pif|bat|cmd|vbs|cpl|hta|jse?|wsf|docm|xlsm)\b(?![./@-])/
+
+/** Whether it is a worm's mail: worms write whole bounces, also in Sendmail's words, around an attachment to open. */
+function hasPayload(seen: Seen): boolean {
+  if (seen.hasReturned || seen.status !== null) return false
+  return (
+    seen.message.parts.some(({ filename }) => payloadFile.test(filename)) ||
+    payloadLink.test(seen.body.words)
+  )
+}
+
+const payloadFile =
+  /\.(zip|rar|7z|gz|ace|arj|cab|exe|pif|scr|com|bat|cmd|cpl|hta|js|jse|vbs|vbe|wsf|lnk|iso|img|docm|xlsm|jar)\s*$/i
+
+const payloadLink = /\bhttps?:\/\/\S{1,200}\.(zip|rar|7z|exe|scr|pif|msi|iso|vbs|hta)\b/

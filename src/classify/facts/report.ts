@@ -1,6 +1,11 @@
 // Facts about reports: what a message says of itself by its media types and its delivery status.
+
+import { allValues, type HeaderSection } from '../../mail/header.ts'
 import type { FactTable } from '../fact.ts'
-import { dmarcReportRule, feedbackReportRule, tlsReportRule } from '../lookalikes.ts'
+import { dmarcReportRule, feedbackReportRule, reportType, tlsReportRule } from '../lookalikes.ts'
+import { trapMailbox } from '../recipient.ts'
+import type { Seen } from '../seen.ts'
+import { addressesOf } from '../sender.ts'
 
 export const reportFacts = {
   /** Why the message cannot be read whole. A part that was not read may change its meaning. */
@@ -11,4 +16,98 @@ export const reportFacts = {
   tlsReport: ({ message }) => tlsReportRule(message),
   /** A DMARC report, by its subject or file name (RFC 7489 §7.2.1.1). */
   dmarcReport: ({ message }) => dmarcReportRule(message),
+
+  /** A multipart/report for delivery (RFC 6522 §3). The report-type may be missing. */
+  deliveryReport: (seen) =>
+    isReport(seen) && ['', 'delivery-status'].includes(reportType(seen.message)),
+  /** A multipart/report with a complete delivery status (RFC 3464). */
+  statusReport: (seen) => isReport(seen) && seen.hasStatus,
+  /** A complete delivery status in another multipart. People attach reports to their own mail, so a program must have sent it. */
+  statusInMultipart: (seen) =>
+    seen.hasStatus && seen.message.contentType.value.startsWith('multipart/') && seen.isAutomatic,
+  /** A recipient's group has Final-Recipient, Action failed or delayed, and Status or Diagnostic-Code (RFC 3464 §2.3). */
+  failedGroup: ({ status }) =>
+    status?.recipients.some(
+      ({ finalRecipient, action, status: code, diagnosticCode }) =>
+        finalRecipient !== null &&
+        (action === 'failed' || action === 'delayed') &&
+        (code ?? diagnosticCode) !== null,
+    ) ?? false,
+  /** The returned message has at least two of the fields that every message gets in transit. */
+  returnsFields: (seen) => returnedHeader(seen) !== null,
+  /** A trap is among the recipients that the report is about. */
+  trapFailed: ({ status, traps }) =>
+    status?.recipients.some(({ finalRecipient }) => traps.has(trapMailbox(finalRecipient ?? ''))) ??
+    false,
+  /** The returned message was written to a trap, and not by one. */
+  returnedToTrap: (seen) => {
+    const header = returnedHeader(seen)
+    return header !== null && isWrittenTo(header, seen.traps)
+  },
+  /** The To field names recipients, and no trap is among them. */
+  addressedToOthers: ({ message, traps }) => {
+    const to = addressesOf(message.header, 'to')
+    return to.length > 0 && traps.size > 0 && !to.some((each) => traps.has(trapMailbox(each)))
+  },
+  /** Neither reverse-path nor author is a mail system's, and no message is returned that the reader could have sent. */
+  lacksReturnedMessage: (seen) => {
+    if (!isFromMailbox(seen)) return false
+    const header = returnedHeader(seen)
+    return header === null || addressesOf(header, 'to').some((each) => seen.readers.has(each))
+  },
+  /** The reader alone failed. A mail system does not send its report to the mailbox that it could not reach. */
+  readerFailed: (seen) => {
+    if (!isFromMailbox(seen) && returnsReadersMessage(seen)) return false
+    const { status, readers } = seen
+    return (
+      status?.recipients.every(({ finalRecipient }) =>
+        readers.has((finalRecipient ?? '').toLowerCase()),
+      ) ?? false
+    )
+  },
+  /** A report with a link that returns nothing which reads as a message, and does not say what went wrong. */
+  emptyPretence: (seen) => {
+    if (!isReport(seen) && !(seen.hasStatus && seen.isAutomatic)) return false
+    if (returnsReadersMessage(seen) || seen.saysTrouble || seen.saysReason) return false
+    const found = seen.message.returned?.content.subarray(0, maxLinkBytes)
+    const hasLink = seen.hasLink || /https?:/i.test(Buffer.from(found ?? []).toString('latin1'))
+    return hasLink && !enhancedStatus.test(seen.body.words)
+  },
 } satisfies FactTable
+
+/** An RFC 3463 status. A reply code alone does not count, since any number looks like one: `500 EUR`. */
+const enhancedStatus = /(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])/
+
+const maxLinkBytes = 64 * 1024
+
+function isReport({ message }: Seen): boolean {
+  return message.contentType.value === 'multipart/report'
+}
+
+/** Whether it has an author or a reverse-path, and neither belongs to a mail system. */
+function isFromMailbox({ hasSender, hasNullSender, isFromMailSystem, from }: Seen): boolean {
+  return !hasNullSender && !isFromMailSystem && (hasSender || from !== '')
+}
+
+/** Whether a message is returned that the reader may have written. */
+function returnsReadersMessage(seen: Seen): boolean {
+  const header = returnedHeader(seen)
+  return header !== null && !isWrittenTo(header, seen.readers)
+}
+
+/** Whether somebody else wrote to one of the addresses. */
+function isWrittenTo(header: HeaderSection, addresses: ReadonlySet<string>): boolean {
+  const names = (field: string): boolean =>
+    addressesOf(header, field).some((each) => addresses.has(trapMailbox(each)))
+  return names('to') && !['from', 'sender', 'return-path'].some(names)
+}
+
+/** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
+function returnedHeader({ message }: Seen): HeaderSection | null {
+  if (message.returned === null) return null
+  const { header } = message.returned
+  const has = transitFields.filter((name) => allValues(header, name).some((each) => each !== ''))
+  return has.length > 1 ? header : null
+}
+
+const transitFields = ['from', 'to', 'message-id', 'date', 'received', 'return-path']

@@ -11,4 +11,8 @@ export const senderFacts = {
   /** The reverse-path is null or a mail system's, or it is unknown and the author is a mail system. */
   systemSends: ({ hasNullSender, hasSender, isFromMailSystem }) =>
     hasNullSender || (!hasSender && isFromMailSystem),
+  /** The reverse-path or the author is a mail system's. */
+  mailSystem: ({ hasNullSender, isFromMailSystem }) => hasNullSender || isFromMailSystem,
+  /** A program sent it: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) shows that. */
+  automatic: ({ isAutomatic }) => isAutomatic,
 } satisfies FactTable

@@ -16,8 +16,8 @@ test('a delivery report is a dsn, with its fields and what it returns', async ()
     backscatter: true,
     kind: 'dsn',
     notBackscatter: null,
-    certainty: 'likely',
-    facts: [],
+    certainty: 'certain',
+    facts: ['statusReport', 'systemSends', 'failedGroup', 'returnsFields'],
     rule: 'rfc3464-report',
     generator: null,
     dsn: {

@@ -197,7 +197,7 @@ test('in another multipart only what is automatic is judged as a report', async 
 test('a lure whose delivery status does not say who reports is no dsn either', async () => {
   const mta = null
   for (const reversePath of ['', 'x@spam.example'])
-    assert.equal(await verdictOn({ mta, reversePath }), 'other not-recognised')
+    assert.equal(await verdictOn({ mta, reversePath }), 'spam false-report')
   assert.equal(await verdictOn({ mta, ...failure }), 'other not-recognised')
   assert.equal(
     await verdictOn({ mta, reversePath: '', returned: wholeMessage, ...failure }),

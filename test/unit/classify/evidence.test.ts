@@ -134,6 +134,7 @@ test('the facts are kept, short and printable', async () => {
       helo: 'mail.example.net',
       reversePath: '',
       subject: '',
+      facts: 'statusReport systemSends failedGroup returnsFields',
       messageId: '<b@example.net>',
       reportingMta: 'mail.example.net',
       finalRecipient: 'nobody@example.net',

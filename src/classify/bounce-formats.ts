@@ -1,0 +1,36 @@
+// Finds the mail system whose exact sentences a bounce has. The sentences are rows `format:SYSTEM` of data/phrases/dsn.
+import type { BodyText } from './body-text.ts'
+import { fold, phraseGroups } from './phrases.ts'
+
+/** Each sentence in folded pieces. All pieces must be there. */
+const formats: readonly [system: string, sentences: readonly (readonly string[])[]][] = [
+  ...phraseGroups('dsn', 'format:'),
+].map(([system, sentences]) => [system, sentences.map((each) => each.split('…'))])
+
+/** The system that writes such sentences, and the offset in the words at which its sentence begins; or null. */
+export function formatIn({ words, lines }: BodyText): { system: string; at: number } | null {
+  for (const [system, sentences] of formats) {
+    const found = sentences.find((pieces) => pieces.every((piece) => words.includes(piece)))
+    const first = found?.[0] ?? ''
+    if (found !== undefined && opensSentence(first, words, lines)) {
+      return { system, at: words.indexOf(first) }
+    }
+  }
+  return null
+}
+
+/** A line may end inside a phrase, so this many characters of it are enough. */
+const opening = 16
+
+/** Whether the piece begins a line or a sentence. If it stands inside one, the message quotes it. */
+function opensSentence(piece: string, words: string, lines: readonly string[]): boolean {
+  return (
+    words.startsWith(piece) ||
+    ['. ', '! ', '? '].some((end) => words.includes(end + piece)) ||
+    lines.some((line) => {
+      const folded = fold(line)
+      const at = folded.indexOf(piece.slice(0, opening))
+      return at >= 0 && !/\p{L}/u.test(folded.slice(0, at))
+    })
+  )
+}

@@ -1,0 +1,83 @@
+// Facts about bounces in words: what was not delivered, to whom, and what a bounce does not have.
+import { firstValue } from '../../mail/header.ts'
+import type { FactTable } from '../fact.ts'
+import { hasReplyCode, opensParagraph } from '../failed-recipients.ts'
+import { reportType } from '../lookalikes.ts'
+import type { Seen } from '../seen.ts'
+import { isNotifier, isWatcher } from '../system-notices.ts'
+
+export const deliveryFacts = {
+  /** The mail system whose exact sentences the message has. */
+  bounceFormat: ({ format }) => format?.system ?? null,
+  /** A person introduces the format's sentences: he asks something, says I, or forwards them. */
+  introducesFormat: ({ format, body, isAutomatic }) =>
+    format !== null && !isAutomatic && introduction.test(body.words.slice(0, format.at)),
+  /** Words that say that mail was not delivered, or not yet. */
+  saysTrouble: ({ saysTrouble }) => saysTrouble,
+  /** An address. */
+  namesAddress: ({ recipients, subject }) => recipients.length > 0 || subject.folded.includes('@'),
+  /** The address of a failed recipient: next to a reason, or in a form that marks it. */
+  namesFailedRecipient: ({ namesFailedRecipient }) => namesFailedRecipient,
+  /** The same where only a program puts it. */
+  listsFailedRecipient: ({ listsFailedRecipient }) => listsFailedRecipient,
+  /** A field that names failed recipients, which Exim writes. */
+  failedRecipientsField: ({ message }) =>
+    firstValue(message.header, 'x-failed-recipients') !== undefined,
+  /** A message or its header section below the words or as a part. */
+  returnsMessage: ({ hasReturned }) => hasReturned,
+  returnsPart: ({ hasReturnedPart }) => hasReturnedPart,
+  /** The mail that was not delivered, or its recipient. */
+  showsMail,
+  /** The returned message is itself a bounce, which somebody passes on. */
+  returnsBounce: ({ returnsBounce }) => returnsBounce,
+  /** The title of a bounce. */
+  bounceTitle: ({ subject }) => subject.isBounce,
+  /** The title of a bounce in words that are seldom used for anything but mail. */
+  clearBounceTitle: ({ subject }) => subject.isClearBounce,
+  /** The complete Content-Type of a delivery report (RFC 6522 §3). */
+  labelledReport: ({ message }) => reportType(message) === 'delivery-status',
+  /** Neither text nor parts. */
+  empty: ({ message }) => message.parts.length === 0 && message.text.trim() === '',
+  /** A person's letter. A mail system's `Re:` is none, unless it has a reverse-path or a mail program's marks. */
+  byHand: ({ isFromMailSystem, isLetter, isHandWritten, subject, hasSender }) =>
+    isFromMailSystem ? subject.isAnswer && (hasSender || isHandWritten) : isLetter,
+  /** A person's letter, or mail from his mail program that no program sent. */
+  remark: ({ isLetter, isHandWritten, isAutomatic, subject }) =>
+    (isLetter && !/[^:] ?: ?non remis\b/.test(subject.folded)) || (isHandWritten && !isAutomatic),
+  /** An answer, or a letter without a bounce's title that a person wrote. */
+  personal: ({ subject, isHandWritten }) =>
+    subject.isAnswer || (isHandWritten && !subject.isBounce),
+  asksReader: ({ asksReader }) => asksReader,
+  /** A tracker's or forum's number in the title: `[mail 0001234]: …`. */
+  numberedTitle: ({ subject }) => /^\[[^\]]{0,40}\d{3,}\]/.test(subject.folded),
+  /** A report to an operator, or a notice from an address that nobody reads. */
+  service: (seen) => isWatcher(seen) || (isNotifier(seen) && seen.hasLink),
+  /** Something to open or click that mail systems do not send, and no returned mail. */
+  bait: hasBait,
+  /** A part that is neither a message nor an image. */
+  attachedFile: hasAttachedFile,
+} satisfies FactTable
+
+/** Words of somebody who speaks for himself or forwards a mail, above the sentences of a bounce. */
+const introduction = /\?|\b(i|i'm|i've|my|me|ich|mir|je|moi|yo|io|eu|ik|ja)\b/
+
+function showsMail({ namesFailedRecipient, hasReturned }: Seen): boolean {
+  return namesFailedRecipient || hasReturned
+}
+
+function hasAttachedFile({ message }: Seen): boolean {
+  return message.parts.some(
+    ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
+  )
+}
+
+/** A link is no bait in a server's reply, in a mail system's format, or below a recipient's paragraph. */
+function hasBait(seen: Seen): boolean {
+  if (seen.hasReturned) return false
+  if (hasAttachedFile(seen) || (seen.hasSender && seen.hasLink)) return true
+  const { lines } = seen.body
+  if (seen.format !== null || lines.some(opensParagraph)) return false
+  return (
+    seen.message.hasHtmlLink || lines.some((line) => /https?:/i.test(line) && !hasReplyCode(line))
+  )
+}
