@@ -1,4 +1,4 @@
-// Writes the tables test/bounces/*/expectations.tsv anew from what the classifier says now, and prints every row that changed. The
+// Writes the tables test/bounces/*/expectations.tsv anew from what the classifier says now, and prints every row that is new or changed. The
 // folder of a sample says what it is: one with another verdict is an error, and its row stays.
 //   node scripts/expectations.ts
 import { writeFileSync } from 'node:fs'
@@ -26,9 +26,12 @@ for (const [kind, paths] of Map.groupBy(samplePaths, kindOfSample)) {
     const change = expectedColumns
       .filter((column) => old !== undefined && old[column] !== row[column])
       .map((column) => `${column} ${old?.[column]} → ${row[column]}`)
+    if (old === undefined && isRight) {
+      console.log(`${path}: new, ${row.verdict} by ${row.rule}, ${row.certainty}`)
+    }
     if (change.length > 0) console.log(`${path}: ${change.join(', ')}`)
     if (!isRight) {
-      console.error(`${path} is no ${row.verdict}`)
+      console.error(`${path} is taken for ${row.verdict} by ${row.rule}`)
       process.exitCode = 1
     }
     const kept = isRight ? row : old
