@@ -37,7 +37,7 @@ export function parseMessage(raw: Uint8Array): Message {
   const end = Math.min(raw.length, header.bodyStart + maxParsedBytes)
   const contentType = contentTypeOf(header)
   const isCut = end < raw.length
-  const subject = libmime.decodeWords(firstValue(header, 'subject') ?? '')
+  const subject = decodedValue(header, 'subject')
   const read = Buffer.from(raw.buffer, raw.byteOffset, end)
   const body = header.cut === null ? readBody(read, header, contentType) : { why: header.cut }
   const { text, hasHtmlLink, parts } = 'why' in body ? noBody : body
@@ -59,3 +59,8 @@ const maxLines = 300
 const maxLineLength = 500
 
 const noBody: Body = { text: '', hasHtmlLink: false, parts: [] }
+
+/** The first value of a field with RFC 2047 encoded words decoded; '' without the field. */
+export function decodedValue(header: HeaderSection, name: string): string {
+  return libmime.decodeWords(firstValue(header, name) ?? '')
+}

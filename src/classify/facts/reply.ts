@@ -4,7 +4,6 @@ import { firstValue } from '../../mail/header.ts'
 import { autoSubmitted, replyField } from '../auto-reply.ts'
 import type { FactTable } from '../fact.ts'
 import { hasReplyPrecedence, hasTitle, hasTopicTitle, says, saysAway } from '../reply-words.ts'
-import { addressesOf } from '../sender.ts'
 import { isNotifier } from '../system-notices.ts'
 
 /** Fields of Exchange, Outlook and Notes. */
@@ -26,11 +25,6 @@ export const replyFacts = {
   replyField: ({ message }) => replyField(message.header),
   /** Its Precedence is that of vacation programs and formail. */
   replyPrecedence: hasReplyPrecedence,
-  /** X-Loop has the author's own address, by which an autoresponder recognises its own mail (procmailex(5)). */
-  ownLoop: ({ message: { header } }) => {
-    const loop = addressesOf(header, 'x-loop')
-    return addressesOf(header, 'from').some((address) => loop.includes(address))
-  },
   /** In-Reply-To or References name the message that it answers. */
   answersMessage: ({ isAnswer }) => isAnswer,
   /** The title is that of an answer or a forward. */
@@ -49,8 +43,8 @@ export const replyFacts = {
     /^away( from my mail)? \((was|re): /.test(subject.folded) &&
     !isAnswer &&
     firstValue(message.header, 'mime-version') === undefined,
-  /** The title says that somebody is absent, as Notes writes it. */
-  absentTitle: ({ subject }) => says(subject.folded, 'absent') || says(subject.folded, 'away'),
+  /** The title says that somebody is away, as Notes writes it: `Jane Doe is out of the office`. */
+  absentTitle: ({ subject }) => says(subject.folded, 'title') || says(subject.folded, 'away'),
   /** The writer says that he is away. */
   saysAway,
   /** The text calls itself an automatic reply. */
@@ -65,6 +59,13 @@ export const replyFacts = {
   officeField: ({ message }) => message.header.fields.some(({ name }) => officeFields.test(name)),
   /** GroupWise sent it. */
   groupWise: ({ message }) => /\bgroupwise\b/i.test(firstValue(message.header, 'x-mailer') ?? ''),
+  /** It has a Precedence field, whatever its value; mail from people has none. */
+  precedence: ({ message }) => firstValue(message.header, 'precedence') !== undefined,
+  /** A field names a ticket or a case. */
+  ticketField: ({ message }) =>
+    message.header.fields.some(({ name }) => /-(ticket|case|incident)\b/.test(name)),
+  /** It is a report (RFC 6522 §3). */
+  report: ({ message }) => message.contentType.value === 'multipart/report',
   /** A web site's program sent it, as programs answer forms. */
   webProgram: ({ message: { header } }) =>
     header.fields.some(({ name }) => /^x-(php-|wpcf7)/.test(name)) ||
@@ -97,6 +98,4 @@ export const replyFacts = {
   attachment: ({ message }) => message.parts.length > 0,
   /** The title begins with words that programs put before the subject of a message that was read. */
   receiptTitle: (seen) => hasTitle(seen, 'receipt'),
-  /** It has a delivery status (RFC 3464). */
-  deliveryStatus: ({ status }) => status !== null,
 } satisfies FactTable
