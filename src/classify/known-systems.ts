@@ -21,7 +21,7 @@ export const challengeSystems: readonly KnownSystem[] = [
   // cPanel BoxTrapper: the field is also on mail that it passes on, the title is not (Cpanel/BoxTrapper.pm).
   { name: 'boxtrapper', marks: { 'x-boxtrapper': /\S/, subject: /\bverify[#:]\S{10}/i } },
   // Boxbe answers from its own domain.
-  { name: 'boxbe', marks: { from: /@([a-z\d-]+\.)?boxbe\.com\b/i, subject: /^re: /i } },
+  { name: 'boxbe', marks: { from: /\bnoreply@([a-z\d-]+\.)?boxbe\.com\b/i, subject: /^re: /i } },
   // The others: SpamAssassin's 20_vbounce.cf (4.0.1).
   { name: 'tmda', marks: { 'message-id': /-tmda-confirm>$/i } },
   { name: 'bluebottle', marks: { 'x-bluebottle-request': /\S/ } },

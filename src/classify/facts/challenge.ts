@@ -1,5 +1,4 @@
 // Facts about challenges: a system holds the reader's message and asks him to prove that he sent it.
-import { autoSubmitted } from '../auto-reply.ts'
 import type { FactTable } from '../fact.ts'
 import { challengeSystems, knownSystem } from '../known-systems.ts'
 import { phraseIsIn, phrasesOf } from '../phrases.ts'
@@ -23,15 +22,8 @@ export const challengeFacts = {
     ['from', 'sender', 'reply-to']
       .flatMap((name) => addressesOf(header, name))
       .some((address) => domainOf(address) === domainOf(reversePath ?? '')),
-  /** The message answers another one: it comes from the null sender, or its title or a field says so. */
-  answersMail: ({ hasNullSender, isAnswer, subject, message }) =>
-    hasNullSender ||
-    isAnswer ||
-    subject.isAnswer ||
-    autoSubmitted(message.header) === 'auto-replied',
-  /** A person typed it: with a mail program, with a quotation, or with a question to the reader. */
-  typedAnswer: ({ isHandWritten, asksReader, body }) =>
-    isHandWritten || asksReader || body.lines.some((line) => line.startsWith('>')),
+  /** It asks the reader a question that a program would not ask. */
+  asksReader: ({ asksReader }) => asksReader,
   /** The reader must do something: answer, open a page, fill in a form. */
   demandsAction: says('demand'),
   /**

@@ -40,8 +40,8 @@ export const noticeFacts = {
     addressesOf(header, 'from').some((address) => readers.has(address)),
   /** A program sent it: nobody typed it, mail is returned with it, or a scanner is its author or in its title. */
   programSent: (seen) => seen.isAutomatic || seen.hasReturned || isFromScanner(seen),
-  /** A person typed it: it answers, quotes or forwards a message, or asks the reader something. */
-  letter: ({ isLetter, isHandWritten }) => isLetter || isHandWritten,
+  /** It answers or quotes a message, or asks the reader something. */
+  letter: ({ isLetter }) => isLetter,
   /** It brings a file or a link to a file that could be run, and returns no message. */
   payload: hasPayload,
   /** A line holds an SMTP reply code of refusal. */

@@ -16,7 +16,8 @@ export const challengeWordRules: readonly Rule[] = [
   {
     name: 'challenge-words',
     verdict: 'challenge-response',
-    all: ['answersMail', 'demandsAction', 'explainsChallenge'],
-    none: ['typedAnswer', 'fromMailSystem'],
+    all: ['demandsAction', 'explainsChallenge'],
+    any: ['nullSender', 'answersMessage', 'answerTitle', 'autoReplied'],
+    none: ['handWritten', 'quotes', 'asksReader', 'fromMailSystem'],
   },
 ]

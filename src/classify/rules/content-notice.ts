@@ -17,7 +17,7 @@ export const scannerRules: readonly Rule[] = [
     verdict: 'content-notice',
     all: ['noticeTitle', 'programSent'],
     any: ['saysReaderSent', 'namesMail'],
-    none: ['letter', 'payload', 'toItself'],
+    none: ['letter', 'handWritten', 'payload', 'toItself'],
   },
 ]
 
@@ -27,7 +27,7 @@ export const signedNoticeRules: readonly Rule[] = [
     name: 'content-notice-signed',
     verdict: 'content-notice',
     all: ['namesScanner', 'programSent', 'saysFound', 'saysReaderSent'],
-    none: ['letter', 'payload', 'bounceFormat', 'saysReaderReceives'],
+    none: ['letter', 'handWritten', 'payload', 'bounceFormat', 'saysReaderReceives'],
   },
   // Threats have the same names in all languages.
   {
@@ -37,6 +37,7 @@ export const signedNoticeRules: readonly Rule[] = [
     any: ['saysReaderSent', 'namesMail'],
     none: [
       'letter',
+      'handWritten',
       'payload',
       'link',
       'bounceFormat',
@@ -52,6 +53,15 @@ export const noticeWordRules: readonly Rule[] = [
     name: 'content-notice-words',
     verdict: 'content-notice',
     all: ['programSent', 'saysFound', 'saysReaderSent'],
-    none: ['letter', 'payload', 'link', 'toItself', 'saysReaderReceives'],
+    none: [
+      'letter',
+      'handWritten',
+      'payload',
+      'link',
+      'toItself',
+      'saysReaderReceives',
+      'absentTitle',
+      'replyTitle',
+    ],
   },
 ]
