@@ -5,36 +5,17 @@ import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
+import { handedOnBy } from './facts/innocent.ts'
 import { generatorOf } from './generator.ts'
-import type { BackscatterKind, NotBackscatter } from './kinds.ts'
-import {
-  confirmationRule,
-  dispositionNotificationRule,
-  handedOnRule,
-  listAnswerRule,
-  listMailRule,
-  listNoticeRule,
-  rejectingDispositionRule,
-  ticketRule,
-  ticketWordsRule,
-} from './lookalikes.ts'
-import { firstVerdict, type Verdict } from './rule.ts'
+import type { BackscatterKind } from './kinds.ts'
+import { firstVerdict, type Rule, type Verdict } from './rule.ts'
 import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
 import { challengeSystemRules, challengeWordRules } from './rules/challenge.ts'
 import { noticeWordRules, scannerRules, signedNoticeRules } from './rules/content-notice.ts'
 import { lureRules, signedBounceRules, statusRules, unsignedBounceRules } from './rules/dsn.ts'
+import { listRules, operatorRules, signUpRules, ticketFieldRules } from './rules/not-backscatter.ts'
 import { requestedRules } from './rules/requested.ts'
 import { Seen } from './seen.ts'
-import {
-  calendarRule,
-  feedRule,
-  freightRule,
-  journalRule,
-  mailNotificationRule,
-  postmasterNoticeRule,
-  scheduledJobRule,
-  telephonyRule,
-} from './system-notices.ts'
 
 /** What a DSN says about the first recipient that did not get the message (RFC 3464); null where it says nothing. */
 export interface Dsn {
@@ -93,47 +74,39 @@ export interface Envelope {
  *   9. Automatic replies, by their fields and then by their words. If the author still claims to be a mail system,
  *      the message is spam.
  */
-const recognisers: readonly ((seen: Seen) => Verdict | null)[] = [
-  (seen) => firstVerdict(requestedRules, seen),
-  ({ message }) => not('other', journalRule(message)),
-  (seen) => is('dsn', rejectingDispositionRule(seen)),
-  ({ message }) => not('mdn', dispositionNotificationRule(message)),
-  (seen) => firstVerdict(wordedReceiptRules, seen),
-  (seen) => firstVerdict([...challengeSystemRules, ...scannerRules], seen),
-  (seen) => not('list', listNoticeRule(seen)),
-  (seen) => not('other', postmasterNoticeRule(seen)),
-  (seen) => not('other', scheduledJobRule(seen)),
-  (seen) => not('other', mailNotificationRule(seen)),
-  (seen) => not('other', freightRule(seen)),
-  (seen) => not('other', telephonyRule(seen)),
-  ({ message }) => not('other', feedRule(message)),
-  (seen) => firstVerdict(statusRules, seen),
-  ({ message }) => not('ticket', ticketRule(message)),
-  (seen) => firstVerdict(signedNoticeRules, seen),
-  (seen) => firstVerdict(signedBounceRules, seen),
-  (seen) => not('other', calendarRule(seen)),
-  (seen) => firstVerdict(titledReplyRules, seen),
-  ({ message }) => not('list', listMailRule(message)),
-  (seen) => not('list', listAnswerRule(seen)),
-  (seen) => not('confirmation', confirmationRule(seen)),
-  (seen) => firstVerdict([...challengeWordRules, ...noticeWordRules], seen),
-  (seen) => firstVerdict(unsignedBounceRules, seen),
-  (seen) => not('ticket', ticketWordsRule(seen)),
-  (seen) => firstVerdict(replyRules, seen),
-  (seen) => firstVerdict(lureRules, seen),
+const rules: readonly Rule[] = [
+  ...requestedRules,
+  ...wordedReceiptRules,
+  ...challengeSystemRules,
+  ...scannerRules,
+  ...operatorRules,
+  ...statusRules,
+  ...ticketFieldRules,
+  ...signedNoticeRules,
+  ...signedBounceRules,
+  ...titledReplyRules,
+  ...listRules,
+  ...challengeWordRules,
+  ...signUpRules,
+  ...noticeWordRules,
+  ...unsignedBounceRules,
+  ...replyRules,
+  ...lureRules,
 ]
+
+const notRecognised: Verdict = {
+  rule: 'not-recognised',
+  kind: null,
+  notBackscatter: 'other',
+  certainty: null,
+  facts: [],
+}
 
 /** Classifies a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
   const { deliveryStatus: status, returned } = message
   const seen = new Seen(message, status, reversePath(message, envelope), envelope.recipients)
-  let verdict = not('other', 'not-recognised')
-  for (const recognise of recognisers) {
-    const found = recognise(seen)
-    if (found === null) continue
-    verdict = found
-    break
-  }
+  const verdict = firstVerdict(rules, seen) ?? notRecognised
   const { kind } = verdict
   return {
     ...verdict,
@@ -144,7 +117,7 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
       returned === null || (kind === null && !seen.hasReturnedPart)
         ? null
         : returnedFields(returned),
-    viaList: kind !== null && handedOnRule(message) !== null,
+    viaList: kind !== null && handedOnBy(message) !== null,
   }
 }
 
@@ -155,16 +128,6 @@ function formatIn(rule: string): string | null {
       rule,
     )?.[1] ?? null
   )
-}
-
-function is(kind: BackscatterKind, rule: string | null): Verdict | null {
-  return rule === null ? null : { rule, kind, notBackscatter: null, certainty: 'likely', facts: [] }
-}
-
-function not(notBackscatter: NotBackscatter, rule: string): Verdict
-function not(notBackscatter: NotBackscatter, rule: string | null): Verdict | null
-function not(notBackscatter: NotBackscatter, rule: string | null): Verdict | null {
-  return rule === null ? null : { rule, kind: null, notBackscatter, certainty: null, facts: [] }
 }
 
 function reversePath(message: Message, envelope: Envelope): string | null {

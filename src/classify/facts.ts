@@ -2,6 +2,7 @@
 
 import { challengeFacts } from './facts/challenge.ts'
 import { deliveryFacts } from './facts/delivery.ts'
+import { innocentFacts } from './facts/innocent.ts'
 import { noticeFacts } from './facts/notice.ts'
 import { replyFacts } from './facts/reply.ts'
 import { reportFacts } from './facts/report.ts'
@@ -14,6 +15,7 @@ export const facts = {
   ...challengeFacts,
   ...noticeFacts,
   ...deliveryFacts,
+  ...innocentFacts,
 }
 
 export type Fact = keyof typeof facts

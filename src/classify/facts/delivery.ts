@@ -2,9 +2,9 @@
 import { firstValue } from '../../mail/header.ts'
 import type { FactTable } from '../fact.ts'
 import { hasReplyCode, opensParagraph } from '../failed-recipients.ts'
-import { reportType } from '../lookalikes.ts'
 import type { Seen } from '../seen.ts'
-import { isNotifier, isWatcher } from '../system-notices.ts'
+import { isNotifier, isWatcher } from './innocent.ts'
+import { reportType } from './report.ts'
 
 export const deliveryFacts = {
   /** The mail system whose exact sentences the message has. */

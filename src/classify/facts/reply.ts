@@ -4,7 +4,7 @@ import { firstValue } from '../../mail/header.ts'
 import { autoSubmitted, replyField } from '../auto-reply.ts'
 import type { FactTable } from '../fact.ts'
 import { hasReplyPrecedence, hasTitle, hasTopicTitle, says, saysAway } from '../reply-words.ts'
-import { isNotifier } from '../system-notices.ts'
+import { isNotifier } from './innocent.ts'
 
 /** Fields of Exchange, Outlook and Notes. */
 const officeFields =

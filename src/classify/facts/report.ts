@@ -1,8 +1,8 @@
 // Facts about reports: what a message says of itself by its media types and its delivery status.
 
-import { allValues, type HeaderSection } from '../../mail/header.ts'
+import { allValues, firstValue, type HeaderSection } from '../../mail/header.ts'
+import type { Message } from '../../mail/message.ts'
 import type { FactTable } from '../fact.ts'
-import { dmarcReportRule, feedbackReportRule, reportType, tlsReportRule } from '../lookalikes.ts'
 import { trapMailbox } from '../recipient.ts'
 import type { Seen } from '../seen.ts'
 import { addressesOf } from '../sender.ts'
@@ -11,11 +11,24 @@ export const reportFacts = {
   /** Why the message cannot be read whole. A part that was not read may change its meaning. */
   unreadable: ({ message }) => message.unreadable !== null,
   /** A complaint about abuse or failed authentication in the Abuse Reporting Format (RFC 5965, RFC 6591). */
-  feedbackReport: ({ message }) => feedbackReportRule(message),
+  feedbackReport: ({ message }) => isOfType(message, /^(message\/)?feedback-report$/),
   /** An SMTP TLS report (RFC 8460 §5.3, §5.4). */
-  tlsReport: ({ message }) => tlsReportRule(message),
+  tlsReport: ({ message }) => isOfType(message, /^tlsrpt$|^application\/tlsrpt/),
   /** A DMARC report, by its subject or file name (RFC 7489 §7.2.1.1). */
-  dmarcReport: ({ message }) => dmarcReportRule(message),
+  dmarcReport: ({ message, subject }) =>
+    /^\W*(report domain:\s*\S|dmarc (failure|forensic|aggregate) report\b)/.test(subject.folded) ||
+    message.parts.some(({ filename }) => dmarcFile.test(filename)),
+  /** A message disposition notification (RFC 8098 §3). */
+  dispositionNotification: ({ message }) =>
+    isOfType(message, /^(message\/(global-)?)?disposition-notification$/),
+  /** By its Auto-Submitted or its disposition, it refuses a message, as Sieve's reject does (RFC 5429 §2.1). */
+  refusal: ({ message }) =>
+    /\brejected\b/i.test(firstValue(message.header, 'auto-submitted') ?? '') ||
+    message.parts.some(
+      ({ type, content }) =>
+        type === 'message/disposition-notification' &&
+        refused.test(Buffer.from(content.subarray(0, 4096)).toString('latin1')),
+    ),
 
   /** A multipart/report for delivery (RFC 6522 §3). The report-type may be missing. */
   deliveryReport: (seen) =>
@@ -111,3 +124,18 @@ function returnedHeader({ message }: Seen): HeaderSection | null {
 }
 
 const transitFields = ['from', 'to', 'message-id', 'date', 'received', 'return-path']
+
+const dmarcFile = /^[^!\s]+![^!\s]+!\d+!\d[^/\s]*\.(xml|gz|zip)$/i
+const refused =
+  /^disposition:\s*automatic-action\/mdn-sent-automatically;\s*(deleted|denied|failed|rejected)/im
+
+/** The report-type of a multipart/report (RFC 6522 §3), in lower case; '' if there is none. */
+export function reportType(message: Message): string {
+  if (message.contentType.value !== 'multipart/report') return ''
+  return (message.contentType.parameters.get('report-type') ?? '').toLowerCase()
+}
+
+/** Whether the report, or one of its parts, is of such a type. */
+function isOfType(message: Message, types: RegExp): boolean {
+  return types.test(reportType(message)) || message.parts.some(({ type }) => types.test(type))
+}
