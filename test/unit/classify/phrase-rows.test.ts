@@ -43,6 +43,18 @@ test('what a sample of the lab witnesses is written in it', async () => {
   assert.deepEqual(faults, [])
 })
 
+test('the guide explains each statement, and no other', () => {
+  const guide = readFileSync('data/guide/classifying.md', 'utf8')
+  const explained: string[] = []
+  let kind = ''
+  for (const [, named = '', statement = ''] of guide.matchAll(/^\| ([a-z-]*) ?\| `([^`]+)` \|/gm)) {
+    kind = named === '' ? kind : named
+    explained.push(`${kind} ${statement}`)
+  }
+  const used = rows.map(({ kind, statement }) => `${kind} ${statement.replace(/:.*/, ':NAME')}`)
+  assert.deepEqual(explained.toSorted(), [...new Set(used)].toSorted())
+})
+
 test('no phrase stands twice in a statement', () => {
   const seen = new Set<string>()
   for (const { kind, statement, phrase } of rows) {
