@@ -36,7 +36,8 @@ const replies: Readonly<Record<string, readonly [subject: string, text: string]>
   pl: ['Automatyczna odpowiedź: your order', 'Jestem na urlopie do poniedziałku.'],
   ru: ['Автоматический ответ: your order', 'Я буду отсутствовать до понедельника.'],
   ja: ['自動返信: your order', '月曜日まで不在です。'],
-  zh: ['自動回覆: your order', '我在星期一之前不在辦公室。'],
+  zh: ['自动回复: your order', '您好，我最近正在休假中，无法亲自回复您的邮件。'],
+  'zh-TW': ['自動回覆: your order', '我在星期一之前不在辦公室。'],
 }
 
 for (const title of [
