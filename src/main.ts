@@ -63,7 +63,7 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       summary: 'show the state of the running server',
       description:
         'Shows the state of the running server: serial, freshness, entries, memory, counts of DNS queries, failures of the ' +
-        'database, jumps of the clock, networks that send mail with a trap as its forged sender, and mailboxes. Exit code ' +
+        'database, jumps of the clock, networks that forge a trap as the sender, and mailboxes. Exit code ' +
         '1 if no server is running.',
       options: [json],
       load: async () => (await import('./commands/server.ts')).status,
@@ -84,7 +84,7 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       options: [
         repeatable(
           '--kind <kind>',
-          'kind of backscatter; DNS also answers that kind’s code; repeatable (default: DNS answers 127.0.0.2 only)',
+          'kind of backscatter, repeatable; DNS answers its code beside 127.0.0.2 if policy.publish has it (default: none)',
         ),
         new Option('--reason <text>', 'why; kept in the database, not shown in DNS'),
         new Option(
@@ -109,8 +109,8 @@ Examples:
       summary: 'take entries off the list',
       description:
         'Removes exactly these entries, whoever listed them: all of them, or none if one is not listed (exit code 1). If ' +
-        'a prefix is listed only as part of a larger one, the error names the larger one; exclude takes the smaller one ' +
-        'out of it. Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
+        'a larger entry covers a prefix, the error names that entry; “backscatterd exclude” takes the prefix out of it. ' +
+        'Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
         'imported again.',
       argument: new Argument('<prefix...>', 'each exactly as it is listed'),
       options: [json],
@@ -205,8 +205,7 @@ Examples:
       name: 'exempt',
       summary: 'never list a prefix',
       description:
-        'Exempts a prefix: nothing in it is ever listed. An exemption overrides every listing, whatever the length of its ' +
-        'prefix.',
+        'Exempts a prefix: no address in it is listed, even if a smaller or a larger prefix is.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exempt,
@@ -214,7 +213,7 @@ Examples:
     {
       name: 'unexempt',
       summary: 'end an exemption',
-      description: 'Ends an exemption. Listings inside it take effect again.',
+      description: 'Ends an exemption. Listings inside it and around it take effect again.',
       argument: prefix,
       options: [json],
       load: async () => (await import('./commands/exception.ts')).unexempt,
@@ -232,7 +231,7 @@ Examples:
     {
       name: 'include',
       summary: 'end an exclusion',
-      description: 'Ends an exclusion: the hole is closed.',
+      description: 'Ends an exclusion: listings of the same or a larger prefix apply to it again.',
       argument: prefix,
       options: [json],
       load: async () => (await import('./commands/exception.ts')).include,
@@ -307,7 +306,7 @@ Examples:
       name: 'ingest',
       summary: 'record the messages of mail files as evidence',
       description:
-        'Reads mail files once and records every message to a trap, as if it had just arrived there. It works through ' +
+        'Reads mail files once and records every message to a trap as evidence, like mail that a trap receives. It works through ' +
         'the running server, or on the database if no server is running. The time of a message comes from its newest ' +
         'trusted Received field; without one, from its file. Messages that are already recorded are skipped, so a run can be ' +
         'repeated. The files are not changed.',
@@ -401,7 +400,7 @@ const helpCommand = ['help [command]', 'print the help of a command'] as const
 const programNotes = `
 The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else
 ./backscatterd.toml, else /etc/backscatterd/backscatterd.toml. If that file
-cannot be read, or if there is none, the command fails.
+cannot be read, or if there is none, a command that needs it fails.
 
 Commands that read or change data ask the running server through its control
 socket. If no server is running, they open the database themselves.

@@ -13,9 +13,9 @@ export type { Problem }
 
 const problemType = 'application/problem+json'
 
-/** Most faults or refusals that the one-line detail names. */
+/** `detail` names at most this many faults or refusals. */
 const maxNamed = 3
-/** Most faults that an answer lists. A body may hold a million. */
+/** An answer lists at most this many faults. A body may hold a million. */
 const maxFaults = 20
 
 /** One fault in a request: its place ("body/kinds/0", "querystring/limit") and what was expected there. */

@@ -239,7 +239,11 @@ function removeEntry(context: Context, actor: Actor, standing: StandingEntry): L
   return listing
 }
 
-/** Changes one listing. Refuses with 'changed' if it is not as expected, 'conflict' if it has ended or is a list's entry. */
+/**
+ * Changes one listing. Refuses with 'not-listed' if there is none with that id, 'changed' if the caller expected another state,
+ * 'invalid' if it would end in the past, and 'conflict' if it has ended, comes from an imported list, or would get other kinds
+ * than its evidence has.
+ */
 export function amendListing(
   context: Context,
   id: number | string,
@@ -270,7 +274,7 @@ export function amendListing(
 
 /**
  * Ends one listing; others of the same prefix stay. Its evidence no longer counts. An entry of a list comes back when the
- * list is imported again. Refuses as `amendListing` does.
+ * list is imported again. Refuses with 'not-listed', 'changed', or 'conflict' if the listing has ended.
  */
 export function removeListing(
   context: Context,

@@ -13,7 +13,10 @@ interface Threshold {
   readonly windowSeconds: number
 }
 
-/** What likely evidence does: it only counts beside certain evidence, or it lists like certain evidence. */
+/**
+ * How evidence rated `likely` is used. `count`: it adds to the counts, but lists and extends nothing without evidence rated
+ * `certain`. `list`: it is used like evidence rated `certain`.
+ */
 export const likelyUses = ['count', 'list'] as const
 
 /** The [policy] and [evidence] sections of the configuration, its exemptions and its traps. */

@@ -19,7 +19,7 @@ import { writePrivateFile } from '../store/private-file.ts'
 import { version } from './command.ts'
 import { adminLimits } from './options.ts'
 
-/** The options of the HTTP application that come from other rooms. */
+/** The options of the HTTP application that the caller gives. startAdmin() sets the others. */
 type AdminRooms = Omit<AppOptions, 'version' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'>
 
 export interface Admin extends AsyncDisposable {

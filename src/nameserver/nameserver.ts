@@ -198,7 +198,8 @@ export class Nameserver {
       data,
       sockets: () =>
         (data.kind === 'udp' ? this.#sockets?.udp(data.slot) : this.#sockets?.tcp()) ?? [],
-      // Node closes sockets that it opened itself. A descriptor of the batch transport would stay open.
+      // Called after a hung thread was ended. Node has closed that thread's own sockets, but not the descriptors of the
+      // batch transport.
       release: (left) => {
         if (data.kind !== 'udp' || !this.#isBatched) return
         for (const socket of left) if ('fd' in socket) this.#native?.close(socket.fd)

@@ -25,7 +25,7 @@ export class ResolveError extends Error {
 export interface ResolverOptions {
   /** `host:port` or `[v6]:port`, asked in this order. */
   readonly servers: readonly string[]
-  /** For one server, with retries and TCP. @default 1000 */
+  /** The whole time for one server, retries and TCP included. @default 1000 */
   readonly timeoutMs?: number
   /** The most answers kept; the one that was used longest ago goes first. @default 10000 */
   readonly maxAnswers?: number

@@ -85,7 +85,7 @@ export type Visit = (
   kinds: number,
 ) => void
 
-/** The prefixes that the open transaction changed. The tables note them, so that callers need not remember to. */
+/** The prefixes that the open transaction changed. The tables note most of them by themselves. */
 export class ChangedPrefixes {
   #noted = new Map<string | number, Prefix>()
 

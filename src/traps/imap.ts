@@ -80,7 +80,7 @@ export class ImapMailbox implements Mailbox {
 
   async *messages(position: string | undefined): AsyncGenerator<MailboxMessage> {
     this.#waiting.clear()
-    // If the poll fails before the folder is open, finish() keeps the old position.
+    // 0: the folder has not been searched yet. If the poll fails before that, finish() keeps the old position.
     this.#uidNext = 0
     this.#hasMore = false
     this.#clock.restart()

@@ -50,7 +50,7 @@ export function agreedBits(a: Key, b: Key): number {
   return 128
 }
 
-/** Reads `words` key words from memory. The last one holds bit `end - 1`. */
+/** Reads a part of a key from memory: `words` words of 32 bits. The last of them holds the key's bit `end - 1`. */
 export function readWords(
   memory: Int32Array,
   at: number,
