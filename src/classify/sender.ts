@@ -50,3 +50,8 @@ export function addressesOf(header: HeaderSection, name: string): readonly strin
     .map((word) => word.toLowerCase())
     .slice(0, 20)
 }
+
+/** What stands behind the last `@` of an address, in lower case. */
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+}

@@ -3,7 +3,7 @@ import type { FactTable } from '../fact.ts'
 import { challengeSystems, knownSystem } from '../known-systems.ts'
 import { phraseIsIn, phrasesOf } from '../phrases.ts'
 import type { Seen } from '../seen.ts'
-import { addressesOf } from '../sender.ts'
+import { addressesOf, domainOf } from '../sender.ts'
 
 const says = (statement: string) => {
   const phrases = phrasesOf('challenge-response', statement)
@@ -35,7 +35,3 @@ export const challengeFacts = {
     return count > 0 && count + circumstances.filter((says) => says(seen)).length > 1
   },
 } satisfies FactTable
-
-function domainOf(address: string): string {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
-}

@@ -6,7 +6,7 @@ import { knownSystem, scanners } from '../known-systems.ts'
 
 import { fold, phraseIsIn, phrasesOf } from '../phrases.ts'
 import type { Seen } from '../seen.ts'
-import { addressesOf } from '../sender.ts'
+import { addressesOf, domainOf } from '../sender.ts'
 
 const titles = phrasesOf('content-notice', 'title')
 const names = phrasesOf('content-notice', 'scanner')
@@ -35,9 +35,11 @@ export const noticeFacts = {
   namesThreat: ({ said }) => threatName.test(said) || programFile.test(said),
   /** It says which mail it means: by an address in the words, or by returning the mail. */
   namesMail: ({ body, hasReturned }) => hasReturned || body.words.includes('@'),
-  /** The author writes to himself: a scanner to its operator. */
-  toItself: ({ message: { header }, readers }) =>
-    addressesOf(header, 'from').some((address) => readers.has(address)),
+  /** The author is at the reader's own site, so his server bounced nothing back to a forged sender. */
+  fromReadersSite: ({ message: { header }, readers }) => {
+    const sites = [...readers].map(domainOf)
+    return addressesOf(header, 'from').some((address) => sites.includes(domainOf(address)))
+  },
   /** A program sent it: nobody typed it, mail is returned with it, or a scanner is its author or in its title. */
   programSent: (seen) => seen.isAutomatic || seen.hasReturned || isFromScanner(seen),
   /** It answers or quotes a message, or asks the reader something. */

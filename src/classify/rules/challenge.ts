@@ -18,6 +18,6 @@ export const challengeWordRules: readonly Rule[] = [
     verdict: 'challenge-response',
     all: ['demandsAction', 'explainsChallenge'],
     any: ['nullSender', 'answersMessage', 'answerTitle', 'autoReplied'],
-    none: ['handWritten', 'quotes', 'asksReader', 'fromMailSystem'],
+    none: ['handWritten', 'quotes', 'asksReader', 'fromMailSystem', 'fromReadersSite'],
   },
 ]

@@ -10,14 +10,14 @@ export const scannerRules: readonly Rule[] = [
     all: ['scanner'],
     any: ['saysReaderSent', 'noticeTitle'],
     none: ['saysReaderReceives'],
-    certain: { all: ['saysReaderSent', 'ownReversePath'] },
+    certain: { all: ['ownReversePath'] },
   },
   {
     name: 'content-notice-title',
     verdict: 'content-notice',
     all: ['noticeTitle', 'programSent'],
     any: ['saysReaderSent', 'namesMail'],
-    none: ['letter', 'handWritten', 'payload', 'toItself'],
+    none: ['letter', 'handWritten', 'payload', 'fromReadersSite'],
   },
 ]
 
@@ -42,7 +42,7 @@ export const signedNoticeRules: readonly Rule[] = [
       'link',
       'bounceFormat',
       'replyCode',
-      'toItself',
+      'fromReadersSite',
       'saysReaderReceives',
     ],
   },
@@ -52,13 +52,13 @@ export const noticeWordRules: readonly Rule[] = [
   {
     name: 'content-notice-words',
     verdict: 'content-notice',
-    all: ['programSent', 'saysFound', 'saysReaderSent'],
+    all: ['systemSends', 'saysFound', 'saysReaderSent'],
     none: [
       'letter',
       'handWritten',
       'payload',
       'link',
-      'toItself',
+      'fromReadersSite',
       'saysReaderReceives',
       'absentTitle',
       'replyTitle',
