@@ -1,7 +1,8 @@
 // Rules for the notices of virus and content scanners to the sender of a stopped message, who is usually forged.
 import type { Rule } from '../rule.ts'
+import { certainReport } from './dsn.ts'
 
-/** A scanner's own mark or title. The notice may have the form of a delivery report, as amavisd's have. */
+/** A scanner's own mark or title. The notice may have the form of a delivery report, as amavisd's and Barracuda's have. */
 export const scannerRules: readonly Rule[] = [
   {
     name: 'content-notice',
@@ -18,6 +19,7 @@ export const scannerRules: readonly Rule[] = [
     all: ['noticeTitle', 'programSent'],
     any: ['saysReaderSent', 'namesMail'],
     none: ['letter', 'handWritten', 'payload', 'fromReadersSite'],
+    certain: certainReport,
   },
 ]
 

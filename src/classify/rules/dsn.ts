@@ -2,7 +2,7 @@
 import type { Rule } from '../rule.ts'
 
 /** A failure in the form of RFC 3464, with the header of the message that failed, and nothing that contradicts it. */
-const certainReport = {
+export const certainReport = {
   all: ['systemSends', 'failedGroup', 'returnsFields'],
   none: ['trapFailed', 'returnedToTrap', 'addressedToOthers'],
 } as const
