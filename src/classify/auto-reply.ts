@@ -19,7 +19,6 @@ const replyFields = /^x-(mail-)?auto-?(reply|respond(er)?)(-from)?$/
 const replyValues: Readonly<Record<string, RegExp>> = {
   // cPanel and autorespond(1) for qmail.
   precedence: /^auto[_-]?reply\b/i,
-  'x-precedence': /^auto[_-]?reply\b/i,
   // Gordano.
   'x-post-messageclass': /\bautoresponder\b/i,
   // The manual of vacation(1).
