@@ -4,7 +4,7 @@ import { type DeliveryStatus, isPlausible } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { autoSubmitted, isAnswer } from './auto-reply.ts'
-import { type BodyText, readBodyText, withoutDisclaimers } from './body-text.ts'
+import { type BodyText, readBodyText } from './body-text.ts'
 import { formatIn } from './bounce-formats.ts'
 import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
 import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
@@ -66,9 +66,9 @@ export class Seen {
     return this.#get('body', () => readBodyText(this.message.lines))
   }
 
-  /** Subject and words, folded, without the disclaimers that companies add to all their mail. */
+  /** Subject and words, folded. */
   get said(): string {
-    return this.#get('said', () => withoutDisclaimers(`${this.subject.folded}. ${this.body.words}`))
+    return this.#get('said', () => `${this.subject.folded}. ${this.body.words}`)
   }
 
   get saysFailure(): boolean {
