@@ -3,18 +3,20 @@ import type { BodyText } from './body-text.ts'
 import { fold, phraseGroups } from './phrases.ts'
 
 /** Each sentence in folded pieces. All pieces must be there. */
-const formats: readonly [system: string, sentences: readonly (readonly string[])[]][] = [
-  ...phraseGroups('dsn', 'format:'),
-].map(([system, sentences]) => [system, sentences.map((each) => each.split('…'))])
+const formats = [...phraseGroups('dsn', 'format:')].map(([system, sentences]) => ({
+  system,
+  sentences: sentences.map((each) => each.split(/ ?… ?/)),
+}))
 
 /** The system that writes such sentences, and the offset in the words at which its sentence begins; or null. */
 export function formatIn({ words, lines }: BodyText): { system: string; at: number } | null {
-  for (const [system, sentences] of formats) {
-    const found = sentences.find((pieces) => pieces.every((piece) => words.includes(piece)))
-    const first = found?.[0] ?? ''
-    if (found !== undefined && opensSentence(first, words, lines)) {
-      return { system, at: words.indexOf(first) }
-    }
+  for (const { system, sentences } of formats) {
+    const found = sentences.find(
+      (pieces) =>
+        pieces.every((piece) => words.includes(piece)) &&
+        opensSentence(pieces[0] ?? '', words, lines),
+    )
+    if (found !== undefined) return { system, at: words.indexOf(found[0] ?? '') }
   }
   return null
 }

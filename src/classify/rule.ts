@@ -17,8 +17,8 @@ export interface Rule extends Condition {
   /** The value of this fact, a system's or field's name, follows the rule's name: `format-postfix`. */
   readonly named?: Fact
   readonly verdict: BackscatterKind | NotBackscatter
-  /** What makes the verdict certain. If this is missing or does not hold, the verdict is likely. */
-  readonly certain?: Condition
+  /** What makes the verdict certain: any of these conditions. If none holds, the verdict is likely. */
+  readonly certain?: Condition | readonly Condition[]
 }
 
 export interface Verdict {
@@ -49,17 +49,14 @@ export function firstVerdict(rules: readonly Rule[], seen: Seen): Verdict | null
   const rule = rules.find(meets)
   if (rule === undefined) return null
   const { name, named, verdict } = rule
-  const isCertain = rule.certain !== undefined && meets(rule.certain)
-  const asked = [rule, ...(isCertain ? [rule.certain] : [])].flatMap(({ all = [], any = [] }) => [
-    ...all,
-    ...any,
-  ])
+  const certain = [rule.certain ?? []].flat().find(meets)
+  const asked = [rule, certain ?? {}].flatMap(({ all = [], any = [] }) => [...all, ...any])
   const kind = backscatterKinds.find((each) => each === verdict) ?? null
   return {
     rule: named === undefined ? name : `${name}-${factValue(named)}`,
     kind,
     notBackscatter: kind === null ? (verdict as NotBackscatter) : null,
-    certainty: kind === null ? null : isCertain ? 'certain' : 'likely',
+    certainty: kind === null ? null : certain === undefined ? 'likely' : 'certain',
     facts: [...new Set(asked)].filter(holds),
   }
 }

@@ -46,6 +46,11 @@ export const reportFacts = {
         (action === 'failed' || action === 'delayed') &&
         (code ?? diagnosticCode) !== null,
     ) ?? false,
+  /** Nobody failed: every group's Action says so (RFC 3464 §2.3.3), or without groups the words do. */
+  reportsSuccess: ({ status, saysSuccess }) =>
+    status !== null && status.recipients.length > 0
+      ? !status.recipients.some(({ action }) => action === 'failed' || action === 'delayed')
+      : saysSuccess,
   /** The returned message has at least two of the fields that every message gets in transit. */
   returnsFields: (seen) => returnedHeader(seen) !== null,
   /** A trap is among the recipients that the report is about. */

@@ -1,11 +1,20 @@
 // Rules for bounces, delay notices and reports of success, and for mail that only looks like one.
 import type { Rule } from '../rule.ts'
 
-/** A failure in the form of RFC 3464, with the header of the message that failed, and nothing that contradicts it. */
-export const certainReport = {
-  all: ['systemSends', 'failedGroup', 'returnsFields'],
-  none: ['trapFailed', 'returnedToTrap', 'addressedToOthers'],
+/** A mail system's exact sentence and a failed recipient. */
+const exactFormat = {
+  all: ['systemSends', 'bounceFormat', 'namesFailedRecipient'],
+  none: ['reportsSuccess'],
 } as const
+
+/** The report did not come back to who wrote the message. */
+const contradictions = ['trapFailed', 'returnedToTrap', 'addressedToOthers'] as const
+
+/** A failure in the form of RFC 3464 with the header of the message that failed, or in a system's exact words. */
+export const certainReport = [
+  { all: ['systemSends', 'failedGroup', 'returnsFields'], none: contradictions },
+  { ...exactFormat, none: ['reportsSuccess', ...contradictions] },
+] as const
 
 const pretences = ['lacksReturnedMessage', 'readerFailed', 'emptyPretence'] as const
 
@@ -39,7 +48,7 @@ export const signedBounceRules: readonly Rule[] = [
     verdict: 'dsn',
     all: ['mailSystem', 'bounceFormat', 'showsMail'],
     none: ['byHand', 'bait'],
-    certain: { all: ['systemSends', 'namesFailedRecipient'] },
+    certain: exactFormat,
   },
   {
     name: 'format',
