@@ -35,35 +35,52 @@ export function failedRecipients(
   saysFailure: boolean,
 ): FailedRecipient[] {
   const found = new Map<string, FailedRecipient>()
-  const reasons = lines.map((line) =>
-    lazily(() => (isReason(line) ? line.replace(/\p{Cc}+ ?/gu, ' ').trim() : null)),
-  )
   for (const [index, line] of lines.entries()) {
     if (found.size >= maxRecipients) break
     if (!line.includes('@') || isContactLine(line)) continue
-    for (const address of addressesIn(line)) {
+    const addresses = addressesIn(line).filter((each) => {
+      const key = each.toLowerCase()
+      return !speakers.has(key) && !found.get(key)?.isMarked
+    })
+    if (addresses.length === 0) continue
+    const place = placeOf(lines, index, saysFailure)
+    for (const address of addresses) {
       const key = address.toLowerCase()
-      const before = found.get(key)
-      if (speakers.has(key) || before?.isMarked) continue
-      const reason = reasonNear(lines, reasons, index)
-      const isInForm = recipientLine.test(line) || (saysFailure && addressAlone.test(line))
-      const isMarked = reason !== null || isInForm
-      if (before !== undefined && !isMarked) continue
-      const isListed = isInForm || hasReplyCode(line)
-      const status = statusIn(reason ?? '')
-      found.set(key, { address, status, diagnostic: reason, isMarked, isListed })
+      if (place.isMarked || !found.has(key)) found.set(key, { address, ...place })
     }
   }
   const all = [...found.values()]
   return [...all.filter(({ isMarked }) => isMarked), ...all.filter(({ isMarked }) => !isMarked)]
 }
 
-function lazily<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
+/** What the place of an address in the text says of it. */
+function placeOf(
+  lines: readonly string[],
+  index: number,
+  saysFailure: boolean,
+): Omit<FailedRecipient, 'address'> {
+  const line = lines[index] ?? ''
+  const reason = paragraphAt(lines, index) ?? reasonNear(lines, index)
+  const isInForm = recipientLine.test(line) || (saysFailure && addressAlone.test(line))
+  return {
+    status: statusIn(reason ?? ''),
+    diagnostic: reason,
+    isMarked: reason !== null || isInForm,
+    isListed: isInForm || hasReplyCode(line),
   }
+}
+
+/** The text of the recipient's paragraph that begins in this line, without its address; null if none does. */
+function paragraphAt(lines: readonly string[], index: number): string | null {
+  if (!opensParagraph(lines[index] ?? '')) return null
+  const rest = lines.slice(index, index + reasonLines)
+  const end = rest.findIndex((line, at) => at > 0 && (line.trim() === '' || opensParagraph(line)))
+  const text = rest.slice(0, end < 0 ? rest.length : end).join(' ')
+  return plain(text.slice(text.indexOf('>') + 1).replace(/^\s*:/, '')) || null
+}
+
+function plain(text: string): string {
+  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
 }
 
 const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$/
@@ -81,18 +98,12 @@ function isContactLine(line: string): boolean {
   return contactWords.test(line.slice(Math.max(0, at - 80), at))
 }
 
-function reasonNear(
-  lines: readonly string[],
-  reasons: readonly (() => string | null)[],
-  index: number,
-): string | null {
-  for (let i = index; i < Math.min(lines.length, index + reasonLines); i++) {
-    // The search ends at the next address, which has its own reason.
-    if (i > index && opensParagraph(lines[i] ?? '')) return null
-    const reason = reasons[i]?.() ?? null
-    if (reason !== null) return reason
-  }
-  return null
+/** The next line with a reason. The search ends at the next recipient's paragraph, which has its own. */
+function reasonNear(lines: readonly string[], index: number): string | null {
+  const near = lines.slice(index, index + reasonLines)
+  const end = near.findIndex((line, at) => at > 0 && opensParagraph(line))
+  const reason = near.slice(0, end < 0 ? near.length : end).find(isReason)
+  return reason === undefined ? null : plain(reason)
 }
 
 /** Whether the line begins a recipient's paragraph, as in QSBMF (cr.yp.to/proto/qsbmf.txt): `<address>:`. */

@@ -47,7 +47,6 @@ export const deliveryFacts = {
   /** An answer, or a letter without a bounce's title that a person wrote. */
   personal: ({ subject, isHandWritten }) =>
     subject.isAnswer || (isHandWritten && !subject.isBounce),
-  asksReader: ({ asksReader }) => asksReader,
   /** A tracker's or forum's number in the title: `[mail 0001234]: …`. */
   numberedTitle: ({ subject }) => /^\[[^\]]{0,40}\d{3,}\]/.test(subject.folded),
   /** A report to an operator, or a notice from an address that nobody reads. */
