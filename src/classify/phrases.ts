@@ -80,19 +80,6 @@ export function fold(text: string): string {
   return plain.replace(/\s+/g, ' ').trim()
 }
 
-/** Folds lists of phrases into one; done once, when a table is loaded. */
-export function foldAll(...lists: (readonly string[])[]): readonly string[] {
-  return lists.flat().map(fold)
-}
-
-/**
- * A text with phrases separated by bars → a list of folded phrases. `_` at the edge of a phrase means that a word begins or ends
- * there.
- */
-export function phraseTable(table: string): readonly string[] {
-  return table.split('|').map((phrase) => fold(phrase).replaceAll('_', ' '))
-}
-
 /** The first of the folded phrases that is in the folded words, or undefined. */
 export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
   return phrases.find((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
