@@ -61,15 +61,8 @@ export const replyFacts = {
   groupWise: ({ message }) => /\bgroupwise\b/i.test(firstValue(message.header, 'x-mailer') ?? ''),
   /** It has a Precedence field, whatever its value; mail from people has none. */
   precedence: ({ message }) => firstValue(message.header, 'precedence') !== undefined,
-  /** A field names a ticket or a case. */
-  ticketField: ({ message }) =>
-    message.header.fields.some(({ name }) => /-(ticket|case|incident)\b/.test(name)),
   /** It is a report (RFC 6522 §3). */
   report: ({ message }) => message.contentType.value === 'multipart/report',
-  /** A web site's program sent it, as programs answer forms. */
-  webProgram: ({ message: { header } }) =>
-    header.fields.some(({ name }) => /^x-(php-|wpcf7)/.test(name)) ||
-    /\bphp|wordpress/i.test(firstValue(header, 'x-mailer') ?? ''),
   /** The author's address is one at which nobody reads, so nobody can be away there. */
   nobodyReads: isNotifier,
   /** The text names a day by numbers: until when somebody is away. */
