@@ -7,7 +7,7 @@ import { createContext, runInContext } from 'node:vm'
 import { parseSync, Visitor } from 'oxc-parser'
 import { checkSync } from 'recheck'
 
-const recheckOptions = { timeout: 60_000, randomSeed: 1 }
+const recheckOptions = { timeout: 300_000, randomSeed: 1 }
 
 /**
  * Milliseconds for an attack of recheck's, a text of up to 150,000 characters. It takes a linear pattern with a bounded repetition,

@@ -83,7 +83,7 @@ function plain(text: string): string {
   return text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
 }
 
-const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]*$/
+const addressAlone = /^[\s>|*"'\u2022-]{0,20}<?[^\s<>@]+@[^\s<>@]+>?["']?[\s:;,.]{0,20}$/
 
 /** `<address>:`, or an address behind a word for recipient. */
 const recipientLine =
@@ -141,7 +141,8 @@ function addressesIn(line: string): string[] {
     while (after < line.length && /[\w.-]/.test(line[after] ?? '')) after++
     end = Math.max(after, at + 1)
     const localPart = line.slice(begin, at).replace(/^(smtp|rfc-?822|to|for)=/i, '')
-    const domain = line.slice(at + 1, after).replace(/\.+$/, '')
+    while (line[after - 1] === '.') after--
+    const domain = line.slice(at + 1, after)
     // Skip the `@` of a URL: `https://host/?user=…@…`.
     if (localPart.startsWith('//')) continue
     if (localPart !== '' && localPart.length <= 200 && /^[\w-]+(\.[\w-]+)*$/.test(domain)) {

@@ -36,7 +36,7 @@ const marks: readonly Mark[] = [
   { generator: 'opensmtpd', isMadeBy: (message) => isOrigin(message, /\(OpenSMTPD\)/) },
   {
     generator: 'sendmail',
-    isMadeBy: (message) => isOrigin(message, /\bby \S+ \(8\.\d+\.\d+[^)]*\)/),
+    isMadeBy: (message) => isOrigin(message, /\bby \S+ \(8\.\d{1,3}\.\d/),
   },
   { generator: 'exim', isMadeBy: (message) => isOrigin(message, /\bwith local \(Exim/) },
   { generator: 'postfix', isMadeBy: (message) => isOrigin(message, /^by \S+ \(Postfix/) },

@@ -246,7 +246,7 @@ const returnedTypes =
 
 /** Lines above a quotation: "On Tue, A wrote:", "-----Original Message-----" and others. */
 const quoteIntroduction =
-  /^\s*>?\s*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
+  /^[\s>]*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
 
 /** Questions such as "Can you check …?". Programs do not ask them. */
 const question =
@@ -257,4 +257,4 @@ const mailPrograms =
 
 /** Lines that mail programs write above a forwarded message: Outlook, Apple Mail, Thunderbird, Gmail. */
 const forwardIntroduction =
-  /^\s*>?\s*(-{3,} ?(original|forwarded|ursprüngliche|weitergeleitete)[ -](message|nachricht|mail)( from [^-]{1,60})? ?-{3,}|begin forwarded message:)\s*$/i
+  /^[\s>]*(-{3,} ?(original|forwarded|ursprüngliche|weitergeleitete)[ -](message|nachricht|mail)( from [^-]{1,60})? ?-{3,}|begin forwarded message:)\s*$/i

@@ -38,7 +38,7 @@ export function mailboxOf(from: string): { readonly name: string; readonly local
   // In the older form the name is a comment behind the address (RFC 5322 §3.4).
   const comment = /\(([^()]*)\)/.exec(text)?.[1] ?? ''
   const name = isAngled ? text.slice(0, open) : comment
-  const localPart = address.replace(/\\?@.*$/, '').toLowerCase()
+  const localPart = (address.split(/\\?@/, 1)[0] ?? '').toLowerCase()
   return { name: fold(name).replace(/^['"]|['"]$/g, ''), localPart }
 }
 
