@@ -18,7 +18,7 @@ const before = readExpectations()
 for (const [kind, paths] of Map.groupBy(samplePaths, kindOfSample)) {
   const rows = [['file', ...expectedColumns]]
   for (const path of paths) {
-    const message = await parseMessage(readSample(path))
+    const message = parseMessage(readSample(path))
     const verdict = classify(message)
     const isRight = (verdict.kind ?? 'not-backscatter') === kind
     const old = before.get(path)

@@ -141,7 +141,7 @@ function mailOf(blocklist: Blocklist): ReturnType<NonNullable<AppOptions['mail']
       )
       return { certainty: 'certain', decisions }
     },
-    classify: async (raw) => ({ ...classify(await parseMessage(raw)), client: null }),
+    classify: async (raw) => ({ ...classify(parseMessage(raw)), client: null }),
   }
 }
 
