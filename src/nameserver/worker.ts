@@ -70,8 +70,7 @@ class QueryAnswering implements Answering {
     const reader = openReader(data.tree, data.slot)
     this.#responder = new Responder(data.zone, reader, data.responder, guards)
     this.client = this.#responder.context
-    // A literal is used since a cloned string is compared letter by letter.
-    this.#transport = data.kind === 'udp' ? 'udp' : 'tcp'
+    this.#transport = data.kind
     this.#access = table
     this.#limiter = limiter
     this.#clockCorrection = new Float64Array(data.clockCorrection)

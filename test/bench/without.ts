@@ -52,14 +52,9 @@ export const tricks: Readonly<Record<string, Change>> = {
     from: 'if (ports.length === 1 && only !== undefined) {',
     to: 'if (false) {',
   },
-  'transport named by a literal': {
-    file: 'nameserver/worker.ts',
-    from: "data.kind === 'udp' ? 'udp' : 'tcp'",
-    to: 'data.kind',
-  },
   'batched UDP': {
     file: 'nameserver/nameserver.ts',
-    from: 'options.batch !== false',
+    from: 'native !== undefined && options.batch',
     to: 'false',
   },
   'no flow label': {
