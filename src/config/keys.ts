@@ -221,7 +221,7 @@ export const declaration = table('', {
     ),
     likely: word(
       'What messages do that are only likely to be backscatter, because only their words say so. `count`: they add to the counts of certain messages, but by themselves they neither list nor extend. `list`: they count as certain.',
-      'list',
+      'count',
       likelyUses,
     ),
     shortest4: integer('Shortest IPv4 prefix that may be listed by hand or import.', 16, 0, 32),

@@ -45,7 +45,7 @@ test('the least configuration has the defaults of the interface', (t) => {
     'challenge-response',
     'content-notice',
   ])
-  assert.equal(config.policy.likely, 'list')
+  assert.equal(config.policy.likely, 'count')
   assert.deepEqual(config.policy.threshold.dsn, { messages: 2, traps: 1, window: 7 * 86_400 })
   assert.deepEqual(config.policy.threshold['auto-reply'], {
     messages: 3,
