@@ -132,7 +132,7 @@ async function holds(raw: Uint8Array): Promise<void> {
   assert.equal(verdict.certainty === null, verdict.kind === null)
   if (verdict.certainty === 'certain') {
     assert.match(verdict.rule, certainRules)
-    assert.ok(verdict.rule !== 'content-notice-title' || message.status !== null)
+    assert.ok(verdict.rule !== 'content-notice-title' || message.deliveryStatus !== null)
     assert.ok(verdict.facts.length > 0)
   }
   for (const fact of verdict.facts) assert.ok(Object.hasOwn(facts, fact), fact)
