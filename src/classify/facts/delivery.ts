@@ -36,8 +36,6 @@ export const deliveryFacts = {
   clearBounceTitle: ({ subject }) => subject.isClearBounce,
   /** The complete Content-Type of a delivery report (RFC 6522 §3). */
   labelledReport: ({ message }) => reportType(message) === 'delivery-status',
-  /** Neither text nor parts. */
-  empty: ({ message }) => message.parts.length === 0 && message.text.trim() === '',
   /** A person's letter. A mail system's `Re:` is none, unless it has a reverse-path or a mail program's marks. */
   byHand: ({ isFromMailSystem, isLetter, isHandWritten, subject, hasSender }) =>
     isFromMailSystem ? subject.isAnswer && (hasSender || isHandWritten) : isLetter,

@@ -13,6 +13,4 @@ export const senderFacts = {
     hasNullSender || (!hasSender && isFromMailSystem),
   /** The reverse-path or the author is a mail system's. */
   mailSystem: ({ hasNullSender, isFromMailSystem }) => hasNullSender || isFromMailSystem,
-  /** A program sent it: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) shows that. */
-  automatic: ({ isAutomatic }) => isAutomatic,
 } satisfies FactTable

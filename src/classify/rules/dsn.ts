@@ -83,12 +83,6 @@ export const signedBounceRules: readonly Rule[] = [
     none: ['bait', 'asksReader', 'personal'],
   },
   {
-    name: 'mail-system-names-failure',
-    verdict: 'dsn',
-    all: ['fromMailSystem', 'saysTrouble', 'showsMail'],
-    none: ['bait', 'asksReader', 'personal'],
-  },
-  {
     name: 'mail-system-words',
     verdict: 'dsn',
     all: ['fromMailSystem', 'saysTrouble'],
