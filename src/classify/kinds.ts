@@ -11,19 +11,16 @@ export const backscatterKinds = [
 
 export type BackscatterKind = (typeof backscatterKinds)[number]
 
-export const notBackscatterKinds = [
-  'arf',
-  'dmarc-report',
-  'tls-report',
-  'mdn',
-  'list',
-  'confirmation',
-  'ticket',
-  'spam',
-  'other',
-] as const
-
-export type NotBackscatter = (typeof notBackscatterKinds)[number]
+export type NotBackscatter =
+  | 'arf'
+  | 'dmarc-report'
+  | 'tls-report'
+  | 'mdn'
+  | 'list'
+  | 'confirmation'
+  | 'ticket'
+  | 'spam'
+  | 'other'
 
 /** A certain verdict can list its host. A likely one only adds to the counts of certain ones. */
 export const certainties = ['certain', 'likely'] as const

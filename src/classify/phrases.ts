@@ -80,9 +80,9 @@ export function fold(text: string): string {
   return plain.replace(/\s+/g, ' ').trim()
 }
 
-/** The first of the folded phrases that is in the folded words, or undefined. */
-export function phraseIn(words: string, phrases: readonly string[]): string | undefined {
-  return phrases.find((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
+/** Whether one of the folded phrases is in the folded words. */
+export function phraseIsIn(words: string, phrases: readonly string[]): boolean {
+  return phrases.some((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
 }
 
 /** A blank at the edge of a phrase also stands for the beginning or end of the text. */
@@ -91,8 +91,4 @@ function isAtEdge(words: string, phrase: string): boolean {
     (phrase.startsWith(' ') && words.startsWith(phrase.slice(1))) ||
     (phrase.endsWith(' ') && words.endsWith(phrase.slice(0, -1)))
   )
-}
-
-export function phraseIsIn(words: string, phrases: readonly string[]): boolean {
-  return phraseIn(words, phrases) !== undefined
 }
