@@ -239,7 +239,7 @@ test('a receipt in words alone, which anyone can ask a server for, lists nobody;
   const delivered = 'The message was successfully delivered to <user@example.net>'
   const cases: [string, string, ...string[]][] = [
     ['ignored', 'Return Receipt: hi', 'The following message was successfully delivered:'],
-    ['ignored', 'Confirmation of delivery', 'Your message has been delivered.'],
+    ['ignored', 'Confirmation of delivery', 'Your message was delivered to user@example.net.'],
     ['ignored', 'Delivery Status Notification (Success)', delivered],
     ['listed', 'Delivery Status Notification (Failure)', delivered],
     ['listed', 'Undeliverable: hi', delivered],
