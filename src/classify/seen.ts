@@ -89,9 +89,16 @@ export class Seen {
     return this.#says('reason')
   }
 
-  /** The message says that mail was delivered, and mentions no failure. */
+  /** The message says that mail was delivered, and neither it nor its title mentions a failure. */
   get saysSuccess(): boolean {
-    return this.#says('success') && !this.saysTrouble && !this.saysReason && !this.quotesReply
+    const failures = statements['failure'] ?? []
+    return (
+      this.#says('success') &&
+      !this.saysTrouble &&
+      !this.saysReason &&
+      !this.quotesReply &&
+      !phraseIsIn(this.subject.folded, failures)
+    )
   }
 
   /** A line has the reply code or status of a failure. */
