@@ -43,6 +43,17 @@ test('what a sample of the lab witnesses is written in it', async () => {
   assert.deepEqual(faults, [])
 })
 
+test('a witness that is missing, of another kind, or without the phrase is a fault', () => {
+  const message = { subject: '', text: '' }
+  for (const wrong of [
+    undefined,
+    { kinds: ['list'], message },
+    { kinds: [...backscatterKinds, 'mdn'], message },
+  ]) {
+    assert.equal(witnessFaults(() => wrong).length, rows.length)
+  }
+})
+
 test('the guide explains each statement, and no other', () => {
   const guide = readFileSync('data/guide/classifying.md', 'utf8')
   const explained: string[] = []
