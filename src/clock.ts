@@ -44,8 +44,8 @@ export class Clock {
   /** This clock's time minus the monotonic clock, in milliseconds. */
   #offset: number
   /**
-   * Set while the clock is held. `difference`: wall clock minus monotonic clock after the jump. `seenAt`: when that was
-   * first seen, by the monotonic clock.
+   * Set while the clock is held. `difference`: wall clock minus monotonic clock after the jump. `seenAt`: when this
+   * difference was first seen, by the monotonic clock. `since`: as in HeldClock.
    */
   #jump:
     | { readonly difference: number; readonly seenAt: number; readonly since: number }
@@ -72,7 +72,7 @@ export class Clock {
     return Math.floor((monotonic + this.#offset) / 1000)
   }
 
-  /** Undefined while the clock follows the wall clock. */
+  /** The state of the held clock; undefined while the clock follows the wall clock. */
   get held(): HeldClock | undefined {
     this.now()
     return (
@@ -97,7 +97,7 @@ export class Clock {
     )
   }
 
-  /** The operator says that the wall clock is right: follow it again at once. */
+  /** To be called when the operator says that the wall clock is right. This clock then follows it again at once. */
   confirm(): void {
     const monotonic = this.#sources.monotonic()
     const difference = this.#sources.wall() - monotonic

@@ -1,5 +1,5 @@
-// Errors that an operator can act on, the list of their codes, and the logger interface. Hostile input is never thrown but
-// answered by a value; a broken invariant is an assertion; every other failure is an OperationalError.
+// Errors that an operator can act on, the list of their codes, and the logger interface. Hostile input throws nothing:
+// the function returns a value. A broken invariant fails an assertion. Every other failure is an OperationalError.
 
 /** Every code of an OperationalError and its meaning. Codes never change, since scripts may match on them. */
 export const operationalErrorCodes = {
@@ -30,12 +30,14 @@ export const operationalErrorCodes = {
 
 export type OperationalErrorCode = keyof typeof operationalErrorCodes
 
-/** A failure outside the program, such as a full disk. Whoever catches it retries, answers a problem, or exits. */
+/** A failure outside the program, such as a full disk. Whoever catches it retries, answers with a problem document, or exits. */
 export class OperationalError extends Error {
   readonly code: OperationalErrorCode
   /** For `config-invalid`: the paths of the wrong keys. */
   readonly keys: readonly string[]
-  /** Text for an HTTP client, instead of the code's fixed sentence. It holds no path and nothing that others wrote. */
+  /**
+   * What an HTTP client is told; undefined: the code's fixed sentence. Contains no path and no text that strangers wrote.
+   */
   readonly told: string | undefined
 
   constructor(
@@ -74,7 +76,7 @@ export function wrongKey(key: string, why: unknown): OperationalError {
   return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
 }
 
-/** Joins several `config-invalid` errors into one: a line for each, after `file: `. Keeps the first cause there is. */
+/** Joins `config-invalid` errors into one, a line for each. With `file`, each line begins with `FILE: `. Keeps the first cause. */
 export function wrongKeys(errors: readonly OperationalError[], file?: string): OperationalError {
   const lines = errors.flatMap(({ message }) => message.split('\n'))
   const shown = file === undefined ? lines : lines.map((line) => `${file}: ${line}`)

@@ -11,7 +11,7 @@ export class OncePerMinute {
     this.#nowMs = nowMs
   }
 
-  /** Calls `log`, unless this object called one less than a minute ago. */
+  /** Calls `log`, but does nothing if the last call was less than a minute ago. */
   run(log: () => void): void {
     const now = this.#nowMs()
     if (now - this.#ranAtMs < minuteMs) return

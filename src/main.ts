@@ -44,8 +44,8 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
         'listener is bound, it prints one line on standard output: "backscatterd ready …". Logs go to standard error. ' +
         'SIGTERM and SIGINT stop the server; SIGHUP makes it read the configuration again.',
       load: async () => {
-        // Without a handler a SIGHUP during the start would end the process. It can be ignored: the configuration is
-        // about to be read anyway.
+        // Without a handler, a SIGHUP during the start would end the process. This handler need not do anything: the
+        // configuration is about to be read anyway.
         process.on('SIGHUP', () => undefined)
         return (await import('./commands/serve.ts')).serve
       },
@@ -489,7 +489,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError)
     return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse
   if (!(error instanceof OperationalError)) {
-    // The full error may quote a message. Only a terminal shows it: others than the operator may read a file or pipe.
+    // The full error may quote mail, so only a terminal shows it. A file or pipe may be read by others than the operator.
     const told = process.stderr.isTTY ? error : errorLine(errorFacts(error))
     console.error('backscatterd: this is a bug:', told)
     return exitCodes.failed

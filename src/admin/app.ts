@@ -54,7 +54,7 @@ const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/
 
 const noLimits: AdminLimits = { trustedProxies: [], requestsPerMinute: Number.MAX_SAFE_INTEGER }
 
-/** Headers that only web pages need (OWASP, REST Security Cheat Sheet: security headers). */
+/** Headers that only web pages need (OWASP, REST Security Cheat Sheet: security headers). Other answers leave them out. */
 const forPages = {
   crossOriginOpenerPolicy: false,
   originAgentCluster: false,
@@ -95,7 +95,7 @@ export function buildApp(options: AppOptions): App {
       done()
       return
     }
-    // RFC 9110 §15.5.16.
+    // RFC 9110 §15.5.16: a 415 for a content coding names the codings that are accepted.
     reply.header('accept-encoding', 'identity')
     const detail = 'the body has a content coding; this server accepts none'
     sendProblem(reply, problem(415, 'content-coding', detail))
@@ -132,7 +132,7 @@ export function buildApp(options: AppOptions): App {
     const detail = `this resource takes ${allowed}, not ${request.method}`
     return sendProblem(reply, problem(405, 'method-not-allowed', detail))
   }
-  // For a route that finds nothing, such as a missing file of /docs.
+  // Fastify calls this for an unknown path, and for a route that finds nothing, such as a missing file of /docs.
   app.setNotFoundHandler(answerNotFound)
 
   app.addHook('onRequest', (request, reply, done) => {

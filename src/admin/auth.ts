@@ -87,7 +87,7 @@ export function addAccessControl(app: App, options: AccessOptions): void {
   })
 }
 
-/** Finds the caller by the Authorization field. Returns undefined if the field is present but has no valid key. */
+/** Finds the caller by the Authorization field: `nobody` without the field, undefined if it has no valid key. */
 function keyHolder(keys: KeyRing, authorization: string | undefined): Caller | undefined {
   if (authorization === undefined) return nobody
   // RFC 6750 §2.1. The scheme's name is case-insensitive (RFC 9110 §11.1).

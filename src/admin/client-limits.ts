@@ -40,7 +40,7 @@ export function limitKey(client: Address | undefined): string {
     : formatPrefix(networkOf(client, ipv6NetworkLength))
 }
 
-/** 127.0.0.0/8 and ::1. */
+/** Whether the address is in 127.0.0.0/8 or is ::1. */
 export function isLoopback(client: Address | undefined): boolean {
   if (client === undefined) return false
   const { family, w0, w1, w2, w3 } = client

@@ -10,7 +10,7 @@ import type { App, AppOptions } from './options.ts'
 import { isProblem, malformed, type Problem, problem, sendProblem } from './problem.ts'
 
 const keepSeconds = 86_400
-/** The field must be visible ASCII, so that it can be logged and compared. */
+/** An Idempotency-Key must be visible ASCII, so that it can be logged and compared. */
 const keyPattern = /^[\x21-\x7e]{1,255}$/
 /** Answers from this status on are not kept: the server failed, and a repetition may succeed. */
 const leastServerError = 500
@@ -48,7 +48,7 @@ interface Running {
   isKept: boolean
 }
 
-/** Supports the field on every POST that changes something. A POST of scope read changes nothing and can be repeated. */
+/** Supports Idempotency-Key on every POST that changes something. A POST of scope read changes nothing. */
 export function addIdempotency(app: App, options: AppOptions): void {
   const idempotency = new Idempotency(options)
   app.decorateReply('answerChange', async function (change, answerOf) {

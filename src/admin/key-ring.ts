@@ -123,8 +123,8 @@ export class KeyRing {
   }
 
   /**
-   * Runs `work` in its own transaction. None of the list can be open now: group commits begin and end within one turn of
-   * the event loop.
+   * Runs `work` in its own transaction. No group commit of the list can be open now: each begins and ends within one turn
+   * of the event loop.
    */
   #transact<T>(work: () => T): T {
     try {

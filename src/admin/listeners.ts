@@ -36,7 +36,7 @@ const deadlines = {
   requestMs: 300_000,
   /** The connection is closed if no data moves for this long, while the body is read or the answer is sent. */
   idleMs: 60_000,
-  /** For request and answer together. An export keeps old database pages and one of few places until its reader ends. */
+  /** For request and answer together. An export keeps old database pages until its client has read it all. */
   exchangeMs: 3_600_000,
   /** If a request is answered before its body is complete, the rest of the body must arrive within this. */
   unwantedBodyMs: 5000,
@@ -82,7 +82,7 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
   const settings = {
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: checkingIntervalMs,
-    // Node allows the whole request the longer of these two times, so this one must not be the longer.
+    // Node allows the whole request the longer of headersTimeout and requestTimeout, so that must be requestTimeout.
     headersTimeout: Math.min(headersTimeoutMs, limits.requestMs),
     requestTimeout: limits.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -122,8 +122,8 @@ function limitClients(server: Server, { refusals, trustedProxies = () => [] }: T
 }
 
 /**
- * Closes connections that stand still: the client must keep sending its body and keep reading its answer. The server itself
- * may take as long for the work as the whole exchange may last.
+ * Closes connections that stand still: the client must keep sending its body and keep reading its answer. The server's own
+ * work on a request is limited only by the deadline for the whole exchange.
  */
 function endSlowExchange(
   request: IncomingMessage,

@@ -40,7 +40,7 @@ export interface AppOptions {
   status(): Answered<ServerState, ServerStatus>
   /** Whether the list is loaded and every listener bound, for /readyz. */
   isReady(): boolean
-  /** The caller of a request if its connection tells; undefined: the key tells. */
+  /** The caller, if the connection alone tells who it is; undefined: the request's key decides. */
   callerOf(request: IncomingMessage): Caller | undefined
   /** Called for each request, since the configuration may be read again. @default no limits, no proxies */
   limits?(): AdminLimits
@@ -51,7 +51,7 @@ export interface AppOptions {
   /** Throws OperationalError 'clock-held' while the clock cannot be trusted. @default never throws */
   requireClock?(): void
   readonly log: Logger
-  /** The listener's, so that both together log one line a minute for a client. @default one of its own */
+  /** The listener's log of refusals, so that both together log one line a minute for a client. @default a new one */
   readonly refusals?: RefusalLog
 }
 
@@ -62,13 +62,13 @@ export interface AdminLimits {
   readonly requestsPerMinute: number
 }
 
-/** `Told` if the schema has all its members, else never: the answer would leave out a member that the schema lacks. */
+/** `Told` if `Schema` has all members of `Told`, else never: an answer leaves out members that its schema lacks. */
 export type Answered<Told, Schema> = keyof Told extends keyof Schema ? Told : never
 
 /** The state of the published zone and of the process. */
 interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly version: string
-  /** DNS threads. */
+  /** The number of DNS threads. */
   readonly workers: number
   readonly uptimeSeconds: number
   /** The UDP transport; absent if the process serves no DNS. */

@@ -212,7 +212,7 @@ function quoted(values: readonly unknown[]): string {
     .join(', ')
 }
 
-/** Answers to what Node's HTTP parser refuses, by its error code. Statuses: RFC 9110 §15.5 and RFC 6585 §5. */
+/** Answers to requests that Node's HTTP parser refuses, by its error code. Statuses: RFC 9110 §15.5 and RFC 6585 §5. */
 const parserProblems: Readonly<Record<string, Problem>> = {
   HPE_HEADER_OVERFLOW: problem(
     431,

@@ -42,7 +42,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
     import('../traps/certificate.ts'),
   ])
   const faults: OperationalError[] = []
-  /** Runs one check and collects its error. `key`: the key that the error belongs to, if it does not say so itself. */
+  /** Runs one check and collects its error. `key` names the wrong key if the error does not name it. */
   const check = async (run: () => unknown, key?: string): Promise<void> => {
     try {
       await run()

@@ -42,8 +42,8 @@ export function copyDatabase(config: Config): Copy {
 }
 
 /**
- * Copies the database file if no process has it open. Else, or after a process has died, there is a `-wal` file: then it
- * returns false. It does not use SQLite, which would create the files `-wal` and `-shm` even for reading.
+ * Copies the database file and returns true if no process has it open. If a process has it open, or has died with it open,
+ * a `-wal` file exists, and the result is false. SQLite is not used: it would create `-wal` and `-shm` even for reading.
  */
 function copyUnopened(path: string, copy: string): boolean {
   const isUnopened = () => !existsSync(`${path}-wal`)

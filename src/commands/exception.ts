@@ -1,4 +1,5 @@
-// `exempt` and `unexempt`: prefixes that are never listed. `exclude` and `include`: holes in covering listings.
+// `exempt` and `unexempt`: prefixes that are never listed. `exclude` and `include`: prefixes taken out of larger
+// listings.
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readPrefix } from './command.ts'
 

@@ -25,7 +25,7 @@ interface LookupOptions extends Json {
 
 /**
  * Exit code 3 if the address is listed, 0 if not (NXDOMAIN, or a name without A records). Throws OperationalError
- * `server-unreachable` if there is no answer or another one. Reads the configuration only if an option is missing.
+ * `server-unreachable` if no answer or another rcode comes. Reads the configuration only if `server` or `zone` is missing.
  */
 export async function lookup(
   context: CommandContext,

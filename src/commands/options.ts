@@ -71,7 +71,7 @@ function smtpOptions({
   }
 }
 
-/** Throws OperationalError `config-invalid` for the file of the cookie secrets. */
+/** Reads the cookie secrets too. Throws OperationalError `config-invalid` if their file cannot be read. */
 export function nameserverOptions(config: Config) {
   const { dns, zone } = config
   const cookieSecrets = readCookieSecrets(config)
@@ -90,7 +90,7 @@ export function nameserverOptions(config: Config) {
   } satisfies Partial<NameserverOptions>
 }
 
-/** Throws OperationalError `config-invalid` for the files of `[trace]`. */
+/** Throws OperationalError `config-invalid` if a file that `[trace]` names cannot be read. */
 export function trapsOptions(config: Config) {
   const { trapSmtp, mailbox, trace, store } = config
   return {
@@ -154,7 +154,7 @@ export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config)
   ]
 }
 
-/** Calls `read` with the path that a key names. Returns undefined if the key is empty. */
+/** Calls `read` with the path that `key` holds. Returns undefined if the path is ''. Errors become `config-invalid`. */
 function fromFile<T>(key: string, path: string, read: (path: string) => T): T | undefined {
   if (path === '') return undefined
   try {

@@ -12,7 +12,7 @@ export class Progress {
   #done = 0
   #pieces = 0
 
-  /** `octets`: the size of the whole work. `what`: what to count besides, in the plural, such as "messages". */
+  /** `octets`: the size of the whole work. `what`: what else is counted, in the plural: "messages". */
   constructor(octets: number, what?: string) {
     this.#octets = octets
     this.#what = what

@@ -109,14 +109,14 @@ const domain = String.raw`(?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}-]+`
 const addressWithoutAt = new RegExp(String.raw`[=%]${domain}|${domain}!\S`, 'u')
 
 /**
- * Replaces each word that may contain a mail address by "(address)", and rather too many words than too few. Recognises quoted
- * local parts, encodings, VERP and base64, but not a local part alone or a domain alone.
+ * Replaces each word that may contain a mail address by "(address)". In doubt, a word is replaced. Recognises quoted local
+ * parts, encodings, VERP and base64, but not a local part alone or a domain alone.
  */
 export function maskAddresses(text: string): string {
   return withoutQuoted(text).replaceAll(/\S+/g, (word) => (hasAddress(word) ? '(address)' : word))
 }
 
-/** All from the first quotation mark to the last quoted local part goes: where one begins cannot be told for sure. */
+/** Masks all from the first quotation mark to the end of the last quoted local part, as its beginning is not certain. */
 function withoutQuoted(text: string): string {
   const first = text.indexOf('"')
   const last = text.lastIndexOf('"@')
@@ -131,7 +131,7 @@ function isAddress(text: string): boolean {
   return /[^\s@]{2}@[^\s@]{3}/.test(text)
 }
 
-/** All ways to decode the word: as base64 from each of the first four characters, as hexadecimal from the first two. */
+/** Decodes the word in six ways: as base64 from each of its first four characters, as hexadecimal from its first two digits. */
 function decodings(word: string): string[] {
   const digits = word.replaceAll(/[^0-9a-f]/gi, '')
   const runs = word.match(/[\w+/-]{12,}/g) ?? []

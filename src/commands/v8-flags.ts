@@ -1,5 +1,5 @@
-// V8 flags that make the program faster or smaller. They are set while it runs, not on the command line. So if a later V8 no
-// longer has a flag, Node only prints a warning.
+// V8 flags that make the program faster or smaller. They are set while the program runs, not on the command line. So if a
+// later V8 no longer has a flag, Node only prints a warning.
 import { setFlagsFromString } from 'node:v8'
 
 /** Lets V8 inline the whole code that answers a DNS query. Call it before the DNS threads start. */

@@ -73,7 +73,7 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
   ]
 }
 
-/** Faults for values that two tables share; empty ones are allowed. The value is not shown, since it may reveal a trap. */
+/** Faults for tables that share a value other than ''. The value is not shown, since it may reveal a trap. */
 function repeated<K extends string>(
   tables: readonly Readonly<Record<K, string>>[],
   path: string,

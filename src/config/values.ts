@@ -12,7 +12,7 @@ const longestAddress = 39
 const longestCharacterString = 255
 /** Most octets of an NSID, so that it fits into an answer of 512 octets with the longest question and all other options. */
 const longestNsid = 128
-/** Most characters of a domain name: 255 octets on the wire (RFC 1035 §2.3.4) minus the first length and the root. */
+/** Most characters of a domain name: 255 octets on the wire (RFC 1035 §2.3.4) without the first and last length octet. */
 const longestName = 253
 /** Most characters of a zone's name. The 32 nibble labels of an IPv6 address come before it and take 2 octets each. */
 const longestOrigin = longestName - 32 * 2
@@ -26,7 +26,7 @@ function setting<T>(
   return { node: 'setting', about, expects, initial, read }
 }
 
-/** A string. `check` may refuse or change it. */
+/** A string. `check` may refuse or change the value. */
 export function text(
   about: string,
   initial: string | undefined,

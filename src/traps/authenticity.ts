@@ -1,6 +1,6 @@
 // Checks whether the message that a bounce returns was really ours. A DKIM signature of the trap's domain proves it, and so does
-// a tag or Message-ID that only we can make. The bounce is then genuine and lists nobody. The results of SPF, DKIM and DMARC are
-// kept as evidence.
+// a BATV tag or Message-ID that only we can make. The bounce is then genuine and lists nobody. The results of SPF, DKIM and DMARC
+// are kept as evidence.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { Classification } from '../classify/classify.ts'
@@ -8,7 +8,7 @@ import { allValues } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 
-/** Rejects like node:dns/promises. */
+/** Looks names up in DNS. Rejects like node:dns/promises. */
 export interface NameResolver {
   resolve(name: string, type: ResolvedType): Promise<Resolved>
 }
@@ -65,7 +65,7 @@ export async function checkAuthenticity(
   }
   const deadline = withDeadline(options.deadlineMs ?? 2500)
   try {
-    // Run the checks one after the other: the thread counts the processor time of the check that is not waiting for DNS.
+    // Run the checks one after the other: while one waits for DNS, the thread counts no processor time for this message.
     const dkim = await deadline.orUnknown(() => dkimOf(message, domain, resolver))
     const spfWord = await deadline.orUnknown(() => spfOf(returned.origin, domain, resolver))
     const dmarcPolicy = await deadline.orUnknown(() => dmarcPolicyOf(domain, resolver))
@@ -111,8 +111,8 @@ function withDeadline(milliseconds: number) {
 const maxSignatures = 10
 
 /**
- * mailauth unfolds header lines in quadratic time, and trims long runs of blanks in quadratic time. Real header sections are far
- * below these limits.
+ * A message over these limits is not verified: mailauth needs quadratic time to unfold header lines and to trim runs of blanks.
+ * Real header sections are far below them.
  */
 const maxVerifiedBytes = 64 * 1024
 const maxVerifiedLines = 1000

@@ -1,6 +1,6 @@
-// A mail transaction that its client gives up before DATA → evidence of a sender callout, or none. A host that makes callouts
-// asks us whether an address exists because somebody forged it. Each transaction is judged alone, since one connection may carry
-// callouts and bounces. Pure.
+// A mail transaction that its client gives up before DATA → evidence of a sender callout, or none. A host makes a
+// callout when it gets mail with a forged sender: it asks us whether that sender's address exists. Each transaction is judged
+// alone, since one connection may carry callouts and bounces. Pure.
 //
 // Postfix uses double-bounce@ both to check a sender (reject_unverified_sender) and to check a recipient
 // (reject_unverified_recipient). We cannot tell the two apart, so such a transaction proves nothing.
@@ -50,7 +50,7 @@ export function calloutEvidence(probe: Probe): Evidence[] {
       kind: 'callout',
       certainty: isLost ? 'likely' : 'certain',
       rule,
-      // A lost one must not take the place of one that the client ended.
+      // A transaction whose connection was lost must not take the place of one that the client ended.
       content: isLost ? digestOf([...named, 'lost']) : returned,
       returned,
       seenAt: at,

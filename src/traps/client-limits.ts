@@ -13,7 +13,7 @@ export interface MinuteLimits {
 }
 
 interface ClientLimitsOptions {
-  /** Open connections of one client. */
+  /** Most open connections of one client. */
   readonly maxConnections: number
   readonly perMinute: MinuteLimits
   readonly log: Logger
@@ -38,7 +38,7 @@ type Counts = { -readonly [K in keyof MinuteLimits]: number }
 
 interface Minute extends Counts {
   readonly endsAt: number
-  /** Commands that brought no mail, since the last message. */
+  /** How many commands brought no mail since the last message. */
   wasted: number
   refused: number
 }
@@ -46,7 +46,7 @@ interface Minute extends Counts {
 const minuteMs = 60_000
 /** When this many clients are remembered, all of them are forgotten and counting starts again. */
 const maxClients = 20_000
-/** Postfix's smtpd_junk_command_limit. */
+/** The default of Postfix's smtpd_junk_command_limit. */
 const maxWasted = 100
 const pauseStepMs = 500
 const longestPauseMs = 5000

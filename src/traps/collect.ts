@@ -33,9 +33,9 @@ export interface LiveMessage {
   readonly client: LiveClient
   /** The client's HELO name; absent if a proxy does not tell it. */
   readonly helo?: string
-  /** TLS protocol and cipher. */
+  /** TLS protocol and cipher; absent without TLS. */
   readonly tls?: string
-  /** All recipients of the transaction, if there were more than one trap. */
+  /** All recipients of the transaction, also refused ones; absent if there was only one. */
   readonly recipientsTried?: string
   readonly notes?: string
   /** '' is the null sender. */
@@ -73,8 +73,8 @@ export class Collector {
   }
 
   /**
-   * Records a message from an SMTP session, once for each recipient. The caller has reserved memory for it. Resolves after the
-   * commit. Rejects with `mail-deferred` if the message was not read, and as TrapList.record() does.
+   * Records a message from an SMTP session, once for each recipient. The caller must have reserved memory for it. Resolves after
+   * the commit. Rejects with `mail-deferred` if the message was not read, and as TrapList.record() does.
    */
   async receive({ raw, client, recipients, ...session }: LiveMessage): Promise<Committed> {
     const traps = [...new Set(recipients.map(canonicalRecipient))]

@@ -28,7 +28,7 @@ export interface MailAccount {
   readonly maxBytes: number
 }
 
-/** Types of mailboxes on a mail server. Those of any other type are files here. */
+/** Types of mailboxes on a mail server. Mailboxes of any other type are local files. */
 type ServerType = Exclude<MailboxOptions['type'], 'maildir' | 'mbox'>
 
 /** Whether mailboxes of this type are on a mail server, so that they have a URL and a password. */

@@ -122,7 +122,7 @@ export class OpenMailbox {
   }
 }
 
-/** The most addresses that one message asks about: the main thread looks all of them up in one turn of its event loop. */
+/** The most addresses in one question to the main thread, which looks all of them up in one turn of its event loop. */
 const addressesAtOnce = 1000
 
 /** Answers calls until the main thread says `quit`. */

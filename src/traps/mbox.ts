@@ -308,7 +308,7 @@ function extentOf(path: string, file: FileHandle, signal: AbortSignal | undefine
   const isWhole = size === 0 || Math.abs(Date.now() - mtimeMs) >= stillMs
   const fingerprint = fingerprintOfFile(file.fd, size)
   let intactAt = changeTimeOf(file)
-  /** Throws if the file was rewritten. If it was only appended to, waits until that write is over before it looks. */
+  /** Throws if the file was rewritten. If somebody is writing to it, waits for the end of the write and then checks. */
   const check = async (): Promise<void> => {
     const changedAt = changeTimeOf(file)
     if (changedAt === intactAt) return

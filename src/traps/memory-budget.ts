@@ -11,7 +11,7 @@ export class MemoryBudget {
   /** Calls of wait() that have no room yet, in order. */
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
 
-  /** @default 256 MiB */
+  /** `maxBytes`: memory for all messages together. @default 256 MiB */
   constructor(maxBytes = 256 * 1024 ** 2) {
     this.#maxBytes = maxBytes
     this.#freeBytes = maxBytes

@@ -301,7 +301,7 @@ export function sharedWords(shared: SharedArrayBuffer) {
   return {
     /** The number of the message that computes now; 0 if none. */
     number: new Int32Array(shared, 0, 1),
-    /** The thread's processor time in microseconds when this message began to compute, less what it had used before. */
+    /** The thread's processor time when this message got its turn, less the message's earlier turns; in microseconds. */
     cpuStart: new Float64Array(shared, 8, 1),
   }
 }

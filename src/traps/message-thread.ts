@@ -1,6 +1,6 @@
 // The thread that parses and judges messages: octets and how they reached us → a verdict and evidence. One message computes at a
-// time, and while it waits for DNS the next one computes. Shared memory tells the main thread which message computes, and from
-// what processor time on. So the main thread can end the thread if a message takes too long, and blames no other message.
+// time, and while it waits for DNS the next one computes. Shared memory tells the main thread which message computes, and at
+// what processor time it began. So the main thread can end the thread if a message takes too long, and blames no other message.
 import { parentPort, workerData } from 'node:worker_threads'
 import { classify } from '../classify/classify.ts'
 import { evidenceOf } from '../classify/evidence.ts'

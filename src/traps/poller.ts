@@ -114,7 +114,7 @@ export class Poller {
     await this.#running
   }
 
-  /** Like poll(), but waits for the current poll first, and does not wait after a failure. */
+  /** Like poll(), but waits for the current poll first, and reads at once even after a failure. */
   async pollNow(): Promise<void> {
     await this.#running
     this.#status.retryAt = null

@@ -104,7 +104,7 @@ export class Pop3Client {
    */
   async retrieve(number: number, maxBytes: number): Promise<Uint8Array> {
     const body = new MessageBody(maxBytes)
-    // Each line may have one stuffed dot, so a message may double at most.
+    // Each line may begin with a stuffed dot, so a message becomes at most twice as long.
     await this.#exchange(`RETR ${number}`, body, 2 * maxBytes + maxShortOctets)
     return body.content
   }
@@ -219,7 +219,7 @@ interface ReplyBody {
 
 const LF = 0x0a
 const CR = 0x0d
-/** RFC 2449 §4 allows 512. */
+/** Most octets of a status line; RFC 2449 §4 allows 512. */
 const maxStatusLine = 1024
 
 class Pop3Reply {

@@ -27,7 +27,7 @@ interface Pop3MailboxOptions extends MailAccount, MailboxContext {
 
 interface Entry {
   readonly uid: string
-  /** As LIST tells it; some servers count line ends otherwise. undefined if LIST does not have this number. */
+  /** The size by LIST, where some servers count line ends differently. undefined if LIST does not have this message. */
   size?: number
 }
 

@@ -19,7 +19,7 @@ import type { FromThread, MailboxThreadData, OpenMailbox, ToThread } from './mai
 export interface RemoteMailboxesOptions {
   readonly mailboxes: readonly MailboxOptions[]
   readonly list: Pick<TrapList, 'isTrap'>
-  /** There may be new mail in this mailbox. */
+  /** Called when there may be new mail in this mailbox. */
   wake(mailbox: string): void
   readonly log: Logger
   /** The file that the thread runs. @default mailbox-thread.ts */

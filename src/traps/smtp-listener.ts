@@ -13,8 +13,8 @@ export interface ListenerOptions {
   /** The host name in the greeting. */
   readonly hostname: string
   /**
-   * Clients here may name another client by XCLIENT or XFORWARD. Their own connections are not counted, since they carry many
-   * clients' mail.
+   * Hosts that may name another client by XCLIENT or XFORWARD. Their own connections are not counted, since they carry the mail
+   * of many clients.
    */
   readonly proxies: readonly Prefix[]
   /** Connections from these must begin with a PROXY header. */
@@ -64,8 +64,9 @@ export interface AcceptedConnection {
   release(): void
 }
 
-/** A connection, with when it last moved. */
+/** A connection, and when it last made progress. */
 interface Tracked extends Mutable<AcceptedConnection> {
+  /** Octets that we had written to the socket at the last look. */
   progress: number
   /** When `progress` last changed, in milliseconds of the monotonic clock. */
   progressAt: number
@@ -167,7 +168,7 @@ class Listener {
     this.#options.limits.close()
   }
 
-  /** If resources for a new connection are lacking, logs it and goes on; any other error has ended the listener. */
+  /** If only resources for a new connection were lacking, logs that and goes on. Any other error has ended the listener. */
   #onListenerError(error: Error, address: string): void {
     const { log, onFatal } = this.#options
     if (passingErrors.has(codeOf(error))) {

@@ -18,17 +18,17 @@ export interface SmtpListenerOptions
   readonly lmtp: boolean
   /** With a certificate, STARTTLS is offered. */
   readonly certificate: Certificate | undefined
-  /** Before the greeting. */
+  /** How long to wait before the greeting. */
   readonly greetingDelaySeconds: number
   /** A larger message is refused with 552. */
   readonly maxBytes: number
-  /** Connections at the same time, for each IPv4 address or IPv6 /64. */
+  /** Most connections at the same time from one IPv4 address or IPv6 /64. */
   readonly maxClientConnections: number
-  /** For each IPv4 address or IPv6 /64. */
+  /** Limits for each IPv4 address or IPv6 /64. */
   readonly perMinute: MinuteLimits
-  /** Seconds without a complete command. @default 60 */
+  /** A connection is closed after this long without a complete command. @default 60 */
   readonly commandSeconds?: number
-  /** Seconds for the content of one message. @default 600 */
+  /** A connection is closed if the content of one message takes longer. @default 600 */
   readonly dataSeconds?: number
   readonly list: Pick<TrapList, 'isTrap'>
   readonly collector: Collector
@@ -56,7 +56,7 @@ interface Sender extends Pick<LiveMessage, 'client'> {
   readonly session: Pick<LiveMessage, 'helo' | 'tls'>
 }
 
-/** From MAIL to the end of its message or to RSET. */
+/** A mail transaction: from MAIL to the end of the message, or to RSET. */
 interface Transaction extends Sender {
   readonly reversePath: string
   readonly accepted: string[]
@@ -79,7 +79,7 @@ const blockMs = 3_600_000
 /** A longer command line ends the connection. RFC 5321 §4.5.3.1.4 requires 512 octets, and extensions need some more. */
 const maxCommandLength = 4096
 
-/** Of one message; RFC 5321 §4.5.3.1.8 asks for no fewer. */
+/** Most recipients of one message; RFC 5321 §4.5.3.1.8 allows no smaller limit. */
 const maxRecipients = 100
 
 /** Parameters of the extensions in our EHLO reply (RFC 1870, RFC 6152, RFC 6531). None of them has one for RCPT. */

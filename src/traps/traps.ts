@@ -21,7 +21,7 @@ import type { SmtpListener, SmtpListenerOptions } from './smtp.ts'
 export type { MailboxOptions } from './mailbox.ts'
 export type { MailboxStatus } from './poller.ts'
 
-/** The SMTP listener. */
+/** The options of the SMTP listener. */
 export interface TrapSmtpOptions
   extends Omit<
       SmtpListenerOptions,

@@ -1,4 +1,5 @@
-// /v1/exemptions: prefixes that are never listed. /v1/exclusions: holes in covering listings. Both have the same routes.
+// /v1/exemptions: prefixes that are never listed. /v1/exclusions: prefixes taken out of larger
+// listings. Both have the same routes.
 import { tableOf } from '../../blocklist/exceptions.ts'
 import { exceptionsPage } from '../../blocklist/pages.ts'
 import {

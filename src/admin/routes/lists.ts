@@ -14,7 +14,7 @@ import { operator, type Scope, scopeIncludes } from '../scopes.ts'
 /** Octets of the largest list. The number of entries is limited too, so this only stops an endless body. */
 const maxBodyBytes = 2 * 1024 ** 3
 
-/** curl sends the last one for any body. The query gives the format, so the media type does not matter. */
+/** Accepted besides text/plain. The query gives the format, so the media type does not matter. curl sends the last one. */
 const otherTypes = [
   'text/csv',
   'application/x-ndjson',

@@ -31,7 +31,7 @@ export function withTimes<Row extends object>(row: Row): WithTimes<Row> {
   return Object.fromEntries(shown) as WithTimes<Row>
 }
 
-/** A schema for text or null. It is one type with two names: for a union, fast-json-stringify tries each branch. */
+/** A schema for text or null. It is one type with two names, not a union: fast-json-stringify would try each branch. */
 export function nullable(schema: Type.TString, description?: string): Type.TUnsafe<string | null> {
   return Type.Unsafe({ ...schema, type: ['string', 'null'], ...(description && { description }) })
 }
@@ -44,7 +44,7 @@ export const NullableCertainty = Type.Union([Type.Enum([...certainties]), Type.N
 /** Where a row comes from. A row from the configuration can be changed only there. */
 export const Source = Type.Enum(['config', 'manual'])
 
-/** RFC 9457 §3. */
+/** A problem document (RFC 9457 §3). */
 export const Problem = Type.Object(
   {
     type: Type.String(),
@@ -61,7 +61,7 @@ export type Problem = Static<typeof Problem>
 
 /**
  * Lists the problem statuses of a route, for its `response`. openapi.ts adds those that every route of its kind can answer.
- * All have the same schema, so the type names only 429.
+ * All have the same schema, so the return type names only one of them.
  */
 export function problems(...statuses: number[]): { 429: typeof Problem } {
   const response = Object.fromEntries(statuses.map((status) => [status, Problem]))

@@ -25,13 +25,13 @@ const ListingState = Type.Enum(['listed', 'held', 'shadow', 'expired', 'removed'
 const ListingOrigin = Type.Enum(['trap', 'manual', 'import'])
 const Reason = Type.String({ maxLength: maxReasonLength })
 const Kinds = Type.Array(Kind, { maxItems: backscatterKinds.length })
-const Duration = Type.String({ maxLength: 32, description: '"28d", "1h", "90s".' })
+const Duration = Type.String({ maxLength: 32, description: 'Such as "28d", "1h" or "90s".' })
 
 /** An integer or text. It is one type and no union, for the reason given at `nullable`. */
 const ListingId = Type.Unsafe<number | string>({
   type: ['integer', 'string'],
   description:
-    'An integer. An entry of a named list has LIST:ADDRESS-LENGTH, such as "drop:192.0.2.0-24".',
+    'An integer, or LIST:ADDRESS-LENGTH for an entry of a named list, such as "drop:192.0.2.0-24".',
 })
 
 export const Listing = Type.Object({
@@ -146,8 +146,8 @@ export const Imported = Type.Object({
   added: Type.Integer({
     description: 'New prefixes, and prefixes that had been removed by hand.',
   }),
-  removed: Type.Integer({ description: 'Prefixes that it no longer has.' }),
-  kept: Type.Integer({ description: 'Prefixes that it still has.' }),
+  removed: Type.Integer({ description: 'Prefixes that the list no longer has.' }),
+  kept: Type.Integer({ description: 'Prefixes that the list still has.' }),
   refused: Type.Array(
     Type.Object({ line: Type.Integer(), text: Type.String(), why: Type.String() }),
     { description: 'The first thousand wrong lines.' },
@@ -158,7 +158,7 @@ export type Imported = Static<typeof Imported>
 
 const text = Type.Optional(Type.String())
 
-/** One message. Only scope admin sees more than the first five fields. */
+/** Evidence from one message. Only scope admin sees more than the first five fields. */
 const EvidenceItem = Type.Object({
   seenAt: Timestamp,
   client: NullableText,

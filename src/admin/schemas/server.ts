@@ -72,7 +72,7 @@ export const ServerStatus = Type.Object({
       network: Type.String(),
       messages: Type.Integer(),
       spfFail: Type.Integer({
-        description: 'Those of the messages that the SPF record of the forged domain forbids.',
+        description: 'How many of these messages the SPF record of the forged domain forbids.',
       }),
       lastSeenAt: Timestamp,
     }),
@@ -114,7 +114,10 @@ export const NewKey = Type.Object(
     scope: KeyScope,
     expiresAt: Type.Optional(NullableTimestamp),
     duration: Type.Optional(
-      Type.String({ maxLength: 32, description: '"90d". Absent: the key never expires.' }),
+      Type.String({
+        maxLength: 32,
+        description: 'Such as "90d". Without duration and expiresAt, the key never expires.',
+      }),
     ),
   },
   strict,
@@ -126,8 +129,8 @@ export const Change = Type.Object({
   actor: Type.String({ description: 'A key’s name, cli, trap or config.' }),
   action: Type.String(),
   target: Type.String(),
-  before: Type.Unknown({ description: 'null: there was nothing.' }),
-  after: Type.Unknown({ description: 'null: there is nothing.' }),
+  before: Type.Unknown({ description: 'The state before the change; null: there was none.' }),
+  after: Type.Unknown({ description: 'The state after the change; null: there is none.' }),
 })
 
 const exactly = Type.Optional(Type.String({ maxLength: 512 }))

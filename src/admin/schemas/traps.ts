@@ -117,7 +117,7 @@ export const MessageQuery = Type.Object(
     client: Type.Optional(
       Type.String({
         maxLength: 64,
-        description: 'The host that delivered the message. Absent: its Received fields tell.',
+        description: 'The host that delivered the message. Absent: taken from the Received fields.',
       }),
     ),
     recipient: Type.Array(Type.String({ minLength: 1, maxLength: 320 }), {
@@ -129,7 +129,7 @@ export const MessageQuery = Type.Object(
       Type.String({
         maxLength: 320,
         description:
-          'The reverse-path (MAIL FROM). Empty: the null sender. Absent: the topmost Return-Path tells, and if there is none, it is not known.',
+          'The reverse-path (MAIL FROM). Empty: the null sender. Absent: taken from the topmost Return-Path; if there is none, it is unknown.',
       }),
     ),
   },
