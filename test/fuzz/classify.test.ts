@@ -157,6 +157,8 @@ function isEarned(message: Message, rule: string): boolean {
   if (rule === 'exim-failed-recipients')
     return allValues(message.header, 'x-failed-recipients').length > 0
   if (rule === 'reply-formail') return allValues(message.header, 'precedence').length > 0
+  // An answer from the null sender may be empty.
+  if (rule === 'reply-null-sender') return allValues(message.header, 'return-path').length > 0
   if (rule.startsWith('mdn-')) return raw.includes('disposition-notification')
   const vendor = /^vendor-field-(.+)$/.exec(rule)?.[1]
   if (vendor !== undefined) return allValues(message.header, vendor).length > 0
