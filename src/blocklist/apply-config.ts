@@ -58,7 +58,7 @@ function placeByKinds(context: Context): void {
   }
 }
 
-/** Ends listings in special-purpose ranges that `allowSpecial` no longer names. */
+/** Ends listings that overlap a special-purpose range which `allowSpecial` no longer names. */
 function endSpecial(context: Context): void {
   const { store, policy, now } = context
   const { listings, lists } = store

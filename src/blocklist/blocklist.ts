@@ -68,7 +68,7 @@ export interface BlocklistOptions {
   readonly minFreeBytes?: number
 }
 
-/** Most rows that one transaction deletes, so that it takes only milliseconds. */
+/** One transaction deletes at most this many rows of each table, so that it takes only milliseconds. */
 const purgeBatch = 500
 
 /** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
@@ -91,9 +91,9 @@ export class Blocklist implements TrapList {
   #isConfigApplied = false
 
   /**
-   * Loads the tree from the store, makes the store match the policy, and publishes. If the disk is full, only the tree is
-   * loaded, and expire() tries the rest later. Throws OperationalError 'capacity-reached' or 'database-failed'; the caller
-   * still has to close the store.
+   * Loads the tree from the store, makes the store match the policy, and publishes. If the disk is full, the tree is shown
+   * under its last serial, and expire() does the rest later. Throws OperationalError 'capacity-reached' or 'database-failed';
+   * the caller still has to close the store.
    */
   constructor(options: BlocklistOptions) {
     const { store, tree, policy, log, now } = options
@@ -160,7 +160,7 @@ export class Blocklist implements TrapList {
     this.#imports.clean()
   }
 
-  /** Lists each prefix by hand, or extends its listing by hand but never shortens it. Changes all of them or none. */
+  /** Lists all prefixes by hand, or none. If a prefix is listed by hand already, its listing is extended, never shortened. */
   list(
     requests: readonly ListRequest[],
     actor: Actor,
@@ -174,14 +174,14 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Removes all listings of exactly these prefixes, whatever their origin; all of them or none. Resolves with the removed
-   * listings. Earlier evidence no longer counts, and the next listing is a new episode.
+   * Removes all listings of exactly these prefixes, whatever their origin. If one prefix is refused, none is removed. Resolves
+   * with the removed listings. Earlier evidence no longer counts, and the next listing by trap is a new episode (see `judge`).
    */
   delist(prefixes: readonly Prefix[], actor: Actor): Promise<Listing[] | RequestRefusal> {
     return this.#change((context) => delistAll(context, prefixes, actor))
   }
 
-  /** Changes one listing, if it is still as the caller expects. */
+  /** Changes one listing, if the listing is still as the caller expects. */
   amend(
     id: number | string,
     change: ListingChange,
@@ -194,7 +194,7 @@ export class Blocklist implements TrapList {
     })
   }
 
-  /** Ends one listing, if it is still as the caller expects. Other listings of the same prefix stay. */
+  /** Ends one listing, if the listing is still as the caller expects. Other listings of the same prefix stay. */
   delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
     return this.#change((context) => removeListing(context, id, expected, actor))
   }
@@ -281,8 +281,8 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Ends expired listings, publishes held ones that are due, and republishes the zone before it becomes stale. Works in small
-   * transactions. Resolves with the number of listings that changed. A call while another runs joins that one.
+   * Ends expired listings, publishes held listings whose time has come, and republishes the zone before it becomes stale. Works
+   * in small transactions. Resolves with the number of listings that changed. A call while one runs resolves together with it.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {
@@ -336,7 +336,7 @@ export class Blocklist implements TrapList {
     return explain(this.#context(), this.#reader, address)
   }
 
-  /** Up to 20 networks that sent the most mail with a trap as forged sender, within `longestListingSeconds`. */
+  /** Up to 20 networks that sent the most mail with a trap as forged sender in the last `longestListingSeconds`. */
   forgers(): Forger[] {
     const since = this.#now() - this.#policy.longestListingSeconds
     return this.#store.forgeries.most(since, 20)

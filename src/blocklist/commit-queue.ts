@@ -109,7 +109,7 @@ export class CommitQueue {
     for (const piece of pieces) this.#transact([piece])
   }
 
-  /** Moves long work behind the other waiting work, but only every second time, so that it gets its turn. */
+  /** Moves long work behind the other waiting work, but only every second time, so that long work gets its turn too. */
   #giveWay(): void {
     if (!this.#waiting[0]?.isAlone) return
     const others = this.#waiting.filter((piece) => !piece.isAlone)

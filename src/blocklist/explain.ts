@@ -59,7 +59,8 @@ export function find(context: Context, reader: TreeReader, address: Address): Fi
 
 /**
  * Everything known about an address. The result is consistent: only this thread writes, and this function does not pause.
- * Without a reader the store tells what DNS would answer. An IPv4-mapped address is explained as IPv6: see `unmapped`.
+ * Without a reader the store tells what DNS would answer. An IPv4-mapped address is
+ * explained as IPv6, but with the evidence of its IPv4 address.
  */
 export function explain(
   context: Context,
@@ -162,7 +163,7 @@ function rowId({ listing: { id } }: Known): number {
   return typeof id === 'number' ? id : 0
 }
 
-/** List entries around the address, sorted by list name. Entries removed by hand are left out, since they have rows. */
+/** List entries around the address, sorted by list name. Entries removed by hand are left out: their rows are shown instead. */
 function entriesAround(store: Store, address: Address, now: number): Known[] {
   const known: Known[] = []
   for (const { name, version } of store.lists.all()) {
@@ -250,8 +251,8 @@ function beganAt({ store, policy, now }: Context, prefix: Prefix): number {
 
 /**
  * The entries of lists that DNS answers at exactly this prefix. While an import is being published, entries of the old
- * version count too. If all entries have expired and there is no row either (`hasRows`), DNS still answers the expired
- * entries, so these are returned.
+ * version count too. If all entries have expired and no row is listed either (`hasRows` is false), DNS still answers the
+ * expired entries, so these are returned.
  */
 function answeredEntries(store: Store, prefix: Prefix, now: number, hasRows: boolean): ListEntry[] {
   const found: ListEntry[] = []

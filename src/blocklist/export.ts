@@ -11,7 +11,7 @@ import { type Export, kindsMask } from './types.ts'
 import { isListing, listedIn, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
-/** Most prefixes that are examined for one page. */
+/** At most this many prefixes are examined for one page. */
 const pagePrefixes = 1000
 
 /** Exports a named list, or everything that is listed and not exempt. Returns undefined if the list was never imported. */

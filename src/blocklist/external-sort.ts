@@ -4,12 +4,12 @@
 import type { Family, Prefix } from '../ip/address.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 
-/** Entries of a full run. Sorting that many takes milliseconds. */
+/** A full run has this many entries. Sorting that many takes milliseconds. */
 const runSize = 8192
 /** The sort key of an IPv4 entry has 51 bits: address (32), length (6), index in the run (13). A double holds 53 exactly. */
 const lengthFactor = 64
 
-/** Entries stored in columns. */
+/** Up to `runSize` entries, stored in columns. */
 interface Run {
   readonly family: Family
   readonly words: Uint32Array

@@ -32,10 +32,10 @@ interface Comparison {
 
 /** A list of up to this many entries may lose any number of them without force, but not all. */
 const smallList = 100
-/** Disk space: octets for each entry in the database, and for the write-ahead log. */
+/** The disk space of an import: this many octets for each entry in the database, and this many for the write-ahead log. */
 const diskBytesPerEntry = 32
 const logBytes = 16 * 1024 ** 2
-/** Most octets that an entry takes in the tree (when each /64 has a single /128). */
+/** An entry takes at most this many octets in the tree (when each /64 has a single /128). */
 const treeBytesPerEntry = 34
 
 /** Runs imports, at most one at a time for each list. */

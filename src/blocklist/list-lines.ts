@@ -1,5 +1,5 @@
 // Collects the lines of an imported list and returns its entries, each prefix once, in address order. Each line is checked
-// as it is read. Valid entries are kept in compact form, the first wrong lines for the report.
+// as it is read. Valid entries are kept in compact form, and the first wrong lines are kept for the report.
 import { contains, type Family, type Prefix, subtract } from '../ip/address.ts'
 import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
@@ -8,16 +8,16 @@ import { EntryRuns } from './external-sort.ts'
 import { type Context, refusalOf } from './listings.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './types.ts'
 
-/** Most wrong lines in the report; further ones are only counted. */
+/** The report shows at most this many wrong lines; further ones are only counted. */
 const maxRefusedLines = 1000
-/** Most entries of one list. All are in memory during the import, 25 octets each. */
+/** A list has at most this many entries. All are in memory during the import, 25 octets each. */
 const maxListEntries = 16_777_216
-/** Most characters of all different reasons of a list together. */
+/** The different reasons of a list have at most this many characters in total. */
 const maxReasonCharacters = 128 * 1024 * 1024
-/** Most characters of a wrong line that the report shows. */
+/** The report shows at most this many characters of a wrong line. */
 const maxShownCharacters = 200
 
-/** The tag that marks an exclusion. The tag of an entry is the index of its attributes. */
+/** Each prefix is kept with a tag. This one marks an exclusion; the tag of an entry is the index of its attributes. */
 const exclusionTag = 0xffff_ffff
 
 /** An entry of the new list. */
@@ -86,7 +86,7 @@ export class ListLines {
     return undefined
   }
 
-  /** Refuses a list of wrong lines only. It may be an error page or another format, and must not empty the list. */
+  /** Refuses a file of wrong lines only. It may be an error page or another format, and must not empty the list. */
   refusalOfNoEntries(): ImportOutcome | undefined {
     const [line] = this.#refused
     if (this.#runs.count > 0 || line === undefined) return undefined
@@ -97,7 +97,7 @@ export class ListLines {
     return { refused: this.#refused, refusedCount: this.refusedCount }
   }
 
-  /** All entries: each prefix once, in address order, without what the list itself excludes. Call it after all lines. */
+  /** All entries: each prefix once, in address order, without what the list itself excludes. Call it after the last `take`. */
   entries(): Iterable<WantedEntry> {
     const items = this.#joined()
     // If there is no exclusion, every item has attributes.
@@ -186,9 +186,9 @@ function* entriesOfGroup(
 }
 
 /**
- * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. `end` is the
- * index of the first item that is not inside it. `isCut` says whether it is an exclusion or contains one. If so, a larger prefix
- * around it leaves out the whole item, whose remaining parts are entries of their own.
+ * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. Returns
+ * `end`, the index of the first item that is not inside it, and `isCut`: whether the item is an exclusion or contains one. A
+ * larger prefix leaves out all of a cut item, since the item's remaining parts are entries of their own.
  */
 function addRemaining(
   items: readonly ListItem[],
@@ -218,10 +218,10 @@ function addRemaining(
 
 type CheckContext = Pick<Context, 'store' | 'policy' | 'now'>
 
-/** Checks entries fast. A table of /16s shows where no special range or exception is near; elsewhere `refusalOf` decides. */
+/** Checks entries fast: in a /16 that no special-purpose range or exception overlaps, `refusalOf` is seldom needed. */
 class EntryChecks {
   readonly #context: CheckContext
-  /** Index: the first 16 bits of an address. 1 if a special-purpose range, exemption or exclusion has the same 16 bits. */
+  /** Index: the first 16 bits of an address. 1 if a special-purpose range, exemption or exclusion overlaps that /16. */
   readonly #marks: Record<Family, Uint8Array> = {
     4: new Uint8Array(65_536),
     6: new Uint8Array(65_536),
@@ -235,7 +235,7 @@ class EntryChecks {
     for (const prefix of context.store.exclusions.prefixes()) this.#mark(prefix)
   }
 
-  /** Why the entry may not be listed, as a clause for "TEXT: WHY". Undefined if it may. */
+  /** Why the entry may not be listed, as a clause to follow the entry ("is exempt"). Undefined if it may. */
   refusal(prefix: Prefix, expiresAt: number | null): string | undefined {
     const { policy, now } = this.#context
     const shortest = prefix.family === 4 ? policy.shortest4 : policy.shortest6

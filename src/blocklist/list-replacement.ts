@@ -41,12 +41,12 @@ interface Replacement {
   readonly summary: { readonly entries: number; readonly refused: number }
 }
 
-/** Most chunks that one transaction writes or deletes, so that it takes only milliseconds. */
+/** One transaction writes or deletes at most this many chunks, so that it takes only milliseconds. */
 const chunksWritten = 20
 const chunksDeleted = 50
-/** Entries that are read before other work gets a turn of the event loop. */
+/** After reading this many entries, other work gets a turn of the event loop. */
 export const entriesInTurn = 4096
-/** Target time of a step with its commit, and the number of prefixes in the first step. */
+/** A publishing step with its commit should take `stepMs`. The first step has `firstPrefixes`, later ones more or fewer. */
 const stepMs = 12
 const firstPrefixes = 500
 /** Pause between steps. One turn of the event loop would not do: a mail session needs many turns. */
@@ -62,7 +62,7 @@ interface Pair<T> {
   readonly after: T | undefined
 }
 
-/** Joins two sequences in address order to pairs of equal prefixes. */
+/** Pairs the entries of two sequences by prefix. Both sequences must be in address order, and so is the result. */
 export function* paired<T extends { readonly prefix: Prefix }>(
   before: Iterable<ListEntry>,
   after: Iterable<T>,
@@ -119,9 +119,9 @@ export class DiscardedVersions {
 }
 
 /**
- * Makes these entries the list, and resolves once DNS answers them. Rejects with OperationalError 'capacity-reached', or with
- * the error that stopped the writing; the list is then the old one. If the disk becomes full after the new version has become
- * the list, it rejects after a while and goes on trying in the background.
+ * Makes the wanted entries the list, and resolves once DNS answers them. Rejects with OperationalError 'capacity-reached', or
+ * with the error that stopped the writing; the list is then the old one. If the disk becomes full after the new version has
+ * become the list, it rejects after a while and goes on trying in the background.
  */
 export async function replaceList(
   parts: ImportParts,
@@ -275,8 +275,9 @@ class Follower {
   }
 
   /**
-   * Yields the prefixes that the two versions answer differently, in order, and sometimes undefined, when other work may get
-   * a turn. `only` is for restoring the old version: 'removed' are the prefixes that it lacks, 'restored' those that it has.
+   * Yields the prefixes for which the two versions give different answers, in order. Now and then it yields undefined, so that
+   * other work can get a turn. `only` is for restoring the old version: 'removed' selects the prefixes that the old version
+   * lacks, 'restored' those that it has.
    */
   *#differing(only?: 'removed' | 'restored'): Generator<Prefix | undefined> {
     const { store, context } = this.#parts

@@ -35,7 +35,7 @@ export interface Context {
   readonly now: number
 }
 
-/** Most rows that one transaction ends or publishes. */
+/** One transaction ends or publishes at most this many rows. */
 const expiryBatch = 500
 
 const changedSince: Refusal = {
@@ -43,7 +43,7 @@ const changedSince: Refusal = {
   why: 'has changed meanwhile: read it again',
 }
 
-/** Adds a line to the audit. `before` and `after` have the form that the interface shows; null if there was or is nothing. */
+/** Adds a line to the audit. `before` and `after`: the target as the HTTP interface shows it; null if there was or is none. */
 export function audit(
   { store, now }: Context,
   actor: Actor,
@@ -103,7 +103,7 @@ export function standingAt({ store, now }: Context, prefix: Prefix): CurrentList
   })
 }
 
-/** Lists each prefix by hand, or extends its listing by hand. Changes nothing if one of them is refused. */
+/** Lists each prefix by hand, or extends the listing by hand that it has already. Changes nothing if one prefix is refused. */
 export function listAll(
   context: Context,
   requests: readonly ListRequest[],
@@ -327,7 +327,10 @@ function conflict(why: string): Refusal {
   return { refused: 'conflict', why }
 }
 
-/** Ends expired listings and publishes held ones that are due, one batch a call. Returns their number; 0 when all is done. */
+/**
+ * Ends expired listings and publishes held ones whose time has come, one batch for each call; after the last row, handles
+ * expired entries of lists. Returns how many there were; 0 if nothing is left to do.
+ */
 export function expireSome(context: Context): number {
   const { store, publisher, policy, now } = context
   const { listings } = store

@@ -56,14 +56,14 @@ interface Beginning {
 }
 
 const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not valid' }
-/** Most chunks of entries that are searched for one page, so that it takes a fraction of a second. */
+/** At most this many chunks of entries are searched for one page, so that it takes a fraction of a second. */
 const maxChunks = 500
 const firstPrefix = { w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
 /**
- * A page of listings of every state: rows newest first, then entries of lists by list name and address. With `filter.prefix`:
- * everything at or inside it, by length and address. Since few entries of a large list may match the filter, a page may have
- * fewer items than `limit`, or none, and still have a next page.
+ * A page of listings of every state: rows newest first, then entries of lists by list name and address. With a prefix in the
+ * filter: everything at or inside that prefix, by length and address. Since few entries of a large list may match the filter,
+ * a page may have fewer items than `limit`, or none, and still have a next page.
  */
 export async function listingsPage(
   store: Store,
@@ -94,7 +94,7 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-/** The row with this id, or the entry in its list's current version, even if it is hidden or expired. Undefined if none. */
+/** The row or list entry with this id. An entry of the list's current version is found even if it is hidden or expired. */
 export function listingAt(store: Store, id: number | string, now: number): Listing | undefined {
   if (typeof id === 'number') {
     const row = store.listings.byId(id)
@@ -109,7 +109,7 @@ export function listingAt(store: Store, id: number | string, now: number): Listi
   return listingOfEntry(named.list, entry, isHidden ? 'removed' : state)
 }
 
-/** Newest first. */
+/** A page of exceptions, newest first. */
 export function exceptionsPage(
   store: Store,
   kind: ExceptionKind,
@@ -233,7 +233,7 @@ function compare({ position: { prefix: a } }: Found, { position: { prefix: b } }
   return a.length - b.length || comparePrefixes(a, b)
 }
 
-/** The names of the lists whose entries may match the filter. Entries removed by hand do not count here: they are rows. */
+/** The names of the lists whose entries may match the filter. Entries removed by hand do not count here: they have rows. */
 function listsWanted({ store, filter }: Walk): string[] {
   const { origin = 'import', state = 'listed', list } = filter
   if (origin !== 'import' || (state !== 'listed' && state !== 'expired')) return []

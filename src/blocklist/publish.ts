@@ -37,21 +37,21 @@ interface PublisherOptions {
 }
 
 /**
- * Bytes of unused memory that are reserved for removals, or this share of a small tree. A removal needs memory, since it
- * first copies the path to its entry. Without the reserve nothing could be removed from a full tree.
+ * Unused memory that only removals may take: `reservedBytes`, or `reservedShare` of the tree if that is less. A removal needs
+ * memory, since it first copies the path to its entry. Without the reserve nothing could be removed from a full tree.
  */
 const reservedBytes = 2 ** 20
 const reservedShare = 1 / 16
-/** Freed memory counts as reserve only if it is at least this share of the tree: its pieces may be too small to be used. */
+/** Freed pieces of memory may be too small to use. So they count as reserve only if they are this share of the tree. */
 const muchFreeShare = 1 / 8
 
 /** Check free space once per 16 new entries of a large change; the reserve holds far more than that. */
 const entriesPerCheck = 16
 
-/** An unchanged zone is published again this many times within its validity. */
+/** An unchanged zone is published again this many times within the period for which a publication is valid. */
 const refreshesInValidity = 4
 
-/** For each transaction, call `prepare` before COMMIT and `publish` after it, or `abandon` instead of it. */
+/** For each transaction, call `prepare` before COMMIT and `publish` after it. After a rollback, call `abandon` instead. */
 export class Publisher {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
@@ -202,7 +202,10 @@ export class Publisher {
     this.#tree?.abandon()
   }
 
-  /** The zone entries of the changed prefixes before and after, where they differ. "Before" is the tree or the last commit. */
+  /**
+   * The changed prefixes whose zone entry differs from the one before, with both entries. The entry before is that of the tree
+   * or, without a tree, that of the last commit.
+   */
   #differences(now: number, changed: readonly Prefix[]): Difference[] {
     const rules = this.rules(now)
     const tree = this.#tree
@@ -302,7 +305,7 @@ export class Publisher {
   }
 }
 
-/** The prefixes and, for exemptions around test entries, also the pieces that stand in the tree for them. Each once. */
+/** The prefixes, each once. For a prefix that contains test entries, also the pieces that its exemption has in the tree. */
 function withPieces(changed: readonly Prefix[]): readonly Prefix[] {
   const pieces = changed.filter(holdsTestEntry).flatMap(withoutTestEntries)
   if (pieces.length === 0) return changed

@@ -11,11 +11,11 @@ export interface TrapPattern {
   readonly localPart: string | undefined
   /** In lower case and A-labels. */
   readonly domain: string
-  /** Matches the names under the domain, at any depth, but not the domain itself. */
+  /** true: the pattern matches the names under the domain, at any depth, but not the domain itself. */
   readonly isSubdomains: boolean
 }
 
-/** Most octets of a local part and of an address (RFC 5321 §4.5.3.1). */
+/** A local part and an address have at most this many octets (RFC 5321 §4.5.3.1). */
 const maxLocalPartLength = 64
 const maxAddressLength = 254
 

@@ -16,7 +16,7 @@ export interface Actor {
 }
 
 export interface Listing {
-  /** The number of a row, or list and prefix of an entry of a named list (see `entryId`). */
+  /** A number, or for an entry of a named list the text that `entryId` makes. */
   readonly id: number | string
   readonly prefix: string
   readonly kinds: BackscatterKind[]
@@ -31,6 +31,7 @@ export interface Listing {
   readonly hits: number
 }
 
+/** An exemption: the prefix is never listed, nor is anything in it. An exclusion: a hole in the listings that cover it. */
 export type ExceptionKind = 'exemption' | 'exclusion'
 
 /** An exemption or an exclusion. */
@@ -63,7 +64,7 @@ export interface ListRequest {
   readonly prefix: Prefix
   readonly kinds: readonly BackscatterKind[]
   readonly reason?: string | undefined
-  /** null: permanent. Absent: the policy's longest listing, from now. */
+  /** null: permanent. Absent: the listing ends `longestListingSeconds` of the policy from now. */
   readonly expiresAt?: number | null
 }
 
@@ -74,7 +75,7 @@ export interface ListOutcome {
 
 /** Members that are present are set; the others stay as they are. */
 export interface ListingChange {
-  /** Only for a listing by hand. For a listing by trap the evidence decides the kinds. */
+  /** Allowed only for a listing by hand. For a listing by trap the evidence decides the kinds. */
   readonly kinds?: readonly BackscatterKind[] | undefined
   /** null removes the reason. */
   readonly reason?: string | null | undefined
@@ -99,15 +100,15 @@ export type TrapOutcome =
 
 export interface Decision {
   readonly decision: 'listed' | 'extended' | 'counted' | 'ignored' | 'duplicate'
-  /** The reason. It is only for the operator if `told` is set: it then repeats an address of the message. */
+  /** The reason. If `told` is set, only the operator may read this, since it repeats an address of the message. */
   readonly why: string
-  /** The reason without addresses, for everyone else. Missing if all may read `why`. */
+  /** The reason without addresses, for everyone else. Missing if everyone may read `why`. */
   readonly told?: string
   /** The client's present listing by trap, if there is one. */
   readonly listing?: Listing
 }
 
-/** Called within the transaction of a change, with its outcome, to write more. If it throws, the change is undone. */
+/** Writes more rows in the transaction of a change. It gets the outcome of the change. If it throws, the change is undone. */
 export type Alongside<T> = (outcome: T) => void
 
 export interface PageRequest {
@@ -124,7 +125,10 @@ export interface Page<T> {
 
 export type ListingsFilter = Omit<ListingFilter, 'kinds'> & { readonly kind?: BackscatterKind }
 
-/** One parsed line of a list. `attributes` is null for an exclusion, which leaves a hole in the list's own prefixes. */
+/**
+ * A line of a list, parsed or refused; a line with a range gives several items. `attributes` is null for an exclusion, which
+ * leaves a hole in the list's own prefixes.
+ */
 export type ImportItem =
   | RefusedLine
   | {
@@ -134,7 +138,7 @@ export type ImportItem =
       readonly attributes: EntryAttributes | null
     }
 
-/** The whole list must be refused: it is past the expiry time that it states. */
+/** A fault for which the whole list is refused, such as an unknown column or an expiry time that is over. */
 export interface ListFault {
   readonly line: number
   readonly fault: string
@@ -142,13 +146,13 @@ export interface ListFault {
 
 export interface ImportRequest {
   readonly list: string
-  /** Lines, in batches that take milliseconds each. If it throws, the import throws and changes nothing. */
+  /** Batches of lines, each handled within milliseconds. If reading them throws, the import throws and changes nothing. */
   readonly items: AsyncIterable<readonly (ImportItem | ListFault)[]>
-  /** One wrong line refuses the whole list. */
+  /** true: one wrong line refuses the whole list. false: wrong lines are left out. */
   readonly isStrict: boolean
-  /** Never refuses with 'loss'. */
+  /** true: the import is never refused with 'loss'. */
   readonly isForced?: boolean
-  /** Changes nothing; the result tells what would change. */
+  /** true: nothing is changed, and the result tells what would change. */
   readonly isDryRun?: boolean
   readonly actor: Actor
 }
@@ -161,13 +165,13 @@ export interface RefusedLine {
 
 export interface ImportDone {
   readonly list: string
-  /** The number of new prefixes, also of those that had been removed by hand. */
+  /** The number of new prefixes. One that had expired or been removed by hand counts as new. */
   readonly added: number
   /** The number of prefixes that the list no longer has. */
   readonly removed: number
-  /** The number of prefixes that the list still has. */
+  /** The number of prefixes that were listed before and still are. */
   readonly kept: number
-  /** The first of the wrong lines. */
+  /** The first wrong lines. There may be more: see `refusedCount`. */
   readonly refused: readonly RefusedLine[]
   /** The number of all wrong lines. */
   readonly refusedCount: number
@@ -177,20 +181,20 @@ export interface ImportDone {
 export type ImportOutcome = ImportDone | (Refusal & { readonly line?: RefusedLine })
 
 export interface Export {
-  /** Call it when the reader stops before the last page. May be called twice. */
+  /** Ends the export. It must be called only if the reader stops before the last page. May be called twice. */
   close(): void
-  /** Each prefix once; a page may be empty. Closes itself at the end. */
+  /** Pages of entries, each prefix once. A page may be empty. The export is closed after the last page. */
   readonly pages: Iterable<readonly ListEntry[]>
   /** Excluded and exempt prefixes. Empty unless everything is exported. */
   readonly holes: readonly Prefix[]
-  /** Mask of the kinds for a zone made from this export. If everything is exported: the kinds that our zone publishes. */
+  /** Mask of the kinds that a zone made from this export may answer: for a named list all, else those that our zone answers. */
   readonly zoneKinds: number
 }
 
 /** What the public may know about an address. */
 export interface Finding {
   readonly query: string
-  /** Exactly what DNS answers for this address; false in a retired zone. */
+  /** Whether DNS answers this address as listed; false in a retired zone. */
   readonly listed: boolean
   /** The kinds answered. */
   readonly kinds: BackscatterKind[]
@@ -202,13 +206,13 @@ export interface Finding {
 
 /** Everything known about an address. */
 export interface Explanation extends Finding {
-  /** When the answered listing began. */
+  /** When the answered listing began; null for a test entry, and if not listed. */
   readonly since: number | null
   /** The prefix that decides the answer; null if there is none. In a retired zone: the prefix that would decide. */
   readonly decidedBy: string | null
-  /** When it ends; null if it is permanent or not listed. */
+  /** When the answered listing ends; null if it is permanent, for a test entry, and if not listed. */
   readonly until: number | null
-  /** null if it was never listed. While an import is being published, `listed` may lag behind this. */
+  /** The state in the database; null if never listed. While an import is being published, `listed` may lag behind it. */
   readonly state: ListingState | 'exempt' | 'excluded' | null
   readonly isTestEntry: boolean
   /** The newest messages from this address, or from the IPv6 network that would be listed with it. */
@@ -306,7 +310,7 @@ export function listingOfEntry(
   }
 }
 
-/** The id of an entry: "drop:192.0.2.0-24". List names have no colon. It has no slash, since it is used in URL paths. */
+/** The id of an entry: "drop:192.0.2.0-24". List names have no colon. The id has no slash, since it is used in URL paths. */
 export function entryId(list: string, prefix: Prefix): string {
   return `${list}:${formatAddress(prefix)}-${prefix.length}`
 }

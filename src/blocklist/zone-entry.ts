@@ -17,14 +17,14 @@ import type { ListingTable, ShownRow } from '../store/listings.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
 import { type EntryKind, entryKinds } from '../tree/layout.ts'
 
-/** 0 for nothing. Else the tree's entry kind in the low two bits, and above them the mask of answered kinds. */
+/** 0: DNS answers nothing. Else: the tree's entry kind in the low two bits, and above them the mask of answered kinds. */
 export type ZoneEntry = number
 
 export const noEntry: ZoneEntry = 0
 const exclusionEntry: ZoneEntry = entryKinds.exclusion
 const exemptionEntry: ZoneEntry = entryKinds.exemption
 
-/** The zone entry of a listing with this mask of kinds. With an empty mask only the general code is answered. */
+/** The zone entry of a listing with this mask of kinds. With an empty mask DNS answers only the general code, 127.0.0.2. */
 export function listingEntry(kinds: number): ZoneEntry {
   return entryKinds.listing | (kinds << 2)
 }
@@ -68,7 +68,7 @@ interface TestEntry {
   readonly kinds: number
 }
 
-/** 127.0.0.2, then 127.0.0.3 and so on for each kind, and the same with ::ffff:. No exemption around them hides them. */
+/** 127.0.0.2, an address from 127.0.0.3 on for each kind, and ::ffff:127.0.0.2. No exemption that contains them hides them. */
 export const testEntries: readonly TestEntry[] = [
   { prefix: loopback(4, 2), kinds: 0 },
   ...backscatterKinds.map((_, index) => ({ prefix: loopback(4, 3 + index), kinds: 1 << index })),
@@ -108,13 +108,13 @@ export interface ZoneRules {
   readonly publishedKinds: number
   /** The zone is empty: not even test entries are answered. */
   readonly isRetired: boolean
-  /** Epoch seconds. Entries of lists that have expired by then do not count. */
+  /** Epoch seconds. List entries that have expired by then do not count. */
   readonly now: number
 }
 
 /**
- * The zone's entry for exactly this prefix. An exemption that contains test entries is split into pieces without them, and
- * each piece has the entry.
+ * The zone's entry for exactly this prefix. If an exemption contains test entries, its own prefix has no entry: the exemption
+ * is split into pieces without test entries, and each piece has the entry instead.
  */
 export function zoneEntryAt(tables: ZoneTables, rules: ZoneRules, prefix: Prefix): ZoneEntry {
   if (rules.isRetired) return noEntry
@@ -153,7 +153,7 @@ function listedKinds(tables: ZoneTables, now: number, prefix: Prefix): number | 
   return kinds
 }
 
-/** An entry of a list's current version that is neither hidden nor expired. */
+/** An entry of a list's current version that is neither hidden (removed by hand) nor expired. */
 export interface StandingEntry {
   readonly list: NamedList
   readonly entry: ListEntry
@@ -175,7 +175,7 @@ export function entriesAt(
   return standing
 }
 
-/** Returns a test for entries of this version: listed means neither hidden nor expired. */
+/** Returns a function that tells whether an entry of this version is listed: neither hidden nor expired. */
 export function listedIn(
   { listings }: { readonly listings: Pick<ListingTable, 'hiddenIn'> },
   version: number | null,
@@ -194,8 +194,8 @@ export interface Answer {
 }
 
 /**
- * What DNS answers for an address, where there is no tree. An exemption of any length wins, else the longest listing or
- * exclusion. Returns undefined if the address is not listed. Reads the tables once for each prefix length.
+ * Works out what DNS answers for an address, for a process without a tree. An exemption of any length wins, else the longest
+ * listing or exclusion. Returns undefined if the address is not listed. Reads the tables once for each prefix length.
  */
 export function answerAt(
   tables: ZoneTables,
