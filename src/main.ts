@@ -42,7 +42,8 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       description:
         'Runs the server: DNS, trap mailboxes and listeners, the HTTP interface and the control socket. When every ' +
         'listener is bound, it prints one line on standard output: "backscatterd ready …". Logs go to standard error. ' +
-        'SIGTERM and SIGINT stop the server; SIGHUP makes it read the configuration again.',
+        'SIGTERM and SIGINT stop the server; SIGHUP makes it read the configuration again and, after a jump of the clock, ' +
+        'accept the new time.',
       load: async () => {
         // Without a handler, a SIGHUP during the start would end the process. This handler need not do anything: the
         // configuration is about to be read anyway.
@@ -84,14 +85,14 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       options: [
         repeatable(
           '--kind <kind>',
-          'kind of backscatter, repeatable; DNS answers its code beside 127.0.0.2 if policy.publish has it (default: none)',
+          'kind of backscatter, repeatable; if policy.publish has it, DNS answers its code beside 127.0.0.2 (default: no kind)',
         ),
         new Option('--reason <text>', 'why; kept in the database, not shown in DNS'),
         new Option(
           '--for <duration>',
           'how long, such as "90s", "1h" or "28d" (default: policy.longestListing)',
         ),
-        new Option('--permanent', 'until it is removed'),
+        new Option('--permanent', 'never expire; stay listed until removed'),
         json,
       ],
       notes: `
@@ -112,7 +113,10 @@ Examples:
         'a larger entry covers a prefix, the error names that entry; “backscatterd exclude” takes the prefix out of it. ' +
         'Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
         'imported again.',
-      argument: new Argument('<prefix...>', 'each exactly as it is listed'),
+      argument: new Argument(
+        '<prefix...>',
+        'ADDRESS or ADDRESS/LENGTH, each exactly as it is listed',
+      ),
       options: [json],
       load: async () => (await import('./commands/listing.ts')).remove,
     },
@@ -146,8 +150,8 @@ Examples:
         'Replaces all entries of the named list by those of the file. The server goes on answering during the import. A ' +
         'crash leaves either the whole old list or the whole new one. An entry has no kind and never expires unless its ' +
         'line says otherwise. Wrong lines are reported and left out: lines without an address, and prefixes that are ' +
-        'special-purpose, exempt, excluded, too short or already expired. Without --force an import is refused if it is ' +
-        'empty, or if it removes more than half of a list of over 100 entries.',
+        'special-purpose, exempt, excluded, too short or already expired. Without --force an import is refused if the ' +
+        'file is empty, or if the import removes more than half of a list of over 100 entries.',
       argument: new Argument('<file>', 'file with the list'),
       options: [
         new Option(list.flags, `${list.description} (required)`).makeOptionMandatory(),
@@ -205,7 +209,7 @@ Examples:
       name: 'exempt',
       summary: 'never list a prefix',
       description:
-        'Exempts a prefix: no address in it is listed, even if a smaller or a larger prefix is.',
+        'Exempts a prefix: DNS answers no address in it as listed, even if a smaller or a larger prefix is listed.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exempt,

@@ -22,8 +22,8 @@ declare module 'fastify' {
   }
   interface FastifyReply {
     /**
-     * Makes a change and sends the answer. `change` must call `alongside` within its transaction, which stores the answer;
-     * `alongside` is undefined if the request has no Idempotency-Key.
+     * Makes a change and sends the answer. `change` must call `alongside` within its transaction, to store the answer with the
+     * change. `alongside` is undefined if the request has no Idempotency-Key.
      */
     answerChange<T>(
       change: (alongside: Alongside<T> | undefined) => T | Promise<T>,

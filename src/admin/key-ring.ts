@@ -139,7 +139,7 @@ export class KeyRing {
   }
 }
 
-/** `bsd_` and 32 random octets in base64url (RFC 4648 §5). */
+/** Makes a secret: `bsd_` and 32 random octets in base64url (RFC 4648 §5). */
 export function newSecret(): string {
   return `bsd_${randomBytes(secretBytes).toString('base64url')}`
 }

@@ -24,7 +24,7 @@ import { answerClientError } from './problem.ts'
 
 /** Most octets of the request line and header fields together. */
 const maxHeaderBytes = 16 * 1024
-/** On the control socket a URL may hold all prefixes of a command line (ARG_MAX is usually 2 MiB). */
+/** The same on the control socket, where a URL may hold all prefixes of a command line. */
 const maxControlHeaderBytes = 1024 * 1024
 /** Most open connections; further ones are closed at once. */
 const maxConnections = 2000
@@ -82,7 +82,7 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
   const settings = {
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: checkingIntervalMs,
-    // Node allows the whole request the longer of headersTimeout and requestTimeout, so that must be requestTimeout.
+    // Node allows a request the longer of headersTimeout and requestTimeout, so headersTimeout must not exceed the other.
     headersTimeout: Math.min(headersTimeoutMs, limits.requestMs),
     requestTimeout: limits.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -145,7 +145,7 @@ function endSlowExchange(
 
 const fromSocket = new WeakSet<IncomingMessage>()
 
-/** Whether a request came over a control socket. (No peer address is no proof: a disconnected peer has none either.) */
+/** Whether a request came over a control socket. (A missing peer address is no proof: a disconnected peer has none.) */
 export function isFromControlSocket(request: IncomingMessage): boolean {
   return fromSocket.has(request)
 }

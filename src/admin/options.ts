@@ -73,7 +73,7 @@ interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly uptimeSeconds: number
   /** The UDP transport; absent if the process serves no DNS. */
   readonly udp?: Readonly<NonNullable<ServerStatus['udp']>>
-  /** Absent if the process serves no DNS. */
+  /** How full the tree is; absent if the process serves no DNS. */
   readonly tree?: ServerStatus['tree']
   readonly dns?: Readonly<NonNullable<ServerStatus['dns']>>
   /** Set while the wall clock is not trusted. Times in epoch seconds. */

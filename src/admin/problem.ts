@@ -15,7 +15,7 @@ const problemType = 'application/problem+json'
 
 /** `detail` names at most this many faults or refusals. */
 const maxNamed = 3
-/** An answer lists at most this many faults. A body may hold a million. */
+/** An answer lists at most this many faults, since a body may have a million. */
 const maxFaults = 20
 
 /** One fault in a request: its place ("body/kinds/0", "querystring/limit") and what was expected there. */

@@ -25,7 +25,7 @@ export async function requireServable(config: Config): Promise<void> {
   refuse(config, await servingFaults(config))
 }
 
-/** Like `requireServable`, but also checks the keys of mailboxes, without which everything else still runs. */
+/** Like `requireServable`, but also checks the passwordFile and caFile of mailboxes. `serve` starts without these files. */
 export async function requireSound(config: Config): Promise<void> {
   refuse(config, [...(await servingFaults(config)), ...credentialFaults(config)])
 }

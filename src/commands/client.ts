@@ -206,7 +206,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
   const store = openStore(config.store.path)
   const now = (): number => Math.floor(Date.now() / 1000)
   let failure: unknown
-  // The application only logs the cause of a failure and does not answer it. Keep it, so that the command can print it.
+  // The application logs the cause of a failure but leaves it out of the answer. Keep it, so that the command can print it.
   const log: Logger = {
     ...silent,
     error: (fields) => {

@@ -45,7 +45,7 @@ export function secret(plain: Setting<string>): Setting<string> {
   )
 }
 
-/** One of a few words. */
+/** A setting whose value is one of `words`. */
 export function word<const W extends string>(
   about: string,
   initial: NoInfer<W> | undefined,
@@ -206,7 +206,7 @@ export function zoneName(about: string): Setting<string> {
   return domainName(about, longestOrigin)
 }
 
-/** A name server's address. The default port is 53. */
+/** Checks the address of a name server. The default port is 53. */
 export function checkServer(value: string): Parsed<string> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
   const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []

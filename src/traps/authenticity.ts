@@ -172,9 +172,9 @@ function signerOf(signature: string): string {
 }
 
 /**
- * Checks SPF for postmaster@, not for the trap's local part (RFC 7208 §4.3 does so if none is known). With the real one, a record
- * with the macro %{l} would reveal it to other name servers. PTR records of the sending address (mechanism ptr, macro %{p}) are
- * never looked up either: the forger may run that zone and give each message its own name.
+ * Checks SPF for postmaster@, not for the trap's local part (RFC 7208 §4.3 does so if none is known). With the real local part,
+ * a record with the macro %{l} would reveal it to other name servers. PTR records of the sending address (mechanism ptr, macro
+ * %{p}) are never looked up either: the forger may run that zone and give each message its own name.
  */
 async function spfOf(
   origin: string | null,

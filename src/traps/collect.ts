@@ -136,7 +136,7 @@ export class Collector {
     return await this.#commit(raw, delivered, false)
   }
 
-  /** Returns the verdict on a message and the host that sent it to our own; records nothing. Rejects as submit() does. */
+  /** Returns the verdict on a message and the host that sent it to our own host; records nothing. Rejects as submit() does. */
   async classify(raw: Uint8Array): Promise<Classification & { readonly client: Address | null }> {
     using _held = this.#hold(raw)
     const known = { recipients: [], source: 'classify' }

@@ -48,7 +48,7 @@ export class ImapConnection {
   /** Why we ended the connection while no command was waiting. onEnd gets it. */
   #untold: MailboxFault | null = null
 
-  /** Connects, starts TLS as `tls` says, and logs in. Throws MailboxFault and imapflow's errors. */
+  /** Connects, starts TLS as the server's `tls` says, and logs in. Throws MailboxFault and imapflow's errors. */
   static async open(options: ImapConnectionOptions): Promise<ImapConnection> {
     const connection = new ImapConnection(options)
     try {
@@ -159,7 +159,7 @@ function metered(meter: ExchangeMeter): ImapTransport {
         socket.prependListener('data', count)
       })
     },
-    // Until TLS is up, incoming octets must stay in the socket: there imapflow looks for commands that somebody injected before
+    // Until TLS is up, incoming octets must stay in the socket: imapflow looks there for octets that somebody injected before
     // TLS.
     prepareUpgrade: (socket) => socket.off('data', count),
     upgrade(socket, { host, port, servername, tls }, onSecure) {

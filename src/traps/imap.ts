@@ -199,7 +199,7 @@ export class ImapMailbox implements Mailbox {
     return await this.#clock.during(search)
   }
 
-  /** Groups UIDs into batches, each a map from UID to size. Messages over the size limit come back in `refused`. */
+  /** Groups UIDs into batches, each a map from UID to size. Messages over the size limit come back in `tooBig`. */
   async #sizes(
     connection: ImapConnection,
     uids: readonly number[],

@@ -26,9 +26,9 @@ export type ToThread =
       readonly id: number
       readonly args: readonly unknown[]
     }
-  /** Of the addresses asked about, those that are traps. */
+  /** The answer to a question of the thread: those of its addresses that are traps. */
   | { readonly traps: readonly string[]; readonly id: number }
-  /** The thread answers with the same message, to show that it is alive. */
+  /** The thread sends this back, to show that it is alive. */
   | { readonly beat: true }
   /** Ends the thread between two turns of its event loop, so that no synchronous work is cut short. */
   | { readonly quit: true }
@@ -96,7 +96,7 @@ export class OpenMailbox {
     return 'raw' in next.value ? { ...next.value, raw: inOwnBuffer(next.value.raw) } : next.value
   }
 
-  /** Ends the poll before its last message. */
+  /** Ends the poll early, before its last message. */
   async end(): Promise<void> {
     await this.#messages?.return?.()
   }

@@ -28,7 +28,7 @@ const notRegular = 'not a regular file'
 
 /** At most this many names are in memory; a folder with more is listed again. */
 const namesAtOnce = 50_000
-/** Names that one system call reads. */
+/** How many names are read from the folder at a time. */
 const namesRead = 1000
 
 export class Maildir implements Mailbox {

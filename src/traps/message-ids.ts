@@ -25,7 +25,7 @@ export class KnownMessageIds {
       this.#hashes = hashesIn(this.#path)
       this.#readAt = found.mtimeMs
     } catch {
-      // The log may just have been rotated.
+      // The file may be missing for a moment, while the log is rotated.
     }
   }
 
@@ -78,7 +78,7 @@ function bare(messageId: string): string {
   return messageId.replace(/^<|>$/g, '')
 }
 
-/** The first 48 bits of its hash, which a double holds exactly. */
+/** The first 48 bits of the Message-ID's hash, which a double holds exactly. */
 function hashOf(id: string): number {
   return hash('sha256', Buffer.from(id, 'latin1'), 'buffer').readUIntBE(0, 6)
 }

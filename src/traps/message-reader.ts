@@ -156,7 +156,7 @@ export class MessageReader {
     else queue.push(waiting)
   }
 
-  /** Takes the next message of the client or mailbox whose turn it is, and moves that one to the end of the line. */
+  /** Takes the next message of the client or mailbox whose turn it is. That client or mailbox then comes last. */
   #dequeue(): Waiting | undefined {
     const [first] = this.#queues
     if (first === undefined) return undefined

@@ -27,7 +27,7 @@ export async function readMessage(
   const { recipients, trace, trapsInTo = [], ...common } = delivered
   const message = parseMessage(raw)
   const { reversePath } = common
-  // For a mailbox whose every message is for a trap, a recipient can be the mailbox's name.
+  // If every message of a mailbox is for a trap, a recipient may be `mailbox:NAME`, which is no address.
   const known = [...recipients.filter((each) => each.includes('@')), ...trapsInTo]
   const classification = classify(message, {
     recipients: known,

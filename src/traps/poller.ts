@@ -99,8 +99,8 @@ export class Poller {
   }
 
   /**
-   * Reads the mailbox once. Does nothing while it waits after a failure or after stop(); during a poll it only waits for that
-   * poll. Never rejects.
+   * Reads the mailbox once. Does nothing during the wait after a failure, or after stop(). If a poll is running, only waits for
+   * its end. Never rejects.
    */
   async poll(): Promise<void> {
     const waitSeconds = (this.#status.retryAt ?? 0) - this.#options.now()

@@ -22,7 +22,7 @@ const maxShortOctets = 64 * 1024
 const maxCapabilities = 1000
 const refused = Buffer.from('-ERR')
 
-/** Connects, starts TLS as `tls` says, and logs in. Throws MailboxFault with what the server said, or the socket's error. */
+/** Connects, starts TLS as the option `tls` says, and logs in. Throws MailboxFault with the server's text, or a socket error. */
 export async function openPop3(options: Pop3Options): Promise<Pop3Client> {
   const { host, port, tls, user, password, ca, deadlines } = options
   const trust = { host, ...(/[a-z]/i.test(host) && { servername: host }), ...(ca && { ca }) }
@@ -121,7 +121,7 @@ export class Pop3Client {
     this.#socket.destroy()
   }
 
-  /** Gives the socket away, for TLS. */
+  /** Stops using the socket and returns it, so that TLS can start on it. */
   release(): Socket {
     this.#meter.end()
     this.#socket.removeAllListeners()
@@ -211,8 +211,8 @@ const responseCodes: Readonly<Record<string, MailboxErrorCode>> = {
 /** Reads the lines that follow the status line. */
 interface ReplyBody {
   /**
-   * Takes the lines up to the final dot, with dots still stuffed. Returns the octets after that dot's line, or null if it has not
-   * come.
+   * Takes the lines up to the final dot, with dots still stuffed. Returns the octets after that dot's line, or null if that line
+   * has not come yet.
    */
   push(chunk: Buffer): Buffer | null
 }

@@ -31,7 +31,7 @@ interface Entry {
   size?: number
 }
 
-/** One session reads and deletes at most this many messages. If it breaks off before QUIT, they come again. */
+/** One session reads and deletes at most this many messages. If it breaks off before QUIT, the messages come again. */
 const messagesAtOnce = 500
 
 export class Pop3Mailbox implements Mailbox {

@@ -1,5 +1,5 @@
 // The PROXY protocol header at the beginning of a connection from a load balancer → the client's address. Reads versions 1 and 2
-// of haproxy.org's proxy-protocol.txt. Pure. Written by hand: it is short, and anybody may send it.
+// of haproxy.org's proxy-protocol.txt. Pure. No package is used: the header is short, and strangers may send one.
 import { type Address, addressFromIPv4, parseAddress, unmapped } from '../ip/address.ts'
 
 /**

@@ -66,7 +66,7 @@ export class ReadingMark {
     this.#write(this.#current)
   }
 
-  /** Removes the name. */
+  /** Removes the current message's name. */
   clear(): void {
     if (this.#current === '') return
     this.#current = ''

@@ -1,5 +1,5 @@
 // The sockets of the SMTP server. Listens, finds out the client of each connection, limits connections and time, and keeps a
-// half-closed connection open until its replies are sent. The only SMTP that it speaks itself is the 421 that ends a connection.
+// half-closed connection open until its replies are sent. The only SMTP that this file speaks is the 421 that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
 import { codeOf, type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
@@ -52,7 +52,7 @@ export interface AcceptedConnection {
    * at once.
    */
   phase: ConnectionPhase
-  /** Octets of message content so far. They show that a TLS connection moves, beside the socket's own counts. */
+  /** Octets of message content so far. With the socket's own counts, they show whether a connection moves, also with TLS. */
   dataBytes: number
   /** We ended the connection with 421, because of a limit, a timeout or a shutdown. smtp-protocol.ts sets it, too. */
   wasCut: boolean

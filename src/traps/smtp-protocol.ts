@@ -45,9 +45,9 @@ export class TrapServer extends SMTPServer {
 }
 
 /**
- * Makes smtp-server reply on a half-closed connection. It writes only while readyState is 'open', which a half-closed socket's is
- * not. Exim sends the final dot and QUIT together and shuts down its sending side before the reply. If it got no reply, it would
- * send the same bounce again for days. The TLS socket needs this call too.
+ * Makes smtp-server reply on a half-closed connection. smtp-server writes only while readyState is 'open', and a half-closed
+ * socket has another state. Exim sends the final dot and QUIT together and shuts down its sending side before the reply. If it
+ * got no reply, it would send the same bounce again for days. The TLS socket needs this call too.
  */
 export function stayOpenWhileWritable(socket: Socket): void {
   Object.defineProperty(socket, 'readyState', {

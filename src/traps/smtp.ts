@@ -348,7 +348,7 @@ function clientOf(
     // ADDR=[UNAVAILABLE] means that the proxy does not know the client; the proxy itself is not the client.
     if (named.has('ADDR')) return addressOf(named.get('ADDR'))
   }
-  // A proxy that names no client sends mail of its own.
+  // A proxy that names no client is not the client itself. With LMTP it is our own server, and the trace fields tell.
   if (isProxy) return isLmtp ? 'own-server' : null
   return peer
 }

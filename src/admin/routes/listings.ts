@@ -190,7 +190,7 @@ function entityTag(body: Listing): string {
   return `"${digest.slice(0, 22)}"`
 }
 
-/** Returns the test for If-Match (RFC 9110 §13.1.1): the listing's body has one of the tags, or a tag is `*`. */
+/** Returns the check that If-Match demands (RFC 9110 §13.1.1): the listing's body has one of the tags, or a tag is `*`. */
 function expectation(ifMatch: string): Expectation {
   const tags = ifMatch.split(',').map((tag) => tag.trim())
   return (listing) => tags.includes('*') || tags.includes(entityTag(withTimes(listing)))

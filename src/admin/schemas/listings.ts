@@ -91,7 +91,7 @@ export const ListingQuery = Type.Object(
   strict,
 )
 
-/** `?prefix=A&prefix=B`: exactly these entries. */
+/** `?prefix=A&prefix=B` names entries, each exactly as it is listed. */
 export const PrefixesQuery = Type.Object(
   { prefix: Type.Array(PrefixText, { minItems: 1, maxItems: maxPrefixes }) },
   strict,
