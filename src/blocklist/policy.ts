@@ -37,7 +37,7 @@ export interface PolicyOptions {
   readonly exempt: readonly { readonly prefix: Prefix; readonly note: string }[]
   /** Trap patterns of the configuration. */
   readonly traps: readonly string[]
-  /** Most messages of one kind from one network that are stored in a day. */
+  /** How many messages of one kind and certainty from one network are stored in a day. More are stored only as `hasRoom` tells. */
   readonly evidencePerDay: number
   /** How long evidence is kept. Must be longer than the longest listing. */
   readonly evidenceKeepSeconds: number
@@ -95,8 +95,8 @@ const episodeGapSeconds = 86_400
  *   one that expired or was removed is a new episode, and so is a hit after 24 h without one.
  * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
  *   at the next multiple of `holdFor`. Otherwise the exact time of its end would reveal which message was the hit.
- * - While the policy says that likely evidence only counts: a window reaches no threshold without a certain hit in it, a likely
- *   hit extends nothing, and wherever the newest hit is meant above, the newest certain one is.
+ * - While the policy says that likely evidence only counts: a window without a certain hit in it reaches no threshold, a
+ *   likely hit extends nothing, and "newest hit" above means the newest certain hit.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, now }: Case,
@@ -213,7 +213,7 @@ function extended(
   }
 }
 
-/** Whether this hit may list by itself, if there are enough of them. */
+/** Whether this hit can cause a listing or extend one. Other hits only add to the counts. */
 function proves({ certainty }: { readonly certainty: Certainty }, policy: PolicyOptions): boolean {
   return certainty === 'certain' || policy.likely === 'list'
 }
@@ -222,7 +222,7 @@ interface Window {
   readonly messages: number
   readonly traps: number
   readonly hits: number
-  /** When the newest hit that proves was seen; null if there is none. */
+  /** When the newest hit that `proves` was seen; null if there is no such hit. */
   readonly provenAt: number | null
 }
 
@@ -233,9 +233,9 @@ function isReached(window: Window, { messages, traps }: Threshold): window is Re
 type ReachedWindow = Window & { readonly provenAt: number }
 
 /**
- * Finds the last window that contains `hit` and reaches the threshold, else the fullest one that contains it. A window is
- * (end − length, end]. Only windows that end with a hit need to be tried. No earlier window that reaches the threshold has a newer
- * hit that proves.
+ * Finds the last window that contains `hit` and reaches the threshold, since no earlier one has a newer hit that `proves`. If
+ * none reaches it, finds the fullest window that contains `hit`. A window is the time (end − length, end]. Only windows that
+ * end with a hit need to be tried.
  */
 function bestWindow(
   hit: Hit,

@@ -1,5 +1,5 @@
-// Handles the evidence of one trapped message. It is stored with the decision on it, or only counted if its network has sent
-// enough that day. As the policy decides, the client is listed or its listing extended. Runs inside a transaction.
+// Handles the evidence of one trapped message: stores it with the decision, or only counts it if its network has sent enough
+// that day. If the policy decides so, lists the client or extends the client's listing. Runs inside a transaction.
 import { statfsSync } from 'node:fs'
 import type { Evidence } from '../classify/evidence.ts'
 import { boundedDetails } from '../classify/evidence-details.ts'
@@ -69,9 +69,10 @@ export function recordOne(context: Context, reported: Evidence): Decision {
 }
 
 /**
- * Whether the message is stored. The limit is `evidencePerDay` messages of one kind and certainty from a network on one day. Above it, a
- * message is stored only if its trap or its returned message is new that day, with the same limit for new traps and for new
- * returned messages. So nobody can use up the limit by repeating one message. Ignored messages have a limit of their own.
+ * Whether the message is stored. The limit is `evidencePerDay` messages of one kind and certainty from a network on one day.
+ * Above the limit, a message is stored only if its trap or its returned message is new that day, and at most that many traps
+ * and that many returned messages can be new. So nobody can use up the limit by repeating one message. Ignored messages have a
+ * limit of their own.
  */
 function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: boolean): boolean {
   const { client, kind, certainty, seenAt } = evidence
@@ -93,8 +94,9 @@ function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void
 }
 
 /**
- * Counts a forgery for the host that sent the forged message to the bouncing host. It is never listed for that, since only
- * the bounce says so. Called once for each stored message, so that nobody can raise the count by repeating a message.
+ * Counts a forgery for the host that sent the forged message to the bouncing host. The host is never listed for it, since only
+ * the bounce says that it sent the message. Called once for each stored message, so that nobody can raise the count by
+ * repeating a message.
  */
 function countForgery(context: Context, evidence: Evidence): void {
   const { kind, genuine, seenAt, details } = evidence
@@ -260,7 +262,7 @@ function ignored(why: string): Decided {
   return { decision: 'ignored', why }
 }
 
-/** Checks that the disk has room for mail. Below a minimum no mail is recorded, so that the rest can still be written. */
+/** Checks that the disk has room for mail. Below a minimum no mail is recorded, so that other changes can still be written. */
 export class DiskRoom {
   readonly #path: string
   readonly #minFreeBytes: number

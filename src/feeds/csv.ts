@@ -8,8 +8,8 @@ import { attributesShown, type Format, type LineReader, namesShown, readEntry } 
 const columns = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 
 /**
- * Text that a spreadsheet would run as a formula, even after apostrophes. An export adds an apostrophe before it, which makes
- * it plain text; an import removes that one. (What Papa Parse does for this cannot be undone.)
+ * Matches text that a spreadsheet would run as a formula, also with apostrophes before it. An export puts one more apostrophe
+ * before such text, which makes it plain text; an import removes one. (Papa Parse's own way to do this cannot be undone.)
  */
 const formula = /^'*[=+\-@\t\r]/
 
@@ -68,7 +68,7 @@ function columnNamed(name: string): string {
   return columns.find((column) => column.toLowerCase() === name.toLowerCase()) ?? name
 }
 
-/** Refuses the whole list for an unknown column: it may be a misspelt one, which every entry would silently lack. */
+/** Why the whole list is refused, if a column is unknown or appears twice. An unknown column may be a misspelt one. */
 function columnFault(names: readonly string[]): string | undefined {
   const isKnown = (name: string) => name === '' || columns.some((known) => known === name)
   const unknown = names.filter((name) => !isKnown(name))

@@ -20,7 +20,7 @@ export interface Format {
   readonly mediaType: string
   /** File name extensions, in lower case. */
   readonly extensions: readonly string[]
-  /** Makes a reader for one list. `now`: epoch seconds, for lists that expire. */
+  /** Makes a reader for one list. `now`: the time in epoch seconds, to refuse a list that has expired. */
   createReader(options: {
     readonly now: number
     readonly type?: RbldnsdType | undefined
@@ -36,7 +36,7 @@ export type LineReader = (text: string, line: number, items: (ImportItem | ListF
 export const plain: EntryAttributes = { kinds: 0, reason: null, expiresAt: null }
 
 export const maxReasonCharacters = 1000
-/** The year 10000: RFC 3339 has only four digits for the year. */
+/** The beginning of the year 10000, in milliseconds: RFC 3339 has only four digits for the year. */
 const endOfTime = Date.UTC(10_000, 0)
 
 /** The fields of an entry as text. A field is undefined or empty if the line does not give it. */

@@ -10,9 +10,9 @@ const formats = { text, csv, ndjson, rbldnsd }
 export type FeedFormat = keyof typeof formats
 export const feedFormats = Object.keys(formats) as FeedFormat[]
 
-/** Most characters of a line. */
+/** A line with more characters than this is a wrong line. */
 const maxLineCharacters = 65_536
-/** Lines in one batch, which takes only milliseconds. */
+/** A batch has at most this many lines, so that it takes only milliseconds. */
 const batchLines = 2000
 
 export interface FeedOptions {
@@ -31,7 +31,7 @@ export function mediaTypeOf(format: FeedFormat): string {
   return formats[format].mediaType
 }
 
-/** Reads a list as a stream. A wrong line becomes an item with the reason; it throws only what `octets` throws. */
+/** Reads a list as a stream. A wrong line becomes an item with the reason. Throws only what `octets` throws. */
 export async function* readFeed(
   octets: AsyncIterable<Uint8Array>,
   { format, ...options }: FeedOptions & { readonly now: number },

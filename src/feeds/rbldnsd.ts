@@ -18,7 +18,7 @@ import { type Format, maxReasonCharacters, plain, type RbldnsdType } from './ent
 const testTexts: ReadonlySet<string> = new Set(
   testEntries.map(({ prefix }) => formatPrefix(prefix)),
 )
-/** Most different values that are kept, so that a file with a different text on each line cannot fill the memory. */
+/** At most this many parsed values are kept, so that a file with a different value on each line cannot fill the memory. */
 const maxKnownValues = 1000
 
 export const rbldnsd: Format = {
@@ -134,7 +134,7 @@ function withOctets(text: string, fill: string): string {
   return [text, fill, fill, fill].slice(0, 5 - text.split('.').length).join('.')
 }
 
-/** Parses a value: ":127.0.0.3:text", ":3:text", ":3" or text alone. Missing parts are taken from `standard`. */
+/** Parses a value: ":127.0.0.3:text", ":3:text", ":3" or text alone. Parts that it lacks are taken from `standard`. */
 function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   const [, code, rest = ''] = /^:([\d.]*)(?::(.*))?$/.exec(text) ?? [undefined, '', text]
   const last = Number(code?.split('.').at(-1))
@@ -144,7 +144,7 @@ function readValue(text: string, standard: EntryAttributes): EntryAttributes {
   return { kinds, reason, expiresAt: null }
 }
 
-/** Reads a `$` line. Returns the shortest IPv4 prefix length if it is $MAXRANGE4. Ignores SOA, NS, TTL and templates. */
+/** Reads a `$` line. For $MAXRANGE4, returns the shortest allowed IPv4 length. Ignores SOA, NS, TTL and templates. */
 function readDirective(
   text: string,
   line: number,
@@ -178,7 +178,10 @@ function readDirective(
   }
 }
 
-/** Converts a time to epoch seconds: a number, "2026:11:24:10:00:00" or its beginning, or "+7d" after `from`. 0: no time. */
+/**
+ * Converts a time to epoch seconds: a number, "2026:11:24:10:00:00" or its beginning, or "+7d", which counts from `from`.
+ * Returns 0 if there is no time.
+ */
 function readStamp(text: string | undefined, from: number): number {
   if (text === undefined || text === '-' || text === '0') return 0
   const relative = /^\+(\d+)([smhdw]?)$/i.exec(text)
@@ -211,7 +214,7 @@ function isOfType({ family }: Prefix, type: RbldnsdType | undefined): boolean {
   return type === undefined || family === (type === 'ip6trie' ? 6 : 4)
 }
 
-/** The codes of an entry. A trie has only one value for each entry, so several kinds become the general code there. */
+/** The codes of an entry. A trie has only one value for each entry, so several kinds become the general code, 2. */
 function valuesOf(mask: number, type: RbldnsdType | undefined): number[] {
   const codes = codeNumbers(mask)
   if (type !== 'ip4trie' && type !== 'ip6trie') return codes

@@ -7,9 +7,9 @@ interface AuditRow {
   readonly actor: string
   readonly action: string
   readonly target: string
-  /** null if there was nothing. */
+  /** The target before the change; null if there was none. */
   readonly before: object | null
-  /** null if there is nothing now. */
+  /** The target after the change; null if there is none. */
   readonly after: object | null
 }
 

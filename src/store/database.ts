@@ -1,5 +1,5 @@
 // Opens a database file as a Store: takes the lock, sets the pragmas, migrates the schema, and makes an object for each table.
-// Only the room blocklist writes listings and exceptions.
+// Only src/blocklist may write listings and exceptions.
 import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
@@ -26,8 +26,8 @@ const busyTimeoutMs = 250
 
 /**
  * Opens or creates the database at `path`; its folder must exist. Throws OperationalError 'database-locked' with the name of
- * the holder, 'database-newer' if a later version has migrated it, 'files-exhausted' or 'database-failed'. After an error
- * nothing stays open.
+ * the holder, 'database-newer' if a later version of the program has migrated it, 'files-exhausted' or 'database-failed'.
+ * After an error nothing stays open.
  */
 export function openStore(path: string): Store {
   let lock: Lock | undefined
@@ -44,7 +44,7 @@ export function openStore(path: string): Store {
       database.pragma('journal_mode = WAL')
     } catch (error) {
       if (!isDiskFull(error)) throw error
-      // Several connections share memory through a file beside the database, for which the disk has no room.
+      // The full disk has no room for the file through which WAL connections share memory. One connection alone needs none.
       database.close()
       database = new Database(path, { timeout: busyTimeoutMs })
       database.pragma('locking_mode = EXCLUSIVE')
@@ -204,8 +204,8 @@ export class Store {
   }
 
   /**
-   * Allows other connections. A database that was opened on a full disk allows none, so call this after something could be
-   * written.
+   * Allows other connections. A database that was opened on a full disk allows none, so call this once the disk can be
+   * written again.
    */
   letOthersIn(): void {
     if (!this.#isAlone) return

@@ -11,7 +11,7 @@ interface CountedMessage {
   /** The network that would be listed; null if the client is unknown. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
-  /** The trap pattern that its recipient matches. Undefined if none does, in a mailbox with `allTraps`. */
+  /** The trap pattern that its recipient matches. Undefined if none does: some mailboxes take every address for a trap. */
   readonly trap: string | undefined
   readonly source: string
   /** Epoch seconds. */
@@ -34,7 +34,7 @@ export class EvidenceCounterTable {
     )
   }
 
-  /** Adds one message. A repeated message counts again, since no content is kept. These counts reach no threshold. */
+  /** Adds one message. A repeated message counts again, since no content is kept. These counts do not count for a threshold. */
   count({ network, kind, trap, source, seenAt }: CountedMessage): void {
     const day = Math.floor(seenAt / secondsInDay)
     this.#count.run(day, ...addressValues(network), kind ?? '', trap ?? '*', source, seenAt)
@@ -50,7 +50,7 @@ export class EvidenceCounterTable {
 export interface Forger {
   readonly network: Prefix
   readonly messages: number
-  /** How many of the messages the SPF record of the forged domain forbids. */
+  /** The number of those messages that the SPF record of the forged domain forbids. */
   readonly spfFail: number
   readonly lastSeenAt: number
 }
@@ -58,8 +58,8 @@ export interface Forger {
 type Row = Omit<Forger, 'network'> & { family: Family; w0: number; w1: number }
 
 /**
- * Most networks that are counted on one day. The limit is needed since a bounce names the network, and its sender could
- * invent any number of them.
+ * At most this many networks are counted on one day. The limit is needed since the network is read from a bounce, and the
+ * bounce's sender could invent any number of networks.
  */
 export const networksOfDay = 1000
 
@@ -95,7 +95,7 @@ export class ForgeryTable {
     this.#count.run({ day, family, w0, w1, spfFail: Number(isSpfFail), seenAt })
   }
 
-  /** The networks that sent the most since then, in descending order. */
+  /** The networks that sent the most forgeries since the day of `since` (epoch seconds), the largest number first. */
   most(since: number, limit: number): Forger[] {
     return this.#most.all(Math.floor(since / secondsInDay), limit).map((row) => {
       const { family, w0, w1, ...rest } = row

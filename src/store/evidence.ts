@@ -1,5 +1,5 @@
 // The tables of evidence. `messages` has each message with its details, once for each client. `evidence` has a row for each
-// trap that it was sent to, with the decision on it. Rows are added and purged, never changed.
+// trap that the message was sent to, with the decision. Rows are added and purged, never changed.
 import type { Database, Statement } from 'better-sqlite3'
 import type { Evidence, EvidenceDetails } from '../classify/evidence.ts'
 import type { BackscatterKind, Certainty } from '../classify/kinds.ts'
@@ -27,6 +27,7 @@ export interface Hit {
 interface DayOfNetwork {
   /** null selects unknown clients. */
   readonly network: Prefix | null
+  /** null selects messages that were not recognised; so does a certainty of null. */
   readonly kind: BackscatterKind | null
   readonly certainty: Certainty | null
   /** Any time within the UTC day, in epoch seconds. */
@@ -150,7 +151,7 @@ export class EvidenceTable {
     return this.#nth[size].get(...values, rows - 1) !== undefined
   }
 
-  /** Counts how varied the rows of the day are, and how many of them equal this hit. */
+  /** Counts the different recipients and returned messages of the day, and the rows that share them with this hit. */
   varietyOfDay(
     day: DayOfNetwork,
     { recipient, returned }: Pick<Hit, 'recipient' | 'returned'>,
@@ -205,7 +206,7 @@ export class EvidenceTable {
     return this.#hits[size].all(...values, kind, certainty, seen.from, seen.to, seen.mark, limit)
   }
 
-  /** The rows from the network, newest first. */
+  /** Up to `limit` rows from the network, newest first. */
   newest(network: Prefix, limit: number): EvidenceRow[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#newest[size].all(...values, limit).map(evidenceOf)

@@ -27,7 +27,7 @@ const columns = `id, ${prefixColumns}, source, note, created_at AS createdAt`
 
 /** All rows, kept in memory. */
 interface Known {
-  /** The rows of each prefix (key: see `keyOf`), those of the configuration first. Each length is in address order. */
+  /** The rows of each prefix, with that of the configuration first. Keys: see `keyOf`. Order of the keys: see `prefixes`. */
   readonly rows: Map<string, ExceptionRow[]>
   /** Prefix lengths that have rows, longest first. */
   readonly lengths: Record<Family, number[]>
@@ -39,7 +39,7 @@ export class ExceptionTable {
   readonly #insert: Statement<[...PrefixValues, string, string | null, number]>
   readonly #setNote: Statement<[string | null, number]>
   readonly #delete: Statement<[number]>
-  /** The rows in memory; undefined if they must be read. They are few and seldom change, since people write them. */
+  /** All rows; undefined if they must be read from the table. They are few and seldom change, since people write them. */
   #known: Known | undefined
 
   constructor(database: Database, table: 'exemptions' | 'exclusions', changed: ChangedPrefixes) {

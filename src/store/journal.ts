@@ -30,9 +30,9 @@ interface RawPublication extends Omit<Publication, 'isRetired'> {
   readonly changes: number
 }
 
-/** Most differences in the journal. A publication with more is stored without them, and the journal begins after it. */
+/** The journal has at most this many differences. A publication with more is stored without them and empties the journal. */
 export const journalMaxChanges = 100_000
-/** Most publications in the journal. */
+/** The journal has at most this many publications. */
 export const journalMaxPublications = 10_000
 
 const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS validUntil, ipv4_entries AS ipv4Entries,

@@ -64,7 +64,7 @@ export class ListTable {
   readonly #chunkAfter: Statement<[number, EntryType, Uint8Array], RawChunk>
   readonly #due: Statement<[number, number], DueChunk>
   readonly #setExpiry: Statement<[number | null, number]>
-  /** All lists; undefined if they must be read. */
+  /** All lists; undefined if they must be read from the table. */
   #lists: readonly NamedList[] | undefined
   /** The chunk that was read last, by version and family. The next look-up often needs the same chunk. */
   readonly #near = new Map<string, PackedEntries>()
@@ -176,7 +176,7 @@ export class ListTable {
     return this.#unused.all()
   }
 
-  /** Deletes up to `chunks` chunks of a version. Returns false if some are left, else deletes the version too. */
+  /** Deletes up to `chunks` chunks of a version. Returns false if some may be left; else deletes the version too. */
   deleteSome(version: number, chunks: number): boolean {
     for (const family of families) this.#near.delete(`${version} ${family}`)
     if (this.#deleteChunks.run(version, chunks).changes === chunks) return false
@@ -201,7 +201,7 @@ export class ListTable {
       const chunk = this.#chunkOf(version, last)
       const index = chunk ? chunk.lastUpTo(last) : -1
       if (!chunk || index < 0) return
-      // Other entries that contain the address come before this one, and are not longer than the bits both have in common.
+      // Other entries that contain `inner` come before this one. They are no longer than what `inner` has in common with it.
       const prefix = chunk.prefixAt(index)
       if (contains(prefix, inner)) {
         yield chunk.entryAt(index)
@@ -210,7 +210,7 @@ export class ListTable {
     }
   }
 
-  /** The version's chunks of one family from a prefix on, in order. `start`: the index of the first entry not before it. */
+  /** The version's chunks of one family from `from` on, in order. `start`: the first entry in the chunk not before `from`. */
   *chunksFrom(
     version: number | null,
     from: Prefix,
@@ -271,7 +271,7 @@ export class ListTable {
 
   /**
    * Handles the expired entries of one chunk: notes their prefixes as changed, and stores when the chunk's next entry
-   * expires. The entries stay in the chunk. Returns how many had expired; 0 if no chunk is left.
+   * expires. The entries stay in the chunk. Returns how many had expired; 0 if none had in any chunk.
    */
   expireSome(now: number): number {
     // While an import is being published, DNS still answers some entries of the old version.

@@ -53,11 +53,11 @@ interface RowWalk {
 type AnsweredPrefix = [w0: number, w1: number, w2: number, w3: number, kinds: number]
 
 const addressOrder = 'w0, w1, w2, w3, id'
-/** Most rows that one step of a page examines. */
+/** One step of a page examines at most this many rows. */
 const stepRows = 10_000
-/** Rows of one length that are read at once, for `shownOfLength`. */
+/** `shownOfLength` reads at most this many rows at once. */
 const shownRows = 1000
-/** Most rows or prefixes that `eachAnswered` reads at once. It limits the memory used. */
+/** `eachAnswered` reads at most this many rows or prefixes at once, which limits the memory used. */
 const chunkRows = 50_000
 
 export class ListingWalks {
@@ -105,7 +105,7 @@ export class ListingWalks {
       add(asked, 'list_id = ?', listId)
     }
     if (state !== undefined) {
-      // There is an index only for the other, rarer states.
+      // Only the rows of the other, rarer states have an index by state.
       const isWalked = state !== 'listed' && prefix === undefined
       add(isWalked ? walked : asked, 'state = ?', state)
       if (isWalked) walked.terms.push(`state <> 'listed'`)
@@ -152,8 +152,8 @@ export class ListingWalks {
   }
 
   /**
-   * Visits each prefix that has a row of state 'listed' once: IPv4 first, then shorter lengths, then address order. It reads
-   * only the index and passes plain numbers, since there may be a million.
+   * Visits each prefix that has a row of state 'listed' once: IPv4 first, in each family shorter prefixes first, and those of
+   * one length in address order. It reads only the index and passes plain numbers, since there may be a million.
    */
   eachAnswered(visit: Visit): void {
     for (const length of this.#table.lengths(4).toReversed()) {
@@ -172,7 +172,7 @@ export class ListingWalks {
     }
   }
 
-  /** Yields up to `limit` rows, and examines `stepRows` rows in each step. Returns how many rows are still missing. */
+  /** Yields up to `limit` rows. Each step examines up to `stepRows` rows. Returns how many rows fewer than `limit` it found. */
   *#walk({ order, from, asked }: RowWalk, limit: number, after: RowPosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
     const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))

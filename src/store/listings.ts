@@ -18,6 +18,7 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
+/** held: it will show in DNS at `heldUntil`. shadow: it is kept, but does not show, since its kinds are not published. */
 export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
 export type ListingOrigin = 'trap' | 'manual' | 'import'
 
@@ -36,8 +37,9 @@ export interface NewListingRow {
   /** When a held listing will show. */
   readonly heldUntil: number | null
   readonly hits: number
+  /** The number of the episode (see `judge` in blocklist/policy.ts). Matters only for a listing by trap. */
   readonly episode: number
-  /** How many seconds one hit lists for; null if it was not listed by hits. */
+  /** How many seconds one hit lists for; null if the listing is not by trap. */
   readonly termSeconds: number | null
 }
 
@@ -60,7 +62,7 @@ export type ListingRowChange = Omit<NewListingRow, 'prefix' | 'origin' | 'create
 
 export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 
-/** The columns of a row. There is no join: SQLite would plan a frequent statement again for each set of values. */
+/** The columns of a row. The list's name comes without a join: with one, SQLite would plan a statement again for each use. */
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
@@ -77,7 +79,7 @@ export function listingRowOf(row: RawListing): ListingRow {
 export interface ShownRow {
   /** The mask of kinds, if the row is listed. */
   readonly kinds: number
-  /** The version of a list in which the row hides an entry. Such a row is not listed itself. */
+  /** The version of a list in which the row hides an entry; such a row is not listed itself. null: it hides none. */
   readonly hiddenIn: number | null
 }
 
@@ -204,7 +206,7 @@ export class ListingTable {
     return (prefix) => hidden.has(formatPrefix(prefix))
   }
 
-  /** Makes the entries that are hidden in one version hidden in the other instead. This must change no answer. */
+  /** Makes the entries hidden in one version hidden in the other instead. Call it only if that changes no DNS answer. */
   moveHidden(from: number, to: number | null): void {
     this.#moveHidden.run(to, from)
   }
@@ -227,7 +229,7 @@ export class ListingTable {
     return this.#lastEpisode.get(...prefixValues(prefix)) ?? 0
   }
 
-  /** The last removal of this prefix, or zeros. Evidence up to id `mark`, or seen before `at`, no longer counts. */
+  /** The last removal of this prefix, or zeros if none. Evidence up to id `mark`, or seen before `at`, no longer counts. */
   lastRemoval(prefix: Prefix): { at: number; mark: number } {
     const row = this.#lastRemoval.get(...prefixValues(prefix))
     return { at: row?.at ?? 0, mark: row?.mark ?? 0 }
@@ -240,7 +242,7 @@ export class ListingTable {
     return Number(this.#insert.run({ ...listing, ...prefix }).lastInsertRowid)
   }
 
-  /** Adds a row that hides an entry in a version of its list. `evidenceMark`: the id of the newest evidence. */
+  /** Adds a row that hides an entry in a version of the entry's list. `evidenceMark`: the id of the newest evidence. */
   insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): void {
     this.#useLength(entry.prefix)
     this.#changed.note(entry.prefix)

@@ -1,4 +1,4 @@
-// Only one process at a time may have the database open: it holds an exclusive transaction on a second SQLite file beside it.
+// Only one process at a time may have the database open. That process holds an exclusive transaction on a second SQLite file.
 // The kernel releases that lock when the process ends, even by kill -9. A file with the pid serves only for error messages.
 import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
@@ -11,8 +11,8 @@ export interface Lock {
 }
 
 /**
- * Takes the lock of the database at `path` without waiting. Keep a reference to it, since garbage collection releases it.
- * Throws OperationalError 'database-locked' with the name of the holder, or 'database-failed'.
+ * Takes the lock of the database at `path` without waiting. Keep a reference to the result, since garbage collection releases
+ * the lock. Throws OperationalError 'database-locked' with the name of the holder, or 'database-failed'.
  */
 export function takeLock(path: string): Lock {
   const pidFile = `${path}-pid`
@@ -58,7 +58,7 @@ function writePid(pidFile: string): void {
     rmSync(pidFile, { force: true })
     writePrivateFile(pidFile, `${process.pid}\n`)
   } catch {
-    // The lock works without it.
+    // The lock works without this file.
   }
 }
 

@@ -1,4 +1,4 @@
-// Part of migration 7. Until then, entries of named lists were rows of listings, and an import wrote a "generation" of a list.
+// Part of migration 7. Before it, entries of named lists were rows of listings, and an import wrote a "generation" of a list.
 // This packs them into list versions. A list that was being replaced by its generation becomes that generation. A generation
 // that was still being loaded is dropped.
 import type { Database, Statement } from 'better-sqlite3'
@@ -17,7 +17,7 @@ interface OldList {
   readonly id: number
   /** Whether it ever had a row. */
   readonly hasRows: number
-  /** The state of an unfinished import, if there is one. 'taking over': its generation is the list, and not the rows. */
+  /** The state of an unfinished import, if there is one. 'taking over': the list is its generation, and no longer its rows. */
   readonly state: 'loading' | 'taking over' | null
   readonly generation: number
   readonly begunAt: number
@@ -38,7 +38,7 @@ type InsertChunk = Statement<
 >
 
 const current = `state IN ('listed', 'held', 'shadow')`
-/** Rows in one SELECT. All of them are read before anything is written, since an open statement would block the write. */
+/** One SELECT reads at most this many rows. Nothing is written until it has ended, since an open one would block the write. */
 const pageRows = 5000
 
 /**

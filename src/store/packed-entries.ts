@@ -1,5 +1,6 @@
-// Packs entries of a named list into the octets of one row of list_chunks, and reads them. All have the same family and size,
-// so that a binary search works. They are in address order; a prefix comes before those inside it.
+// Packs entries of a named list into the octets of one row (chunk) of list_chunks, and reads them. The entries of a chunk have
+// the same family and size, so that a binary search works. They are in address order; a prefix comes before those inside it.
+// The fields of an entry and their octets:
 //
 //   [ address, 4 or 16 | length, 1 | number of the label, 2 | listedAt, 4 | expiresAt, 5 (0: permanent) ]
 //
@@ -37,7 +38,7 @@ export interface ListEntry {
   readonly listedAt: number
 }
 
-/** Most entries of one row. (So 16 bits are enough for the number of a label.) */
+/** A chunk has at most this many entries, so 16 bits are enough for the number of a label. */
 export const chunkEntries = 1000
 
 const addressOctets = { 4: 4, 6: 16 } as const
@@ -151,7 +152,7 @@ export class PackedEntries {
     const listedAt = this.#view.getUint32(this.#endOfAddress(index) + listedAtAt)
     const label = this.#label(index)
     const expiresAt = this.expiryAt(index)
-    // Shared where it can be, so that equal attributes compare quickly.
+    // Permanent entries with the same label share one object, so that their attributes compare quickly.
     const attributes = expiresAt === null ? label : { ...label, expiresAt }
     return { prefix: this.prefixAt(index), attributes, listedAt }
   }
@@ -245,7 +246,7 @@ function putPrefix(view: DataView, at: number, prefix: Prefix): void {
   view.setUint8(at + addressOctets[prefix.family], prefix.length)
 }
 
-/** The number of leading bits that two addresses of one family have in common. IPv4 addresses also have 128 bits here. */
+/** The number of leading bits that two addresses of one family have in common. If they are equal: 128, for IPv4 too. */
 export function commonBits(a: Address, b: Address): number {
   for (const [index, word] of (['w0', 'w1', 'w2', 'w3'] as const).entries()) {
     const differing = a[word] ^ b[word]

@@ -51,9 +51,9 @@ export function addressValues(address: Address | null): number[] {
 }
 
 /**
- * WHERE terms for every prefix at or inside `prefix`, and the values to bind to them. They compare word by word. If they
+ * WHERE terms for every prefix at or inside `prefix`, and the values to bind to them. The terms compare word by word. If they
  * compared all words as one row value, SQLite would use the index for the lower bound only and read to the end of the table.
- * Rows before the address `from` may be left out.
+ * The terms need not match rows before the address `from`.
  */
 export function rangeInside(prefix: Prefix, from: Address): { terms: string; values: number[] } {
   const first = [from.w0, from.w1, from.w2, from.w3]
