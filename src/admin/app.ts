@@ -106,7 +106,7 @@ export function buildApp(options: AppOptions): App {
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', (route) => {
-    // The pages under /docs bring their own routes.
+    // The pages under /docs bring their own routes, which name no scope.
     if (/^\/docs(\/|$)/.test(route.url)) {
       route.config = { ...route.config, scope: 'public' }
       route.helmet = Object.fromEntries(Object.keys(forPages).map((name) => [name, true]))

@@ -8,7 +8,7 @@ export interface ServerLog extends Logger {
   level: string
 }
 
-/** `isTerminal` chooses the readable form. Above level debug, errors show no paths except `ownPaths`. */
+/** `isTerminal` chooses the readable form. Unless the level is debug, errors show only the paths in `ownPaths`. */
 export function createLog(
   level: 'error' | 'warn' | 'info' | 'debug',
   isTerminal: boolean,

@@ -16,7 +16,7 @@ export interface ErrorFacts {
   readonly path?: string
   /** For a wrong configuration: the wrong keys. */
   readonly keys?: readonly string[]
-  /** The places in our own sources, innermost first; if there is none, the package. */
+  /** The places in our own sources, innermost first; if there is none, the innermost package of the stack. */
   readonly at?: readonly string[]
   readonly cause?: ErrorFacts
 }

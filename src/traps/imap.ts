@@ -317,7 +317,7 @@ export class ImapMailbox implements Mailbox {
   }
 }
 
-/** Derives the fault from the properties that imapflow sets on its errors; undefined if it sets none that tell. */
+/** Derives the fault from the properties that imapflow sets on its errors; undefined if none of them tells. */
 function imapFault(cause: unknown): MailboxErrorCode | undefined {
   if (!(cause instanceof Error)) return undefined
   const marks: Readonly<Record<string, unknown>> = { ...cause }

@@ -48,7 +48,7 @@ export interface Mailbox {
    * resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot be read is skipped and logged once.
    */
   messages(position: string | undefined): AsyncIterable<MailboxMessage>
-  /** Marks the message as handled, so that it does not come again. Call it once its evidence is committed. Throws MailboxError. */
+  /** Marks the message as handled: it does not come again. Call it once its evidence is committed. Throws MailboxError. */
   accept(message: MessageName): Promise<void>
   /**
    * Leaves the message as it is, since none of these recipients is a trap. This process does not read it again unless one of them
