@@ -16,6 +16,8 @@ export const deliveryFacts = {
   saysTrouble: ({ saysTrouble }) => saysTrouble,
   /** An address. */
   namesAddress: ({ recipients, subject }) => recipients.length > 0 || subject.folded.includes('@'),
+  /** An address in the title. */
+  titleNamesAddress: ({ subject }) => subject.folded.includes('@'),
   /** The address of a failed recipient: next to a reason, or in a form that marks it. */
   namesFailedRecipient: ({ namesFailedRecipient }) => namesFailedRecipient,
   /** The same where only a program puts it. */
@@ -51,7 +53,7 @@ export const deliveryFacts = {
   service: (seen) => isWatcher(seen) || (isNotifier(seen) && seen.hasLink),
   /** Something to open or click that mail systems do not send, and no returned mail. */
   bait: hasBait,
-  /** A part that is neither a message nor an image. */
+  /** A part that is neither a message nor a picture. An SVG file may have links. */
   attachedFile: hasAttachedFile,
 } satisfies FactTable
 
@@ -63,9 +65,7 @@ function showsMail({ namesFailedRecipient, hasReturned }: Seen): boolean {
 }
 
 function hasAttachedFile({ message }: Seen): boolean {
-  return message.parts.some(
-    ({ type }) => !type.startsWith('message/') && !type.startsWith('image/'),
-  )
+  return message.parts.some(({ type }) => !/^(message|image)\/(?!svg)/.test(type))
 }
 
 /** A link is no bait in a server's reply, in a mail system's format, or below a recipient's paragraph. */

@@ -79,6 +79,8 @@ export const replyFacts = {
     !seen.isAutomatic &&
     !hasReplyPrecedence(seen) &&
     !seen.message.header.fields.some(({ name }) => officeFields.test(name)),
+  /** It links to a web page, has a reverse-path of its own, and names no message that it answers. */
+  unaskedLink: ({ hasLink, hasSender, isAnswer }) => hasLink && hasSender && !isAnswer,
   /** The text names a price or a share. */
   price: ({ body }) => /[$€£¥] ?\d|\d ?[$€£¥%]/.test(body.words),
   /** Readers can unsubscribe from it (RFC 2369 §3.2). */

@@ -4,6 +4,8 @@ import type { FactTable } from '../fact.ts'
 export const senderFacts = {
   /** The reverse-path is the null sender (RFC 5321 §4.5.5), or a mail system's address, which some systems use instead. */
   nullSender: ({ hasNullSender }) => hasNullSender,
+  /** The reverse-path is the null sender itself. */
+  emptyReversePath: ({ reversePath }) => reversePath === '',
   /** The reverse-path is an address that is not a mail system's. */
   hasSender: ({ hasSender }) => hasSender,
   /** The From field names a mail system. */

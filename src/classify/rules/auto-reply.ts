@@ -47,7 +47,7 @@ export const replyRules: readonly Rule[] = [
       'replyPrecedence',
       'saysAway',
     ],
-    none: ['fromMailSystem'],
+    none: ['fromMailSystem', 'unaskedLink'],
     certain: {
       all: ['nullSender'],
       any: ['answersMessage', 'answerTitle', 'replyField', 'replyPrecedence', 'saysAway'],
@@ -138,6 +138,12 @@ export const replyRules: readonly Rule[] = [
     all: ['nullSender', 'answerTitle'],
     any: ['namesDay', 'saysReceived', 'saysAutomatic'],
     none: [...others, 'link', 'price', 'quotes', 'attachment', 'handWritten', 'nobodyReads'],
+  },
+  {
+    name: 'reply-null-sender',
+    verdict: 'auto-reply',
+    all: ['nullSender', 'replyPrecedence'],
+    none: [...others, 'link', 'quotes', 'nobodyReads', 'tagged', 'price', 'attachment'],
   },
   {
     name: 'reply-null-sender',

@@ -8,6 +8,11 @@ export const requestedRules: readonly Rule[] = [
   { name: 'dmarc-report', verdict: 'dmarc-report', all: ['dmarcReport'] },
   { name: 'journal', verdict: 'other', all: ['journal'] },
   // Unlike a read receipt, nobody asked for a refusal in its form.
-  { name: 'mdn-rejected', verdict: 'dsn', all: ['dispositionNotification', 'refusal'] },
+  {
+    name: 'mdn-rejected',
+    verdict: 'dsn',
+    all: ['dispositionNotification', 'refusal'],
+    any: ['returnsPart', 'fromMailSystem'],
+  },
   { name: 'mdn', verdict: 'mdn', all: ['dispositionNotification'] },
 ]
