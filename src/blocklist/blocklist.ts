@@ -62,9 +62,9 @@ export interface BlocklistOptions {
   readonly log: Logger
   /** How long the zone counts as fresh after a publication. */
   readonly validForSeconds: number
-  /** The zone is empty: not even test entries are answered. */
+  /** true: the zone is empty, and not even test entries are answered. */
   readonly retired: boolean
-  /** No mail is recorded while the database's disk has less free space than this, or 5 % if that is less. @default 0 */
+  /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
   readonly minFreeBytes?: number
 }
 
@@ -249,7 +249,7 @@ export class Blocklist implements TrapList {
     return outcome
   }
 
-  /** Whether an address is a trap now. Its domain must be in lower case. */
+  /** Whether an address is a trap now. Case does not matter. */
   isTrap(address: string): boolean {
     return this.#matchTrap(address) !== undefined
   }
@@ -271,7 +271,7 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Like `record`, but judges each message as of the time it was seen. For a dry run, in a database made for it. The
+   * Like `record`, but judges each message as of the time it was seen. Call it only with a database made for a dry run. The
    * evidence must be sorted by `seenAt`.
    */
   replay(evidence: readonly Evidence[]): Promise<Decision[]> {

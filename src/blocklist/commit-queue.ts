@@ -1,5 +1,5 @@
 // Group commit: all work that waits at the next turn of the event loop shares one transaction; each piece has a savepoint of
-// its own. A piece is answered once the transaction is on disk and published.
+// its own. A piece's promise settles once the transaction is on disk and published.
 import { type Logger, OperationalError } from '../errors.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { databaseFailure, isDatabaseError, type Store, whyNotWritten } from '../store/database.ts'

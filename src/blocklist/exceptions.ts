@@ -17,7 +17,7 @@ const words = {
   exclusion: { add: 'exclude', remove: 'include', is: 'excluded' },
 } as const
 
-/** Adds an exception of any prefix length by hand. If the prefix has one by hand already, only a new note is set. */
+/** Adds an exception of any prefix length by hand. If the prefix has one by hand already, a given note replaces its note. */
 export function addException(
   context: Context,
   kind: ExceptionKind,

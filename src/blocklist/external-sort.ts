@@ -35,7 +35,7 @@ export class EntryRuns {
     return this.#count
   }
 
-  /** `tag`: any 32-bit number of the caller. */
+  /** `tag`: any 32-bit number that the caller wants back with the prefix. */
   add(prefix: Prefix, tag: number): void {
     const run = this.#open[prefix.family]
     const index = run.count++

@@ -26,7 +26,7 @@ interface Comparison {
   readonly kept: number
   /** Prefixes that are added, removed, or have other attributes. */
   readonly changes: number
-  /** New prefixes that the tree does not have yet. */
+  /** Prefixes of the new list that the tree does not have yet. */
   readonly newInTree: number
 }
 

@@ -149,7 +149,7 @@ export class ListLines {
 }
 
 /**
- * Subtracts a list's own exclusions from its prefixes ("10.0.0.0/24, but not 10.0.0.5"). They do not affect other lists. The
+ * Subtracts a list's own exclusions from its prefixes ("10.0.0.0/24, but not 10.0.0.5"). These do not affect other lists. The
  * longest match decides, as in rbldnsd: a prefix that is listed inside an exclusion stays listed. Input and output: each
  * prefix once, in address order, a prefix before those inside it.
  */
@@ -218,7 +218,7 @@ function addRemaining(
 
 type CheckContext = Pick<Context, 'store' | 'policy' | 'now'>
 
-/** Checks entries fast: in a /16 that no special-purpose range or exception overlaps, `refusalOf` is seldom needed. */
+/** Checks entries fast: in a /16 that no special-purpose range or exception overlaps, most entries need no call of `refusalOf`. */
 class EntryChecks {
   readonly #context: CheckContext
   /** Index: the first 16 bits of an address. 1 if a special-purpose range, exemption or exclusion overlaps that /16. */

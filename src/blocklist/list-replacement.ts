@@ -32,12 +32,12 @@ export interface ImportParts {
 interface Replacement {
   readonly name: string
   readonly wanted: Iterable<WantedEntry>
-  /** How many prefixes differ from the present list. */
+  /** The number of prefixes in which the wanted list differs from the present one. */
   readonly changes: number
   /** The time of the import, in epoch seconds. New entries count as listed since then. */
   readonly now: number
   readonly actor: Actor
-  /** For the audit. */
+  /** The size of the import, as the audit shows it. */
   readonly summary: { readonly entries: number; readonly refused: number }
 }
 
@@ -53,7 +53,7 @@ const firstPrefixes = 500
 const pauseMs = 1
 /** A failed step is tried again after the first pause. The pause then doubles each time, up to the longest. */
 const retryMs = { first: 1000, longest: 60_000 }
-/** After this many failed tries, the caller is told that the import failed. It is still tried again in the background. */
+/** After this many failed tries, the caller is told that the import failed. The step is still tried again in the background. */
 const triesUntilTold = 5
 
 /** The old and the new entry of one prefix. One of them may be missing. */

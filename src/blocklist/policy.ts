@@ -37,7 +37,7 @@ export interface PolicyOptions {
   readonly exempt: readonly { readonly prefix: Prefix; readonly note: string }[]
   /** Trap patterns of the configuration. */
   readonly traps: readonly string[]
-  /** How many messages of one kind and certainty from one network are stored in a day. More are stored only as `hasRoom` tells. */
+  /** This many messages of one kind and certainty from one network are stored in a day. For further ones see `hasRoom`. */
   readonly evidencePerDay: number
   /** How long evidence is kept. Must be longer than the longest listing. */
   readonly evidenceKeepSeconds: number
@@ -59,7 +59,7 @@ export interface Case {
   readonly others: readonly Hit[]
   /** The present listing of the client, if there is one. */
   readonly standing: Standing | undefined
-  /** The episode of the last listing by trap; 0 if there was none. */
+  /** The episode (see `judge`) of the client's last listing by trap; 0 if there was none. */
   readonly lastEpisode: number
   readonly now: number
 }

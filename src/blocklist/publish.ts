@@ -42,7 +42,7 @@ interface PublisherOptions {
  */
 const reservedBytes = 2 ** 20
 const reservedShare = 1 / 16
-/** Freed pieces of memory may be too small to use. So they count as reserve only if they are this share of the tree. */
+/** Freed memory may be in pieces too small to use. So it counts as reserve only if it is at least this share of the tree. */
 const muchFreeShare = 1 / 8
 
 /** Check free space once per 16 new entries of a large change; the reserve holds far more than that. */

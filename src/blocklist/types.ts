@@ -37,7 +37,7 @@ export type ExceptionKind = 'exemption' | 'exclusion'
 /** An exemption or an exclusion. */
 export type Exception = Omit<ExceptionRow, 'prefix'> & { readonly prefix: string }
 
-/** Why a request was not done. `why` is a clause that follows the prefix or pattern of the request: "is not listed". */
+/** Why a request was refused. `why` mostly is a clause that follows the prefix or pattern of the request: "is not listed". */
 export interface Refusal {
   readonly refused:
     | 'special-purpose'

@@ -106,7 +106,7 @@ export interface ZoneTables {
 export interface ZoneRules {
   /** Mask of the kinds that are answered. */
   readonly publishedKinds: number
-  /** The zone is empty: not even test entries are answered. */
+  /** true: the zone is empty, and not even test entries are answered. */
   readonly isRetired: boolean
   /** Epoch seconds. List entries that have expired by then do not count. */
   readonly now: number

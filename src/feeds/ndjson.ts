@@ -11,7 +11,7 @@ import {
 } from './entry.ts'
 
 const keys = ['prefix', 'kinds', 'reason', 'expiresAt']
-/** All of these are ignored except `state`, which must be 'listed'. */
+/** All of these are ignored except `state`, which must be 'listed' if it is given. */
 const otherKeys = ['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits']
 
 export const ndjson: Format = {

@@ -24,7 +24,7 @@ const maxKnownValues = 1000
 export const rbldnsd: Format = {
   mediaType: 'text/plain; charset=utf-8',
   extensions: ['rbldnsd'],
-  /** If a `type` is given, entries of the other address family are wrong. */
+  /** If a `type` is given, a line of the other address family is a wrong line. */
   createReader({ now, type }) {
     let standard = plain
     let shortest4 = 0

@@ -34,7 +34,7 @@ export function openStore(path: string): Store {
   let database: Database.Database | undefined
   try {
     requireWritableFolder(path)
-    // Create the file with the right mode. SQLite gives the files that it creates beside it the same mode.
+    // Create the file with the right mode. SQLite creates its other files, beside this one, with the same mode.
     createPrivateFile(path)
     // Resolve links, so that one file has one lock.
     lock = takeLock(realpathSync(path))

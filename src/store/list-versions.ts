@@ -136,7 +136,7 @@ export class ListTable {
     return Number(this.#addVersion.run(listId, createdAt).lastInsertRowid)
   }
 
-  /** Adds a chunk of one family to a version. Its entries must come after all entries of that family. */
+  /** Adds a chunk of one family to a version. Its entries must come after those that the version has of that family. */
   putChunk(version: number, entries: readonly ListEntry[]): void {
     const [first] = entries
     if (!first) return
@@ -201,7 +201,7 @@ export class ListTable {
       const chunk = this.#chunkOf(version, last)
       const index = chunk ? chunk.lastUpTo(last) : -1
       if (!chunk || index < 0) return
-      // Other entries that contain `inner` come before this one. They are no longer than what `inner` has in common with it.
+      // Other entries that contain `inner` come before this one, and are no longer than the bits that `inner` shares with it.
       const prefix = chunk.prefixAt(index)
       if (contains(prefix, inner)) {
         yield chunk.entryAt(index)

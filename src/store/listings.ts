@@ -18,8 +18,9 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
-/** held: it will show in DNS at `heldUntil`. shadow: it is kept, but does not show, since its kinds are not published. */
+/** 'held': shows in DNS from `heldUntil` on. 'shadow': is kept but does not show, since its kinds are not published. */
 export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
+/** 'trap': listed for mail to a trap. 'manual': listed by hand. 'import': an entry of a named list. */
 export type ListingOrigin = 'trap' | 'manual' | 'import'
 
 /** A new row. Times in epoch seconds. */
@@ -46,7 +47,7 @@ export interface NewListingRow {
 export interface ListingRow extends Omit<NewListingRow, 'state'> {
   readonly id: number
   readonly state: ListingState
-  /** The list whose entry was removed. Set only in the history. */
+  /** The name of the list, for a past entry of a named list. null in all other rows. */
   readonly list: string | null
   readonly endedAt: number | null
 }
