@@ -82,7 +82,7 @@ function endSpecial(context: Context): void {
       }
     }
     for (const entry of ending.values()) hideEntry(context, { list, entry })
-    // There may be many, so all of them share one line of the audit. Each still has its row in the history.
+    // Many entries may end at once, so all of them share one line of the audit. Each still has its row in the history.
     if (ending.size > 0) audit(context, actor, 'delist', name, { entries: ending.size }, null)
   }
 }

@@ -145,8 +145,8 @@ export class Blocklist implements TrapList {
       this.#store.lists.setVersion(id, version, version)
       this.#publisher.resetJournal()
     }
-    // Some entries have expired since the last publication. The loaded tree lacks them, but the journal has no differences
-    // that remove them.
+    // The loaded tree lacks the entries that have expired since the last publication, but the journal has no differences that
+    // remove them.
     if (this.#store.lists.isDue(this.#now())) this.#publisher.resetJournal()
     applyConfig(this.#context())
   }
@@ -282,7 +282,7 @@ export class Blocklist implements TrapList {
 
   /**
    * Ends expired listings, publishes held listings whose time has come, and republishes the zone before it becomes stale. Works
-   * in small transactions. Resolves with the number of listings that changed. A call while one runs resolves together with it.
+   * in small transactions. Resolves with the number of listings that changed. While a call runs, further calls resolve with it.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {
@@ -356,7 +356,7 @@ export class Blocklist implements TrapList {
     }
   }
 
-  /** Does the work that still waits, and accepts no more. */
+  /** Accepts no more work, and does the work that still waits. */
   close(): void {
     this.#queue.close()
   }

@@ -84,7 +84,7 @@ export class CommitQueue {
     if (failure) throw failure.error
   }
 
-  /** Does the work that still waits, and accepts no more. */
+  /** Accepts no more work, and does the work that still waits. */
   close(): void {
     this.#isClosed = true
     while (this.#waiting.length > 0) this.#flush()
@@ -153,7 +153,7 @@ export class CommitQueue {
       if (isDatabaseError(error)) this.health.failed(error)
       const isFull = error instanceof OperationalError && error.code === 'capacity-reached'
       if (isFull && pieces.length > 1) return 0
-      // If none was taken, the transaction could not even begin. The other pieces would fail in the same way.
+      // If no piece was taken, the transaction could not even begin. The other pieces would fail in the same way.
       const undone = taken === 0 ? pieces : pieces.slice(0, taken)
       for (const piece of undone) piece.reject(explained(error))
       return undone.length

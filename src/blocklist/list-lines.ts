@@ -218,7 +218,7 @@ function addRemaining(
 
 type CheckContext = Pick<Context, 'store' | 'policy' | 'now'>
 
-/** Checks entries fast: in a /16 that no special-purpose range or exception overlaps, most entries need no call of `refusalOf`. */
+/** Checks entries fast: most entries in a /16 that no special-purpose range or exception overlaps need no `refusalOf`. */
 class EntryChecks {
   readonly #context: CheckContext
   /** Index: the first 16 bits of an address. 1 if a special-purpose range, exemption or exclusion overlaps that /16. */

@@ -216,8 +216,8 @@ class Follower {
   }
 
   /**
-   * Resolves when the tree has the whole new version. If the disk stays full, it rejects but goes on trying. If the tree has
-   * no room for the new version, it restores the old one and rejects with 'capacity-reached'.
+   * Resolves when the tree has the whole new version. If the disk stays full, rejects but goes on trying. If the tree has no
+   * room for the new version, restores the old version and rejects with 'capacity-reached'.
    */
   follow(): Promise<void> {
     return Promise.race([this.#followAll(), this.#failing.promise])

@@ -94,7 +94,10 @@ export async function listingsPage(
   return { items, nextCursor: null }
 }
 
-/** The row or list entry with this id. An entry of the list's current version is found even if it is hidden or expired. */
+/**
+ * The row with this id, or the entry with this id in its list's current version, even if the entry is hidden or expired.
+ * Undefined if there is none.
+ */
 export function listingAt(store: Store, id: number | string, now: number): Listing | undefined {
   if (typeof id === 'number') {
     const row = store.listings.byId(id)

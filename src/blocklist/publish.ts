@@ -120,7 +120,7 @@ export class Publisher {
     return this.#tree?.get(family, w0, w1, w2, w3, length) !== undefined
   }
 
-  /** Makes the next publication empty the journal, since no differences lead to it. */
+  /** Makes the next publication empty the journal. Call it for a change whose differences are not written there. */
   resetJournal(): void {
     this.#resetsJournal = true
   }

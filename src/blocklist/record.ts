@@ -1,5 +1,5 @@
-// Handles the evidence of one trapped message: stores it with the decision, or only counts it if its network has sent enough
-// that day. If the policy decides so, lists the client or extends the client's listing. Runs inside a transaction.
+// Handles the evidence of one trapped message: stores it with the decision, or only counts it if the client's network has
+// sent enough that day. If the policy decides so, lists the client or extends the client's listing. Runs inside a transaction.
 import { statfsSync } from 'node:fs'
 import type { Evidence } from '../classify/evidence.ts'
 import { boundedDetails } from '../classify/evidence-details.ts'

@@ -187,7 +187,7 @@ export interface Export {
   readonly pages: Iterable<readonly ListEntry[]>
   /** Excluded and exempt prefixes. Empty unless everything is exported. */
   readonly holes: readonly Prefix[]
-  /** Mask of the kinds that a zone made from this export may answer: for a named list all, else those that our zone answers. */
+  /** Mask of the kinds that a zone made from this export may answer: all for a named list, else those that our zone answers. */
   readonly zoneKinds: number
 }
 

@@ -87,7 +87,7 @@ export function csvLines(entries: readonly ListEntry[]): string {
     const fields = [kinds.join(' '), (reason ?? '').replaceAll(/[\r\n]+/g, ' '), expiresAt ?? '']
     return [formatPrefix(prefix), ...fields.map(escapeFormula)]
   })
-  // Quote a field with #: some programs treat everything after # as a comment.
+  // Quote a field that contains #: some programs treat everything after # as a comment.
   const quotes = (field: unknown): boolean => String(field).includes('#')
   const text = Papa.unparse(records, { newline: '\n', quotes })
   return text === '' ? '' : `${text}\n`

@@ -176,7 +176,7 @@ export class ListTable {
     return this.#unused.all()
   }
 
-  /** Deletes up to `chunks` chunks of a version. Returns false if some may be left; else deletes the version too. */
+  /** Deletes up to `chunks` chunks of a version. Returns false if some may be left; else deletes the version and returns true. */
   deleteSome(version: number, chunks: number): boolean {
     for (const family of families) this.#near.delete(`${version} ${family}`)
     if (this.#deleteChunks.run(version, chunks).changes === chunks) return false
@@ -210,7 +210,7 @@ export class ListTable {
     }
   }
 
-  /** The version's chunks of one family from `from` on, in order. `start`: the first entry in the chunk not before `from`. */
+  /** The version's chunks of one family from `from` on, in order. `start`: the index of the first entry not before `from`. */
   *chunksFrom(
     version: number | null,
     from: Prefix,

@@ -1,4 +1,4 @@
-// Updates a database to the schema of this version with the .sql files in migrations/, in order. Each runs in a transaction
+// Updates a database to this program's schema with the .sql files in migrations/, in order. Each file runs in a transaction
 // that also sets user_version to its number. There is no way back to an older schema.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

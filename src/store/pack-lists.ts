@@ -15,7 +15,7 @@ import {
 
 interface OldList {
   readonly id: number
-  /** Whether it ever had a row. */
+  /** 1 if the list has a row, present or past; else 0. */
   readonly hasRows: number
   /** The state of an unfinished import, if there is one. 'taking over': the list is its generation, and no longer its rows. */
   readonly state: 'loading' | 'taking over' | null
@@ -58,7 +58,7 @@ export function packLists(database: Database): void {
     if (!isUnborn) packList(database, list)
   }
   // Dropping these indexes and building them again is faster than removing each deleted row from them. The column is added
-  // last, since SQLite then checks every row of a strict table.
+  // after the deletion, since SQLite checks every row of a strict table when it adds a column.
   database.exec(`
     DROP INDEX listings_of_list;
     DROP INDEX listings_prefix;
