@@ -187,8 +187,8 @@ function* entriesOfGroup(
 
 /**
  * Subtracts the exclusions from the item at `index` and from all items inside it, and adds the rest to `entries`. Returns
- * `end`, the index of the first item that is not inside it, and `isCut`: whether the item is an exclusion or contains one. A
- * larger prefix leaves out all of a cut item, since the item's remaining parts are entries of their own.
+ * `end`, the index of the first item that is not inside it, and `isCut`: whether the item is an exclusion or contains one. The
+ * prefix around a cut item leaves out the whole item, since what remains of the item is added as entries of its own.
  */
 function addRemaining(
   items: readonly ListItem[],

@@ -120,7 +120,7 @@ export class JournalTable {
     }
   }
 
-  /** Deletes the oldest publications, or with `dropsAll` all, until the next one fits. Their differences go by cascade. */
+  /** Deletes the oldest publications until the next one fits; all if `dropsAll`. SQLite deletes their differences too. */
   #trim(number: number, changesTotal: number, dropsAll: boolean): void {
     for (let oldest = this.#oldest.get(); oldest; oldest = this.#oldest.get()) {
       const publications = number - oldest.number + 1

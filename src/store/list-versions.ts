@@ -176,7 +176,7 @@ export class ListTable {
     return this.#unused.all()
   }
 
-  /** Deletes up to `chunks` chunks of a version. Returns false if some may be left; else deletes the version and returns true. */
+  /** Deletes up to `chunks` chunks of a version. Returns false if some may be left. Else deletes the version too: true. */
   deleteSome(version: number, chunks: number): boolean {
     for (const family of families) this.#near.delete(`${version} ${family}`)
     if (this.#deleteChunks.run(version, chunks).changes === chunks) return false

@@ -1,7 +1,7 @@
 -- How sure it is that a message is backscatter; NULL where kind is NULL. Only a certain message can list its host.
 ALTER TABLE evidence ADD COLUMN certainty TEXT CHECK (certainty IN ('certain', 'likely'));
 
--- The rules of before that can decide for certain, and what else the row must show:
+-- The earlier rules whose evidence can be certain, and what else the row must show:
 -- 'nothing':     the client ended a transaction of the null sender by RSET, QUIT or a new MAIL; or the message has TMDA's own
 --                field or address. Other challenge systems were also known by words under the same rule: likely.
 -- 'null sender': an automatic reply that says auto-replied. Contact forms and ticket systems say it too, with a sender.
@@ -9,8 +9,8 @@ ALTER TABLE evidence ADD COLUMN certainty TEXT CHECK (certainty IN ('certain', '
 --                two words with a gap between them, or by words that phishing uses too, are not here.
 -- 'report':      RFC 3464. From the null sender, about a recipient that failed or is delayed and is not of the trap's own
 --                domain, with a status or diagnostic code, and with a message returned.
--- The details tell all of this where a listener of ours received the message. Mail from mailboxes and collectors has no
--- reverse-path there, so it becomes likely, and so does all that was known by its words alone. Listings keep their term.
+-- If our own SMTP listener received the message, the details show all of this. For mail from mailboxes and collectors they
+-- have no reverse-path, so it becomes likely. So does all that was recognised by its words alone. Listings keep their term.
 CREATE TEMPORARY TABLE old_rules (rule TEXT PRIMARY KEY, needs TEXT NOT NULL);
 INSERT INTO old_rules VALUES
   ('callout-null-sender', 'nothing'),
