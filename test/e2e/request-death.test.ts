@@ -13,6 +13,7 @@ const item = {
   client: '203.0.113.5',
   recipient: 'one@trap.example.org',
   kind: 'dsn',
+  certainty: 'certain',
   rule: 'test',
   content: digest,
   returned: digest,
