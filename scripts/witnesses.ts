@@ -1,5 +1,5 @@
 // Compares the rows of data/phrases with the messages that they name as their witnesses.
-import { fold, readPhraseRows } from '../src/classify/phrases.ts'
+import { fold, phraseRows } from '../src/classify/phrases.ts'
 import type { Message } from '../src/mail/message.ts'
 
 export interface Witness {
@@ -20,7 +20,7 @@ export function witnessFaults(find: (witness: string) => Witness | null | undefi
     foldedTexts.set(witness, words)
     return words
   }
-  return readPhraseRows().flatMap(({ kind, language, phrase, witness }) => {
+  return phraseRows.flatMap(({ kind, language, phrase, witness }) => {
     const row = `data/phrases/${kind}/${language}.tsv: ${phrase}`
     const found = find(witness)
     if (found === null) return []

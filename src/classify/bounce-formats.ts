@@ -1,24 +1,28 @@
 // Finds the mail system whose exact sentences a bounce has. The sentences are rows `format:SYSTEM` of data/phrases/dsn.
-import type { BodyText } from './body-text.ts'
-import { fold, phraseGroups } from './phrases.ts'
+import { fold, phraseRows } from './phrases.ts'
+import type { Seen } from './seen.ts'
 
 /** Each sentence in folded pieces. All pieces must be there. */
-const formats = [...phraseGroups('dsn', 'format:')].map(([system, sentences]) => ({
-  system,
-  sentences: sentences.map((each) => each.split(/ ?… ?/)),
-}))
+const formats = phraseRows
+  .filter(({ statement }) => statement.startsWith('format:'))
+  .map(({ statement, phrase }) => ({
+    system: statement.slice('format:'.length),
+    pieces: fold(phrase).split(/ ?… ?/),
+  }))
 
 /** The system that writes such sentences, and the offset in the words at which its sentence begins; or null. */
-export function formatIn({ words, lines }: BodyText): { system: string; at: number } | null {
-  for (const { system, sentences } of formats) {
-    const found = sentences.find(
-      (pieces) =>
-        pieces.every((piece) => words.includes(piece)) &&
-        opensSentence(pieces[0] ?? '', words, lines),
-    )
-    if (found !== undefined) return { system, at: words.indexOf(found[0] ?? '') }
-  }
-  return null
+export function formatIn({
+  words,
+  lines,
+}: Pick<Seen, 'words' | 'lines'>): { system: string; at: number } | null {
+  const found = formats.find(
+    ({ pieces }) =>
+      pieces.every((piece) => words.includes(piece)) &&
+      opensSentence(pieces[0] ?? '', words, lines),
+  )
+  return found === undefined
+    ? null
+    : { system: found.system, at: words.indexOf(found.pieces[0] ?? '') }
 }
 
 /** A line may end inside a phrase, so this many characters of it are enough. */

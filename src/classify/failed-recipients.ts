@@ -1,10 +1,8 @@
 // The words of a bounce → the addresses that could not be reached, each with the SMTP reply or status next to it. For bounces
 // without a message/delivery-status.
 
-import type { BodyText } from './body-text.ts'
-import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
-
-const failureReasons = phrasesOf('dsn', 'reason')
+import { fold, hasPhrase } from './phrases.ts'
+import type { Seen } from './seen.ts'
 
 export interface FailedRecipient {
   readonly address: string
@@ -30,7 +28,7 @@ const reasonLines = 5
  * tells whether the message has words of failure. Never throws.
  */
 export function failedRecipients(
-  { lines }: BodyText,
+  { lines }: Pick<Seen, 'lines'>,
   speakers: ReadonlySet<string>,
   saysFailure: boolean,
 ): FailedRecipient[] {
@@ -112,7 +110,7 @@ export function opensParagraph(line: string): boolean {
 }
 
 function isReason(line: string): boolean {
-  return hasReplyCode(line) || phraseIsIn(fold(line), failureReasons)
+  return hasReplyCode(line) || hasPhrase(fold(line), 'dsn', 'reason')
 }
 
 /** Whether the line has a reply code (RFC 5321 §4.2) or a status (RFC 3463) of a failure. */

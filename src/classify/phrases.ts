@@ -17,7 +17,7 @@ interface PhraseRow {
 }
 
 /** Reads data/phrases/KIND/LANGUAGE.tsv. Lines that begin with # are comments. */
-export function readPhraseRows(): PhraseRow[] {
+function readPhraseRows(): PhraseRow[] {
   return globSync('*/*.tsv', { cwd: folder })
     .toSorted()
     .flatMap((file) =>
@@ -30,24 +30,6 @@ export function readPhraseRows(): PhraseRow[] {
           return { kind: dirname(file), language, statement, phrase, witness }
         }),
     )
-}
-
-const tables = Map.groupBy(readPhraseRows(), ({ kind, statement }) => `${kind} ${statement}`)
-
-/** The folded phrases of one statement of a kind, in all languages. `_` at the edge of a phrase means that a word begins or ends there. */
-export function phrasesOf(kind: string, statement: string): readonly string[] {
-  const rows = tables.get(`${kind} ${statement}`) ?? []
-  return rows.map(({ phrase }) => fold(phrase).replaceAll('_', ' '))
-}
-
-/** The folded phrases of the statements `PREFIX…` of a kind, by the rest of the statement's name, in the files' order. */
-export function phraseGroups(kind: string, prefix: string): Map<string, readonly string[]> {
-  const start = `${kind} ${prefix}`
-  return new Map(
-    [...tables.keys()]
-      .filter((key) => key.startsWith(start))
-      .map((key) => [key.slice(start.length), phrasesOf(kind, key.slice(kind.length + 1))]),
-  )
 }
 
 /** Letters without a Unicode decomposition, and typographic quotation marks, with their plain forms. */
@@ -80,15 +62,24 @@ export function fold(text: string): string {
   return plain.replace(/\s+/g, ' ').trim()
 }
 
-/** Whether one of the folded phrases is in the folded words. */
-export function phraseIsIn(words: string, phrases: readonly string[]): boolean {
-  return phrases.some((phrase) => words.includes(phrase) || isAtEdge(words, phrase))
+/** All rows of data/phrases, in the files' order. */
+export const phraseRows = readPhraseRows()
+
+const tables = Map.groupBy(phraseRows, ({ kind, statement }) => `${kind} ${statement}`)
+const foldedTables = new Map(
+  [...tables].map(([table, rows]) => [
+    table,
+    rows.map(({ phrase }) => fold(phrase).replaceAll('_', ' ')),
+  ]),
+)
+
+/** The folded phrases of one statement of a kind, in all languages. `_` at the edge of a phrase means that a word begins or ends there. */
+export function phrasesOf(kind: string, statement: string): readonly string[] {
+  return foldedTables.get(`${kind} ${statement}`) ?? []
 }
 
-/** A blank at the edge of a phrase also stands for the beginning or end of the text. */
-function isAtEdge(words: string, phrase: string): boolean {
-  return (
-    (phrase.startsWith(' ') && words.startsWith(phrase.slice(1))) ||
-    (phrase.endsWith(' ') && words.endsWith(phrase.slice(0, -1)))
-  )
+/** Whether folded words have a phrase of one of the statements of a kind. */
+export function hasPhrase(words: string, kind: string, ...statements: string[]): boolean {
+  const text = ` ${words} `
+  return statements.some((each) => phrasesOf(kind, each).some((phrase) => text.includes(phrase)))
 }

@@ -3,11 +3,9 @@
 import { type DeliveryStatus, isPlausible } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
-import { autoSubmitted, isAnswer } from './auto-reply.ts'
-import { type BodyText, readBodyText } from './body-text.ts'
 import { formatIn } from './bounce-formats.ts'
 import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
-import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
+import { fold, hasPhrase } from './phrases.ts'
 import { trapMailbox } from './recipient.ts'
 import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
 import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
@@ -51,28 +49,26 @@ export class Seen {
 
   /** No person typed the message: its reverse-path, its author or its Auto-Submitted (RFC 3834 §5) shows that. */
   get isAutomatic(): boolean {
-    return (
-      this.hasNullSender ||
-      this.isFromMailSystem ||
-      autoSubmitted(this.message.header).startsWith('auto-')
-    )
+    return this.hasNullSender || this.isFromMailSystem || this.autoSubmitted.startsWith('auto-')
   }
 
   get subject(): SubjectFamilies {
     return this.#get('subject', () => subjectFamilies(this.message.subject))
   }
 
-  get body(): BodyText {
-    return this.#get('body', () => readBodyText(this.message.lines))
+  /** The author's lines. */
+  get lines(): readonly string[] {
+    return this.message.lines
+  }
+
+  /** The same lines as one folded text: see `fold`. */
+  get words(): string {
+    return this.#get('words', () => fold(this.lines.join(' ').slice(0, maxWords)))
   }
 
   /** Subject and words, folded. */
   get said(): string {
-    return this.#get('said', () => `${this.subject.folded}. ${this.body.words}`)
-  }
-
-  get saysFailure(): boolean {
-    return this.#says('failure')
+    return this.#get('said', () => `${this.subject.folded}. ${this.words}`)
   }
 
   get saysDelay(): boolean {
@@ -81,7 +77,7 @@ export class Seen {
 
   /** The message says that mail was not delivered, or not yet. */
   get saysTrouble(): boolean {
-    return this.saysFailure || this.saysDelay
+    return this.#says('failure') || this.saysDelay
   }
 
   /** The message says why mail was not delivered. */
@@ -91,24 +87,23 @@ export class Seen {
 
   /** The message says that mail was delivered, and neither it nor its title mentions a failure. */
   get saysSuccess(): boolean {
-    const failures = statements['failure'] ?? []
     return (
       this.#says('success') &&
       !this.saysTrouble &&
       !this.saysReason &&
       !this.quotesReply &&
-      !phraseIsIn(this.subject.folded, failures)
+      !hasPhrase(this.subject.folded, 'dsn', 'failure')
     )
   }
 
   /** A line has the reply code or status of a failure. */
   get quotesReply(): boolean {
-    return this.#get('reply', () => this.body.lines.some(hasReplyCode))
+    return this.#get('reply', () => this.lines.some(hasReplyCode))
   }
 
   /** The mail system whose exact sentences the message has, and where they begin. */
   get format(): { readonly system: string; readonly at: number } | null {
-    return this.#get('format', () => formatIn(this.body))
+    return this.#get('format', () => formatIn(this))
   }
 
   /** Failed recipients in the message's words; its author and its reader do not count. */
@@ -119,18 +114,13 @@ export class Seen {
         addressesOf(header, name),
       )
       const saysFailure = this.saysTrouble || this.subject.isClearBounce || this.saysReason
-      return failedRecipients(this.body, new Set(speakers), saysFailure)
+      return failedRecipients(this, new Set(speakers), saysFailure)
     })
   }
 
   /** One of `recipients` is next to a reason, or in a form that marks it as failed. */
   get namesFailedRecipient(): boolean {
     return this.recipients.some(({ isMarked }) => isMarked)
-  }
-
-  /** One of `recipients` stands where only a program would put it. */
-  get listsFailedRecipient(): boolean {
-    return this.recipients.some(({ isMarked, isListed }) => isMarked && isListed)
   }
 
   /** A message or its header section was returned, as a part or below the words. */
@@ -166,51 +156,54 @@ export class Seen {
 
   /** The returned message is itself a bounce: somebody passes on a bounce that he received. */
   get returnsBounce(): boolean {
-    return this.#get('returns-bounce', () => {
-      const { returned } = this.message
-      const from = returned === null ? undefined : firstValue(returned.header, 'from')
-      return from !== undefined && isMailSystem(from)
-    })
+    const { returned } = this.message
+    return returned !== null && isMailSystem(firstValue(returned.header, 'from') ?? '')
   }
 
   /** The message has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
   get isLetter(): boolean {
-    return this.#get('letter', () => {
-      if (this.subject.isAnswer) return true
-      return this.asksReader || this.body.lines.some((line) => quoteIntroduction.test(line))
-    })
+    return (
+      this.subject.isAnswer ||
+      this.asksReader ||
+      this.lines.some((line) => quoteIntroduction.test(line))
+    )
   }
 
   /** The message asks its reader something, and returns nothing. */
   get asksReader(): boolean {
-    return this.#get('asks', () => !this.hasReturned && question.test(this.body.words))
+    return !this.hasReturned && question.test(this.words)
   }
 
   /** A person wrote or forwarded it with a mail program. */
   get isHandWritten(): boolean {
-    return this.#get('hand-written', () => {
-      const { header } = this.message
-      const program = `${firstValue(header, 'user-agent') ?? ''} ${firstValue(header, 'x-mailer') ?? ''}`
-      return (
-        mailPrograms.test(program.slice(0, 500)) ||
-        this.body.lines.some((line) => forwardIntroduction.test(line))
-      )
-    })
+    return (
+      ['user-agent', 'x-mailer'].some((name) =>
+        mailPrograms.test(firstValue(this.message.header, name)?.slice(0, 250) ?? ''),
+      ) || this.lines.some((line) => forwardIntroduction.test(line))
+    )
   }
 
   /** The message asks the reader to open a web page. */
   get hasLink(): boolean {
-    return this.message.hasHtmlLink || this.body.words.includes('http')
+    return this.message.hasHtmlLink || this.words.includes('http')
   }
 
   /** The message answers another one (RFC 5322 §3.6.4). */
   get isAnswer(): boolean {
-    return isAnswer(this.message.header)
+    return ['in-reply-to', 'references'].some(
+      (name) => (firstValue(this.message.header, name) ?? '') !== '',
+    )
+  }
+
+  /** The first word of Auto-Submitted (RFC 3834 §5), in lower case: `auto-replied (vacation)` → `auto-replied`; '' without the field. */
+  get autoSubmitted(): string {
+    const value = firstValue(this.message.header, 'auto-submitted') ?? ''
+    return /^[a-z-]+/.exec(value.toLowerCase())?.[0] ?? ''
   }
 
   /** Display name and local part of the From field, folded. */
   get author(): { readonly name: string; readonly localPart: string } {
-    return this.#get('author', () => mailboxOf(firstValue(this.message.header, 'from') ?? ''))
+    return mailboxOf(firstValue(this.message.header, 'from') ?? '')
   }
 
   /** The From field's value, folded; vendors put their product's name there. */
@@ -221,7 +214,7 @@ export class Seen {
   }
 
   #says(statement: string): boolean {
-    return this.#get(statement, () => phraseIsIn(this.body.words, statements[statement] ?? []))
+    return this.#get(statement, () => hasPhrase(this.words, 'dsn', statement))
   }
 
   #mailboxes(addresses: readonly string[], fields: readonly string[]): ReadonlySet<string> {
@@ -235,13 +228,7 @@ export class Seen {
   }
 }
 
-/** What bounces say, by statement: see data/phrases/dsn. */
-const statements: Readonly<Record<string, readonly string[]>> = {
-  failure: phrasesOf('dsn', 'failure'),
-  delay: phrasesOf('dsn', 'delay'),
-  success: phrasesOf('dsn', 'success'),
-  reason: phrasesOf('dsn', 'reason'),
-}
+const maxWords = 12_000
 
 const deliveryFields = ['delivered-to', 'x-original-to', 'envelope-to']
 

@@ -1,12 +1,6 @@
 // A Subject → what kind of title it is: a bounce's, an automatic reply's and so on. A subject alone decides nothing: spam and
 // people use these words too.
-import { fold, phraseIsIn, phrasesOf } from './phrases.ts'
-
-/** Titles of bounces and delay notices. */
-const bounceTitles = phrasesOf('dsn', 'title')
-
-/** Titles in words that others use too; they count only if a mail system wrote the message. */
-const vagueTitles = phrasesOf('dsn', 'vague-title')
+import { fold, hasPhrase } from './phrases.ts'
 
 /** The prefix of a person's answer or forward: `Re:`, `Fwd:`, `AW:`, `WG:`, `Rif:`, `Odp:`, `Vs:`, `答复:` … */
 const answerPrefix =
@@ -16,6 +10,7 @@ export interface SubjectFamilies {
   readonly folded: string
   /** The folded title without text in quotation marks. */
   readonly own: string
+  /** The title is a bounce's or a delay notice's, perhaps in words that others use too. */
   readonly isBounce: boolean
   /** The title has words that are seldom used for anything but mail. */
   readonly isClearBounce: boolean
@@ -32,11 +27,11 @@ export function subjectFamilies(subject: string): SubjectFamilies {
   const text = subject.slice(0, 500)
   const folded = fold(text)
   const own = withoutQuotations(folded)
-  const isClearBounce = phraseIsIn(own, bounceTitles)
+  const isClearBounce = hasPhrase(own, 'dsn', 'title')
   return {
     folded,
     own,
-    isBounce: isClearBounce || phraseIsIn(own, vagueTitles),
+    isBounce: isClearBounce || hasPhrase(own, 'dsn', 'vague-title'),
     isClearBounce,
     isAnswer: answerPrefix.test(text),
   }

@@ -10,8 +10,8 @@ export const deliveryFacts = {
   /** The mail system whose exact sentences the message has. */
   bounceFormat: ({ format }) => format?.system ?? null,
   /** A person introduces the format's sentences: he asks something, says I, or forwards them. */
-  introducesFormat: ({ format, body, isAutomatic }) =>
-    format !== null && !isAutomatic && introduction.test(body.words.slice(0, format.at)),
+  introducesFormat: ({ format, words, isAutomatic }) =>
+    format !== null && !isAutomatic && introduction.test(words.slice(0, format.at)),
   /** Words that say that mail was not delivered, or not yet. */
   saysTrouble: ({ saysTrouble }) => saysTrouble,
   /** An address. */
@@ -21,7 +21,8 @@ export const deliveryFacts = {
   /** The address of a failed recipient: next to a reason, or in a form that marks it. */
   namesFailedRecipient: ({ namesFailedRecipient }) => namesFailedRecipient,
   /** The same where only a program puts it. */
-  listsFailedRecipient: ({ listsFailedRecipient }) => listsFailedRecipient,
+  listsFailedRecipient: ({ recipients }) =>
+    recipients.some(({ isMarked, isListed }) => isMarked && isListed),
   /** A field that names failed recipients, which Exim writes. */
   failedRecipientsField: ({ message }) =>
     firstValue(message.header, 'x-failed-recipients') !== undefined,
@@ -72,7 +73,7 @@ function hasAttachedFile({ message }: Seen): boolean {
 function hasBait(seen: Seen): boolean {
   if (seen.hasReturned) return false
   if (hasAttachedFile(seen) || (seen.hasSender && seen.hasLink)) return true
-  const { lines } = seen.body
+  const { lines } = seen
   if (seen.format !== null || lines.some(opensParagraph)) return false
   return (
     seen.message.hasHtmlLink || lines.some((line) => /https?:/i.test(line) && !hasReplyCode(line))

@@ -2,7 +2,6 @@
 // fields that only such software sets.
 import { firstValue } from '../../mail/header.ts'
 import type { Message } from '../../mail/message.ts'
-import { autoSubmitted } from '../auto-reply.ts'
 import type { FactTable } from '../fact.ts'
 import type { Seen } from '../seen.ts'
 import { mailboxOf } from '../sender.ts'
@@ -73,10 +72,10 @@ export const innocentFacts = {
   /** A journal copy: Exchange sends one of all mail to its archive, bounces included. */
   journal: ({ message }) => firstValue(message.header, 'x-ms-journal-report') !== undefined,
   /** A mail server writes to its own postmaster, or a scheduled job or a filter (RFC 5436 §2.7.1) to its user. */
-  toOperator: ({ message, subject }) =>
+  toOperator: ({ message, subject, autoSubmitted }) =>
     operatorTitle.test(subject.folded) ||
     fieldLike(message, /^x-cron-env$/) !== null ||
-    autoSubmitted(message.header) === 'auto-notified',
+    autoSubmitted === 'auto-notified',
 } satisfies FactTable
 
 /** What shows that a list passed the message on: the field's name or `sender`; or null. */
@@ -97,8 +96,8 @@ export function isNotifier({ author }: Seen): boolean {
 }
 
 /** Whether the path of a link in the author's words is such. */
-function leadsTo({ body }: Seen, path: RegExp): boolean {
-  return body.words
+function leadsTo({ words }: Seen, path: RegExp): boolean {
+  return words
     .split(' ')
     .some((word) => /https?:/.test(word) && path.test(word.slice(word.indexOf('://') + 3, 300)))
 }

@@ -4,37 +4,28 @@ import { firstValue } from '../../mail/header.ts'
 import type { FactTable } from '../fact.ts'
 import { knownSystem, scanners } from '../known-systems.ts'
 
-import { fold, phraseIsIn, phrasesOf } from '../phrases.ts'
+import { fold, hasPhrase } from '../phrases.ts'
 import type { Seen } from '../seen.ts'
 import { addressesOf, domainOf } from '../sender.ts'
-
-const titles = phrasesOf('content-notice', 'title')
-const names = phrasesOf('content-notice', 'scanner')
-
-const sent = phrasesOf('content-notice', 'sent')
-
-const says = (statement: string) => {
-  const phrases = phrasesOf('content-notice', statement)
-  return ({ said }: Seen): boolean => phraseIsIn(said, phrases)
-}
 
 export const noticeFacts = {
   /** The scanner whose own fields or addresses the message has. */
   scanner: (seen) => knownSystem(seen, scanners),
   /** The title is one that a scanner gives to its notices to senders. */
-  noticeTitle: ({ subject }) => phraseIsIn(subject.folded, titles),
+  noticeTitle: ({ subject }) => hasPhrase(subject.folded, 'content-notice', 'title'),
   /** A scanner says its name. */
-  namesScanner: ({ from, said }) => phraseIsIn(`${from} ${said}`, names),
+  namesScanner: ({ from, said }) => hasPhrase(`${from} ${said}`, 'content-notice', 'scanner'),
   /** Something unwanted was found: an infection, a forbidden file, forbidden content. */
-  saysFound: says('found'),
+  saysFound: ({ said }) => hasPhrase(said, 'content-notice', 'found'),
   /** It was found in mail that the reader sent. */
-  saysReaderSent: ({ subject, body }) => phraseIsIn(`${subject.folded} ${body.words}`, sent),
+  saysReaderSent: ({ subject, words }) =>
+    hasPhrase(`${subject.folded} ${words}`, 'content-notice', 'sent'),
   /** It was found in mail that the reader was to get. */
-  saysReaderReceives: says('received'),
+  saysReaderReceives: ({ said }) => hasPhrase(said, 'content-notice', 'received'),
   /** A threat is named in the form that scanners use, or a program file. */
   namesThreat: ({ said }) => threatName.test(said) || programFile.test(said),
   /** It says which mail it means: by an address in the words, or by returning the mail. */
-  namesMail: ({ body, hasReturned }) => hasReturned || body.words.includes('@'),
+  namesMail: ({ words, hasReturned }) => hasReturned || words.includes('@'),
   /** The author is at the reader's own site, so his server bounced nothing back to a forged sender. */
   fromReadersSite: ({ message: { header }, readers }) => {
     const sites = [...readers].map(domainOf)
@@ -52,7 +43,7 @@ export const noticeFacts = {
 
 function isFromScanner({ from, subject, message }: Seen): boolean {
   const mailer = fold((firstValue(message.header, 'x-mailer') ?? '').slice(0, 200))
-  return phraseIsIn(`${from} ${subject.folded} ${mailer}`, names)
+  return hasPhrase(`${from} ${subject.folded} ${mailer}`, 'content-notice', 'scanner')
 }
 
 /** `W32/Netsky.B@mm`, `Win.Trojan.Agent-1`, `HEUR:Trojan.Win32.X`, `Troj/Doc`, `X97M_POWLOAD` (the CARO naming scheme). */
@@ -67,7 +58,7 @@ function hasPayload(seen: Seen): boolean {
   if (seen.hasReturned || seen.status !== null) return false
   return (
     seen.message.parts.some(({ filename }) => payloadFile.test(filename)) ||
-    payloadLink.test(seen.body.words)
+    payloadLink.test(seen.words)
   )
 }
 

@@ -89,7 +89,7 @@ export const reportFacts = {
     if (returnsReadersMessage(seen) || seen.saysTrouble || seen.saysReason) return false
     const found = seen.message.returned?.content.subarray(0, maxLinkBytes)
     const hasLink = seen.hasLink || /https?:/i.test(Buffer.from(found ?? []).toString('latin1'))
-    return hasLink && !enhancedStatus.test(seen.body.words)
+    return hasLink && !enhancedStatus.test(seen.words)
   },
 } satisfies FactTable
 

@@ -5,11 +5,11 @@ import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Witness, witnessFaults } from '../../../scripts/witnesses.ts'
 import { backscatterKinds } from '../../../src/classify/kinds.ts'
-import { fold, readPhraseRows } from '../../../src/classify/phrases.ts'
+import { fold, phraseRows } from '../../../src/classify/phrases.ts'
 import { parseMessage } from '../../../src/mail/message.ts'
 import { kindOfSample, readSample, samplePaths } from '../../support/samples.ts'
 
-const rows = readPhraseRows()
+const rows = phraseRows
 const files = globSync('data/phrases/*/*.tsv')
 
 test('a file is named for its kind and its language, and its rows are sorted', () => {
