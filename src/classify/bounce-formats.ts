@@ -1,6 +1,5 @@
 // Finds the mail system whose exact sentences a bounce has. The sentences are rows `format:SYSTEM` of data/phrases/dsn.
 import { fold, phraseRows } from './phrases.ts'
-import type { Seen } from './seen.ts'
 
 /** Each sentence in folded pieces. All pieces must be there. */
 const formats = phraseRows
@@ -11,10 +10,10 @@ const formats = phraseRows
   }))
 
 /** The system that writes such sentences, and the offset in the words at which its sentence begins; or null. */
-export function formatIn({
-  words,
-  lines,
-}: Pick<Seen, 'words' | 'lines'>): { system: string; at: number } | null {
+export function formatIn(
+  words: string,
+  lines: readonly string[],
+): { system: string; at: number } | null {
   const found = formats.find(
     ({ pieces }) =>
       pieces.every((piece) => words.includes(piece)) &&

@@ -1,13 +1,14 @@
 // A parsed message → a verdict: which kind of backscatter it is, or what else it is, and by which rule. Pure; every message gets
 // a verdict.
 
-import type { DeliveryStatus, DsnAction } from '../mail/delivery-status.ts'
+import type { DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
 import { handedOnBy } from './facts/innocent.ts'
-import { generatorOf } from './generator.ts'
+import type { FailedRecipient } from './failed-recipients.ts'
 import type { BackscatterKind } from './kinds.ts'
+import { generatorOf } from './known-systems.ts'
 import { firstVerdict, type Rule, type Verdict } from './rule.ts'
 import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
 import { challengeSystemRules, challengeWordRules } from './rules/challenge.ts'
@@ -111,7 +112,7 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
   return {
     ...verdict,
     backscatter: kind !== null,
-    generator: generatorOf(message, status) ?? formatIn(verdict.rule),
+    generator: generatorOf(seen) ?? (kind === 'dsn' ? (seen.format?.system ?? null) : null),
     dsn: dsnOf(seen, kind),
     returned:
       returned === null || (kind === null && !seen.hasReturnedPart)
@@ -121,64 +122,45 @@ export function classify(message: Message, envelope: Envelope = {}): Classificat
   }
 }
 
-/** The bounce format that the rule's name contains, or null if the rule covers many formats. */
-function formatIn(rule: string): string | null {
-  return (
-    /^(?:format|challenge|content-notice)-(?!(?:words|title|signed|threat)$)(.+)$/.exec(
-      rule,
-    )?.[1] ?? null
-  )
-}
-
 function reversePath(message: Message, envelope: Envelope): string | null {
   if (envelope.reversePath !== undefined) return envelope.reversePath
   const field = firstValue(message.header, 'return-path')
   return field === undefined ? null : field.replace(/^<|>$/g, '').trim()
 }
 
-/** The DSN fields from the delivery status or, if that names no recipient, from the bounce's words. */
+/** The DSN fields from the delivery status. If that names no recipient, a bounce's words stand for it. */
 function dsnOf(seen: Seen, kind: BackscatterKind | null): Dsn | null {
   const { status } = seen
-  const fromStatus = status === null ? null : summary(status)
-  if (kind !== 'dsn' || fromStatus?.finalRecipient != null) return fromStatus
-  const recipients = seen.recipients.some(({ isMarked }) => isMarked)
-    ? seen.recipients.filter(({ isMarked }) => isMarked)
-    : seen.recipients.slice(0, 1)
-  const header = firstValue(seen.message.header, 'x-failed-recipients')
-  const [first] = recipients
+  if (status === null && kind !== 'dsn') return null
+  const group =
+    status?.recipients.find(({ action }) => action === 'failed') ?? status?.recipients[0]
+  const isWorded = kind === 'dsn' && (group?.finalRecipient ?? null) === null
+  const worded = isWorded ? recipientsInWords(seen) : []
   return {
-    reportingMta: fromStatus?.reportingMta ?? null,
-    finalRecipient: header?.split(',', 1)[0]?.trim() || (first?.address ?? null),
-    originalRecipient: null,
-    action: fromStatus?.action ?? actionInWords(seen),
-    status: fromStatus?.status ?? first?.status ?? null,
-    remoteMta: null,
-    diagnosticCode: fromStatus?.diagnosticCode ?? first?.diagnostic ?? null,
-    receivedFromMta: fromStatus?.receivedFromMta ?? null,
-    arrivalDate: fromStatus?.arrivalDate ?? null,
-    recipients: Math.max(recipients.length, header === undefined ? 0 : 1),
+    reportingMta: status?.reportingMta ?? null,
+    finalRecipient: group?.finalRecipient ?? worded[0]?.address ?? null,
+    originalRecipient: group?.originalRecipient ?? null,
+    action: group?.action ?? (isWorded ? actionInWords(seen) : null),
+    status: group?.status ?? worded[0]?.status ?? null,
+    remoteMta: group?.remoteMta ?? null,
+    diagnosticCode: group?.diagnosticCode ?? worded[0]?.diagnostic ?? null,
+    receivedFromMta: status?.receivedFromMta ?? null,
+    arrivalDate: status?.arrivalDate ?? null,
+    recipients: isWorded ? worded.length : (status?.recipients.length ?? 0),
   }
+}
+
+/** The recipients in Exim's field and in the words; those that are not marked as failed count only if no other is. */
+function recipientsInWords({ message, recipients }: Seen): readonly Partial<FailedRecipient>[] {
+  const marked = recipients.filter(({ isMarked }) => isMarked)
+  const [first, ...rest] = marked.length > 0 ? marked : recipients.slice(0, 1)
+  const address = firstValue(message.header, 'x-failed-recipients')?.split(',', 1)[0]?.trim()
+  if (first === undefined && !address) return []
+  return [{ ...first, ...(address && { address }) }, ...rest]
 }
 
 function actionInWords(seen: Seen): DsnAction {
   const isFailure = seen.subject.folded.includes('fail')
   if (seen.saysDelay && !isFailure) return 'delayed'
   return seen.saysSuccess && !isFailure ? 'delivered' : 'failed'
-}
-
-function summary(status: DeliveryStatus): Dsn {
-  const { recipients } = status
-  const first = recipients.find(({ action }) => action === 'failed') ?? recipients[0]
-  return {
-    reportingMta: status.reportingMta,
-    finalRecipient: first?.finalRecipient ?? null,
-    originalRecipient: first?.originalRecipient ?? null,
-    action: first?.action ?? null,
-    status: first?.status ?? null,
-    remoteMta: first?.remoteMta ?? null,
-    diagnosticCode: first?.diagnosticCode ?? null,
-    receivedFromMta: status.receivedFromMta,
-    arrivalDate: status.arrivalDate,
-    recipients: recipients.length,
-  }
 }

@@ -2,7 +2,6 @@
 // without a message/delivery-status.
 
 import { fold, hasPhrase } from './phrases.ts'
-import type { Seen } from './seen.ts'
 
 export interface FailedRecipient {
   readonly address: string
@@ -28,7 +27,7 @@ const reasonLines = 5
  * tells whether the message has words of failure. Never throws.
  */
 export function failedRecipients(
-  { lines }: Pick<Seen, 'lines'>,
+  lines: readonly string[],
   speakers: ReadonlySet<string>,
   saysFailure: boolean,
 ): FailedRecipient[] {

@@ -1,10 +1,14 @@
-// Challenge systems and scanners that mark their own messages: each with the fields that only such a message of the system has.
+// Systems that mark their own messages: challenge systems, scanners and mail systems, each with the fields that only such a message
+// of the system has.
 import { allValues } from '../mail/header.ts'
 import type { Seen } from './seen.ts'
 
-export interface KnownSystem {
+interface KnownSystem {
   readonly name: string
-  /** Header fields, each with what its value must match. `return-path` is the reverse-path. All of them must match. */
+  /**
+   * Header fields, each with what its value must match; all of them must match. `return-path` is the reverse-path, `origin` the
+   * lowest Received field, which the first host wrote, and `status-field` the name of a field of the delivery status.
+   */
   readonly marks: Readonly<Record<string, RegExp>>
 }
 
@@ -51,6 +55,29 @@ export const scanners: readonly KnownSystem[] = [
   },
 ]
 
+/** Mail systems, by the marks that they leave in bounces and automatic replies. No rule asks for them. */
+const mailSystems: readonly KnownSystem[] = [
+  { name: 'postfix', marks: { 'status-field': /^x-postfix-queue-id$/ } },
+  { name: 'exim', marks: { 'content-type': /-eximdsn-/ } },
+  { name: 'exim', marks: { 'x-failed-recipients': /\S/ } },
+  { name: 'dovecot', marks: { 'message-id': /^<dovecot-/ } },
+  { name: 'dovecot', marks: { 'x-sieve': /\bpigeonhole\b/i } },
+  { name: 'gmail', marks: { from: /@(googlemail|google)\.com>?$/i } },
+  { name: 'exchange', marks: { 'x-ms-exchange-message-is-ndr': /^/ } },
+  { name: 'exchange', marks: { 'status-field': /^x-display-name$/ } },
+  { name: 'opensmtpd', marks: { origin: /\(OpenSMTPD\)/ } },
+  { name: 'sendmail', marks: { origin: /\bby \S+ \(8\.\d{1,3}\.\d/ } },
+  { name: 'exim', marks: { origin: /\bwith local \(Exim/ } },
+  { name: 'postfix', marks: { origin: /^by \S+ \(Postfix/ } },
+  { name: 'courier', marks: { origin: /\bwith courierlocal\b/i } },
+  { name: 'domino', marks: { 'x-mailer': /^lotus (domino|notes)/i } },
+]
+
+/** The software that wrote a message, by its marks: 'postfix', 'tmda' … or null if unknown. */
+export function generatorOf(seen: Seen): string | null {
+  return knownSystem(seen, [...mailSystems, ...challengeSystems, ...scanners])
+}
+
 /** The name of the first system whose marks the message has, or null. */
 export function knownSystem(seen: Seen, systems: readonly KnownSystem[]): string | null {
   return systems.find(({ marks }) => hasMarks(seen, marks))?.name ?? null
@@ -63,9 +90,11 @@ function hasMarks(seen: Seen, marks: KnownSystem['marks']): boolean {
 }
 
 /** The values of a field. MailScanner puts the name of its site into the names of its fields. */
-function valuesOf({ message, reversePath }: Seen, name: string): readonly string[] {
+function valuesOf({ message, status, reversePath }: Seen, name: string): readonly string[] {
   if (name === 'subject') return [message.subject]
   if (name === 'return-path') return reversePath === null ? [] : [reversePath]
+  if (name === 'status-field') return [...(status?.fieldNames ?? [])]
+  if (name === 'origin') return allValues(message.header, 'received').slice(-1)
   if (name !== 'x-mailscanner') return allValues(message.header, name)
   return message.header.fields
     .filter((field) => /^x-(\S+-)?mailscanner$/.test(field.name))

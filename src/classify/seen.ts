@@ -103,7 +103,7 @@ export class Seen {
 
   /** The mail system whose exact sentences the message has, and where they begin. */
   get format(): { readonly system: string; readonly at: number } | null {
-    return this.#get('format', () => formatIn(this))
+    return this.#get('format', () => formatIn(this.words, this.lines))
   }
 
   /** Failed recipients in the message's words; its author and its reader do not count. */
@@ -114,7 +114,7 @@ export class Seen {
         addressesOf(header, name),
       )
       const saysFailure = this.saysTrouble || this.subject.isClearBounce || this.saysReason
-      return failedRecipients(this, new Set(speakers), saysFailure)
+      return failedRecipients(this.lines, new Set(speakers), saysFailure)
     })
   }
 
