@@ -1,6 +1,6 @@
 // The server's only clock. It follows the wall clock. When the wall clock jumps, this clock is "held": it goes on by the
-// monotonic clock until the wall clock has run steadily for ten minutes or an operator confirms it. So a jump ends no
-// listing, and nothing is recorded with a wrong time.
+// monotonic clock until the wall clock has run steadily for ten minutes or an operator confirms it. So no listing expires
+// because of a jump, and nothing is recorded with a wrong time.
 import { type Logger, OperationalError } from './errors.ts'
 
 export interface ClockSources {
@@ -17,7 +17,7 @@ const systemClocks: ClockSources = {
 
 /** The wall clock has jumped if its distance from the monotonic clock changes by more than this. */
 const jumpMs = 3_600_000
-/** At a start, a wall clock that is more than this after the last publication counts as jumped. */
+/** At a start, the wall clock counts as jumped if it is more than this after the last publication. */
 const longestAwayMs = 86_400_000
 /** After a jump, a wall clock that runs steadily for this long is believed again. */
 const settledMs = 600_000
@@ -83,7 +83,7 @@ export class Clock {
     )
   }
 
-  /** How many seconds this clock is ahead of the wall clock; 0 unless it is held. */
+  /** How many seconds this clock is ahead of the wall clock; negative if it is behind, 0 while it follows the wall clock. */
   get correction(): number {
     return this.held ? this.now() - Math.floor(this.#sources.wall() / 1000) : 0
   }

@@ -8,7 +8,7 @@ export type Descriptor = number
 export interface Library {
   /** Returns the C function of this prototype. The call fills arguments that are marked `_Out_`. */
   func(prototype: string): (...args: readonly unknown[]) => number
-  /** errno of this thread's last call. */
+  /** The errno of the last C call on this thread. */
   errno(): number
   /** The memory address of a buffer's octets. It is valid only while something references the buffer. */
   addressOf(buffer: Buffer): number
@@ -62,8 +62,8 @@ export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> 
   const madvise = library.func('int madvise(uintptr_t address, uintptr_t length, int advice)')
   const sysconf = library.func('long sysconf(int name)')
   const start = library.addressOf(Buffer.from(memory))
-  // malloc gives a block of this size its own mapping and puts a few octets of its own in front. So the whole first page
-  // belongs to the buffer.
+  // malloc gives a block of this size its own mapping and puts a few octets of its own in front. So nothing else uses the first
+  // page, and the advice may cover it whole.
   const page = start - (start % sysconf(pageSizeName))
   const length = start + memory.byteLength - page
   madvise(page, length, advice.hugePage)
@@ -79,8 +79,8 @@ const sendFlags = { noSignal: 0x4000, dontWait: 0x40 } as const
 export type Notify = (state: string) => void
 
 /**
- * Prepares messages to the service manager. `socketPath` is the value of NOTIFY_SOCKET. Returns undefined if no service
- * manager waits for messages or the C library cannot be called.
+ * Returns a function that sends states to the service manager. `socketPath` is the value of NOTIFY_SOCKET. Returns undefined if
+ * that is not the path of a Unix socket or the C library cannot be called.
  */
 export async function loadNotify(socketPath: string | undefined): Promise<Notify | undefined> {
   if (socketPath === undefined || !/^[/@]/.test(socketPath)) return undefined

@@ -55,7 +55,7 @@ export function replaceCookieSecrets(
 export class Cookies {
   /** After `check`: the cookie to send back, client cookie first. */
   readonly reply = new Uint8Array(fullCookieLength)
-  /** Epoch seconds, set by the thread. Wall clock, since all servers of an anycast address must agree. */
+  /** Epoch seconds by the wall clock, since all servers of an anycast address must agree. The caller sets it before `check`. */
   now = 0
   readonly #words: Int32Array
   readonly #input = new Uint8Array(clientCookieLength + 8 + 16)
@@ -73,7 +73,7 @@ export class Cookies {
     const { reply } = this
     const input = this.#input
     const words = this.#words
-    // Read it once, so that this whole check uses the same bank.
+    // Read the number of the bank once, so that this whole check uses the same bank.
     const bank = 1 + Atomics.load(words, 0) * bankWords
     const newest = bank + 1
     for (let at = 0; at < clientCookieLength; at++) {
@@ -127,7 +127,7 @@ export class Cookies {
     return at + 16
   }
 
-  /** Compares the hash. The time does not depend on how many octets are right. */
+  /** Whether the octets at `offset` are the hash. The time that this takes does not depend on how many octets are right. */
   #isHashAt(bytes: Uint8Array, offset: number): boolean {
     let difference = 0
     for (let at = 0; at < 8; at++) difference |= bytes[offset + at]! ^ this.#hash[at]!

@@ -13,7 +13,7 @@ const optLength = 11
 /** Octets of an Extended DNS Error option without text (RFC 8914 §2). */
 const extendedErrorLength = 6
 
-/** INFO-CODEs of RFC 8914 §4 that we send; `none` sends no option. */
+/** INFO-CODEs of RFC 8914 §4 that we send. `none` stands for no option. */
 export const extendedErrors = {
   none: -1,
   notReady: 14,
@@ -29,7 +29,7 @@ const optionCodes = { nsid: 3, cookie: 10, extendedError: 15 } as const
 const optionHeaderLength = 4
 const dnssecOk = 0x80
 
-/** What the OPT record of a query says, or the defaults if it has none. One object is used again for each query. */
+/** What the OPT record of a query says, or the defaults if it has none. One object is filled again for each query. */
 export class Edns {
   isPresent = false
   /** The client's UDP payload size, at least 512; 512 without EDNS (RFC 1035 §4.2.1). */
@@ -102,8 +102,8 @@ export function optRoom(edns: Edns, nsid: Uint8Array): number {
 
 /**
  * Puts our OPT record at `offset` and returns the offset after it. Its version is 0. Of the flags, only DO is copied (RFC 3225
- * §3). The upper bits of `rcode` go into it (RFC 6891 §6.1.3). If the query has a cookie, adds `cookie` (RFC 7873 §5.2.3). If the
- * query asks for NSID, adds `nsid`, unless that is empty (RFC 5001 §2.1).
+ * §3). The record also carries the upper bits of `rcode` (RFC 6891 §6.1.3). If the query has a cookie, adds `cookie` (RFC 7873
+ * §5.2.3). If the query asks for NSID, adds `nsid`, unless that is empty (RFC 5001 §2.1).
  */
 export function putOpt(
   response: Uint8Array,

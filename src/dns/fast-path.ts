@@ -6,13 +6,13 @@ import type { Query } from './query.ts'
 import { classes, flags, get16, headerLength, type Octets, types } from './wire.ts'
 
 /**
- * Shortest length of four labels that can only be an IPv4 address. Four labels of one digit may also be the leading part of an
- * IPv6 address.
+ * Octets of the shortest four labels that can only be an IPv4 address. Four labels of one digit may also be the leading part of
+ * an IPv6 address.
  */
 const shortestIPv4 = ipv4Labels * 2 + 1
 /** Octets of 32 labels of one nibble. */
 const ipv6Length = ipv6Labels * 2
-/** The smallest number for each count of digits: a smaller one would have a leading zero, which an address has not. */
+/** For each count of digits, the smallest number without a leading zero; index 0 is not used. */
 const leastOfDigits = Uint8Array.of(0, 0, 10, 100)
 
 /**
@@ -67,8 +67,9 @@ function readOnlyOpt(bytes: Uint8Array, offset: number, length: number, query: Q
 }
 
 /**
- * Reads four labels of digits at the start of the question. Returns the offset after them, or 0 if they are not an address. Reads
- * up to 16 octets, which the caller has checked to be there (the shortest origin has three octets).
+ * Reads four labels of digits at the start of the question. Returns the offset after them, or 0 if they are not an address.
+ * Reads at most 16 octets. Even the shortest message that the caller lets through has them: 9 of the labels, 3 of the origin, 4
+ * of type and class.
  */
 function readOctets(view: DataView, entry: EntryName): number {
   let at = headerLength
@@ -82,7 +83,7 @@ function readOctets(view: DataView, entry: EntryName): number {
     const unused = 24 - size * 8
     const digits = ((label & 0xffffff) >>> unused) ^ (0x303030 >>> unused)
     const octet = (digits >>> 16) * 100 + ((digits >>> 8) & 255) * 10 + (digits & 255)
-    // A set sign bit shows a digit over 9, a leading zero, or a number over 255.
+    // A bit is set in `wrong` if a character is not a digit, a number has a leading zero, or a number is over 255.
     wrong |= ((digits + 0x767676) | digits) & 0x808080
     wrong |= (octet - leastOfDigits[size]!) & -0x80000000
     wrong |= (255 - octet) & -0x80000000
@@ -106,7 +107,7 @@ function readNibbles(view: DataView, entry: EntryName): boolean {
       const lower = view.getInt32(at)
       const upper = view.getInt32(at + 4)
       wrong |= ((lower ^ 0x01000100) | (upper ^ 0x01000100)) & 0xff00ff00
-      // The digits in octets 1, 3, 0 and 2 (octet 0 is the lowest) are in order from the topmost down.
+      // From the topmost nibble down, the digits are in octets 1, 3, 0 and 2 of `digits`. Octet 0 is the lowest.
       const digits = ((upper & 0x00ff00ff) << 8) | (lower & 0x00ff00ff)
       // Letters have bit 6 set. The lower bits of a to f, in either case, are 1 to 6 (RFC 4343 §3).
       const nibbles = (digits & 0x0f0f0f0f) + ((digits >>> 6) & 0x01010101) * 9

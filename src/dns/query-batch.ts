@@ -6,7 +6,7 @@ import type { FoldedName } from './name.ts'
 import { Query } from './query.ts'
 import { headerLength, type Octets } from './wire.ts'
 
-/** A query after readUsualQuery. */
+/** What readUsualQuery found in a query. */
 export interface ReadQuery {
   readonly query: Query
   readonly entry: EntryName

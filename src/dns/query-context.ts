@@ -47,7 +47,7 @@ export class QueryContext {
   w1 = 0
   w2 = 0
   w3 = 0
-  /** The question's type and the response's rcode; 0 if there is none. */
+  /** The question's type, 0 if there is no question; and the response's rcode, 0 if there is no response. */
   type = 0
   rcode = 0
   outcome: Outcome = outcomes.dropped

@@ -47,7 +47,7 @@ function readQuestion(bytes: Uint8Array, length: number, query: Query): boolean 
   return true
 }
 
-/** Reads the records after the question. Takes the content of OPT; only walks over all others. */
+/** Reads the records after the question. Reads the content of OPT and skips that of all others. */
 function readRecords(bytes: Uint8Array, length: number, query: Query): boolean {
   const beforeAdditional = get16(bytes, 6) + get16(bytes, 8)
   const records = beforeAdditional + get16(bytes, 10)

@@ -57,7 +57,10 @@ export type Access = (typeof access)[keyof typeof access]
  */
 export type Limit = 'pass' | 'slip' | 'drop'
 
-/** Each class has its own limit. So errors that a forger provokes in a client's name do not use up that client's answers. */
+/**
+ * The classes that the rate limit counts separately. So errors that a forger provokes in a client's name do not use up that
+ * client's answers.
+ */
 export const responseClasses = { data: 0, negative: 1, error: 2 } as const
 export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasses]
 
@@ -97,9 +100,9 @@ export class Responder {
   readonly #reply: ResponseWriter
   /** The A RRset for each set of codes. Few sets are ever in use, so each is rendered once and kept. */
   readonly #codeSets = new Map<number, ReadyRrset>()
-  /** Why the zone cannot be answered from: an extended error, or `none`. */
+  /** If the zone cannot be answered from now, the extended error that says why; else `none`. */
   #fault: number = extendedErrors.none
-  /** Serial of the tree version in the `_status` record. */
+  /** Serial of the tree version that the `_status` record describes; -1 if it describes none yet. */
   #statusSerial = -1
 
   constructor(zone: ZoneData, tree: TreeReader, options: ResponderOptions, guards: Guards = {}) {

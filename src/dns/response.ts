@@ -23,15 +23,15 @@ export class ResponseWriter {
   readonly #cookie: Uint8Array
 
   /**
-   * @param nsid sent to a client that asks for it; none if empty @param cookie must hold the cookie to send back when `finish` is
-   * called
+   * @param nsid sent to a client that asks for it; none if empty
+   * @param cookie must hold the cookie to send back when `finish` is called
    */
   constructor(nsid: Uint8Array, cookie: Uint8Array) {
     this.#nsid = nsid
     this.#cookie = cookie
   }
 
-  /** Begins a response of at most `limit` octets to a query that has been read. */
+  /** Begins a response of at most `limit` octets in `octets`. `query` has been read. */
   start(octets: Octets, query: Query, limit: number): void {
     this.#octets = octets
     this.#end = query.questionEnd
@@ -56,12 +56,15 @@ export class ResponseWriter {
     this.#flags = isTruncated ? this.#flags | flags.TC : 0
   }
 
-  /** Sets the reason for the OPT record, if the response will have one (RFC 8914 §2). Only for responses without records. */
+  /**
+   * Sets the extended error for the OPT record (RFC 8914 §2); a response without an OPT record does not carry it. No room is
+   * reserved for it, so use it only in responses without other records.
+   */
   setExtendedError(infoCode: number): void {
     this.#extendedError = infoCode
   }
 
-  /** Adds an RRset of the question's name to the answer section. */
+  /** Adds an RRset of the question's name to the answer section. An SOA record gets the serial `serial`. */
   putRrset(rrset: ReadyRrset, serial: number): void {
     const { words, length, serialAt } = rrset
     if (!this.#fits(length)) return
@@ -71,7 +74,10 @@ export class ResponseWriter {
     this.#answers = rrset.count
   }
 
-  /** Adds the SOA record of a negative answer to the authority section (RFC 2308 §2.1, §2.2). */
+  /**
+   * Adds the SOA record of a negative answer to the authority section (RFC 2308 §2.1, §2.2). `originAt` is the offset of the
+   * origin in the question.
+   */
   putNegativeSoa(zone: PreparedZone, originAt: number, serial: number): void {
     const { words, length, serialAt, pointers } = zone.negativeSoa
     if (!this.#fits(length)) return

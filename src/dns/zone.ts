@@ -13,7 +13,7 @@ interface ZoneRecord {
   readonly type: number
   /** Seconds. */
   readonly ttl: number
-  /** Names in it are not compressed. */
+  /** Wire form. Names in it are not compressed. */
   readonly rdata: Uint8Array
 }
 
@@ -39,11 +39,11 @@ export interface ZoneData {
 /** An RRset ready to send. Each owner is a compression pointer to the question's name. */
 export interface ReadyRrset {
   readonly type: number
-  /** Its `length` octets as words, for putWords. */
+  /** The `length` octets of the RRset as words, for putWords. */
   readonly words: Int32Array
   readonly length: number
   readonly count: number
-  /** Offset of the SOA's serial, or -1 if it has none. */
+  /** Offset of the serial if this is an SOA record; otherwise -1. */
   readonly serialAt: number
 }
 
@@ -61,7 +61,7 @@ interface OriginPointer {
   readonly past: number
 }
 
-/** A name with an answer of its own that does not spell an address. Without RRsets it is an empty non-terminal. */
+/** A name of the zone or of class CH that does not spell an address. Without RRsets it is an empty non-terminal. */
 export interface OwnName {
   readonly folded: FoldedName
   readonly rrsets: ReadyRrset[]
@@ -72,7 +72,7 @@ export interface PreparedZone {
   readonly originLabels: number
   readonly names: readonly OwnName[]
   readonly negativeSoa: NegativeSoa
-  /** The TXT RRset of `_status`; readyStatus makes a new one for each version of the tree. */
+  /** The TXT RRset of `_status`; it is empty at first and filled again for each version of the tree. */
   readonly status: ReadyRrset
   readonly template: TxtTemplate
 }
@@ -252,7 +252,10 @@ function shortenSoa(rdata: Uint8Array, origin: Uint8Array, pointers: OriginPoint
   return Uint8Array.from([...shortened, ...rdata.subarray(-serialFromEnd)])
 }
 
-/** Where the longest common end of two lower-case names begins in each of them; undefined if only the root is common. */
+/**
+ * Where the longest common end of two lower-case names begins: at octet `at` of `name` and octet `past` of `origin`; undefined
+ * if only the root is common.
+ */
 function commonEnd(name: Uint8Array, origin: Uint8Array): OriginPointer | undefined {
   for (let end = name; end[0] !== 0; end = parentOf(end)) {
     for (let rest = origin; rest[0] !== 0; rest = parentOf(rest)) {

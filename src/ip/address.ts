@@ -19,7 +19,7 @@ export interface Prefix extends Address {
   readonly length: number
 }
 
-/** The result of parsing a text: the value, or what is wrong, as a clause for "TEXT: WHY". */
+/** The result of parsing a text: the value, or what is wrong with the text. `why` is shown after the text: "TEXT: WHY". */
 export type Parsed<T> = { readonly value: T } | { readonly why: string }
 
 /** Bits in an address of the family: 32 or 128. */
@@ -105,7 +105,7 @@ export function contains(outer: Prefix, inner: Address | Prefix): boolean {
   )
 }
 
-/** The smallest set of prefixes for the IPv4 addresses from `first` to `last`, in order. ip-num cannot do this. */
+/** The fewest prefixes that cover exactly the IPv4 addresses from `first` to `last`, in order. ip-num cannot do this. */
 export function prefixesBetween(first: Address, last: Address): Prefix[] {
   const prefixes: Prefix[] = []
   for (let word = first.w0; word <= last.w0; ) {
@@ -122,7 +122,10 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
   return contains(a, b) || contains(b, a)
 }
 
-/** Splits `prefix` into the largest prefixes that leave out the holes. Returns `[prefix]` if no hole lies in it. */
+/**
+ * Returns the fewest prefixes that cover `prefix` without the holes; none if a hole is equal to `prefix`. Holes that `prefix`
+ * does not contain are ignored, even if they contain `prefix`.
+ */
 export function subtract(prefix: Prefix, holes: readonly Prefix[]): Prefix[] {
   const inside = holes.filter((hole) => contains(prefix, hole))
   if (inside.length === 0) return [prefix]

@@ -33,7 +33,7 @@ export function formatListenAddress({ family, host, port }: ListenAddress): stri
   return family === 6 ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** Reads a client's address as Node writes it: IPv4, or IPv6, which may have a zone id. */
+/** Reads a client's address as Node writes it: IPv4, or IPv6, which may have a zone id. Other text changes nothing. */
 export function readClientText(text: string, into: ClientAddress): void {
   const parsed = parseAddress(text.replace(/%.*/, ''))
   if ('value' in parsed) Object.assign(into, parsed.value)

@@ -23,7 +23,10 @@ const otherType = typeNames.indexOf('other')
 const codeCount = 32
 const rcodeCount = 24
 
-/** Buckets of answering times. Bucket n counts times up to 2ⁿ × 128 ns; the last bucket counts all longer ones. */
+/**
+ * Buckets of answering times. Bucket n counts times below 2ⁿ × 128 ns that are in no bucket before it; the last bucket counts
+ * all longer ones.
+ */
 const latencyBuckets = 16
 const firstBucketNs = 128
 
@@ -40,18 +43,21 @@ export const counterBytes = blockLength * 8
 const typeSlots = new Uint8Array(256).fill(otherType)
 for (const [slot, name] of typeNames.entries()) if (name !== 'other') typeSlots[types[name]] = slot
 
-/** Counts since the server started. Names with a count of 0 are included. */
+/** Counts since the server started. Except in `codes`, names with a count of 0 are included. */
 export interface CountedAnswers {
   readonly queries: { readonly udp: number; readonly tcp: number }
   readonly outcomes: Readonly<Record<keyof typeof outcomes, number>>
   /** Listed answers with each code: `127.0.0.3` → count. */
   readonly codes: Readonly<Record<string, number>>
-  /** Responses sent with each rcode. */
+  /** Responses sent: by rcode, and by the question's type. */
   readonly rcodes: Readonly<Record<string, number>>
   readonly types: Readonly<Record<string, number>>
   /** UDP responses that the system did not send; the other counts include them. */
   readonly unsent: number
-  /** Sampled answering times. `count` took less than `belowNs` (null: any longer time) and did not fit the bucket before. */
+  /**
+   * Sampled answering times. `count` queries took less than `belowNs`, and not less than the `belowNs` of the bucket before.
+   * The last bucket has null: no upper limit.
+   */
   readonly latency: { readonly belowNs: number | null; readonly count: number }[]
 }
 

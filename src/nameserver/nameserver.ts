@@ -58,7 +58,7 @@ export interface NameserverCounters extends CountedAnswers {
 
 export interface UdpStatus {
   readonly transport: 'batch' | 'events'
-  /** For each socket, in octets as the kernel counts them; 0 if not known. */
+  /** Of one UDP socket, in octets as the kernel counts them; 0 if not known. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
   /** Datagrams that the kernel dropped before we received them, mostly because the buffer was full. */
@@ -77,8 +77,8 @@ const clientShare = 1 / 10
 const minPerClient = 10
 
 /**
- * Starts the threads. That takes a while, and the tree can be loaded meanwhile; after `listen` they answer queries. Throws
- * OperationalError 'address-unavailable' if `options.listen` has something that is not an address.
+ * Starts the threads. That takes a while, and the tree can be loaded meanwhile. The threads answer queries after `listen`.
+ * Throws OperationalError 'address-unavailable' if `options.listen` has something that is not an address.
  */
 export async function prepareNameserver(options: NameserverOptions): Promise<Nameserver> {
   const addresses = options.listen.map(parseListenAddress)
@@ -265,7 +265,7 @@ function threadBlocks({ queryLog }: NameserverOptions): ThreadBlocks {
   }
 }
 
-/** Logs the buffers that the kernel granted. It doubles the size asked for, to have room for its own data. */
+/** Logs the buffers that the kernel granted. The kernel doubles the size asked for, to have room for its own data. */
 function logBuffers(log: Logger, { transport, receiveBufferBytes, sendBufferBytes }: UdpStatus) {
   const fields = { transport, receiveBufferBytes, sendBufferBytes }
   if (receiveBufferBytes > 0 && receiveBufferBytes < wantedBufferBytes) {

@@ -4,14 +4,14 @@ import { type Descriptor, type Library, loadLibrary, SystemCallError } from '../
 import type { ListenAddress } from './addresses.ts'
 
 export interface SocketMemory {
-  /** In octets as the kernel counts them, with its own data for each datagram. */
+  /** In octets as the kernel counts them: the kernel's own data for each datagram is included. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
   /** Datagrams dropped since the socket was made, mostly because the buffer was full. */
   readonly dropped: number
 }
 
-/** Numbers of Linux. loadLibrary refuses systems that have other ones. */
+/** Linux's numbers. loadLibrary refuses systems that have other ones. */
 const familyNumbers = { 4: 2, 6: 10 } as const
 const socketTypes = { stream: 1, datagram: 2, closeOnExec: 0o2000000 } as const
 const options = {
@@ -34,7 +34,10 @@ const duplicateCloseOnExec = 1030
 /** Word indexes in SO_MEMINFO (linux/sock_diag.h). */
 const memoryWords = { receiveBuffer: 1, sendBuffer: 3, drops: 8, count: 9 } as const
 
-/** Room for a burst of queries while a thread is busy or is restarted. Without CAP_NET_ADMIN, rmem_max limits it. */
+/**
+ * Octets of each buffer: room for a burst of queries while a thread is busy or is restarted. Without CAP_NET_ADMIN, the
+ * kernel's net.core.rmem_max limits the receive buffer.
+ */
 export const wantedBufferBytes = 4 << 20
 const backlog = 511
 

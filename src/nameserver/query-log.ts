@@ -38,7 +38,9 @@ export class QueryLogWriter {
     this.#written = Atomics.load(this.#head, headWords.written)
   }
 
-  /** Writes a record of a query that was answered or dropped. `query` must still hold its question. */
+  /**
+   * Writes a record of a query that was answered or dropped. `query` must still hold the question; the rest may be overwritten.
+   */
   write(context: QueryContext, query: Uint8Array, queryLength: number): void {
     const head = this.#head
     if (((this.#written - Atomics.load(head, headWords.taken)) | 0) >= records) {
@@ -147,8 +149,9 @@ function wireNameLength(query: Uint8Array, queryLength: number): number {
 const serverNames = ['version.bind', 'version.server', 'id.server', 'hostname.bind', 'authors.bind']
 
 /**
- * A name as the default log may show it. It is shown whole if it could be an entry or one of the zone's names, else as `(other)`:
- * clients that mistake the list for another kind may ask for anything, even mail addresses.
+ * A name as the default log may show it. It is shown whole if it could be an entry, or if it is the origin, `_status`, the root
+ * or one of `serverNames`. Otherwise `(other)` stands for it, or for its labels under the origin: clients that mistake the list
+ * for another kind may ask for anything, even mail addresses.
  */
 export function loggedName(name: string, origin: string): string {
   const folded = name.toLowerCase()

@@ -11,7 +11,7 @@ export interface RateLimitOptions {
   readonly slip: number
 }
 
-/** Places in the table. If too many networks are busy at once, the one that is nearest to idle is forgotten. */
+/** Places in the table. If too many networks are busy at once, the one whose budget is nearest to full is forgotten. */
 const slots = 1 << 16
 const ways = 4
 const burstMs = 1000
@@ -47,7 +47,7 @@ export class RateLimiter {
     this.#slip = slip
   }
 
-  /** Takes one response off the budget. If the budget is used up, returns what to do with the response. */
+  /** Takes one response off the client's budget. Returns what to do with the response: 'pass' unless the budget is used up. */
   limit(client: ClientAddress, responseClass: ResponseClass): Limit {
     const { now } = this
     const wholeAt = this.#wholeAt

@@ -35,7 +35,7 @@ export interface BoundSockets {
   close(): void
 }
 
-/** With port 0, UDP takes a free port, which may not be free for TCP. Then another port is tried, this many in all. */
+/** With port 0, UDP takes a free port, which may not be free for TCP. Then another port is tried, at most this many in all. */
 const portTries = 20
 
 /**

@@ -26,12 +26,15 @@ const resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: 6 }
 const maxCrashes = 5
 const crashWindowMs = 60_000
 
-/** The first restart is immediate, so that the socket's queue does not overflow. Then the wait doubles each time. */
+/**
+ * The wait before the second restart; it doubles with each further one. The first restart is immediate, so that the socket's
+ * queue does not overflow.
+ */
 const firstDelayMs = 100
 
 /**
- * A thread hangs if this many checks in a row find it inside the same batch. Checks are counted and not time: while a process is
- * suspended, it does not check.
+ * A thread hangs if this many checks in a row find it inside the same batch. Checks are counted instead of time, since time
+ * also passes while the process is suspended.
  */
 const hungChecks = 5
 const checkMs = 1000
@@ -121,7 +124,7 @@ export class Thread {
       this.#firstStart.resolve()
     })
     worker.once('exit', (code) => {
-      // Otherwise the dead thread's reader would keep tree memory from being reused for ever.
+      // Otherwise the tree memory that the dead thread's reader has pinned could never be reused.
       clearReader(data.tree, data.slot)
       if (this.#isHung && cause === undefined) {
         this.#options.release(this.#sockets)

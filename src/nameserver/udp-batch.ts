@@ -7,7 +7,7 @@
 //   struct mmsghdr ×n  for sending: the same; only the first ones are used, one for each response
 //   struct iovec   ×2n address and length of a datagram             16 octets
 //   names          ×n  struct sockaddr_in or sockaddr_in6           32 octets
-//   controls       ×n  on a wildcard address: where it was sent to  64 octets
+//   controls       ×n  on a wildcard address: the query's target   64 octets
 //   datagrams      ×n  the query, then its response in its place
 //
 // Between two system calls, only these are written: lengths, the pointers of the sending headers and, on a wildcard address, the

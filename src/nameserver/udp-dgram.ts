@@ -47,7 +47,7 @@ function open(socket: ThreadSocket): { socket: Socket; listening: Promise<unknow
 
 function receive(socket: Socket, options: UdpOptions, onReceived: () => void): void {
   const { maxResponse, answering } = options
-  // Buffers for responses. One must not change until it is sent, which is mostly at once, so a few are used in turn.
+  // Buffers for responses. A buffer must not change until its response is sent. That is mostly at once, so few are needed.
   const spare: Octets[] = []
   socket.on('message', (query, { port, address }) => {
     onReceived()

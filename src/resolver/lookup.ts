@@ -12,7 +12,7 @@ interface Question {
   readonly server: string
   readonly name: string
   readonly type: QueryType
-  /** For the whole look-up, with retries and TCP. */
+  /** The whole time for the look-up, retries and TCP included. */
   readonly timeoutMs: number
 }
 
@@ -39,12 +39,12 @@ export async function lookup(request: Question): Promise<{ rcode: number; answer
   }
 }
 
-/** No resolver follows a longer chain of aliases. A chain that ends nowhere has no answer either. */
+/** The most aliases (CNAME records) that are followed. A longer chain counts as one without an answer. */
 const maxAliases = 16
 
 /**
- * Returns the whole response to the question, over TCP if UDP truncated it. Throws OperationalError, the network's errors, and an
- * Error if the response belongs to another question or to none.
+ * Returns the whole response to the question, over TCP if UDP truncated it. Throws OperationalError if `server` is malformed,
+ * errors of the network as they are, and an Error if the response is not to this question.
  */
 export async function ask(request: Question): Promise<Packet> {
   const deadline = performance.now() + request.timeoutMs
@@ -65,7 +65,7 @@ export async function ask(request: Question): Promise<Packet> {
 
 /**
  * Returns the records that answer the question: those of its name, or of the name that its aliases lead to (RFC 1034 §3.6.2).
- * `aliases` are the CNAME records on the way. Other records of the response are ignored.
+ * `aliases` are the CNAME records on the way, and `owner` is the name at their end. Other records of the response are ignored.
  */
 export function answersTo(
   { answers }: Packet,

@@ -81,7 +81,7 @@ export function parseName(text: string, origin?: string): Parsed<string> {
 
 interface Token {
   readonly text: string
-  /** The octets of a character-string. */
+  /** `text` with its escapes replaced: the octets of a character-string. */
   readonly octets: Buffer
 }
 

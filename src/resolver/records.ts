@@ -17,7 +17,7 @@ export interface ZoneOptions {
   readonly retired: boolean
 }
 
-/** SOA timers in seconds. NOTIFY tells secondaries of changes; these timers are for when it gets lost. */
+/** SOA timers in seconds: when a secondary asks for changes, when it asks again after a failure, when it gives up the zone. */
 const refreshSeconds = 900
 const retrySeconds = 300
 const expireSeconds = 604_800
@@ -86,7 +86,10 @@ function isOctet(label: string): boolean {
   return /^(0|[1-9]\d{0,2})$/.test(label) && Number(label) <= 255
 }
 
-/** Why a CNAME is refused (RFC 1034 §3.6.2). One into the zone itself is refused too: the server would have to follow it. */
+/**
+ * Why a CNAME is refused; undefined if it is not. At the origin, RFC 1034 §3.6.2 forbids it. If its target is in the zone, the
+ * server would have to follow it.
+ */
 function aliasFault({ owner, data }: PresentedRecord, origin: string): string | undefined {
   if (data.type !== 'CNAME') return undefined
   if (owner === origin) return 'a CNAME cannot stand at the origin, beside SOA and NS'
@@ -117,7 +120,10 @@ function neighbourFault(
   return undefined
 }
 
-/** Encodes one record; `data` has dns2's fields of its type. dns2 writes the owner, ten fixed octets and RDATA, without compression. */
+/**
+ * Encodes one record; `data` has the fields that dns2 has for the type. dns2 writes the owner, ten fixed octets and RDATA,
+ * without compression.
+ */
 function encode(
   owner: string,
   ttl: number,

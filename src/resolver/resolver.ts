@@ -9,8 +9,8 @@ export type ResolvedType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TXT'
 export type Resolved = string[] | string[][] | { exchange: string; priority: number }[]
 
 /**
- * ENOTFOUND: there is no such name. ENODATA: the name has no record of that type. EBADNAME: it is not a valid name. ETIMEOUT,
- * ESERVFAIL, EREFUSED: no server could tell.
+ * ENOTFOUND: there is no such name. ENODATA: the name has no record of that type. EBADNAME: the name is not valid. ETIMEOUT,
+ * ESERVFAIL, EREFUSED: no server gave a usable answer; the code tells what went wrong with the last one.
  */
 export class ResolveError extends Error {
   readonly code: string
@@ -27,11 +27,11 @@ export interface ResolverOptions {
   readonly servers: readonly string[]
   /** The whole time for one server, retries and TCP included. @default 1000 */
   readonly timeoutMs?: number
-  /** The most answers kept; the one that was used longest ago goes first. @default 10000 */
+  /** The most answers in the cache. If it is full, the answer that was used longest ago is removed. @default 10000 */
   readonly maxAnswers?: number
-  /** The most memory for kept answers. @default 16 MiB */
+  /** The most memory for the cache, in octets. @default 16 MiB */
   readonly maxOctets?: number
-  /** Milliseconds. @default performance.now */
+  /** Milliseconds since any fixed moment. @default performance.now */
   now?(): number
 }
 
@@ -40,11 +40,11 @@ type Outcome = { readonly value: Resolved } | { readonly code: string }
 interface Kept {
   readonly outcome: Outcome
   readonly until: number
-  /** The memory that it takes, roughly. */
+  /** Roughly how much memory the answer takes. */
   readonly octets: number
 }
 
-/** The longest time for which "not there" is kept; the SOA may set less (RFC 2308 §5, §7). */
+/** The longest time for which a negative answer is kept; the SOA may set less (RFC 2308 §5, §7). */
 const longestNegativeSeconds = 900
 const longestPositiveSeconds = 3600
 const failureSeconds = 5
@@ -113,7 +113,7 @@ export class Resolver {
     this.#keptOctets -= octets
   }
 
-  /** Asks one server after another until one can tell. */
+  /** Asks one server after another until one gives a usable answer, which may be a negative one. */
   async #ask(name: string, type: ResolvedType): Promise<{ outcome: Outcome; seconds: number }> {
     const { servers, timeoutMs } = this.#options
     let code = 'ETIMEOUT'
@@ -131,7 +131,7 @@ export class Resolver {
   }
 }
 
-/** Whether it is a domain name (RFC 1035 §2.3.4). An empty label would end the name early. */
+/** Whether the text fits into a domain name (RFC 1035 §2.3.4). No label may be empty: it would end the name early. */
 function isName(name: string): boolean {
   return (
     name.length > 0 &&
@@ -143,7 +143,10 @@ function isName(name: string): boolean {
   )
 }
 
-/** Reads a response; undefined if this server could not tell. The server has followed aliases (RFC 1034 §4.3.1, recursive). */
+/**
+ * Reads a response; undefined if its rcode is an error. The server is recursive, so it has followed aliases already (RFC 1034
+ * §4.3.1).
+ */
 function read(
   response: Packet,
   name: string,

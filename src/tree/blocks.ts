@@ -1,6 +1,7 @@
 // Allocates and frees the blocks of the tree. A block may be in a free list for its size, in a run of merged free blocks, in
 // limbo while readers may still use it, or above the top, where memory was never used. All this is noted in the writer's own
-// memory, not in shared memory. Sizes and addresses are in units (layout.ts).
+// memory, not in shared memory. The staged change is what the writer has built but not yet published; it owns the blocks that
+// it allocated. Sizes and addresses are in units (layout.ts).
 import { OperationalError } from '../errors.ts'
 import {
   blockOf,
@@ -16,18 +17,18 @@ import { nextEpoch, oldestEpoch } from './reclaim.ts'
 
 type Words = Int32Array<SharedArrayBuffer>
 
-/** Ownership bits are cleared one page of units at a time. */
+/** Ownership bits are cleared one page at a time; a page has 2^pageShift units. */
 const pageShift = 12
 /** Free memory is merged once this share of all memory was freed since the last merge. */
 const mergeShare = 1 / 4
 
 export interface TreeStats {
-  /** Memory that was ever used, with free and limbo parts. */
+  /** All memory that was ever used; what is free or in limbo now is included. */
   usedBytes: number
   capacityBytes: number
   /** Ready for reuse. */
   freeBytes: number
-  /** Not free before readers have moved on to newer versions. */
+  /** In limbo: free when no reader can use an older version any more. */
   limboBytes: number
 }
 
@@ -99,7 +100,7 @@ export class Blocks {
     return (this.#owned[unit >>> 5]! & (1 << (unit & 31))) !== 0
   }
 
-  /** Makes the block in a slot owned by the staged change: if it is published, copies it into a new block. */
+  /** Makes sure that the staged change owns the block in a slot: a published block is copied into a new one. */
   own(at: number, units: number): void {
     const unit = this.#memory[at]! >>> 4
     if (this.isOwned(unit)) return
@@ -204,7 +205,7 @@ export class Blocks {
     }
   }
 
-  /** Octets. */
+  /** All sizes in octets. */
   stats(): TreeStats {
     return {
       usedBytes: this.#top * unitBytes,

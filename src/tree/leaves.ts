@@ -1,5 +1,6 @@
-// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts has the forms). Common changes work on
-// the words in place. Rare ones (bursting, joining, another form) first read the entries into a list.
+// Makes and changes leaves: up to 32 entries of one prefix length in one block (layout.ts has the forms). Common changes work
+// on the words in place. Rare ones (splitting a full leaf, joining leaves, changing the form) first read the entries into a
+// list.
 import type { Blocks } from './blocks.ts'
 import { bitsFrom, cut, type Key, putBits, readWords, writeWords } from './key.ts'
 import {
@@ -253,7 +254,7 @@ function startOf(length: number, form: number): number {
   return Math.max(0, length - (form === narrow ? narrowLength : wideLength))
 }
 
-/** Sets `count` bits of the key at `start`, except those before `depth`, which it already has. */
+/** Sets `count` bits of the key at `start`, except those before `depth`, which the key already has. */
 function putTail(key: Key, start: number, depth: number, count: number, word: number): void {
   const known = Math.min(Math.max(depth - start, 0), count)
   if (known < count) putBits(key, start, count, word & ~headMask(known))

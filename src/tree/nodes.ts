@@ -76,7 +76,7 @@ export class Nodes {
     this.summarise(at, depth)
   }
 
-  /** Makes the node in a slot owned by the staged change. Takes a block if the node is published. */
+  /** Makes sure that the staged change owns the node in a slot. Takes a block if the node is published. */
   own(at: number): void {
     this.#blocks.own(at, this.unitsAt(at))
   }
@@ -155,7 +155,7 @@ export class Nodes {
     return this.#memory[at + 1]! < 0 ? node + skipWords(this.#memory, node) : node
   }
 
-  /** How many bits of the key are equal to the skip of the node in a slot. The node must have a skip. */
+  /** How many leading bits of the key agree with the skip of the node in a slot. The node must have a skip. */
   agreedSkip(at: number, key: Key): number {
     return agreedBits(key, this.#readSkip(at, key))
   }
@@ -165,7 +165,7 @@ export class Nodes {
     return nibbleOf(this.#readSkip(at, key), depth)
   }
 
-  /** The ref of the node in a slot, if it were in another slot at a `depth` between its slot's and its own. */
+  /** The ref that the node in a slot would have if its slot were at `depth`, which is at most the node's own depth. */
   refAt(at: number, depth: number): number {
     const ref = this.#memory[at]!
     const summary = nodeSummary(this.#memory, blockOf(ref), this.#memory[at + 1]!, depth)

@@ -17,9 +17,9 @@ export const maxBatch = 128
 const followedBits = 64
 
 /**
- * Where each list begins in the one array that holds all state. Several arrays would need more instructions, and a processor
- * overlaps the loads of only so many. The first lists have, for each address on its way down: ref, bits and depth of its slot,
- * and its index in the batch.
+ * Where each list begins in the one array that holds all state. With several arrays, the loads would be more instructions
+ * apart, and fewer of them would overlap. The first four lists have, for each address on its way down: ref, bits and depth of
+ * its slot, and its index in the batch. `slotsAt` and `leavesAt` begin lists of the word indexes to read next.
  */
 const refsAt = 0
 const bitsAt = maxBatch
@@ -41,7 +41,10 @@ export class Prefetch {
     this.#memory = memory
   }
 
-  /** The slot where the look-up of this address can begin, as the last `run` found it. */
+  /**
+   * The ref of the slot where the look-up of this address can begin, as the last `run` found it. The next two give its bits and
+   * depth.
+   */
   refOf(index: number): number {
     return this.#state[startRefsAt + index]!
   }
@@ -57,8 +60,8 @@ export class Prefetch {
   /**
    * Goes down from the roots with `count` addresses, at most maxBatch.
    *
-   * @param words two words for each address: an IPv4 address and 0, or the first two words of an IPv6 address @param families 4
-   * or 6 for each address; 0 if there is no address
+   * @param words two words for each address: an IPv4 address and 0, or the first two words of an IPv6 address
+   * @param families 4 or 6 for each address; 0 if there is no address
    */
   run(
     words: Int32Array,

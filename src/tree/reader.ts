@@ -105,10 +105,11 @@ export class TreeReader {
 
   /**
    * Looks up an address (four words, most significant first; IPv4 in the first word). Returns the answer's index, or -1 if the
-   * address is not listed. If an exemption of any length covers it, it is not listed. Otherwise the longest listing or exclusion
-   * decides.
+   * address is not listed. If an exemption of any length covers it, it is not listed. Otherwise the longest listing or
+   * exclusion decides.
    *
-   * @param batchIndex the address's index in the last `prefetch`, after which `enter` was not called; -1 if it has none
+   * @param batchIndex the address's index in the last `prefetch`, since which `enter` must not have been called; -1 if it was
+   * not prefetched
    */
   find(
     family: 4 | 6,
@@ -238,7 +239,7 @@ export class TreeReader {
 
   /**
    * Whether `find` would find a listing for at least one address that begins with the first `length` bits of the words.
-   * Exclusions and exemptions count too. Reads one path only, however much is below it.
+   * Addresses that an exclusion or exemption takes out do not count. Reads one path only, however much is below it.
    */
   hasEntryUnder(
     family: 4 | 6,

@@ -40,7 +40,10 @@ export interface ZoneVersion {
 
 type Family = 4 | 6
 
-/** Leaves are joined if together they have at most this many entries: half a leaf, so that the new one does not burst soon. */
+/**
+ * Leaves are joined if together they have at most this many entries: half a leaf, so that the joined leaf is not soon split
+ * again.
+ */
 const joinedEntries = maxLeafEntries / 2
 
 export class TreeWriter {
@@ -313,7 +316,7 @@ export class TreeWriter {
     return index < 0 ? 0 : this.#leaves.entry(at, index)
   }
 
-  /** Puts the key and its entry into the list at `index` and ends the list there. */
+  /** Puts the key and its entry into the list at `index` and makes it the last of the list. */
   #listKey(index: number, entry: number): void {
     const list = this.#list
     list.keys[index]!.set(this.#key)
@@ -349,7 +352,7 @@ export class TreeWriter {
     return true
   }
 
-  /** Sets the entry at `index`, where search found it, by making the leaf again in a wider form. */
+  /** Sets the entry by making the leaf again in a wider form. `index` is what Leaves.search returned for the key. */
   #widen(at: number, depth: number, length: number, index: number, entry: number): void {
     const list = this.#list
     const ref = this.#memory[at]!
@@ -365,8 +368,8 @@ export class TreeWriter {
   }
 
   /**
-   * Replaces the leaf in a slot by a node, with the leaf's entries below it. Also adds the key's entry, unless a child is in its
-   * place; returns whether it did. Takes a block for each child and one for the node.
+   * Replaces the leaf in a slot by a node, with the leaf's entries below it. Also adds the key's entry, unless a child is in
+   * its place; returns whether the entry was added. Takes a block for each child and one for the node.
    */
   #burst(at: number, depth: number, length: number, entry: number): boolean {
     const list = this.#list
@@ -399,7 +402,10 @@ export class TreeWriter {
     return isVacant
   }
 
-  /** Sets an entry whose key differs from the skip of the node in a slot, at depth `end`. Takes at most two blocks. */
+  /**
+   * Sets an entry whose key differs from the skip of the node in a slot, or ends inside it. A new node at depth `end`, where
+   * they part, gets both. Takes at most two blocks.
+   */
   #setInSkip(at: number, depth: number, end: number, length: number, entry: number): void {
     const key = this.#key
     const items = this.#items
@@ -428,7 +434,7 @@ export class TreeWriter {
 
   /**
    * Removes an entry from the owned node in a slot: an inner entry (`index` is -1), or an entry of a leaf. If one item is left,
-   * it takes the node's place. If only few entries of one length are left, one leaf of them takes it.
+   * it takes the node's place. If only a few entries of one length are left, a leaf of them takes the node's place.
    */
   #removeFrom(at: number, depth: number, position: number, index: number): void {
     const memory = this.#memory
@@ -452,7 +458,7 @@ export class TreeWriter {
     if (index >= 0) this.#leaves.release(leafRef, leafBits)
   }
 
-  /** Whether a node's items are leaves that can be joined to one, when `without` entries are removed. */
+  /** Whether all of a node's `items` are leaves that can be joined to one leaf once `without` entries are removed. */
   #isJoinable(at: number, items: number, without: number): boolean {
     if ((items & innerBits) !== 0) return false
     const memory = this.#memory
