@@ -72,7 +72,7 @@ export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> 
 
 const unixFamily = 1
 const socketType = { datagram: 2, closeOnExec: 0o2000000 } as const
-/** Raise no SIGPIPE, and do not wait for a service manager that does not read. */
+/** Flags of sendto(2): raise no SIGPIPE, and do not wait for a service manager that does not read. */
 const sendFlags = { noSignal: 0x4000, dontWait: 0x40 } as const
 
 /** Sends a state such as `READY=1` to the service manager (sd_notify(3)). Throws SystemCallError on failure. */

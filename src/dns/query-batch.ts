@@ -1,5 +1,5 @@
-// The usual queries of a batch. They are read before the first one is answered, so that the tree can prefetch for all of them
-// together.
+// The queries of a batch that are of the usual kind (fast-path.ts). They are read before the first one is answered, so that the
+// tree can prefetch for all of them together.
 import { EntryName } from './entry-name.ts'
 import { readUsualQuery } from './fast-path.ts'
 import type { FoldedName } from './name.ts'

@@ -5,7 +5,7 @@
 export const outcomes = {
   /** The A or TXT record of a listed address was sent. */
   listed: 0,
-  /** The name does not exist; it need not be an address. */
+  /** The name does not exist, whether it spells an address or not. */
   notListed: 1,
   /** The name has no data of that type, or is an empty non-terminal. */
   noData: 2,

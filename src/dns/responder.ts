@@ -42,7 +42,7 @@ export interface ResponderOptions extends ChaosOptions {
   readonly udpPayload: number
   /** The NSID that is sent if a query asks for it (RFC 5001), at most 128 octets; none if empty or missing. */
   readonly nsid?: Uint8Array
-  /** See replaceCookieSecrets. */
+  /** Shared memory that replaceCookieSecrets fills. */
   readonly cookieSecrets: SharedArrayBuffer
   /** Whether to answer SERVFAIL when the list's data are stale. */
   readonly staleServfail?: boolean

@@ -57,8 +57,7 @@ function compileFamily(rules: readonly AccessRule[], family: 4 | 6): Ranges {
       const start = firstAddress(prefix)
       return { start, end: start + (1n << BigInt(128 - prefix.length)), action: access[action] }
     })
-    // Outer prefixes come before inner ones. The sort is stable, so of two equal prefixes the later one stays later and
-    // decides.
+    // Outer prefixes come before inner ones. The sort is stable, so the later of two equal prefixes decides.
     .toSorted((a, b) => compare(a.start, b.start) || compare(b.end, a.end))
   const boundaries = new Map<bigint, Access>([[0n, access.allow]])
   const open: { end: bigint; action: Access }[] = []

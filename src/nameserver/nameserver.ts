@@ -32,7 +32,7 @@ export interface NameserverOptions {
   readonly nsid: string
   /** Whether to answer SERVFAIL when the list's data are stale. */
   readonly staleServfail: boolean
-  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. */
+  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock; negative if it is behind. */
   readonly clockCorrection: SharedArrayBuffer
   /** Which clients are answered; all if there are no rules. */
   readonly access: readonly AccessRule[]
@@ -160,7 +160,7 @@ export class Nameserver {
     }
   }
 
-  /** Counts since the start, and the networks that ask most. Each call sums them up. */
+  /** Counts since the start, and the networks that ask most. Each call adds up the counts of all threads. */
   counters(): NameserverCounters {
     const counters = this.#blocks.map((blocks) => blocks.counters)
     const topClients = this.#blocks.map((blocks) => blocks.topClients)

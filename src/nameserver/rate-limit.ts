@@ -31,7 +31,7 @@ export function createRateLimitTable(): SharedArrayBuffer {
  * responses is not counted.
  */
 export class RateLimiter {
-  /** Epoch milliseconds; set by the thread. */
+  /** Epoch milliseconds. The caller sets it before `limit`. */
   now = 0
   /** For each place, the time when its budget is full again (GCRA's theoretical arrival time). */
   readonly #wholeAt: Float64Array

@@ -49,7 +49,10 @@ export class Thread {
   #restart: NodeJS.Timeout | undefined
   readonly #watch: NodeJS.Timeout
   #sockets: readonly ThreadSocket[] = []
-  /** The batch that the thread was inside at the last check: its reader's epoch (0 if none), and its progress count. */
+  /**
+   * The batch that the thread was inside at the last check: the epoch of the thread's reader (0 outside any batch), and its
+   * progress count.
+   */
   #batch = { epoch: 0, progress: 0 }
   #sameChecks = 0
   #isHung = false
@@ -63,7 +66,7 @@ export class Thread {
     this.#watch = setInterval(() => this.#check(), checkMs).unref()
   }
 
-  /** Resolves when the thread answers; after that it is restarted if it dies. Rejects if it dies before. */
+  /** Resolves when the thread answers, and rejects if the thread dies before that. A thread that dies later is restarted. */
   async listen(): Promise<void> {
     this.#hand(this.#options.sockets())
     await this.#firstStart.promise

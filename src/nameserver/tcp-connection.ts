@@ -9,7 +9,7 @@ export interface TcpConnectionOptions {
   readonly answering: Answering
   /** The client's address. */
   readonly address: ClientAddress
-  /** A connection on which nothing was answered for this long is dropped, also if its peer is only slow (RFC 7766 §6.2.3). */
+  /** A connection on which nothing was answered for this long is dropped, even if its peer is only slow (RFC 7766 §6.2.3). */
   readonly idleSeconds: number
   /** Called when a query was answered. */
   onActivity(): void

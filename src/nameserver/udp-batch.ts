@@ -57,7 +57,10 @@ const dontWait = 0x40
 
 const { EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EBADF, ENOTSOCK, EFAULT } =
   constants.errno
-/** Errors of a receiving socket that are not its fault: no datagram came, or an earlier response did not arrive. */
+/**
+ * Errors of a receiving socket that are not its fault: no datagram came, memory was short, or an earlier response did not
+ * arrive.
+ */
 const passing: readonly number[] = [EINTR, EAGAIN, ENOMEM, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
 /** Errors of a broken sending socket. All other errors concern one datagram. */
 const broken: readonly number[] = [EBADF, ENOTSOCK, EFAULT]

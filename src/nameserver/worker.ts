@@ -22,12 +22,12 @@ export interface WorkerData {
   readonly tree: SharedArrayBuffer
   readonly zone: ZoneData
   readonly responder: ResponderOptions
-  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock. */
+  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock; negative if it is behind. */
   readonly clockCorrection: SharedArrayBuffer
   /** If missing, all clients are answered. */
   readonly access?: AccessTable
   readonly rateLimit?: RateLimitOptions & { readonly table: SharedArrayBuffer }
-  /** Blocks of this thread alone. */
+  /** Shared memory that only this thread writes: its counts, and its sketch of the top clients. */
   readonly counters: SharedArrayBuffer
   readonly topClients: SharedArrayBuffer
   /** One query in `oneIn` is logged. */
@@ -129,7 +129,10 @@ class QueryAnswering implements Answering {
   }
 }
 
-/** The number of queries until the next sample. It is random around the mean, so that queries in a rhythm are sampled too. */
+/**
+ * The number of queries until the next sample. It varies at random around the mean, so that queries in a regular pattern are
+ * sampled fairly.
+ */
 function randomGap(mean: number): number {
   return mean === 1 ? 1 : 1 + Math.floor(Math.random() * (2 * mean - 1))
 }

@@ -9,7 +9,7 @@ export interface ZoneOptions {
   readonly nameservers: readonly string[]
   /** Mailbox of the zone's administrator, with a dot in place of the @ (RFC 1035 §3.3.13). */
   readonly hostmaster: string
-  /** In presentation form. Owners are relative to the origin unless they end in a dot. */
+  /** The zone's own records in presentation form. Owners are relative to the origin unless they end in a dot. */
   readonly records: readonly string[]
   readonly ttlSeconds: number
   readonly negativeTtlSeconds: number

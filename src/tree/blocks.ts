@@ -40,7 +40,7 @@ export class Blocks {
   readonly #free = Array.from({ length: maxBlockUnits + 1 }, () => new Stack())
   #freeUnits = 0
   #freedSinceMerge = 0
-  /** Runs as pairs of address and size. The next two fields are the run that blocks are taken from now. */
+  /** Runs of free memory, as pairs of address and size. The next two fields are the run that blocks are taken from now. */
   readonly #runs = new Stack()
   #run = 0
   #runUnits = 0
@@ -337,7 +337,10 @@ export class Blocks {
   }
 }
 
-/** The first unit from `from` on whose bit differs from `than` (0, or -1 for a set bit); the end of the map if there is none. */
+/**
+ * The first unit from `from` on whose bit is set (if `than` is 0) or clear (if `than` is -1); the end of the map if there is
+ * none.
+ */
 function nextBit(map: Int32Array, from: number, than: number): number {
   let index = from >>> 5
   if (index >= map.length) return from

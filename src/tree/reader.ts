@@ -66,7 +66,10 @@ export class TreeReader {
     this.#prefetch = new Prefetch(this.#memory)
   }
 
-  /** Pins the newest version and releases the one before. Call it once for each packet or batch of packets. */
+  /**
+   * Pins the newest version, so that its memory is not reused before `leave`, and releases the one pinned before. Call it once
+   * for each packet or batch of packets.
+   */
   enter(): void {
     const memory = this.#memory
     Atomics.store(memory, this.#announced, Atomics.load(memory, headerAt.epoch))
