@@ -1,5 +1,5 @@
-// Calls the C library that Node itself is linked to (glibc or musl), for what Node cannot do: huge pages and datagrams on
-// Unix sockets. This is the only file that uses koffi.
+// Calls the C library that Node itself is linked to (glibc or musl), for what Node cannot do, such as huge pages and datagrams
+// on Unix sockets. This is the only file that uses koffi.
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util'
 
 /** A file descriptor. */

@@ -1,5 +1,6 @@
 // Socket calls of the C library that Node does not have. The main thread makes and binds sockets with them and duplicates them
-// for the threads. A thread receives or sends many datagrams with one call. No other file uses koffi for sockets.
+// for the threads. A thread receives or sends many datagrams with one call. No other file makes such calls on the name server's
+// sockets.
 import { type Descriptor, type Library, loadLibrary, SystemCallError } from '../libc.ts'
 import type { ListenAddress } from './addresses.ts'
 

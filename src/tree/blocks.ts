@@ -28,7 +28,7 @@ export interface TreeStats {
   capacityBytes: number
   /** Ready for reuse. */
   freeBytes: number
-  /** In limbo: free when no reader can use an older version any more. */
+  /** In limbo: replaced in a newer version, but a reader may still use it. */
   limboBytes: number
 }
 

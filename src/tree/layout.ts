@@ -178,7 +178,7 @@ export function copyWords(memory: Int32Array, from: number, to: number, count: n
   for (let i = 0; i < count; i++) memory[to + i] = memory[from + i]!
 }
 
-/** How many words the skip takes before the node's children. The node must have bit 31 set. */
+/** How many words the skip takes before the node's children. Bit 31 of the node's header must be set. */
 export function skipWords(memory: Int32Array, node: number): number {
   return ((memory[node]! >>> 8) + 2) & ~1
 }
