@@ -1,43 +1,17 @@
 // The facts about a message that evidence keeps, and the greatest length of each.
 
-/** Facts about the message that an operator may want to see. `longest` has the greatest length of each. */
-export interface EvidenceDetails {
-  readonly helo?: string
-  readonly reversePath?: string
-  /** Protocol and cipher of the SMTP session. */
-  readonly tls?: string
-  /** All recipients of the same transaction, if there were several. */
-  readonly recipientsTried?: string
-  readonly notes?: string
-  readonly subject?: string
-  readonly messageId?: string
-  /** The names of the facts that decided, with blanks between them. */
-  readonly facts?: string
-  readonly generator?: string
-  readonly reportingMta?: string
-  readonly finalRecipient?: string
-  readonly action?: string
-  readonly status?: string
-  readonly diagnosticCode?: string
-  readonly returnedMessageId?: string
-  /** SPF result for the returned message: a result name of RFC 8601, or 'unknown'. `dkim` may also be 'other'. */
-  readonly spf?: string
-  readonly dkim?: string
-  /** DMARC policy: 'none', 'quarantine', 'reject', or 'absent' if the forged domain publishes none. */
-  readonly dmarcPolicy?: string
-  /** Address of the host that sent the returned message to the bouncing host, using the trap's domain. */
-  readonly returnedOrigin?: string
-}
-
-/** In characters. A domain name has at most 253 octets, an address 320 (RFC 5321 §4.5.3.1). */
-const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
+/** The greatest length of each, in characters. A domain name has at most 253 octets, an address 320 (RFC 5321 §4.5.3.1). */
+const longest = {
   helo: 255,
   reversePath: 320,
+  /** Protocol and cipher of the SMTP session. */
   tls: 100,
+  /** All recipients of the same transaction, if there were several. */
   recipientsTried: 1000,
   notes: 200,
   subject: 200,
   messageId: 250,
+  /** The names of the facts that decided, with blanks between them. */
   facts: 500,
   generator: 50,
   reportingMta: 255,
@@ -46,11 +20,18 @@ const longest: Readonly<Record<keyof EvidenceDetails, number>> = {
   status: 20,
   diagnosticCode: 500,
   returnedMessageId: 250,
+  /** SPF result for the returned message: a result name of RFC 8601, or 'unknown'. `dkim` may also be 'other'. */
   spf: 20,
   dkim: 20,
+  /** DMARC policy: 'none', 'quarantine', 'reject', or 'absent' if the forged domain publishes none. */
   dmarcPolicy: 20,
+  /** Address of the host that sent the returned message to the bouncing host, using the trap's domain. */
   returnedOrigin: 45,
 }
+
+/** Facts about the message that an operator may want to see. */
+export type EvidenceDetails = { readonly [Name in keyof typeof longest]?: string }
+
 const fields = Object.entries(longest) as [keyof EvidenceDetails, number][]
 
 /**

@@ -164,23 +164,15 @@ function returnedDigest(message: Message, { returned }: Classification): string 
 function detailsOf(
   message: Message,
   { dsn, facts, generator, returned }: Classification,
-  { helo, reversePath, tls, recipientsTried, notes }: Delivery,
+  delivery: Delivery,
 ): EvidenceDetails {
   return boundedDetails({
-    helo,
-    reversePath,
-    tls,
-    recipientsTried,
-    notes,
+    ...delivery,
+    ...dsn,
     subject: message.subject || null,
     messageId: firstValue(message.header, 'message-id'),
     facts: facts.join(' ') || null,
     generator,
-    reportingMta: dsn?.reportingMta,
-    finalRecipient: dsn?.finalRecipient,
-    action: dsn?.action,
-    status: dsn?.status,
-    diagnosticCode: dsn?.diagnosticCode,
     returnedMessageId: returned?.messageId,
   })
 }

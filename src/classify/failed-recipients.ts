@@ -57,7 +57,7 @@ function placeOf(
   saysFailure: boolean,
 ): Omit<FailedRecipient, 'address'> {
   const line = lines[index] ?? ''
-  const reason = paragraphAt(lines, index) ?? reasonNear(lines, index)
+  const reason = reasonAt(lines, index)
   const isInForm = recipientLine.test(line) || (saysFailure && addressAlone.test(line))
   return {
     status: statusIn(reason ?? ''),
@@ -67,13 +67,18 @@ function placeOf(
   }
 }
 
-/** The text of the recipient's paragraph that begins in this line, without its address; null if none does. */
-function paragraphAt(lines: readonly string[], index: number): string | null {
-  if (!opensParagraph(lines[index] ?? '')) return null
-  const rest = lines.slice(index, index + reasonLines)
-  const end = rest.findIndex((line, at) => at > 0 && (line.trim() === '' || opensParagraph(line)))
-  const text = rest.slice(0, end < 0 ? rest.length : end).join(' ')
-  return plain(text.slice(text.indexOf('>') + 1).replace(/^\s*:/, '')) || null
+/** Why the address in this line failed: the text of its paragraph, without the address, or the next line with a reason; else null. */
+function reasonAt(lines: readonly string[], index: number): string | null {
+  const near = linesUntil(lines.slice(index, index + reasonLines), opensParagraph)
+  const paragraph = linesUntil(near, (line) => line.trim() === '').join(' ')
+  const text = opensParagraph(paragraph) && paragraph.replace(/^[^>]*>\s*:/, '').trim()
+  return plain(text || near.find(isReason) || '') || null
+}
+
+/** The lines before the next one that is an end; the first line is none. */
+function linesUntil(lines: readonly string[], isEnd: (line: string) => boolean): readonly string[] {
+  const end = lines.findIndex((line, at) => at > 0 && isEnd(line))
+  return end < 0 ? lines : lines.slice(0, end)
 }
 
 function plain(text: string): string {
@@ -93,14 +98,6 @@ const contactWords =
 function isContactLine(line: string): boolean {
   const at = line.indexOf('@')
   return contactWords.test(line.slice(Math.max(0, at - 80), at))
-}
-
-/** The next line with a reason. The search ends at the next recipient's paragraph, which has its own. */
-function reasonNear(lines: readonly string[], index: number): string | null {
-  const near = lines.slice(index, index + reasonLines)
-  const end = near.findIndex((line, at) => at > 0 && opensParagraph(line))
-  const reason = near.slice(0, end < 0 ? near.length : end).find(isReason)
-  return reason === undefined ? null : plain(reason)
 }
 
 /** Whether the line begins a recipient's paragraph, as in QSBMF (cr.yp.to/proto/qsbmf.txt): `<address>:`. */
@@ -124,27 +121,19 @@ function statusIn(line: string): string | null {
   return reply === undefined ? null : `${reply}.0.0`
 }
 
-/** A character that an address may have here: no control character, and none that could not be decoded. */
-const inAddress = /[^\s\p{Cc}\ufffd<>()[\]",;:|'\\]/u
+/** Characters that no address has here: among them those that could not be decoded. */
+const outsideAddress = /[\s\p{Cc}\ufffd<>()[\]",;:|'\\]+/u
 
-/** The addresses on a line. Each `@` is extended to both sides, which is linear; a regular expression is not. */
+/** The addresses on a line, at most 20. A URL may have an `@` too: `https://host/?user=…@…`. */
 function addressesIn(line: string): string[] {
-  const addresses: string[] = []
-  let end = 0
-  for (let at = line.indexOf('@'); at >= 0 && addresses.length < 20; at = line.indexOf('@', end)) {
-    let begin = at
-    while (begin > end && inAddress.test(line[begin - 1] ?? '')) begin--
-    let after = at + 1
-    while (after < line.length && /[\w.-]/.test(line[after] ?? '')) after++
-    end = Math.max(after, at + 1)
-    const localPart = line.slice(begin, at).replace(/^(smtp|rfc-?822|to|for)=/i, '')
-    while (line[after - 1] === '.') after--
-    const domain = line.slice(at + 1, after)
-    // Skip the `@` of a URL: `https://host/?user=…@…`.
-    if (localPart.startsWith('//')) continue
-    if (localPart !== '' && localPart.length <= 200 && /^[\w-]+(\.[\w-]+)*$/.test(domain)) {
-      addresses.push(`${localPart}@${domain}`)
-    }
-  }
-  return addresses
+  return line
+    .split(outsideAddress)
+    .flatMap((word) => {
+      const at = word.indexOf('@')
+      const localPart = word.slice(0, Math.max(0, at)).replace(/^(smtp|rfc-?822|to|for)=/i, '')
+      const domain = /^[\w-]+(\.[\w-]+)*/.exec(word.slice(at + 1))?.[0]
+      const isAddress = localPart !== '' && localPart.length <= 200 && !localPart.startsWith('//')
+      return isAddress && domain !== undefined ? [`${localPart}@${domain}`] : []
+    })
+    .slice(0, 20)
 }

@@ -12,7 +12,7 @@ const listFields =
 
 /** Ticket and forge software. */
 const ticketFields =
-  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|znuny-|zendesk-|freshdesk-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout(-|$)|servicenow-|youtrack-|freescout-|intercom-|gorgias-|osticket-)/
+  /^(x-)?(rt-(ticket|originator|loop-prevention)|otrs-|znuny-|zendesk-|freshdesk-|fd-|jira-|github-|gitlab-|redmine-|bugzilla-|launchpad-|discourse-|phabricator-|gitea-|forgejo-|gerrit-|trac-|debian-pr-|zammad-|mantis-|kayako-|helpscout(-|$)|servicenow-|youtrack-|freescout-|intercom-|gorgias-|osticket-)/
 
 /** Mailing services: Mailchimp, Mandrill, Brevo, Mailjet, SendGrid, Mailgun, SES, Salesforce, Eloqua, members of the CSA. */
 const mailingFields =
