@@ -162,11 +162,7 @@ export class Seen {
 
   /** The message has marks of a personal letter: it answers, quotes or forwards another one, or asks its reader something. */
   get isLetter(): boolean {
-    return (
-      this.subject.isAnswer ||
-      this.asksReader ||
-      this.lines.some((line) => quoteIntroduction.test(line))
-    )
+    return this.subject.isAnswer || this.asksReader || quotation.test(this.lines.join('\n'))
   }
 
   /** The message asks its reader something, and returns nothing. */
@@ -238,9 +234,8 @@ const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'r
 const returnedTypes =
   /^(message\/(rfc822|global|partial|(global-|rfc822-)?headers)|text\/rfc822(-headers)?)$/
 
-/** Lines above a quotation: "On Tue, A wrote:", "-----Original Message-----" and others. */
-const quoteIntroduction =
-  /^[\s>]*(on\b.{4,120}\bwrote:|am\b.{4,120}\bschrieb\b.{0,80}:|le\b.{4,120}\b(a écrit|a ecrit)\s?:|el\b.{4,120}\bescribió:|il\b.{4,120}\bha scritto:|op\b.{4,120}\bschreef\b.{0,80}:|-{2,} ?(forwarded message|weitergeleitete nachricht)\b)/i
+/** A quoted line below one that introduces it: `On Tue, A wrote:`, in any language. `>>>` is Sendmail's transcript. */
+const quotation = /:[ \t]{0,10}\n\s{0,3}>(?!>)/
 
 /** Questions such as "Can you check …?". Programs do not ask them. */
 const question =
