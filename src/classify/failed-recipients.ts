@@ -23,7 +23,7 @@ const maxRecipients = 100
 const reasonLines = 5
 
 /**
- * Failed recipients in order of appearance. Addresses in `speakers` are contacts or the reader, not recipients. `saysFailure`
+ * Failed recipients in order of appearance, the marked ones first. Addresses in `speakers` are contacts or the reader, not recipients. `saysFailure`
  * tells whether the message has words of failure. Never throws.
  */
 export function failedRecipients(
@@ -35,19 +35,13 @@ export function failedRecipients(
   for (const [index, line] of lines.entries()) {
     if (found.size >= maxRecipients) break
     if (!line.includes('@') || isContactLine(line)) continue
-    const addresses = addressesIn(line).filter((each) => {
-      const key = each.toLowerCase()
-      return !speakers.has(key) && !found.get(key)?.isMarked
-    })
-    if (addresses.length === 0) continue
     const place = placeOf(lines, index, saysFailure)
-    for (const address of addresses) {
+    for (const address of addressesIn(line)) {
       const key = address.toLowerCase()
-      if (place.isMarked || !found.has(key)) found.set(key, { address, ...place })
+      if (!speakers.has(key) && !found.get(key)?.isMarked) found.set(key, { address, ...place })
     }
   }
-  const all = [...found.values()]
-  return [...all.filter(({ isMarked }) => isMarked), ...all.filter(({ isMarked }) => !isMarked)]
+  return [...found.values()].toSorted((a, b) => Number(b.isMarked) - Number(a.isMarked))
 }
 
 /** What the place of an address in the text says of it. */

@@ -98,7 +98,7 @@ export class Seen {
 
   /** A line has the reply code or status of a failure. */
   get quotesReply(): boolean {
-    return this.#get('reply', () => this.lines.some(hasReplyCode))
+    return this.lines.some(hasReplyCode)
   }
 
   /** The mail system whose exact sentences the message has, and where they begin. */

@@ -30,7 +30,7 @@ export const deliveryFacts = {
   returnsMessage: ({ hasReturned }) => hasReturned,
   returnsPart: ({ hasReturnedPart }) => hasReturnedPart,
   /** The mail that was not delivered, or its recipient. */
-  showsMail,
+  showsMail: ({ namesFailedRecipient, hasReturned }) => namesFailedRecipient || hasReturned,
   /** The returned message is itself a bounce, which somebody passes on. */
   returnsBounce: ({ returnsBounce }) => returnsBounce,
   /** The title of a bounce. */
@@ -60,10 +60,6 @@ export const deliveryFacts = {
 
 /** Words of somebody who speaks for himself or forwards a mail, above the sentences of a bounce. */
 const introduction = /\?|\b(i|i'm|i've|my|me|ich|mir|je|moi|yo|io|eu|ik|ja)\b/
-
-function showsMail({ namesFailedRecipient, hasReturned }: Seen): boolean {
-  return namesFailedRecipient || hasReturned
-}
 
 function hasAttachedFile({ message }: Seen): boolean {
   return message.parts.some(({ type }) => !/^(message|image)\/(?!svg)/.test(type))
