@@ -95,8 +95,6 @@ export const replyFacts = {
   groupWise: ({ message }) => /\bgroupwise\b/i.test(firstValue(message.header, 'x-mailer') ?? ''),
   /** It has a Precedence field, whatever its value; mail from people has none. */
   precedence: ({ message }) => firstValue(message.header, 'precedence') !== undefined,
-  /** It is a report (RFC 6522 §3). */
-  report: ({ message }) => message.contentType.value === 'multipart/report',
   /** The author's address is one at which nobody reads, so nobody can be away there. */
   nobodyReads: isNotifier,
   /** The text names a day by numbers: until when somebody is away. */
@@ -123,8 +121,6 @@ export const replyFacts = {
   quotes: ({ lines }) => lines.some((line) => line.startsWith('>')),
   /** A person wrote or forwarded it with a mail program. */
   handWritten: ({ isHandWritten }) => isHandWritten,
-  /** It has parts that are not text. */
-  attachment: ({ message }) => message.parts.length > 0,
   /** The title begins with words that programs put before the subject of a message that was read. */
   receiptTitle: (seen) => hasTitle(seen, receiptTitles),
 } satisfies FactTable

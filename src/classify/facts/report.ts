@@ -30,6 +30,8 @@ export const reportFacts = {
         refused.test(Buffer.from(content.subarray(0, 4096)).toString('latin1')),
     ),
 
+  /** It is a report (RFC 6522 §3). */
+  report: isReport,
   /** A multipart/report for delivery (RFC 6522 §3). The report-type may be missing. */
   deliveryReport: (seen) =>
     isReport(seen) && ['', 'delivery-status'].includes(reportType(seen.message)),

@@ -2,6 +2,15 @@
 import type { Rule } from '../rule.ts'
 import { certainReport } from './dsn.ts'
 
+/** A letter, a worm's mail, and a notice to who was to get the mail or to users of the same site. */
+const unlikeNotice = [
+  'letter',
+  'handWritten',
+  'payload',
+  'fromReadersSite',
+  'saysReaderReceives',
+] as const
+
 /** A scanner's own mark or title. The notice may have the form of a delivery report, as amavisd's and Barracuda's have. */
 export const scannerRules: readonly Rule[] = [
   {
@@ -18,7 +27,7 @@ export const scannerRules: readonly Rule[] = [
     verdict: 'content-notice',
     all: ['noticeTitle', 'programSent'],
     any: ['saysReaderSent', 'namesMail'],
-    none: ['letter', 'handWritten', 'payload', 'fromReadersSite'],
+    none: unlikeNotice,
     certain: certainReport,
   },
 ]
@@ -29,7 +38,7 @@ export const signedNoticeRules: readonly Rule[] = [
     name: 'content-notice-signed',
     verdict: 'content-notice',
     all: ['namesScanner', 'programSent', 'saysFound', 'saysReaderSent'],
-    none: ['letter', 'handWritten', 'payload', 'bounceFormat', 'saysReaderReceives'],
+    none: [...unlikeNotice, 'bounceFormat'],
   },
   // Threats have the same names in all languages.
   {
@@ -37,16 +46,7 @@ export const signedNoticeRules: readonly Rule[] = [
     verdict: 'content-notice',
     all: ['systemSends', 'namesThreat'],
     any: ['saysReaderSent', 'namesMail'],
-    none: [
-      'letter',
-      'handWritten',
-      'payload',
-      'link',
-      'bounceFormat',
-      'replyCode',
-      'fromReadersSite',
-      'saysReaderReceives',
-    ],
+    none: [...unlikeNotice, 'link', 'bounceFormat', 'replyCode'],
   },
 ]
 
@@ -55,15 +55,6 @@ export const noticeWordRules: readonly Rule[] = [
     name: 'content-notice-words',
     verdict: 'content-notice',
     all: ['systemSends', 'saysFound', 'saysReaderSent'],
-    none: [
-      'letter',
-      'handWritten',
-      'payload',
-      'link',
-      'fromReadersSite',
-      'saysReaderReceives',
-      'absentTitle',
-      'replyTitle',
-    ],
+    none: [...unlikeNotice, 'link', 'absentTitle', 'replyTitle'],
   },
 ]

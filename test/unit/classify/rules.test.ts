@@ -27,6 +27,17 @@ test('each fact is used by a rule', () => {
   )
 })
 
+test('no two tables have a fact of the same name', async () => {
+  const names: string[] = []
+  for (const file of globSync('src/classify/facts/*.ts')) {
+    const tables = Object.entries(await import(resolve(file)))
+    for (const [, table] of tables.filter(([name]) => name.endsWith('Facts'))) {
+      names.push(...Object.keys(table as object))
+    }
+  }
+  assert.deepEqual(names.toSorted(), Object.keys(facts).toSorted())
+})
+
 test('each rule asks for something, and what it is named for holds', () => {
   for (const { name, named, all = [], any = [] } of rules) {
     assert.match(name, /^[a-z0-9]+(-[a-z0-9]+)*$/)
