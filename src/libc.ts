@@ -53,7 +53,7 @@ const hugePageBytes = 2 << 20
 /**
  * Asks the kernel to use pages of 2 MiB instead of 4 KiB for this memory. With small pages, most random reads also miss the
  * processor's cache of page addresses (TLB). Pages already in use are converted too; since Linux 6.1 that happens at once.
- * Does nothing if the kernel ignores the advice (/sys/kernel/mm/transparent_hugepage/enabled is `never`).
+ * It is advice: the kernel may ignore it (/sys/kernel/mm/transparent_hugepage/enabled).
  */
 export async function adviseHugePages(memory: SharedArrayBuffer): Promise<void> {
   if (memory.byteLength < hugePageBytes) return

@@ -85,7 +85,7 @@ const commands: Readonly<Record<string, readonly CommandRow[]>> = {
       options: [
         repeatable(
           '--kind <kind>',
-          'kind of backscatter, repeatable; if policy.publish has it, DNS answers its code beside 127.0.0.2 (default: no kind)',
+          'kind of backscatter, repeatable (default: no kind); for one in policy.publish, DNS also answers its own address',
         ),
         new Option('--reason <text>', 'why; kept in the database, not shown in DNS'),
         new Option(
@@ -110,7 +110,8 @@ Examples:
       summary: 'take entries off the list',
       description:
         'Removes exactly these entries, whoever listed them: all of them, or none if one is not listed (exit code 1). If ' +
-        'a larger entry covers a prefix, the error names that entry; “backscatterd exclude” takes the prefix out of it. ' +
+        'a prefix is not listed itself but lies in a larger entry, the error names that entry; “backscatterd exclude” takes ' +
+        'the prefix out of it. ' +
         'Evidence from before the removal no longer counts. An entry of a named list comes back when that list is ' +
         'imported again.',
       argument: new Argument(
@@ -200,7 +201,7 @@ Examples:
       summary: 'update the database to this version’s schema',
       description:
         'Updates the database to the schema of this version and does nothing else. Fails while a server is running. Seldom ' +
-        'needed: every command that opens the database updates it first.',
+        'needed: every command that changes the database updates it first.',
       load: async () => (await import('./commands/server.ts')).migrate,
     },
   ],
@@ -226,8 +227,8 @@ Examples:
       name: 'exclude',
       summary: 'keep a prefix out of larger listings',
       description:
-        'Takes this prefix out of every listing, present or future, of the same or a larger prefix. Listings of smaller ' +
-        'prefixes inside it still count.',
+        'Takes this prefix out of every listing, present or future, that covers the whole of it. Listings of parts of it ' +
+        'still count.',
       argument: prefix,
       options: [note, json],
       load: async () => (await import('./commands/exception.ts')).exclude,
@@ -310,7 +311,7 @@ Examples:
       name: 'ingest',
       summary: 'record the messages of mail files as evidence',
       description:
-        'Reads mail files once and records every message to a trap as evidence, like mail that a trap receives. It works through ' +
+        'Reads mail files and records each message that was sent to a trap as evidence, like mail that a trap receives. It works through ' +
         'the running server, or on the database if no server is running. The time of a message comes from its newest ' +
         'trusted Received field; without one, from its file. Messages that are already recorded are skipped, so a run can be ' +
         'repeated. The files are not changed.',

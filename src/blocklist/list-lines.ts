@@ -12,7 +12,7 @@ import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } fr
 const maxRefusedLines = 1000
 /** A list has at most this many entries. All are in memory during the import, 25 octets each. */
 const maxListEntries = 16_777_216
-/** The different reasons of a list have at most this many characters in total. */
+/** All reasons of a list have at most this many characters. Lines with the same kinds, expiry and reason count once. */
 const maxReasonCharacters = 128 * 1024 * 1024
 /** The report shows at most this many characters of a wrong line. */
 const maxShownCharacters = 200

@@ -28,7 +28,7 @@ export interface Evidence {
   readonly returned: string
   /** Epoch seconds. */
   readonly seenAt: number
-  /** 'smtp', or the name of the mailbox. */
+  /** 'smtp', 'ingest', `collector:NAME`, or the name of the mailbox. */
   readonly source: string
   readonly details: EvidenceDetails
   /** Why the returned message really came from the trap's domain, so that the bounce was justified. */

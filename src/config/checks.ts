@@ -175,7 +175,7 @@ function disclosedTraps({ trap, mailbox, zone, dns, trapSmtp, policy }: Settings
 const nameWarning =
   'reveals a trap: the log shows this name, and so does the status, which every key of scope read can see'
 
-/** Shorter local parts must match a whole word of the name, since they occur inside many ordinary words. */
+/** A trap's local part that is shorter reveals the trap only as a whole word: it occurs inside many ordinary words. */
 const leastLength = 4
 
 /** Whether a mailbox's name reveals a trap. It contains no @, so it can do so only by the local part or the domain. */

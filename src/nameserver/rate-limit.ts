@@ -11,7 +11,7 @@ export interface RateLimitOptions {
   readonly slip: number
 }
 
-/** Places in the table. If too many networks are busy at once, the one whose budget is nearest to full is forgotten. */
+/** Places in the table, each for a network and class, in sets of four. A full set forgets the one with the most budget left. */
 const slots = 1 << 16
 const ways = 4
 const burstMs = 1000

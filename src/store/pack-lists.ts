@@ -152,8 +152,8 @@ function* entriesOfRows(database: Database, listId: number): Generator<ListEntry
 }
 
 /**
- * The entries of a generation, in order. Each has family and length (an octet each), the number of its attributes (16 bits),
- * and one or four words of address.
+ * The entries of a generation, in order. Each is stored as family and length (an octet each), the index of its attributes in
+ * the chunk (16 bits), and its address: a word of 32 bits for IPv4, four for IPv6.
  */
 function* entriesOfGeneration(
   database: Database,
