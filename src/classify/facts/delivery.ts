@@ -3,7 +3,6 @@ import { firstValue } from '../../mail/header.ts'
 import type { FactTable } from '../fact.ts'
 import { hasReplyCode, opensParagraph } from '../failed-recipients.ts'
 import type { Seen } from '../seen.ts'
-import { isNotifier, isWatcher } from './innocent.ts'
 import { reportType } from './report.ts'
 
 export const deliveryFacts = {
@@ -50,8 +49,6 @@ export const deliveryFacts = {
     subject.isAnswer || (isHandWritten && !subject.isBounce),
   /** A tracker's or forum's number in the title: `[mail 0001234]: …`. */
   numberedTitle: ({ subject }) => /^\[[^\]]{0,40}\d{3,}\]/.test(subject.folded),
-  /** A report to an operator, or a notice from an address that nobody reads. */
-  service: (seen) => isWatcher(seen) || (isNotifier(seen) && seen.hasLink),
   /** Something to open or click that mail systems do not send, and no returned mail. */
   bait: hasBait,
   /** A part that is neither a message nor a picture. An SVG file may have links. */

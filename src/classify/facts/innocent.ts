@@ -42,9 +42,11 @@ const operatorTitle =
 const listSoftware =
   /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster)(?![^-+])|[-+](owner|bounces|request)(?![^-+=])/
 
+/** Addresses of programs that report to an operator. */
 const watchers =
   /^(root|cron|nagios|icinga|zabbix|monit|monitor(ing)?|munin|logwatch|logcheck|alerts?|alarm|reports?|reporting|statistics|stats|fail2ban|backup|jenkins|gitlab|builds?|ci|copier|scanner|printer|mfp|fax|prometheus|grafana|sentry|pagerduty)$/
 
+/** Addresses at which nobody reads. */
 const unattended =
   /^(no|not|do[-_.]?not|ne[-_.]?pas|nicht)[-_.]?(reply|respond|answer|repondre|antworten)|^(notifications?|notifier|notify|(team)?cal(endar)?(-notification)?|reminders?|hr|personnel|payroll|attendance)$/
 
@@ -76,6 +78,11 @@ export const innocentFacts = {
     operatorTitle.test(subject.folded) ||
     fieldLike(message, /^x-cron-env$/) !== null ||
     autoSubmitted === 'auto-notified',
+  /** The author's address is one at which nobody reads, so nobody can be away there. */
+  nobodyReads: ({ author }) => unattended.test(author.localPart),
+  /** A report to an operator, or a notice with a link from an address at which nobody reads. */
+  service: ({ author, hasLink }) =>
+    watchers.test(author.localPart) || (hasLink && unattended.test(author.localPart)),
 } satisfies FactTable
 
 /** What shows that a list passed the message on: the field's name or `sender`; or null. */
@@ -83,16 +90,6 @@ export function handedOnBy(message: Message): string | null {
   const sender = mailboxOf(firstValue(message.header, 'sender') ?? '').localPart
   const isBySender = /^owner-|-(bounces|owner)(?![^+=])/.test(sender)
   return fieldLike(message, listFields) ?? (isBySender ? 'sender' : null)
-}
-
-/** Whether it is from a program that reports to an operator. */
-export function isWatcher({ author }: Seen): boolean {
-  return watchers.test(author.localPart)
-}
-
-/** Whether it comes from an address that nobody reads, so that nobody there can be away. */
-export function isNotifier({ author }: Seen): boolean {
-  return unattended.test(author.localPart)
 }
 
 /** Whether the path of a link in the author's words is such. */

@@ -5,7 +5,6 @@ import { decodedValue } from '../../mail/message.ts'
 import type { FactTable } from '../fact.ts'
 import { hasPhrase, phrasesOf } from '../phrases.ts'
 import type { Seen } from '../seen.ts'
-import { isNotifier } from './innocent.ts'
 
 /** Fields of Exchange, Outlook and Notes. */
 const officeFields =
@@ -95,8 +94,6 @@ export const replyFacts = {
   groupWise: ({ message }) => /\bgroupwise\b/i.test(firstValue(message.header, 'x-mailer') ?? ''),
   /** It has a Precedence field, whatever its value; mail from people has none. */
   precedence: ({ message }) => firstValue(message.header, 'precedence') !== undefined,
-  /** The author's address is one at which nobody reads, so nobody can be away there. */
-  nobodyReads: isNotifier,
   /** The text names a day by numbers: until when somebody is away. */
   namesDay: ({ words }) => day.test(words),
   /** The title begins with a tag in brackets, as those of forums and lists do. */

@@ -89,7 +89,7 @@ export const replyRules: readonly Rule[] = [
       'saysReceived',
       'namesDay',
     ],
-    none: [...others, 'link', 'price', 'unsubscribeField'],
+    none: [...others, 'link', 'price'],
   },
   {
     name: 'reply-title-behind',
@@ -132,8 +132,9 @@ export const replyRules: readonly Rule[] = [
   {
     name: 'reply-null-sender',
     verdict: 'auto-reply',
-    all: ['nullSender', 'saysAway'],
-    none: [...unlikeReply, 'nobodyReads'],
+    all: ['nullSender'],
+    any: ['saysAway', 'replyPrecedence'],
+    none: [...unlikeReply, 'nobodyReads', 'attachedFile'],
   },
   {
     name: 'reply-null-sender',
@@ -141,12 +142,6 @@ export const replyRules: readonly Rule[] = [
     all: ['nullSender', 'answerTitle'],
     any: ['namesDay', 'saysReceived', 'saysAutomatic'],
     none: [...unlikeReply, 'attachedFile', 'handWritten', 'nobodyReads'],
-  },
-  {
-    name: 'reply-null-sender',
-    verdict: 'auto-reply',
-    all: ['nullSender', 'replyPrecedence'],
-    none: [...unlikeReply, 'nobodyReads', 'attachedFile'],
   },
   {
     name: 'reply-null-sender',
