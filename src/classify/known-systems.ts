@@ -1,13 +1,15 @@
 // Systems that mark their own messages: challenge systems, scanners and mail systems, each with the fields that only such a message
 // of the system has.
+import { addressesNamed } from '../mail/addresses.ts'
 import { allValues } from '../mail/header.ts'
 import type { Seen } from './seen.ts'
 
 interface KnownSystem {
   readonly name: string
   /**
-   * Header fields, each with what its value must match; all of them must match. `return-path` is the reverse-path, `origin` the
-   * lowest Received field, which the first host wrote, and `status-field` the name of a field of the delivery status.
+   * Header fields, each with what its value must match; all of them must match. `return-path` is the reverse-path, `author` the
+   * address in From, in lower case, `origin` the lowest Received field, which the first host wrote, and `status-field` the name of a
+   * field of the delivery status. A site lets strangers choose titles and display names, so these are no marks alone.
    */
   readonly marks: Readonly<Record<string, RegExp>>
 }
@@ -25,16 +27,15 @@ export const challengeSystems: readonly KnownSystem[] = [
   // cPanel BoxTrapper: the field is also on mail that it passes on, the title is not (Cpanel/BoxTrapper.pm).
   { name: 'boxtrapper', marks: { 'x-boxtrapper': /\S/, subject: /\bverify[#:]\S{10}/i } },
   // Boxbe answers from its own domain.
-  { name: 'boxbe', marks: { from: /\bnoreply@([a-z\d-]+\.)?boxbe\.com\b/i, subject: /^re: /i } },
+  { name: 'boxbe', marks: { author: /^noreply@([a-z\d-]+\.)?boxbe\.com$/, subject: /^re: /i } },
   // The others: SpamAssassin's 20_vbounce.cf (4.0.1).
   { name: 'tmda', marks: { 'message-id': /-tmda-confirm>$/i } },
   { name: 'bluebottle', marks: { 'x-bluebottle-request': /\S/ } },
   { name: 'choicemail', marks: { 'x-choicemail-registration-request': /\S/ } },
   { name: 'spamarrest', marks: { 'x-spamarrest-noauth': /\S/ } },
   { name: 'mailinblack', marks: { 'content-type': /mUlTiPaRtBoUnDaRy_MailInBlack/ } },
-  { name: 'vanquish', marks: { from: /<confirm-[^\s@<>]{1,60}@spamguard\.vanquish\.com>/i } },
-  { name: 'qurb', marks: { subject: /\[Qurb .\d+\]$/ } },
-  { name: '0spam', marks: { from: /\bverify@0spam\.com\b/i } },
+  { name: 'vanquish', marks: { author: /^confirm-[^@]{1,60}@spamguard\.vanquish\.com$/ } },
+  { name: '0spam', marks: { author: /^verify@0spam\.com$/ } },
   { name: 'spamlion', marks: { spamlion: /\S/ } },
   { name: 'spamazoid', marks: { 'x-spamazoid-md': /\d/ } },
   { name: 'exispam', marks: { 'x-exispam': /ExiSpam/ } },
@@ -62,7 +63,7 @@ const mailSystems: readonly KnownSystem[] = [
   { name: 'exim', marks: { 'x-failed-recipients': /\S/ } },
   { name: 'dovecot', marks: { 'message-id': /^<dovecot-/ } },
   { name: 'dovecot', marks: { 'x-sieve': /\bpigeonhole\b/i } },
-  { name: 'gmail', marks: { from: /@(googlemail|google)\.com>?$/i } },
+  { name: 'gmail', marks: { author: /@(googlemail|google)\.com$/ } },
   { name: 'exchange', marks: { 'x-ms-exchange-message-is-ndr': /^/ } },
   { name: 'exchange', marks: { 'status-field': /^x-display-name$/ } },
   { name: 'opensmtpd', marks: { origin: /\(OpenSMTPD\)/ } },
@@ -93,6 +94,8 @@ function hasMarks(seen: Seen, marks: KnownSystem['marks']): boolean {
 function valuesOf({ message, status, reversePath }: Seen, name: string): readonly string[] {
   if (name === 'subject') return [message.subject]
   if (name === 'return-path') return reversePath === null ? [] : [reversePath]
+  if (name === 'author')
+    return addressesNamed(message.header, 'from').map((each) => each.toLowerCase())
   if (name === 'status-field') return [...(status?.fieldNames ?? [])]
   if (name === 'origin') return allValues(message.header, 'received').slice(-1)
   if (name !== 'x-mailscanner') return allValues(message.header, name)

@@ -40,7 +40,7 @@ const operatorTitle =
 
 /** Programs and roles under which a list's software writes: `majordomo`, `dev-owner`, `dev-request+help`. */
 const listSoftware =
-  /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster)(?![^-+])|[-+](owner|bounces|request)(?![^-+=])/
+  /^(mailman|majordomo|listserv|sympa|ezmlm|mlmmj|listmaster)(?![^-+])|[-+](owner|bounces|request|help)(?![^-+=])/
 
 /** Addresses of programs that report to an operator. */
 const watchers =

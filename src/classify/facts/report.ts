@@ -46,7 +46,8 @@ export const reportFacts = {
       ({ finalRecipient, action, status: code, diagnosticCode }) =>
         finalRecipient !== null &&
         (action === 'failed' || action === 'delayed') &&
-        (code ?? diagnosticCode) !== null,
+        (code ?? diagnosticCode) !== null &&
+        !code?.startsWith('2.'),
     ) ?? false,
   /** Nobody failed: every group's Action says so (RFC 3464 §2.3.3), or without groups the words do. */
   reportsSuccess: ({ status, saysSuccess }) =>
@@ -63,6 +64,13 @@ export const reportFacts = {
   returnedToTrap: (seen) => {
     const header = returnedHeader(seen)
     return header !== null && isWrittenTo(header, seen.traps)
+  },
+  /** The To field names nobody, and the returned message's reverse-path is no trap's: a forward brought the report here. */
+  returnedByOthers: (seen) => {
+    const header = returnedHeader(seen)
+    if (addressesOf(seen.message.header, 'to').length > 0) return false
+    const from = header === null ? [] : addressesOf(header, 'return-path')
+    return from.length > 0 && !from.some((each) => seen.traps.has(trapMailbox(each)))
   },
   /** The To field names recipients, and no trap is among them. */
   addressedToOthers: ({ message, traps }) => {

@@ -52,9 +52,9 @@ export const replyRules: readonly Rule[] = [
     ],
     none: ['fromMailSystem', 'unaskedLink'],
     certain: {
-      all: ['nullSender'],
-      any: ['answersMessage', 'answerTitle', 'replyField', 'replyPrecedence', 'saysAway'],
-      none: ['report'],
+      all: ['emptyReversePath'],
+      any: ['answersMessage', 'saysAway'],
+      none: ['report', 'link', 'price', 'tagged'],
     },
   },
   {

@@ -1,5 +1,6 @@
 // Rules for the notices of virus and content scanners to the sender of a stopped message, who is usually forged.
 import type { Rule } from '../rule.ts'
+import { programAnswers } from './challenge.ts'
 import { certainReport } from './dsn.ts'
 
 /** A letter, a worm's mail, and a notice to who was to get the mail or to users of the same site. */
@@ -20,7 +21,7 @@ export const scannerRules: readonly Rule[] = [
     all: ['scanner'],
     any: ['saysReaderSent', 'noticeTitle'],
     none: ['saysReaderReceives'],
-    certain: { all: ['ownReversePath'] },
+    certain: programAnswers,
   },
   {
     name: 'content-notice-title',

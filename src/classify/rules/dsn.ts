@@ -1,19 +1,25 @@
 // Rules for bounces, delay notices and reports of success, and for mail that only looks like one.
 import type { Rule } from '../rule.ts'
 
-/** A mail system's exact sentence and a failed recipient. */
+/** A mail system's exact sentence and a failed recipient, in a bounce and not in what quotes one. */
 const exactFormat = {
   all: ['systemSends', 'bounceFormat', 'namesFailedRecipient'],
-  none: ['reportsSuccess'],
+  any: ['fromMailSystem', 'bounceTitle'],
+  none: ['reportsSuccess', 'introducesFormat', 'personal'],
 } as const
 
 /** The report did not come back to who wrote the message. */
-const contradictions = ['trapFailed', 'returnedToTrap', 'addressedToOthers'] as const
+const contradictions = [
+  'trapFailed',
+  'returnedToTrap',
+  'returnedByOthers',
+  'addressedToOthers',
+] as const
 
 /** A failure in the form of RFC 3464 with the header of the message that failed, or in a system's exact words. */
 export const certainReport = [
   { all: ['systemSends', 'failedGroup', 'returnsFields'], none: contradictions },
-  { ...exactFormat, none: ['reportsSuccess', ...contradictions] },
+  { ...exactFormat, none: [...exactFormat.none, ...contradictions] },
 ] as const
 
 const pretences = ['lacksReturnedMessage', 'readerFailed', 'emptyPretence'] as const
