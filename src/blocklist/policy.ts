@@ -61,6 +61,8 @@ export interface Case {
   readonly standing: Standing | undefined
   /** The episode (see `judge`) of the client's last listing by trap; 0 if there was none. */
   readonly lastEpisode: number
+  /** When the newest hit of the client's listings by trap was seen; 0 if there was none. */
+  readonly lastHitAt: number
   readonly now: number
 }
 
@@ -96,10 +98,12 @@ const episodeGapSeconds = 86_400
  * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
  *   at the next multiple of `holdFor`. Otherwise the exact time of its end would reveal which message was the hit.
  * - While the policy says that likely evidence only counts: a window without a certain hit in it reaches no threshold, a
- *   likely hit extends nothing, and "newest hit" above means the newest certain hit.
+ *   likely hit extends nothing, and "newest hit" above means the newest certain hit. A likely hit lists anew only if its
+ *   window has a certain hit newer than the last hit of every ended listing: older ones have led to a listing already. A
+ *   certain hit itself lists anew however old it is, since mailboxes are read in any order.
  */
 export function judge(
-  { kind, hit, others, standing, lastEpisode, now }: Case,
+  { kind, hit, others, standing, lastEpisode, lastHitAt, now }: Case,
   policy: PolicyOptions,
 ): Judgement {
   if (hit.seenAt < now - policy.longestListingSeconds) {
@@ -128,6 +132,10 @@ export function judge(
   }
   if (standing) {
     return extended(standing, standing.kinds | bit, best, `${kind} too: ${counts}`, policy)
+  }
+  if (!proves(hit, policy) && best.provenAt <= lastHitAt) {
+    const lacks = 'none of them certain and newer than the last hit of an ended listing'
+    return { decision: 'counted', why: `${kind}: ${counts}, ${lacks}` }
   }
   const episode = lastEpisode + 1
   const termSeconds = termOf(episode, policy)

@@ -202,6 +202,7 @@ function weigh(
   // Each certainty has a limit of its own, so that no number of likely messages hides a certain one.
   const hits = (each: Certainty): Hit[] =>
     store.evidence.hits(prefix, { kind, certainty: each }, seen, hitsToWeigh(kind, policy))
+  const last = row ?? store.listings.lastByTrap(prefix)
   // If the kind is listed already, the threshold does not matter.
   const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
   return judge(
@@ -215,7 +216,8 @@ function weigh(
         lastHitAt: row.lastHitAt ?? row.createdAt,
         expiresAt: row.expiresAt ?? Number.MAX_SAFE_INTEGER,
       },
-      lastEpisode: row ? row.episode : store.listings.lastEpisode(prefix),
+      lastEpisode: last.episode,
+      lastHitAt: last.lastHitAt ?? 0,
       now,
     },
     policy,

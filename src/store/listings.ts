@@ -104,7 +104,10 @@ export class ListingTable {
   readonly #shownAt: Statement<PrefixValues, ShownRow>
   readonly #hiddenIn: Statement<[number], Prefix>
   readonly #moveHidden: Statement<[number | null, number]>
-  readonly #lastEpisode: Statement<PrefixValues, number | null>
+  readonly #lastByTrap: Statement<
+    PrefixValues,
+    { episode: number | null; lastHitAt: number | null }
+  >
   readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
   readonly #insert: Statement<unknown[]>
   readonly #change: Statement<unknown[]>
@@ -129,11 +132,10 @@ export class ListingTable {
     )
     this.#hiddenIn = database.prepare(`SELECT ${prefixColumns} FROM listings WHERE version_id = ?`)
     this.#moveHidden = database.prepare('UPDATE listings SET version_id = ? WHERE version_id = ?')
-    this.#lastEpisode = database
-      .prepare<PrefixValues, number | null>(
-        `SELECT max(episode) FROM listings WHERE ${isPrefix} AND origin = 'trap'`,
-      )
-      .pluck()
+    this.#lastByTrap = database.prepare(
+      `SELECT max(episode) AS episode, max(last_hit_at) AS lastHitAt FROM listings
+       WHERE ${isPrefix} AND origin = 'trap'`,
+    )
     this.#lastRemoval = database.prepare(
       `SELECT max(ended_at) AS at, max(evidence_mark) AS mark FROM listings
        WHERE ${isPrefix} AND state = 'removed'`,
@@ -225,9 +227,10 @@ export class ListingTable {
     }
   }
 
-  /** The number of the last episode in which this prefix was listed by trap; 0 if it never was. */
-  lastEpisode(prefix: Prefix): number {
-    return this.#lastEpisode.get(...prefixValues(prefix)) ?? 0
+  /** The last episode in which this prefix was listed by trap, and when the newest hit was seen; zeros if it never was. */
+  lastByTrap(prefix: Prefix): { episode: number; lastHitAt: number } {
+    const row = this.#lastByTrap.get(...prefixValues(prefix))
+    return { episode: row?.episode ?? 0, lastHitAt: row?.lastHitAt ?? 0 }
   }
 
   /** The last removal of this prefix, or zeros if none. Evidence up to id `mark`, or seen before `at`, no longer counts. */

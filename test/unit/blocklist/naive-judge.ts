@@ -17,6 +17,8 @@ export interface NaiveCase {
   /** The row by trap that holds. */
   readonly row: Row | undefined
   readonly lastEpisode: number
+  /** Of all rows by trap of this network; 0: there was none. */
+  readonly lastHitAt: number
   readonly now: number
 }
 
@@ -24,7 +26,7 @@ const day = 86_400
 
 /** Changes the row, or says which one is to be added. */
 export function judged(
-  { evidence, network, removedAt, others, row, lastEpisode, now }: NaiveCase,
+  { evidence, network, removedAt, others, row, lastEpisode, lastHitAt, now }: NaiveCase,
   policy: PolicyOptions,
 ): { readonly decision: string; readonly fresh?: Row } {
   const { kind, seenAt } = evidence
@@ -42,6 +44,8 @@ export function judged(
     .filter((each) => each.kind === kind && each.seenAt >= removedAt)
     .concat(evidence)
   let provenAt = -1
+  /** Whether anything there shows more than what was listed for before. */
+  let isNews = proves(evidence)
   for (const { seenAt: end } of hits) {
     if (end < seenAt || end >= seenAt + windowSeconds) continue
     const inside = hits.filter((each) => each.seenAt > end - windowSeconds && each.seenAt <= end)
@@ -49,7 +53,10 @@ export function judged(
       new Set(inside.map(({ returned }) => returned)).size >= messages &&
       new Set(inside.map(({ recipient }) => recipient)).size >= traps
     if (isReached) {
-      for (const each of inside.filter(proves)) provenAt = Math.max(provenAt, each.seenAt)
+      for (const each of inside.filter(proves)) {
+        provenAt = Math.max(provenAt, each.seenAt)
+        if (each.seenAt > lastHitAt) isNews = true
+      }
     }
   }
   if (provenAt < 0) return { decision: 'counted' }
@@ -59,6 +66,7 @@ export function judged(
     hit(row, provenAt, policy)
     return { decision: 'extended' }
   }
+  if (!isNews) return { decision: 'counted' }
   const fresh: Row = {
     ...{ prefix: network, origin: 'trap', createdAt: now, kinds: maskOf([kind]), reason: null },
     ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: provenAt },

@@ -344,6 +344,7 @@ export class NaiveList {
         ...{ evidence, network, others, removedAt: removal.at, now: this.now },
         row: this.#standing(network).find(isOfTrap),
         lastEpisode: this.#rows.findLast(isOfTrap)?.episode ?? 0,
+        lastHitAt: Math.max(0, ...this.#rows.filter(isOfTrap).map((row) => row.lastHitAt)),
       },
       this.#policy,
     )

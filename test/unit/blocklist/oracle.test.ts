@@ -3,12 +3,13 @@
 // ORACLE_RUNS=10000 ORACLE_SEED=1.
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { openDoor, start } from '../../support/door.ts'
+import { address, openDoor, prefix, start } from '../../support/door.ts'
 import { agree, agreeMeanwhile, journalLeads } from './agreement.ts'
 import { NaiveList } from './naive-list.ts'
 import {
   allPrefixes,
   anyChange,
+  anyOfOneHost,
   apply,
   probes,
   randomPolicy,
@@ -65,4 +66,40 @@ test('DNS, look-ups and exports agree with a naive list under random changes', a
     { numRuns: Number(runs), ...(seed !== undefined && { seed: Number(seed) }) },
   )
   t.diagnostic(`${runs} runs of up to 40 changes`)
+})
+
+test('one host that sends again and again is listed as the naive list says', async (t) => {
+  const host = address('20.0.0.0')
+  const places = {
+    ...{ prefixes: [prefix('20.0.0.0/32')], probes: [host], lookups: [host] },
+    lists: [],
+  }
+  const property = async (changes: Parameters<typeof apply>[1][]) => {
+    const cleanups: (() => void)[] = []
+    const policy = { ...randomPolicy(0), firstListingSeconds: 3600 }
+    const door = openDoor(
+      { after: (cleanup) => cleanups.unshift(cleanup as () => void) },
+      { policy, capacityBytes: 1 << 16 },
+    )
+    try {
+      const naive = new NaiveList(policy, start)
+      naive.configure(policy)
+      const world: World = { door, naive, policy, files: new Map() }
+      for (const each of changes) {
+        await apply(world, each, () => {})
+        agree(door, naive, places)
+      }
+    } finally {
+      for (const cleanup of cleanups) cleanup()
+    }
+  }
+  const hostRuns = 4 * Number(runs)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyOfOneHost, { minLength: 20, maxLength: 60, size: 'max' }),
+      property,
+    ),
+    { numRuns: hostRuns, ...(seed !== undefined && { seed: Number(seed) }) },
+  )
+  t.diagnostic(`${hostRuns} runs of up to 60 changes`)
 })

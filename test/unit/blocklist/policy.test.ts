@@ -22,6 +22,8 @@ interface Row {
   /** [kinds, episode, days of the last hit, days of the expiry] */
   readonly standing?: readonly [readonly BackscatterKind[], number, number, number]
   readonly lastEpisode?: number
+  /** Days of the newest hit of all ended listings; default: there was none. */
+  readonly lastHit?: number
   /** Days; default: the hit's own time. */
   readonly now?: number
   readonly policy?: Partial<PolicyOptions>
@@ -263,6 +265,47 @@ const rows: readonly Row[] = [
     why: /is over/,
   },
   {
+    name: 'a likely message lists nobody anew by the certain message that the ended listing was for',
+    policy: { firstListingSeconds: 5 * day },
+    hit: [6, 'm2', 't1', 'likely'],
+    others: [[0, 'm1', 't1']],
+    lastEpisode: 1,
+    lastHit: 0,
+    expected: ['counted'],
+    why: /^dsn: 2 of 2 messages, 1 of 1 traps within 7d, none of them certain and newer than the last hit of an ended listing$/,
+  },
+  {
+    name: 'a certain message after the ended listing does list anew with a likely one',
+    policy: { firstListingSeconds: 5 * day },
+    hit: [6, 'm2', 't1', 'likely'],
+    others: [
+      [0, 'm1', 't1'],
+      [5.5, 'm3', 't1'],
+    ],
+    lastEpisode: 1,
+    lastHit: 0,
+    expected: ['listed', 2, 15.5],
+  },
+  {
+    name: 'a certain message lists anew with what the ended listing was for, though it was seen before that',
+    policy: { firstListingSeconds: 5 * day },
+    hit: [-1, 'm2', 't1'],
+    others: [[0, 'm1', 't1']],
+    lastEpisode: 1,
+    lastHit: 0,
+    now: 6,
+    expected: ['listed', 2, 10],
+  },
+  {
+    name: 'where likely lists, a likely message lists anew like a certain one',
+    policy: { firstListingSeconds: 5 * day, likely: 'list' },
+    hit: [6, 'm2', 't1', 'likely'],
+    others: [[0, 'm1', 't1']],
+    lastEpisode: 1,
+    lastHit: 0,
+    expected: ['listed', 2, 16],
+  },
+  {
     name: 'a likely message extends no listing of its kind',
     hit: [3, 'm9', 't1', 'likely'],
     standing: [['dsn'], 1, 2.5, 9.5],
@@ -320,6 +363,7 @@ for (const row of rows) {
         expiresAt: at(row.standing[3]),
       },
       lastEpisode: row.lastEpisode ?? row.standing?.[1] ?? 0,
+      lastHitAt: row.lastHit === undefined ? 0 : at(row.lastHit),
       now: at(row.now ?? row.hit[0]),
     }
     const judgement = judge(subject, policy)

@@ -146,6 +146,8 @@ const anyPolicy = {
   allowsTests: fc.option(fc.boolean(), { nil: undefined }),
   exempt: fc.option(fc.array(anyPrefix, { maxLength: 2 }), { nil: undefined, freq: 3 }),
   likely: fc.option(fc.constantFrom(...likelyUses), { nil: undefined }),
+  /** Shorter than the window too, so that what an ended listing was for is still in it. */
+  firstListingSeconds: fc.option(fc.constantFrom(3600, 2 * day), { nil: undefined }),
 }
 
 const anyDelist = fc.record({
@@ -159,6 +161,32 @@ const anyExcept = fc.record({
   isOn: fc.boolean(),
 })
 
+const anyWait = fc.record({
+  does: fc.constant('wait' as const),
+  seconds: fc.constantFrom(1, 3600, day - 1, day, 2 * day, 5 * day),
+  expires: fc.nat(3).map((number) => number > 0),
+})
+const anyConfigure = fc.record({ does: fc.constant('configure' as const), ...anyPolicy })
+
+/** What happens to one host that sends again and again. */
+export const anyOfOneHost = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(anyRecord, fc.constantFrom('dsn' as const, 'auto-reply' as const))
+      .map(([each, kind]) => ({ ...each, client: 0, kind })),
+  },
+  { weight: 3, arbitrary: anyWait },
+  { weight: 1, arbitrary: anyConfigure },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant('delist' as const),
+      prefixes: fc.tuple(fc.constant(prefix('20.0.0.0/32'))),
+    }),
+  },
+)
+
 export const anyChange = fc.oneof(
   { weight: 4, arbitrary: anyList },
   { weight: 3, arbitrary: anyDelist },
@@ -168,16 +196,9 @@ export const anyChange = fc.oneof(
   },
   { weight: 2, arbitrary: anyExcept },
   { weight: 6, arbitrary: anyRecord },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      does: fc.constant('wait' as const),
-      seconds: fc.constantFrom(1, 3600, day - 1, day, 2 * day, 5 * day),
-      expires: fc.nat(3).map((number) => number > 0),
-    }),
-  },
+  { weight: 4, arbitrary: anyWait },
   { weight: 6, arbitrary: anyImport },
-  { weight: 2, arbitrary: fc.record({ does: fc.constant('configure' as const), ...anyPolicy }) },
+  { weight: 2, arbitrary: anyConfigure },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -327,12 +348,19 @@ async function except(
 
 function changed(
   policy: PolicyOptions,
-  { publish, allowsTests, exempt, likely }: Extract<Change, { does: 'configure' | 'restart' }>,
+  {
+    publish,
+    allowsTests,
+    exempt,
+    likely,
+    firstListingSeconds,
+  }: Extract<Change, { does: 'configure' | 'restart' }>,
 ): PolicyOptions {
   return {
     ...policy,
     ...(publish && { publish }),
     ...(likely && { likely }),
+    ...(firstListingSeconds !== undefined && { firstListingSeconds }),
     ...(allowsTests !== undefined && { allowSpecial: allowsTests ? [prefix('127.0.0.0/29')] : [] }),
     ...(exempt && { exempt: exempt.map((each) => ({ prefix: each, note: '' })) }),
   }

@@ -321,6 +321,22 @@ test('after a thousand messages that reach no threshold, one more takes no more 
 const likely = (changes: Parameters<typeof evidence>[0] = {}) =>
   evidence({ certainty: 'likely', ...changes })
 
+test('after a listing expired, a likely message does not list anew by the certain hits it was for', async (t) => {
+  const door = openDoor(t)
+  const old = evidence({ seenAt: start - 7 * day + 12 })
+  const older = evidence({ seenAt: start - 7 * day + 12 })
+  assert.deepEqual(await decisions(door, old, older), ['counted', 'listed'])
+  door.now = start + 13
+  await door.blocklist.expire()
+  const late = { seenAt: start - 3 * day }
+  const decision = await decide(door, { certainty: 'likely', ...late })
+  assert.equal(decision.decision, 'counted', decision.why)
+  assert.match(decision.why, /none of them certain and newer than the last hit of an ended listing/)
+  assert.deepEqual(door.codes('20.0.0.1'), [])
+  // A certain one does, though it was seen at the same time.
+  assert.equal((await decide(door, late)).listing?.expiresAt, start + 11 * day)
+})
+
 test('likely messages neither list nor extend, begin no episode and lift no shadow', async (t) => {
   const policy = testPolicy({ publish: ['dsn'] })
   const door = openDoor(t, { policy })
