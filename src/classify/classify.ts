@@ -54,42 +54,30 @@ export interface Envelope {
   readonly recipients?: readonly string[]
 }
 
-/**
- * The rules in order; the first that matches decides. The numbers are groups of rules.
- *
- *   1. A message that cannot be read whole proves nothing.
- *   2. Reports that somebody asked for. They come first because each also matches a rule below that can list:
- *      complaints and TLS reports are multipart/report, and read receipts say auto-replied. Sieve refuses mail in the
- *      form of a receipt; such a refusal is recognised before receipts are.
- *   3. Scanners' notices with their own titles, and challenges from a known system's address. They come before 5:
- *      amavisd and Boxbe send theirs as complete delivery reports.
- *   4. What list software says about its own business, and Postfix to its postmaster. Both quote bounces.
- *   5. A complete delivery status; then mail with the fields of ticket and forge software, which quotes whole bounces;
- *      then notices with a scanner's name, mail that only has the form of a report, and bounces that a mail system
- *      signs. They come before 6: a bounce stays a bounce when a list passes it on, though the list's host then
- *      proves nothing (see `viaList`). They come before 9: most bounces say auto-replied as well. Out-of-office
- *      replies with a program's title that a list passed on belong here too.
- *   6. Mail of lists and sign-ups. It says auto-generated and auto-replied too.
- *   7. Challenges and notices recognised by their words: automatic replies that ask or tell something special.
- *   8. Bounces whose author is not clearly a mail system. These rules need more marks.
- *   9. Automatic replies, by their fields and then by their words. If the author still claims to be a mail system,
- *      the message is spam.
- */
+/** The rules in order; the first that matches decides. Each group says why it stands where it does. */
 const rules: readonly Rule[] = [
+  // Complaints and TLS reports are multipart/report too, and read receipts say auto-replied.
   ...requestedRules,
   ...wordedReceiptRules,
+  // Boxbe and amavisd send theirs as complete delivery reports.
   ...challengeSystemRules,
   ...scannerRules,
+  // Reports to operators and tickets quote whole bounces.
   ...operatorRules,
   ...statusRules,
   ...ticketFieldRules,
+  // Such a notice also says who did not get the mail, as a bounce does.
   ...signedNoticeRules,
+  // A bounce, or an automatic reply with a program's title, stays one when a list passes it on. See `viaList`.
   ...signedBounceRules,
   ...titledReplyRules,
+  // Mail of lists and sign-ups says auto-generated and auto-replied too.
   ...listRules,
+  // Challenges have the links of sign-ups.
   ...challengeWordRules,
   ...signUpRules,
   ...noticeWordRules,
+  // What is left needs more marks: a bounce under another name, then automatic replies.
   ...unsignedBounceRules,
   ...replyRules,
   ...lureRules,
