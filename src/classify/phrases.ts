@@ -1,8 +1,8 @@
 // Phrases: text → a form in which it can be compared, and the tables of data/phrases, which hold what programs write.
 import { globSync, readFileSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
-const folder = new URL('../../data/phrases/', import.meta.url).pathname
+const folder = join(import.meta.dirname, '../../data/phrases')
 
 /** The rows of all files of data/phrases, as text: kind (the folder's name), language (the file's name), and three columns. */
 interface PhraseRow {
@@ -21,7 +21,7 @@ function readPhraseRows(): PhraseRow[] {
   return globSync('*/*.tsv', { cwd: folder })
     .toSorted()
     .flatMap((file) =>
-      readFileSync(folder + file, 'utf8')
+      readFileSync(join(folder, file), 'utf8')
         .split('\n')
         .filter((line) => line !== '' && !line.startsWith('#'))
         .map((line) => {
