@@ -1,5 +1,5 @@
-// Writes the tables test/bounces/*/expectations.tsv anew from what the classifier says now, and prints every row that is new or changed. The
-// folder of a sample says what it is: one with another verdict is an error, and its row stays.
+// Writes what the classifier says now into the tables test/bounces/*/expectations.tsv, and prints each row that is new or
+// changed. A sample's folder says what it is. A sample with another verdict is an error, and its row stays.
 //   node scripts/expectations.ts
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -98,9 +98,9 @@ const episodeGapSeconds = 86_400
  * - A listing ends one term after its newest hit, but never earlier than it did before. If listings are held back, it ends
  *   at the next multiple of `holdFor`. Otherwise the exact time of its end would reveal which message was the hit.
  * - While the policy says that likely evidence only counts: a window without a certain hit in it reaches no threshold, a
- *   likely hit extends nothing, and "newest hit" above means the newest certain hit. A likely hit lists anew only if its
+ *   likely hit extends nothing, and "newest hit" above means the newest certain hit. A likely hit lists again only if its
  *   window has a certain hit newer than the last hit of every ended listing: older ones have led to a listing already. A
- *   certain hit itself lists anew however old it is, since mailboxes are read in any order.
+ *   certain hit itself lists again however old it is, since mailboxes are read in any order.
  */
 export function judge(
   { kind, hit, others, standing, lastEpisode, lastHitAt, now }: Case,

@@ -93,8 +93,8 @@ const notRecognised: Verdict = {
 
 /** Classifies a message. Never throws. */
 export function classify(message: Message, envelope: Envelope = {}): Classification {
-  const { deliveryStatus: status, returned } = message
-  const seen = new Seen(message, status, reversePath(message, envelope), envelope.recipients)
+  const { returned } = message
+  const seen = new Seen(message, reversePath(message, envelope), envelope.recipients)
   const verdict = firstVerdict(rules, seen) ?? notRecognised
   const { kind } = verdict
   return {

@@ -8,6 +8,7 @@ import type { Classification, Dsn } from './classify.ts'
 import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
 import type { BackscatterKind, Certainty } from './kinds.ts'
 import { canonicalRecipient } from './recipient.ts'
+import { deliveryFields } from './seen.ts'
 
 export type { EvidenceDetails } from './evidence-details.ts'
 
@@ -130,7 +131,7 @@ function isTrouble({ action, status }: Pick<Dsn, 'action' | 'status'>): boolean 
 }
 
 /** Fields that a delivery adds. The same message may have them or not, depending on where it was read. */
-const deliveryFields = new Set(['return-path', 'delivered-to', 'x-original-to', 'envelope-to'])
+const addedFields = new Set(['return-path', ...deliveryFields])
 
 /** SHA-256 in hex of the message with CRLF line ends and without the fields that its delivery added. */
 export function contentDigest(message: Message, believed: readonly HeaderField[]): string {
@@ -139,7 +140,7 @@ export function contentDigest(message: Message, believed: readonly HeaderField[]
   const hash = createHash('sha256')
   let position = header.start
   for (const { name, start, end } of header.fields) {
-    if (!deliveryFields.has(name) && !dropped.has(start)) continue
+    if (!addedFields.has(name) && !dropped.has(start)) continue
     updateWithCrlf(hash, raw.subarray(position, start))
     position = end
   }

@@ -23,8 +23,8 @@ const maxRecipients = 100
 const reasonLines = 5
 
 /**
- * Failed recipients in order of appearance, the marked ones first. Addresses in `speakers` are contacts or the reader, not recipients. `saysFailure`
- * tells whether the message has words of failure. Never throws.
+ * Failed recipients in order of appearance, the marked ones first. Addresses in `speakers` are contacts or the reader, not
+ * recipients. `saysFailure` tells whether the message has words of failure. Never throws.
  */
 export function failedRecipients(
   lines: readonly string[],

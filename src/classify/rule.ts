@@ -1,7 +1,11 @@
 // Rules: sentences over facts, and how they are put to a message.
 import { type Fact, facts } from './facts.ts'
-import type { BackscatterKind, Certainty, NotBackscatter } from './kinds.ts'
-import { backscatterKinds } from './kinds.ts'
+import {
+  type BackscatterKind,
+  backscatterKinds,
+  type Certainty,
+  type NotBackscatter,
+} from './kinds.ts'
 import type { Seen } from './seen.ts'
 
 /** Holds if all facts of `all`, at least one of `any`, and none of `none` hold. A list that is missing asks for nothing. */

@@ -10,6 +10,12 @@ import { trapMailbox } from './recipient.ts'
 import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
 import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 
+/**
+ * Facts by name. A fact states one thing about a message: true or false, or which one of several (a system's name), else null.
+ * Facts are pure. They never throw, and they answer for every message.
+ */
+export type FactTable = Readonly<Record<string, (seen: Seen) => boolean | string | null>>
+
 export class Seen {
   readonly message: Message
   readonly status: DeliveryStatus | null
@@ -22,15 +28,10 @@ export class Seen {
   readonly #deliveredTo: readonly string[]
   readonly #once = new Map<string, unknown>()
 
-  constructor(
-    message: Message,
-    status: DeliveryStatus | null,
-    reversePath: string | null,
-    deliveredTo: readonly string[] = [],
-  ) {
+  constructor(message: Message, reversePath: string | null, deliveredTo: readonly string[] = []) {
     this.message = message
     this.#deliveredTo = deliveredTo
-    this.status = status
+    this.status = message.deliveryStatus
     this.reversePath = reversePath
     this.hasNullSender =
       reversePath !== null && (reversePath === '' || isMailSystem(`<${reversePath}>`))
@@ -226,7 +227,8 @@ export class Seen {
 
 const maxWords = 12_000
 
-const deliveryFields = ['delivered-to', 'x-original-to', 'envelope-to']
+/** Fields that a delivery adds to name the recipient. */
+export const deliveryFields = ['delivered-to', 'x-original-to', 'envelope-to']
 
 const emptiedBytes = 64
 const ownFields = ['from', 'to', 'subject', 'date', 'message-id', 'received', 'return-path']

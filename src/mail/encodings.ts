@@ -9,7 +9,7 @@ export function decodeTransfer(body: Buffer, encoding: string): Buffer {
   const name = /^[\w-]*/.exec(encoding.toLowerCase())?.[0]
   if (name === 'quoted-printable') return decodeQuotedPrintable(body)
   if (name !== 'base64' || hasWords(body)) return body
-  // Some programs encode line by line; after its padding each piece begins anew.
+  // Some programs encode line by line; each piece ends with its own padding.
   const pieces = body.toString('latin1').split(/=+/, maxPieces)
   return Buffer.concat(pieces.map((piece) => Buffer.from(piece, 'base64')))
 }

@@ -63,7 +63,7 @@ export type ListingRowChange = Omit<NewListingRow, 'prefix' | 'origin' | 'create
 
 export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 
-/** The columns of a row. The list's name is read without a join: with one, SQLite would plan each use of a statement anew. */
+/** The columns of a row. The list's name is read without a join: with one, SQLite would plan a statement again at each use. */
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,

@@ -1,8 +1,7 @@
 // Facts about challenges: a system holds the reader's message and asks him to prove that he sent it.
-import type { FactTable } from '../fact.ts'
 import { challengeSystems, knownSystem } from '../known-systems.ts'
 import { hasPhrase } from '../phrases.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 import { addressesOf, domainOf } from '../sender.ts'
 
 const says = ({ from, said }: Seen, ...statements: string[]): number =>

@@ -1,8 +1,7 @@
 // Facts about bounces in words: what was not delivered, to whom, and what a bounce does not have.
 import { firstValue } from '../../mail/header.ts'
-import type { FactTable } from '../fact.ts'
 import { hasReplyCode, opensParagraph } from '../failed-recipients.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 import { reportType } from './report.ts'
 
 export const deliveryFacts = {
@@ -27,6 +26,7 @@ export const deliveryFacts = {
     firstValue(message.header, 'x-failed-recipients') !== undefined,
   /** A message or its header section below the words or as a part. */
   returnsMessage: ({ hasReturned }) => hasReturned,
+  /** The same as a part. */
   returnsPart: ({ hasReturnedPart }) => hasReturnedPart,
   /** The mail that was not delivered, or its recipient. */
   showsMail: ({ namesFailedRecipient, hasReturned }) => namesFailedRecipient || hasReturned,

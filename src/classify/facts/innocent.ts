@@ -2,8 +2,7 @@
 // fields that only such software sets.
 import { firstValue } from '../../mail/header.ts'
 import type { Message } from '../../mail/message.ts'
-import type { FactTable } from '../fact.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 import { mailboxOf } from '../sender.ts'
 
 /** Lists (RFC 2919, RFC 2369), and news that a gateway mails (RFC 5536). */

@@ -1,11 +1,10 @@
 // Facts about scanners' notices: a scanner tells the sender of a message what it found in it.
 
 import { firstValue } from '../../mail/header.ts'
-import type { FactTable } from '../fact.ts'
 import { knownSystem, scanners } from '../known-systems.ts'
 
 import { fold, hasPhrase } from '../phrases.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 import { addressesOf, domainOf } from '../sender.ts'
 
 export const noticeFacts = {

@@ -2,9 +2,8 @@
 // does not have.
 import { allValues, firstValue } from '../../mail/header.ts'
 import { decodedValue } from '../../mail/message.ts'
-import type { FactTable } from '../fact.ts'
 import { hasPhrase, phrasesOf } from '../phrases.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 
 /** Fields of Exchange, Outlook and Notes. */
 const officeFields =

@@ -2,9 +2,8 @@
 
 import { allValues, firstValue, type HeaderSection } from '../../mail/header.ts'
 import type { Message } from '../../mail/message.ts'
-import type { FactTable } from '../fact.ts'
 import { trapMailbox } from '../recipient.ts'
-import type { Seen } from '../seen.ts'
+import type { FactTable, Seen } from '../seen.ts'
 import { addressesOf } from '../sender.ts'
 
 export const reportFacts = {

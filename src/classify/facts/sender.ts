@@ -1,5 +1,5 @@
 // Facts about who sent the message: its reverse-path and its author.
-import type { FactTable } from '../fact.ts'
+import type { FactTable } from '../seen.ts'
 
 export const senderFacts = {
   /** The reverse-path is the null sender (RFC 5321 §4.5.5), or a mail system's address, which some systems use instead. */
