@@ -29,6 +29,10 @@ export interface PolicyOptions {
   readonly holdForSeconds: number
   /** Kinds that DNS answers. */
   readonly publish: readonly BackscatterKind[]
+  /** DNS whitelists whose members are only counted. */
+  readonly whitelists: readonly string[]
+  /** Whether shared outbound pools are only counted. */
+  readonly pools: boolean
   readonly likely: (typeof likelyUses)[number]
   readonly shortest4: number
   readonly shortest6: number
@@ -41,6 +45,17 @@ export interface PolicyOptions {
   readonly evidencePerDay: number
   /** How long evidence is kept. Must be longer than the longest listing. */
   readonly evidenceKeepSeconds: number
+  /** Evidence from fewer traps is not public. */
+  readonly evidenceMinTraps: number
+  /** When a listed host may take itself off the list: `RemovalRules`. */
+  readonly removal: RemovalRules
+}
+
+/** A host may remove its own listing if it sent nothing for `quietSeconds` and was removed less than `times` times within a period. */
+export interface RemovalRules {
+  readonly quietSeconds: number
+  readonly times: number
+  readonly periodSeconds: number
 }
 
 /** A present listing by trap, which a message may extend. Times in epoch seconds. */

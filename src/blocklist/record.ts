@@ -88,9 +88,10 @@ function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: bool
 }
 
 function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void {
-  const { client, kind, source, seenAt, recipient } = evidence
+  const { client, kind, certainty, source, seenAt, recipient } = evidence
   const network = client && judgedPrefix(client, policy)
-  store.evidenceCounters.count({ network, kind, trap: trapOf(recipient), source, seenAt })
+  const trap = trapOf(recipient)
+  store.evidenceCounters.count({ network, kind, certainty, trap, source, seenAt })
 }
 
 /**

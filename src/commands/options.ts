@@ -11,7 +11,7 @@ import type { ZoneOptions } from '../resolver/records.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
 import type { TrapsOptions } from '../traps/traps.ts'
 
-export function policyOptions({ policy, trap, evidence }: Config): PolicyOptions {
+export function policyOptions({ policy, removal, trap, evidence }: Config): PolicyOptions {
   const { threshold } = policy
   return {
     firstListingSeconds: policy.firstListing,
@@ -19,6 +19,8 @@ export function policyOptions({ policy, trap, evidence }: Config): PolicyOptions
     ipv6Prefix: policy.ipv6Prefix,
     holdForSeconds: policy.holdFor,
     publish: policy.publish,
+    whitelists: policy.whitelists,
+    pools: policy.pools,
     likely: policy.likely,
     shortest4: policy.shortest4,
     shortest6: policy.shortest6,
@@ -34,6 +36,12 @@ export function policyOptions({ policy, trap, evidence }: Config): PolicyOptions
     traps: trap.map(({ address }) => address),
     evidencePerDay: evidence.perDay,
     evidenceKeepSeconds: evidence.keep,
+    evidenceMinTraps: evidence.minTraps,
+    removal: {
+      quietSeconds: removal.quiet,
+      times: removal.times,
+      periodSeconds: removal.period,
+    },
   }
 }
 

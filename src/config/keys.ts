@@ -148,6 +148,10 @@ export const declaration = table('', {
         'a URL such as "https://bl.example.org"',
         checkUrl,
       ),
+      removal: flag(
+        'Let listed hosts take themselves off the list: `POST /v1/removals` without a key.',
+        true,
+      ),
       trustedProxies: list(
         prefixText('Addresses or prefixes of proxies whose X-Forwarded-For is trusted.'),
         [],
@@ -219,6 +223,16 @@ export const declaration = table('', {
       ),
       ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
     ),
+    whitelists: list(
+      domainName(
+        'DNS whitelists (RFC 5782), such as "list.dnswl.org". Their members are only counted (shadow). Needs `resolver.servers`.',
+      ),
+      [],
+    ),
+    pools: flag(
+      'Only count (shadow) the shared outbound servers of large providers in `data/shared-pools.json`: a listing would hit all their customers. Needs `resolver.servers`.',
+      true,
+    ),
     likely: word(
       'What messages do that are only likely to be backscatter, because only their words say so. `count`: they add to the counts of certain messages, but by themselves they neither list nor extend. `list`: they count as certain.',
       'count',
@@ -242,6 +256,14 @@ export const declaration = table('', {
       note: text('Why.', ''),
     }),
   }),
+  removal: table(
+    'When a listed host may take itself off the list. Else its request waits for the operator.',
+    {
+      quiet: duration('No hit for this long.', '24h', 0, year),
+      times: integer('Removed less often than this within `period`.', 3, 0, 1000),
+      period: duration('See `times`.', '30d', day, year),
+    },
+  ),
   evidence: table('Evidence: the records of messages that traps received.', {
     keep: duration(
       'Evidence is deleted when it is older than this; the check runs daily. Must be longer than `policy.longestListing`.',
@@ -254,6 +276,12 @@ export const declaration = table('', {
       200,
       1,
       1_000_000,
+    ),
+    minTraps: integer(
+      'Evidence of a listing is public only if it comes from this many traps. So is each renewal of what is public.',
+      2,
+      1,
+      1000,
     ),
   }),
   trace: table('How to trace messages: trusted Received fields, and marks of your own mail.', {
@@ -381,16 +409,8 @@ export const declaration = table('', {
 
 export type Settings = Value<typeof declaration>
 
-/**
- * Keys of later versions, which this version does not support. A key is an error if ignoring it would change who is answered
- * or let in; else it gives a warning.
- */
-export const reserved: Readonly<Record<string, 'error' | 'warning'>> = {
-  'zone.domainOrigin': 'error',
-  'dns.key': 'error',
-  'dns.transfer': 'error',
-  'admin.removal': 'warning',
-}
+/** Keys of later versions. This version refuses them: whoever sets one expects it to decide who is answered or let in. */
+export const reserved: readonly string[] = ['zone.domainOrigin', 'dns.key', 'dns.transfer']
 
 /** The table `threshold.KIND`: how much evidence lists a host. */
 function threshold(messages: number, traps: number) {

@@ -78,14 +78,11 @@ export function loadPolicy(source: ConfigSource, present: Config): Config {
 
 function checked(file: string, raw: Record<string, unknown>): Config {
   const { value, problems } = readSettings(declaration, raw, dirname(file))
-  const warnings: Problem[] = []
-  const errors: Problem[] = []
-  for (const problem of problems) {
-    const rank = Object.hasOwn(reserved, problem.path) ? reserved[problem.path] : undefined
-    if (rank === undefined) errors.push(problem)
-    else if (rank === 'error') errors.push({ ...problem, why: 'not supported by this version' })
-    else warnings.push({ ...problem, why: 'has no effect in this version' })
-  }
+  const errors = problems.map((problem) =>
+    reserved.includes(problem.path)
+      ? { ...problem, why: 'not supported by this version' }
+      : problem,
+  )
   if (errors.length === 0) errors.push(...faultsBetweenKeys(value))
   if (errors.length > 0) {
     const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
@@ -93,7 +90,7 @@ function checked(file: string, raw: Record<string, unknown>): Config {
       keys: errors.map((problem) => problem.path),
     })
   }
-  warnings.push(...warningsOf(value))
+  const warnings = warningsOf(value)
   // The traps of the demonstration are no secret, so everybody may read its file.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   return { ...value, control: { socket: controlSocket(value) }, file, warnings }

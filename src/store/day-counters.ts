@@ -1,7 +1,7 @@
 // Two tables of daily counts: messages that were counted but not stored, and forgeries. A forgery is a message that a network
 // sent with a trap as forged sender.
 import type { Database, Statement } from 'better-sqlite3'
-import type { BackscatterKind } from '../classify/kinds.ts'
+import type { BackscatterKind, Certainty } from '../classify/kinds.ts'
 import { type Address, type Family, networkOf, type Prefix } from '../ip/address.ts'
 import { addressValues } from './prefix-columns.ts'
 
@@ -11,6 +11,8 @@ interface CountedMessage {
   /** The network that would be listed; null if the client is unknown. */
   readonly network: Prefix | null
   readonly kind: BackscatterKind | null
+  /** null if it was not recognised, or ignored. */
+  readonly certainty: Certainty | null
   /** The trap pattern that its recipient matches. Undefined if none does: some mailboxes take every address for a trap. */
   readonly trap: string | undefined
   readonly source: string
@@ -24,20 +26,21 @@ export class EvidenceCounterTable {
 
   constructor(database: Database) {
     this.#count = database.prepare(
-      `INSERT INTO evidence_counters (day, family, w0, w1, w2, w3, kind, trap, source, messages, last_seen_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+      `INSERT INTO evidence_counters (day, family, w0, w1, w2, w3, kind, certainty, trap, source, messages, last_seen_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
        ON CONFLICT DO UPDATE SET messages = messages + 1, last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
     )
     this.#purge = database.prepare(
-      `DELETE FROM evidence_counters WHERE (day, family, w0, w1, w2, w3, kind, trap, source) IN
-         (SELECT day, family, w0, w1, w2, w3, kind, trap, source FROM evidence_counters WHERE day < ? LIMIT ?)`,
+      `DELETE FROM evidence_counters WHERE (family, w0, w1, w2, w3, day, kind, certainty, trap, source) IN
+         (SELECT family, w0, w1, w2, w3, day, kind, certainty, trap, source FROM evidence_counters WHERE day < ? LIMIT ?)`,
     )
   }
 
   /** Adds one message. A repeated message counts again, since no content is kept. These counts do not count for a threshold. */
-  count({ network, kind, trap, source, seenAt }: CountedMessage): void {
+  count({ network, kind, certainty, trap, source, seenAt }: CountedMessage): void {
     const day = Math.floor(seenAt / secondsInDay)
-    this.#count.run(day, ...addressValues(network), kind ?? '', trap ?? '*', source, seenAt)
+    const what = [kind ?? '', certainty ?? '', trap ?? '*', source]
+    this.#count.run(day, ...addressValues(network), ...what, seenAt)
   }
 
   /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`. Returns their number. */

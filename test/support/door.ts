@@ -31,6 +31,8 @@ export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions 
     ipv6Prefix: 64,
     holdForSeconds: 0,
     publish: ['dsn', 'auto-reply', 'challenge-response', 'content-notice'],
+    whitelists: [],
+    pools: true,
     likely: 'count',
     shortest4: 16,
     shortest6: 32,
@@ -46,6 +48,8 @@ export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions 
     traps: [],
     evidencePerDay: 200,
     evidenceKeepSeconds: 90 * day,
+    evidenceMinTraps: 2,
+    removal: { quietSeconds: day, times: 3, periodSeconds: 30 * day },
     ...changes,
   }
 }

@@ -152,13 +152,9 @@ test('a file that is no TOML is an error with line and column', (t) => {
   assert.match(faults(t, '[zone\norigin = 3\n')[0] ?? '', /^line 1, column \d+: /)
 })
 
-test('keys that this version does not do are errors, or warnings where nothing depends on them', (t) => {
+test('keys that this version does not do are errors', (t) => {
   assert.deepEqual(faults(t, `${least}[[dns.key]]\nname = "mirror1"\nsecretFile = "a.key"\n`), [
     'dns.key: not supported by this version',
-  ])
-  const config = load(t, `${least}[admin]\nremoval = true\n`)
-  assert.deepEqual(config.warnings, [
-    { path: 'admin.removal', why: 'has no effect in this version' },
   ])
 })
 

@@ -247,13 +247,14 @@ test('killed at any point, the database is the old one whole, and the next openi
     deaths += 1
     assert.equal(signal, 'SIGKILL')
     const version = connection(t, path).pragma('user_version', { simple: true })
-    if (version !== 7) assert.deepEqual(digestOfLists(path), wanted, `died before script ${nth}`)
+    if (Number(version) < 7)
+      assert.deepEqual(digestOfLists(path), wanted, `died before script ${nth}`)
     const store = openOld(t, path)
     assert.deepEqual(store.lists.all(), migrated.lists.all())
     for (const name of names) assertEntries(store, name, entriesOf(migrated, name))
   }
-  // Three migrations, of three scripts, four and three.
-  assert.equal(deaths, 10)
+  // Four migrations, of three scripts, four, three and three.
+  assert.equal(deaths, 13)
 })
 
 test('a migration that fails half-way leaves the old database, and says which one it was', (t) => {
