@@ -3,8 +3,9 @@
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
-import { audit, auditRow, type Context, hideEntry, removeRow } from './listings.ts'
-import { heldUntil, initialState } from './policy.ts'
+import { audit, auditRow, type Context } from './context.ts'
+import { hideEntry, removeRow } from './listings.ts'
+import { changeTrapListing } from './trap-listing.ts'
 import { parseTrapPattern } from './traps.ts'
 import { exceptionOf } from './types.ts'
 import { listedIn } from './zone-entry.ts'
@@ -48,12 +49,10 @@ function applyTraps({ store, policy, now }: Context): void {
 }
 
 function placeByKinds(context: Context): void {
-  const { store, publisher, policy, now } = context
+  const { store, publisher } = context
   if (publisher.last?.publishedKinds === publisher.publishedKinds) return
   for (const row of store.listings.misplaced(publisher.publishedKinds)) {
-    const state = initialState(row.kinds, publisher.publishedKinds, policy)
-    const until = state === 'held' ? heldUntil(now, policy) : null
-    store.listings.change(row, { ...row, state, heldUntil: until })
+    changeTrapListing(context, row)
     auditRow(context, actor, 'publish', row.id, row)
   }
 }

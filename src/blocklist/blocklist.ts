@@ -11,18 +11,12 @@ import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
 import { CommitQueue } from './commit-queue.ts'
+import type { Context } from './context.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { ListImports } from './import.ts'
-import {
-  amendListing,
-  type Context,
-  delistAll,
-  expireSome,
-  listAll,
-  removeListing,
-} from './listings.ts'
+import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { DiskRoom, recordOne } from './record.ts'

@@ -2,7 +2,7 @@
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { ExceptionTable } from '../store/exceptions.ts'
-import { audit, type Context } from './listings.ts'
+import { audit, type Context } from './context.ts'
 import { parseTrapPattern } from './traps.ts'
 import {
   type Actor,

@@ -18,7 +18,7 @@ import { isOver } from '../store/list-versions.ts'
 import type { ListingRow } from '../store/listings.ts'
 import { comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeReader } from '../tree/reader.ts'
-import type { Context } from './listings.ts'
+import type { Context } from './context.ts'
 import { heldUntil } from './policy.ts'
 import { judgedPrefix } from './record.ts'
 import {

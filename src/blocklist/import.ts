@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { sameAttributes } from '../store/packed-entries.ts'
+import { audit } from './context.ts'
 import { ListLines } from './list-lines.ts'
 import {
   DiscardedVersions,
@@ -14,7 +15,6 @@ import {
   replaceList,
   turn,
 } from './list-replacement.ts'
-import { audit } from './listings.ts'
 import { roomLeft } from './publish.ts'
 import type { ImportItem, ImportOutcome, ImportRequest, ListFault, Refusal } from './types.ts'
 import { listedIn } from './zone-entry.ts'

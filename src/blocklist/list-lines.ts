@@ -4,8 +4,9 @@ import { contains, type Family, type Prefix, subtract } from '../ip/address.ts'
 import { specialRanges } from '../ip/special-purpose.ts'
 import { comparePrefixes, type EntryAttributes, joined } from '../store/packed-entries.ts'
 import { lastWords } from '../store/prefix-columns.ts'
+import type { Context } from './context.ts'
 import { EntryRuns } from './external-sort.ts'
-import { type Context, refusalOf } from './listings.ts'
+import { refusalOf } from './listings.ts'
 import type { ImportDone, ImportItem, ImportOutcome, ListFault, RefusedLine } from './types.ts'
 
 /** The report shows at most this many wrong lines; further ones are only counted. */

@@ -2,10 +2,9 @@
 // inside a transaction.
 import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
-import type { Store } from '../store/database.ts'
 import type { CurrentListing, ListingRow } from '../store/listings.ts'
-import { initialState, type PolicyOptions } from './policy.ts'
-import type { Publisher } from './publish.ts'
+import { audit, auditRow, type Context } from './context.ts'
+import { releaseTrapListing } from './trap-listing.ts'
 import {
   type Actor,
   type AmendOutcome,
@@ -23,56 +22,12 @@ import {
 } from './types.ts'
 import { entriesAt, type StandingEntry } from './zone-entry.ts'
 
-/** The objects that a change reads and writes. */
-export interface Context {
-  readonly store: Store
-  /** Tells which kinds are answered, now and in the last publication. */
-  readonly publisher: Pick<Publisher, 'publishedKinds' | 'last' | 'rules'>
-  readonly policy: PolicyOptions
-  /** Finds the trap pattern that an address matches, or undefined. */
-  readonly trapOf: (address: string) => string | undefined
-  /** Epoch seconds. */
-  readonly now: number
-}
-
 /** One transaction ends or publishes at most this many rows. */
 const expiryBatch = 500
 
 const changedSince: Refusal = {
   refused: 'changed',
   why: 'has changed meanwhile: read it again',
-}
-
-/** Adds a line to the audit. `before` and `after`: the target as the HTTP interface shows it; null if there was or is none. */
-export function audit(
-  { store, now }: Context,
-  actor: Actor,
-  action: string,
-  target: string,
-  before: object | null,
-  after: object | null,
-): void {
-  store.audit.insert({ at: now, actor: actor.name, action, target, before, after })
-}
-
-/** Adds the change of a row to the audit and returns its new state. `before`: the row as it was, or null if it is new. */
-export function auditRow(
-  context: Context,
-  actor: Actor,
-  action: string,
-  id: number,
-  before: ListingRow | null,
-): Listing {
-  const listing = currentListing(context, id)
-  audit(context, actor, action, listing.prefix, before && listingOf(before), listing)
-  return listing
-}
-
-/** Reads a row again after a change. */
-export function currentListing({ store }: Context, id: number): Listing {
-  const row = store.listings.byId(id)
-  if (!row) throw new Error(`listing ${id} is gone`)
-  return listingOf(row)
 }
 
 /** Ends a row and returns its new state. Evidence up to now no longer counts. */
@@ -201,6 +156,8 @@ function list(context: Context, request: ListRequest, actor: Actor): ListOutcome
     hits: 0,
     episode: 1,
     termSeconds: null,
+    shadow: null,
+    basis: null,
   })
   return { outcome: 'listed', listing: auditRow(context, actor, 'list', id, null) }
 }
@@ -332,16 +289,12 @@ function conflict(why: string): Refusal {
  * expired entries of lists. Returns how many there were; 0 if nothing is left to do.
  */
 export function expireSome(context: Context): number {
-  const { store, publisher, policy, now } = context
+  const { store, now } = context
   const { listings } = store
   const expired = listings.expired(now, expiryBatch)
   for (const row of expired) standingAt(context, row.prefix)
   const due = listings.due(now, expiryBatch - expired.length)
-  for (const row of due) {
-    const policyWithoutHold = { ...policy, holdForSeconds: 0 }
-    const state = initialState(row.kinds, publisher.publishedKinds, policyWithoutHold)
-    listings.change(row, { ...row, state, heldUntil: null })
-  }
+  for (const row of due) releaseTrapListing(context, row)
   const rows = expired.length + due.length
   return rows > 0 ? rows : store.lists.expireSome(now)
 }

@@ -52,7 +52,7 @@ export interface PolicyOptions {
 }
 
 /** A host may remove its own listing if it sent nothing for `quietSeconds` and was removed less than `times` times within a period. */
-export interface RemovalRules {
+interface RemovalRules {
   readonly quietSeconds: number
   readonly times: number
   readonly periodSeconds: number
@@ -176,16 +176,6 @@ export function judge(
 /** How many seconds one hit lists for in the given episode. The first episode is 1. */
 export function termOf(episode: number, policy: PolicyOptions): number {
   return Math.min(policy.firstListingSeconds * 2 ** (episode - 1), policy.longestListingSeconds)
-}
-
-/** The first state of a listing by trap with these kinds: answered, held back for a while, or only counted (shadow). */
-export function initialState(
-  kinds: number,
-  publishedKinds: number,
-  policy: PolicyOptions,
-): 'listed' | 'held' | 'shadow' {
-  if ((kinds & publishedKinds) === 0) return 'shadow'
-  return policy.holdForSeconds > 0 ? 'held' : 'listed'
 }
 
 /**

@@ -21,15 +21,10 @@ import { OncePerMinute } from '../log-rarely.ts'
 import { formatSize } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
 import type { CurrentListing } from '../store/listings.ts'
-import { auditRow, type Context, currentListing, standingAt } from './listings.ts'
-import {
-  heldUntil,
-  hitsToWeigh,
-  initialState,
-  type Judgement,
-  judge,
-  type PolicyOptions,
-} from './policy.ts'
+import { auditRow, type Context, currentListing } from './context.ts'
+import { standingAt } from './listings.ts'
+import { hitsToWeigh, type Judgement, judge, type PolicyOptions } from './policy.ts'
+import { changeTrapListing, insertTrapListing } from './trap-listing.ts'
 import { isTrapMailbox } from './traps.ts'
 import { type Decision, kindsMask, listingOf } from './types.ts'
 
@@ -232,32 +227,12 @@ function act(
   row: CurrentListing | undefined,
   judgement: Extract<Judgement, { kinds: number }>,
 ): Decided {
-  const { store, publisher, policy, now } = context
   const { decision, why, newHits, ...becomes } = judgement
-  const firstState = initialState(becomes.kinds, publisher.publishedKinds, policy)
   if (!row) {
-    const id = store.listings.insert({
-      prefix,
-      ...becomes,
-      state: firstState,
-      origin: 'trap',
-      reason: null,
-      createdAt: now,
-      heldUntil: firstState === 'held' ? heldUntil(now, policy) : null,
-      hits: newHits,
-    })
+    const id = insertTrapListing(context, prefix, { ...becomes, hits: newHits, basis: null })
     return { decision, why, listing: auditRow(context, { name: 'trap' }, 'list', id, null) }
   }
-  // A shadow listing starts to show like a new one. A listing that shows already is not held back when it gets another kind.
-  const state = row.state === 'shadow' ? firstState : row.state
-  const isHeldNow = state === 'held' && row.state !== 'held'
-  store.listings.change(row, {
-    ...row,
-    ...becomes,
-    state,
-    hits: row.hits + newHits,
-    heldUntil: isHeldNow ? heldUntil(now, policy) : row.heldUntil,
-  })
+  changeTrapListing(context, row, { ...becomes, hits: row.hits + newHits })
   return { decision, why, listing: currentListing(context, row.id) }
 }
 

@@ -18,7 +18,7 @@ import {
   prefixValues,
 } from './prefix-columns.ts'
 
-/** 'held': shows in DNS from `heldUntil` on. 'shadow': is kept but does not show, since its kinds are not published. */
+/** 'held': shows in DNS from `heldUntil` on. 'shadow': is kept but does not show, for the reason in `shadow`. */
 export type ListingState = 'listed' | 'held' | 'shadow' | 'expired' | 'removed'
 /** 'trap': listed for mail to a trap. 'manual': listed by hand. 'import': an entry of a named list. */
 export type ListingOrigin = 'trap' | 'manual' | 'import'
@@ -37,11 +37,15 @@ export interface NewListingRow {
   readonly expiresAt: number | null
   /** When a held listing will show. */
   readonly heldUntil: number | null
+  /** Why a shadow listing is only counted: 'kind', 'whitelist ZONE' or 'pool NAME'. null in other states. */
+  readonly shadow: string | null
   readonly hits: number
   /** The number of the episode (see `judge` in blocklist/policy.ts). Matters only for a listing by trap. */
   readonly episode: number
   /** How many seconds one hit lists for; null if the listing is not by trap. */
   readonly termSeconds: number | null
+  /** JSON: the rule that listed it, and on what evidence. null if the listing is not by trap. */
+  readonly basis: string | null
 }
 
 export interface ListingRow extends Omit<NewListingRow, 'state'> {
@@ -67,7 +71,7 @@ export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
-  term AS termSeconds`
+  term AS termSeconds, shadow, basis`
 /** A WHERE term for rows that have not ended. */
 const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
@@ -142,13 +146,14 @@ export class ListingTable {
     )
     this.#insert = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, reason, created_at, last_hit_at, expires_at,
-         held_until, hits, episode, term)
+         held_until, hits, episode, term, shadow, basis)
        VALUES (@family, @length, @w0, @w1, @w2, @w3, @kinds, @state, @origin, @reason, @createdAt, @lastHitAt,
-         @expiresAt, @heldUntil, @hits, @episode, @termSeconds)`,
+         @expiresAt, @heldUntil, @hits, @episode, @termSeconds, @shadow, @basis)`,
     )
     this.#change = database.prepare(
       `UPDATE listings SET kinds = @kinds, state = @state, reason = @reason, last_hit_at = @lastHitAt,
-         expires_at = @expiresAt, held_until = @heldUntil, hits = @hits, episode = @episode, term = @termSeconds
+         expires_at = @expiresAt, held_until = @heldUntil, hits = @hits, episode = @episode, term = @termSeconds,
+         shadow = @shadow, basis = @basis
        WHERE id = @id`,
     )
     this.#end = database.prepare(
@@ -275,19 +280,19 @@ export class ListingTable {
   }
 
   /** Held rows whose time to show has come. */
-  due(now: number, limit: number): ListingRow[] {
-    return this.#due.all(now, limit).map(listingRowOf)
+  due(now: number, limit: number): CurrentListing[] {
+    return this.#due.all(now, limit).map(listingRowOf) as CurrentListing[]
   }
 
   /** Rows by trap whose state does not fit the published kinds: they are shadow but should show, or the reverse. */
-  misplaced(publishedKinds: number): ListingRow[] {
+  misplaced(publishedKinds: number): CurrentListing[] {
     return this.#database
       .prepare<[number, number], RawListing>(
         `SELECT ${listingColumns} FROM listings WHERE origin = 'trap' AND
            (state = 'shadow' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
       )
       .all(publishedKinds, publishedKinds)
-      .map(listingRowOf)
+      .map(listingRowOf) as CurrentListing[]
   }
 
   #useLength({ family, length }: Prefix): void {

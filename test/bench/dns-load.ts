@@ -220,6 +220,8 @@ export function fillDatabase(file: string, list: BenchList): void {
       hits: 0,
       episode: 1,
       termSeconds: null,
+      shadow: null,
+      basis: null,
     })
   }
   store.commit()

@@ -25,6 +25,8 @@ function addRow(store: Store, at: Prefix, kinds: number, reason: string | null):
     ...{ prefix: at, kinds, state: 'listed', origin: 'manual', reason, createdAt: start - 3 },
     ...{ lastHitAt: null, expiresAt: start + 9, heldUntil: null, hits: 0, episode: 0 },
     termSeconds: null,
+    shadow: null,
+    basis: null,
   })
 }
 

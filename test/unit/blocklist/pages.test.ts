@@ -91,7 +91,14 @@ test('random rows and lists: the pages are all that passes the filter, in order,
       const store = open(t)
       for (const { at, kinds, isRemoved } of rows) {
         if (store.listings.currentAt(at).length > 0) continue
-        const none = { lastHitAt: null, expiresAt: null, heldUntil: null, termSeconds: null }
+        const none = {
+          lastHitAt: null,
+          expiresAt: null,
+          heldUntil: null,
+          termSeconds: null,
+          shadow: null,
+          basis: null,
+        }
         const id = store.listings.insert({
           ...{ prefix: at, kinds, state: 'listed', origin: 'manual', reason: null },
           ...{ createdAt: start, hits: 0, episode: 0, ...none },

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type Case,
-  initialState,
-  judge,
-  type PolicyOptions,
-  termOf,
-} from '../../../src/blocklist/policy.ts'
+import { type Case, judge, type PolicyOptions, termOf } from '../../../src/blocklist/policy.ts'
 import { kindsMask } from '../../../src/blocklist/types.ts'
 import type { BackscatterKind } from '../../../src/classify/kinds.ts'
 import { day, start, testPolicy } from '../../support/door.ts'
@@ -378,13 +372,3 @@ for (const row of rows) {
     assert.equal(judgement.termSeconds, termOf(judgement.episode, policy))
   })
 }
-
-test('a listing begins as its kinds and the policy say', () => {
-  const published = kindsMask(['dsn'])
-  const held = testPolicy({ holdForSeconds: 60 })
-  assert.equal(initialState(kindsMask(['dsn']), published, testPolicy()), 'listed')
-  assert.equal(initialState(kindsMask(['dsn']), published, held), 'held')
-  assert.equal(initialState(kindsMask(['callout']), published, testPolicy()), 'shadow')
-  assert.equal(initialState(kindsMask(['callout']), published, held), 'shadow')
-  assert.equal(initialState(kindsMask(['dsn', 'callout']), published, testPolicy()), 'listed')
-})

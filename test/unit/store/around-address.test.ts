@@ -39,7 +39,7 @@ function add(store: Store, at: Prefix, ends: boolean): void {
   const id = store.listings.insert({
     ...{ prefix: at, kinds: 3, state: 'shadow', origin },
     ...{ reason: 'why', createdAt: 1, lastHitAt: 2, expiresAt: 3, heldUntil: 4 },
-    ...{ hits: 5, episode: 6, termSeconds: 7 },
+    ...{ hits: 5, episode: 6, termSeconds: 7, shadow: null, basis: null },
   })
   if (ends) store.listings.end({ id, prefix: at }, 'removed', 9, 0)
 }

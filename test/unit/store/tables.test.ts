@@ -24,7 +24,7 @@ function listing(at: string | Prefix, changes: Partial<NewListingRow> = {}): New
     prefix: typeof at === 'string' ? prefix(at) : at,
     ...{ kinds: 1, state: 'listed', origin: 'manual', reason: null },
     ...{ createdAt: 1, lastHitAt: null, expiresAt: null, heldUntil: null },
-    ...{ hits: 0, episode: 1, termSeconds: null },
+    ...{ hits: 0, episode: 1, termSeconds: null, shadow: null, basis: null },
     ...changes,
   }
 }
