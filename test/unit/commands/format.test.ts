@@ -7,6 +7,7 @@ import {
   formatUntil,
   printable,
   roughDuration,
+  wrapText,
 } from '../../../src/commands/format.ts'
 
 test('durations in the two largest units, rounded', () => {
@@ -48,4 +49,15 @@ test('columns are aligned and no line ends in blanks', () => {
 
 test('control and invisible characters are shown, others kept', () => {
   assert.equal(printable('a\u001b[31mb\u0000\r\n\u202e\u200b\u2028\u009bé☃'), 'a?[31mb???????é☃')
+})
+
+test('text is broken at blanks, and a long word stands alone', () => {
+  const word = 'x'.repeat(90)
+  assert.deepEqual(wrapText(`${'four '.repeat(20)}${word} end`), [
+    'four '.repeat(15).trim(),
+    'four '.repeat(5).trim(),
+    word,
+    'end',
+  ])
+  assert.deepEqual(wrapText(''), [])
 })

@@ -60,11 +60,33 @@ test('SPF, DKIM and DMARC policy of the returned messages, where somebody looked
     evidence('203.0.113.9', 'callout', { seenAt: now - 90, details: {} }),
   ])
   const text = await show(site, '203.0.113.9')
-  const [, table = ''] = text.split('\nWhether the returned messages were forged:\n')
+  const [, rest = ''] = text.split('\nWhether the returned messages were forged:\n')
+  const [table = ''] = rest.split(/(?<=\n)\n/)
   assert.match(table, /^ {2}time {2,}SPF {2,}DKIM {2,}DMARC policy {2,}handed over by\n/)
   assert.match(table, /\n {2}\S+ \S+ UTC {2,}fail {2,}none {2,}reject {2,}192\.0\.2\.7\n/)
   assert.match(table, /\n {2}\S+ \S+ UTC {2,}– {2,}unknown {2,}– {2,}–\n$/)
   assert.equal(table.split('\n').length, 4)
+})
+
+test('advice: in full for the software that is known, in a line for the others if it is not', async (t) => {
+  const site = await served(t, [
+    evidence('203.0.113.9', 'dsn', { seenAt: now, details: { generator: 'exim' } }),
+    evidence('203.0.113.10', 'dsn', { seenAt: now }),
+  ])
+  const known = await show(site, '203.0.113.9')
+  const [, advice = ''] = known.split('\nWhat its postmaster should change:\n\n')
+  assert.match(
+    advice,
+    /^Exim: .*\n {2}Put these lines into .*\n(.*\n)* {6}require verify = recipient\n/,
+  )
+  assert.match(advice, /\n {2}In the log: .* <= <> .*\n(.*\n)? {6}grep '<= <> R=' \S+\n {2}https:/)
+  assert.match(advice, /\n\nDecide while the sending host is connected\n/)
+  assert.doesNotMatch(advice, /Postfix:|If the host runs/)
+  const unknown = await show(site, '203.0.113.10')
+  assert.match(unknown, /\nWhat its postmaster should change:\n\nDecide while /)
+  assert.match(unknown, /\n\nIf the host runs one of these:\n {2}Postfix: .*: https:.*\n {2}Exim: /)
+  assert.doesNotMatch(unknown, /require verify/)
+  for (const line of advice.split('\n')) assert.ok(line.length <= 80 || !line.includes('. '), line)
 })
 
 test('what a sender wrote cannot act on the terminal', async (t) => {
