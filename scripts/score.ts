@@ -6,15 +6,16 @@
 // (near-duplicates: together they count as one message). It may also hold ips.tsv (path, handing_ip, mx_by, skip) and fields.tsv
 // (path, recipient, status). --floors fails if a figure is below its floor.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Classification, classify } from '../src/classify/classify.ts'
 import { formatAddress } from '../src/ip/address.ts'
 import { allValues } from '../src/mail/header.ts'
-import { type Message, parseMessage } from '../src/mail/message.ts'
+import type { Message } from '../src/mail/message.ts'
 import { parseReceivedField } from '../src/mail/received-field.ts'
 import { parseTrustedRelays, traceStored } from '../src/mail/trace.ts'
+import { clusterOf, kindOf, type Row, readLabelled, readTable } from './labelled-set.ts'
 import { type Witness, witnessFaults } from './witnesses.ts'
 
 /** The sets beside the project. They are not part of it: their licences differ, and some messages hold real addresses. */
@@ -38,8 +39,6 @@ const floors: Readonly<Record<string, Partial<Figures>>> = {
   mail: { precision: 1, recall: 0.985, certainPrecision: 1, certainRecall: 0.7 },
   'mail-made': { recall: 0.9, kindRight: 0.95, innocentsCertain: 0, innocentsLikely: 2 },
 }
-
-type Row = Readonly<Record<string, string>>
 
 interface Judged {
   readonly row: Row
@@ -114,61 +113,20 @@ function endUsage(why: string): never {
   process.exit(2)
 }
 
-/** An error in the folder's content, told in one line. */
-function endFault(why: string): never {
-  console.error(why)
-  process.exit(2)
-}
-
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 async function readSet(folder: string): Promise<LabelledSet> {
   if (!isFolder(folder)) endUsage(`${folder} is no folder`)
-  const labels = join(folder, 'labels.tsv')
-  if (!existsSync(labels)) endUsage(`${folder} has no labels.tsv`)
+  if (!existsSync(join(folder, 'labels.tsv'))) endUsage(`${folder} has no labels.tsv`)
   if (!isFolder(join(folder, 'messages'))) endUsage(`${folder} has no folder messages`)
-  const rows = readTable(labels, ['path', 'kind', 'backscatter'])
-  const clusters = Map.groupBy(rows, clusterOf)
-  const judged: Judged[] = []
-  for (const [index, row] of rows.entries()) {
-    const place = `${labels}: row ${index + 2}, column path`
-    const message = parseMessage(readLabelled(folder, row, place))
-    judged.push({
-      row,
-      isBackscatter: row['backscatter'] === 'yes',
-      verdict: classify(message),
-      message,
-      weight: 1 / (clusters.get(clusterOf(row))?.length ?? 1),
-    })
-  }
+  const judged = readLabelled(folder).map((each) => ({
+    ...each,
+    isBackscatter: each.row['backscatter'] === 'yes',
+    verdict: classify(each.message),
+  }))
   return { name: basename(resolve(folder)), folder, judged }
-}
-
-/** The message that a row of labels.tsv is about. */
-function readLabelled(folder: string, row: Row, place: string): Uint8Array {
-  const file = join(folder, 'messages', row['path'] ?? '')
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    return endFault(`${place}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
-}
-
-function clusterOf({ cluster, path }: Row): string {
-  return cluster || `alone ${path}`
-}
-
-/** Our kind for a label's word; other words stay as they are. */
-function kindOf(label: string): string {
-  const names: Readonly<Record<string, string>> = {
-    'dsn-delayed': 'dsn',
-    challenge: 'challenge-response',
-    'virus-notice': 'content-notice',
-    'read-receipt': 'mdn',
-  }
-  return names[label] ?? label
 }
 
 /** The kinds that are right for a message. */
@@ -378,16 +336,4 @@ function printLine(title: string, cells: readonly string[], width = 24): void {
 
 function share(part: number): string {
   return Number.isNaN(part) ? '-' : part.toFixed(4)
-}
-
-/** Row 1 must hold the names of the columns, `columns` among them. */
-function readTable(file: string, columns: readonly string[]): Row[] {
-  const [head = '', ...lines] = readFileSync(file, 'utf8').trimEnd().split(/\r?\n/)
-  const names = head.split('\t')
-  const missing = columns.filter((column) => !names.includes(column))
-  if (missing.length > 0) endFault(`${file}: row 1: there is no column ${missing.join(', ')}`)
-  return lines.map((line) => {
-    const cells = line.split('\t')
-    return Object.fromEntries(names.map((name, index) => [name, cells[index] ?? '']))
-  })
 }
