@@ -54,6 +54,7 @@ export function find(context: Context, reader: TreeReader, address: Address): Fi
     query: formatAddress(address),
     ...shownAnswer(answer),
     since: began === null ? null : began - (began % daySeconds),
+    isByTrap: began !== null && answer !== undefined && hasTrapListing(context, answer.prefix),
   }
 }
 
@@ -83,6 +84,7 @@ export function explain(
     decidedBy: answer ? formatPrefix(answer.prefix) : preventingPrefix(context, state, facts),
     since: term.since,
     until: term.until,
+    isByTrap: answer !== undefined && !isTestEntry && hasTrapListing(context, answer.prefix),
     state,
     isTestEntry,
     evidence,
@@ -232,6 +234,11 @@ function isListed({ listing }: Known): boolean {
 /** The latest of the times. null means permanent, so it is the latest of all. */
 function latest(times: readonly (number | null)[]): number | null {
   return times.includes(null) ? null : Math.max(...times.map((time) => time ?? 0))
+}
+
+function hasTrapListing({ store }: Context, prefix: Prefix): boolean {
+  const rows = store.listings.currentAt(prefix)
+  return rows.some(({ state, origin }) => state === 'listed' && origin === 'trap')
 }
 
 /**

@@ -202,6 +202,8 @@ export interface Finding {
   readonly codes: string[]
   /** Midnight (UTC) of the day on which the answered listing began to show. null for a test entry, and if not listed. */
   readonly since: number | null
+  /** Whether a listing by trap is among those that are answered. */
+  readonly isByTrap: boolean
 }
 
 /** Everything known about an address. */

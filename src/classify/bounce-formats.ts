@@ -9,6 +9,9 @@ const formats = phraseRows
     pieces: fold(phrase).split(/ ?… ?/),
   }))
 
+/** The names that `formatIn` can give. */
+export const formatSystems: readonly string[] = formats.map(({ system }) => system)
+
 /** The system that writes such sentences, and the offset in the words at which its sentence begins; or null. */
 export function formatIn(
   words: string,

@@ -5,10 +5,11 @@ import type { DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
 import { type Returned, returnedFields } from '../mail/returned.ts'
+import { formatSystems } from './bounce-formats.ts'
 import { handedOnBy } from './facts/innocent.ts'
 import type { FailedRecipient } from './failed-recipients.ts'
 import type { BackscatterKind } from './kinds.ts'
-import { generatorOf } from './known-systems.ts'
+import { generatorOf, markedSystems } from './known-systems.ts'
 import { firstVerdict, type Rule, type Verdict } from './rule.ts'
 import { replyRules, titledReplyRules, wordedReceiptRules } from './rules/auto-reply.ts'
 import { challengeSystemRules, challengeWordRules } from './rules/challenge.ts'
@@ -45,6 +46,9 @@ export interface Classification extends Verdict {
   /** A mailing list passed the message on. So the host that delivered it is the list's and did not bounce anything. */
   readonly viaList: boolean
 }
+
+/** Every name that `generator` can have. */
+export const generators: ReadonlySet<string> = new Set([...markedSystems, ...formatSystems])
 
 /** How the message was delivered. Without a reverse-path here, the topmost Return-Path is used. */
 export interface Envelope {

@@ -74,9 +74,14 @@ const mailSystems: readonly KnownSystem[] = [
   { name: 'domino', marks: { 'x-mailer': /^lotus (domino|notes)/i } },
 ]
 
+const allSystems = [...mailSystems, ...challengeSystems, ...scanners]
+
+/** The names that `generatorOf` can give. */
+export const markedSystems: readonly string[] = allSystems.map(({ name }) => name)
+
 /** The software that wrote a message, by its marks: 'postfix', 'tmda' … or null if unknown. */
 export function generatorOf(seen: Seen): string | null {
-  return knownSystem(seen, [...mailSystems, ...challengeSystems, ...scanners])
+  return knownSystem(seen, allSystems)
 }
 
 /** The name of the first system whose marks the message has, or null. */

@@ -47,6 +47,11 @@ export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?')
 }
 
+/** Breaks text at blanks into lines of at most 78 characters. A longer word gets a line of its own. */
+export function wrapText(text: string): string[] {
+  return text.match(/\S.{0,77}(?=\s|$)|\S+/g) ?? []
+}
+
 /** Formats rows as lines with aligned columns, two blanks apart and indented by `indent`. Blanks at line ends are cut. */
 export function formatColumns(rows: readonly (readonly string[])[], indent = ''): string {
   const widths: number[] = []

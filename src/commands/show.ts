@@ -10,11 +10,13 @@ import {
   formatTime,
   formatUntil,
   printable,
+  wrapText,
 } from './format.ts'
 
 /** The answer of /v1/lookup to the operator, who may see all of it. */
 type Explanation = Required<LookupBody>
 type Evidence = Explanation['evidence'][number]
+type Advice = Explanation['advice'][number]
 
 /** Prints the explanation. The exit code is 0 whether the address is listed or not. */
 export async function show(
@@ -64,6 +66,7 @@ function explain(explanation: Explanation, now: number): string {
     ])
     paragraphs.push(`Earlier listings, the latest first:\n${formatColumns(rows, '  ')}`)
   }
+  paragraphs.push(...formatAdvice(explanation))
   return paragraphs.join('\n')
 }
 
@@ -161,6 +164,28 @@ function formatAuthenticity(evidence: readonly Evidence[]): string {
   if (rows.length === 0) return ''
   const header = ['time', 'SPF', 'DKIM', 'DMARC policy', 'handed over by']
   return `Whether the returned messages were forged:\n${formatColumns([header, ...rows], '  ')}`
+}
+
+/**
+ * Paragraphs on what to change: the items for the host's own software and those for any, then a line for each other software that
+ * it may be.
+ */
+function formatAdvice({ advice, evidence }: Explanation): string[] {
+  const isForOthers = ({ generator }: Advice) =>
+    generator !== null && !evidence.some((item) => item.generator === generator)
+  const paragraphs = advice
+    .filter((item) => !isForOthers(item))
+    .map(({ title, text, settings, log, links }) => {
+      const seen = `In the log: ${log.line}`
+      const lines = [title, ...wrapText(text), ...settings.map((each) => `    ${each}`)]
+      return [...lines, ...wrapText(seen), `    ${log.command}`, ...links]
+    })
+  const others = advice.filter(isForOthers).map(({ title, links }) => `${title}: ${links[0]}`)
+  if (others.length > 0) paragraphs.push(['If the host runs one of these:', ...others])
+  return paragraphs.map(([title, ...lines], index) => {
+    const heading = index === 0 ? 'What its postmaster should change:\n\n' : ''
+    return `${heading}${[title, ...lines.map((line) => `  ${line}`)].join('\n')}\n`
+  })
 }
 
 function printableOrDash(text: string | undefined): string {

@@ -5,6 +5,7 @@ import Type from 'typebox'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
 import { formatAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
+import { adviceFor } from '../advice.ts'
 import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
 import { malformed, shown } from '../problem.ts'
@@ -35,7 +36,7 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
 }
 
 function explanationBody(explanation: Explanation, isOperator: boolean): LookupBody {
-  const { since, until, evidence, exemption, exclusion, listings, history } = explanation
+  const { kinds, since, until, evidence, exemption, exclusion, listings, history } = explanation
   return {
     ...explanation,
     since: nullableTimestamp(since),
@@ -54,6 +55,12 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
         why: row.why,
       }),
     })),
+    advice: explanation.isByTrap
+      ? adviceFor(
+          kinds,
+          isOperator ? evidence.map(({ kind, details }) => ({ kind, ...details })) : [],
+        )
+      : [],
     exemption: exemption && withTimes(exemption),
     exclusion: exclusion && withTimes(exclusion),
     listings: listings.map(withTimes),
@@ -69,5 +76,6 @@ function findingBody(finding: Finding): LookupBody {
     until: null,
     state: finding.listed ? 'listed' : null,
     evidence: [],
+    advice: finding.isByTrap ? adviceFor(finding.kinds, []) : [],
   }
 }

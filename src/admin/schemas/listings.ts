@@ -190,6 +190,17 @@ const EvidenceItem = Type.Object({
   notes: text,
 })
 
+/** What a postmaster should change, from data/advice.json. */
+const AdviceItem = Type.Object({
+  kinds: Type.Array(Kind),
+  generator: nullable(Type.String(), 'The software that this is for; null: any.'),
+  title: Type.String(),
+  text: Type.String(),
+  settings: Type.Array(Type.String()),
+  log: Type.Object({ line: Type.String(), command: Type.String() }),
+  links: Type.Array(Type.String()),
+})
+
 const NullableException = Type.Union([Exception, Type.Null()])
 
 /** The answer about an address. The fields from `decidedBy` on need scope read. */
@@ -202,6 +213,9 @@ export const LookupBody = Type.Object({
   until: nullable(Timestamp, 'null if permanent, if not listed, or without a key.'),
   state: NullableText,
   evidence: Type.Array(EvidenceItem, { description: 'Empty without a key.' }),
+  advice: Type.Array(AdviceItem, {
+    description: 'What to change on a host that is listed by trap; empty otherwise.',
+  }),
   decidedBy: Type.Optional(NullableText),
   isTestEntry: Type.Optional(Type.Boolean()),
   specialPurpose: Type.Optional(NullableText),
