@@ -3,11 +3,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { makeCertificate } from './certificate.ts'
+import { answers, freePorts } from './ports.ts'
 
 const isRoot = userInfo().uid === 0
 
@@ -135,23 +135,4 @@ function mailOwner() {
   const id = (what: string): string =>
     execFileSync('id', [what, username], { encoding: 'utf8' }).trim()
   return { username, uid: Number(id('-u')), gid: Number(id('-g')), group: id('-gn') }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
-  return ports
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port })
-  return (await new Promise((resolve) => {
-    socket.once('connect', () => resolve(true))
-    socket.once('error', () => resolve(false))
-  }).finally(() => socket.destroy())) as boolean
 }

@@ -1,0 +1,116 @@
+// The postmaster of a listed host asks the public look-up and nothing else, and it is enough: it names the kind of line in the
+// host's own log and the setting that ends the backscatter. Postfix and Exim are real, and really bounce.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { submit } from '../../scripts/submit.ts'
+import type { Advice } from '../../src/admin/advice.ts'
+import type { LookupBody } from '../../src/admin/schemas/listings.ts'
+import {
+  needsAsRoot,
+  type Offender,
+  relayDomain,
+  type StartOffender,
+  startExim,
+  startPostfix,
+} from '../support/offenders.ts'
+import { type Server, Site, until } from '../support/server.ts'
+
+const traps = ['anna@trap.example.org', 'berta@trap.example.org']
+
+/** A server whose listing needs both traps, and a badly configured mail server that bounces to it. */
+async function listedHost(t: TestContext, startOffender: StartOffender) {
+  const site = new Site(t)
+  const text = site.configuration('[admin]\nlisten = "127.0.0.1:0"\n')
+  writeFileSync(
+    site.configFile,
+    text
+      .replace('allowSpecial = [', 'allowSpecial = ["127.0.0.0/24", ')
+      .replace('threshold.dsn = { messages = 1 }', 'threshold.dsn = { messages = 2, traps = 2 }'),
+  )
+  const server = await site.start()
+  const offender = await startOffender(t, server.smtp)
+  return { site, server, offender }
+}
+
+/** Sends forged spam to somebody who does not exist. */
+async function spam(offender: Offender, sender: string): Promise<string> {
+  const message = `From: <${sender}>\nTo: <nobody@${relayDomain}>\nSubject: pills\nDate: Sun, 1 Nov 2026 10:00:00 +0000\nMessage-ID: <${sender}>\n\nBuy.\n`
+  return await submit({
+    server: offender.smtp,
+    from: sender,
+    to: [`nobody@${relayDomain}`],
+    message,
+  })
+}
+
+async function publicLookup(server: Server, address: string): Promise<LookupBody> {
+  return (await (await fetch(`http://${server.admin}/v1/lookup/${address}`)).json()) as LookupBody
+}
+
+/** Runs the command of an item, on another file than the one it names. Returns the lines. */
+function linesFound({ log }: Advice, file: string): string[] {
+  const command = log.command.replace(/\/var\/log\/\S+$/, file)
+  assert.notEqual(command, log.command)
+  return execFileSync('sh', ['-c', command], { encoding: 'utf8' }).trim().split('\n')
+}
+
+async function bounces(site: Site, offender: Offender): Promise<number> {
+  return JSON.parse((await site.run('show', offender.client, '--json')).stdout).evidence.length
+}
+
+interface Case {
+  readonly program: string
+  readonly debianPackage: string
+  readonly start: StartOffender
+  readonly software: string
+  /** Makes the settings of the advice into what this host needs: its own file names. */
+  readonly adapt: (settings: readonly string[], offender: Offender) => readonly string[]
+}
+
+const cases: readonly Case[] = [
+  {
+    ...{ program: 'postfix', debianPackage: 'postfix', start: startPostfix, software: 'postfix' },
+    adapt: (settings, { logFile }) => {
+      const table = join(logFile, '../relay_recipients')
+      writeFileSync(table, `somebody@${relayDomain} exists\n`)
+      execFileSync('postmap', [`hash:${table}`])
+      return settings.map((line) => line.replace('/etc/postfix/relay_recipients', table))
+    },
+  },
+  {
+    ...{ program: 'exim4', debianPackage: 'exim4-daemon-light', start: startExim },
+    software: 'exim',
+    adapt: (settings) => settings,
+  },
+]
+
+for (const { program, debianPackage, start, software, adapt } of cases) {
+  test(
+    `the public look-up of a bouncing ${program} tells what to look for in its log and what to set`,
+    needsAsRoot(program, debianPackage),
+    async (t) => {
+      const { site, server, offender } = await listedHost(t, start)
+      for (const trap of traps) assert.match(await spam(offender, trap), /^250 /)
+      const found = await until(
+        () => publicLookup(server, offender.client),
+        ({ listed }) => listed,
+        20_000,
+      )
+      assert.deepEqual([found.listed, found.kinds], [true, ['dsn']], server.stderr())
+
+      const item = found.advice.find(({ generator }) => generator === software)
+      assert.ok(item)
+      const lines = linesFound(item, offender.logFile)
+      assert.ok(lines.length >= traps.length, lines.join('\n'))
+
+      await offender.restartWith(adapt(item.settings, offender))
+      const before = await bounces(site, offender)
+      for (const trap of traps) await assert.rejects(spam(offender, trap), /^Error: 550/)
+      assert.equal(await bounces(site, offender), before)
+      assert.equal(linesFound(item, offender.logFile).length, lines.length)
+    },
+  )
+}
