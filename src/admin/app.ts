@@ -33,6 +33,7 @@ import { listRoutes } from './routes/lists.ts'
 import { lookupRoutes } from './routes/lookup.ts'
 import { mailboxRoutes } from './routes/mailboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
+import { removalRoutes } from './routes/removals.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
 
@@ -52,7 +53,11 @@ const maxParamLength = 512
 /** A request id from the client is kept if it has this form; else the request gets a new one. */
 const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/
 
-const noLimits: AdminLimits = { trustedProxies: [], requestsPerMinute: Number.MAX_SAFE_INTEGER }
+const noLimits: AdminLimits = {
+  trustedProxies: [],
+  requestsPerMinute: Number.MAX_SAFE_INTEGER,
+  takesRemovals: true,
+}
 
 /** Headers that only web pages need (OWASP, REST Security Cheat Sheet: security headers). Other answers leave them out. */
 const forPages = {
@@ -163,6 +168,7 @@ export function buildApp(options: AppOptions): App {
     messageRoutes(routes, options)
     evidenceRoutes(routes, options)
     lookupRoutes(routes, options)
+    removalRoutes(routes, { ...options, limits, refusals })
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)
     statsRoutes(routes, options)

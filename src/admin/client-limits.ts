@@ -51,36 +51,46 @@ export function isTrustedProxy(client: Address | undefined, proxies: readonly Pr
   return client !== undefined && proxies.some((proxy) => contains(proxy, client))
 }
 
-interface Minute {
+/** The requests of a client within a limited time, such as a minute. */
+interface Window {
   readonly endsAt: number
   count: number
 }
 
 /**
- * Counts the requests of each client within a minute that begins with its first request. It is a store for
+ * Counts the requests of each client within a window of time that begins with its first request. It is a store for
  * @fastify/rate-limit. That package's own store uses the wall clock: set back by a day, it would refuse a client for a day.
  */
 export class ClientCounts {
-  /** With more clients than this, the one whose minute began first is forgotten. */
+  /** With more clients than this, the one whose window began first is forgotten. */
   static readonly #maxClients = 10_000
-  /** Insertion order is the order in which the minutes end. */
-  readonly #minutes = new Map<string, Minute>()
+  /** Insertion order is the order in which the windows end. */
+  readonly #windows = new Map<string, Window>()
 
-  /** Counts one request. `ttl`: milliseconds until the client's minute ends. */
+  /** Counts one request for @fastify/rate-limit. */
   incr(
     client: string,
     done: (error: Error | null, counted: { current: number; ttl: number }) => void,
+    windowMs: number,
   ): void {
+    done(null, this.count(client, windowMs))
+  }
+
+  /**
+   * Counts one request. Returns the requests in the client's window so far, and the milliseconds until it ends. All windows
+   * must have one length.
+   */
+  count(client: string, windowMs: number): { current: number; ttl: number } {
     const now = performance.now()
-    let minute = this.#minutes.get(client)
-    if (minute === undefined || minute.endsAt <= now) {
-      this.#minutes.delete(client)
+    let window = this.#windows.get(client)
+    if (window === undefined || window.endsAt <= now) {
+      this.#windows.delete(client)
       this.#forget(now)
-      minute = { endsAt: now + minuteMs, count: 0 }
-      this.#minutes.set(client, minute)
+      window = { endsAt: now + windowMs, count: 0 }
+      this.#windows.set(client, window)
     }
-    minute.count += 1
-    done(null, { current: minute.count, ttl: minute.endsAt - now })
+    window.count += 1
+    return { current: window.count, ttl: window.endsAt - now }
   }
 
   /** Makes a store for another limit, with counts of its own. */
@@ -89,9 +99,9 @@ export class ClientCounts {
   }
 
   #forget(now: number): void {
-    for (const [client, { endsAt }] of this.#minutes) {
-      if (endsAt > now && this.#minutes.size < ClientCounts.#maxClients) return
-      this.#minutes.delete(client)
+    for (const [client, { endsAt }] of this.#windows) {
+      if (endsAt > now && this.#windows.size < ClientCounts.#maxClients) return
+      this.#windows.delete(client)
     }
   }
 }
@@ -104,7 +114,7 @@ export class RefusalLog {
   static readonly #maxClients = 1000
   readonly #log: Logger
   /** `count`: refusals since the client's last line. Insertion order is the order in which the minutes end. */
-  readonly #minutes = new Map<string, Minute>()
+  readonly #minutes = new Map<string, Window>()
 
   constructor(log: Logger) {
     this.#log = log

@@ -48,7 +48,10 @@ interface Running {
   isKept: boolean
 }
 
-/** Supports Idempotency-Key on every POST that changes something. A POST of scope read changes nothing. */
+/**
+ * Supports Idempotency-Key on every POST with a key that changes something. A POST of scope read changes nothing. Answers to
+ * anyone are not kept: strangers must not share them, nor fill the database with them.
+ */
 export function addIdempotency(app: App, options: AppOptions): void {
   const idempotency = new Idempotency(options)
   app.decorateReply('answerChange', async function (change, answerOf) {
@@ -59,7 +62,7 @@ export function addIdempotency(app: App, options: AppOptions): void {
     return this.code(answer.status).send(answer.body)
   })
   app.addHook('onRoute', (route) => {
-    if (route.method !== 'POST' || route.config?.scope === 'read') return
+    if (route.method !== 'POST' || ['public', 'read'].includes(route.config?.scope ?? '')) return
     route.preHandler = async (request, reply) => idempotency.begin(request, reply)
     route.onSend = async (request, reply, payload) => idempotency.end(request, reply, payload)
   })

@@ -32,7 +32,7 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
         description:
           'The list of hosts that send misdirected bounces. Errors are RFC 9457 problem documents; times are RFC 3339; ' +
           'lists are read a page at a time with `limit` and `cursor`, and the answer is `{items, nextCursor}`. If a ' +
-          'POST with an `Idempotency-Key` is repeated within a day, it gets the first answer again.',
+          'POST that needs a key has an `Idempotency-Key` and is repeated within a day, it gets the first answer again.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       ...(publicUrl && { servers: [{ url: publicUrl }] }),
@@ -90,7 +90,7 @@ function commonProblems(
   if (url.includes('/:')) statuses.push(414)
   if (isChange) statuses.push(503)
   // 409: the first request with the same Idempotency-Key is still in progress.
-  if (method === 'POST' && config?.scope !== 'read') statuses.push(409)
+  if (method === 'POST' && !['public', 'read'].includes(config?.scope ?? '')) statuses.push(409)
   return statuses
 }
 

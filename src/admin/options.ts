@@ -60,6 +60,8 @@ export interface AdminLimits {
   readonly trustedProxies: readonly Prefix[]
   /** Requests a minute that one client may send without a key. */
   readonly requestsPerMinute: number
+  /** Whether anyone may request the removal of a listing. */
+  readonly takesRemovals: boolean
 }
 
 /** `Told` if `Schema` has all members of `Told`, else never: an answer leaves out members that its schema lacks. */

@@ -119,6 +119,7 @@ const refusalStatus: Readonly<Record<Refusal['refused'], number>> = {
   invalid: 400,
   loss: 409,
   changed: 412,
+  'operator-only': 422,
 }
 
 /** Converts a refusal of the blocklist to a problem. `subject`: the prefix or pattern of the request. */

@@ -20,6 +20,7 @@ import { amendListing, delistAll, expireSome, listAll, removeListing } from './l
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
 import { DiskRoom, recordOne } from './record.ts'
+import { decideRemoval, notListed, removablePrefix, requestRemoval } from './removals.ts'
 import { trapMatcher } from './traps.ts'
 import {
   type Actor,
@@ -40,6 +41,9 @@ import {
   type ListingChange,
   type ListOutcome,
   type ListRequest,
+  type Refusal,
+  type Removal,
+  type RemovalAnswer,
   type RequestRefusal,
   type TrapOutcome,
 } from './types.ts'
@@ -191,6 +195,34 @@ export class Blocklist implements TrapList {
   /** Ends one listing, if the listing is still as the caller expects. Other listings of the same prefix stay. */
   delistOne(id: number | string, expected: Expectation, actor: Actor): Promise<AmendOutcome> {
     return this.#change((context) => removeListing(context, id, expected, actor))
+  }
+
+  /** The prefix that would be listed for an address. An IPv6 network stands for itself. Undefined for one of another length. */
+  removablePrefix(asked: Prefix): Prefix | undefined {
+    return removablePrefix(asked, this.#policy)
+  }
+
+  /**
+   * Removes the listing by trap of a prefix, or queues the request: see `requestRemoval`. Needs a tree. If DNS does not answer
+   * the address, the database is not read, so that nothing tells whether it is known there.
+   */
+  async requestRemoval(asked: Address, prefix: Prefix): Promise<RemovalAnswer | Refusal> {
+    if (!this.find(asked).listed) return notListed
+    return await this.#change((context) => {
+      this.#requireClock()
+      return requestRemoval(context, asked, prefix)
+    })
+  }
+
+  /** Carries out the operator's decision on a queued request. Resolves with undefined if there is none with this id. */
+  decideRemoval(
+    id: number,
+    state: 'removed' | 'refused',
+    why: string | undefined,
+    actor: Actor,
+    alongside?: Alongside<Removal | Refusal | undefined>,
+  ): Promise<Removal | Refusal | undefined> {
+    return this.#change((context) => decideRemoval(context, id, state, why, actor), alongside)
   }
 
   /** Replaces a named list while other work goes on: see `ListImports.import`. */

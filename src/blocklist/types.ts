@@ -6,11 +6,12 @@ import type { ExceptionRow } from '../store/exceptions.ts'
 import type { ListingFilter } from '../store/listing-walks.ts'
 import type { ListingOrigin, ListingRow, ListingState } from '../store/listings.ts'
 import type { EntryAttributes, ListEntry } from '../store/packed-entries.ts'
+import type { RemovalRow } from '../store/removals.ts'
 import type { TrapRow } from '../store/traps.ts'
 
 export type { EntryAttributes, ListEntry, TrapRow }
 
-/** Who makes a change, for the audit: 'cli', 'trap', 'config' or the name of a key. */
+/** Who makes a change, for the audit: 'cli', 'trap', 'config', 'policy' or the name of a key. */
 export interface Actor {
   readonly name: string
 }
@@ -48,6 +49,8 @@ export interface Refusal {
     | 'excluded'
     | 'conflict'
     | 'invalid'
+    /** The listing can be removed only by the operator. */
+    | 'operator-only'
     /** An import would remove so many entries that it needs force. */
     | 'loss'
     /** The listing has changed since the caller last read it. */
@@ -89,6 +92,21 @@ export type AmendOutcome =
 
 /** Tests whether the listing is still as the caller last read it. */
 export type Expectation = (listing: Listing) => boolean
+
+/** A request to be removed, as the operator sees it. */
+export type Removal = Omit<RemovalRow, 'listingId' | 'prefix'> & { readonly prefix: string }
+
+/** What anyone is told who requests a removal. */
+export interface RemovalAnswer {
+  /** The prefix that was listed. */
+  readonly prefix: string
+  readonly state: 'removed' | 'queued'
+  readonly why: string
+  /** From when on the policy will allow a queued request, if it is sent again. null: never, or it is removed. */
+  readonly askAgainAt: number | null
+  /** Whether DNS still answers the address. After a removal: because of other listings. */
+  readonly listed: boolean
+}
 
 export type ExceptionOutcome =
   | { readonly outcome: 'added' | 'unchanged' | 'removed'; readonly exception: Exception }

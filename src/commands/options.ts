@@ -54,6 +54,7 @@ export function adminLimits({ admin }: Config): AdminLimits {
   return {
     trustedProxies: (admin?.trustedProxies ?? []).map(checkedPrefix),
     requestsPerMinute: admin?.rateLimit.requests ?? 0,
+    takesRemovals: admin?.removal ?? true,
   }
 }
 

@@ -58,6 +58,10 @@ function formatStatus(stats: ServerStatus): string {
       if (count > 0) rows.push(['', `${count} ${words}`])
     }
   }
+  if (stats.queuedRemovals > 0) {
+    const wait = stats.queuedRemovals === 1 ? '1 waits' : `${stats.queuedRemovals} wait`
+    rows.push(['removals', `${wait} for a decision: see /v1/removals`])
+  }
   for (const { network, messages, spfFail } of stats.forgers.slice(0, 5)) {
     rows.push(['forges traps', `${network}  ${messages} messages, ${spfFail} against SPF`])
   }

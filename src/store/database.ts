@@ -19,6 +19,7 @@ import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate } from './migrate.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile } from './private-file.ts'
+import { RemovalTable } from './removals.ts'
 import { TrapTable } from './traps.ts'
 
 /** Longest wait for a lock of another program (a backup tool, a shell) on the file. It blocks the event loop. */
@@ -133,6 +134,7 @@ export class Store {
   readonly mailboxPositions: MailboxPositionTable
   readonly keys: KeyTable
   readonly idempotency: IdempotencyTable
+  readonly removals: RemovalTable
   readonly audit: AuditTable
   readonly journal: JournalTable
   readonly lists: ListTable
@@ -160,6 +162,7 @@ export class Store {
     this.mailboxPositions = new MailboxPositionTable(database)
     this.keys = new KeyTable(database)
     this.idempotency = new IdempotencyTable(database)
+    this.removals = new RemovalTable(database)
     this.audit = new AuditTable(database)
     this.journal = new JournalTable(database)
   }

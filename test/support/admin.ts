@@ -56,6 +56,7 @@ export interface Admin {
   isReady: boolean
   hasMail: boolean
   requestsPerMinute: number
+  takesRemovals: boolean
   trustedProxies: Prefix[]
 }
 
@@ -77,6 +78,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     isReady: true,
     hasMail: true,
     requestsPerMinute: 1000,
+    takesRemovals: true,
     trustedProxies: [] as Prefix[],
   }
   const blocklist = new Blocklist({

@@ -6,7 +6,7 @@ import { problems, withTimes } from '../schemas/basics.ts'
 import { ServerStatus } from '../schemas/server.ts'
 import { mailboxBody } from '../schemas/traps.ts'
 
-export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
+export function statsRoutes(app: App, { status, blocklist, store }: AppOptions): void {
   app.get(
     '/v1/stats',
     {
@@ -28,6 +28,7 @@ export function statsRoutes(app: App, { status, blocklist }: AppOptions): void {
           },
         }),
         tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
+        queuedRemovals: store.removals.countQueued(),
         forgers: blocklist.forgers().map((forger) => ({
           ...withTimes(forger),
           network: formatPrefix(forger.network),

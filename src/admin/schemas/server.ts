@@ -67,6 +67,9 @@ export const ServerStatus = Type.Object({
       { description: 'What the name server answered since it started.' },
     ),
   ),
+  queuedRemovals: Type.Integer({
+    description: 'Requests to be removed that wait for a decision: see /v1/removals.',
+  }),
   forgers: Type.Array(
     Type.Object({
       network: Type.String(),
@@ -126,7 +129,7 @@ export const NewKey = Type.Object(
 export const Change = Type.Object({
   id: Type.Integer(),
   at: Timestamp,
-  actor: Type.String({ description: 'A key’s name, cli, trap or config.' }),
+  actor: Type.String({ description: 'A key’s name, cli, trap, config or policy.' }),
   action: Type.String(),
   target: Type.String(),
   before: Type.Unknown({ description: 'The state before the change; null: there was none.' }),

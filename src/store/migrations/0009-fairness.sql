@@ -49,23 +49,23 @@ CREATE TABLE public_evidence (
   body TEXT NOT NULL              -- JSON
 ) STRICT;
 
--- Requests to be removed, by anyone. Queued ones wait for the operator.
+-- Requests to be removed, by anyone: one for each listing at most. Queued ones wait for the operator.
 CREATE TABLE removals (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  family INTEGER NOT NULL,
-  length INTEGER NOT NULL,
-  w0 INTEGER NOT NULL,
-  w1 INTEGER NOT NULL,
-  w2 INTEGER NOT NULL,
-  w3 INTEGER NOT NULL,
+  listing_id INTEGER NOT NULL UNIQUE REFERENCES listings (id) ON DELETE CASCADE,
   state TEXT NOT NULL CHECK (state IN ('queued', 'removed', 'refused', 'obsolete')),
   why TEXT NOT NULL,
   requested_at INTEGER NOT NULL,
   decided_at INTEGER,             -- NULL while queued
-  decided_by TEXT                 -- 'policy', or who decided
+  decided_by TEXT                 -- 'policy', or who decided; NULL: nobody did
 ) STRICT;
-CREATE UNIQUE INDEX removals_queued ON removals (family, length, w0, w1, w2, w3) WHERE state = 'queued';
-CREATE INDEX removals_prefix ON removals (family, length, w0, w1, w2, w3, decided_at);
+CREATE INDEX removals_state ON removals (state, id);
+
+-- A request is obsolete once its listing has ended otherwise, however that came about.
+CREATE TRIGGER removals_obsolete AFTER UPDATE OF ended_at ON listings WHEN NEW.ended_at IS NOT NULL
+BEGIN
+  UPDATE removals SET state = 'obsolete', decided_at = NEW.ended_at WHERE listing_id = NEW.id AND state = 'queued';
+END;
 
 -- What the operator tells the public, the newest last. No notice names a trap.
 CREATE TABLE notices (

@@ -6,7 +6,8 @@ import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import { OperationalError } from '../../../src/errors.ts'
-import { type Admin, openAdmin } from '../../support/admin.ts'
+import { type Admin, evidence, openAdmin } from '../../support/admin.ts'
+import { day } from '../../support/door.ts'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
@@ -71,6 +72,9 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
     },
   },
   'POST /v1/classify': { payload: message },
+  'POST /v1/removals': { payload: { address: '203.0.113.3' } },
+  'POST /v1/removals/{id}/approve': { url: '/v1/removals/1/approve' },
+  'POST /v1/removals/{id}/refuse': { url: '/v1/removals/1/refuse' },
   'POST /v1/keys': { payload: { name: 'new', scope: 'read' } },
   'POST /v1/import': { url: '/v1/import?list=a', payload: '20.0.0.1\n' },
 }
@@ -108,6 +112,22 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
   'GET /v1/lookup/{address} 400': (_, ask) => ask({ url: '/v1/lookup/203.0.113.999' }),
   'POST /v1/messages 422': (_, ask) =>
     ask({ url: '/v1/messages?client=203.0.113.50&recipient=no@trap.example.com' }),
+  'POST /v1/removals 200': (admin, ask) => {
+    admin.now += 2 * day
+    return ask({})
+  },
+  'POST /v1/removals 202': (_, ask) => ask({}),
+  'POST /v1/removals 400': (_, ask) => ask({ payload: { address: '203.0.113.0/24' } }),
+  'POST /v1/removals 403': (admin, ask) => {
+    admin.takesRemovals = false
+    return ask({})
+  },
+  'POST /v1/removals 404': (_, ask) => ask({ payload: { address: '203.0.113.4' } }),
+  'POST /v1/removals 409': async ({ app }, ask) => {
+    await app.inject({ method: 'POST', url: '/v1/removals/1/refuse' })
+    return await ask({})
+  },
+  'POST /v1/removals 422': (_, ask) => ask({ payload: { address: '203.0.113.1' } }),
   'POST /v1/keys 409': (_, ask) => ask({ payload: { name: 'old', scope: 'read' } }),
   'DELETE /v1/keys/{id} 409': async ({ app }, ask) => {
     await app.inject({ method: 'DELETE', url: '/v1/keys/1' })
@@ -160,8 +180,8 @@ function json(method: Method, url: string, payload: object) {
 /** An entry of the list that is there before each request. */
 const entryId = 'drop:203.0.113.5-32'
 
-/** What is there before each request: listing 1, exemption 2, exclusion 1, trap 2, key 1, list drop. */
-async function fill({ app }: Admin): Promise<void> {
+/** What is there before each request: listings 1 and 2, request for removal 1, exemption 2, exclusion 1, trap 2, key 1, list drop. */
+async function fill({ app, blocklist }: Admin): Promise<void> {
   const made = [
     await app.inject({
       ...{ method: 'POST', url: '/v1/import?list=drop', payload: '203.0.113.5\n' },
@@ -173,9 +193,12 @@ async function fill({ app }: Admin): Promise<void> {
     await app.inject(json('POST', '/v1/traps', { pattern: '@old.example.org' })),
     await app.inject(json('POST', '/v1/keys', { name: 'old', scope: 'read' })),
   ]
+  // After listing 1, which is by hand.
+  await blocklist.record([evidence('203.0.113.3', 'dsn')])
+  made.push(await app.inject(json('POST', '/v1/removals', { address: '203.0.113.3' })))
   assert.deepEqual(
     made.map(({ statusCode }) => statusCode),
-    [200, 201, 201, 201, 201, 201],
+    [200, 201, 201, 201, 201, 201, 202],
   )
 }
 
@@ -333,7 +356,7 @@ test('every response that the document declares is seen, as it is declared', asy
   await fill(asked)
   const document = (await asked.app.inject('/openapi.json')).json() as Document
   const operations = operationsOf(document)
-  assert.ok(operations.length >= 38)
+  assert.ok(operations.length >= 42)
   for (const operation of operations) {
     const name = `${operation.method} ${operation.path}`
     await t.test(name, async (each) => {
@@ -348,7 +371,7 @@ test('every response that the document declares is seen, as it is declared', asy
           admin = openAdmin(each)
           await fill(admin)
         }
-        Object.assign(admin, { scope: 'admin', requestsPerMinute: 1000 })
+        Object.assign(admin, { scope: 'admin', requestsPerMinute: 1000, takesRemovals: true })
         const reply = await provoke(each, admin, operation, status)
         assert.equal(String(reply.statusCode), status, `${name}: ${reply.body}`)
         check(document, operation, reply)
@@ -406,7 +429,7 @@ test('every path of the interface is described, with who may call it', async (t)
   assert.equal(document.openapi, '3.1.0')
   const wanted = [
     ...['listings', 'exemptions', 'exclusions', 'traps', 'mailboxes', 'messages', 'classify'],
-    ...['lookup/{address}', 'import', 'export', 'evidence', 'keys', 'audit', 'stats'],
+    ...['lookup/{address}', 'import', 'export', 'evidence', 'keys', 'audit', 'stats', 'removals'],
   ].map((each) => `/v1/${each}`)
   for (const path of [...wanted, '/healthz', '/readyz', '/openapi.json']) {
     assert.ok(document.paths[path], path)

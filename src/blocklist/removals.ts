@@ -1,0 +1,149 @@
+// Requests to be removed from the list, which anyone may send, and the operator's decisions on those that wait. Only a
+// listing by trap that DNS answers can be removed by request. Each function runs inside a transaction.
+import { type Address, addressBits, formatPrefix, type Prefix } from '../ip/address.ts'
+import { formatDuration, formatTimestamp } from '../quantity.ts'
+import type { CurrentListing, ListingRow } from '../store/listings.ts'
+import type { RemovalRow } from '../store/removals.ts'
+import { audit, type Context } from './context.ts'
+import { removeRow, standingAt } from './listings.ts'
+import type { PolicyOptions } from './policy.ts'
+import { judgedPrefix } from './record.ts'
+import type { Actor, Refusal, Removal, RemovalAnswer } from './types.ts'
+import { answerAt } from './zone-entry.ts'
+
+/** The actor of removals that the policy allows. */
+const policyActor = { name: 'policy' }
+const hourSeconds = 3600
+
+export const notListed: Refusal = { refused: 'not-listed', why: 'is not listed' }
+const operatorOnly: Refusal = {
+  refused: 'operator-only',
+  why: 'is listed, but not for mail to a spam trap: ask the operator of the list',
+}
+
+/** The prefix that is listed for an address. An IPv6 network stands for itself. Undefined if no network of its length is listed. */
+export function removablePrefix(asked: Prefix, policy: PolicyOptions): Prefix | undefined {
+  if (asked.length === addressBits(asked.family)) return judgedPrefix(asked, policy)
+  return asked.family === 6 && asked.length === policy.ipv6Prefix ? asked : undefined
+}
+
+/**
+ * Removes the listing by trap of this prefix at once if the policy allows it, else queues the request. Other listings stay.
+ * Refuses with 'not-listed' if DNS does not answer `asked`, an address in the prefix; with 'operator-only' if it does because
+ * of other listings; and with 'conflict' if the operator has refused to remove this listing.
+ */
+export function requestRemoval(
+  context: Context,
+  asked: Address,
+  prefix: Prefix,
+): RemovalAnswer | Refusal {
+  const { store, publisher, now } = context
+  const isAnswered = (): boolean => answerAt(store, publisher.rules(now), asked) !== undefined
+  const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
+  if (!isAnswered()) return notListed
+  if (row?.state !== 'listed') return operatorOnly
+  const told = { prefix: formatPrefix(prefix) }
+  const request = { listingId: row.id, requestedAt: now }
+  const delay = delayOf(context, row)
+  if (delay === undefined) {
+    const why = 'the rules of the list allow it'
+    const decided = { decidedAt: now, decidedBy: policyActor.name }
+    store.removals.put({ ...request, state: 'removed', why, ...decided })
+    removeRow(context, policyActor, row)
+    return { ...told, state: 'removed', why, askAgainAt: null, listed: isAnswered() }
+  }
+  const { why, askAgainAt } = delay
+  if (store.removals.ofListing(row.id)?.state === 'refused') return refusedBefore(askAgainAt)
+  store.removals.put({ ...request, state: 'queued', why, decidedAt: null, decidedBy: null })
+  return { ...told, state: 'queued', why, askAgainAt, listed: true }
+}
+
+/** Why the policy does not allow the removal now, and when it will; null: never. Undefined if it allows it. */
+function delayOf(
+  context: Context,
+  row: CurrentListing,
+): { readonly why: string; readonly askAgainAt: number | null } | undefined {
+  const { store, policy, now } = context
+  const { quietSeconds, times, periodSeconds } = policy.removal
+  if (times === 0) return { why: 'the operator decides on every removal', askAgainAt: null }
+  const delays: { why: string; until: number }[] = []
+  const quietAt = endOfHour(quietSince(context, row)) + quietSeconds
+  if (quietSeconds > 0 && quietAt > now) {
+    const why = `a message was heard less than ${formatDuration(quietSeconds)} ago`
+    delays.push({ why, until: quietAt })
+  }
+  const removedAt = store.removals.removedAt(row.prefix, now - periodSeconds)
+  /** Once this removal is older than the period, there are fewer than `times` in it. */
+  const counted = removedAt.at(-times)
+  if (counted !== undefined) {
+    const often = removedAt.length === 1 ? 'once' : `${removedAt.length} times`
+    const why = `it was removed ${often} within ${formatDuration(periodSeconds)}`
+    delays.push({ why, until: counted + periodSeconds })
+  }
+  if (delays.length === 0) return undefined
+  return {
+    why: delays.map((each) => each.why).join(', and '),
+    askAgainAt: Math.max(...delays.map(({ until }) => until)),
+  }
+}
+
+/** When the newest message was heard, as far as the public may know. */
+function quietSince(_context: Context, row: ListingRow): number {
+  return row.lastHitAt ?? row.createdAt
+}
+
+/** Rounds up to a whole hour: the public learns the times of messages no better than that. */
+function endOfHour(seconds: number): number {
+  return Math.ceil(seconds / hourSeconds) * hourSeconds
+}
+
+function refusedBefore(askAgainAt: number | null): Refusal {
+  const again = askAgainAt === null ? '' : `; ask again at ${formatTimestamp(askAgainAt)}`
+  return {
+    refused: 'conflict',
+    why: `stays listed: the operator refused to remove it${again}`,
+  }
+}
+
+/**
+ * Carries out the operator's decision on a queued request. `why` is kept with it. Refuses with 'conflict' if the request does
+ * not wait any more. Returns undefined if there is none with this id.
+ */
+export function decideRemoval(
+  context: Context,
+  id: number,
+  state: 'removed' | 'refused',
+  why: string | undefined,
+  actor: Actor,
+): Removal | Refusal | undefined {
+  const { store, now } = context
+  const known = store.removals.byId(id)
+  if (known === undefined) return undefined
+  const row = standingAt(context, known.prefix).find((each) => each.id === known.listingId)
+  const before = removalAt(context, id)
+  if (row === undefined || before.state !== 'queued') {
+    return { refused: 'conflict', why: `is ${before.state} already` }
+  }
+  store.removals.put({
+    ...known,
+    state,
+    why: why || `${state} by the operator`,
+    decidedAt: now,
+    decidedBy: actor.name,
+  })
+  if (state === 'removed') removeRow(context, actor, row)
+  const after = removalAt(context, id)
+  audit(context, actor, state === 'removed' ? 'approve' : 'refuse', after.prefix, before, after)
+  return after
+}
+
+function removalAt({ store }: Context, id: number): Removal {
+  const row = store.removals.byId(id)
+  if (row === undefined) throw new Error(`request ${id} is gone`)
+  return removalOf(row)
+}
+
+/** The request as the operator sees it. */
+export function removalOf({ listingId: _, prefix, ...row }: RemovalRow): Removal {
+  return { ...row, prefix: formatPrefix(prefix) }
+}
