@@ -115,6 +115,31 @@ async function hearsBounces(server: Server): Promise<void> {
   }
 }
 
+/** Requests to be removed: one that waits, one that is refused, and one that comes again after that. */
+async function removalAnswers(server: string, key: string): Promise<Output[]> {
+  const outputs: Output[] = []
+  const post = async (path: string, body: object, headers = {}): Promise<number> => {
+    const url = `http://${server}/v1/removals${path}`
+    const type = { 'content-type': 'application/json' }
+    const payload = JSON.stringify(body)
+    const reply = await fetch(url, {
+      method: 'POST',
+      body: payload,
+      headers: { ...type, ...headers },
+    })
+    outputs.push({ from: `POST /v1/removals${path}`, said: await reply.text() })
+    return reply.status
+  }
+  const statuses = [
+    await post('', { address: sender }),
+    await post('', { address: '198.51.100.11' }),
+    await post('/1/refuse', {}, { authorization: `Bearer ${key}` }),
+    await post('', { address: sender }),
+  ]
+  assert.deepEqual(statuses, [202, 202, 200, 409])
+  return outputs
+}
+
 /** Of commands that print the operator's own secrets only what they say on standard error; of the others all. */
 async function commandOutputs(site: Site): Promise<Output[]> {
   const outputs: Output[] = []
@@ -189,6 +214,8 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
   const names = Object.keys(expected)
   const values = { address: [sender, '198.51.100.11', '127.0.0.2', '9.9.9.9'], name: names }
   const http = { server: server.admin, keys, trap, values: { ...values, id: ['1', '2', '99'] } }
+  const { write = '' } = keys
+  const removals = await removalAnswers(server.admin, write)
   const read = await readings(http)
   assert.ok(read.filter(({ said }) => String(said).startsWith('200\n')).length > 60)
   const refused = await refusals(http)
@@ -216,7 +243,7 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
     assert.match(log, new RegExp(`"msg":"${part}"`))
   }
   tellNothing([
-    ...[read, refused, dns, smtp, commands, filesBeside(site, before)].flat(),
+    ...[removals, read, refused, dns, smtp, commands, filesBeside(site, before)].flat(),
     { from: 'arguments of the process', said: argumentsOf },
     ...log.split('\n').map((said) => ({ from: 'the default log', said })),
   ])
