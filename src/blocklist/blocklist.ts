@@ -15,6 +15,7 @@ import type { Context } from './context.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
 import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
+import { forgetSome } from './forget.ts'
 import { ListImports } from './import.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
@@ -65,9 +66,6 @@ export interface BlocklistOptions {
   /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
   readonly minFreeBytes?: number
 }
-
-/** One transaction deletes at most this many rows of each table, so that it takes only milliseconds. */
-const purgeBatch = 500
 
 /** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
 const ownSlot = maxReaders - 1
@@ -324,13 +322,9 @@ export class Blocklist implements TrapList {
   async purgeEvidence(): Promise<number> {
     let total = 0
     for (;;) {
-      const before = this.#now() - this.#policy.evidenceKeepSeconds
-      const purged = await this.#queue.run(() => {
-        const { evidence, evidenceCounters, forgeries } = this.#store
-        return [evidence, evidenceCounters, forgeries].map((each) => each.purge(before, purgeBatch))
-      })
-      total += purged[0] ?? 0
-      if (Math.max(...purged) < purgeBatch) return total
+      const { deleted, isDone } = await this.#queue.run(() => forgetSome(this.#context()))
+      total += deleted
+      if (isDone) return total
     }
   }
 

@@ -30,23 +30,36 @@ const changedSince: Refusal = {
   why: 'has changed meanwhile: read it again',
 }
 
-/** Ends a row and returns its new state. Evidence up to now no longer counts. */
+/** Ends a row and returns its new state. */
 export function removeRow(context: Context, actor: Actor, row: ListingRow): Listing {
   const { store, now } = context
-  store.listings.end(row, 'removed', now, store.evidence.newestId())
+  store.listings.end(row, 'removed', now, evidenceMark(context, row))
   return auditRow(context, actor, 'delist', row.id, row)
 }
 
-/** Hides an entry until its list is imported again, and returns its new state. Evidence up to now no longer counts. */
-export function hideEntry({ store, now }: Context, { list, entry }: StandingEntry): Listing {
+/** Hides an entry until its list is imported again, and returns its new state. */
+export function hideEntry(context: Context, { list, entry }: StandingEntry): Listing {
   if (list.version === null) throw new Error(`list ${list.name} has no entries`)
   const { prefix, attributes, listedAt } = entry
-  store.listings.insertRemoved(
+  context.store.listings.insertRemoved(
     { prefix, ...attributes, createdAt: listedAt, listId: list.id, version: list.version },
-    now,
-    store.evidence.newestId(),
+    context.now,
+    evidenceMark(context, { prefix, origin: 'import' }),
   )
   return listingOfEntry(list.name, entry, 'removed')
+}
+
+/**
+ * The id of the newest evidence: up to now, evidence of a removed prefix no longer counts. null if a listing by trap stays: it
+ * keeps its evidence.
+ */
+function evidenceMark(
+  context: Context,
+  { prefix, origin }: Pick<ListingRow, 'prefix' | 'origin'>,
+): number | null {
+  const isLast =
+    origin === 'trap' || standingAt(context, prefix).every((row) => row.origin !== 'trap')
+  return isLast ? context.store.evidence.newestId() : null
 }
 
 /** Returns the present rows of exactly this prefix, after ending those that have expired. */

@@ -18,15 +18,13 @@ import {
 } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import { OncePerMinute } from '../log-rarely.ts'
-import { formatSize } from '../quantity.ts'
-import type { Hit } from '../store/evidence.ts'
-import type { CurrentListing } from '../store/listings.ts'
-import { auditRow, type Context, currentListing } from './context.ts'
+import { formatDuration, formatSize } from '../quantity.ts'
+import type { Context } from './context.ts'
+import { judge } from './judge.ts'
 import { standingAt } from './listings.ts'
-import { hitsToWeigh, type Judgement, judge, type PolicyOptions } from './policy.ts'
-import { changeTrapListing, insertTrapListing } from './trap-listing.ts'
+import type { PolicyOptions } from './policy.ts'
 import { isTrapMailbox } from './traps.ts'
-import { type Decision, kindsMask, listingOf } from './types.ts'
+import type { Decision } from './types.ts'
 
 const lookEveryMs = 1000
 /** On a small disk, the minimum of free space is this share of the disk. */
@@ -58,7 +56,7 @@ export function recordOne(context: Context, reported: Evidence): Decision {
     }
     store.evidence.insert(evidence, now, decision)
   } else {
-    countOnly(context, evidence)
+    countOnly(context, evidence, decision.decision === 'ignored')
   }
   return decision
 }
@@ -82,8 +80,13 @@ function hasRoom({ store, policy }: Context, evidence: Evidence, isIgnored: bool
   )
 }
 
-function countOnly({ store, policy, trapOf }: Context, evidence: Evidence): void {
-  const { client, kind, certainty, source, seenAt, recipient } = evidence
+function countOnly(
+  { store, policy, trapOf }: Context,
+  evidence: Evidence,
+  isIgnored: boolean,
+): void {
+  const { client, kind, source, seenAt, recipient } = evidence
+  const certainty = isIgnored ? null : evidence.certainty
   const network = client && judgedPrefix(client, policy)
   const trap = trapOf(recipient)
   store.evidenceCounters.count({ network, kind, certainty, trap, source, seenAt })
@@ -111,21 +114,14 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
   if ('decision' in suspect) {
     return { decision: suspect, isStored: hasRoom(context, evidence, true) }
   }
-  const { kind, prefix } = suspect
+  const { kind, certainty, prefix } = suspect
+  const isStored = hasRoom(context, evidence, false)
+  const { seenAt, returned, recipient } = evidence
   const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
-  const judgement = weigh(context, evidence, suspect, row)
-  const isStored = hasRoom(context, evidence, judgement.decision === 'ignored')
-  const shown = (decided: Decided): Decided =>
-    row ? { ...decided, listing: listingOf(row) } : decided
-  if (judgement.decision === 'ignored') return { decision: shown(judgement), isStored }
-  // A message that is not stored can extend a listing of its kind, but does not count for a threshold.
-  const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
-  if (!isStored && !isListed) {
-    const why = `${kind}: more than ${context.policy.evidencePerDay} that day, so it is only counted`
-    return { decision: shown({ decision: 'counted', why }), isStored }
-  }
-  const decision = 'kinds' in judgement ? act(context, prefix, row, judgement) : shown(judgement)
-  return { decision, isStored }
+  const sent = isStored
+    ? { id: Number.MAX_SAFE_INTEGER, kind, certainty, seenAt, returned, recipient }
+    : { kind, certainty, seenAt, messages: 1 }
+  return { decision: judge(context, prefix, sent, row), isStored }
 }
 
 interface Suspect {
@@ -148,8 +144,20 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   }
   if (client === null) return ignored('the host that delivered it is not known')
   const prefix = judgedPrefix(client, context.policy)
-  const why = whyNeverListed(context, client, prefix)
+  const why = whyNeverListed(context, client, prefix) ?? whyTooOld(context, prefix, evidence.seenAt)
   return why === undefined ? { kind, certainty, prefix } : ignored(why)
+}
+
+function whyTooOld(
+  { store, policy, now }: Context,
+  prefix: Prefix,
+  seenAt: number,
+): string | undefined {
+  const longest = policy.longestListingSeconds
+  if (seenAt < now - longest) return `history: older than ${formatDuration(longest)}`
+  return store.listings.removals(prefix).some(({ at }) => seenAt < at)
+    ? 'from before the listing was removed by hand'
+    : undefined
 }
 
 /**
@@ -180,63 +188,6 @@ function whyNeverListed(
     return `exempt: ${formatPrefix(exemption.prefix)}${note}`
   }
   return store.exclusions.has(prefix) ? `${formatPrefix(prefix)} is excluded` : undefined
-}
-
-function weigh(
-  { store, policy, now }: Context,
-  { seenAt, returned, recipient }: Evidence,
-  { kind, certainty, prefix }: Suspect,
-  row: CurrentListing | undefined,
-): Judgement {
-  const removal = store.listings.lastRemoval(prefix)
-  if (seenAt < removal.at) {
-    return { decision: 'ignored', why: 'from before the listing was removed by hand' }
-  }
-  const reach = policy.threshold[kind].windowSeconds - 1
-  const seen = {
-    from: Math.max(seenAt - reach, removal.at),
-    to: seenAt + reach,
-    mark: removal.mark,
-  }
-  // Each certainty has a limit of its own, so that no number of likely messages hides a certain one.
-  const hits = (each: Certainty): Hit[] =>
-    store.evidence.hits(prefix, { kind, certainty: each }, seen, hitsToWeigh(kind, policy))
-  const last = row ?? store.listings.lastByTrap(prefix)
-  // If the kind is listed already, the threshold does not matter.
-  const isListed = row !== undefined && (row.kinds & kindsMask([kind])) !== 0
-  return judge(
-    {
-      kind,
-      hit: { seenAt, returned, recipient, certainty },
-      others: isListed ? [] : [...hits('certain'), ...hits('likely')],
-      standing: row && {
-        kinds: row.kinds,
-        episode: row.episode,
-        lastHitAt: row.lastHitAt ?? row.createdAt,
-        expiresAt: row.expiresAt ?? Number.MAX_SAFE_INTEGER,
-      },
-      lastEpisode: last.episode,
-      lastHitAt: last.lastHitAt ?? 0,
-      now,
-    },
-    policy,
-  )
-}
-
-/** Carries out the judgement: inserts a row, or changes the present one. */
-function act(
-  context: Context,
-  prefix: Prefix,
-  row: CurrentListing | undefined,
-  judgement: Extract<Judgement, { kinds: number }>,
-): Decided {
-  const { decision, why, newHits, ...becomes } = judgement
-  if (!row) {
-    const id = insertTrapListing(context, prefix, { ...becomes, hits: newHits, basis: null })
-    return { decision, why, listing: auditRow(context, { name: 'trap' }, 'list', id, null) }
-  }
-  changeTrapListing(context, row, { ...becomes, hits: row.hits + newHits })
-  return { decision, why, listing: currentListing(context, row.id) }
 }
 
 function ignored(why: string): Decided {

@@ -2,11 +2,34 @@
 // Runs inside a transaction.
 import type { Prefix } from '../ip/address.ts'
 import type { CurrentListing, NewListingRow } from '../store/listings.ts'
-import type { Context } from './context.ts'
-import { heldUntil } from './policy.ts'
+import type { Offender } from '../store/offenders.ts'
+import { auditRow, type Context } from './context.ts'
+import type { Step } from './fold.ts'
+import { heldUntil, termOf } from './policy.ts'
+
+/** What is newly known of a network. */
+export interface Folded {
+  readonly before: Offender
+  readonly offender: Offender
+  /** The steps by which the last listing began and got its kinds. Undefined if they are as before. */
+  readonly basis: readonly Step[] | undefined
+  /** The step by which a kind joined the listing as it was. */
+  readonly joined?: Step | undefined
+}
+
+/** Why a listing began, or got a kind: so many messages to so many traps, seen in this time. */
+interface BasisEntry {
+  readonly rule: 'lists' | 'joins'
+  readonly kind: string
+  readonly messages: number
+  readonly traps: number
+  /** Epoch seconds. */
+  readonly from: number
+  readonly to: number
+}
 
 /** What the evidence decides of a listing by trap. */
-export type TrapListing = Pick<
+type TrapListing = Pick<
   NewListingRow,
   'kinds' | 'episode' | 'termSeconds' | 'lastHitAt' | 'expiresAt' | 'hits' | 'basis'
 >
@@ -14,8 +37,70 @@ export type TrapListing = Pick<
 /** The columns that say whether DNS answers a listing by trap, and why not. */
 type Placement = Pick<NewListingRow, 'state' | 'shadow' | 'heldUntil'>
 
+/**
+ * Makes the row of a network follow the fold: begins, changes or ends the listing. `row`: the present listing by trap. Returns the
+ * id of the row that stands afterwards. What the operator changed of its end holds, unless the fold says later.
+ */
+export function followFold(
+  context: Context,
+  prefix: Prefix,
+  row: CurrentListing | undefined,
+  folded: Folded,
+): number | undefined {
+  const { before, offender, basis } = folded
+  const { now, store } = context
+  if (!row) {
+    if (offender.endsAt <= now || offender.endsAt === before.endsAt) return undefined
+    const id = insertTrapListing(context, prefix, {
+      ...listingOfOffender(context, offender),
+      basis: JSON.stringify((basis ?? []).map(basisEntry)),
+    })
+    auditRow(context, { name: 'trap' }, 'list', id, null)
+    return id
+  }
+  const expiresAt = endOfRow(row.expiresAt, before.endsAt, offender.endsAt)
+  if (expiresAt !== null && expiresAt <= now) {
+    store.listings.end(row, 'expired', now, null)
+    return undefined
+  }
+  // If the fold ended before, the row stands by the operator's will alone.
+  if (offender.endsAt <= now) return row.id
+  changeTrapListing(context, row, {
+    ...listingOfOffender(context, offender),
+    expiresAt,
+    basis: basisOfRow(row, folded),
+  })
+  return row.id
+}
+
+/** When a row ends whose fold ended at `before` and now ends at `after`. null: never. */
+function endOfRow(end: number | null, before: number, after: number): number | null {
+  if (after === before || end === null) return end
+  return end === before ? after : Math.max(end, after)
+}
+
+function listingOfOffender(
+  { policy }: Context,
+  { kinds, episode, provenAt, endsAt, hits }: Offender,
+): Omit<TrapListing, 'basis'> {
+  const termSeconds = termOf(episode, policy)
+  return { kinds, episode, termSeconds, lastHitAt: provenAt, expiresAt: endsAt, hits }
+}
+
+function basisOfRow({ basis: stored }: CurrentListing, { basis, joined }: Folded): string | null {
+  if (basis) return JSON.stringify(basis.map(basisEntry))
+  if (!joined) return stored
+  const entries = stored === null ? [] : (JSON.parse(stored) as BasisEntry[])
+  return JSON.stringify([...entries, basisEntry(joined)])
+}
+
+function basisEntry({ rule, kind, seenAt, window }: Step): BasisEntry {
+  const { messages = 0, traps = 0, from = seenAt } = window ?? {}
+  return { rule: rule === 'joins' ? 'joins' : 'lists', kind, messages, traps, from, to: seenAt }
+}
+
 /** Inserts the row of a new listing by trap. Returns its id. */
-export function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListing): number {
+function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListing): number {
   const { store, now } = context
   return store.listings.insert({
     prefix,

@@ -17,6 +17,7 @@ import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate } from './migrate.ts'
+import { OffenderTable } from './offenders.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile } from './private-file.ts'
 import { RemovalTable } from './removals.ts'
@@ -128,6 +129,7 @@ export class Store {
   readonly evidence: EvidenceTable
   readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
+  readonly offenders: OffenderTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
   readonly traps: TrapTable
@@ -156,6 +158,7 @@ export class Store {
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
+    this.offenders = new OffenderTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions', this.changed)
     this.exclusions = new ExceptionTable(database, 'exclusions', this.changed)
     this.traps = new TrapTable(database)

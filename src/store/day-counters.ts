@@ -20,8 +20,18 @@ interface CountedMessage {
   readonly seenAt: number
 }
 
+/** A number of recognised messages that were counted on one day. */
+export interface CountedMessages {
+  readonly kind: BackscatterKind
+  readonly certainty: Certainty
+  /** When the newest of them was seen. */
+  readonly seenAt: number
+  readonly messages: number
+}
+
 export class EvidenceCounterTable {
   readonly #count: Statement<unknown[]>
+  readonly #of: Statement<number[], CountedMessages>
   readonly #purge: Statement<[number, number]>
 
   constructor(database: Database) {
@@ -30,10 +40,19 @@ export class EvidenceCounterTable {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
        ON CONFLICT DO UPDATE SET messages = messages + 1, last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
     )
+    this.#of = database.prepare(
+      `SELECT kind, certainty, last_seen_at AS seenAt, messages FROM evidence_counters
+       WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ? AND certainty <> ''`,
+    )
     this.#purge = database.prepare(
       `DELETE FROM evidence_counters WHERE (family, w0, w1, w2, w3, day, kind, certainty, trap, source) IN
          (SELECT family, w0, w1, w2, w3, day, kind, certainty, trap, source FROM evidence_counters WHERE day < ? LIMIT ?)`,
     )
+  }
+
+  /** What was counted of this network and not ignored. */
+  of(network: Prefix): CountedMessages[] {
+    return this.#of.all(...addressValues(network))
   }
 
   /** Adds one message. A repeated message counts again, since no content is kept. These counts do not count for a threshold. */

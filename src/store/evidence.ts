@@ -15,8 +15,10 @@ export interface EvidenceRow extends Evidence {
   readonly why: string
 }
 
-/** The part of a row that counts for a threshold. */
+/** The part of a row that counts. */
 export interface Hit {
+  readonly id: number
+  readonly kind: BackscatterKind
   readonly seenAt: number
   readonly returned: string
   readonly recipient: string
@@ -48,10 +50,19 @@ interface Variety {
   readonly ofReturned: number
 }
 
+/** What is needed of a row to delete it. Family 0 means an unknown client. */
+export type OldEvidence = Omit<Address, 'family'> & {
+  readonly id: number
+  readonly messageId: number
+  readonly family: Family | 0
+  readonly seenAt: number
+}
+
 /** A row as SQLite returns it. Family 0 means an unknown client. */
 type RawEvidence = Omit<EvidenceRow, 'client' | 'details'> &
   Omit<Address, 'family'> & { readonly family: Family | 0; readonly details: string }
 
+const hitColumns = 'id, kind, certainty, seen_at AS seenAt, returned, recipient'
 const columns = `id, family, w0, w1, w2, w3, recipient, kind, certainty, rule, returned, seen_at AS seenAt,
   recorded_at AS recordedAt, source, decision, why,
   (SELECT content FROM messages WHERE id = message_id) AS content,
@@ -74,10 +85,12 @@ export class EvidenceTable {
   readonly #insert: Statement<unknown[]>
   readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
   readonly #variety: Record<NetworkSize, Statement<unknown[], Variety>>
-  readonly #purge: Statement<unknown[], number>
+  readonly #oldest: Statement<[number, number], OldEvidence>
+  readonly #delete: Statement<[number]>
   readonly #deleteMessage: Statement<[number]>
   readonly #newestId: Statement<[], number | null>
   readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
+  readonly #history: Record<NetworkSize, Statement<unknown[], Hit>>
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
 
   constructor(database: Database) {
@@ -108,11 +121,11 @@ export class EvidenceTable {
            total(recipient = ?) AS toRecipient, total(returned = ?) AS ofReturned ${ofDay(network)}`,
       )
     this.#variety = bySize(variety)
-    this.#purge = pluck(
-      `DELETE FROM evidence WHERE id IN
-         (SELECT id FROM (SELECT id, recorded_at FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?)
-       RETURNING message_id`,
+    this.#oldest = database.prepare(
+      `SELECT id, message_id AS messageId, family, w0, w1, w2, w3, seen_at AS seenAt
+       FROM (SELECT * FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?`,
     )
+    this.#delete = database.prepare('DELETE FROM evidence WHERE id = ?')
     this.#deleteMessage = database.prepare(
       `DELETE FROM messages WHERE id = ?
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE message_id = messages.id)`,
@@ -120,12 +133,18 @@ export class EvidenceTable {
     this.#newestId = database.prepare<[], number | null>('SELECT max(id) FROM evidence').pluck()
     const hits = (network: string): Statement<unknown[], Hit> =>
       database.prepare(
-        `SELECT seen_at AS seenAt, returned, recipient, certainty FROM evidence INDEXED BY evidence_judged
+        `SELECT ${hitColumns} FROM evidence INDEXED BY evidence_judged
          WHERE ${network} AND kind = ? AND certainty = ? AND seen_at BETWEEN ? AND ? AND id > ?
            AND decision <> 'ignored'
          ORDER BY seen_at DESC LIMIT ? + 0`,
       )
     this.#hits = bySize(hits)
+    const history = (network: string): Statement<unknown[], Hit> =>
+      database.prepare(
+        `SELECT ${hitColumns} FROM evidence INDEXED BY evidence_judged
+         WHERE ${network} AND kind IS NOT NULL AND decision <> 'ignored'`,
+      )
+    this.#history = bySize(history)
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
         `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
@@ -177,14 +196,15 @@ export class EvidenceTable {
     this.#insert.run({ ...evidence, ...columns })
   }
 
-  /**
-   * Deletes up to `limit` rows that were recorded before `before` (epoch seconds), oldest first, and the messages that have
-   * no row any more. Returns the number of deleted rows.
-   */
-  purge(before: number, limit: number): number {
-    const messageIds = this.#purge.all(limit, before)
-    for (const messageId of new Set(messageIds)) this.#deleteMessage.run(messageId)
-    return messageIds.length
+  /** Up to `limit` rows that were recorded before `before` (epoch seconds), oldest first. */
+  oldest(before: number, limit: number): OldEvidence[] {
+    return this.#oldest.all(limit, before)
+  }
+
+  /** Deletes rows, and the messages that have no row any more. */
+  delete(rows: readonly Pick<OldEvidence, 'id' | 'messageId'>[]): void {
+    for (const { id } of rows) this.#delete.run(id)
+    for (const id of new Set(rows.map(({ messageId }) => messageId))) this.#deleteMessage.run(id)
   }
 
   /** The id of the newest row, or 0 if the table is empty. */
@@ -204,6 +224,12 @@ export class EvidenceTable {
   ): Hit[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#hits[size].all(...values, kind, certainty, seen.from, seen.to, seen.mark, limit)
+  }
+
+  /** All hits from the network, in no order. */
+  history(network: Prefix): Hit[] {
+    const { size, values } = evidenceInNetwork(network)
+    return this.#history[size].all(...values)
   }
 
   /** Up to `limit` rows from the network, newest first. */

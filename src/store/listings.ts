@@ -80,6 +80,12 @@ export function listingRowOf(row: RawListing): ListingRow {
   return { ...rest, prefix: { family, w0, w1, w2, w3, length } }
 }
 
+/** A removal by hand. Evidence that was seen before `at`, or has an id up to `mark`, no longer counts. */
+export interface Removal {
+  readonly at: number
+  readonly mark: number
+}
+
 /** The part of a row that decides what DNS answers. */
 export interface ShownRow {
   /** The mask of kinds, if the row is listed. */
@@ -108,11 +114,7 @@ export class ListingTable {
   readonly #shownAt: Statement<PrefixValues, ShownRow>
   readonly #hiddenIn: Statement<[number], Prefix>
   readonly #moveHidden: Statement<[number | null, number]>
-  readonly #lastByTrap: Statement<
-    PrefixValues,
-    { episode: number | null; lastHitAt: number | null }
-  >
-  readonly #lastRemoval: Statement<PrefixValues, { at: number | null; mark: number | null }>
+  readonly #removals: Statement<PrefixValues, Removal>
   readonly #insert: Statement<unknown[]>
   readonly #change: Statement<unknown[]>
   readonly #end: Statement<[string, number, number | null, number]>
@@ -136,13 +138,9 @@ export class ListingTable {
     )
     this.#hiddenIn = database.prepare(`SELECT ${prefixColumns} FROM listings WHERE version_id = ?`)
     this.#moveHidden = database.prepare('UPDATE listings SET version_id = ? WHERE version_id = ?')
-    this.#lastByTrap = database.prepare(
-      `SELECT max(episode) AS episode, max(last_hit_at) AS lastHitAt FROM listings
-       WHERE ${isPrefix} AND origin = 'trap'`,
-    )
-    this.#lastRemoval = database.prepare(
-      `SELECT max(ended_at) AS at, max(evidence_mark) AS mark FROM listings
-       WHERE ${isPrefix} AND state = 'removed'`,
+    this.#removals = database.prepare(
+      `SELECT ended_at AS at, evidence_mark AS mark FROM listings
+       WHERE ${isPrefix} AND state = 'removed' AND evidence_mark IS NOT NULL ORDER BY ended_at`,
     )
     this.#insert = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, reason, created_at, last_hit_at, expires_at,
@@ -232,16 +230,9 @@ export class ListingTable {
     }
   }
 
-  /** The last episode in which this prefix was listed by trap, and when the newest hit was seen; zeros if it never was. */
-  lastByTrap(prefix: Prefix): { episode: number; lastHitAt: number } {
-    const row = this.#lastByTrap.get(...prefixValues(prefix))
-    return { episode: row?.episode ?? 0, lastHitAt: row?.lastHitAt ?? 0 }
-  }
-
-  /** The last removal of this prefix, or zeros if none. Evidence up to id `mark`, or seen before `at`, no longer counts. */
-  lastRemoval(prefix: Prefix): { at: number; mark: number } {
-    const row = this.#lastRemoval.get(...prefixValues(prefix))
-    return { at: row?.at ?? 0, mark: row?.mark ?? 0 }
+  /** The removals of this prefix after which earlier evidence no longer counted, oldest first. */
+  removals(prefix: Prefix): Removal[] {
+    return this.#removals.all(...prefixValues(prefix))
   }
 
   insert(listing: NewListingRow): number {
@@ -251,8 +242,8 @@ export class ListingTable {
     return Number(this.#insert.run({ ...listing, ...prefix }).lastInsertRowid)
   }
 
-  /** Adds a row that hides an entry in a version of the entry's list. `evidenceMark`: the id of the newest evidence. */
-  insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number): void {
+  /** Adds a row that hides an entry in a version of the entry's list. `evidenceMark`: as for `end`. */
+  insertRemoved(entry: RemovedEntry, at: number, evidenceMark: number | null): void {
     this.#useLength(entry.prefix)
     this.#changed.note(entry.prefix)
     this.#insertRemoved.run({ ...entry, ...entry.prefix, at, evidenceMark })
@@ -263,7 +254,10 @@ export class ListingTable {
     this.#change.run({ ...to, id })
   }
 
-  /** Ends a listing; its row becomes history. `evidenceMark`: for a removal, the id of the newest evidence. */
+  /**
+   * Ends a listing; its row becomes history. `evidenceMark`: the id of the newest evidence, if earlier evidence no longer counts;
+   * else null.
+   */
   end(
     { id, prefix }: RowPosition,
     state: 'expired' | 'removed',

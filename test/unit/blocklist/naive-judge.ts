@@ -1,81 +1,106 @@
-// One message's evidence, what was kept before it and the policy → the decision on it, and the row that comes of it, by
-// what the interface says of thresholds, terms and episodes.
+// What a network has sent, and when it was removed → its listing, by what the interface says of thresholds, terms and episodes.
+// Slow and simple: each window is counted anew.
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import type { Evidence } from '../../../src/classify/evidence.ts'
 import { type BackscatterKind, backscatterKinds } from '../../../src/classify/kinds.ts'
-import type { Prefix } from '../../../src/ip/address.ts'
 import type { Row } from './naive-zone.ts'
 
-/** What is known of the network that a message came from. */
-export interface NaiveCase {
-  readonly evidence: Evidence & { readonly kind: BackscatterKind }
-  readonly network: Prefix
-  /** Since when evidence counts: the last removal. */
-  readonly removedAt: number
-  /** What was kept since then of this network and counts, all kinds. */
-  readonly others: readonly Evidence[]
-  /** The row by trap that holds. */
-  readonly row: Row | undefined
-  readonly lastEpisode: number
-  /** Of all rows by trap of this network; 0: there was none. */
-  readonly lastHitAt: number
-  readonly now: number
+export type NaiveHit = Evidence & { readonly kind: BackscatterKind }
+
+/** A removal: what was kept before (a number of hits) or seen before no longer counts. */
+export interface NaiveRemoval {
+  readonly at: number
+  readonly kept: number
+}
+
+/** What is known of a network: its last listing. */
+export interface NaiveState {
+  seenAt: number
+  kinds: number
+  episode: number
+  hitAt: number
+  provenAt: number
+  until: number
 }
 
 const day = 86_400
 
-/** Changes the row, or says which one is to be added. */
-export function judged(
-  { evidence, network, removedAt, others, row, lastEpisode, lastHitAt, now }: NaiveCase,
+export function unknownNetwork(): NaiveState {
+  return { seenAt: 0, kinds: 0, episode: 0, hitAt: 0, provenAt: 0, until: 0 }
+}
+
+export function removed(state: NaiveState, at: number): void {
+  state.until = Math.min(state.until, at)
+  state.seenAt = Math.max(state.seenAt, at)
+  state.provenAt = 0
+}
+
+/** Everything from the beginning. `hits` in the order in which they were kept. */
+export function foldedAnew(
+  hits: readonly NaiveHit[],
+  removals: readonly NaiveRemoval[],
   policy: PolicyOptions,
-): { readonly decision: string; readonly fresh?: Row } {
-  const { kind, seenAt } = evidence
-  if (seenAt < removedAt || seenAt < now - policy.longestListingSeconds) {
-    return { decision: 'ignored' }
+): NaiveState {
+  const state = unknownNetwork()
+  const numbered = hits.map((hit, index) => ({ hit, index }))
+  const cutBy = ({ at, kept }: NaiveRemoval, { hit, index }: (typeof numbered)[number]) =>
+    hit.seenAt < at || index < kept
+  let rest = numbered
+  const until = (part: typeof numbered) => {
+    const known = part.map(({ hit }) => hit)
+    const sorted = known.toSorted((a, b) => a.seenAt - b.seenAt)
+    for (const [index, hit] of sorted.entries()) take(state, hit, sorted.slice(0, index), policy)
   }
+  for (const removal of removals) {
+    until(rest.filter((each) => cutBy(removal, each)))
+    rest = rest.filter((each) => !cutBy(removal, each))
+    removed(state, removal.at)
+  }
+  until(rest)
+  return state
+}
+
+/** One hit more, not older than the others, which all count. Says whether it began, widened or prolonged the listing. */
+export function take(
+  state: NaiveState,
+  hit: NaiveHit,
+  others: readonly NaiveHit[],
+  policy: PolicyOptions,
+): boolean {
+  const { kind, seenAt } = hit
+  state.seenAt = seenAt
   const proves = (each: Evidence) => each.certainty === 'certain' || policy.likely === 'list'
-  if (row && row.kinds & maskOf([kind])) {
-    if (!proves(evidence)) return { decision: 'counted' }
-    hit(row, seenAt, policy)
-    return { decision: 'extended' }
+  const stands = state.until > seenAt
+  if (stands && state.kinds & maskOf([kind])) {
+    if (!proves(hit)) return false
+    prolong(state, seenAt, seenAt, policy)
+    return true
   }
   const { messages, traps, windowSeconds } = policy.threshold[kind]
-  const hits = others
-    .filter((each) => each.kind === kind && each.seenAt >= removedAt)
-    .concat(evidence)
-  let provenAt = -1
-  /** Whether anything there shows more than what was listed for before. */
-  let isNews = proves(evidence)
-  for (const { seenAt: end } of hits) {
-    if (end < seenAt || end >= seenAt + windowSeconds) continue
-    const inside = hits.filter((each) => each.seenAt > end - windowSeconds && each.seenAt <= end)
-    const isReached =
-      new Set(inside.map(({ returned }) => returned)).size >= messages &&
-      new Set(inside.map(({ recipient }) => recipient)).size >= traps
-    if (isReached) {
-      for (const each of inside.filter(proves)) {
-        provenAt = Math.max(provenAt, each.seenAt)
-        if (each.seenAt > lastHitAt) isNews = true
-      }
-    }
+  const inside = [...others, hit].filter(
+    (each) => each.kind === kind && each.seenAt > seenAt - windowSeconds,
+  )
+  if (new Set(inside.map(({ returned }) => returned)).size < messages) return false
+  if (new Set(inside.map(({ recipient }) => recipient)).size < traps) return false
+  const proofs = inside.filter(proves)
+  if (proofs.length === 0) return false
+  const provenAt = Math.max(...proofs.map((each) => each.seenAt))
+  if (stands) {
+    state.kinds |= maskOf([kind])
+    prolong(state, seenAt, provenAt, policy)
+    return true
   }
-  if (provenAt < 0) return { decision: 'counted' }
-  if (row) {
-    row.kinds |= maskOf([kind])
-    if (row.state === 'shadow') begin(row, now, policy)
-    hit(row, provenAt, policy)
-    return { decision: 'extended' }
+  if (provenAt <= state.provenAt) return false
+  let episode = state.episode
+  for (let quiet = seenAt - state.until; quiet >= policy.longestListingSeconds && episode > 0; ) {
+    episode -= 1
+    quiet -= policy.longestListingSeconds
   }
-  if (!isNews) return { decision: 'counted' }
-  const fresh: Row = {
-    ...{ prefix: network, origin: 'trap', createdAt: now, kinds: maskOf([kind]), reason: null },
-    ...{ state: 'listed', expiresAt: 0, heldUntil: 0, lastHitAt: provenAt },
-    episode: lastEpisode + 1,
-  }
-  fresh.expiresAt = rounded(provenAt + term(fresh.episode, policy), policy)
-  if (fresh.expiresAt <= now) return { decision: 'counted' }
-  begin(fresh, now, policy)
-  return { decision: 'listed', fresh }
+  episode = Math.min(episode + 1, highest(policy))
+  const until = rounded(provenAt + term(episode, policy), policy)
+  if (until <= seenAt) return false
+  Object.assign(state, { kinds: maskOf([kind]), episode, hitAt: seenAt, provenAt, until })
+  return true
 }
 
 /** A row by trap begins to show, is held back before it does, or only counts. */
@@ -95,10 +120,11 @@ export function maskOf(kinds: readonly BackscatterKind[]): number {
   return kinds.reduce((mask, kind) => mask | (1 << backscatterKinds.indexOf(kind)), 0)
 }
 
-function hit(row: Row, seenAt: number, policy: PolicyOptions): void {
-  if (seenAt - row.lastHitAt >= day) row.episode += 1
-  row.lastHitAt = Math.max(row.lastHitAt, seenAt)
-  row.expiresAt = Math.max(row.expiresAt, rounded(seenAt + term(row.episode, policy), policy))
+function prolong(state: NaiveState, seenAt: number, provenAt: number, policy: PolicyOptions): void {
+  if (seenAt - state.hitAt >= day) state.episode = Math.min(state.episode + 1, highest(policy))
+  state.hitAt = seenAt
+  state.provenAt = Math.max(state.provenAt, provenAt)
+  state.until = Math.max(state.until, rounded(provenAt + term(state.episode, policy), policy))
 }
 
 /** Held listings begin and end at whole multiples of the time that they are held. */
@@ -111,4 +137,10 @@ function term(episode: number, policy: PolicyOptions): number {
   let seconds = policy.firstListingSeconds
   for (let each = 1; each < episode; each++) seconds *= 2
   return Math.min(seconds, policy.longestListingSeconds)
+}
+
+function highest(policy: PolicyOptions): number {
+  let episode = 1
+  while (term(episode, policy) < policy.longestListingSeconds) episode += 1
+  return episode
 }

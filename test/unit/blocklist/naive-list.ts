@@ -15,7 +15,18 @@ import {
   type Prefix,
 } from '../../../src/ip/address.ts'
 import { entriesOf, type Line } from './naive-import.ts'
-import { begin, judged, maskOf, shows } from './naive-judge.ts'
+import {
+  begin,
+  foldedAnew,
+  maskOf,
+  type NaiveHit,
+  type NaiveRemoval,
+  type NaiveState,
+  removed,
+  shows,
+  take,
+  unknownNetwork,
+} from './naive-judge.ts'
 import {
   allListed,
   type Entry,
@@ -77,7 +88,9 @@ export class NaiveList {
   readonly #before = new Map<string, Before>()
   readonly #gone: Shown[] = []
   readonly #kept: Kept[] = []
-  readonly #removals = new Map<string, { at: number; kept: number }>()
+  /** By network; `kept` counts what was kept of all networks. */
+  readonly #removals = new Map<string, NaiveRemoval[]>()
+  readonly #states = new Map<string, NaiveState>()
   readonly #exempt = new Map<string, Prefix>()
   readonly #excluded = new Map<string, Prefix>()
 
@@ -332,24 +345,62 @@ export class NaiveList {
     const text = formatPrefix(network)
     if (this.#isSpecial(network)) return 'ignored'
     if (this.#isExempt(hostPrefix(client)) || this.#excluded.has(text)) return 'ignored'
+    const { seenAt } = evidence
+    const removals = this.#removals.get(text) ?? []
+    if (seenAt < this.now - this.#policy.longestListingSeconds) return 'ignored'
+    if (removals.some(({ at }) => seenAt < at)) return 'ignored'
     this.#sweep(network)
-    const removal = this.#removals.get(text) ?? { at: 0, kept: 0 }
-    const others = this.#kept
-      .slice(removal.kept)
-      .filter((each) => each.counts && each.network === text)
-      .map((each) => each.evidence)
-    const isOfTrap = (row: Row) => row.origin === 'trap' && same(row.prefix, network)
-    const { decision, fresh } = judged(
-      {
-        ...{ evidence, network, others, removedAt: removal.at, now: this.now },
-        row: this.#standing(network).find(isOfTrap),
-        lastEpisode: this.#rows.findLast(isOfTrap)?.episode ?? 0,
-        lastHitAt: Math.max(0, ...this.#rows.filter(isOfTrap).map((row) => row.lastHitAt)),
-      },
-      this.#policy,
+    const own = this.#kept.flatMap(({ evidence: each, ...kept }, index) =>
+      kept.counts && kept.network === text ? [{ each: each as NaiveHit, index }] : [],
     )
-    if (fresh) this.#rows.push(fresh)
-    return decision
+    const row = this.#standing(network).find(
+      (each) => each.origin === 'trap' && same(each.prefix, network),
+    )
+    const before = { ...(this.#states.get(text) ?? unknownNetwork()) }
+    let state = { ...before }
+    let isTaken = true
+    if (seenAt < state.seenAt) {
+      const hits = [...own.map(({ each }) => each), evidence]
+      const ownBefore = (kept: number) => own.filter(({ index }) => index < kept).length
+      const cuts = removals.map(({ at, kept }) => ({ at, kept: ownBefore(kept) }))
+      state = foldedAnew(hits, cuts, this.#policy)
+    } else {
+      const last = removals.at(-1) ?? { at: 0, kept: 0 }
+      const others = own.filter(({ index }) => index >= last.kept).map(({ each }) => each)
+      isTaken = take(
+        state,
+        evidence,
+        others.filter((each) => each.seenAt >= last.at),
+        this.#policy,
+      )
+    }
+    this.#states.set(text, state)
+    const hasGrown = state.until > before.until || state.kinds !== before.kinds
+    if (row) {
+      this.#follow(row, before, state)
+      if (!isStanding(row)) return 'counted'
+      return isTaken && (hasGrown || seenAt >= before.seenAt) ? 'extended' : 'counted'
+    }
+    if (state.until <= this.now || state.until === before.until) return 'counted'
+    const fresh: Row = {
+      ...{ prefix: network, origin: 'trap', createdAt: this.now, kinds: state.kinds },
+      ...{ reason: null, state: 'listed', expiresAt: state.until, heldUntil: 0 },
+      ...{ lastHitAt: state.provenAt, episode: state.episode },
+    }
+    begin(fresh, this.now, this.#policy)
+    this.#rows.push(fresh)
+    return 'listed'
+  }
+
+  #follow(row: Row, before: NaiveState, { until, kinds, provenAt, episode }: NaiveState): void {
+    let { expiresAt } = row
+    if (until !== before.until) {
+      expiresAt = expiresAt === before.until ? until : Math.max(expiresAt, until)
+    }
+    if (expiresAt <= this.now) row.state = 'expired'
+    if (expiresAt <= this.now || until <= this.now) return
+    Object.assign(row, { kinds, expiresAt, lastHitAt: provenAt, episode })
+    if (row.state === 'shadow') begin(row, this.now, this.#policy)
   }
 
   #longest(): number {
@@ -371,8 +422,16 @@ export class NaiveList {
     this.#noteRemoval(row.prefix)
   }
 
+  /** A listing by trap that stays keeps its evidence. */
   #noteRemoval(prefix: Prefix): void {
-    this.#removals.set(formatPrefix(prefix), { at: this.now, kept: this.#kept.length })
+    this.#sweep(prefix)
+    const stays = (row: Row) => row.origin === 'trap' && same(row.prefix, prefix)
+    if (this.#standing(prefix).some(stays)) return
+    const text = formatPrefix(prefix)
+    const removal = { at: this.now, kept: this.#kept.length }
+    this.#removals.set(text, [...(this.#removals.get(text) ?? []), removal])
+    const state = this.#states.get(text)
+    if (state) removed(state, this.now)
   }
 
   /** Why it may not be listed by hand or by a list; '': it may. */

@@ -331,9 +331,9 @@ test('after a listing expired, a likely message does not list anew by the certai
   const late = { seenAt: start - 3 * day }
   const decision = await decide(door, { certainty: 'likely', ...late })
   assert.equal(decision.decision, 'counted', decision.why)
-  assert.match(decision.why, /none of them certain and newer than the last hit of an ended listing/)
+  assert.match(decision.why, /listed for dsn already, and a message that is only likely extends/)
   assert.deepEqual(door.codes('20.0.0.1'), [])
-  // A certain one does, though it was seen at the same time.
+  // A certain one does: had it come in time, it would have extended the listing.
   assert.equal((await decide(door, late)).listing?.expiresAt, start + 11 * day)
 })
 

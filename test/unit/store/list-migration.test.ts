@@ -192,10 +192,10 @@ test('what was removed by hand or had expired is not in its list; its row is his
   for (const n of [7, 2000]) {
     const removed = mixed(n).prefix
     assert.equal(store.lists.find(version, removed), undefined)
-    assert.deepEqual(store.listings.lastRemoval(removed), { at: start + day, mark: 4 })
+    assert.deepEqual(store.listings.removals(removed), [{ at: start + day, mark: 4 }])
   }
   const withdrawn = host('23.0', 305)
-  assert.deepEqual(store.listings.lastRemoval(withdrawn), { at: killedAt + 60, mark: 4 })
+  assert.deepEqual(store.listings.removals(withdrawn), [{ at: killedAt + 60, mark: 4 }])
   const rows = connection(t, store.path)
     .prepare(
       `SELECT name, origin, state, count(*) AS count, count(version_id) AS hiding, count(ended_at) AS ended
