@@ -161,17 +161,14 @@ function whyTooOld(
 }
 
 /**
- * Detects forwarded mail: none of the addresses of the To fields is a trap, and no returned message names a trap as its author.
- * Then a forward or an alias brought the message here, and the client is only the forwarding server. Returns for whom the
- * message was instead. A message that names nobody may have been forwarded too, so it counts as forwarded.
+ * Detects forwarded mail. Returns the first address of the To fields if none of them is a trap and no returned message names
+ * a trap as its author. Then a forward or an alias brought the message here, and the client is only the forwarding server.
  */
 function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string | undefined {
   if (addressed === undefined) return undefined
   const { to, returnedAuthors } = addressed
   const isTrap = (address: string): boolean => isTrapMailbox(trapOf, address)
-  return to.some(isTrap) || returnedAuthors.some(isTrap)
-    ? undefined
-    : (to[0] ?? returnedAuthors[0] ?? 'it names nobody')
+  return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
 /** Why this client can never be listed. Undefined if it can. */

@@ -44,20 +44,16 @@ test('evidence that a command hands in is weighed like what came by itself', asy
       items: [
         item('a1', { addressed: { to: [stranger], returnedAuthors: [] } }),
         item('a2', { reportsSuccess: true }),
-        item('a3', { addressed: { to: [], returnedAuthors: [stranger] } }),
-        item('a5', { addressed: { to: [], returnedAuthors: [] } }),
-        item('a6', { addressed: { to: [stranger], returnedAuthors: ['x@trap.example.org'] } }),
+        item('a3', { addressed: { to: [stranger], returnedAuthors: ['x@trap.example.org'] } }),
       ],
     },
   })
   const { items } = reply.json()
   assert.deepEqual(
     items.map(({ decision }: { decision: string }) => decision),
-    ['ignored', 'ignored', 'ignored', 'ignored', 'listed'],
+    ['ignored', 'ignored', 'listed'],
   )
   assert.match(items[0].why, /somebody@people\.example/)
-  assert.match(items[2].why, /somebody@people\.example/)
-  assert.match(items[3].why, /it names nobody/)
   const { body } = await admin.app.inject('/v1/lookup/203.0.113.50')
   assert.doesNotMatch(body, /x{201}/, 'each field has its length')
   for (const odd of [{ kind: null }, { certainty: null }, { certainty: 'sure' }]) {
