@@ -153,7 +153,7 @@ export function isNewRemoval({ cutAt, cutMark }: Offender, { at, mark }: Removal
 }
 
 /** Whether a message came before the removal, so that it no longer counts. */
-export function isCut(sent: Sent, { at, mark }: Removal): boolean {
+function isCut(sent: Sent, { at, mark }: Removal): boolean {
   return sent.seenAt < at || ('id' in sent && sent.id <= mark)
 }
 
@@ -280,7 +280,7 @@ function extended(
 }
 
 /** The episode that the last listing leaves behind at this time. */
-export function episodeAt(
+function episodeAt(
   { episode, endsAt }: Pick<Offender, 'episode' | 'endsAt'>,
   time: number,
   { longestListingSeconds }: PolicyOptions,
