@@ -3,9 +3,10 @@
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import { specialPurposeRange, specialRanges } from '../ip/special-purpose.ts'
 import type { ListEntry } from '../store/packed-entries.ts'
-import { audit, auditRow, type Context } from './context.ts'
+import { placeHost } from './ask-hosts.ts'
+import { audit, type Context } from './context.ts'
 import { hideEntry, removeRow } from './listings.ts'
-import { changeTrapListing } from './trap-listing.ts'
+import { replaceTrapListing } from './trap-listing.ts'
 import { parseTrapPattern } from './traps.ts'
 import { exceptionOf } from './types.ts'
 import { listedIn } from './zone-entry.ts'
@@ -17,6 +18,7 @@ export function applyConfig(context: Context): void {
   applyExemptions(context)
   applyTraps(context)
   placeByKinds(context)
+  placeByHosts(context)
   endSpecial(context)
 }
 
@@ -52,9 +54,15 @@ function placeByKinds(context: Context): void {
   const { store, publisher } = context
   if (publisher.last?.publishedKinds === publisher.publishedKinds) return
   for (const row of store.listings.misplaced(publisher.publishedKinds)) {
-    changeTrapListing(context, row)
-    auditRow(context, actor, 'publish', row.id, row)
+    replaceTrapListing(context, actor, row)
   }
+}
+
+/** The kept answers of DNS count by the present policy: other pools and whitelists may hide a listing, or none any more. */
+function placeByHosts(context: Context): void {
+  const { store, policy } = context
+  for (const row of store.listings.shadowByHost()) replaceTrapListing(context, actor, row)
+  for (const host of store.hosts.members(policy)) placeHost(context, actor, host)
 }
 
 /** Ends listings that overlap a special-purpose range which `allowSpecial` no longer names. */

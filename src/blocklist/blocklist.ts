@@ -1,8 +1,14 @@
 // The only way to change a listing or the tree. Each change is committed and published before its caller gets the result.
 // Look-ups and exports also start here.
-import type { Evidence, TrapList } from '../classify/evidence.ts'
+import type {
+  Evidence,
+  HostFacts,
+  HostList,
+  HostQuestions,
+  TrapList,
+} from '../classify/evidence.ts'
 import type { Logger } from '../errors.ts'
-import type { Address, Prefix } from '../ip/address.ts'
+import { type Address, type Prefix, unmapped } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'
 import type { Forger } from '../store/day-counters.ts'
 import { maxReaders } from '../tree/layout.ts'
@@ -10,6 +16,7 @@ import { openReader } from '../tree/open-reader.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
+import { HostRounds, learnHost } from './ask-hosts.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Context } from './context.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
@@ -17,6 +24,7 @@ import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { forgetSome } from './forget.ts'
 import { ListImports } from './import.ts'
+import { answerSeconds, questionsAbout, wantsHosts } from './known-hosts.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
@@ -63,6 +71,8 @@ export interface BlocklistOptions {
   readonly validForSeconds: number
   /** true: the zone is empty, and not even test entries are answered. */
   readonly retired: boolean
+  /** Whether somebody asks DNS about hosts: then a new listing waits for the answers. @default false */
+  readonly asksHosts?: boolean
   /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
   readonly minFreeBytes?: number
 }
@@ -70,7 +80,7 @@ export interface BlocklistOptions {
 /** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
 const ownSlot = maxReaders - 1
 
-export class Blocklist implements TrapList {
+export class Blocklist implements TrapList, HostList {
   readonly #store: Store
   readonly #tree: TreeWriter | undefined
   readonly #reader: TreeReader | undefined
@@ -80,7 +90,11 @@ export class Blocklist implements TrapList {
   readonly #disk: DiskRoom
   readonly #now: () => number
   readonly #requireClock: () => void
+  readonly #hostRounds = new HostRounds()
   #policy: PolicyOptions
+  #asksHosts: boolean
+  /** The last time that the configuration was read again. Earlier answers about hosts are not current. */
+  #reconfiguredAt = 0
   #matchTrap: (address: string) => string | undefined = () => undefined
   #expiring: Promise<number> | undefined
   /** Whether the store already matches the policy. */
@@ -97,6 +111,7 @@ export class Blocklist implements TrapList {
     this.#tree = tree
     this.#reader = tree && openReader(tree.buffer, ownSlot)
     this.#policy = policy
+    this.#asksHosts = options.asksHosts ?? false
     this.#now = now
     this.#requireClock = options.requireClock ?? (() => undefined)
     this.#disk = new DiskRoom(store.path, options.minFreeBytes ?? 0, log)
@@ -316,7 +331,7 @@ export class Blocklist implements TrapList {
   }
 
   /**
-   * Deletes evidence and daily counts that are older than `evidenceKeepSeconds`, in small transactions. Resolves with the
+   * Deletes evidence, daily counts and answers about hosts that are older than `evidenceKeepSeconds`, in small transactions. Resolves with the
    * number of deleted rows of evidence.
    */
   async purgeEvidence(): Promise<number> {
@@ -328,8 +343,11 @@ export class Blocklist implements TrapList {
     }
   }
 
-  /** Applies a new policy, with its exemptions, traps and published kinds. */
-  async reconfigure(policy: PolicyOptions): Promise<void> {
+  /**
+   * Applies a new policy, with its exemptions, traps and published kinds. DNS is asked again about the hosts of listings.
+   * `asksHosts` as in the constructor's options.
+   */
+  async reconfigure(policy: PolicyOptions, asksHosts = this.#asksHosts): Promise<void> {
     const before = this.#policy
     try {
       await this.#queue.run(() => {
@@ -342,7 +360,43 @@ export class Blocklist implements TrapList {
       this.#publisher.setPublishedKinds(kindsMask(before.publish))
       throw error
     }
+    this.#asksHosts = asksHosts
+    this.#reconfiguredAt = this.#now()
     this.#readTraps()
+  }
+
+  questionsBefore(evidence: readonly Evidence[]): HostQuestions | undefined {
+    const [first] = evidence
+    const context = this.#context()
+    // A listing that is held back anyway is asked about when it will show soon.
+    const isWanted = context.hostsKnownAfter !== null && this.#policy.holdForSeconds === 0
+    if (!isWanted || !first?.client || first.kind === null || first.genuine !== undefined) {
+      return undefined
+    }
+    const questions = questionsAbout(context, unmapped(first.client))
+    return questions && this.#wouldList(context, evidence) ? questions : undefined
+  }
+
+  /** Whether recording the evidence would make a new listing that may show. */
+  #wouldList(context: Context, evidence: readonly Evidence[]): boolean {
+    this.#store.begin()
+    try {
+      return evidence.some((each) => {
+        const { decision, listing } = recordOne(context, each)
+        return decision === 'listed' && listing?.state !== 'shadow'
+      })
+    } finally {
+      this.#store.rollback()
+    }
+  }
+
+  questionsDue(limit: number): HostQuestions[] {
+    const context = this.#context()
+    return context.hostsKnownAfter === null ? [] : this.#hostRounds.next(context, limit)
+  }
+
+  learnHost(asked: HostQuestions, facts: HostFacts): Promise<void> {
+    return this.#change((context) => learnHost(context, asked, facts))
   }
 
   /** What the public may know about an address. Needs a tree. */
@@ -386,12 +440,17 @@ export class Blocklist implements TrapList {
   }
 
   #context(): Context {
+    const now = this.#now()
     return {
       store: this.#store,
       publisher: this.#publisher,
       policy: this.#policy,
       trapOf: this.#matchTrap,
-      now: this.#now(),
+      hostsKnownAfter:
+        this.#asksHosts && wantsHosts(this.#policy)
+          ? Math.max(now - answerSeconds, this.#reconfiguredAt)
+          : null,
+      now,
     }
   }
 

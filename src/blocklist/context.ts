@@ -13,6 +13,8 @@ export interface Context {
   readonly policy: PolicyOptions
   /** Finds the trap pattern that an address matches, or undefined. */
   readonly trapOf: (address: string) => string | undefined
+  /** Answers of DNS about hosts are current if they came after this (epoch seconds). null: DNS is not asked about hosts. */
+  readonly hostsKnownAfter: number | null
   /** Epoch seconds. */
   readonly now: number
 }

@@ -88,6 +88,7 @@ export function explain(
     state,
     isTestEntry,
     evidence,
+    verifiedName: context.store.hosts.get(unmapped(address))?.name ?? null,
     specialPurpose: special ? describeSpecialRange(special) : null,
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,

@@ -19,7 +19,7 @@ export function forgetSome(context: Context): { deleted: number; isDone: boolean
   for (const { prefix, until } of networks) saveBase(context, prefix, until)
   store.evidence.delete(old)
   for (const { prefix } of networks) forgetOffender(context, prefix)
-  const counters = [store.evidenceCounters, store.forgeries].map((table) =>
+  const counters = [store.evidenceCounters, store.forgeries, store.hosts].map((table) =>
     table.purge(before, batch),
   )
   return { deleted: old.length, isDone: Math.max(old.length, ...counters) < batch }

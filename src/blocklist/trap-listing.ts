@@ -5,7 +5,9 @@ import type { CurrentListing, NewListingRow } from '../store/listings.ts'
 import type { Offender } from '../store/offenders.ts'
 import { auditRow, type Context } from './context.ts'
 import type { Step } from './fold.ts'
+import { areHostsUnknown, longestWaitSeconds, whyHostShadow } from './known-hosts.ts'
 import { heldUntil, termOf } from './policy.ts'
+import type { Actor } from './types.ts'
 
 /** What is newly known of a network. */
 export interface Folded {
@@ -125,6 +127,14 @@ export function changeTrapListing(
   context.store.listings.change(row, { ...next, ...placeAgain(context, next) })
 }
 
+/** Places a present listing by trap anew, after something else than its evidence has changed. Adds that to the audit. */
+export function replaceTrapListing(context: Context, actor: Actor, row: CurrentListing): void {
+  const { state, shadow, heldUntil } = placeAgain(context, row)
+  if (state === row.state && shadow === row.shadow && heldUntil === row.heldUntil) return
+  context.store.listings.change(row, { ...row, state, shadow, heldUntil })
+  auditRow(context, actor, 'publish', row.id, row)
+}
+
 /** Places a held listing whose time to show has come. */
 export function releaseTrapListing(context: Context, row: CurrentListing): void {
   const shadow = whyShadow(context, row.prefix, row.kinds)
@@ -132,24 +142,31 @@ export function releaseTrapListing(context: Context, row: CurrentListing): void 
   context.store.listings.change(row, { ...row, state, shadow, heldUntil: null })
 }
 
-/** A new listing is held back first if the policy says so. */
+/** A new listing is held back first if the policy says so, or until it is known what DNS says of its hosts. */
 function placeNew(context: Context, prefix: Prefix, kinds: number): Placement {
   const { policy, now } = context
   const shadow = whyShadow(context, prefix, kinds)
   if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
-  return policy.holdForSeconds > 0
-    ? { state: 'held', shadow: null, heldUntil: heldUntil(now, policy) }
+  const showsAt = policy.holdForSeconds > 0 ? heldUntil(now, policy) : now
+  const knownAt = areHostsUnknown(context, { prefix, createdAt: now })
+    ? now + longestWaitSeconds
+    : now
+  const until = Math.max(showsAt, knownAt)
+  return until > now
+    ? { state: 'held', shadow: null, heldUntil: until }
     : { state: 'listed', shadow: null, heldUntil: null }
 }
 
-/** A shadow listing that may show now starts like a new one. */
+/** A shadow listing that may show now starts like a new one. A listing that is held for its hosts alone shows once they are known. */
 function placeAgain(context: Context, row: CurrentListing): Placement {
   if (row.state === 'shadow') return placeNew(context, row.prefix, row.kinds)
   const shadow = whyShadow(context, row.prefix, row.kinds)
-  return shadow === null ? row : { state: 'shadow', shadow, heldUntil: null }
+  if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
+  const isKnown = context.policy.holdForSeconds === 0 && !areHostsUnknown(context, row)
+  return row.state === 'held' && isKnown ? { state: 'listed', shadow, heldUntil: null } : row
 }
 
 /** Why a listing of these kinds is only counted. null if DNS may answer it. */
-function whyShadow({ publisher }: Context, _prefix: Prefix, kinds: number): string | null {
-  return (kinds & publisher.publishedKinds) === 0 ? 'kind' : null
+function whyShadow(context: Context, prefix: Prefix, kinds: number): string | null {
+  return (kinds & context.publisher.publishedKinds) === 0 ? 'kind' : whyHostShadow(context, prefix)
 }

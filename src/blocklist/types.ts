@@ -22,6 +22,8 @@ export interface Listing {
   readonly prefix: string
   readonly kinds: BackscatterKind[]
   readonly state: ListingState
+  /** Why a shadow listing is only counted: 'kind', 'whitelist ZONE' or 'pool NAME'. null in other states. */
+  readonly shadow: string | null
   readonly origin: ListingOrigin
   readonly list: string | null
   readonly reason: string | null
@@ -237,6 +239,8 @@ export interface Explanation extends Finding {
   readonly isTestEntry: boolean
   /** The newest messages from this address, or from the IPv6 network that would be listed with it. */
   readonly evidence: EvidenceRow[]
+  /** The host's name by DNS, if it is verified and known. */
+  readonly verifiedName: string | null
   /** "192.168.0.0/16 (Private-Use, RFC 1918)" if the address lies in a range that is never listed. */
   readonly specialPurpose: string | null
   /** The longest exemption that covers the address. */
@@ -299,6 +303,7 @@ export function listingOf(row: ListingRow): Listing {
     prefix: formatPrefix(row.prefix),
     kinds: kindsOf(row.kinds),
     state: row.state,
+    shadow: row.state === 'shadow' ? row.shadow : null,
     origin: row.origin,
     list: row.list,
     reason: row.reason,
@@ -320,6 +325,7 @@ export function listingOfEntry(
     prefix: formatPrefix(prefix),
     kinds: kindsOf(attributes.kinds),
     state,
+    shadow: null,
     origin: 'import',
     list,
     reason: attributes.reason,

@@ -51,6 +51,39 @@ export interface TrapList {
   record(evidence: readonly Evidence[]): Promise<readonly Recorded[]>
 }
 
+/** What the room that asks DNS needs of the blocklist. */
+export interface HostList {
+  /**
+   * What to ask before this evidence of one message is recorded: it would list the host that sent it, and nothing current is
+   * known of the host. Else undefined. A message that lists nobody leads to no question, since the questions would tell the
+   * owner of the host's reverse zone that the recipient is a trap.
+   */
+  questionsBefore(evidence: readonly Evidence[]): HostQuestions | undefined
+  /** What to ask now about hosts of listings, the most urgent first: at most `limit`. A later call goes on behind them. */
+  questionsDue(limit: number): HostQuestions[]
+  /** Keeps the answers, and shows or hides the host's listing accordingly. Resolves after the commit. */
+  learnHost(asked: HostQuestions, facts: HostFacts): Promise<void>
+}
+
+/** What to ask DNS about a host. */
+export interface HostQuestions {
+  readonly host: Address
+  /** Whether to ask for its name and the pool that the name belongs to. */
+  readonly pools: boolean
+  /** Zones of DNS whitelists. */
+  readonly whitelists: readonly string[]
+}
+
+/** What DNS says of a host. */
+export interface HostFacts {
+  /** Its verified name; null if it has none or the name was not asked for. */
+  readonly name: string | null
+  /** The provider to whose shared outbound pool that name belongs. */
+  readonly pool: string | null
+  /** The first of the whitelists that has it. */
+  readonly whitelist: string | null
+}
+
 export interface Recorded {
   readonly decision: string
   /** The reason. If `told` is there, this is only for the operator, since it repeats an address of the message. */

@@ -49,6 +49,11 @@ function thresholdOptions({ window, ...least }: Config['policy']['threshold']['d
   return { ...least, windowSeconds: window }
 }
 
+/** Whether DNS can be asked about hosts. */
+export function asksHosts({ resolver }: Config): boolean {
+  return resolver.servers.length > 0
+}
+
 /** The limits for clients without a key. */
 export function adminLimits({ admin }: Config): AdminLimits {
   return {

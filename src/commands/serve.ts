@@ -21,6 +21,7 @@ import { version } from './command.ts'
 import { systemdNotice, watchCapacity, watchFiles } from './housekeeping.ts'
 import { createLog, type ServerLog } from './log.ts'
 import {
+  asksHosts,
   nameserverOptions,
   ownPaths,
   policyOptions,
@@ -119,6 +120,7 @@ async function start(
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
       minFreeBytes: config.store.minFree,
+      asksHosts: asksHosts(config),
     }),
     (each) => each.close(),
   )
@@ -180,6 +182,7 @@ async function start(
         set: (mailbox, position) => store.mailboxPositions.set(mailbox, position, now()),
       },
       list: blocklist,
+      hosts: blocklist,
       now,
       log,
       onFatal: fatal,
@@ -201,7 +204,7 @@ async function start(
       await requireServable(next)
       const cookieSecrets = readCookieSecrets(next)
       log.level = next.log.level
-      await blocklist.reconfigure(policyOptions(next))
+      await blocklist.reconfigure(policyOptions(next), asksHosts(next))
       // Keep random secrets: new ones would make every client's cookie invalid.
       if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
       if (changed(current, next, ['trapSmtp', 'mailbox', 'trace', 'resolver'])) {

@@ -35,6 +35,9 @@ export async function show(
 function explain(explanation: Explanation, now: number): string {
   const { exemption, exclusion, listings, history, evidence } = explanation
   const paragraphs = [formatVerdict(explanation, now)]
+  if (explanation.verifiedName !== null) {
+    paragraphs.push(`Its name in DNS, which is verified: ${printable(explanation.verifiedName)}.\n`)
+  }
   if (exemption !== null) {
     paragraphs.push(`${formatException(exemption, 'exempt')} Nothing in it is ever listed.\n`)
   }
@@ -45,7 +48,7 @@ function explain(explanation: Explanation, now: number): string {
   if (listings.length > 0) {
     const rows = listings.map((listing) => [
       listing.prefix,
-      stateWords[listing.state] ?? listing.state,
+      formatState(listing),
       formatKinds(listing.kinds),
       formatOrigin(listing),
       `since ${formatTime(listing.createdAt)}`,
@@ -70,9 +73,17 @@ function explain(explanation: Explanation, now: number): string {
   return paragraphs.join('\n')
 }
 
-const stateWords: Readonly<Record<string, string>> = {
-  held: 'held back, not yet published',
-  shadow: 'only counted, not published',
+function formatState({ state, shadow }: Listing): string {
+  if (state === 'held') return 'held back, not yet published'
+  return shadow === null ? state : `only counted, not published: ${formatShadow(shadow)}`
+}
+
+/** Why a listing is only counted, as a clause. */
+function formatShadow(shadow: string): string {
+  const [what, name] = shadow.split(/ (.*)/s)
+  if (what === 'whitelist') return `on the whitelist ${name} (policy.whitelists)`
+  if (what === 'pool') return `a shared outbound server of ${name} (policy.pools)`
+  return 'of unpublished kinds (policy.publish)'
 }
 
 function formatVerdict(explanation: Explanation, now: number): string {
@@ -99,9 +110,9 @@ function whyNot(explanation: Explanation): string {
     case 'excluded':
       return `: it is excluded from ${listings.find((each) => each.state === 'listed')?.prefix}`
     case 'held':
-      return ' yet: its listing is still held back (policy.holdFor)'
+      return ' yet: its listing is still held back, by policy.holdFor or until DNS answers about the host'
     case 'shadow':
-      return ': the kind of its messages is only counted, not published (policy.publish)'
+      return `: its listing is only counted, since it is ${formatShadow(shadowOf(listings))}`
     case 'listed':
       return explanation.decidedBy === null
         ? ' yet: the server is still publishing an import'
@@ -116,6 +127,10 @@ function whyNot(explanation: Explanation): string {
         ? '; its messages have not been enough to list it'
         : ' and nothing is known of it'
   }
+}
+
+function shadowOf(listings: readonly Listing[]): string {
+  return listings.find(({ shadow }) => shadow !== null)?.shadow ?? 'kind'
 }
 
 function formatException({ prefix, source, note, createdAt }: Exception, state: string): string {

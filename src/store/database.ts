@@ -8,6 +8,7 @@ import { AuditTable } from './audit.ts'
 import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { HostTable } from './hosts.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
 import { KeyTable } from './keys.ts'
@@ -129,6 +130,7 @@ export class Store {
   readonly evidence: EvidenceTable
   readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
+  readonly hosts: HostTable
   readonly offenders: OffenderTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
@@ -158,6 +160,7 @@ export class Store {
     this.evidence = new EvidenceTable(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
+    this.hosts = new HostTable(database)
     this.offenders = new OffenderTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions', this.changed)
     this.exclusions = new ExceptionTable(database, 'exclusions', this.changed)

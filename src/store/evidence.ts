@@ -92,6 +92,7 @@ export class EvidenceTable {
   readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
   readonly #history: Record<NetworkSize, Statement<unknown[], Hit>>
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
+  readonly #clients: Record<NetworkSize, Statement<unknown[], Address>>
 
   constructor(database: Database) {
     const pluck = (sql: string): Statement<unknown[], number> =>
@@ -151,6 +152,12 @@ export class EvidenceTable {
          ORDER BY seen_at DESC, id DESC LIMIT ? + 0`,
       )
     this.#newest = bySize(newest)
+    const clients = (network: string): Statement<unknown[], Address> =>
+      database.prepare(
+        `SELECT DISTINCT family, w0, w1, w2, w3 FROM evidence INDEXED BY evidence_judged
+         WHERE ${network} AND decision <> 'ignored' AND recorded_at <= ? LIMIT ? + 0`,
+      )
+    this.#clients = bySize(clients)
   }
 
   /** Whether this message from this client is stored, for any recipient. */
@@ -230,6 +237,12 @@ export class EvidenceTable {
   history(network: Prefix): Hit[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#history[size].all(...values)
+  }
+
+  /** Up to `limit` hosts of the network whose messages counted, up to the time `until`. */
+  clients(network: Prefix, until: number, limit: number): Address[] {
+    const { size, values } = evidenceInNetwork(network)
+    return this.#clients[size].all(...values, until, limit)
   }
 
   /** Up to `limit` rows from the network, newest first. */

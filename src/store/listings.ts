@@ -120,6 +120,7 @@ export class ListingTable {
   readonly #end: Statement<[string, number, number | null, number]>
   readonly #expired: Statement<[number, number], RawListing>
   readonly #due: Statement<[number, number], RawListing>
+  readonly #askedAfter: Statement<[number, number], RawListing>
   readonly #insertRemoved: Statement<unknown[]>
   /** The prefix lengths that rows have or had, by family, longest first. Lengths are added and never removed. */
   readonly #lengths: Record<Family, number[]>
@@ -162,6 +163,11 @@ export class ListingTable {
     )
     this.#due = database.prepare(
       `SELECT ${listingColumns} FROM listings WHERE held_until <= ? AND state = 'held' ORDER BY held_until LIMIT ?`,
+    )
+    this.#askedAfter = database.prepare(
+      `SELECT ${listingColumns} FROM listings INDEXED BY listings_asked
+       WHERE origin = 'trap' AND state IN ('listed', 'shadow') AND id > ? AND coalesce(shadow, '') <> 'kind'
+       ORDER BY id LIMIT ?`,
     )
     this.#insertRemoved = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, list_id, version_id, reason, created_at,
@@ -278,12 +284,27 @@ export class ListingTable {
     return this.#due.all(now, limit).map(listingRowOf) as CurrentListing[]
   }
 
+  /** Present rows by trap that may show or are shadow because of their hosts, with an id above `after`: up to `limit`. */
+  askedAfter(after: number, limit: number): CurrentListing[] {
+    return this.#askedAfter.all(after, limit).map(listingRowOf) as CurrentListing[]
+  }
+
+  /** Rows that are shadow because of their hosts. */
+  shadowByHost(): CurrentListing[] {
+    return this.#database
+      .prepare<[], RawListing>(
+        `SELECT ${listingColumns} FROM listings WHERE state = 'shadow' AND shadow <> 'kind'`,
+      )
+      .all()
+      .map(listingRowOf) as CurrentListing[]
+  }
+
   /** Rows by trap whose state does not fit the published kinds: they are shadow but should show, or the reverse. */
   misplaced(publishedKinds: number): CurrentListing[] {
     return this.#database
       .prepare<[number, number], RawListing>(
         `SELECT ${listingColumns} FROM listings WHERE origin = 'trap' AND
-           (state = 'shadow' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
+           (state = 'shadow' AND shadow = 'kind' AND kinds & ? <> 0 OR state IN ('listed', 'held') AND kinds & ? = 0)`,
       )
       .all(publishedKinds, publishedKinds)
       .map(listingRowOf) as CurrentListing[]

@@ -1,7 +1,7 @@
 // One received message → evidence for each trap it was sent to, and the blocklist's decisions on it. Every source uses this file;
 // only here does mail reach the blocklist.
 import type { Classification } from '../classify/classify.ts'
-import type { Recorded, TrapList } from '../classify/evidence.ts'
+import type { Evidence, Recorded, TrapList } from '../classify/evidence.ts'
 import type { Certainty } from '../classify/kinds.ts'
 import { canonicalRecipient } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
@@ -17,6 +17,7 @@ import {
   type StoredMessage,
   storedDelivery,
 } from './delivery.ts'
+import type { HostAsker } from './host-asker.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { MessageReader } from './message-reader.ts'
 
@@ -24,6 +25,8 @@ export interface CollectorOptions extends DeliveryOptions {
   readonly reader: MessageReader
   readonly memory: MemoryBudget
   readonly list: TrapList
+  /** Absent: DNS is not asked about the hosts. */
+  readonly hosts?: HostAsker | undefined
   readonly log: Logger
 }
 
@@ -87,14 +90,14 @@ export class Collector {
    * the commit; rejects as TrapList.record() does.
    */
   async recordCallout(client: LiveClient, probe: Omit<Probe, 'client' | 'at'>): Promise<void> {
-    const { relays, now, list, log } = this.#options
+    const { relays, now, log } = this.#options
     if (client === 'own-server') return
     // A trusted relay asks on behalf of another host. Without a message there are no trace fields to name that host.
     const { client: known } = traceFrom(client, readHeaderSection(new Uint8Array()), relays)
     if (known === null) return
     const evidence = calloutEvidence({ ...probe, client: known, at: now() })
     if (evidence.length === 0) return
-    const decisions = await list.record(evidence)
+    const decisions = await this.#record(evidence)
     log.info(
       {
         source: 'smtp',
@@ -159,12 +162,11 @@ export class Collector {
   }
 
   async #commit(raw: Uint8Array, delivered: Delivered, isStored: boolean): Promise<Committed> {
-    const { list, log } = this.#options
     const { classification, evidence, isStopped } = await this.#read(raw, delivered, isStored)
-    const decisions = await list.record(evidence)
+    const decisions = await this.#record(evidence)
     const { client } = delivered.trace
     const { kind, certainty, rule } = classification
-    log.info(
+    this.#options.log.info(
       {
         source: delivered.source,
         client: client && formatAddress(client),
@@ -176,5 +178,11 @@ export class Collector {
       'message recorded',
     )
     return { certainty, decisions, isStopped }
+  }
+
+  async #record(evidence: readonly Evidence[]): Promise<readonly Recorded[]> {
+    const { list, hosts } = this.#options
+    await hosts?.askBefore(evidence)
+    return await list.record(evidence)
   }
 }

@@ -1,11 +1,14 @@
 // Starts and stops everything that receives mail for traps: the SMTP listener, and a poller for each mailbox. If one fails, the
 // others go on.
 
+import type { HostList } from '../classify/evidence.ts'
 import { OperationalError } from '../errors.ts'
 import { parseTrustedRelays } from '../mail/trace.ts'
+import { Resolver } from '../resolver/resolver.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
 import { type CertificateFiles, readCertificate } from './certificate.ts'
 import { Collector, type CollectorOptions } from './collect.ts'
+import { HostAsker } from './host-asker.ts'
 import type { MailboxOptions } from './mailbox.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import {
@@ -34,6 +37,8 @@ export interface TrapSmtpOptions
 
 export interface TrapsOptions extends Pick<CollectorOptions, 'list' | 'now' | 'log'> {
   readonly authenticity?: AuthenticitySources
+  /** Who wants to know what DNS says of hosts; used only if `authenticity` names DNS servers. Absent: nobody. */
+  readonly hosts?: HostList
   /** Limits of the thread that reads messages, and the file that it runs. */
   readonly reader?: Omit<MessageReaderOptions, 'authenticity' | 'mark' | 'log'>
   /** File that names a stored message which takes long to read. If the process dies of it twice, it is not read again. */
@@ -108,7 +113,15 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
     (each) => each.close(),
   )
   const memory = new MemoryBudget(options.maxHeldBytes)
-  const collector = new Collector({ relays, list, now, log, reader, memory })
+  const servers = authenticity?.servers ?? []
+  const hosts =
+    options.hosts && servers.length > 0
+      ? starting.adopt(
+          new HostAsker({ list: options.hosts, resolver: new Resolver({ servers }), log }),
+          (each) => each.close(),
+        )
+      : undefined
+  const collector = new Collector({ relays, list, hosts, now, log, reader, memory })
   const smtp: SmtpListener | undefined =
     options.smtp &&
     starting.adopt(
@@ -155,6 +168,7 @@ export async function startTraps(options: TrapsOptions): Promise<Traps> {
       for (const schedule of schedules) schedule.stop()
       reader.drain(drainSeconds * 1000)
       await Promise.all([smtp?.close(), ...[...pollers.values()].map((poller) => poller.stop())])
+      hosts?.close()
       await Promise.all([reader.close(), remote.close()])
     },
   }

@@ -39,6 +39,10 @@ export const Listing = Type.Object({
   prefix: Type.String(),
   kinds: Type.Array(Kind),
   state: ListingState,
+  shadow: nullable(
+    Type.String(),
+    'Why a listing in state shadow is only counted: "kind", "whitelist ZONE" or "pool NAME". null in other states.',
+  ),
   origin: ListingOrigin,
   list: NullableText,
   reason: NullableText,
@@ -218,6 +222,9 @@ export const LookupBody = Type.Object({
   }),
   decidedBy: Type.Optional(NullableText),
   isTestEntry: Type.Optional(Type.Boolean()),
+  verifiedName: Type.Optional(
+    nullable(Type.String(), "The host's name by DNS, if it is verified and known."),
+  ),
   specialPurpose: Type.Optional(NullableText),
   exemption: Type.Optional(NullableException),
   exclusion: Type.Optional(NullableException),

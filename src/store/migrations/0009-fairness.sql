@@ -36,11 +36,16 @@ CREATE TABLE hosts (
   w2 INTEGER NOT NULL,
   w3 INTEGER NOT NULL,
   asked_at INTEGER NOT NULL,
+  questions TEXT NOT NULL,        -- what was asked
   name TEXT,                      -- its verified name; NULL: none
   pool TEXT,                      -- the shared outbound pool that it belongs to; NULL: none
-  whitelist TEXT,                 -- the DNS whitelist that has it; NULL: none
+  whitelist TEXT,                 -- the first DNS whitelist that has it; NULL: none
   PRIMARY KEY (family, w0, w1, w2, w3)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX hosts_age ON hosts (asked_at);
+CREATE INDEX hosts_members ON hosts (family, w0, w1, w2, w3) WHERE pool IS NOT NULL OR whitelist IS NOT NULL;
+-- Those listings by trap about whose hosts DNS is asked once a day.
+CREATE INDEX listings_asked ON listings (id) WHERE origin = 'trap' AND state IN ('listed', 'shadow');
 
 -- What the public may see of a listing's evidence. It is made when the listing is first answered, and seldom made again.
 CREATE TABLE public_evidence (

@@ -67,7 +67,7 @@ function ask(door: Door, at: string): ReturnType<typeof summary> {
   const rules = (now: number) => ({ publishedKinds, isRetired: false, now })
   const publisher = { publishedKinds, rules, last: undefined }
   const { store, now } = door
-  const context = { store, publisher, policy, now, trapOf: () => undefined }
+  const context = { store, publisher, policy, now, trapOf: () => undefined, hostsKnownAfter: null }
   assert.deepEqual(summary(explain(context, undefined, address(at))), byTree, at)
   return byTree
 }

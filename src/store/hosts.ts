@@ -1,0 +1,83 @@
+// The table of what DNS says of hosts that sent backscatter. One row for each host, with the time of the answer.
+import type { Database, Statement } from 'better-sqlite3'
+import type { HostFacts } from '../classify/evidence.ts'
+import type { Address, Prefix } from '../ip/address.ts'
+import { addressValues, lastWords } from './prefix-columns.ts'
+
+export interface HostRow extends HostFacts {
+  /** Epoch seconds. */
+  readonly askedAt: number
+  /** Names what was asked. */
+  readonly questions: string
+}
+
+/** Which memberships count. */
+interface Memberships {
+  readonly pools: boolean
+  readonly whitelists: readonly string[]
+}
+
+const columns = 'asked_at AS askedAt, questions, name, pool, whitelist'
+const isMember = `(pool IS NOT NULL OR whitelist IS NOT NULL)
+  AND (pool IS NOT NULL AND @pools OR whitelist IN (SELECT value FROM json_each(@whitelists)))`
+
+export class HostTable {
+  readonly #get: Statement<unknown[], HostRow>
+  readonly #set: Statement<unknown[]>
+  readonly #memberIn: Statement<unknown[], HostRow>
+  readonly #members: Statement<unknown[], Address>
+  readonly #purge: Statement<[number, number]>
+
+  constructor(database: Database) {
+    this.#get = database.prepare(
+      `SELECT ${columns} FROM hosts WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ?`,
+    )
+    this.#set = database.prepare(
+      `INSERT OR REPLACE INTO hosts (family, w0, w1, w2, w3, asked_at, questions, name, pool, whitelist)
+       VALUES (@family, @w0, @w1, @w2, @w3, @askedAt, @questions, @name, @pool, @whitelist)`,
+    )
+    this.#memberIn = database.prepare(
+      `SELECT ${columns} FROM hosts INDEXED BY hosts_members
+       WHERE family = ? AND w0 = ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?
+         AND ${isMember} LIMIT 1`,
+    )
+    this.#members = database.prepare(
+      `SELECT family, w0, w1, w2, w3 FROM hosts INDEXED BY hosts_members WHERE ${isMember}`,
+    )
+    this.#purge = database.prepare(
+      `DELETE FROM hosts WHERE (family, w0, w1, w2, w3) IN
+         (SELECT family, w0, w1, w2, w3 FROM hosts WHERE asked_at < ? LIMIT ?)`,
+    )
+  }
+
+  get(host: Address): HostRow | undefined {
+    return this.#get.get(...addressValues(host))
+  }
+
+  /** Replaces what was known of the host. */
+  set(host: Address, row: HostRow): void {
+    const { family, w0, w1, w2, w3 } = host
+    this.#set.run({ family, w0, w1, w2, w3, ...row })
+  }
+
+  /** A host in the network that is a member of something that counts. The network is /32 or longer. */
+  memberIn(network: Prefix, counting: Memberships): HostRow | undefined {
+    const { family, w0, w1, w2, w3 } = network
+    const [, end1, end2, end3] = lastWords(network)
+    return this.#memberIn.get(family, w0, w1, end1, w2, end2, w3, end3, bound(counting))
+  }
+
+  /** All hosts that are members of something that counts. */
+  members(counting: Memberships): Address[] {
+    return this.#members.all(bound(counting))
+  }
+
+  /** Deletes rows that were asked before `before` (epoch seconds), at most `limit`. Returns their number. */
+  purge(before: number, limit: number): number {
+    return this.#purge.run(before, limit).changes
+  }
+}
+
+function bound({ pools, whitelists }: Memberships) {
+  return { pools: Number(pools), whitelists: JSON.stringify(whitelists) }
+}
