@@ -120,6 +120,7 @@ export interface DoorOptions {
   readonly validForSeconds: number
   /** Does what `serve` does once it is ready. */
   readonly finishesImports: boolean
+  readonly asksHosts: boolean
   /** When it is opened first. */
   readonly now: number
 }
@@ -143,19 +144,21 @@ export function openDoor(
     retired: false,
     validForSeconds: day,
     finishesImports: true,
+    asksHosts: false,
     now: start,
     ...options,
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
     const tree = new TreeWriter(chosen.capacityBytes)
-    const { policy, retired, validForSeconds } = chosen
+    const { policy, retired, validForSeconds, asksHosts } = chosen
     const blocklist = new Blocklist({
       store,
       tree,
       policy,
       retired,
       validForSeconds,
+      asksHosts,
       now: () => door.now,
       log: silentLog,
     })

@@ -33,7 +33,13 @@ test('a new listing is 201 with its place, and the same again 200, extended and 
   assert.equal(first.headers.location, `/v1/listings/${first.body.id}`)
   assert.deepEqual(first.body, {
     ...{ id: first.body.id, prefix: '203.0.113.9/32', kinds: ['dsn'], state: 'listed' },
-    ...{ origin: 'manual', list: null, reason: 'ticket 4711', createdAt: '2026-07-01T10:00:00Z' },
+    ...{
+      shadow: null,
+      origin: 'manual',
+      list: null,
+      reason: 'ticket 4711',
+      createdAt: '2026-07-01T10:00:00Z',
+    },
     ...{ lastHitAt: null, expiresAt: '2026-07-03T10:00:00Z', hits: 0 },
   })
   assert.deepEqual((await get(admin, first.headers.location as string)).body, first.body)

@@ -19,7 +19,8 @@ test('a listed address comes with its codes, times, listing and messages', async
   assert.deepEqual(rest, {
     ...{ query: '203.0.113.9', listed: true, kinds: ['dsn'], codes: ['127.0.0.2', '127.0.0.3'] },
     ...{ since: '2026-07-01T10:00:00Z', until: '2026-07-08T10:00:00Z', state: 'listed' },
-    ...{ decidedBy: '203.0.113.9/32', isTestEntry: false, specialPurpose: null },
+    ...{ decidedBy: '203.0.113.9/32', isTestEntry: false },
+    ...{ verifiedName: null, specialPurpose: null },
     ...{ exemption: null, exclusion: null, history: [] },
   })
   assert.equal(listings[0].origin, 'trap')

@@ -398,7 +398,8 @@ test('an entry of a list is a listing by its id, as the document declares', asyn
   const shown = await ask('GET', entryId)
   assert.equal(shown.status, 200)
   assert.deepEqual(shown.body, {
-    ...{ id: entryId, prefix: '203.0.113.5/32', kinds: [], state: 'listed', origin: 'import' },
+    ...{ id: entryId, prefix: '203.0.113.5/32', kinds: [], state: 'listed' },
+    ...{ shadow: null, origin: 'import' },
     ...{ list: 'drop', reason: null, createdAt: '2026-07-01T10:00:00Z', lastHitAt: null },
     ...{ expiresAt: null, hits: 0 },
   })

@@ -61,6 +61,7 @@ test('add lists, extends, and tells until when', async (t) => {
     prefix: '203.0.113.9/32',
     kinds: ['dsn'],
     state: 'listed',
+    shadow: null,
     origin: 'manual',
     list: null,
     reason: null,
