@@ -331,8 +331,8 @@ export class Blocklist implements TrapList, HostList {
   }
 
   /**
-   * Deletes evidence, daily counts and answers about hosts that are older than `evidenceKeepSeconds`, in small transactions. Resolves with the
-   * number of deleted rows of evidence.
+   * Deletes evidence, daily counts and answers about hosts that are older than `evidenceKeepSeconds`, in small transactions.
+   * Resolves with the number of deleted rows of evidence.
    */
   async purgeEvidence(): Promise<number> {
     let total = 0

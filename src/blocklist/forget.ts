@@ -1,5 +1,5 @@
-// Deletes evidence that is older than `evidence.keep`. What it has come to is kept as the base of the next fold, until the network
-// has no evidence left. Runs inside a transaction.
+// Deletes evidence, and answers of DNS, that are older than `evidence.keep`. What the evidence has come to is kept as the base of
+// the next fold, until the network has no evidence left. Runs inside a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
 import type { OldEvidence } from '../store/evidence.ts'
 import type { Context } from './context.ts'
