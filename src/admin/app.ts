@@ -33,6 +33,7 @@ import { listRoutes } from './routes/lists.ts'
 import { lookupRoutes } from './routes/lookup.ts'
 import { mailboxRoutes } from './routes/mailboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
+import { purgeRoutes } from './routes/purges.ts'
 import { removalRoutes } from './routes/removals.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
@@ -169,6 +170,7 @@ export function buildApp(options: AppOptions): App {
     evidenceRoutes(routes, options)
     lookupRoutes(routes, options)
     removalRoutes(routes, { ...options, limits, refusals })
+    purgeRoutes(routes, options)
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)
     statsRoutes(routes, options)

@@ -28,6 +28,7 @@ import { answerSeconds, questionsAbout, wantsHosts } from './known-hosts.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { Publisher } from './publish.ts'
+import { purge } from './purge.ts'
 import { DiskRoom, recordOne } from './record.ts'
 import { decideRemoval, notListed, removablePrefix, requestRemoval } from './removals.ts'
 import { trapMatcher } from './traps.ts'
@@ -50,6 +51,8 @@ import {
   type ListingChange,
   type ListOutcome,
   type ListRequest,
+  type Purge,
+  type PurgeRequest,
   type Refusal,
   type Removal,
   type RemovalAnswer,
@@ -341,6 +344,19 @@ export class Blocklist implements TrapList, HostList {
       total += deleted
       if (isDone) return total
     }
+  }
+
+  /**
+   * Takes back evidence that should not have counted, and makes the listings what they would be without it. With `isDryRun` it only
+   * tells what would change. It blocks this thread for some seconds for each million messages; DNS goes on meanwhile.
+   */
+  purge(
+    request: PurgeRequest,
+    isDryRun: boolean,
+    actor: Actor,
+    alongside?: Alongside<Purge | Refusal>,
+  ): Promise<Purge | Refusal> {
+    return this.#change((context) => purge(context, request, isDryRun, actor), alongside)
   }
 
   /**

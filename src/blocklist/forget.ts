@@ -1,7 +1,7 @@
 // Deletes evidence, and answers of DNS, that are older than `evidence.keep`. What the evidence has come to is kept as the base of
 // the next fold, until the network has no evidence left. Runs inside a transaction.
 import { formatPrefix, type Prefix } from '../ip/address.ts'
-import type { OldEvidence } from '../store/evidence.ts'
+import type { StoredEvidence } from '../store/evidence.ts'
 import type { Context } from './context.ts'
 import { fold } from './fold.ts'
 import { historyOf } from './judge.ts'
@@ -31,7 +31,7 @@ interface OldNetwork {
   readonly until: number
 }
 
-function networksOf({ policy }: Context, rows: readonly OldEvidence[]): Iterable<OldNetwork> {
+function networksOf({ policy }: Context, rows: readonly StoredEvidence[]): Iterable<OldNetwork> {
   const networks = new Map<string, OldNetwork>()
   for (const { family, w0, w1, w2, w3, seenAt } of rows) {
     if (family === 0) continue

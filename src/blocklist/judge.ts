@@ -106,7 +106,7 @@ export function historyOf({ store }: Context, prefix: Prefix): History {
 }
 
 /** Folds everything. `basis`: the steps by which the last listing began and got its kinds. */
-function foldWhole(history: History, policy: PolicyOptions) {
+export function foldWhole(history: History, policy: PolicyOptions) {
   const steps = new Map<Sent, Step>()
   let basis: Step[] = []
   const offender = fold(history, policy, (sent, done) => {

@@ -41,13 +41,15 @@ type Placement = Pick<NewListingRow, 'state' | 'shadow' | 'heldUntil'>
 
 /**
  * Makes the row of a network follow the fold: begins, changes or ends the listing. `row`: the present listing by trap. Returns the
- * id of the row that stands afterwards. What the operator changed of its end holds, unless the fold says later.
+ * id of the row that stands afterwards. What the operator changed of its end holds, unless the fold says later. `endState`: the
+ * state of a row that ends now.
  */
 export function followFold(
   context: Context,
   prefix: Prefix,
   row: CurrentListing | undefined,
   folded: Folded,
+  endState: 'expired' | 'removed' = 'expired',
 ): number | undefined {
   const { before, offender, basis } = folded
   const { now, store } = context
@@ -60,9 +62,9 @@ export function followFold(
     auditRow(context, { name: 'trap' }, 'list', id, null)
     return id
   }
-  const expiresAt = endOfRow(row.expiresAt, before.endsAt, offender.endsAt)
+  const expiresAt = endOfListing(row, folded)
   if (expiresAt !== null && expiresAt <= now) {
-    store.listings.end(row, 'expired', now, null)
+    store.listings.end(row, endState, now, null)
     return undefined
   }
   // If the fold ended before, the row stands by the operator's will alone.
@@ -75,10 +77,11 @@ export function followFold(
   return row.id
 }
 
-/** When a row ends whose fold ended at `before` and now ends at `after`. null: never. */
-function endOfRow(end: number | null, before: number, after: number): number | null {
-  if (after === before || end === null) return end
-  return end === before ? after : Math.max(end, after)
+/** When the row will end, by what is newly known. null: never. */
+export function endOfListing({ expiresAt }: CurrentListing, { before, offender }: Folded) {
+  const { endsAt } = offender
+  if (endsAt === before.endsAt || expiresAt === null) return expiresAt
+  return expiresAt === before.endsAt ? endsAt : Math.max(expiresAt, endsAt)
 }
 
 function listingOfOffender(

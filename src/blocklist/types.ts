@@ -211,6 +211,32 @@ export interface Export {
   readonly zoneKinds: number
 }
 
+/** Selects evidence by all members that are there. */
+export interface PurgeRequest {
+  /** A trap pattern or a trap address. */
+  readonly trap?: string | undefined
+  readonly mailbox?: string | undefined
+  readonly collector?: string | undefined
+  readonly kind?: BackscatterKind | undefined
+  /** Seen at this time or later; epoch seconds. */
+  readonly from?: number | undefined
+  /** Seen before this time; epoch seconds. */
+  readonly to?: number | undefined
+}
+
+/** What a purge did, or would do. */
+export interface Purge {
+  /** How many messages no longer count. */
+  readonly messages: number
+  /** How many listings ended. */
+  readonly ended: number
+  readonly shortened: number
+  /** Some of these listings as they were, and when each ends now; null: at once. */
+  readonly listings: readonly { readonly listing: Listing; readonly expiresAt: number | null }[]
+  /** What the public is told; null for a dry run. */
+  readonly notice: string | null
+}
+
 /** What the public may know about an address. */
 export interface Finding {
   readonly query: string

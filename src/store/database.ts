@@ -18,6 +18,7 @@ import { ListingTable } from './listings.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { MailboxPositionTable } from './mailbox-positions.ts'
 import { migrate } from './migrate.ts'
+import { NoticeTable } from './notices.ts'
 import { OffenderTable } from './offenders.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile } from './private-file.ts'
@@ -132,6 +133,7 @@ export class Store {
   readonly forgeries: ForgeryTable
   readonly hosts: HostTable
   readonly offenders: OffenderTable
+  readonly notices: NoticeTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
   readonly traps: TrapTable
@@ -162,6 +164,7 @@ export class Store {
     this.forgeries = new ForgeryTable(database)
     this.hosts = new HostTable(database)
     this.offenders = new OffenderTable(database)
+    this.notices = new NoticeTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions', this.changed)
     this.exclusions = new ExceptionTable(database, 'exclusions', this.changed)
     this.traps = new TrapTable(database)

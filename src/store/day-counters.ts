@@ -20,7 +20,7 @@ interface CountedMessage {
   readonly seenAt: number
 }
 
-/** A number of recognised messages that were counted on one day. */
+/** A number of recognised messages that were counted on one day and not ignored. */
 export interface CountedMessages {
   readonly kind: BackscatterKind
   readonly certainty: Certainty
@@ -29,9 +29,31 @@ export interface CountedMessages {
   readonly messages: number
 }
 
+/** A row of the table. Family 0 means an unknown client. */
+export type SummedMessages = Omit<Address, 'family'> & {
+  readonly family: Family | 0
+  /** Days since 1970. */
+  readonly day: number
+  /** '' if they were not recognised. */
+  readonly kind: BackscatterKind | ''
+  /** '' if they were ignored. */
+  readonly certainty: Certainty | ''
+  readonly trap: string
+  readonly source: string
+  readonly messages: number
+  readonly seenAt: number
+}
+
+/** A row that counts. */
+export type CountedSum = SummedMessages & CountedMessages
+
+const sumKey = 'family, w0, w1, w2, w3, day, kind, certainty, trap, source'
+
 export class EvidenceCounterTable {
   readonly #count: Statement<unknown[]>
-  readonly #of: Statement<number[], CountedMessages>
+  readonly #of: Statement<number[], CountedSum>
+  readonly #all: Statement<[], SummedMessages>
+  readonly #delete: Statement<[SummedMessages]>
   readonly #purge: Statement<[number, number]>
 
   constructor(database: Database) {
@@ -40,19 +62,34 @@ export class EvidenceCounterTable {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
        ON CONFLICT DO UPDATE SET messages = messages + 1, last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
     )
+    this.#all = database.prepare(
+      `SELECT ${sumKey}, messages, last_seen_at AS seenAt FROM evidence_counters`,
+    )
+    this.#delete = database.prepare(
+      `DELETE FROM evidence_counters WHERE (${sumKey}) =
+         (@family, @w0, @w1, @w2, @w3, @day, @kind, @certainty, @trap, @source)`,
+    )
     this.#of = database.prepare(
-      `SELECT kind, certainty, last_seen_at AS seenAt, messages FROM evidence_counters
+      `SELECT ${sumKey}, messages, last_seen_at AS seenAt FROM evidence_counters
        WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ? AND certainty <> ''`,
     )
     this.#purge = database.prepare(
-      `DELETE FROM evidence_counters WHERE (family, w0, w1, w2, w3, day, kind, certainty, trap, source) IN
-         (SELECT family, w0, w1, w2, w3, day, kind, certainty, trap, source FROM evidence_counters WHERE day < ? LIMIT ?)`,
+      `DELETE FROM evidence_counters WHERE (${sumKey}) IN
+         (SELECT ${sumKey} FROM evidence_counters WHERE day < ? LIMIT ?)`,
     )
   }
 
   /** What was counted of this network and not ignored. */
-  of(network: Prefix): CountedMessages[] {
+  of(network: Prefix): CountedSum[] {
     return this.#of.all(...addressValues(network))
+  }
+
+  all(): SummedMessages[] {
+    return this.#all.all()
+  }
+
+  delete(sum: SummedMessages): void {
+    this.#delete.run(sum)
   }
 
   /** Adds one message. A repeated message counts again, since no content is kept. These counts do not count for a threshold. */

@@ -51,12 +51,25 @@ interface Variety {
 }
 
 /** What is needed of a row to delete it. Family 0 means an unknown client. */
-export type OldEvidence = Omit<Address, 'family'> & {
+export type StoredEvidence = Omit<Address, 'family'> & {
   readonly id: number
   readonly messageId: number
   readonly family: Family | 0
+  readonly recipient: string
   readonly seenAt: number
 }
+
+/** Selects rows by all members that are not undefined. */
+interface EvidenceFilter {
+  readonly source: string | undefined
+  readonly kind: BackscatterKind | undefined
+  /** Seen at `from` or later, and before `to`. */
+  readonly from: number
+  readonly to: number
+}
+
+const storedColumns =
+  'id, message_id AS messageId, family, w0, w1, w2, w3, recipient, seen_at AS seenAt'
 
 /** A row as SQLite returns it. Family 0 means an unknown client. */
 type RawEvidence = Omit<EvidenceRow, 'client' | 'details'> &
@@ -85,7 +98,8 @@ export class EvidenceTable {
   readonly #insert: Statement<unknown[]>
   readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
   readonly #variety: Record<NetworkSize, Statement<unknown[], Variety>>
-  readonly #oldest: Statement<[number, number], OldEvidence>
+  readonly #oldest: Statement<[number, number], StoredEvidence>
+  readonly #matching: Statement<[object], StoredEvidence>
   readonly #delete: Statement<[number]>
   readonly #deleteMessage: Statement<[number]>
   readonly #newestId: Statement<[], number | null>
@@ -123,8 +137,11 @@ export class EvidenceTable {
       )
     this.#variety = bySize(variety)
     this.#oldest = database.prepare(
-      `SELECT id, message_id AS messageId, family, w0, w1, w2, w3, seen_at AS seenAt
-       FROM (SELECT * FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?`,
+      `SELECT ${storedColumns} FROM (SELECT * FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?`,
+    )
+    this.#matching = database.prepare(
+      `SELECT ${storedColumns} FROM evidence WHERE (@source IS NULL OR source = @source)
+         AND (@kind IS NULL OR kind = @kind) AND seen_at >= @from AND seen_at < @to`,
     )
     this.#delete = database.prepare('DELETE FROM evidence WHERE id = ?')
     this.#deleteMessage = database.prepare(
@@ -204,12 +221,17 @@ export class EvidenceTable {
   }
 
   /** Up to `limit` rows that were recorded before `before` (epoch seconds), oldest first. */
-  oldest(before: number, limit: number): OldEvidence[] {
+  oldest(before: number, limit: number): StoredEvidence[] {
     return this.#oldest.all(limit, before)
   }
 
+  /** Reads the whole table. */
+  matching({ source, kind, from, to }: EvidenceFilter): StoredEvidence[] {
+    return this.#matching.all({ source: source ?? null, kind: kind ?? null, from, to })
+  }
+
   /** Deletes rows, and the messages that have no row any more. */
-  delete(rows: readonly Pick<OldEvidence, 'id' | 'messageId'>[]): void {
+  delete(rows: readonly Pick<StoredEvidence, 'id' | 'messageId'>[]): void {
     for (const { id } of rows) this.#delete.run(id)
     for (const id of new Set(rows.map(({ messageId }) => messageId))) this.#deleteMessage.run(id)
   }

@@ -431,6 +431,7 @@ test('every path of the interface is described, with who may call it', async (t)
   const wanted = [
     ...['listings', 'exemptions', 'exclusions', 'traps', 'mailboxes', 'messages', 'classify'],
     ...['lookup/{address}', 'import', 'export', 'evidence', 'keys', 'audit', 'stats', 'removals'],
+    ...['purges', 'notices'],
   ].map((each) => `/v1/${each}`)
   for (const path of [...wanted, '/healthz', '/readyz', '/openapi.json']) {
     assert.ok(document.paths[path], path)

@@ -1,0 +1,191 @@
+// A purge: takes back evidence that should never have counted, such as that of a poisoned trap. The listings become what they
+// would be if it had never been seen. Runs inside a transaction.
+import { formatPrefix, type Prefix } from '../ip/address.ts'
+import { formatTimestamp } from '../quantity.ts'
+import type { SummedMessages } from '../store/day-counters.ts'
+import type { StoredEvidence } from '../store/evidence.ts'
+import type { CurrentListing } from '../store/listings.ts'
+import { audit, type Context } from './context.ts'
+import { noOffence } from './fold.ts'
+import { foldWhole, historyOf } from './judge.ts'
+import { standingAt } from './listings.ts'
+import { judgedPrefix } from './record.ts'
+import { endOfListing, type Folded, followFold } from './trap-listing.ts'
+import { isTrapMailbox, parseTrapPattern, trapMatcher } from './traps.ts'
+import type { Actor, Listing, Purge, PurgeRequest, Refusal } from './types.ts'
+import { listingOf } from './types.ts'
+
+/** The answer names at most this many listings. */
+const maxNamed = 1000
+const secondsInDay = 86_400
+
+/** A network that loses evidence. */
+interface Network {
+  readonly prefix: Prefix
+  /** The ids of the rows that are purged. */
+  readonly ids: Set<number>
+}
+
+interface Selected {
+  readonly rows: readonly StoredEvidence[]
+  readonly sums: readonly SummedMessages[]
+  isPurged(sum: SummedMessages): boolean
+  readonly networks: Iterable<Network>
+}
+
+/** What becomes of one present listing. */
+interface Change {
+  readonly row: CurrentListing
+  readonly prefix: Prefix
+  readonly folded: Folded
+  /** When it will end; null: never. Not after now: it ends at once. */
+  readonly expiresAt: number | null
+}
+
+/**
+ * Purges the evidence that has all given properties. With `isDryRun` it changes nothing and tells what would change. Refuses with
+ * 'invalid' if no property is given, or the trap is no address or pattern.
+ */
+export function purge(
+  context: Context,
+  request: PurgeRequest,
+  isDryRun: boolean,
+  actor: Actor,
+): Purge | Refusal {
+  const selected = select(context, request)
+  if ('refused' in selected) return selected
+  const changes: Change[] = []
+  const others: Omit<Change, 'row' | 'expiresAt'>[] = []
+  for (const network of selected.networks) {
+    const folded = foldedWithout(context, network, selected)
+    const { prefix } = network
+    const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
+    if (row) changes.push({ row, prefix, folded, expiresAt: endOfListing(row, folded) })
+    else others.push({ prefix, folded })
+  }
+  const result = resultOf(context, selected, changes)
+  if (isDryRun) return { ...result, notice: null }
+  const { store, now } = context
+  store.evidence.delete(selected.rows)
+  for (const sum of selected.sums) store.evidenceCounters.delete(sum)
+  for (const { prefix, folded } of others) store.offenders.save(prefix, folded.offender)
+  for (const { prefix, row, folded } of changes) {
+    store.offenders.save(prefix, folded.offender)
+    followFold(context, prefix, row, folded, 'removed')
+  }
+  const notice = noticeOf(request, result, now)
+  store.notices.insert(now, notice)
+  const { listings: _, ...counts } = result
+  audit(context, actor, 'purge', describe(request), null, counts)
+  return { ...result, notice }
+}
+
+function select(context: Context, request: PurgeRequest): Selected | Refusal {
+  const { store, policy } = context
+  const { trap, mailbox, collector, kind, from = 0, to = Number.MAX_SAFE_INTEGER } = request
+  const isEmpty = Object.values(request).every((value) => value === undefined)
+  if (isEmpty) return invalid('expected a trap, mailbox, collector, kind or time window')
+  const sources = [mailbox, collector && `collector:${collector}`].filter(isText)
+  if (sources.length > 1) return invalid('expected a mailbox or a collector, not both')
+  const pattern = trap === undefined ? undefined : parseTrapPattern(trap)
+  if (pattern && 'why' in pattern) return invalid(`trap: ${pattern.why}`)
+  const isOfTrap = pattern && trapMatcher([{ pattern: pattern.value.text }])
+  const filter = { source: sources[0], kind, from, to }
+  const rows = store.evidence
+    .matching(filter)
+    .filter(({ recipient }) => !isOfTrap || isTrapMailbox(isOfTrap, recipient))
+  const networks = new Map<string, Network>()
+  const networkAt = (prefix: Prefix): Network => {
+    const key = formatPrefix(prefix)
+    const network = networks.get(key) ?? { prefix, ids: new Set() }
+    networks.set(key, network)
+    return network
+  }
+  for (const { id, family, w0, w1, w2, w3 } of rows) {
+    if (family === 0) continue
+    networkAt(judgedPrefix({ family, w0, w1, w2, w3 }, policy)).ids.add(id)
+  }
+  const isPurged = (sum: SummedMessages): boolean =>
+    (pattern === undefined || sum.trap === pattern.value.text) &&
+    (filter.source === undefined || sum.source === filter.source) &&
+    (kind === undefined || sum.kind === kind) &&
+    sum.day * secondsInDay < to &&
+    (sum.day + 1) * secondsInDay > from
+  const sums = store.evidenceCounters.all().filter(isPurged)
+  for (const { family, w0, w1, w2, w3 } of sums) {
+    if (family !== 0) networkAt(judgedPrefix({ family, w0, w1, w2, w3 }, policy))
+  }
+  return { rows, sums, isPurged, networks: networks.values() }
+}
+
+function foldedWithout(
+  context: Context,
+  { prefix, ids }: Network,
+  { isPurged }: Pick<Selected, 'isPurged'>,
+): Folded {
+  const { store, policy } = context
+  const history = historyOf(context, prefix)
+  const kept = {
+    ...history,
+    hits: history.hits.filter(({ id }) => !ids.has(id)),
+    sums: store.evidenceCounters.of(prefix).filter((sum) => !isPurged(sum)),
+  }
+  const before = store.offenders.at(prefix)?.offender ?? noOffence
+  const { offender, basis } = foldWhole(kept, policy)
+  return { before, offender, basis }
+}
+
+function resultOf(
+  { now }: Context,
+  { rows, sums }: Selected,
+  changes: readonly Change[],
+): Omit<Purge, 'notice'> {
+  const isOver = ({ expiresAt }: Change) => expiresAt !== null && expiresAt <= now
+  const ended = changes.filter(isOver)
+  const isShorter = ({ row, expiresAt }: Change) =>
+    expiresAt !== null && (row.expiresAt === null || expiresAt < row.expiresAt)
+  const shortened = changes.filter((each) => !isOver(each) && isShorter(each))
+  return {
+    messages:
+      new Set(rows.map(({ messageId }) => messageId)).size +
+      sums.reduce((sum, { messages }) => sum + messages, 0),
+    ended: ended.length,
+    shortened: shortened.length,
+    listings: [...ended, ...shortened]
+      .slice(0, maxNamed)
+      .map((each): { listing: Listing; expiresAt: number | null } => ({
+        listing: listingOf(each.row),
+        expiresAt: isOver(each) ? null : each.expiresAt,
+      })),
+  }
+}
+
+/** What the public learns: when and how much, and nothing of traps or where the messages came in. */
+function noticeOf(
+  { kind, from, to }: PurgeRequest,
+  { ended, shortened }: Pick<Purge, 'ended' | 'shortened'>,
+  now: number,
+): string {
+  const dayOf = (time: number) => formatTimestamp(time).slice(0, 10)
+  const what = kind === undefined ? '' : ` of kind ${kind}`
+  const since = from === undefined ? '' : ` from ${dayOf(from)}`
+  const until = to === undefined ? '' : ` to ${dayOf(Math.min(to, now))}`
+  const listings = (count: number) => (count === 1 ? '1 listing' : `${count} listings`)
+  return `Evidence${what}${since}${until} was withdrawn, since it should not have counted: ${listings(ended)} ended, ${listings(shortened)} shortened.`
+}
+
+function describe(request: PurgeRequest): string {
+  const { from, to, ...rest } = request
+  const times = { from: from && formatTimestamp(from), to: to && formatTimestamp(to) }
+  return Object.entries({ ...rest, ...times })
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
+    .join(', ')
+}
+
+function isText(text: string | undefined): text is string {
+  return text !== undefined
+}
+
+function invalid(why: string): Refusal {
+  return { refused: 'invalid', why }
+}
