@@ -121,7 +121,7 @@ function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListin
  * Changes a present listing by trap, and places it anew. Without `becomes` only its place may change. A listing that shows
  * already is not held back.
  */
-export function changeTrapListing(
+function changeTrapListing(
   context: Context,
   row: CurrentListing,
   becomes: Partial<TrapListing> = {},

@@ -72,6 +72,7 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
     },
   },
   'POST /v1/classify': { payload: message },
+  'POST /v1/purges': { payload: { kind: 'dsn' } },
   'POST /v1/removals': { payload: { address: '203.0.113.3' } },
   'POST /v1/removals/{id}/approve': { url: '/v1/removals/1/approve' },
   'POST /v1/removals/{id}/refuse': { url: '/v1/removals/1/refuse' },
