@@ -12,8 +12,10 @@ const listingsAtOnce = 100
 
 /** Keeps what DNS said of a host, and shows or hides its listing by trap. Runs inside a transaction. */
 export function learnHost(context: Context, asked: HostQuestions, facts: HostFacts): void {
-  const { store, now } = context
-  store.hosts.set(asked.host, { ...facts, askedAt: now, questions: questionsKey(asked) })
+  const { store, now, hostsKnownAfter } = context
+  // What is learnt is current, even in the second in which the configuration was read again.
+  const askedAt = Math.max(now, (hostsKnownAfter ?? 0) + 1)
+  store.hosts.set(asked.host, { ...facts, askedAt, questions: questionsKey(asked) })
   placeHost(context, { name: 'dns' }, asked.host)
 }
 

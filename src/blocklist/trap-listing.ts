@@ -39,6 +39,9 @@ type TrapListing = Pick<
 /** The columns that say whether DNS answers a listing by trap, and why not. */
 type Placement = Pick<NewListingRow, 'state' | 'shadow' | 'heldUntil'>
 
+/** The columns that it depends on. */
+type Placed = Pick<NewListingRow, 'prefix' | 'kinds' | 'createdAt'>
+
 /**
  * Makes the row of a network follow the fold: begins, changes or ends the listing. `row`: the present listing by trap. Returns the
  * id of the row that stands afterwards. What the operator changed of its end holds, unless the fold says later. `endState`: the
@@ -110,22 +113,15 @@ function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListin
   return store.listings.insert({
     prefix,
     ...listing,
-    ...placeNew(context, prefix, listing.kinds),
+    ...placeNew(context, { prefix, kinds: listing.kinds, createdAt: now }),
     origin: 'trap',
     reason: null,
     createdAt: now,
   })
 }
 
-/**
- * Changes a present listing by trap, and places it anew. Without `becomes` only its place may change. A listing that shows
- * already is not held back.
- */
-function changeTrapListing(
-  context: Context,
-  row: CurrentListing,
-  becomes: Partial<TrapListing> = {},
-): void {
+/** Changes a present listing by trap, and places it anew. A listing that shows already is not held back. */
+function changeTrapListing(context: Context, row: CurrentListing, becomes: TrapListing): void {
   const next = { ...row, ...becomes }
   context.store.listings.change(row, { ...next, ...placeAgain(context, next) })
 }
@@ -140,20 +136,18 @@ export function replaceTrapListing(context: Context, actor: Actor, row: CurrentL
 
 /** Places a held listing whose time to show has come. */
 export function releaseTrapListing(context: Context, row: CurrentListing): void {
-  const shadow = whyShadow(context, row.prefix, row.kinds)
+  const shadow = whyShadow(context, row)
   const state = shadow === null ? 'listed' : 'shadow'
   context.store.listings.change(row, { ...row, state, shadow, heldUntil: null })
 }
 
 /** A new listing is held back first if the policy says so, or until it is known what DNS says of its hosts. */
-function placeNew(context: Context, prefix: Prefix, kinds: number): Placement {
+function placeNew(context: Context, listing: Placed): Placement {
   const { policy, now } = context
-  const shadow = whyShadow(context, prefix, kinds)
+  const shadow = whyShadow(context, listing)
   if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
   const showsAt = policy.holdForSeconds > 0 ? heldUntil(now, policy) : now
-  const knownAt = areHostsUnknown(context, { prefix, createdAt: now })
-    ? now + longestWaitSeconds
-    : now
+  const knownAt = areHostsUnknown(context, listing) ? now + longestWaitSeconds : now
   const until = Math.max(showsAt, knownAt)
   return until > now
     ? { state: 'held', shadow: null, heldUntil: until }
@@ -162,14 +156,14 @@ function placeNew(context: Context, prefix: Prefix, kinds: number): Placement {
 
 /** A shadow listing that may show now starts like a new one. A listing that is held for its hosts alone shows once they are known. */
 function placeAgain(context: Context, row: CurrentListing): Placement {
-  if (row.state === 'shadow') return placeNew(context, row.prefix, row.kinds)
-  const shadow = whyShadow(context, row.prefix, row.kinds)
+  if (row.state === 'shadow') return placeNew(context, row)
+  const shadow = whyShadow(context, row)
   if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
   const isKnown = context.policy.holdForSeconds === 0 && !areHostsUnknown(context, row)
   return row.state === 'held' && isKnown ? { state: 'listed', shadow, heldUntil: null } : row
 }
 
 /** Why a listing of these kinds is only counted. null if DNS may answer it. */
-function whyShadow(context: Context, prefix: Prefix, kinds: number): string | null {
+function whyShadow(context: Context, { prefix, kinds }: Placed): string | null {
   return (kinds & context.publisher.publishedKinds) === 0 ? 'kind' : whyHostShadow(context, prefix)
 }

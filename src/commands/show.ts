@@ -75,15 +75,16 @@ function explain(explanation: Explanation, now: number): string {
 
 function formatState({ state, shadow }: Listing): string {
   if (state === 'held') return 'held back, not yet published'
-  return shadow === null ? state : `only counted, not published: ${formatShadow(shadow)}`
+  if (shadow === null) return state
+  return shadow === 'kind' ? 'only counted, not published' : `only counted: ${formatMember(shadow)}`
 }
 
-/** Why a listing is only counted, as a clause. */
-function formatShadow(shadow: string): string {
-  const [what, name] = shadow.split(/ (.*)/s)
-  if (what === 'whitelist') return `on the whitelist ${name} (policy.whitelists)`
-  if (what === 'pool') return `a shared outbound server of ${name} (policy.pools)`
-  return 'of unpublished kinds (policy.publish)'
+/** What a host is, from 'whitelist ZONE' or 'pool NAME'. */
+function formatMember(shadow: string): string {
+  const [, what, name] = /^(\S+) (.*)$/s.exec(shadow) ?? []
+  return what === 'whitelist'
+    ? `on the whitelist ${name} (policy.whitelists)`
+    : `a shared outbound server of ${name} (policy.pools)`
 }
 
 function formatVerdict(explanation: Explanation, now: number): string {
@@ -112,7 +113,7 @@ function whyNot(explanation: Explanation): string {
     case 'held':
       return ' yet: its listing is still held back, by policy.holdFor or until DNS answers about the host'
     case 'shadow':
-      return `: its listing is only counted, since it is ${formatShadow(shadowOf(listings))}`
+      return formatShadow(listings)
     case 'listed':
       return explanation.decidedBy === null
         ? ' yet: the server is still publishing an import'
@@ -129,8 +130,11 @@ function whyNot(explanation: Explanation): string {
   }
 }
 
-function shadowOf(listings: readonly Listing[]): string {
-  return listings.find(({ shadow }) => shadow !== null)?.shadow ?? 'kind'
+function formatShadow(listings: readonly Listing[]): string {
+  const shadow = listings.find(({ state }) => state === 'shadow')?.shadow ?? 'kind'
+  return shadow === 'kind'
+    ? ': the kind of its messages is only counted, not published (policy.publish)'
+    : `: its listing is only counted, since it is ${formatMember(shadow)}`
 }
 
 function formatException({ prefix, source, note, createdAt }: Exception, state: string): string {

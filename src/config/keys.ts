@@ -181,17 +181,20 @@ export const declaration = table('', {
       1024 ** 4,
     ),
   }),
-  resolver: table('Our own DNS look-ups: SPF, DKIM and DMARC of returned messages.', {
-    servers: list(
-      text(
-        'Recursive name servers, asked in this order. None: those verdicts are “unknown”.',
-        undefined,
-        'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
-        checkServer,
+  resolver: table(
+    'Our own DNS look-ups: SPF, DKIM and DMARC of returned messages, and the hosts that are listed by trap.',
+    {
+      servers: list(
+        text(
+          'Recursive name servers, asked in this order. None: those verdicts are “unknown”, and `policy.whitelists` and `policy.pools` have no effect.',
+          undefined,
+          'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
+          checkServer,
+        ),
+        [],
       ),
-      [],
-    ),
-  }),
+    },
+  ),
   log: table('Logging, to standard error.', {
     level: word('Lowest level that is logged.', 'info', ['error', 'warn', 'info', 'debug']),
   }),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { serveOnSocket } from '../../../src/admin/listeners.ts'
 import type { Evidence } from '../../../src/classify/evidence.ts'
+import { type Address, parseAddress } from '../../../src/ip/address.ts'
 import { evidence, openAdmin } from '../../support/admin.ts'
 import { Site } from '../../support/server.ts'
 
@@ -20,6 +21,26 @@ async function served(t: TestContext, messages: readonly Evidence[] = []): Promi
   t.after(() => control.close())
   return site
 }
+
+test('a shadow listing says why it is only counted, and the host its verified name', async (t) => {
+  const site = new Site(t)
+  const admin = openAdmin(t)
+  admin.now = now
+  const pooled = { name: 'out1.pool.example', pool: 'Pool', whitelist: null }
+  const { value: host } = parseAddress('203.0.113.9') as { value: Address }
+  await admin.blocklist.learnHost({ host, pools: true, whitelists: [] }, pooled)
+  await admin.blocklist.record([evidence('203.0.113.9', 'dsn', { seenAt: now })])
+  const control = await serveOnSocket(admin.app, join(site.folder, 'backscatterd.sock'))
+  t.after(() => control.close())
+  const text = await show(site, '203.0.113.9')
+  const why = 'a shared outbound server of Pool (policy.pools)'
+  assert.equal(
+    text.slice(0, text.indexOf('\n')),
+    `203.0.113.9 is not listed: its listing is only counted, since it is ${why}.`,
+  )
+  assert.ok(text.includes('\nIts name in DNS, which is verified: out1.pool.example.\n'))
+  assert.ok(text.includes(`203.0.113.9/32  only counted: ${why}`))
+})
 
 async function show(site: Site, address: string): Promise<string> {
   const { code, stdout, stderr } = await site.run('show', address)
