@@ -297,6 +297,7 @@ test('a refusal stands until the policy allows the removal', async (t) => {
 for (const [how, end] of [
   ['expired', (door: Door) => (door.now += 8 * day)],
   ['was removed by hand', (door: Door) => door.blocklist.delist([prefix(host)], cli)],
+  ['loses its evidence', (door: Door) => door.blocklist.purge({ kind: 'dsn' }, false, cli)],
   [
     'overlaps a range that is never listed',
     (door: Door) => door.blocklist.reconfigure(testPolicy()),
