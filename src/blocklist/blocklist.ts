@@ -27,6 +27,7 @@ import { ListImports } from './import.ts'
 import { answerSeconds, questionsAbout, wantsHosts } from './known-hosts.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
+import { makeSnapshots } from './public-evidence.ts'
 import { Publisher } from './publish.ts'
 import { purge } from './purge.ts'
 import { DiskRoom, recordOne } from './record.ts'
@@ -323,8 +324,8 @@ export class Blocklist implements TrapList, HostList {
   }
 
   /**
-   * Ends expired listings, publishes held listings whose time has come, and republishes the zone before it becomes stale. Works
-   * in small transactions. Resolves with the number of listings that changed. While a call runs, further calls resolve with it.
+   * Ends expired listings, publishes held listings whose time has come, renews public evidence, and republishes the zone before it
+   * becomes stale. Works in small transactions. Resolves with the number of listings that changed. While a call runs, further calls resolve with it.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {
@@ -484,7 +485,9 @@ export class Blocklist implements TrapList, HostList {
         publishes: this.#tree !== undefined && isDue,
       })
       total += changed
-      if (changed === 0) return total
+      if (changed > 0) continue
+      const made = await this.#queue.run(() => makeSnapshots(this.#context()))
+      if (made === 0) return total
     }
   }
 }

@@ -1,4 +1,4 @@
-// Look-up of one address. The public learns what DNS answers, and since which day. The operator also learns why, and sees
+// Look-up of one address. The public learns what DNS answers, and what it may see of the reason. The operator also learns why, and sees
 // the present and past listings and the messages.
 import {
   type Address,
@@ -19,9 +19,10 @@ import type { ListingRow } from '../store/listings.ts'
 import { comparePrefixes, type ListEntry } from '../store/packed-entries.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { Context } from './context.ts'
-import { heldUntil } from './policy.ts'
+import { publicEvidenceOf } from './public-evidence.ts'
 import { judgedPrefix } from './record.ts'
 import {
+  type Answered,
   type Explanation,
   exceptionOf,
   type Finding,
@@ -41,6 +42,7 @@ import {
 
 const maxHistory = 20
 const maxEvidence = 20
+const hourSeconds = 3600
 const daySeconds = 86_400
 
 /**
@@ -49,12 +51,39 @@ const daySeconds = 86_400
  */
 export function find(context: Context, reader: TreeReader, address: Address): Finding {
   const answer = answerOf(reader, address)
-  const began = answer && !testEntryAt(address) ? beganAt(context, answer.prefix) : null
   return {
     query: formatAddress(address),
     ...shownAnswer(answer),
-    since: began === null ? null : began - (began % daySeconds),
-    isByTrap: began !== null && answer !== undefined && hasTrapListing(context, answer.prefix),
+    ...(answer && !testEntryAt(address)
+      ? reasonFor(context, answer)
+      : { prefix: null, origin: null, since: null, until: null, evidence: [] }),
+  }
+}
+
+/** What the public may know of the listings that DNS answers. Of a listing by trap only its snapshot counts. */
+function reasonFor(context: Context, { prefix, kinds }: Answer): Omit<Finding, keyof Answered> {
+  const { store, now } = context
+  const rows = store.listings.currentAt(prefix).filter(({ state }) => state === 'listed')
+  const entries = answeredEntries(store, prefix, now, rows.length > 0)
+  const byTrap = rows.find(({ origin }) => origin === 'trap')
+  const snapshot = byTrap && publicEvidenceOf(context, byTrap.id)
+  const evidence = (snapshot?.evidence ?? []).filter(({ kind }) => kindsOf(kinds).includes(kind))
+  const began = Math.min(
+    now,
+    ...rows.map(({ origin, createdAt }) =>
+      origin === 'trap' ? (snapshot?.shownAt ?? now) : createdAt,
+    ),
+    ...entries.map(({ listedAt }) => listedAt),
+  )
+  const until = snapshot?.until ?? 0
+  const isAlone = rows.length + entries.length === 1
+  const isShown = evidence.length > 0
+  return {
+    prefix: formatPrefix(prefix),
+    origin: byTrap ? 'trap' : (rows[0]?.origin ?? 'import'),
+    since: began - (began % (isShown ? hourSeconds : daySeconds)),
+    until: isShown && isAlone && until > now ? until : null,
+    evidence,
   }
 }
 
@@ -109,7 +138,7 @@ function answerOf(reader: TreeReader, address: Address): Answer | undefined {
   return { prefix: networkOf(address, length), kinds: kindsOfCodes(codes) }
 }
 
-function shownAnswer(answer: Answer | undefined): Pick<Finding, 'listed' | 'kinds' | 'codes'> {
+function shownAnswer(answer: Answer | undefined): Omit<Answered, 'query'> {
   if (!answer) return { listed: false, kinds: [], codes: [] }
   return {
     listed: true,
@@ -240,21 +269,6 @@ function latest(times: readonly (number | null)[]): number | null {
 function hasTrapListing({ store }: Context, prefix: Prefix): boolean {
   const rows = store.listings.currentAt(prefix)
   return rows.some(({ state, origin }) => state === 'listed' && origin === 'trap')
-}
-
-/**
- * When the oldest answered listing of this prefix began to show in DNS. A listing by trap may have been held back first; the
- * time before it showed is not public, since it would reveal on which day the trap was hit.
- */
-function beganAt({ store, policy, now }: Context, prefix: Prefix): number {
-  const rows = store.listings.currentAt(prefix).filter(({ state }) => state === 'listed')
-  return Math.min(
-    now,
-    ...rows.map(({ origin, createdAt }) =>
-      origin === 'trap' ? heldUntil(createdAt, policy) : createdAt,
-    ),
-    ...answeredEntries(store, prefix, now, rows.length > 0).map(({ listedAt }) => listedAt),
-  )
 }
 
 /**

@@ -2,18 +2,18 @@
 // listing by trap that DNS answers can be removed by request. Each function runs inside a transaction.
 import { type Address, addressBits, formatPrefix, type Prefix } from '../ip/address.ts'
 import { formatDuration, formatTimestamp } from '../quantity.ts'
-import type { CurrentListing, ListingRow } from '../store/listings.ts'
+import type { CurrentListing } from '../store/listings.ts'
 import type { RemovalRow } from '../store/removals.ts'
 import { audit, type Context } from './context.ts'
 import { removeRow, standingAt } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
+import { quietSince } from './public-evidence.ts'
 import { judgedPrefix } from './record.ts'
 import type { Actor, Refusal, Removal, RemovalAnswer } from './types.ts'
 import { answerAt } from './zone-entry.ts'
 
 /** The actor of removals that the policy allows. */
 const policyActor = { name: 'policy' }
-const hourSeconds = 3600
 
 export const notListed: Refusal = { refused: 'not-listed', why: 'is not listed' }
 const operatorOnly: Refusal = {
@@ -67,7 +67,7 @@ function delayOf(
   const { quietSeconds, times, periodSeconds } = policy.removal
   if (times === 0) return { why: 'the operator decides on every removal', askAgainAt: null }
   const delays: { why: string; until: number }[] = []
-  const quietAt = endOfHour(quietSince(context, row)) + quietSeconds
+  const quietAt = quietSince(context, row) + quietSeconds
   if (quietSeconds > 0 && quietAt > now) {
     const why = `a message was heard less than ${formatDuration(quietSeconds)} ago`
     delays.push({ why, until: quietAt })
@@ -85,16 +85,6 @@ function delayOf(
     why: delays.map((each) => each.why).join(', and '),
     askAgainAt: Math.max(...delays.map(({ until }) => until)),
   }
-}
-
-/** When the newest message was heard, as far as the public may know. */
-function quietSince(_context: Context, row: ListingRow): number {
-  return row.lastHitAt ?? row.createdAt
-}
-
-/** Rounds up to a whole hour: the public learns the times of messages no better than that. */
-function endOfHour(seconds: number): number {
-  return Math.ceil(seconds / hourSeconds) * hourSeconds
 }
 
 function refusedBefore(askAgainAt: number | null): Refusal {

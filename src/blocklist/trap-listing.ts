@@ -1,12 +1,13 @@
 // The row of a listing by trap. Only this file writes its state: listed, held back for a while, or only counted (shadow).
 // Runs inside a transaction.
 import type { Prefix } from '../ip/address.ts'
-import type { CurrentListing, NewListingRow } from '../store/listings.ts'
+import type { CurrentListing, ListingRowChange, NewListingRow } from '../store/listings.ts'
 import type { Offender } from '../store/offenders.ts'
 import { auditRow, type Context } from './context.ts'
 import type { Step } from './fold.ts'
 import { areHostsUnknown, longestWaitSeconds, whyHostShadow } from './known-hosts.ts'
 import { heldUntil, termOf } from './policy.ts'
+import { makeFirstSnapshot, startEvidence } from './public-evidence.ts'
 import type { Actor } from './types.ts'
 
 /** What is newly known of a network. */
@@ -110,27 +111,25 @@ function basisEntry({ rule, kind, seenAt, window }: Step): BasisEntry {
 /** Inserts the row of a new listing by trap. Returns its id. */
 function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListing): number {
   const { store, now } = context
-  return store.listings.insert({
-    prefix,
-    ...listing,
-    ...placeNew(context, { prefix, kinds: listing.kinds, createdAt: now }),
-    origin: 'trap',
-    reason: null,
-    createdAt: now,
-  })
+  const placement = placeNew(context, { prefix, kinds: listing.kinds, createdAt: now })
+  const rest = { origin: 'trap', reason: null, createdAt: now } as const
+  const id = store.listings.insert({ prefix, ...listing, ...placement, ...rest })
+  if (placement.state === 'listed') startEvidence(context, id)
+  return id
 }
 
 /** Changes a present listing by trap, and places it anew. A listing that shows already is not held back. */
 function changeTrapListing(context: Context, row: CurrentListing, becomes: TrapListing): void {
   const next = { ...row, ...becomes }
-  context.store.listings.change(row, { ...next, ...placeAgain(context, next) })
+  change(context, row, { ...next, ...placeAgain(context, next) })
 }
 
 /** Places a present listing by trap anew, after something else than its evidence has changed. Adds that to the audit. */
 export function replaceTrapListing(context: Context, actor: Actor, row: CurrentListing): void {
   const { state, shadow, heldUntil } = placeAgain(context, row)
   if (state === row.state && shadow === row.shadow && heldUntil === row.heldUntil) return
-  context.store.listings.change(row, { ...row, state, shadow, heldUntil })
+  change(context, row, { ...row, state, shadow, heldUntil })
+  makeFirstSnapshot(context, row.id)
   auditRow(context, actor, 'publish', row.id, row)
 }
 
@@ -138,7 +137,13 @@ export function replaceTrapListing(context: Context, actor: Actor, row: CurrentL
 export function releaseTrapListing(context: Context, row: CurrentListing): void {
   const shadow = whyShadow(context, row)
   const state = shadow === null ? 'listed' : 'shadow'
-  context.store.listings.change(row, { ...row, state, shadow, heldUntil: null })
+  change(context, row, { ...row, state, shadow, heldUntil: null })
+  makeFirstSnapshot(context, row.id)
+}
+
+function change(context: Context, row: CurrentListing, becomes: ListingRowChange): void {
+  context.store.listings.change(row, becomes)
+  if (row.state !== 'listed' && becomes.state === 'listed') startEvidence(context, row.id)
 }
 
 /** A new listing is held back first if the policy says so, or until it is known what DNS says of its hosts. */

@@ -1,5 +1,5 @@
 // The types of the blocklist that other rooms use, and the conversion of stored rows to them. Times are epoch seconds.
-import { type BackscatterKind, backscatterKinds } from '../classify/kinds.ts'
+import { type BackscatterKind, backscatterKinds, type Certainty } from '../classify/kinds.ts'
 import { formatAddress, formatPrefix, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { ExceptionRow } from '../store/exceptions.ts'
@@ -237,8 +237,8 @@ export interface Purge {
   readonly notice: string | null
 }
 
-/** What the public may know about an address. */
-export interface Finding {
+/** What DNS answers for an address. */
+export interface Answered {
   readonly query: string
   /** Whether DNS answers this address as listed; false in a retired zone. */
   readonly listed: boolean
@@ -246,14 +246,42 @@ export interface Finding {
   readonly kinds: BackscatterKind[]
   /** "127.0.0.2", …; empty when not listed. */
   readonly codes: string[]
-  /** Midnight (UTC) of the day on which the answered listing began to show. null for a test entry, and if not listed. */
+}
+
+/** What the public may know about an address. All but `query` is the same for all addresses that are not listed. */
+export interface Finding extends Answered {
+  /** The prefix that decides the answer; null for a test entry, and if not listed. */
+  readonly prefix: string | null
+  /** 'trap' if evidence is a reason for the answer. null where `prefix` is. */
+  readonly origin: ListingOrigin | null
+  /** The hour in which the answered listing began to show; only the day (UTC) if no evidence is shown. null where `prefix` is. */
   readonly since: number | null
-  /** Whether a listing by trap is among those that are answered. */
-  readonly isByTrap: boolean
+  /** A day (UTC) at whose end the listing will be over, if no more messages come; null if that is not public or is over. */
+  readonly until: number | null
+  readonly evidence: readonly PublicEvidence[]
+}
+
+/** Numbers of messages and of traps, as far as they are public. */
+export const countClasses = ['1–2', '3–9', '10 and more'] as const
+export type CountClass = (typeof countClasses)[number]
+
+/** What is public of the messages of one kind. */
+export interface PublicEvidence {
+  readonly kind: BackscatterKind
+  readonly certainty: Certainty
+  readonly messages: CountClass
+  readonly traps: CountClass
+  /** Hours in which messages came, as epoch seconds of their beginning, the newest first. There may have been others. */
+  readonly hours: readonly number[]
+  /** The values that all the messages have. */
+  readonly helo?: string
+  readonly reportingMta?: string
+  readonly generator?: string
+  readonly status?: string
 }
 
 /** Everything known about an address. */
-export interface Explanation extends Finding {
+export interface Explanation extends Answered {
   /** When the answered listing began; null for a test entry, and if not listed. */
   readonly since: number | null
   /** The prefix that decides the answer; null if there is none. In a retired zone: the prefix that would decide. */
@@ -263,6 +291,8 @@ export interface Explanation extends Finding {
   /** The state in the database; null if never listed. While an import is being published, `listed` may lag behind it. */
   readonly state: ListingState | 'exempt' | 'excluded' | null
   readonly isTestEntry: boolean
+  /** Whether a listing by trap is among those that are answered. */
+  readonly isByTrap: boolean
   /** The newest messages from this address, or from the IPv6 network that would be listed with it. */
   readonly evidence: EvidenceRow[]
   /** The host's name by DNS, if it is verified and known. */

@@ -14,7 +14,7 @@ import {
 } from './format.ts'
 
 /** The answer of /v1/lookup to the operator, who may see all of it. */
-type Explanation = Required<LookupBody>
+type Explanation = LookupBody
 type Evidence = Explanation['evidence'][number]
 type Advice = Explanation['advice'][number]
 

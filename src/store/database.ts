@@ -22,6 +22,7 @@ import { NoticeTable } from './notices.ts'
 import { OffenderTable } from './offenders.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 import { createPrivateFile } from './private-file.ts'
+import { PublicEvidenceTable } from './public-evidence.ts'
 import { RemovalTable } from './removals.ts'
 import { TrapTable } from './traps.ts'
 
@@ -134,6 +135,7 @@ export class Store {
   readonly hosts: HostTable
   readonly offenders: OffenderTable
   readonly notices: NoticeTable
+  readonly publicEvidence: PublicEvidenceTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
   readonly traps: TrapTable
@@ -165,6 +167,7 @@ export class Store {
     this.hosts = new HostTable(database)
     this.offenders = new OffenderTable(database)
     this.notices = new NoticeTable(database)
+    this.publicEvidence = new PublicEvidenceTable(database)
     this.exemptions = new ExceptionTable(database, 'exemptions', this.changed)
     this.exclusions = new ExceptionTable(database, 'exclusions', this.changed)
     this.traps = new TrapTable(database)

@@ -25,6 +25,11 @@ export interface Hit {
   readonly certainty: Certainty
 }
 
+/** A hit, with the details of its message. */
+export interface DetailedHit extends Hit {
+  readonly details: EvidenceDetails
+}
+
 /** Selects the rows of one network on one day. */
 interface DayOfNetwork {
   /** null selects unknown clients. */
@@ -105,6 +110,10 @@ export class EvidenceTable {
   readonly #newestId: Statement<[], number | null>
   readonly #hits: Record<NetworkSize, Statement<unknown[], Hit>>
   readonly #history: Record<NetworkSize, Statement<unknown[], Hit>>
+  readonly #detailedHits: Record<
+    NetworkSize,
+    Statement<unknown[], Omit<DetailedHit, 'details'> & { readonly details: string }>
+  >
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
   readonly #clients: Record<NetworkSize, Statement<unknown[], Address>>
 
@@ -149,13 +158,12 @@ export class EvidenceTable {
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE message_id = messages.id)`,
     )
     this.#newestId = database.prepare<[], number | null>('SELECT max(id) FROM evidence').pluck()
+    const thatCount = (network: string): string => `FROM evidence INDEXED BY evidence_judged
+      WHERE ${network} AND kind = ? AND certainty = ? AND seen_at BETWEEN ? AND ? AND id > ?
+        AND decision <> 'ignored'
+      ORDER BY seen_at DESC LIMIT ? + 0`
     const hits = (network: string): Statement<unknown[], Hit> =>
-      database.prepare(
-        `SELECT ${hitColumns} FROM evidence INDEXED BY evidence_judged
-         WHERE ${network} AND kind = ? AND certainty = ? AND seen_at BETWEEN ? AND ? AND id > ?
-           AND decision <> 'ignored'
-         ORDER BY seen_at DESC LIMIT ? + 0`,
-      )
+      database.prepare(`SELECT ${hitColumns} ${thatCount(network)}`)
     this.#hits = bySize(hits)
     const history = (network: string): Statement<unknown[], Hit> =>
       database.prepare(
@@ -163,6 +171,12 @@ export class EvidenceTable {
          WHERE ${network} AND kind IS NOT NULL AND decision <> 'ignored'`,
       )
     this.#history = bySize(history)
+    this.#detailedHits = bySize((network) =>
+      database.prepare(
+        `SELECT ${hitColumns},
+           (SELECT details FROM messages WHERE id = message_id) AS details ${thatCount(network)}`,
+      ),
+    )
     const newest = (network: string): Statement<unknown[], RawEvidence> =>
       database.prepare(
         `SELECT ${columns} FROM evidence INDEXED BY evidence_seen WHERE ${network}
@@ -265,6 +279,19 @@ export class EvidenceTable {
   clients(network: Prefix, until: number, limit: number): Address[] {
     const { size, values } = evidenceInNetwork(network)
     return this.#clients[size].all(...values, until, limit)
+  }
+
+  /** The same hits as those of `hits`, each with the details of its message. */
+  detailedHits(
+    network: Prefix,
+    { kind, certainty }: { readonly kind: BackscatterKind; readonly certainty: Certainty },
+    seen: { readonly from: number; readonly to: number; readonly mark: number },
+    limit: number,
+  ): DetailedHit[] {
+    const { size, values } = evidenceInNetwork(network)
+    return this.#detailedHits[size]
+      .all(...values, kind, certainty, seen.from, seen.to, seen.mark, limit)
+      .map((row) => ({ ...row, details: JSON.parse(row.details) as EvidenceDetails }))
   }
 
   /** Up to `limit` rows from the network, newest first. */

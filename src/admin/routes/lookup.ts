@@ -1,5 +1,5 @@
-// /v1/lookup/{address}: whether an address is listed, and why. Without a key it shows only what DNS answers, and since which
-// day: more would help senders find the traps. Scope read also sees the listings and the times of messages. Scope admin
+// /v1/lookup/{address}: whether an address is listed, and why. Without a key it shows what DNS answers, and of the reason only
+// what helps no sender to find the traps. Scope read also sees the listings and the times of messages. Scope admin
 // sees everything, including the traps.
 import Type from 'typebox'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
@@ -10,7 +10,7 @@ import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
 import { malformed, shown } from '../problem.ts'
 import { nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
-import { LookupBody } from '../schemas/listings.ts'
+import { Lookup, type LookupBody, type PublicLookup } from '../schemas/listings.ts'
 import { scopeIncludes } from '../scopes.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
@@ -20,7 +20,7 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'public' },
       schema: {
         params: Type.Object({ address: Type.String() }),
-        response: { 200: LookupBody, ...problems(400) },
+        response: { 200: Lookup, ...problems(400) },
       },
     },
     async ({ params, caller }) => {
@@ -69,13 +69,18 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
 }
 
 /** The body without a key. It is the same for all addresses that are not listed, except for `query`. */
-function findingBody(finding: Finding): LookupBody {
+function findingBody({ query, listed, kinds, codes, ...reason }: Finding): PublicLookup {
   return {
-    ...finding,
-    since: nullableTimestamp(finding.since),
-    until: null,
-    state: finding.listed ? 'listed' : null,
-    evidence: [],
-    advice: finding.isByTrap ? adviceFor(finding.kinds, []) : [],
+    ...{ query, listed, kinds, codes },
+    prefix: reason.prefix,
+    origin: reason.origin,
+    since: nullableTimestamp(reason.since),
+    until: nullableTimestamp(reason.until),
+    state: listed ? 'listed' : null,
+    evidence: reason.evidence.map(({ hours, ...each }) => ({
+      ...each,
+      hours: hours.map(formatTimestamp),
+    })),
+    advice: reason.origin === 'trap' ? adviceFor(kinds, reason.evidence) : [],
   }
 }

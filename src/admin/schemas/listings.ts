@@ -1,6 +1,7 @@
 // Schemas of listings, exemptions, exclusions, whole lists, and the look-up of an address.
 import Type, { type Static } from 'typebox'
-import { backscatterKinds } from '../../classify/kinds.ts'
+import { countClasses } from '../../blocklist/types.ts'
+import { backscatterKinds, certainties } from '../../classify/kinds.ts'
 import { rbldnsdTypes } from '../../feeds/entry.ts'
 import { feedFormats } from '../../feeds/feed.ts'
 import {
@@ -207,28 +208,77 @@ const AdviceItem = Type.Object({
 
 const NullableException = Type.Union([Exception, Type.Null()])
 
-/** The answer about an address. The fields from `decidedBy` on need scope read. */
-export const LookupBody = Type.Object({
+const Count = Type.Enum([...countClasses])
+
+/** What anyone may see of the messages of one kind. Nothing in it comes from fewer than evidence.minTraps traps. */
+const PublicEvidence = Type.Object({
+  kind: Kind,
+  certainty: Type.Enum([...certainties]),
+  messages: Count,
+  traps: Count,
+  hours: Type.Array(Timestamp, {
+    description:
+      'The newest hours (by their beginning) in which several traps were hit; there may have been others.',
+  }),
+  helo: text,
+  reportingMta: text,
+  generator: text,
+  status: text,
+})
+
+const Advice = Type.Array(AdviceItem, {
+  description: 'What to change on a host that is listed by trap; empty otherwise.',
+})
+
+const answered = {
   query: Type.String(),
   listed: Type.Boolean(),
   kinds: Type.Array(Kind),
   codes: Type.Array(Type.String()),
-  since: nullable(Timestamp, 'Without a key only the day: midnight UTC.'),
-  until: nullable(Timestamp, 'null if permanent, if not listed, or without a key.'),
-  state: NullableText,
-  evidence: Type.Array(EvidenceItem, { description: 'Empty without a key.' }),
-  advice: Type.Array(AdviceItem, {
-    description: 'What to change on a host that is listed by trap; empty otherwise.',
-  }),
-  decidedBy: Type.Optional(NullableText),
-  isTestEntry: Type.Optional(Type.Boolean()),
-  verifiedName: Type.Optional(
-    nullable(Type.String(), "The host's name by DNS, if it is verified and known."),
-  ),
-  specialPurpose: Type.Optional(NullableText),
-  exemption: Type.Optional(NullableException),
-  exclusion: Type.Optional(NullableException),
-  listings: Type.Optional(Type.Array(Listing)),
-  history: Type.Optional(Type.Array(Type.Object({ ...Listing.properties, endedAt: Timestamp }))),
-})
+}
+
+/** The answer about an address without a key. */
+const PublicLookup = Type.Object(
+  {
+    ...answered,
+    prefix: nullable(Type.String(), 'The listed network; null if not listed.'),
+    origin: Type.Union([ListingOrigin, Type.Null()]),
+    since: nullable(Timestamp, 'The hour; only the day (midnight UTC) where evidence is empty.'),
+    until: nullable(
+      Timestamp,
+      'A midnight (UTC) by which the listing ends if no more messages come. null where evidence is empty.',
+    ),
+    state: NullableText,
+    evidence: Type.Array(PublicEvidence, {
+      description:
+        'A snapshot, made when the listing first showed, and renewed at most once a day. Empty below evidence.minTraps.',
+    }),
+    advice: Advice,
+  },
+  { title: 'Without a key' },
+)
+export type PublicLookup = Static<typeof PublicLookup>
+
+/** The answer about an address in scope read. */
+export const LookupBody = Type.Object(
+  {
+    ...answered,
+    since: NullableTimestamp,
+    until: nullable(Timestamp, 'null if permanent, or if not listed.'),
+    state: NullableText,
+    evidence: Type.Array(EvidenceItem),
+    advice: Advice,
+    decidedBy: NullableText,
+    isTestEntry: Type.Boolean(),
+    verifiedName: nullable(Type.String(), "The host's name by DNS, if it is verified and known."),
+    specialPurpose: NullableText,
+    exemption: NullableException,
+    exclusion: NullableException,
+    listings: Type.Array(Listing),
+    history: Type.Array(Type.Object({ ...Listing.properties, endedAt: Timestamp })),
+  },
+  { title: 'With a key' },
+)
 export type LookupBody = Static<typeof LookupBody>
+
+export const Lookup = Type.Union([LookupBody, PublicLookup])

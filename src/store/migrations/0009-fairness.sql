@@ -50,9 +50,16 @@ CREATE INDEX listings_asked ON listings (id) WHERE origin = 'trap' AND state IN 
 -- What the public may see of a listing's evidence. It is made when the listing is first answered, and seldom made again.
 CREATE TABLE public_evidence (
   listing_id INTEGER PRIMARY KEY REFERENCES listings (id) ON DELETE CASCADE,
-  made_at INTEGER NOT NULL,
+  shown_at INTEGER NOT NULL,      -- when DNS first answered the listing
+  made_at INTEGER NOT NULL,       -- when the body was made; before that, when DNS first answered the listing
+  mark INTEGER NOT NULL,          -- the body covers evidence up to this id; 0: not made yet
+  due_at INTEGER,                 -- when to see whether the body must be made; NULL: no hit since it was made
   body TEXT NOT NULL              -- JSON
 ) STRICT;
+CREATE INDEX public_evidence_due ON public_evidence (due_at) WHERE due_at IS NOT NULL;
+INSERT INTO public_evidence
+  SELECT id, created_at, created_at, 0, 0, '{"until":null,"evidence":[]}' FROM listings
+    WHERE origin = 'trap' AND state = 'listed';
 
 -- Requests to be removed, by anyone: one for each listing at most. Queued ones wait for the operator.
 CREATE TABLE removals (

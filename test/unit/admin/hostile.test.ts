@@ -271,17 +271,8 @@ test('below scope admin no answer holds a trap address', async (t) => {
   }
   assert.match((await ask('/v1/lookup/203.0.113.60', keyOf('admin'))).body, secret)
   const known = Object.keys((await admin.app.inject('/v1/lookup/203.0.113.60')).json())
-  const shown = [
-    'query',
-    'listed',
-    'kinds',
-    'codes',
-    'state',
-    'since',
-    'until',
-    'evidence',
-    'advice',
-  ]
+  const answered = ['query', 'listed', 'kinds', 'codes', 'state']
+  const shown = [...answered, 'prefix', 'origin', 'since', 'until', 'evidence', 'advice']
   assert.deepEqual(known.sort(), shown.sort())
   const stranger = await ask('/v1/messages?recipient=secret-stranger@x.example', keyOf('collect'), {
     method: 'POST',

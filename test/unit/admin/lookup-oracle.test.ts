@@ -84,7 +84,15 @@ test('a host that is not answered looks like one that hit nothing, and costs the
   assert.equal(none.status, 200)
   assert.deepEqual(JSON.parse(none.text), {
     ...{ query: '203.0.113.100', listed: false, kinds: [], codes: [] },
-    ...{ since: null, until: null, state: null, evidence: [], advice: [] },
+    ...{
+      prefix: null,
+      origin: null,
+      since: null,
+      until: null,
+      state: null,
+      evidence: [],
+      advice: [],
+    },
   })
   for (const [what, host] of Object.entries(hosts)) {
     const shown = await ask(host)
@@ -126,6 +134,7 @@ test('of an answered host anyone learns the kinds and the day; the end and the m
   assert.deepEqual(told, {
     ...{ query: '203.0.113.9', listed: true, kinds: ['dsn', 'auto-reply'] },
     codes: ['127.0.0.2', '127.0.0.3', '127.0.0.4'],
+    ...{ prefix: '203.0.113.9/32', origin: 'trap' },
     ...{ since: '2026-07-01T00:00:00Z', until: null, state: 'listed', evidence: [] },
   })
   const { since, until, evidence: messages } = JSON.parse((await ask('203.0.113.9', key)).text)

@@ -41,10 +41,23 @@ test('scope public gets an allow-list of fields, scope read the rows too, neithe
   admin.scope = 'public'
   const told = await lookup(admin, '203.0.113.9')
   assert.deepEqual(Object.keys(told.body), [
-    ...['query', 'listed', 'kinds', 'codes', 'since', 'until', 'state', 'evidence', 'advice'],
+    ...[
+      'query',
+      'listed',
+      'kinds',
+      'codes',
+      'prefix',
+      'origin',
+      'since',
+      'until',
+      'state',
+      'evidence',
+      'advice',
+    ],
   ])
+  assert.deepEqual([told.body.origin, told.body.evidence], ['trap', []])
   const { advice: _, ...facts } = told.body
-  assert.doesNotMatch(JSON.stringify(facts), /trap|private note|failure|example/)
+  assert.doesNotMatch(JSON.stringify(facts), /secret|private note|failure|example/)
   admin.scope = 'read'
   const read = await lookup(admin, '203.0.113.9')
   assert.equal(read.body.listings.length, 2)
