@@ -8,7 +8,7 @@ import type {
   TrapList,
 } from '../classify/evidence.ts'
 import type { Logger } from '../errors.ts'
-import { type Address, type Prefix, unmapped } from '../ip/address.ts'
+import type { Address, Prefix } from '../ip/address.ts'
 import { isDiskFull, type Store } from '../store/database.ts'
 import type { Forger } from '../store/day-counters.ts'
 import { maxReaders } from '../tree/layout.ts'
@@ -16,7 +16,7 @@ import { openReader } from '../tree/open-reader.ts'
 import type { TreeReader } from '../tree/reader.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import { applyConfig } from './apply-config.ts'
-import { HostRounds, learnHost } from './ask-hosts.ts'
+import { HostRounds, learnHost, questionsBefore } from './ask-hosts.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Context } from './context.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
@@ -24,7 +24,7 @@ import { explain, find } from './explain.ts'
 import { exportEntries } from './export.ts'
 import { forgetSome } from './forget.ts'
 import { ListImports } from './import.ts'
-import { answerSeconds, questionsAbout, wantsHosts } from './known-hosts.ts'
+import { hostsKnownAfter } from './known-hosts.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { makeSnapshots } from './public-evidence.ts'
@@ -383,33 +383,11 @@ export class Blocklist implements TrapList, HostList {
   }
 
   questionsBefore(evidence: readonly Evidence[]): HostQuestions | undefined {
-    const [first] = evidence
-    const context = this.#context()
-    // A listing that is held back anyway is asked about when it will show soon.
-    const isWanted = context.hostsKnownAfter !== null && this.#policy.holdForSeconds === 0
-    if (!isWanted || !first?.client || first.kind === null || first.genuine !== undefined) {
-      return undefined
-    }
-    const questions = questionsAbout(context, unmapped(first.client))
-    return questions && this.#wouldList(context, evidence) ? questions : undefined
-  }
-
-  /** Whether recording the evidence would make a new listing that may show. */
-  #wouldList(context: Context, evidence: readonly Evidence[]): boolean {
-    this.#store.begin()
-    try {
-      return evidence.some((each) => {
-        const { decision, listing } = recordOne(context, each)
-        return decision === 'listed' && listing?.state !== 'shadow'
-      })
-    } finally {
-      this.#store.rollback()
-    }
+    return questionsBefore(this.#context(), evidence)
   }
 
   questionsDue(limit: number): HostQuestions[] {
-    const context = this.#context()
-    return context.hostsKnownAfter === null ? [] : this.#hostRounds.next(context, limit)
+    return this.#hostRounds.next(this.#context(), limit)
   }
 
   learnHost(asked: HostQuestions, facts: HostFacts): Promise<void> {
@@ -463,10 +441,9 @@ export class Blocklist implements TrapList, HostList {
       publisher: this.#publisher,
       policy: this.#policy,
       trapOf: this.#matchTrap,
-      hostsKnownAfter:
-        this.#asksHosts && wantsHosts(this.#policy)
-          ? Math.max(now - answerSeconds, this.#reconfiguredAt)
-          : null,
+      hostsKnownAfter: this.#asksHosts
+        ? hostsKnownAfter(this.#policy, this.#reconfiguredAt, now)
+        : null,
       now,
     }
   }

@@ -6,15 +6,23 @@ import type { Context } from './context.ts'
 import type { PolicyOptions } from './policy.ts'
 
 /** Answers are current for this long. Then DNS is asked again. */
-export const answerSeconds = 86_400
+const answerSeconds = 86_400
 /** A new listing waits this long for the answers about its hosts. */
 export const longestWaitSeconds = 60
 /** Of a larger network, DNS is asked about this many hosts. */
 const maxHosts = 20
 
-/** Whether the policy wants to know anything of hosts. */
-export function wantsHosts({ pools, whitelists }: PolicyOptions): boolean {
-  return pools || whitelists.length > 0
+/**
+ * Answers that came after this are current: those of the last day, but none from before the configuration was read again. null if
+ * the policy wants to know nothing of hosts.
+ */
+export function hostsKnownAfter(
+  { pools, whitelists }: PolicyOptions,
+  reconfiguredAt: number,
+  now: number,
+): number | null {
+  const isWanted = pools || whitelists.length > 0
+  return isWanted ? Math.max(now - answerSeconds, reconfiguredAt) : null
 }
 
 /** Names what the policy asks about a host. Answers to other questions are not current. */

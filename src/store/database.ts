@@ -195,6 +195,19 @@ export class Store {
     this.#reread()
   }
 
+  /**
+   * Runs `work` in a transaction of its own and undoes its changes. It must not change lists or exceptions: the tables would go on
+   * with what they keep of them in memory.
+   */
+  rehearse<T>(work: () => T): T {
+    this.begin()
+    try {
+      return work()
+    } finally {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
+    }
+  }
+
   get inTransaction(): boolean {
     return this.#database.inTransaction
   }

@@ -28,7 +28,7 @@ const maxInBackground = 20
 export class HostAsker {
   readonly #options: Required<HostAskerOptions>
   /** The hosts under way, each until its answers are learnt. */
-  readonly #underWay = new Map<string, Promise<void>>()
+  readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #rarely = new OncePerMinute()
   readonly #rounds: NodeJS.Timeout
   #isClosed = false
@@ -53,12 +53,12 @@ export class HostAsker {
     clearTimeout(timer)
   }
 
-  /** Asks about the hosts that are due, and waits for nothing. */
+  /** Asks about the hosts that are due, and waits for nothing. Goes on with further ones when answers come. */
   askDue(): void {
     const room = maxInBackground - this.#underWay.size
-    if (room <= 0) return
+    if (this.#isClosed || room <= 0) return
     for (const questions of this.#wanted(() => this.#options.list.questionsDue(room))) {
-      void this.#ask(questions, maxInBackground)
+      void this.#ask(questions, maxInBackground)?.then((isLearnt) => isLearnt && this.askDue())
     }
   }
 
@@ -79,8 +79,8 @@ export class HostAsker {
     }
   }
 
-  /** Resolves once the answers are learnt, or if there are none. undefined if too many hosts are under way. */
-  #ask(questions: HostQuestions, maxHosts: number): Promise<void> | undefined {
+  /** Resolves with true once the answers are learnt, with false if there are none. undefined if too many hosts are under way. */
+  #ask(questions: HostQuestions, maxHosts: number): Promise<boolean> | undefined {
     const key = formatAddress(questions.host)
     const present = this.#underWay.get(key)
     if (present !== undefined) return present
@@ -90,7 +90,7 @@ export class HostAsker {
     return asking
   }
 
-  async #learn(questions: HostQuestions): Promise<void> {
+  async #learn(questions: HostQuestions): Promise<boolean> {
     const { list, resolver } = this.#options
     const facts = await askAbout(questions, {
       resolve: (name, type) => {
@@ -98,8 +98,12 @@ export class HostAsker {
         return resolver.resolve(name, type)
       },
     })
-    if (facts === undefined || this.#isClosed) return
+    if (facts === undefined || this.#isClosed) return false
     // If the database fails, the blocklist logs it, and the host is asked about again.
-    await list.learnHost(questions, facts).catch(() => undefined)
+    const learning = list.learnHost(questions, facts)
+    return await learning.then(
+      () => true,
+      () => false,
+    )
   }
 }

@@ -91,7 +91,7 @@ test('beyond the limit nothing is asked and nobody waits, and later there is roo
   assert.ok(at.waiting.has('3.0.0.20.wl.example'))
 })
 
-test('hosts that are due are asked about in the background, twenty at once', async (t) => {
+test('hosts that are due are asked about in the background, twenty at once, and each answer leads on', async (t) => {
   const at = site(t)
   at.due = Array.from({ length: 50 }, (_, index) => ({
     ...{ host: address(`20.0.1.${index}`), pools: false, whitelists: ['wl.example'] },
@@ -101,9 +101,19 @@ test('hosts that are due are asked about in the background, twenty at once', asy
   assert.equal(at.waiting.size, 20)
   for (const answer of at.waiting.values()) answer([])
   await setImmediate()
-  at.asker.askDue()
-  assert.equal(at.waiting.size, 40)
   assert.equal(at.learnt.length, 20)
+  assert.equal(at.waiting.size, 40)
+})
+
+test('hosts without an answer do not lead on: they would be asked about without a pause', async (t) => {
+  const at = site(t)
+  at.due = Array.from({ length: 50 }, (_, index) => ({
+    ...{ host: address(`20.0.1.${index}`), pools: false, whitelists: ['wl.example'] },
+  }))
+  at.asker.askDue()
+  for (const answer of at.waiting.values()) answer(['127.255.255.254'])
+  await setImmediate()
+  assert.deepEqual([at.learnt.length, at.waiting.size], [0, 20])
 })
 
 test('after the close nothing is asked and nothing is learnt', async (t) => {
