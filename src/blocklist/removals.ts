@@ -69,7 +69,7 @@ function delayOf(
   const delays: { why: string; until: number }[] = []
   const quietAt = quietSince(context, row) + quietSeconds
   if (quietSeconds > 0 && quietAt > now) {
-    const why = `a message was heard less than ${formatDuration(quietSeconds)} ago`
+    const why = `it has to be quiet for ${formatDuration(quietSeconds)} first`
     delays.push({ why, until: quietAt })
   }
   const removedAt = store.removals.removedAt(row.prefix, now - periodSeconds)

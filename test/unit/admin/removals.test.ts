@@ -50,7 +50,7 @@ test('anyone can have a quiet host removed, and queues a request for one that is
   const early = await ask(admin, host)
   assert.equal(early.status, 202)
   assert.deepEqual(early.body, {
-    ...{ prefix: '203.0.113.9/32', state: 'queued', why: 'a message was heard less than 1d ago' },
+    ...{ prefix: '203.0.113.9/32', state: 'queued', why: 'it has to be quiet for 1d first' },
     ...{ askAgainAt: '2026-07-02T10:00:00Z', listed: true },
   })
   admin.now += day
@@ -85,7 +85,7 @@ test('the operator sees the queue, newest first, and decides; nobody sees who as
   assert.deepEqual([second.items.length, second.nextCursor], [1, null])
   assert.deepEqual(second.items[0], {
     ...{ id: 1, prefix: '203.0.113.9/32', state: 'queued' },
-    ...{ why: 'a message was heard less than 1d ago', requestedAt: '2026-07-01T10:00:00Z' },
+    ...{ why: 'it has to be quiet for 1d first', requestedAt: '2026-07-01T10:00:00Z' },
     ...{ decidedAt: null, decidedBy: null },
   })
 

@@ -118,7 +118,7 @@ test('a host that was heard too lately waits, and learns from when on it need no
   await hit(door)
   const told = {
     ...{ prefix: '20.0.0.1/32', state: 'queued', listed: true },
-    ...{ why: 'a message was heard less than 1d ago', askAgainAt: start + hour + day },
+    ...{ why: 'it has to be quiet for 1d first', askAgainAt: start + hour + day },
   }
   assert.deepEqual(await ask(door), told, 'the hour ends at start + 1 h')
   assert.deepEqual(door.codes(host), [2, 3])
@@ -130,6 +130,28 @@ test('a host that was heard too lately waits, and learns from when on it need no
   assert.deepEqual(requests(door), [{ state: 'removed', decidedBy: 'policy' }])
   const [row] = door.store.removals.page(1)
   assert.deepEqual([row?.requestedAt, row?.decidedAt], [start + 100, start + hour + day])
+})
+
+test('messages do not show in the answer before they show in the public evidence', async (t) => {
+  const door = openDoor(t)
+  const { blocklist } = door
+  const from = (trap: string) =>
+    blocklist.record([evidence({ seenAt: door.now, recipient: `${trap}@trap.example.org` })])
+  await hit(door)
+  const before = await answered(door)
+  // The same trap, and one more: two are needed before anything of them is public.
+  for (const trap of ['one', 'two']) {
+    door.now += 3 * hour
+    await from(trap)
+    await blocklist.expire()
+    assert.deepEqual(await answered(door), before, trap)
+  }
+  await from('three')
+  assert.deepEqual(await answered(door), before, 'not before midnight')
+  const midnight = start - (start % day) + day
+  door.now = midnight
+  await blocklist.expire()
+  assert.equal((await answered(door)).askAgainAt, midnight + day)
 })
 
 test('a host is not removed more often than the policy allows within the period', async (t) => {
@@ -171,7 +193,7 @@ test('both reasons are told, with the later of the two times', async (t) => {
   await decide(door, id(), 'removed')
   await hit(door)
   const { why, askAgainAt } = await answered(door)
-  assert.equal(why, 'a message was heard less than 10d ago, and it was removed once within 1d')
+  assert.equal(why, 'it has to be quiet for 10d first, and it was removed once within 1d')
   assert.equal(askAgainAt, start + 10 * day)
 })
 
