@@ -2,9 +2,15 @@
 import type { Evidence, HostFacts, HostQuestions } from '../classify/evidence.ts'
 import { type Address, unmapped } from '../ip/address.ts'
 import type { Context } from './context.ts'
-import { longestWaitSeconds, questionsAbout, questionsFor, questionsKey } from './known-hosts.ts'
+import {
+  areHostsUnknown,
+  longestWaitSeconds,
+  questionsAbout,
+  questionsFor,
+  questionsKey,
+} from './known-hosts.ts'
 import { standingAt } from './listings.ts'
-import { recordOne } from './record.ts'
+import { judgedPrefix, recordOne } from './record.ts'
 import { replaceTrapListing } from './trap-listing.ts'
 import type { Actor } from './types.ts'
 
@@ -21,8 +27,9 @@ export function questionsBefore(
   if (!first?.client || first.kind === null || first.genuine !== undefined) return undefined
   // A listing that is held back anyway is asked about when it will show soon.
   if (context.policy.holdForSeconds > 0) return undefined
-  const questions = questionsAbout(context, unmapped(first.client))
-  return questions && wouldList(context, evidence) ? questions : undefined
+  const host = unmapped(first.client)
+  const isWanted = areHostsUnknown(context, judgedPrefix(host, context.policy))
+  return isWanted && wouldList(context, evidence) ? questionsAbout(host, context.policy) : undefined
 }
 
 /** Whether recording the evidence would make a new listing that may show. */
@@ -69,18 +76,20 @@ export class HostRounds {
     const due: HostQuestions[] = []
     const held = listings.due(context.now + longestWaitSeconds, heldAtOnce)
     for (const _ of held) {
-      if (due.length >= limit) return due.slice(0, limit)
+      if (due.length === limit) return due
       this.#turn = (this.#turn + 1) % held.length
       const row = held[this.#turn]
-      if (row) due.push(...questionsFor(context, row))
+      const questions = row && questionsFor(context, row)
+      if (questions) due.push(questions)
     }
     const rows = listings.askedAfter(this.#last, listingsAtOnce)
     for (const row of rows) {
-      if (due.length >= limit) return due.slice(0, limit)
-      due.push(...questionsFor(context, row))
+      if (due.length === limit) return due
+      const questions = questionsFor(context, row)
+      if (questions) due.push(questions)
       this.#last = row.id
     }
     if (rows.length < listingsAtOnce) this.#last = 0
-    return due.slice(0, limit)
+    return due
   }
 }

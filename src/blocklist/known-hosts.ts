@@ -9,8 +9,6 @@ import type { PolicyOptions } from './policy.ts'
 const answerSeconds = 86_400
 /** A new listing waits this long for the answers about its hosts. */
 export const longestWaitSeconds = 60
-/** Of a larger network, DNS is asked about this many hosts. */
-const maxHosts = 20
 
 /**
  * Answers that came after this are current: those of the last day, but none from before the configuration was read again. null if
@@ -40,36 +38,30 @@ export function whyHostShadow({ store, policy }: Context, network: Prefix): stri
     : `pool ${pool}`
 }
 
-/** Whether the answers about the hosts of a listing are missing, and DNS is asked for them. */
-export function areHostsUnknown(context: Context, listing: Listed): boolean {
-  if (context.hostsKnownAfter === null) return false
-  const hosts = hostsOf(context, listing)
-  return hosts.length === 0 || hosts.some((host) => questionsAbout(context, host) !== undefined)
+/** Whether DNS is asked about hosts, but nothing current is known of any host of the network. */
+export function areHostsUnknown(
+  { store, policy, hostsKnownAfter }: Context,
+  network: Prefix,
+): boolean {
+  if (hostsKnownAfter === null) return false
+  return !store.hosts.hasCurrent(network, hostsKnownAfter, questionsKey(policy))
 }
-
-/** What to ask about the hosts of a listing. */
-export function questionsFor(context: Context, listing: Listed): HostQuestions[] {
-  return hostsOf(context, listing).flatMap((host) => questionsAbout(context, host) ?? [])
-}
-
-/** What to ask about a host. undefined if its answers are current, or if DNS is not asked. */
-export function questionsAbout(context: Context, host: Address): HostQuestions | undefined {
-  const { store, policy, hostsKnownAfter } = context
-  if (hostsKnownAfter === null) return undefined
-  const row = store.hosts.get(host)
-  const isCurrent = row !== undefined && row.askedAt > hostsKnownAfter
-  if (isCurrent && row.questions === questionsKey(policy)) return undefined
-  return { host, pools: policy.pools, whitelists: policy.whitelists }
-}
-
-type Listed = Pick<CurrentListing, 'prefix' | 'createdAt'>
 
 /**
- * The hosts whose messages led to the listing. Hosts that sent messages later are left out: a question about them would tell
- * the owner of their reverse zone that they have hit a trap.
+ * What to ask about a listing: undefined if that is known, or if DNS is not asked. Of a network DNS is asked about one host, the one
+ * whose message listed it. Questions about others would tell the owner of their reverse zone which of them have hit a trap.
  */
-function hostsOf({ store }: Context, { prefix, createdAt }: Listed): readonly Address[] {
-  return prefix.length === addressBits(prefix.family)
-    ? [prefix]
-    : store.evidence.clients(prefix, createdAt, maxHosts)
+export function questionsFor(
+  context: Context,
+  { prefix, createdAt }: Pick<CurrentListing, 'prefix' | 'createdAt'>,
+): HostQuestions | undefined {
+  if (!areHostsUnknown(context, prefix)) return undefined
+  const isHost = prefix.length === addressBits(prefix.family)
+  const host = isHost ? prefix : context.store.evidence.newestClient(prefix, createdAt)
+  return host && questionsAbout(host, context.policy)
+}
+
+export function questionsAbout(host: Address, policy: PolicyOptions): HostQuestions {
+  const { pools, whitelists } = policy
+  return { host, pools, whitelists }
 }

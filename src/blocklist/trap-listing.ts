@@ -41,7 +41,7 @@ type TrapListing = Pick<
 type Placement = Pick<NewListingRow, 'state' | 'shadow' | 'heldUntil'>
 
 /** The columns that it depends on. */
-type Placed = Pick<NewListingRow, 'prefix' | 'kinds' | 'createdAt'>
+type Placed = Pick<NewListingRow, 'prefix' | 'kinds'>
 
 /**
  * Makes the row of a network follow the fold: begins, changes or ends the listing. `row`: the present listing by trap. Returns the
@@ -111,7 +111,7 @@ function basisEntry({ rule, kind, seenAt, window }: Step): BasisEntry {
 /** Inserts the row of a new listing by trap. Returns its id. */
 function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListing): number {
   const { store, now } = context
-  const placement = placeNew(context, { prefix, kinds: listing.kinds, createdAt: now })
+  const placement = placeNew(context, { prefix, kinds: listing.kinds })
   const rest = { origin: 'trap', reason: null, createdAt: now } as const
   const id = store.listings.insert({ prefix, ...listing, ...placement, ...rest })
   if (placement.state === 'listed') startEvidence(context, id)
@@ -152,7 +152,7 @@ function placeNew(context: Context, listing: Placed): Placement {
   const shadow = whyShadow(context, listing)
   if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
   const showsAt = policy.holdForSeconds > 0 ? heldUntil(now, policy) : now
-  const knownAt = areHostsUnknown(context, listing) ? now + longestWaitSeconds : now
+  const knownAt = areHostsUnknown(context, listing.prefix) ? now + longestWaitSeconds : now
   const until = Math.max(showsAt, knownAt)
   return until > now
     ? { state: 'held', shadow: null, heldUntil: until }
@@ -164,7 +164,7 @@ function placeAgain(context: Context, row: CurrentListing): Placement {
   if (row.state === 'shadow') return placeNew(context, row)
   const shadow = whyShadow(context, row)
   if (shadow !== null) return { state: 'shadow', shadow, heldUntil: null }
-  const isKnown = context.policy.holdForSeconds === 0 && !areHostsUnknown(context, row)
+  const isKnown = context.policy.holdForSeconds === 0 && !areHostsUnknown(context, row.prefix)
   return row.state === 'held' && isKnown ? { state: 'listed', shadow, heldUntil: null } : row
 }
 

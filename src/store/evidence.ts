@@ -115,7 +115,7 @@ export class EvidenceTable {
     Statement<unknown[], Omit<DetailedHit, 'details'> & { readonly details: string }>
   >
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
-  readonly #clients: Record<NetworkSize, Statement<unknown[], Address>>
+  readonly #newestClient: Record<NetworkSize, Statement<unknown[], Address>>
 
   constructor(database: Database) {
     const pluck = (sql: string): Statement<unknown[], number> =>
@@ -183,12 +183,12 @@ export class EvidenceTable {
          ORDER BY seen_at DESC, id DESC LIMIT ? + 0`,
       )
     this.#newest = bySize(newest)
-    const clients = (network: string): Statement<unknown[], Address> =>
+    const newestClient = (network: string): Statement<unknown[], Address> =>
       database.prepare(
-        `SELECT DISTINCT family, w0, w1, w2, w3 FROM evidence INDEXED BY evidence_judged
-         WHERE ${network} AND decision <> 'ignored' AND recorded_at <= ? LIMIT ? + 0`,
+        `SELECT family, w0, w1, w2, w3 FROM evidence INDEXED BY evidence_judged
+         WHERE ${network} AND decision <> 'ignored' AND recorded_at <= ? ORDER BY id DESC LIMIT 1`,
       )
-    this.#clients = bySize(clients)
+    this.#newestClient = bySize(newestClient)
   }
 
   /** Whether this message from this client is stored, for any recipient. */
@@ -275,10 +275,10 @@ export class EvidenceTable {
     return this.#history[size].all(...values)
   }
 
-  /** Up to `limit` hosts of the network whose messages counted, up to the time `until`. */
-  clients(network: Prefix, until: number, limit: number): Address[] {
+  /** The host of the network whose message counted last, up to the time `until`. */
+  newestClient(network: Prefix, until: number): Address | undefined {
     const { size, values } = evidenceInNetwork(network)
-    return this.#clients[size].all(...values, until, limit)
+    return this.#newestClient[size].get(...values, until)
   }
 
   /** The same hits as those of `hits`, each with the details of its message. */

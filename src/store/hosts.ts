@@ -24,6 +24,7 @@ const isMember = `(pool IS NOT NULL OR whitelist IS NOT NULL)
 export class HostTable {
   readonly #get: Statement<unknown[], HostRow>
   readonly #set: Statement<unknown[]>
+  readonly #hasCurrent: Statement<unknown[], number>
   readonly #memberIn: Statement<unknown[], HostRow>
   readonly #members: Statement<unknown[], Address>
   readonly #purge: Statement<[number, number]>
@@ -36,10 +37,15 @@ export class HostTable {
       `INSERT OR REPLACE INTO hosts (family, w0, w1, w2, w3, asked_at, questions, name, pool, whitelist)
        VALUES (@family, @w0, @w1, @w2, @w3, @askedAt, @questions, @name, @pool, @whitelist)`,
     )
+    const inNetwork =
+      'family = ? AND w0 = ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?'
+    this.#hasCurrent = database
+      .prepare<unknown[], number>(
+        `SELECT 1 FROM hosts WHERE ${inNetwork} AND asked_at > ? AND questions = ? LIMIT 1`,
+      )
+      .pluck()
     this.#memberIn = database.prepare(
-      `SELECT ${columns} FROM hosts INDEXED BY hosts_members
-       WHERE family = ? AND w0 = ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?
-         AND ${isMember} LIMIT 1`,
+      `SELECT ${columns} FROM hosts INDEXED BY hosts_members WHERE ${inNetwork} AND ${isMember} LIMIT 1`,
     )
     this.#members = database.prepare(
       `SELECT family, w0, w1, w2, w3 FROM hosts INDEXED BY hosts_members WHERE ${isMember}`,
@@ -60,11 +66,14 @@ export class HostTable {
     this.#set.run({ family, w0, w1, w2, w3, ...row })
   }
 
+  /** Whether a host in the network was asked these questions after `after`. The network is /32 or longer. */
+  hasCurrent(network: Prefix, after: number, questions: string): boolean {
+    return this.#hasCurrent.get(...networkValues(network), after, questions) !== undefined
+  }
+
   /** A host in the network that is a member of something that counts. The network is /32 or longer. */
   memberIn(network: Prefix, counting: Memberships): HostRow | undefined {
-    const { family, w0, w1, w2, w3 } = network
-    const [, end1, end2, end3] = lastWords(network)
-    return this.#memberIn.get(family, w0, w1, end1, w2, end2, w3, end3, bound(counting))
+    return this.#memberIn.get(...networkValues(network), bound(counting))
   }
 
   /** All hosts that are members of something that counts. */
@@ -76,6 +85,12 @@ export class HostTable {
   purge(before: number, limit: number): number {
     return this.#purge.run(before, limit).changes
   }
+}
+
+function networkValues(network: Prefix): number[] {
+  const { family, w0, w1, w2, w3 } = network
+  const [, end1, end2, end3] = lastWords(network)
+  return [family, w0, w1, end1, w2, end2, w3, end3]
 }
 
 function bound({ pools, whitelists }: Memberships) {

@@ -212,20 +212,31 @@ test('the answers outlive a restart, and go with old evidence', async (t) => {
   assert.equal(door.store.hosts.get(address('20.0.0.1')), undefined)
 })
 
-test('one member makes its whole IPv6 network shadow, and all hosts that listed it are asked about', async (t) => {
+test('of an IPv6 network DNS is asked about one host, the one that listed it', async (t) => {
   const door = open(t)
   const message = (client: string) => evidence({ client, seenAt: door.now })
-  await door.blocklist.record([message('2a00::1'), message('2a00::2')])
+  await door.blocklist.record([message('2a00::1')])
+  const last = message('2a00::2')
+  const asked = door.blocklist.questionsBefore([last])
+  assert.equal(asked && formatAddress(asked.host), '2a00::2')
+  await door.blocklist.record([last])
   assert.deepEqual(listing(door, '2a00::1'), ['held', null])
-  assert.deepEqual(due(door), ['2a00::1', '2a00::2'])
-  await learn(door, '2a00::1', nobody)
-  assert.deepEqual(listing(door, '2a00::1'), ['held', null], 'one of them is still unknown')
   door.now += 1
   await door.blocklist.record([message('2a00::3')])
-  assert.deepEqual(due(door), ['2a00::2'], 'who comes later is not asked about')
-  await learn(door, '2a00::2', pooled)
+  assert.deepEqual(due(door), ['2a00::2'], 'neither who came before nor who comes later')
+  await learn(door, '2a00::2', nobody)
+  assert.deepEqual(door.codes('2a00::1'), [2, 3])
+  assert.deepEqual(due(door), [])
+})
+
+test('one known member makes its whole IPv6 network shadow', async (t) => {
+  const door = open(t)
+  await learn(door, '2a00::1', pooled)
+  await learn(door, '2a00::ffff:ffff:ffff:ffff', nobody)
+  await hit(door, '2a00::2')
+  await hit(door, '2a00:0:0:1::2')
   assert.deepEqual(listing(door, '2a00::9'), ['shadow', 'pool Pool'])
-  assert.deepEqual(door.codes('2a00::1'), [])
+  assert.deepEqual(listing(door, '2a00:0:0:1::2'), ['held', null], 'the next network')
 })
 
 test('a listing by hand of the same address shows whatever DNS says', async (t) => {
