@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { submit } from '../../scripts/submit.ts'
 import type { Advice } from '../../src/admin/advice.ts'
-import type { LookupBody } from '../../src/admin/schemas/listings.ts'
+import type { PublicLookup } from '../../src/admin/schemas/listings.ts'
 import {
   needsAsRoot,
   type Offender,
@@ -46,8 +46,8 @@ async function spam(offender: Offender, sender: string): Promise<string> {
   })
 }
 
-async function publicLookup(server: Server, address: string): Promise<LookupBody> {
-  return (await (await fetch(`http://${server.admin}/v1/lookup/${address}`)).json()) as LookupBody
+async function publicLookup(server: Server, address: string): Promise<PublicLookup> {
+  return (await (await fetch(`http://${server.admin}/v1/lookup/${address}`)).json()) as PublicLookup
 }
 
 /** Runs the command of an item, on another file than the one it names. Returns the lines. */
@@ -59,6 +59,11 @@ function linesFound({ log }: Advice, file: string): string[] {
 
 async function bounces(site: Site, offender: Offender): Promise<number> {
   return JSON.parse((await site.run('show', offender.client, '--json')).stdout).evidence.length
+}
+
+/** The beginning of this hour, as the look-up writes it. */
+function currentHour(): string {
+  return `${new Date().toISOString().slice(0, 13)}:00:00Z`
 }
 
 interface Case {
@@ -93,6 +98,7 @@ for (const { program, debianPackage, start, software, adapt } of cases) {
     needsAsRoot(program, debianPackage),
     async (t) => {
       const { site, server, offender } = await listedHost(t, start)
+      const begun = currentHour()
       for (const trap of traps) assert.match(await spam(offender, trap), /^250 /)
       const found = await until(
         () => publicLookup(server, offender.client),
@@ -101,8 +107,13 @@ for (const { program, debianPackage, start, software, adapt } of cases) {
       )
       assert.deepEqual([found.listed, found.kinds], [true, ['dsn']], server.stderr())
 
-      const item = found.advice.find(({ generator }) => generator === software)
+      const [evidence] = found.evidence
+      assert.deepEqual([evidence?.generator, evidence?.certainty], [software, 'certain'])
+      if (begun === currentHour()) assert.deepEqual(evidence?.hours, [begun])
+
+      const [item] = found.advice
       assert.ok(item)
+      assert.equal(item.generator, software)
       const lines = linesFound(item, offender.logFile)
       assert.ok(lines.length >= traps.length, lines.join('\n'))
 
