@@ -5,7 +5,7 @@ import Type from 'typebox'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
 import { formatAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
-import { adviceFor } from '../advice.ts'
+import { adviceFor, type Written } from '../advice.ts'
 import type { App, AppOptions } from '../options.ts'
 import { readAddress } from '../parse-params.ts'
 import { malformed, shown } from '../problem.ts'
@@ -28,14 +28,26 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       if ('why' in address) {
         return malformed(`${shown(params.address)}: ${address.why}`)
       }
-      return scopeIncludes(caller.scope, 'read')
-        ? explanationBody(blocklist.explain(address.value), scopeIncludes(caller.scope, 'admin'))
-        : findingBody(blocklist.find(address.value))
+      if (!scopeIncludes(caller.scope, 'read')) return findingBody(blocklist.find(address.value))
+      const explanation = blocklist.explain(address.value)
+      return scopeIncludes(caller.scope, 'admin')
+        ? explanationBody(explanation, true, softwareIn(explanation))
+        : explanationBody(explanation, false, blocklist.find(address.value).evidence)
     },
   )
 }
 
-function explanationBody(explanation: Explanation, isOperator: boolean): LookupBody {
+/** The operator's advice may stand on what a single trap has heard. */
+function softwareIn({ evidence }: Explanation): Written[] {
+  return evidence.map(({ kind, details: { generator } }) => ({ kind, generator }))
+}
+
+/** The body for a key. `written`: the software that the advice may name. */
+function explanationBody(
+  explanation: Explanation,
+  isOperator: boolean,
+  written: readonly Written[],
+): LookupBody {
   const { kinds, since, until, evidence, exemption, exclusion, listings, history } = explanation
   return {
     ...explanation,
@@ -55,12 +67,7 @@ function explanationBody(explanation: Explanation, isOperator: boolean): LookupB
         why: row.why,
       }),
     })),
-    advice: explanation.isByTrap
-      ? adviceFor(
-          kinds,
-          isOperator ? evidence.map(({ kind, details }) => ({ kind, ...details })) : [],
-        )
-      : [],
+    advice: explanation.isByTrap ? adviceFor(kinds, written) : [],
     exemption: exemption && withTimes(exemption),
     exclusion: exclusion && withTimes(exclusion),
     listings: listings.map(withTimes),

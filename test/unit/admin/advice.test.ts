@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Advice, adviceFor, allAdvice } from '../../../src/admin/advice.ts'
 import { backscatterKinds } from '../../../src/classify/kinds.ts'
-import { evidence, openAdmin } from '../../support/admin.ts'
+import { type Admin, evidence, openAdmin, policy } from '../../support/admin.ts'
 
 const generatorsOf = (advice: readonly Advice[]) => advice.map(({ generator }) => generator)
 
@@ -70,7 +70,16 @@ test('the software of one kind says nothing of another kind, and only listed kin
   )
 })
 
-test('the look-up gives advice for a listing by trap, and none by hand, for a test entry or for what is not answered', async (t) => {
+/** The advice of the look-up for the operator, for scope read and for the public. */
+async function adviceByScope(admin: Admin, address: string) {
+  const ask = async (scope: Admin['scope']): Promise<Advice[]> => {
+    admin.scope = scope
+    return (await admin.app.inject(`/v1/lookup/${address}`)).json().advice
+  }
+  return [await ask('admin'), await ask('read'), await ask('public')] as const
+}
+
+test('the look-up gives advice for a listing by trap alone: none by hand, for a test entry or for what is not answered', async (t) => {
   const admin = openAdmin(t)
   const details = { generator: 'postfix' }
   await admin.blocklist.record([
@@ -79,16 +88,25 @@ test('the look-up gives advice for a listing by trap, and none by hand, for a te
   ])
   const payload = { prefix: '203.0.113.11', kinds: ['dsn'] }
   await admin.app.inject({ method: 'POST', url: '/v1/listings', payload })
-  for (const scope of ['admin', 'read', 'public'] as const) {
-    admin.scope = scope
-    const lookup = async (address: string) =>
-      (await admin.app.inject(`/v1/lookup/${address}`)).json().advice
-    const advice = await lookup('203.0.113.9')
-    assert.ok(advice[0].settings.length + advice.at(-1).settings.length > 0, scope)
-    assert.ok(generatorsOf(advice).includes('postfix'), scope)
-    for (const address of ['203.0.113.10', '203.0.113.11', '203.0.113.12', '127.0.0.3']) {
-      assert.deepEqual(await lookup(address), [], `${scope} ${address}`)
-    }
-    if (scope === 'admin') assert.deepEqual(generatorsOf(advice), ['postfix', null, null])
+  const [operators, ...others] = await adviceByScope(admin, '203.0.113.9')
+  assert.deepEqual(generatorsOf(operators), ['postfix', null, null])
+  for (const advice of others) assert.deepEqual(advice, adviceFor(['dsn'], []))
+  for (const address of ['203.0.113.10', '203.0.113.11', '203.0.113.12', '127.0.0.3']) {
+    assert.deepEqual(await adviceByScope(admin, address), [[], [], []], address)
+  }
+})
+
+test('once two traps have heard the same software, everybody is told what to change in it', async (t) => {
+  const admin = openAdmin(t)
+  const dsn = { messages: 2, traps: 2, windowSeconds: 86_400 }
+  await admin.blocklist.reconfigure({ ...policy, threshold: { ...policy.threshold, dsn } })
+  const details = { generator: 'postfix' }
+  await admin.blocklist.record(
+    ['one', 'two'].map((name) =>
+      evidence('203.0.113.9', 'dsn', { details, recipient: `${name}@trap.example.org` }),
+    ),
+  )
+  for (const advice of await adviceByScope(admin, '203.0.113.9')) {
+    assert.deepEqual(generatorsOf(advice), ['postfix', null, null])
   }
 })
