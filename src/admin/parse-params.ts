@@ -108,6 +108,21 @@ export function readExpiry(
   return { expiresAt: now + parsed.value }
 }
 
+/** Reads the times of a window. Returns epoch seconds for those that are given. */
+export function readWindow(
+  window: Readonly<Partial<Record<'from' | 'to', string>>>,
+): { readonly from?: number; readonly to?: number } | Problem {
+  const times: { from?: number; to?: number } = {}
+  for (const name of ['from', 'to'] as const) {
+    const text = window[name]
+    if (text === undefined) continue
+    const seconds = Math.floor(Date.parse(text) / 1000)
+    if (!Number.isSafeInteger(seconds)) return malformed(`${name}: ${text}: not a time`)
+    times[name] = seconds
+  }
+  return times
+}
+
 interface PageQuery {
   readonly limit?: number
   readonly cursor?: string

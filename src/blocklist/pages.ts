@@ -55,7 +55,7 @@ interface Beginning {
   readonly isIncluded: boolean
 }
 
-const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not valid' }
+export const unknownCursor: Refusal = { refused: 'invalid', why: 'the cursor is not valid' }
 /** At most this many chunks of entries are searched for one page, so that it takes a fraction of a second. */
 const maxChunks = 500
 const firstPrefix = { w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
@@ -135,7 +135,8 @@ export function pageById<Row extends { readonly id: number }>(
   return { items, nextCursor: rows.length > limit ? String(items.at(-1)?.id) : null }
 }
 
-function readIdCursor(cursor: string): number | undefined {
+/** The id of a cursor that `pageById` made, or undefined. */
+export function readIdCursor(cursor: string): number | undefined {
   return /^[1-9]\d{0,14}$/.test(cursor) ? Number(cursor) : undefined
 }
 

@@ -7,6 +7,7 @@ import { isOutOfFiles, messageOf, OperationalError } from '../errors.ts'
 import { AuditTable } from './audit.ts'
 import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
+import { EvidenceWalk } from './evidence-walk.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { HostTable } from './hosts.ts'
 import { IdempotencyTable } from './idempotency.ts'
@@ -130,6 +131,7 @@ export class Store {
   readonly listings: ListingTable
   readonly listingWalks: ListingWalks
   readonly evidence: EvidenceTable
+  readonly evidenceWalk: EvidenceWalk
   readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
   readonly hosts: HostTable
@@ -162,6 +164,7 @@ export class Store {
     this.listingWalks = new ListingWalks(database, this.listings)
     this.lists = new ListTable(database, this.changed)
     this.evidence = new EvidenceTable(database)
+    this.evidenceWalk = new EvidenceWalk(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
     this.hosts = new HostTable(database)

@@ -89,7 +89,7 @@ const columns = `id, family, w0, w1, w2, w3, recipient, kind, certainty, rule, r
  * WHERE terms for the addresses of a network. `long` is for IPv4 /32 and for IPv6 /64 and longer: there the first two words
  * are fixed, so that SQLite can seek in an index.
  */
-const inNetwork = {
+export const inNetwork = {
   long: 'family = ? AND w0 = ? AND w1 = ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
   short:
     'family = ? AND w0 BETWEEN ? AND ? AND w1 BETWEEN ? AND ? AND w2 BETWEEN ? AND ? AND w3 BETWEEN ? AND ?',
@@ -116,6 +116,7 @@ export class EvidenceTable {
   >
   readonly #newest: Record<NetworkSize, Statement<unknown[], RawEvidence>>
   readonly #newestClient: Record<NetworkSize, Statement<unknown[], Address>>
+  readonly #byId: Statement<[number], RawEvidence>
 
   constructor(database: Database) {
     const pluck = (sql: string): Statement<unknown[], number> =>
@@ -153,6 +154,7 @@ export class EvidenceTable {
          AND (@kind IS NULL OR kind = @kind) AND seen_at >= @from AND seen_at < @to`,
     )
     this.#delete = database.prepare('DELETE FROM evidence WHERE id = ?')
+    this.#byId = database.prepare(`SELECT ${columns} FROM evidence WHERE id = ?`)
     this.#deleteMessage = database.prepare(
       `DELETE FROM messages WHERE id = ?
          AND NOT EXISTS (SELECT 1 FROM evidence WHERE message_id = messages.id)`,
@@ -294,6 +296,11 @@ export class EvidenceTable {
       .map((row) => ({ ...row, details: JSON.parse(row.details) as EvidenceDetails }))
   }
 
+  byId(id: number): EvidenceRow | undefined {
+    const row = this.#byId.get(id)
+    return row && evidenceOf(row)
+  }
+
   /** Up to `limit` rows from the network, newest first. */
   newest(network: Prefix, limit: number): EvidenceRow[] {
     const { size, values } = evidenceInNetwork(network)
@@ -308,7 +315,7 @@ function evidenceOfDay({ network, kind, certainty, seenAt, areIgnored }: DayOfNe
 }
 
 /** The values to bind to the terms of `inNetwork`. A null network means unknown clients. */
-function evidenceInNetwork(network: Prefix | null): {
+export function evidenceInNetwork(network: Prefix | null): {
   readonly size: NetworkSize
   readonly values: number[]
 } {

@@ -1,14 +1,46 @@
-// POST /v1/evidence: records evidence that a command read from mail files, as if the message had just reached a trap. Only
-// for the operator: whoever can send evidence decides who is listed.
+// /v1/evidence: shows all evidence, and records evidence that a command read from mail files, as if the message had just reached
+// a trap. Only for the operator: evidence names the traps, and whoever can send it decides who is listed.
+import { evidencePage } from '../../blocklist/evidence-pages.ts'
 import type { Decision } from '../../blocklist/types.ts'
 import type { Evidence, EvidenceDetails } from '../../classify/evidence.ts'
-import { parseAddress } from '../../ip/address.ts'
+import { formatAddress, parseAddress } from '../../ip/address.ts'
+import type { EvidenceRow } from '../../store/evidence.ts'
 import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageRequest, readPrefix, readWindow } from '../parse-params.ts'
 import { isProblem, malformed, type Problem } from '../problem.ts'
-import { itemsOf, problems, withTimes } from '../schemas/basics.ts'
-import { EvidenceItems, type NewEvidence, Recorded } from '../schemas/traps.ts'
+import { itemsOf, pageOf, problems, withTimes } from '../schemas/basics.ts'
+import {
+  EvidenceItems,
+  EvidenceQuery,
+  type NewEvidence,
+  Recorded,
+  StoredEvidence,
+} from '../schemas/traps.ts'
 
-export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
+export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void {
+  app.get(
+    '/v1/evidence',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'The messages that reached traps',
+        description:
+          'Newest first. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
+        querystring: EvidenceQuery,
+        response: { 200: pageOf(StoredEvidence), ...problems() },
+      },
+    },
+    async ({ query }) => {
+      const { limit: _limit, cursor: _cursor, address, from, to, ...filter } = query
+      const network = address === undefined ? undefined : readPrefix(address)
+      if (isProblem(network)) return network
+      const window = readWindow({ ...(from && { from }), ...(to && { to }) })
+      if (isProblem(window)) return window
+      const page = await evidencePage(store, { ...filter, ...window, network }, pageRequest(query))
+      return pageBody(page, storedBody)
+    },
+  )
+
   app.post(
     '/v1/evidence',
     {
@@ -31,6 +63,10 @@ export function evidenceRoutes(app: App, { blocklist }: AppOptions): void {
       )
     },
   )
+}
+
+function storedBody({ client, recipient, ...row }: EvidenceRow): StoredEvidence {
+  return { ...withTimes(row), client: client && formatAddress(client), trap: recipient }
 }
 
 function recordedBody({ decision, why, listing }: Decision): Recorded {

@@ -8,7 +8,7 @@ import {
   type Purge as Result,
 } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../options.ts'
-import { pageBody, pageRequest } from '../parse-params.ts'
+import { pageBody, pageRequest, readWindow } from '../parse-params.ts'
 import { isProblem, malformed, type Problem } from '../problem.ts'
 import { nullableTimestamp, PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import { Notice, Purge, PurgeBody, PurgeQuery } from '../schemas/purges.ts'
@@ -61,15 +61,6 @@ export function purgeRoutes(app: App, { blocklist, store }: AppOptions): void {
 }
 
 function readRequest({ from, to, ...rest }: PurgeBody): PurgeRequest | Problem {
-  const times: { from?: number; to?: number } = {}
-  for (const [name, text] of [
-    ['from', from],
-    ['to', to],
-  ] as const) {
-    if (text === undefined) continue
-    const seconds = Math.floor(Date.parse(text) / 1000)
-    if (!Number.isSafeInteger(seconds)) return malformed(`${name}: ${text}: not a time`)
-    times[name] = seconds
-  }
-  return { ...rest, ...times }
+  const times = readWindow({ ...(from !== undefined && { from }), ...(to !== undefined && { to }) })
+  return isProblem(times) ? times : { ...rest, ...times }
 }

@@ -4,12 +4,15 @@ import { maxAddresses } from '../../mail/addresses.ts'
 import type { MailboxStatus } from '../../traps/traps.ts'
 import { type Scope, scopeIncludes } from '../scopes.ts'
 import {
+  Kind,
   NullableCertainty,
   NullableKind,
   NullableText,
   NullableTimestamp,
   nullable,
   nullableTimestamp,
+  PageQuery,
+  PrefixText,
   Source,
   strict,
   Timestamp,
@@ -104,6 +107,37 @@ export const EvidenceItems = Type.Object(
   { items: Type.Array(NewEvidence, { minItems: 1, maxItems: maxEvidence }) },
   strict,
 )
+
+export const EvidenceQuery = Type.Object(
+  {
+    ...PageQuery.properties,
+    address: Type.Optional(PrefixText),
+    kind: Type.Optional(Kind),
+    trap: Type.Optional(Type.String({ maxLength: 512, description: 'A trap address or pattern.' })),
+    from: Type.Optional(Timestamp),
+    to: Type.Optional(Timestamp),
+  },
+  strict,
+)
+
+/** Evidence as it is stored. */
+export const StoredEvidence = Type.Object({
+  id: Type.Integer(),
+  seenAt: Timestamp,
+  recordedAt: Timestamp,
+  client: NullableText,
+  trap: Type.String(),
+  kind: NullableKind,
+  certainty: NullableCertainty,
+  rule: Type.String(),
+  source: Type.String(),
+  decision: Type.String(),
+  why: Type.String(),
+  content: Type.String({ description: 'SHA-256 of the message.' }),
+  returned: Type.String({ description: 'Digest of the returned message.' }),
+  details: Type.Record(Type.String(), Type.String()),
+})
+export type StoredEvidence = Static<typeof StoredEvidence>
 
 export const Recorded = Type.Object({
   decision: Type.String(),
