@@ -24,19 +24,27 @@ import type { Decision } from './types.ts'
 
 type Judged = Decision & { readonly decision: 'listed' | 'extended' | 'counted' }
 
-/** Judges a message that is about to be stored or counted. `row`: the network's present listing by trap, if there is one. */
+/** What is known of a network, its removals included. */
+export function offenderAt({ store }: Context, prefix: Prefix): Offender {
+  let offender = store.offenders.at(prefix)?.offender ?? noOffence
+  for (const each of store.listings.removals(prefix)) {
+    if (isNewRemoval(offender, each)) offender = cut(offender, each)
+  }
+  return offender
+}
+
+/**
+ * Judges a message that is about to be stored or counted. `before`: what is known of the network. `row`: its present listing by
+ * trap, if there is one.
+ */
 export function judge(
   context: Context,
   prefix: Prefix,
+  before: Offender,
   sent: Sent,
   row: CurrentListing | undefined,
 ): Judged {
   const { store, policy, now } = context
-  const known = store.offenders.at(prefix)
-  let before = known?.offender ?? noOffence
-  for (const each of store.listings.removals(prefix)) {
-    if (isNewRemoval(before, each)) before = cut(before, each)
-  }
   const isNewest = sent.seenAt >= before.seenAt
   const { folded, done } = isNewest
     ? foldNewest(context, prefix, before, sent)

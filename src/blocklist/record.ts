@@ -20,7 +20,7 @@ import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose
 import { OncePerMinute } from '../log-rarely.ts'
 import { formatDuration, formatSize } from '../quantity.ts'
 import type { Context } from './context.ts'
-import { judge } from './judge.ts'
+import { judge, offenderAt } from './judge.ts'
 import { standingAt } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { noteHit } from './public-evidence.ts'
@@ -117,13 +117,18 @@ function decide(context: Context, evidence: Evidence): { decision: Decided; isSt
     return { decision: suspect, isStored: hasRoom(context, evidence, true) }
   }
   const { kind, certainty, prefix } = suspect
-  const isStored = hasRoom(context, evidence, false)
   const { seenAt, returned, recipient } = evidence
+  const offender = offenderAt(context, prefix)
+  if (seenAt < offender.cutAt) {
+    const decision = ignored('from before the listing was removed by hand')
+    return { decision, isStored: hasRoom(context, evidence, true) }
+  }
+  const isStored = hasRoom(context, evidence, false)
   const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
   const sent = isStored
     ? { id: Number.MAX_SAFE_INTEGER, kind, certainty, seenAt, returned, recipient }
     : { kind, certainty, seenAt, messages: 1 }
-  return { decision: judge(context, prefix, sent, row), isStored }
+  return { decision: judge(context, prefix, offender, sent, row), isStored }
 }
 
 interface Suspect {
@@ -146,20 +151,13 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   }
   if (client === null) return ignored('the host that delivered it is not known')
   const prefix = judgedPrefix(client, context.policy)
-  const why = whyNeverListed(context, client, prefix) ?? whyTooOld(context, prefix, evidence.seenAt)
+  const why = whyNeverListed(context, client, prefix) ?? whyTooOld(context, evidence.seenAt)
   return why === undefined ? { kind, certainty, prefix } : ignored(why)
 }
 
-function whyTooOld(
-  { store, policy, now }: Context,
-  prefix: Prefix,
-  seenAt: number,
-): string | undefined {
+function whyTooOld({ policy, now }: Context, seenAt: number): string | undefined {
   const longest = policy.longestListingSeconds
-  if (seenAt < now - longest) return `history: older than ${formatDuration(longest)}`
-  return store.listings.removals(prefix).some(({ at }) => seenAt < at)
-    ? 'from before the listing was removed by hand'
-    : undefined
+  return seenAt < now - longest ? `history: older than ${formatDuration(longest)}` : undefined
 }
 
 /**

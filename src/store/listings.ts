@@ -141,7 +141,7 @@ export class ListingTable {
     this.#moveHidden = database.prepare('UPDATE listings SET version_id = ? WHERE version_id = ?')
     this.#removals = database.prepare(
       `SELECT ended_at AS at, evidence_mark AS mark FROM listings
-       WHERE ${isPrefix} AND state = 'removed' AND evidence_mark IS NOT NULL ORDER BY ended_at`,
+       WHERE ${isPrefix} AND state = 'removed' AND evidence_mark IS NOT NULL`,
     )
     this.#insert = database.prepare(
       `INSERT INTO listings (${prefixColumns}, kinds, state, origin, reason, created_at, last_hit_at, expires_at,
@@ -238,7 +238,7 @@ export class ListingTable {
 
   /** The removals of this prefix after which earlier evidence no longer counted, oldest first. */
   removals(prefix: Prefix): Removal[] {
-    return this.#removals.all(...prefixValues(prefix))
+    return this.#removals.all(...prefixValues(prefix)).sort((a, b) => a.at - b.at)
   }
 
   insert(listing: NewListingRow): number {
