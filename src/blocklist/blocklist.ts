@@ -27,7 +27,7 @@ import { ListImports } from './import.ts'
 import { hostsKnownAfter } from './known-hosts.ts'
 import { amendListing, delistAll, expireSome, listAll, removeListing } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
-import { makeSnapshots } from './public-evidence.ts'
+import { makeSnapshots, noteHits } from './public-evidence.ts'
 import { Publisher } from './publish.ts'
 import { purge } from './purge.ts'
 import { DiskRoom, recordOne } from './record.ts'
@@ -308,7 +308,9 @@ export class Blocklist implements TrapList, HostList {
     this.#disk.require()
     const record = (context: Context) => {
       this.#requireClock()
-      return evidence.map((each) => recordOne(context, each))
+      const decisions = evidence.map((each) => recordOne(context, each))
+      noteHits(context, decisions)
+      return decisions
     }
     return await this.#change(record, alongside)
   }

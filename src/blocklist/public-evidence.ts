@@ -24,7 +24,7 @@ const maxHours = 5
 /** One transaction makes at most this many snapshots. */
 const snapshotBatch = 20
 
-/** Call it when DNS begins to answer a listing by trap. `makeFirstSnapshot` or `noteHit` must follow in the same transaction. */
+/** Call it when DNS begins to answer a listing by trap. `makeFirstSnapshot` or `noteHits` must follow in the same transaction. */
 export function startEvidence({ store, now }: Context, listingId: number): void {
   const row = store.publicEvidence.of(listingId)
   if (row) {
@@ -45,14 +45,22 @@ export function makeFirstSnapshot(context: Context, listingId: number): boolean 
 }
 
 /**
- * Call it after a message is stored. If the message listed its sender, the snapshot is made. Otherwise it waits for the next
+ * Call it after messages are recorded. Of a listing that has just begun the snapshot is made. Of others it waits for the next
  * midnight (UTC): made at once, it would tell which message it was.
  */
-export function noteHit(context: Context, { decision, listing }: Decision): void {
-  if (decision === 'ignored' || typeof listing?.id !== 'number') return
-  if (makeFirstSnapshot(context, listing.id)) return
+export function noteHits(context: Context, decisions: readonly Decision[]): void {
+  const ids = new Set(
+    decisions.flatMap(({ decision, listing }) =>
+      decision === 'ignored' ? [] : (listing?.id ?? []),
+    ),
+  )
+  for (const id of ids) if (typeof id === 'number') noteHit(context, id)
+}
+
+function noteHit(context: Context, listingId: number): void {
+  if (makeFirstSnapshot(context, listingId)) return
   const { store, now } = context
-  const row = store.publicEvidence.of(listing.id)
+  const row = store.publicEvidence.of(listingId)
   if (!row || row.dueAt !== null) return
   store.publicEvidence.change({ ...row, dueAt: nextMidnight(now) })
 }

@@ -23,7 +23,6 @@ import type { Context } from './context.ts'
 import { judge, offenderAt } from './judge.ts'
 import { standingAt } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
-import { noteHit } from './public-evidence.ts'
 import { isTrapMailbox } from './traps.ts'
 import type { Decision } from './types.ts'
 
@@ -59,7 +58,6 @@ export function recordOne(context: Context, reported: Evidence): Decision {
   } else {
     countOnly(context, evidence, decision.decision === 'ignored')
   }
-  noteHit(context, decision)
   return decision
 }
 
