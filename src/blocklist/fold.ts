@@ -129,7 +129,7 @@ export function step(
     return did('joins', extended(joined, seenAt, provenAt, policy), window)
   }
   if (provenAt <= before.provenAt) return did('none is certain and new', after, window)
-  const episode = Math.min(episodeAt(before, seenAt, policy) + 1, highestEpisode(policy))
+  const episode = nextEpisode(before, seenAt, policy)
   const endsAt = endOf(provenAt, termOf(episode, policy), policy)
   if (endsAt <= seenAt) return did('the term is over', after, window)
   const { hits } = window
@@ -153,7 +153,7 @@ export function isNewRemoval({ cutAt, cutMark }: Offender, { at, mark }: Removal
 }
 
 /** Whether a message came before the removal, so that it no longer counts. */
-function isCut(sent: Sent, { at, mark }: Removal): boolean {
+export function isCut(sent: Sent, { at, mark }: Removal): boolean {
   return sent.seenAt < at || ('id' in sent && sent.id <= mark)
 }
 
@@ -255,7 +255,7 @@ function tally(counts: Map<string, number>, key: string, change: 1 | -1): void {
 }
 
 /** Whether this message can begin a listing or extend one. Other messages only add to the counts. */
-function proves(
+export function proves(
   { certainty }: { readonly certainty: Certainty },
   { likely }: Pick<PolicyOptions, 'likely'>,
 ): boolean {
@@ -279,11 +279,12 @@ function extended(
   }
 }
 
-/** The episode that the last listing leaves behind at this time. */
-function episodeAt(
+/** The episode of a listing that begins at this time, when the last one has ended. */
+export function nextEpisode(
   { episode, endsAt }: Pick<Offender, 'episode' | 'endsAt'>,
   time: number,
-  { longestListingSeconds }: PolicyOptions,
+  policy: PolicyOptions,
 ): number {
-  return Math.max(0, episode - Math.floor((time - endsAt) / longestListingSeconds))
+  const lowered = Math.floor((time - endsAt) / policy.longestListingSeconds)
+  return Math.min(Math.max(0, episode - lowered) + 1, highestEpisode(policy))
 }

@@ -145,7 +145,7 @@ function windowOf(
 }
 
 /** Why the message did what it did, in words for the operator. */
-function whyOf(
+export function whyOf(
   { rule, kind, window, isNewEpisode, offender }: Step,
   policy: PolicyOptions,
 ): string {

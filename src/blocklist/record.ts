@@ -135,21 +135,28 @@ interface Suspect {
   readonly prefix: Prefix
 }
 
+const genuineBounce = 'a genuine bounce'
+const forOthers = 'not addressed to a trap, and it returns no message of a trap'
+
+/** The stored reason of a message without addresses and other text of the message, for those who are not the operator. */
+export function toldWhy(why: string): string {
+  return [genuineBounce, forOthers].find((told) => why.startsWith(`${told}:`)) ?? why
+}
+
 /** The prefix and kind that the message may list, and how certain it is; or why it is ignored. */
 function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   const { client, kind, certainty } = evidence
   if (kind === null || certainty === null)
     return ignored(`not recognised as backscatter (${evidence.rule})`)
-  if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
+  if (evidence.genuine !== undefined) return ignored(`${genuineBounce}: ${evidence.genuine}`)
   if (evidence.reportsSuccess) return ignored('a report of success: any sender can request one')
   const stranger = strangerAddressed(context, evidence)
   if (stranger !== undefined) {
-    const told = 'not addressed to a trap, and it returns no message of a trap'
-    return { ...ignored(`${told}: ${stranger}`), told }
+    return { ...ignored(`${forOthers}: ${stranger}`), told: forOthers }
   }
   if (client === null) return ignored('the host that delivered it is not known')
   const prefix = judgedPrefix(client, context.policy)
-  const why = whyNeverListed(context, client, prefix) ?? whyTooOld(context, evidence.seenAt)
+  const why = whyNeverListed(context, client, prefix)?.why ?? whyTooOld(context, evidence.seenAt)
   return why === undefined ? { kind, certainty, prefix } : ignored(why)
 }
 
@@ -169,20 +176,30 @@ function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string
   return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
 }
 
+interface NeverListed {
+  readonly state: 'special-purpose' | 'exempt' | 'excluded'
+  readonly why: string
+}
+
 /** Why this client can never be listed. Undefined if it can. */
-function whyNeverListed(
-  { store, policy }: Context,
+export function whyNeverListed(
+  { store, policy }: Pick<Context, 'store' | 'policy'>,
   client: Address,
   prefix: Prefix,
-): string | undefined {
+): NeverListed | undefined {
   const special = specialPurposeRange(prefix, policy.allowSpecial)
-  if (special) return `${formatAddress(client)} is in ${describeSpecialRange(special)}`
+  if (special) {
+    const why = `${formatAddress(client)} is in ${describeSpecialRange(special)}`
+    return { state: 'special-purpose', why }
+  }
   const exemption = store.exemptions.covering(client)
   if (exemption) {
     const note = exemption.note ? ` (${exemption.note})` : ''
-    return `exempt: ${formatPrefix(exemption.prefix)}${note}`
+    return { state: 'exempt', why: `exempt: ${formatPrefix(exemption.prefix)}${note}` }
   }
-  return store.exclusions.has(prefix) ? `${formatPrefix(prefix)} is excluded` : undefined
+  return store.exclusions.has(prefix)
+    ? { state: 'excluded', why: `${formatPrefix(prefix)} is excluded` }
+    : undefined
 }
 
 function ignored(why: string): Decided {

@@ -59,7 +59,7 @@ export function requestRemoval(
 }
 
 /** Why the policy does not allow the removal now, and when it will; null: never. Undefined if it allows it. */
-function delayOf(
+export function delayOf(
   context: Context,
   row: CurrentListing,
 ): { readonly why: string; readonly askAgainAt: number | null } | undefined {

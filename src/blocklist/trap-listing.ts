@@ -1,5 +1,6 @@
 // The row of a listing by trap. Only this file writes its state: listed, held back for a while, or only counted (shadow).
 // Runs inside a transaction.
+import type { BackscatterKind } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { CurrentListing, ListingRowChange, NewListingRow } from '../store/listings.ts'
 import type { Offender } from '../store/offenders.ts'
@@ -21,9 +22,9 @@ export interface Folded {
 }
 
 /** Why a listing began, or got a kind: so many messages to so many traps, seen in this time. */
-interface BasisEntry {
+export interface BasisEntry {
   readonly rule: 'lists' | 'joins'
-  readonly kind: string
+  readonly kind: BackscatterKind
   readonly messages: number
   readonly traps: number
   /** Epoch seconds. */
@@ -99,8 +100,12 @@ function listingOfOffender(
 function basisOfRow({ basis: stored }: CurrentListing, { basis, joined }: Folded): string | null {
   if (basis) return JSON.stringify(basis.map(basisEntry))
   if (!joined) return stored
-  const entries = stored === null ? [] : (JSON.parse(stored) as BasisEntry[])
-  return JSON.stringify([...entries, basisEntry(joined)])
+  return JSON.stringify([...readBasis(stored), basisEntry(joined)])
+}
+
+/** The column `basis` of a row. */
+export function readBasis(stored: string | null): BasisEntry[] {
+  return stored === null ? [] : (JSON.parse(stored) as BasisEntry[])
 }
 
 function basisEntry({ rule, kind, seenAt, window }: Step): BasisEntry {
@@ -169,6 +174,6 @@ function placeAgain(context: Context, row: CurrentListing): Placement {
 }
 
 /** Why a listing of these kinds is only counted. null if DNS may answer it. */
-function whyShadow(context: Context, { prefix, kinds }: Placed): string | null {
+export function whyShadow(context: Context, { prefix, kinds }: Placed): string | null {
   return (kinds & context.publisher.publishedKinds) === 0 ? 'kind' : whyHostShadow(context, prefix)
 }
