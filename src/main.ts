@@ -145,6 +145,23 @@ Examples:
       load: async () => (await import('./commands/lookup.ts')).lookup,
     },
     {
+      name: 'policy',
+      summary: 'explain what the policy makes of an address',
+      description: 'Explains what the policy makes of an address.',
+      subcommands: [
+        {
+          name: 'explain',
+          summary: 'say what counts, what does not, and what would list or free an address',
+          description:
+            'Says which messages of an address count and which do not, and why; what would list it or extend its listing; ' +
+            'and what would free it. Names no trap. Exit code 0 whether it is listed or not.',
+          argument: address,
+          options: [json],
+          load: async () => (await import('./commands/policy.ts')).explainPolicy,
+        },
+      ],
+    },
+    {
       name: 'import',
       summary: 'replace a named list by a file',
       description:

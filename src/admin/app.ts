@@ -33,6 +33,7 @@ import { listRoutes } from './routes/lists.ts'
 import { lookupRoutes } from './routes/lookup.ts'
 import { mailboxRoutes } from './routes/mailboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { purgeRoutes } from './routes/purges.ts'
 import { removalRoutes } from './routes/removals.ts'
 import { statsRoutes } from './routes/stats.ts'
@@ -169,6 +170,7 @@ export function buildApp(options: AppOptions): App {
     messageRoutes(routes, options)
     evidenceRoutes(routes, options)
     lookupRoutes(routes, options)
+    policyRoutes(routes, options)
     removalRoutes(routes, { ...options, limits, refusals })
     purgeRoutes(routes, options)
     keyRoutes(routes, options, keys)

@@ -21,6 +21,7 @@ import { CommitQueue } from './commit-queue.ts'
 import type { Context } from './context.ts'
 import { addException, addTrap, removeException, removeTrap } from './exceptions.ts'
 import { explain, find } from './explain.ts'
+import { explainPolicy, type PolicyExplanation } from './explain-policy.ts'
 import { exportEntries } from './export.ts'
 import { forgetSome } from './forget.ts'
 import { ListImports } from './import.ts'
@@ -405,6 +406,11 @@ export class Blocklist implements TrapList, HostList {
   /** Everything known about an address, and why DNS answers as it does. For the operator. */
   explain(address: Address): Explanation {
     return explain(this.#context(), this.#reader, address)
+  }
+
+  /** What the policy makes of an address. Names no trap. */
+  explainPolicy(address: Address): PolicyExplanation {
+    return explainPolicy(this.#context(), address)
   }
 
   /** Up to 20 networks that sent the most mail with a trap as forged sender in the last `longestListingSeconds`. */

@@ -266,7 +266,8 @@ function latest(times: readonly (number | null)[]): number | null {
   return times.includes(null) ? null : Math.max(...times.map((time) => time ?? 0))
 }
 
-function hasTrapListing({ store }: Context, prefix: Prefix): boolean {
+/** Whether a listing by trap of exactly this prefix shows in DNS, exceptions aside. */
+export function hasTrapListing({ store }: Context, prefix: Prefix): boolean {
   const rows = store.listings.currentAt(prefix)
   return rows.some(({ state, origin }) => state === 'listed' && origin === 'trap')
 }

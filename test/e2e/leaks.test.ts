@@ -149,6 +149,7 @@ async function commandOutputs(site: Site): Promise<Output[]> {
     ['key', 'list'],
     ['lookup', '9.9.9.9'],
     ['lookup', sender],
+    ['policy', 'explain', sender],
     ['--help'],
     ['add', '203.0.113.77', '--json'],
     ['remove', '203.0.113.78'],

@@ -51,6 +51,7 @@ const valid: Readonly<Record<string, { url?: string; payload?: string | object }
   'GET /v1/mailboxes/{name}': { url: '/v1/mailboxes/box' },
   'POST /v1/mailboxes/{name}/poll': { url: '/v1/mailboxes/box/poll' },
   'GET /v1/lookup/{address}': { url: '/v1/lookup/203.0.113.1' },
+  'GET /v1/policy/explain/{address}': { url: '/v1/policy/explain/203.0.113.3' },
   'POST /v1/messages': {
     url: `/v1/messages?client=203.0.113.50&${inTrap}&sender=`,
     payload: message,
@@ -111,6 +112,7 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
   'DELETE /v1/traps 409': (_, ask) => ask({ url: '/v1/traps?pattern=@trap.example.org' }),
   'DELETE /v1/traps/{id} 409': (_, ask) => ask({ url: '/v1/traps/1' }),
   'GET /v1/lookup/{address} 400': (_, ask) => ask({ url: '/v1/lookup/203.0.113.999' }),
+  'GET /v1/policy/explain/{address} 400': (_, ask) => ask({ url: '/v1/policy/explain/203.0.113' }),
   'POST /v1/messages 422': (_, ask) =>
     ask({ url: '/v1/messages?client=203.0.113.50&recipient=no@trap.example.com' }),
   'POST /v1/removals 200': (admin, ask) => {

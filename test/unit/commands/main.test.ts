@@ -12,6 +12,7 @@ import { main, runCommand, Site } from '../../support/server.ts'
 const commands = [
   ...['serve', 'check-config', 'status', 'add', 'remove', 'show', 'lookup'],
   ...['exempt', 'unexempt', 'exclude', 'include', 'trap', 'classify'],
+  'policy',
 ]
 
 test('the version is the package’s', async () => {
@@ -49,7 +50,7 @@ test('wrong use is one line and exit code 2', async () => {
     assert.match(stderr, why)
     assert.equal(stderr.indexOf('\n'), stderr.length - 1)
   }
-  for (const args of [[], ['trap']]) {
+  for (const args of [[], ['trap'], ['policy']]) {
     const { code, stderr } = await runCommand(args, tmpdir())
     assert.equal(code, 2)
     assert.match(stderr, /^Usage: backscatterd/)

@@ -1,0 +1,59 @@
+// /v1/policy/explain/{address}: what counts of an address's messages, what would list it, and what would free it.
+import Type from 'typebox'
+import type { PolicyExplanation as Explained } from '../../blocklist/explain-policy.ts'
+import { formatTimestamp } from '../../quantity.ts'
+import type { App, AppOptions } from '../options.ts'
+import { readAddress } from '../parse-params.ts'
+import { malformed, shown } from '../problem.ts'
+import { nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
+import { PolicyExplanation } from '../schemas/policy.ts'
+
+export function policyRoutes(app: App, { blocklist }: AppOptions): void {
+  app.get(
+    '/v1/policy/explain/:address',
+    {
+      config: { scope: 'read' },
+      schema: {
+        params: Type.Object({ address: Type.String() }),
+        response: { 200: PolicyExplanation, ...problems(400) },
+      },
+    },
+    async ({ params }) => {
+      const address = readAddress(params.address)
+      return 'why' in address
+        ? malformed(`${shown(params.address)}: ${address.why}`)
+        : explanationBody(blocklist.explainPolicy(address.value))
+    },
+  )
+}
+
+function explanationBody(explained: Explained): PolicyExplanation {
+  const { listing, kinds, past, next, messages, counted, exits } = explained
+  return {
+    ...explained,
+    listing: listing && {
+      ...withTimes(listing),
+      heldUntil: nullableTimestamp(listing.heldUntil),
+      basis: listing.basis.map(({ from, to, ...entry }) => ({
+        ...entry,
+        from: formatTimestamp(from),
+        to: formatTimestamp(to),
+      })),
+    },
+    kinds: kinds.map((each) => ({
+      ...withTimes(each),
+      next: each.sentence === null ? null : nextBody(each.next),
+    })),
+    past: past.map(withTimes),
+    next: withTimes(next),
+    messages: messages.map(withTimes),
+    counted: counted.map(withTimes),
+    exits: exits.map(({ at, ...exit }) => ({ ...exit, at: nullableTimestamp(at) })),
+  }
+}
+
+function nextBody({ before, offender, ...next }: Explained['kinds'][number]['next']) {
+  const { endsAt, episode } = offender
+  const follows = { expiresAt: formatTimestamp(endsAt), episode }
+  return { ...next, before: nullableTimestamp(before), ...follows }
+}
