@@ -174,7 +174,8 @@ function explainKind(
   isBarred: boolean,
 ): ExplainedKind {
   if (isBarred) return { ...count, sentence: null, shadow: null }
-  const shadow = whyShadow(context, prefix, count.next.offender.kinds)
+  const { kinds } = count.next.offender
+  const shadow = whyShadow(context, { prefix, kinds })
   const only = shadow === null ? '' : `, but only as a listing that is not published (${shadow})`
   return { ...count, sentence: `${formatNext(count, context.policy)}${only}`, shadow }
 }

@@ -174,6 +174,9 @@ function placeAgain(context: Context, row: CurrentListing): Placement {
 }
 
 /** Why a listing of these kinds is only counted. null if DNS may answer it. */
-export function whyShadow(context: Context, { prefix, kinds }: Placed): string | null {
+export function whyShadow(
+  context: Context,
+  { prefix, kinds }: Omit<Placed, 'createdAt'>,
+): string | null {
   return (kinds & context.publisher.publishedKinds) === 0 ? 'kind' : whyHostShadow(context, prefix)
 }

@@ -173,38 +173,39 @@ test('what frees it: its end, a request once it is quiet, and the operator', asy
   const door = open(t)
   await door.hit(0)
   await door.hit(0)
-  const sentences = () => door.told().exits.map(({ by, at, sentence }) => [by, at, sentence])
-  const hour = 3600
-  const quietAt = Math.ceil(start / hour) * hour + day
-  assert.deepEqual(sentences(), [
-    ['time', start + 7 * day, `it ends at ${at(7)} if nothing more comes that extends it`],
-    [
-      'request',
-      quietAt,
-      `a request for removal would wait for the operator: a message was heard less than 1d ago; from ${at((quietAt - start) / day)} on the rules allow it`,
-    ],
-    [
-      'remove',
-      start,
-      '“backscatterd remove 20.0.0.1/32” ends it, and its messages up to then no longer count',
-    ],
-    ['exempt', start, '“backscatterd exempt 20.0.0.1/32” keeps it from ever being answered'],
-  ])
-  const asked = door.blocklist.removablePrefix(prefix(host))
-  assert.ok(asked)
-  await door.blocklist.requestRemoval(address(host), asked)
-  assert.match(
-    String(sentences()[1]),
-    /^request,\d+,a request for removal waits for the operator: /,
+  const exit = (by: string) => door.told().exits.find((each) => each.by === by)
+  assert.deepEqual(
+    door.told().exits.map(({ by }) => by),
+    ['time', 'request', 'remove', 'exempt'],
   )
+  assert.deepEqual(exit('time'), {
+    by: 'time',
+    at: start + 7 * day,
+    sentence: `it ends at ${at(7)} if nothing more comes that extends it`,
+  })
+  assert.match(exit('remove')?.sentence ?? '', /^“backscatterd remove 20\.0\.0\.1\/32” ends it/)
+  assert.match(exit('exempt')?.sentence ?? '', /^“backscatterd exempt 20\.0\.0\.1\/32” keeps it/)
+  assert.match(
+    exit('request')?.sentence ?? '',
+    /^a request for removal would wait for the operator: /,
+  )
+  const answer = await door.blocklist.requestRemoval(address(host), prefix(host))
+  assert.ok('askAgainAt' in answer && answer.askAgainAt !== null)
+  const { why, askAgainAt } = answer
+  const later = `${why}; from ${at((askAgainAt - start) / day)} on the rules allow it`
+  assert.deepEqual(exit('request'), {
+    by: 'request',
+    at: askAgainAt,
+    sentence: `a request for removal waits for the operator: ${later}`,
+  })
   await door.blocklist.decideRemoval(1, 'refused', undefined, cli)
-  assert.match(String(sentences()[1]), /the operator refused a request for removal: /)
-  door.now = quietAt
-  assert.deepEqual(sentences()[1], [
-    'request',
-    quietAt,
-    'anyone may request its removal: the rules allow it',
-  ])
+  const refused = `the operator refused a request for removal: ${later}`
+  assert.equal(exit('request')?.sentence, refused)
+  door.now = askAgainAt
+  const allowed = 'anyone may request its removal: the rules allow it'
+  assert.deepEqual(exit('request'), { by: 'request', at: askAgainAt, sentence: allowed })
+  const again = await door.blocklist.requestRemoval(address(host), prefix(host))
+  assert.ok('state' in again && again.state === 'removed', JSON.stringify(again))
 })
 
 test('removed: earlier messages count no more', async (t) => {
