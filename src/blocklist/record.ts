@@ -135,12 +135,13 @@ interface Suspect {
   readonly prefix: Prefix
 }
 
-const genuineBounce = 'a genuine bounce'
 const forOthers = 'not addressed to a trap, and it returns no message of a trap'
+/** What stands before an address or other text of the message, in this version and in those before. */
+const toldPattern = /^(a genuine bounce|.* it returns no message of a trap): /s
 
 /** The stored reason of a message without addresses and other text of the message, for those who are not the operator. */
 export function toldWhy(why: string): string {
-  return [genuineBounce, forOthers].find((told) => why.startsWith(`${told}:`)) ?? why
+  return toldPattern.exec(why)?.[1] ?? why
 }
 
 /** The prefix and kind that the message may list, and how certain it is; or why it is ignored. */
@@ -148,7 +149,7 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   const { client, kind, certainty } = evidence
   if (kind === null || certainty === null)
     return ignored(`not recognised as backscatter (${evidence.rule})`)
-  if (evidence.genuine !== undefined) return ignored(`${genuineBounce}: ${evidence.genuine}`)
+  if (evidence.genuine !== undefined) return ignored(`a genuine bounce: ${evidence.genuine}`)
   if (evidence.reportsSuccess) return ignored('a report of success: any sender can request one')
   const stranger = strangerAddressed(context, evidence)
   if (stranger !== undefined) {
