@@ -8,7 +8,7 @@ import type { Resolved, ResolvedType } from '../resolver/resolver.ts'
 import type { NameResolver } from './authenticity.ts'
 import { poolOf } from './shared-pools.ts'
 
-/** Names of a host beyond these are not looked at (RFC 8601 §3 asks for such a limit). */
+/** Names of a host beyond these are not looked at: the owner of its reverse zone can give any number. */
 const maxNames = 5
 
 /**
@@ -33,8 +33,8 @@ type Named = Pick<HostFacts, 'name' | 'pool'>
 const noName: Named = { name: null, pool: null }
 
 /**
- * The host's verified name: one that its PTR records give and whose addresses include the host's (RFC 1912 §2.1, RFC 8601
- * §2.7.3). Names of pools come first. undefined: unknown.
+ * The host's verified name: one that its PTR records give and whose addresses include the host's (RFC 1912 §2.1, "iprev" of
+ * RFC 8601 §3). Names of pools come first. undefined: unknown.
  */
 async function nameOf(host: Address, resolver: NameResolver): Promise<Named | undefined> {
   const reverseZone = host.family === 4 ? 'in-addr.arpa' : 'ip6.arpa'
