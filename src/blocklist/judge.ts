@@ -46,9 +46,11 @@ export function judge(
 ): Judged {
   const { store, policy, now } = context
   const isNewest = sent.seenAt >= before.seenAt
-  const { folded, done } = isNewest
-    ? foldNewest(context, prefix, before, sent)
-    : foldAgain(context, prefix, before, sent)
+  const newest = isNewest ? foldNewest(context, prefix, before, sent) : undefined
+  const { folded, done } =
+    newest && (row || knowsItsBeginning(newest, now))
+      ? newest
+      : foldAgain(context, prefix, before, sent)
   store.offenders.save(prefix, folded.offender)
   const id = followFold(context, prefix, row, folded)
   const listing = id === undefined ? {} : { listing: currentListing(context, id) }
@@ -62,6 +64,14 @@ export function judge(
   const hasGrown = isNewest ? growing.has(done.rule) : isLonger(before, folded.offender)
   const isExtended = row !== undefined && id !== undefined && hasGrown
   return { decision: isExtended ? 'extended' : 'counted', why, ...listing }
+}
+
+/**
+ * False if the message extends a listing that has no row, since the messages that began it came late. Only everything folded
+ * tells how such a listing began.
+ */
+function knowsItsBeginning({ folded }: Outcome, now: number): boolean {
+  return folded.basis !== undefined || folded.offender.endsAt <= now
 }
 
 const growing: ReadonlySet<Rule> = new Set(['lists', 'joins', 'extends'])

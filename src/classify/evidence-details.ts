@@ -11,6 +11,8 @@ const longest = {
   notes: 200,
   subject: 200,
   messageId: 250,
+  /** The message's name in the log of the host that wrote its first Received field. */
+  queueId: 100,
   /** The names of the facts that decided, with blanks between them. */
   facts: 500,
   generator: 50,

@@ -2,8 +2,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Address } from '../ip/address.ts'
 import { addressesNamed } from '../mail/addresses.ts'
-import { firstValue, type HeaderField } from '../mail/header.ts'
+import { allValues, firstValue, type HeaderField } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
+import { parseReceivedField } from '../mail/received-field.ts'
 import type { Classification, Dsn } from './classify.ts'
 import { boundedDetails, type EvidenceDetails } from './evidence-details.ts'
 import type { BackscatterKind, Certainty } from './kinds.ts'
@@ -205,10 +206,17 @@ function detailsOf(
     ...dsn,
     subject: message.subject || null,
     messageId: firstValue(message.header, 'message-id'),
+    queueId: queueIdOf(message),
     facts: facts.join(' ') || null,
     generator,
     returnedMessageId: returned?.messageId,
   })
+}
+
+/** Each host puts its Received field on top (RFC 5321 §4.4), so the sending host's own is the last one. */
+function queueIdOf({ header }: Message): string | null {
+  const first = allValues(header, 'received').at(-1)
+  return first === undefined ? null : parseReceivedField(first).id
 }
 
 const CR = 0x0d

@@ -14,6 +14,8 @@ export interface ReceivedField {
   readonly from: Address | null
   /** The address in the `for` clause, or null. */
   readonly recipient: string | null
+  /** The `id` clause: the message's name in that host's queue and log; or null. */
+  readonly id: string | null
   /**
    * The message came from inside the same site: by LMTP, from a local program, fetched from a mailbox, or without a `from`. Such
    * a field names no stranger's address; the next field below tells more.
@@ -73,6 +75,7 @@ export function parseReceivedField(value: string): ReceivedField {
     by: by === null ? null : hostName(by),
     from: isInternal || !isReadable ? null : connectionAddress(from ?? [], isByExim(clauses)),
     recipient: recipientOf(clauses.get('for')?.[0]),
+    id: clauses.get('id')?.[0] ?? null,
     isInternal,
     time: semicolon < 0 ? null : parseDate(date),
   }

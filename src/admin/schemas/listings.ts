@@ -179,6 +179,7 @@ const EvidenceItem = Type.Object({
   facts: text,
   subject: text,
   messageId: text,
+  queueId: text,
   generator: text,
   reportingMta: text,
   finalRecipient: text,

@@ -108,6 +108,8 @@ test('the facts are kept, short and printable', async () => {
   const raw = report({
     header: [
       'From: MAILER-DAEMON@example.net',
+      'Received: from mail.example.net (mail.example.net [192.0.2.1]) by mx.trap.example with SMTP id OURS; x',
+      'Received: by mail.example.net (Quillpost) id 26492AF89A8; x',
       'Message-ID: <b@example.net>',
       `Subject: a\u009b\u2028b ${'x'.repeat(2000)}`,
     ],
@@ -136,6 +138,7 @@ test('the facts are kept, short and printable', async () => {
       subject: '',
       facts: 'statusReport systemSends failedGroup returnsFields',
       messageId: '<b@example.net>',
+      queueId: '26492AF89A8',
       reportingMta: 'mail.example.net',
       finalRecipient: 'nobody@example.net',
       action: 'failed',
