@@ -46,11 +46,9 @@ export function judge(
 ): Judged {
   const { store, policy, now } = context
   const isNewest = sent.seenAt >= before.seenAt
-  const newest = isNewest ? foldNewest(context, prefix, before, sent) : undefined
-  const { folded, done } =
-    newest && (row || knowsItsBeginning(newest, now))
-      ? newest
-      : foldAgain(context, prefix, before, sent)
+  const { folded, done } = isNewest
+    ? foldNewest(context, prefix, before, sent, row)
+    : foldAgain(context, prefix, before, sent)
   store.offenders.save(prefix, folded.offender)
   const id = followFold(context, prefix, row, folded)
   const listing = id === undefined ? {} : { listing: currentListing(context, id) }
@@ -66,14 +64,6 @@ export function judge(
   return { decision: isExtended ? 'extended' : 'counted', why, ...listing }
 }
 
-/**
- * False if the message extends a listing that has no row, since the messages that began it came late. Only everything folded
- * tells how such a listing began.
- */
-function knowsItsBeginning({ folded }: Outcome, now: number): boolean {
-  return folded.basis !== undefined || folded.offender.endsAt <= now
-}
-
 const growing: ReadonlySet<Rule> = new Set(['lists', 'joins', 'extends'])
 
 /** Whether a message that came late made the listing longer, or gave it other kinds. */
@@ -87,13 +77,22 @@ interface Outcome {
   readonly done: Step
 }
 
-function foldNewest(context: Context, prefix: Prefix, before: Offender, sent: Sent): Outcome {
+function foldNewest(
+  context: Context,
+  prefix: Prefix,
+  before: Offender,
+  sent: Sent,
+  row: CurrentListing | undefined,
+): Outcome {
   const windowAt = () => windowOf(context, prefix, before, sent)
   const done = step(before, sent, windowAt, context.policy)
   const { offender, rule } = done
-  const began = rule === 'lists' ? [done] : undefined
+  if (rule === 'lists') return { folded: { before, offender, basis: [done] }, done }
   const joined = rule === 'joins' ? done : undefined
-  return { folded: { before, offender, basis: began, joined }, done }
+  // A listing without a row began by messages that came late. Only everything folded tells how.
+  const isBegun = row !== undefined || offender.endsAt <= context.now
+  const basis = isBegun ? undefined : foldAgain(context, prefix, before, sent).folded.basis
+  return { folded: { before, offender, basis, joined }, done }
 }
 
 /** Folds everything that is kept, since the message is older than others. */

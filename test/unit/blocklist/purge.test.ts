@@ -29,12 +29,10 @@ async function purge(door: Door, request: PurgeRequest, isDryRun = false): Promi
   return outcome
 }
 
-/** Of two kinds that reached their thresholds in the same second, either may be first. */
-function kindsOfBasis(basis: string | null) {
+/** Of messages of the same second any may come first, so only the kinds are the same in every order. */
+function kindsOfBasis(basis: string | null): string[] {
   const entries = JSON.parse(basis ?? '[]') as { kind: string }[]
-  return entries
-    .map((entry) => ({ ...entry, rule: '' }))
-    .sort((a, b) => a.kind.localeCompare(b.kind))
+  return entries.map(({ kind }) => kind).sort()
 }
 
 /** Everything that a later message or look-up can tell apart. */
