@@ -74,18 +74,19 @@ console.log(
 )
 const outcomes: Outcome[] = []
 for (const [name, policy] of Object.entries(policies)) {
-  outcomes.push({ policy: name, fates: await run(world, { policy }) })
+  outcomes.push({ policy: name, fates: await run(world, { policy, asking: 'nobody' }) })
 }
-const removals = {
-  policy: 'default, removals',
-  fates: await run(world, { policy: standard, areRemovalsAsked: true }),
+const removals: Outcome[] = []
+for (const asking of ['mended', 'all'] as const) {
+  const fates = await run(world, { policy: standard, asking })
+  removals.push({ policy: `default, ${asking} ask`, fates })
 }
 console.log(
   `${chosen.offenders.hosts} offenders: how many are listed, their listings by the last term, and days: the median and, in brackets,
-what nine of ten do not exceed. Free: of all days on which one sent something, the share on which it was not listed. Removals: each
-asks daily to be removed once it has sent its last message.\n`,
+what nine of ten do not exceed. Free: of all days on which one sent something, the share on which it was not listed. In the last
+two rows those that have sent their last message, or all, ask daily to be removed.\n`,
 )
-console.log(offenderTable([...outcomes, removals], world.days))
+console.log(offenderTable([...outcomes, ...removals], world.days))
 console.log('Innocents that are listed, and for how many days in all:\n')
 console.log(innocentTable(outcomes))
 for (const known of chosen.poisoners.knownTraps) {

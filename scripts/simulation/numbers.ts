@@ -55,14 +55,14 @@ export const numbers = {
     // Attacks once in so many days.
     every: 26,
     // To each host with each trap. Whoever is away answers each trap once.
-    messages: 6,
+    messages: 4,
     awayUsers: 2,
     hosts: {
       bounces: 20,
       vacations: 20,
       challenges: 10,
       notices: 10,
-      'sign-ups': 40,
+      'sign-ups': 20,
       relays: 5,
       'large providers': 5,
       'own hosts': 5,

@@ -30,22 +30,19 @@ const askedEveryDays = 30
 
 export interface RunOptions {
   readonly policy: PolicyOptions
-  /** Each offender that has sent its last message asks daily to be removed. */
-  readonly areRemovalsAsked?: boolean
+  /** Which offenders ask daily to be removed: those that have sent their last message, or all. */
+  readonly asking: 'nobody' | 'mended' | 'all'
 }
 
 /** Runs all days in order. */
-export async function run(
-  world: World,
-  { policy, areRemovalsAsked = false }: RunOptions,
-): Promise<Fate[]> {
+export async function run(world: World, { policy, asking }: RunOptions): Promise<Fate[]> {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-simulation-'))
   const store = openStore(join(folder, 'simulation.db'))
   let now = startsAt
   const blocklist = new Blocklist({
     store,
     // Only removals need a tree.
-    ...(areRemovalsAsked && { tree: new TreeWriter(treeBytes) }),
+    ...(asking !== 'nobody' && { tree: new TreeWriter(treeBytes) }),
     policy: { ...policy, traps: world.traps },
     now: () => now,
     log: silent,
@@ -54,29 +51,28 @@ export async function run(
     asksHosts: true,
   })
   try {
-    const askedOn = new Map<Host, number>()
+    const known = new Map<Host, number>()
     const listedDays = new Map<string, Set<number>>()
     const listingIds = new Map<string, Set<number>>()
     for (const [day, messages] of messagesByDay(world).entries()) {
       now = startsAt + (day + 1) * daySeconds
-      const asked = new Set(messages.map(({ host }) => host)).values().filter((host) => {
-        return day - (askedOn.get(host) ?? -askedEveryDays) >= askedEveryDays
-      })
-      const answers = [...asked].map(async (host) => {
-        askedOn.set(host, day)
-        await learn(blocklist, policy, host)
-      })
-      await Promise.all(answers)
+      const news = new Set(messages.map(({ host }) => host))
+        .values()
+        .filter((host) => day >= (known.get(host) ?? day))
+        .toArray()
+      for (const host of news) known.set(host, day + askedEveryDays)
+      await Promise.all(news.map((host) => learn(blocklist, policy, host)))
       const decisions = await blocklist.replay(messages.map(({ evidence }) => evidence))
       for (const { listing } of decisions) {
         if (typeof listing?.id === 'number') note(listingIds, listing.prefix, listing.id)
       }
       await blocklist.expire()
       await blocklist.purgeEvidence()
-      for (const { group, client, sendsAt } of areRemovalsAsked ? world.hosts : []) {
-        if (group !== 'offenders' || (sendsAt.at(-1) ?? now) >= now) continue
-        const asked = hostPrefix(client)
-        await blocklist.requestRemoval(asked, judgedPrefix(client, policy))
+      for (const { client, sendsAt } of world.hosts.filter(isOffender)) {
+        const isMended = (sendsAt.at(-1) ?? now) < now - daySeconds
+        if (asking === 'all' || (asking === 'mended' && isMended)) {
+          await blocklist.requestRemoval(hostPrefix(client), judgedPrefix(client, policy))
+        }
       }
       for (const page of blocklist.export(undefined)?.pages ?? []) {
         for (const { prefix } of page) note(listedDays, formatPrefix(prefix), day)
@@ -96,6 +92,10 @@ export async function run(
     store.close()
     rmSync(folder, { recursive: true })
   }
+}
+
+function isOffender({ group }: Host): boolean {
+  return group === 'offenders'
 }
 
 type Messages = World['messages']
