@@ -242,7 +242,8 @@ test('an entry by its id: listed, expired, removed by hand, gone', (t) => {
   assert.equal(stateOf('a:20.0.0.2-32'), 'expired')
   assert.deepEqual(listingAt(store, 'a:2a00::-48', start), {
     ...{ id: 'a:2a00::-48', prefix: '2a00::/48', kinds: kindsOf(1), state: 'removed' },
-    ...{ origin: 'import', list: 'a', reason: 'why', createdAt: start, lastHitAt: null },
+    ...{ shadow: null, origin: 'import', list: 'a', reason: 'why' },
+    ...{ createdAt: start, lastHitAt: null },
     ...{ expiresAt: null, hits: 0 },
   })
   for (const id of ['a:20.0.0.0-25', 'b:20.0.0.0-24', 'a:20.0.0.0/24', 'a:20.0.0.1-24', 'a']) {
