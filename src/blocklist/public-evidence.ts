@@ -1,18 +1,21 @@
 // What the public may see of the evidence for a listing by trap. It is a snapshot, since a look-up that followed each message
 // would tell which of a sender's messages reached a trap. Nothing in it depends on one trap alone. Runs inside a transaction.
-import { generators } from '../classify/classify.ts'
 import type { BackscatterKind } from '../classify/kinds.ts'
 import type { DetailedHit } from '../store/evidence.ts'
 import type { ListingRow } from '../store/listings.ts'
 import type { PublicEvidenceRow } from '../store/public-evidence.ts'
 import type { Context } from './context.ts'
 import { noOffence } from './fold.ts'
+import { evidenceOf, roundDown, trapsOf } from './shown-evidence.ts'
 import { trapPartFinder } from './trap-parts.ts'
-import { type CountClass, type Decision, kindsOf, type PublicEvidence } from './types.ts'
+import { type Decision, kindsOf, type PublicEvidence } from './types.ts'
 
 /** The body of a row. Times in epoch seconds. */
 interface Snapshot {
+  /** When the listing ends, as far as the covered hits tell; rounded up to a day. */
   readonly until: number | null
+  /** How long one hit listed for when DNS first answered the listing. Not public. */
+  readonly termSeconds: number
   readonly evidence: readonly PublicEvidence[]
 }
 
@@ -20,7 +23,6 @@ const hourSeconds = 3600
 const daySeconds = 86_400
 /** Of each kind and certainty a snapshot covers this many of the newest hits. */
 const maxHits = 2000
-const maxHours = 5
 /** One transaction makes at most this many snapshots. */
 const snapshotBatch = 20
 
@@ -31,7 +33,7 @@ export function startEvidence({ store, now }: Context, listingId: number): void 
     store.publicEvidence.change({ ...row, dueAt: row.dueAt ?? nextMidnight(now) })
     return
   }
-  const body = JSON.stringify({ until: null, evidence: [] } satisfies Snapshot)
+  const body = bodyOf({ until: null, termSeconds: 0, evidence: [] })
   const times = { shownAt: now, madeAt: now, dueAt: now }
   store.publicEvidence.insert({ listingId, mark: 0, body, ...times })
 }
@@ -97,16 +99,73 @@ function isFirst({ dueAt, madeAt }: PublicEvidenceRow): boolean {
 }
 
 function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
-  const { store, policy, now } = context
+  const { store, now } = context
   const listing = store.listings.byId(row.listingId)
-  const hits = listing?.state === 'listed' ? hitsOf(context, listing) : new Map()
-  if (!listing || (!isFirst(row) && furtherTraps(hits, row.mark) < policy.evidenceMinTraps)) {
+  if (listing?.state !== 'listed') {
     store.publicEvidence.change({ ...row, dueAt: null })
     return
   }
-  const body = JSON.stringify(snapshotOf(context, listing, hits))
-  const mark = store.evidence.newestId()
-  store.publicEvidence.change({ ...row, madeAt: now, mark, dueAt: null, body })
+  const hits = hitsOf(context, listing)
+  if (isFirst(row)) {
+    const until = listing.expiresAt && roundUp(listing.expiresAt, daySeconds)
+    const evidence = evidenceOfAll(context, hits)
+    const body = bodyOf({ until, termSeconds: listing.termSeconds ?? 0, evidence })
+    const mark = store.evidence.newestId()
+    store.publicEvidence.change({ ...row, mark, madeAt: now, dueAt: null, body })
+    return
+  }
+  const today = roundDown(now, daySeconds)
+  const all = [...hits.values()].flat()
+  const dueAt = all.some(({ recordedAt }) => recordedAt >= today) ? nextMidnight(now) : null
+  const { shown, lastDay } = sortOut(context, row, hits, today)
+  if (lastDay + daySeconds <= row.madeAt) {
+    store.publicEvidence.change({ ...row, dueAt })
+    return
+  }
+  const { termSeconds } = JSON.parse(row.body) as Snapshot
+  const until = listing.expiresAt && roundUp(nextMidnight(lastDay) + termSeconds, daySeconds)
+  const body = bodyOf({ until, termSeconds, evidence: evidenceOfAll(context, shown) })
+  store.publicEvidence.change({ ...row, madeAt: today, dueAt, body })
+}
+
+function bodyOf(snapshot: Snapshot): string {
+  return JSON.stringify(snapshot)
+}
+
+interface SortedHits {
+  /** The hits that the snapshot covers. */
+  readonly shown: Hits
+  /** When the last day with such hits began; 0 if only those of the first snapshot are covered. */
+  readonly lastDay: number
+}
+
+/**
+ * Which hits the snapshot covers: of each kind those of the first snapshot, and those of each later day, before `today`, that
+ * brought hits from enough further traps. The other days never count: if their traps added up, the day of a renewal would tell
+ * that a trap was hit on that day, and a sender could try one address a day.
+ */
+function sortOut(
+  { policy }: Context,
+  { mark }: PublicEvidenceRow,
+  hits: Hits,
+  today: number,
+): SortedHits {
+  let lastDay = 0
+  const shown = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => {
+    const covered = all.filter(({ id }) => id <= mark)
+    const later = all.filter(({ id }) => id > mark)
+    const known = trapsOf(covered)
+    const days = Map.groupBy(later, ({ recordedAt }) => roundDown(recordedAt, daySeconds))
+    for (const [day, each] of [...days].sort(([a], [b]) => a - b)) {
+      const further = trapsOf(each).difference(known)
+      if (day >= today || further.size < policy.evidenceMinTraps) continue
+      lastDay = Math.max(lastDay, day)
+      covered.push(...each)
+      for (const trap of further) known.add(trap)
+    }
+    return [kind, covered]
+  })
+  return { shown: new Map(shown), lastDay }
 }
 
 type Hits = ReadonlyMap<BackscatterKind, readonly DetailedHit[]>
@@ -127,103 +186,14 @@ function hitsOf({ store, publisher, policy, now }: Context, listing: ListingRow)
   )
 }
 
-/** How many traps only evidence after `mark` hit. */
-function furtherTraps(hits: Hits, mark: number): number {
-  const all = [...hits.values()].flat()
-  const known = new Set(all.filter(({ id }) => id <= mark).map(({ recipient }) => recipient))
-  return trapsOf(all).difference(known).size
-}
-
-function trapsOf(hits: readonly DetailedHit[]): Set<string> {
-  return new Set(hits.map(({ recipient }) => recipient))
-}
-
-/** `until` is rounded up to a day: the hour would tell the hour of the newest hit, and that may be the hit of one trap. */
-function snapshotOf(context: Context, { expiresAt }: ListingRow, hits: Hits): Snapshot {
-  const { store, policy } = context
+function evidenceOfAll({ store, policy }: Context, hits: Hits): PublicEvidence[] {
   const holdsTrapPart = trapPartFinder([
     ...store.traps.all().map(({ pattern }) => pattern),
     ...trapsOf([...hits.values()].flat()),
   ])
-  return {
-    until: expiresAt === null ? null : roundUp(expiresAt, daySeconds),
-    evidence: [...hits].flatMap(
-      ([kind, each]) => evidenceOf(kind, each, policy.evidenceMinTraps, holdsTrapPart) ?? [],
-    ),
-  }
-}
-
-/** Undefined if the hits came from fewer than `minTraps` traps. */
-function evidenceOf(
-  kind: BackscatterKind,
-  hits: readonly DetailedHit[],
-  minTraps: number,
-  holdsTrapPart: (text: string) => boolean,
-): PublicEvidence | undefined {
-  const traps = trapsOf(hits).size
-  if (traps < minTraps) return undefined
-  const certain = hits.filter(({ certainty }) => certainty === 'certain')
-  const shown = shownFields.flatMap(({ name, isForm }) => {
-    const value = sharedValue(hits, name)
-    return value !== undefined && isForm(value) && !holdsTrapPart(value) ? [[name, value]] : []
-  })
-  return {
-    kind,
-    certainty: trapsOf(certain).size >= minTraps ? 'certain' : 'likely',
-    messages: classOf(messagesOf(hits, minTraps)),
-    traps: classOf(traps),
-    hours: hoursOf(hits, minTraps),
-    ...Object.fromEntries(shown),
-  }
-}
-
-/** A trap counts for no more messages than the busiest traps have in common. Otherwise the class could tell of one trap. */
-function messagesOf(hits: readonly DetailedHit[], minTraps: number): number {
-  const counts = [...Map.groupBy(hits, ({ recipient }) => recipient).values()]
-    .map(({ length }) => length)
-    .sort((a, b) => b - a)
-  const most = counts[minTraps - 1] ?? 0
-  return counts.reduce((sum, count) => sum + Math.min(count, most), 0)
-}
-
-function classOf(count: number): CountClass {
-  if (count >= 10) return '10 and more'
-  return count >= 3 ? '3–9' : '1–2'
-}
-
-/** The newest hours in which enough traps were hit. A sender could try one address in each hour. */
-function hoursOf(hits: readonly DetailedHit[], minTraps: number): number[] {
-  const byHour = Map.groupBy(hits, ({ seenAt }) => roundDown(seenAt, hourSeconds))
-  return [...byHour]
-    .filter(([, each]) => trapsOf(each).size >= minTraps)
-    .map(([hour]) => hour)
-    .sort((a, b) => b - a)
-    .slice(0, maxHours)
-}
-
-/** The details that may be shown, and the only form in which they are: never a free text. */
-const shownFields = [
-  { name: 'helo', isForm: isHostName },
-  { name: 'reportingMta', isForm: isHostName },
-  { name: 'generator', isForm: (text: string) => generators.has(text) },
-  { name: 'status', isForm: (text: string) => /^[245]\.\d{1,3}\.\d{1,3}$/.test(text) },
-] as const
-
-function isHostName(text: string): boolean {
-  return /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){1,10}\.?$/i.test(text)
-}
-
-/** The value that all hits have. Of several values, one that shows would tell for which addresses the sender used it. */
-function sharedValue(
-  hits: readonly DetailedHit[],
-  name: (typeof shownFields)[number]['name'],
-): string | undefined {
-  const [value, ...others] = new Set(hits.map(({ details }) => details[name]))
-  return others.length === 0 ? value : undefined
-}
-
-function roundDown(time: number, span: number): number {
-  return time - (time % span)
+  return [...hits].flatMap(
+    ([kind, each]) => evidenceOf(kind, each, policy.evidenceMinTraps, holdsTrapPart) ?? [],
+  )
 }
 
 function roundUp(time: number, span: number): number {

@@ -27,6 +27,7 @@ export interface Hit {
 
 /** A hit, with the details of its message. */
 export interface DetailedHit extends Hit {
+  readonly recordedAt: number
   readonly details: EvidenceDetails
 }
 
@@ -175,7 +176,7 @@ export class EvidenceTable {
     this.#history = bySize(history)
     this.#detailedHits = bySize((network) =>
       database.prepare(
-        `SELECT ${hitColumns},
+        `SELECT ${hitColumns}, recorded_at AS recordedAt,
            (SELECT details FROM messages WHERE id = message_id) AS details ${thatCount(network)}`,
       ),
     )

@@ -5,9 +5,9 @@ export interface PublicEvidenceRow {
   readonly listingId: number
   /** When DNS first answered the listing. */
   readonly shownAt: number
-  /** When the body was made; before that, `shownAt`. */
+  /** The body covers evidence that was recorded before. Until it is made, `shownAt`. */
   readonly madeAt: number
-  /** The body covers evidence up to this id. 0: it is not made yet. */
+  /** The first body covered evidence up to this id. 0: it is not made yet. */
   readonly mark: number
   /** When to see whether the body must be made. null: no hit came since it was made. */
   readonly dueAt: number | null

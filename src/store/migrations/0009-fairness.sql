@@ -51,14 +51,14 @@ CREATE INDEX listings_asked ON listings (id) WHERE origin = 'trap' AND state IN 
 CREATE TABLE public_evidence (
   listing_id INTEGER PRIMARY KEY REFERENCES listings (id) ON DELETE CASCADE,
   shown_at INTEGER NOT NULL,      -- when DNS first answered the listing
-  made_at INTEGER NOT NULL,       -- when the body was made; before that, when DNS first answered the listing
-  mark INTEGER NOT NULL,          -- the body covers evidence up to this id; 0: not made yet
+  made_at INTEGER NOT NULL,       -- the body covers evidence recorded before; until it is made, when DNS first answered the listing
+  mark INTEGER NOT NULL,          -- the first body covered evidence up to this id; 0: it is not made yet
   due_at INTEGER,                 -- when to see whether the body must be made; NULL: no hit since it was made
   body TEXT NOT NULL              -- JSON
 ) STRICT;
 CREATE INDEX public_evidence_due ON public_evidence (due_at) WHERE due_at IS NOT NULL;
 INSERT INTO public_evidence
-  SELECT id, created_at, created_at, 0, 0, '{"until":null,"evidence":[]}' FROM listings
+  SELECT id, created_at, created_at, 0, 0, '{"until":null,"termSeconds":0,"evidence":[]}' FROM listings
     WHERE origin = 'trap' AND state = 'listed';
 
 -- Requests to be removed, by anyone: one for each listing at most. Queued ones wait for the operator.

@@ -109,20 +109,36 @@ test('a further hit changes nothing before midnight, however many come', async (
   ])
 })
 
-test('a snapshot is renewed only after hits from enough further traps', async (t) => {
+test('a snapshot is renewed only after a day with hits from enough further traps', async (t) => {
   const door = await listed(t)
   const before = found(door)
-  await door.blocklist.record([hit(door, 'one'), hit(door, 'two'), hit(door, 'three')])
-  await passDays(door, 1)
-  assert.deepEqual(found(door), before)
-  // The one of yesterday still counts as a further one.
-  await door.blocklist.record([hit(door, 'four')])
+  for (const trap of ['three', 'four', 'five']) {
+    await door.blocklist.record([hit(door, 'one'), hit(door, 'two'), hit(door, trap)])
+    await passDays(door, 1)
+    assert.deepEqual(found(door), before, `${trap}, the only further one of its day`)
+  }
+  await door.blocklist.record([hit(door, 'six'), hit(door, 'seven')])
   await passDays(door, 1)
   const after = found(door)
-  assert.deepEqual(after.evidence[0]?.traps, '3–9')
-  await door.blocklist.record([hit(door, 'five'), hit(door, 'four'), hit(door, 'one')])
+  // Those of the other days do not count.
+  assert.deepEqual([after.evidence[0]?.traps, after.evidence[0]?.messages], ['3–9', '3–9'])
+  const more = ['seven', 'one', 'eight'].map((trap) => hit(door, trap))
+  await door.blocklist.record(more)
   await passDays(door, 1)
   assert.deepEqual(found(door), after)
+})
+
+test('the end that shows follows from the days that show', async (t) => {
+  const door = await listed(t)
+  await passDays(door, 2)
+  await door.blocklist.record([hit(door, 'three')])
+  await passDays(door, 2)
+  await door.blocklist.record([hit(door, 'four'), hit(door, 'five')])
+  await passDays(door, 1)
+  // How many episodes there were would tell of the hit on the second day.
+  const [row] = door.store.listings.currentAt(prefix(host))
+  assert.deepEqual([row?.episode, row?.expiresAt], [3, today + 32 * day])
+  assert.equal(found(door).until, today + 12 * day)
 })
 
 test('a snapshot’s end that is over is not shown', async (t) => {
@@ -269,6 +285,18 @@ test('the quiet time runs from the hour of the snapshot, not from the newest hit
   assert.equal(quiet(), start + hour)
   await passDays(door, 1)
   assert.equal(quiet(), today + day)
+})
+
+test('a server that was down at midnight shows nothing of the day that has begun', async (t) => {
+  const door = await listed(t)
+  const before = found(door)
+  await door.blocklist.record([hit(door, 'one')])
+  door.now = today + day + 9 * hour
+  await door.blocklist.record([hit(door, 'three'), hit(door, 'four')])
+  await door.blocklist.expire()
+  assert.deepEqual(found(door), before)
+  await passDays(door, 1)
+  assert.equal(found(door).evidence[0]?.traps, '3–9')
 })
 
 test('many snapshots are made in small transactions, and after a restart too', async (t) => {
