@@ -6,7 +6,7 @@ import type { ListingRow } from '../store/listings.ts'
 import type { PublicEvidenceRow } from '../store/public-evidence.ts'
 import type { Context } from './context.ts'
 import { noOffence } from './fold.ts'
-import { evidenceOf, roundDown, trapsOf } from './shown-evidence.ts'
+import { alikeHits, evidenceOf, roundDown, trapsOf } from './shown-evidence.ts'
 import { trapPartFinder } from './trap-parts.ts'
 import { type Decision, kindsOf, type PublicEvidence } from './types.ts'
 
@@ -99,7 +99,7 @@ function isFirst({ dueAt, madeAt }: PublicEvidenceRow): boolean {
 }
 
 function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
-  const { store, now } = context
+  const { store, policy, now } = context
   const listing = store.listings.byId(row.listingId)
   if (listing?.state !== 'listed') {
     store.publicEvidence.change({ ...row, dueAt: null })
@@ -108,7 +108,11 @@ function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
   const hits = hitsOf(context, listing)
   if (isFirst(row)) {
     const until = listing.expiresAt && roundUp(listing.expiresAt, daySeconds)
-    const evidence = evidenceOfAll(context, hits)
+    const alike = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => [
+      kind,
+      alikeHits(all, policy.evidenceMinTraps, () => 0),
+    ])
+    const evidence = evidenceOfAll(context, new Map(alike))
     const body = bodyOf({ until, termSeconds: listing.termSeconds ?? 0, evidence })
     const mark = store.evidence.newestId()
     store.publicEvidence.change({ ...row, mark, madeAt: now, dueAt: null, body })
@@ -152,8 +156,11 @@ function sortOut(
 ): SortedHits {
   let lastDay = 0
   const shown = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => {
-    const covered = all.filter(({ id }) => id <= mark)
-    const later = all.filter(({ id }) => id > mark)
+    const batchOf = ({ id, recordedAt }: DetailedHit): number =>
+      id <= mark ? 0 : roundDown(recordedAt, daySeconds)
+    const alike = alikeHits(all, policy.evidenceMinTraps, batchOf)
+    const covered = alike.filter(({ id }) => id <= mark)
+    const later = alike.filter(({ id }) => id > mark)
     const known = trapsOf(covered)
     const days = Map.groupBy(later, ({ recordedAt }) => roundDown(recordedAt, daySeconds))
     for (const [day, each] of [...days].sort(([a], [b]) => a - b)) {
@@ -186,14 +193,12 @@ function hitsOf({ store, publisher, policy, now }: Context, listing: ListingRow)
   )
 }
 
-function evidenceOfAll({ store, policy }: Context, hits: Hits): PublicEvidence[] {
+function evidenceOfAll({ store }: Context, hits: Hits): PublicEvidence[] {
   const holdsTrapPart = trapPartFinder([
     ...store.traps.all().map(({ pattern }) => pattern),
     ...trapsOf([...hits.values()].flat()),
   ])
-  return [...hits].flatMap(
-    ([kind, each]) => evidenceOf(kind, each, policy.evidenceMinTraps, holdsTrapPart) ?? [],
-  )
+  return [...hits].flatMap(([kind, each]) => evidenceOf(kind, each, holdsTrapPart) ?? [])
 }
 
 function roundUp(time: number, span: number): number {

@@ -1,4 +1,5 @@
-// What anyone may see of the messages of one kind. Pure. Nothing in it depends on one trap alone.
+// What anyone may see of the messages of one kind. Pure. A trap of which something else is known than of every other trap leaves no
+// mark in it: a sender may do something different for each address, and what is missing would tell as much as what is there.
 import { generators } from '../classify/classify.ts'
 import type { BackscatterKind } from '../classify/kinds.ts'
 import type { DetailedHit } from '../store/evidence.ts'
@@ -7,52 +8,55 @@ import type { CountClass, PublicEvidence } from './types.ts'
 const maxHours = 5
 const hourSeconds = 3600
 
-/** Undefined if the hits came from fewer than `minTraps` traps. */
+/**
+ * The hits that look like those of other traps: of at least `minTraps` traps, with the same fields and certainty, in the same hour.
+ * The others do not count. `batchOf`: hits of different batches do not look alike.
+ */
+export function alikeHits(
+  hits: readonly DetailedHit[],
+  minTraps: number,
+  batchOf: (hit: DetailedHit) => number,
+): DetailedHit[] {
+  const cells = Map.groupBy(hits, (hit) =>
+    JSON.stringify([
+      batchOf(hit),
+      roundDown(hit.seenAt, hourSeconds),
+      hit.certainty,
+      ...shownFields.map(({ name }) => hit.details[name] ?? null),
+    ]),
+  )
+  return [...cells.values()].filter((cell) => trapsOf(cell).size >= minTraps).flat()
+}
+
+/** What may be seen of hits that `alikeHits` chose. Undefined if there are none. */
 export function evidenceOf(
   kind: BackscatterKind,
   hits: readonly DetailedHit[],
-  minTraps: number,
   holdsTrapPart: (text: string) => boolean,
 ): PublicEvidence | undefined {
-  const traps = trapsOf(hits).size
-  if (traps < minTraps) return undefined
-  const certain = hits.filter(({ certainty }) => certainty === 'certain')
+  if (hits.length === 0) return undefined
   const shown = shownFields.flatMap(({ name, isForm }) => {
     const value = sharedValue(hits, name)
     return value !== undefined && isForm(value) && !holdsTrapPart(value) ? [[name, value]] : []
   })
+  const hours = new Set(hits.map(({ seenAt }) => roundDown(seenAt, hourSeconds)))
+  // A trap counts once in an hour, since a sender may send each address another number of messages.
+  const messages = new Set(
+    hits.map(({ seenAt, recipient }) => `${roundDown(seenAt, hourSeconds)} ${recipient}`),
+  )
   return {
     kind,
-    certainty: trapsOf(certain).size >= minTraps ? 'certain' : 'likely',
-    messages: classOf(messagesOf(hits, minTraps)),
-    traps: classOf(traps),
-    hours: hoursOf(hits, minTraps),
+    certainty: hits.some(({ certainty }) => certainty === 'certain') ? 'certain' : 'likely',
+    messages: classOf(messages.size),
+    traps: classOf(trapsOf(hits).size),
+    hours: [...hours].sort((a, b) => b - a).slice(0, maxHours),
     ...Object.fromEntries(shown),
   }
-}
-
-/** A trap counts for no more messages than the busiest traps have in common. Otherwise the class could tell of one trap. */
-function messagesOf(hits: readonly DetailedHit[], minTraps: number): number {
-  const counts = [...Map.groupBy(hits, ({ recipient }) => recipient).values()]
-    .map(({ length }) => length)
-    .sort((a, b) => b - a)
-  const most = counts[minTraps - 1] ?? 0
-  return counts.reduce((sum, count) => sum + Math.min(count, most), 0)
 }
 
 function classOf(count: number): CountClass {
   if (count >= 10) return '10 and more'
   return count >= 3 ? '3–9' : '1–2'
-}
-
-/** The newest hours in which enough traps were hit. A sender could try one address in each hour. */
-function hoursOf(hits: readonly DetailedHit[], minTraps: number): number[] {
-  const byHour = Map.groupBy(hits, ({ seenAt }) => roundDown(seenAt, hourSeconds))
-  return [...byHour]
-    .filter(([, each]) => trapsOf(each).size >= minTraps)
-    .map(([hour]) => hour)
-    .sort((a, b) => b - a)
-    .slice(0, maxHours)
 }
 
 /** The details that may be shown, and the only form in which they are: never a free text. */
@@ -67,7 +71,7 @@ function isHostName(text: string): boolean {
   return /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){1,10}\.?$/i.test(text)
 }
 
-/** The value that all hits have. Of several values, one that shows would tell for which addresses the sender used it. */
+/** The value that all hits have. */
 function sharedValue(
   hits: readonly DetailedHit[],
   name: (typeof shownFields)[number]['name'],

@@ -26,7 +26,10 @@ const midnight = start - (start % day)
 
 type Message = Parameters<typeof evidence>[0] & { readonly details?: Record<string, string> }
 
-/** How messages to one group look: the message, when it is sent, and how many there are. */
+/**
+ * How messages to one group look: the message, when it is sent, and how many there are. With two, one trap is enough to list the
+ * host: with one each, DNS itself would tell of two traps.
+ */
 interface Plan {
   readonly message?: Message
   readonly at?: number
@@ -53,6 +56,14 @@ const strategies: Readonly<Record<string, Strategy>> = {
   ),
   'HELO, or none': (group) => ({ message: { details: group % 3 ? plain : {} } }),
   'number of messages': (group) => ({ count: 2 + 3 * group }),
+  'HELO of one group alone': (group) => ({
+    message: { details: { ...plain, helo: group === 0 ? 'a.hunter.net' : 'b.hunter.net' } },
+  }),
+  'an hour of one group alone': (group) => ({ at: group === 0 ? hour : 0, count: 2 }),
+  'the number for one group alone': (group) => ({ count: group === 0 ? 30 : 2 }),
+  'certainty of one group alone': (group) => ({
+    message: { certainty: group === 0 ? 'likely' : 'certain' },
+  }),
   certainty: (group) => ({ message: { certainty: group % 3 ? 'likely' : 'certain' } }),
   kind: (group) => ({ message: { kind: group % 3 ? 'dsn' : 'auto-reply' }, count: 3 }),
   hour: (group) => ({ at: group * hour, count: 2 }),
@@ -134,7 +145,7 @@ function messagesAt(
   now: number,
 ): ReturnType<typeof evidence>[] {
   return placed.flatMap((group, index) => {
-    const { message = {}, at = 0, count = 1 } = strategy(group)
+    const { message = {}, at = 0, count = 2 } = strategy(group)
     if (midnight + at !== now) return []
     const recipient = `trap${index}@trap.example.org`
     const all = { details: plain, ...message, client, recipient, seenAt: now }
