@@ -167,14 +167,14 @@ function whyTooOld({ policy, now }: Context, seenAt: number): string | undefined
 }
 
 /**
- * Detects forwarded mail. Returns the first address of the To fields if none of them is a trap and no returned message names
- * a trap as its author. Then a forward or an alias brought the message here, and the client is only the forwarding server.
+ * Detects forwarded mail. Returns an address for which the message was, if none of those in its To fields is a trap and no
+ * returned message names a trap as its author. Then a forward or an alias brought the message here, and the client is only the
+ * forwarding server. A message that names nobody at all counts.
  */
 function strangerAddressed({ trapOf }: Context, { addressed }: Evidence): string | undefined {
   if (addressed === undefined) return undefined
-  const { to, returnedAuthors } = addressed
-  const isTrap = (address: string): boolean => isTrapMailbox(trapOf, address)
-  return to.some(isTrap) || returnedAuthors.some(isTrap) ? undefined : to[0]
+  const named = [...addressed.to, ...addressed.returnedAuthors]
+  return named.some((address) => isTrapMailbox(trapOf, address)) ? undefined : named[0]
 }
 
 interface NeverListed {
