@@ -110,7 +110,7 @@ function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
     const until = listing.expiresAt && roundUp(listing.expiresAt, daySeconds)
     const alike = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => [
       kind,
-      alikeHits(all, policy.evidenceMinTraps, () => 0),
+      alikeHits(all, policy.evidenceMinTraps),
     ])
     const evidence = evidenceOfAll(context, new Map(alike))
     const body = bodyOf({ until, termSeconds: listing.termSeconds ?? 0, evidence })
@@ -146,7 +146,7 @@ interface SortedHits {
 /**
  * Which hits the snapshot covers: of each kind those of the first snapshot, and those of each later day, before `today`, that
  * brought hits from enough further traps. The other days never count: if their traps added up, the day of a renewal would tell
- * that a trap was hit on that day, and a sender could try one address a day.
+ * that a trap was hit on that day, and a sender could try one address a day. Nor is a trap of such a day a further one later.
  */
 function sortOut(
   { policy }: Context,
@@ -158,17 +158,16 @@ function sortOut(
   const shown = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => {
     const batchOf = ({ id, recordedAt }: DetailedHit): number =>
       id <= mark ? 0 : roundDown(recordedAt, daySeconds)
-    const alike = alikeHits(all, policy.evidenceMinTraps, batchOf)
-    const covered = alike.filter(({ id }) => id <= mark)
-    const later = alike.filter(({ id }) => id > mark)
-    const known = trapsOf(covered)
-    const days = Map.groupBy(later, ({ recordedAt }) => roundDown(recordedAt, daySeconds))
-    for (const [day, each] of [...days].sort(([a], [b]) => a - b)) {
-      const further = trapsOf(each).difference(known)
-      if (day >= today || further.size < policy.evidenceMinTraps) continue
+    const batches = Map.groupBy(all, batchOf)
+    const covered: DetailedHit[] = []
+    const known = new Set<string>()
+    for (const [day, each] of [...batches].sort(([a], [b]) => a - b)) {
+      const alike = alikeHits(each, policy.evidenceMinTraps)
+      const further = trapsOf(alike).difference(known)
+      for (const trap of trapsOf(each)) known.add(trap)
+      if (day >= today || (day > 0 && further.size < policy.evidenceMinTraps)) continue
       lastDay = Math.max(lastDay, day)
-      covered.push(...each)
-      for (const trap of further) known.add(trap)
+      covered.push(...alike)
     }
     return [kind, covered]
   })

@@ -10,16 +10,11 @@ const hourSeconds = 3600
 
 /**
  * The hits that look like those of other traps: of at least `minTraps` traps, with the same fields and certainty, in the same hour.
- * The others do not count. `batchOf`: hits of different batches do not look alike.
+ * The others do not count.
  */
-export function alikeHits(
-  hits: readonly DetailedHit[],
-  minTraps: number,
-  batchOf: (hit: DetailedHit) => number,
-): DetailedHit[] {
+export function alikeHits(hits: readonly DetailedHit[], minTraps: number): DetailedHit[] {
   const cells = Map.groupBy(hits, (hit) =>
     JSON.stringify([
-      batchOf(hit),
       roundDown(hit.seenAt, hourSeconds),
       hit.certainty,
       ...shownFields.map(({ name }) => hit.details[name] ?? null),

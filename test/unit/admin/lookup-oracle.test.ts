@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp } from '../../../src/admin/listeners.ts'
 import { type Admin, evidence, listenerOptions, openAdmin, policy } from '../../support/admin.ts'
+import { address } from '../../support/door.ts'
 import { noteStatements } from '../../support/statements.ts'
 
 const day = 86_400
@@ -47,7 +48,18 @@ async function unansweredHosts(admin: Admin): Promise<Record<string, string>> {
     'exempt, and listed before': '203.0.113.117',
     'exempt by the configuration, and hit': '203.0.113.241',
   }
-  await blocklist.record([evidence(hosts.expired, 'dsn'), evidence(hosts.removed, 'dsn')])
+  // From two traps, so that there was public evidence.
+  const both = [hosts.expired, hosts.removed].flatMap((client) =>
+    ['one', 'two'].map((trap) =>
+      evidence(client, 'dsn', { recipient: `${trap}@trap.example.org` }),
+    ),
+  )
+  await blocklist.record(both)
+  for (const client of [hosts.expired, hosts.removed]) {
+    const shown = (await app.inject(`/v1/lookup/${client}`)).json()
+    assert.equal(shown.listed, true)
+  }
+  assert.equal(blocklist.find(address(hosts.expired)).evidence.length, 1)
   await post('/v1/listings', { prefix: hosts['exempt, and listed before'] })
   await post('/v1/listings', { prefix: '203.0.113.108/30' })
   await post('/v1/exclusions', { prefix: '203.0.113.109' })

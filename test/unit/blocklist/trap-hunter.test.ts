@@ -33,6 +33,8 @@ type Message = Parameters<typeof evidence>[0] & { readonly details?: Record<stri
 interface Plan {
   readonly message?: Message
   readonly at?: number
+  /** They are sent again each day. */
+  readonly isDaily?: true
   readonly count?: number
 }
 
@@ -72,6 +74,7 @@ const strategies: Readonly<Record<string, Strategy>> = {
     message: { details: { ...plain, helo: names[group] ?? '' } },
   }),
   day: (group) => ({ at: group * day, count: 2 }),
+  'day, and each day to all before': (group) => ({ at: group * day, isDaily: true }),
   'half a day': (group) => ({ at: group * 13 * hour, count: 2 }),
   'three in a day': (group) => ({ at: Math.floor(group / 3) * day + (group % 3) * hour, count: 2 }),
   'day and HELO': (group) => ({
@@ -145,8 +148,9 @@ function messagesAt(
   now: number,
 ): ReturnType<typeof evidence>[] {
   return placed.flatMap((group, index) => {
-    const { message = {}, at = 0, count = 2 } = strategy(group)
-    if (midnight + at !== now) return []
+    const { message = {}, at = 0, count = 2, isDaily } = strategy(group)
+    const age = now - midnight - at
+    if (age !== 0 && !(isDaily && age > 0 && age % day === 0)) return []
     const recipient = `trap${index}@trap.example.org`
     const all = { details: plain, ...message, client, recipient, seenAt: now }
     return Array.from({ length: count }, () => evidence(all))
