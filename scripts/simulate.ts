@@ -13,8 +13,8 @@
 // - Pool members are outbound servers of large providers, for many customers. Some of these have answering machines.
 // - Sites send confirmations, newsletters, tickets and the like because bombers subscribe traps to them.
 // - Forwarders hand on all mail of a former user whose new address has become a trap: letters, and the backscatter that his own
-//   address gets, most of it in waves. Its To field names the user's old address. Forwarders without To also hand on the few
-//   bounces whose To names nobody. Rewriting forwarders write the new address into To. These two look like bouncing hosts.
+//   address gets, most of it in waves. Its To field names the user's old address. Forwarders without To also hand on bounces whose
+//   To names nobody. Rewriting forwarders write the new address into To, and so look like bouncing hosts.
 // - Poisoners know one or three traps, and get strangers' hosts listed: they forge a trap as sender to hosts that bounce
 //   (bounces), answer (vacations, challenges) or give notice of a virus (notices); they sign traps up; they send forged bounces
 //   through small shared relays, through large providers, or from hosts of their own. Each attack tries other hosts.

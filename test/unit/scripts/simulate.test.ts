@@ -44,7 +44,7 @@ test('the same seed prints the same figures, and another seed prints others', ()
 
 test('the default policy lists offenders, and no pool member, site or forwarder', () => {
   assert.notEqual(cell(0, 'default', 'listed'), '0')
-  for (const group of ['pool members', 'sites', 'forwarders']) {
+  for (const group of ['pool members', 'sites', 'forwarders', 'forwarders without To']) {
     assert.equal(cell(1, 'default', group), '0', group)
   }
   assert.match(cell(1, 'pools = false', 'pool members'), /^[1-9]\d*, \d+ host-days$/)
