@@ -74,6 +74,16 @@ export function makeSnapshots(context: Context): number {
   return rows.length
 }
 
+/** Makes the snapshot of a listing again, since some of its evidence was purged. For a removal the host is as quiet as before. */
+export function remakeSnapshot(context: Context, listingId: number): void {
+  const { publicEvidence } = context.store
+  const row = publicEvidence.of(listingId)
+  if (!row) return
+  makeSnapshot(context, { ...row, dueAt: row.madeAt })
+  const { madeAt } = row
+  publicEvidence.change({ ...row, ...publicEvidence.of(listingId), madeAt })
+}
+
 /** When DNS first answered the listing, and what the public may see of its evidence. Undefined if DNS never did. */
 export function publicEvidenceOf(
   { store }: Context,

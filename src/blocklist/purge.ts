@@ -9,6 +9,7 @@ import { audit, type Context } from './context.ts'
 import { noOffence } from './fold.ts'
 import { foldWhole, historyOf } from './judge.ts'
 import { standingAt } from './listings.ts'
+import { remakeSnapshot } from './public-evidence.ts'
 import { judgedPrefix } from './record.ts'
 import { endOfListing, type Folded, followFold } from './trap-listing.ts'
 import { isTrapMailbox, parseTrapPattern, trapMatcher } from './traps.ts'
@@ -72,6 +73,7 @@ export function purge(
   for (const { prefix, row, folded } of changes) {
     store.offenders.save(prefix, folded.offender)
     followFold(context, prefix, row, folded, 'removed')
+    remakeSnapshot(context, row.id)
   }
   const notice = noticeOf(request, result, now)
   store.notices.insert(now, notice)

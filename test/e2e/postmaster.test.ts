@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { submit } from '../../scripts/submit.ts'
 import type { Advice } from '../../src/admin/advice.ts'
 import type { PublicLookup } from '../../src/admin/schemas/listings.ts'
@@ -32,7 +33,14 @@ async function listedHost(t: TestContext, startOffender: StartOffender) {
   )
   const server = await site.start()
   const offender = await startOffender(t, server.smtp)
+  await awaitHourWithRoom()
   return { site, server, offender }
+}
+
+/** The public sees messages of one hour together, so both must come in the same hour. */
+async function awaitHourWithRoom(): Promise<void> {
+  const leftMs = 3_600_000 - (Date.now() % 3_600_000)
+  if (leftMs < 60_000) await setTimeout(leftMs + 1000)
 }
 
 /** Sends forged spam to somebody who does not exist. */

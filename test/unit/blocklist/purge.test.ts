@@ -153,6 +153,23 @@ test('a purge by mailbox, collector, kind or time takes only what has all of it'
   }
 })
 
+test('what is purged is no longer public evidence', async (t) => {
+  const door = open(t)
+  const hit = (recipient: string, source: string) =>
+    evidence({ recipient, source, seenAt: now, details: { helo: 'mail.host.example' } })
+  const good = ['one', 'two'].map((user) => hit(`${user}@trap.example.org`, 'smtp'))
+  const bad = ['three', 'four'].map((user) => hit(`${user}@trap.example.org`, 'imap'))
+  await door.blocklist.record([...good, ...bad])
+  const shown = () =>
+    door.blocklist.find(address('20.0.0.1')).evidence.map(({ messages }) => messages)
+  assert.deepEqual(shown(), ['3–9'])
+  await purge(door, { mailbox: 'imap' })
+  assert.deepEqual(shown(), ['1–2'])
+  await purge(door, { trap: 'two@trap.example.org' })
+  assert.deepEqual(door.codes('20.0.0.1'), [], 'one message lists nobody')
+  assert.deepEqual(shown(), [])
+})
+
 test('what is no selection is refused', async (t) => {
   const door = open(t)
   for (const request of [{}, { trap: 'nobody' }, { mailbox: 'a', collector: 'b' }]) {
