@@ -69,6 +69,7 @@ export const noOffence: Offender = {
   episode: 0,
   hitAt: 0,
   provenAt: 0,
+  spentAt: 0,
   endsAt: 0,
   hits: 0,
   cutAt: 0,
@@ -87,7 +88,7 @@ export type Sent = Hit | CountedMessages
  * - Nothing listed: a listing begins when the kind's threshold is reached within a window. It lasts one term from the window's
  *   newest certain hit, and that hit must be newer than those of the listing before.
  * - Listed for this kind: each hit counts, and each certain one extends the listing. Listed for other kinds only: the kind joins
- *   the listing when it reaches its own threshold.
+ *   the listing when it reaches its own threshold, by hits that could begin one.
  * - The term is `firstListing` in the first episode and doubles with each episode, up to `longestListing`. A listing after one
  *   that ended is a new episode, and so is a hit that extends after 24 h without one. Each whole `longestListing` between the end
  *   of a listing and the next one lowers the episode by one.
@@ -124,20 +125,27 @@ export function step(
     return did('below the threshold', after, window)
   }
   if (provenAt === null) return did('none is certain', after, window)
+  const { hits } = window
   if (isStanding) {
-    const joined = { ...after, kinds: before.kinds | bit, hits: before.hits + window.hits }
-    return did('joins', extended(joined, seenAt, provenAt, policy), window)
+    if (provenAt <= before.spentAt) return did('none is certain and new', after, window)
+    const joined = { ...after, kinds: before.kinds | bit, hits: before.hits + hits }
+    const longer = extended(joined, seenAt, provenAt, policy)
+    return endsBy(provenAt, longer.episode, policy) > seenAt
+      ? did('joins', longer, window)
+      : did('the term is over', after, window)
   }
   if (provenAt <= before.provenAt) return did('none is certain and new', after, window)
   const episode = nextEpisode(before, seenAt, policy)
-  const endsAt = endOf(provenAt, termOf(episode, policy), policy)
+  const endsAt = endsBy(provenAt, episode, policy)
   if (endsAt <= seenAt) return did('the term is over', after, window)
-  const { hits } = window
-  return did(
-    'lists',
-    { ...after, kinds: bit, episode, hitAt: seenAt, provenAt, endsAt, hits },
-    window,
-  )
+  const spentAt = before.provenAt
+  const began = { kinds: bit, episode, hitAt: seenAt, provenAt, spentAt, endsAt, hits }
+  return did('lists', { ...after, ...began }, window)
+}
+
+/** When a listing of this episode ends whose newest certain hit was seen at `provenAt`. */
+function endsBy(provenAt: number, episode: number, policy: PolicyOptions): number {
+  return endOf(provenAt, termOf(episode, policy), policy)
 }
 
 /** Ends the listing, if one stands. Earlier messages no longer count. */
@@ -275,7 +283,7 @@ function extended(
     episode,
     hitAt: seenAt,
     provenAt: Math.max(standing.provenAt, provenAt),
-    endsAt: Math.max(standing.endsAt, endOf(provenAt, termOf(episode, policy), policy)),
+    endsAt: Math.max(standing.endsAt, endsBy(provenAt, episode, policy)),
   }
 }
 

@@ -16,6 +16,8 @@ export interface Offender {
   readonly hitAt: number
   /** When the newest hit that a listing rests on was seen. */
   readonly provenAt: number
+  /** Up to then, certain hits have led to an earlier listing: they begin nothing more and join nothing. */
+  readonly spentAt: number
   /** When the last listing ends or ended. */
   readonly endsAt: number
   /** How many messages the last listing rests on. */

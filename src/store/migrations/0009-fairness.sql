@@ -16,7 +16,7 @@ INSERT INTO offenders
   SELECT family, length, w0, w1, w2, w3, state, state FROM (
     SELECT family, length, w0, w1, w2, w3, max(id), json_object(
         'seenAt', coalesce(last_hit_at, created_at), 'kinds', kinds, 'episode', episode,
-        'hitAt', coalesce(last_hit_at, created_at), 'provenAt', coalesce(last_hit_at, created_at),
+        'hitAt', coalesce(last_hit_at, created_at), 'provenAt', coalesce(last_hit_at, created_at), 'spentAt', 0,
         'endsAt', min(coalesce(expires_at, 9007199254740991), coalesce(ended_at, 9007199254740991)),
         'hits', hits, 'cutAt', CASE state WHEN 'removed' THEN ended_at ELSE 0 END,
         'cutMark', CASE state WHEN 'removed' THEN coalesce(evidence_mark, 0) ELSE 0 END) AS state

@@ -62,6 +62,10 @@ const dsnOne = { threshold: { ...threshold, dsn: one } }
 const longWindow = {
   threshold: { ...threshold, dsn: { ...one, messages: 2, windowSeconds: 20 * day } },
 }
+const short = { firstListingSeconds: 3 * day }
+const wide = {
+  threshold: { ...threshold, 'auto-reply': { messages: 3, traps: 2, windowSeconds: 20 * day } },
+}
 /** A listing that ends on day 8. */
 const listed = '0 d m1 a, 1 d m2 a'
 /** Episodes 1 to 3: the listing ends on day 33. */
@@ -168,6 +172,18 @@ const rows: readonly Row[] = [
     'dsn+auto-reply 1 8.6 6',
   ],
   [
+    'a kind whose certain message is too old joins nothing',
+    '0 r m1 a, 6.9 d m1 a, 6.9 d m2 a, 6.9 r m2 b ?, 6.9 r m3 a ?',
+    'dsn 1 9.9 2',
+    short,
+  ],
+  [
+    'a kind does not join by what an earlier listing was for',
+    '0 r m1 a, 0 r m2 b, 0 r m3 b, 7 d m1 a, 7 d m2 a, 7.1 r m4 a ?, 7.1 r m5 b ?',
+    'dsn 2 21 2',
+    wide,
+  ],
+  [
     'a new listing has only the new kind',
     '0 d m1 a, 1 d m2 a, 10 r m3 a, 10 r m4 b, 10 r m5 b',
     'auto-reply 2 24 3',
@@ -254,7 +270,8 @@ const certainty = fc.constantFrom('certain', 'likely')
 const anyHit = fc.record({
   kind: fc.constantFrom(...backscatterKinds.slice(0, 3)),
   certainty,
-  seenAt: fc.integer({ min: 0, max: 400 }).map((hours) => start + hours * 10_800),
+  // Few times, so that many messages share a second.
+  seenAt: fc.integer({ min: 0, max: 70 }).map((steps) => start + steps * 43_200),
   returned: fc.constantFrom('m1', 'm2', 'm3', 'm4'),
   recipient: fc.constantFrom('a', 'b', 'c'),
 })

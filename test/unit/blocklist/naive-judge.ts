@@ -20,13 +20,15 @@ export interface NaiveState {
   episode: number
   hitAt: number
   provenAt: number
+  /** Up to then, what is certain has led to an earlier listing. */
+  spentAt: number
   until: number
 }
 
 const day = 86_400
 
 export function unknownNetwork(): NaiveState {
-  return { seenAt: 0, kinds: 0, episode: 0, hitAt: 0, provenAt: 0, until: 0 }
+  return { seenAt: 0, kinds: 0, episode: 0, hitAt: 0, provenAt: 0, spentAt: 0, until: 0 }
 }
 
 export function removed(state: NaiveState, at: number): void {
@@ -86,8 +88,11 @@ export function take(
   if (proofs.length === 0) return false
   const provenAt = Math.max(...proofs.map((each) => each.seenAt))
   if (stands) {
-    state.kinds |= maskOf([kind])
-    prolong(state, seenAt, provenAt, policy)
+    if (provenAt <= state.spentAt) return false
+    const longer = { ...state }
+    prolong(longer, seenAt, provenAt, policy)
+    if (rounded(provenAt + term(longer.episode, policy), policy) <= seenAt) return false
+    Object.assign(state, longer, { kinds: state.kinds | maskOf([kind]) })
     return true
   }
   if (provenAt <= state.provenAt) return false
@@ -99,7 +104,8 @@ export function take(
   episode = Math.min(episode + 1, highest(policy))
   const until = rounded(provenAt + term(episode, policy), policy)
   if (until <= seenAt) return false
-  Object.assign(state, { kinds: maskOf([kind]), episode, hitAt: seenAt, provenAt, until })
+  const spentAt = state.provenAt
+  Object.assign(state, { kinds: maskOf([kind]), episode, hitAt: seenAt, provenAt, spentAt, until })
   return true
 }
 
