@@ -6,7 +6,7 @@ import type { ListEntry } from '../store/packed-entries.ts'
 import { placeHost } from './ask-hosts.ts'
 import { audit, type Context } from './context.ts'
 import { hideEntry, removeRow } from './listings.ts'
-import { replaceTrapListing } from './trap-listing.ts'
+import { placeTrapListing } from './trap-listing.ts'
 import { parseTrapPattern } from './traps.ts'
 import { exceptionOf } from './types.ts'
 import { listedIn } from './zone-entry.ts'
@@ -54,14 +54,14 @@ function placeByKinds(context: Context): void {
   const { store, publisher } = context
   if (publisher.last?.publishedKinds === publisher.publishedKinds) return
   for (const row of store.listings.misplaced(publisher.publishedKinds)) {
-    replaceTrapListing(context, actor, row)
+    placeTrapListing(context, actor, row)
   }
 }
 
 /** The kept answers of DNS count by the present policy: other pools and whitelists may hide a listing, or none any more. */
 function placeByHosts(context: Context): void {
   const { store, policy } = context
-  for (const row of store.listings.shadowByHost()) replaceTrapListing(context, actor, row)
+  for (const row of store.listings.shadowByHost()) placeTrapListing(context, actor, row)
   for (const host of store.hosts.members(policy)) placeHost(context, actor, host)
 }
 

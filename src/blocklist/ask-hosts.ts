@@ -11,7 +11,7 @@ import {
 } from './known-hosts.ts'
 import { standingAt } from './listings.ts'
 import { judgedPrefix, recordOne } from './record.ts'
-import { replaceTrapListing } from './trap-listing.ts'
+import { placeTrapListing } from './trap-listing.ts'
 import type { Actor } from './types.ts'
 
 /** One call looks at this many listings, and this many held ones. */
@@ -55,7 +55,7 @@ export function learnHost(context: Context, asked: HostQuestions, facts: HostFac
 export function placeHost(context: Context, actor: Actor, host: Address): void {
   for (const prefix of context.store.listings.covering(host)) {
     const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
-    if (row !== undefined) replaceTrapListing(context, actor, row)
+    if (row !== undefined) placeTrapListing(context, actor, row)
   }
 }
 

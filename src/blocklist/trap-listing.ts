@@ -130,7 +130,7 @@ function changeTrapListing(context: Context, row: CurrentListing, becomes: TrapL
 }
 
 /** Places a present listing by trap anew, after something else than its evidence has changed. Adds that to the audit. */
-export function replaceTrapListing(context: Context, actor: Actor, row: CurrentListing): void {
+export function placeTrapListing(context: Context, actor: Actor, row: CurrentListing): void {
   const { state, shadow, heldUntil } = placeAgain(context, row)
   if (state === row.state && shadow === row.shadow && heldUntil === row.heldUntil) return
   change(context, row, { ...row, state, shadow, heldUntil })
