@@ -400,7 +400,9 @@ export class NaiveList {
     if (expiresAt <= this.now) row.state = 'expired'
     if (expiresAt <= this.now || until <= this.now) return
     Object.assign(row, { kinds, expiresAt, lastHitAt: provenAt, episode })
-    if (row.state === 'shadow') begin(row, this.now, this.#policy)
+    // Under another policy the same messages may come to other kinds.
+    if (shows(row.kinds, this.#policy) === 'shadow') row.state = 'shadow'
+    else if (row.state === 'shadow') begin(row, this.now, this.#policy)
   }
 
   #longest(): number {
