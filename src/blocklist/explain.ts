@@ -75,14 +75,15 @@ function reasonFor(context: Context, { prefix, kinds }: Answer): Omit<Finding, k
     ),
     ...entries.map(({ listedAt }) => listedAt),
   )
-  const until = snapshot?.until ?? 0
-  const isAlone = rows.length + entries.length === 1
   const isShown = evidence.length > 0
+  // What the snapshot says of the end does not hold beside other listings, or if the operator has set another end.
+  const isEndOfFold = byTrap?.expiresAt === store.offenders.at(prefix)?.offender.endsAt
+  const until = rows.length + entries.length === 1 && isEndOfFold ? (snapshot?.until ?? 0) : 0
   return {
     prefix: formatPrefix(prefix),
     origin: byTrap ? 'trap' : (rows[0]?.origin ?? 'import'),
     since: began - (began % (isShown ? hourSeconds : daySeconds)),
-    until: isShown && isAlone && until > now ? until : null,
+    until: isShown && until > now ? until : null,
     evidence,
   }
 }

@@ -277,7 +277,9 @@ function extended(
   policy: PolicyOptions,
 ): Offender {
   const isNewEpisode = seenAt - standing.hitAt >= episodeGapSeconds
-  const episode = Math.min(standing.episode + (isNewEpisode ? 1 : 0), highestEpisode(policy))
+  const episode = isNewEpisode
+    ? Math.min(standing.episode + 1, highestEpisode(policy))
+    : standing.episode
   return {
     ...standing,
     episode,

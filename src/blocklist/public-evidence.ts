@@ -202,12 +202,14 @@ function hitsOf({ store, publisher, policy, now }: Context, listing: ListingRow)
   )
 }
 
-function evidenceOfAll({ store }: Context, hits: Hits): PublicEvidence[] {
+function evidenceOfAll({ store, policy }: Context, hits: Hits): PublicEvidence[] {
   const holdsTrapPart = trapPartFinder([
     ...store.traps.all().map(({ pattern }) => pattern),
     ...trapsOf([...hits.values()].flat()),
   ])
-  return [...hits].flatMap(([kind, each]) => evidenceOf(kind, each, holdsTrapPart) ?? [])
+  return [...hits].flatMap(
+    ([kind, each]) => evidenceOf(kind, each, policy.evidenceMinTraps, holdsTrapPart) ?? [],
+  )
 }
 
 function roundUp(time: number, span: number): number {

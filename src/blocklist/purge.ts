@@ -18,7 +18,6 @@ import { listingOf } from './types.ts'
 
 /** The answer names at most this many listings. */
 const maxNamed = 1000
-const secondsInDay = 86_400
 
 /** A network that loses evidence. */
 interface Network {
@@ -44,8 +43,9 @@ interface Change {
 }
 
 /**
- * Purges the evidence that has all given properties. With `isDryRun` it changes nothing and tells what would change. Refuses with
- * 'invalid' if no property is given, or the trap is no address or pattern.
+ * Purges the evidence that has all given properties. With `isDryRun` it changes nothing and tells what would change. Messages of
+ * one day that were only counted are purged together, if any of them may lie in the time window. Refuses with 'invalid' if no
+ * property is given, the trap is no address or pattern, or the time window is empty.
  */
 export function purge(
   context: Context,
@@ -65,7 +65,7 @@ export function purge(
     else others.push({ prefix, folded })
   }
   const result = resultOf(context, selected, changes)
-  if (isDryRun) return { ...result, notice: null }
+  if (isDryRun || result.messages === 0) return { ...result, notice: null }
   const { store, now } = context
   store.evidence.delete(selected.rows)
   for (const sum of selected.sums) store.evidenceCounters.delete(sum)
@@ -75,7 +75,8 @@ export function purge(
     followFold(context, prefix, row, folded, 'removed')
     remakeSnapshot(context, row.id)
   }
-  const notice = noticeOf(request, result, now)
+  const answered = changes.filter(({ row }) => row.state === 'listed')
+  const notice = noticeOf(request, resultOf(context, selected, answered), now)
   store.notices.insert(now, notice)
   const { listings: _, ...counts } = result
   audit(context, actor, 'purge', describe(request), null, counts)
@@ -87,6 +88,7 @@ function select(context: Context, request: PurgeRequest): Selected | Refusal {
   const { trap, mailbox, collector, kind, from = 0, to = Number.MAX_SAFE_INTEGER } = request
   const isEmpty = Object.values(request).every((value) => value === undefined)
   if (isEmpty) return invalid('expected a trap, mailbox, collector, kind or time window')
+  if (from >= to) return invalid('to: expected a time after from')
   const sources = [mailbox, collector && `collector:${collector}`].filter(isText)
   if (sources.length > 1) return invalid('expected a mailbox or a collector, not both')
   const pattern = trap === undefined ? undefined : parseTrapPattern(trap)
@@ -111,8 +113,8 @@ function select(context: Context, request: PurgeRequest): Selected | Refusal {
     (pattern === undefined || sum.trap === pattern.value.text) &&
     (filter.source === undefined || sum.source === filter.source) &&
     (kind === undefined || sum.kind === kind) &&
-    sum.day * secondsInDay < to &&
-    (sum.day + 1) * secondsInDay > from
+    sum.firstSeenAt < to &&
+    sum.seenAt >= from
   const sums = store.evidenceCounters.all().filter(isPurged)
   for (const { family, w0, w1, w2, w3 } of sums) {
     if (family !== 0) networkAt(judgedPrefix({ family, w0, w1, w2, w3 }, policy))

@@ -27,6 +27,7 @@ export function alikeHits(hits: readonly DetailedHit[], minTraps: number): Detai
 export function evidenceOf(
   kind: BackscatterKind,
   hits: readonly DetailedHit[],
+  minTraps: number,
   holdsTrapPart: (text: string) => boolean,
 ): PublicEvidence | undefined {
   if (hits.length === 0) return undefined
@@ -35,18 +36,23 @@ export function evidenceOf(
     return value !== undefined && isForm(value) && !holdsTrapPart(value) ? [[name, value]] : []
   })
   const hours = new Set(hits.map(({ seenAt }) => roundDown(seenAt, hourSeconds)))
-  // A trap counts once in an hour, since a sender may send each address another number of messages.
-  const messages = new Set(
-    hits.map(({ seenAt, recipient }) => `${roundDown(seenAt, hourSeconds)} ${recipient}`),
-  )
   return {
     kind,
     certainty: hits.some(({ certainty }) => certainty === 'certain') ? 'certain' : 'likely',
-    messages: classOf(messages.size),
+    messages: classOf(messagesOf(hits, minTraps)),
     traps: classOf(trapsOf(hits).size),
     hours: [...hours].sort((a, b) => b - a).slice(0, maxHours),
     ...Object.fromEntries(shown),
   }
+}
+
+/** A trap counts for no more messages than the `minTraps` busiest ones have each. Else one trap alone could decide the class. */
+function messagesOf(hits: readonly DetailedHit[], minTraps: number): number {
+  const counts = [...Map.groupBy(hits, ({ recipient }) => recipient).values()]
+    .map(({ length }) => length)
+    .sort((a, b) => b - a)
+  const most = counts[minTraps - 1] ?? 0
+  return counts.reduce((sum, count) => sum + Math.min(count, most), 0)
 }
 
 function classOf(count: number): CountClass {

@@ -49,7 +49,7 @@ function partsOf(trap: string): string[] {
   const local = trap.slice(0, Math.max(at, 0))
   const domain = trap.slice(at + 1)
   const backward = domain.split('.').reverse().join('.')
-  return [local, local.replace(/\+.*$/, ''), domain, domainToUnicode(domain), backward]
+  return [local, local.split('+', 1).join(), domain, domainToUnicode(domain), backward]
 }
 
 function lettersOf(text: string): string {

@@ -41,6 +41,7 @@ export type SummedMessages = Omit<Address, 'family'> & {
   readonly trap: string
   readonly source: string
   readonly messages: number
+  readonly firstSeenAt: number
   readonly seenAt: number
 }
 
@@ -58,19 +59,21 @@ export class EvidenceCounterTable {
 
   constructor(database: Database) {
     this.#count = database.prepare(
-      `INSERT INTO evidence_counters (day, family, w0, w1, w2, w3, kind, certainty, trap, source, messages, last_seen_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
-       ON CONFLICT DO UPDATE SET messages = messages + 1, last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
+      `INSERT INTO evidence_counters (day, family, w0, w1, w2, w3, kind, certainty, trap, source, messages,
+         first_seen_at, last_seen_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
+       ON CONFLICT DO UPDATE SET messages = messages + 1,
+         first_seen_at = min(first_seen_at, excluded.first_seen_at), last_seen_at = max(last_seen_at, excluded.last_seen_at)`,
     )
     this.#all = database.prepare(
-      `SELECT ${sumKey}, messages, last_seen_at AS seenAt FROM evidence_counters`,
+      `SELECT ${sumKey}, messages, first_seen_at AS firstSeenAt, last_seen_at AS seenAt FROM evidence_counters`,
     )
     this.#delete = database.prepare(
       `DELETE FROM evidence_counters WHERE (${sumKey}) =
          (@family, @w0, @w1, @w2, @w3, @day, @kind, @certainty, @trap, @source)`,
     )
     this.#of = database.prepare(
-      `SELECT ${sumKey}, messages, last_seen_at AS seenAt FROM evidence_counters
+      `SELECT ${sumKey}, messages, first_seen_at AS firstSeenAt, last_seen_at AS seenAt FROM evidence_counters
        WHERE family = ? AND w0 = ? AND w1 = ? AND w2 = ? AND w3 = ? AND certainty <> ''`,
     )
     this.#purge = database.prepare(
@@ -96,7 +99,7 @@ export class EvidenceCounterTable {
   count({ network, kind, certainty, trap, source, seenAt }: CountedMessage): void {
     const day = Math.floor(seenAt / secondsInDay)
     const what = [kind ?? '', certainty ?? '', trap ?? '*', source]
-    this.#count.run(day, ...addressValues(network), ...what, seenAt)
+    this.#count.run(day, ...addressValues(network), ...what, seenAt, seenAt)
   }
 
   /** Deletes rows of days that ended before `before` (epoch seconds), at most `limit`. Returns their number. */

@@ -18,7 +18,21 @@ export interface HostAskerOptions {
   readonly deadlineMs?: number
   /** Beyond this number of hosts under way, nothing is asked: the hosts stay unknown until later. @default 100 */
   readonly maxHosts?: number
+  /** A clock for waiting, in milliseconds. @default performance.now */
+  nowMs?(): number
 }
+
+/** A host about which DNS gave no answer. */
+interface Unanswered {
+  readonly waitMs: number
+  readonly retryAtMs: number
+}
+
+/** DNS is asked again after this time, then after twice as long each time, up to a day. */
+const firstRetryMs = 10_000
+const longestRetryMs = 86_400_000
+/** With more hosts than this, the one that was asked about first is forgotten. */
+const maxUnanswered = 10_000
 
 /** How often hosts of listings are looked for that DNS must be asked about. */
 const roundMs = 1000
@@ -29,12 +43,14 @@ export class HostAsker {
   readonly #options: Required<HostAskerOptions>
   /** The hosts under way, each until its answers are learnt. */
   readonly #underWay = new Map<string, Promise<boolean>>()
+  readonly #unanswered = new Map<string, Unanswered>()
   readonly #rarely = new OncePerMinute()
   readonly #rounds: NodeJS.Timeout
   #isClosed = false
 
   constructor(options: HostAskerOptions) {
-    this.#options = { deadlineMs: 2500, maxHosts: 100, ...options }
+    const nowMs = () => performance.now()
+    this.#options = { deadlineMs: 2500, maxHosts: 100, nowMs, ...options }
     this.#rounds = setInterval(() => this.askDue(), roundMs).unref()
   }
 
@@ -79,15 +95,31 @@ export class HostAsker {
     }
   }
 
-  /** Resolves with true once the answers are learnt, with false if there are none. undefined if too many hosts are under way. */
+  /**
+   * Resolves with true once the answers are learnt, with false if there are none. undefined if too many hosts are under way, or
+   * if this one had no answer lately.
+   */
   #ask(questions: HostQuestions, maxHosts: number): Promise<boolean> | undefined {
     const key = formatAddress(questions.host)
     const present = this.#underWay.get(key)
     if (present !== undefined) return present
     if (this.#isClosed || this.#underWay.size >= maxHosts) return undefined
+    const { retryAtMs = 0 } = this.#unanswered.get(key) ?? {}
+    if (this.#options.nowMs() < retryAtMs) return undefined
     const asking = this.#learn(questions).finally(() => this.#underWay.delete(key))
+    void asking.then((isLearnt) => this.#noteAnswer(key, isLearnt))
     this.#underWay.set(key, asking)
     return asking
+  }
+
+  #noteAnswer(host: string, isLearnt: boolean): void {
+    const known = this.#unanswered.get(host)
+    this.#unanswered.delete(host)
+    if (isLearnt) return
+    const waitMs = Math.min(known ? 2 * known.waitMs : firstRetryMs, longestRetryMs)
+    this.#unanswered.set(host, { waitMs, retryAtMs: this.#options.nowMs() + waitMs })
+    const [first] = this.#unanswered.keys()
+    if (first !== undefined && this.#unanswered.size > maxUnanswered) this.#unanswered.delete(first)
   }
 
   async #learn(questions: HostQuestions): Promise<boolean> {

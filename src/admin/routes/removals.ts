@@ -3,7 +3,14 @@
 import { pageById } from '../../blocklist/pages.ts'
 import { removalOf } from '../../blocklist/removals.ts'
 import { isRefusal, type Refusal, type Removal as RemovalRow } from '../../blocklist/types.ts'
-import { formatAddress, formatPrefix, hostPrefix, type Prefix } from '../../ip/address.ts'
+import {
+  type Address,
+  contains,
+  formatAddress,
+  formatPrefix,
+  hostPrefix,
+  type Prefix,
+} from '../../ip/address.ts'
 import {
   ClientCounts,
   isLoopback,
@@ -52,10 +59,14 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
   const { blocklist, store, limits, refusals } = options
   const ofClient = new ClientCounts()
   const forPrefix = new ClientCounts()
-  /** Counts a request and returns when the client may send the next one, or undefined if this one is within the limits. */
-  const secondsToWait = (client: string, prefix: Prefix): number | undefined => {
-    const own = ofClient.count(client, hourMs)
+  /**
+   * Counts a request and returns when the client may send the next one, or undefined if this one is within the limits. What
+   * others ask for a prefix does not keep its own hosts waiting.
+   */
+  const secondsToWait = (client: Address | undefined, prefix: Prefix): number | undefined => {
+    const own = ofClient.count(limitKey(client), hourMs)
     if (own.current > maxOfClient) return Math.ceil(own.ttl / 1000)
+    if (client && contains(prefix, hostPrefix(client))) return undefined
     const all = forPrefix.count(formatPrefix(prefix), hourMs)
     return all.current > maxForPrefix ? Math.ceil(all.ttl / 1000) : undefined
   }
@@ -83,7 +94,7 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
       }
       const client = readClient(ip)
       if (caller.scope === 'public' && !isLoopback(client)) {
-        const seconds = secondsToWait(limitKey(client), prefix)
+        const seconds = secondsToWait(client, prefix)
         if (seconds !== undefined) {
           refusals.note(limitKey(client), 'too many requests')
           reply.header('retry-after', seconds)

@@ -99,11 +99,13 @@ CREATE TABLE evidence_counters_by_certainty (
   trap TEXT NOT NULL,             -- '*': a mailbox whose every message was for a trap
   source TEXT NOT NULL,
   messages INTEGER NOT NULL,
+  first_seen_at INTEGER NOT NULL,
   last_seen_at INTEGER NOT NULL,
   PRIMARY KEY (family, w0, w1, w2, w3, day, kind, certainty, trap, source)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO evidence_counters_by_certainty
-  SELECT day, family, w0, w1, w2, w3, kind, CASE kind WHEN '' THEN '' ELSE 'likely' END, trap, source, messages, last_seen_at
+  SELECT day, family, w0, w1, w2, w3, kind, CASE kind WHEN '' THEN '' ELSE 'likely' END, trap, source, messages,
+    day * 86400, last_seen_at
   FROM evidence_counters;
 DROP TABLE evidence_counters;
 ALTER TABLE evidence_counters_by_certainty RENAME TO evidence_counters;

@@ -126,3 +126,37 @@ test('after the close nothing is asked and nothing is learnt', async (t) => {
   assert.deepEqual(at.learnt, [])
   assert.equal(at.waiting.size, 1)
 })
+
+test('a host without an answer is asked about again ever more seldom, and one with an answer is not put off', async (t) => {
+  let now = 1000
+  const at = site(t, { nowMs: () => now })
+  const isAsked = async (): Promise<boolean> => {
+    const { over } = before(at, '20.0.0.9')
+    await setImmediate()
+    const answer = at.waiting.get('9.0.0.20.wl.example')
+    at.waiting.delete('9.0.0.20.wl.example')
+    // A value by which a list refuses to answer.
+    answer?.(['127.255.255.254'])
+    await over
+    return answer !== undefined
+  }
+  assert.equal(await isAsked(), true)
+  for (const seconds of [10, 20, 40, 80]) {
+    now += seconds * 1000 - 1
+    assert.equal(await isAsked(), false, `${seconds}`)
+    now += 1
+    assert.equal(await isAsked(), true, `${seconds}`)
+  }
+  now += 160_000
+  const { over } = before(at, '20.0.0.9')
+  await setImmediate()
+  at.waiting.get('9.0.0.20.wl.example')?.(['127.0.0.2'])
+  await over
+  assert.deepEqual(at.learnt, [['20.0.0.9', member]])
+  at.waiting.clear()
+  const again = before(at, '20.0.0.9')
+  await setImmediate()
+  assert.equal(at.waiting.size, 1)
+  at.waiting.get('9.0.0.20.wl.example')?.([])
+  await again.over
+})
