@@ -234,6 +234,13 @@ function requestExit(context: Context, row: CurrentListing): Exit {
     const sentence = 'nobody can request its removal while DNS does not answer it'
     return { by: 'request', at: null, sentence }
   }
+  if (!context.policy.removal.isOpen) {
+    return {
+      by: 'request',
+      at: null,
+      sentence: 'requests for removal are not taken (admin.removal)',
+    }
+  }
   const delay = delayOf(context, row)
   if (!delay) {
     return {

@@ -49,6 +49,8 @@ export interface PolicyOptions {
 
 /** A host may remove its own listing if it sent nothing for `quietSeconds` and was removed less than `times` times within a period. */
 interface RemovalRules {
+  /** Whether requests are taken at all. */
+  readonly isOpen: boolean
   readonly quietSeconds: number
   readonly times: number
   readonly periodSeconds: number

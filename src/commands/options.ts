@@ -11,7 +11,7 @@ import type { ZoneOptions } from '../resolver/records.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
 import type { TrapsOptions } from '../traps/traps.ts'
 
-export function policyOptions({ policy, removal, trap, evidence }: Config): PolicyOptions {
+export function policyOptions({ policy, removal, trap, evidence, admin }: Config): PolicyOptions {
   const { threshold } = policy
   return {
     firstListingSeconds: policy.firstListing,
@@ -38,6 +38,7 @@ export function policyOptions({ policy, removal, trap, evidence }: Config): Poli
     evidenceKeepSeconds: evidence.keep,
     evidenceMinTraps: evidence.minTraps,
     removal: {
+      isOpen: admin?.removal ?? false,
       quietSeconds: removal.quiet,
       times: removal.times,
       periodSeconds: removal.period,

@@ -49,7 +49,7 @@ export function testPolicy(changes: Partial<PolicyOptions> = {}): PolicyOptions 
     evidencePerDay: 200,
     evidenceKeepSeconds: 90 * day,
     evidenceMinTraps: 2,
-    removal: { quietSeconds: day, times: 3, periodSeconds: 30 * day },
+    removal: { isOpen: true, quietSeconds: day, times: 3, periodSeconds: 30 * day },
     ...changes,
   }
 }

@@ -286,7 +286,7 @@ test('a client may ask ten times an hour, and so may its whole IPv6 network', as
   )
 })
 
-test('for a prefix anyone together may ask five times an hour, listed or not', async (t) => {
+test('for a prefix strangers together may ask five times an hour, listed or not', async (t) => {
   const admin = openAdmin(t)
   await hit(admin)
   await hit(admin, '2001:db8::1')
@@ -303,6 +303,8 @@ test('for a prefix anyone together may ask five times an hour, listed or not', a
     }
     const late = await ask(admin, each(6), { from: from(6) })
     assert.deepEqual([late.status, late.headers['retry-after']], [429, '3600'], address)
+    const own = await ask(admin, each(7), { from: each(7) })
+    assert.equal(own.status, status, 'strangers do not keep the host itself waiting')
   }
   assert.equal((await ask(admin, host)).status, 202, 'loopback has no limit')
   const reply = await admin.app.inject({

@@ -205,6 +205,10 @@ test('what frees it: its end, a request once it is quiet, and the operator', asy
   door.now = askAgainAt
   const allowed = 'anyone may request its removal: the rules allow it'
   assert.deepEqual(exit('request'), { by: 'request', at: askAgainAt, sentence: allowed })
+  const policy = testPolicy()
+  await door.blocklist.reconfigure({ ...policy, removal: { ...policy.removal, isOpen: false } })
+  assert.equal(exit('request')?.sentence, 'requests for removal are not taken (admin.removal)')
+  await door.blocklist.reconfigure(policy)
   const again = await door.blocklist.requestRemoval(address(host), prefix(host))
   assert.ok('state' in again && again.state === 'removed', JSON.stringify(again))
 })

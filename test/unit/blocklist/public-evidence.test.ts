@@ -277,6 +277,17 @@ test('listed by hand too, the end is not shown, since that of the other listing 
   assert.deepEqual([origin, until, shown.length], ['trap', null, 1])
 })
 
+test('an end that the operator set is not told wrongly', async (t) => {
+  const door = await listed(t)
+  const [row] = door.store.listings.currentAt(prefix(host))
+  assert.ok(row)
+  assert.notEqual(found(door).until, null)
+  await door.blocklist.amend(row.id, { expiresAt: door.now + hour }, () => true, cli)
+  assert.equal(found(door).until, null)
+  await door.blocklist.amend(row.id, { expiresAt: null }, () => true, cli)
+  assert.equal(found(door).until, null)
+})
+
 test('the quiet time runs from the hour of the snapshot, not from the newest hit', async (t) => {
   const door = openDoor(t)
   door.now += 600

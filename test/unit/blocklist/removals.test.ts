@@ -155,7 +155,7 @@ test('messages do not show in the answer before they show in the public evidence
 })
 
 test('a host is not removed more often than the policy allows within the period', async (t) => {
-  const removal = { quietSeconds: 0, times: 2, periodSeconds: 30 * day }
+  const removal = { isOpen: true, quietSeconds: 0, times: 2, periodSeconds: 30 * day }
   const door = openDoor(t, { policy: testPolicy({ removal }) })
   for (let times = 0; times < 2; times++) {
     await hit(door)
@@ -185,7 +185,7 @@ test('a host is not removed more often than the policy allows within the period'
 })
 
 test('both reasons are told, with the later of the two times', async (t) => {
-  const removal = { quietSeconds: 10 * day, times: 1, periodSeconds: day }
+  const removal = { isOpen: true, quietSeconds: 10 * day, times: 1, periodSeconds: day }
   const door = openDoor(t, { policy: testPolicy({ removal, longestListingSeconds: 60 * day }) })
   await hit(door)
   const id = () => door.store.removals.page(1, undefined, 'queued')[0]?.id ?? 0
@@ -198,7 +198,7 @@ test('both reasons are told, with the later of the two times', async (t) => {
 })
 
 test('with times = 0 the operator decides on every removal', async (t) => {
-  const removal = { quietSeconds: 0, times: 0, periodSeconds: day }
+  const removal = { isOpen: true, quietSeconds: 0, times: 0, periodSeconds: day }
   const door = openDoor(t, { policy: testPolicy({ removal }) })
   await hit(door)
   const { state, why, askAgainAt } = await answered(door)
@@ -394,7 +394,7 @@ test('whatever comes in whatever order, the policy never removes too often or an
   ) => {
     const cleanups: (() => void)[] = []
     const t = { after: (cleanup: unknown) => cleanups.unshift(cleanup as () => void) }
-    const door = await withLists(t, { quietSeconds, times, periodSeconds })
+    const door = await withLists(t, { isOpen: true, quietSeconds, times, periodSeconds })
     const { blocklist, store } = door
     const removedAt = new Map<string, number[]>(hosts.map((each) => [each, []]))
     const lately = (client: string): number =>
