@@ -1,4 +1,4 @@
--- One row for each network whose messages count: what src/blocklist/policy.ts has folded its evidence into. So a further
+-- One row for each network whose messages count: what src/blocklist/fold.ts has folded its evidence into. So a further
 -- message need not read the earlier ones.
 CREATE TABLE offenders (
   family INTEGER NOT NULL,
@@ -17,7 +17,7 @@ INSERT INTO offenders
     SELECT family, length, w0, w1, w2, w3, max(id), json_object(
         'seenAt', coalesce(last_hit_at, created_at), 'kinds', kinds, 'episode', episode,
         'hitAt', coalesce(last_hit_at, created_at), 'provenAt', coalesce(last_hit_at, created_at), 'spentAt', 0,
-        'endsAt', min(coalesce(expires_at, 9007199254740991), coalesce(ended_at, 9007199254740991)),
+        'endsAt', min(coalesce(expires_at, coalesce(last_hit_at, created_at) + term), coalesce(ended_at, 9007199254740991)),
         'hits', hits, 'cutAt', CASE state WHEN 'removed' THEN ended_at ELSE 0 END,
         'cutMark', CASE state WHEN 'removed' THEN coalesce(evidence_mark, 0) ELSE 0 END) AS state
       FROM listings WHERE origin = 'trap' GROUP BY family, length, w0, w1, w2, w3);
