@@ -180,7 +180,7 @@ export function fold(
   let offender = base
   for (const [index, all] of sentBefore.entries()) {
     const windows = new Windows(policy)
-    for (const sent of all.sort((a, b) => a.seenAt - b.seenAt)) {
+    for (const sent of all.sort((a, b) => a.seenAt - b.seenAt || idOf(a) - idOf(b))) {
       if ('id' in sent) windows.add(sent)
       if (sent.seenAt <= base.seenAt) continue
       const done = step(offender, sent, () => windows.at(sent), policy)
@@ -191,6 +191,11 @@ export function fold(
     if (removal && isNewRemoval(offender, removal)) offender = cut(offender, removal)
   }
   return offender
+}
+
+/** Of the same second, messages that are stored come in the order of their arrival, and the others after them. */
+function idOf(sent: Sent): number {
+  return 'id' in sent ? sent.id : Number.MAX_SAFE_INTEGER
 }
 
 /** Counts the hits of each kind in the window that ends with the newest hit. */
