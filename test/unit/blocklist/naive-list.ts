@@ -257,6 +257,9 @@ export class NaiveList {
     )
     const lived = (prefix: Prefix) => live.get(formatPrefix(prefix))
     const kept = wanted.filter(({ prefix }) => lived(prefix)).length
+    // A few exclusions can make a list of over a hundred entries.
+    const isLoss = live.size > 100 && 2 * kept < live.size
+    if (isLoss && !isForced && !isDryRun) return 'loss'
     if (!isDryRun) {
       this.#before.set(list, { entries: this.#lists.get(list) ?? [], at: this.#endedAt })
       this.#lists.set(
