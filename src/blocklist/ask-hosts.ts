@@ -51,7 +51,7 @@ export function learnHost(context: Context, asked: HostQuestions, facts: HostFac
   placeHost(context, { name: 'dns' }, asked.host)
 }
 
-/** Places the present listings by trap that cover a host anew. Runs inside a transaction. */
+/** Decides again whether the listings by trap that cover a host show. Runs inside a transaction. */
 export function placeHost(context: Context, actor: Actor, host: Address): void {
   for (const prefix of context.store.listings.covering(host)) {
     const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')

@@ -4,7 +4,7 @@ import type { Store } from '../store/database.ts'
 import type { EvidenceRow } from '../store/evidence.ts'
 import type { EvidenceWalkFilter } from '../store/evidence-walk.ts'
 import { readIdCursor, unknownCursor } from './pages.ts'
-import { isTrapMailbox, parseTrapPattern, trapMatcher } from './traps.ts'
+import { parseTrapSelection } from './traps.ts'
 import type { Page, PageRequest, Refusal } from './types.ts'
 
 /** Selects evidence by all members that are there. */
@@ -27,14 +27,13 @@ export async function evidencePage(
 ): Promise<Page<EvidenceRow> | Refusal> {
   const before = cursor === undefined ? undefined : readIdCursor(cursor)
   if (cursor !== undefined && before === undefined) return unknownCursor
-  const pattern = trap === undefined ? undefined : parseTrapPattern(trap)
-  if (pattern && 'why' in pattern) return { refused: 'invalid', why: `trap: ${pattern.why}` }
-  const isOfTrap = pattern && trapMatcher([{ pattern: pattern.value.text }])
+  const selection = trap === undefined ? undefined : parseTrapSelection(trap)
+  if (selection && 'why' in selection) return { refused: 'invalid', why: selection.why }
   const items: EvidenceRow[] = []
   let steps = 0
   for (const { found, last } of store.evidenceWalk.rows(filter, before)) {
     for (const { id, recipient } of found) {
-      if (isOfTrap && !isTrapMailbox(isOfTrap, recipient)) continue
+      if (selection && !selection.value.includes(recipient)) continue
       if (items.length === limit) return { items, nextCursor: String(items.at(-1)?.id) }
       const row = store.evidence.byId(id)
       if (row) items.push(row)

@@ -86,7 +86,8 @@ export function endOf(
   return nextMultiple(newestAt + termSeconds, holdForSeconds)
 }
 
-function nextMultiple(time: number, span: number): number {
+/** Rounds a time up to a multiple of `span` seconds; 0 leaves it as it is. */
+export function nextMultiple(time: number, span: number): number {
   return span === 0 ? time : Math.ceil(time / span) * span
 }
 

@@ -6,6 +6,7 @@ import type { ListingRow } from '../store/listings.ts'
 import type { PublicEvidenceRow } from '../store/public-evidence.ts'
 import type { Context } from './context.ts'
 import { noOffence } from './fold.ts'
+import { nextMultiple } from './policy.ts'
 import { alikeHits, evidenceOf, roundDown, trapsOf } from './shown-evidence.ts'
 import { trapPartFinder } from './trap-parts.ts'
 import { type Decision, kindsOf, type PublicEvidence } from './types.ts'
@@ -38,12 +39,10 @@ export function startEvidence({ store, now }: Context, listingId: number): void 
   store.publicEvidence.insert({ listingId, mark: 0, body, ...times })
 }
 
-/** Makes the snapshot of a listing that DNS has just begun to answer. Does nothing, and returns false, if it was made before. */
-export function makeFirstSnapshot(context: Context, listingId: number): boolean {
+/** Makes the snapshot of a listing that DNS has just begun to answer. Does nothing if it was made before. */
+export function makeFirstSnapshot(context: Context, listingId: number): void {
   const row = context.store.publicEvidence.of(listingId)
-  if (!row || !isFirst(row)) return false
-  makeSnapshot(context, row)
-  return true
+  if (row && isFirst(row)) makeSnapshot(context, row)
 }
 
 /**
@@ -60,11 +59,10 @@ export function noteHits(context: Context, decisions: readonly Decision[]): void
 }
 
 function noteHit(context: Context, listingId: number): void {
-  if (makeFirstSnapshot(context, listingId)) return
   const { store, now } = context
   const row = store.publicEvidence.of(listingId)
-  if (!row || row.dueAt !== null) return
-  store.publicEvidence.change({ ...row, dueAt: nextMidnight(now) })
+  if (row && isFirst(row)) makeSnapshot(context, row)
+  else if (row?.dueAt === null) store.publicEvidence.change({ ...row, dueAt: nextMidnight(now) })
 }
 
 /** Makes some of the snapshots that are due. Returns how many it looked at; 0 if none is due. */
@@ -76,12 +74,8 @@ export function makeSnapshots(context: Context): number {
 
 /** Makes the snapshot of a listing again, since some of its evidence was purged. For a removal the host is as quiet as before. */
 export function remakeSnapshot(context: Context, listingId: number): void {
-  const { publicEvidence } = context.store
-  const row = publicEvidence.of(listingId)
-  if (!row) return
-  makeSnapshot(context, { ...row, dueAt: row.madeAt })
-  const { madeAt } = row
-  publicEvidence.change({ ...row, ...publicEvidence.of(listingId), madeAt })
+  const row = context.store.publicEvidence.of(listingId)
+  if (row) makeSnapshot(context, { ...row, dueAt: row.madeAt }, row.madeAt)
 }
 
 /** When DNS first answered the listing, and what the public may see of its evidence. Undefined if DNS never did. */
@@ -101,14 +95,15 @@ export function quietSince(
   { store }: Context,
   { id, createdAt }: Pick<ListingRow, 'id' | 'createdAt'>,
 ): number {
-  return roundUp(store.publicEvidence.of(id)?.madeAt ?? createdAt, hourSeconds)
+  return nextMultiple(store.publicEvidence.of(id)?.madeAt ?? createdAt, hourSeconds)
 }
 
 function isFirst({ dueAt, madeAt }: PublicEvidenceRow): boolean {
   return dueAt !== null && dueAt <= madeAt
 }
 
-function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
+/** `madeAt`: when a first snapshot counts as made. */
+function makeSnapshot(context: Context, row: PublicEvidenceRow, madeAt = context.now): void {
   const { store, policy, now } = context
   const listing = store.listings.byId(row.listingId)
   if (listing?.state !== 'listed') {
@@ -117,7 +112,7 @@ function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
   }
   const hits = hitsOf(context, listing)
   if (isFirst(row)) {
-    const until = listing.expiresAt && roundUp(listing.expiresAt, daySeconds)
+    const until = listing.expiresAt && nextMultiple(listing.expiresAt, daySeconds)
     const alike = [...hits].map(([kind, all]): [BackscatterKind, DetailedHit[]] => [
       kind,
       alikeHits(all, policy.evidenceMinTraps),
@@ -125,7 +120,7 @@ function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
     const evidence = evidenceOfAll(context, new Map(alike))
     const body = bodyOf({ until, termSeconds: listing.termSeconds ?? 0, evidence })
     const mark = store.evidence.newestId()
-    store.publicEvidence.change({ ...row, mark, madeAt: now, dueAt: null, body })
+    store.publicEvidence.change({ ...row, mark, madeAt, dueAt: null, body })
     return
   }
   const today = roundDown(now, daySeconds)
@@ -137,7 +132,7 @@ function makeSnapshot(context: Context, row: PublicEvidenceRow): void {
     return
   }
   const { termSeconds } = JSON.parse(row.body) as Snapshot
-  const until = listing.expiresAt && roundUp(nextMidnight(lastDay) + termSeconds, daySeconds)
+  const until = listing.expiresAt && nextMultiple(nextMidnight(lastDay) + termSeconds, daySeconds)
   const body = bodyOf({ until, termSeconds, evidence: evidenceOfAll(context, shown) })
   store.publicEvidence.change({ ...row, madeAt: today, dueAt, body })
 }
@@ -210,10 +205,6 @@ function evidenceOfAll({ store, policy }: Context, hits: Hits): PublicEvidence[]
   return [...hits].flatMap(
     ([kind, each]) => evidenceOf(kind, each, policy.evidenceMinTraps, holdsTrapPart) ?? [],
   )
-}
-
-function roundUp(time: number, span: number): number {
-  return roundDown(time + span - 1, span)
 }
 
 function nextMidnight(time: number): number {

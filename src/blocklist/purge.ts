@@ -1,6 +1,6 @@
 // A purge: takes back evidence that should never have counted, such as that of a poisoned trap. The listings become what they
 // would be if it had never been seen. Runs inside a transaction.
-import { formatPrefix, type Prefix } from '../ip/address.ts'
+import type { Prefix } from '../ip/address.ts'
 import { formatTimestamp } from '../quantity.ts'
 import type { SummedMessages } from '../store/day-counters.ts'
 import type { StoredEvidence } from '../store/evidence.ts'
@@ -10,27 +10,23 @@ import { noOffence } from './fold.ts'
 import { foldWhole, historyOf } from './judge.ts'
 import { standingAt } from './listings.ts'
 import { remakeSnapshot } from './public-evidence.ts'
-import { judgedPrefix } from './record.ts'
+import { byNetwork } from './record.ts'
 import { endOfListing, type Folded, followFold } from './trap-listing.ts'
-import { isTrapMailbox, parseTrapPattern, trapMatcher } from './traps.ts'
+import { parseTrapSelection } from './traps.ts'
 import type { Actor, Listing, Purge, PurgeRequest, Refusal } from './types.ts'
 import { listingOf } from './types.ts'
 
 /** The answer names at most this many listings. */
 const maxNamed = 1000
 
-/** A network that loses evidence. */
-interface Network {
-  readonly prefix: Prefix
-  /** The ids of the rows that are purged. */
-  readonly ids: Set<number>
-}
-
 interface Selected {
   readonly rows: readonly StoredEvidence[]
+  /** The ids of the rows. */
+  readonly ids: ReadonlySet<number>
   readonly sums: readonly SummedMessages[]
   isPurged(sum: SummedMessages): boolean
-  readonly networks: Iterable<Network>
+  /** The networks that lose evidence. */
+  readonly networks: readonly Prefix[]
 }
 
 /** What becomes of one present listing. */
@@ -57,9 +53,8 @@ export function purge(
   if ('refused' in selected) return selected
   const changes: Change[] = []
   const others: Omit<Change, 'row' | 'expiresAt'>[] = []
-  for (const network of selected.networks) {
-    const folded = foldedWithout(context, network, selected)
-    const { prefix } = network
+  for (const prefix of selected.networks) {
+    const folded = foldedWithout(context, prefix, selected)
     const row = standingAt(context, prefix).find(({ origin }) => origin === 'trap')
     if (row) changes.push({ row, prefix, folded, expiresAt: endOfListing(row, folded) })
     else others.push({ prefix, folded })
@@ -91,41 +86,27 @@ function select(context: Context, request: PurgeRequest): Selected | Refusal {
   if (from >= to) return invalid('to: expected a time after from')
   const sources = [mailbox, collector && `collector:${collector}`].filter(isText)
   if (sources.length > 1) return invalid('expected a mailbox or a collector, not both')
-  const pattern = trap === undefined ? undefined : parseTrapPattern(trap)
-  if (pattern && 'why' in pattern) return invalid(`trap: ${pattern.why}`)
-  const isOfTrap = pattern && trapMatcher([{ pattern: pattern.value.text }])
+  const selection = trap === undefined ? undefined : parseTrapSelection(trap)
+  if (selection && 'why' in selection) return invalid(selection.why)
   const filter = { source: sources[0], kind, from, to }
   const rows = store.evidence
     .matching(filter)
-    .filter(({ recipient }) => !isOfTrap || isTrapMailbox(isOfTrap, recipient))
-  const networks = new Map<string, Network>()
-  const networkAt = (prefix: Prefix): Network => {
-    const key = formatPrefix(prefix)
-    const network = networks.get(key) ?? { prefix, ids: new Set() }
-    networks.set(key, network)
-    return network
-  }
-  for (const { id, family, w0, w1, w2, w3 } of rows) {
-    if (family === 0) continue
-    networkAt(judgedPrefix({ family, w0, w1, w2, w3 }, policy)).ids.add(id)
-  }
+    .filter(({ recipient }) => selection?.value.includes(recipient) ?? true)
   const isPurged = (sum: SummedMessages): boolean =>
-    (pattern === undefined || sum.trap === pattern.value.text) &&
+    (selection === undefined || sum.trap === selection.value.text) &&
     (filter.source === undefined || sum.source === filter.source) &&
     (kind === undefined || sum.kind === kind) &&
     sum.firstSeenAt < to &&
     sum.seenAt >= from
   const sums = store.evidenceCounters.all().filter(isPurged)
-  for (const { family, w0, w1, w2, w3 } of sums) {
-    if (family !== 0) networkAt(judgedPrefix({ family, w0, w1, w2, w3 }, policy))
-  }
-  return { rows, sums, isPurged, networks: networks.values() }
+  const networks = [...byNetwork([...rows, ...sums], policy)].map(({ prefix }) => prefix)
+  return { rows, ids: new Set(rows.map(({ id }) => id)), sums, isPurged, networks }
 }
 
 function foldedWithout(
   context: Context,
-  { prefix, ids }: Network,
-  { isPurged }: Pick<Selected, 'isPurged'>,
+  prefix: Prefix,
+  { ids, isPurged }: Pick<Selected, 'ids' | 'isPurged'>,
 ): Folded {
   const { store, policy } = context
   const history = historyOf(context, prefix)

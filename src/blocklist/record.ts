@@ -8,6 +8,7 @@ import { trapMailbox } from '../classify/recipient.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import {
   type Address,
+  type Family,
   formatAddress,
   formatPrefix,
   hostPrefix,
@@ -33,6 +34,30 @@ const minFreeShare = 0.05
 /** The network that a client's messages count for, and that would be listed for them. */
 export function judgedPrefix(client: Address, policy: PolicyOptions): Prefix {
   return client.family === 4 ? hostPrefix(client) : networkOf(client, policy.ipv6Prefix)
+}
+
+/** Rows of one network. */
+interface RowsOfNetwork<Row> {
+  readonly prefix: Prefix
+  readonly rows: Row[]
+}
+
+/** Sorts rows by the network that they count for. Rows of unknown clients, whose family is 0, are left out. */
+export function byNetwork<Row extends Omit<Address, 'family'> & { readonly family: Family | 0 }>(
+  rows: readonly Row[],
+  policy: PolicyOptions,
+): Iterable<RowsOfNetwork<Row>> {
+  const networks = new Map<string, RowsOfNetwork<Row>>()
+  for (const row of rows) {
+    const { family, w0, w1, w2, w3 } = row
+    if (family === 0) continue
+    const prefix = judgedPrefix({ family, w0, w1, w2, w3 }, policy)
+    const key = formatPrefix(prefix)
+    const known = networks.get(key)
+    if (known) known.rows.push(row)
+    else networks.set(key, { prefix, rows: [row] })
+  }
+  return networks.values()
 }
 
 /** Stores or counts the evidence of one message and acts on it. A message that is stored already is a 'duplicate'. */

@@ -123,13 +123,16 @@ function insertTrapListing(context: Context, prefix: Prefix, listing: TrapListin
   return id
 }
 
-/** Changes a present listing by trap, and places it anew. A listing that shows already is not held back. */
+/** Changes a present listing by trap, and decides its state again. A listing that shows already is not held back. */
 function changeTrapListing(context: Context, row: CurrentListing, becomes: TrapListing): void {
   const next = { ...row, ...becomes }
   change(context, row, { ...next, ...placeAgain(context, next) })
 }
 
-/** Places a present listing by trap anew, after something else than its evidence has changed. Adds that to the audit. */
+/**
+ * Decides the state of a present listing by trap again. Call it when the policy or an answer of DNS has changed. A change of the
+ * state goes into the audit.
+ */
 export function placeTrapListing(context: Context, actor: Actor, row: CurrentListing): void {
   const { state, shadow, heldUntil } = placeAgain(context, row)
   if (state === row.state && shadow === row.shadow && heldUntil === row.heldUntil) return

@@ -93,6 +93,21 @@ export function isTrapMailbox(
   return plus > 0 && plus < at && match(address.slice(0, plus) + address.slice(at)) !== undefined
 }
 
+/** A pattern by which evidence is selected, and whether mail to a recipient is mail to such a trap. */
+interface TrapSelection {
+  readonly text: string
+  readonly includes: (recipient: string) => boolean
+}
+
+/** Parses a trap pattern, or one trap's address, by which evidence is to be selected. */
+export function parseTrapSelection(trap: string): Parsed<TrapSelection> {
+  const pattern = parseTrapPattern(trap)
+  if ('why' in pattern) return { why: `trap: ${pattern.why}` }
+  const { text } = pattern.value
+  const match = trapMatcher([{ pattern: text }])
+  return { value: { text, includes: (recipient) => isTrapMailbox(match, recipient) } }
+}
+
 function find(byDomain: Map<string, Users>, domain: string, user: string): string | undefined {
   const users = byDomain.get(domain)
   return users?.get(user) ?? users?.get(untagged(user)) ?? users?.get('')
