@@ -15,7 +15,7 @@ import type { AppOptions } from '../admin/options.ts'
 import { operator } from '../admin/scopes.ts'
 import type { Config } from '../config/load.ts'
 import { databaseFailure, isDiskFull } from '../store/database.ts'
-import { writePrivateFile } from '../store/private-file.ts'
+import { giveToOwnerOf, writeStoreFile } from '../store/private-file.ts'
 import { version } from './command.ts'
 import { adminLimits } from './options.ts'
 
@@ -45,6 +45,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     }),
   )
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
+  giveToOwnerOf(dirname(config.store.path), config.control.socket)
   const trustedProxies = () => limits.trustedProxies
   const open = (listen: string) => serveOnTcp(app, { listen, trustedProxies, refusals })
   let listen = config.admin?.listen
@@ -105,7 +106,7 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
 function writeSecret(file: string, secret: string): void {
   try {
     rmSync(file, { force: true })
-    writePrivateFile(file, `${secret}\n`)
+    writeStoreFile(file, `${secret}\n`)
   } catch (error) {
     throw databaseFailure(error, `${file}: cannot be written`)
   }

@@ -22,7 +22,7 @@ import { migrate } from './migrate.ts'
 import { NoticeTable } from './notices.ts'
 import { OffenderTable } from './offenders.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
-import { createPrivateFile } from './private-file.ts'
+import { createStoreFile } from './private-file.ts'
 import { PublicEvidenceTable } from './public-evidence.ts'
 import { RemovalTable } from './removals.ts'
 import { TrapTable } from './traps.ts'
@@ -41,7 +41,7 @@ export function openStore(path: string): Store {
   try {
     requireWritableFolder(path)
     // Create the file with the right mode. SQLite creates its other files, beside this one, with the same mode.
-    createPrivateFile(path)
+    createStoreFile(path)
     // Resolve links, so that one file has one lock.
     lock = takeLock(realpathSync(path))
     database = new Database(path, { timeout: busyTimeoutMs })

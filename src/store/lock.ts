@@ -3,7 +3,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, OperationalError } from '../errors.ts'
-import { createPrivateFile, writePrivateFile } from './private-file.ts'
+import { createStoreFile, writeStoreFile } from './private-file.ts'
 
 export interface Lock {
   /** Releases the lock. May be called twice. */
@@ -18,7 +18,7 @@ export function takeLock(path: string): Lock {
   const pidFile = `${path}-pid`
   let holder: Database.Database | undefined
   try {
-    createPrivateFile(`${path}.lock`)
+    createStoreFile(`${path}.lock`)
     holder = new Database(`${path}.lock`, { timeout: 0 })
     // Nothing is ever written to this file, so it needs no journal.
     holder.pragma('journal_mode = MEMORY')
@@ -56,7 +56,7 @@ export function takeLock(path: string): Lock {
 function writePid(pidFile: string): void {
   try {
     rmSync(pidFile, { force: true })
-    writePrivateFile(pidFile, `${process.pid}\n`)
+    writeStoreFile(pidFile, `${process.pid}\n`)
   } catch {
     // The lock works without this file.
   }
