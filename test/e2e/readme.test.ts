@@ -2,38 +2,11 @@
 // stands in the README, in one shell.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { needs } from '../support/debian.ts'
-import { Site } from '../support/server.ts'
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise((closed) => server.close(closed))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/**
- * The demonstration, served in a folder of its own; `onFreePorts` puts its ports, and its configuration, in place of the
- * usual ones in a text.
- */
-async function startDemo(t: TestContext) {
-  const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
-  const onFreePorts = (text: string): string =>
-    Object.entries(ports)
-      .reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
-      .replaceAll('$PWD/data/demo.toml', site.configFile)
-  const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
-  const site = new Site(t)
-  writeFileSync(site.configFile, onFreePorts(demo))
-  await site.start()
-  return { site, ports, onFreePorts }
-}
+import { commandsOf, runCommands, startDemo } from '../support/demo.ts'
 
 test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
   const { ports, onFreePorts } = await startDemo(t)
@@ -75,17 +48,15 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
 test('the README’s five calls over HTTP', needs('curl', 'curl'), async (t) => {
   const { site, onFreePorts } = await startDemo(t)
   const readme = readFileSync('README.md', 'utf8')
-  const commands = /## Over HTTP\n.*?```sh\n(.*?)```/s.exec(readme)?.[1] ?? ''
+  const section = /## Over HTTP\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
+  const commands = commandsOf(section)
+    .map(({ text }) => text)
+    .join('')
   assert.equal(commands.match(/^curl /gm)?.length, 5)
-  const script = [
-    'set -e; shopt -s expand_aliases',
-    'alias backscatterd="$PWD/node_modules/.bin/node $PWD/src/main.ts"',
+  const { status, stdout, stderr } = runCommands(
     onFreePorts(commands).replaceAll('curl -sS', "curl -sS -w '\\n%{http_code}\\n'"),
-  ].join('\n')
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], {
-    encoding: 'utf8',
-    env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
-  })
+    { cwd: site.folder, configFile: site.configFile },
+  )
   assert.equal(status, 0, stderr + stdout)
   const lines = stdout.trim().split('\n')
   const statuses = lines.filter((line) => /^\d{3}$/.test(line))
