@@ -39,16 +39,22 @@ export type MailboxMessage = MessageName &
         readonly storedAt: number | null
       }
     | { readonly refused: string }
+    /** It cannot be read, or was handled but cannot be marked as handled. The reason is for scope admin only. */
+    | { readonly unreadable: string }
   )
 
 export interface Mailbox {
   /**
    * Yields all messages that were not accepted or passed over, oldest first. `position` is the last one that finish() returned,
    * in this process or an earlier one. A message comes again at the next call, also in a later process, until accept() has
-   * resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot be read is skipped and logged once.
+   * resolved. Throws MailboxError if the mailbox cannot be read. A single message that cannot be read does not stop the others; it
+   * is logged once.
    */
   messages(position: string | undefined): AsyncIterable<MailboxMessage>
-  /** Marks the message as handled: it does not come again. Call it once its evidence is committed. Throws MailboxError. */
+  /**
+   * Marks the message as handled: it does not come again. Call it once its evidence is committed. Throws MailboxError; its fault is
+   * `messages-unreadable` if only this message has the problem.
+   */
   accept(message: MessageName): Promise<void>
   /**
    * Leaves the message as it is, since none of these recipients is a trap. This process does not read it again unless one of them
@@ -86,6 +92,8 @@ export const mailboxErrors = {
   'credentials-unreadable': 'its password file or CA file cannot be read',
   locked: 'another program holds its lock',
   'permission-denied': 'this process does not have permission to use it',
+  'messages-unreadable':
+    'some of its messages cannot be read or moved; run `backscatterd doctor` as root to see why',
   'not-found': 'there is no such file or folder',
   'wrong-type': 'it is not a mailbox of this type',
   damaged: 'its compressed content is damaged or cut short',

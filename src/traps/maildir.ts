@@ -3,12 +3,13 @@
 // size limit is moved like an accepted one, so it is seen once.
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/promises'
-import { codeOf } from '../errors.ts'
+import { codeOf, messageOf } from '../errors.ts'
 import {
   faultOf,
   type Mailbox,
   type MailboxContext,
   type MailboxError,
+  MailboxFault,
   type MailboxMessage,
   type MessageName,
   mailboxError,
@@ -26,6 +27,9 @@ interface MaildirOptions extends MailboxContext {
 
 const notRegular = 'not a regular file'
 
+/** Why the system does not let this process move a message, although the folder is there. */
+const isDenied = /^(EACCES|EPERM|EROFS)$/
+
 /** At most this many names are in memory; a folder with more is listed again. */
 const namesAtOnce = 50_000
 /** How many names are read from the folder at a time. */
@@ -38,6 +42,8 @@ export class Maildir implements Mailbox {
   #unreadable = new Set<string>()
   /** Handled messages whose names are too long to add the flag that cur/ needs. */
   #immovable = new Set<string>()
+  /** Handled messages that this process was not allowed to move. */
+  #unmoved = new Set<string>()
 
   constructor(options: MaildirOptions) {
     this.#options = options
@@ -47,18 +53,21 @@ export class Maildir implements Mailbox {
     const look = await this.#passedOver.look(this.#options.trapsAmong)
     const unreadable = new Set<string>()
     const immovable = new Set<string>()
+    const unmoved = new Set<string>()
     const isWaiting = (name: string): boolean => {
       if (this.#unreadable.has(name)) unreadable.add(name)
       if (this.#immovable.has(name)) immovable.add(name)
+      if (this.#unmoved.has(name)) unmoved.add(name)
       return look.isWaiting(name) && !this.#immovable.has(name)
     }
     let names = await this.#newNames('', isWaiting)
     this.#passedOver = look.stillThere
     this.#unreadable = unreadable
     this.#immovable = immovable
+    this.#unmoved = unmoved
     for (;;) {
       for (const name of names) {
-        const message = await this.#read(name)
+        const message = await (unmoved.has(name) ? this.#moveAgain(name) : this.#read(name))
         if (message !== null) yield message
       }
       const last = names.at(-1)
@@ -71,12 +80,21 @@ export class Maildir implements Mailbox {
     try {
       await mkdir(this.#folder('cur'), { recursive: true, mode: 0o700 })
       await rename(this.#file('new', id), await this.#freeName(acceptedName(id)))
+      this.#unmoved.delete(id)
     } catch (error) {
+      const code = codeOf(error)
       // Another program has moved it; its evidence is recorded.
-      if (codeOf(error) === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
+      if (code === 'ENOENT' && !(await this.#exists(this.#file('new', id)))) return
       // Only this file has the problem, not the folder. Its evidence is recorded, so the file can stay.
-      if (codeOf(error) === 'ENAMETOOLONG') this.#stuck(id, place)
-      else throw this.#failed('cannot move a message to cur', error)
+      if (code === 'ENAMETOOLONG') {
+        this.#immovable.add(id)
+        return this.#logStuck(id, place, 'its name is too long to add the flag that cur needs')
+      }
+      const failed = 'cannot move a message to cur'
+      if (!isDenied.test(code)) throw this.#failed(failed, error)
+      if (!this.#unmoved.has(id)) this.#logStuck(id, place, mailboxErrors['permission-denied'])
+      this.#unmoved.add(id)
+      throw new MailboxFault('messages-unreadable', `${failed}: ${messageOf(error)}`)
     }
   }
 
@@ -106,6 +124,18 @@ export class Maildir implements Mailbox {
     return names
   }
 
+  /** Moves a message that was handled at an earlier poll. */
+  async #moveAgain(id: string): Promise<MailboxMessage | null> {
+    const place = await this.#placeOf(id)
+    try {
+      await this.accept({ id, place })
+      return null
+    } catch (error) {
+      if (faultOf(error) !== 'messages-unreadable') throw error
+      return { id, place, unreadable: messageOf(error) }
+    }
+  }
+
   async #read(id: string): Promise<MailboxMessage | null> {
     const { maxBytes } = this.#options
     try {
@@ -125,38 +155,36 @@ export class Maildir implements Mailbox {
       if (codeOf(error) === 'ENOENT') return null
       // With these flags, opening a symbolic link fails with ELOOP, and opening a socket with ENXIO.
       const fault = faultOf(error)
-      return await this.#cannotRead(
-        id,
-        fault === 'wrong-type' ? notRegular : mailboxErrors[fault],
-        error,
-      )
+      if (fault === 'wrong-type') return await this.#cannotRead(id, notRegular, error)
+      await this.#cannotRead(id, mailboxErrors[fault], error)
+      return { id, place: await this.#placeOf(id), unreadable: messageOf(error) }
     }
   }
 
-  #stuck(id: string, place: string): void {
+  #logStuck(id: string, place: string, why: string): void {
     const { name, log } = this.#options
-    this.#immovable.add(id)
-    const why = 'its name is too long to add the flag that cur needs'
     log.warn({ mailbox: name, message: place, why }, 'message left in new')
     log.debug({ mailbox: name, message: place, file: id }, 'message left in new: file name')
   }
 
-  /**
-   * Logs why a message is skipped. A file name may contain anything, so the default log shows the inode instead (find it with
-   * `find -inum`).
-   */
+  /** Logs why a message is skipped, unless that was logged at an earlier poll. */
   async #cannotRead(id: string, why: string, err?: unknown): Promise<null> {
     if (this.#unreadable.has(id)) return null
     this.#unreadable.add(id)
     const { name, log } = this.#options
+    const message = await this.#placeOf(id)
+    log.warn({ mailbox: name, message, why }, 'message skipped')
+    log.debug({ mailbox: name, message, file: id, err }, 'message skipped: file name')
+    return null
+  }
+
+  /** A file name may contain anything, so the default log shows the inode instead (find it with `find -inum`). */
+  async #placeOf(id: string): Promise<string> {
     const inode = await lstat(this.#file('new', id)).then(
       ({ ino }) => ino,
       () => 'unknown',
     )
-    const message = `inode ${inode}`
-    log.warn({ mailbox: name, message, why }, 'message skipped')
-    log.debug({ mailbox: name, message, file: id, err }, 'message skipped: file name')
-    return null
+    return `inode ${inode}`
   }
 
   async #freeName(name: string): Promise<Buffer> {

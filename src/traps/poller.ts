@@ -3,6 +3,7 @@
 import { type Logger, messageOf, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import {
+  faultOf,
   type Mailbox,
   type MailboxError,
   type MailboxErrorCode,
@@ -34,6 +35,8 @@ export interface MailboxStatus {
   readonly recorded: number
   readonly passedOver: number
   readonly refused: number
+  /** Messages that the last poll could not read, or could not move after they were recorded. */
+  readonly unreadable: number
 }
 
 /** How far each mailbox has been read, by its name. */
@@ -53,6 +56,8 @@ interface PollerOptions {
   readonly now: () => number
   readonly log: Logger
 }
+
+type ReadableMessage = Exclude<MailboxMessage, { readonly unreadable: string }>
 
 /** This many messages are recorded at the same time, so that they share a commit. */
 const messagesAtOnce = 8
@@ -91,6 +96,7 @@ export class Poller {
       recorded: 0,
       passedOver: 0,
       refused: 0,
+      unreadable: 0,
     }
   }
 
@@ -142,18 +148,24 @@ export class Poller {
   }
 
   async #readAll(): Promise<void> {
-    const { name, type, log, mailbox, positions, now } = this.#options
-    const status = this.#status
-    status.readingSince = now()
+    const { name, mailbox, positions, now } = this.#options
+    this.#status.readingSince = now()
     const begun = new Set<Promise<void>>()
     let octets = 0
     let failure: MailboxError | undefined
+    /** Why single messages cannot be read or moved. */
+    const unreadable: string[] = []
     const fail = (error: unknown): void => {
-      failure ??= mailboxError(name, 'reading it', error)
+      if (faultOf(error) === 'messages-unreadable') unreadable.push(messageOf(error))
+      else failure ??= mailboxError(name, 'reading it', error)
     }
     try {
       for await (const message of mailbox.messages(positions.get(name))) {
         if (this.#isStopping || failure !== undefined) break
+        if ('unreadable' in message) {
+          unreadable.push(message.unreadable)
+          continue
+        }
         const size = 'raw' in message ? message.raw.length : 0
         const handled: Promise<void> = this.#handle(message)
           .catch(fail)
@@ -175,23 +187,29 @@ export class Poller {
     } catch (error) {
       fail(error)
     }
-    status.readingSince = null
-    status.lastReadAt = now()
-    if (failure === undefined) {
-      if (status.state === 'failing') log.info({ mailbox: name }, 'mailbox can be read again')
-      status.state = 'ok'
-      status.lastError = null
-      status.lastErrorDetail = null
-      status.retryAt = null
-      this.#failures = 0
-      return
-    }
+    this.#status.readingSince = null
+    this.#status.lastReadAt = now()
+    this.#noteUnreadable(unreadable)
+    if (failure !== undefined) this.#noteFailure(failure)
+    else if (unreadable.length === 0) this.#noteSuccess()
+  }
+
+  #noteSuccess(): void {
+    const status = this.#status
+    const { name, log } = this.#options
+    if (status.state === 'failing') log.info({ mailbox: name }, 'mailbox can be read again')
+    status.state = 'ok'
+    status.lastError = null
+    status.lastErrorDetail = null
+    status.retryAt = null
+    this.#failures = 0
+  }
+
+  /** The mailbox fails, and is tried again after a wait that grows with each failure. */
+  #noteFailure({ fault, detail, cause }: MailboxError): void {
+    const { name, type, log, now } = this.#options
     const waitSeconds = Math.min(2 ** ++this.#failures, longestWaitSeconds)
-    const { fault, detail, cause } = failure
-    status.state = 'failing'
-    status.lastError = `${fault}: ${mailboxErrors[fault]}`
-    status.lastErrorDetail = detail
-    status.retryAt = now() + waitSeconds
+    this.#setFailing(fault, detail, now() + waitSeconds)
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => void this.poll(), waitSeconds * 1000 + retrySlackMs).unref()
     const facts = { mailbox: name, type, code: fault }
@@ -199,7 +217,28 @@ export class Poller {
     log.debug({ ...facts, detail, err: cause }, 'mailbox cannot be read: details')
   }
 
-  async #handle(message: MailboxMessage): Promise<void> {
+  /** The mailbox fails, but the other messages were read, so it is read at its usual times. Logged when the number changes. */
+  #noteUnreadable(reasons: readonly string[]): void {
+    const { name, log } = this.#options
+    const before = this.#status.unreadable
+    const fault = 'messages-unreadable'
+    this.#status.unreadable = reasons.length
+    if (reasons.length === 0) return
+    this.#failures = 0
+    this.#setFailing(fault, reasons[0] ?? null, null)
+    if (reasons.length === before) return
+    const facts = { mailbox: name, messages: reasons.length, code: fault }
+    log.warn({ ...facts, why: mailboxErrors[fault] }, 'messages cannot be read or moved')
+  }
+
+  #setFailing(fault: MailboxErrorCode, detail: string | null, retryAt: number | null): void {
+    this.#status.state = 'failing'
+    this.#status.lastError = `${fault}: ${mailboxErrors[fault]}`
+    this.#status.lastErrorDetail = detail
+    this.#status.retryAt = retryAt
+  }
+
+  async #handle(message: ReadableMessage): Promise<void> {
     const { name, allTraps, mailbox, collector, log } = this.#options
     if ('refused' in message) {
       this.#status.refused++

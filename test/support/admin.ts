@@ -159,6 +159,7 @@ const mailbox: MailboxStatus = {
   recorded: 3,
   passedOver: 0,
   refused: 0,
+  unreadable: 0,
 }
 
 let messages = 0

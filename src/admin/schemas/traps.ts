@@ -61,6 +61,10 @@ export const Mailbox = Type.Object({
   }),
   passedOver: Type.Integer(),
   refused: Type.Integer(),
+  unreadable: Type.Integer({
+    description:
+      'Messages that the last poll could not read, or could not move after they were recorded. The mailbox is failing while there are any.',
+  }),
 })
 export type Mailbox = Static<typeof Mailbox>
 

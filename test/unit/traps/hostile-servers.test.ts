@@ -122,7 +122,13 @@ test('IMAP: what a reading failed of is not told again by the next one', async (
 })
 
 const texts = (found: readonly MailboxMessage[]): string[] =>
-  found.map((each) => ('raw' in each ? Buffer.from(each.raw).toString('latin1') : each.refused))
+  found.map((each) =>
+    'raw' in each
+      ? Buffer.from(each.raw).toString('latin1')
+      : 'refused' in each
+        ? each.refused
+        : each.unreadable,
+  )
 
 test('IMAP: a message that is larger than its server estimated is refused, and stops nothing', async (t) => {
   const large = 'x'.repeat(maxBytes + 1)

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
+  chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -135,6 +137,7 @@ test('a message is recorded, then moved to cur as seen, and not read again', asy
     recorded: 1,
     passedOver: 0,
     refused: 0,
+    unreadable: 0,
   })
   assert.doesNotMatch(box.log.join(), /realuser/)
 })
@@ -356,6 +359,64 @@ test('what is no regular file is skipped, said once, and stops nothing', async (
   // A file's name is free text, which the default log must not repeat.
   for (const line of skipped)
     assert.match(line, /"message":"inode \d+","why":"not a regular file"}$/)
+})
+
+/** Runs `work` as a user who is not root and owns the box: root could read everything. */
+async function unprivileged(box: Box, work: () => Promise<void>): Promise<void> {
+  if (process.geteuid?.() !== 0) return await work()
+  for (const folder of ['', 'new', 'cur', 'tmp']) chownSync(join(box.path, folder), 64_123, 64_123)
+  chmodSync(join(box.path, '..'), 0o755)
+  process.seteuid?.(64_123)
+  try {
+    await work()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+test('messages that may not be read make the mailbox fail with their number; the others are read', async (t) => {
+  const box = new Box(t)
+  for (const name of ['1.a.host', '2.secret.host', '3.b.host', '4.secret.host']) box.drop(name)
+  for (const name of ['2.secret.host', '4.secret.host']) chmodSync(join(box.path, 'new', name), 0)
+  const poller = box.poller()
+  await unprivileged(box, async () => {
+    await poller.poll()
+    await poller.poll()
+  })
+  assert.deepEqual(box.names('cur'), ['1.a.host:2,S', '3.b.host:2,S'])
+  const { state, unreadable, lastError, lastErrorDetail, retryAt } = poller.status()
+  assert.deepEqual([state, unreadable, retryAt], ['failing', 2, null])
+  assert.match(lastError ?? '', /^messages-unreadable: .*backscatterd doctor/)
+  assert.match(lastErrorDetail ?? '', /EACCES.*2\.secret/)
+  const logged = box.log.filter((line) => line.startsWith('messages cannot be read or moved'))
+  assert.equal(logged.length, 1)
+  assert.match(logged[0] ?? '', /"messages":2/)
+  assert.doesNotMatch(box.log.join(), /secret/)
+  for (const name of ['2.secret.host', '4.secret.host']) unlinkSync(join(box.path, 'new', name))
+  await poller.poll()
+  assert.deepEqual([poller.status().state, poller.status().unreadable], ['ok', 0])
+})
+
+test('messages that may not be moved are recorded once, and moved as soon as that is possible', async (t) => {
+  const box = new Box(t)
+  box.decision = 'counted'
+  for (const name of ['1.a.host', '2.b.host', '3.c.host']) box.drop(name)
+  chmodSync(join(box.path, 'cur'), 0o555)
+  const poller = box.poller()
+  await unprivileged(box, async () => {
+    await poller.poll()
+    await poller.poll()
+  })
+  assert.deepEqual(box.names('new'), ['1.a.host', '2.b.host', '3.c.host'])
+  assert.equal(box.recorded.length, 3)
+  const { state, unreadable, lastErrorDetail } = poller.status()
+  assert.deepEqual([state, unreadable], ['failing', 3])
+  assert.match(lastErrorDetail ?? '', /^cannot move a message to cur: EACCES/)
+  chmodSync(join(box.path, 'cur'), 0o755)
+  await unprivileged(box, () => poller.poll())
+  assert.equal(box.recorded.length, 3)
+  assert.deepEqual(box.names('new'), [])
+  assert.deepEqual([poller.status().state, poller.status().unreadable], ['ok', 0])
 })
 
 test('a folder that is not there fails with growing pauses, and is found again', async (t) => {

@@ -58,7 +58,13 @@ async function readAll(source: KeptMbox, onMessage = (): void => {}): Promise<st
   const found: string[] = []
   try {
     for await (const each of source.messages()) {
-      found.push('raw' in each ? Buffer.from(each.raw).toString('latin1') : each.refused)
+      found.push(
+        'raw' in each
+          ? Buffer.from(each.raw).toString('latin1')
+          : 'refused' in each
+            ? each.refused
+            : each.unreadable,
+      )
       await source.accept(each)
       onMessage()
     }

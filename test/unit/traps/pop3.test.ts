@@ -90,7 +90,13 @@ async function read(source: Pop3Mailbox): Promise<MailboxMessage[]> {
 }
 
 const texts = (found: MailboxMessage[]): string[] =>
-  found.map((each) => ('raw' in each ? Buffer.from(each.raw).toString('latin1') : each.refused))
+  found.map((each) =>
+    'raw' in each
+      ? Buffer.from(each.raw).toString('latin1')
+      : 'refused' in each
+        ? each.refused
+        : each.unreadable,
+  )
 
 const cuts: Record<string, (reply: string) => string[]> = {
   'in one piece': (reply) => [reply],
