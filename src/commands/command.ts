@@ -20,6 +20,48 @@ export interface CommandContext extends ConfigSource {
   write(text: string): void
 }
 
+/** One command, as `--help`, the completion and the man page show it. */
+export interface CommandRow {
+  readonly name: string
+  /** The command's line in the list of commands. */
+  readonly summary: string
+  readonly description: string
+  readonly argument?: CommandArgument
+  readonly options?: readonly CommandOption[]
+  readonly notes?: string
+  readonly examples?: readonly CommandExample[]
+  readonly subcommands?: readonly CommandRow[]
+  /** Loads the command's function. It gets the context, then the argument if there is one, then the options. */
+  load?(): Promise<(context: CommandContext, ...given: never[]) => Promise<number>>
+}
+
+export interface CommandArgument {
+  /** In commander's form: `<file>`, `[key]`, `<prefix...>`. */
+  readonly usage: string
+  readonly description: string
+}
+
+export interface CommandOption {
+  /** In commander's form: `--json`, `--list <name>`. */
+  readonly flags: string
+  readonly description: string
+  readonly isRequired?: boolean
+  /** The option may be given several times; its value is the array of all values given. */
+  readonly isRepeatable?: boolean
+  readonly initial?: string
+}
+
+/** A command line that works as printed. */
+interface CommandExample {
+  readonly command: string
+  readonly does?: string
+}
+
+export interface CommandGroup {
+  readonly title: string
+  readonly commands: readonly CommandRow[]
+}
+
 /** The option `--json`, which every command that prints data has. */
 export interface Json {
   readonly json?: true

@@ -1,0 +1,66 @@
+// The commands on the HTTP interface.
+import type { CommandGroup } from '../command.ts'
+import { json } from './options.ts'
+
+export const httpInterface: CommandGroup = {
+  title: 'The HTTP interface:',
+  commands: [
+    {
+      name: 'key',
+      summary: 'manage API keys',
+      description:
+        'Manages the keys of the HTTP interface. A key of scope read can read the list; write can also change it; collect ' +
+        'can only submit messages that a trap received; admin can do everything.',
+      subcommands: [
+        {
+          name: 'create',
+          summary: 'create a key and print it',
+          description:
+            'Creates a key and prints it. It cannot be printed again: only its hash is stored.',
+          options: [
+            {
+              flags: '--name <name>',
+              description: 'who uses it; the audit shows this name (required)',
+              isRequired: true,
+            },
+            {
+              flags: '--scope <scope>',
+              description: 'read, write, collect or admin',
+              initial: 'read',
+            },
+            {
+              flags: '--expires <duration>',
+              description: 'how long it is valid, such as "12h" or "90d" (default: until revoked)',
+            },
+            json,
+          ],
+          load: async () => (await import('../key.ts')).createKey,
+        },
+        {
+          name: 'list',
+          summary: 'list all keys',
+          description: 'Lists all keys, also revoked ones, with the time each was last used.',
+          options: [json],
+          load: async () => (await import('../key.ts')).listKeys,
+        },
+        {
+          name: 'revoke',
+          summary: 'revoke a key',
+          description: 'Revokes a key. Requests with it are refused from now on.',
+          argument: {
+            usage: '[key]',
+            description: 'its id or name, as `key list` prints them; required without --name',
+          },
+          options: [
+            {
+              flags: '--name <name>',
+              description: 'name of the key; use it instead of [key] if the name is a number',
+            },
+            json,
+          ],
+          load: async () => (await import('../key.ts')).revokeKey,
+        },
+      ],
+    },
+  ],
+}

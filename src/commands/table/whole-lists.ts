@@ -1,0 +1,58 @@
+// The commands on whole lists.
+import type { CommandGroup, CommandOption } from '../command.ts'
+import { json, list } from './options.ts'
+
+const formatNames = 'text, csv, ndjson or rbldnsd'
+const rbldnsdType: CommandOption = {
+  flags: '--type <type>',
+  description: 'for format rbldnsd: ip4set, ip4trie or ip6trie (default: IPv4 and IPv6 together)',
+}
+
+export const wholeLists: CommandGroup = {
+  title: 'Whole lists:',
+  commands: [
+    {
+      name: 'import',
+      summary: 'replace a named list by a file',
+      description:
+        'Replaces all entries of the named list by those of the file. The server goes on answering during the import. A ' +
+        'crash leaves either the whole old list or the whole new one. An entry has no kind and never expires unless its ' +
+        'line says otherwise. Wrong lines are reported and left out: lines without an address, and prefixes that are ' +
+        'special-purpose, exempt, excluded, too short or already expired. Without --force an import is refused if the ' +
+        'file is empty, or if the import removes more than half of a list of over 100 entries.',
+      argument: { usage: '<file>', description: 'file with the list' },
+      options: [
+        { ...list, description: `${list.description} (required)`, isRequired: true },
+        {
+          flags: '--format <format>',
+          description: `${formatNames} (default: by the file’s extension, else text)`,
+        },
+        rbldnsdType,
+        { flags: '--strict', description: 'import nothing if any line is wrong' },
+        {
+          flags: '--force',
+          description: 'import even if the file is empty or removes more than half of the list',
+        },
+        {
+          flags: '--dry-run',
+          description: 'change nothing; show what would be added, removed, kept and refused',
+        },
+        json,
+      ],
+      load: async () => (await import('../list.ts')).importList,
+    },
+    {
+      name: 'export',
+      summary: 'print a whole list',
+      description:
+        'Prints one named list or, without --list, everything that is listed and not exempt. The output is a snapshot: ' +
+        'changes made meanwhile are not in it.',
+      options: [
+        list,
+        { flags: '--format <format>', description: `${formatNames} (default: text)` },
+        rbldnsdType,
+      ],
+      load: async () => (await import('../list.ts')).exportList,
+    },
+  ],
+}
