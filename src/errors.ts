@@ -69,9 +69,40 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+const fileFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of its path is not a folder',
+  EISDIR: 'it is a folder, not a file',
+  EACCES:
+    'this user may not read it: use root or the service’s user, or change its owner or mode (chown, chmod)',
+}
+
+/** Says in words why a file cannot be read, and what to do; the error's own text if the system gave another reason. */
+export function fileFault(error: unknown): string {
+  return inWords(fileFaults, error)
+}
+
+const bindFaults: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'another process uses this port: "ss -lnptu" as root shows which; stop it or choose another port',
+  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE, which backscatterd.service gives',
+  EADDRNOTAVAIL: 'this machine does not have this address: "ip address" shows those it has',
+}
+
+/** Says in words why an address cannot be bound, and what to do; the error's own text if the system gave another reason. */
+export function bindFault(error: unknown): string {
+  return inWords(bindFaults, error)
+}
+
+function inWords(faults: Readonly<Record<string, string>>, error: unknown): string {
+  const code = codeOf(error)
+  return Object.hasOwn(faults, code) ? `${faults[code]} (${code})` : messageOf(error)
+}
+
 /** Makes a `config-invalid` error for one key. `why` says what is wrong with it, as text or as an error. */
 export function wrongKey(key: string, why: unknown): OperationalError {
-  const [text] = messageOf(why).split('\n')
+  const path = why instanceof Error && 'path' in why ? `${why.path}: ` : ''
+  const [text] = (path + fileFault(why)).split('\n')
   const cause = why instanceof Error && { cause: why }
   return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
 }

@@ -9,7 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { connect, isIP, type ListenOptions, type Socket } from 'node:net'
-import { messageOf, OperationalError } from '../errors.ts'
+import { bindFault, messageOf, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import {
   ClientConnections,
@@ -97,7 +97,7 @@ export async function serveOnTcp(app: App, options: TcpOptions): Promise<Listene
   limitClients(server, options)
   const where = { host, port: Number(listen.slice(colon + 1)), ipv6Only: isIP(host) === 6 }
   await bind(server, where).catch((error) => {
-    throw unavailable(messageOf(error), error)
+    throw unavailable(bindFault(error), error)
   })
   const bound = server.address()
   if (bound === null || typeof bound === 'string') throw unavailable('not bound')

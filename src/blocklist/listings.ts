@@ -1,6 +1,6 @@
 // Changes to listings: listing, delisting and amending by hand, and listings that expire or become due. Each function runs
 // inside a transaction.
-import { addressBits, contains, formatPrefix, type Prefix } from '../ip/address.ts'
+import { contains, formatPrefix, type Prefix } from '../ip/address.ts'
 import { describeSpecialRange, specialPurposeRange } from '../ip/special-purpose.ts'
 import type { CurrentListing, ListingRow } from '../store/listings.ts'
 import { audit, auditRow, type Context } from './context.ts'
@@ -113,7 +113,7 @@ export function refusalOf(
     const relation = contains(special.prefix, prefix) ? 'is in' : 'contains'
     return {
       refused: 'special-purpose',
-      why: `${relation} ${describeSpecialRange(special)}, which is never listed`,
+      why: `${relation} ${describeSpecialRange(special)}, which is listed only if policy.allowSpecial names it`,
     }
   }
   const exemption = store.exemptions.covering(prefix)
@@ -125,7 +125,7 @@ export function refusalOf(
   if (prefix.length < shortest) {
     return {
       refused: 'too-short',
-      why: `is too short: the prefix length must be at least /${shortest} of ${addressBits(prefix.family)} bits`,
+      why: `is shorter than policy.shortest${prefix.family} (${shortest}): list longer prefixes in it, or lower that key`,
     }
   }
   if (store.exclusions.has(prefix)) {
@@ -147,14 +147,16 @@ function list(context: Context, request: ListRequest, actor: Actor): ListOutcome
   const row = standingAt(context, prefix).find(({ origin }) => origin === 'manual')
   if (row) {
     const isPermanent = row.expiresAt === null || expiresAt === null
-    store.listings.change(row, {
-      ...row,
-      state: 'listed',
+    const after = {
       kinds: row.kinds | kinds,
       reason: reason ?? row.reason,
       expiresAt: isPermanent ? null : Math.max(row.expiresAt, expiresAt),
-    })
-    return { outcome: 'extended', listing: auditRow(context, actor, 'list', row.id, row) }
+    }
+    store.listings.change(row, { ...row, state: 'listed', ...after })
+    const listing = auditRow(context, actor, 'list', row.id, row)
+    if (after.expiresAt !== row.expiresAt) return { outcome: 'extended', listing }
+    const isSame = after.kinds === row.kinds && after.reason === row.reason
+    return { outcome: isSame ? 'unchanged' : 'amended', listing }
   }
   const id = store.listings.insert({
     prefix,

@@ -180,7 +180,7 @@ function suspectOf(context: Context, evidence: Evidence): Suspect | Decided {
   if (stranger !== undefined) {
     return { ...ignored(`${forOthers}: ${stranger}`), told: forOthers }
   }
-  if (client === null) return ignored('the host that delivered it is not known')
+  if (client === null) return ignored('no client address is known')
   const prefix = judgedPrefix(client, context.policy)
   const why = whyNeverListed(context, client, prefix)?.why ?? whyTooOld(context, evidence.seenAt)
   return why === undefined ? { kind, certainty, prefix } : ignored(why)

@@ -73,8 +73,11 @@ export interface ListRequest {
   readonly expiresAt?: number | null
 }
 
+/** What a request did to a prefix that was listed by hand already is in this order: a longer term is `extended`. */
+export const listOutcomes = ['listed', 'extended', 'amended', 'unchanged'] as const
+
 export interface ListOutcome {
-  readonly outcome: 'listed' | 'extended'
+  readonly outcome: (typeof listOutcomes)[number]
   readonly listing: Listing
 }
 

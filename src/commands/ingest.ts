@@ -14,6 +14,7 @@ import { verdictFields } from './classify.ts'
 import { allItems, type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, type Json, wrongUse } from './command.ts'
 import { printable } from './format.ts'
+import { IngestSummary } from './ingest-summary.ts'
 import {
   type FoundMessage,
   type MailboxType,
@@ -182,12 +183,6 @@ function evidenceBody({ client, seenAt, details, addressed, ...rest }: Evidence)
   }
 }
 
-interface Tally {
-  readonly counts: Record<string, number>
-  messages: number
-  strangers: number
-}
-
 /** Records all messages in batches, while the next batch is read, and prints the decision on each message. */
 async function deliver(
   messages: AsyncIterable<Ingested>,
@@ -195,12 +190,12 @@ async function deliver(
   options: IngestOptions,
   write: (text: string) => void,
 ): Promise<void> {
-  const tally: Tally = { counts: {}, messages: 0, strangers: 0 }
+  const summary = new IngestSummary({ isDryRun: options.dryRun === true })
   let batch: Ingested[] = []
   let recording = Promise.resolve()
   const flush = async (): Promise<void> => {
     await recording
-    recording = handled(record(batch, sink, options, tally, write))
+    recording = handled(record(batch, sink, options, summary, write))
     batch = []
   }
   try {
@@ -212,7 +207,7 @@ async function deliver(
     await flush()
     await recording
   }
-  if (!options.json) write(summary(tally, options.dryRun === true))
+  if (!options.json) write(summary.inWords())
 }
 
 /** Records one batch and prints the decisions. */
@@ -220,7 +215,7 @@ async function record(
   batch: readonly Ingested[],
   sink: EvidenceSink,
   { json, dryRun }: IngestOptions,
-  tally: Tally,
+  summary: IngestSummary,
   write: (text: string) => void,
 ): Promise<void> {
   const evidence = batch.flatMap((each) => each.evidence)
@@ -228,8 +223,7 @@ async function record(
   let position = 0
   let text = ''
   for (const { found, classification, trace, evidence: pieces } of batch) {
-    tally.messages++
-    if (pieces.length === 0) tally.strangers++
+    if (pieces.length === 0) summary.add('stranger')
     const client = trace.client && formatAddress(trace.client)
     const fields = json && verdictFields(found, classification, client)
     if (pieces.length === 0 && fields) {
@@ -238,7 +232,7 @@ async function record(
     }
     for (const { recipient } of pieces) {
       const { decision = '', why = '', listing } = decisions[position++] ?? {}
-      tally.counts[decision] = (tally.counts[decision] ?? 0) + 1
+      summary.add(decision, why)
       if (fields) {
         // In the output of `ingest --json` there is no "duplicate": it is shown as "ignored".
         const shown = decision === 'duplicate' ? 'ignored' : decision
@@ -252,18 +246,4 @@ async function record(
     }
   }
   if (text !== '') write(text)
-}
-
-function summary({ counts, messages, strangers }: Tally, isDryRun: boolean): string {
-  const parts = [
-    [counts['listed'], isDryRun ? 'would list a host' : 'listed a host'],
-    [counts['extended'], isDryRun ? 'would extend a listing' : 'extended a listing'],
-    [counts['counted'], 'only count'],
-    [counts['ignored'], 'prove nothing'],
-    [counts['duplicate'], 'were recorded before'],
-    [strangers, 'were for no trap'],
-  ].filter(([count]) => (count ?? 0) !== 0)
-  const rest = parts.map(([count, what]) => `${count} ${what}`).join(', ')
-  const what = messages === 1 ? 'message' : 'messages'
-  return `${messages} ${what}${rest === '' ? '' : `: ${rest}`}.\n`
 }

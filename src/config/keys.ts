@@ -17,6 +17,7 @@ import {
   integer,
   list,
   listenAddress,
+  mailboxName,
   path,
   prefixText,
   secret,
@@ -44,7 +45,7 @@ export const declaration = table('', {
       ),
       [],
     ),
-    hostmaster: domainName(
+    hostmaster: mailboxName(
       'Mail address of the zone’s operator, with a dot in place of the @ (SOA RNAME). Choose one without a dot before the @.',
     ),
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),

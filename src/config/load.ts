@@ -1,8 +1,8 @@
 // Finds, reads and checks the configuration file. keys.ts declares its keys.
-import { lstatSync, readFileSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { messageOf, OperationalError } from '../errors.ts'
+import { fileFault, OperationalError } from '../errors.ts'
 import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
@@ -13,9 +13,8 @@ export interface Config extends Settings {
   readonly warnings: readonly Problem[]
 }
 
-const data = resolve(import.meta.dirname, '../../data')
 /** The configuration of the demonstration (`npm start`). */
-export const demoConfig = resolve(data, 'demo.toml')
+export const demoConfig = resolve(import.meta.dirname, '../../data/demo.toml')
 const systemConfig = '/etc/backscatterd/backscatterd.toml'
 
 /** Where to look for the configuration: the file given by --config, the environment, and the working folder. */
@@ -53,8 +52,8 @@ function requireConfig(source: ConfigSource): string {
   throw new OperationalError(
     'config-invalid',
     `there is no configuration: neither ./backscatterd.toml nor ${source.systemFile ?? systemConfig} exists, and ` +
-      `neither --config nor BACKSCATTERD_CONFIG names one; copy ${data}/backscatterd.example.toml to one of the two ` +
-      `and edit it, or try the demonstration: --config ${demoConfig}`,
+      `neither --config nor BACKSCATTERD_CONFIG names one; "backscatterd quickstart --help" tells how to make one, or ` +
+      `try the demonstration: --config ${demoConfig}`,
   )
 }
 
@@ -99,11 +98,12 @@ function checked(file: string, raw: Record<string, unknown>): Config {
 function readToml(file: string): Record<string, unknown> {
   let content: string
   try {
+    // Reading a FIFO could wait for ever.
+    if (!statSync(file).isFile()) throw new Error('it is not a file')
     content = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new OperationalError('config-invalid', `${file}: cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    })
+    const why = `${file}: cannot be read: ${fileFault(error)}; --config names another file`
+    throw new OperationalError('config-invalid', why, { cause: error })
   }
   try {
     return parseToml(content)

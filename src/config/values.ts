@@ -201,6 +201,19 @@ export function domainName(about: string, longest = longestName): Setting<string
   })
 }
 
+/** A mail address as the SOA record has it: a domain name with a dot in place of the @ (RFC 1035 §3.3.13). */
+export function mailboxName(about: string): Setting<string> {
+  const name = domainName(about)
+  return setting(about, undefined, name.expects, (raw, folder) => {
+    const parts = typeof raw === 'string' ? raw.split('@') : []
+    if (parts.length !== 2) return name.read(raw, folder)
+    const [localPart = '', domain] = parts
+    return localPart.includes('.')
+      ? { why: `choose an address without a dot before the @, and write a dot in place of the @` }
+      : { why: `write a dot in place of the @: ${JSON.stringify(`${localPart}.${domain}`)}` }
+  })
+}
+
 /** A zone's name. It must leave room for the 32 labels of an IPv6 address before it. */
 export function zoneName(about: string): Setting<string> {
   return domainName(about, longestOrigin)
@@ -219,8 +232,9 @@ export function checkServer(value: string): Parsed<string> {
 export function checkZoneText(value: string): Parsed<string> {
   const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
   if (filled <= longestCharacterString) return checkAscii(value)
+  const excess = filled - longestCharacterString
   return {
-    why: `may have ${filled} octets once {ip} is filled in; a TXT string holds at most ${longestCharacterString}`,
+    why: `may have ${filled} octets once {ip} is filled in; a TXT string holds at most ${longestCharacterString}: shorten it by ${excess}`,
   }
 }
 

@@ -4,7 +4,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { messageOf, OperationalError } from '../errors.ts'
+import { bindFault, OperationalError } from '../errors.ts'
 import { type Descriptor, SystemCallError } from '../libc.ts'
 import { formatListenAddress, type ListenAddress } from './addresses.ts'
 import type { NativeSockets, SocketMemory } from './native.ts'
@@ -132,7 +132,7 @@ function bindAddress(
 }
 
 function addressUnavailable(address: ListenAddress, cause: unknown): OperationalError {
-  const why = `cannot listen on ${formatListenAddress(address)}: ${messageOf(cause)}`
+  const why = `dns.listen: cannot listen on ${formatListenAddress(address)}: ${bindFault(cause)}`
   return new OperationalError('address-unavailable', why, { cause })
 }
 

@@ -1,6 +1,6 @@
 // Keeps one thread of the name server running: starts it, and restarts it on the same sockets if it dies or hangs.
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import { type Logger, messageOf, OperationalError } from '../errors.ts'
+import { bindFault, type Logger, messageOf, OperationalError } from '../errors.ts'
 import { clearReader, readerEpoch } from '../tree/reclaim.ts'
 import { progressOf } from './counters.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -180,6 +180,8 @@ function startError(name: string, cause: unknown): OperationalError {
   const why = messageOf(cause)
   const isBinding = cause instanceof Error && 'syscall' in cause && 'code' in cause
   return isBinding
-    ? new OperationalError('address-unavailable', `cannot listen: ${why}`, { cause })
+    ? new OperationalError('address-unavailable', `dns.listen: ${why}: ${bindFault(cause)}`, {
+        cause,
+      })
     : new OperationalError('worker-failed', `${name} did not start: ${why}`, { cause })
 }

@@ -1,7 +1,7 @@
 // The sockets of the SMTP server. Listens, finds out the client of each connection, limits connections and time, and keeps a
 // half-closed connection open until its replies are sent. The only SMTP that this file speaks is the 421 that ends a connection.
 import { createServer, type Server, type Socket } from 'node:net'
-import { codeOf, type Logger, OperationalError } from '../errors.ts'
+import { bindFault, codeOf, type Logger, OperationalError } from '../errors.ts'
 import { type Address, contains, type Prefix, parseAddress, unmapped } from '../ip/address.ts'
 import { OncePerMinute } from '../log-rarely.ts'
 import { type ClientLimits, type CountedClient, countedClient } from './client-limits.ts'
@@ -130,11 +130,14 @@ class Listener {
     })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     server.once('error', (cause) => {
-      const why = `trap SMTP cannot listen on ${address}: ${cause.message}`
+      const why = `trapSmtp.listen: cannot listen on ${address}: ${bindFault(cause)}`
       reject(new OperationalError('address-unavailable', why, { cause }))
     })
-    // Without a host, the port would be bound on every interface.
-    server.listen({ host: host ?? '127.0.0.1', port: Number(port) }, resolve)
+    // Without a host, the port would be bound on every interface. Without ipv6Only, [::] would take the port of 0.0.0.0 too.
+    server.listen(
+      { host: host ?? '127.0.0.1', port: Number(port), ipv6Only: v6 !== undefined },
+      resolve,
+    )
     await promise
     server.removeAllListeners('error')
     server.on('error', (error) => this.#onListenerError(error, address))

@@ -1,6 +1,6 @@
 // Schemas of listings, exemptions, exclusions, whole lists, and the look-up of an address.
 import Type, { type Static } from 'typebox'
-import { countClasses } from '../../blocklist/types.ts'
+import { countClasses, listOutcomes } from '../../blocklist/types.ts'
 import { backscatterKinds, certainties } from '../../classify/kinds.ts'
 import { rbldnsdTypes } from '../../feeds/entry.ts'
 import { feedFormats } from '../../feeds/feed.ts'
@@ -80,7 +80,7 @@ export const ListingPatch = Type.Object(
 /** The answer to `prefix` is its listing. The answer to `prefixes` is the outcome for each, in order. */
 export const Listed = Type.Union([
   Listing,
-  itemsOf(Type.Object({ outcome: Type.Enum(['listed', 'extended']), listing: Listing })),
+  itemsOf(Type.Object({ outcome: Type.Enum([...listOutcomes]), listing: Listing })),
 ])
 export type Listed = Static<typeof Listed>
 

@@ -58,8 +58,8 @@ test('what may not be listed by hand is refused, and says why', async (t) => {
     ['::ffff:20.0.0.1', 'special-purpose', /IPv4-mapped/],
     ['20.9.1.1', 'exempt', /^is exempt: 20\.9\.0\.0\/16 \(our own\)/],
     ['20.0.0.8/29', 'exempt', /^is exempt: 20\.0\.0\.8\/29$/],
-    ['20.0.0.0/15', 'too-short', /at least \/16/],
-    ['2a00::/31', 'too-short', /at least \/32/],
+    ['20.0.0.0/15', 'too-short', /is shorter than policy\.shortest4 \(16\)/],
+    ['2a00::/31', 'too-short', /is shorter than policy\.shortest6 \(32\)/],
     ['20.7.0.0/16', 'excluded', /include it first/],
   ]
   for (const [text, refused, why] of cases) {
@@ -114,10 +114,10 @@ test('no term: the longest listing; extended, never shortened; permanent beats a
     return [outcome?.outcome, outcome?.listing.expiresAt]
   }
   assert.deepEqual(await until(), ['listed', start + 28 * day])
-  assert.deepEqual(await until(start + 5), ['extended', start + 28 * day])
+  assert.deepEqual(await until(start + 5), ['unchanged', start + 28 * day])
   assert.deepEqual(await until(start + 99 * day), ['extended', start + 99 * day])
   assert.deepEqual(await until(null), ['extended', null])
-  assert.deepEqual(await until(start + 5), ['extended', null])
+  assert.deepEqual(await until(start + 5), ['unchanged', null])
   door.now = start + 1000 * day
   assert.equal(await door.blocklist.expire(), 0)
   assert.deepEqual(door.codes('20.0.0.1'), [2])
@@ -128,6 +128,7 @@ test('kinds add up, and a reason stays until there is a new one', async (t) => {
   await list(door, request('20.0.0.1', { kinds: ['dsn'], reason: 'first' }))
   await list(door, request('20.0.0.1', { kinds: ['auto-reply'] }))
   const [outcome] = await list(door, request('20.0.0.1', { kinds: ['callout'] }))
+  assert.equal(outcome?.outcome, 'amended')
   assert.deepEqual(outcome?.listing.kinds, ['dsn', 'auto-reply', 'callout'])
   assert.equal(outcome?.listing.reason, 'first')
   assert.deepEqual(door.codes('20.0.0.1'), [2, 3, 4], 'callout is not published')

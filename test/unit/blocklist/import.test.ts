@@ -131,13 +131,13 @@ test('what may not be listed is refused line by line, and with strict altogether
   assert.deepEqual(
     done.refused.map(({ line, text, why }) => `${line} ${text} ${why}`),
     [
-      '2 10.0.0.1 is in 10.0.0.0/8 (Private-Use, RFC 1918), which is never listed',
+      '2 10.0.0.1 is in 10.0.0.0/8 (Private-Use, RFC 1918), which is listed only if policy.allowSpecial names it',
       '3 20.5.1.1 is exempt: 20.5.0.0/16 (ours)',
-      '4 8.0.0.0/8 is too short: the prefix length must be at least /16 of 32 bits',
+      '4 8.0.0.0/8 is shorter than policy.shortest4 (16): list longer prefixes in it, or lower that key',
       '5 20.6.0.0/24 is excluded: include it first',
       '6 junk not an IP address',
-      '7 224.0.0.1 is in 224.0.0.0/4 (Multicast, RFC 5771), which is never listed',
-      '8 2a00::/16 is too short: the prefix length must be at least /32 of 128 bits',
+      '7 224.0.0.1 is in 224.0.0.0/4 (Multicast, RFC 5771), which is listed only if policy.allowSpecial names it',
+      '8 2a00::/16 is shorter than policy.shortest6 (32): list longer prefixes in it, or lower that key',
     ],
   )
   const { serial } = door.blocklist.status()

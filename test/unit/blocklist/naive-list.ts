@@ -190,10 +190,12 @@ export class NaiveList {
       this.#sweep(prefix)
       const row = this.#standing(prefix).find(({ origin }) => origin === 'manual')
       if (row) {
+        const before = { ...row }
         row.kinds |= maskOf(kinds)
         row.expiresAt = Math.max(row.expiresAt, until)
         row.reason = reason ?? row.reason
-        return 'extended'
+        if (row.expiresAt > before.expiresAt) return 'extended'
+        return row.kinds === before.kinds && row.reason === before.reason ? 'unchanged' : 'amended'
       }
       this.#rows.push({
         ...{ prefix, origin: 'manual', createdAt: this.now, kinds: maskOf(kinds), reason },

@@ -57,7 +57,7 @@ test('what cannot list anybody is kept and says why', async (t) => {
   await door.blocklist.addException('exclusion', prefix('20.0.0.7'), null, cli)
   await door.blocklist.addException('exemption', prefix('2a00::5/128'), null, cli)
   const cases: [Parameters<typeof evidence>[0], RegExp][] = [
-    [{ client: null }, /is not known/],
+    [{ client: null }, /no client address is known/],
     [{ kind: null, rule: 'no-report' }, /not recognised as backscatter \(no-report\)/],
     [{ client: '10.1.2.3' }, /10\.1\.2\.3 is in 10\.0\.0\.0\/8 \(Private-Use, RFC 1918\)/],
     [{ client: '20.0.9.1' }, /exempt: 20\.0\.9\.0\/24 \(our own relays\)/],

@@ -25,7 +25,7 @@ test('a file that cannot be read, and an empty secret, are told with their key',
   const path = join(temporaryDirectory(t), 'file')
   assert.throws(() => options({ messageIdFile: path }), {
     code: 'config-invalid',
-    message: /trace\.messageIdFile: ENOENT/,
+    message: /trace\.messageIdFile: .*: there is no such file/,
   })
   writeFileSync(path, '\n')
   assert.throws(() => options({ batvKeyFile: path }), /trace\.batvKeyFile: .* is empty/)

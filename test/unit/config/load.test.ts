@@ -179,7 +179,7 @@ test('without any configuration the demonstration is not served: the error says 
     assert.equal(error.code, 'config-invalid')
     assert.match(
       error.message,
-      /^there is no configuration: [^\n]*data\/backscatterd\.example\.toml/,
+      /^there is no configuration: [^\n]*"backscatterd quickstart --help"/,
     )
     return true
   })
@@ -197,9 +197,9 @@ test('a configuration that exists and cannot be read is an error, and never pass
   }
   // Not even root can read these: a folder, and a link to nothing.
   mkdirSync(systemFile)
-  fails(systemFile, /cannot be read: EISDIR/)
+  fails(systemFile, /cannot be read: it is not a file/)
   symlinkSync(join(cwd, 'nothing'), here)
-  fails(here, /cannot be read: ENOENT/)
+  fails(here, /cannot be read: there is no such file/)
   // A folder that may not be looked into, as /etc/backscatterd is to most: here a name that is too long to be looked for.
   rmSync(here)
   const hidden = join(cwd, 'x'.repeat(300), 'backscatterd.toml')

@@ -614,6 +614,13 @@ test('IPv6 is listened on, and its clients are known', async (t) => {
   assert.equal(recorded[0]?.client && formatAddress(recorded[0].client), '::1')
 })
 
+test('0.0.0.0 and [::] share a port', async (t) => {
+  const { address } = await smtpSite(t, { listen: ['0.0.0.0:0'] })
+  const port = address.split(':').at(-1)
+  const { address: other } = await smtpSite(t, { listen: [`[::]:${port}`] })
+  assert.equal(other, `[::]:${port}`)
+})
+
 test('an address that cannot be bound is named', async (t) => {
   const { address } = await smtpSite(t)
   await assert.rejects(smtpSite(t, { listen: ['127.0.0.1:0', address] }), {
