@@ -26,6 +26,7 @@ export const operationalErrorCodes = {
   'mail-deferred':
     'no mail is accepted now: there is no memory left for it, or the server is stopping',
   'worker-failed': 'a thread died too often',
+  'installation-refused': 'quickstart cannot make a file, a folder or the user, or a file exists',
 } as const
 
 export type OperationalErrorCode = keyof typeof operationalErrorCodes

@@ -100,7 +100,7 @@ test('the unit parses, and is as closed as it says', {
   const verified = run('verify', copy)
   assert.equal(verified.status, 0, verified.stderr)
   assert.doesNotMatch(verified.stderr, /backscatterd\.service/)
-  const security = run('security', '--offline=true', '--no-pager', '--threshold=25', copy)
+  const security = run('security', '--offline=true', '--no-pager', '--threshold=19', copy)
   assert.equal(security.status, 0, security.stdout)
   for (const setting of ['WatchdogSec', 'MemoryMax', 'SystemCallFilter', '#ReadWritePaths']) {
     assert.match(text, new RegExp(`^${setting}=.`, 'm'))

@@ -6,6 +6,53 @@ export const setUp: CommandGroup = {
   title: 'Set up:',
   commands: [
     {
+      name: 'quickstart',
+      summary: 'write a first configuration and print what to do next',
+      description:
+        'Writes a first configuration, and prints the DNS records to add, the lines for Postfix, Exim and rspamd, and the ' +
+        'next commands. As root it installs the server: user, folders, /etc/backscatterd/backscatterd.toml, ' +
+        '/usr/local/bin/backscatterd, man page and systemd unit. With --dir everything is made in one folder. No file is ' +
+        'overwritten: if one exists, nothing is made (exit code 1).',
+      argument: {
+        usage: '<zone>',
+        description: 'name of the list’s DNS zone, such as bl.example.org',
+      },
+      options: [
+        {
+          flags: '--ns <name=address>',
+          description:
+            'a name server of the zone and its address; repeat it for each server and each address (required)',
+          isRepeatable: true,
+        },
+        {
+          flags: '--trap-domain <domain>',
+          description:
+            'a domain that is used for nothing else; all its addresses become traps (required)',
+        },
+        {
+          flags: '--listing <when>',
+          description:
+            'when a host is listed: two-traps, after bounces to two traps; hold, at the next full hour; fast, at once ' +
+            '(default: asked on a terminal, else two-traps)',
+        },
+        {
+          flags: '--lmtp',
+          description:
+            'this machine’s mail server hands over the traps’ mail (default: if one answers on port 25)',
+        },
+        { flags: '--dir <folder>', description: 'make everything in this folder, without root' },
+        { flags: '--dry-run', description: 'make nothing; print what would be made' },
+      ],
+      examples: [
+        {
+          command:
+            'backscatterd quickstart bl.example.org --ns ns1.example.org=192.0.2.53 --trap-domain trap.example.net --dry-run',
+          does: 'shows what would be made',
+        },
+      ],
+      load: async () => (await import('../quickstart.ts')).quickstart,
+    },
+    {
       name: 'check-config',
       summary: 'check the configuration file',
       description:

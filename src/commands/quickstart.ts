@@ -1,0 +1,200 @@
+// `quickstart`: writes a first configuration, with user, folders and unit, and prints what is left to do elsewhere.
+import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { formatAddress, parseAddress } from '../ip/address.ts'
+import { type CommandContext, exitCodes, wrongUse } from './command.ts'
+import { formatColumns, wrapText } from './format.ts'
+import {
+  existingFiles,
+  hasServiceUser,
+  install,
+  isRoot,
+  ownerName,
+  refusal,
+  refuseExisting,
+  requirePlainPath,
+  requireReadable,
+  useraddArguments,
+} from './quickstart/install.ts'
+import { formatInstructions } from './quickstart/instructions.ts'
+import {
+  folderLayout,
+  type Layout,
+  type Ownership,
+  programFolder,
+  systemLayout,
+} from './quickstart/layout.ts'
+import {
+  isListingChoice,
+  type ListingChoice,
+  listingChoices,
+  makePlan,
+  type Plan,
+  readRequest,
+} from './quickstart/plan.ts'
+
+interface QuickstartOptions {
+  readonly ns?: readonly string[]
+  readonly trapDomain?: string
+  readonly listing?: string
+  readonly lmtp?: true
+  readonly dir?: string
+  readonly dryRun?: true
+}
+
+/** Exit code 1 if a file is there already, or if the system cannot be changed. */
+export async function quickstart(
+  context: CommandContext,
+  zone: string,
+  options: QuickstartOptions,
+): Promise<number> {
+  if (context.file !== undefined) {
+    throw wrongUse('quickstart makes a new configuration: give --dir DIR in place of --config')
+  }
+  const request = readRequest(zone, options.ns, options.trapDomain)
+  const isDryRun = options.dryRun === true
+  if (options.dir === undefined && !isDryRun) requireSystem()
+  const listing = await chooseListing(options.listing)
+  const isLmtp = options.lmtp === true || (await hasMailServer())
+  const plan = makePlan(request, { listing, isLmtp }, ownAddresses())
+  const layout = makeLayout(plan, options.dir && resolve(context.cwd, options.dir))
+  if (isDryRun) {
+    context.write(formatDryRun(layout))
+  } else {
+    refuseExisting(layout)
+    install(layout)
+    context.write(`Made:\n${formatPieces(layout)}`)
+  }
+  context.write(`\n${formatInstructions(plan)}\nNext:\n${formatNext(layout)}`)
+  for (const path of isDryRun ? existingFiles(layout) : []) {
+    console.error(`Without --dry-run this is refused: ${path} exists and is not overwritten.`)
+  }
+  return exitCodes.done
+}
+
+/** Throws unless a server could be installed on this system. */
+function requireSystem(): void {
+  if (!isRoot) {
+    throw refusal(
+      'making the user, the folders and the unit needs root: use sudo, or try it in a folder of your own with --dir DIR',
+    )
+  }
+  requireReadable(programFolder)
+}
+
+function makeLayout(plan: Plan, folder: string | undefined): Layout {
+  for (const path of [programFolder, folder ?? '/']) requirePlainPath(path)
+  return folder === undefined ? systemLayout(plan) : folderLayout(plan, folder, ownerName(folder))
+}
+
+/** The choice of the command line. Without one it asks on a terminal, and elsewhere takes the careful one and says so. */
+async function chooseListing(given: string | undefined): Promise<ListingChoice> {
+  const names = Object.keys(listingChoices)
+  if (given !== undefined) {
+    if (isListingChoice(given)) return given
+    throw wrongUse(`--listing ${given}: expected one of ${names.join(', ')}`)
+  }
+  if (process.stdin.isTTY && process.stderr.isTTY) return await askListing(names)
+  console.error(`Without --listing, two-traps is taken. ${listingChoices['two-traps']}`)
+  return 'two-traps'
+}
+
+async function askListing(names: readonly string[]): Promise<ListingChoice> {
+  const choices = Object.entries(listingChoices).map(
+    ([name, means]) => `\n${name}\n${indented(wrapText(means).join('\n'))}`,
+  )
+  console.error(`When is a host listed? Each answer gives something away.\n${choices.join('')}`)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const closed = new Promise<never>((_, reject) => {
+    terminal.once('close', () => reject(refusal('no answer: nothing was made')))
+  })
+  try {
+    for (;;) {
+      const question = `Your choice (${names.join(', ')}) [two-traps]: `
+      const answer = (await Promise.race([terminal.question(question), closed])).trim()
+      if (answer === '') return 'two-traps'
+      if (isListingChoice(answer)) return answer
+    }
+  } finally {
+    closed.catch(() => undefined)
+    terminal.close()
+  }
+}
+
+/** The addresses of this machine in canonical form, without those that only this machine can reach. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .flatMap(({ address }) => {
+      const parsed = parseAddress(address)
+      return 'value' in parsed ? [formatAddress(parsed.value)] : []
+    })
+}
+
+/** Whether something answers on port 25 of this machine, and says what follows from it. */
+async function hasMailServer(): Promise<boolean> {
+  const found = await Promise.all(['127.0.0.1', '::1', ...ownAddresses()].map(answersSmtp))
+  if (!found.includes(true)) return false
+  console.error(
+    'A mail server answers on port 25 here: it is to hand the traps’ mail over, as with --lmtp.',
+  )
+  return true
+}
+
+async function answersSmtp(host: string): Promise<boolean> {
+  const socket = connect({ host, port: 25, timeout: 1000 })
+  const { promise, resolve: settle } = Promise.withResolvers<boolean>()
+  socket.once('connect', () => settle(true))
+  for (const failure of ['error', 'timeout']) socket.once(failure, () => settle(false))
+  return await promise.finally(() => socket.destroy())
+}
+
+function formatDryRun(layout: Layout): string {
+  const user =
+    layout.folder !== undefined || hasServiceUser()
+      ? ''
+      : `This user would be made:\n  useradd ${useraddArguments.join(' ')}\n\n`
+  const contents = layout.pieces
+    .filter(({ path }) => /\.(toml|service)$/.test(path))
+    .map(({ path, content = '' }) => `\n${path}:\n${indented(content)}`)
+  return `${user}These would be made, unless a folder is there already:\n${formatPieces(layout)}${contents.join('')}`
+}
+
+/** A line for each file and folder, as `ls -l` shows its mode and owner. */
+function formatPieces({ pieces, user }: Layout): string {
+  const owners: Readonly<Record<Ownership, string>> = {
+    root: 'root:root',
+    shared: `root:${user}`,
+    service: user,
+  }
+  const rows = pieces.map(({ path, mode, ownership, content }) => [
+    `0${mode.toString(8)}`,
+    owners[ownership],
+    content === undefined ? `${path}/` : path,
+  ])
+  return formatColumns(rows, '  ')
+}
+
+/** The three commands that come next. */
+function formatNext({ folder, configFile, user }: Layout): string {
+  const program = `npx --no backscatterd --config ${configFile}`
+  const commands =
+    folder === undefined
+      ? [startCommand(user), 'backscatterd doctor', 'backscatterd lookup 127.0.0.2']
+      : [`cd ${programFolder}`, `${program} doctor`, `${program} serve`]
+  return commands.map((command) => `  ${command}\n`).join('')
+}
+
+/** Without systemd (sd_booted(3)) the server is started by hand, with the right to use ports below 1024. */
+function startCommand(user: string): string {
+  if (existsSync('/run/systemd/system')) return 'systemctl enable --now backscatterd'
+  const right = '+net_bind_service'
+  return `setpriv --reuid ${user} --regid ${user} --init-groups --inh-caps ${right} --ambient-caps ${right} backscatterd serve`
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, '  ')
+}

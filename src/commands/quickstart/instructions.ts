@@ -1,0 +1,135 @@
+// A plan → what the operator does next, elsewhere: records for the parent zone and the trap domain, lines for mail servers.
+import { formatColumns, wrapText } from '../format.ts'
+import { addressType, isWithin, mailHost, type Plan } from './plan.ts'
+
+const indent = '  '
+
+/** The records and the mail servers' lines, each under a line that says where it goes. */
+export function formatInstructions(plan: Plan): string {
+  const handingOver = plan.isLmtp ? [section(handOverTitle, handOverLines(plan))] : []
+  return [...recordSections(plan), ...handingOver, ...filterSections(plan)].join('\n')
+}
+
+function recordSections(plan: Plan): string[] {
+  const { zone, parent, nameServers, trapDomain, publicAddresses } = plan
+  const host = mailHost(trapDomain)
+  const delegation = [...new Set(nameServers.map(({ name }) => name))].map((name) => [
+    `${zone}.`,
+    'NS',
+    `${name}.`,
+  ])
+  const addresses = nameServers.map((each) => ({
+    ...each,
+    row: addressRow(each.name, each.address),
+  }))
+  const [near, far] = [true, false].map((isNear) =>
+    addresses.filter(({ name }) => isWithin(name, parent) === isNear).map(({ row }) => row),
+  )
+  return [
+    section(`Records for the zone ${parent}:`, formatRows([...delegation, ...(near ?? [])])),
+    ...(far?.length
+      ? [section('These records must be in the zones of the name servers:', formatRows(far))]
+      : []),
+    section(
+      `Records for the trap domain ${trapDomain}:`,
+      formatRows([
+        [`${trapDomain}.`, 'MX', `10 ${host}.`],
+        ...publicAddresses.map((address) => addressRow(host, address)),
+      ]),
+      `The MX has a name of its own because a name of the list would show everybody that ${trapDomain} is a trap. Its address is that of a name server: if this machine has another public address, use that one.`,
+    ),
+  ]
+}
+
+function addressRow(name: string, address: string): string[] {
+  return [`${name}.`, addressType(address), address]
+}
+
+function formatRows(rows: readonly (readonly string[])[]): string {
+  return formatColumns(rows, indent)
+}
+
+const handOverTitle =
+  'Postfix on this machine, in main.cf: hands the traps’ mail over. If a parameter is there already, add to its value:'
+
+function handOverLines({ trapDomain }: Plan): string {
+  return lines(
+    `virtual_mailbox_domains = ${trapDomain}`,
+    `virtual_mailbox_maps = inline:{ {@${trapDomain} = trap} }`,
+    `transport_maps = inline:{ {${trapDomain} = lmtp:inet:127.0.0.1:2525} }`,
+    'lmtp_send_xforward_command = yes',
+  )
+}
+
+/** Only mail with the null sender is refused or scored: a listed host also sends real mail. */
+function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
+  const spared = isLmtp ? `check_recipient_access inline:{ {${trapDomain} = permit} }, ` : ''
+  const listed = `${zone}=127.0.0.2`
+  return [
+    section(
+      'For mail servers that use the list. Each concerns only mail with the null sender, since listed hosts also send real mail.',
+      '',
+    ),
+    section(
+      'Postfix, in main.cf:',
+      lines(
+        `smtpd_data_restrictions = ${spared}check_sender_access inline:{ {<> = reject_rbl_client ${listed}} }`,
+      ),
+      ...(isLmtp
+        ? ['The first check lets mail to the traps pass, so that they hear of listed hosts again.']
+        : []),
+    ),
+    section(
+      'Exim, at the top of the ACL that acl_smtp_data names (on Debian acl_check_data):',
+      lines(
+        'deny senders  = :',
+        `     dnslists = ${listed}`,
+        '     message  = $sender_host_address is listed at $dnslist_domain; $dnslist_text',
+      ),
+    ),
+    section(
+      'rspamd, in /etc/rspamd/local.d/rbl.conf:',
+      lines(
+        'rbls {',
+        '  backscatter {',
+        `    rbl = "${zone}";`,
+        '    checks = ["from"];',
+        '    ipv4 = true;',
+        '    ipv6 = true;',
+        '    returncodes { BL_BACKSCATTER = "127.0.0.2"; }',
+        '  }',
+        '}',
+      ),
+    ),
+    section(
+      'in /etc/rspamd/local.d/composites.conf:',
+      lines(
+        'BACKSCATTER_SOURCE {',
+        '  expression = "BL_BACKSCATTER & NULL_SENDER";',
+        '  score = 8.0;',
+        '}',
+      ),
+    ),
+    section(
+      'and in /etc/rspamd/rspamd.local.lua:',
+      lines(
+        'rspamd_config:register_symbol({',
+        "  name = 'NULL_SENDER', type = 'normal', score = 0.0,",
+        '  callback = function(task)',
+        "    local from = task:get_from('smtp')",
+        "    return from and from[1] and from[1].addr == ''",
+        '  end,',
+        '})',
+      ),
+    ),
+  ]
+}
+
+function section(title: string, body: string, ...notes: readonly string[]): string {
+  const after = notes.map((note) => `${wrapText(note).join('\n')}\n`).join('')
+  return `${wrapText(title).join('\n')}\n${body}${after}`
+}
+
+function lines(...texts: readonly string[]): string {
+  return texts.map((text) => `${indent}${text}\n`).join('')
+}
