@@ -180,7 +180,8 @@ function formatPieces({ pieces, user }: Layout): string {
 
 /** The three commands that come next. */
 function formatNext({ folder, configFile, user }: Layout): string {
-  const program = `npx --no backscatterd --config ${configFile}`
+  // Without `--`, npx would read --config itself.
+  const program = `npx --no -- backscatterd --config ${configFile}`
   const commands =
     folder === undefined
       ? [startCommand(user), 'backscatterd doctor', 'backscatterd lookup 127.0.0.2']
