@@ -45,6 +45,8 @@ interface QuickstartOptions {
   readonly dryRun?: true
 }
 
+const choiceNames = Object.keys(listingChoices)
+
 /** Exit code 1 if a file is there already, or if the system cannot be changed. */
 export async function quickstart(
   context: CommandContext,
@@ -55,18 +57,18 @@ export async function quickstart(
     throw wrongUse('quickstart makes a new configuration: give --dir DIR in place of --config')
   }
   const request = readRequest(zone, options.ns, options.trapDomain)
+  const given = readListing(options.listing)
   const isDryRun = options.dryRun === true
-  if (options.dir === undefined && !isDryRun) requireSystem()
-  const listing = await chooseListing(options.listing)
+  const layout = makeLayout(options.dir && resolve(context.cwd, options.dir))
+  if (!isDryRun) refuseImpossible(layout)
+  const listing = given ?? (await chooseListing())
   const isLmtp = options.lmtp === true || (await hasMailServer())
   const plan = makePlan(request, { listing, isLmtp }, ownAddresses())
-  const layout = makeLayout(plan, options.dir && resolve(context.cwd, options.dir))
   if (isDryRun) {
-    context.write(formatDryRun(layout))
+    context.write(formatDryRun(layout, plan))
   } else {
-    refuseExisting(layout)
-    install(layout)
-    context.write(`Made:\n${formatPieces(layout)}`)
+    const pieces = install(layout, plan)
+    context.write(`Made:\n${formatPieces({ ...layout, pieces })}`)
   }
   context.write(`\n${formatInstructions(plan)}\nNext:\n${formatNext(layout)}`)
   for (const path of isDryRun ? existingFiles(layout) : []) {
@@ -75,34 +77,37 @@ export async function quickstart(
   return exitCodes.done
 }
 
-/** Throws unless a server could be installed on this system. */
-function requireSystem(): void {
-  if (!isRoot) {
-    throw refusal(
-      'making the user, the folders and the unit needs root: use sudo, or try it in a folder of your own with --dir DIR',
-    )
-  }
-  requireReadable(programFolder)
-}
-
-function makeLayout(plan: Plan, folder: string | undefined): Layout {
+function makeLayout(folder: string | undefined): Layout {
   for (const path of [programFolder, folder ?? '/']) requirePlainPath(path)
-  return folder === undefined ? systemLayout(plan) : folderLayout(plan, folder, ownerName(folder))
+  return folder === undefined ? systemLayout() : folderLayout(folder, ownerName(folder))
 }
 
-/** The choice of the command line. Without one it asks on a terminal, and elsewhere takes the careful one and says so. */
-async function chooseListing(given: string | undefined): Promise<ListingChoice> {
-  const names = Object.keys(listingChoices)
-  if (given !== undefined) {
-    if (isListingChoice(given)) return given
-    throw wrongUse(`--listing ${given}: expected one of ${names.join(', ')}`)
+/** Throws if the layout cannot be made here, before anything is asked or changed. */
+function refuseImpossible(layout: Layout): void {
+  if (layout.folder === undefined) {
+    if (!isRoot) {
+      throw refusal(
+        'making the user, the folders and the unit needs root: use sudo, or try it in a folder of your own with --dir DIR',
+      )
+    }
+    requireReadable(programFolder)
   }
-  if (process.stdin.isTTY && process.stderr.isTTY) return await askListing(names)
+  refuseExisting(layout)
+}
+
+function readListing(given: string | undefined): ListingChoice | undefined {
+  if (given === undefined || isListingChoice(given)) return given
+  throw wrongUse(`--listing ${given}: expected one of ${choiceNames.join(', ')}`)
+}
+
+/** Asks on a terminal. Elsewhere it takes the careful choice and says so. */
+async function chooseListing(): Promise<ListingChoice> {
+  if (process.stdin.isTTY && process.stderr.isTTY) return await askListing()
   console.error(`Without --listing, two-traps is taken. ${listingChoices['two-traps']}`)
   return 'two-traps'
 }
 
-async function askListing(names: readonly string[]): Promise<ListingChoice> {
+async function askListing(): Promise<ListingChoice> {
   const choices = Object.entries(listingChoices).map(
     ([name, means]) => `\n${name}\n${indented(wrapText(means).join('\n'))}`,
   )
@@ -113,7 +118,7 @@ async function askListing(names: readonly string[]): Promise<ListingChoice> {
   })
   try {
     for (;;) {
-      const question = `Your choice (${names.join(', ')}) [two-traps]: `
+      const question = `Your choice (${choiceNames.join(', ')}) [two-traps]: `
       const answer = (await Promise.race([terminal.question(question), closed])).trim()
       if (answer === '') return 'two-traps'
       if (isListingChoice(answer)) return answer
@@ -152,14 +157,14 @@ async function answersSmtp(host: string): Promise<boolean> {
   return await promise.finally(() => socket.destroy())
 }
 
-function formatDryRun(layout: Layout): string {
+function formatDryRun(layout: Layout, plan: Plan): string {
   const user =
     layout.folder !== undefined || hasServiceUser()
       ? ''
       : `This user would be made:\n  useradd ${useraddArguments.join(' ')}\n\n`
   const contents = layout.pieces
     .filter(({ path }) => /\.(toml|service)$/.test(path))
-    .map(({ path, content = '' }) => `\n${path}:\n${indented(content)}`)
+    .map(({ path, content }) => `\n${path}:\n${indented(content?.(plan) ?? '')}`)
   return `${user}These would be made, unless a folder is there already:\n${formatPieces(layout)}${contents.join('')}`
 }
 

@@ -18,6 +18,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { install } from '../../src/commands/quickstart/install.ts'
+import { makePlan, readRequest } from '../../src/commands/quickstart/plan.ts'
 import { needs } from '../support/debian.ts'
 import { temporaryDirectory } from '../support/door.ts'
 import { needsAsRoot } from '../support/offenders.ts'
@@ -78,6 +79,17 @@ test('a configuration in a folder passes check-config and is served', async (t) 
   assert.ok(existsSync(join(site.folder, 'data', 'list.db')))
 })
 
+test('the unit in a folder is valid as it stands', {
+  ...needs('systemd-analyze', 'systemd'),
+}, async (t) => {
+  const folder = temporaryDirectory(t)
+  assert.equal((await runCommand([...words, '--dir', folder], folder)).code, 0)
+  const unit = join(folder, 'backscatterd.service')
+  const { status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.ok(!stderr.includes(unit), stderr)
+})
+
 /** The reply codes to RCPT of each recipient, over LMTP. */
 async function answersTo(address: string, ...recipients: readonly string[]): Promise<string[]> {
   const socket = connect(Number(address.slice(address.lastIndexOf(':') + 1)), '127.0.0.1')
@@ -116,11 +128,13 @@ test('what was made is taken away when the rest cannot be made', async (t) => {
   const folder = temporaryDirectory(t)
   const pieces = [
     { path: join(folder, 'new'), mode: 0o750, ownership: 'service' },
-    { path: join(folder, 'new', 'a.toml'), mode: 0o640, ownership: 'service', content: 'a' },
-    { path: join(folder, 'nowhere', 'b'), mode: 0o640, ownership: 'service', content: 'b' },
+    { path: join(folder, 'new', 'a'), mode: 0o640, ownership: 'service', content: () => 'a' },
+    { path: join(folder, 'nowhere', 'b'), mode: 0o640, ownership: 'service', content: () => 'b' },
   ] as const
-  const layout = { folder, user: 'somebody', configFile: 'a.toml', pieces }
-  assert.throws(() => install(layout), /^OperationalError: \S+\/nowhere\/b: ENOENT/)
+  const layout = { folder, user: 'somebody', configFile: 'a', pieces }
+  const request = readRequest('bl.example.org', ['ns1.example.org=192.0.2.53'], 'trap.example.net')
+  const plan = makePlan(request, { listing: 'fast', isLmtp: false }, [])
+  assert.throws(() => install(layout, plan), /^OperationalError: \S+\/nowhere\/b: ENOENT/)
   assert.deepEqual(readdirSync(folder), [])
 })
 

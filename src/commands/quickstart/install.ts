@@ -13,6 +13,7 @@ import {
 import { dirname } from 'node:path'
 import { codeOf, messageOf, OperationalError } from '../../errors.ts'
 import { type Layout, type Piece, serviceHome, serviceUser } from './layout.ts'
+import type { Plan } from './plan.ts'
 
 interface Owner {
   readonly uid: number
@@ -36,13 +37,13 @@ export function refuseExisting(layout: Layout): void {
     throw refusal(`${existing.join(', ')}: exists, and quickstart never overwrites a file`)
 }
 
-/** Makes what the layout says. If something fails, it removes what it made, but not the user. */
-export function install({ folder, pieces }: Layout): void {
+/** Makes what the layout says and returns what was made. If something fails, it removes that again, but not the user. */
+export function install({ folder, pieces }: Layout, plan: Plan): Piece[] {
   const service = folder === undefined ? addServiceUser() : ownerOf(folder)
   const made: Piece[] = []
   for (const piece of pieces) {
     try {
-      if (make(piece, service)) made.push(piece)
+      if (make(piece, service, plan)) made.push(piece)
     } catch (error) {
       for (const { path, content } of made.toReversed()) {
         if (content === undefined) rmdirSync(path)
@@ -51,16 +52,17 @@ export function install({ folder, pieces }: Layout): void {
       throw refusal(`${piece.path}: ${messageOf(error)}`, error)
     }
   }
+  return made
 }
 
 /** Returns false for a folder that was there. */
-function make({ path, mode, ownership, content }: Piece, { uid, gid }: Owner): boolean {
+function make({ path, mode, ownership, content }: Piece, { uid, gid }: Owner, plan: Plan): boolean {
   if (content === undefined) {
     if (isThere(path)) return false
     mkdirSync(path)
   } else {
     // With `wx` the file is not overwritten even if it was made a moment ago.
-    writeFileSync(path, content, { flag: 'wx', mode: 0o600 })
+    writeFileSync(path, content(plan), { flag: 'wx', mode: 0o600 })
   }
   if (isRoot) {
     chownSync(path, ownership === 'service' ? uid : 0, ownership === 'root' ? 0 : gid)

@@ -1,5 +1,5 @@
 // Where an installation lies: the files and folders to make, with their modes, owners and contents. On the system itself, or all
-// in one folder. Reads the program's own data folder and writes nothing.
+// in one folder. Reads only the program's own data folder, and writes nothing.
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { formatConfiguration } from './configuration.ts'
@@ -20,8 +20,11 @@ export interface Piece {
   readonly path: string
   readonly mode: number
   readonly ownership: Ownership
-  readonly content?: string
+  readonly content?: Content
 }
+
+/** The configuration depends on the plan; the other texts do not. */
+type Content = (plan: Plan) => string
 
 export interface Layout {
   /** The folder of an installation in one folder; undefined for one on the system itself. */
@@ -41,11 +44,12 @@ const shipped = {
 } as const
 
 /** An installation for systemd: configuration, database folder, program, man page and unit. */
-export function systemLayout(plan: Plan): Layout {
+export function systemLayout(): Layout {
   const { configFile } = shipped
   const units = '/etc/systemd/system'
-  const configuration = formatConfiguration(plan, `${serviceHome}/list.db`)
-  const starter = shippedText('backscatterd.sh').replaceAll(shipped.program, programFolder)
+  const configuration: Content = (plan) => formatConfiguration(plan, `${serviceHome}/list.db`)
+  const starter: Content = () =>
+    shippedText('backscatterd.sh').replaceAll(shipped.program, programFolder)
   return {
     user: serviceUser,
     configFile,
@@ -56,7 +60,7 @@ export function systemLayout(plan: Plan): Layout {
       piece('/usr/local/bin/backscatterd', 0o755, 'root', starter),
       ...manualPieces(),
       piece(units, 0o755, 'root'),
-      piece(join(units, unitName), 0o644, 'root', systemUnit()),
+      piece(join(units, unitName), 0o644, 'root', systemUnit),
     ],
   }
 }
@@ -67,28 +71,30 @@ function manualPieces(): Piece[] {
   if (!existsSync(join(programFolder, 'data', manual))) return []
   return [
     piece(folder, 0o755, 'root'),
-    piece(join(folder, manual), 0o644, 'root', shippedText(manual)),
+    piece(join(folder, manual), 0o644, 'root', () => shippedText(manual)),
   ]
 }
 
 /** An installation in one folder, to look at or to try. `user`: name of the folder's owner. */
-export function folderLayout(plan: Plan, folder: string, user: string): Layout {
+export function folderLayout(folder: string, user: string): Layout {
   const configFile = join(folder, 'backscatterd.toml')
   const data = join(folder, 'data')
+  const configuration: Content = (plan) => formatConfiguration(plan, 'data/list.db')
+  const unit: Content = () => folderUnit(configFile, data, user)
   return {
     folder,
     user,
     configFile,
     pieces: [
       piece(folder, 0o750, 'service'),
-      piece(configFile, 0o640, 'service', formatConfiguration(plan, 'data/list.db')),
+      piece(configFile, 0o640, 'service', configuration),
       piece(data, 0o750, 'service'),
-      piece(join(folder, unitName), 0o644, 'service', folderUnit(configFile, data, user)),
+      piece(join(folder, unitName), 0o644, 'service', unit),
     ],
   }
 }
 
-function piece(path: string, mode: number, ownership: Ownership, content?: string): Piece {
+function piece(path: string, mode: number, ownership: Ownership, content?: Content): Piece {
   return { path, mode, ownership, ...(content !== undefined && { content }) }
 }
 
