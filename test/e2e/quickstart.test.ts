@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { install } from '../../src/commands/quickstart/install.ts'
@@ -23,6 +23,7 @@ import { needs } from '../support/debian.ts'
 import { temporaryDirectory } from '../support/door.ts'
 import { needsAsRoot } from '../support/offenders.ts'
 import { main, runCommand, Site } from '../support/server.ts'
+import { runOnWholeSystem } from '../support/whole-system.ts'
 
 const words = [
   ...['quickstart', 'bl.example.org', '--ns', 'ns1.example.org=127.0.0.1'],
@@ -229,30 +230,12 @@ test('without root and without a folder it says what is missing', {
   assert.match(stderr, /needs root: use sudo, or try it in a folder of your own with --dir DIR\n$/)
 })
 
-/**
- * Installs for the whole system and serves it. Everything that changes is an overlay in memory of a mount namespace, and the
- * ports are those of a network namespace.
- */
-const systemTrial = `
-set -eu
-mount --make-rprivate /
-mount -t tmpfs tmpfs "$SCRATCH"
-for folder in etc var usr opt; do
-  mkdir -p "$SCRATCH/$folder/upper" "$SCRATCH/$folder/work"
-  mount -t overlay -o "lowerdir=/$folder,upperdir=$SCRATCH/$folder/upper,workdir=$SCRATCH/$folder/work" overlay "/$folder"
-done
-mkdir -p /opt/backscatterd
-mount --bind "$CHECKOUT" /opt/backscatterd
-ip link set lo up
-/opt/backscatterd/node_modules/.bin/node /opt/backscatterd/src/main.ts "$@"
+const installAndServe = `
+quickstart "$@"
 stat -c '%a %U:%G %n' /etc/backscatterd /etc/backscatterd/backscatterd.toml /var/lib/backscatterd \\
   /usr/local/bin/backscatterd /etc/systemd/system/backscatterd.service
-as_service="setpriv --reuid backscatterd --regid backscatterd --init-groups --inh-caps +net_bind_service --ambient-caps +net_bind_service"
 $as_service backscatterd check-config
-: > "$SCRATCH/ready"
-$as_service backscatterd serve 2>/dev/null > "$SCRATCH/ready" & server=$!
-trap 'kill "$server" 2>/dev/null || true' EXIT
-until grep ready "$SCRATCH/ready"; do kill -0 "$server"; sleep 0.1; done
+serve
 backscatterd lookup 127.0.0.2 || echo "lookup: $?"
 kill "$server"
 wait "$server"
@@ -262,15 +245,8 @@ stat -c '%a %U:%G %n' /var/lib/backscatterd/list.db
 test('as root it installs user, configuration, program and unit, and its user can serve', {
   ...needsAsRoot('ip', 'iproute2'),
 }, (t) => {
-  const scratch = temporaryDirectory(t)
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['--mount', '--net', 'sh', '-c', systemTrial, 'sh', ...words, '--listing', 'fast'],
-    {
-      encoding: 'utf8',
-      env: { ...process.env, SCRATCH: scratch, CHECKOUT: resolve('.') },
-    },
-  )
+  const args = [...words.slice(1), '--listing', 'fast']
+  const { status, stdout, stderr } = runOnWholeSystem(t, installAndServe, args)
   assert.equal(status, 0, stderr + stdout)
   assert.equal(stderr, '')
   const lines = stdout.split('\n')
