@@ -45,6 +45,10 @@ declare module 'fastify' {
     takes?: string
     /** Further media types that the route accepts. */
     takesToo?: readonly string[]
+    /** The example of such a body. */
+    example?: string
+    /** Whether the body may be left out. */
+    bodyIsOptional?: boolean
   }
 }
 

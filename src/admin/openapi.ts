@@ -7,6 +7,7 @@ import type { FastifySchema, RouteOptions } from 'fastify'
 import Type from 'typebox'
 import type { App, AppOptions } from './options.ts'
 import { Problem, problems } from './schemas/basics.ts'
+import type { Scope } from './scopes.ts'
 
 /** The scripts and styles of /docs come from the package; its logo is a `data:` URL. */
 const docsPolicy =
@@ -15,7 +16,12 @@ const docsPolicy =
 
 interface Operation {
   responses?: Record<string, object>
+  requestBody?: { required: boolean }
+  [optionalBody]?: boolean
 }
+
+/** Marks an operation on its way through the plugin, which has no place for this. */
+const optionalBody = 'x-optional-body'
 
 /** Adds the document and /docs. Call it before adding routes: the document has only those that are added after it. */
 export function describeApi(app: App, { version, publicUrl }: AppOptions): void {
@@ -32,7 +38,8 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
         description:
           'The list of hosts that send misdirected bounces. Errors are RFC 9457 problem documents; times are RFC 3339; ' +
           'lists are read a page at a time with `limit` and `cursor`, and the answer is `{items, nextCursor}`. If a ' +
-          'POST that needs a key has an `Idempotency-Key` and is repeated within a day, it gets the first answer again.',
+          'POST that needs a key has an `Idempotency-Key` and is repeated within a day, it gets the first answer again. ' +
+          'A key has one scope: admin includes all, write includes read, and collect is for remote collectors alone.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       ...(publicUrl && { servers: [{ url: publicUrl }] }),
@@ -44,10 +51,13 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
       const scope = route.config?.scope ?? 'admin'
       const security = scope === 'public' ? [] : [{ key: [] }]
       const tags = [/^\/v1\/([a-z]+)/.exec(url)?.[1] ?? 'server']
-      const takes = route.config?.takes
+      const { takes, example, bodyIsOptional } = route.config ?? {}
+      const body = { type: 'string', format: 'binary', examples: [example] }
       const operation = {
         ...schema,
-        ...(takes && { body: { type: 'string', format: 'binary' }, consumes: [takes] }),
+        description: `${schema?.description} ${scopeText(scope)}`,
+        ...(takes && { body, consumes: [takes] }),
+        ...(bodyIsOptional && { [optionalBody]: true }),
         tags,
         security,
         'x-scope': scope,
@@ -60,6 +70,7 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
       for (const operations of Object.values(document.paths ?? {})) {
         for (const operation of Object.values(operations ?? {})) {
           nameResponses(operation as Operation)
+          markOptionalBody(operation as Operation)
         }
       }
       document.components = {
@@ -75,6 +86,15 @@ export function describeApi(app: App, { version, publicUrl }: AppOptions): void 
     staticCSP: docsPolicy,
     uiConfig: { url: '/openapi.json', docExpansion: 'list', validatorUrl: null },
   })
+}
+
+function scopeText(scope: Scope): string {
+  return scope === 'public' ? 'Scope: none, it needs no key.' : `Scope: ${scope}.`
+}
+
+function markOptionalBody(operation: Operation): void {
+  if (operation[optionalBody] && operation.requestBody) operation.requestBody.required = false
+  delete operation[optionalBody]
 }
 
 /** The problem statuses that a route can answer because it needs a key, takes a body or parameters, or makes a change. */
@@ -100,7 +120,15 @@ export function documentRoute(app: App): void {
     '/openapi.json',
     {
       config: { scope: 'public' },
-      schema: { response: { 200: Type.Unknown({ description: 'OpenAPI 3.1' }), ...problems() } },
+      schema: {
+        operationId: 'getDescription',
+        summary: 'This description',
+        description: 'Every operation, as OpenAPI 3.1. /docs shows it in a browser.',
+        response: {
+          200: Type.Unknown({ description: 'OpenAPI 3.1', examples: [{ openapi: '3.1.0' }] }),
+          ...problems(),
+        },
+      },
     },
     async () => app.swagger(),
   )

@@ -4,15 +4,7 @@ import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastif
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { isRefusal, type Page, type PageRequest, type Refusal } from '../blocklist/types.ts'
-import {
-  type Address,
-  formatPrefix,
-  type Parsed,
-  type Prefix,
-  parseAddress,
-  parsePrefix,
-  unmapped,
-} from '../ip/address.ts'
+import { formatPrefix, type Parsed, type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import { parseDuration } from '../quantity.ts'
 import { malformed, malformedAt, type Problem, refusalProblem, shown } from './problem.ts'
 import { defaultPageSize } from './schemas/basics.ts'
@@ -47,7 +39,7 @@ function convertTexts(schema: TSchema, raw: unknown): unknown {
 }
 
 export function readPrefix(text: string): Prefix | Problem {
-  const parsed = parsePrefix(text)
+  const parsed = parseGivenPrefix(text)
   return 'value' in parsed ? parsed.value : malformed(`${shown(text)}: ${parsed.why}`)
 }
 
@@ -56,24 +48,16 @@ export function readPrefixes(texts: readonly string[]): Prefix[] | Problem {
   const prefixes = new Map<string, Prefix>()
   const faults: { at: string; why: string }[] = []
   for (const text of texts) {
-    const parsed = parsePrefix(text)
+    const parsed = parseGivenPrefix(text)
     if ('why' in parsed) faults.push({ at: shown(text), why: parsed.why })
     else prefixes.set(formatPrefix(parsed.value), parsed.value)
   }
   return faults.length === 0 ? [...prefixes.values()] : malformedAt(faults)
 }
 
-/**
- * Parses one address. An IPv4-mapped address in dotted form (`::ffff:192.0.2.1`, as dual-stack hosts log it) becomes the
- * IPv4 address; in hexadecimal form it stays an IPv6 address.
- */
-export function readAddress(text: string): Parsed<Address> {
-  const parsed = parseAddress(text)
-  return 'value' in parsed && text.includes('.') ? { value: unmapped(parsed.value) } : parsed
-}
-
-/** Checks a reverse-path (RFC 5321 §4.1.2) without its angle brackets. '' is the null sender. */
+/** Checks a reverse-path (RFC 5321 §4.1.2) without its angle brackets. '' and '<>' are the null sender, which is ''. */
 export function readSender(text: string): Parsed<string> {
+  if (text === '<>') return { value: '' }
   return text === '' || /^[^\p{Cc}<>]+@[^\p{Cc}\s<>@]+$/u.test(text)
     ? { value: text }
     : { why: 'expected an address such as user@example.org, or nothing for the null sender' }

@@ -7,9 +7,8 @@ import {
   type Address,
   formatAddress,
   formatPrefix,
-  parseAddress,
-  parsePrefix,
-  unmapped,
+  parseGivenAddress,
+  parseGivenPrefix,
 } from '../ip/address.ts'
 
 export const version: string = manifest.version
@@ -88,7 +87,7 @@ export function wrongUse(message: string): OperationalError {
 
 /** Checks `ADDRESS` or `ADDRESS/LENGTH` and returns its canonical text. Throws OperationalError `usage-invalid`. */
 export function readPrefix(text: string): string {
-  const parsed = parsePrefix(text)
+  const parsed = parseGivenPrefix(text)
   if ('why' in parsed) throw notAnAddress(text, parsed.why, 'give an address or a prefix')
   return formatPrefix(parsed.value)
 }
@@ -98,14 +97,11 @@ export function readPrefixes(texts: readonly string[]): string[] {
   return [...new Set(texts.map(readPrefix))]
 }
 
-/**
- * Parses one address. An IPv4-mapped address in dotted form (`::ffff:192.0.2.1`, as dual-stack hosts log it) becomes the
- * IPv4 address. Throws OperationalError `usage-invalid`.
- */
+/** Parses one address. Throws OperationalError `usage-invalid`. */
 export function readAddress(text: string): Address {
-  const parsed = parseAddress(text)
-  if ('value' in parsed) return text.includes('.') ? unmapped(parsed.value) : parsed.value
-  const prefix = parsePrefix(text)
+  const parsed = parseGivenAddress(text)
+  if ('value' in parsed) return parsed.value
+  const prefix = parseGivenPrefix(text)
   const why =
     'value' in prefix
       ? `a prefix; ask for one address, such as ${formatAddress(prefix.value)}`

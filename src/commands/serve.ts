@@ -60,7 +60,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   })
   process.stdout.write(`${server.readyLine}\n`)
   notice.ready()
-  if (config.file === demoConfig) process.stderr.write(demoCommands(server.dnsAddress))
+  if (config.file === demoConfig) process.stderr.write(demoCommands(server))
   onHangUp = () => {
     server.reload(source).catch((error) => log.error({ err: error }, 'not reloaded'))
   }
@@ -77,6 +77,8 @@ export async function serve(source: ConfigSource): Promise<number> {
 interface Server extends AsyncDisposable {
   readonly readyLine: string
   readonly dnsAddress: string
+  /** Host and port of the HTTP interface; undefined if there is none. */
+  readonly adminAddress: string | undefined
   reload(source: ConfigSource): Promise<void>
 }
 
@@ -198,6 +200,7 @@ async function start(
   return {
     readyLine: readyLine(nameserver.addresses, admin.address(), traps.addresses),
     dnsAddress: nameserver.addresses[0] ?? '',
+    adminAddress: admin.address(),
     async reload(source) {
       clock.confirm()
       const next = loadConfig(source)
@@ -275,8 +278,11 @@ function readyLine(
   return words.join(' ')
 }
 
-/** Commands to try with the demonstration. The user can paste them into another terminal. */
-function demoCommands(dns: string): string {
+/** What to try with the demonstration: commands to paste into another terminal, and where the HTTP interface is. */
+function demoCommands({
+  dnsAddress: dns,
+  adminAddress: http,
+}: Pick<Server, 'dnsAddress' | 'adminAddress'>): string {
   const port = dns.slice(dns.lastIndexOf(':') + 1)
   const dig = `dig @127.0.0.1 -p ${port} +noall +answer`
   const sender = '10.100.51.198.bl.backscatter.example'
@@ -286,7 +292,13 @@ Three commands to try in another terminal, in this folder:
   ${dig} 2.0.0.127.bl.backscatter.example A
   npm run sample
   ${dig} ${sender} A ${sender} TXT
-
+${
+  http === undefined
+    ? ''
+    : `
+The HTTP interface is at http://${http}, and http://${http}/docs shows its calls in a browser.
+`
+}
 `
 }
 

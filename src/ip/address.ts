@@ -152,6 +152,28 @@ export function unmapped(address: Address): Address {
   return family === 6 && w0 === 0 && w1 === 0 && w2 === 0xffff ? addressFromIPv4(w3) : address
 }
 
+/**
+ * Parses an address as people give it. An IPv4-mapped address in dotted form (`::ffff:192.0.2.1`, as dual-stack hosts log
+ * it) becomes the IPv4 address; in hexadecimal form it stays an IPv6 address.
+ */
+export function parseGivenAddress(text: string): Parsed<Address> {
+  const parsed = parseAddress(text)
+  return 'value' in parsed && text.includes('.') ? { value: unmapped(parsed.value) } : parsed
+}
+
+/** Parses a prefix as people give it: `::ffff:192.0.2.0/120` becomes 192.0.2.0/24, as in `parseGivenAddress`. */
+export function parseGivenPrefix(text: string): Parsed<Prefix> {
+  const parsed = parsePrefix(text)
+  if ('why' in parsed || !text.includes('.')) return parsed
+  const { length } = parsed.value
+  const address = length < mappedBits ? parsed.value : unmapped(parsed.value)
+  const isMapped = address.family !== parsed.value.family
+  return { value: { ...address, length: isMapped ? length - mappedBits : length } }
+}
+
+/** Length of ::ffff:0:0/96, in which the IPv4-mapped addresses lie. */
+const mappedBits = 96
+
 function addressFromBigInt(value: bigint): Address {
   const word = (shift: bigint): number => Number((value >> shift) & 0xffff_ffffn)
   return { family: 6, w0: word(96n), w1: word(64n), w2: word(32n), w3: word(0n) }

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
@@ -165,19 +167,25 @@ test('SIGHUP never ends the server: not while it starts, and not while it drains
   assert.equal(hangUps, 3, log)
 })
 
-test('npm start passes SIGTERM on and ends with 0', async (t) => {
+test('npm start says what to try and where, passes SIGTERM on and ends with 0', async (t) => {
   const site = new Site(t)
-  // The project as it is, but for the demonstration's ports.
-  for (const each of ['src', 'node_modules', 'package.json']) {
-    symlinkSync(resolve(each), join(site.folder, each))
+  // The project as it is, but for the demonstration's ports. A link to src/ would lead to the demonstration over there.
+  for (const each of ['src', 'data', 'package.json']) {
+    cpSync(each, join(site.folder, each), {
+      recursive: true,
+      filter: (file) => !/\.(db|sock)/.test(file),
+    })
   }
-  mkdirSync(join(site.folder, 'data'))
-  writeFileSync(join(site.folder, 'data/demo.toml'), site.configuration())
+  symlinkSync(resolve('node_modules'), join(site.folder, 'node_modules'))
+  writeFileSync(
+    join(site.folder, 'data/demo.toml'),
+    `${site.configuration()}\n[admin]\nlisten = "127.0.0.1:0"\n`,
+  )
   mkdirSync(join(site.folder, 'data/maildir/new'), { recursive: true })
   mkdirSync(join(site.folder, 'data/maildir/cur'))
   const child = spawn('npm', ['start'], {
     cwd: site.folder,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
   // npm's end by SIGKILL would leave the server.
@@ -185,7 +193,18 @@ test('npm start passes SIGTERM on and ends with 0', async (t) => {
     if (child.exitCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
   })
   const output = await untilReady(child.stdout)
-  assert.match(output, /^backscatterd ready dns=127\.0\.0\.1:\d+ smtp=127\.0\.0\.1:\d+$/m)
+  const [, dns, http] =
+    /^backscatterd ready dns=127\.0\.0\.1:(\d+) admin=(127\.0\.0\.1:\d+) smtp=127\.0\.0\.1:\d+$/m.exec(
+      output,
+    ) ?? []
+  let told = ''
+  for await (const line of createInterface({ input: child.stderr })) {
+    told += `${line}\n`
+    if (line.includes('/docs')) break
+  }
+  child.stderr.resume()
+  assert.match(told, new RegExp(`^  dig @127\\.0\\.0\\.1 -p ${dns} `, 'm'))
+  assert.ok(told.includes(`http://${http}, and http://${http}/docs`), told)
   child.kill('SIGTERM')
   const [code, signal] = await once(child, 'exit')
   assert.deepEqual({ code, signal }, { code: 0, signal: null })

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { submit } from '../../scripts/submit.ts'
 import type { Advice } from '../../src/admin/advice.ts'
-import type { PublicLookup } from '../../src/admin/schemas/listings.ts'
+import type { PublicLookup } from '../../src/admin/schemas/lookup.ts'
 import {
   needsAsRoot,
   type Offender,

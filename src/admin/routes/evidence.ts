@@ -3,7 +3,7 @@
 import { evidencePage } from '../../blocklist/evidence-pages.ts'
 import type { Decision } from '../../blocklist/types.ts'
 import type { Evidence, EvidenceDetails } from '../../classify/evidence.ts'
-import { formatAddress, parseAddress } from '../../ip/address.ts'
+import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
 import type { EvidenceRow } from '../../store/evidence.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix, readWindow } from '../parse-params.ts'
@@ -23,9 +23,11 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'listEvidence',
         summary: 'The messages that reached traps',
         description:
-          'Newest first. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
+          'Newest first, with everything that is stored of them. A page may have fewer items than its limit, or none; more ' +
+          'follow unless nextCursor is null.',
         querystring: EvidenceQuery,
         response: { 200: pageOf(StoredEvidence), ...problems() },
       },
@@ -46,6 +48,12 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'recordEvidence',
+        summary: 'Record evidence',
+        description:
+          'Records what was found in messages, as if they had just reached a trap. `backscatterd ingest` sends this; a ' +
+          'collector sends whole messages to /v1/messages instead. The answer has an item for each piece of evidence, in ' +
+          'the order given.',
         body: EvidenceItems,
         response: { 200: itemsOf(Recorded), ...problems() },
       },
@@ -76,7 +84,7 @@ function recordedBody({ decision, why, listing }: Decision): Recorded {
 function readEvidence(item: NewEvidence): Evidence | Problem {
   const seenAt = Math.floor(Date.parse(item.seenAt) / 1000)
   if (!Number.isSafeInteger(seenAt)) return malformed(`${item.seenAt}: not a time`)
-  const client = item.client === null ? { value: null } : parseAddress(item.client)
+  const client = item.client === null ? { value: null } : parseGivenAddress(item.client)
   if ('why' in client) return malformed(`${item.client}: ${client.why}`)
   if ((item.kind === null) !== (item.certainty === null)) {
     return malformed('certainty: expected exactly where there is a kind')

@@ -16,6 +16,69 @@ import { IdParams, PageQuery, pageOf, problems, withTimes } from '../schemas/bas
 import { Exception, NewException, OnePrefixQuery } from '../schemas/listings.ts'
 import type { Caller } from '../scopes.ts'
 
+interface Description {
+  readonly operationId: string
+  readonly summary: string
+  readonly description: string
+}
+type Described = Record<'list' | 'add' | 'get' | 'remove' | 'removeByPrefix', Description>
+
+const described: Readonly<Record<ExceptionKind, Described>> = {
+  exemption: {
+    list: {
+      operationId: 'listExemptions',
+      summary: 'The exemptions',
+      description:
+        'Prefixes that are never listed, and nothing in them. Those of the configuration too.',
+    },
+    add: {
+      operationId: 'addExemption',
+      summary: 'Exempt a prefix',
+      description:
+        'The prefix is never listed, and nothing in it; what is listed there now is no longer answered. 200: it was exempt ' +
+        'before.',
+    },
+    get: { operationId: 'getExemption', summary: 'One exemption', description: 'By its id.' },
+    remove: {
+      operationId: 'removeExemption',
+      summary: 'End an exemption',
+      description: 'By its id. It is a 409 if the configuration names the prefix.',
+    },
+    removeByPrefix: {
+      operationId: 'removeExemptionByPrefix',
+      summary: 'End an exemption, by its prefix',
+      description:
+        'Name the prefix exactly as it was exempted. It is a 409 if the configuration names it.',
+    },
+  },
+  exclusion: {
+    list: {
+      operationId: 'listExclusions',
+      summary: 'The exclusions',
+      description: 'Prefixes that are holes in the listings around them.',
+    },
+    add: {
+      operationId: 'addExclusion',
+      summary: 'Leave a hole in listings',
+      description:
+        'The prefix is left out of every larger listing, now and later. A smaller listing inside it is still answered. ' +
+        '200: it was excluded before.',
+    },
+    get: { operationId: 'getExclusion', summary: 'One exclusion', description: 'By its id.' },
+    remove: {
+      operationId: 'removeExclusion',
+      summary: 'Close a hole',
+      description: 'By its id. The listings that cover the prefix are answered there again.',
+    },
+    removeByPrefix: {
+      operationId: 'removeExclusionByPrefix',
+      summary: 'Close a hole, by its prefix',
+      description:
+        'Name the prefix exactly as it was excluded. The listings that cover it are answered there again.',
+    },
+  },
+}
+
 export function exceptionRoutes(app: App, options: AppOptions): void {
   addRoutes(app, options, 'exemption')
   addRoutes(app, options, 'exclusion')
@@ -38,6 +101,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
     {
       config: { scope: 'read' },
       schema: {
+        ...described[kind].list,
         querystring: PageQuery,
         response: { 200: pageOf(Exception), ...problems() },
       },
@@ -50,6 +114,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
     {
       config: { scope: 'write' },
       schema: {
+        ...described[kind].add,
         body: NewException,
         response: {
           200: Exception,
@@ -78,6 +143,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
     {
       config: { scope: 'write' },
       schema: {
+        ...described[kind].removeByPrefix,
         querystring: OnePrefixQuery,
         response: { 200: Exception, ...problems(404, ...conflicts) },
       },
@@ -93,6 +159,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
     {
       config: { scope: 'read' },
       schema: {
+        ...described[kind].get,
         params: IdParams,
         response: { 200: Exception, ...problems(400, 404) },
       },
@@ -108,6 +175,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
     {
       config: { scope: 'write' },
       schema: {
+        ...described[kind].remove,
         params: IdParams,
         response: { 200: Exception, ...problems(400, 404, ...conflicts) },
       },

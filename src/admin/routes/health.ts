@@ -10,7 +10,12 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
     '/healthz',
     {
       config: { scope: 'public', isProbe: true },
-      schema: { response: { 200: Health } },
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Whether the process answers',
+        description: 'Always 200 while it does. It has no limit on requests.',
+        response: { 200: Health },
+      },
     },
     async () => ({ status: 'ok' }),
   )
@@ -19,7 +24,14 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
     '/readyz',
     {
       config: { scope: 'public', isProbe: true },
-      schema: { response: { 200: Health, 503: Problem } },
+      schema: {
+        operationId: 'getReadiness',
+        summary: 'Whether the server is ready',
+        description:
+          '200 if the list is loaded, every listener is bound and the database can be written; else 503. It has no limit ' +
+          'on requests.',
+        response: { 200: Health, 503: Problem },
+      },
     },
     async () => {
       if (!isReady()) return problem(503, 'not-ready', 'the list is still loading')

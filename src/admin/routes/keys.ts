@@ -12,6 +12,9 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'listKeys',
+        summary: 'The keys',
+        description: 'Also those that are revoked or have expired. It never shows a secret.',
         querystring: PageQuery,
         response: { 200: pageOf(Key), ...problems() },
       },
@@ -27,6 +30,10 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     {
       config: { scope: 'admin', answersOnce: true },
       schema: {
+        operationId: 'createKey',
+        summary: 'Make a key',
+        description:
+          'The secret is in this answer only, and it is kept as a hash. Without expiresAt and duration the key never expires.',
         body: NewKey,
         response: { 201: CreatedKey, ...problems(422) },
       },
@@ -61,7 +68,13 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     '/v1/keys/:id',
     {
       config: { scope: 'admin' },
-      schema: { params: IdParams, response: { 200: Key, ...problems(400, 404) } },
+      schema: {
+        operationId: 'getKey',
+        summary: 'One key',
+        description: 'By its id. It never shows the secret.',
+        params: IdParams,
+        response: { 200: Key, ...problems(400, 404) },
+      },
     },
     async ({ params }) => {
       const key = keys.byId(params.id)
@@ -74,6 +87,9 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'revokeKey',
+        summary: 'Revoke a key',
+        description: 'It stops working at once. Its name can then be given to another key.',
         params: IdParams,
         response: { 200: Key, ...problems(400, 404, 409) },
       },

@@ -23,6 +23,7 @@ import {
 } from '../problem.ts'
 import { itemsOf, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import {
+  IfMatch,
   Listed,
   Listing,
   ListingParams,
@@ -38,6 +39,7 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'listListings',
         summary: 'What is or was listed',
         description:
           'Newest first, followed by the entries of named lists, sorted by list and address. With prefix, all are sorted by ' +
@@ -60,6 +62,12 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'write' },
       schema: {
+        operationId: 'createListings',
+        summary: 'List by hand',
+        description:
+          'Give one `prefix`, or several `prefixes`: either all of them are listed or none. A prefix that is listed by ' +
+          'hand already is extended, never shortened. Without a term it is listed for `policy.longestListing`; `expiresAt: ' +
+          'null` lists it for good. 201: something is newly listed. 200: all of it was listed before.',
         body: NewListing,
         response: {
           200: Listed,
@@ -100,6 +108,11 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'write' },
       schema: {
+        operationId: 'deleteListings',
+        summary: 'Take entries off the list',
+        description:
+          'Takes exactly these prefixes off, whatever listed them. Of several prefixes all are taken off or none. If only ' +
+          'a larger network is listed, it is a 404 that names it.',
         querystring: PrefixesQuery,
         response: { 200: itemsOf(Listing), ...problems(404) },
       },
@@ -118,6 +131,9 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'getListing',
+        summary: 'One listing',
+        description: 'By its id. The ETag of the answer is what PATCH wants as If-Match.',
         params: ListingParams,
         response: { 200: Listing, ...problems(400, 404) },
       },
@@ -137,6 +153,12 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'write' },
       schema: {
+        operationId: 'updateListing',
+        summary: 'Change a listing',
+        description:
+          'Sets the members that are given; the others stay as they are. Send the ETag that GET answered as If-Match, so ' +
+          'that nobody else’s change is lost. An entry of a list is changed by importing the list.',
+        headers: IfMatch,
         params: ListingParams,
         body: ListingPatch,
         response: {
@@ -166,6 +188,12 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
     {
       config: { scope: 'write' },
       schema: {
+        operationId: 'deleteListing',
+        summary: 'Take one listing off',
+        description:
+          'By its id. With If-Match only if nobody has changed it. An entry of a list stays off until its list is imported ' +
+          'again.',
+        headers: IfMatch,
         params: ListingParams,
         response: { 200: Listing, ...problems(400, 404, 409, 412) },
       },

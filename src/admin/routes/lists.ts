@@ -23,6 +23,8 @@ const otherTypes = [
   'application/x-www-form-urlencoded',
 ]
 
+const listExample = '198.51.100.0/25\n2001:db8::/48\n'
+
 /** Most exports at once, in all and for one key. Each keeps old database pages until its client has read it all. */
 const maxExports = 4
 const maxExportsOfKey = 2
@@ -46,9 +48,10 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
     scope.post(
       '/v1/import',
       {
-        config: { scope: 'write', takes: 'text/plain', takesToo: otherTypes },
+        config: { scope: 'write', takes: 'text/plain', takesToo: otherTypes, example: listExample },
         bodyLimit: maxBodyBytes,
         schema: {
+          operationId: 'importList',
           summary: 'Replace a named list',
           description:
             'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. It replaces ' +
@@ -128,13 +131,18 @@ function addExport(app: App, { blocklist }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'exportList',
         summary: 'A whole list',
         description:
           'Returns a named list or, without a name, everything that is listed and not exempt, each prefix once. The answer ' +
           `is a snapshot, however long it takes to read. A key may run ${maxExportsOfKey} exports at once.`,
         querystring: ExportQuery,
+        produces: ['text/plain', 'text/csv', 'application/x-ndjson'],
         response: {
-          200: Type.Any({ description: 'The list in the format asked for.' }),
+          200: Type.Any({
+            description: 'The list in the format asked for.',
+            examples: [listExample],
+          }),
           ...problems(404, 503),
         },
       },

@@ -1,16 +1,15 @@
 // /v1/lookup/{address}: whether an address is listed, and why. Without a key it shows what DNS answers, and of the reason only
 // what helps no sender to find the traps. Scope read also sees the listings and the times of messages. Scope admin
 // sees everything, including the traps.
-import Type from 'typebox'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
-import { formatAddress } from '../../ip/address.ts'
+import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import { adviceFor, type Written } from '../advice.ts'
 import type { App, AppOptions } from '../options.ts'
-import { readAddress } from '../parse-params.ts'
+
 import { malformed, shown } from '../problem.ts'
-import { nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
-import { Lookup, type LookupBody, type PublicLookup } from '../schemas/listings.ts'
+import { AddressParams, nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
+import { Lookup, type LookupBody, type PublicLookup } from '../schemas/lookup.ts'
 import { scopeIncludes } from '../scopes.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
@@ -19,12 +18,18 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
     {
       config: { scope: 'public' },
       schema: {
-        params: Type.Object({ address: Type.String() }),
+        operationId: 'lookUpAddress',
+        summary: 'Whether an address is listed, and why',
+        description:
+          'Without a key it shows what DNS answers, what the host’s postmaster should change, and of the messages only ' +
+          'what betrays no trap. An address that is not listed looks like one that never sent anything. Scope read also ' +
+          'sees the listings and the times of messages, and scope admin everything.',
+        params: AddressParams,
         response: { 200: Lookup, ...problems(400) },
       },
     },
     async ({ params, caller }) => {
-      const address = readAddress(params.address)
+      const address = parseGivenAddress(params.address)
       if ('why' in address) {
         return malformed(`${shown(params.address)}: ${address.why}`)
       }

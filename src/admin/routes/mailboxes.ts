@@ -19,6 +19,9 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'listMailboxes',
+        summary: 'The trap mailboxes',
+        description: 'Those of the configuration, with their state and their last error.',
         querystring: PageQuery,
         response: { 200: pageOf(Mailbox), ...problems() },
       },
@@ -34,6 +37,9 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'getMailbox',
+        summary: 'One trap mailbox',
+        description: 'By its name.',
         params: NameParams,
         response: { 200: Mailbox, ...problems(404) },
       },
@@ -46,6 +52,9 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
     {
       config: { scope: 'write' },
       schema: {
+        operationId: 'pollMailbox',
+        summary: 'Read a mailbox now',
+        description: 'Reads it without waiting for its schedule, and answers when it is read.',
         params: NameParams,
         response: { 200: Mailbox, ...problems(404, 422) },
       },

@@ -2,14 +2,25 @@
 // and records nothing. The body of both is the message (message/rfc822). No answer repeats a trap address.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { formatAddress } from '../../ip/address.ts'
+import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
-import { readAddress, readSender } from '../parse-params.ts'
+import { readSender } from '../parse-params.ts'
 import { malformed, problem } from '../problem.ts'
 import { problems, strict } from '../schemas/basics.ts'
 import { Collected, MessageQuery, Verdict } from '../schemas/traps.ts'
 
 const maxMessageBytes = 10 * 1024 * 1024
+
+const sample = [
+  'Received: from mx.example.net (mx.example.net [198.51.100.20])',
+  '\tby mx.trap.example.org; Wed, 1 Jul 2026 10:00:00 +0000',
+  'From: MAILER-DAEMON@mx.example.net',
+  'To: jane@trap.example.org',
+  'Subject: Undelivered Mail Returned to Sender',
+  '',
+  'I am sorry to have to inform you that your message could not be delivered.',
+  '',
+].join('\r\n')
 
 export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
   app.register((scope, _options, done) => {
@@ -24,9 +35,15 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
     routes.post(
       '/v1/messages',
       {
-        config: { scope: 'collect', takes: 'message/rfc822' },
+        config: { scope: 'collect', takes: 'message/rfc822', example: sample },
         bodyLimit: maxMessageBytes,
         schema: {
+          operationId: 'submitMessage',
+          summary: 'Submit a message to a trap',
+          description:
+            'For a remote collector. The body is the message; it is classified, recorded and counted as if a trap here had ' +
+            'received it. Without `sender`, and without a Return-Path field in the message, few messages are certain. It ' +
+            'is a 422 if a recipient is no trap.',
           querystring: MessageQuery,
           response: { 200: Collected, ...problems(422) },
         },
@@ -34,7 +51,8 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
       async ({ query, body, caller }) => {
         const raw = messageOf(body)
         if (raw === undefined) return noMessage
-        const client = query.client === undefined ? { value: null } : readAddress(query.client)
+        const client =
+          query.client === undefined ? { value: null } : parseGivenAddress(query.client)
         if ('why' in client) return malformed(`client: ${client.why}`)
         const sender = query.sender === undefined ? undefined : readSender(query.sender)
         if (sender !== undefined && 'why' in sender) return malformed(`sender: ${sender.why}`)
@@ -64,9 +82,13 @@ export function messageRoutes(app: App, { mail, blocklist }: AppOptions): void {
     routes.post(
       '/v1/classify',
       {
-        config: { scope: 'read', takes: 'message/rfc822' },
+        config: { scope: 'read', takes: 'message/rfc822', example: sample },
         bodyLimit: maxMessageBytes,
         schema: {
+          operationId: 'classifyMessage',
+          summary: 'Judge a message',
+          description:
+            'The body is the message. The answer says whether it is backscatter, of which kind, and why. Nothing is recorded.',
           querystring: Type.Object({}, strict),
           response: { 200: Verdict, ...problems() },
         },

@@ -1,11 +1,11 @@
 // /v1/policy/explain/{address}: what counts of an address's messages, what would list it, and what would free it.
-import Type from 'typebox'
 import type { PolicyExplanation as Explained } from '../../blocklist/explain-policy.ts'
+import { parseGivenAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
-import { readAddress } from '../parse-params.ts'
+
 import { malformed, shown } from '../problem.ts'
-import { nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
+import { AddressParams, nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
 import { PolicyExplanation } from '../schemas/policy.ts'
 
 export function policyRoutes(app: App, { blocklist }: AppOptions): void {
@@ -14,12 +14,17 @@ export function policyRoutes(app: App, { blocklist }: AppOptions): void {
     {
       config: { scope: 'read' },
       schema: {
-        params: Type.Object({ address: Type.String() }),
+        operationId: 'explainPolicy',
+        summary: 'What the policy makes of an address',
+        description:
+          'What counts of its messages, what does not and why, what would list it or extend its listing, and what would ' +
+          'free it. It names no trap.',
+        params: AddressParams,
         response: { 200: PolicyExplanation, ...problems(400) },
       },
     },
     async ({ params }) => {
-      const address = readAddress(params.address)
+      const address = parseGivenAddress(params.address)
       return 'why' in address
         ? malformed(`${shown(params.address)}: ${address.why}`)
         : explanationBody(blocklist.explainPolicy(address.value))

@@ -19,6 +19,11 @@ export function purgeRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'purgeEvidence',
+        summary: 'Take back evidence',
+        description:
+          'For evidence that should not have counted. It takes back what has all of the properties in the body, and ' +
+          'everything that it listed. With dryRun nothing is changed; the answer says what would change.',
         querystring: PurgeQuery,
         body: PurgeBody,
         response: { 200: Purge, ...problems() },
@@ -47,6 +52,9 @@ export function purgeRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'public' },
       schema: {
+        operationId: 'listNotices',
+        summary: 'What was purged',
+        description: 'Newest first, in words for the public. It names no trap.',
         querystring: PageQuery,
         response: { 200: pageOf(Notice), ...problems() },
       },

@@ -10,6 +10,7 @@ import {
   formatPrefix,
   hostPrefix,
   type Prefix,
+  parseGivenAddress,
 } from '../../ip/address.ts'
 import {
   ClientCounts,
@@ -19,7 +20,7 @@ import {
   readClient,
 } from '../client-limits.ts'
 import type { AdminLimits, App, AppOptions } from '../options.ts'
-import { pageBody, pageRequest, readAddress, readPrefix } from '../parse-params.ts'
+import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
 import {
   isProblem,
   malformed,
@@ -50,6 +51,30 @@ const closed = problem(
   'this server takes no requests for removal: ask the operator of the list',
 )
 
+const decisions = [
+  {
+    action: 'approve',
+    state: 'removed',
+    told: {
+      operationId: 'approveRemoval',
+      summary: 'Remove a listing as requested',
+      description:
+        'The listing by trap ends at once. The body may be left out; a reason in it is kept, and is not told to the host.',
+    },
+  },
+  {
+    action: 'refuse',
+    state: 'refused',
+    told: {
+      operationId: 'refuseRemoval',
+      summary: 'Refuse a request for removal',
+      description:
+        'The listing stays, and the host is answered 409 until the rules allow its removal. The body may be left out; a ' +
+        'reason in it is kept, and is not told to the host.',
+    },
+  },
+] as const
+
 interface RemovalRouteOptions extends Pick<AppOptions, 'blocklist' | 'store'> {
   readonly limits: () => AdminLimits
   readonly refusals: RefusalLog
@@ -76,6 +101,13 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
     {
       config: { scope: 'public' },
       schema: {
+        operationId: 'requestRemoval',
+        summary: 'Ask to be removed',
+        description:
+          'For the host that is listed. If the rules of `[removal]` allow it, its listing by trap ends at once: 200. Else ' +
+          'the request waits for the operator: 202, and the answer says why and when to ask again. 409 after a refusal, ' +
+          'until the rules allow it. Without a key a client may ask ten times an hour, and strangers may name one prefix ' +
+          'five times an hour.',
         body: RemovalRequest,
         response: {
           200: RemovalAnswer,
@@ -120,6 +152,10 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
     {
       config: { scope: 'read' },
       schema: {
+        operationId: 'listRemovals',
+        summary: 'The requests for removal',
+        description:
+          'Newest first: those that wait, and those that are decided. They do not say who asked.',
         querystring: RemovalQuery,
         response: { 200: pageOf(Removal), ...problems() },
       },
@@ -132,19 +168,16 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
     },
   )
 
-  for (const [action, state] of [
-    ['approve', 'removed'],
-    ['refuse', 'refused'],
-  ] as const) {
+  for (const { action, state, told } of decisions) {
     app.post(
       `/v1/removals/:id/${action}`,
       {
-        config: { scope: 'write' },
-        // The body may be left out.
+        config: { scope: 'write', bodyIsOptional: true },
         preValidation: async (request) => {
           request.body ??= {}
         },
         schema: {
+          ...told,
           params: IdParams,
           body: RemovalDecision,
           response: { 200: Removal, ...problems(400, 404, 409, 422) },
@@ -166,6 +199,6 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
 /** Reads an address, which becomes a prefix of full length, or a network. */
 function readAsked(text: string): Prefix | Problem {
   if (text.includes('/')) return readPrefix(text)
-  const address = readAddress(text)
+  const address = parseGivenAddress(text)
   return 'why' in address ? malformed(`${shown(text)}: ${address.why}`) : hostPrefix(address.value)
 }

@@ -11,7 +11,12 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
     '/v1/stats',
     {
       config: { scope: 'read' },
-      schema: { response: { 200: ServerStatus, ...problems() } },
+      schema: {
+        operationId: 'getStats',
+        summary: 'The state of the server',
+        description: 'What it serves and since when, what DNS answered, and what is wrong.',
+        response: { 200: ServerStatus, ...problems() },
+      },
     },
     async ({ caller }) => {
       const { writeFailure, clockHeld, ...state } = status()

@@ -19,6 +19,9 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'listTraps',
+        summary: 'The spam-trap addresses',
+        description: 'Those of the configuration too.',
         querystring: PageQuery,
         response: { 200: pageOf(Trap), ...problems() },
       },
@@ -34,6 +37,10 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'addTrap',
+        summary: 'Add a trap',
+        description:
+          'One address, a whole domain (`@example.org`) or its subdomains (`@*.example.org`). 200: it was a trap before.',
         body: Pattern,
         response: { 200: Trap, 201: Trap, ...problems(422) },
       },
@@ -55,6 +62,11 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'removeTrapByPattern',
+        summary: 'Remove a trap by its pattern',
+        description:
+          'Write the pattern as it was added. A proxy in front of the server writes this query into its log; DELETE ' +
+          '/v1/traps/{id} names no trap.',
         querystring: Pattern,
         response: { 200: Trap, ...problems(404, 409) },
       },
@@ -67,6 +79,9 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'getTrap',
+        summary: 'One trap',
+        description: 'By its id.',
         params: IdParams,
         response: { 200: Trap, ...problems(400, 404) },
       },
@@ -82,6 +97,10 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
     {
       config: { scope: 'admin' },
       schema: {
+        operationId: 'removeTrap',
+        summary: 'Remove a trap',
+        description:
+          'By its id. Evidence that it received stays, and still counts. It is a 409 if the configuration names the trap.',
         params: IdParams,
         response: { 200: Trap, ...problems(400, 404, 409) },
       },

@@ -37,8 +37,12 @@ export function nullable(schema: Type.TString, description?: string): Type.TUnsa
 }
 
 /** A prefix or an address. The schema has no pattern, since the address parser's errors are clearer. */
-export const PrefixText = Type.String({ maxLength: 64, description: 'ADDRESS or ADDRESS/LENGTH.' })
-export const Kind = Type.Enum([...backscatterKinds])
+export const PrefixText = Type.String({
+  maxLength: 64,
+  description: 'ADDRESS or ADDRESS/LENGTH.',
+  examples: ['198.51.100.20'],
+})
+export const Kind = Type.Enum([...backscatterKinds], { description: 'A kind of backscatter.' })
 export const NullableKind = Type.Union([Kind, Type.Null()])
 export const NullableCertainty = Type.Union([Type.Enum([...certainties]), Type.Null()])
 /** Where a row comes from. A row from the configuration can be changed only there. */
@@ -69,24 +73,55 @@ export function problems(...statuses: number[]): { 429: typeof Problem } {
 }
 
 export function itemsOf<Item extends TSchema>(item: Item) {
-  return Type.Object({ items: Type.Array(item) })
+  return Type.Object({ items: Type.Array(item) }, { examples: [{ items: examplesOf(item) }] })
+}
+
+/** Texts of whole answers are made of the examples of their items, so that each is written once. */
+function examplesOf(item: TSchema): unknown[] {
+  return 'examples' in item && Array.isArray(item.examples) ? item.examples : []
 }
 
 export const defaultPageSize = 100
 
 export const PageQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultPageSize })),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        default: defaultPageSize,
+        description: 'Most items on the page.',
+      }),
+    ),
+    cursor: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'The nextCursor of the page before; leave it out for the first page.',
+      }),
+    ),
   },
   strict,
 )
 
+/** A path with an address in it. */
+export const AddressParams = Type.Object({
+  address: Type.String({ description: 'IPv4 or IPv6.', examples: ['198.51.100.20'] }),
+})
+
 /** A body of `{items, nextCursor}`. */
 export function pageOf<Item extends TSchema>(item: Item) {
-  return Type.Object({ items: Type.Array(item), nextCursor: NullableText })
+  return Type.Object(
+    { items: Type.Array(item), nextCursor: NullableText },
+    { examples: [{ items: examplesOf(item), nextCursor: null }] },
+  )
 }
 
 export const IdParams = Type.Object({
-  id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  id: Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'As the list of them shows it.',
+    examples: [1],
+  }),
 })

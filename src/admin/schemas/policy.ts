@@ -90,37 +90,94 @@ const Message = Type.Object({
   did: nullable(Type.String(), 'What it did to the listing, in the order of their times.'),
 })
 
-export const PolicyExplanation = Type.Object({
-  query: Type.String(),
-  prefix: Type.String({ description: 'The network that the messages of the address count for.' }),
-  state: nullable(
-    Type.String(),
-    'Of the listing by trap: listed, held, shadow, expired or removed; or exempt, excluded or special-purpose. null: never listed.',
-  ),
-  sentence: Type.String({ description: 'The state in words.' }),
-  listed: Type.Boolean({ description: 'Whether DNS answers the address, for whatever listing.' }),
-  listing: Type.Union([PresentListing, Type.Null()]),
-  kinds: Type.Array(KindCount),
-  past: Type.Array(PastListing, {
-    description: 'Listings as the present policy sees them, the newest first.',
-  }),
-  next: Type.Object({
-    episode: Count,
-    termSeconds: Seconds,
-    lowerAt: nullable(Timestamp, 'When the episode would be one lower. null: it is the first.'),
-  }),
-  messages: Type.Array(Message, { description: 'The newest 50, the newest first.' }),
-  counted: Type.Array(
-    Type.Object({ kind: Kind, certainty: NullableCertainty, messages: Count, seenAt: Timestamp }),
-    { description: 'Messages that were not stored, since there were too many on one day.' },
-  ),
-  exits: Type.Array(
-    Type.Object({
-      by: Type.Enum(['time', 'request', 'remove', 'exempt']),
-      at: NullableTimestamp,
-      sentence: Type.String(),
+export const PolicyExplanation = Type.Object(
+  {
+    query: Type.String(),
+    prefix: Type.String({ description: 'The network that the messages of the address count for.' }),
+    state: nullable(
+      Type.String(),
+      'Of the listing by trap: listed, held, shadow, expired or removed; or exempt, excluded or special-purpose. null: ' +
+        'never listed.',
+    ),
+    sentence: Type.String({ description: 'The state in words.' }),
+    listed: Type.Boolean({ description: 'Whether DNS answers the address, for whatever listing.' }),
+    listing: Type.Union([PresentListing, Type.Null()]),
+    kinds: Type.Array(KindCount),
+    past: Type.Array(PastListing, {
+      description: 'Listings as the present policy sees them, the newest first.',
     }),
-    { description: 'What would end the listing.' },
-  ),
-})
+    next: Type.Object({
+      episode: Count,
+      termSeconds: Seconds,
+      lowerAt: nullable(Timestamp, 'When the episode would be one lower. null: it is the first.'),
+    }),
+    messages: Type.Array(Message, { description: 'The newest 50, the newest first.' }),
+    counted: Type.Array(
+      Type.Object({ kind: Kind, certainty: NullableCertainty, messages: Count, seenAt: Timestamp }),
+      { description: 'Messages that were not stored, since there were too many on one day.' },
+    ),
+    exits: Type.Array(
+      Type.Object({
+        by: Type.Enum(['time', 'request', 'remove', 'exempt']),
+        at: NullableTimestamp,
+        sentence: Type.String(),
+      }),
+      { description: 'What would end the listing.' },
+    ),
+  },
+  {
+    examples: [
+      {
+        query: '198.51.100.20',
+        prefix: '198.51.100.20/32',
+        state: null,
+        sentence: '198.51.100.20/32 was never listed by trap',
+        listed: false,
+        listing: null,
+        kinds: [
+          {
+            kind: 'dsn',
+            windowSeconds: 604800,
+            messages: 1,
+            messagesNeeded: 2,
+            traps: 1,
+            trapsNeeded: 1,
+            provenAt: '2026-07-01T10:00:00Z',
+            leavesAt: '2026-07-08T10:00:00Z',
+            isReached: false,
+            isListed: false,
+            next: {
+              effect: 'lists',
+              messages: 1,
+              otherReturned: 1,
+              otherTraps: 0,
+              needsCertain: false,
+              before: '2026-07-08T10:00:00Z',
+              expiresAt: '2026-07-08T12:00:00Z',
+              episode: 1,
+            },
+            sentence:
+              'one more dsn, returning another message, to any trap, before 2026-07-08T10:00:00Z, would list it until 2026-07-08T12:00:00Z (episode 1, term 7d)',
+            shadow: null,
+          },
+        ],
+        past: [],
+        next: { episode: 1, termSeconds: 604800, lowerAt: null },
+        messages: [
+          {
+            seenAt: '2026-07-01T10:00:00Z',
+            kind: 'dsn',
+            certainty: 'certain',
+            rule: 'rfc3464-report',
+            counts: true,
+            why: 'counts until 2026-07-08T10:00:00Z',
+            did: null,
+          },
+        ],
+        counted: [],
+        exits: [],
+      },
+    ],
+  },
+)
 export type PolicyExplanation = Static<typeof PolicyExplanation>

@@ -1,10 +1,14 @@
 // Schemas of purges and of the notices to the public.
 import Type, { type Static } from 'typebox'
 import { Kind, nullable, strict, Timestamp } from './basics.ts'
-import { Listing } from './listings.ts'
+import { Listing, listingExample } from './listings.ts'
 
 export const PurgeQuery = Type.Object(
-  { dryRun: Type.Optional(Type.Enum(['true', 'false'])) },
+  {
+    dryRun: Type.Optional(
+      Type.Enum(['true', 'false'], { description: 'Only tells what would change. Absent: false.' }),
+    ),
+  },
   strict,
 )
 
@@ -24,27 +28,52 @@ export const PurgeBody = Type.Object(
       Type.String({ format: 'date-time', description: 'Messages seen before this time.' }),
     ),
   },
-  { ...strict, minProperties: 1 },
+  {
+    ...strict,
+    minProperties: 1,
+    examples: [{ trap: '@trap.example.org', from: '2026-07-01T10:00:00Z' }],
+  },
 )
 export type PurgeBody = Static<typeof PurgeBody>
 
-export const Purge = Type.Object({
-  dryRun: Type.Boolean({ description: 'true: nothing was changed.' }),
-  messages: Type.Integer({ description: 'Messages that no longer count.' }),
-  ended: Type.Integer({ description: 'Listings that ended.' }),
-  shortened: Type.Integer({ description: 'Listings that end earlier now.' }),
-  listings: Type.Array(
-    Type.Object({
-      listing: Listing,
-      expiresAt: nullable(Timestamp, 'When it ends now; null: at once.'),
-    }),
-    { description: 'The first thousand of these listings, as they were.' },
-  ),
-  notice: nullable(Type.String(), 'What /v1/notices tells the public; null for a dry run.'),
-})
+export const Purge = Type.Object(
+  {
+    dryRun: Type.Boolean({ description: 'true: nothing was changed.' }),
+    messages: Type.Integer({ description: 'Messages that no longer count.' }),
+    ended: Type.Integer({ description: 'Listings that ended.' }),
+    shortened: Type.Integer({ description: 'Listings that end earlier now.' }),
+    listings: Type.Array(
+      Type.Object({
+        listing: Listing,
+        expiresAt: nullable(Timestamp, 'When it ends now; null: at once.'),
+      }),
+      { description: 'The first thousand of these listings, as they were.' },
+    ),
+    notice: nullable(Type.String(), 'What /v1/notices tells the public; null for a dry run.'),
+  },
+  {
+    examples: [
+      {
+        dryRun: true,
+        messages: 3,
+        ended: 1,
+        shortened: 0,
+        listings: [{ listing: listingExample, expiresAt: null }],
+        notice: null,
+      },
+    ],
+  },
+)
 
-export const Notice = Type.Object({
-  id: Type.Integer(),
-  publishedAt: Timestamp,
-  text: Type.String(),
-})
+export const Notice = Type.Object(
+  { id: Type.Integer(), publishedAt: Timestamp, text: Type.String() },
+  {
+    examples: [
+      {
+        id: 1,
+        publishedAt: '2026-07-01T10:00:00Z',
+        text: 'Evidence of kind dsn was withdrawn, since it should not have counted: 1 listing ended, 0 listings shortened.',
+      },
+    ],
+  },
+)

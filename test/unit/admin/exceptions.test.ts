@@ -37,6 +37,18 @@ for (const path of ['/v1/exemptions', '/v1/exclusions']) {
     assert.equal((await ask(admin, 'GET', added.location as string)).status, 404)
   })
 
+  test(`${path}: an IPv4-mapped prefix in dotted form is the IPv4 prefix`, async (t) => {
+    const admin = openAdmin(t)
+    for (const [prefix, taken] of [
+      ['::ffff:203.0.113.9/128', '203.0.113.9/32'],
+      ['::ffff:203.0.113.16', '203.0.113.16/32'],
+      ['::ffff:203.0.113.32/124', '203.0.113.32/28'],
+    ] as const) {
+      assert.equal((await ask(admin, 'POST', path, { prefix })).body.prefix, taken)
+      assert.equal((await ask(admin, 'DELETE', `${path}?prefix=${prefix}`)).body.prefix, taken)
+    }
+  })
+
   test(`${path}: what cannot be is a problem, and changes nothing`, async (t) => {
     const admin = openAdmin(t)
     const before = (await ask(admin, 'GET', path)).body

@@ -64,7 +64,7 @@ test('evidence that a command hands in is weighed like what came by itself', asy
   }
 })
 
-test('a collector can name the reverse-path; an empty one is the null sender', async (t) => {
+test('a collector can name the reverse-path; an empty one, and <>, is the null sender', async (t) => {
   const admin = openAdmin(t)
   const send = (query: string) =>
     admin.app.inject({
@@ -80,6 +80,10 @@ test('a collector can name the reverse-path; an empty one is the null sender', a
   const [item] = (await send('&sender=')).json().items
   assert.equal(item.certainty, 'certain')
   assert.equal(await sender(), '')
+  assert.equal((await send('&sender=user@example.net')).statusCode, 200)
+  assert.equal(await sender(), 'user@example.net')
+  assert.equal((await send(`&sender=${encodeURIComponent('<>')}`)).statusCode, 200)
+  assert.equal(await sender(), '')
   for (const address of [
     'user@example.net',
     'SRS0=x=y=example.org=a@example.net',
@@ -89,7 +93,6 @@ test('a collector can name the reverse-path; an empty one is the null sender', a
     assert.equal(await sender(), address)
   }
   for (const odd of [
-    '<>',
     '<a@b.example>',
     'MAILER-DAEMON',
     'a@',

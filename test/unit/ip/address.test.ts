@@ -9,6 +9,8 @@ import {
   networkOf,
   overlaps,
   parseAddress,
+  parseGivenAddress,
+  parseGivenPrefix,
   parsePrefix,
   sameAddress,
   unmapped,
@@ -136,4 +138,33 @@ test('what is taken is what the platform takes, but for zone ids', () => {
     ),
     { numRuns: 2000 },
   )
+})
+
+test('an IPv4-mapped address or prefix in dotted form is taken as IPv4, one in hexadecimal form is not', () => {
+  const addresses = {
+    '::ffff:192.0.2.1': '192.0.2.1',
+    '::ffff:c000:201': '::ffff:c000:201',
+    '::192.0.2.1': '::c000:201',
+    '192.0.2.1': '192.0.2.1',
+  }
+  for (const [text, expected] of Object.entries(addresses)) {
+    const parsed = parseGivenAddress(text)
+    assert.ok('value' in parsed, text)
+    assert.equal(formatAddress(parsed.value), expected)
+  }
+  const prefixes = {
+    '::ffff:192.0.2.1': '192.0.2.1/32',
+    '::ffff:192.0.2.1/128': '192.0.2.1/32',
+    '::ffff:192.0.2.0/120': '192.0.2.0/24',
+    '::ffff:0.0.0.0/96': '0.0.0.0/0',
+    '::fffe:0.0.0.0/95': '::fffe:0:0/95',
+    '::ffff:c000:201/128': '::ffff:c000:201/128',
+    '192.0.2.0/24': '192.0.2.0/24',
+  }
+  for (const [text, expected] of Object.entries(prefixes)) {
+    const parsed = parseGivenPrefix(text)
+    assert.ok('value' in parsed, text)
+    assert.equal(formatPrefix(parsed.value), expected)
+  }
+  assert.ok('why' in parseGivenPrefix('::ffff:192.0.2.1/120'))
 })
