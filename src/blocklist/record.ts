@@ -232,6 +232,16 @@ function ignored(why: string): Decided {
   return { decision: 'ignored', why }
 }
 
+/** Free space on the disk of that path, and how much mail needs: `minFreeBytes`, or 5 % of the disk if that is less. */
+export function freeRoom(
+  path: string,
+  minFreeBytes: number,
+): { freeBytes: number; neededBytes: number } {
+  const { bavail, blocks, bsize } = statfsSync(path)
+  const neededBytes = Math.ceil(Math.min(minFreeBytes, blocks * bsize * minFreeShare))
+  return { freeBytes: bavail * bsize, neededBytes }
+}
+
 /** Checks that the disk has room for mail. Below a minimum no mail is recorded, so that other changes can still be written. */
 export class DiskRoom {
   readonly #path: string
@@ -241,7 +251,7 @@ export class DiskRoom {
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #isLow = false
 
-  /** `path`: a file on that disk. The minimum is `minFreeBytes`, or 5 % of the disk if that is less; 0 turns it off. */
+  /** `path`: a file on that disk. `minFreeBytes`: 0 turns the check off. */
   constructor(path: string, minFreeBytes: number, log: Logger) {
     this.#path = path
     this.#minFreeBytes = minFreeBytes
@@ -254,9 +264,7 @@ export class DiskRoom {
     const nowMs = performance.now()
     if (nowMs - this.#lookedAtMs >= lookEveryMs) {
       this.#lookedAtMs = nowMs
-      const { bavail, blocks, bsize } = statfsSync(this.#path)
-      const freeBytes = bavail * bsize
-      const neededBytes = Math.ceil(Math.min(this.#minFreeBytes, blocks * bsize * minFreeShare))
+      const { freeBytes, neededBytes } = freeRoom(this.#path, this.#minFreeBytes)
       this.#isLow = freeBytes < neededBytes
       if (this.#isLow) {
         const fields = { freeBytes, neededBytes }

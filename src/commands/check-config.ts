@@ -1,22 +1,28 @@
 // `check-config`, and checks that go beyond single keys: whether records can be encoded, schedules understood, and the named
 // files read. Needs no database and no server.
-import { globSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve, sep } from 'node:path'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
-import { OperationalError, wrongKey, wrongKeys } from '../errors.ts'
+import { codeOf, OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { isOnServer, mailServer } from '../traps/mail-server.ts'
 import { exitCodes } from './command.ts'
 import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
+import { findUnit, unwritablePaths } from './unit.ts'
+
+const seenByDoctor =
+  'what the service’s user may open, ports, disk, clock, the mailboxes’ messages and log-ins, delegation and MX records'
 
 /** Prints `FILE: ok` on standard output and each warning on standard error. Throws OperationalError `config-invalid`. */
 export async function checkConfig(source: ConfigSource): Promise<number> {
   const config = loadConfig(source)
   await requireSound(config)
   for (const { path, why } of config.warnings) console.error(`${config.file}: ${path}: ${why}`)
-  for (const path of unwritablePaths(config)) {
-    console.error(`${config.file}: backscatterd.service lacks this line: ReadWritePaths=${path}`)
+  const unit = findUnit(config.file)
+  for (const path of unwritablePaths(config, unit)) {
+    console.error(`${config.file}: ${unit?.name} lacks this line: ReadWritePaths=${path}`)
   }
   console.log(`${config.file}: ok`)
+  console.log(`Only \`backscatterd doctor\` sees the rest: ${seenByDoctor}.`)
   return exitCodes.done
 }
 
@@ -25,9 +31,19 @@ export async function requireServable(config: Config): Promise<void> {
   refuse(config, await servingFaults(config))
 }
 
-/** Like `requireServable`, but also checks the passwordFile and caFile of mailboxes. `serve` starts without these files. */
+/** Like `requireServable`, but also checks what `serve` starts without: see `soundnessFaults`. */
 export async function requireSound(config: Config): Promise<void> {
-  refuse(config, [...(await servingFaults(config)), ...credentialFaults(config)])
+  refuse(config, await soundnessFaults(config))
+}
+
+/** An error for each wrong key. Also checks the files and folders of mailboxes, and that this user may write to the folders. */
+export async function soundnessFaults(config: Config): Promise<OperationalError[]> {
+  const faults = await servingFaults(config)
+  const found = [...folderFaults(config), ...credentialFaults(config), ...pathFaults(config)]
+  return [
+    ...faults,
+    ...found.filter(({ keys }) => !faults.some((each) => each.keys[0] === keys[0])),
+  ]
 }
 
 function refuse({ file }: Config, faults: readonly OperationalError[]): void {
@@ -79,65 +95,55 @@ function credentialFaults({ mailbox }: Config): OperationalError[] {
   for (const [index, { type, ...files }] of mailbox.entries()) {
     for (const key of ['passwordFile', 'caFile'] as const) {
       if (!isOnServer(type) || files[key] === '') continue
-      try {
-        readFileSync(files[key])
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        faults.push(wrongKey(`mailbox[${index + 1}].${key}`, `the file cannot be read (${code})`))
-      }
+      const code = failureOf(() => readFileSync(files[key]))
+      if (code === '') continue
+      faults.push(wrongKey(`mailbox[${index + 1}].${key}`, `the file cannot be read (${code})`))
     }
   }
   return faults
 }
 
+/** Errors for folders that this user may not write to. */
+function folderFaults({ store, control }: Config): OperationalError[] {
+  const folders = [
+    ['store.path', dirname(store.path)],
+    ['control.socket', dirname(control.socket)],
+  ] as const
+  const [first, second] = folders
+  return (first[1] === second[1] ? [first] : folders).flatMap(([key, folder]) => {
+    const code = failureOf(() => accessSync(folder, constants.W_OK | constants.X_OK))
+    return code === ''
+      ? []
+      : [wrongKey(key, `this user cannot write to the folder ${folder} (${code})`)]
+  })
+}
+
+/** Errors for mailboxes on this machine that are not there or cannot be opened. A path may reveal a trap, so none is shown. */
+function pathFaults({ mailbox }: Config): OperationalError[] {
+  return mailbox.flatMap(({ type, path }, index) => {
+    const key = `mailbox[${index + 1}].path`
+    if (type === 'mbox') {
+      const code = failureOf(() => accessSync(path, constants.R_OK))
+      return code === '' ? [] : [wrongKey(key, `the file cannot be read (${code})`)]
+    }
+    if (type !== 'maildir') return []
+    const code = failureOf(() => accessSync(join(path, 'new'), constants.R_OK | constants.X_OK))
+    return code === '' ? [] : [wrongKey(key, `its folder new cannot be read (${code})`)]
+  })
+}
+
+/** The system's error code; '' if there is no error. */
+function failureOf(run: () => unknown): string {
+  try {
+    run()
+    return ''
+  } catch (error) {
+    return codeOf(error)
+  }
+}
+
 function requireFolder(key: string, path: string): void {
   const folder = dirname(path)
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  if (existsSync(folder) && statSync(folder).isDirectory()) return
   throw wrongKey(key, `there is no folder ${folder}`)
-}
-
-/** The systemd unit (named as in the README) and the drop-ins that an operator adds. */
-const unitFiles = ['backscatterd.service', 'backscatterd.service.d/*.conf'] as const
-
-/**
- * Folders that the server writes to (of the database and of Maildirs) but that are missing in `ReadWritePaths=` of the
- * systemd unit. With ProtectSystem=strict they are read-only (systemd.exec(5)). Returns none if no unit in `units` uses this
- * configuration.
- */
-export function unwritablePaths(
-  { file, store, mailbox }: Pick<Config, 'file' | 'store' | 'mailbox'>,
-  units = '/etc/systemd/system',
-): string[] {
-  const unit = readUnit(units)
-  if (!unit.includes(resolve(file)) || !/^ProtectSystem=strict$/m.test(unit)) return []
-  const writable = writablePaths(unit)
-  const maildirs = mailbox.filter(({ type }) => type === 'maildir').map(({ path }) => path)
-  return [...new Set([dirname(store.path), ...maildirs].map((path) => resolve(path)))].filter(
-    (path) => !writable.some((each) => path === each || path.startsWith(`${each}${sep}`)),
-  )
-}
-
-/** Reads the unit and its drop-ins as one text, with each setting on one line. Returns '' if none can be read. */
-function readUnit(folder: string): string {
-  const files = unitFiles.flatMap((name) => globSync(join(folder, name)).sort())
-  const texts = files.map((file) => {
-    try {
-      return readFileSync(file, 'utf8')
-    } catch {
-      return ''
-    }
-  })
-  return texts.join('\n').replace(/\\\n/g, ' ')
-}
-
-function writablePaths(unit: string): string[] {
-  const paths: string[] = []
-  for (const [, key, value = ''] of unit.matchAll(/^(ReadWritePaths|StateDirectory)=(.*)$/gm)) {
-    for (const word of value.split(/\s+/).filter(Boolean)) {
-      paths.push(
-        key === 'StateDirectory' ? join('/var/lib', word) : resolve(word.replace(/^[-+]*/, '')),
-      )
-    }
-  }
-  return paths
 }

@@ -60,6 +60,18 @@ export const setUp: CommandGroup = {
         'dns.listen, and what was expected. Changes nothing.',
       load: async () => (await import('../check-config.ts')).checkConfig,
     },
+    {
+      name: 'doctor',
+      summary: 'find what is wrong with an installation',
+      description:
+        'Finds what is wrong with an installation, with or without a running server: owners and modes of files, the systemd ' +
+        'unit, ports, disk and clock, mailboxes, the delegation of the zone, and the MX records of traps. Says for each finding ' +
+        'why it matters and what mends it. Changes nothing. Run it as root: it then becomes the service’s user, so that it ' +
+        'sees what the server sees. Exit code 1 if something is broken.',
+      options: [json],
+      examples: [{ command: 'backscatterd doctor' }],
+      load: async () => (await import('../doctor.ts')).doctor,
+    },
   ],
 }
 

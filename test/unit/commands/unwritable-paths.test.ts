@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { unwritablePaths } from '../../../src/commands/check-config.ts'
+import { findUnit, hiddenPaths, unwritablePaths } from '../../../src/commands/unit.ts'
 import type { Config } from '../../../src/config/load.ts'
 import { temporaryDirectory } from '../../support/door.ts'
 
@@ -13,6 +13,10 @@ const mailboxes = [
   { type: 'mbox', path: '/srv/mail/inbox' },
   { type: 'imap', path: '' },
 ]
+
+function missing(config: Config, units: string): string[] {
+  return unwritablePaths(config, findUnit(config.file, units))
+}
 
 function configOf({ file = '/etc/backscatterd/backscatterd.toml', mailbox = mailboxes } = {}) {
   return { file, store: { path: '/var/lib/backscatterd/list.db' }, mailbox } as unknown as Config
@@ -29,25 +33,38 @@ function unitsWith(t: TestContext, unit: string, dropIn?: string): string {
 }
 
 test('a Maildir that the unit makes read-only is named; an mbox is only read', (t) => {
-  const paths = unwritablePaths(configOf(), unitsWith(t, shipped))
+  const paths = missing(configOf(), unitsWith(t, shipped))
   assert.deepEqual(paths, ['/var/mail/traps/Maildir'])
 })
 
 test('what the unit or a drop-in of it names is not missing', (t) => {
   const dropIn = '[Service]\nReadWritePaths=-/srv/other \\\n  /var/mail\n'
-  assert.deepEqual(unwritablePaths(configOf(), unitsWith(t, shipped, dropIn)), [])
+  assert.deepEqual(missing(configOf(), unitsWith(t, shipped, dropIn)), [])
   const mailbox = [{ type: 'maildir', path: '/var/lib/backscatterd/Maildir' }]
-  assert.deepEqual(unwritablePaths(configOf({ mailbox }), unitsWith(t, shipped)), [])
+  assert.deepEqual(missing(configOf({ mailbox }), unitsWith(t, shipped)), [])
   const beside = [{ type: 'maildir', path: '/var/lib/backscatterd2' }]
-  assert.deepEqual(unwritablePaths(configOf({ mailbox: beside }), unitsWith(t, shipped)), [
+  assert.deepEqual(missing(configOf({ mailbox: beside }), unitsWith(t, shipped)), [
     '/var/lib/backscatterd2',
   ])
 })
 
 test('nothing is missing where no unit runs this configuration, or the unit leaves the disk alone', (t) => {
   const other = configOf({ file: '/srv/other.toml' })
-  assert.deepEqual(unwritablePaths(other, unitsWith(t, shipped)), [])
-  assert.deepEqual(unwritablePaths(configOf(), temporaryDirectory(t)), [])
+  assert.deepEqual(missing(other, unitsWith(t, shipped)), [])
+  assert.deepEqual(missing(configOf(), temporaryDirectory(t)), [])
   const free = shipped.replace('ProtectSystem=strict\n', '')
-  assert.deepEqual(unwritablePaths(configOf(), unitsWith(t, free)), [])
+  assert.deepEqual(missing(configOf(), unitsWith(t, free)), [])
+})
+
+test('what the unit hides is named with the setting that hides it, unless the unit binds it', (t) => {
+  const unit = findUnit(
+    configOf().file,
+    unitsWith(t, shipped, '[Service]\nBindPaths=/home/traps/Maildir\nPrivateTmp=yes\n'),
+  )
+  assert.ok(unit)
+  const paths = ['/home/traps/Maildir/new', '/home/other', '/tmp/list.db', '/srv/list.db', '/home2']
+  assert.deepEqual(hiddenPaths(paths, unit), [
+    { path: '/home/other', setting: 'ProtectHome' },
+    { path: '/tmp/list.db', setting: 'PrivateTmp' },
+  ])
 })

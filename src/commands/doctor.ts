@@ -1,0 +1,51 @@
+// `doctor` finds what is wrong with an installation: what, why it matters, and what mends it. It changes nothing. As root it
+// first does what only root can, then becomes the service's user, so that it sees files as the server sees them.
+import { loadConfig } from '../config/load.ts'
+import { type CommandContext, exitCodes, type Json, print } from './command.ts'
+import { checkAccess, checkOwners } from './doctor/files.ts'
+import { checkHost } from './doctor/host.ts'
+import { becomeServiceUser, examine, type Finding, levels } from './doctor/installation.ts'
+import { checkListeners } from './doctor/listeners.ts'
+import { checkMaildirs, checkPolls, prepareLogins } from './doctor/mailboxes.ts'
+import { checkTrapMail } from './doctor/trap-mail.ts'
+import { checkZone } from './doctor/zone.ts'
+import { wrapText } from './format.ts'
+
+/** Prints all findings, the broken ones first. Returns 1 if something is broken. */
+export async function doctor(context: CommandContext, options: Json): Promise<number> {
+  const config = loadConfig(context)
+  const { installation, findings } = await examine(config)
+  const asRoot = await Promise.all([
+    checkListeners(installation),
+    checkPolls(installation),
+    checkZone(installation),
+    checkTrapMail(installation),
+    prepareLogins(installation),
+  ])
+  const [listeners, polls, zone, trapMail, tryLogins] = asRoot
+  findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone, ...trapMail)
+  await installation.server?.client.close()
+  becomeServiceUser(installation.user)
+  findings.push(
+    ...(await checkAccess(installation)),
+    ...checkMaildirs(installation),
+    ...(await tryLogins()),
+    ...checkHost(installation),
+  )
+  const sorted = levels.flatMap((level) => findings.filter((each) => each.level === level))
+  print(context, options, { findings: sorted }, formatFindings)
+  return sorted.some(({ level }) => level === 'broken') ? exitCodes.failed : exitCodes.done
+}
+
+function formatFindings({ findings }: { findings: readonly Finding[] }): string {
+  const counts = levels.map((level) => {
+    const count = findings.filter((each) => each.level === level).length
+    return level === 'broken' ? `${count} broken` : `${count} ${level}${count === 1 ? '' : 's'}`
+  })
+  return `${findings.map(formatFinding).join('')}${counts.join(', ')}\n`
+}
+
+function formatFinding({ check, level, what, why, mend }: Finding): string {
+  const [first = '', ...rest] = [...wrapText(what), ...wrapText(why), ...wrapText(`Mend: ${mend}`)]
+  return `${level.padEnd(8)} ${check}: ${first}\n${rest.map((line) => `         ${line}\n`).join('')}\n`
+}

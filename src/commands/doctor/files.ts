@@ -1,0 +1,204 @@
+// Checks who owns files and folders, who else may open them, and whether the server, as its user and inside its unit, can.
+import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { codeOf, type OperationalError } from '../../errors.ts'
+import { soundnessFaults } from '../check-config.ts'
+import { hiddenPaths, settings, unwritablePaths } from '../unit.ts'
+import { accountOf, type Finding, type Installation } from './installation.ts'
+
+const program = resolve(import.meta.dirname, '../../..')
+
+/** Rights of a mode: any for everybody, and changes for the group. */
+const tooOpen = 0o027
+
+/** Checks owners and modes. Root sees all of them. */
+export function checkOwners({ config, user, server }: Installation): Finding[] {
+  const { store, control } = config
+  const database = ['', '-wal', '-shm', '-journal', '.lock'].map((end) => store.path + end)
+  const foreign = [...database, control.socket].filter((path) => {
+    const owner = ownerOf(path)
+    return owner !== undefined && owner !== user.uid && user.uid !== 0
+  })
+  const owners = [...new Set(foreign.map((path) => nameOf(ownerOf(path) ?? 0)))].join(', ')
+  const adminKey = join(dirname(store.path), 'admin.key')
+  const findings: Finding[] = []
+  if (foreign.length > 0) {
+    findings.push({
+      check: 'database',
+      level: 'broken',
+      what: `${foreign.join(', ')}: owned by ${owners}, not by ${user.name}`,
+      why: `The server runs as ${user.name}, who cannot open what belongs to somebody else.`,
+      mend: `chown ${user.name}: ${foreign.join(' ')}`,
+    })
+  }
+  if (server !== undefined && ownerOf(adminKey) !== undefined) {
+    findings.push({
+      check: 'admin key',
+      level: 'note',
+      what: `the first admin key still lies in ${adminKey}`,
+      why: 'Whoever reads it can change everything.',
+      mend: `keep the key in a safe place, then: rm ${adminKey}`,
+    })
+  }
+  return [...findings, ...openFiles(config, [...database.slice(0, 2), adminKey])]
+}
+
+/** Warnings for secrets that others may read, or that the group may change. */
+function openFiles(config: Installation['config'], stored: readonly string[]): Finding[] {
+  const { dns, trace, trapSmtp, mailbox } = config
+  const named = [dns.cookieSecretFile, trace.batvKeyFile, trapSmtp?.keyFile ?? '']
+  const passwords = mailbox.map(({ passwordFile }) => passwordFile)
+  const secrets = [...stored, ...named, ...passwords].filter((path) => path !== '')
+  const open = (path: string, rights: number): boolean => (modeOf(path) & rights) !== 0
+  const findings = [...new Set(secrets)]
+    .filter((path) => open(path, tooOpen))
+    .map((path) => ({
+      check: 'secrets',
+      level: 'warning' as const,
+      what: `${path}: others may read or change it (mode ${modeOf(path).toString(8)})`,
+      why: 'It holds secrets: trap addresses, a password or a key.',
+      mend: `chmod g-w,o= ${path}`,
+    }))
+  if (open(config.file, 0o022)) {
+    findings.push({
+      check: 'configuration',
+      level: 'warning',
+      what: `${config.file}: others may change it (mode ${modeOf(config.file).toString(8)})`,
+      why: 'Whoever changes it decides what the server does.',
+      mend: `chmod go-w ${config.file}`,
+    })
+  }
+  return findings
+}
+
+/** Checks what the service's user can open. Run it as that user. */
+export async function checkAccess(installation: Installation): Promise<Finding[]> {
+  const { config, user } = installation
+  const { file, store } = config
+  const findings: Finding[] = []
+  if (!can(file, constants.R_OK)) {
+    findings.push({
+      check: 'configuration',
+      level: 'broken',
+      what: `${file}: ${user.name} cannot read it`,
+      why: 'The server does not start, or keeps its old settings.',
+      mend: `chown root:${user.name} ${file} && chmod 640 ${file}; its folders need the right x`,
+    })
+  }
+  const unreadable = ['src/main.ts', 'node_modules', 'node_modules/.bin/node', 'data'].filter(
+    (each) => !can(join(program, each), constants.R_OK),
+  )
+  if (unreadable.length > 0) {
+    findings.push({
+      check: 'program',
+      level: 'broken',
+      what: `${program}: ${user.name} cannot read ${unreadable.join(', ')} in it`,
+      why: 'The server does not start.',
+      mend: `chmod -R a+rX ${program}; every folder above it needs the right x`,
+    })
+  }
+  const needed = constants.R_OK | constants.W_OK
+  if (lstatSync(store.path, { throwIfNoEntry: false }) && !can(store.path, needed)) {
+    findings.push({
+      check: 'database',
+      level: 'broken',
+      what: `${store.path}: ${user.name} cannot read and change it`,
+      why: 'The server does not start.',
+      mend: `chown ${user.name}: ${store.path} && chmod 600 ${store.path}`,
+    })
+  }
+  const faults = await soundnessFaults(config)
+  const warnings = config.warnings.map(({ path, why }) => ({
+    check: 'configuration',
+    level: 'warning' as const,
+    what: `${path}: ${why}`,
+    why: 'The setting reveals a trap, or does not do what it says.',
+    mend: path === 'trap' ? `chmod o-r ${file}` : `edit ${file}`,
+  }))
+  const wrong = faults.map((fault) => ofFault(fault, installation))
+  return [...findings, ...wrong, ...warnings, ...checkSandbox(installation)]
+}
+
+function ofFault({ message, keys }: OperationalError, installation: Installation): Finding {
+  const [key = ''] = keys
+  const isMailbox = key.startsWith('mailbox')
+  return {
+    check: isMailbox ? 'mailbox' : 'configuration',
+    level: 'broken',
+    what: `${message}, as ${installation.user.name}`,
+    why: isMailbox ? 'The mailbox is not read.' : 'The server does not start.',
+    mend: mendOf(key, installation),
+  }
+}
+
+function mendOf(key: string, { config, user }: Installation): string {
+  const make = (...folders: string[]): string =>
+    `install -d -o ${user.name} -g ${user.gid} -m 750 ${folders.join(' ')}`
+  if (key === 'store.path') return make(dirname(config.store.path))
+  if (key === 'control.socket') return make(dirname(config.control.socket))
+  const mailbox = config.mailbox.find((_, index) => key === `mailbox[${index + 1}].path`)
+  if (mailbox?.type === 'maildir' && stat(join(mailbox.path, 'new')) === undefined) {
+    return make(...['', 'new', 'cur', 'tmp'].map((each) => join(mailbox.path, each)))
+  }
+  return `edit ${key} in ${config.file}, or give ${user.name} the right to open the file`
+}
+
+/** What the unit's sandbox forbids. */
+function checkSandbox({ config, unit }: Installation): Finding[] {
+  if (unit === undefined) return []
+  const apply = `systemctl daemon-reload && systemctl restart ${unit.name}`
+  const readOnly = unwritablePaths(config, unit).map((path) => ({
+    check: 'sandbox',
+    level: 'broken' as const,
+    what: `${path}: read-only for the server, by ProtectSystem=strict in ${unit.name}`,
+    why: 'The server cannot move messages or write its database there.',
+    mend: `systemctl edit ${unit.name}, add under [Service]: ReadWritePaths=${path}; then ${apply}`,
+  }))
+  const { file, store, mailbox } = config
+  const files = mailbox.flatMap(({ path, passwordFile, caFile }) => [path, passwordFile, caFile])
+  const used = [file, program, dirname(store.path), ...files.filter((path) => path !== '')]
+  const hidden = hiddenPaths(used, unit).map(({ path, setting }) => ({
+    check: 'sandbox',
+    level: 'broken' as const,
+    what: `${path}: hidden from the server, by ${setting}=${settings(unit, setting).at(-1)} in ${unit.name}`,
+    why: 'The server does not see it at all.',
+    mend: `move it elsewhere, or systemctl edit ${unit.name}, add under [Service]: BindPaths=${path}; then ${apply}`,
+  }))
+  return [
+    ...readOnly.filter(
+      ({ what }) => !hidden.some((each) => what.startsWith(each.what.split(':')[0] ?? '')),
+    ),
+    ...hidden,
+  ]
+}
+
+function can(path: string, rights: number): boolean {
+  try {
+    accessSync(path, rights)
+    return true
+  } catch (error) {
+    if (codeOf(error) === '') throw error
+    return false
+  }
+}
+
+function modeOf(path: string): number {
+  return (stat(path)?.mode ?? 0) & 0o777
+}
+
+function ownerOf(path: string): number | undefined {
+  return stat(path)?.uid
+}
+
+/** Undefined if there is no such file, or this user may not look. */
+function stat(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}
+
+function nameOf(uid: number): string {
+  return accountOf(String(uid))?.name ?? String(uid)
+}

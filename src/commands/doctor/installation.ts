@@ -1,0 +1,182 @@
+// What `doctor` knows of an installation before it checks anything: the configuration, its systemd unit, the user whom the
+// server runs as, and the running server, if there is one. Also the form of what it finds.
+import { execFileSync } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { ServerStatus } from '../../admin/schemas/server.ts'
+import type { Config } from '../../config/load.ts'
+import { codeOf, messageOf, OperationalError } from '../../errors.ts'
+import { type Client, expectDone, serverClient } from '../client.ts'
+import { findUnit, settings, type Unit, words } from '../unit.ts'
+
+/** `broken`: something does not work. `warning`: it works, but not as it should. `note`: good to know. */
+export const levels = ['broken', 'warning', 'note'] as const
+
+export interface Finding {
+  /** What was checked, in one or two words. */
+  readonly check: string
+  readonly level: (typeof levels)[number]
+  readonly what: string
+  readonly why: string
+  /** The command or the edit that mends it. */
+  readonly mend: string
+}
+
+export interface ServiceUser {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  /** Further groups that the unit gives it. */
+  readonly groups: readonly number[]
+}
+
+export interface RunningServer {
+  readonly client: Client
+  readonly status: ServerStatus
+  /** Undefined if it is not known. */
+  readonly pid: number | undefined
+}
+
+export interface Installation {
+  readonly config: Config
+  readonly unit: Unit | undefined
+  /** Whom the server runs as: the unit's `User=`, else the owner of the database's folder. */
+  readonly user: ServiceUser
+  readonly server: RunningServer | undefined
+}
+
+/** Finds out about the installation. `findings` has what went wrong meanwhile. */
+export async function examine(
+  config: Config,
+): Promise<{ installation: Installation; findings: Finding[] }> {
+  const findings: Finding[] = []
+  const unit = findUnit(config.file)
+  const user = serviceUser(config, unit, findings)
+  const server = await findServer(config, unit, findings)
+  const isRoot = process.geteuid?.() === 0
+  if (!isRoot && process.geteuid?.() !== user.uid) {
+    findings.push({
+      check: 'user',
+      level: 'note',
+      what: `the checks ran as another user than the server's, ${user.name}`,
+      why: 'This user may see less, or more, than the server does.',
+      mend: 'run it as root: sudo backscatterd doctor',
+    })
+  }
+  return { installation: { config, unit, user, server }, findings }
+}
+
+function serviceUser(config: Config, unit: Unit | undefined, findings: Finding[]): ServiceUser {
+  const named = unit && (settings(unit, 'User').at(-1) ?? 'root')
+  if (unit === undefined || named === undefined) return ownerOfStore(config)
+  const found = accountOf(named)
+  if (found !== undefined) {
+    const group = settings(unit, 'Group').at(-1)
+    const groups = words(unit, 'SupplementaryGroups').flatMap((each) => groupOf(each) ?? [])
+    return { ...found, gid: (group && groupOf(group)) || found.gid, groups }
+  }
+  findings.push({
+    check: 'user',
+    level: 'broken',
+    what: `there is no user ${named}, whom ${unit.name} names`,
+    why: 'systemd cannot start the server.',
+    mend: `useradd --system --home-dir ${dirname(config.store.path)} ${named}`,
+  })
+  return ownerOfStore(config)
+}
+
+function ownerOfStore({ store }: Config): ServiceUser {
+  const found = statSync(dirname(store.path), { throwIfNoEntry: false })
+  const uid = found?.uid ?? process.geteuid?.() ?? 0
+  const gid = found?.gid ?? process.getegid?.() ?? 0
+  return { ...(accountOf(String(uid)) ?? { name: String(uid), uid, groups: [] }), gid }
+}
+
+/** Asks the system's user database. `user`: a name or a number. */
+export function accountOf(user: string): ServiceUser | undefined {
+  const [name = '', , uid, gid] = entryOf('passwd', user)
+  return uid === undefined ? undefined : { name, uid: Number(uid), gid: Number(gid), groups: [] }
+}
+
+function groupOf(group: string): number | undefined {
+  const [, , gid] = entryOf('group', group)
+  return gid === undefined ? undefined : Number(gid)
+}
+
+/** The fields of an entry; none if there is no such entry. */
+function entryOf(database: 'passwd' | 'group', key: string): string[] {
+  try {
+    const stdio = ['ignore', 'pipe', 'ignore'] as const
+    const text = execFileSync('getent', [database, key], { encoding: 'utf8', stdio: [...stdio] })
+    return text.trim().split(':')
+  } catch {
+    return []
+  }
+}
+
+async function findServer(
+  config: Config,
+  unit: Unit | undefined,
+  findings: Finding[],
+): Promise<RunningServer | undefined> {
+  const start = unit === undefined ? 'backscatterd serve' : `systemctl start ${unit.name}`
+  try {
+    const client = await serverClient(config)
+    if (client !== undefined) {
+      const status = expectDone<ServerStatus>(await client.request('GET', '/v1/stats'))
+      return { client, status, pid: pidOf(config) }
+    }
+    findings.push({
+      check: 'server',
+      level: 'note',
+      what: 'no server is running',
+      why: 'Whatever only a running server can tell was not checked.',
+      mend: start,
+    })
+  } catch (error) {
+    if (!(error instanceof OperationalError)) throw error
+    const isDenied = codeOf(error.cause) === 'EACCES'
+    findings.push({
+      check: 'server',
+      level: isDenied ? 'note' : 'broken',
+      what: messageOf(error),
+      why: isDenied
+        ? 'Only root and the user of the server may ask it.'
+        : 'The server does not answer, so no command can reach it.',
+      mend: isDenied
+        ? 'run it as root: sudo backscatterd doctor'
+        : start.replace('start', 'restart'),
+    })
+  }
+  return undefined
+}
+
+/** The process that has the database open, as it wrote itself. */
+function pidOf({ store }: Config): number | undefined {
+  try {
+    return Number(readFileSync(`${store.path}-pid`, 'utf8')) || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** If this process is root, makes it the service's user for good. Whatever is checked from now on, it sees as the server does. */
+export function becomeServiceUser({ name, uid, gid, groups }: ServiceUser): void {
+  if (process.geteuid?.() !== 0 || uid === 0) return
+  process.setgroups?.([...groupsOf(name), gid, ...groups])
+  process.setgid?.(gid)
+  process.setuid?.(uid)
+}
+
+/** All groups of a user; none if the system does not know the user. */
+function groupsOf(name: string): number[] {
+  try {
+    const stdio = ['ignore', 'pipe', 'ignore'] as const
+    return execFileSync('id', ['-G', name], { encoding: 'utf8', stdio: [...stdio] })
+      .trim()
+      .split(' ')
+      .map(Number)
+  } catch {
+    return []
+  }
+}

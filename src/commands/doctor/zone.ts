@@ -1,0 +1,218 @@
+// Checks what others see of the zone: that it is delegated, that each name server answers for it, and that the link in the TXT
+// answer leads to a page.
+import { Resolver } from 'node:dns/promises'
+import { isIPv6 } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { codeOf, messageOf } from '../../errors.ts'
+import { answersTo, ask, canonicalName } from '../../resolver/lookup.ts'
+import type { Finding, Installation } from './installation.ts'
+import { isLoopback, listenPlaces } from './listeners.ts'
+
+const timeoutMs = 4000
+const linkTimeoutMs = 10_000
+const dnsPort = 53
+const refused = 5
+/** An address that every list answers as listed (RFC 5782 §5). */
+const testEntry = '127.0.0.2'
+
+/** Asks `resolver.servers`, else the resolver of this machine. */
+export function makeResolver({ config }: Installation): Resolver {
+  const resolver = new Resolver({ timeout: timeoutMs / 2, tries: 2 })
+  if (config.resolver.servers.length > 0) resolver.setServers(config.resolver.servers)
+  return resolver
+}
+
+/** Whether the list is for this machine alone: DNS listens on loopback addresses only. */
+export function isPrivate({ config }: Installation): boolean {
+  const { dns } = config
+  const places = listenPlaces({ ...config, dns }).filter(({ key }) => key === 'dns.listen')
+  return places.every(isLoopback)
+}
+
+export async function checkZone(installation: Installation): Promise<Finding[]> {
+  if (isPrivate(installation)) {
+    return [
+      {
+        check: 'zone',
+        level: 'note',
+        what: 'DNS listens on loopback only, so only this machine can ask',
+        why: 'Delegation, MX records and the link in the TXT answer were not checked.',
+        mend: `to publish the list, name public addresses in dns.listen of ${installation.config.file}`,
+      },
+    ]
+  }
+  const resolver = makeResolver(installation)
+  const [delegation, link] = await Promise.all([
+    checkDelegation(installation, resolver),
+    checkLink(installation),
+  ])
+  return [...delegation, ...link]
+}
+
+async function checkDelegation(installation: Installation, resolver: Resolver): Promise<Finding[]> {
+  const { origin, nameservers } = installation.config.zone
+  const wanted = nameservers.map(canonicalName)
+  const records = wanted.map((name) => `${origin}. NS ${name}.`).join(', ')
+  const found = await resolver.resolveNs(origin).catch(codeOf)
+  if (typeof found === 'string') {
+    const isMissing = found === 'ENOTFOUND' || found === 'ENODATA'
+    return [
+      {
+        check: 'delegation',
+        level: 'broken',
+        what: isMissing
+          ? `${origin} is not delegated: its parent zone has no NS record for it`
+          : `${origin} cannot be looked up (${found})`,
+        why: 'No mail server finds the list.',
+        mend: isMissing
+          ? `add to the parent zone: ${records}`
+          : `check the NS records in the parent zone, and that port ${dnsPort} is reachable: dig +trace NS ${origin}`,
+      },
+    ]
+  }
+  const names = found.map(canonicalName)
+  const differing = wanted
+    .filter((name) => !names.includes(name))
+    .concat(names.filter((name) => !wanted.includes(name)))
+  const findings: Finding[] = []
+  if (differing.length > 0) {
+    findings.push({
+      check: 'delegation',
+      level: 'warning',
+      what: `${origin} has the name servers ${names.join(', ')}, but zone.nameservers names ${wanted.join(', ')}`,
+      why: 'Resolvers ask servers that may not know the zone, or miss one that does.',
+      mend: `have the parent zone say: ${records}; or edit zone.nameservers`,
+    })
+  }
+  const servers = [...new Set([...wanted, ...names])]
+  const answers = await Promise.all(
+    servers.map(async (name) => await checkNameserver(name, installation, resolver)),
+  )
+  return [...findings, ...answers.flat()]
+}
+
+async function checkNameserver(
+  name: string,
+  installation: Installation,
+  resolver: Resolver,
+): Promise<Finding[]> {
+  const addresses = await addressesOf(name, resolver)
+  if (addresses.length === 0) {
+    const isInside = name.endsWith(`.${canonicalName(installation.config.zone.origin)}`)
+    return [
+      {
+        check: 'name server',
+        level: 'broken',
+        what: `${name} has no address`,
+        why: 'Nobody can ask this name server.',
+        mend: isInside
+          ? `give its address in zone.records and in the parent zone: ${name}. A ADDRESS`
+          : `add to the zone of that name: ${name}. A ADDRESS`,
+      },
+    ]
+  }
+  const reachable = addresses.filter((address) => !isIPv6(address) || hasIPv6())
+  const answers = await Promise.all(
+    reachable.map(async (each) => await askForZone(name, each, installation)),
+  )
+  return answers.flat()
+}
+
+async function askForZone(
+  name: string,
+  address: string,
+  { config, server }: Installation,
+): Promise<Finding[]> {
+  const { origin } = config.zone
+  const host = isIPv6(address) ? `[${address}]` : address
+  const found = { check: 'name server', level: 'broken' } as const
+  const test = `dig @${address} SOA ${origin}`
+  try {
+    const answer = await ask({ server: `${host}:${dnsPort}`, name: origin, type: 'SOA', timeoutMs })
+    const serial = answersTo(answer, origin, 'SOA').records[0]?.serial
+    if (serial === undefined || answer.header.aa !== 1) {
+      const isRefused = answer.header.rcode === refused
+      return [
+        {
+          ...found,
+          what: `${name} (${address}) does not serve ${origin}${isRefused ? ': it refuses' : ''}`,
+          why: 'Resolvers that ask it get no answer about the list.',
+          mend: `start backscatterd with this zone there, or take its NS record away; see: ${test}`,
+        },
+      ]
+    }
+    if (server === undefined || serial === server.status.serial) return []
+    // Our own serial may have changed since it was asked for.
+    const isNewer = serial > server.status.serial
+    const isOurs =
+      isNewer &&
+      Object.values(networkInterfaces())
+        .flat()
+        .some((each) => each?.address === address)
+    if (isOurs) return []
+    return [
+      {
+        check: 'name server',
+        level: 'note',
+        what: `${name} (${address}) has serial ${serial}, ours is ${server.status.serial}`,
+        why: 'It was fed apart from this server, or it is behind.',
+        mend: `if it should be the same, look at how it gets the list; see: ${test}`,
+      },
+    ]
+  } catch (error) {
+    return [
+      {
+        ...found,
+        what: `${name} (${address}) does not answer: ${messageOf(error)}`,
+        why: 'Resolvers that ask it wait in vain before they ask another one.',
+        mend: `open port ${dnsPort} (UDP and TCP) in the firewall, and see that the server runs: ${test}`,
+      },
+    ]
+  }
+}
+
+/** The IPv4 and IPv6 addresses of a name. */
+export async function addressesOf(name: string, resolver: Resolver): Promise<string[]> {
+  const none = (): string[] => []
+  const found = await Promise.all([
+    resolver.resolve4(name).catch(none),
+    resolver.resolve6(name).catch(none),
+  ])
+  return found.flat()
+}
+
+/** Whether this machine has an IPv6 address that leads beyond its own network. */
+function hasIPv6(): boolean {
+  const addresses = Object.values(networkInterfaces()).flat()
+  return addresses.some(
+    (each) =>
+      each?.family === 'IPv6' && !each.address.startsWith('fe80:') && each.address !== '::1',
+  )
+}
+
+async function checkLink({ config }: Installation): Promise<Finding[]> {
+  const [link] = /https?:\/\/[^\s"<>]+/.exec(config.zone.text.replaceAll('{ip}', testEntry)) ?? []
+  if (link === undefined) return []
+  const problem = await problemOf(link)
+  if (problem === undefined) return []
+  return [
+    {
+      check: 'TXT link',
+      level: 'warning',
+      what: `${link}: ${problem}`,
+      why: 'Whoever is refused mail is sent to this page.',
+      mend: `put a page there, or edit zone.text in ${config.file}`,
+    },
+  ]
+}
+
+async function problemOf(link: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(link, { signal: AbortSignal.timeout(linkTimeoutMs) })
+    await response.body?.cancel()
+    return response.status < 400 ? undefined : `answers ${response.status}`
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    return messageOf(cause)
+  }
+}
