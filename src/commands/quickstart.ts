@@ -129,7 +129,7 @@ async function askListing(): Promise<ListingChoice> {
   }
 }
 
-/** The addresses of this machine in canonical form, without those that only this machine can reach. */
+/** The addresses of this machine in canonical form. */
 function ownAddresses(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])
@@ -141,10 +141,10 @@ function ownAddresses(): string[] {
 
 /** Whether something answers on port 25 of this machine, and says what follows from it. */
 async function hasMailServer(): Promise<boolean> {
-  const found = await Promise.all(['127.0.0.1', '::1', ...ownAddresses()].map(answersSmtp))
+  const found = await Promise.all(ownAddresses().map(answersSmtp))
   if (!found.includes(true)) return false
   console.error(
-    'A mail server answers on port 25 here: it is to hand the traps’ mail over, as with --lmtp.',
+    'A mail server answers on port 25 here, so --lmtp is taken: it is to hand the traps’ mail over.',
   )
   return true
 }

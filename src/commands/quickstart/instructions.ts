@@ -50,7 +50,7 @@ function formatRows(rows: readonly (readonly string[])[]): string {
 }
 
 const handOverTitle =
-  'Postfix on this machine, in main.cf: hands the traps’ mail over. If a parameter is there already, add to its value:'
+  'For Postfix on this machine, which hands the traps’ mail over. In main.cf (if a parameter is there already, add to its value):'
 
 function handOverLines({ trapDomain }: Plan): string {
   return lines(
@@ -71,12 +71,14 @@ function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
       '',
     ),
     section(
-      'Postfix, in main.cf:',
+      'Postfix, in main.cf (if the parameter is there already, add to its value):',
       lines(
         `smtpd_data_restrictions = ${spared}check_sender_access inline:{ {<> = reject_rbl_client ${listed}} }`,
       ),
       ...(isLmtp
-        ? ['The first check lets mail to the traps pass, so that they hear of listed hosts again.']
+        ? [
+            'Without the first check Postfix would refuse listed hosts’ mail to the traps as well, and no listing would be extended.',
+          ]
         : []),
     ),
     section(
