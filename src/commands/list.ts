@@ -51,6 +51,7 @@ export async function importList(
     }
   })
   if (status === 422) throw refusal(file, body as { detail: string })
+  if (status === 409) throw refusal(file, withFlag(body as { detail: string }))
   const imported = expectDone<Imported>({ status, body })
   if (!options.json) reportWrongLines(file, imported)
   return print(context, options, imported, ({ list, added, removed, kept, refusedCount }) => {
@@ -73,6 +74,11 @@ function refusal(file: string, { detail }: { readonly detail: string }): Operati
     'request-refused',
     line === undefined ? detail : `${file}:${line}: ${printable(why)}; nothing was changed`,
   )
+}
+
+/** The server's advice to use force, as an option of this command. */
+function withFlag({ detail }: { readonly detail: string }): { readonly detail: string } {
+  return { detail: detail.replace('; use force ', '; use --force ') }
 }
 
 function reportWrongLines(file: string, { refused, refusedCount }: Imported): void {

@@ -1,6 +1,6 @@
 // The HTTP side of `serve`: serves the application on the control socket and, with `[admin]`, on a TCP address. Also creates
 // the first admin key.
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildApp } from '../admin/app.ts'
 import { RefusalLog } from '../admin/client-limits.ts'
@@ -75,7 +75,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
 
 /**
  * Creates the first key of scope admin, if there never was one. Prints it if standard error is a terminal; else writes it to
- * `admin.key` beside the database.
+ * `admin.key` beside the database. A file of that name stays as it is, since it may hold the key of another database.
  */
 function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const keys = new KeyRing(rooms)
@@ -83,11 +83,20 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   const secret = newSecret()
   const file = join(dirname(path), 'admin.key')
   const isOnTerminal = process.stderr.isTTY
+  if (!isOnTerminal && existsSync(file)) {
+    rooms.log.warn(
+      { file },
+      'this file exists and may hold the key of another database, so no first admin key was made; ' +
+        'make one with "backscatterd key create --scope admin --name NAME"',
+    )
+    return
+  }
   try {
     // Write the file before the key is stored. Otherwise a failed write would leave a key that nobody knows.
     if (!isOnTerminal) writeSecret(file, secret)
     keys.create({ name: 'first', scope: 'admin', expiresAt: null }, 'config', secret)
   } catch (error) {
+    if (!isOnTerminal) rmSync(file, { force: true })
     if (!isDiskFull(error)) throw error
     rooms.log.warn(
       { err: error },
@@ -102,10 +111,9 @@ function makeFirstKey({ store: { path } }: Config, rooms: AdminRooms): void {
   }
 }
 
-/** Replaces the file. It has mode 0600 from the start. */
+/** Writes a new file. It has mode 0600 from the start. */
 function writeSecret(file: string, secret: string): void {
   try {
-    rmSync(file, { force: true })
     writeStoreFile(file, `${secret}\n`)
   } catch (error) {
     throw databaseFailure(error, `${file}: cannot be written`)

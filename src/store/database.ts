@@ -1,6 +1,14 @@
 // Opens a database file as a Store: takes the lock, sets the pragmas, migrates the schema, and makes an object for each table.
 // Only src/blocklist may write listings and exceptions.
-import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { isOutOfFiles, messageOf, OperationalError } from '../errors.ts'
@@ -39,7 +47,7 @@ export function openStore(path: string): Store {
   let lock: Lock | undefined
   let database: Database.Database | undefined
   try {
-    requireWritableFolder(path)
+    requireWritable(path)
     // Create the file with the right mode. SQLite creates its other files, beside this one, with the same mode.
     createStoreFile(path)
     // Resolve links, so that one file has one lock.
@@ -69,18 +77,34 @@ export function openStore(path: string): Store {
   }
 }
 
-/** Throws if the folder cannot be written to. SQLite would fail later, without naming the cause. */
-function requireWritableFolder(path: string): void {
+/** Throws if the folder or a file of the database may not be written to. SQLite would fail later, without naming the cause. */
+function requireWritable(path: string): void {
   const folder = dirname(path)
-  try {
-    accessSync(folder, constants.W_OK)
-  } catch (error) {
-    const code = systemCode(error)
-    if (code !== 'EROFS' && code !== 'EACCES') throw error
-    const why = code === 'EROFS' ? 'its disk is read-only' : 'this user has no right to'
-    const message = `${path}: cannot be opened: the folder ${folder} cannot be written to: ${why}`
-    throw new OperationalError('database-failed', message, { cause: error })
+  const files = ['', '-wal', '-shm', '.lock'].map((suffix) => `${path}${suffix}`)
+  for (const each of [folder, ...files.filter((file) => existsSync(file))]) {
+    try {
+      accessSync(each, constants.W_OK)
+    } catch (error) {
+      const code = systemCode(error)
+      if (code !== 'EROFS' && code !== 'EACCES') throw error
+      const what = each === folder ? `the folder ${folder}` : each
+      const why = code === 'EROFS' ? 'its disk is read-only' : whyDenied(path, each)
+      const message = `${path}: cannot be opened: ${what} cannot be written to: ${why}`
+      throw new OperationalError('database-failed', message, { cause: error })
+    }
   }
+}
+
+/** Why this user may not write to the database's folder or to a file in it, and what to do. */
+function whyDenied(path: string, denied: string): string {
+  const folder = dirname(path)
+  const { uid } = statSync(denied)
+  const owner = uid === 0 ? 'root' : `user ${uid}`
+  const mend =
+    denied === folder
+      ? 'run this as its owner or as root'
+      : `as root, run "chown --reference=${folder} ${path}*"`
+  return `it belongs to ${owner}, and this is user ${process.geteuid?.()}; ${mend}`
 }
 
 /** Converts an error to OperationalError 'database-failed' or 'files-exhausted'. Its message begins with `what`. */

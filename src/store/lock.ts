@@ -28,7 +28,7 @@ export function takeLock(path: string): Lock {
     if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) {
       throw new OperationalError(
         'database-locked',
-        `${path} is in use by ${holderName(pidFile)}: only one process at a time may open it`,
+        `${path} is in use by ${holderName(pidFile)}: only one process at a time may open it, so end that one first`,
         { cause: error },
       )
     }

@@ -39,8 +39,8 @@ export type MailboxMessage = MessageName &
         readonly storedAt: number | null
       }
     | { readonly refused: string }
-    /** It cannot be read, or was handled but cannot be marked as handled. The reason is for scope admin only. */
-    | { readonly unreadable: string }
+    /** It cannot be read, or was handled but cannot be marked as handled. */
+    | { readonly unreadable: MailboxErrorCode; readonly detail: string }
   )
 
 export interface Mailbox {
@@ -53,7 +53,7 @@ export interface Mailbox {
   messages(position: string | undefined): AsyncIterable<MailboxMessage>
   /**
    * Marks the message as handled: it does not come again. Call it once its evidence is committed. Throws MailboxError; its fault is
-   * `messages-unreadable` if only this message has the problem.
+   * `messages-unreadable` or `read-only` if the other messages can still be handled.
    */
   accept(message: MessageName): Promise<void>
   /**
@@ -85,15 +85,19 @@ export const mailboxErrors = {
   'timed-out': 'the server does not answer in time',
   'connection-lost': 'the server ended the connection',
   'tls-failed': 'no secure connection: the server offers none, or its certificate is not trusted',
-  'authentication-failed': 'the server rejects the user name and password',
+  'authentication-failed':
+    'the server rejects the user name and password: check the user in url, and passwordFile',
   'folder-missing': 'the server has no such folder',
   refused: 'the server refused a command',
   'protocol-broken': 'the server violates the protocol',
   'credentials-unreadable': 'its password file or CA file cannot be read',
   locked: 'another program holds its lock',
-  'permission-denied': 'this process does not have permission to use it',
+  'permission-denied':
+    'this process does not have permission to use it: give it to the service’s user (chown, chmod)',
   'messages-unreadable':
     'some of its messages cannot be read or moved; run `backscatterd doctor` as root to see why',
+  'read-only':
+    'its folder is read-only for this process: add it to ReadWritePaths= of the systemd unit',
   'not-found': 'there is no such file or folder',
   'wrong-type': 'it is not a mailbox of this type',
   damaged: 'its compressed content is damaged or cut short',
@@ -212,7 +216,7 @@ const faultsByCode: Readonly<Record<string, MailboxErrorCode>> = {
   Z_BUF_ERROR: 'damaged',
   ENOSPC: 'storage-failed',
   EDQUOT: 'storage-failed',
-  EROFS: 'storage-failed',
+  EROFS: 'read-only',
   EIO: 'storage-failed',
   ESTALE: 'storage-failed',
 }

@@ -92,9 +92,10 @@ export class Maildir implements Mailbox {
       }
       const failed = 'cannot move a message to cur'
       if (!isDenied.test(code)) throw this.#failed(failed, error)
-      if (!this.#unmoved.has(id)) this.#logStuck(id, place, mailboxErrors['permission-denied'])
+      if (!this.#unmoved.has(id)) this.#logStuck(id, place, mailboxErrors[faultOf(error)])
       this.#unmoved.add(id)
-      throw new MailboxFault('messages-unreadable', `${failed}: ${messageOf(error)}`)
+      const fault = code === 'EROFS' ? 'read-only' : 'messages-unreadable'
+      throw new MailboxFault(fault, `${failed}: ${messageOf(error)}`)
     }
   }
 
@@ -131,8 +132,8 @@ export class Maildir implements Mailbox {
       await this.accept({ id, place })
       return null
     } catch (error) {
-      if (faultOf(error) !== 'messages-unreadable') throw error
-      return { id, place, unreadable: messageOf(error) }
+      if (!(error instanceof MailboxFault)) throw error
+      return { id, place, unreadable: error.fault, detail: error.message }
     }
   }
 
@@ -157,7 +158,8 @@ export class Maildir implements Mailbox {
       const fault = faultOf(error)
       if (fault === 'wrong-type') return await this.#cannotRead(id, notRegular, error)
       await this.#cannotRead(id, mailboxErrors[fault], error)
-      return { id, place: await this.#placeOf(id), unreadable: messageOf(error) }
+      const place = await this.#placeOf(id)
+      return { id, place, unreadable: 'messages-unreadable', detail: messageOf(error) }
     }
   }
 

@@ -3,7 +3,6 @@
 import { type Logger, messageOf, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import {
-  faultOf,
   type Mailbox,
   type MailboxError,
   type MailboxErrorCode,
@@ -57,7 +56,8 @@ interface PollerOptions {
   readonly log: Logger
 }
 
-type ReadableMessage = Exclude<MailboxMessage, { readonly unreadable: string }>
+type ReadableMessage = Exclude<MailboxMessage, { readonly unreadable: unknown }>
+type Unreadable = Pick<Exclude<MailboxMessage, ReadableMessage>, 'unreadable' | 'detail'>
 
 /** This many messages are recorded at the same time, so that they share a commit. */
 const messagesAtOnce = 8
@@ -154,16 +154,17 @@ export class Poller {
     let octets = 0
     let failure: MailboxError | undefined
     /** Why single messages cannot be read or moved. */
-    const unreadable: string[] = []
+    const unreadable: Unreadable[] = []
     const fail = (error: unknown): void => {
-      if (faultOf(error) === 'messages-unreadable') unreadable.push(messageOf(error))
-      else failure ??= mailboxError(name, 'reading it', error)
+      if (isOfOneMessage(error)) {
+        unreadable.push({ unreadable: error.fault, detail: error.message })
+      } else failure ??= mailboxError(name, 'reading it', error)
     }
     try {
       for await (const message of mailbox.messages(positions.get(name))) {
         if (this.#isStopping || failure !== undefined) break
         if ('unreadable' in message) {
-          unreadable.push(message.unreadable)
+          unreadable.push(message)
           continue
         }
         const size = 'raw' in message ? message.raw.length : 0
@@ -218,14 +219,15 @@ export class Poller {
   }
 
   /** The mailbox fails, but the other messages were read, so it is read at its usual times. Logged when the number changes. */
-  #noteUnreadable(reasons: readonly string[]): void {
+  #noteUnreadable(reasons: readonly Unreadable[]): void {
     const { name, log } = this.#options
     const before = this.#status.unreadable
-    const fault = 'messages-unreadable'
     this.#status.unreadable = reasons.length
-    if (reasons.length === 0) return
+    const [first] = reasons
+    if (first === undefined) return
+    const { unreadable: fault, detail } = first
     this.#failures = 0
-    this.#setFailing(fault, reasons[0] ?? null, null)
+    this.#setFailing(fault, detail, null)
     if (reasons.length === before) return
     const facts = { mailbox: name, messages: reasons.length, code: fault }
     log.warn({ ...facts, why: mailboxErrors[fault] }, 'messages cannot be read or moved')
@@ -258,6 +260,14 @@ export class Poller {
       mailbox.passOver(message, passedOver)
     }
   }
+}
+
+/** Whether only one message has the problem, so that the others are still handled. */
+function isOfOneMessage(error: unknown): error is MailboxFault {
+  return (
+    error instanceof MailboxFault &&
+    (error.fault === 'messages-unreadable' || error.fault === 'read-only')
+  )
 }
 
 /** The code that `status` shows if a message cannot be recorded. */

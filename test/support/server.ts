@@ -77,9 +77,16 @@ allTraps = true
 ${more}`
   }
 
-  /** Starts `serve`, with more in its environment, and resolves once it has printed its ready line. */
-  async start(environment: NodeJS.ProcessEnv = {}): Promise<Server> {
-    const child = spawn(process.execPath, [main, '--config', this.configFile, 'serve'], {
+  /**
+   * Starts `serve`, with more in its environment, and resolves once it has printed its ready line. `before`: the words of a
+   * program that executes it, such as `setpriv`.
+   */
+  async start(
+    environment: NodeJS.ProcessEnv = {},
+    before: readonly string[] = [],
+  ): Promise<Server> {
+    const words = [...before, process.execPath, main, '--config', this.configFile, 'serve']
+    const child = spawn(words[0] ?? '', words.slice(1), {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

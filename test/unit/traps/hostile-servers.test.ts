@@ -127,7 +127,7 @@ const texts = (found: readonly MailboxMessage[]): string[] =>
       ? Buffer.from(each.raw).toString('latin1')
       : 'refused' in each
         ? each.refused
-        : each.unreadable,
+        : each.detail,
   )
 
 test('IMAP: a message that is larger than its server estimated is refused, and stops nothing', async (t) => {

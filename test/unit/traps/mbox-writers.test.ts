@@ -63,7 +63,7 @@ async function readAll(source: KeptMbox, onMessage = (): void => {}): Promise<st
           ? Buffer.from(each.raw).toString('latin1')
           : 'refused' in each
             ? each.refused
-            : each.unreadable,
+            : each.detail,
       )
       await source.accept(each)
       onMessage()

@@ -95,7 +95,7 @@ const texts = (found: MailboxMessage[]): string[] =>
       ? Buffer.from(each.raw).toString('latin1')
       : 'refused' in each
         ? each.refused
-        : each.unreadable,
+        : each.detail,
   )
 
 const cuts: Record<string, (reply: string) => string[]> = {
