@@ -1,16 +1,15 @@
-// Writes the configuration's documentation from its declaration in src/config/keys.ts: the table in README.md and
-// data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
+// Writes the configuration's documentation from its declaration in src/config/keys.ts: the tables in
+// data/guide/configuration.md and data/backscatterd.example.toml. A test checks that both are current. Run: npm run config-docs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { declaration } from '../src/config/keys.ts'
-import type { Fields, Setting } from '../src/config/schema.ts'
+import type { Fields } from '../src/config/schema.ts'
 
 const root = resolve(import.meta.dirname, '..')
-export const readmeFile = resolve(root, 'README.md')
+export const guideFile = resolve(root, 'data/guide/configuration.md')
 export const exampleFile = resolve(root, 'data/backscatterd.example.toml')
 
-const tableStart = '<!-- configuration table: npm run config-docs -->'
-const tableEnd = '<!-- end of the configuration table -->'
+const tablesStart = '<!-- what follows is made by npm run config-docs -->'
 
 /** Values that the example shows for required keys, and in optional tables. */
 const examples: Readonly<Record<string, string>> = {
@@ -28,32 +27,43 @@ const examples: Readonly<Record<string, string>> = {
   'mailbox[].path': '"/var/mail/traps"',
 }
 
-interface Row {
-  readonly path: string
-  readonly setting: Setting<unknown>
+/** The page with new tables: what is before its mark, and a part for each table of the configuration. */
+export function withTables(page: string): string {
+  const [before = ''] = page.split(tablesStart)
+  return `${before}${tablesStart}\n\n${parts(declaration.fields).join('\n\n')}\n`
 }
 
-function rows(fields: Fields, path = ''): Row[] {
-  return Object.entries(fields).flatMap(([key, node]) =>
-    node.node === 'setting'
-      ? [{ path: path + key, setting: node }]
-      : rows(node.fields, `${path}${key}${node.node === 'tables' ? '[]' : ''}.`),
-  )
-}
-
-/** README.md with a new configuration table. */
-export function withTable(readme: string): string {
-  const [before = '', rest = ''] = readme.split(tableStart)
-  const after = rest.slice(rest.indexOf(tableEnd))
-  const lines = rows(declaration.fields).map(({ path, setting }) => {
-    const initial = setting.initial === undefined ? '*required*' : `\`${toml(setting.initial)}\``
-    const taken = setting.expects === 'a string' ? '' : ` *${escaped(setting.expects)}*`
-    return `| \`${path}\` | ${initial} | ${escaped(setting.about)}${taken} |`
+/** A heading, a sentence and a table of keys for each table of the configuration. */
+function parts(fields: Fields, path = ''): string[] {
+  return Object.entries(fields).flatMap(([key, node]) => {
+    if (node.node === 'setting' || node.about === '') return []
+    const name = path + key
+    const header = node.node === 'tables' ? `[[${name}]]` : `[${name}]`
+    const isMany = node.node === 'tables'
+    const inner = `${name}${isMany ? '[]' : ''}.`
+    const keys = rows(node.fields, inner)
+    const table = ['| key | default | meaning, *what is taken* |', '|---|---|---|', ...keys]
+    const about = isMany ? `${node.about} One such table for each.` : node.about
+    return [
+      [
+        `##${path === '' ? '' : '#'} ${header}`,
+        '',
+        about,
+        ...(keys.length > 0 ? ['', ...table] : []),
+      ].join('\n'),
+      ...parts(node.fields, inner),
+    ]
   })
-  const table = ['| key | default | meaning, *what is taken* |', '|---|---|---|', ...lines].join(
-    '\n',
-  )
-  return `${before}${tableStart}\n\n${table}\n\n${after}`
+}
+
+/** The rows of a table's own keys, and of tables within it that have no heading of their own. */
+function rows(fields: Fields, path: string): string[] {
+  return Object.entries(fields).flatMap(([key, node]) => {
+    if (node.node !== 'setting') return node.about === '' ? rows(node.fields, `${path}${key}.`) : []
+    const initial = node.initial === undefined ? '*required*' : `\`${toml(node.initial)}\``
+    const taken = node.expects === 'a string' ? '' : ` *${escaped(node.expects)}*`
+    return [`| \`${path}${key}\` | ${initial} | ${escaped(node.about)}${taken} |`]
+  })
 }
 
 /** data/backscatterd.example.toml: every key with its default, optional parts commented out. */
@@ -100,6 +110,6 @@ function escaped(text: string): string {
 }
 
 if (import.meta.main) {
-  writeFileSync(readmeFile, withTable(readFileSync(readmeFile, 'utf8')))
+  writeFileSync(guideFile, withTables(readFileSync(guideFile, 'utf8')))
   writeFileSync(exampleFile, exampleToml())
 }

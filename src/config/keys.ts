@@ -1,5 +1,5 @@
 // Declares every configuration key with its default, unit and meaning. The type and the validation of the configuration, the
-// README's table and data/backscatterd.example.toml are made from this.
+// table in data/guide/configuration.md and data/backscatterd.example.toml are made from this.
 import { likelyUses } from '../blocklist/policy.ts'
 import { backscatterKinds } from '../classify/kinds.ts'
 import { optionalTable, table, tables, type Value } from './schema.ts'
@@ -33,9 +33,13 @@ const year = 365 * day
 
 export const declaration = table('', {
   zone: table('The DNS zone that publishes the list.', {
-    origin: zoneName('Name of the zone: addresses, IPv4 and IPv6, and the apex.'),
+    origin: zoneName(
+      'Name of the zone. Mail servers ask for an address by its reversed form: `4.3.2.1.ORIGIN` for 1.2.3.4. It holds IPv4 and IPv6.',
+    ),
     nameservers: list(
-      domainName('The zone’s name servers (NS records; the first is the SOA’s primary).'),
+      domainName(
+        'Names of the zone’s name servers (NS records). The first is also the primary in the SOA.',
+      ),
     ),
     records: list(
       text(
@@ -174,7 +178,7 @@ export const declaration = table('', {
     ),
   }),
   store: table('The database.', {
-    path: path('SQLite file.', 'backscatterd.db'),
+    path: path('The SQLite file, best in a folder of its own.', 'backscatterd.db'),
     minFree: size(
       'No mail is accepted while the database’s disk has less free space than this (or than 5 % of the disk, if that is less): SMTP answers 452, mailboxes wait, and everything else goes on. "0 B" turns the check off.',
       '1 GiB',
@@ -187,7 +191,7 @@ export const declaration = table('', {
     {
       servers: list(
         text(
-          'Recursive name servers, asked in this order. None: those verdicts are “unknown”, and `policy.whitelists` and `policy.pools` have no effect.',
+          'Recursive name servers to ask, in this order. With none, SPF, DKIM and DMARC stay “unknown”, and `policy.whitelists` and `policy.pools` have no effect.',
           undefined,
           'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
           checkServer,
@@ -242,7 +246,12 @@ export const declaration = table('', {
       'count',
       likelyUses,
     ),
-    shortest4: integer('Shortest IPv4 prefix that may be listed by hand or import.', 16, 0, 32),
+    shortest4: integer(
+      'Shortest IPv4 prefix that may be listed by hand or import: 16 allows a /16, and refuses a /15.',
+      16,
+      0,
+      32,
+    ),
     shortest6: integer('Shortest IPv6 prefix that may be listed by hand or import.', 32, 0, 128),
     allowSpecial: list(prefixText('Special-purpose ranges that may be listed nevertheless.'), []),
     threshold: table(
@@ -256,16 +265,26 @@ export const declaration = table('', {
       },
     ),
     exempt: tables('Prefixes that are never listed, and nothing in them either.', {
-      prefix: prefixText('The prefix.'),
-      note: text('Why.', ''),
+      prefix: prefixText('A prefix that is never listed, such as that of your own relays.'),
+      note: text('Why it is exempt, for people.', ''),
     }),
   }),
   removal: table(
     'When a listed host may take itself off the list. Else its request waits for the operator.',
     {
-      quiet: duration('No hit for this long.', '24h', 0, year),
-      times: integer('Removed less often than this within `period`.', 3, 0, 1000),
-      period: duration('See `times`.', '30d', day, year),
+      quiet: duration(
+        'What the public sees of its messages must be at least this old.',
+        '24h',
+        0,
+        year,
+      ),
+      times: integer(
+        'It must have been removed less often than this within `period`. 0: the operator decides on every removal.',
+        3,
+        0,
+        1000,
+      ),
+      period: duration('The time in which removals are counted for `times`.', '30d', day, year),
     },
   ),
   evidence: table('Evidence: the records of messages that traps received.', {
@@ -282,7 +301,7 @@ export const declaration = table('', {
       1_000_000,
     ),
     minTraps: integer(
-      'Evidence of a listing is public only if it comes from this many traps. So is each renewal of what is public.',
+      'Evidence of a listing becomes public only when it comes from this many traps. The same holds for each renewal of it.',
       2,
       1,
       1000,
@@ -320,13 +339,21 @@ export const declaration = table('', {
     listen: list(listenAddress('Addresses to listen on. Port 0 chooses a free port.'), [
       '127.0.0.1:2525',
     ]),
-    hostname: domainName('The host name in its greeting.'),
+    hostname: domainName(
+      'The listener’s own name, for its greeting. Take the name to which the MX records of the trap domains point.',
+    ),
     lmtp: flag(
       'Speak LMTP instead of SMTP, so that your own mail server can deliver the traps’ mail here (name it in `proxies`).',
       false,
     ),
-    certificateFile: path('Certificate chain (PEM); with keyFile: STARTTLS is offered.', ''),
-    keyFile: path('Private key of the certificate (PEM). Both are read again on SIGHUP.', ''),
+    certificateFile: path(
+      'File with the certificate and its chain (PEM). With this and `keyFile` the listener offers STARTTLS.',
+      '',
+    ),
+    keyFile: path(
+      'File with the private key of the certificate (PEM). Both files are read again on SIGHUP.',
+      '',
+    ),
     proxies: list(
       prefixText(
         'Addresses or prefixes that may give the client’s address by XCLIENT or XFORWARD. They never count as the client themselves.',

@@ -1,5 +1,5 @@
 // The parts of a declaration of configuration keys, and the function that checks a parsed file against a declaration. The
-// TypeScript type, the README's table and the example file are made from the same declaration.
+// TypeScript type, the guide's table and the example file are made from the same declaration.
 import type { Parsed } from '../ip/address.ts'
 
 /** One value in the file. `T` is its type after reading. */

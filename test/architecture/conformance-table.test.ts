@@ -21,3 +21,12 @@ test('every row has a test', () => {
   const covered = new Set(titles.map(({ folder, title }) => rowOf(folder, title)))
   for (const row of rows) assert.ok(covered.has(row), row.rule)
 })
+
+test('the guide names every row, and its table has them in the same order', () => {
+  const page = readFileSync('data/guide/dns.md', 'utf8')
+  for (const { rule } of rows) assert.ok(page.includes(rule), rule)
+  const [, table = ''] = page.split('| --- | --- | --- | --- |')
+  const shown = [...table.matchAll(/^\| ([^|*]+) \|/gm)].map(([, rule]) => rule ?? '')
+  const inOrder = rows.map(({ rule }) => rule).filter((rule) => shown.includes(rule))
+  assert.deepEqual(shown, inOrder)
+})

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 
-const benchmarks: Readonly<Record<string, string>> = {
+export const benchmarks: Readonly<Record<string, string>> = {
   tree: 'the tree: memory, look-up and insert, 1 M random entries',
   respond: 'answers without sockets: ns an answer',
   lookup: 'look-ups over HTTP beside a bare Fastify route with one SQLite read',
@@ -21,18 +21,20 @@ const benchmarks: Readonly<Record<string, string>> = {
   ready: 'process start to answering, and memory over the empty server, 1 M listings',
 }
 
-const wanted = process.argv.slice(2)
-const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name))
-if (unknown.length > 0) {
-  console.error(
-    `no such benchmark: ${unknown.join(', ')}; there are ${Object.keys(benchmarks).join(', ')}`,
-  )
-  process.exit(2)
-}
-for (const [name, about] of Object.entries(benchmarks)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
-  console.log(`\n# ${name}: ${about}`)
-  const file = resolve(import.meta.dirname, `${name}.ts`)
-  const [code] = await once(spawn(process.execPath, [file], { stdio: 'inherit' }), 'exit')
-  if (code !== 0) process.exitCode = 1
+if (import.meta.main) {
+  const wanted = process.argv.slice(2)
+  const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name))
+  if (unknown.length > 0) {
+    console.error(
+      `no such benchmark: ${unknown.join(', ')}; there are ${Object.keys(benchmarks).join(', ')}`,
+    )
+    process.exit(2)
+  }
+  for (const [name, about] of Object.entries(benchmarks)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    console.log(`\n# ${name}: ${about}`)
+    const file = resolve(import.meta.dirname, `${name}.ts`)
+    const [code] = await once(spawn(process.execPath, [file], { stdio: 'inherit' }), 'exit')
+    if (code !== 0) process.exitCode = 1
+  }
 }

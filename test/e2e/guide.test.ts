@@ -1,9 +1,12 @@
 // The guide's pages (data/guide): their commands run as they stand there, and what their tables say is so.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { benchmarks } from '../bench/run.ts'
+import { needs } from '../support/debian.ts'
 import { commandsOf, runCommands, startDemo } from '../support/demo.ts'
+import { Site } from '../support/server.ts'
 
 const page = (name: string): string => readFileSync(`data/guide/${name}.md`, 'utf8')
 
@@ -61,4 +64,69 @@ test('traps: each example of a Received field is read as its table says', async 
       )
     }
   }
+})
+
+test('configuration: its command', async (t) => {
+  assert.match(await run(t, 'configuration'), /ok/)
+})
+
+test('dns: its commands', needs('dig', 'bind9-dnsutils'), async (t) => {
+  const stdout = await run(t, 'dns')
+  assert.match(stdout, /^127\.0\.0\.2\n127\.0\.0\.3\n"Backscatter source; /)
+  assert.match(stdout, /^"serial=\d+ entries=0 generated=.* valid-until=.*"$/m)
+  assert.match(stdout, /^bl\.backscatter\.example\.\s+\d+\s+IN\s+SOA\s/m)
+  assert.match(stdout, /127\.0\.0\.2.* is listed/)
+  assert.match(stdout, /^[0-9a-f]{32}$/m)
+})
+
+test('lists: its commands, without a server and with one', needs('curl', 'curl'), async (t) => {
+  const [first, ...others] = commandsOf(page('lists'))
+  const { site: served, onFreePorts } = await startDemo(t)
+  for (const [site, more] of [
+    [new Site(t), []],
+    [served, others],
+  ] as const) {
+    const text = [first, ...more].map((each) => each?.text).join('')
+    const where = { cwd: site.folder, configFile: site.configFile }
+    const { status, stdout, stderr } = runCommands(onFreePorts(text), where)
+    assert.equal(status, 0, stderr + stdout)
+    assert.match(stdout, /^partners: 2 added, 0 removed, 0 kept, 1 refused\.$/m)
+    assert.match(stderr, /^partners\.txt:3: 10\.0\.0\.1: is in 10\.0\.0\.0\/8/m)
+    assert.match(stdout, /^192\.88\.100\.0\/24,,,$/m)
+    assert.match(stdout, /^partners: 0 would be added, 0 removed, 2 kept, 0 refused\.$/m)
+    assert.match(stdout, /^partners: 0 added, 0 removed, 2 kept, 0 refused\.$/m)
+    assert.ok(statSync(join(site.folder, 'copy.db')).size > 10_000)
+    assert.equal(/^\{"list":"partners","added":0/m.test(stdout), more.length > 0, stdout)
+    assert.equal(/\{"prefix":"192\.88\.100\.0\/24"/m.test(stdout), more.length > 0, stdout)
+  }
+})
+
+test('http: its calls', needs('curl', 'curl'), async (t) => {
+  const { site, onFreePorts } = await startDemo(t)
+  const text = commandsOf(page('http'))
+    .map((each) => each.text)
+    .join('')
+    .replaceAll('curl -sS', "curl -sS -w '\\n%{http_code}\\n'")
+  const where = { cwd: process.cwd(), configFile: site.configFile }
+  const { status, stdout, stderr } = runCommands(onFreePorts(text), where)
+  assert.equal(status, 0, stderr + stdout)
+  const lines = stdout.trim().split('\n')
+  const statuses = lines.filter((line) => /^\d{3}$/.test(line))
+  assert.deepEqual(statuses, ['200', '201', '200', '201', '200', '404', '200'], stdout)
+  const bodies = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+  const [before, listed, listings] = bodies
+  assert.equal(before.listed, false)
+  assert.equal(listed.prefix, '198.51.100.20/32')
+  assert.equal(listings.items[0].id, listed.id)
+  assert.deepEqual([bodies[5].code, bodies[6].items[0].decision], ['not-listed', 'listed'])
+  assert.equal(statSync(join(site.folder, 'admin.key')).mode & 0o777, 0o600)
+})
+
+test('benchmarks: its table names them all, and the one that it runs prints figures', () => {
+  const text = commandsOf(page('benchmarks')).map((each) => each.text)
+  const { status, stdout } = runCommands(text.join(''), { cwd: process.cwd(), configFile: '' })
+  assert.equal(status, 0, stdout)
+  assert.match(stdout, /IPv4 A, listed: \d+ ns an answer/)
+  const named = [...page('benchmarks').matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+  assert.deepEqual(named, Object.keys(benchmarks))
 })

@@ -1,8 +1,6 @@
-// Whole lists through the command line and a running server: while it goes on answering, killed in the middle, and as
-// the README shows it.
+// Whole lists through the command line and a running server: while it goes on answering, and killed in the middle.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -10,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { ask, reversed } from '../support/ask.ts'
 import { importUnderLoad, residentMiB } from '../support/import-load.ts'
-import { main, origin, Site } from '../support/server.ts'
+import { origin, Site } from '../support/server.ts'
 
 /** So many different addresses from 20.0.0.0 on, in no order. */
 function addresses(from: number, count: number): string[] {
@@ -166,28 +164,4 @@ test('a large list without a server: the command stays until all of it is done',
   assert.deepEqual([code, stderr], [0, ''])
   assert.equal(JSON.parse(stdout).added, 70_000)
   assert.equal((await site.run('export', '--list', 'large')).stdout.split('\n').length - 1, 70_000)
-})
-
-test('the README’s whole lists, without a server and with one', async (t) => {
-  const readme = readFileSync('README.md', 'utf8')
-  const section = /## Whole lists\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
-  const [commands = ''] = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block ?? '')
-  assert.ok(commands.includes('backscatterd import') && commands.includes('backscatterd backup'))
-  for (const hasServer of [false, true]) {
-    const site = new Site(t)
-    if (hasServer) await site.start()
-    const program = `backscatterd() { "${process.execPath}" "${main}" "$@"; }\nset -e\n`
-    const { status, stdout, stderr } = spawnSync('bash', ['-c', program + commands], {
-      cwd: site.folder,
-      encoding: 'utf8',
-      env: { ...process.env, BACKSCATTERD_CONFIG: site.configFile },
-    })
-    assert.equal(status, 0, stderr + stdout)
-    assert.match(stdout, /^partners: 2 added, 0 removed, 0 kept, 1 refused\.$/m)
-    assert.match(stderr, /^partners\.txt:3: 10\.0\.0\.1: is in 10\.0\.0\.0\/8/m)
-    assert.match(stdout, /^192\.88\.100\.0\/24,,,$/m)
-    assert.match(stdout, /^partners: 0 would be added, 0 removed, 2 kept, 0 refused\.$/m)
-    assert.match(stdout, /^partners: 0 added, 0 removed, 2 kept, 0 refused\.$/m)
-    assert.ok(statSync(join(site.folder, 'copy.db')).size > 10_000)
-  }
 })

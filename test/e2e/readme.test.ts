@@ -2,11 +2,10 @@
 // stands in the README, in one shell.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { needs } from '../support/debian.ts'
-import { commandsOf, runCommands, startDemo } from '../support/demo.ts'
+import { startDemo } from '../support/demo.ts'
 
 test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => {
   const { ports, onFreePorts } = await startDemo(t)
@@ -43,28 +42,4 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
     )
     assert.match(stdout, /198\.51\.100\.10.* is listed/)
   }
-})
-
-test('the README’s five calls over HTTP', needs('curl', 'curl'), async (t) => {
-  const { site, onFreePorts } = await startDemo(t)
-  const readme = readFileSync('README.md', 'utf8')
-  const section = /## Over HTTP\n(.*?)\n## /s.exec(readme)?.[1] ?? ''
-  const commands = commandsOf(section)
-    .map(({ text }) => text)
-    .join('')
-  assert.equal(commands.match(/^curl /gm)?.length, 5)
-  const { status, stdout, stderr } = runCommands(
-    onFreePorts(commands).replaceAll('curl -sS', "curl -sS -w '\\n%{http_code}\\n'"),
-    { cwd: site.folder, configFile: site.configFile },
-  )
-  assert.equal(status, 0, stderr + stdout)
-  const lines = stdout.trim().split('\n')
-  const statuses = lines.filter((line) => /^\d{3}$/.test(line))
-  assert.deepEqual(statuses, ['200', '201', '200', '201', '200'], stdout)
-  const bodies = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-  const [before, listed, listings] = bodies
-  assert.equal(before.listed, false)
-  assert.equal(listed.prefix, '198.51.100.20/32')
-  assert.equal(listings.items[0].id, listed.id)
-  assert.equal(statSync(join(site.folder, 'admin.key')).mode & 0o777, 0o600)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { exampleFile, exampleToml, readmeFile, withTable } from '../../../scripts/config-docs.ts'
+import { exampleFile, exampleToml, guideFile, withTables } from '../../../scripts/config-docs.ts'
 import { type Config, demoConfig, findConfig, loadConfig } from '../../../src/config/load.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { temporaryDirectory } from '../../support/door.ts'
@@ -228,9 +228,9 @@ test('the demonstration and the example file are valid', () => {
   }
 })
 
-test('the README’s table and the example file are those of the declaration (npm run config-docs)', () => {
-  const readme = readFileSync(readmeFile, 'utf8')
-  assert.equal(readme, withTable(readme))
+test('the guide’s tables and the example file are those of the declaration (npm run config-docs)', () => {
+  const page = readFileSync(guideFile, 'utf8')
+  assert.equal(page, withTables(page))
   assert.equal(readFileSync(exampleFile, 'utf8'), exampleToml())
 })
 
