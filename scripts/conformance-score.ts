@@ -1,6 +1,6 @@
 // Runs the conformance tests against Knot DNS, rbldnsd and this server, each with the same list on loopback, and prints the
-// scores for the table of data/guide/dns.md. Tests that need a server with other settings are skipped, and not counted. Needs Debian's
-// knot and rbldnsd. Run: npm run conformance-score [-- --verbose]
+// scores for the table of data/guide/dns.md. Tests that need a server with other settings are skipped, and not counted.
+// Needs Debian's knot and rbldnsd. Run: npm run conformance-score [-- --verbose]
 import { globSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { run } from 'node:test'

@@ -70,13 +70,23 @@ test('configuration: its command', async (t) => {
   assert.match(await run(t, 'configuration'), /ok/)
 })
 
-test('dns: its commands', needs('dig', 'bind9-dnsutils'), async (t) => {
+const dnsTools = {
+  skip: needs('dig', 'bind9-dnsutils').skip || needs('openssl', 'openssl').skip,
+}
+
+test('dns: its commands, and its access rules', dnsTools, async (t) => {
   const stdout = await run(t, 'dns')
   assert.match(stdout, /^127\.0\.0\.2\n127\.0\.0\.3\n"Backscatter source; /)
   assert.match(stdout, /^"serial=\d+ entries=0 generated=.* valid-until=.*"$/m)
   assert.match(stdout, /^bl\.backscatter\.example\.\s+\d+\s+IN\s+SOA\s/m)
   assert.match(stdout, /127\.0\.0\.2.* is listed/)
   assert.match(stdout, /^[0-9a-f]{32}$/m)
+  const site = new Site(t)
+  const [, rules = ''] = /```toml\n(.*?)```/s.exec(page('dns')) ?? []
+  assert.equal(rules.match(/^\[\[dns\.access\]\]$/gm)?.length, 3)
+  writeFileSync(site.configFile, `${site.configuration()}\n${rules}`)
+  const { code, stdout: checked } = await site.run('check-config')
+  assert.deepEqual([code, /ok/.test(checked)], [0, true], checked)
 })
 
 test('lists: its commands, without a server and with one', needs('curl', 'curl'), async (t) => {
