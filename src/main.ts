@@ -65,12 +65,15 @@ function buildProgram(): Command {
     .option('--config <file>', 'configuration file (default: the first of those named below)')
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .showSuggestionAfterError(false)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
     .addHelpText('after', programNotes)
+    .addHelpText('beforeAll', ({ command }) => refuseUnknown(command))
   const add = (parent: Command, row: CommandRow): void => {
-    const command = parent.command(row.name).summary(row.summary).description(row.description)
+    const command = parent
+      .command(row.name, { isDefault: row.isDefault === true })
+      .summary(row.summary)
+      .description(row.description)
     if (row.argument !== undefined) command.argument(row.argument.usage, row.argument.description)
     for (const option of row.options ?? []) command.addOption(optionOf(option))
     command.addHelpText('after', helpNotes(row))
@@ -97,16 +100,23 @@ function buildProgram(): Command {
   return program
 }
 
-function optionOf({
-  flags,
-  description,
-  isRequired,
-  isRepeatable,
-  initial,
-}: CommandOption): Option {
+/** Makes `key nonsense --help` and `help nonsense` errors: for them Commander prints the help of the whole. */
+function refuseUnknown(command: Command): string {
+  const [first] = command.args.filter((each) => each !== 'help')
+  const isUnknown = first !== undefined && command.commands.length > 0 && !first.startsWith('-')
+  if (isUnknown) command.parse([first], { from: 'user' })
+  return ''
+}
+
+function optionOf(row: CommandOption): Option {
+  const { flags, description, isRequired, isRepeatable, initial, values } = row
   const option = new Option(flags, description).makeOptionMandatory(isRequired === true)
   if (initial !== undefined) option.default(initial)
-  if (isRepeatable) option.argParser((value, previous: string[] = []) => [...previous, value])
+  if (values !== undefined) option.choices(values)
+  if (isRepeatable) {
+    const check = option.parseArg ?? ((value: string) => value)
+    option.argParser((value, previous: string[] = []) => [...previous, check(value, '')])
+  }
   return option
 }
 
@@ -114,7 +124,7 @@ function optionOf({
 function helpNotes({ notes, examples = [] }: CommandRow): string {
   const lines = examples.flatMap(({ command, does }) => [
     ...(does === undefined ? [] : [`  # ${does}`]),
-    `  ${command}`,
+    `  ${command.replaceAll('\n', '\n  ')}`,
   ])
   const paragraphs = [
     notes && wrapText(notes).join('\n'),

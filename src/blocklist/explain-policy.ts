@@ -15,7 +15,7 @@ import { historyOf, offenderAt } from './judge.ts'
 import { judgedPrefix, toldWhy, whyNeverListed } from './record.ts'
 import { delayOf } from './removals.ts'
 import { type BasisEntry, readBasis, whyShadow } from './trap-listing.ts'
-import { kindsOf } from './types.ts'
+import { isPurged, kindsOf } from './types.ts'
 import { answerAt } from './zone-entry.ts'
 
 const maxMessages = 50
@@ -124,6 +124,7 @@ function presentRow({ store, now }: Context, prefix: Prefix): CurrentListing | u
 
 interface EndedListing {
   readonly state: 'expired' | 'removed'
+  readonly how: 'expired' | 'was removed' | 'was purged'
   readonly endedAt: number
 }
 
@@ -136,9 +137,15 @@ function lastEnded({ store, now }: Context, prefix: Prefix): EndedListing | unde
     .sort((a, b) => b.endedAt - a.endedAt)[0]
 }
 
-function endOfRow({ state, endedAt, expiresAt }: ListingRow, now: number): EndedListing[] {
-  if (state === 'expired' || state === 'removed') return [{ state, endedAt: endedAt ?? 0 }]
-  return expiresAt !== null && expiresAt <= now ? [{ state: 'expired', endedAt: expiresAt }] : []
+function endOfRow(row: ListingRow, now: number): EndedListing[] {
+  const { state, expiresAt } = row
+  const endedAt = row.endedAt ?? 0
+  if (state === 'removed') {
+    return [{ state, how: isPurged(row) ? 'was purged' : 'was removed', endedAt }]
+  }
+  if (state === 'expired') return [{ state, how: state, endedAt }]
+  if (expiresAt === null || expiresAt > now) return []
+  return [{ state: 'expired', how: 'expired', endedAt: expiresAt }]
 }
 
 function barredClause({ state, why }: NonNullable<ReturnType<typeof whyNeverListed>>): string {
@@ -150,7 +157,7 @@ function barredClause({ state, why }: NonNullable<ReturnType<typeof whyNeverList
 function stateClause(row: CurrentListing | undefined, ended: EndedListing | undefined): string {
   if (!row) {
     if (!ended) return 'was never listed for mail to a trap'
-    return `is not listed for mail to a trap: its listing ${ended.state === 'expired' ? 'expired' : 'was removed'} at ${formatTimestamp(ended.endedAt)}`
+    return `is not listed for mail to a trap: its listing ${ended.how} at ${formatTimestamp(ended.endedAt)}`
   }
   const kinds = kindsOf(row.kinds).join(', ')
   const end = row.expiresAt === null ? 'permanently' : `until ${formatTimestamp(row.expiresAt)}`

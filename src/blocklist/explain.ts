@@ -26,6 +26,7 @@ import {
   type Explanation,
   exceptionOf,
   type Finding,
+  isPurged,
   kindsOf,
   type Listing,
   listingOf,
@@ -123,7 +124,11 @@ export function explain(
     exemption: exemption ? exceptionOf(exemption) : null,
     exclusion: exclusion ? exceptionOf(exclusion) : null,
     listings: standing.map(({ listing }) => listing),
-    history: ended.slice(0, maxHistory).map(({ listing, endedAt }) => ({ ...listing, endedAt })),
+    history: ended.slice(0, maxHistory).map(({ listing, endedAt, isPurged }) => ({
+      ...listing,
+      endedAt,
+      isPurged,
+    })),
   }
 }
 
@@ -154,6 +159,7 @@ interface Known {
   readonly listing: Listing
   /** null if it has not ended. */
   readonly endedAt: number | null
+  readonly isPurged: boolean
 }
 
 type EndedListing = Known & { readonly endedAt: number }
@@ -188,7 +194,7 @@ function gather({ store, policy, now }: Context, address: Address): Facts {
 function knownRow(row: ListingRow): Known {
   const hasEnded = row.state === 'expired' || row.state === 'removed'
   const endedAt = hasEnded ? (row.endedAt ?? 0) : null
-  return { prefix: row.prefix, listing: listingOf(row), endedAt }
+  return { prefix: row.prefix, listing: listingOf(row), endedAt, isPurged: isPurged(row) }
 }
 
 /** The id for sorting. An entry of a list gets 0, so that it comes after the rows. */
@@ -205,7 +211,7 @@ function entriesAround(store: Store, address: Address, now: number): Known[] {
       if (version === null || store.listings.isHidden(prefix, version)) continue
       const state = isOver(entry, now) ? 'expired' : 'listed'
       const endedAt = state === 'expired' ? attributes.expiresAt : null
-      known.push({ prefix, listing: listingOfEntry(name, entry, state), endedAt })
+      known.push({ prefix, listing: listingOfEntry(name, entry, state), endedAt, isPurged: false })
     }
   }
   return known

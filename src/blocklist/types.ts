@@ -309,7 +309,7 @@ export interface Explanation extends Answered {
   /** Present listings of the address and of prefixes around it, longest first. */
   readonly listings: Listing[]
   /** Past listings of the same prefixes, latest end first. */
-  readonly history: (Listing & { readonly endedAt: number })[]
+  readonly history: (Listing & { readonly endedAt: number; readonly isPurged: boolean })[]
 }
 
 export interface WriteFailure {
@@ -354,6 +354,11 @@ export function kindNamed(name: string): number | undefined {
 /** The kinds of a mask, in the order of their DNS codes. */
 export function kindsOf(mask: number): BackscatterKind[] {
   return backscatterKinds.filter((_, index) => (mask & (1 << index)) !== 0)
+}
+
+/** Whether the listing ended because its evidence was purged. */
+export function isPurged({ state, origin, evidenceMark }: ListingRow): boolean {
+  return state === 'removed' && origin === 'trap' && evidenceMark === null
 }
 
 export function listingOf(row: ListingRow): Listing {

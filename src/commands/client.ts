@@ -16,6 +16,7 @@ const listTimeoutMs = 3_600_000
 /** How long to wait for a locked database: another command frees it soon, and a starting server opens its socket soon. */
 const lockPatienceMs = 5000
 const lockRetryMs = 50
+const maxPageSize = 1000
 
 export interface Reply {
   readonly status: number
@@ -47,6 +48,23 @@ export async function withClient<T>(
   }
 }
 
+/** Opens a client for the running server and closes it after `work`. Throws `server-unreachable` if there is no server. */
+export async function withServer<T>(
+  config: Config,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await serverClient(config)
+  if (client === undefined) {
+    const where = `nothing listens on ${config.control.socket}`
+    throw new OperationalError('server-unreachable', `no server is running (${where})`)
+  }
+  try {
+    return await work(client)
+  } finally {
+    await client.close()
+  }
+}
+
 /** Sends one request and prints the answer: as JSON with `--json`, else in words. Throws as `expectDone` does. */
 export async function askAndPrint<Body>(
   context: CommandContext,
@@ -62,14 +80,27 @@ export async function askAndPrint<Body>(
 
 /** Reads all pages of a list. Throws as `expectDone` does. */
 export async function allItems<Item>(client: Client, path: string): Promise<Item[]> {
+  return (await firstItems<Item>(client, path, Number.POSITIVE_INFINITY)).items
+}
+
+/** Reads up to `limit` items of a list. `filter`: the parameters that are given. Throws as `expectDone` does. */
+export async function firstItems<Item>(
+  client: Client,
+  path: string,
+  limit: number,
+  filter: Readonly<Record<string, string | undefined>> = {},
+): Promise<{ readonly items: Item[]; readonly isAll: boolean }> {
   const items: Item[] = []
-  let after = ''
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const query = new URLSearchParams(given as [string, string][])
   for (;;) {
-    const reply = await client.request('GET', `${path}?limit=1000${after}`)
+    query.set('limit', String(Math.min(limit - items.length, maxPageSize)))
+    const reply = await client.request('GET', `${path}?${query}`)
     const page = expectDone<{ items: Item[]; nextCursor: string | null }>(reply)
     items.push(...page.items)
-    if (page.nextCursor === null) return items
-    after = `&cursor=${encodeURIComponent(page.nextCursor)}`
+    if (page.nextCursor === null) return { items, isAll: true }
+    if (items.length >= limit) return { items, isAll: false }
+    query.set('cursor', page.nextCursor)
   }
 }
 

@@ -30,6 +30,8 @@ export interface CommandRow {
   readonly notes?: string
   readonly examples?: readonly CommandExample[]
   readonly subcommands?: readonly CommandRow[]
+  /** For a subcommand: it runs if none is named. */
+  readonly isDefault?: boolean
   /** Loads the command's function. It gets the context, then the argument if there is one, then the options. */
   load?(): Promise<(context: CommandContext, ...given: never[]) => Promise<number>>
 }
@@ -48,9 +50,11 @@ export interface CommandOption {
   /** The option may be given several times; its value is the array of all values given. */
   readonly isRepeatable?: boolean
   readonly initial?: string
+  /** All allowed values. Others are refused. */
+  readonly values?: readonly string[]
 }
 
-/** A command line that works as printed. */
+/** A command that works as printed; a long one has several lines. */
 interface CommandExample {
   readonly command: string
   readonly does?: string
@@ -83,6 +87,12 @@ export function print<T>(
 /** Makes the error for a wrong command line, which gives exit code 2. */
 export function wrongUse(message: string): OperationalError {
   return new OperationalError('usage-invalid', message)
+}
+
+/** Checks a whole number above zero. `flag` names the option. Throws OperationalError `usage-invalid`. */
+export function readCount(flag: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw wrongUse(`${flag} ${text}: expected a number from 1 on`)
 }
 
 /** Checks `ADDRESS` or `ADDRESS/LENGTH` and returns its canonical text. Throws OperationalError `usage-invalid`. */

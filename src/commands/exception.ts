@@ -1,7 +1,10 @@
-// `exempt` and `unexempt`: prefixes that are never listed. `exclude` and `include`: prefixes taken out of larger
-// listings.
-import { askAndPrint } from './client.ts'
-import { type CommandContext, type Json, readPrefix } from './command.ts'
+// `exempt`, `unexempt`, `exemptions`: prefixes that are never listed. `exclude`, `include`, `exclusions`: prefixes taken out of
+// larger listings.
+import type { Exception } from '../admin/schemas/listings.ts'
+import { loadConfig } from '../config/load.ts'
+import { allItems, askAndPrint, withClient } from './client.ts'
+import { type CommandContext, type Json, print, readPrefix } from './command.ts'
+import { formatTable, formatTime, printable } from './format.ts'
 
 interface AddingOptions extends Json {
   readonly note?: string
@@ -28,6 +31,26 @@ function ending(path: string, done: string) {
   }
 }
 
+function listing(path: string, none: string) {
+  return async (context: CommandContext, options: Json) => {
+    const items = await withClient(loadConfig(context), (client) =>
+      allItems<Exception>(client, path),
+    )
+    return print(context, options, { items }, () =>
+      formatTable(
+        ['prefix', 'from', 'since', 'note'],
+        items.map(({ prefix, source, createdAt, note }) => [
+          prefix,
+          source === 'config' ? 'configuration' : 'by hand',
+          formatTime(createdAt),
+          printable(note ?? ''),
+        ]),
+        none,
+      ),
+    )
+  }
+}
+
 export const exempt = adding(
   '/v1/exemptions',
   'is exempt now: nothing in it is ever listed',
@@ -40,3 +63,6 @@ export const exclude = adding(
   'was excluded already',
 )
 export const include = ending('/v1/exclusions', 'is no longer excluded')
+
+export const exemptions = listing('/v1/exemptions', 'There are no exemptions.')
+export const exclusions = listing('/v1/exclusions', 'There are no exclusions.')

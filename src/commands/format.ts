@@ -1,4 +1,5 @@
-// Formats values for people: kinds and codes in words, times, durations, aligned columns.
+// Formats values for people: kinds and codes in words, times, durations, tables, colours.
+import { stripVTControlCharacters, styleText } from 'node:util'
 import { formatDuration } from '../quantity.ts'
 
 /** The meaning of each DNS code. */
@@ -57,12 +58,40 @@ export function formatColumns(rows: readonly (readonly string[])[], indent = '')
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(cell))
     }
   }
   const lines = rows.map((row) => {
-    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    const cells = row.map(
+      (cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell))),
+    )
     return `${(indent + cells.join('  ')).trimEnd()}\n`
   })
   return lines.join('')
+}
+
+/** Formats rows as a table below its header. Without rows it is the line `none`. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  none: string,
+): string {
+  if (rows.length === 0) return `${none}\n`
+  return formatColumns([header.map((each) => styleText('bold', each)), ...rows])
+}
+
+/** Colours what is wrong, if standard output is a terminal and NO_COLOR is not set (no-color.org). */
+export function styleFault(text: string): string {
+  return styleText('red', text)
+}
+
+/** Colours the state of a listing in the same cases: what DNS answers stands out, what is over fades. */
+export function styleState(state: string): string {
+  if (state === 'listed') return styleText('bold', state)
+  return styleText(state === 'held' || state === 'shadow' ? 'yellow' : 'dim', state)
+}
+
+/** The columns that the text takes on a terminal: colours take none. */
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length
 }

@@ -9,7 +9,6 @@ import { type CommandContext, type Json, print, wrongUse } from './command.ts'
 import { formatColumns, formatTime, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
-const scopes = ['read', 'write', 'collect', 'admin']
 
 interface CreateKeyOptions extends Json {
   readonly name: string
@@ -22,7 +21,6 @@ export async function createKey(
   options: CreateKeyOptions,
 ): Promise<number> {
   const { name, scope, expires: duration } = options
-  if (!scopes.includes(scope)) throw wrongUse(`--scope ${scope}: expected ${scopes.join(', ')}`)
   const parsed = duration === undefined ? {} : parseDuration(duration)
   if ('why' in parsed) throw wrongUse(`--expires ${duration}: ${parsed.why}`)
   const reply = await withClient(loadConfig(context), (client) =>

@@ -1,10 +1,69 @@
-// `add` lists prefixes by hand; `remove` takes entries off the list. Both change all given prefixes or none.
+// `list` shows what is listed. `add` lists prefixes by hand; `remove` takes entries off the list. These two change all given
+// prefixes or none.
 import type { Listed, Listing } from '../admin/schemas/listings.ts'
-import { type BackscatterKind, backscatterKinds } from '../classify/kinds.ts'
+import { loadConfig } from '../config/load.ts'
 import { parseDuration } from '../quantity.ts'
-import { askAndPrint } from './client.ts'
-import { type CommandContext, type Json, readPrefixes, wrongUse } from './command.ts'
-import { formatColumns, formatKinds, formatUntil } from './format.ts'
+import { askAndPrint, firstItems, withClient } from './client.ts'
+import {
+  type CommandContext,
+  type Json,
+  print,
+  readCount,
+  readPrefix,
+  readPrefixes,
+  wrongUse,
+} from './command.ts'
+import {
+  formatColumns,
+  formatKinds,
+  formatTable,
+  formatTime,
+  formatUntil,
+  printable,
+  styleState,
+} from './format.ts'
+
+interface ListOptions extends Json {
+  readonly kind?: string
+  readonly state: string
+  readonly origin?: string
+  readonly list?: string
+  readonly prefix?: string
+  readonly limit: string
+}
+
+/** Prints listings as a table, those by hand and by traps before the entries of named lists. */
+export async function listListings(context: CommandContext, options: ListOptions): Promise<number> {
+  const { json, prefix, state, limit, ...filter } = options
+  const { items, isAll } = await withClient(loadConfig(context), (client) =>
+    firstItems<Listing>(client, '/v1/listings', readCount('--limit', limit), {
+      ...filter,
+      ...(prefix !== undefined && { prefix: readPrefix(prefix) }),
+      ...(state !== 'all' && { state }),
+    }),
+  )
+  if (!isAll) {
+    console.error(
+      `Only the first ${items.length} are shown: --limit shows more, “export” prints all.`,
+    )
+  }
+  return print(context, json ? { json } : {}, { items }, () =>
+    formatTable(
+      ['prefix', 'state', 'kinds', 'from', 'since', 'until', 'hits', 'reason'],
+      items.map((each) => [
+        each.prefix,
+        styleState(each.state),
+        formatKinds(each.kinds),
+        each.list === null ? originNames[each.origin] : printable(each.list),
+        formatTime(each.createdAt),
+        each.expiresAt === null ? 'for ever' : formatTime(each.expiresAt),
+        String(each.hits),
+        printable(each.reason ?? ''),
+      ]),
+      'Nothing matches.',
+    ),
+  )
+}
 
 interface AddOptions extends Json {
   readonly kind?: readonly string[]
@@ -24,7 +83,7 @@ export async function add(
   }
   const body = {
     prefixes: readPrefixes(prefixes),
-    kinds: [...new Set(kind.map(readKind))],
+    kinds: [...new Set(kind)],
     reason,
     duration: duration && readTerm(duration),
     ...(permanent && { expiresAt: null }),
@@ -42,12 +101,6 @@ export async function add(
   return await askAndPrint(context, options, ['POST', '/v1/listings', body], inWords)
 }
 
-function readKind(text: string): BackscatterKind {
-  const kind = backscatterKinds.find((each) => each === text)
-  if (kind !== undefined) return kind
-  throw wrongUse(`--kind ${text}: expected one of ${backscatterKinds.join(', ')}`)
-}
-
 function readTerm(text: string): string {
   const parsed = parseDuration(text)
   if ('why' in parsed) throw wrongUse(`--for ${text}: ${parsed.why}`)
@@ -55,6 +108,7 @@ function readTerm(text: string): string {
   return text
 }
 
+const originNames = { trap: 'trap', manual: 'by hand', import: 'import' }
 const originWords = { trap: 'listed by a trap', manual: 'listed by hand', import: 'imported' }
 
 /** Removes exactly these entries, whatever their origin. */

@@ -62,7 +62,7 @@ function explain(explanation: Explanation, now: number): string {
   if (history.length > 0) {
     const rows = history.map((past) => [
       past.prefix,
-      past.state,
+      past.isPurged ? 'purged' : past.state,
       formatKinds(past.kinds),
       formatOrigin(past),
       `${formatTime(past.createdAt)} – ${formatTime(past.endedAt)}`,
@@ -122,7 +122,9 @@ function whyNot(explanation: Explanation): string {
     case 'expired':
       return `: its listing expired at ${endedAt}`
     case 'removed':
-      return `: it was removed at ${endedAt}`
+      return history[0]?.isPurged
+        ? `: its listing was purged at ${endedAt}, since its evidence should not have counted`
+        : `: it was removed at ${endedAt}`
     default:
       if (specialPurpose !== null) return `: it lies in ${specialPurpose}, which is never listed`
       return evidence.length > 0

@@ -27,6 +27,17 @@ export interface NamedList {
   readonly applied: number | null
 }
 
+/** A list with what is known of its current version. */
+export interface NamedListSummary {
+  readonly name: string
+  /** Also expired ones. */
+  readonly entries: number
+  /** Null if the list was never imported. */
+  readonly importedAt: number | null
+  /** Whether DNS answers the current version. */
+  readonly isPublished: boolean
+}
+
 /** Whether an entry has expired. */
 export function isOver({ attributes: { expiresAt } }: ListEntry, now: number): boolean {
   return expiresAt !== null && expiresAt <= now
@@ -51,6 +62,7 @@ const families: readonly Family[] = [4, 6]
 export class ListTable {
   readonly #changed: ChangedPrefixes
   readonly #all: Statement<[], NamedList>
+  readonly #summaries: Statement<[], NamedList & Omit<NamedListSummary, 'isPublished'>>
   readonly #add: Statement<[string]>
   readonly #addVersion: Statement<[number, number]>
   readonly #addChunk: Statement<[number, EntryType, Uint8Array, number | null, Uint8Array, string]>
@@ -72,6 +84,10 @@ export class ListTable {
   constructor(database: Database, changed: ChangedPrefixes) {
     this.#changed = changed
     this.#all = database.prepare('SELECT id, name, version, applied FROM lists ORDER BY name')
+    this.#summaries = database.prepare(
+      `SELECT lists.id, name, version, applied, coalesce(entries, 0) AS entries, created_at AS importedAt
+       FROM lists LEFT JOIN list_versions ON list_versions.id = version ORDER BY name`,
+    )
     this.#add = database.prepare('INSERT INTO lists (name) VALUES (?)')
     this.#addVersion = database.prepare(
       `INSERT INTO list_versions (list_id, created_at, entries, lengths) VALUES (?, ?, 0, '{}')`,
@@ -116,6 +132,15 @@ export class ListTable {
   all(): readonly NamedList[] {
     this.#lists ??= this.#all.all()
     return this.#lists
+  }
+
+  summaries(): NamedListSummary[] {
+    return this.#summaries.all().map(({ name, entries, importedAt, version, applied }) => ({
+      name,
+      entries,
+      importedAt,
+      isPublished: version === applied,
+    }))
   }
 
   named(name: string): NamedList | undefined {

@@ -54,6 +54,8 @@ export interface ListingRow extends Omit<NewListingRow, 'state'> {
   /** The name of the list, for a past entry of a named list. null in all other rows. */
   readonly list: string | null
   readonly endedAt: number | null
+  /** For a listing that was removed by hand or on request: evidence up to this id no longer counts. Else null. */
+  readonly evidenceMark: number | null
 }
 
 /** Identifies a row and its position in the order of pages. */
@@ -70,8 +72,8 @@ export type RawListing = Prefix & Omit<ListingRow, 'prefix'>
 /** The columns of a row. The list's name is read without a join: with one, SQLite would plan a statement again at each use. */
 export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   (SELECT name FROM lists WHERE lists.id = list_id) AS list, reason, created_at AS createdAt,
-  last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt, hits, episode,
-  term AS termSeconds, shadow, basis`
+  last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt,
+  evidence_mark AS evidenceMark, hits, episode, term AS termSeconds, shadow, basis`
 /** A WHERE term for rows that have not ended. */
 const isCurrent = `state IN ('listed', 'held', 'shadow')`
 

@@ -38,7 +38,7 @@ test('with a server every command goes through its socket and opens no database'
     [['exempt', '203.0.113.16/28'], 0, /is exempt now/],
     [['trap', 'add', 'x@shop.example'], 0, /is now a trap/],
     [['trap', 'list'], 0, /x@shop\.example/],
-    [['status'], 0, /^version {6}0\.0\.0\n.*\nmailbox .*box {2}type maildir/s],
+    [['status'], 0, /^zone .*\nversion {8}0\.0\.0\n.*\nbox {6}maildir/s],
     [['remove', '203.0.113.9'], 0, /^removed/],
   ]
   for (const [args, code, output] of cases) {
@@ -60,9 +60,9 @@ test('status tells until when the list is valid, and that it is stale', async (t
   }
   assert.match(
     await lines(now + 86_400),
-    /\nvalid {8}until \d{4}-.* UTC \((23h 59m|1d)[^)]* left\)\n/,
+    /\nvalid {10}until \d{4}-.* UTC \((23h 59m|1d)[^)]* left\)\n/,
   )
-  assert.match(await lines(now - 60), /\nvalid {8}STALE since \d{4}-.* UTC: /)
+  assert.match(await lines(now - 60), /^wrong {2}the list is stale since \d{4}-.* UTC: /)
 })
 
 test('an import that finds no room says for how much', async (t) => {

@@ -1,4 +1,4 @@
-// Whole lists as streams. /v1/import replaces a named list. /v1/export sends a snapshot of a named list or of everything
+// Whole lists. /v1/lists names them. /v1/import replaces a named list. /v1/export sends a snapshot of a named list or of everything
 // that is listed, as fast as the client reads it.
 import { Readable } from 'node:stream'
 import { errorCodes } from 'fastify'
@@ -6,9 +6,10 @@ import Type from 'typebox'
 import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { mediaTypeOf, readFeed, writeFeed } from '../../feeds/feed.ts'
 import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
 import { malformed, notFound, type Problem, problem, refusalProblem, shown } from '../problem.ts'
-import { problems } from '../schemas/basics.ts'
-import { ExportQuery, Imported, ImportQuery } from '../schemas/listings.ts'
+import { PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
+import { ExportQuery, Imported, ImportQuery, NamedList } from '../schemas/listings.ts'
 import { operator, type Scope, scopeIncludes } from '../scopes.ts'
 
 /** Octets of the largest list. The number of entries is limited too, so this only stops an endless body. */
@@ -31,8 +32,29 @@ const maxExportsOfKey = 2
 const retryAfterSeconds = 10
 
 export function listRoutes(app: App, options: AppOptions): void {
+  addLists(app, options)
   addImport(app, options)
   addExport(app, options)
+}
+
+function addLists(app: App, { store }: AppOptions): void {
+  app.get(
+    '/v1/lists',
+    {
+      config: { scope: 'read' },
+      schema: {
+        operationId: 'listLists',
+        summary: 'Show the named lists',
+        description: 'Every list that an import made, sorted by name.',
+        querystring: PageQuery,
+        response: { 200: pageOf(NamedList), ...problems() },
+      },
+    },
+    async ({ query }) => {
+      const page = pageOfAll(pageRequest(query), store.lists.summaries(), ({ name }) => name)
+      return pageBody(page, withTimes)
+    },
+  )
 }
 
 function addImport(app: App, { blocklist, now }: AppOptions): void {

@@ -144,6 +144,24 @@ export const PrefixesQuery = Type.Object(
   strict,
 )
 
+/** A list that an import made. */
+export const NamedList = Type.Object(
+  {
+    name: Type.String(),
+    entries: Type.Integer({ description: 'Entries of the last import, also expired ones.' }),
+    importedAt: nullable(Timestamp, 'When it was imported last; null: no import of it has ended.'),
+    isPublished: Type.Boolean({
+      description: 'Whether DNS answers the last import. false while an import is being published.',
+    }),
+  },
+  {
+    examples: [
+      { name: 'partners', entries: 2, importedAt: '2026-07-01T10:00:00Z', isPublished: true },
+    ],
+  },
+)
+export type NamedList = Static<typeof NamedList>
+
 export const ListingParams = Type.Object({
   id: Type.String({
     pattern:

@@ -128,7 +128,15 @@ export const LookupBody = Type.Object(
     exemption: NullableException,
     exclusion: NullableException,
     listings: Type.Array(Listing),
-    history: Type.Array(Type.Object({ ...listing, endedAt: Timestamp })),
+    history: Type.Array(
+      Type.Object({
+        ...listing,
+        endedAt: Timestamp,
+        isPurged: Type.Boolean({
+          description: 'Whether it ended because its evidence was purged.',
+        }),
+      }),
+    ),
   },
   { title: 'With a key' },
 )

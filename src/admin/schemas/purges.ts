@@ -64,6 +64,7 @@ export const Purge = Type.Object(
     ],
   },
 )
+export type Purge = Static<typeof Purge>
 
 export const Notice = Type.Object(
   { id: Type.Integer(), publishedAt: Timestamp, text: Type.String() },

@@ -183,6 +183,7 @@ export const Change = Type.Object(
     ],
   },
 )
+export type Change = Static<typeof Change>
 
 const exactly = (description: string) => Type.Optional(Type.String({ maxLength: 512, description }))
 

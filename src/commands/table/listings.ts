@@ -1,10 +1,51 @@
 // The commands on single entries: listings, exemptions and exclusions.
-import type { CommandGroup } from '../command.ts'
-import { address, json, note, prefix } from './options.ts'
+
+import type { CommandArgument, CommandGroup, CommandOption } from '../command.ts'
+import { address, json, kind, limit, list, note, prefix } from './options.ts'
+
+const request: CommandArgument = {
+  usage: '<id>',
+  description: 'id of the request, as `removals` prints it',
+}
+const decisionReason: CommandOption = {
+  flags: '--why <text>',
+  description: 'why; kept with the request',
+}
 
 export const listings: CommandGroup = {
   title: 'The list:',
   commands: [
+    {
+      name: 'list',
+      summary: 'show what is listed',
+      description:
+        'Shows listings as a table: first those by hand and by traps, the newest first, then the entries of named lists. ' +
+        'Only listings that match all options are shown.',
+      options: [
+        { ...kind, description: 'listings of this kind' },
+        {
+          flags: '--state <state>',
+          description: 'listings in this state; held and shadow ones are not in DNS',
+          values: ['listed', 'held', 'shadow', 'expired', 'removed', 'all'],
+          initial: 'listed',
+        },
+        {
+          flags: '--origin <origin>',
+          description: 'listings by traps, by hand or by imports',
+          values: ['trap', 'manual', 'import'],
+        },
+        { ...list, description: 'entries of this named list' },
+        { flags: '--prefix <prefix>', description: 'this prefix and what is inside it' },
+        { ...limit, description: 'how many listings to show at most', initial: '1000' },
+        json,
+      ],
+      examples: [
+        { command: 'backscatterd list' },
+        { command: 'backscatterd list --origin trap --kind dsn' },
+        { command: 'backscatterd list --prefix 192.88.100.0/24 --state all' },
+      ],
+      load: async () => (await import('../listing.ts')).listListings,
+    },
     {
       name: 'add',
       summary: 'list addresses or prefixes by hand',
@@ -18,7 +59,7 @@ export const listings: CommandGroup = {
       },
       options: [
         {
-          flags: '--kind <kind>',
+          ...kind,
           description:
             'kind of backscatter, repeatable (default: no kind); for one in policy.publish, DNS also answers its own address',
           isRepeatable: true,
@@ -54,6 +95,7 @@ export const listings: CommandGroup = {
         description: 'ADDRESS or ADDRESS/LENGTH, each exactly as it is listed',
       },
       options: [json],
+      examples: [{ command: 'backscatterd remove 192.88.100.25' }],
       load: async () => (await import('../listing.ts')).remove,
     },
     {
@@ -64,6 +106,7 @@ export const listings: CommandGroup = {
         'it is listed or not.',
       argument: address,
       options: [json],
+      examples: [{ command: 'backscatterd show 192.88.100.25' }],
       load: async () => (await import('../show.ts')).show,
     },
     {
@@ -80,7 +123,60 @@ export const listings: CommandGroup = {
         { flags: '--zone <zone>', description: 'zone to ask in (default: zone.origin)' },
         json,
       ],
+      examples: [
+        {
+          command: 'backscatterd lookup 127.0.0.2',
+          does: 'the test entry, which is always listed',
+        },
+        { command: 'backscatterd lookup 192.88.100.25' },
+      ],
       load: async () => (await import('../lookup.ts')).lookup,
+    },
+    {
+      name: 'removals',
+      summary: 'decide on requests to be removed',
+      description:
+        'Shows the requests to be removed that the policy leaves to you, and decides on them. Anyone may send such a ' +
+        'request over HTTP.',
+      subcommands: [
+        {
+          name: 'list',
+          summary: 'list the requests',
+          description: 'Lists the requests, the newest first.',
+          isDefault: true,
+          options: [
+            {
+              flags: '--state <state>',
+              description: 'requests in this state; obsolete: the listing ended before a decision',
+              values: ['queued', 'removed', 'refused', 'obsolete', 'all'],
+              initial: 'queued',
+            },
+            json,
+          ],
+          examples: [
+            { command: 'backscatterd removals' },
+            { command: 'backscatterd removals list --state all' },
+          ],
+          load: async () => (await import('../removal.ts')).listRemovals,
+        },
+        {
+          name: 'approve',
+          summary: 'remove the listing',
+          description:
+            'Removes the listing that the request is about. Evidence from before no longer counts.',
+          argument: request,
+          options: [decisionReason, json],
+          load: async () => (await import('../removal.ts')).approveRemoval,
+        },
+        {
+          name: 'refuse',
+          summary: 'keep the listing',
+          description: 'Refuses the request. The address stays listed for its term.',
+          argument: request,
+          options: [decisionReason, json],
+          load: async () => (await import('../removal.ts')).refuseRemoval,
+        },
+      ],
     },
     {
       name: 'policy',
@@ -95,6 +191,7 @@ export const listings: CommandGroup = {
             'and what would free it. Names no trap. Exit code 0 whether it is listed or not.',
           argument: address,
           options: [json],
+          examples: [{ command: 'backscatterd policy explain 192.88.100.25' }],
           load: async () => (await import('../policy.ts')).explainPolicy,
         },
       ],
@@ -112,6 +209,7 @@ export const exceptions: CommandGroup = {
         'Exempts a prefix: DNS answers no address in it as listed, even if a smaller or a larger prefix is listed.',
       argument: prefix,
       options: [note, json],
+      examples: [{ command: 'backscatterd exempt 192.88.100.128/25 --note "our own relays"' }],
       load: async () => (await import('../exception.ts')).exempt,
     },
     {
@@ -120,6 +218,7 @@ export const exceptions: CommandGroup = {
       description: 'Ends an exemption. Listings inside it and around it take effect again.',
       argument: prefix,
       options: [json],
+      examples: [{ command: 'backscatterd unexempt 192.88.100.128/25' }],
       load: async () => (await import('../exception.ts')).unexempt,
     },
     {
@@ -130,6 +229,7 @@ export const exceptions: CommandGroup = {
         'still count.',
       argument: prefix,
       options: [note, json],
+      examples: [{ command: 'backscatterd exclude 192.88.100.7 --note "mends its server"' }],
       load: async () => (await import('../exception.ts')).exclude,
     },
     {
@@ -138,7 +238,24 @@ export const exceptions: CommandGroup = {
       description: 'Ends an exclusion: listings of the same or a larger prefix apply to it again.',
       argument: prefix,
       options: [json],
+      examples: [{ command: 'backscatterd include 192.88.100.7' }],
       load: async () => (await import('../exception.ts')).include,
+    },
+    {
+      name: 'exemptions',
+      summary: 'show what is never listed',
+      description: 'Shows the exempt prefixes, the newest first.',
+      options: [json],
+      examples: [{ command: 'backscatterd exemptions' }],
+      load: async () => (await import('../exception.ts')).exemptions,
+    },
+    {
+      name: 'exclusions',
+      summary: 'show what is kept out of larger listings',
+      description: 'Shows the excluded prefixes, the newest first.',
+      options: [json],
+      examples: [{ command: 'backscatterd exclusions' }],
+      load: async () => (await import('../exception.ts')).exclusions,
     },
   ],
 }

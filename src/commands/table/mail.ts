@@ -1,6 +1,6 @@
 // The commands on traps, and on the mail that they receive.
 import type { CommandGroup } from '../command.ts'
-import { json, jsonLines } from './options.ts'
+import { json, jsonLines, kind } from './options.ts'
 
 export const traps: CommandGroup = {
   title: 'Traps:',
@@ -22,6 +22,13 @@ export const traps: CommandGroup = {
               'user@example.org, @example.org or *@*.example.org; "-": read from standard input',
           },
           options: [json],
+          examples: [
+            { command: 'backscatterd trap add nobody@example.org' },
+            {
+              command: 'backscatterd trap add @trap.example.net',
+              does: 'every address of this domain',
+            },
+          ],
           load: async () => (await import('../trap.ts')).addTrap,
         },
         {
@@ -34,6 +41,7 @@ export const traps: CommandGroup = {
             description: 'as `trap list` prints it; "-": read from standard input',
           },
           options: [json],
+          examples: [{ command: 'backscatterd trap remove nobody@example.org' }],
           load: async () => (await import('../trap.ts')).removeTrap,
         },
         {
@@ -42,6 +50,7 @@ export const traps: CommandGroup = {
           description:
             'Lists every trap, and whether it comes from the configuration or was added by hand.',
           options: [json],
+          examples: [{ command: 'backscatterd trap list' }],
           load: async () => (await import('../trap.ts')).listTraps,
         },
       ],
@@ -76,6 +85,10 @@ export const mail: CommandGroup = {
           description: 'also print the facts that decided; --json always has them',
         },
         jsonLines,
+      ],
+      examples: [
+        { command: 'backscatterd classify bounce.eml --explain' },
+        { command: 'backscatterd classify - < bounce.eml' },
       ],
       load: async () => (await import('../classify.ts')).classify,
     },
@@ -118,7 +131,43 @@ export const mail: CommandGroup = {
         },
         jsonLines,
       ],
+      examples: [
+        { command: 'backscatterd ingest bounce.eml --dry-run', does: 'show what would be listed' },
+        { command: 'backscatterd ingest bounce.eml' },
+      ],
       load: async () => (await import('../ingest.ts')).ingest,
+    },
+    {
+      name: 'purge',
+      summary: 'take back evidence that should not have counted',
+      description:
+        'Deletes the recorded messages that match all options, such as those to a trap whose address became known. ' +
+        'Listings become what they would be without them: they end, or end earlier. A public notice says so. ' +
+        'At least one option is needed.',
+      options: [
+        { flags: '--trap <pattern>', description: 'messages to this trap' },
+        {
+          flags: '--mailbox <name>',
+          description: 'messages from this mailbox of the configuration',
+        },
+        {
+          flags: '--collector <name>',
+          description: 'messages that were sent over HTTP with the key of this name',
+        },
+        { ...kind, description: 'messages of this kind' },
+        {
+          flags: '--from <time>',
+          description: 'messages from this time on, such as 2026-07-01T00:00:00Z',
+        },
+        { flags: '--to <time>', description: 'messages before this time' },
+        { flags: '--dry-run', description: 'change nothing; show what would end' },
+        json,
+      ],
+      examples: [
+        { command: 'backscatterd purge --trap known@trap.example.org --dry-run' },
+        { command: 'backscatterd purge --kind auto-reply --from 2026-07-01T00:00:00Z --dry-run' },
+      ],
+      load: async () => (await import('../purge.ts')).purge,
     },
   ],
 }

@@ -46,8 +46,9 @@ export const setUp: CommandGroup = {
       examples: [
         {
           command:
-            'backscatterd quickstart bl.example.org --ns ns1.example.org=192.0.2.53 --trap-domain trap.example.net --dry-run',
-          does: 'shows what would be made',
+            'backscatterd quickstart bl.example.org --ns ns1.example.org=192.0.2.53 \\\n' +
+            '  --trap-domain trap.example.net --dry-run',
+          does: 'show what would be made',
         },
       ],
       load: async () => (await import('../quickstart.ts')).quickstart,
@@ -58,6 +59,10 @@ export const setUp: CommandGroup = {
       description:
         'Checks the configuration file and the files that it names. Prints each wrong key by its full name, such as ' +
         'dns.listen, and what was expected. Changes nothing.',
+      examples: [
+        { command: 'backscatterd check-config' },
+        { command: 'backscatterd --config backscatterd.toml check-config' },
+      ],
       load: async () => (await import('../check-config.ts')).checkConfig,
     },
     {
@@ -97,11 +102,11 @@ export const run: CommandGroup = {
       name: 'status',
       summary: 'show the state of the running server',
       description:
-        'Shows the state of the running server: serial, freshness, entries, memory, counts of DNS queries, failures of the ' +
-        'database, jumps of the clock, networks that forge a trap as the sender, and mailboxes. Exit code ' +
-        '1 if no server is running.',
+        'Shows the state of the running server: first what is wrong, then the zone, the files, the list, what DNS answered, ' +
+        'networks that forge a trap as the sender, and the mailboxes. Exit code 1 if no server is running.',
       options: [json],
-      load: async () => (await import('../server.ts')).status,
+      examples: [{ command: 'backscatterd status' }],
+      load: async () => (await import('../status.ts')).status,
     },
   ],
 }
@@ -117,6 +122,7 @@ export const database: CommandGroup = {
         usage: '<file>',
         description: 'where to write the copy; the file must not exist yet',
       },
+      examples: [{ command: 'backscatterd backup copy.db' }],
       load: async () => (await import('../server.ts')).backup,
     },
     {

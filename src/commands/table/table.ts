@@ -1,6 +1,6 @@
 // All commands in the order of `--help`.
 import type { CommandGroup } from '../command.ts'
-import { httpInterface } from './keys.ts'
+import { access } from './access.ts'
 import { exceptions, listings } from './listings.ts'
 import { mail, traps } from './mail.ts'
 import { database, run, setUp } from './setup.ts'
@@ -14,6 +14,6 @@ export const commandTable: readonly CommandGroup[] = [
   exceptions,
   traps,
   mail,
-  httpInterface,
+  access,
   database,
 ]

@@ -39,6 +39,13 @@ export const wholeLists: CommandGroup = {
         },
         json,
       ],
+      examples: [
+        {
+          command: 'backscatterd import list.txt --list drop --dry-run',
+          does: 'show what would change',
+        },
+        { command: 'backscatterd import list.txt --list drop' },
+      ],
       load: async () => (await import('../list.ts')).importList,
     },
     {
@@ -52,7 +59,20 @@ export const wholeLists: CommandGroup = {
         { flags: '--format <format>', description: `${formatNames} (default: text)` },
         rbldnsdType,
       ],
+      examples: [
+        { command: 'backscatterd export --list drop' },
+        { command: 'backscatterd export --format rbldnsd > bl.zone' },
+      ],
       load: async () => (await import('../list.ts')).exportList,
+    },
+    {
+      name: 'lists',
+      summary: 'show the named lists',
+      description:
+        'Shows every named list with its number of entries and the time of its last import.',
+      options: [json],
+      examples: [{ command: 'backscatterd lists' }],
+      load: async () => (await import('../named-lists.ts')).showLists,
     },
   ],
 }

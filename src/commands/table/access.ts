@@ -1,9 +1,9 @@
-// The commands on the HTTP interface.
+// The commands on the keys of the HTTP interface, and on the audit.
 import type { CommandGroup } from '../command.ts'
-import { json } from './options.ts'
+import { json, limit } from './options.ts'
 
-export const httpInterface: CommandGroup = {
-  title: 'The HTTP interface:',
+export const access: CommandGroup = {
+  title: 'Keys and the audit:',
   commands: [
     {
       name: 'key',
@@ -34,6 +34,10 @@ export const httpInterface: CommandGroup = {
             },
             json,
           ],
+          examples: [
+            { command: 'backscatterd key create --name mirror' },
+            { command: 'backscatterd key create --name backup-mx --scope collect --expires 90d' },
+          ],
           load: async () => (await import('../key.ts')).createKey,
         },
         {
@@ -41,6 +45,7 @@ export const httpInterface: CommandGroup = {
           summary: 'list all keys',
           description: 'Lists all keys, also revoked ones, with the time each was last used.',
           options: [json],
+          examples: [{ command: 'backscatterd key list' }],
           load: async () => (await import('../key.ts')).listKeys,
         },
         {
@@ -58,9 +63,31 @@ export const httpInterface: CommandGroup = {
             },
             json,
           ],
+          examples: [{ command: 'backscatterd key revoke mirror' }],
           load: async () => (await import('../key.ts')).revokeKey,
         },
       ],
+    },
+    {
+      name: 'audit',
+      summary: 'show who changed what',
+      description:
+        'Shows the changes that match all options, the newest first. With --json each has the state before and after.',
+      options: [
+        {
+          flags: '--actor <name>',
+          description: 'changes by this key, or by cli, trap, config or policy',
+        },
+        { flags: '--action <action>', description: 'changes of this kind, such as list or exempt' },
+        { flags: '--target <target>', description: 'changes to exactly this prefix, trap or key' },
+        { ...limit, description: 'how many changes to show at most', initial: '50' },
+        json,
+      ],
+      examples: [
+        { command: 'backscatterd audit' },
+        { command: 'backscatterd audit --actor cli --limit 10' },
+      ],
+      load: async () => (await import('../audit.ts')).showAudit,
     },
   ],
 }

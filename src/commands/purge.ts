@@ -1,0 +1,40 @@
+// `purge`: takes back evidence that should not have counted, such as that of a trap whose address became known.
+import type { Purge } from '../admin/schemas/purges.ts'
+import { askAndPrint } from './client.ts'
+import { type CommandContext, type Json, wrongUse } from './command.ts'
+import { formatTable, formatTime, formatUntil } from './format.ts'
+
+interface PurgeOptions extends Json {
+  readonly trap?: string
+  readonly mailbox?: string
+  readonly collector?: string
+  readonly kind?: string
+  readonly from?: string
+  readonly to?: string
+  readonly dryRun?: true
+}
+
+export async function purge(context: CommandContext, options: PurgeOptions): Promise<number> {
+  const { json, dryRun, ...selected } = options
+  if (Object.keys(selected).length === 0) {
+    throw wrongUse('say which evidence: --trap, --mailbox, --collector, --kind, --from or --to')
+  }
+  const path = `/v1/purges${dryRun ? '?dryRun=true' : ''}`
+  const now = Date.now() / 1000
+  return await askAndPrint<Purge>(context, json ? { json } : {}, ['POST', path, selected], (done) =>
+    formatPurge(done, now),
+  )
+}
+
+function formatPurge({ dryRun, messages, ended, shortened, listings }: Purge, now: number): string {
+  const summary =
+    `${dryRun ? 'Nothing was changed. A purge would do this:\n' : ''}` +
+    `Messages that no longer count: ${messages}. Listings that end: ${ended}; that end earlier: ${shortened}.\n`
+  if (listings.length === 0) return summary
+  const rows = listings.map(({ listing, expiresAt }) => [
+    listing.prefix,
+    listing.expiresAt === null ? 'for ever' : formatTime(listing.expiresAt),
+    expiresAt === null ? 'at once' : formatUntil(expiresAt, now),
+  ])
+  return `${summary}\n${formatTable(['prefix', 'ended', 'ends now'], rows, '')}`
+}

@@ -1,0 +1,129 @@
+// `status`: what a running server says of itself, with what is wrong first.
+import type { ServerStatus } from '../admin/schemas/server.ts'
+import type { Mailbox } from '../admin/schemas/traps.ts'
+import { loadConfig } from '../config/load.ts'
+import { formatSize } from '../quantity.ts'
+import { expectDone, withServer } from './client.ts'
+import { type CommandContext, type Json, print } from './command.ts'
+import {
+  formatColumns,
+  formatTable,
+  formatTime,
+  formatUntil,
+  printable,
+  roughDuration,
+  styleFault,
+} from './format.ts'
+
+interface Status extends ServerStatus {
+  readonly zone: string
+  readonly configuration: string
+  readonly database: string
+}
+
+/** Prints the state of the running server. Throws OperationalError `server-unreachable` if there is none. */
+export async function status(context: CommandContext, options: Json): Promise<number> {
+  const config = loadConfig(context)
+  const stats = await withServer(config, async (client) =>
+    expectDone<ServerStatus>(await client.request('GET', '/v1/stats')),
+  )
+  const named = {
+    zone: config.zone.origin,
+    configuration: config.file,
+    database: config.store.path,
+  }
+  return print(context, options, { ...named, ...stats }, formatStatus)
+}
+
+function formatStatus(stats: Status): string {
+  const { entries, tree, zone, configuration, database } = stats
+  const faults = faultsOf(stats).map((fault) => `${styleFault('wrong')}  ${printable(fault)}\n`)
+  const rows = [
+    ['zone', zone],
+    ['configuration', configuration],
+    ['database', database],
+    ['version', stats.version],
+    ['up for', roughDuration(stats.uptimeSeconds)],
+    ['serial', String(stats.serial)],
+    ['valid', formatUntil(stats.validUntil, Date.now() / 1000)],
+    ['entries', `${entries.ipv4} IPv4, ${entries.ipv6} IPv6`],
+    ['tree', `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}`],
+    ['DNS workers', String(stats.workers)],
+    ...dnsRows(stats),
+  ]
+  if (stats.queuedRemovals > 0) {
+    const wait = stats.queuedRemovals === 1 ? '1 waits' : `${stats.queuedRemovals} wait`
+    rows.push(['removals', `${wait} for a decision: see “backscatterd removals”`])
+  }
+  for (const { network, messages, spfFail } of stats.forgers.slice(0, 5)) {
+    rows.push(['forges traps', `${network}  ${messages} messages, ${spfFail} against SPF`])
+  }
+  const mailboxes = stats.mailboxes.length > 0 ? `\n${formatMailboxes(stats.mailboxes)}` : ''
+  return [...faults, faults.length > 0 ? '\n' : '', formatColumns(rows), mailboxes].join('')
+}
+
+/** What needs the operator, one sentence each. */
+function faultsOf({ writeFailure, clockHeld, validUntil, tree, mailboxes }: Status): string[] {
+  const faults: string[] = []
+  if (writeFailure) {
+    const since = formatTime(writeFailure.since)
+    faults.push(`the database cannot be written since ${since}: ${writeFailure.why}`)
+  }
+  if (clockHeld) {
+    const [since, wallClock] = [clockHeld.since, clockHeld.wallClock].map(formatTime)
+    faults.push(
+      `the clock is held since ${since}: the wall clock jumped to ${wallClock}; “backscatterd reload” confirms it`,
+    )
+  }
+  if (Date.parse(validUntil) < Date.now()) {
+    const since = formatTime(validUntil)
+    faults.push(
+      `the list is stale since ${since}: nothing was published within zone.validFor; the log says why`,
+    )
+  }
+  if (tree.nearlyFull) faults.push('the tree is nearly full: raise dns.capacity and restart')
+  for (const { name, state, lastError, lastErrorDetail, retryAt } of mailboxes) {
+    if (state !== 'failing') continue
+    const detail = lastErrorDetail ? ` (${lastErrorDetail})` : ''
+    const again = retryAt === null ? '' : `; tried again at ${formatTime(retryAt)}`
+    faults.push(`mailbox ${name} fails: ${lastError}${detail}${again}`)
+  }
+  return faults
+}
+
+function dnsRows({ udp, dns }: Status): string[][] {
+  const rows: string[][] = []
+  if (udp) {
+    const how = udp.transport === 'batch' ? 'in batches' : 'one by one'
+    const buffer = `receive buffer ${mebibytes(udp.receiveBufferBytes)}`
+    rows.push(['DNS datagrams', `${how}, ${buffer}, ${udp.dropped} dropped by the kernel`])
+  }
+  if (dns) {
+    rows.push(['DNS queries', `${dns.queries.udp} UDP, ${dns.queries.tcp} TCP`])
+    for (const [outcome, count] of Object.entries(dns.outcomes)) {
+      const words = outcome.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+      if (count > 0) rows.push(['', `${count} ${words}`])
+    }
+  }
+  return rows
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`
+}
+
+function formatMailboxes(mailboxes: readonly Mailbox[]): string {
+  return formatTable(
+    ['mailbox', 'type', 'state', 'last read', 'recorded', 'passed over', 'refused', 'unreadable'],
+    mailboxes.map(
+      ({ name, type, state, lastReadAt, recorded, passedOver, refused, unreadable }) => [
+        printable(name),
+        type,
+        state === 'failing' ? styleFault(state) : state,
+        lastReadAt === null ? 'never' : formatTime(lastReadAt),
+        ...[recorded, passedOver, refused, unreadable].map(String),
+      ],
+    ),
+    '',
+  )
+}
