@@ -43,7 +43,7 @@ function parts(fields: Fields, path = ''): string[] {
     const inner = `${name}${isMany ? '[]' : ''}.`
     const keys = rows(node.fields, inner)
     const table = ['| key | default | meaning, *what is taken* |', '|---|---|---|', ...keys]
-    const about = isMany ? `${node.about} One such table for each.` : node.about
+    const about = isMany ? `${node.about} Write this table once for each.` : node.about
     return [
       [
         `##${path === '' ? '' : '#'} ${header}`,
@@ -106,7 +106,7 @@ function keyText(key: string): string {
 }
 
 function escaped(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('*@', '\\*@').replaceAll('*.', '\\*.')
+  return text.replaceAll('|', '\\|')
 }
 
 if (import.meta.main) {

@@ -205,13 +205,13 @@ export const declaration = table('', {
   }),
   policy: table('Who is listed, and for how long.', {
     firstListing: duration(
-      'Term of the first listing of a host. A hit within the term extends it.',
+      'Term of a host’s first listing. Each further message within the term extends it.',
       '7d',
       1,
       year,
     ),
     longestListing: duration(
-      'Longest term of a listing. Each new episode doubles the term, up to this.',
+      'Longest term of a listing. Each new episode doubles the term, up to this. An episode begins after a day without messages, or after the end of a listing.',
       '28d',
       1,
       5 * year,
@@ -242,7 +242,7 @@ export const declaration = table('', {
       true,
     ),
     likely: word(
-      'What messages do that are only likely to be backscatter, because only their words say so. `count`: they add to the counts of certain messages, but by themselves they neither list nor extend. `list`: they count as certain.',
+      'What becomes of messages that are only likely to be backscatter, since only their words say so. `count`: they add to the counts of certain messages, and never list or extend by themselves. `list`: they count as certain.',
       'count',
       likelyUses,
     ),
@@ -254,16 +254,13 @@ export const declaration = table('', {
     ),
     shortest6: integer('Shortest IPv6 prefix that may be listed by hand or import.', 32, 0, 128),
     allowSpecial: list(prefixText('Special-purpose ranges that may be listed nevertheless.'), []),
-    threshold: table(
-      'What it takes to list a host, for each kind: distinct returned messages and distinct traps within a window.',
-      {
-        dsn: threshold(2, 1),
-        'auto-reply': threshold(3, 2),
-        'challenge-response': threshold(3, 2),
-        'content-notice': threshold(3, 2),
-        callout: threshold(5, 2),
-      },
-    ),
+    threshold: table('What it takes to list a host for each kind.', {
+      dsn: threshold(2, 1),
+      'auto-reply': threshold(3, 2),
+      'challenge-response': threshold(3, 2),
+      'content-notice': threshold(3, 2),
+      callout: threshold(5, 2),
+    }),
     exempt: tables('Prefixes that are never listed, and nothing in them either.', {
       prefix: prefixText('A prefix that is never listed, such as that of your own relays.'),
       note: text('Why it is exempt, for people.', ''),
@@ -295,7 +292,7 @@ export const declaration = table('', {
       10 * year,
     ),
     perDay: integer(
-      'Messages stored a day for each network, kind and certainty. After that, a message is stored only if it brings a new trap address or a new returned message, up to this number of each. All others are only counted: they extend a listing but reach no threshold.',
+      'How many messages a day are stored of one network, kind and certainty. Above that, a message is stored only if its trap address or its returned message is a new one, up to this number of each. All others are only counted: they extend a listing, and reach no threshold.',
       200,
       1,
       1_000_000,
@@ -431,7 +428,7 @@ export const declaration = table('', {
       'a cron expression',
     ),
     allTraps: flag(
-      'Every message in it was sent to a trap. If false, Delivered-To, X-Original-To, Envelope-To or a trusted Received must name one.',
+      'True: every message in it was sent to a trap. False: a message counts only if its Delivered-To, X-Original-To, Envelope-To or a trusted Received names a trap.',
       false,
     ),
     maxSize: size('Largest message read.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
@@ -446,9 +443,9 @@ export const reserved: readonly string[] = ['zone.domainOrigin', 'dns.key', 'dns
 /** The table `threshold.KIND`: how much evidence lists a host. */
 function threshold(messages: number, traps: number) {
   return table('', {
-    messages: integer('Distinct returned messages.', messages, 1, 1000),
-    traps: integer('Distinct traps.', traps, 1, 1000),
-    window: duration('Within this time.', '7d', 1, year),
+    messages: integer('How many different returned messages it takes.', messages, 1, 1000),
+    traps: integer('To how many different traps they have to go.', traps, 1, 1000),
+    window: duration('In how long a time.', '7d', 1, year),
   })
 }
 
