@@ -122,7 +122,7 @@ export function documentRoute(app: App): void {
       config: { scope: 'public' },
       schema: {
         operationId: 'getDescription',
-        summary: 'This description',
+        summary: 'Describe this interface',
         description: 'Every operation, as OpenAPI 3.1. /docs shows it in a browser.',
         response: {
           200: Type.Unknown({ description: 'OpenAPI 3.1', examples: [{ openapi: '3.1.0' }] }),

@@ -13,7 +13,7 @@ export function auditRoutes(app: App, { store }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         operationId: 'listChanges',
-        summary: 'Who changed what',
+        summary: 'Show who changed what',
         description: 'Newest first, with the state before and after each change. It names traps.',
         querystring: AuditQuery,
         response: { 200: pageOf(Change), ...problems() },

@@ -24,7 +24,7 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
       config: { scope: 'admin' },
       schema: {
         operationId: 'listEvidence',
-        summary: 'The messages that reached traps',
+        summary: 'Show the messages that reached traps',
         description:
           'Newest first, with everything that is stored of them. A page may have fewer items than its limit, or none; more ' +
           'follow unless nextCursor is null.',

@@ -27,7 +27,7 @@ const described: Readonly<Record<ExceptionKind, Described>> = {
   exemption: {
     list: {
       operationId: 'listExemptions',
-      summary: 'The exemptions',
+      summary: 'Show the exemptions',
       description:
         'Prefixes that are never listed, and nothing in them. Those of the configuration too.',
     },
@@ -38,7 +38,7 @@ const described: Readonly<Record<ExceptionKind, Described>> = {
         'The prefix is never listed, and nothing in it; what is listed there now is no longer answered. 200: it was exempt ' +
         'before.',
     },
-    get: { operationId: 'getExemption', summary: 'One exemption', description: 'By its id.' },
+    get: { operationId: 'getExemption', summary: 'Show an exemption', description: 'By its id.' },
     remove: {
       operationId: 'removeExemption',
       summary: 'End an exemption',
@@ -54,7 +54,7 @@ const described: Readonly<Record<ExceptionKind, Described>> = {
   exclusion: {
     list: {
       operationId: 'listExclusions',
-      summary: 'The exclusions',
+      summary: 'Show the exclusions',
       description: 'Prefixes that are holes in the listings around them.',
     },
     add: {
@@ -64,7 +64,7 @@ const described: Readonly<Record<ExceptionKind, Described>> = {
         'The prefix is left out of every larger listing, now and later. A smaller listing inside it is still answered. ' +
         '200: it was excluded before.',
     },
-    get: { operationId: 'getExclusion', summary: 'One exclusion', description: 'By its id.' },
+    get: { operationId: 'getExclusion', summary: 'Show an exclusion', description: 'By its id.' },
     remove: {
       operationId: 'removeExclusion',
       summary: 'Close a hole',

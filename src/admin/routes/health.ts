@@ -12,7 +12,7 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
       config: { scope: 'public', isProbe: true },
       schema: {
         operationId: 'getHealth',
-        summary: 'Whether the process answers',
+        summary: 'Ask whether the process answers',
         description: 'Always 200 while it does. It has no limit on requests.',
         response: { 200: Health },
       },
@@ -26,7 +26,7 @@ export function healthRoutes(app: App, { isReady, blocklist }: AppOptions): void
       config: { scope: 'public', isProbe: true },
       schema: {
         operationId: 'getReadiness',
-        summary: 'Whether the server is ready',
+        summary: 'Ask whether the server is ready',
         description:
           '200 if the list is loaded, every listener is bound and the database can be written; else 503. It has no limit ' +
           'on requests.',

@@ -13,7 +13,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       config: { scope: 'admin' },
       schema: {
         operationId: 'listKeys',
-        summary: 'The keys',
+        summary: 'Show the keys',
         description: 'Also those that are revoked or have expired. It never shows a secret.',
         querystring: PageQuery,
         response: { 200: pageOf(Key), ...problems() },
@@ -70,7 +70,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       config: { scope: 'admin' },
       schema: {
         operationId: 'getKey',
-        summary: 'One key',
+        summary: 'Show a key',
         description: 'By its id. It never shows the secret.',
         params: IdParams,
         response: { 200: Key, ...problems(400, 404) },

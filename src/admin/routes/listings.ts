@@ -40,7 +40,7 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
       config: { scope: 'read' },
       schema: {
         operationId: 'listListings',
-        summary: 'What is or was listed',
+        summary: 'Show what is or was listed',
         description:
           'Newest first, followed by the entries of named lists, sorted by list and address. With prefix, all are sorted by ' +
           'length and address. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
@@ -132,7 +132,7 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
       config: { scope: 'read' },
       schema: {
         operationId: 'getListing',
-        summary: 'One listing',
+        summary: 'Show a listing',
         description: 'By its id. The ETag of the answer is what PATCH wants as If-Match.',
         params: ListingParams,
         response: { 200: Listing, ...problems(400, 404) },

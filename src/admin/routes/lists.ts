@@ -74,7 +74,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         bodyLimit: maxBodyBytes,
         schema: {
           operationId: 'importList',
-          summary: 'Replace a named list',
+          summary: 'Import a named list',
           description:
             'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. It replaces ' +
             'the whole list at once. Wrong lines are left out and reported; with strict, one wrong line refuses the import. ' +
@@ -154,7 +154,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         operationId: 'exportList',
-        summary: 'A whole list',
+        summary: 'Export a list, or all that is listed',
         description:
           'Returns a named list or, without a name, everything that is listed and not exempt, each prefix once. The answer ' +
           `is a snapshot, however long it takes to read. A key may run ${maxExportsOfKey} exports at once.`,

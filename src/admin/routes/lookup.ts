@@ -19,11 +19,11 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'public' },
       schema: {
         operationId: 'lookUpAddress',
-        summary: 'Whether an address is listed, and why',
+        summary: 'Look up an address',
         description:
-          'Without a key it shows what DNS answers, what the host’s postmaster should change, and of the messages only ' +
-          'what betrays no trap. An address that is not listed looks like one that never sent anything. Scope read also ' +
-          'sees the listings and the times of messages, and scope admin everything.',
+          'Says whether it is listed, and why. Without a key it shows what DNS answers, what the host’s postmaster should ' +
+          'change, and of the messages only what betrays no trap. An address that is not listed looks like one that never ' +
+          'sent anything. Scope read also sees the listings and the times of messages, and scope admin everything.',
         params: AddressParams,
         response: { 200: Lookup, ...problems(400) },
       },

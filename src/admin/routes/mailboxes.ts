@@ -20,7 +20,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         operationId: 'listMailboxes',
-        summary: 'The trap mailboxes',
+        summary: 'Show the trap mailboxes',
         description: 'Those of the configuration, with their state and their last error.',
         querystring: PageQuery,
         response: { 200: pageOf(Mailbox), ...problems() },
@@ -38,7 +38,7 @@ export function mailboxRoutes(app: App, { mail }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         operationId: 'getMailbox',
-        summary: 'One trap mailbox',
+        summary: 'Show a trap mailbox',
         description: 'By its name.',
         params: NameParams,
         response: { 200: Mailbox, ...problems(404) },

@@ -15,7 +15,7 @@ export function policyRoutes(app: App, { blocklist }: AppOptions): void {
       config: { scope: 'read' },
       schema: {
         operationId: 'explainPolicy',
-        summary: 'What the policy makes of an address',
+        summary: 'Explain what the policy makes of an address',
         description:
           'What counts of its messages, what does not and why, what would list it or extend its listing, and what would ' +
           'free it. It names no trap.',

@@ -53,7 +53,7 @@ export function purgeRoutes(app: App, { blocklist, store }: AppOptions): void {
       config: { scope: 'public' },
       schema: {
         operationId: 'listNotices',
-        summary: 'What was purged',
+        summary: 'Show what was purged',
         description: 'Newest first, in words for the public. It names no trap.',
         querystring: PageQuery,
         response: { 200: pageOf(Notice), ...problems() },

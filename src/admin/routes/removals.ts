@@ -153,7 +153,7 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
       config: { scope: 'read' },
       schema: {
         operationId: 'listRemovals',
-        summary: 'The requests for removal',
+        summary: 'Show the requests for removal',
         description:
           'Newest first: those that wait, and those that are decided. They do not say who asked.',
         querystring: RemovalQuery,

@@ -13,7 +13,7 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
       config: { scope: 'read' },
       schema: {
         operationId: 'getStats',
-        summary: 'The state of the server',
+        summary: 'Show the state of the server',
         description: 'What it serves and since when, what DNS answered, and what is wrong.',
         response: { 200: ServerStatus, ...problems() },
       },

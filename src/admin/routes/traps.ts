@@ -20,7 +20,7 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         operationId: 'listTraps',
-        summary: 'The spam-trap addresses',
+        summary: 'Show the traps',
         description: 'Those of the configuration too.',
         querystring: PageQuery,
         response: { 200: pageOf(Trap), ...problems() },
@@ -80,7 +80,7 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
       config: { scope: 'admin' },
       schema: {
         operationId: 'getTrap',
-        summary: 'One trap',
+        summary: 'Show a trap',
         description: 'By its id.',
         params: IdParams,
         response: { 200: Trap, ...problems(400, 404) },

@@ -68,7 +68,7 @@ test('each operation has a name, a summary, a description that ends with its sco
   assert.equal(new Set(ids).size, ids.length)
   for (const { name, operation } of operations) {
     assert.match(operation.operationId, verbs, name)
-    assert.match(operation.summary, /^[A-Z][^.]{5,60}$/, name)
+    assert.match(operation.summary, /^[A-Z][a-z]+ [^.]{3,60}$/, name)
     const scope = operation['x-scope']
     const told = scope === 'public' ? 'Scope: none, it needs no key.' : `Scope: ${scope}.`
     assert.ok(operation.description.endsWith(`. ${told}`), `${name}: ${operation.description}`)
