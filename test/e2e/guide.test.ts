@@ -140,3 +140,36 @@ test('benchmarks: its table names them all, and the one that it runs prints figu
   const named = [...page('benchmarks').matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
   assert.deepEqual(named, Object.keys(benchmarks))
 })
+
+test('operating: its commands', needs('dig', 'bind9-dnsutils'), async (t) => {
+  const stdout = await run(t, 'operating')
+  assert.match(stdout, /^"serial=\d+ entries=\d+ /m)
+})
+
+test('operating: a second name server answers as the first', async (t) => {
+  const [first, second] = [new Site(t), new Site(t)]
+  await first.run('add', '198.51.100.0/25', '--kind', 'dsn')
+  await first.run('exclude', '198.51.100.64/28')
+  await first.run('add', '2001:db8::/48', '--permanent')
+  const [command] = commandsOf(page('operating')).filter(({ needs }) => needs === 'ns1')
+  assert.ok(command)
+  const ssh = `ssh() ( shift; BACKSCATTERD_CONFIG=${first.configFile}; "$@" )\n`
+  const where = { cwd: second.folder, configFile: second.configFile }
+  for (const added of [4, 0]) {
+    const { status, stdout, stderr } = runCommands(ssh + command.text, where)
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, new RegExp(`^ns1: ${added} added, 0 removed, `))
+  }
+  for (const [address, listed] of Object.entries({
+    '198.51.100.63': true,
+    '198.51.100.64': false,
+    '198.51.100.80': true,
+    '198.51.100.128': false,
+    '2001:db8::1': true,
+  })) {
+    for (const site of [first, second]) {
+      const { stdout } = await site.run('show', address, '--json')
+      assert.equal(JSON.parse(stdout).listed, listed, address)
+    }
+  }
+})

@@ -40,10 +40,12 @@ async function freePort(): Promise<number> {
  * command needs that a test does not have; '' if it needs nothing.
  */
 export function commandsOf(page: string): { readonly needs: string; readonly text: string }[] {
-  return [...page.matchAll(/^```sh ?([^\n]*)\n(.*?)^```$/gms)].map(([, needs = '', text = '']) => ({
-    needs,
-    text,
-  }))
+  return [...page.matchAll(/^ *```sh ?([^\n]*)\n(.*?)^ *```$/gms)].map(
+    ([, needs = '', text = '']) => ({
+      needs,
+      text,
+    }),
+  )
 }
 
 /** Runs commands in one bash that stops at the first one that fails. `backscatterd` is this program. */
