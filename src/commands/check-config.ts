@@ -50,13 +50,18 @@ function refuse({ file }: Config, faults: readonly OperationalError[]): void {
   if (faults.length > 0) throw wrongKeys(faults, file)
 }
 
-async function servingFaults(config: Config): Promise<OperationalError[]> {
-  const { store, control, mailbox, trapSmtp } = config
-  const [{ encodeZone }, { isSchedule }, { readCertificate }] = await Promise.all([
+/** Loads the code that only these checks need. */
+export function loadChecks() {
+  return Promise.all([
     import('../resolver/records.ts'),
     import('../schedule.ts'),
     import('../traps/certificate.ts'),
   ])
+}
+
+async function servingFaults(config: Config): Promise<OperationalError[]> {
+  const { store, control, mailbox, trapSmtp } = config
+  const [{ encodeZone }, { isSchedule }, { readCertificate }] = await loadChecks()
   const faults: OperationalError[] = []
   /** Runs one check and collects its error. `key` names the wrong key if the error does not name it. */
   const check = async (run: () => unknown, key?: string): Promise<void> => {

@@ -1,6 +1,7 @@
 // `doctor` finds what is wrong with an installation: what, why it matters, and what mends it. It changes nothing. As root it
 // first does what only root can, then becomes the service's user, so that it sees files as the server sees them.
 import { loadConfig } from '../config/load.ts'
+import { loadChecks } from './check-config.ts'
 import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 import { checkAccess, checkOwners } from './doctor/files.ts'
 import { checkHost } from './doctor/host.ts'
@@ -21,6 +22,8 @@ export async function doctor(context: CommandContext, options: Json): Promise<nu
     checkZone(installation),
     checkTrapMail(installation),
     prepareLogins(installation),
+    // The service's user may be unable to read the program.
+    loadChecks(),
   ])
   const [listeners, polls, zone, trapMail, tryLogins] = asRoot
   findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone, ...trapMail)

@@ -17,9 +17,11 @@ export interface ResolverLab {
   publish(records: readonly string[]): Promise<void>
 }
 
+/** `authority`: the port of the authoritative server, for a test in a network namespace of its own. */
 export async function startResolverLab(
   t: TestContext,
   records: readonly string[],
+  authority?: number,
 ): Promise<ResolverLab> {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-resolver-'))
   const children: ChildProcess[] = []
@@ -27,13 +29,14 @@ export async function startResolverLab(
     for (const child of children) await end(child)
     rmSync(folder, { recursive: true, force: true })
   })
-  const [authority = 0, resolver = 0] = await freePorts(2)
+  const [free = 0, resolver = 0] = await freePorts(2)
+  const port = authority ?? free
   let serial = 1
   const write = (lines: readonly string[]) =>
     writeFileSync(join(folder, 'root.zone'), zoneFile(++serial, lines))
   write(records)
-  writeFileSync(join(folder, 'nsd.conf'), nsdConfiguration(folder, authority))
-  writeFileSync(join(folder, 'unbound.conf'), unboundConfiguration(folder, resolver, authority))
+  writeFileSync(join(folder, 'nsd.conf'), nsdConfiguration(folder, port))
+  writeFileSync(join(folder, 'unbound.conf'), unboundConfiguration(folder, resolver, port))
   const nsd = start(children, 'nsd', ['-d', '-c', join(folder, 'nsd.conf')])
   start(children, 'unbound', ['-d', '-c', join(folder, 'unbound.conf')])
   const address = `127.0.0.1:${resolver}`

@@ -53,24 +53,24 @@ async function checkDelegation(installation: Installation, resolver: Resolver): 
   const { origin, nameservers } = installation.config.zone
   const wanted = nameservers.map(canonicalName)
   const records = wanted.map((name) => `${origin}. NS ${name}.`).join(', ')
-  const found = await resolver.resolveNs(origin).catch(codeOf)
-  if (typeof found === 'string') {
-    const isMissing = found === 'ENOTFOUND' || found === 'ENODATA'
+  const names = await delegatedTo(origin, resolver)
+  if (typeof names === 'string' || names.length === 0) {
     return [
       {
         check: 'delegation',
         level: 'broken',
-        what: isMissing
-          ? `${origin} is not delegated: its parent zone has no NS record for it`
-          : `${origin} cannot be looked up (${found})`,
+        what:
+          typeof names === 'string'
+            ? `the delegation of ${origin} cannot be looked up (${names})`
+            : `${origin} is not delegated: its parent zone has no NS record for it`,
         why: 'No mail server finds the list.',
-        mend: isMissing
-          ? `add to the parent zone: ${records}`
-          : `check the NS records in the parent zone, and that port ${dnsPort} is reachable: dig +trace NS ${origin}`,
+        mend:
+          typeof names === 'string'
+            ? `see that this machine can look up names: dig +trace NS ${origin}`
+            : `add to the parent zone: ${records}`,
       },
     ]
   }
-  const names = found.map(canonicalName)
   const differing = wanted
     .filter((name) => !names.includes(name))
     .concat(names.filter((name) => !wanted.includes(name)))
@@ -89,6 +89,36 @@ async function checkDelegation(installation: Installation, resolver: Resolver): 
     servers.map(async (name) => await checkNameserver(name, installation, resolver)),
   )
   return [...findings, ...answers.flat()]
+}
+
+/**
+ * The name servers that the parent zone names for the zone; none if it names none. Asks the parent's own servers, since a
+ * resolver tells what the zone says of itself (RFC 2181 §5.4.1). Returns an error code if none of them answers.
+ */
+async function delegatedTo(origin: string, resolver: Resolver): Promise<string[] | string> {
+  let parents: string[] = []
+  let parent = origin
+  while (parents.length === 0 && parent !== '') {
+    parent = parent.split('.').slice(1).join('.')
+    parents = await resolver.resolveNs(parent).catch(() => [])
+  }
+  for (const name of parents) {
+    for (const address of await resolver.resolve4(name).catch(() => [])) {
+      const question = {
+        server: `${address}:${dnsPort}`,
+        name: origin,
+        type: 'NS',
+        timeoutMs,
+      } as const
+      const answer = await ask(question).catch(() => undefined)
+      if (answer === undefined) continue
+      const records = [...answer.answers, ...answer.authorities]
+      const own = records.filter((each) => canonicalName(each.name) === canonicalName(origin))
+      return own.flatMap(({ ns }) => (ns === undefined ? [] : [canonicalName(ns)]))
+    }
+  }
+  const found = await resolver.resolveNs(origin).catch(codeOf)
+  return typeof found === 'string' ? found : found.map(canonicalName)
 }
 
 async function checkNameserver(
