@@ -35,6 +35,7 @@ import { mailboxRoutes } from './routes/mailboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { policyRoutes } from './routes/policy.ts'
 import { purgeRoutes } from './routes/purges.ts'
+import { reloadRoutes } from './routes/reload.ts'
 import { removalRoutes } from './routes/removals.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
@@ -180,6 +181,7 @@ export function buildApp(options: AppOptions): App {
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)
     statsRoutes(routes, options)
+    reloadRoutes(routes, options)
     healthRoutes(routes, options)
     if (isDescribed) documentRoute(routes)
     done()

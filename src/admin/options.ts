@@ -15,7 +15,7 @@ import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import type { RefusalLog } from './client-limits.ts'
-import type { ServerStatus } from './schemas/server.ts'
+import type { Reloaded, ServerStatus } from './schemas/server.ts'
 import type { Caller } from './scopes.ts'
 
 /** The app that routes are added to. Its type gives handlers the types of their schemas. */
@@ -46,6 +46,8 @@ export interface AppOptions {
   limits?(): AdminLimits
   /** Returns undefined while no traps are running. */
   mail?(): Pick<Traps, 'mailboxes' | 'poll' | 'submit' | 'classify'> | undefined
+  /** Reads the configuration again. Undefined if no server runs in this process, or not yet. */
+  reload?(): Promise<Reloaded> | undefined
   /** The blocklist's clock, in whole epoch seconds. */
   now(): number
   /** Throws OperationalError 'clock-held' while the clock cannot be trusted. @default never throws */

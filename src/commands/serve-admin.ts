@@ -64,7 +64,8 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
         const before = listener
         listener = wanted === undefined ? undefined : await open(wanted)
         listen = wanted
-        await before?.close()
+        // Not awaited: a request for this reload may come through the old listener.
+        before?.close().catch((error) => rooms.log.error({ err: error }, 'not closed'))
         if (wanted !== undefined) makeFirstKey(next, rooms)
       }
       limits = adminLimits(next)

@@ -25,10 +25,10 @@ import {
   nameserverOptions,
   ownPaths,
   policyOptions,
-  readCookieSecrets,
   trapsOptions,
   zoneOptions,
 } from './options.ts'
+import { reloading } from './reload-server.ts'
 import { allowMoreInlining, keepOldSpaceSmall } from './v8-flags.ts'
 
 /** How often expiry and freshness are checked: an expired listing must be gone from DNS within 5 s. */
@@ -52,7 +52,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)
-  await using server = await start(config, log, ending.fatal).catch(async (error) => {
+  await using server = await start(source, config, log, ending.fatal).catch(async (error) => {
     // This error names only the first fault and no file. The full check names the file and every fault.
     if (error instanceof OperationalError && error.code === 'config-invalid')
       await requireServable(config)
@@ -62,7 +62,7 @@ export async function serve(source: ConfigSource): Promise<number> {
   notice.ready()
   if (config.file === demoConfig) process.stderr.write(demoCommands(server))
   onHangUp = () => {
-    server.reload(source).catch((error) => log.error({ err: error }, 'not reloaded'))
+    server.reload().catch((error) => log.error({ err: error }, 'not reloaded'))
   }
   if (isReloadWanted) onHangUp()
   const exitCode = await ending.ended
@@ -79,10 +79,11 @@ interface Server extends AsyncDisposable {
   readonly dnsAddress: string
   /** Host and port of the HTTP interface; undefined if there is none. */
   readonly adminAddress: string | undefined
-  reload(source: ConfigSource): Promise<void>
+  reload(): Promise<unknown>
 }
 
 async function start(
+  source: ConfigSource,
   config: Config,
   log: ServerLog,
   fatal: (error: Error) => void,
@@ -147,6 +148,7 @@ async function start(
   starting.adopt(await scheduleEvidencePurge(blocklist, log), (each) => each.stop())
 
   let traps: Traps | undefined
+  let reload: ReturnType<typeof reloading> | undefined
   let isReady = false
   const { startAdmin } = await import('./serve-admin.ts')
   const admin = starting.use(
@@ -172,6 +174,7 @@ async function start(
       }),
       isReady: () => isReady,
       mail: () => traps,
+      reload: () => reload?.(),
     }),
   )
   const { startTraps } = await import('../traps/traps.ts')
@@ -195,40 +198,27 @@ async function start(
   isReady = true
   setImmediate(() => blocklist.finishImports())
 
-  let current = config
+  reload = reloading(source, config, {
+    clock,
+    blocklist,
+    nameserver,
+    admin,
+    log,
+    async reopenTraps(next, before) {
+      await traps?.close()
+      traps = await openTraps(next).catch(async (error) => {
+        traps = await openTraps(before)
+        throw error
+      })
+    },
+    renewCertificate: async () => traps?.renewCertificate(),
+  })
   const running = starting.move()
   return {
     readyLine: readyLine(nameserver.addresses, admin.address(), traps.addresses),
     dnsAddress: nameserver.addresses[0] ?? '',
     adminAddress: admin.address(),
-    async reload(source) {
-      clock.confirm()
-      const next = loadConfig(source)
-      await requireServable(next)
-      const cookieSecrets = readCookieSecrets(next)
-      log.level = next.log.level
-      await blocklist.reconfigure(policyOptions(next), asksHosts(next))
-      // Keep random secrets: new ones would make every client's cookie invalid.
-      if (cookieSecrets !== undefined) nameserver.replaceCookieSecrets(cookieSecrets)
-      if (changed(current, next, ['trapSmtp', 'mailbox', 'trace', 'resolver'])) {
-        await traps?.close()
-        traps = await openTraps(next).catch(async (error) => {
-          traps = await openTraps(current)
-          throw error
-        })
-      } else {
-        await traps?.renewCertificate()
-      }
-      await admin.reload(next)
-      for (const key of ['zone', 'dns', 'control', 'store'] as const) {
-        if (changed(current, next, [key])) log.warn({ key }, 'a change here needs a restart')
-      }
-      if (current.admin && next.admin && current.admin.publicUrl !== next.admin.publicUrl) {
-        log.warn({ key: 'admin.publicUrl' }, 'a change here needs a restart')
-      }
-      current = next
-      log.info({ file: next.file }, 'reloaded')
-    },
+    reload,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }
@@ -300,8 +290,4 @@ The HTTP interface is at http://${http}, and http://${http}/docs shows its calls
 `
 }
 `
-}
-
-function changed(before: Config, after: Config, keys: readonly (keyof Config)[]): boolean {
-  return keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }

@@ -1,7 +1,32 @@
-// `backup` copies the database. `migrate` updates its schema.
+// `reload` makes the running server read its configuration again. `backup` copies the database. `migrate` updates its schema.
 import { resolve } from 'node:path'
+import type { Problem } from '../admin/schemas/basics.ts'
+import type { Reloaded } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
-import { type CommandContext, exitCodes } from './command.ts'
+import { OperationalError } from '../errors.ts'
+import { expectDone, withServer } from './client.ts'
+import { type CommandContext, exitCodes, type Json, print } from './command.ts'
+
+/**
+ * Prints what the reload did. Throws OperationalError `config-invalid`, with a line for each wrong key, or `request-refused` if
+ * an address cannot be bound.
+ */
+export async function reload(context: CommandContext, options: Json): Promise<number> {
+  const config = loadConfig(context)
+  const reply = await withServer(config, (client) => client.request('POST', '/v1/reload'))
+  const { code, errors = [] } = reply.body as Partial<Problem>
+  if (code === 'config-invalid') {
+    const lines = errors.map(({ at, why }) => `${config.file}: ${at}: ${why}`)
+    throw new OperationalError('config-invalid', lines.join('\n'))
+  }
+  return print(context, options, expectDone<Reloaded>(reply), ({ file, warnings, restart }) =>
+    [
+      `The server uses ${file} as it is now.\n`,
+      ...warnings.map(({ key, why }) => `${key}: ${why}\n`),
+      ...restart.map((key) => `A change of ${key} needs a restart.\n`),
+    ].join(''),
+  )
+}
 
 /** Makes a consistent copy of the database. A server may be running meanwhile. */
 export async function backup(context: CommandContext, file: string): Promise<number> {

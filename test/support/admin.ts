@@ -12,7 +12,7 @@ import type { PolicyOptions } from '../../src/blocklist/policy.ts'
 import { classify } from '../../src/classify/classify.ts'
 import type { Evidence } from '../../src/classify/evidence.ts'
 import type { BackscatterKind } from '../../src/classify/kinds.ts'
-import type { Logger } from '../../src/errors.ts'
+import { type Logger, OperationalError } from '../../src/errors.ts'
 import type { Prefix } from '../../src/ip/address.ts'
 import { addressesNamed } from '../../src/mail/addresses.ts'
 import { readHeaderSection } from '../../src/mail/header.ts'
@@ -54,6 +54,7 @@ export interface Admin {
   scope: Scope
   byKey: boolean
   isReady: boolean
+  isConfigRight: boolean
   hasMail: boolean
   requestsPerMinute: number
   takesRemovals: boolean
@@ -76,6 +77,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     scope: 'admin' as Scope,
     byKey: false,
     isReady: true,
+    isConfigRight: true,
     hasMail: true,
     requestsPerMinute: 1000,
     takesRemovals: true,
@@ -110,6 +112,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     callerOf: () => (state.byKey ? undefined : { name: 'test', id: 'test', scope: state.scope }),
     now: () => state.now,
     log,
+    reload: () => (state.isReady ? reloaded(state.isConfigRight) : undefined),
   })
   t.after(async () => {
     await app.close()
@@ -188,4 +191,9 @@ export function evidence(
     },
     ...more,
   }
+}
+
+async function reloaded(isConfigRight: boolean) {
+  if (isConfigRight) return { file: 'list.toml', warnings: [], restart: ['zone'] }
+  throw new OperationalError('config-invalid', 'list.toml: zone.ttl: expected a duration')
 }

@@ -185,6 +185,21 @@ export const Change = Type.Object(
 )
 export type Change = Static<typeof Change>
 
+/** What a reload did. */
+export const Reloaded = Type.Object(
+  {
+    file: Type.String({ description: 'The configuration that was read.' }),
+    warnings: Type.Array(Type.Object({ key: Type.String(), why: Type.String() })),
+    restart: Type.Array(Type.String(), {
+      description: 'Keys that were changed since the start and need a restart.',
+    }),
+  },
+  {
+    examples: [{ file: '/etc/backscatterd/backscatterd.toml', warnings: [], restart: ['dns'] }],
+  },
+)
+export type Reloaded = Static<typeof Reloaded>
+
 const exactly = (description: string) => Type.Optional(Type.String({ maxLength: 512, description }))
 
 export const AuditQuery = Type.Object(

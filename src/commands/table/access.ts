@@ -25,7 +25,8 @@ export const access: CommandGroup = {
             },
             {
               flags: '--scope <scope>',
-              description: 'read, write, collect or admin',
+              description: 'what it may do',
+              values: ['read', 'write', 'collect', 'admin'],
               initial: 'read',
             },
             {

@@ -108,6 +108,17 @@ export const run: CommandGroup = {
       examples: [{ command: 'backscatterd status' }],
       load: async () => (await import('../status.ts')).status,
     },
+    {
+      name: 'reload',
+      summary: 'make the server read its configuration again',
+      description:
+        'Makes the running server read its configuration again, as SIGHUP does, and says what is wrong with it, or what ' +
+        'needs a restart. If the configuration is wrong (exit code 2), the server goes on with the old one. After a jump of ' +
+        'the clock, the server accepts the new time.',
+      options: [json],
+      examples: [{ command: 'backscatterd reload' }],
+      load: async () => (await import('../server.ts')).reload,
+    },
   ],
 }
 

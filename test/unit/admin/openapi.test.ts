@@ -136,6 +136,14 @@ const special: Readonly<Record<string, (admin: Admin, ask: Ask) => Promise<Reply
     await app.inject({ method: 'DELETE', url: '/v1/keys/1' })
     return await ask({})
   },
+  'POST /v1/reload 422': (admin, ask) => {
+    admin.isConfigRight = false
+    return ask({})
+  },
+  'POST /v1/reload 503': (admin, ask) => {
+    admin.isReady = false
+    return ask({})
+  },
   'GET /readyz 503': async (admin, ask) => {
     admin.isReady = false
     return await ask({})
