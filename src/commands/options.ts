@@ -4,7 +4,7 @@ import type { AdminLimits } from '../admin/options.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
-import { type Prefix, parsePrefix } from '../ip/address.ts'
+import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
 import type { ZoneOptions } from '../resolver/records.ts'
@@ -181,7 +181,7 @@ function fromFile<T>(key: string, path: string, read: (path: string) => T): T | 
 
 /** Parses a prefix that the configuration has checked. */
 export function checkedPrefix(text: string): Prefix {
-  const parsed = parsePrefix(text)
+  const parsed = parseGivenPrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
   return parsed.value
 }

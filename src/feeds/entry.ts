@@ -8,7 +8,7 @@ import {
   kindsOf,
   type ListFault,
 } from '../blocklist/types.ts'
-import { type Parsed, parsePrefix } from '../ip/address.ts'
+import { type Parsed, parseGivenPrefix } from '../ip/address.ts'
 import { formatTimestamp } from '../quantity.ts'
 
 /** The supported types of rbldnsd's data sets. */
@@ -48,7 +48,7 @@ export interface EntryFields {
 }
 
 export function readEntry(fields: EntryFields, line: number, text: string): ImportItem {
-  const prefix = parsePrefix(fields.prefix)
+  const prefix = parseGivenPrefix(fields.prefix)
   if ('why' in prefix) return { line, text, why: prefix.why }
   const attributes = readAttributes(fields)
   if ('why' in attributes) return { line, text, why: attributes.why }

@@ -164,11 +164,10 @@ export function parseGivenAddress(text: string): Parsed<Address> {
 /** Parses a prefix as people give it: `::ffff:192.0.2.0/120` becomes 192.0.2.0/24, as in `parseGivenAddress`. */
 export function parseGivenPrefix(text: string): Parsed<Prefix> {
   const parsed = parsePrefix(text)
-  if ('why' in parsed || !text.includes('.')) return parsed
+  if ('why' in parsed || parsed.value.family === 4 || !text.includes('.')) return parsed
   const { length } = parsed.value
   const address = length < mappedBits ? parsed.value : unmapped(parsed.value)
-  const isMapped = address.family !== parsed.value.family
-  return { value: { ...address, length: isMapped ? length - mappedBits : length } }
+  return address.family === 4 ? { value: { ...address, length: length - mappedBits } } : parsed
 }
 
 /** Length of ::ffff:0:0/96, in which the IPv4-mapped addresses lie. */

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { authenticitySources } from '../../../src/commands/options.ts'
+import { authenticitySources, checkedPrefix } from '../../../src/commands/options.ts'
 import type { Config } from '../../../src/config/load.ts'
+import { formatPrefix } from '../../../src/ip/address.ts'
 import { temporaryDirectory } from '../../support/door.ts'
 
 function options(trace: { batvKeyFile?: string; messageIdFile?: string }) {
@@ -15,6 +16,11 @@ function options(trace: { batvKeyFile?: string; messageIdFile?: string }) {
   }
   return authenticitySources(config as unknown as Config)
 }
+
+test('an IPv4-mapped prefix in the configuration is the IPv4 prefix', () => {
+  assert.equal(formatPrefix(checkedPrefix('::ffff:192.0.2.0/120')), '192.0.2.0/24')
+  assert.equal(formatPrefix(checkedPrefix('2001:db8::/32')), '2001:db8::/32')
+})
 
 test('nothing is known of Message-IDs and tags without their files', () => {
   const { messageIdFile, batvKey } = options({})

@@ -41,6 +41,7 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
         '192.0.2.1': ['192.0.2.1/32'],
         '  192.0.2.0/24  # a note': ['192.0.2.0/24'],
         '2001:db8::/32\r': ['2001:db8::/32'],
+        '::ffff:192.0.2.0/120': ['192.0.2.0/24'],
         '\ufeff192.0.2.1': ['192.0.2.1/32'],
         '# only a note': [],
         '': [],
