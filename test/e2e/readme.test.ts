@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { needs } from '../support/debian.ts'
 import { commandsOf, runCommands, startDemo } from '../support/demo.ts'
+import { needsAsRoot } from '../support/offenders.ts'
 import { Site } from '../support/server.ts'
+import { runOnWholeSystem } from '../support/whole-system.ts'
 
 const blocks = commandsOf(readFileSync('README.md', 'utf8'))
 
@@ -43,7 +45,7 @@ test('the README’s two minutes', needs('dig', 'bind9-dnsutils'), async (t) => 
 
 test('the README’s quickstart, and the Postfix lines that it prints', (t) => {
   const site = new Site(t)
-  const command = blocks.find(({ needs }) => needs === 'quickstart')?.text ?? ''
+  const [command = ''] = textsFor('README.md', 'quickstart')
   assert.match(
     command,
     /^npx --no backscatterd quickstart .*\n$/,
@@ -67,6 +69,51 @@ test('the README’s quickstart, and the Postfix lines that it prints', (t) => {
     assert.ok(handingOver.includes(line.replaceAll('trap.example.org', 'trap.example.net')), line)
   }
 })
+
+test('the README’s way into production, and a restored backup, on a whole system', {
+  ...needsAsRoot('ip', 'iproute2'),
+}, (t) => {
+  const [quickstart = ''] = textsFor('README.md', 'quickstart')
+  const installed = textsFor('README.md', 'root').join('')
+  const restore = textsFor('data/guide/operating.md', 'root').find((text) =>
+    /^install /m.test(text),
+  )
+  const { status, stdout, stderr } = runOnWholeSystem(
+    t,
+    [
+      'export npm_config_cache="$SCRATCH/npm"',
+      'systemctl() {',
+      '  case "$1" in',
+      '    stop) kill "$server"; wait "$server" || true ;;',
+      '    *) : > ready; serve ;;',
+      '  esac',
+      '}',
+      'cd /opt/backscatterd',
+      quickstart.replace(/$/m, ' --listing fast'),
+      'cd "$SCRATCH"',
+      // No name server of the machine is asked here, so the zone is not delegated.
+      installed.replace('backscatterd doctor', 'backscatterd doctor || test $? = 1'),
+      'backscatterd backup copy.db; backscatterd unexempt 192.0.2.0/28',
+      restore,
+      'backscatterd exemptions',
+    ].join('\n'),
+    [],
+  )
+  assert.equal(status, 0, stderr + stdout)
+  assert.equal(stdout.match(/^backscatterd ready /gm)?.length, 2)
+  assert.match(stdout, /^broken +delegation: /m)
+  assert.doesNotMatch(stdout, /^broken +(?!delegation|trap mail)/m)
+  assert.match(
+    stdout.slice(stdout.lastIndexOf('backscatterd ready')),
+    /192\.0\.2\.0\/28.*our own relays/,
+  )
+})
+
+function textsFor(file: string, need: string): string[] {
+  return commandsOf(readFileSync(file, 'utf8')).flatMap(({ needs, text }) =>
+    needs === need ? [text] : [],
+  )
+}
 
 function oneLine(text: string): string {
   return text.trim().replace(/\s+/g, ' ')
