@@ -10,7 +10,7 @@ import { checkListeners } from './doctor/listeners.ts'
 import { checkMaildirs, checkPolls, prepareLogins } from './doctor/mailboxes.ts'
 import { checkTrapMail } from './doctor/trap-mail.ts'
 import { checkZone } from './doctor/zone.ts'
-import { wrapText } from './format.ts'
+import { printable, styleFault, wrapText } from './format.ts'
 
 /** Prints all findings, the broken ones first. Returns 1 if something is broken. */
 export async function doctor(context: CommandContext, options: Json): Promise<number> {
@@ -49,6 +49,10 @@ function formatFindings({ findings }: { findings: readonly Finding[] }): string 
 }
 
 function formatFinding({ check, level, what, why, mend }: Finding): string {
-  const [first = '', ...rest] = [...wrapText(what), ...wrapText(why), ...wrapText(`Mend: ${mend}`)]
-  return `${level.padEnd(8)} ${check}: ${first}\n${rest.map((line) => `         ${line}\n`).join('')}\n`
+  const [first = '', ...rest] = [what, why, `Mend: ${mend}`].flatMap((text) =>
+    wrapText(printable(text)),
+  )
+  const label = level.padEnd(8)
+  const shown = level === 'broken' ? styleFault(label) : label
+  return `${shown} ${check}: ${first}\n${rest.map((line) => `         ${line}\n`).join('')}\n`
 }

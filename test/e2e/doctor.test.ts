@@ -143,7 +143,7 @@ const seenByOthers: readonly Fault[] = [
   },
   {
     name: 'the running server cannot log in',
-    expected: /^mailbox broken mailbox pop: the server rejects the user name and password/,
+    expected: /^mailbox broken mailbox pop fails: authentication-failed /,
     async plant(site, t) {
       await withRefusedLogin(site, t)
       await site.stop()
@@ -236,12 +236,12 @@ const withoutServer: readonly Fault[] = [
   },
   {
     name: 'a mail server rejects the password',
-    expected: /^mailbox broken mailbox pop: the server rejects the user name and password/,
+    expected: /^mailbox broken mailbox pop fails: authentication-failed /,
     plant: withRefusedLogin,
   },
   {
     name: 'a mail server cannot be reached',
-    expected: /^mailbox broken mailbox imap: the server cannot be reached/,
+    expected: /^mailbox broken mailbox imap fails: unreachable /,
     plant(site) {
       writeFileSync(site.at('etc/password'), 'any')
       chmodSync(site.at('etc/password'), 0o644)

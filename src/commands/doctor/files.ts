@@ -3,10 +3,10 @@ import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, type OperationalError } from '../../errors.ts'
 import { soundnessFaults } from '../check-config.ts'
-import { hiddenPaths, settings, unwritablePaths } from '../unit.ts'
+import { hiddenPaths, settings, type Unit, unwritablePaths } from '../unit.ts'
 import { accountOf, type Finding, type Installation } from './installation.ts'
 
-const program = resolve(import.meta.dirname, '../../..')
+const ownProgram = resolve(import.meta.dirname, '../../..')
 
 /** Rights of a mode: any for everybody, and changes for the group. */
 const tooOpen = 0o027
@@ -73,8 +73,9 @@ function openFiles(config: Installation['config'], stored: readonly string[]): F
 
 /** Checks what the service's user can open. Run it as that user. */
 export async function checkAccess(installation: Installation): Promise<Finding[]> {
-  const { config, user } = installation
+  const { config, unit, user } = installation
   const { file, store } = config
+  const program = programOf(unit)
   const findings: Finding[] = []
   if (!can(file, constants.R_OK)) {
     findings.push({
@@ -146,30 +147,39 @@ function mendOf(key: string, { config, user }: Installation): string {
 /** What the unit's sandbox forbids. */
 function checkSandbox({ config, unit }: Installation): Finding[] {
   if (unit === undefined) return []
-  const apply = `systemctl daemon-reload && systemctl restart ${unit.name}`
-  const readOnly = unwritablePaths(config, unit).map((path) => ({
-    check: 'sandbox',
-    level: 'broken' as const,
-    what: `${path}: read-only for the server, by ProtectSystem=strict in ${unit.name}`,
-    why: 'The server cannot move messages or write its database there.',
-    mend: `systemctl edit ${unit.name}, add under [Service]: ReadWritePaths=${path}; then ${apply}`,
-  }))
   const { file, store, mailbox } = config
+  const apply = `systemctl daemon-reload && systemctl restart ${unit.name}`
+  const edit = `systemctl edit ${unit.name}, add under [Service]:`
+  const found = { check: 'sandbox', level: 'broken' } as const
   const files = mailbox.flatMap(({ path, passwordFile, caFile }) => [path, passwordFile, caFile])
-  const used = [file, program, dirname(store.path), ...files.filter((path) => path !== '')]
-  const hidden = hiddenPaths(used, unit).map(({ path, setting }) => ({
-    check: 'sandbox',
-    level: 'broken' as const,
-    what: `${path}: hidden from the server, by ${setting}=${settings(unit, setting).at(-1)} in ${unit.name}`,
-    why: 'The server does not see it at all.',
-    mend: `move it elsewhere, or systemctl edit ${unit.name}, add under [Service]: BindPaths=${path}; then ${apply}`,
-  }))
+  const used = [file, programOf(unit), dirname(store.path), ...files.filter((path) => path !== '')]
+  const hidden = hiddenPaths(used, unit)
+  const readOnly = unwritablePaths(config, unit).filter(
+    (path) => !hidden.some((each) => each.path === path),
+  )
   return [
-    ...readOnly.filter(
-      ({ what }) => !hidden.some((each) => what.startsWith(each.what.split(':')[0] ?? '')),
-    ),
-    ...hidden,
+    ...readOnly.map((path) => ({
+      ...found,
+      what: `${path}: read-only for the server, by ProtectSystem=strict in ${unit.name}`,
+      why: 'The server cannot move messages or write its database there.',
+      mend: `${edit} ReadWritePaths=${path}; then ${apply}`,
+    })),
+    ...hidden.map(({ path, setting }) => ({
+      ...found,
+      what: `${path}: hidden from the server, by ${setting}=${settings(unit, setting).at(-1)} in ${unit.name}`,
+      why: 'The server does not see it at all.',
+      mend:
+        setting === 'ProtectHome'
+          ? `move it elsewhere, or ${edit} ProtectHome=read-only and, for a Maildir, ReadWritePaths=${path}; then ${apply}`
+          : `move it elsewhere, and edit ${file}`,
+    })),
   ]
+}
+
+/** The folder of the program that the unit runs; without a unit, of this program. */
+function programOf(unit: Unit | undefined): string {
+  const [, folder] = /(\/\S+)\/src\/main\.ts/.exec(unit?.text ?? '') ?? []
+  return folder ?? ownProgram
 }
 
 function can(path: string, rights: number): boolean {

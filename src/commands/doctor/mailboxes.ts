@@ -105,8 +105,8 @@ function failing(name: string, code: string, detail: string): Finding {
   return {
     check: 'mailbox',
     level: 'broken',
-    what: `mailbox ${name}: ${mailboxErrors[fault]} (${detail})`,
-    why: 'Mail to its traps is not read.',
+    what: `mailbox ${name} fails: ${code} (${detail})`,
+    why: `Mail to its traps is not read: ${mailboxErrors[fault]}.`,
     mend: mends[fault] ?? 'see the log of the mail server, and mend what it says there',
   }
 }

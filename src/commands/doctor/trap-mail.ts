@@ -48,26 +48,32 @@ async function checkDomain(
   const { config } = installation
   const found = { check: 'trap mail', level: 'broken' } as const
   const hosts = await mailHosts(domain, resolver)
-  if (typeof hosts === 'string') {
+  if ('why' in hosts) {
+    const { why, isUnknown } = hosts
     return [
       {
         ...found,
-        what: `${domain} gets no mail: ${hosts}`,
+        what: isUnknown
+          ? `the MX record of ${domain} cannot be looked up (${why})`
+          : `${domain} gets no mail: ${why}`,
         why: 'No bounce reaches the traps in this domain.',
-        mend: `add to the zone of ${domain}: ${domain}. MX 10 and the name of your mail host`,
+        mend: isUnknown
+          ? `see that this machine can look up names: dig MX ${domain}`
+          : `add to the zone of ${domain}: ${domain}. MX 10 and the name of your mail host`,
       },
     ]
   }
+  const names = hosts.value
   const addresses = (
-    await Promise.all(hosts.map(async (host) => await addressesOf(host, resolver)))
+    await Promise.all(names.map(async (host) => await addressesOf(host, resolver)))
   ).flat()
   if (addresses.length === 0) {
     return [
       {
         ...found,
-        what: `${domain} gets no mail: ${hosts.join(', ')} has no address`,
+        what: `${domain} gets no mail: ${names.join(', ')} has no address`,
         why: 'No bounce reaches the traps in this domain.',
-        mend: `add to the zone of that name: ${hosts[0]}. A ADDRESS`,
+        mend: `add to the zone of that name: ${names[0]}. A ADDRESS`,
       },
     ]
   }
@@ -87,7 +93,7 @@ async function checkDomain(
     {
       ...found,
       level: 'warning',
-      what: `the mail of ${domain} goes to ${hosts.join(', ')} (${addresses.join(', ')}), which is not this machine`,
+      what: `the mail of ${domain} goes to ${names.join(', ')} (${addresses.join(', ')}), which is not this machine`,
       why: 'The traps in this domain hear nothing, unless that host hands their mail over.',
       mend: `point the MX record of ${domain} at this machine; or name that host in trapSmtp.proxies, or read its mail with [[mailbox]]`,
     },
@@ -95,21 +101,21 @@ async function checkDomain(
 }
 
 /** The hosts that take a domain's mail, or why there are none (RFC 5321 §5.1, RFC 7505). */
-async function mailHosts(domain: string, resolver: Resolver): Promise<string[] | string> {
+async function mailHosts(
+  domain: string,
+  resolver: Resolver,
+): Promise<{ value: string[] } | { why: string; isUnknown?: true }> {
   const found = await resolver.resolveMx(domain).catch(codeOf)
   if (typeof found !== 'string') {
-    const hosts = found
+    const value = found
       .map(({ exchange }) => exchange)
-      .filter((exchange) => exchange !== '' && exchange !== '.')
-    return hosts.length > 0 ? hosts : 'its MX record says so'
+      .filter((name) => name !== '' && name !== '.')
+    return value.length > 0 ? { value } : { why: 'its MX record says so' }
   }
-  if (found === 'ENODATA') {
-    const isHost = (await addressesOf(domain, resolver)).length > 0
-    return isHost ? [domain] : 'it has no MX record'
-  }
-  return found === 'ENOTFOUND'
-    ? 'there is no such domain'
-    : `its MX record cannot be looked up (${found})`
+  if (found === 'ENOTFOUND') return { why: 'there is no such domain' }
+  if (found !== 'ENODATA') return { why: found, isUnknown: true }
+  const isHost = (await addressesOf(domain, resolver)).length > 0
+  return isHost ? { value: [domain] } : { why: 'it has no MX record' }
 }
 
 function isOfThisMachine(address: string): boolean {
