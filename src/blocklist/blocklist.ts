@@ -429,6 +429,7 @@ export class Blocklist implements TrapList, HostList {
       validUntil: last?.validUntil ?? 0,
       entries: { ipv4: last?.ipv4Entries ?? 0, ipv6: last?.ipv6Entries ?? 0, domains: 0 },
       tree: { usedBytes: tree?.usedBytes ?? 0, capacityBytes: tree?.capacityBytes ?? 0 },
+      imports: this.#imports.running(),
       writeFailure: this.#queue.health.failure,
     }
   }

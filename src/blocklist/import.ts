@@ -6,6 +6,7 @@ import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { sameAttributes } from '../store/packed-entries.ts'
 import { audit } from './context.ts'
+import { ImportSteps } from './import-steps.ts'
 import { ListLines } from './list-lines.ts'
 import {
   DiscardedVersions,
@@ -16,7 +17,7 @@ import {
   turn,
 } from './list-replacement.ts'
 import { roomLeft } from './publish.ts'
-import type { ImportItem, ImportOutcome, ImportRequest, ListFault, Refusal } from './types.ts'
+import type { ImportItem, ImportOutcome, ImportRequest, ListFault, RunningImport } from './types.ts'
 import { listedIn } from './zone-entry.ts'
 
 /** How the new entries differ from the present list. */
@@ -42,7 +43,7 @@ const treeBytesPerEntry = 34
 export class ListImports {
   readonly #parts: ImportParts
   readonly #discarded: DiscardedVersions
-  readonly #busy = new Set<string>()
+  readonly #running = new Map<string, ImportSteps>()
 
   constructor(parts: ImportParts) {
     this.#parts = parts
@@ -65,10 +66,11 @@ export class ListImports {
   async import(request: ImportRequest): Promise<ImportOutcome> {
     const { list, isDryRun = false, isForced = false } = request
     const known = this.#parts.store.lists.named(list)
-    if (this.#busy.has(list) || known?.version !== known?.applied) {
+    if (this.#running.has(list) || known?.version !== known?.applied) {
       return { refused: 'conflict', why: `another import of list ${list} is running` }
     }
-    this.#busy.add(list)
+    const steps = new ImportSteps(list)
+    this.#running.set(list, steps)
     try {
       // The whole import uses the time of its start.
       const context = this.#parts.context()
@@ -77,30 +79,42 @@ export class ListImports {
         if (batch.some(hasTerm)) this.#parts.requireClock()
         const refusal = lines.take(batch)
         if (refusal) return refusal
+        steps.done = lines.count
         await turn(this.#parts.queue)
       }
       const refusal = lines.refusalOfNoEntries()
       if (refusal) return refusal
-      const comparison = await this.#compare(list, lines, context.now)
+      const comparison = await this.#compare(steps, lines, context.now)
       const { added, removed, kept } = comparison
-      const loss = isForced || isDryRun ? undefined : lossOf(list, comparison)
-      if (loss) return loss
-      if (!isDryRun) await this.#replace(request, lines, comparison, context.now)
-      return { list, added, removed, kept, ...lines.report() }
+      const done = { list, added, removed, kept, ...lines.report() }
+      const loss = isForced ? undefined : lossOf(list, comparison)
+      if (isDryRun) return { ...done, ...(loss !== undefined && { needsForce: loss }) }
+      if (loss !== undefined) {
+        const why = `nothing was changed: ${loss}; use force if that is intended`
+        return { refused: 'loss', why }
+      }
+      await this.#replace(request, lines, comparison, context.now, steps)
+      return done
     } finally {
-      this.#busy.delete(list)
+      this.#running.delete(list)
     }
   }
 
-  async #compare(name: string, lines: ListLines, now: number): Promise<Comparison> {
+  running(): RunningImport[] {
+    return [...this.#running.values()].map((steps) => ({ ...steps }))
+  }
+
+  async #compare(steps: ImportSteps, lines: ListLines, now: number): Promise<Comparison> {
     const { store, publisher, queue } = this.#parts
-    const version = store.lists.named(name)?.version ?? null
+    const version = store.lists.named(steps.list)?.version ?? null
     const isListed = listedIn(store, version, now)
     const counts = { added: 0, removed: 0, kept: 0, changes: 0, newInTree: 0 }
     let looked = 0
+    steps.begin('sorting', lines.count)
     for (const { before, after } of paired(store.lists.entries(version), lines.entries())) {
       if (++looked % entriesInTurn === 0) await turn(queue)
       const wasListed = before !== undefined && isListed(before)
+      if (after) steps.done += 1
       if (after && !publisher.holds(after.prefix)) counts.newInTree += 1
       if (after && wasListed) counts.kept += 1
       else if (after) counts.added += 1
@@ -116,6 +130,7 @@ export class ListImports {
     lines: ListLines,
     { added, kept, changes, newInTree }: Comparison,
     now: number,
+    steps: ImportSteps,
   ): Promise<void> {
     const { queue, context, store } = this.#parts
     const summary = { entries: added + kept, refused: lines.refusedCount }
@@ -127,7 +142,7 @@ export class ListImports {
     this.#requireDisk(lines)
     this.#requireTree(newInTree)
     const wanted = lines.entries()
-    const replacement = { name: list, wanted, changes, now, actor, summary }
+    const replacement = { name: list, wanted, changes, now, actor, summary, steps }
     await replaceList(this.#parts, this.#discarded, replacement)
   }
 
@@ -150,19 +165,15 @@ export class ListImports {
   }
 }
 
-/** Refuses an import that removes too much: the file may be incomplete or the wrong one. */
-function lossOf(list: string, { added, removed, kept }: Comparison): Refusal | undefined {
+/** Says that an import removes too much: the file may be incomplete or the wrong one. Undefined if it does not. */
+function lossOf(list: string, { added, removed, kept }: Comparison): string | undefined {
   const standing = removed + kept
   if (added + kept === 0) {
     const all = standing === 0 ? '' : `; all ${standing} entries of list ${list} would be removed`
-    return unforced(`the import is empty${all}`)
+    return `the import is empty${all}`
   }
   if (standing <= smallList || 2 * kept >= standing) return undefined
-  return unforced(`${removed} of the ${standing} entries of list ${list} would be removed`)
-}
-
-function unforced(why: string): Refusal {
-  return { refused: 'loss', why: `nothing was changed: ${why}; use force if that is intended` }
+  return `${removed} of the ${standing} entries of list ${list} would be removed`
 }
 
 function hasTerm(item: ImportItem | ListFault): boolean {

@@ -11,6 +11,7 @@ import { chunkEntries, comparePrefixes } from '../store/packed-entries.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
 import { audit, type Context } from './context.ts'
+import type { ImportSteps } from './import-steps.ts'
 import type { WantedEntry } from './list-lines.ts'
 import type { Publisher } from './publish.ts'
 import type { Actor, ListEntry } from './types.ts'
@@ -39,6 +40,8 @@ interface Replacement {
   readonly actor: Actor
   /** The size of the import, as the audit shows it. */
   readonly summary: { readonly entries: number; readonly refused: number }
+  /** Is told how far the import is. */
+  readonly steps: ImportSteps
 }
 
 /** One transaction writes or deletes at most this many chunks, so that it takes only milliseconds. */
@@ -129,7 +132,7 @@ export async function replaceList(
   replacement: Replacement,
 ): Promise<void> {
   const { queue, store, publisher, tree, context } = parts
-  const { name, actor, summary } = replacement
+  const { name, actor, summary, steps } = replacement
   const isLarge = replacement.changes > journalMaxChanges
   const { list, version } = await queue.run(() => {
     const list = store.lists.begin(name)
@@ -151,15 +154,17 @@ export async function replaceList(
     return
   }
   const setBack = () => audit(context(), actor, 'import-undone', name, summary, null)
-  await new Follower(parts, discarded, list, version, isLarge, setBack).follow()
+  steps.begin('publishing', replacement.changes)
+  await new Follower(parts, discarded, list, version, isLarge, setBack, steps).follow()
 }
 
 async function writeVersion(
   { queue, store }: ImportParts,
   list: NamedList,
   version: number,
-  { wanted, now }: Replacement,
+  { wanted, now, summary, steps }: Replacement,
 ): Promise<void> {
+  steps.begin('storing', summary.entries)
   const isListed = listedIn(store, list.version, now)
   let chunks: ListEntry[][] = [[]]
   const put = async (): Promise<void> => {
@@ -174,6 +179,7 @@ async function writeVersion(
   for (const { before, after } of paired(store.lists.entries(list.version), wanted)) {
     if (++looked % entriesInTurn === 0) await turn(queue)
     if (!after) continue
+    steps.done += 1
     const listedAt = before && isListed(before) ? before.listedAt : now
     let chunk = chunks.at(-1) ?? []
     const isOther = chunk[0] !== undefined && chunk[0].prefix.family !== after.prefix.family
@@ -197,6 +203,7 @@ class Follower {
   /** Whether there are more differences than the journal holds. */
   readonly #isLarge: boolean
   readonly #auditSetBack: () => void
+  readonly #steps: ImportSteps
   readonly #failing = Promise.withResolvers<never>()
 
   constructor(
@@ -206,6 +213,7 @@ class Follower {
     version: number,
     isLarge: boolean,
     auditSetBack: () => void,
+    steps: ImportSteps,
   ) {
     this.#parts = parts
     this.#discarded = discarded
@@ -213,6 +221,7 @@ class Follower {
     this.#version = version
     this.#isLarge = isLarge
     this.#auditSetBack = auditSetBack
+    this.#steps = steps
   }
 
   /**
@@ -263,6 +272,7 @@ class Follower {
       }, true)
       const scale = Math.min(Math.max(stepMs / (performance.now() - startedMs), 0.5), 1.5)
       most = Math.max(Math.round(most * scale), 100)
+      this.#steps.done += batch.length
       batch = []
       await pause(pauseMs)
     }

@@ -198,6 +198,21 @@ export interface ImportDone {
   readonly refused: readonly RefusedLine[]
   /** The number of all wrong lines. */
   readonly refusedCount: number
+  /** For a dry run without force: why the import would be refused without force. */
+  readonly needsForce?: string
+}
+
+/** What an import does, in this order; only a process with a tree publishes. */
+export const importPhases = ['reading', 'sorting', 'storing', 'publishing'] as const
+
+/** How far a running import is. */
+export interface RunningImport {
+  readonly list: string
+  readonly phase: (typeof importPhases)[number]
+  /** Lines or, when publishing, prefixes. */
+  readonly done: number
+  /** null while reading: the number of lines is not known yet. */
+  readonly total: number | null
 }
 
 /** `line`: the wrong line because of which the list was refused. */
@@ -326,6 +341,8 @@ export interface BlocklistStatus {
   readonly entries: { readonly ipv4: number; readonly ipv6: number; readonly domains: number }
   /** Zeros if this process has no tree. */
   readonly tree: { readonly usedBytes: number; readonly capacityBytes: number }
+  /** The imports that run now. */
+  readonly imports: readonly RunningImport[]
   /** Present while the database cannot be written. */
   readonly writeFailure?: WriteFailure | undefined
 }

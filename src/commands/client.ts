@@ -148,7 +148,7 @@ export async function serverClient(config: Config): Promise<Client | undefined> 
 /** HTTP over a Unix socket. Uses node:http, since fetch cannot do that. Failures are OperationalError `server-unreachable`. */
 class SocketClient implements Client {
   readonly #socketPath: string
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 })
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath

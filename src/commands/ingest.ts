@@ -72,7 +72,10 @@ export async function ingest(
   if (policy !== undefined && !dryRun) throw wrongUse('--policy needs --dry-run')
   keepOldSpaceSmall()
   const config = loadConfig(context)
-  const progress = new Progress(await octetsIn(paths, type), 'messages')
+  const progress = new Progress(
+    await octetsIn(paths, type),
+    ({ pieces, seconds }) => `${pieces} messages, ${Math.round(pieces / seconds)} a second`,
+  )
   const write = (text: string) => progress.above(() => context.write(text))
   const read = (isTrap: (address: string) => boolean) =>
     readAll({ paths, type, progress, config, options, isTrap })

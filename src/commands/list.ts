@@ -10,7 +10,7 @@ import { feedFormats, formatOfFile } from '../feeds/feed.ts'
 import { expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, type Json, print, wrongUse } from './command.ts'
 import { printable } from './format.ts'
-import { Progress } from './progress.ts'
+import { ImportProgress } from './import-progress.ts'
 
 interface FeedOptions {
   readonly list?: string
@@ -19,6 +19,7 @@ interface FeedOptions {
 }
 
 interface ImportOptions extends FeedOptions, Json {
+  readonly list: string
   readonly strict?: true
   readonly force?: true
   readonly dryRun?: true
@@ -33,36 +34,35 @@ export async function importList(
   options: ImportOptions,
 ): Promise<number> {
   const query = feedQuery(options, formatOfFile(file))
+  const name = file === '-' ? 'standard input' : file
   for (const flag of ['strict', 'force', 'dryRun'] as const) {
     if (options[flag]) query.set(flag, 'true')
   }
   const config = loadConfig(context)
   const octets = sizeOf(file)
   const { status, body } = await withClient(config, async (client) => {
-    const progress = new Progress(octets)
-    let isComplete = false
-    try {
-      const content = Readable.from(contentOf(file, progress), { objectMode: false })
-      const reply = await client.upload(`/v1/import?${query}`, content)
-      isComplete = reply.status < 300
-      return reply
-    } finally {
-      progress.end(isComplete)
-    }
+    const progress = new ImportProgress(options.list, octets)
+    const content = Readable.from(contentOf(file, progress), { objectMode: false })
+    const upload = () => client.upload(`/v1/import?${query}`, content)
+    return await progress.during(client, upload, (reply) => reply.status < 300)
   })
-  if (status === 422) throw refusal(file, body as { detail: string })
-  if (status === 409) throw refusal(file, withFlag(body as { detail: string }))
+  if (status === 422) throw refusal(name, body as { detail: string })
+  if (status === 409) throw refusal(name, withFlag(body as { detail: string }))
   const imported = expectDone<Imported>({ status, body })
-  if (!options.json) reportWrongLines(file, imported)
-  return print(context, options, imported, ({ list, added, removed, kept, refusedCount }) => {
-    const wouldBe = options.dryRun ? 'would be ' : ''
-    return `${list}: ${added} ${wouldBe}added, ${removed} removed, ${kept} kept, ${refusedCount} refused.\n`
-  })
+  if (!options.json) reportWrongLines(name, imported)
+  return print(context, options, imported, (shown) => importInWords(shown, options.dryRun === true))
 }
 
-async function* contentOf(file: string, progress: Progress): AsyncGenerator<Buffer> {
-  for await (const chunk of createReadStream(file)) {
-    progress.advance(chunk.length)
+function importInWords(imported: Imported, isDryRun: boolean): string {
+  const { list, added, removed, kept, refusedCount, needsForce } = imported
+  const wouldBe = isDryRun ? 'would be ' : ''
+  const force = needsForce === undefined ? '' : `The import would need --force: ${needsForce}.\n`
+  return `${list}: ${added} ${wouldBe}added, ${removed} removed, ${kept} kept, ${refusedCount} refused.\n${force}`
+}
+
+async function* contentOf(file: string, progress: ImportProgress): AsyncGenerator<Buffer> {
+  for await (const chunk of file === '-' ? process.stdin : createReadStream(file)) {
+    progress.sent(chunk.length)
     yield chunk
   }
 }
@@ -90,7 +90,9 @@ function reportWrongLines(file: string, { refused, refusedCount }: Imported): vo
   if (more > 0) console.error(`${file}: and ${more} more wrong lines`)
 }
 
+/** The size of the list; 0 for standard input, whose size is not known. */
 function sizeOf(file: string): number {
+  if (file === '-') return 0
   try {
     const found = statSync(file)
     if (!found.isDirectory()) return found.size

@@ -2,9 +2,18 @@
 import { SingleBar } from 'cli-progress'
 import { roughDuration } from './format.ts'
 
+/** How much of the work is done. */
+export interface Done {
+  readonly done: number
+  readonly total: number
+  /** What is counted beside the work, such as messages. */
+  readonly pieces: number
+  readonly seconds: number
+}
+
 export class Progress {
-  readonly #octets: number
-  readonly #what: string | undefined
+  #total: number
+  #inWords: (done: Done) => string
   #isShown: boolean
   #bar: SingleBar | undefined
   /** Milliseconds of the monotonic clock; undefined until something is done. */
@@ -12,20 +21,39 @@ export class Progress {
   #done = 0
   #pieces = 0
 
-  /** `octets`: the size of the whole work. `what`: what else is counted, in the plural: "messages". */
-  constructor(octets: number, what?: string) {
-    this.#octets = octets
-    this.#what = what
-    this.#isShown = process.stderr.isTTY && octets > 0
+  /** `total`: the size of the whole work; with 0 nothing is shown. `inWords`: what stands behind the bar, before the time. */
+  constructor(total: number, inWords: (done: Done) => string) {
+    this.#total = total
+    this.#inWords = inWords
+    this.#isShown = process.stderr.isTTY
+  }
+
+  /** Begins with other work, at a time of the monotonic clock. */
+  begin(
+    total: number,
+    inWords: (done: Done) => string,
+    startedAt: number = performance.now(),
+  ): void {
+    this.#clear()
+    this.#total = total
+    this.#inWords = inWords
+    this.#done = 0
+    this.#pieces = 0
+    this.#startedAt = startedAt
   }
 
   /** Adds the work done since the last call. */
-  advance(octets: number, pieces = 0): void {
-    if (!this.#isShown) return
+  advance(work: number, pieces = 0): void {
+    this.#pieces += pieces
+    this.reach(this.#done + work)
+  }
+
+  /** Sets how much of the work is done. */
+  reach(done: number): void {
+    if (!this.#isShown || this.#total === 0) return
     this.#startedAt ??= performance.now()
     // Unzipped mail may be larger than the file's header says.
-    this.#done = Math.min(this.#done + octets, this.#octets)
-    this.#pieces += pieces
+    this.#done = Math.min(done, this.#total)
     if (this.#bar === undefined) this.#bar = this.#draw({ isLast: false })
     else this.#bar.update(this.#done, this.#payload())
   }
@@ -41,7 +69,7 @@ export class Progress {
     this.#clear()
     if (isComplete && this.#isShown && this.#startedAt !== undefined) {
       // Octets between the messages of a file were not counted, so set it to the end.
-      this.#done = this.#octets
+      this.#done = this.#total
       this.#draw({ isLast: true }).stop()
     }
     this.#isShown = false
@@ -63,19 +91,20 @@ export class Progress {
       linewrap: true,
       clearOnComplete: !isLast,
     })
-    bar.start(this.#octets, this.#done, this.#payload())
+    bar.start(this.#total, this.#done, this.#payload())
     return bar
   }
 
   #payload(): { readonly words: string } {
     const seconds = Math.max((performance.now() - (this.#startedAt ?? 0)) / 1000, 0.001)
-    const left = (seconds * (this.#octets - this.#done)) / Math.max(this.#done, 1)
-    const rate = Math.round(this.#pieces / seconds)
-    const what =
-      this.#what === undefined
-        ? `of ${(this.#octets / 1e6).toFixed(1)} MB`
-        : `${this.#pieces} ${this.#what}, ${rate} a second`
+    const left = (seconds * (this.#total - this.#done)) / Math.max(this.#done, 1)
+    const words = this.#inWords({
+      done: this.#done,
+      total: this.#total,
+      pieces: this.#pieces,
+      seconds,
+    })
     const time = left > 0 ? `${roughDuration(left)} left` : `in ${roughDuration(seconds)}`
-    return { words: `${what}, ${time}` }
+    return { words: `${words}, ${time}` }
   }
 }

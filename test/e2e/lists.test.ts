@@ -1,5 +1,6 @@
 // Whole lists through the command line and a running server: while it goes on answering, and killed in the middle.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -8,7 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { ask, reversed } from '../support/ask.ts'
 import { importUnderLoad, residentMiB } from '../support/import-load.ts'
-import { origin, Site } from '../support/server.ts'
+import { main, origin, Site } from '../support/server.ts'
 
 /** So many different addresses from 20.0.0.0 on, in no order. */
 function addresses(from: number, count: number): string[] {
@@ -138,7 +139,9 @@ test('a dry run counts, with a server and without, and leaves the list as it was
   const file = listFile(site, 'new.txt', [...addresses(1000, 12), ...addresses(0, 300), 'x'])
   const old = join(site.folder, 'old.txt')
   assert.equal((await site.run('import', old, '--list', 'drop')).code, 0)
-  const wanted = 'drop: 12 would be added, 700 removed, 300 kept, 1 refused.\n'
+  const wanted =
+    'drop: 12 would be added, 700 removed, 300 kept, 1 refused.\n' +
+    'The import would need --force: 700 of the 1000 entries of list drop would be removed.\n'
   const run = async () => {
     const { code, stdout, stderr } = await site.run('import', file, '--list', 'drop', '--dry-run')
     assert.deepEqual([code, stdout], [0, wanted])
@@ -164,4 +167,15 @@ test('a large list without a server: the command stays until all of it is done',
   assert.deepEqual([code, stderr], [0, ''])
   assert.equal(JSON.parse(stdout).added, 70_000)
   assert.equal((await site.run('export', '--list', 'large')).stdout.split('\n').length - 1, 70_000)
+})
+
+test('an export goes into an import through a pipe; a wrong line of it is named', async (t) => {
+  const site = new Site(t)
+  await site.start()
+  await site.run('import', '--list', 'a', listFile(site, 'a.txt', addresses(0, 5000)))
+  const pipe = '{ "$@" export --list a; echo nonsense; } | "$@" import --list b -'
+  const words = ['-c', pipe, 'sh', process.execPath, main, '--config', site.configFile]
+  const { stdout, stderr } = spawnSync('sh', words, { encoding: 'utf8' })
+  assert.equal(stdout, 'b: 5000 added, 0 removed, 0 kept, 1 refused.\n')
+  assert.match(stderr, /^standard input:5001: nonsense: /)
 })

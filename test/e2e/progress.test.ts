@@ -107,9 +107,31 @@ test('an import on a terminal leaves its full bar above what it says', script, a
   writeFileSync(path, '192.0.2.1\n192.0.2.2\n')
   const { output } = await onTerminal(site, 'import', '--list', 'theirs', path)
   const lines = screen(output)
-  assert.match(lines[0] ?? '', /^={30} 100% {2}of 0\.0 MB, in \d+s$/)
+  assert.match(lines[0] ?? '', /^={30} 100% {2}done, in [\dms ]+$/)
   assert.deepEqual(lines.slice(1), ['theirs: 2 added, 0 removed, 0 kept, 0 refused.', ''])
 })
+
+test(
+  'an import through a server shows its phases until DNS answers the list',
+  script,
+  async (t) => {
+    const site = new Site(t)
+    await site.start()
+    const path = join(site.folder, 'list.txt')
+    const lines = Array.from(
+      { length: 150_000 },
+      (_, at) => `20.${at >> 16}.${(at >> 8) & 255}.${at & 255}\n`,
+    )
+    writeFileSync(path, lines.join(''))
+    const { output } = await onTerminal(site, 'import', '--list', 'theirs', path)
+    assert.match(output, /% {2}reading 1\.8 MB, /)
+    assert.match(output, /% {2}publishing \d+ of 150000 entries, /)
+    assert.deepEqual(screen(output).slice(1), [
+      'theirs: 150000 added, 0 removed, 0 kept, 0 refused.',
+      '',
+    ])
+  },
+)
 
 test('what fails half-way leaves no bar behind, but its message', script, async (t) => {
   const site = new Site(t)

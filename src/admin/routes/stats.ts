@@ -32,6 +32,7 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
             wallClock: formatTimestamp(clockHeld.wallClock),
           },
         }),
+        imports: [...state.imports],
         tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
         queuedRemovals: store.removals.countQueued(),
         forgers: blocklist.forgers().map((forger) => ({

@@ -253,6 +253,11 @@ export const Imported = Type.Object(
       { description: 'The first thousand wrong lines.' },
     ),
     refusedCount: Type.Integer({ description: 'The number of all wrong lines.' }),
+    needsForce: Type.Optional(
+      Type.String({
+        description: 'For a dry run without force: why the import would be refused without force.',
+      }),
+    ),
   },
   {
     examples: [

@@ -1,5 +1,6 @@
 // Schemas of the server's state, API keys, and the audit.
 import Type, { type Static } from 'typebox'
+import { importPhases } from '../../blocklist/types.ts'
 import { NullableTimestamp, PageQuery, strict, Timestamp } from './basics.ts'
 import { Mailbox, mailboxExample } from './traps.ts'
 
@@ -68,6 +69,15 @@ export const ServerStatus = Type.Object(
         { description: 'What the name server answered since it started.' },
       ),
     ),
+    imports: Type.Array(
+      Type.Object({
+        list: Type.String(),
+        phase: Type.Enum([...importPhases]),
+        done: Type.Integer({ description: 'Lines or, when publishing, prefixes.' }),
+        total: Type.Union([Type.Integer(), Type.Null()], { description: 'null while reading.' }),
+      }),
+      { description: 'The imports that run now, and how far each is.' },
+    ),
     queuedRemovals: Type.Integer({
       description: 'Requests to be removed that wait for a decision: see /v1/removals.',
     }),
@@ -99,6 +109,7 @@ export const ServerStatus = Type.Object(
         uptimeSeconds: 86400,
         tree: { usedBytes: 4096, capacityBytes: 1_073_741_824 },
         queuedRemovals: 0,
+        imports: [],
         forgers: [],
         mailboxes: [mailboxExample],
       },

@@ -20,7 +20,10 @@ export const wholeLists: CommandGroup = {
         'line says otherwise. Wrong lines are reported and left out: lines without an address, and prefixes that are ' +
         'special-purpose, exempt, excluded, too short or already expired. Without --force an import is refused if the ' +
         'file is empty, or if the import removes more than half of a list of over 100 entries.',
-      argument: { usage: '<file>', description: 'file with the list' },
+      argument: {
+        usage: '<file>',
+        description: 'file with the list; "-": read from standard input',
+      },
       options: [
         { ...list, description: `${list.description} (required)`, isRequired: true },
         {

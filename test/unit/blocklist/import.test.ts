@@ -47,6 +47,44 @@ async function exported(door: Door, list?: string): Promise<string[]> {
   return [...found.pages].flat().map((entry) => formatPrefix(entry.prefix))
 }
 
+test('the status tells how far an import is, phase by phase', async (t) => {
+  const door = openDoor(t)
+  const lines = Array.from({ length: 20_000 }, (_, at) => `20.0.${at >> 8}.${at & 255}\n`)
+  const seen: string[] = []
+  let isOver = false
+  const importing = importText(door, 'a', lines.join('')).finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    const [running] = door.blocklist.status().imports
+    if (running !== undefined) {
+      const { list, phase, done, total } = running
+      assert.equal(list, 'a')
+      assert.equal(total, phase === 'reading' ? null : 20_000)
+      assert.ok(done >= 0 && done <= 20_000)
+      if (seen.at(-1) !== phase) seen.push(phase)
+    }
+    await setImmediate()
+  }
+  await importing
+  assert.deepEqual(seen, ['reading', 'sorting', 'storing', 'publishing'])
+  assert.deepEqual(door.blocklist.status().imports, [])
+})
+
+test('a dry run says that the import would need force, and why', async (t) => {
+  const door = openDoor(t)
+  await importText(door, 'a', '20.0.0.1\n20.0.0.2\n')
+  const dryRun = async (text: string, isForced = false) => {
+    const request = { list: 'a', items: feed(text), isStrict: false, isDryRun: true, isForced }
+    const outcome = await door.blocklist.import({ ...request, actor: cli })
+    assert.ok(!isRefusal(outcome))
+    return outcome.needsForce
+  }
+  assert.equal(await dryRun(''), 'the import is empty; all 2 entries of list a would be removed')
+  assert.equal(await dryRun('20.0.0.1\n'), undefined)
+  assert.equal(await dryRun('', true), undefined)
+})
+
 test('an import adds, removes and keeps; the rest of the world is left alone', async (t) => {
   const door = openDoor(t)
   await door.blocklist.list([request('20.0.0.1', { kinds: ['dsn'] }), request('20.0.9.9')], cli)
