@@ -4,8 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { type BackscatterKind, backscatterKinds } from '../../src/classify/kinds.ts'
 import type { CommandRow } from '../../src/commands/command.ts'
 import { commandTable } from '../../src/commands/table/table.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { commandsOf } from '../support/demo.ts'
 
 const readme = readFileSync('README.md', 'utf8')
@@ -88,6 +90,28 @@ test('each command and option that is named exists', () => {
     }
   }
   assert.ok(found >= 30)
+})
+
+test('the guide names each kind of backscatter, and the thresholds and terms that hold by default', () => {
+  const judging = readFileSync('data/guide/judging.md', 'utf8')
+  const named = [...judging.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, kind]) => kind)
+  assert.deepEqual(named, [...backscatterKinds])
+  const { policy } = loadConfig({ file: 'data/backscatterd.example.toml', env: {}, cwd: '.' })
+  const days = (seconds: number): string => `${seconds / 86_400} days`
+  const counts = (kind: BackscatterKind): string => {
+    const { messages, traps } = policy.threshold[kind]
+    return `${messages} to ${traps} trap${traps === 1 ? '' : 's'}`
+  }
+  assert.equal(counts('auto-reply'), counts('content-notice'))
+  assert.equal(counts('auto-reply'), counts('challenge-response'))
+  for (const words of [
+    `${counts('dsn')} for bounces, ${counts('auto-reply')} for the other kinds, ${counts('callout').replace(/ traps?$/, '')} for callouts`,
+    `within\n  ${days(policy.threshold.dsn.window)}`,
+    `ends ${days(policy.firstListing)} after`,
+    `up to ${days(policy.longestListing)} `,
+  ]) {
+    assert.ok(judging.includes(words), words)
+  }
 })
 
 /** The command that the words name, down to its subcommand. */
