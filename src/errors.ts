@@ -78,7 +78,10 @@ const fileFaults: Readonly<Record<string, string>> = {
     'this user may not read it: use root or the service’s user, or change its owner or mode (chown, chmod)',
 }
 
-/** Says in words why a file cannot be read, and what to do; the error's own text if the system gave another reason. */
+/**
+ * Says in words why a file cannot be read, and what to do; the error's own text if the system gave another reason. Takes the
+ * system's error or, where its text may name a secret path, the error's code alone.
+ */
 export function fileFault(error: unknown): string {
   return inWords(fileFaults, error)
 }
@@ -96,7 +99,7 @@ export function bindFault(error: unknown): string {
 }
 
 function inWords(faults: Readonly<Record<string, string>>, error: unknown): string {
-  const code = codeOf(error)
+  const code = typeof error === 'string' ? error : codeOf(error)
   return Object.hasOwn(faults, code) ? `${faults[code]} (${code})` : messageOf(error)
 }
 

@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
-import { codeOf, OperationalError, wrongKey, wrongKeys } from '../errors.ts'
+import { codeOf, fileFault, OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { isOnServer, mailServer } from '../traps/mail-server.ts'
 import { exitCodes } from './command.ts'
 import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
@@ -102,7 +102,8 @@ function credentialFaults({ mailbox }: Config): OperationalError[] {
       if (!isOnServer(type) || files[key] === '') continue
       const code = failureOf(() => readFileSync(files[key]))
       if (code === '') continue
-      faults.push(wrongKey(`mailbox[${index + 1}].${key}`, `the file cannot be read (${code})`))
+      const why = `the file cannot be read: ${fileFault(code)}`
+      faults.push(wrongKey(`mailbox[${index + 1}].${key}`, why))
     }
   }
   return faults

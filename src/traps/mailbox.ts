@@ -90,7 +90,8 @@ export const mailboxErrors = {
   'folder-missing': 'the server has no such folder',
   refused: 'the server refused a command',
   'protocol-broken': 'the server violates the protocol',
-  'credentials-unreadable': 'its password file or CA file cannot be read',
+  'credentials-unreadable':
+    'its password file or CA file cannot be read: `backscatterd check-config` says why',
   locked: 'another program holds its lock',
   'permission-denied':
     'this process does not have permission to use it: give it to the service’s user (chown, chmod)',

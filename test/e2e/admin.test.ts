@@ -117,6 +117,23 @@ test('SIGHUP opens, moves and closes the HTTP interface; an address that is take
   assert.equal((await site.run('status')).code, 0, 'the control socket is where it was')
 })
 
+test('the first key of a second database in the same folder does not replace that of the first', async (t) => {
+  const site = siteWith(t, admin)
+  const file = join(site.folder, 'admin.key')
+  await (await site.start()).kill('SIGTERM')
+  const key = readFileSync(file, 'utf8')
+  const configuration = readFileSync(site.configFile, 'utf8')
+  writeFileSync(site.configFile, configuration.replace('path = "list.db"', 'path = "other.db"'))
+  const server = await site.start()
+  assert.equal(readFileSync(file, 'utf8'), key)
+  assert.match(
+    server.stderr(),
+    /admin\.key.*no first admin key was made; make one with .*key create/,
+  )
+  const made = await site.run('key', 'create', '--scope', 'admin', '--name', 'me')
+  assert.equal(made.code, 0)
+})
+
 test('key create, list and revoke, by hand and for programs, with a server and without', async (t) => {
   const site = siteWith(t, admin)
   const run = (...args: string[]) => site.run('key', ...args)

@@ -195,7 +195,10 @@ test('a list is emptied', async (t) => {
 test('a command is mistyped', async (t) => {
   const { code, stderr } = await new Site(t).run('stauts')
   assert.equal(code, 2)
-  assert.match(stderr, /^backscatterd: unknown command 'stauts'.* \(see backscatterd --help\)\n$/)
+  assert.match(
+    stderr,
+    /^backscatterd: unknown command 'stauts' \(Did you mean status\?\) \(see backscatterd --help\)\n$/,
+  )
 })
 
 /** The first mailbox as `status` shows it once it has been read. */

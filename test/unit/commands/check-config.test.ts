@@ -67,7 +67,10 @@ test('every file that is missing is named by its key, all of them at once', asyn
   ])
   assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT')
   assert.match(error.message, /: store\.path: there is no folder .*nowhere$/m)
-  assert.match(error.message, /: mailbox\[1\]\.passwordFile: the file cannot be read \(ENOENT\)$/m)
+  assert.match(
+    error.message,
+    /: mailbox\[1\]\.passwordFile: the file cannot be read: there is no such file \(ENOENT\)$/m,
+  )
   assert.doesNotMatch(error.message, /quiet|hidden/)
 })
 
