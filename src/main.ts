@@ -3,8 +3,9 @@
 // Each command's code is loaded only when that command runs, so that short commands start quickly.
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import {
+  type CommandArgument,
   type CommandContext,
   type CommandOption,
   type CommandRow,
@@ -13,22 +14,10 @@ import {
 } from './commands/command.ts'
 import { wrapText } from './commands/format.ts'
 import { errorFacts, errorLine } from './commands/redact-error.ts'
-import { commandTable } from './commands/table/table.ts'
+import { program } from './commands/table/table.ts'
 import { OperationalError } from './errors.ts'
 
 const helpCommand = ['help [command]', 'print the help of a command'] as const
-
-const programNotes = `
-The configuration is --config FILE, else $BACKSCATTERD_CONFIG, else
-./backscatterd.toml, else /etc/backscatterd/backscatterd.toml. If that file
-cannot be read, or if there is none, a command that needs it fails.
-
-Commands that read or change data ask the running server through its control
-socket. If no server is running, they open the database themselves.
-
-Exit codes: 0 done; 1 failed or refused, with one line on standard error that
-says why; 2 wrong use or wrong configuration. lookup: 0 not listed, 3 listed,
-1 no answer.`
 
 /** OperationalErrors with these codes give exit code 2; all others give 1. */
 const wrongUseCodes: readonly string[] = ['usage-invalid', 'config-invalid']
@@ -58,23 +47,21 @@ try {
 }
 
 function buildProgram(): Command {
-  const program = new Command('backscatterd')
-    .description(
-      'Lists the hosts that send misdirected bounces, and publishes the list as a DNSBL.',
-    )
-    .option('--config <file>', 'configuration file (default: the first of those named below)')
+  const root = new Command('backscatterd').description(program.about)
+  for (const option of program.options) root.addOption(optionOf(option))
+  root
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
-    .addHelpText('after', programNotes)
+    .addHelpText('after', program.notes.map((note) => `\n${wrapText(note).join('\n')}`).join('\n'))
     .addHelpText('beforeAll', ({ command }) => refuseUnknown(command))
   const add = (parent: Command, row: CommandRow): void => {
     const command = parent
       .command(row.name, { isDefault: row.isDefault === true })
       .summary(row.summary)
       .description(row.description)
-    if (row.argument !== undefined) command.argument(row.argument.usage, row.argument.description)
+    if (row.argument !== undefined) command.addArgument(argumentOf(row.argument))
     for (const option of row.options ?? []) command.addOption(optionOf(option))
     command.addHelpText('after', helpNotes(row))
     if (row.subcommands) command.helpCommand(...helpCommand)
@@ -83,21 +70,22 @@ function buildProgram(): Command {
     if (load === undefined) return
     command.action(async (...given: unknown[]) => {
       const context: CommandContext = {
-        file: program.opts<{ config?: string }>().config,
+        file: root.opts<{ config?: string }>().config,
         env: process.env,
         cwd: process.cwd(),
+        program,
         write: (text) => process.stdout.write(text),
       }
       const run = await load()
       process.exitCode = await run(context, ...(given as never[]))
     })
   }
-  for (const { title, commands } of commandTable) {
-    program.commandsGroup(title)
-    for (const row of commands) add(program, row)
+  for (const { title, commands } of program.groups) {
+    root.commandsGroup(title)
+    for (const row of commands) add(root, row)
   }
-  program.commandsGroup('Help:').helpCommand(...helpCommand)
-  return program
+  root.commandsGroup('Help:').helpCommand(...helpCommand)
+  return root
 }
 
 /** Makes `key nonsense --help` and `help nonsense` errors: for them Commander prints the help of the whole. */
@@ -106,6 +94,11 @@ function refuseUnknown(command: Command): string {
   const isUnknown = first !== undefined && command.commands.length > 0 && !first.startsWith('-')
   if (isUnknown) command.parse([first], { from: 'user' })
   return ''
+}
+
+function argumentOf({ usage, description, values }: CommandArgument): Argument {
+  const argument = new Argument(usage, description)
+  return values === undefined ? argument : argument.choices(values)
 }
 
 function optionOf(row: CommandOption): Option {

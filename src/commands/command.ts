@@ -15,6 +15,7 @@ export const version: string = manifest.version
 
 /** Where to look for the configuration, and where to write the output. */
 export interface CommandContext extends ConfigSource {
+  readonly program: Program
   /** Writes to standard output. */
   write(text: string): void
 }
@@ -40,6 +41,8 @@ export interface CommandArgument {
   /** In commander's form: `<file>`, `[key]`, `<prefix...>`. */
   readonly usage: string
   readonly description: string
+  /** All allowed values. Others are refused. */
+  readonly values?: readonly string[]
 }
 
 export interface CommandOption {
@@ -63,6 +66,15 @@ interface CommandExample {
 export interface CommandGroup {
   readonly title: string
   readonly commands: readonly CommandRow[]
+}
+
+/** The whole command line. */
+export interface Program {
+  readonly about: string
+  readonly options: readonly CommandOption[]
+  /** Paragraphs below the list of commands. */
+  readonly notes: readonly string[]
+  readonly groups: readonly CommandGroup[]
 }
 
 /** The option `--json`, which every command that prints data has. */

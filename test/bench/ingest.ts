@@ -4,6 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ingest } from '../../src/commands/ingest.ts'
+import { program } from '../../src/commands/table/table.ts'
 import { readSample, samplePaths } from '../support/samples.ts'
 
 export interface IngestFigures {
@@ -26,7 +27,7 @@ export async function benchIngest(messages = 20_000, hosts = 500): Promise<Inges
     const mboxBytes = writeMbox(mbox, messages, hosts)
     const file = join(folder, 'backscatterd.toml')
     writeFileSync(file, configuration)
-    const context = { file, env: {}, cwd: folder, write: () => undefined }
+    const context = { file, env: {}, cwd: folder, program, write: () => undefined }
     const started = performance.now()
     const before = process.cpuUsage()
     await ingest(context, [mbox], { allTraps: true, json: true })

@@ -4,7 +4,7 @@ import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { CommandRow } from '../../src/commands/command.ts'
-import { commandTable } from '../../src/commands/table/table.ts'
+import { program } from '../../src/commands/table/table.ts'
 import { runCommands, startDemo } from '../support/demo.ts'
 
 /** Commands without examples: they run until they are stopped, fail while a server runs, or need a request that waits. */
@@ -22,7 +22,9 @@ test('every example in the help works as printed', async (t) => {
   const cwd = site.folder
   writeFileSync(join(cwd, 'list.txt'), '192.88.101.0/24\n192.88.102.7\n')
   copyFileSync('data/samples/postfix-bounce.eml', join(cwd, 'bounce.eml'))
-  for (const { path, examples = [] } of leaves(commandTable.flatMap(({ commands }) => commands))) {
+  for (const { path, examples = [] } of leaves(
+    program.groups.flatMap(({ commands }) => commands),
+  )) {
     await t.test(path, () => {
       assert.equal(examples.length === 0, withoutExamples.includes(path))
       for (const { command } of examples) {

@@ -77,6 +77,24 @@ export const setUp: CommandGroup = {
       examples: [{ command: 'backscatterd doctor' }],
       load: async () => (await import('../doctor.ts')).doctor,
     },
+    {
+      name: 'completion',
+      summary: 'print a script that completes commands in your shell',
+      description:
+        'Prints a script for your shell. With it, the Tab key completes commands, options and their values.',
+      argument: { usage: '<shell>', description: 'your shell', values: ['bash', 'zsh', 'fish'] },
+      examples: [
+        {
+          command: 'source <(backscatterd completion bash)',
+          does: 'now, and in every shell if this line is in ~/.bashrc (bash) or ~/.zshrc (zsh)',
+        },
+        {
+          command: 'backscatterd completion fish > backscatterd.fish',
+          does: 'for fish, in ~/.config/fish/completions',
+        },
+      ],
+      load: async () => (await import('../completion.ts')).completion,
+    },
   ],
 }
 
