@@ -6,12 +6,8 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { type BackscatterKind, backscatterKinds } from '../../src/classify/kinds.ts'
 import type { CommandRow } from '../../src/commands/command.ts'
-<<<<<<< HEAD
-import { commandTable } from '../../src/commands/table/table.ts'
 import { loadConfig } from '../../src/config/load.ts'
-=======
 import { program } from '../../src/commands/table/table.ts'
->>>>>>> 3efed15 (completion for bash, zsh and fish, and a man page, from the table of commands)
 import { commandsOf } from '../support/demo.ts'
 
 const readme = readFileSync('README.md', 'utf8')
