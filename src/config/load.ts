@@ -6,6 +6,7 @@ import { fileFault, OperationalError } from '../errors.ts'
 import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
+import { type ShownTable, shownTables } from './show.ts'
 
 /** The settings of one file, with absolute paths, the path of the file, and warnings for the operator. */
 export interface Config extends Settings {
@@ -64,6 +65,16 @@ function requireConfig(source: ConfigSource): string {
 export function loadConfig(source: ConfigSource): Config {
   const file = requireConfig(source)
   return checked(file, readToml(file))
+}
+
+/** The configuration for people: every key with its value and where that comes from. Throws as `loadConfig` does. */
+export function showConfig(source: ConfigSource): {
+  readonly file: string
+  readonly tables: readonly ShownTable[]
+} {
+  const file = requireConfig(source)
+  const raw = readToml(file)
+  return { file, tables: shownTables(declaration.fields, raw, { ...checked(file, raw) }) }
 }
 
 /**

@@ -10,6 +10,8 @@ export interface Setting<T> {
   readonly expects: string
   /** The default in the form of the TOML file. Undefined means that the key is required. */
   readonly initial: unknown
+  /** Whether the value may reveal a trap. It is neither logged nor shown. */
+  readonly isSecret?: true
   /** Converts the value in the TOML file to a `T`, or says what is wrong with it. Relative paths start from `folder`. */
   read(raw: unknown, folder: string): Parsed<T>
 }

@@ -39,10 +39,11 @@ export function text(
 }
 
 /** The same setting, for a value that may reveal a trap: errors never repeat the value. */
-export function secret(plain: Setting<string>): Setting<string> {
-  return setting(plain.about, plain.initial, plain.expects, (raw, folder) =>
-    typeof raw === 'string' ? plain.read(raw, folder) : { why: `expected ${plain.expects}` },
+export function secret({ about, initial, expects, read }: Setting<string>): Setting<string> {
+  const hushed = setting(about, initial, expects, (raw, folder) =>
+    typeof raw === 'string' ? read(raw, folder) : { why: `expected ${expects}` },
   )
+  return { ...hushed, isSecret: true }
 }
 
 /** A setting whose value is one of `words`. */

@@ -66,6 +66,24 @@ export const setUp: CommandGroup = {
       load: async () => (await import('../check-config.ts')).checkConfig,
     },
     {
+      name: 'config',
+      summary: 'show the configuration that is in force',
+      description: 'Shows the configuration.',
+      subcommands: [
+        {
+          name: 'show',
+          summary: 'show every key with its value',
+          description:
+            'Shows every key of the configuration with its value, as TOML. A comment says whether the value comes from the ' +
+            'file or is the default. Paths are shown in full. Values that may reveal a trap are hidden.',
+          isDefault: true,
+          options: [json],
+          examples: [{ command: 'backscatterd config show' }],
+          load: async () => (await import('../config.ts')).showConfiguration,
+        },
+      ],
+    },
+    {
       name: 'doctor',
       summary: 'find what is wrong with an installation',
       description:
