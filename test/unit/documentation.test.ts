@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { type BackscatterKind, backscatterKinds } from '../../src/classify/kinds.ts'
 import type { CommandRow } from '../../src/commands/command.ts'
-import { loadConfig } from '../../src/config/load.ts'
 import { program } from '../../src/commands/table/table.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { commandsOf } from '../support/demo.ts'
 
 const readme = readFileSync('README.md', 'utf8')
