@@ -11,6 +11,7 @@ import type {
 import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { BlocklistStatus } from '../blocklist/types.ts'
 import type { Logger } from '../errors.ts'
+import type { ZoneText } from '../feeds/entry.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
@@ -32,6 +33,8 @@ export interface AppOptions {
   /** For keys, the audit and repeated requests. The list itself is changed only through `blocklist`. */
   readonly store: Store
   readonly version: string
+  /** What the configuration adds to an export as a zone file. */
+  readonly zone: ZoneText
   /** The URL that clients use; '' if there is none. */
   readonly publicUrl?: string
   /** Whether to offer /openapi.json and /docs. A single command does without them to start faster. @default true */

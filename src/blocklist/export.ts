@@ -22,10 +22,11 @@ export function exportEntries(
 ): Export | undefined {
   const snapshot = new Snapshot(path)
   const close = () => snapshot.close()
+  const zone = { serial: snapshot.journal.newest()?.serial ?? 0, isRetired: rules.isRetired }
   if (list === undefined) {
     const holes = [...snapshot.exclusions.prefixes(), ...snapshot.exemptions.prefixes()]
     const pages = inPages(snapshot, everything(snapshot, rules))
-    return { close, pages, holes, zoneKinds: rules.publishedKinds }
+    return { close, pages, holes, zoneKinds: rules.publishedKinds, ...zone }
   }
   const version = snapshot.lists.named(list)?.version ?? null
   if (version === null) {
@@ -33,7 +34,7 @@ export function exportEntries(
     return undefined
   }
   const pages = inPages(snapshot, entriesOf(snapshot, version, rules.now))
-  return { close, pages, holes: [], zoneKinds: allKinds }
+  return { close, pages, holes: [], zoneKinds: allKinds, ...zone }
 }
 
 /** Collects entries into pages and closes the snapshot at the end. undefined stands for a prefix that is not listed. */

@@ -227,6 +227,10 @@ export interface Export {
   readonly holes: readonly Prefix[]
   /** Mask of the kinds that a zone made from this export may answer: all for a named list, else those that our zone answers. */
   readonly zoneKinds: number
+  /** The serial of the zone as of which the export is. */
+  readonly serial: number
+  /** The zone is retired: it answers nothing, not even test entries. */
+  readonly isRetired: boolean
 }
 
 /** Selects evidence by all members that are there. */

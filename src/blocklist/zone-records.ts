@@ -2,6 +2,9 @@
 // wildcards and explicit names (RFC 4592), so that every full name of an address gets the answer that our own server gives.
 // IPv4 and IPv6 share the zone: a wildcard below digits of 0 to 9 alone would also answer names of the other family.
 import { type Address, contains, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import { comparePrefixes } from '../store/packed-entries.ts'
+import type { Export } from './types.ts'
+import { neverListed, testEntries } from './zone-entry.ts'
 
 /** A listing with the mask of its answered kinds, or a hole: an excluded or exempt prefix. */
 export interface ZoneItem {
@@ -29,6 +32,34 @@ const labelsOf = { 4: { bits: 8, count: 4 }, 6: { bits: 4, count: 32 } } as cons
 /** An IPv4 name has no more labels than this, so a wildcard below as many labels answers no IPv4 name. */
 const labelsOfBoth = 4
 const wordNames = ['w0', 'w1', 'w2', 'w3'] as const
+
+/** The names of everything in an export, and of the test entries unless the zone is retired. A page may be empty. */
+export function* answerPages(list: Export): Generator<readonly NamedAnswer[]> {
+  let page: NamedAnswer[] = []
+  const records = new ZoneRecords((answer) => page.push(answer))
+  const waiting = fixedItems(list).toSorted((a, b) => comparePrefixes(b.prefix, a.prefix))
+  for (const entries of list.pages) {
+    for (const { prefix, attributes } of entries) {
+      for (let next = waiting.at(-1); next && comparePrefixes(next.prefix, prefix) < 0; ) {
+        records.add(next)
+        waiting.pop()
+        next = waiting.at(-1)
+      }
+      records.add({ prefix, kinds: attributes.kinds & list.zoneKinds })
+    }
+    yield page
+    page = []
+  }
+  for (const item of waiting.reverse()) records.add(item)
+  records.end()
+  yield page
+}
+
+function fixedItems({ holes, isRetired }: Export): ZoneItem[] {
+  if (isRetired) return []
+  const hidden = [...holes, ...neverListed].map((prefix) => ({ prefix, kinds: null }))
+  return [...hidden, ...testEntries]
+}
 
 /** A name and the names one label below it. */
 interface Node {

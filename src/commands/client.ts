@@ -226,7 +226,7 @@ function parsed(body: string): unknown {
  * The packages are imported only here, so that a command that finds a server need not load them.
  */
 export async function openLocalApp(config: Config, { isDescribed = false } = {}): Promise<Client> {
-  const [{ buildApp }, { operator }, { Blocklist }, { openStore }, { policyOptions }] =
+  const [{ buildApp }, { operator }, { Blocklist }, { openStore }, { policyOptions, zoneText }] =
     await Promise.all([
       import('../admin/app.ts'),
       import('../admin/scopes.ts'),
@@ -262,6 +262,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       blocklist,
       store,
       version,
+      zone: zoneText(config),
       isDescribed,
       status: () => ({
         version,

@@ -4,10 +4,11 @@ import type { AdminLimits } from '../admin/options.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
+import type { ZoneText } from '../feeds/entry.ts'
 import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
-import type { ZoneOptions } from '../resolver/records.ts'
+import { type ZoneOptions, zoneFileHead } from '../resolver/records.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
 import type { TrapsOptions } from '../traps/traps.ts'
 
@@ -66,6 +67,12 @@ export function adminLimits({ admin }: Config): AdminLimits {
 
 export function zoneOptions({ zone }: Config): ZoneOptions {
   return { ...zone, ttlSeconds: zone.ttl, negativeTtlSeconds: zone.negativeTtl }
+}
+
+/** What the configuration adds to an export as a zone file. */
+export function zoneText(config: Config): ZoneText {
+  const options = zoneOptions(config)
+  return { head: (serial) => zoneFileHead(options, serial), text: config.zone.text }
 }
 
 function smtpOptions({

@@ -17,10 +17,13 @@ import type { Config } from '../config/load.ts'
 import { databaseFailure, isDiskFull } from '../store/database.ts'
 import { giveToOwnerOf, writeStoreFile } from '../store/private-file.ts'
 import { version } from './command.ts'
-import { adminLimits } from './options.ts'
+import { adminLimits, zoneText } from './options.ts'
 
 /** The options of the HTTP application that the caller gives. startAdmin() sets the others. */
-type AdminRooms = Omit<AppOptions, 'version' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'>
+type AdminRooms = Omit<
+  AppOptions,
+  'version' | 'zone' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'
+>
 
 export interface Admin extends AsyncDisposable {
   /** The bound host:port. Undefined without `[admin]`. */
@@ -38,6 +41,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     buildApp({
       ...rooms,
       version,
+      zone: zoneText(config),
       refusals,
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),

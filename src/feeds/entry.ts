@@ -15,9 +15,15 @@ import { formatTimestamp } from '../quantity.ts'
 export const rbldnsdTypes = ['ip4set', 'ip4trie', 'ip6trie'] as const
 export type RbldnsdType = (typeof rbldnsdTypes)[number]
 
-/** A text format for lists. Only rbldnsd has types. */
-export interface Format {
+/** A text format in which lists are written. */
+export interface Writer {
   readonly mediaType: string
+  /** Writes a list page by page. A page without entries yields ''. */
+  write(list: Export, options: WriteOptions): Iterable<string>
+}
+
+/** A text format in which lists are written and read. Only rbldnsd has types. */
+export interface Format extends Writer {
   /** File name extensions, in lower case. */
   readonly extensions: readonly string[]
   /** Makes a reader for one list. `now`: the time in epoch seconds, to refuse a list that has expired. */
@@ -25,8 +31,19 @@ export interface Format {
     readonly now: number
     readonly type?: RbldnsdType | undefined
   }): LineReader
-  /** Writes a list page by page. A page without entries yields ''. */
-  write(list: Export, type: RbldnsdType | undefined): Iterable<string>
+}
+
+export interface WriteOptions {
+  readonly type?: RbldnsdType | undefined
+  readonly zone: ZoneText
+}
+
+/** The parts of a zone file that the configuration gives. */
+export interface ZoneText {
+  /** The lines before the entries: origin, TTL, SOA and the zone's own records, in presentation form. */
+  head(serial: number): string
+  /** The template of TXT records, with `{ip}`. */
+  readonly text: string
 }
 
 /** Parses one line and adds the result to `items`: nothing for a comment, several entries for a range. */

@@ -1,14 +1,18 @@
 // Reads and writes whole lists in a given format: octets → lines → entries, and entries → text.
 import type { Export, ImportItem, ListFault } from '../blocklist/types.ts'
+import { bind } from './bind.ts'
 import { csv } from './csv.ts'
-import type { RbldnsdType } from './entry.ts'
+import type { RbldnsdType, WriteOptions, Writer } from './entry.ts'
 import { ndjson } from './ndjson.ts'
 import { rbldnsd } from './rbldnsd.ts'
 import { text } from './text.ts'
 
 const formats = { text, csv, ndjson, rbldnsd }
-export type FeedFormat = keyof typeof formats
-export const feedFormats = Object.keys(formats) as FeedFormat[]
+const writers: Readonly<Record<ExportFormat, Writer>> = { ...formats, bind }
+export type ImportFormat = keyof typeof formats
+export type ExportFormat = ImportFormat | 'bind'
+export const importFormats = Object.keys(formats) as ImportFormat[]
+export const exportFormats = Object.keys(writers) as ExportFormat[]
 
 /** A line with more characters than this is a wrong line. */
 const maxLineCharacters = 65_536
@@ -16,19 +20,19 @@ const maxLineCharacters = 65_536
 const batchLines = 2000
 
 export interface FeedOptions {
-  readonly format: FeedFormat
+  readonly format: ImportFormat
   /** For rbldnsd only. */
   readonly type?: RbldnsdType | undefined
 }
 
 /** The format for a file name's extension. The default is text. */
-export function formatOfFile(name: string): FeedFormat {
+export function formatOfFile(name: string): ImportFormat {
   const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? ''
-  return feedFormats.find((format) => formats[format].extensions.includes(extension)) ?? 'text'
+  return importFormats.find((format) => formats[format].extensions.includes(extension)) ?? 'text'
 }
 
-export function mediaTypeOf(format: FeedFormat): string {
-  return formats[format].mediaType
+export function mediaTypeOf(format: ExportFormat): string {
+  return writers[format].mediaType
 }
 
 /** Reads a list as a stream. A wrong line becomes an item with the reason. Throws only what `octets` throws. */
@@ -49,8 +53,11 @@ export async function* readFeed(
 }
 
 /** Writes a list page by page. A page without entries yields ''. */
-export function writeFeed(list: Export, { format, type }: FeedOptions): Iterable<string> {
-  return formats[format].write(list, type)
+export function writeFeed(
+  list: Export,
+  { format, ...options }: WriteOptions & { readonly format: ExportFormat },
+): Iterable<string> {
+  return writers[format].write(list, options)
 }
 
 interface Line {

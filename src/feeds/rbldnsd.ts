@@ -68,7 +68,7 @@ export const rbldnsd: Format = {
     }
   },
   /** Writes the default value and the test entries, then the exclusions, then the entries. */
-  *write({ pages, holes, zoneKinds }, type) {
+  *write({ pages, holes, zoneKinds }, { type }) {
     yield ':127.0.0.2:\n'
     for (const { prefix, kinds } of testEntries) {
       if (!isOfType(prefix, type)) continue

@@ -32,27 +32,52 @@ const retiredText =
  */
 export function encodeZone(options: ZoneOptions) {
   const { ttlSeconds: ttl, negativeTtlSeconds: negativeTtl, text, retired } = options
-  const origin = absoluteName(options.origin, 'zone.origin').toLowerCase()
-  if (origin === '') throw invalid('zone.origin', 'the root cannot be a list')
-  const nameservers = options.nameservers.map((name) => absoluteName(name, 'zone.nameservers'))
-  const [primary] = nameservers
-  if (primary === undefined) throw invalid('zone.nameservers', 'expected at least one name')
-  if (options.hostmaster.includes('@')) {
-    throw invalid('zone.hostmaster', `${options.hostmaster}: write a dot in place of the @`)
-  }
-  const admin = absoluteName(options.hostmaster, 'zone.hostmaster')
+  const { origin, primary, nameservers, admin } = readNames(options)
   const serials = { serial: 0, refresh: refreshSeconds, retry: retrySeconds }
   const timers = { ...serials, expiration: expireSeconds, minimum: negativeTtl }
-  const unique = [...new Set(nameservers.map((name) => name.toLowerCase()))]
   const own = readRecords(options.records, origin)
   const records = [
     encode(origin, ttl, { type: 'SOA', primary, admin, ...timers }),
-    ...unique.map((ns) => encode(origin, ttl, { type: 'NS', ns })),
+    ...nameservers.map((ns) => encode(origin, ttl, { type: 'NS', ns })),
     ...(retired ? [encode(origin, ttl, { type: 'TXT', data: [Buffer.from(retiredText)] })] : []),
     ...own.map((record) => encode(record.owner, record.ttl ?? ttl, record.data)),
   ]
   const wireOrigin = records[0]?.owner ?? new Uint8Array()
   return { origin: wireOrigin, records, ttl, negativeTtl, text, retired }
+}
+
+/**
+ * The lines of a zone file (RFC 1035 §5.1) before the entries: what `encodeZone` encodes, under this serial. Throws as
+ * `encodeZone` does for names.
+ */
+export function zoneFileHead(options: ZoneOptions, serial: number): string {
+  const { ttlSeconds, negativeTtlSeconds, records, retired } = options
+  const { origin, primary, nameservers, admin } = readNames(options)
+  const timers = [serial, refreshSeconds, retrySeconds, expireSeconds, negativeTtlSeconds]
+  const lines = [
+    `$ORIGIN ${origin}.`,
+    `$TTL ${ttlSeconds}`,
+    `@ SOA ${primary}. ${admin}. ${timers.join(' ')}`,
+    ...nameservers.map((name) => `@ NS ${name}.`),
+    ...(retired ? [`@ TXT "${retiredText}"`] : []),
+    ...records,
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** The names in `options`, absolute and without the final dot; each name server once, in lower case. */
+function readNames({ origin: zone, nameservers: names, hostmaster }: ZoneOptions) {
+  const origin = absoluteName(zone, 'zone.origin').toLowerCase()
+  if (origin === '') throw invalid('zone.origin', 'the root cannot be a list')
+  const nameservers = names.map((name) => absoluteName(name, 'zone.nameservers'))
+  const [primary] = nameservers
+  if (primary === undefined) throw invalid('zone.nameservers', 'expected at least one name')
+  if (hostmaster.includes('@')) {
+    throw invalid('zone.hostmaster', `${hostmaster}: write a dot in place of the @`)
+  }
+  const admin = absoluteName(hostmaster, 'zone.hostmaster')
+  const unique = [...new Set(nameservers.map((name) => name.toLowerCase()))]
+  return { origin, primary, nameservers: unique, admin }
 }
 
 function readRecords(texts: readonly string[], origin: string): PresentedRecord[] {

@@ -2,6 +2,7 @@
 import Database from 'better-sqlite3'
 import type { Prefix } from '../ip/address.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { JournalTable } from './journal.ts'
 import { ListTable } from './list-versions.ts'
 import { ListingWalks, type ShownListing } from './listing-walks.ts'
 import { ListingTable } from './listings.ts'
@@ -22,6 +23,7 @@ export class Snapshot {
   readonly lists: ListTable
   readonly exemptions: ExceptionTable
   readonly exclusions: ExceptionTable
+  readonly journal: JournalTable
   readonly #database: Database.Database
   readonly #walks: ListingWalks
 
@@ -36,6 +38,7 @@ export class Snapshot {
       this.lists.all()
       this.listings = new ListingTable(this.#database, nothingChanges)
       this.#walks = new ListingWalks(this.#database, this.listings)
+      this.journal = new JournalTable(this.#database)
       this.exemptions = new ExceptionTable(this.#database, 'exemptions', nothingChanges)
       this.exclusions = new ExceptionTable(this.#database, 'exclusions', nothingChanges)
     } catch (error) {

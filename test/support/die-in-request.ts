@@ -25,6 +25,7 @@ export function openApp(path: string) {
     retired: false,
   })
   const app = buildApp({
+    zone: { head: () => '', text: '' },
     blocklist,
     store,
     version: '0.0.0',

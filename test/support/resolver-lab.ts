@@ -90,7 +90,12 @@ function zoneFile(serial: number, records: readonly string[]): string {
   ].join('\n')
 }
 
-function nsdConfiguration(folder: string, port: number): string {
+/** NSD with one zone, from a file in `folder`. */
+export function nsdConfiguration(
+  folder: string,
+  port: number,
+  zone = { name: '.', file: 'root.zone' },
+): string {
   return `
 server:
   ip-address: 127.0.0.1@${port}
@@ -104,11 +109,12 @@ server:
   zonelistfile: "${folder}/zone.list"
   cookie-secret-file: ""
   zonefiles-check: yes
+  rrl-ratelimit: 0
 remote-control:
   control-enable: no
 zone:
-  name: "."
-  zonefile: root.zone
+  name: "${zone.name}"
+  zonefile: ${zone.file}
 `
 }
 

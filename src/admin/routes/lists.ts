@@ -142,7 +142,7 @@ async function* limited(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
-function addExport(app: App, { blocklist }: AppOptions): void {
+function addExport(app: App, { blocklist, zone }: AppOptions): void {
   /** The caller ids of the running exports. The operator's own are not counted. */
   const running: string[] = []
   const hasRoom = (id: string): boolean =>
@@ -181,7 +181,7 @@ function addExport(app: App, { blocklist }: AppOptions): void {
       const found = blocklist.export(list)
       if (!found) return notFound(`there is no list named ${list}`)
       if (isCounted) running.push(caller.id)
-      const texts = writeFeed(found, { format, type })
+      const texts = writeFeed(found, { format, type, zone })
       const stream = Readable.from(octets(texts))
       // 'close' comes however the export ends, even if the client is gone before the first page.
       stream.once('close', () => {

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox'
 import { listOutcomes } from '../../blocklist/types.ts'
 import { backscatterKinds } from '../../classify/kinds.ts'
 import { rbldnsdTypes } from '../../feeds/entry.ts'
-import { feedFormats } from '../../feeds/feed.ts'
+import { exportFormats, importFormats } from '../../feeds/feed.ts'
 import {
   itemsOf,
   Kind,
@@ -216,18 +216,18 @@ const ListName = Type.String({
     'Name of a list: letters, digits, dots, hyphens and underscores; at most 64, the first a letter or digit.',
   examples: ['partners'],
 })
-const feed = {
-  format: Type.Optional(Type.Enum([...feedFormats], { description: 'Absent: text.' })),
-  type: Type.Optional(
-    Type.Enum([...rbldnsdTypes], { description: 'Only for format rbldnsd: its dataset type.' }),
-  ),
-}
+const format = <const Name extends string>(names: readonly Name[]) =>
+  Type.Optional(Type.Enum([...names], { description: 'Absent: text.' }))
+const type = Type.Optional(
+  Type.Enum([...rbldnsdTypes], { description: 'Only for format rbldnsd: its dataset type.' }),
+)
 const flag = (description: string) =>
   Type.Optional(Type.Enum(['true', 'false'], { description: `${description} Absent: false.` }))
 export const ImportQuery = Type.Object(
   {
     list: ListName,
-    ...feed,
+    format: format(importFormats),
+    type,
     strict: flag('One wrong line refuses the whole import.'),
     force: flag('Also if the list would lose most of its entries, or be empty.'),
     dryRun: flag('Only tells what would change.'),
@@ -235,7 +235,10 @@ export const ImportQuery = Type.Object(
   strict,
 )
 export type ImportQuery = Static<typeof ImportQuery>
-export const ExportQuery = Type.Object({ list: Type.Optional(ListName), ...feed }, strict)
+export const ExportQuery = Type.Object(
+  { list: Type.Optional(ListName), format: format(exportFormats), type },
+  strict,
+)
 export type ExportQuery = Static<typeof ExportQuery>
 
 /** What an import changed, or would change. */

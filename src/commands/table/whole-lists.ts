@@ -59,12 +59,19 @@ export const wholeLists: CommandGroup = {
         'changes made meanwhile are not in it.',
       options: [
         list,
-        { flags: '--format <format>', description: `${formatNames} (default: text)` },
+        {
+          flags: '--format <format>',
+          description: `${formatNames}, or bind, a zone file (default: text)`,
+        },
         rbldnsdType,
       ],
       examples: [
         { command: 'backscatterd export --list drop' },
-        { command: 'backscatterd export --format rbldnsd > bl.zone' },
+        { command: 'backscatterd export --format rbldnsd > bl.rbldnsd' },
+        {
+          command: 'backscatterd export --format bind > bl.zone',
+          does: 'for BIND, Knot, NSD, PowerDNS',
+        },
       ],
       load: async () => (await import('../list.ts')).exportList,
     },

@@ -47,6 +47,8 @@ async function exported(door: Door, list?: string): Promise<string[]> {
   return [...found.pages].flat().map((entry) => formatPrefix(entry.prefix))
 }
 
+const zone = { head: () => '', text: '' }
+
 test('the status tells how far an import is, phase by phase', async (t) => {
   const door = openDoor(t)
   const lines = Array.from({ length: 20_000 }, (_, at) => `20.0.${at >> 8}.${at & 255}\n`)
@@ -409,7 +411,7 @@ for (const format of ['text', 'csv', 'ndjson', 'rbldnsd'] as const) {
         assert.ok(found)
         const original = [...found.pages].flat()
         assert.equal(original.length, entries.length)
-        const text = [...writeFeed({ ...found, pages: [original] }, { format })].join('')
+        const text = [...writeFeed({ ...found, pages: [original] }, { format, zone })].join('')
         const done = await importText(door, 'b', text, format, true)
         assert.ok(!isRefusal(done), JSON.stringify(done))
         const again = await door.blocklist.export('b')
@@ -438,7 +440,7 @@ test('a zone made of all that is listed has the kinds that are answered; a list,
   const written = async (list: string | undefined, format: 'rbldnsd' | 'csv') => {
     const found = await door.blocklist.export(list)
     assert.ok(found)
-    return [...writeFeed(found, { format })]
+    return [...writeFeed(found, { format, zone })]
       .join('')
       .split('\n')
       .filter((line) => /^20\./.test(line))
