@@ -233,7 +233,7 @@ test('without root and without a folder it says what is missing', {
 const installAndServe = `
 quickstart "$@"
 stat -c '%a %U:%G %n' /etc/backscatterd /etc/backscatterd/backscatterd.toml /var/lib/backscatterd \\
-  /usr/local/bin/backscatterd /etc/systemd/system/backscatterd.service
+  /usr/local/bin/backscatterd /usr/local/share/man/man8/backscatterd.8 /etc/systemd/system/backscatterd.service
 $as_service backscatterd check-config
 serve
 backscatterd lookup 127.0.0.2 || echo "lookup: $?"
@@ -255,6 +255,7 @@ test('as root it installs user, configuration, program and unit, and its user ca
     '640 root:backscatterd /etc/backscatterd/backscatterd.toml',
     '750 backscatterd:backscatterd /var/lib/backscatterd',
     '755 root:root /usr/local/bin/backscatterd',
+    '644 root:root /usr/local/share/man/man8/backscatterd.8',
     '644 root:root /etc/systemd/system/backscatterd.service',
     '/etc/backscatterd/backscatterd.toml: ok',
     'backscatterd ready dns=127.0.0.1:53 smtp=127.0.0.1:25',

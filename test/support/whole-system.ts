@@ -16,7 +16,8 @@ for folder in etc var usr opt; do
   test "$device" != "$(stat -c %d "/$folder")"
 done
 # The machine may have an installation of its own. It disappears here, and only here.
-rm -rf /etc/backscatterd /var/lib/backscatterd /usr/local/bin/backscatterd /etc/systemd/system/backscatterd.service
+rm -rf /etc/backscatterd /var/lib/backscatterd /usr/local/bin/backscatterd /usr/local/share/man/man8/backscatterd.8 \\
+  /etc/systemd/system/backscatterd.service
 mkdir -p /opt/backscatterd
 mount --bind "$CHECKOUT" /opt/backscatterd
 ip link set lo up

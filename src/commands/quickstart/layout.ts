@@ -1,6 +1,6 @@
 // Where an installation lies: the files and folders to make, with their modes, owners and contents. On the system itself, or all
 // in one folder. Reads only the program's own data folder, and writes nothing.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { formatConfiguration } from './configuration.ts'
 import type { Plan } from './plan.ts'
@@ -46,7 +46,7 @@ const shipped = {
 /** An installation for systemd: configuration, database folder, program, man page and unit. */
 export function systemLayout(): Layout {
   const { configFile } = shipped
-  const units = '/etc/systemd/system'
+  const [units, manuals] = ['/etc/systemd/system', '/usr/local/share/man/man8']
   const configuration: Content = (plan) => formatConfiguration(plan, `${serviceHome}/list.db`)
   const starter: Content = () =>
     shippedText('backscatterd.sh').replaceAll(shipped.program, programFolder)
@@ -58,21 +58,12 @@ export function systemLayout(): Layout {
       piece(configFile, 0o640, 'shared', configuration),
       piece(serviceHome, 0o750, 'service'),
       piece('/usr/local/bin/backscatterd', 0o755, 'root', starter),
-      ...manualPieces(),
+      piece(manuals, 0o755, 'root'),
+      piece(join(manuals, manual), 0o644, 'root', () => shippedText(manual)),
       piece(units, 0o755, 'root'),
       piece(join(units, unitName), 0o644, 'root', systemUnit),
     ],
   }
-}
-
-/** The man page, and its folder if the system has none. */
-function manualPieces(): Piece[] {
-  const folder = '/usr/local/share/man/man8'
-  if (!existsSync(join(programFolder, 'data', manual))) return []
-  return [
-    piece(folder, 0o755, 'root'),
-    piece(join(folder, manual), 0o644, 'root', () => shippedText(manual)),
-  ]
 }
 
 /** An installation in one folder, to look at or to try. `user`: name of the folder's owner. */
