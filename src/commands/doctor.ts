@@ -16,7 +16,7 @@ import { printable, styleFault, wrapText } from './format.ts'
 export async function doctor(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
   const { installation, findings } = await examine(config)
-  const asRoot = await Promise.all([
+  const [listeners, polls, zone, trapMail, tryLogins] = await Promise.all([
     checkListeners(installation),
     checkPolls(installation),
     checkZone(installation),
@@ -25,16 +25,14 @@ export async function doctor(context: CommandContext, options: Json): Promise<nu
     // The service's user may be unable to read the program.
     loadChecks(),
   ])
-  const [listeners, polls, zone, trapMail, tryLogins] = asRoot
   findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone, ...trapMail)
+  findings.push(...checkHost(installation))
   await installation.server?.client.close()
-  becomeServiceUser(installation.user)
-  findings.push(
-    ...(await checkAccess(installation)),
-    ...checkMaildirs(installation),
-    ...(await tryLogins()),
-    ...checkHost(installation),
-  )
+  if (installation.seesAsServer) {
+    becomeServiceUser(installation.user)
+    const access = await checkAccess(installation)
+    findings.push(...access, ...checkMaildirs(installation), ...(await tryLogins()))
+  }
   const sorted = levels.flatMap((level) => findings.filter((each) => each.level === level))
   print(context, options, { findings: sorted }, formatFindings)
   return sorted.some(({ level }) => level === 'broken') ? exitCodes.failed : exitCodes.done

@@ -193,6 +193,15 @@ const withoutServer: readonly Fault[] = [
     plant: (site) => chownSync(site.at('store'), 0, service.gid),
   },
   {
+    name: 'the folder of the database is closed to the service’s user',
+    expected:
+      /^configuration broken store\.path: this user cannot write to the folder .*store \(EACCES\)/,
+    plant(site) {
+      chownSync(site.at('store'), 0, 0)
+      chmodSync(site.at('store'), 0o700)
+    },
+  },
+  {
     name: 'the unit makes a Maildir read-only',
     expected: /^sandbox broken .*maildir: read-only for the server, by ProtectSystem=strict/,
     plant: (site) => site.writeUnit({ [` ${site.at('maildir')}`]: '' }),

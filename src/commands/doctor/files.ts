@@ -1,19 +1,20 @@
 // Checks who owns files and folders, who else may open them, and whether the server, as its user and inside its unit, can.
-import { accessSync, constants, lstatSync, type Stats } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, type OperationalError } from '../../errors.ts'
 import { soundnessFaults } from '../check-config.ts'
 import { hiddenPaths, settings, type Unit, unwritablePaths } from '../unit.ts'
-import { accountOf, type Finding, type Installation } from './installation.ts'
+import { accountOf, type Finding, type Installation, statOf } from './installation.ts'
 
 const ownProgram = resolve(import.meta.dirname, '../../..')
 
 /** Rights of a mode: any for everybody, and changes for the group. */
 const tooOpen = 0o027
 
-/** Checks owners and modes. Root sees all of them. */
-export function checkOwners({ config, user, server }: Installation): Finding[] {
-  const { store, control } = config
+/** Checks owners and modes, the unit, and settings that are probably not meant. Root sees all of it. */
+export function checkOwners(installation: Installation): Finding[] {
+  const { config, user, server } = installation
+  const { file, store, control } = config
   const database = ['', '-wal', '-shm', '-journal', '.lock'].map((end) => store.path + end)
   const foreign = [...database, control.socket].filter((path) => {
     const owner = ownerOf(path)
@@ -40,7 +41,15 @@ export function checkOwners({ config, user, server }: Installation): Finding[] {
       mend: `keep the key in a safe place, then: rm ${adminKey}`,
     })
   }
-  return [...findings, ...openFiles(config, [...database.slice(0, 2), adminKey])]
+  const warnings = config.warnings.map(({ path, why }) => ({
+    check: 'configuration',
+    level: 'warning' as const,
+    what: `${path}: ${why}`,
+    why: 'The setting reveals a trap, or does not do what it says.',
+    mend: path === 'trap' ? `chmod o-r ${file}` : `edit ${file}`,
+  }))
+  const open = openFiles(config, [...database.slice(0, 2), adminKey])
+  return [...findings, ...open, ...warnings, ...checkSandbox(installation)]
 }
 
 /** Warnings for secrets that others may read, or that the group may change. */
@@ -99,7 +108,7 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
     })
   }
   const needed = constants.R_OK | constants.W_OK
-  if (lstatSync(store.path, { throwIfNoEntry: false }) && !can(store.path, needed)) {
+  if (statOf(store.path) && !can(store.path, needed)) {
     findings.push({
       check: 'database',
       level: 'broken',
@@ -109,15 +118,7 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
     })
   }
   const faults = await soundnessFaults(config)
-  const warnings = config.warnings.map(({ path, why }) => ({
-    check: 'configuration',
-    level: 'warning' as const,
-    what: `${path}: ${why}`,
-    why: 'The setting reveals a trap, or does not do what it says.',
-    mend: path === 'trap' ? `chmod o-r ${file}` : `edit ${file}`,
-  }))
-  const wrong = faults.map((fault) => ofFault(fault, installation))
-  return [...findings, ...wrong, ...warnings, ...checkSandbox(installation)]
+  return [...findings, ...faults.map((fault) => ofFault(fault, installation))]
 }
 
 function ofFault({ message, keys }: OperationalError, installation: Installation): Finding {
@@ -138,7 +139,7 @@ function mendOf(key: string, { config, user }: Installation): string {
   if (key === 'store.path') return make(dirname(config.store.path))
   if (key === 'control.socket') return make(dirname(config.control.socket))
   const mailbox = config.mailbox.find((_, index) => key === `mailbox[${index + 1}].path`)
-  if (mailbox?.type === 'maildir' && stat(join(mailbox.path, 'new')) === undefined) {
+  if (mailbox?.type === 'maildir' && statOf(join(mailbox.path, 'new')) === undefined) {
     return make(...['', 'new', 'cur', 'tmp'].map((each) => join(mailbox.path, each)))
   }
   return `edit ${key} in ${config.file}, or give ${user.name} the right to open the file`
@@ -193,20 +194,11 @@ function can(path: string, rights: number): boolean {
 }
 
 function modeOf(path: string): number {
-  return (stat(path)?.mode ?? 0) & 0o777
+  return (statOf(path)?.mode ?? 0) & 0o777
 }
 
 function ownerOf(path: string): number | undefined {
-  return stat(path)?.uid
-}
-
-/** Undefined if there is no such file, or this user may not look. */
-function stat(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })
-  } catch {
-    return undefined
-  }
+  return statOf(path)?.uid
 }
 
 function nameOf(uid: number): string {

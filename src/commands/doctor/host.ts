@@ -1,11 +1,11 @@
 // Checks the machine: the receive buffer of DNS, free disk, and the clock. Also what a running server says of its own state.
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { freeRoom } from '../../blocklist/record.ts'
 import { wantedBufferBytes } from '../../nameserver/native.ts'
 import { formatSize } from '../../quantity.ts'
 import { words } from '../unit.ts'
-import type { Finding, Installation } from './installation.ts'
+import { type Finding, type Installation, statOf } from './installation.ts'
 
 /** A database that was written later than this after now shows that the clock went back. */
 const toleranceMs = 3_600_000
@@ -49,7 +49,7 @@ function kernelLimit(): number {
 function checkDisk({ config }: Installation): Finding[] {
   const { path, minFree } = config.store
   const folder = dirname(path)
-  if (minFree === 0 || statSync(folder, { throwIfNoEntry: false }) === undefined) return []
+  if (minFree === 0 || statOf(folder) === undefined) return []
   const { freeBytes, neededBytes } = freeRoom(folder, minFree)
   if (freeBytes >= neededBytes) return []
   return [
@@ -81,7 +81,7 @@ function checkClock({ config, server, unit }: Installation): Finding[] {
       },
     ]
   }
-  const writtenMs = statSync(config.store.path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const writtenMs = statOf(config.store.path)?.mtimeMs ?? 0
   if (server !== undefined || writtenMs <= Date.now() + toleranceMs) return []
   return [
     {

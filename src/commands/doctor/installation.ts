@@ -1,7 +1,7 @@
 // What `doctor` knows of an installation before it checks anything: the configuration, its systemd unit, the user whom the
 // server runs as, and the running server, if there is one. Also the form of what it finds.
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { ServerStatus } from '../../admin/schemas/server.ts'
 import type { Config } from '../../config/load.ts'
@@ -42,6 +42,8 @@ export interface Installation {
   readonly unit: Unit | undefined
   /** Whom the server runs as: the unit's `User=`, else the owner of the database's folder. */
   readonly user: ServiceUser
+  /** This process is, or can become, that user. */
+  readonly seesAsServer: boolean
   readonly server: RunningServer | undefined
 }
 
@@ -53,17 +55,18 @@ export async function examine(
   const unit = findUnit(config.file)
   const user = serviceUser(config, unit, findings)
   const server = await findServer(config, unit, findings)
-  const isRoot = process.geteuid?.() === 0
-  if (!isRoot && process.geteuid?.() !== user.uid) {
+  const me = process.geteuid?.()
+  const seesAsServer = me === 0 || me === user.uid
+  if (!seesAsServer) {
     findings.push({
       check: 'user',
       level: 'note',
-      what: `the checks ran as another user than the server's, ${user.name}`,
-      why: 'This user may see less, or more, than the server does.',
+      what: `this user is not ${user.name}, whom the server runs as`,
+      why: 'Whether the server can open its files and mailboxes was not checked.',
       mend: 'run it as root: sudo backscatterd doctor',
     })
   }
-  return { installation: { config, unit, user, server }, findings }
+  return { installation: { config, unit, user, seesAsServer, server }, findings }
 }
 
 function serviceUser(config: Config, unit: Unit | undefined, findings: Finding[]): ServiceUser {
@@ -86,10 +89,19 @@ function serviceUser(config: Config, unit: Unit | undefined, findings: Finding[]
 }
 
 function ownerOfStore({ store }: Config): ServiceUser {
-  const found = statSync(dirname(store.path), { throwIfNoEntry: false })
+  const found = statOf(dirname(store.path))
   const uid = found?.uid ?? process.geteuid?.() ?? 0
   const gid = found?.gid ?? process.getegid?.() ?? 0
   return { ...(accountOf(String(uid)) ?? { name: String(uid), uid, groups: [] }), gid }
+}
+
+/** Undefined if there is no such file, or this process may not look. */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 /** Asks the system's user database. `user`: a name or a number. */

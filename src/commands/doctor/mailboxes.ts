@@ -1,6 +1,6 @@
 // Checks the trap mailboxes. A running server polls each of them and says what it met; without one, this process logs in and
 // reads the first message, as the service's user, and changes nothing. Every message of a Maildir is looked at.
-import { accessSync, constants, lstatSync, readdirSync } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mailbox as MailboxState } from '../../admin/schemas/traps.ts'
 import { codeOf, OperationalError, silent } from '../../errors.ts'
@@ -14,7 +14,7 @@ import {
 import { mailboxOf } from '../../traps/mailbox-thread.ts'
 import { expectDone } from '../client.ts'
 import { trapsOptions } from '../options.ts'
-import type { Finding, Installation, RunningServer } from './installation.ts'
+import { type Finding, type Installation, type RunningServer, statOf } from './installation.ts'
 
 /** A mailbox that does not answer within this time is given up. */
 const patienceMs = 20_000
@@ -169,7 +169,7 @@ function lookInto(path: string): { readOnly: string; unreadable: number } {
     return { readOnly: '', unreadable: 0 }
   }
   const mayWrite = constants.W_OK | constants.X_OK
-  const isThere = lstatSync(join(path, 'cur'), { throwIfNoEntry: false }) !== undefined
+  const isThere = statOf(join(path, 'cur')) !== undefined
   const written = [folder, isThere ? join(path, 'cur') : path]
   const readOnly =
     written.map((each) => refusalOf(each, mayWrite)).find((code) => code !== '') ?? ''
@@ -181,10 +181,10 @@ function lookInto(path: string): { readOnly: string; unreadable: number } {
 
 /** In a folder with the sticky bit, only the owner of a file or of the folder may move the file (inode(7)). */
 function stickyRefusal(folder: string, names: readonly string[]): string {
-  const { mode, uid } = lstatSync(folder)
+  const { mode = 0, uid } = statOf(folder) ?? {}
   const me = process.geteuid?.() ?? 0
   if ((mode & 0o1000) === 0 || uid === me || me === 0) return ''
-  const owners = names.map((name) => lstatSync(join(folder, name), { throwIfNoEntry: false })?.uid)
+  const owners = names.map((name) => statOf(join(folder, name))?.uid)
   return owners.some((owner) => owner !== undefined && owner !== me) ? 'EPERM' : ''
 }
 

@@ -9,6 +9,7 @@ import { loadConfig } from '../../../src/config/load.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { makeCertificate } from '../../support/certificate.ts'
 import { needs } from '../../support/debian.ts'
+import { runCommand } from '../../support/server.ts'
 
 const zone = `
 [zone]
@@ -122,4 +123,28 @@ test('schedules and URLs are named too', async (t) => {
     requireServable,
   )
   assert.deepEqual(error?.keys, ['mailbox[1].schedule', 'mailbox[1].url'])
+})
+
+test('a mailbox whose path cannot be opened is named by its key, without the path', async (t) => {
+  const site = new Case(t)
+  const box = (name: string, type: string, path: string) =>
+    `[[mailbox]]\nname = "${name}"\ntype = "${type}"\npath = "${path}"\n`
+  const boxes = box('a', 'maildir', 'quiet') + box('b', 'mbox', 'quiet.mbox')
+  const error = await site.faults(boxes)
+  assert.deepEqual(error?.keys, ['mailbox[1].path', 'mailbox[2].path'])
+  assert.doesNotMatch(error?.message ?? '', /quiet/)
+  assert.equal(await site.faults(boxes, requireServable), undefined)
+  mkdirSync(join(site.folder, 'quiet/new'), { recursive: true })
+  site.put('quiet.mbox', '')
+  assert.equal(await site.faults(boxes), undefined)
+})
+
+test('check-config says ok, and what only doctor sees', async (t) => {
+  const site = new Case(t)
+  site.put('a.toml', zone)
+  const { code, stdout } = await runCommand(['--config', 'a.toml', 'check-config'], site.folder)
+  assert.equal(code, 0)
+  const [first, second] = stdout.split('\n')
+  assert.equal(first, `${join(site.folder, 'a.toml')}: ok`)
+  assert.match(second ?? '', /^Only `backscatterd doctor` sees the rest: .*ports/)
 })
