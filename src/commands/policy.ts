@@ -47,7 +47,7 @@ function formatListing({ episode, termSeconds, createdAt, basis }: Listing): str
     rule === 'lists' ? 'began with' : 'joined by',
     kind,
     `${plural(messages, 'message')} to ${plural(traps, 'trap')}`,
-    `${formatTime(from)} – ${formatTime(to)}`,
+    `${shortTime(from)} – ${shortTime(to)}`,
   ])
   return `Its listing was made at ${formatTime(createdAt)} (episode ${episode}${term}):\n${formatColumns(rows, '  ')}`
 }
@@ -71,7 +71,7 @@ function formatCounts(kinds: readonly Kind[]): string {
     'traps',
     'window',
     'reached',
-    'newest certain',
+    'newest certain (UTC)',
     'oldest leaves',
   ]
   return `What counts now:\n${formatColumns([header, ...rows], '  ')}`
@@ -79,16 +79,22 @@ function formatCounts(kinds: readonly Kind[]): string {
 
 function formatMessages(messages: PolicyExplanation['messages']): string {
   if (messages.length === 0) return ''
-  const header = ['time', 'kind', 'certainty', 'rule', 'now', 'what it did']
-  const rows = messages.map(({ seenAt, kind, certainty, rule, why, did }) => [
+  const header = ['time', 'kind', 'certainty', 'rule']
+  const rows = messages.map(({ seenAt, kind, certainty, rule }) => [
     formatTime(seenAt),
     kind ?? 'not recognised',
     certainty ?? '–',
     rule,
-    why,
-    did ?? '–',
   ])
-  return `Its messages, the newest first:\n${formatColumns([header, ...rows], '  ')}`
+  const [first = '', ...lines] = formatColumns([header, ...rows], '  ')
+    .trimEnd()
+    .split('\n')
+  const items = messages.map(({ why, did }, index) => {
+    const told = [`now: ${why}`, ...(did === null ? [] : [`what it did: ${did}`])]
+    const below = told.flatMap((each) => wrapText(each)).map((each) => `    ${each}\n`)
+    return `${lines[index]}\n${below.join('')}`
+  })
+  return `Its messages, the newest first:\n${first}\n${items.join('')}`
 }
 
 function formatCounted(counted: PolicyExplanation['counted']): string {
@@ -107,7 +113,7 @@ function formatPast(past: PolicyExplanation['past']): string {
   if (past.length === 0) return ''
   const rows = past.map(({ listedAt, endsAt, kinds, episode, isRemoved }) => [
     timeOr(listedAt, 'before the oldest message'),
-    `– ${formatTime(endsAt)}${isRemoved ? ' (removed)' : ''}`,
+    `– ${shortTime(endsAt)}${isRemoved ? ' (removed)' : ''}`,
     formatKinds(kinds),
     `episode ${episode}`,
   ])
@@ -132,6 +138,11 @@ function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
+/** Without the time zone, so that a line fits into 100 columns. */
+function shortTime(time: string): string {
+  return formatTime(time).replace(/ UTC$/, '')
+}
+
 function timeOr(time: string | null, instead: string): string {
-  return time === null ? instead : formatTime(time)
+  return time === null ? instead : shortTime(time)
 }

@@ -1,12 +1,13 @@
 // The command line as a whole: help, version, wrong use, wrong configuration, and a reader that goes away.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import manifest from '../../../package.json' with { type: 'json' }
+import { needs } from '../../support/debian.ts'
 import { main, runCommand, Site } from '../../support/server.ts'
 
 const commands = [
@@ -40,6 +41,12 @@ test('wrong use is one line and exit code 2', async () => {
       /^backscatterd: unknown command 'frobnicate'.* \(see backscatterd --help\)\n$/,
     ],
     [['--colour'], /unknown option '--colour'/],
+    [['kye', 'list'], /unknown command 'kye' \(Did you mean key\?\)/],
+    [['key', 'creat'], /unknown command 'creat' \(Did you mean create\?\)/],
+    [['key', 'nonsense', '--help'], /unknown command 'nonsense'/],
+    [['nonsense', '--help'], /unknown command 'nonsense'/],
+    [['help', 'nonsense'], /unknown command 'nonsense'/],
+    [['status', '--jsno'], /unknown option '--jsno' \(Did you mean --json\?\)/],
     [['add', '--config'], /option '--config/],
     [['show', '192.0.2.1', '192.0.2.2'], /too many arguments/],
     [['serve', 'now'], /too many arguments/],
@@ -86,6 +93,27 @@ test('BACKSCATTERD_CONFIG stands for --config', async (t) => {
   })
   const text = Buffer.concat(await child.stdout.toArray()).toString()
   assert.match(text, /trap\.example\.org/)
+})
+
+test('colour is for a terminal, and not with NO_COLOR', needs('script', 'bsdutils'), async (t) => {
+  const site = new Site(t)
+  assert.equal((await site.run('add', '203.0.113.1')).code, 0)
+  const list = `"${process.execPath}" "${main}" --config "${site.configFile}" list`
+  const shown = (command: string, environment: NodeJS.ProcessEnv): string => {
+    const {
+      NO_COLOR: _no,
+      FORCE_COLOR: _force,
+      NODE_DISABLE_COLORS: _off,
+      ...inherited
+    } = process.env
+    const env = { ...inherited, TERM: 'xterm', ...environment }
+    const done = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env })
+    assert.equal(done.status, 0, done.stdout)
+    return done.stdout
+  }
+  assert.ok(shown(list, {}).includes('\x1b[1mprefix\x1b[22m'))
+  assert.ok(!shown(list, { NO_COLOR: '1' }).includes('\x1b'))
+  assert.ok(!shown(`${list} | cat`, {}).includes('\x1b'))
 })
 
 test('a reader that goes away is no failure', async (t) => {

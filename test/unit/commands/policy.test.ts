@@ -12,6 +12,8 @@ async function served(t: TestContext): Promise<Site> {
   const admin = openAdmin(t)
   await admin.blocklist.record([
     evidence('203.0.113.9', 'dsn'),
+    evidence('203.0.113.8', 'challenge-response'),
+    evidence('203.0.113.8', 'content-notice', { seenAt: start - 86_400 }),
     evidence('203.0.113.9', 'auto-reply', { seenAt: start - 60, certainty: 'likely' }),
   ])
   const control = await serveOnSocket(admin.app, join(site.folder, 'backscatterd.sock'))
@@ -40,7 +42,7 @@ test('a listed address: paragraphs on what counts, what lists it and what frees 
   )
   assert.match(
     messages ?? '',
-    /^Its messages, the newest first:\n {2}time .*\n.* dsn .*\n.* likely /,
+    /^Its messages, the newest first:\n {2}time .*\n.* dsn .*\n {4}now: .*\n {4}what it did: listed it .*\n.* likely /,
   )
   assert.match(past ?? '', / episode 1$/)
   assert.match(
@@ -49,8 +51,16 @@ test('a listed address: paragraphs on what counts, what lists it and what frees 
   )
   assert.match(next ?? '', /\n {2}After this listing the next one has episode 2 and a term of 14d/)
   assert.match(exits ?? '', /^What would free it:\n {2}it ends at 2026-07-08T10:00:00Z if nothing /)
-  for (const line of text.split('\n')) assert.equal(line, line.trimEnd())
+  for (const line of text.split('\n')) {
+    assert.equal(line, line.trimEnd())
+  }
   assert.doesNotMatch(text, /secret|trap\.example/)
+})
+
+test('every line fits into 100 columns', async (t) => {
+  const text = await explain(await served(t), '203.0.113.8')
+  assert.match(text, /challenge-response/)
+  for (const line of text.split('\n')) assert.ok(line.length <= 100, line)
 })
 
 test('an address of which nothing is known', async (t) => {
