@@ -119,7 +119,8 @@ export function refusalOf(
   const exemption = store.exemptions.covering(prefix)
   if (exemption) {
     const note = exemption.note ? ` (${exemption.note})` : ''
-    return { refused: 'exempt', why: `is exempt: ${formatPrefix(exemption.prefix)}${note}` }
+    const why = `is exempt: ${formatPrefix(exemption.prefix)}${note}; end that exemption first`
+    return { refused: 'exempt', why }
   }
   const shortest = prefix.family === 4 ? policy.shortest4 : policy.shortest6
   if (prefix.length < shortest) {

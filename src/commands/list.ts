@@ -4,7 +4,7 @@ import { createReadStream, statSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { Imported } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
-import { OperationalError } from '../errors.ts'
+import { fileFault, OperationalError } from '../errors.ts'
 import { rbldnsdTypes } from '../feeds/entry.ts'
 import { exportFormats, formatOfFile, importFormats } from '../feeds/feed.ts'
 import { expectDone, withClient } from './client.ts'
@@ -97,7 +97,9 @@ function sizeOf(file: string): number {
     const found = statSync(file)
     if (!found.isDirectory()) return found.size
   } catch (cause) {
-    throw new OperationalError('request-refused', (cause as Error).message, { cause })
+    throw new OperationalError('request-refused', `cannot read ${file}: ${fileFault(cause)}`, {
+      cause,
+    })
   }
   throw new OperationalError('request-refused', `${file}: is a directory`)
 }

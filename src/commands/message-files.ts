@@ -5,7 +5,7 @@ import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { messageOf, OperationalError } from '../errors.ts'
+import { fileFault, OperationalError } from '../errors.ts'
 import { findExtent } from '../traps/mbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
@@ -132,7 +132,7 @@ async function filesIn(folder: string): Promise<string[]> {
 
 function unreadable(path: string, error: unknown): OperationalError {
   if (error instanceof OperationalError) return error
-  return new OperationalError('mailbox-failed', `cannot read ${path}: ${messageOf(error)}`, {
+  return new OperationalError('mailbox-failed', `cannot read ${path}: ${fileFault(error)}`, {
     cause: error,
   })
 }

@@ -240,7 +240,10 @@ test('wrong use is 2, an unreadable file 1 with what came before it recorded', a
   }
   const missing = await site.run('ingest', file, join(site.folder, 'gone'))
   assert.deepEqual([missing.code, missing.stdout], [1, ''])
-  assert.match(missing.stderr, /^backscatterd: cannot read .*gone: ENOENT.*\n$/)
+  assert.match(
+    missing.stderr,
+    /^backscatterd: cannot read .*gone: there is no such file \(ENOENT\)\n$/,
+  )
   const broken = write(
     site,
     'broken.gz',

@@ -57,7 +57,7 @@ test('what may not be listed by hand is refused, and says why', async (t) => {
     ['fe80::/64', 'special-purpose', /Link-Local/],
     ['::ffff:20.0.0.1', 'special-purpose', /IPv4-mapped/],
     ['20.9.1.1', 'exempt', /^is exempt: 20\.9\.0\.0\/16 \(our own\)/],
-    ['20.0.0.8/29', 'exempt', /^is exempt: 20\.0\.0\.8\/29$/],
+    ['20.0.0.8/29', 'exempt', /^is exempt: 20\.0\.0\.8\/29; end that exemption first$/],
     ['20.0.0.0/15', 'too-short', /is shorter than policy\.shortest4 \(16\)/],
     ['2a00::/31', 'too-short', /is shorter than policy\.shortest6 \(32\)/],
     ['20.7.0.0/16', 'excluded', /include it first/],

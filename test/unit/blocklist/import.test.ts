@@ -172,7 +172,7 @@ test('what may not be listed is refused line by line, and with strict altogether
     done.refused.map(({ line, text, why }) => `${line} ${text} ${why}`),
     [
       '2 10.0.0.1 is in 10.0.0.0/8 (Private-Use, RFC 1918), which is listed only if policy.allowSpecial names it',
-      '3 20.5.1.1 is exempt: 20.5.0.0/16 (ours)',
+      '3 20.5.1.1 is exempt: 20.5.0.0/16 (ours); end that exemption first',
       '4 8.0.0.0/8 is shorter than policy.shortest4 (16): list longer prefixes in it, or lower that key',
       '5 20.6.0.0/24 is excluded: include it first',
       '6 junk not an IP address',

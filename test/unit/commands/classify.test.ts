@@ -133,7 +133,7 @@ test('a file that is not there is said in one line after what came before it', a
   )
   assert.equal(code, 1)
   assert.equal(JSON.parse(stdout).kind, 'dsn')
-  assert.match(stderr, /^backscatterd: cannot read \S+none: ENOENT[^\n]*\n$/)
+  assert.match(stderr, /^backscatterd: cannot read \S+none: there is no such file \(ENOENT\)\n$/)
 })
 
 const relayed = [
