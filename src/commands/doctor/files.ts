@@ -136,10 +136,20 @@ function ofFault({ message, keys }: OperationalError, installation: Installation
 function mendOf(key: string, { config, user }: Installation): string {
   const make = (...folders: string[]): string =>
     `install -d -o ${user.name} -g ${user.gid} -m 750 ${folders.join(' ')}`
-  if (key === 'store.path') return make(dirname(config.store.path))
-  if (key === 'control.socket') return make(dirname(config.control.socket))
+  const paths: Readonly<Record<string, string>> = {
+    'store.path': config.store.path,
+    'control.socket': config.control.socket,
+  }
+  const path = paths[key]
+  if (path !== undefined) {
+    const folder = dirname(path)
+    // A folder that others use too must not be given away.
+    return statOf(folder) === undefined
+      ? make(folder)
+      : `if nothing else lies in it: chown ${user.name}: ${folder}; else name another folder in ${key} of ${config.file}`
+  }
   const mailbox = config.mailbox.find((_, index) => key === `mailbox[${index + 1}].path`)
-  if (mailbox?.type === 'maildir' && statOf(join(mailbox.path, 'new')) === undefined) {
+  if (mailbox?.type === 'maildir' && statOf(mailbox.path) === undefined) {
     return make(...['', 'new', 'cur', 'tmp'].map((each) => join(mailbox.path, each)))
   }
   return `edit ${key} in ${config.file}, or give ${user.name} the right to open the file`

@@ -12,6 +12,8 @@ const timeoutMs = 4000
 const linkTimeoutMs = 10_000
 const dnsPort = 53
 const refused = 5
+/** NOERROR and NXDOMAIN. Any other code says nothing of the zone. */
+const usableCodes: readonly number[] = [0, 3]
 /** An address that every list answers as listed (RFC 5782 §5). */
 const testEntry = '127.0.0.2'
 
@@ -24,8 +26,7 @@ export function makeResolver({ config }: Installation): Resolver {
 
 /** Whether the list is for this machine alone: DNS listens on loopback addresses only. */
 export function isPrivate({ config }: Installation): boolean {
-  const { dns } = config
-  const places = listenPlaces({ ...config, dns }).filter(({ key }) => key === 'dns.listen')
+  const places = listenPlaces(config).filter(({ key }) => key === 'dns.listen')
   return places.every(isLoopback)
 }
 
@@ -111,7 +112,7 @@ async function delegatedTo(origin: string, resolver: Resolver): Promise<string[]
         timeoutMs,
       } as const
       const answer = await ask(question).catch(() => undefined)
-      if (answer === undefined) continue
+      if (answer === undefined || !usableCodes.includes(answer.header.rcode)) continue
       const records = [...answer.answers, ...answer.authorities]
       const own = records.filter((each) => canonicalName(each.name) === canonicalName(origin))
       return own.flatMap(({ ns }) => (ns === undefined ? [] : [canonicalName(ns)]))
