@@ -6,7 +6,7 @@ import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
 import { allItems, expectDone, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'
-import { formatColumns, formatTime, formatUntil } from './format.ts'
+import { formatTable, formatTime, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
 
@@ -37,16 +37,19 @@ export async function createKey(
 
 export async function listKeys(context: CommandContext, options: Json): Promise<number> {
   const items = await withClient(loadConfig(context), (client) => allItems<Key>(client, path))
-  return print(context, options, { items }, () => {
-    const rows = items.map((key) => [
-      String(key.id),
-      key.name,
-      key.scope,
-      formatValidity(key),
-      key.lastUsedAt === null ? 'never used' : `used ${formatTime(key.lastUsedAt)}`,
-    ])
-    return rows.length === 0 ? 'There are no keys.\n' : formatColumns(rows)
-  })
+  return print(context, options, { items }, () =>
+    formatTable(
+      ['id', 'name', 'scope', 'valid', 'last used'],
+      items.map((key) => [
+        String(key.id),
+        key.name,
+        key.scope,
+        formatValidity(key),
+        key.lastUsedAt === null ? 'never' : formatTime(key.lastUsedAt),
+      ]),
+      'There are no keys.',
+    ),
+  )
 }
 
 /** `which` is the id of a key, or the name of a key that is not revoked. */

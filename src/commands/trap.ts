@@ -5,7 +5,7 @@ import type { Trap } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'
 import { allItems, askAndPrint, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'
-import { formatColumns, formatTime } from './format.ts'
+import { formatTable, formatTime } from './format.ts'
 
 export async function addTrap(
   context: CommandContext,
@@ -39,14 +39,17 @@ export async function listTraps(context: CommandContext, options: Json): Promise
   const items = await withClient(loadConfig(context), (client) =>
     allItems<Trap>(client, '/v1/traps'),
   )
-  return print(context, options, { items }, () => {
-    const rows = items.map(({ pattern, source, createdAt }) => [
-      pattern,
-      source === 'config' ? 'from the configuration' : 'added by hand',
-      `since ${formatTime(createdAt)}`,
-    ])
-    return rows.length === 0 ? 'There are no traps.\n' : formatColumns(rows)
-  })
+  return print(context, options, { items }, () =>
+    formatTable(
+      ['pattern', 'from', 'since'],
+      items.map(({ pattern, source, createdAt }) => [
+        pattern,
+        source === 'config' ? 'configuration' : 'by hand',
+        formatTime(createdAt),
+      ]),
+      'There are no traps.',
+    ),
+  )
 }
 
 /** The pattern from the argument or, for `-`, from the only line of standard input. */
