@@ -16,7 +16,7 @@ export function findUnit(file: string, units = '/etc/systemd/system'): Unit | un
   return globSync(join(units, '*.service'))
     .sort()
     .map((each) => readUnit(each))
-    .find(({ text }) => text.split(/[\s"']/).includes(path))
+    .find(({ text }) => text.split(/[\s"'=]/).includes(path))
 }
 
 function readUnit(file: string): Unit {

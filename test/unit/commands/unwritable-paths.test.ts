@@ -68,3 +68,14 @@ test('what the unit hides is named with the setting that hides it, unless the un
     { path: '/tmp/list.db', setting: 'PrivateTmp' },
   ])
 })
+
+test('a unit of another name is found by the configuration that it names', (t) => {
+  const units = temporaryDirectory(t)
+  const lines = {
+    'a.service': 'ExecStart=/usr/bin/node main.ts --config /etc/other.toml serve',
+    'lab.service': 'ExecStart=/usr/bin/node main.ts --config=/etc/lab.toml serve',
+  }
+  for (const [name, line] of Object.entries(lines)) writeFileSync(join(units, name), line)
+  assert.equal(findUnit('/etc/lab.toml', units)?.name, 'lab.service')
+  assert.equal(findUnit('/etc/lab', units), undefined)
+})
