@@ -41,7 +41,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 try {
-  await buildProgram().parseAsync()
+  await buildProgram().parseAsync(helpLast(process.argv.slice(2)), { from: 'user' })
 } catch (error) {
   process.exitCode = report(error)
 }
@@ -86,6 +86,12 @@ function buildProgram(): Command {
   }
   root.commandsGroup('Help:').helpCommand(...helpCommand)
   return root
+}
+
+/** `help key create` → `key create --help`: Commander's own `help` reads only the first word. */
+function helpLast([first, ...rest]: readonly string[]): string[] {
+  if (first === undefined) return []
+  return first === 'help' && rest.length > 1 ? [...rest, '--help'] : [first, ...rest]
 }
 
 /** Makes `key nonsense --help` and `help nonsense` errors: for them Commander prints the help of the whole. */

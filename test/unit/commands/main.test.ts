@@ -32,6 +32,8 @@ test('help lists every command, and each command has its own', async () => {
     assert.match(help.stdout, new RegExp(`^Usage: backscatterd ${command} .*\n\n[A-Z]`))
   }
   assert.match((await runCommand(['help', 'add'], tmpdir())).stdout, /Examples:/)
+  const { stdout: nested } = await runCommand(['help', 'key', 'create'], tmpdir())
+  assert.match(nested, /^Usage: backscatterd key create /)
 })
 
 test('wrong use is one line and exit code 2', async () => {
@@ -46,6 +48,7 @@ test('wrong use is one line and exit code 2', async () => {
     [['key', 'nonsense', '--help'], /unknown command 'nonsense'/],
     [['nonsense', '--help'], /unknown command 'nonsense'/],
     [['help', 'nonsense'], /unknown command 'nonsense'/],
+    [['help', 'key', 'nonsense'], /unknown command 'nonsense'/],
     [['status', '--jsno'], /unknown option '--jsno' \(Did you mean --json\?\)/],
     [['add', '--config'], /option '--config/],
     [['show', '192.0.2.1', '192.0.2.2'], /too many arguments/],
