@@ -14,10 +14,18 @@ interface PurgeOptions extends Json {
   readonly dryRun?: true
 }
 
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
+
 export async function purge(context: CommandContext, options: PurgeOptions): Promise<number> {
   const { json, dryRun, ...selected } = options
   if (Object.keys(selected).length === 0) {
     throw wrongUse('say which evidence: --trap, --mailbox, --collector, --kind, --from or --to')
+  }
+  for (const flag of ['from', 'to'] as const) {
+    const time = options[flag]
+    if (time !== undefined && !rfc3339.test(time)) {
+      throw wrongUse(`--${flag} ${time}: expected a time such as 2026-07-01T00:00:00Z`)
+    }
   }
   const path = `/v1/purges${dryRun ? '?dryRun=true' : ''}`
   const now = Date.now() / 1000

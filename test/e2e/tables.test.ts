@@ -124,6 +124,9 @@ test('requests for removal are shown and decided, and a purge tells what it ende
     /is not listed: it was removed at /,
   )
   assert.equal((await site.run('purge')).code, 2)
+  const wrong = await site.run('purge', '--from', 'yesterday')
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /--from yesterday: expected a time such as 2026-/)
 })
 
 /** Sends a body to the server's control socket, as somebody would over HTTP. */
