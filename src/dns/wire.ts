@@ -21,6 +21,7 @@ export const types = {
   TXT: 16,
   AAAA: 28,
   OPT: 41,
+  TSIG: 250,
   IXFR: 251,
   AXFR: 252,
   ANY: 255,

@@ -1,0 +1,303 @@
+// Transaction signatures (RFC 8945): verifies signed queries, and signs queries, responses and the messages of a transfer.
+// node:crypto computes the MACs. A message is never changed; a signed one is a copy with the TSIG record at its end.
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { skipName } from '../dns/name.ts'
+import { classes, get16, headerLength, put16, put32, types } from '../dns/wire.ts'
+
+/** The algorithms that RFC 8945 §6 requires, and its longer ones. */
+export const tsigAlgorithms = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512'] as const
+export type TsigAlgorithm = (typeof tsigAlgorithms)[number]
+
+export interface TsigKey {
+  /** Wire form, lower case, uncompressed. */
+  readonly name: Uint8Array
+  readonly algorithm: TsigAlgorithm
+  readonly secret: Uint8Array
+}
+
+/** Values of the error field (RFC 8945 §3, §5.2). */
+export const tsigErrors = { none: 0, BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const
+type TsigError = (typeof tsigErrors)[keyof typeof tsigErrors]
+
+/** Seconds by which two clocks may differ (RFC 8945 §10). */
+const fudgeSeconds = 300
+/** Octets of a TSIG record's fixed fields before its RDATA: type, class, TTL and length. */
+const fixedLength = 10
+
+/** How a received message is signed. A message that is `refused` gets RCODE NOTAUTH and a TSIG record with the error. */
+export type Signature =
+  | { readonly kind: 'unsigned' }
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'valid'; readonly key: TsigKey; readonly mac: Uint8Array }
+  | {
+      readonly kind: 'refused'
+      readonly error: TsigError
+      readonly record: TsigRecord
+      /** The key of a BADTIME, whose response is signed (RFC 8945 §5.2.3). */
+      readonly key?: TsigKey
+    }
+
+interface TsigRecord {
+  /** Offset of the record in its message. */
+  readonly at: number
+  readonly name: Uint8Array
+  readonly algorithm: Uint8Array
+  readonly timeSigned: number
+  readonly fudge: number
+  readonly mac: Uint8Array
+  readonly originalId: number
+  readonly error: number
+  readonly other: Uint8Array
+}
+
+/** The algorithms' names in wire form. */
+const algorithmNames = new Map(
+  tsigAlgorithms.map((each) => [each, Uint8Array.from([each.length, ...Buffer.from(each), 0])]),
+)
+
+/** Verifies a request. The checks come in the order of RFC 8945 §5.2: key, MAC, time, length of the MAC. `now`: epoch seconds. */
+export function verifyRequest(
+  message: Uint8Array,
+  keys: readonly TsigKey[],
+  now: number,
+): Signature {
+  const record = readTsig(message)
+  if (record === undefined || record === 'malformed') {
+    return { kind: record === undefined ? 'unsigned' : 'malformed' }
+  }
+  const key = keys.find(
+    ({ name, algorithm }) =>
+      isSame(record.name, name) && isSame(record.algorithm, algorithmNames.get(algorithm) ?? name),
+  )
+  if (key === undefined) return { kind: 'refused', error: tsigErrors.BADKEY, record }
+  const error = faultOf(record, key, now, [unsignedOf(message, record), variables(record)])
+  if (error === tsigErrors.none) return { kind: 'valid', key, mac: record.mac }
+  const isSigned = error === tsigErrors.BADTIME
+  return { kind: 'refused', error, record, ...(isSigned && { key }) }
+}
+
+/** Signs the messages of one response, or of one transfer, in order (RFC 8945 §5.3). */
+export class ResponseSigner {
+  readonly #key: TsigKey
+  /** The MAC before this message: first the request's, then that of the last message. */
+  #mac: Uint8Array
+  #isFirst = true
+
+  constructor(key: TsigKey, requestMac: Uint8Array) {
+    this.#key = key
+    this.#mac = requestMac
+  }
+
+  /** Returns the message with its TSIG record. Every message of a transfer must pass here. */
+  sign(message: Uint8Array, now: number): Uint8Array {
+    const record = ownRecord(this.#key, now, get16(message, 0))
+    const signed = this.#isFirst ? variables(record) : timers(record)
+    this.#mac = macOf(this.#key, [withLength(this.#mac), message, signed])
+    this.#isFirst = false
+    return append(message, { ...record, mac: this.#mac })
+  }
+}
+
+/** The octets that a response with a TSIG record of this key is longer. */
+export function tsigLength({ name, algorithm }: TsigKey): number {
+  return name.length + fixedLength + rdataLength(algorithm, macLengths[algorithm])
+}
+
+/**
+ * Adds the TSIG record that tells a refused requester why (RFC 8945 §5.2). It is signed only for BADTIME, and then carries our
+ * clock. `response` is the whole response with RCODE NOTAUTH.
+ */
+export function appendRefusal(
+  response: Uint8Array,
+  { error, record, key }: Extract<Signature, { kind: 'refused' }>,
+  now: number,
+): Uint8Array {
+  const { name, algorithm, timeSigned, originalId } = record
+  const same = { at: 0, name, algorithm, fudge: fudgeSeconds, originalId, error }
+  if (key === undefined) {
+    const empty = new Uint8Array()
+    return append(response, { ...same, timeSigned, mac: empty, other: empty })
+  }
+  const refusal = { ...same, timeSigned, mac: new Uint8Array(), other: time48(now) }
+  const mac = macOf(key, [withLength(record.mac), response, variables(refusal)])
+  return append(response, { ...refusal, mac })
+}
+
+/** Signs a request. Returns its MAC as well, which the response's MAC covers. */
+export function signRequest(
+  message: Uint8Array,
+  key: TsigKey,
+  now: number,
+): { readonly message: Uint8Array; readonly mac: Uint8Array } {
+  const record = ownRecord(key, now, get16(message, 0))
+  const mac = macOf(key, [message, variables(record)])
+  return { message: append(message, { ...record, mac }), mac }
+}
+
+/** Octets of the MAC of each algorithm. */
+const macLengths: Readonly<Record<TsigAlgorithm, number>> = {
+  'hmac-sha256': 32,
+  'hmac-sha384': 48,
+  'hmac-sha512': 64,
+}
+
+/** Of a shortened MAC, RFC 8945 §5.2.2.1 lets a server demand more octets; this one takes none. */
+function faultOf(
+  { mac, timeSigned, fudge }: TsigRecord,
+  key: TsigKey,
+  now: number,
+  signed: readonly Uint8Array[],
+): TsigError {
+  const whole = macOf(key, signed)
+  if (mac.length > whole.length || mac.length < Math.max(10, whole.length / 2)) {
+    return tsigErrors.BADSIG
+  }
+  if (!timingSafeEqual(mac, whole.subarray(0, mac.length))) return tsigErrors.BADSIG
+  if (Math.abs(now - timeSigned) > fudge) return tsigErrors.BADTIME
+  return mac.length < whole.length ? tsigErrors.BADTRUNC : tsigErrors.none
+}
+
+function macOf({ algorithm, secret }: TsigKey, pieces: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac(algorithm.replace('hmac-', ''), secret)
+  for (const piece of pieces) hmac.update(piece)
+  return hmac.digest()
+}
+
+/**
+ * Reads the TSIG record at the end of a message. undefined: there is none. 'malformed' as in RFC 8945 §5.1: it is not the last
+ * record, it stands outside the additional section, there are several, or its fields do not fit.
+ */
+function readTsig(message: Uint8Array): TsigRecord | 'malformed' | undefined {
+  const total = get16(message, 6) + get16(message, 8) + get16(message, 10)
+  const additionalFrom = total - get16(message, 10)
+  let at = headerLength
+  for (let question = 0; question < get16(message, 4); question++) {
+    at = skipName(message, at, message.length)
+    if (at < 0 || at + 4 > message.length) return 'malformed'
+    at += 4
+  }
+  for (let index = 0; index < total; index++) {
+    const fixed = skipName(message, at, message.length)
+    if (fixed < 0 || fixed + fixedLength > message.length) return 'malformed'
+    const next = fixed + fixedLength + get16(message, fixed + 8)
+    if (next > message.length) return 'malformed'
+    if (get16(message, fixed) === types.TSIG) {
+      const isLast = index === total - 1 && index >= additionalFrom && next === message.length
+      return (isLast && readFields(message, at, fixed)) || 'malformed'
+    }
+    at = next
+  }
+  return at === message.length ? undefined : 'malformed'
+}
+
+/** Names must not be compressed (RFC 8945 §4.2); a compressed one makes the record malformed. */
+function readFields(message: Uint8Array, at: number, fixed: number): TsigRecord | undefined {
+  const name = plainName(message, at, fixed)
+  const view = new DataView(message.buffer, message.byteOffset, message.length)
+  if (!name || get16(message, fixed + 2) !== classes.ANY || view.getUint32(fixed + 4) !== 0) {
+    return undefined
+  }
+  const data = fixed + fixedLength
+  const algorithmEnd = skipName(message, data, message.length)
+  if (algorithmEnd < 0) return undefined
+  const algorithm = plainName(message, data, algorithmEnd)
+  const macAt = algorithmEnd + 10
+  if (!algorithm || macAt > message.length) return undefined
+  const macEnd = macAt + get16(message, algorithmEnd + 8)
+  if (macEnd + 6 > message.length) return undefined
+  const otherEnd = macEnd + 6 + get16(message, macEnd + 4)
+  if (otherEnd !== message.length) return undefined
+  return {
+    at,
+    name,
+    algorithm,
+    timeSigned: get16(message, algorithmEnd) * 2 ** 32 + view.getUint32(algorithmEnd + 2),
+    fudge: get16(message, algorithmEnd + 6),
+    mac: message.subarray(macAt, macEnd),
+    originalId: get16(message, macEnd),
+    error: get16(message, macEnd + 2),
+    other: message.subarray(macEnd + 6),
+  }
+}
+
+/** The name from `at` to `end` in lower case; undefined if it is compressed. */
+function plainName(message: Uint8Array, at: number, end: number): Uint8Array | undefined {
+  for (let label = at; label < end; label += (message[label] ?? 0) + 1) {
+    if ((message[label] ?? 0) > 63) return undefined
+  }
+  return message
+    .slice(at, end)
+    .map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet))
+}
+
+/** The message as it was before its signer added the record, with the id that it had then. */
+function unsignedOf(message: Uint8Array, { at, originalId }: TsigRecord): Uint8Array {
+  const unsigned = message.slice(0, at)
+  put16(unsigned, 0, originalId)
+  put16(unsigned, 10, get16(message, 10) - 1)
+  return unsigned
+}
+
+function ownRecord({ name, algorithm }: TsigKey, now: number, originalId: number): TsigRecord {
+  return {
+    at: 0,
+    name,
+    algorithm: algorithmNames.get(algorithm) ?? name,
+    timeSigned: now,
+    fudge: fudgeSeconds,
+    mac: new Uint8Array(),
+    originalId,
+    error: tsigErrors.none,
+    other: new Uint8Array(),
+  }
+}
+
+/** The record's fields that a MAC covers (RFC 8945 §4.3.3). */
+function variables(record: TsigRecord): Uint8Array {
+  const { name, algorithm, error, other } = record
+  const classAndTtl = [0, classes.ANY, 0, 0, 0, 0]
+  const end = [error >>> 8, error & 255, other.length >>> 8, other.length & 255, ...other]
+  return Uint8Array.from([...name, ...classAndTtl, ...algorithm, ...timers(record), ...end])
+}
+
+/** The fields that the MACs of a transfer's later messages cover (RFC 8945 §5.3.1). */
+function timers({ timeSigned, fudge }: TsigRecord): Uint8Array {
+  return Uint8Array.from([...time48(timeSigned), fudge >>> 8, fudge & 255])
+}
+
+function time48(seconds: number): Uint8Array {
+  const octets = new Uint8Array(6)
+  put16(octets, 0, Math.floor(seconds / 2 ** 32))
+  put32(octets, 2, seconds)
+  return octets
+}
+
+function withLength(mac: Uint8Array): Uint8Array {
+  return Uint8Array.from([mac.length >>> 8, mac.length & 255, ...mac])
+}
+
+function rdataLength(algorithm: TsigAlgorithm, macLength: number, otherLength = 0): number {
+  return (algorithmNames.get(algorithm)?.length ?? 0) + 16 + macLength + otherLength
+}
+
+/** A copy of the message with the record at its end. */
+function append(message: Uint8Array, record: TsigRecord): Uint8Array {
+  const { name, algorithm, mac, originalId, error, other } = record
+  const rdata = [
+    ...algorithm,
+    ...timers(record),
+    ...withLength(mac),
+    ...[originalId, error, other.length].flatMap((number) => [number >>> 8, number & 255]),
+    ...other,
+  ]
+  const fixed = [0, types.TSIG, 0, classes.ANY, 0, 0, 0, 0, rdata.length >>> 8, rdata.length & 255]
+  const whole = new Uint8Array(message.length + name.length + fixed.length + rdata.length)
+  whole.set(message)
+  whole.set([...name, ...fixed, ...rdata], message.length)
+  put16(whole, 10, get16(message, 10) + 1)
+  return whole
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, index) => octet === b[index])
+}
