@@ -4,6 +4,7 @@
 import { backscatterKinds } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
+import type { Publication } from '../store/journal.ts'
 import { isOver } from '../store/list-versions.ts'
 import { joined, type ListEntry } from '../store/packed-entries.ts'
 import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
@@ -21,20 +22,46 @@ export function exportEntries(
   list: string | undefined,
 ): Export | undefined {
   const snapshot = new Snapshot(path)
-  const close = () => snapshot.close()
-  const zone = { serial: snapshot.journal.newest()?.serial ?? 0, isRetired: rules.isRetired }
-  if (list === undefined) {
-    const holes = [...snapshot.exclusions.prefixes(), ...snapshot.exemptions.prefixes()]
-    const pages = inPages(snapshot, everything(snapshot, rules))
-    return { close, pages, holes, zoneKinds: rules.publishedKinds, ...zone }
-  }
+  if (list === undefined) return wholeZone(snapshot, rules, snapshot.journal.newest()?.serial ?? 0)
   const version = snapshot.lists.named(list)?.version ?? null
   if (version === null) {
-    close()
+    snapshot.close()
     return undefined
   }
-  const pages = inPages(snapshot, entriesOf(snapshot, version, rules.now))
-  return { close, pages, holes: [], zoneKinds: allKinds, ...zone }
+  return {
+    close: () => snapshot.close(),
+    pages: inPages(snapshot, entriesOf(snapshot, version, rules.now)),
+    holes: [],
+    zoneKinds: allKinds,
+    serial: snapshot.journal.newest()?.serial ?? 0,
+    isRetired: rules.isRetired,
+  }
+}
+
+/** Exports the zone as of its newest publication. Returns undefined if it was never published. `now`: epoch seconds. */
+export function exportZone(
+  path: string,
+  now: number,
+): { readonly zone: Export; readonly publication: Publication } | undefined {
+  const snapshot = new Snapshot(path)
+  const publication = snapshot.journal.newest()
+  if (publication === undefined) {
+    snapshot.close()
+    return undefined
+  }
+  const { publishedKinds, isRetired, serial } = publication
+  return { zone: wholeZone(snapshot, { publishedKinds, isRetired, now }, serial), publication }
+}
+
+function wholeZone(snapshot: Snapshot, rules: ZoneRules, serial: number): Export {
+  return {
+    close: () => snapshot.close(),
+    pages: inPages(snapshot, everything(snapshot, rules)),
+    holes: [...snapshot.exclusions.prefixes(), ...snapshot.exemptions.prefixes()],
+    zoneKinds: rules.publishedKinds,
+    serial,
+    isRetired: rules.isRetired,
+  }
 }
 
 /** Collects entries into pages and closes the snapshot at the end. undefined stands for a prefix that is not listed. */

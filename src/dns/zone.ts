@@ -83,7 +83,8 @@ export const questionPointer = 0xc000 | headerLength
 /** Octets of a record before its RDATA, if its owner is a compression pointer. */
 export const recordHeaderLength = 12
 
-const serialFromEnd = 20
+/** Where the serial stands in the RDATA of an SOA record, counted from its end (RFC 1035 §3.3.13). */
+export const serialFromEnd = 20
 const statusLabel = [7, ...encodeText('_status')]
 
 /** Prepares everything that does not depend on a query. */
@@ -166,15 +167,24 @@ export function readyCodes(codes: number, ttl: number): ReadyRrset {
   return readyRrset(types.A, records)
 }
 
-/** The `_status` TXT RRset for the version that the reader has pinned. Times are in the form of RFC 3339. */
+/** The `_status` TXT RRset for the version that the reader has pinned. */
 export function readyStatus(version: TreeReader, ttl: number): ReadyRrset {
-  const text = [
+  return readyRrset(types.TXT, [ownText(encodeText(statusText(version)), ttl)])
+}
+
+/** What `_status` tells of a publication. The times, epoch seconds, are shown in the form of RFC 3339. */
+export function statusText(
+  version: Pick<
+    TreeReader,
+    'serial' | 'ipv4Entries' | 'ipv6Entries' | 'generatedAt' | 'validUntil'
+  >,
+): string {
+  return [
     `serial=${version.serial}`,
     `entries=${version.ipv4Entries + version.ipv6Entries}`,
     `generated=${formatTime(version.generatedAt)}`,
     `valid-until=${formatTime(version.validUntil)}`,
   ].join(' ')
-  return readyRrset(types.TXT, [ownText(encodeText(text), ttl)])
 }
 
 /** A TXT record of one character-string. The owner is empty, since readyRrset does not use it. */

@@ -2,6 +2,7 @@
 import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { adviseHugePages } from '../libc.ts'
+import type { TransferOptions } from '../transfer/transfer.ts'
 import { type AccessRule, compileAccess } from './access.ts'
 import { formatListenAddress, parseListenAddress } from './addresses.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
@@ -42,6 +43,8 @@ export interface NameserverOptions {
   readonly cookieSecrets?: readonly Uint8Array[]
   /** Log one query in this many; 0 logs none. */
   readonly queryLog: number
+  /** Who may transfer the zone, from which database; missing: nobody. */
+  readonly transfer?: Omit<TransferOptions, 'zone'>
   readonly log: Logger
   /** Called once if a thread died too often. The process should then end. */
   onFatal(error: Error): void
@@ -225,7 +228,7 @@ export class Nameserver {
   /** The part of workerData that all threads have in common. */
   #sharedData(): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
     const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = this.#options
-    const { access, rateLimit, staleServfail, clockCorrection } = this.#options
+    const { access, rateLimit, staleServfail, clockCorrection, transfer } = this.#options
     return {
       tree,
       zone,
@@ -243,6 +246,7 @@ export class Nameserver {
       ...(rateLimit.responsesPerSecond > 0 && {
         rateLimit: { ...rateLimit, table: createRateLimitTable() },
       }),
+      ...(transfer && { transfer: { ...transfer, zone, clockCorrection } }),
       tcp: {
         connections: tcpConnections,
         connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),

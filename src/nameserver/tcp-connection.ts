@@ -2,7 +2,9 @@
 // message has a length prefix of two octets (RFC 1035 §4.2.2); the stream may be cut into chunks anywhere.
 import type { Socket } from 'node:net'
 import type { ClientAddress } from '../dns/query-context.ts'
-import { get16, maxMessageLength, octetsOf, put16 } from '../dns/wire.ts'
+import { get16, headerLength, maxMessageLength, octetsOf, put16 } from '../dns/wire.ts'
+import { isTransferQuery } from '../transfer/request.ts'
+import type { Transfer, Transfers } from '../transfer/transfers.ts'
 import type { Answering } from './transport.ts'
 
 export interface TcpConnectionOptions {
@@ -11,6 +13,8 @@ export interface TcpConnectionOptions {
   readonly address: ClientAddress
   /** A connection on which nothing was answered for this long is dropped, even if its peer is only slow (RFC 7766 §6.2.3). */
   readonly idleSeconds: number
+  /** Makes zone transfers; undefined if nobody may have one. */
+  readonly transfers: Transfers | undefined
   /** Called when a query was answered. */
   onActivity(): void
   /** Called once, when the connection has closed. */
@@ -34,6 +38,8 @@ export class TcpConnection {
   readonly #idle: NodeJS.Timeout
   #isEnded = false
   #isWaitingForTurn = false
+  /** While it runs, no other query of this connection is answered: a client may send several, and wants them in order. */
+  #transfer: Transfer | undefined
 
   constructor(socket: Socket, options: TcpConnectionOptions) {
     this.#socket = socket
@@ -57,6 +63,7 @@ export class TcpConnection {
     socket.on('error', () => undefined)
     socket.on('close', () => {
       clearTimeout(this.#idle)
+      this.#transfer?.stop()
       options.onClose()
     })
   }
@@ -73,7 +80,7 @@ export class TcpConnection {
   /** Answers the queries that have arrived, for at most one turn. Stops reading while the peer does not take its answers. */
   #serve(): void {
     const socket = this.#socket
-    if (socket.writableEnded) return
+    if (socket.writableEnded || this.#transfer !== undefined) return
     if (socket.writableNeedDrain) {
       socket.pause()
       return
@@ -83,6 +90,7 @@ export class TcpConnection {
     const answers: Uint8Array[] = []
     let octets = 0
     let isDry = false
+    let transferQuery: Uint8Array | undefined
     answering.enter()
     for (let asked = 0; asked < turnAnswers && octets < turnBytes; asked++) {
       const query = this.#frames.next()
@@ -90,23 +98,77 @@ export class TcpConnection {
         isDry = true
         break
       }
-      const length = answering.answer(octetsOf(query), query.length, message)
-      if (length === 0) continue
-      put16(framed, 0, length)
-      // Prefix and message go out in one write (RFC 7766 §8).
-      answers.push(framed.slice(0, prefixLength + length))
-      octets += prefixLength + length
+      if (this.#isTransfer(query)) {
+        transferQuery = query.slice()
+        break
+      }
+      const answer = this.#answer(query)
+      if (answer === undefined) continue
+      answers.push(answer)
+      octets += answer.length
     }
     answering.leave()
     if (answers.length > 0) {
       socket.write(Buffer.concat(answers))
       this.#touch()
     }
+    if (transferQuery !== undefined) {
+      this.#startTransfer(transferQuery)
+      return
+    }
     if (!isDry || socket.writableNeedDrain) {
       socket.pause()
       if (!socket.writableNeedDrain) this.#waitForTurn()
     } else if (this.#isEnded) socket.end()
     else socket.resume()
+  }
+
+  /** The response with its length prefix, which go out in one write (RFC 7766 §8). Undefined if none is sent. */
+  #answer(query: Uint8Array): Uint8Array | undefined {
+    const length = this.#options.answering.answer(octetsOf(query), query.length, message)
+    if (length === 0) return undefined
+    put16(framed, 0, length)
+    return framed.slice(0, prefixLength + length)
+  }
+
+  #isTransfer(query: Uint8Array): boolean {
+    return (
+      this.#options.transfers !== undefined &&
+      query.length >= headerLength &&
+      isTransferQuery(query)
+    )
+  }
+
+  #startTransfer(query: Uint8Array): void {
+    const { transfers, address, answering } = this.#options
+    const socket = this.#socket
+    socket.pause()
+    const goOn = (): void => {
+      this.#transfer = undefined
+      this.#touch()
+      this.#serve()
+    }
+    this.#transfer = transfers?.start(query, address, {
+      send: async (octets) => {
+        this.#touch()
+        if (socket.destroyed || socket.write(octets)) return
+        await new Promise<void>((resolve) => {
+          socket.once('drain', resolve)
+          socket.once('close', resolve)
+        })
+      },
+      end: (isAnswered) => {
+        if (!isAnswered) {
+          Object.assign(answering.client, address)
+          answering.enter()
+          const answer = this.#answer(query)
+          answering.leave()
+          if (answer !== undefined) socket.write(answer)
+        }
+        goOn()
+      },
+      fail: () => socket.destroy(),
+    })
   }
 
   #waitForTurn(): void {

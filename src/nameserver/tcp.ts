@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientAddress } from '../dns/query-context.ts'
+import type { Transfers } from '../transfer/transfers.ts'
 import { readClientText } from './addresses.ts'
 import { connectionNetwork } from './client-network.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -15,6 +16,8 @@ export interface TcpOptions extends TransportOptions {
   /** The most open connections of one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number
   readonly idleSeconds: number
+  /** Makes zone transfers; undefined if nobody may have one. */
+  readonly transfers: Transfers | undefined
   /** Whether an access rule drops all queries of the client in `answering`. Such a client must not hold a connection open. */
   isBarred(): boolean
 }
@@ -100,6 +103,7 @@ class Connections {
       answering: options.answering,
       address,
       idleSeconds: options.idleSeconds,
+      transfers: options.transfers,
       onActivity: () => {
         this.served++
         if (this.#forget(connection)) this.#remember(connection, client)

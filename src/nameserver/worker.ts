@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { access, type Guards, Responder, type ResponderOptions } from '../dns/responder.ts'
 import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
+import type { TransferWorkerData } from '../transfer/worker.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
 import { Counters } from './counters.ts'
@@ -39,6 +40,8 @@ export interface WorkerData {
     readonly connectionsPerClient: number
     readonly idleSeconds: number
   }
+  /** Missing if nobody may have a zone transfer. */
+  readonly transfer?: TransferWorkerData
   /** One 32-bit element, which is not 0 when threads must end. */
   readonly stop: SharedArrayBuffer
 }
@@ -148,7 +151,10 @@ async function run(data: WorkerData, port: NonNullable<typeof parentPort>): Prom
   if (data.kind === 'tcp') {
     const { serveTcp } = await import('./tcp.ts')
     const isBarred = (): boolean => answering.isBarred()
-    await serveTcp({ answering, sockets, stop, onListening, isBarred, ...data.tcp })
+    const { Transfers } = await import('../transfer/transfers.ts')
+    const transfers = data.transfer && new Transfers(data.transfer)
+    await serveTcp({ answering, sockets, stop, onListening, isBarred, transfers, ...data.tcp })
+    await transfers?.close()
     return
   }
   const serve: UdpTransport = data.isBatched
