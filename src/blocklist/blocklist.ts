@@ -80,6 +80,8 @@ export interface BlocklistOptions {
   readonly asksHosts?: boolean
   /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
   readonly minFreeBytes?: number
+  /** Called after each publication. @default does nothing */
+  onPublished?(): void
 }
 
 /** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
@@ -127,6 +129,7 @@ export class Blocklist implements TrapList, HostList {
       validForSeconds: options.validForSeconds,
       isRetired: options.retired,
       log,
+      onPublished: () => options.onPublished?.(),
     })
     this.#queue = new CommitQueue(store, this.#publisher, now, log)
     this.#imports = new ListImports({

@@ -34,6 +34,8 @@ interface PublisherOptions {
   readonly validForSeconds: number
   readonly isRetired: boolean
   readonly log: Logger
+  /** Called after each publication. */
+  onPublished(): void
 }
 
 /**
@@ -58,6 +60,7 @@ export class Publisher {
   readonly #validForSeconds: number
   readonly #isRetired: boolean
   readonly #log: Logger
+  readonly #onPublished: () => void
   #publishedKinds: number
   /** The last publication; undefined if there was none. */
   #last: Publication | undefined
@@ -78,6 +81,7 @@ export class Publisher {
     this.#validForSeconds = options.validForSeconds
     this.#isRetired = options.isRetired
     this.#log = options.log
+    this.#onPublished = options.onPublished
     this.#last = options.store.journal.newest()
     this.#resetsJournal =
       this.#last !== undefined &&
@@ -193,6 +197,7 @@ export class Publisher {
       // This happens only if no answer has changed. So the answers are right; only the serial stays old until there is room.
       this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
     }
+    this.#onPublished()
   }
 
   /** Drops the staged changes. Call it if the transaction is rolled back. */

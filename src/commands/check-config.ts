@@ -6,7 +6,13 @@ import { type Config, type ConfigSource, loadConfig } from '../config/load.ts'
 import { codeOf, fileFault, OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { isOnServer, mailServer } from '../traps/mail-server.ts'
 import { exitCodes } from './command.ts'
-import { checkedMessageIdFile, readBatvKey, readCookieSecrets, zoneOptions } from './options.ts'
+import {
+  checkedMessageIdFile,
+  readBatvKey,
+  readCookieSecrets,
+  readTsigKeys,
+  zoneOptions,
+} from './options.ts'
 import { findUnit, unwritablePaths } from './unit.ts'
 
 const seenByDoctor =
@@ -74,6 +80,7 @@ async function servingFaults(config: Config): Promise<OperationalError[]> {
   }
   await check(() => encodeZone(zoneOptions(config)), 'zone')
   await check(() => readCookieSecrets(config))
+  await check(() => readTsigKeys(config))
   await check(() => requireFolder('store.path', store.path))
   if (dirname(control.socket) !== dirname(store.path)) {
     await check(() => requireFolder('control.socket', control.socket))

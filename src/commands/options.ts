@@ -6,9 +6,12 @@ import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
 import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
+import { parseListenAddress } from '../nameserver/addresses.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
 import { type ZoneOptions, zoneFileHead } from '../resolver/records.ts'
+import type { Secondary } from '../transfer/notify.ts'
+import { keyName, type TsigKey } from '../transfer/tsig.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
 import type { TrapsOptions } from '../traps/traps.ts'
 
@@ -109,7 +112,50 @@ export function nameserverOptions(config: Config) {
     access: dns.access.map(({ client, action }) => ({ prefix: checkedPrefix(client), action })),
     staleServfail: zone.staleServfail,
     ...(cookieSecrets && { cookieSecrets }),
+    ...(dns.transfer.length > 0 && { transfer: transferOptions(config, readTsigKeys(config)) }),
   } satisfies Partial<NameserverOptions>
+}
+
+/** Who may transfer the zone. */
+function transferOptions({ dns, store }: Config, keys: readonly TsigKey[]) {
+  const rules = dns.transfer.map(({ allow, key }) => ({
+    clients: checkedPrefix(allow),
+    key: key === '' ? undefined : keyName(key),
+  }))
+  return { path: store.path, keys, rules }
+}
+
+/** Who is told of changes of the zone. Throws as `readTsigKeys` does. */
+export function secondaries(config: Config): Secondary[] {
+  const keys = readTsigKeys(config)
+  return config.dns.transfer.map(({ address, key }) => {
+    const wanted = keyName(key)
+    return {
+      ...parseListenAddress(address),
+      key: keys.find(({ name }) => Buffer.compare(name, wanted) === 0),
+    }
+  })
+}
+
+/** Throws OperationalError `config-invalid` if a file cannot be read or does not hold a secret. */
+export function readTsigKeys({ dns }: Config): TsigKey[] {
+  return dns.key.map(({ name, algorithm, secretFile }, index) => {
+    const key = `dns.key[${index + 1}].secretFile`
+    const secret = fromFile(key, secretFile, readTsigSecret) ?? new Uint8Array()
+    return { name: keyName(name), algorithm, secret }
+  })
+}
+
+/** A secret shorter than 16 octets is too easily guessed (RFC 8945 §10 recommends as many as the MAC has). */
+function readTsigSecret(path: string): Uint8Array {
+  const text = readFileSync(path, 'latin1').trim()
+  const secret = Buffer.from(text, 'base64')
+  if (!/^[A-Za-z0-9+/\s]+=*$/.test(text) || secret.length < 16) {
+    throw new Error(
+      'expected at least 16 octets in Base64, such as `openssl rand -base64 32` makes',
+    )
+  }
+  return secret
 }
 
 /** Throws OperationalError `config-invalid` if a file that `[trace]` names cannot be read. */
@@ -169,6 +215,7 @@ export function ownPaths({ file, store, control, dns, trace, trapSmtp }: Config)
     `${store.path}-shm`,
     control.socket,
     dns.cookieSecretFile,
+    ...dns.key.map(({ secretFile }) => secretFile),
     trace.batvKeyFile,
     trace.messageIdFile,
     trapSmtp?.certificateFile ?? '',

@@ -14,6 +14,7 @@ import {
 } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore } from '../store/database.ts'
+import { Notifier } from '../transfer/notify.ts'
 import type { Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { requireServable } from './check-config.ts'
@@ -25,6 +26,7 @@ import {
   nameserverOptions,
   ownPaths,
   policyOptions,
+  secondaries,
   trapsOptions,
   zoneOptions,
 } from './options.ts'
@@ -112,6 +114,9 @@ async function start(
     }),
     (each) => each.abandon(),
   )
+  const notifier = starting.adopt(new Notifier(zone.origin, secondaries(config), log), (each) =>
+    each.close(),
+  )
   const blocklist = starting.adopt(
     new Blocklist({
       store,
@@ -124,6 +129,7 @@ async function start(
       retired: config.zone.retired,
       minFreeBytes: config.store.minFree,
       asksHosts: asksHosts(config),
+      onPublished: () => notifier.onPublished(),
     }),
     (each) => each.close(),
   )

@@ -67,10 +67,21 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
   return [
     ...checks.filter(([isWrong]) => isWrong).map(([, path, why]) => ({ path, why })),
     ...repeated(dns.access, 'dns.access', 'client'),
+    ...repeated(dns.key, 'dns.key', 'name'),
+    ...unknownKeys(settings),
     ...repeated(mailbox, 'mailbox', 'name'),
     ...repeated(mailbox, 'mailbox', 'path'),
     ...listenedTwice(settings),
   ]
+}
+
+/** Faults for transfers that name a key which is not there. */
+function unknownKeys({ dns }: Settings): Problem[] {
+  return dns.transfer.flatMap(({ key }, index) =>
+    key === '' || dns.key.some(({ name }) => name.toLowerCase() === key.toLowerCase())
+      ? []
+      : [{ path: `dns.transfer[${index + 1}].key`, why: `there is no dns.key named ${key}` }],
+  )
 }
 
 /** Faults for tables that share a value other than ''. The value is not shown, since it may reveal a trap. */

@@ -139,6 +139,34 @@ export const declaration = table('', {
         ),
       },
     ),
+    key: tables('Keys that sign zone transfers and what belongs to them (TSIG, RFC 8945).', {
+      name: domainName('Name of the key. Both servers must call it the same.'),
+      algorithm: word('The algorithm.', 'hmac-sha256', [
+        'hmac-sha256',
+        'hmac-sha384',
+        'hmac-sha512',
+      ]),
+      secretFile: path(
+        'File with the secret in Base64, such as `openssl rand -base64 32` makes.',
+        undefined,
+      ),
+    }),
+    transfer: tables(
+      'Name servers that copy the zone (secondaries). They may transfer it, and are told of each change.',
+      {
+        address: text(
+          'Where the secondary is told of changes (NOTIFY, RFC 1996).',
+          undefined,
+          'an address, with a port if it is not 53: "192.0.2.54" or "[2001:db8::54]:5353"',
+          checkServer,
+        ),
+        allow: prefixText('Address or prefix from which the secondary may ask for the zone.'),
+        key: text(
+          'Name of the `dns.key` that the secondary signs with. Empty: its address is enough.',
+          '',
+        ),
+      },
+    ),
   }),
   admin: optionalTable(
     'The HTTP interface. Without this table it is served on the control socket only.',
@@ -438,7 +466,7 @@ export const declaration = table('', {
 export type Settings = Value<typeof declaration>
 
 /** Keys of later versions. This version refuses them: whoever sets one expects it to decide who is answered or let in. */
-export const reserved: readonly string[] = ['zone.domainOrigin', 'dns.key', 'dns.transfer']
+export const reserved: readonly string[] = ['zone.domainOrigin']
 
 /** The table `threshold.KIND`: how much evidence lists a host. */
 function threshold(messages: number, traps: number) {

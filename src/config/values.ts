@@ -169,9 +169,9 @@ export function prefixText(about: string): Setting<string> {
 
 /**
  * A file or folder. A relative path, also a relative default, starts from the configuration's folder. It may be empty only if
- * the default is empty.
+ * the default is empty. Without a default it is required.
  */
-export function path(about: string, initial: string): Setting<string> {
+export function path(about: string, initial: string | undefined): Setting<string> {
   return text(about, initial, 'a path', (value, folder) => {
     if (value.includes('\0')) return { why: 'a path cannot hold a zero octet' }
     if (value === '' && initial !== '') return { why: 'expected a path' }

@@ -13,6 +13,8 @@ export class Query {
   questionEnd = headerLength
   type = 0
   class = 0
+  /** Whether there is a TSIG record; it is not checked here. */
+  isSigned = false
   readonly edns = new Edns()
 }
 
@@ -29,6 +31,7 @@ export function parseQuery(bytes: Uint8Array, length: number, query: Query): boo
   query.labelCount = 0
   query.type = 0
   query.class = 0
+  query.isSigned = false
   query.edns.clear()
   const questions = get16(bytes, 4)
   if (questions > 1 || (questions === 1 && !readQuestion(bytes, length, query))) return false
@@ -58,6 +61,7 @@ function readRecords(bytes: Uint8Array, length: number, query: Query): boolean {
     const dataLength = get16(bytes, fixed + 8)
     const next = fixed + 10 + dataLength
     if (next > length) return false
+    if (get16(bytes, fixed) === types.TSIG) query.isSigned = true
     if (get16(bytes, fixed) === types.OPT) {
       const isAtRoot = bytes[offset] === 0
       const isRepeated = query.edns.isPresent

@@ -64,12 +64,26 @@ export type Limit = 'pass' | 'slip' | 'drop'
 export const responseClasses = { data: 0, negative: 1, error: 2 } as const
 export type ResponseClass = (typeof responseClasses)[keyof typeof responseClasses]
 
+/** Signed queries (TSIG, RFC 8945), and who may transfer the zone. Both are rare, so these may allocate. */
+export interface SignedQueries {
+  /** Octets that a signature takes in a response. */
+  readonly room: number
+  /** Checks the signature of a query. Returns the rcode: NOERROR if it is right, else NOTAUTH, or FORMERR (RFC 8945 §5.2). */
+  verify(query: Uint8Array): number
+  /** Signs the response to the query that was verified last, in place. Returns its new length. */
+  sign(response: Uint8Array, length: number): number
+  /** Whether the client of a query may transfer the zone. `isSigned`: the query was verified. */
+  mayTransfer(client: ClientAddress, isSigned: boolean): boolean
+}
+
 /** Optional checks before and after a query is answered. */
 export interface Guards {
   /** Called before anything of the query is read. */
   accessOf?(client: ClientAddress): Access
   /** Called for UDP responses to clients that have not proved their address. */
   limit?(client: ClientAddress, responseClass: ResponseClass): Limit
+  /** Missing if nobody may transfer the zone: then signatures are ignored. */
+  readonly signed?: SignedQueries
 }
 
 /**
@@ -97,6 +111,7 @@ export class Responder {
   #query = this.#single.query
   #entry = this.#single.entry
   #batchIndex = -1
+  #isSigned = false
   readonly #reply: ResponseWriter
   /** The A RRset for each set of codes. Few sets are ever in use, so each is rendered once and kept. */
   readonly #codeSets = new Map<number, ReadyRrset>()
@@ -166,7 +181,7 @@ export class Responder {
     this.#query = asked
     this.#entry = read.entry
     const reply = this.#reply
-    const { accessOf } = this.#guards
+    const { accessOf, signed } = this.#guards
     context.type = 0
     context.rcode = 0
     context.codes = 0
@@ -190,13 +205,22 @@ export class Responder {
       limit = Math.min(asked.edns.udpPayload, this.#udpPayload)
       if (!isProven) limit = Math.min(limit, queryLength * maxAmplification)
     }
+    this.#isSigned = signed !== undefined && family === 0 && isWellFormed && asked.isSigned
+    if (signed !== undefined && this.#isSigned) {
+      limit = Math.min(limit, response.length) - signed.room
+    }
+    const signatureRcode =
+      signed !== undefined && this.#isSigned
+        ? signed.verify(query.subarray(0, queryLength))
+        : rcodes.NOERROR
     reply.start(response, asked, Math.min(limit, response.length))
     context.type = asked.questionEnd > headerLength ? asked.type : 0
     context.outcome = outcomes.refused
-    context.rcode = this.#answer(query, permission, isWellFormed, family)
+    context.rcode = signatureRcode || this.#answer(query, permission, isWellFormed, family)
     if (isFault(context.rcode)) context.outcome = outcomes.malformed
     if (!isProven && !this.#passesLimit()) return 0
-    return reply.finish(query, asked, this.#udpPayload, context.rcode)
+    const length = reply.finish(query, asked, this.#udpPayload, context.rcode)
+    return signed !== undefined && this.#isSigned ? signed.sign(response, length) : length
   }
 
   /**
@@ -244,9 +268,12 @@ export class Responder {
   #answerInZone(query: Octets, family: number, below: number): number {
     const asked = this.#query
     const entry = this.#entry
-    // Zone transfers are not offered (RFC 5936 §2.2.1).
-    if (asked.type === types.AXFR || asked.type === types.IXFR) {
-      return this.#refuse(extendedErrors.prohibited)
+    // Transfers go over TCP alone, and are not made here (RFC 5936 §2.2). IXFR over UDP gets one SOA record (RFC 1995 §2).
+    const isIxfr = asked.type === types.IXFR
+    if (asked.type === types.AXFR || isIxfr) {
+      const mayTransfer = isIxfr && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
+      const apex = mayTransfer && findName(this.#prepared.names, query, this.#nameLength())
+      return apex ? this.#answerOwnName(apex, types.SOA) : this.#refuse(extendedErrors.prohibited)
     }
     if (this.#fault !== extendedErrors.none) {
       this.context.outcome = outcomes.failed
@@ -263,7 +290,7 @@ export class Responder {
       if (entry.isIPv6 && below === ipv6Labels) return this.#answerIPv6()
     }
     const name = findName(this.#prepared.names, query, this.#nameLength())
-    return name === undefined ? this.#answerAbsent(below) : this.#answerOwnName(name)
+    return name === undefined ? this.#answerAbsent(below) : this.#answerOwnName(name, asked.type)
   }
 
   #answerIPv4(): number {
@@ -330,9 +357,9 @@ export class Responder {
   }
 
   /** Answers for a name with records from the configuration, or an empty non-terminal above such a name (RFC 4592 §2.2.2). */
-  #answerOwnName(name: OwnName): number {
+  #answerOwnName(name: OwnName, type: number): number {
     const tree = this.#tree
-    const rrset = rrsetAt(name, this.#query.type)
+    const rrset = rrsetAt(name, type)
     if (rrset === undefined) return this.#answerNegative(rcodes.NOERROR)
     if (rrset === this.#prepared.status && this.#statusSerial !== tree.serial) {
       Object.assign(rrset, readyStatus(tree, this.#zone.ttl))

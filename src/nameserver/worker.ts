@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { access, type Guards, Responder, type ResponderOptions } from '../dns/responder.ts'
 import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
+import { QuerySignatures } from '../transfer/signed-queries.ts'
 import type { TransferWorkerData } from '../transfer/worker.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
@@ -64,11 +65,12 @@ class QueryAnswering implements Answering {
   #untilLog: number
 
   constructor(data: WorkerData) {
-    const { access: table, rateLimit, queryLog } = data
+    const { access: table, rateLimit, queryLog, transfer } = data
     const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
     const guards: Guards = {
       ...(table && { accessOf: (client) => accessOf(table, client) }),
       ...(limiter && { limit: (client, responseClass) => limiter.limit(client, responseClass) }),
+      ...(transfer && { signed: new QuerySignatures(transfer) }),
     }
     const reader = openReader(data.tree, data.slot)
     this.#responder = new Responder(data.zone, reader, data.responder, guards)

@@ -63,7 +63,7 @@ export function readTransferRequest(
 
 /** Whether a rule lets this client transfer the zone. A signature that is not valid is never enough. */
 export function mayTransfer(
-  { signature }: TransferRequest,
+  signature: Signature,
   { family, ...words }: ClientAddress,
   rules: readonly TransferRule[],
 ): boolean {

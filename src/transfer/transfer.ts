@@ -50,7 +50,7 @@ export function* transferMessages(
     signature.kind === 'valid' ? new ResponseSigner(signature.key, signature.mac) : undefined
   const signed = (message: Uint8Array): Uint8Array =>
     signer === undefined ? message : signer.sign(message, times.wall())
-  if (!mayTransfer(request, client, rules)) {
+  if (!mayTransfer(signature, client, rules)) {
     yield signed(errorMessage(request, rcodes.REFUSED))
     return
   }

@@ -15,6 +15,12 @@ export interface TsigKey {
   readonly secret: Uint8Array
 }
 
+/** A name in the form of a key's name: lower case, in wire form. */
+export function keyName(text: string): Uint8Array {
+  const labels = text.toLowerCase().split('.')
+  return Uint8Array.from([...labels.flatMap((label) => [label.length, ...Buffer.from(label)]), 0])
+}
+
 /** Values of the error field (RFC 8945 §3, §5.2). */
 export const tsigErrors = { none: 0, BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const
 type TsigError = (typeof tsigErrors)[keyof typeof tsigErrors]

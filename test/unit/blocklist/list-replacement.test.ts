@@ -343,7 +343,14 @@ test('other kinds are published while DNS follows a list: what it has is counted
 test('what takes long lets the others go first, once', async (t) => {
   const store = openStore(`${temporaryDirectory(t)}/a.db`)
   const publisher = new Publisher({
-    ...{ store, tree: undefined, publishedKinds: 1, validForSeconds: 60, isRetired: false },
+    ...{
+      store,
+      tree: undefined,
+      publishedKinds: 1,
+      validForSeconds: 60,
+      isRetired: false,
+      onPublished: () => undefined,
+    },
     log: silentLog,
   })
   const queue = new CommitQueue(store, publisher, () => start, silentLog)

@@ -1,0 +1,131 @@
+// Tells the secondaries that the zone has changed (RFC 1996), so that they ask for it at once.
+
+import { randomInt } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
+import { classes, flags, get16, headerLength, opcodes, put16, types } from '../dns/wire.ts'
+import type { Logger } from '../errors.ts'
+import { signRequest, type TsigKey } from './tsig.ts'
+
+export interface Secondary {
+  readonly host: string
+  readonly port: number
+  /** Signs the NOTIFY messages; undefined: they are not signed. */
+  readonly key: TsigKey | undefined
+}
+
+/** Changes within this time are told together. */
+const coalesceMs = 200
+/** The wait for an answer, which doubles with each try (RFC 1996 §3.6). */
+const firstWaitMs = 1000
+const longestWaitMs = 60_000
+const maxTries = 10
+
+export class Notifier {
+  readonly #targets: readonly Target[]
+  #soon: NodeJS.Timeout | undefined
+
+  /** `origin`: the zone's name in wire form. */
+  constructor(origin: Uint8Array, secondaries: readonly Secondary[], log: Logger) {
+    this.#targets = secondaries.map((secondary) => new Target(origin, secondary, log))
+  }
+
+  /** Call it after each publication. */
+  onPublished(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      for (const target of this.#targets) target.begin()
+    }, coalesceMs).unref()
+  }
+
+  close(): void {
+    clearTimeout(this.#soon)
+    for (const target of this.#targets) target.stop()
+  }
+}
+
+/** One secondary. A new change begins the tries anew. */
+class Target {
+  readonly #origin: Uint8Array
+  readonly #secondary: Secondary
+  readonly #log: Logger
+  #socket: Socket | undefined
+  #retry: NodeJS.Timeout | undefined
+  #id = 0
+  #isSilent = false
+
+  constructor(origin: Uint8Array, secondary: Secondary, log: Logger) {
+    this.#origin = origin
+    this.#secondary = secondary
+    this.#log = log
+  }
+
+  begin(): void {
+    this.stop()
+    const { host } = this.#secondary
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    this.#socket = socket
+    this.#id = randomInt(65_536)
+    // An error, such as an unreachable port, is the same as no answer: the next try comes.
+    socket.on('error', () => undefined)
+    socket.on('message', (answer, { address }) => {
+      if (address === host && isAnswer(answer, this.#id)) this.#onAnswer()
+    })
+    socket.unref()
+    this.#try(1)
+  }
+
+  stop(): void {
+    clearTimeout(this.#retry)
+    this.#socket?.close()
+    this.#socket = undefined
+  }
+
+  #try(count: number): void {
+    const { host, port, key } = this.#secondary
+    const message = notifyMessage(this.#origin, this.#id)
+    const now = Math.floor(Date.now() / 1000)
+    const sent = key === undefined ? message : signRequest(message, key, now).message
+    this.#socket?.send(sent, port, host, () => undefined)
+    const waitMs = Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs)
+    this.#retry = setTimeout(() => {
+      if (count < maxTries) this.#try(count + 1)
+      else this.#onSilence()
+    }, waitMs).unref()
+  }
+
+  #onAnswer(): void {
+    this.stop()
+    if (this.#isSilent) this.#log.info(this.#fields(), 'the secondary answers NOTIFY again')
+    this.#isSilent = false
+  }
+
+  #onSilence(): void {
+    this.stop()
+    if (!this.#isSilent) this.#log.warn(this.#fields(), 'the secondary does not answer NOTIFY')
+    this.#isSilent = true
+  }
+
+  #fields(): object {
+    const { host, port } = this.#secondary
+    return { secondary: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}` }
+  }
+}
+
+/** RFC 1996 §3.7: QR 0, opcode NOTIFY, AA, and the zone's SOA as question. */
+function notifyMessage(origin: Uint8Array, id: number): Uint8Array {
+  const message = new Uint8Array(headerLength + origin.length + 4)
+  put16(message, 0, id)
+  message[2] = (opcodes.NOTIFY << 3) | flags.AA
+  put16(message, 4, 1)
+  message.set(origin, headerLength)
+  put16(message, headerLength + origin.length, types.SOA)
+  put16(message, headerLength + origin.length + 2, classes.IN)
+  return message
+}
+
+/** Any response counts, whatever its RCODE: the secondary has heard of the change (RFC 1996 §4.8). */
+function isAnswer(message: Uint8Array, id: number): boolean {
+  if (message.length < headerLength || get16(message, 0) !== id) return false
+  const opcode = ((message[2] ?? 0) & flags.opcode) >>> 3
+  return ((message[2] ?? 0) & flags.QR) !== 0 && opcode === opcodes.NOTIFY
+}
