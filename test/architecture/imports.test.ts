@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   tree: [],
   dns: ['tree'],
   nameserver: ['dns', 'tree', 'ip', 'transfer'],
-  transfer: ['dns', 'ip', 'blocklist', 'store'],
+  transfer: ['dns', 'ip', 'blocklist'],
   resolver: ['ip'],
   mail: ['ip'],
   classify: ['mail', 'ip'],

@@ -153,9 +153,19 @@ test('a file that is no TOML is an error with line and column', (t) => {
 })
 
 test('keys that this version does not do are errors', (t) => {
-  assert.deepEqual(faults(t, `${least}[[dns.key]]\nname = "mirror1"\nsecretFile = "a.key"\n`), [
-    'dns.key: not supported by this version',
+  const zone = least.replace('[zone]', '[zone]\ndomainOrigin = "dbl.example.org"')
+  assert.deepEqual(faults(t, zone), ['zone.domainOrigin: not supported by this version'])
+})
+
+test('a transfer that names a key that is not there, and a key given twice, are errors', (t) => {
+  const key = '[[dns.key]]\nname = "mirror1"\nsecretFile = "a.key"\n'
+  const transfer =
+    '[[dns.transfer]]\naddress = "192.0.2.54"\nallow = "192.0.2.54"\nkey = "Mirror1"\n'
+  assert.deepEqual(faults(t, least + key + transfer), [])
+  assert.deepEqual(faults(t, least + transfer), [
+    'dns.transfer[1].key: there is no dns.key named Mirror1',
   ])
+  assert.deepEqual(faults(t, least + key + key), ['dns.key[2].name: the same as in dns.key[1]'])
 })
 
 test('the configuration is found in the order that the interface names', (t) => {
