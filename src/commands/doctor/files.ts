@@ -55,7 +55,8 @@ export function checkOwners(installation: Installation): Finding[] {
 /** Warnings for secrets that others may read, or that the group may change. */
 function openFiles(config: Installation['config'], stored: readonly string[]): Finding[] {
   const { dns, trace, trapSmtp, mailbox } = config
-  const named = [dns.cookieSecretFile, trace.batvKeyFile, trapSmtp?.keyFile ?? '']
+  const keys = dns.key.map(({ secretFile }) => secretFile)
+  const named = [dns.cookieSecretFile, ...keys, trace.batvKeyFile, trapSmtp?.keyFile ?? '']
   const passwords = mailbox.map(({ passwordFile }) => passwordFile)
   const secrets = [...stored, ...named, ...passwords].filter((path) => path !== '')
   const open = (path: string, rights: number): boolean => (modeOf(path) & rights) !== 0

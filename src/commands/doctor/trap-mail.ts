@@ -59,7 +59,7 @@ async function checkDomain(
         why: 'No bounce reaches the traps in this domain.',
         mend: isUnknown
           ? `see that this machine can look up names: dig MX ${domain}`
-          : `add to the zone of ${domain}: ${domain}. MX 10 and the name of your mail host`,
+          : `add to the zone of ${domain}: ${domain}. MX 10 ${config.trapSmtp?.hostname ?? 'and the name of your mail host'}`,
       },
     ]
   }
