@@ -11,6 +11,7 @@ import {
   type CommandRow,
   exitCodes,
   version,
+  wrongUse,
 } from './commands/command.ts'
 import { wrapText } from './commands/format.ts'
 import { errorFacts, errorLine } from './commands/redact-error.ts'
@@ -53,14 +54,15 @@ function buildProgram(): Command {
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
     .addHelpText('after', program.notes.map((note) => `\n${wrapText(note).join('\n')}`).join('\n'))
     .addHelpText('beforeAll', ({ command }) => refuseUnknown(command))
+  tellHelp(root)
   const add = (parent: Command, row: CommandRow): void => {
     const command = parent
       .command(row.name, { isDefault: row.isDefault === true })
       .summary(row.summary)
       .description(row.description)
+    tellHelp(command)
     if (row.argument !== undefined) command.addArgument(argumentOf(row.argument))
     for (const option of row.options ?? []) command.addOption(optionOf(option))
     command.addHelpText('after', helpNotes(row))
@@ -104,19 +106,28 @@ function refuseUnknown(command: Command): string {
 
 function argumentOf({ usage, description, values }: CommandArgument): Argument {
   const argument = new Argument(usage, description)
-  return values === undefined ? argument : argument.choices(values)
+  if (values !== undefined) argument.choices(values).argParser(oneOf(values))
+  return argument
 }
 
 function optionOf(row: CommandOption): Option {
   const { flags, description, isRequired, isRepeatable, initial, values } = row
   const option = new Option(flags, description).makeOptionMandatory(isRequired === true)
   if (initial !== undefined) option.default(initial)
-  if (values !== undefined) option.choices(values)
+  const check = values === undefined ? (value: string) => value : oneOf(values, `${option.long} `)
+  if (values !== undefined) option.choices(values).argParser(check)
   if (isRepeatable) {
-    const check = option.parseArg ?? ((value: string) => value)
-    option.argParser((value, previous: string[] = []) => [...previous, check(value, '')])
+    option.argParser((value, previous: string[] = []) => [...previous, check(value)])
   }
   return option
+}
+
+/** Checks a value against the allowed ones, and returns it. `flag` stands before it in the error. */
+function oneOf(values: readonly string[], flag = ''): (value: string) => string {
+  return (value) => {
+    if (values.includes(value)) return value
+    throw wrongUse(`${flag}${value}: expected one of ${values.join(', ')}`)
+  }
 }
 
 /** What `--help` prints below the options: the notes, then the examples. */
@@ -152,13 +163,25 @@ function report(error: unknown): number {
   return wrongUseCodes.includes(error.code) ? exitCodes.wrongUse : exitCodes.failed
 }
 
+/** Makes errors of the command's usage name the command's own help. */
+function tellHelp(command: Command): void {
+  command.configureOutput({
+    outputError: (text, write) => write(oneLine(text, pathOf(command))),
+  })
+}
+
+/** "backscatterd key create". */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
+}
+
 /** Commander's "error: unknown option '--x'\n" as one line, with its suggestion if there is one. */
-function oneLine(text: string): string {
+function oneLine(text: string, path: string): string {
   const message = text
     .trim()
     .replace(/^error: /, '')
     .split('\n')
     .map((line) => line.trim())
     .join(' ')
-  return `backscatterd: ${message} (see backscatterd --help)\n`
+  return `backscatterd: ${message} (see ${path} --help)\n`
 }

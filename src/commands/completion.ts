@@ -45,7 +45,10 @@ function levelsOf({ options, groups }: Program): Level[] {
     takesFiles: false,
   }
   const help = { ...top, path: 'help', commands: rows, options: [] }
-  return [top, help, ...rows.flatMap((row) => levelsBelow(row, ''))]
+  const helpBelow = rows.flatMap(({ name, subcommands }) =>
+    subcommands ? [{ ...help, path: `help ${name}`, commands: subcommands }] : [],
+  )
+  return [top, help, ...helpBelow, ...rows.flatMap((row) => levelsBelow(row, ''))]
 }
 
 function levelsBelow(row: CommandRow, above: string): Level[] {

@@ -15,19 +15,13 @@ import { allItems, type Client, expectDone, withClient } from './client.ts'
 import { type CommandContext, exitCodes, type Json, wrongUse } from './command.ts'
 import { printable } from './format.ts'
 import { IngestSummary } from './ingest-summary.ts'
-import {
-  type FoundMessage,
-  type MailboxType,
-  mailboxTypes,
-  messagesIn,
-  octetsIn,
-} from './message-files.ts'
+import { type FoundMessage, type MailboxType, messagesIn, octetsIn } from './message-files.ts'
 import { authenticitySources } from './options.ts'
 import { Progress } from './progress.ts'
 import { keepOldSpaceSmall } from './v8-flags.ts'
 
 interface IngestOptions extends Json {
-  readonly mailbox?: string
+  readonly mailbox?: MailboxType
   readonly trustedRelay?: readonly string[]
   readonly allTraps?: true
   readonly dryRun?: true
@@ -64,11 +58,7 @@ export async function ingest(
   paths: readonly string[],
   options: IngestOptions,
 ): Promise<number> {
-  const type = mailboxTypes.find((each) => each === options.mailbox)
-  if (options.mailbox !== type) {
-    throw wrongUse(`--mailbox ${options.mailbox}: expected one of ${mailboxTypes.join(', ')}`)
-  }
-  const { dryRun, policy, json } = options
+  const { mailbox: type, dryRun, policy, json } = options
   if (policy !== undefined && !dryRun) throw wrongUse('--policy needs --dry-run')
   keepOldSpaceSmall()
   const config = loadConfig(context)

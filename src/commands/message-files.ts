@@ -20,8 +20,7 @@ export interface FoundMessage {
 }
 
 /** The values of `--mailbox`. */
-export const mailboxTypes = ['maildir', 'mbox', 'eml'] as const
-export type MailboxType = (typeof mailboxTypes)[number]
+export type MailboxType = 'maildir' | 'mbox' | 'eml'
 
 /**
  * Yields the messages of all paths. Without `type`, a folder with cur/ or new/ is a Maildir, and any other folder holds

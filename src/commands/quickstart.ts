@@ -39,7 +39,7 @@ import {
 interface QuickstartOptions {
   readonly ns?: readonly string[]
   readonly trapDomain?: string
-  readonly listing?: string
+  readonly listing?: ListingChoice
   readonly lmtp?: true
   readonly dir?: string
   readonly dryRun?: true
@@ -57,11 +57,10 @@ export async function quickstart(
     throw wrongUse('quickstart makes a new configuration: give --dir DIR in place of --config')
   }
   const request = readRequest(zone, options.ns, options.trapDomain)
-  const given = readListing(options.listing)
   const isDryRun = options.dryRun === true
   const layout = makeLayout(options.dir && resolve(context.cwd, options.dir))
   if (!isDryRun) refuseImpossible(layout)
-  const listing = given ?? (await chooseListing())
+  const listing = options.listing ?? (await chooseListing())
   const isLmtp = options.lmtp === true || (await hasMailServer())
   const plan = makePlan(request, { listing, isLmtp }, ownAddresses())
   if (isDryRun) {
@@ -93,11 +92,6 @@ function refuseImpossible(layout: Layout): void {
     requireReadable(programFolder)
   }
   refuseExisting(layout)
-}
-
-function readListing(given: string | undefined): ListingChoice | undefined {
-  if (given === undefined || isListingChoice(given)) return given
-  throw wrongUse(`--listing ${given}: expected one of ${choiceNames.join(', ')}`)
 }
 
 /** Asks on a terminal. Elsewhere it takes the careful choice and says so. */

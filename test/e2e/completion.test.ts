@@ -15,6 +15,8 @@ const cases: readonly [line: string, offered: readonly string[]][] = [
   ['backscatterd add 192.0.2.1 --kind c', ['callout', 'challenge-response', 'content-notice']],
   ['backscatterd add --per', ['--permanent']],
   ['backscatterd import package.js', ['package.json']],
+  ['backscatterd import list.txt --format ', ['text', 'csv', 'ndjson', 'rbldnsd']],
+  ['backscatterd help key ', ['create', 'list', 'revoke']],
   ['backscatterd completion ', ['bash', 'zsh', 'fish']],
   ['backscatterd show ', []],
 ]

@@ -107,8 +107,8 @@ export const mail: CommandGroup = {
       options: [
         {
           flags: '--mailbox <type>',
-          description:
-            'format of the files: maildir, mbox or eml (default: recognised by their content)',
+          description: 'format of the files (default: recognised by their content)',
+          values: ['maildir', 'mbox', 'eml'],
         },
         {
           flags: '--trusted-relay <host>',
@@ -143,6 +143,7 @@ export const mail: CommandGroup = {
       description:
         'Deletes the recorded messages that match all options, such as those to a trap whose address became known. ' +
         'Listings become what they would be without them: they end, or end earlier. A public notice says so. ' +
+        'The trap stays: “backscatterd trap remove” removes it. ' +
         'At least one option is needed.',
       options: [
         { flags: '--trap <pattern>', description: 'messages to this trap' },

@@ -2,10 +2,14 @@
 import type { CommandGroup, CommandOption } from '../command.ts'
 import { json, list } from './options.ts'
 
-const formatNames = 'text, csv, ndjson or rbldnsd'
+// As in feeds/, which is not imported here so that short commands start quickly.
+const importFormats = ['text', 'csv', 'ndjson', 'rbldnsd']
+const exportFormats = [...importFormats, 'bind']
+
 const rbldnsdType: CommandOption = {
   flags: '--type <type>',
-  description: 'for format rbldnsd: ip4set, ip4trie or ip6trie (default: IPv4 and IPv6 together)',
+  description: 'for format rbldnsd (default: IPv4 and IPv6 together)',
+  values: ['ip4set', 'ip4trie', 'ip6trie'],
 }
 
 export const wholeLists: CommandGroup = {
@@ -28,7 +32,8 @@ export const wholeLists: CommandGroup = {
         { ...list, description: `${list.description} (required)`, isRequired: true },
         {
           flags: '--format <format>',
-          description: `${formatNames} (default: by the file’s extension, else text)`,
+          description: 'format of the file (default: by its extension, else text)',
+          values: importFormats,
         },
         rbldnsdType,
         { flags: '--strict', description: 'import nothing if any line is wrong' },
@@ -61,7 +66,9 @@ export const wholeLists: CommandGroup = {
         list,
         {
           flags: '--format <format>',
-          description: `${formatNames}, or bind, a zone file (default: text)`,
+          description: 'format of the output; bind: a zone file',
+          values: exportFormats,
+          initial: 'text',
         },
         rbldnsdType,
       ],
@@ -79,7 +86,7 @@ export const wholeLists: CommandGroup = {
       name: 'lists',
       summary: 'show the named lists',
       description:
-        'Shows every named list with its number of entries and the time of its last import.',
+        'Shows every named list with the time of its last import and the number of entries that it had then.',
       options: [json],
       examples: [{ command: 'backscatterd lists' }],
       load: async () => (await import('../named-lists.ts')).showLists,

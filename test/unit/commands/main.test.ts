@@ -51,6 +51,15 @@ test('wrong use is one line and exit code 2', async () => {
     [['help', 'key', 'nonsense'], /unknown command 'nonsense'/],
     [['status', '--jsno'], /unknown option '--jsno' \(Did you mean --json\?\)/],
     [['add', '--config'], /option '--config/],
+    [['key', 'create'], /'--name <name>' .* \(see backscatterd key create --help\)\n$/],
+    [['policy', '192.0.2.1'], /unknown command .* \(see backscatterd policy --help\)\n$/],
+    [
+      ['key', 'create', '--name', 'a', '--scope', 'all'],
+      / --scope all: expected one of read, write/,
+    ],
+    [['completion', 'tcsh'], / tcsh: expected one of bash, zsh, fish\n$/],
+    [['audit', '--action', 'remove'], / --action remove: expected one of list, .*delist/],
+    [['export', '--format', 'pdf'], / --format pdf: expected one of text, csv/],
     [['show', '192.0.2.1', '192.0.2.2'], /too many arguments/],
     [['serve', 'now'], /too many arguments/],
   ]
