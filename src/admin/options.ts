@@ -78,6 +78,8 @@ interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   /** The number of DNS threads. */
   readonly workers: number
   readonly uptimeSeconds: number
+  /** When the configuration in force was read; absent if no server runs in this process. */
+  readonly configReadAt?: number
   /** The UDP transport; absent if the process serves no DNS. */
   readonly udp?: Readonly<NonNullable<ServerStatus['udp']>>
   /** How full the tree is; absent if the process serves no DNS. */

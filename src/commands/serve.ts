@@ -155,6 +155,7 @@ async function start(
 
   let traps: Traps | undefined
   let reload: ReturnType<typeof reloading> | undefined
+  let inForce = config
   let isReady = false
   const { startAdmin } = await import('./serve-admin.ts')
   const admin = starting.use(
@@ -175,6 +176,7 @@ async function start(
         >,
         workers: nameserver.workers,
         uptimeSeconds: Math.floor(process.uptime()),
+        configReadAt: inForce.readAt,
         udp: nameserver.udp() satisfies Answered<UdpStatus, NonNullable<ServerStatus['udp']>>,
         mailboxes: traps?.mailboxes() ?? [],
       }),
@@ -218,6 +220,9 @@ async function start(
       })
     },
     renewCertificate: async () => traps?.renewCertificate(),
+    onApplied(next) {
+      inForce = next
+    },
   })
   const running = starting.move()
   return {

@@ -1,7 +1,8 @@
 // `status`: what a running server says of itself, with what is wrong first.
+import { statSync } from 'node:fs'
 import type { ServerStatus } from '../admin/schemas/server.ts'
 import type { Mailbox } from '../admin/schemas/traps.ts'
-import { loadConfig } from '../config/load.ts'
+import { type Config, loadConfig } from '../config/load.ts'
 import { formatSize } from '../quantity.ts'
 import { expectDone, withServer } from './client.ts'
 import { type CommandContext, type Json, print } from './command.ts'
@@ -15,6 +16,8 @@ import {
   styleFault,
 } from './format.ts'
 
+const unread = 'changed after the server read it: “backscatterd reload” puts it in force'
+
 interface Status extends ServerStatus {
   readonly zone: string
   readonly configuration: string
@@ -24,9 +27,7 @@ interface Status extends ServerStatus {
 /** Prints the state of the running server. Throws OperationalError `server-unreachable` if there is none. */
 export async function status(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
-  const stats = await withServer(config, async (client) =>
-    expectDone<ServerStatus>(await client.request('GET', '/v1/stats')),
-  )
+  const stats = await askStatus(config)
   const named = {
     zone: config.zone.origin,
     configuration: config.file,
@@ -35,12 +36,27 @@ export async function status(context: CommandContext, options: Json): Promise<nu
   return print(context, options, { ...named, ...stats }, formatStatus)
 }
 
+/** Throws OperationalError `server-unreachable` if no server is running. */
+export async function askStatus(config: Config): Promise<ServerStatus> {
+  return await withServer(config, async (client) =>
+    expectDone<ServerStatus>(await client.request('GET', '/v1/stats')),
+  )
+}
+
+/** Whether the file was changed after the server read it, to the second. */
+export function isChangedSinceRead(file: string, { configReadAt }: ServerStatus): boolean {
+  const changedAt = statSync(file, { throwIfNoEntry: false })?.mtimeMs
+  if (configReadAt === undefined || changedAt === undefined) return false
+  return Math.floor(changedAt / 1000) > Date.parse(configReadAt) / 1000
+}
+
 function formatStatus(stats: Status): string {
   const { entries, tree, zone, configuration, database } = stats
   const faults = faultsOf(stats).map((fault) => `${styleFault('wrong')}  ${printable(fault)}\n`)
   const rows = [
     ['zone', zone],
     ['configuration', configuration],
+    ...(isChangedSinceRead(configuration, stats) ? [['', unread]] : []),
     ['database', database],
     ['version', stats.version],
     ['up for', roughDuration(stats.uptimeSeconds)],
@@ -56,7 +72,8 @@ function formatStatus(stats: Status): string {
     rows.push(['removals', `${wait} for a decision: see “backscatterd removals”`])
   }
   for (const { network, messages, spfFail } of stats.forgers.slice(0, 5)) {
-    rows.push(['forges traps', `${network}  ${messages} messages, ${spfFail} against SPF`])
+    const sent = `${messages} ${messages === 1 ? 'message' : 'messages'} in a trap’s name`
+    rows.push(['forgers', `${network}  ${sent}, ${spfFail} against SPF`])
   }
   const mailboxes = stats.mailboxes.length > 0 ? `\n${formatMailboxes(stats.mailboxes)}` : ''
   return [...faults, faults.length > 0 ? '\n' : '', formatColumns(rows), mailboxes].join('')

@@ -11,6 +11,8 @@ import { type ShownTable, shownTables } from './show.ts'
 /** The settings of one file, with absolute paths, the path of the file, and warnings for the operator. */
 export interface Config extends Settings {
   readonly file: string
+  /** When the file was read, in epoch seconds of the wall clock. */
+  readonly readAt: number
   readonly warnings: readonly Problem[]
 }
 
@@ -69,12 +71,13 @@ export function loadConfig(source: ConfigSource): Config {
 
 /** The configuration for people: every key with its value and where that comes from. Throws as `loadConfig` does. */
 export function showConfig(source: ConfigSource): {
-  readonly file: string
+  readonly config: Config
   readonly tables: readonly ShownTable[]
 } {
   const file = requireConfig(source)
   const raw = readToml(file)
-  return { file, tables: shownTables(declaration.fields, raw, { ...checked(file, raw) }) }
+  const config = checked(file, raw)
+  return { config, tables: shownTables(declaration.fields, raw, { ...config }) }
 }
 
 /**
@@ -103,7 +106,8 @@ function checked(file: string, raw: Record<string, unknown>): Config {
   const warnings = warningsOf(value)
   // The traps of the demonstration are no secret, so everybody may read its file.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
-  return { ...value, control: { socket: controlSocket(value) }, file, warnings }
+  const readAt = Math.floor(Date.now() / 1000)
+  return { ...value, control: { socket: controlSocket(value) }, file, readAt, warnings }
 }
 
 function readToml(file: string): Record<string, unknown> {

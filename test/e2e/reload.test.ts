@@ -1,6 +1,6 @@
 // `reload` and POST /v1/reload: the server reads its configuration again and says what is wrong with it.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { utimesSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { freePorts } from '../support/ports.ts'
 import { Site } from '../support/server.ts'
@@ -43,6 +43,24 @@ test('reload says what it did, and what is wrong', async (t) => {
   const unbound = await site.run('reload')
   assert.equal(unbound.code, 1)
   assert.match(unbound.stderr, /not reloaded: admin\.listen 192\.0\.2\.1:8053: /)
+})
+
+test('a change that the server has not read yet is told', async (t) => {
+  const site = new Site(t)
+  await site.start()
+  const told = async (): Promise<boolean[]> => [
+    / {2}changed after the server read it: /.test((await site.run('status')).stdout),
+    /^# The file was changed after /m.test((await site.run('config', 'show')).stdout),
+    JSON.parse((await site.run('config', 'show', '--json')).stdout).isUnread,
+  ]
+  assert.deepEqual(await told(), [false, false, false])
+  const later = Date.now() / 1000 + 60
+  utimesSync(site.configFile, later, later)
+  assert.deepEqual(await told(), [true, true, true])
+  const now = Date.now() / 1000
+  utimesSync(site.configFile, now, now)
+  await site.run('reload')
+  assert.deepEqual(await told(), [false, false, false])
 })
 
 test('a reload that moves the HTTP interface is answered through the old address', async (t) => {

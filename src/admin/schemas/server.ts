@@ -18,6 +18,9 @@ export const ServerStatus = Type.Object(
     entries: Type.Object({ ipv4: Type.Integer(), ipv6: Type.Integer(), domains: Type.Integer() }),
     workers: Type.Integer(),
     uptimeSeconds: Type.Integer(),
+    configReadAt: Type.Optional(
+      Type.String({ format: 'date-time', description: 'When the server read its configuration.' }),
+    ),
     writeFailure: Type.Optional(
       Type.Object(
         { since: Timestamp, why: Type.String() },
@@ -107,6 +110,7 @@ export const ServerStatus = Type.Object(
         entries: { ipv4: 12, ipv6: 1, domains: 0 },
         workers: 2,
         uptimeSeconds: 86400,
+        configReadAt: '2026-06-30T10:00:00Z',
         tree: { usedBytes: 4096, capacityBytes: 1_073_741_824 },
         queuedRemovals: 0,
         imports: [],

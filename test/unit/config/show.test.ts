@@ -43,7 +43,7 @@ function shown(t: TestContext, content: string) {
 test('what is shown gives the same configuration', (t) => {
   const { config, text, read } = shown(t, required)
   const again = read('second.toml', text)
-  assert.deepEqual({ ...again.config, file: config.file }, config)
+  assert.deepEqual({ ...again.config, file: config.file, readAt: config.readAt }, config)
   assert.equal(again.text.replaceAll('default', 'file'), text.replaceAll('default', 'file'))
 })
 
