@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Alongside } from '../blocklist/types.ts'
+import type { AuditAction } from '../store/audit.ts'
 import { databaseFailure, isDatabaseError } from '../store/database.ts'
 import type { KeyRow, KeyScope } from '../store/keys.ts'
 import type { AppOptions } from './options.ts'
@@ -111,7 +112,7 @@ export class KeyRing {
     }
   }
 
-  #audit(actor: string, action: string, before: KeyRow | null, after: KeyRow): void {
+  #audit(actor: string, action: AuditAction, before: KeyRow | null, after: KeyRow): void {
     this.#options.store.audit.insert({
       at: this.#options.now(),
       actor,

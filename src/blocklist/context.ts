@@ -1,4 +1,5 @@
 // What each change of the blocklist reads and writes, and the audit of changes. Runs inside a transaction.
+import type { AuditAction } from '../store/audit.ts'
 import type { Store } from '../store/database.ts'
 import type { ListingRow } from '../store/listings.ts'
 import type { PolicyOptions } from './policy.ts'
@@ -23,7 +24,7 @@ export interface Context {
 export function audit(
   { store, now }: Context,
   actor: Actor,
-  action: string,
+  action: AuditAction,
   target: string,
   before: object | null,
   after: object | null,
@@ -35,7 +36,7 @@ export function audit(
 export function auditRow(
   context: Context,
   actor: Actor,
-  action: string,
+  action: AuditAction,
   id: number,
   before: ListingRow | null,
 ): Listing {

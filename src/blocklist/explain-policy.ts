@@ -95,7 +95,7 @@ export function explainPolicy(context: Context, address: Address): PolicyExplana
   const state = barred?.state ?? row?.state ?? ended?.state ?? null
   // DNS still answers the listing by trap for some seconds after it has expired.
   const isOther = listed && !hasTrapListing(context, prefix)
-  const other = isOther ? ', but DNS answers it for another reason' : ''
+  const other = isOther ? ', but another listing covers it' : ''
   const { past, next, verdicts } = folded
   return {
     query: formatAddress(address),
@@ -111,7 +111,7 @@ export function explainPolicy(context: Context, address: Address): PolicyExplana
       .newest(prefix, maxMessages)
       .map((message) => explainMessage(message, verdicts)),
     counted: addUp(history.sums),
-    exits: row ? exitsOf(context, prefix, row) : [],
+    exits: row ? exitsOf(context, prefix, row) : isOther ? [otherExit(context, address)] : [],
   }
 }
 
@@ -229,9 +229,16 @@ function exitsOf(context: Context, prefix: Prefix, row: CurrentListing): Exit[] 
     {
       by: 'exempt',
       at: context.now,
-      sentence: `“backscatterd exempt ${text}” keeps it from ever being answered`,
+      sentence: `“backscatterd exempt ${text}” keeps it from ever being listed`,
     },
   ]
+}
+
+/** How a listing by hand, of a named list, or of a larger prefix ends. */
+function otherExit({ now }: Context, address: Address): Exit {
+  const show = `“backscatterd show ${formatAddress(address)}”`
+  const sentence = `${show} names the listing that covers it, and “backscatterd remove” ends that`
+  return { by: 'remove', at: now, sentence }
 }
 
 /** What the rules of removal by request say now. */

@@ -13,23 +13,23 @@ const path = '/v1/keys'
 interface CreateKeyOptions extends Json {
   readonly name: string
   readonly scope: string
-  readonly expires?: string
+  readonly for?: string
 }
 
 export async function createKey(
   context: CommandContext,
   options: CreateKeyOptions,
 ): Promise<number> {
-  const { name, scope, expires: duration } = options
+  const { name, scope, for: duration } = options
   const parsed = duration === undefined ? {} : parseDuration(duration)
-  if ('why' in parsed) throw wrongUse(`--expires ${duration}: ${parsed.why}`)
+  if ('why' in parsed) throw wrongUse(`--for ${duration}: ${parsed.why}`)
   const reply = await withClient(loadConfig(context), (client) =>
     client.request('POST', path, { name, scope, duration }),
   )
   const created = expectDone<CreatedKey>(reply)
   const { id, key, expiresAt } = created
   if (!options.json) {
-    const about = `Key ${id} (${name}, scope ${scope}), ${formatValidity(created)}`
+    const about = `Key ${id} (${name}, scope ${scope}) is valid ${formatValidity(created)}`
     console.error(`${about}. It cannot be shown again.`)
   }
   return print(context, options, { id, name, scope, key, expiresAt }, () => `${key}\n`)
@@ -75,5 +75,5 @@ export async function revokeKey(
 
 function formatValidity({ expiresAt, revokedAt }: Key): string {
   if (revokedAt !== null) return `revoked ${formatTime(revokedAt)}`
-  return expiresAt === null ? 'for ever' : formatUntil(expiresAt, Date.now() / 1000)
+  return expiresAt === null ? 'until revoked' : formatUntil(expiresAt, Date.now() / 1000)
 }

@@ -56,7 +56,7 @@ export async function listListings(context: CommandContext, options: ListOptions
         formatKinds(each.kinds),
         each.list === null ? originNames[each.origin] : printable(each.list),
         formatTime(each.createdAt),
-        each.expiresAt === null ? 'for ever' : formatTime(each.expiresAt),
+        each.expiresAt === null ? 'permanent' : formatTime(each.expiresAt),
         String(each.hits),
         printable(each.reason ?? ''),
       ]),

@@ -23,7 +23,7 @@ function explain(explained: PolicyExplanation): string {
   const { sentence, listing, kinds, past, messages, counted, exits } = explained
   const wouldList = kinds.flatMap((each) => (each.sentence === null ? [] : [each.sentence]))
   const paragraphs = [
-    `${wrapText(`${sentence}.`).join('\n')}\n`,
+    `${wrapText(`${plainTimes(sentence)}.`).join('\n')}\n`,
     listing && formatListing(listing),
     formatCounts(kinds),
     formatMessages(messages),
@@ -91,7 +91,7 @@ function formatMessages(messages: PolicyExplanation['messages']): string {
     .split('\n')
   const items = messages.map(({ why, did }, index) => {
     const told = [`now: ${why}`, ...(did === null ? [] : [`what it did: ${did}`])]
-    const below = told.flatMap((each) => wrapText(each)).map((each) => `    ${each}\n`)
+    const below = told.flatMap((each) => wrapText(plainTimes(each))).map((each) => `    ${each}\n`)
     return `${lines[index]}\n${below.join('')}`
   })
   return `Its messages, the newest first:\n${first}\n${items.join('')}`
@@ -130,12 +130,17 @@ function formatNextListing({ listing, next }: PolicyExplanation): string {
 /** Each sentence begins a line of its own. */
 function formatItems(heading: string, sentences: readonly string[]): string {
   if (sentences.length === 0) return ''
-  const items = sentences.map((each) => `  ${wrapText(`${each}.`).join('\n    ')}\n`)
+  const items = sentences.map((each) => `  ${wrapText(`${plainTimes(each)}.`).join('\n    ')}\n`)
   return `${heading}\n${items.join('')}`
 }
 
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** Times of the server's sentences in the form of all other times. */
+function plainTimes(sentence: string): string {
+  return sentence.replaceAll(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, formatTime)
 }
 
 /** Without the time zone, so that a line fits into 100 columns. */

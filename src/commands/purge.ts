@@ -41,8 +41,8 @@ function formatPurge({ dryRun, messages, ended, shortened, listings }: Purge, no
   if (listings.length === 0) return summary
   const rows = listings.map(({ listing, expiresAt }) => [
     listing.prefix,
-    listing.expiresAt === null ? 'for ever' : formatTime(listing.expiresAt),
+    listing.expiresAt === null ? 'permanent' : formatTime(listing.expiresAt),
     expiresAt === null ? 'at once' : formatUntil(expiresAt, now),
   ])
-  return `${summary}\n${formatTable(['prefix', 'ended', 'ends now'], rows, '')}`
+  return `${summary}\n${formatTable(['prefix', 'old end', 'new end'], rows, '')}`
 }

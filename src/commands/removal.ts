@@ -33,15 +33,18 @@ export async function listRemovals(context: CommandContext, options: ListOptions
 }
 
 function deciding(action: 'approve' | 'refuse', done: string) {
-  return async (context: CommandContext, id: string, options: Json & { readonly why?: string }) => {
+  return async (
+    context: CommandContext,
+    id: string,
+    options: Json & { readonly reason?: string },
+  ) => {
     if (!/^[1-9]\d{0,14}$/.test(id)) {
       throw wrongUse(`${id}: expected the id of a request, as “removals” prints it`)
     }
-    const { why } = options
     return await askAndPrint<Removal>(
       context,
       options,
-      ['POST', `/v1/removals/${id}/${action}`, { why }],
+      ['POST', `/v1/removals/${id}/${action}`, { why: options.reason }],
       ({ prefix }) => `${prefix} ${done}.\n`,
     )
   }

@@ -1,11 +1,19 @@
 // The audit table: who changed what, with the state before and after. Each row is written in the transaction of its change.
 import type { Database, Statement } from 'better-sqlite3'
 
+/** What the audit calls each change. */
+export const auditActions = [
+  ...['list', 'amend', 'publish', 'delist', 'import', 'import-undone'],
+  ...['exempt', 'unexempt', 'exclude', 'include', 'trap-add', 'trap-remove'],
+  ...['purge', 'approve', 'refuse', 'key-create', 'key-revoke'],
+] as const
+export type AuditAction = (typeof auditActions)[number]
+
 interface AuditRow {
   readonly id: number
   readonly at: number
   readonly actor: string
-  readonly action: string
+  readonly action: AuditAction
   readonly target: string
   /** The target before the change; null if there was none. */
   readonly before: object | null
@@ -19,7 +27,7 @@ type RawAudit = Omit<AuditRow, 'before' | 'after'> & {
 }
 
 /** Selects rows whose columns equal all given members. */
-type AuditFilter = Partial<Pick<AuditRow, 'actor' | 'action' | 'target'>>
+type AuditFilter = Partial<Record<'actor' | 'action' | 'target', string>>
 
 export class AuditTable {
   readonly #insert: Statement<[number, string, string, string, string | null, string | null]>

@@ -146,13 +146,13 @@ test('key create, list and revoke, by hand and for programs, with a server and w
   assert.match(early.stdout, /^bsd_[\w-]{43}\n$/)
   assert.match(
     early.stderr,
-    /^Key 1 \(early, scope read\), for ever\. It cannot be shown again\.\n$/,
+    /^Key 1 \(early, scope read\) is valid until revoked\. It cannot be shown again\.\n$/,
   )
 
   const server = await site.start()
   assert.equal(await isIn(server, early.stdout.trim()), 200)
   const made = await run(
-    ...['create', '--name', 'monitor', '--scope', 'admin', '--expires', '90d', '--json'],
+    ...['create', '--name', 'monitor', '--scope', 'admin', '--for', '90d', '--json'],
   )
   const { key, ...rest } = JSON.parse(made.stdout)
   assert.deepEqual(Object.keys(rest), ['id', 'name', 'scope', 'expiresAt'])
@@ -163,7 +163,7 @@ test('key create, list and revoke, by hand and for programs, with a server and w
 
   const listed = await run('list')
   assert.equal(listed.code, 0)
-  assert.match(listed.stdout, /^1 +early +read +for ever +\d{4}-/m)
+  assert.match(listed.stdout, /^1 +early +read +until revoked +\d{4}-/m)
   assert.match(listed.stdout, /^\d+ +monitor +admin +until .* \(\d+d left\) +\d/m)
   assert.doesNotMatch(listed.stdout, /bsd_/)
 
@@ -194,7 +194,7 @@ test('key commands that cannot be done end with 1, wrong ones with 2, and print 
     [['create', '--name', 'cli'], 1, /cli/],
     [['create'], 2, /--name/],
     [['create', '--name', 'a', '--scope', 'root'], 2, /read, write, collect, admin/],
-    [['create', '--name', 'a', '--expires', 'soon'], 2, /--expires soon/],
+    [['create', '--name', 'a', '--for', 'soon'], 2, /--for soon/],
     [['create', '--name', ''], 2, /name/],
     [['revoke'], 2, /name the key/],
     [['revoke', '1', '--name', 'monitor'], 2, /name the key once/],

@@ -70,6 +70,8 @@ test('list, lists, exemptions, exclusions and audit are headed tables', async (t
       ['cli', 'exclude', '203.0.113.70/32'],
     ],
   )
+  const ofAddress = cells(await shown('audit', '--target', '203.0.113.70'))
+  assert.deepEqual(ofAddress[1]?.slice(1), ['cli', 'exclude', '203.0.113.70/32'])
 })
 
 test('requests for removal are shown and decided, and a purge tells what it ended', async (t) => {
@@ -98,7 +100,7 @@ test('requests for removal are shown and decided, and a purge tells what it ende
   ])
   assert.match((await site.run('removals', 'approve', '1')).stdout, /^198.51.100.10\/32 is removed/)
   assert.match(
-    (await site.run('removals', 'refuse', '2', '--why', 'still sends')).stdout,
+    (await site.run('removals', 'refuse', '2', '--reason', 'still sends')).stdout,
     /^198.51.100.11\/32 stays listed/,
   )
   assert.equal((await site.run('removals', 'refuse', '2')).code, 1)

@@ -1,4 +1,5 @@
 // The commands on the keys of the HTTP interface, and on the audit.
+import { auditActions } from '../../store/audit.ts'
 import type { CommandGroup } from '../command.ts'
 import { json, limit } from './options.ts'
 
@@ -30,14 +31,14 @@ export const access: CommandGroup = {
               initial: 'read',
             },
             {
-              flags: '--expires <duration>',
+              flags: '--for <duration>',
               description: 'how long it is valid, such as "12h" or "90d" (default: until revoked)',
             },
             json,
           ],
           examples: [
             { command: 'backscatterd key create --name mirror' },
-            { command: 'backscatterd key create --name backup-mx --scope collect --expires 90d' },
+            { command: 'backscatterd key create --name backup-mx --scope collect --for 90d' },
           ],
           load: async () => (await import('../key.ts')).createKey,
         },
@@ -79,13 +80,17 @@ export const access: CommandGroup = {
           flags: '--actor <name>',
           description: 'changes by this key, or by cli, trap, config or policy',
         },
-        { flags: '--action <action>', description: 'changes of this kind, such as list or exempt' },
-        { flags: '--target <target>', description: 'changes to exactly this prefix, trap or key' },
+        { flags: '--action <action>', description: 'changes of this kind', values: auditActions },
+        {
+          flags: '--target <target>',
+          description: 'changes to exactly this address, prefix, trap, key or list',
+        },
         { ...limit, description: 'how many changes to show at most', initial: '50' },
         json,
       ],
       examples: [
         { command: 'backscatterd audit' },
+        { command: 'backscatterd audit --target 192.88.100.25' },
         { command: 'backscatterd audit --actor cli --limit 10' },
       ],
       load: async () => (await import('../audit.ts')).showAudit,

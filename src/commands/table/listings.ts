@@ -8,8 +8,8 @@ const request: CommandArgument = {
   description: 'id of the request, as `removals` prints it',
 }
 const decisionReason: CommandOption = {
-  flags: '--why <text>',
-  description: 'why; kept with the request',
+  flags: '--reason <text>',
+  description: 'why; kept with the request, not told to the requester',
 }
 
 export const listings: CommandGroup = {
@@ -191,6 +191,9 @@ export const listings: CommandGroup = {
             'and what would free it. Names no trap. Exit code 0 whether it is listed or not.',
           argument: address,
           options: [json],
+          notes:
+            'A message is certain if its form proves what it is, and likely if only its words do. A listing has a term. Each ' +
+            'new episode of messages doubles the term, up to policy.longestListing.',
           examples: [{ command: 'backscatterd policy explain 192.88.100.25' }],
           load: async () => (await import('../policy.ts')).explainPolicy,
         },

@@ -34,6 +34,7 @@ export const setUp: CommandGroup = {
           description:
             'when a host is listed: two-traps, after bounces to two traps; hold, at the next full hour; fast, at once ' +
             '(default: asked on a terminal, else two-traps)',
+          values: ['two-traps', 'hold', 'fast'],
         },
         {
           flags: '--lmtp',
@@ -67,7 +68,7 @@ export const setUp: CommandGroup = {
     },
     {
       name: 'config',
-      summary: 'show the configuration that is in force',
+      summary: 'show the configuration',
       description: 'Shows the configuration.',
       subcommands: [
         {
@@ -75,7 +76,8 @@ export const setUp: CommandGroup = {
           summary: 'show every key with its value',
           description:
             'Shows every key of the configuration with its value, as TOML. A comment says whether the value comes from the ' +
-            'file or is the default. Paths are shown in full. Values that may reveal a trap are hidden.',
+            'file or is the default. Paths are shown in full. Values that may reveal a trap are hidden. If the file was changed ' +
+            'after the running server read it, the first lines say so.',
           isDefault: true,
           options: [json],
           examples: [{ command: 'backscatterd config show' }],
@@ -104,7 +106,7 @@ export const setUp: CommandGroup = {
       examples: [
         {
           command: 'source <(backscatterd completion bash)',
-          does: 'now, and in every shell if this line is in ~/.bashrc (bash) or ~/.zshrc (zsh)',
+          does: 'for bash, in ~/.bashrc; for zsh, with “zsh” instead of “bash” in ~/.zshrc',
         },
         {
           command: 'backscatterd completion fish > backscatterd.fish',

@@ -30,7 +30,7 @@ async function explain(site: Site, ...args: string[]): Promise<string> {
 test('a listed address: paragraphs on what counts, what lists it and what frees it', async (t) => {
   const text = await explain(await served(t), '203.0.113.9')
   const paragraphs = text.split(/\n(?=\S)/).map((each) => each.trimEnd())
-  assert.equal(paragraphs[0], '203.0.113.9/32 is listed for dsn until 2026-07-08T10:00:00Z.')
+  assert.equal(paragraphs[0], '203.0.113.9/32 is listed for dsn until 2026-07-08 10:00:00 UTC.')
   const [, listing, counts, messages, past, next, exits] = paragraphs
   assert.match(
     listing ?? '',
@@ -50,7 +50,10 @@ test('a listed address: paragraphs on what counts, what lists it and what frees 
     /^What would list it .*:\n {2}one more certain dsn, to any trap, before /,
   )
   assert.match(next ?? '', /\n {2}After this listing the next one has episode 2 and a term of 14d/)
-  assert.match(exits ?? '', /^What would free it:\n {2}it ends at 2026-07-08T10:00:00Z if nothing /)
+  assert.match(
+    exits ?? '',
+    /^What would free it:\n {2}it ends at 2026-07-08 10:00:00 UTC if nothing /,
+  )
   for (const line of text.split('\n')) {
     assert.equal(line, line.trimEnd())
   }
@@ -70,6 +73,19 @@ test('an address of which nothing is known', async (t) => {
     /^203\.0\.113\.10\/32 was never listed for mail to a trap\.\n\nNothing of it counts now\.\n\nWhat would /,
   )
   assert.match(text, /\n {2}The next listing has episode 1 and a term of 7d\.\n$/)
+})
+
+test('an address that is listed by hand: which command names and ends that listing', async (t) => {
+  const site = new Site(t)
+  assert.equal((await site.run('add', '203.0.113.10')).code, 0)
+  const control = JSON.parse(await explain(site, '203.0.113.10', '--json'))
+  assert.equal(control.listed, true)
+  const text = await explain(site, '203.0.113.10')
+  assert.match(text, /^203\.0\.113\.10\/32 was never .*, but another listing\ncovers it\.\n/)
+  assert.match(
+    text,
+    /\nWhat would free it:\n {2}“backscatterd show 203\.0\.113\.10” names the listing/,
+  )
 })
 
 test('an exempt address: nothing lists it, and so nothing need free it', async (t) => {
