@@ -1,9 +1,10 @@
 // `list` shows what is listed. `add` lists prefixes by hand; `remove` takes entries off the list. These two change all given
 // prefixes or none.
-import type { Listed, Listing } from '../admin/schemas/listings.ts'
+import type { Listed, Listing, NamedList } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
+import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
-import { askAndPrint, firstItems, withClient } from './client.ts'
+import { allItems, askAndPrint, type Client, firstItems, withClient } from './client.ts'
 import {
   type CommandContext,
   type Json,
@@ -35,13 +36,15 @@ interface ListOptions extends Json {
 /** Prints listings as a table, those by hand and by traps before the entries of named lists. */
 export async function listListings(context: CommandContext, options: ListOptions): Promise<number> {
   const { json, prefix, state, limit, ...filter } = options
-  const { items, isAll } = await withClient(loadConfig(context), (client) =>
-    firstItems<Listing>(client, '/v1/listings', readCount('--limit', limit), {
+  const { items, isAll } = await withClient(loadConfig(context), async (client) => {
+    const found = await firstItems<Listing>(client, '/v1/listings', readCount('--limit', limit), {
       ...filter,
       ...(prefix !== undefined && { prefix: readPrefix(prefix) }),
       ...(state !== 'all' && { state }),
-    }),
-  )
+    })
+    if (found.items.length === 0) await requireList(client, filter.list)
+    return found
+  })
   if (!isAll) {
     console.error(
       `Only the first ${items.length} are shown: --limit shows more, “export” prints all.`,
@@ -63,6 +66,14 @@ export async function listListings(context: CommandContext, options: ListOptions
       'Nothing matches.',
     ),
   )
+}
+
+/** Throws OperationalError `request-refused` if there is no named list of this name. */
+async function requireList(client: Client, name: string | undefined): Promise<void> {
+  if (name === undefined) return
+  const lists = await allItems<NamedList>(client, '/v1/lists')
+  if (lists.some((list) => list.name === name)) return
+  throw new OperationalError('request-refused', `there is no list named ${name}`)
 }
 
 interface AddOptions extends Json {

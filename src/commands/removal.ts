@@ -27,7 +27,9 @@ export async function listRemovals(context: CommandContext, options: ListOptions
         decidedBy ?? '–',
         printable(why),
       ]),
-      state === 'queued' ? 'No request waits for a decision.' : 'There are no such requests.',
+      state === 'queued'
+        ? 'No request waits for a decision: “removals list --state all” shows the others.'
+        : 'There are no such requests.',
     ),
   )
 }

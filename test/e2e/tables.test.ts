@@ -56,6 +56,10 @@ test('list, lists, exemptions, exclusions and audit are headed tables', async (t
   assert.equal((await prefixes('--state', 'all')).length, 4)
   assert.match((await site.run('list', '--limit', '1')).stderr, /^Only the first 1 are shown/)
   assert.equal((await site.run('list', '--limit', 'all')).code, 2)
+  assert.match(
+    (await site.run('list', '--list', 'dorp')).stderr,
+    /^backscatterd: there is no list named dorp\n$/,
+  )
 
   const [, drop] = cells(await shown('lists'))
   assert.deepEqual([drop?.[0], drop?.[1], drop?.[3]], ['drop', '2', 'yes'])
@@ -78,7 +82,10 @@ test('requests for removal are shown and decided, and a purge tells what it ende
   const site = new Site(t)
   writeFileSync(site.configFile, site.configuration('[removal]\ntimes = 0\n'))
   const server = await site.start()
-  assert.equal((await site.run('removals')).stdout, 'No request waits for a decision.\n')
+  assert.equal(
+    (await site.run('removals')).stdout,
+    'No request waits for a decision: “removals list --state all” shows the others.\n',
+  )
   const senders = ['198.51.100.10', '198.51.100.11']
   for (const client of senders) {
     const answer = await submit({

@@ -137,7 +137,7 @@ export const listings: CommandGroup = {
       summary: 'decide on requests to be removed',
       description:
         'Shows the requests to be removed that the policy leaves to you, and decides on them. Anyone may send such a ' +
-        'request over HTTP.',
+        'request over HTTP. What the policy allows is removed at once; “removals list --state removed” shows it.',
       subcommands: [
         {
           name: 'list',
