@@ -228,7 +228,7 @@ export function fillDatabase(file: string, list: BenchList): void {
   store.close()
 }
 
-/** This server on the database `list.db` in `folder`; `dns` and `more` are further lines of its configuration. */
+/** This server on the database (`list.db`) in `folder`; `dns` and `more` are further lines of its configuration. */
 export async function startOurs(
   folder: string,
   hostname: string,
@@ -237,6 +237,7 @@ export async function startOurs(
     more = '',
     nodeArgs = [] as readonly string[],
     name = 'backscatterd',
+    database = 'list.db',
     isPinned = true,
   } = {},
 ): Promise<BenchServer> {
@@ -252,7 +253,7 @@ listen = ["${socketAddress(hostname, 0)}"]
 workers = 1
 ${dns}
 [store]
-path = "list.db"
+path = "${database}"
 ${more}
 `,
   )
@@ -287,6 +288,14 @@ export function processorTimeSince(
   )
   const threads = spent.filter(([name]) => name !== 'process').map(([, time]) => time)
   return { process: spent[0]?.[1] ?? 0, worker: Math.max(0, ...threads) }
+}
+
+/** Processor time of all threads of a process, in ns. */
+export function runTime(pid: number): number {
+  const folder = `/proc/${pid}/task`
+  return readdirSync(folder)
+    .map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'utf8').split(' ')[0])
+    .reduce((sum, time) => sum + Number(time), 0)
 }
 
 /** utime and stime, in seconds (proc(5)). */
@@ -370,7 +379,7 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const address = probe.address()

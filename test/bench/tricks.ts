@@ -1,7 +1,7 @@
 // What each trick of the answer path buys: answers for each second of processor time without it, as a share of those with
 // it. Two servers on the same list take turns of a few milliseconds; the figure is of all rounds together. Needs a C compiler
 // (cc). Alone: `node test/bench/tricks.ts [ENTRIES [ROUNDS [4|6 [TRICK…]]]]`.
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -10,6 +10,7 @@ import {
   buildTools,
   fillDatabase,
   randomList,
+  runTime,
   startOurs,
   warmUp,
   writeQuestions,
@@ -65,14 +66,6 @@ async function benchTricks(
     for (const server of servers) await server.stop()
     rmSync(folder, { recursive: true })
   }
-}
-
-/** Processor time of all threads of a process, in ns. */
-function runTime(pid: number): number {
-  const folder = `/proc/${pid}/task`
-  return readdirSync(folder)
-    .map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'utf8').split(' ')[0])
-    .reduce((sum, time) => sum + Number(time), 0)
 }
 
 const [entries = '1000000', rounds = '20', only, ...names] = process.argv.slice(2)
