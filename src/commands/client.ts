@@ -220,6 +220,13 @@ function parsed(body: string): unknown {
   return body === '' ? null : JSON.parse(body)
 }
 
+/** Throws OperationalError 'request-refused' for the configuration of a mirror, which has no database. */
+export function requireList({ file, zone: { primary } }: Config): void {
+  if (primary === '') return
+  const why = `this is a mirror and has no list of its own: ask and change the list at its primary, ${primary}`
+  throw new OperationalError('request-refused', `${file}: ${why}`)
+}
+
 /**
  * Runs the HTTP application in this process on the database. There is no tree, since this process answers no DNS. Throws
  * OperationalError `database-locked` while another process has the database open, or `database-failed` if it cannot be read.
@@ -234,6 +241,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       import('../store/database.ts'),
       import('./options.ts'),
     ])
+  requireList(config)
   const store = openStore(config.store.path)
   const now = (): number => Math.floor(Date.now() / 1000)
   let failure: unknown

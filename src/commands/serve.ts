@@ -31,6 +31,7 @@ import {
   zoneOptions,
 } from './options.ts'
 import { reloading } from './reload-server.ts'
+import type { Server } from './running-server.ts'
 import { allowMoreInlining, keepOldSpaceSmall } from './v8-flags.ts'
 
 /** How often expiry and freshness are checked: an expired listing must be gone from DNS within 5 s. */
@@ -41,7 +42,8 @@ const drainMs = 4500
 /**
  * Serves until SIGTERM or SIGINT, then finishes open work and resolves with 0; resolves with 1 after a fatal error. Prints
  * the ready line on standard output once every listener is bound and the tree is loaded. SIGHUP confirms a held clock and
- * reads the configuration again; a SIGHUP during the start is handled after it. Throws OperationalError if it cannot start.
+ * reads the configuration again; a SIGHUP during the start is handled after it. A mirror asks its primary at once instead. Throws
+ * OperationalError if it cannot start.
  */
 export async function serve(source: ConfigSource): Promise<number> {
   let isReloadWanted = false
@@ -54,7 +56,11 @@ export async function serve(source: ConfigSource): Promise<number> {
   for (const { path, why } of config.warnings) log.warn({ key: path }, `configuration: ${why}`)
   const ending = awaitEnd(log)
   const notice = await systemdNotice(process.env, log)
-  await using server = await start(source, config, log, ending.fatal).catch(async (error) => {
+  const isMirror = config.zone.primary !== ''
+  const starting = isMirror
+    ? import('./serve-mirror.ts').then(({ startMirror }) => startMirror(config, log, ending.fatal))
+    : start(source, config, log, ending.fatal)
+  await using server = await starting.catch(async (error) => {
     // This error names only the first fault and no file. The full check names the file and every fault.
     if (error instanceof OperationalError && error.code === 'config-invalid')
       await requireServable(config)
@@ -74,14 +80,6 @@ export async function serve(source: ConfigSource): Promise<number> {
   // A peer that keeps its connection open must not delay the exit. Everything acknowledged is on disk.
   setTimeout(() => process.exit(exitCode), drainMs).unref()
   return exitCode
-}
-
-interface Server extends AsyncDisposable {
-  readonly readyLine: string
-  readonly dnsAddress: string
-  /** Host and port of the HTTP interface; undefined if there is none. */
-  readonly adminAddress: string | undefined
-  reload(): Promise<unknown>
 }
 
 async function start(

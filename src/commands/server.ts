@@ -4,7 +4,7 @@ import type { Problem } from '../admin/schemas/basics.ts'
 import type { Reloaded } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
-import { expectDone, withServer } from './client.ts'
+import { expectDone, requireList, withServer } from './client.ts'
 import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 
 /**
@@ -30,7 +30,9 @@ export async function reload(context: CommandContext, options: Json): Promise<nu
 
 /** Makes a consistent copy of the database. A server may be running meanwhile. */
 export async function backup(context: CommandContext, file: string): Promise<number> {
-  const { store } = loadConfig(context)
+  const config = loadConfig(context)
+  requireList(config)
+  const { store } = config
   const { backupDatabase } = await import('../store/backup.ts')
   backupDatabase(store.path, resolve(context.cwd, file))
   context.write(`${store.path} has been copied to ${file}.\n`)
@@ -39,7 +41,9 @@ export async function backup(context: CommandContext, file: string): Promise<num
 
 /** Opens the database, which migrates it. Throws OperationalError `database-locked` while a server is running. */
 export async function migrate(context: CommandContext): Promise<number> {
-  const { store } = loadConfig(context)
+  const config = loadConfig(context)
+  requireList(config)
+  const { store } = config
   const { openStore } = await import('../store/database.ts')
   const { schemaVersion } = await import('../store/migrate.ts')
   openStore(store.path).close()

@@ -69,19 +69,41 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
     ...repeated(dns.access, 'dns.access', 'client'),
     ...repeated(dns.key, 'dns.key', 'name'),
     ...unknownKeys(settings),
+    ...faultsOfMirror(settings),
     ...repeated(mailbox, 'mailbox', 'name'),
     ...repeated(mailbox, 'mailbox', 'path'),
     ...listenedTwice(settings),
   ]
 }
 
-/** Faults for transfers that name a key which is not there. */
-function unknownKeys({ dns }: Settings): Problem[] {
-  return dns.transfer.flatMap(({ key }, index) =>
-    key === '' || dns.key.some(({ name }) => name.toLowerCase() === key.toLowerCase())
-      ? []
-      : [{ path: `dns.transfer[${index + 1}].key`, why: `there is no dns.key named ${key}` }],
-  )
+/** Faults for names of keys which are not there. */
+function unknownKeys({ dns, zone }: Settings): Problem[] {
+  const named = [
+    ...dns.transfer.map(({ key }, index) => [`dns.transfer[${index + 1}].key`, key] as const),
+    ['zone.primaryKey', zone.primaryKey] as const,
+  ]
+  return named
+    .filter(([, key]) => key !== '')
+    .filter(([, key]) => !dns.key.some(({ name }) => name.toLowerCase() === key.toLowerCase()))
+    .map(([path, key]) => ({ path, why: `there is no dns.key named ${key}` }))
+}
+
+/** Faults for what a mirror cannot have, since its list is made by its primary. */
+function faultsOfMirror({ zone, admin, trap, trapSmtp, mailbox, dns }: Settings): Problem[] {
+  if (zone.primary === '') {
+    const why = 'has no meaning without zone.primary'
+    return zone.primaryKey === '' ? [] : [{ path: 'zone.primaryKey', why }]
+  }
+  const present = {
+    admin: admin !== undefined,
+    trap: trap.length > 0,
+    trapSmtp: trapSmtp !== undefined,
+    mailbox: mailbox.length > 0,
+    'dns.transfer': dns.transfer.length > 0,
+    'zone.retired': zone.retired,
+  }
+  const why = `a mirror (zone.primary) answers DNS and nothing else: take this out, and set it on ${zone.primary}`
+  return Object.entries(present).flatMap(([path, isPresent]) => (isPresent ? [{ path, why }] : []))
 }
 
 /** Faults for tables that share a value other than ''. The value is not shown, since it may reveal a trap. */

@@ -6,6 +6,7 @@ import { optionalTable, table, tables, type Value } from './schema.ts'
 import {
   checkMailboxName,
   checkNsid,
+  checkPrimary,
   checkServer,
   checkTrapPattern,
   checkUrl,
@@ -59,6 +60,16 @@ export const declaration = table('', {
       'Backscatter source: {ip}',
       'a text of printable ASCII that stays within 255 octets once {ip} is filled in',
       checkZoneText,
+    ),
+    primary: text(
+      'Address of another backscatterd whose zone this server copies; with it, it is a mirror, which answers DNS and nothing else. Give it the same `[zone]` table as the primary; what the primary sends then replaces nameservers, records, hostmaster and the TTLs.',
+      '',
+      'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
+      checkPrimary,
+    ),
+    primaryKey: text(
+      'Name of the `dns.key` that signs what the mirror and its primary say to each other. Empty: nothing is signed.',
+      '',
     ),
     validFor: duration(
       'How long the published zone counts as fresh. It is published again after a quarter of this time.',

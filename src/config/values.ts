@@ -230,6 +230,11 @@ export function checkServer(value: string): Parsed<string> {
   return { value: parsed.value.family === 4 ? `${host}:${port}` : `[${host}]:${port}` }
 }
 
+/** As `checkServer`; '' is right too. */
+export function checkPrimary(value: string): Parsed<string> {
+  return value === '' ? { value } : checkServer(value)
+}
+
 export function checkZoneText(value: string): Parsed<string> {
   const filled = value.replaceAll('{ip}', 'x'.repeat(longestAddress)).length
   if (filled <= longestCharacterString) return checkAscii(value)

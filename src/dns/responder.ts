@@ -74,6 +74,8 @@ export interface SignedQueries {
   sign(response: Uint8Array, length: number): number
   /** Whether the client of a query may transfer the zone. `isSigned`: the query was verified. */
   mayTransfer(client: ClientAddress, isSigned: boolean): boolean
+  /** Takes a NOTIFY for the zone, which says that it has changed. Returns false if the client may not send it. */
+  takeNotify(client: ClientAddress, isSigned: boolean): boolean
 }
 
 /** Optional checks before and after a query is answered. */
@@ -82,7 +84,7 @@ export interface Guards {
   accessOf?(client: ClientAddress): Access
   /** Called for UDP responses to clients that have not proved their address. */
   limit?(client: ClientAddress, responseClass: ResponseClass): Limit
-  /** Missing if nobody may transfer the zone: then signatures are ignored. */
+  /** Missing if nobody may transfer the zone, and it is no mirror: then signatures are ignored. */
   readonly signed?: SignedQueries
 }
 
@@ -117,8 +119,9 @@ export class Responder {
   readonly #codeSets = new Map<number, ReadyRrset>()
   /** If the zone cannot be answered from now, the extended error that says why; else `none`. */
   #fault: number = extendedErrors.none
-  /** Serial of the tree version that the `_status` record describes; -1 if it describes none yet. */
+  /** Serial and end of the tree version that the `_status` record describes; -1 if it describes none yet. */
   #statusSerial = -1
+  #statusUntil = -1
 
   constructor(zone: ZoneData, tree: TreeReader, options: ResponderOptions, guards: Guards = {}) {
     this.#zone = zone
@@ -231,7 +234,12 @@ export class Responder {
     if (permission === access.refuse) return this.#refuse(extendedErrors.prohibited)
     const opcode = (query[2]! & flags.opcode) >>> 3
     if (opcode !== opcodes.QUERY) {
-      // NOTIFY and UPDATE are known but refused (RFC 1996 §3.10, RFC 2136 §3.3).
+      if (opcode === opcodes.NOTIFY && isWellFormed && this.#takesNotify(query)) {
+        this.context.outcome = outcomes.own
+        this.#reply.setAuthoritative()
+        return rcodes.NOERROR
+      }
+      // From others NOTIFY and UPDATE are known but refused (RFC 1996 §3.10, RFC 2136 §3.3).
       const isKnown = opcode === opcodes.NOTIFY || opcode === opcodes.UPDATE
       return isKnown ? rcodes.REFUSED : rcodes.NOTIMP
     }
@@ -247,6 +255,17 @@ export class Responder {
     if (asked.class === classes.IN || asked.class === classes.ANY) return this.#answerName(query)
     if (asked.class === classes.CH) return this.#answerChaos(query)
     return rcodes.REFUSED
+  }
+
+  /** Whether a NOTIFY is for this zone and from its primary (RFC 1996 §3.7). */
+  #takesNotify(query: Octets): boolean {
+    const { signed } = this.#guards
+    const { type, class: asked, questionEnd } = this.#query
+    if (signed === undefined || type !== types.SOA || asked !== classes.IN) return false
+    const { origin } = this.#prepared
+    const isOurs = questionEnd - 4 - headerLength === origin.name.length
+    if (!isOurs || !equalsAt(query, headerLength, origin)) return false
+    return signed.takeNotify(this.context, this.#isSigned)
   }
 
   /** Answers a well-formed question of class IN or ANY for any name (RFC 1034 §4.3.2). */
@@ -361,9 +380,11 @@ export class Responder {
     const tree = this.#tree
     const rrset = rrsetAt(name, type)
     if (rrset === undefined) return this.#answerNegative(rcodes.NOERROR)
-    if (rrset === this.#prepared.status && this.#statusSerial !== tree.serial) {
+    const isDescribed = this.#statusSerial === tree.serial && this.#statusUntil === tree.validUntil
+    if (rrset === this.#prepared.status && !isDescribed) {
       Object.assign(rrset, readyStatus(tree, this.#zone.ttl))
       this.#statusSerial = tree.serial
+      this.#statusUntil = tree.validUntil
     }
     this.context.outcome = outcomes.own
     this.#reply.putRrset(rrset, tree.serial)

@@ -18,6 +18,8 @@ export const types = {
   NS: 2,
   CNAME: 5,
   SOA: 6,
+  PTR: 12,
+  MX: 15,
   TXT: 16,
   AAAA: 28,
   OPT: 41,

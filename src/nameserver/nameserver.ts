@@ -2,6 +2,7 @@
 import type { ZoneData } from '../dns/zone.ts'
 import { type Logger, OperationalError } from '../errors.ts'
 import { adviseHugePages } from '../libc.ts'
+import type { SignatureOptions } from '../transfer/signed-queries.ts'
 import type { TransferOptions } from '../transfer/transfer.ts'
 import { type AccessRule, compileAccess } from './access.ts'
 import { formatListenAddress, parseListenAddress } from './addresses.ts'
@@ -45,6 +46,8 @@ export interface NameserverOptions {
   readonly queryLog: number
   /** Who may transfer the zone, from which database; missing: nobody. */
   readonly transfer?: Omit<TransferOptions, 'zone'>
+  /** Of a mirror: its keys, and whose NOTIFY it takes. */
+  readonly notify?: SignatureOptions
   readonly log: Logger
   /** Called once if a thread died too often. The process should then end. */
   onFatal(error: Error): void
@@ -228,7 +231,7 @@ export class Nameserver {
   /** The part of workerData that all threads have in common. */
   #sharedData(): Omit<WorkerData, 'kind' | 'slot' | keyof ThreadBlocks> {
     const { zone, tree, udpPayload, version, nsid, tcpConnections, tcpIdleSeconds } = this.#options
-    const { access, rateLimit, staleServfail, clockCorrection, transfer } = this.#options
+    const { access, rateLimit, staleServfail, clockCorrection, transfer, notify } = this.#options
     return {
       tree,
       zone,
@@ -247,6 +250,7 @@ export class Nameserver {
         rateLimit: { ...rateLimit, table: createRateLimitTable() },
       }),
       ...(transfer && { transfer: { ...transfer, zone, clockCorrection } }),
+      ...(notify && { notify }),
       tcp: {
         connections: tcpConnections,
         connectionsPerClient: Math.max(minPerClient, Math.ceil(tcpConnections * clientShare)),

@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { access, type Guards, Responder, type ResponderOptions } from '../dns/responder.ts'
 import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
-import { QuerySignatures } from '../transfer/signed-queries.ts'
+import { QuerySignatures, type SignatureOptions } from '../transfer/signed-queries.ts'
 import type { TransferWorkerData } from '../transfer/worker.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
@@ -43,6 +43,8 @@ export interface WorkerData {
   }
   /** Missing if nobody may have a zone transfer. */
   readonly transfer?: TransferWorkerData
+  /** Of a mirror: its keys, and whose NOTIFY it takes. */
+  readonly notify?: SignatureOptions
   /** One 32-bit element, which is not 0 when threads must end. */
   readonly stop: SharedArrayBuffer
 }
@@ -65,12 +67,13 @@ class QueryAnswering implements Answering {
   #untilLog: number
 
   constructor(data: WorkerData) {
-    const { access: table, rateLimit, queryLog, transfer } = data
+    const { access: table, rateLimit, queryLog, transfer, notify } = data
+    const signed = transfer ?? notify
     const limiter = rateLimit && new RateLimiter(rateLimit.table, rateLimit)
     const guards: Guards = {
       ...(table && { accessOf: (client) => accessOf(table, client) }),
       ...(limiter && { limit: (client, responseClass) => limiter.limit(client, responseClass) }),
-      ...(transfer && { signed: new QuerySignatures(transfer) }),
+      ...(signed && { signed: new QuerySignatures(signed) }),
     }
     const reader = openReader(data.tree, data.slot)
     this.#responder = new Responder(data.zone, reader, data.responder, guards)

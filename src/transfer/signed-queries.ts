@@ -2,16 +2,26 @@
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { SignedQueries } from '../dns/responder.ts'
 import { rcodes } from '../dns/wire.ts'
-import { mayTransfer } from './request.ts'
+import { mayTransfer, type TransferRule } from './request.ts'
 import type { TransferOptions } from './transfer.ts'
 import { appendRefusal, ResponseSigner, type Signature, tsigLength, verifyRequest } from './tsig.ts'
 
+/** The primary of a mirror, and how its NOTIFY is passed on. */
+interface NotifyRule extends TransferRule {
+  /** One 32-bit element: how many NOTIFYs have come. */
+  readonly count: SharedArrayBuffer
+}
+
+export interface SignatureOptions extends Pick<TransferOptions, 'keys' | 'rules'> {
+  readonly primary?: NotifyRule
+}
+
 export class QuerySignatures implements SignedQueries {
   readonly room: number
-  readonly #options: Pick<TransferOptions, 'keys' | 'rules'>
+  readonly #options: SignatureOptions
   #verdict: Signature = { kind: 'unsigned' }
 
-  constructor(options: Pick<TransferOptions, 'keys' | 'rules'>) {
+  constructor(options: SignatureOptions) {
     this.#options = options
     // A refusal for its time carries our clock in six more octets.
     this.room = Math.max(0, ...options.keys.map(tsigLength)) + 6
@@ -39,8 +49,20 @@ export class QuerySignatures implements SignedQueries {
   }
 
   mayTransfer(client: ClientAddress, isSigned: boolean): boolean {
-    const signature: Signature = isSigned ? this.#verdict : { kind: 'unsigned' }
-    return mayTransfer(signature, client, this.#options.rules)
+    return mayTransfer(this.#signature(isSigned), client, this.#options.rules)
+  }
+
+  takeNotify(client: ClientAddress, isSigned: boolean): boolean {
+    const { primary } = this.#options
+    if (!primary || !mayTransfer(this.#signature(isSigned), client, [primary])) return false
+    const count = new Int32Array(primary.count)
+    Atomics.add(count, 0, 1)
+    Atomics.notify(count, 0)
+    return true
+  }
+
+  #signature(isSigned: boolean): Signature {
+    return isSigned ? this.#verdict : { kind: 'unsigned' }
   }
 }
 

@@ -71,10 +71,7 @@ export function verifyRequest(
   if (record === undefined || record === 'malformed') {
     return { kind: record === undefined ? 'unsigned' : 'malformed' }
   }
-  const key = keys.find(
-    ({ name, algorithm }) =>
-      isSame(record.name, name) && isSame(record.algorithm, algorithmNames.get(algorithm) ?? name),
-  )
+  const key = keys.find((each) => isBy(record, each))
   if (key === undefined) return { kind: 'refused', error: tsigErrors.BADKEY, record }
   const error = faultOf(record, key, now, [unsignedOf(message, record), variables(record)])
   if (error === tsigErrors.none) return { kind: 'valid', key, mac: record.mac }
@@ -101,6 +98,54 @@ export class ResponseSigner {
     this.#mac = macOf(this.#key, [withLength(this.#mac), message, signed])
     this.#isFirst = false
     return append(message, { ...record, mac: this.#mac })
+  }
+}
+
+/** The most messages in a row that a transfer may leave unsigned (RFC 8945 §5.3.1). */
+const maxUnsigned = 99
+
+/** Verifies the messages of one response, or of one transfer, in order (RFC 8945 §5.3.1). */
+export class ResponseVerifier {
+  readonly #key: TsigKey
+  /** The MAC before the next signed message: first the request's, then that of the last signed message. */
+  #mac: Uint8Array
+  #isFirst = true
+  /** The messages since the last signed one. */
+  #unsigned: Uint8Array[] = []
+
+  constructor(key: TsigKey, requestMac: Uint8Array) {
+    this.#key = key
+    this.#mac = requestMac
+  }
+
+  /**
+   * Returns false if the message, and with it the whole response, must not be believed. `message` must stay as it is until the
+   * next signed one. `now`: epoch seconds.
+   */
+  verify(message: Uint8Array, now: number): boolean {
+    const record = readTsig(message)
+    if (record === 'malformed') return false
+    if (record === undefined) {
+      this.#unsigned.push(message)
+      return !this.#isFirst && this.#unsigned.length <= maxUnsigned
+    }
+    if (!isBy(record, this.#key) || record.error !== tsigErrors.none) return false
+    const signed = [
+      withLength(this.#mac),
+      ...this.#unsigned,
+      unsignedOf(message, record),
+      this.#isFirst ? variables(record) : timers(record),
+    ]
+    if (faultOf(record, this.#key, now, signed) !== tsigErrors.none) return false
+    this.#mac = record.mac.slice()
+    this.#isFirst = false
+    this.#unsigned = []
+    return true
+  }
+
+  /** Whether all messages so far are covered by a signature. The last message of a transfer must be signed. */
+  get isCovered(): boolean {
+    return !this.#isFirst && this.#unsigned.length === 0
   }
 }
 
@@ -302,6 +347,13 @@ function append(message: Uint8Array, record: TsigRecord): Uint8Array {
   whole.set([...name, ...fixed, ...rdata], message.length)
   put16(whole, 10, get16(message, 10) + 1)
   return whole
+}
+
+/** Whether the record names this key and its algorithm. */
+function isBy(record: TsigRecord, { name, algorithm }: TsigKey): boolean {
+  return (
+    isSame(record.name, name) && isSame(record.algorithm, algorithmNames.get(algorithm) ?? name)
+  )
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   dns: ['tree'],
   nameserver: ['dns', 'tree', 'ip', 'transfer'],
   transfer: ['dns', 'ip', 'blocklist'],
+  mirror: ['dns', 'ip', 'store', 'transfer', 'tree'],
   resolver: ['ip'],
   mail: ['ip'],
   classify: ['mail', 'ip'],

@@ -1,0 +1,162 @@
+// `serve` with zone.primary: a mirror of another backscatterd. It answers DNS from a copy of the primary's zone, and does nothing
+// else: there is no database, no HTTP interface and no trap.
+import { availableParallelism } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+import type { Config } from '../config/load.ts'
+import { types } from '../dns/wire.ts'
+import { serialFromEnd, type ZoneData } from '../dns/zone.ts'
+import { hostPrefix, parseAddress } from '../ip/address.ts'
+import type { Primary } from '../mirror/fetch-zone.ts'
+import { Mirror } from '../mirror/mirror.ts'
+import { isStatus, type MirroredZone } from '../mirror/mirrored-zone.ts'
+import { NetworkReader } from '../mirror/received-names.ts'
+import { parseListenAddress } from '../nameserver/addresses.ts'
+import { type Nameserver, prepareNameserver } from '../nameserver/nameserver.ts'
+import { encodeZone } from '../resolver/records.ts'
+import { takeLock } from '../store/lock.ts'
+import { keyName } from '../transfer/tsig.ts'
+import { TreeWriter } from '../tree/writer.ts'
+import { version } from './command.ts'
+import { watchCapacity, watchFiles } from './housekeeping.ts'
+import type { ServerLog } from './log.ts'
+import { nameserverOptions, readTsigKeys, zoneOptions } from './options.ts'
+import type { Server } from './running-server.ts'
+import { allowMoreInlining } from './v8-flags.ts'
+
+const housekeepingMs = 1000
+/** Octets of the heap that a name may take while its zone and the next one are both there. */
+const octetsPerName = 512
+
+/** Throws OperationalError if it cannot start. `fatal` is called if it cannot go on. */
+export async function startMirror(
+  config: Config,
+  log: ServerLog,
+  fatal: (error: Error) => void,
+): Promise<Server> {
+  await using starting = new AsyncDisposableStack()
+  allowMoreInlining()
+  const lock = takeLock(config.store.path)
+  starting.defer(() => lock.release())
+  const primary = primaryOf(config)
+  const tree = new TreeWriter(config.dns.capacity)
+  const configured: ZoneData = encodeZone(zoneOptions(config))
+  const notices = new Int32Array(new SharedArrayBuffer(4))
+  const clockCorrection = new SharedArrayBuffer(8)
+  let nameserver: Nameserver | undefined
+  let isClosing = false
+  const open = async (zone: ZoneData): Promise<Nameserver> =>
+    await (
+      await prepareNameserver({
+        ...nameserverOptions(config),
+        listen: nameserver?.addresses ?? config.dns.listen,
+        workers: config.dns.workers || availableParallelism(),
+        zone,
+        tree: tree.buffer,
+        clockCorrection,
+        version: config.dns.version && `backscatterd ${version}`,
+        notify: notifyOptions(config, primary, notices.buffer),
+        log,
+        onFatal: fatal,
+      })
+    ).listen()
+  starting.defer(async () => {
+    isClosing = true
+    await nameserver?.close()
+  })
+  let shown: ZoneData = configured
+  const mirror = new Mirror({
+    path: `${config.store.path}-zone`,
+    primary,
+    origin: configured.origin,
+    networks: new NetworkReader(config.zone.text),
+    maxNames: Math.floor(getHeapStatistics().heap_size_limit / octetsPerName),
+    tree,
+    log,
+    now: () => Math.floor(Date.now() / 1000),
+    async onZone(zone) {
+      const next = zoneDataOf(zone, configured)
+      if (isSame(shown, next)) return
+      shown = next
+      if (nameserver === undefined || isClosing) return
+      // The threads take the zone's own records at their start. These change seldom, so a new start is good enough.
+      const before = nameserver
+      await before.close()
+      nameserver = await open(next)
+    },
+  })
+  starting.defer(() => mirror.close())
+  await mirror.load()
+  nameserver = await open(shown)
+  log.info({ dns: nameserver.addresses, primary: config.zone.primary }, 'answering DNS as a mirror')
+  const isNearlyFull = watchCapacity(() => tree.stats(), log)
+  const lookForFiles = watchFiles(log)
+  const housekeeping = setInterval(() => {
+    isNearlyFull()
+    lookForFiles()
+  }, housekeepingMs)
+  starting.defer(() => clearInterval(housekeeping))
+  starting.defer(onNotice(notices, () => mirror.ask()))
+  mirror.ask()
+  const running = starting.move()
+  return {
+    readyLine: `backscatterd ready dns=${nameserver.addresses.join(',')}`,
+    dnsAddress: nameserver.addresses[0] ?? '',
+    adminAddress: undefined,
+    reload: async () => mirror.ask(),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+function primaryOf(config: Config): Primary {
+  const name = keyName(config.zone.primaryKey)
+  const key = readTsigKeys(config).find((each) => Buffer.compare(each.name, name) === 0)
+  return { ...parseListenAddress(config.zone.primary), key }
+}
+
+/** NOTIFY is taken from the primary's address, and with its key if there is one. */
+function notifyOptions(config: Config, { host, key }: Primary, count: SharedArrayBuffer) {
+  const address = parseAddress(host)
+  if ('why' in address) throw new Error(`${host}: ${address.why}`)
+  const primary = { clients: hostPrefix(address.value), key: key?.name, count }
+  return { keys: readTsigKeys(config), rules: [], primary }
+}
+
+/** What the name server answers besides the listings. The server makes `_status` itself. */
+function zoneDataOf({ own, ttl }: MirroredZone, configured: ZoneData): ZoneData {
+  const records = own.filter((record) => !isStatus(record, configured.origin))
+  const minimum = Buffer.from(own[0]?.rdata ?? []).subarray(-4)
+  const negativeTtl = minimum.length === 4 ? minimum.readUInt32BE() : configured.negativeTtl
+  return { ...configured, records, ttl: ttl || configured.ttl, negativeTtl }
+}
+
+/** Whether two zones differ in nothing but the SOA's serial. */
+function isSame(a: ZoneData, b: ZoneData): boolean {
+  return shownText(a) === shownText(b)
+}
+
+function shownText({ records, ttl, negativeTtl }: ZoneData): string {
+  const texts = records.map(({ owner, type, ttl: own, rdata }) => {
+    const octets = Buffer.from(rdata)
+    if (type === types.SOA) octets.writeUInt32BE(0, octets.length - serialFromEnd)
+    return `${Buffer.from(owner).toString('hex')} ${type} ${own} ${octets.toString('hex')}`
+  })
+  return [ttl, negativeTtl, ...texts.sort()].join('\n')
+}
+
+/** Calls `act` when the count grows. Returns the function that ends this. */
+function onNotice(count: Int32Array, act: () => void): () => void {
+  let isOver = false
+  const watch = async (): Promise<void> => {
+    for (let seen = 0; !isOver; ) {
+      await Atomics.waitAsync(count, 0, seen).value
+      seen = Atomics.load(count, 0)
+      if (!isOver) act()
+    }
+  }
+  void watch()
+  return () => {
+    isOver = true
+    Atomics.add(count, 0, 1)
+    Atomics.notify(count, 0)
+  }
+}

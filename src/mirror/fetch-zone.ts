@@ -1,0 +1,129 @@
+// Asks a primary for its zone (RFC 5936, RFC 1995) over one TCP connection, and checks who answers (TSIG, RFC 8945).
+import { randomInt } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import { classes, flags, get16, headerLength, put16, put32, types } from '../dns/wire.ts'
+import { ResponseVerifier, signRequest, type TsigKey } from '../transfer/tsig.ts'
+import { type MirroredZone, Receiver, type ReceiverOptions } from './mirrored-zone.ts'
+import { readAnswers } from './records.ts'
+
+export interface Primary {
+  readonly host: string
+  readonly port: number
+  /** Signs the queries, and must sign the answers; undefined: nothing is signed. */
+  readonly key: TsigKey | undefined
+}
+
+export interface FetchOptions extends ReceiverOptions {
+  readonly primary: Primary
+  /** Ends the transfer. */
+  readonly signal: AbortSignal
+  /** Called with each message before anything of it is used. */
+  onMessage?(message: Uint8Array): void
+}
+
+/** A primary that sends nothing for so long has failed. */
+const idleMs = 30_000
+/** A transfer may not take longer. */
+const longestMs = 3_600_000
+
+/**
+ * Resolves with the newest zone, or undefined if `before` is the newest. `wantsWhole`: ask for the whole zone, not for the
+ * differences. Rejects if the primary cannot be reached, refuses, or sends what must not be believed.
+ */
+export async function fetchZone(
+  options: FetchOptions,
+  before: MirroredZone | undefined,
+  wantsWhole: boolean,
+): Promise<{ readonly zone: MirroredZone; readonly isWhole: boolean } | undefined> {
+  const { primary, origin, signal } = options
+  const { host, port, key } = primary
+  const id = randomInt(65_536)
+  const query = transferQuery(id, origin, wantsWhole ? undefined : before?.serial)
+  const signed = key && signRequest(query, key, nowSeconds())
+  const verifier = key && signed && new ResponseVerifier(key, signed.mac)
+  const receiver = new Receiver(options, before)
+  const socket = connect({ host, port, timeout: idleMs })
+  const fail = (why: string): void => void socket.destroy(new Error(why))
+  socket.on('timeout', () => fail(`the primary sent nothing for ${idleMs / 1000} s`))
+  const ending = AbortSignal.any([signal, AbortSignal.timeout(longestMs)])
+  const onAbort = (): void => fail('the transfer was ended, or took too long')
+  ending.addEventListener('abort', onAbort)
+  try {
+    socket.write(framed(signed?.message ?? query))
+    for await (const message of messagesOf(socket)) {
+      if (verifier?.verify(message, nowSeconds()) === false) {
+        throw new Error('the answer is not signed with our key and a right clock')
+      }
+      const fault = faultOf(message, id)
+      if (fault !== undefined) throw new Error(fault)
+      options.onMessage?.(message)
+      const progress = receiver.take(readAnswers(message) ?? [])
+      if (progress === 'more') continue
+      if (progress !== 'current' && 'fault' in progress) throw new Error(progress.fault)
+      if (verifier?.isCovered === false) throw new Error('the last message is not signed')
+      if (progress === 'current') return undefined
+      return { zone: progress.zone, isWhole: receiver.isWhole }
+    }
+    throw new Error('the primary closed the connection before the end of the zone')
+  } finally {
+    ending.removeEventListener('abort', onAbort)
+    socket.destroy()
+  }
+}
+
+/** A query for the whole zone or, with a serial, for the differences from it (RFC 1995 §3). */
+function transferQuery(id: number, origin: Uint8Array, serial: number | undefined): Uint8Array {
+  const type = serial === undefined ? types.AXFR : types.IXFR
+  const question = [...origin, 0, type, 0, classes.IN]
+  // The SOA record of the authority section: a pointer to the zone's name, empty names, the serial, and timers of 0.
+  const soa = [0xc0, headerLength, 0, types.SOA, 0, classes.IN, 0, 0, 0, 0, 0, 22, 0, 0]
+  const rest = serial === undefined ? [] : [...soa, ...new Uint8Array(20)]
+  const query = Uint8Array.from([...new Uint8Array(headerLength), ...question, ...rest])
+  put16(query, 0, id)
+  put16(query, 4, 1)
+  if (serial !== undefined) {
+    put16(query, 8, 1)
+    put32(query, query.length - 20, serial)
+  }
+  return query
+}
+
+/** Why a message cannot belong to the answer. */
+function faultOf(message: Uint8Array, id: number): string | undefined {
+  const isAnswer = get16(message, 0) === id && ((message[2] ?? 0) & flags.QR) !== 0
+  if (!isAnswer) return 'it is no answer to our query'
+  const rcode = (message[3] ?? 0) & 15
+  if (rcode !== 0) {
+    return `the primary refused with RCODE ${rcode}: look at its dns.transfer and dns.key, and at both clocks`
+  }
+  return get16(message, 6) === 0 ? 'it has a message without records' : undefined
+}
+
+/** The messages that come over TCP (RFC 1035 §4.2.2). One shorter than a header ends the connection. */
+async function* messagesOf(socket: Socket): AsyncGenerator<Uint8Array> {
+  let waiting: Buffer = Buffer.alloc(0)
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk])
+    let at = 0
+    while (waiting.length - at >= 2) {
+      const length = get16(waiting, at)
+      if (length < headerLength) return
+      if (waiting.length - at - 2 < length) break
+      yield Uint8Array.from(waiting.subarray(at + 2, at + 2 + length))
+      at += 2 + length
+    }
+    waiting = waiting.subarray(at)
+  }
+}
+
+/** A message with its length before it (RFC 1035 §4.2.2). */
+export function framed(message: Uint8Array): Uint8Array {
+  const octets = new Uint8Array(message.length + 2)
+  put16(octets, 0, message.length)
+  octets.set(message, 2)
+  return octets
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000)
+}

@@ -1,0 +1,192 @@
+// A mirror is a copy of its primary: the same answers after the first transfer, after each change, without the primary, and
+// after its own death.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { type Answer, ask } from '../support/ask.ts'
+import { buildQuery, rcodes, types } from '../support/dns-query.ts'
+import { freePorts } from '../support/ports.ts'
+import { origin, type Server, Site } from '../support/server.ts'
+
+const secret = `${randomBytes(32).toString('base64')}\n`
+const zone = `
+[zone]
+origin = "${origin}"
+nameservers = ["ns1.${origin}"]
+records = ["ns1 A 127.0.0.1"]
+hostmaster = "hostmaster.test.example"
+text = "Listed: {ip}"
+`
+const rest = `
+workers = 1
+[[dns.key]]
+name = "mirror1"
+secretFile = "mirror1.key"
+[store]
+path = "list.db"
+minFree = "0 B"
+`
+
+interface Pair {
+  readonly primary: Site
+  readonly mirror: Site
+  readonly mirrorAddress: string
+}
+
+async function pair(
+  t: TestContext,
+  { primaryKey = 'mirror1', mirrorSecret = secret } = {},
+): Promise<Pair> {
+  const [primaryPort, mirrorPort] = await freePorts(2)
+  const primary = new Site(
+    t,
+    `${zone}
+[policy]
+allowSpecial = ["192.0.2.0/24", "198.51.100.0/24", "2001:db8::/32"]
+[dns]
+listen = ["127.0.0.1:${primaryPort}"]
+[[dns.transfer]]
+address = "127.0.0.1:${mirrorPort}"
+allow = "127.0.0.1/32"
+key = "mirror1"
+${rest.replace('workers = 1', '')}`,
+  )
+  const mirror = new Site(
+    t,
+    `${zone}
+primary = "127.0.0.1:${primaryPort}"
+primaryKey = "${primaryKey}"
+[dns]
+listen = ["127.0.0.1:${mirrorPort}"]${rest}`,
+  )
+  writeFileSync(join(primary.folder, 'mirror1.key'), secret)
+  writeFileSync(join(mirror.folder, 'mirror1.key'), mirrorSecret)
+  return { primary, mirror, mirrorAddress: `127.0.0.1:${mirrorPort}` }
+}
+
+/** Asks until the mirror has the primary's serial. */
+async function caughtUp(primary: Server, mirror: Server): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    const [wanted, got] = await Promise.all([
+      ask(primary.dns, origin, 'SOA'),
+      ask(mirror.dns, origin, 'SOA'),
+    ])
+    if (got.rcode === rcodes.NOERROR && got.serial === wanted.serial) return
+    await setTimeout(50)
+  }
+  assert.fail(`the mirror does not catch up: ${mirror.stderr()}`)
+}
+
+const questions = ['0', '1', '6', '7', '8', '63', '64', '127', '128', '255']
+  .flatMap((last) => [`${last}.2.0.192`, `${last}.100.51.198`, `${last}.0.0.127`])
+  .concat(`${'0.'.repeat(20)}7.0.0.0.8.b.d.0.1.0.0.2`, 'ns1', '_status')
+  .map((name) => `${name}.${origin}`)
+
+async function answersOf(server: Server): Promise<(readonly [string, Answer])[]> {
+  const found: (readonly [string, Answer])[] = []
+  for (const name of questions) {
+    for (const type of ['A', 'TXT'] as const) {
+      found.push([`${type} ${name}`, await ask(server.dns, name, type)])
+    }
+  }
+  return found
+}
+
+test('a mirror answers as its primary: at first, after each change, and alone after its own death', async (t) => {
+  const { primary: primarySite, mirror: mirrorSite } = await pair(t)
+  const primary = await primarySite.start()
+  const first = await mirrorSite.start()
+  await caughtUp(primary, first)
+  const changes = [
+    ['add', '192.0.2.0/25', '198.51.100.7', '2001:db8:7::/64', '--kind', 'dsn'],
+    ['exclude', '192.0.2.7'],
+    ['exempt', '192.0.2.64/28'],
+    ['add', '192.0.2.6/31', '--kind', 'callout'],
+    ['remove', '198.51.100.7'],
+  ]
+  for (const change of changes) {
+    const done = await primarySite.run(...change)
+    assert.equal(done.code, 0, done.stderr)
+    await caughtUp(primary, first)
+    assert.deepEqual(await answersOf(first), await answersOf(primary), change.join(' '))
+  }
+  const expected = await answersOf(primary)
+  assert.ok(expected.some(([, { txt }]) => txt.includes('Listed: 192.0.2.0')))
+  await primary.kill('SIGKILL')
+  await first.kill('SIGKILL')
+  const second = await mirrorSite.start()
+  assert.deepEqual(await answersOf(second), expected)
+  const again = await primarySite.start()
+  await primarySite.run('add', '198.51.100.8')
+  await caughtUp(again, second)
+  assert.deepEqual(await answersOf(second), await answersOf(again))
+})
+
+test('a mirror whose key is wrong stays without a zone, and says so', async (t) => {
+  const other = `${randomBytes(32).toString('base64')}\n`
+  const { primary, mirror } = await pair(t, { mirrorSecret: other })
+  await primary.start()
+  const server = await mirror.start()
+  for (let tries = 0; tries < 200 && !server.stderr().includes('no zone from'); tries++)
+    await setTimeout(50)
+  assert.match(server.stderr(), /no zone from the primary/)
+  const { rcode } = await ask(server.dns, `2.0.0.127.${origin}`)
+  assert.equal(rcode, rcodes.SERVFAIL)
+})
+
+test('NOTIFY from others than the primary with its key is refused', async (t) => {
+  const { mirror } = await pair(t)
+  const server = await mirror.start()
+  const socket = createSocket('udp4')
+  t.after(() => socket.close())
+  const [host = '', port = ''] = server.dns.split(':')
+  socket.send(buildQuery(origin, types.SOA, { opcode: 4 }), Number(port), host)
+  const [answer] = await once(socket, 'message')
+  assert.equal(answer[3] & 15, rcodes.REFUSED)
+})
+
+test('commands that need a list say that this is a mirror', async (t) => {
+  const { mirror } = await pair(t)
+  for (const words of [
+    ['add', '192.0.2.1'],
+    ['list'],
+    ['trap', 'list'],
+    ['migrate'],
+    ['backup', 'x'],
+  ]) {
+    const { code, stderr } = await mirror.run(...words)
+    assert.equal(code, 1, words.join(' '))
+    assert.match(stderr, /this is a mirror and has no list of its own.*127\.0\.0\.1/)
+  }
+})
+
+test('the configurations of the guide are right', async (t) => {
+  const { primary, mirror } = await pair(t)
+  const page = readFileSync('data/guide/mirror.md', 'utf8')
+  const block = (name: string): string =>
+    new RegExp(`^\`\`\`toml ${name}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1] ?? ''
+  writeFileSync(primary.configFile, `${zone}${block('primary')}`)
+  // The addresses of the page are not of this machine.
+  writeFileSync(mirror.configFile, block('mirror').replace('192.0.2.54:53', '127.0.0.1:0'))
+  for (const site of [primary, mirror]) {
+    const { code, stderr } = await site.run('check-config')
+    assert.equal(code, 0, stderr)
+    assert.equal(stderr, '')
+  }
+})
+
+test('a mirror has no traps and no HTTP interface', async (t) => {
+  const { mirror } = await pair(t)
+  writeFileSync(
+    mirror.configFile,
+    `[admin]\n[[trap]]\naddress = "@trap.example.org"\n${zone}primary = "192.0.2.53"\n`,
+  )
+  const { code, stderr } = await mirror.run('check-config')
+  assert.equal(code, 2)
+  for (const key of ['admin', 'trap']) assert.match(stderr, new RegExp(`: ${key}: a mirror`))
+})
