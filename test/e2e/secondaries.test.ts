@@ -1,0 +1,211 @@
+// Knot DNS, NSD, BIND and PowerDNS as secondaries, set up as data/guide/transfers.md says: they get the zone, follow each change,
+// catch up after their own or our server's death, and answer as our server does.
+import assert from 'node:assert/strict'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { lookup } from '../../src/resolver/lookup.ts'
+import { type Answer, ask, reversed } from '../support/ask.ts'
+import { needs } from '../support/debian.ts'
+import { inside, randomAddress, randomPrefix } from '../support/random-list.ts'
+import { startResolver } from '../support/resolvers.ts'
+import {
+  needsSecondaries,
+  prepareFleet,
+  type Secondary,
+  secondaryKinds,
+} from '../support/secondaries.ts'
+import { randomLines, seeded } from '../support/seeded.ts'
+import { origin, type Server, type Site, until } from '../support/server.ts'
+
+const patienceMs = 60_000
+/** How many questions are asked, about; more by the environment. */
+const questions = Number(process.env['DNSBL_QUESTIONS'] ?? 500)
+
+async function serialOf(address: string): Promise<number | undefined> {
+  const answer = await ask(address, origin, 'SOA').catch(() => undefined)
+  return answer?.rcode === 0 ? answer.serial : undefined
+}
+
+/** Waits until the secondary has the server's serial, and asserts that it has. */
+async function followed(server: Server, secondary: Secondary): Promise<void> {
+  const both = async () => [await serialOf(server.dns), await serialOf(secondary.address)]
+  const isSame = ([ours, theirs]: (number | undefined)[]) => ours !== undefined && ours === theirs
+  const [ours, theirs] = await until(both, isSame, patienceMs)
+  assert.equal(theirs, ours, `${secondary.kind}: serial`)
+}
+
+async function isListed(address: string, listed: string): Promise<boolean> {
+  const answer = await ask(address, reversed(listed, origin))
+  return answer.a.includes('127.0.0.2')
+}
+
+async function add(site: Site, prefix: string): Promise<void> {
+  const { code, stderr } = await site.run('add', prefix, '--kind', 'dsn')
+  assert.equal(code, 0, stderr)
+}
+
+for (const kind of secondaryKinds) {
+  test(
+    `${kind} follows changes, and catches up after each restart`,
+    needsSecondaries([kind]),
+    async (t) => {
+      const { site, secondaries } = await prepareFleet(t, [kind])
+      const [secondary] = secondaries
+      assert.ok(secondary)
+      let server = await site.start()
+      await add(site, '198.51.100.0/25')
+      secondary.start()
+      await followed(server, secondary)
+      assert.equal(await isListed(secondary.address, '198.51.100.9'), true)
+
+      await add(site, '203.0.113.7')
+      await site.run('exclude', '198.51.100.9')
+      await followed(server, secondary)
+      assert.equal(await isListed(secondary.address, '203.0.113.7'), true)
+      assert.equal(await isListed(secondary.address, '198.51.100.9'), false)
+
+      // The secondary was off while the list changed.
+      await secondary.stop()
+      await add(site, '203.0.113.8')
+      secondary.start()
+      await followed(server, secondary)
+      assert.equal(await isListed(secondary.address, '203.0.113.8'), true)
+
+      // The list changed while no server ran, so no journal leads on.
+      await server.kill('SIGTERM')
+      await add(site, '203.0.113.9')
+      server = await site.start()
+      await followed(server, secondary)
+      assert.equal(await isListed(secondary.address, '203.0.113.9'), true)
+
+      // The server goes back to a copy: what came after it is gone, but the serial grows.
+      const copy = join(site.folder, 'copy.db')
+      const backup = await site.run('backup', copy)
+      assert.equal(backup.code, 0, backup.stderr)
+      await add(site, '203.0.113.10')
+      await followed(server, secondary)
+      const before = (await serialOf(server.dns)) ?? 0
+      await server.kill('SIGKILL')
+      for (const end of ['', '-wal', '-shm'])
+        rmSync(join(site.folder, `list.db${end}`), { force: true })
+      copyFileSync(copy, join(site.folder, 'list.db'))
+      server = await site.start()
+      await followed(server, secondary)
+      assert.equal(await isListed(secondary.address, '203.0.113.10'), false)
+      assert.equal(await isListed(secondary.address, '203.0.113.9'), true)
+      const after = (await serialOf(server.dns)) ?? 0
+      assert.ok(after > before, `serial ${before}, then ${after}`)
+    },
+  )
+}
+
+const resolvers = {
+  skip: needs('unbound', 'unbound').skip || needs('pdns_recursor', 'pdns-recursor').skip,
+}
+
+test('each secondary, and resolvers in front of it, answer as the server does', {
+  skip: needsSecondaries(secondaryKinds).skip || resolvers.skip,
+}, async (t) => {
+  const { site, secondaries } = await prepareFleet(t, secondaryKinds)
+  const configuration = readFileSync(site.configFile, 'utf8')
+  writeFileSync(site.configFile, configuration.replace('[policy]', '[policy]\nshortest4 = 8'))
+  const random = seeded(1711)
+  const addresses = Array.from({ length: questions / 5 }, () => randomAddress(random))
+  const prefixes = addresses.map((address) => randomPrefix(random, address))
+  const kinds = ['', 'dsn', 'auto-reply', 'dsn challenge-response', 'callout']
+  const list = join(site.folder, 'list.csv')
+  const lines = prefixes.map((prefix) => `${prefix},${kinds[random() % kinds.length]}`)
+  // Single octets as in 2.6.0.0/16 beside 2620::/16.
+  const special = ['2.6.0.0/16,dsn', '2620:0000::/32,', '9.0.0.0/8,']
+  writeFileSync(list, `${['prefix,kinds', ...special, ...lines].join('\n')}\n`)
+  const server = await site.start()
+  const imported = await site.run('import', list, '--list', 'partners')
+  assert.equal(imported.code, 0, imported.stderr)
+  const holes = prefixes.slice(0, 30).map((prefix) => inside(prefix, random)[2] ?? '')
+  for (const end of [0, 1]) {
+    const some = holes.filter((_, index) => index % 2 === end)
+    for (const hole of some) {
+      const done = await site.run(end === 0 ? 'exclude' : 'exempt', hole)
+      assert.equal(done.code, 0, done.stderr)
+    }
+  }
+  for (const secondary of secondaries) secondary.start()
+  for (const secondary of secondaries) await followed(server, secondary)
+
+  const asked = [
+    ...[1, 2, 3, 4, 5, 6, 7, 8].map((last) => `127.0.0.${last}`),
+    `${'0000:'.repeat(5)}ffff:7f00:0001`,
+    `${'0000:'.repeat(5)}ffff:7f00:0002`,
+    ...holes,
+    ...prefixes.flatMap((prefix) => inside(prefix, random)),
+    ...addresses,
+    ...Array.from({ length: questions / 5 }, () => randomAddress(random)),
+  ]
+  const listed: string[] = []
+  for (const address of new Set(asked)) {
+    const name = reversed(address, origin)
+    for (const type of ['A', 'TXT'] as const) {
+      const ours = answerOf(await ask(server.dns, name, type))
+      const theirs = secondaries.map(async (each) => answerOf(await ask(each.address, name, type)))
+      for (const [index, answer] of (await Promise.all(theirs)).entries()) {
+        assert.deepEqual(answer, ours, `${secondaries[index]?.kind}: ${address} ${type}`)
+      }
+      if (ours.a.length > 0) listed.push(address)
+    }
+  }
+  assert.ok(listed.length > questions / 3, `${listed.length} listed`)
+  t.diagnostic(`${new Set(asked).size} addresses, ${listed.length} of them listed`)
+
+  for (const authority of [server.dns, ...secondaries.map(({ address }) => address)]) {
+    for (const kind of ['unbound', 'recursor'] as const) {
+      const resolver = await startResolver(t, site.folder, kind, authority)
+      const find = (address: string) => found(resolver, address)
+      await until(
+        () => find('127.0.0.2'),
+        (answer) => answer,
+        patienceMs,
+      )
+      for (const address of listed) {
+        assert.ok(await find(address), `${kind} before ${authority}: ${address}`)
+      }
+    }
+  }
+})
+
+function answerOf({ rcode, a, txt }: Answer): Pick<Answer, 'rcode' | 'a' | 'txt'> {
+  return { rcode, a: a.toSorted(), txt }
+}
+
+/** Whether a resolver finds the address listed. */
+async function found(resolver: string, address: string): Promise<boolean> {
+  const question = {
+    server: resolver,
+    name: reversed(address, origin),
+    type: 'A',
+    timeoutMs: 5000,
+  } as const
+  const answer = await lookup(question).catch(() => undefined)
+  return answer?.answers.includes('127.0.0.2') ?? false
+}
+
+test(
+  'all secondaries catch up when the server is killed in the middle of a transfer',
+  needsSecondaries(secondaryKinds),
+  async (t) => {
+    const { site, secondaries, passage } = await prepareFleet(t, secondaryKinds)
+    const list = join(site.folder, 'list.txt')
+    writeFileSync(list, randomLines(20_000))
+    let server = await site.start()
+    const imported = await site.run('import', list, '--list', 'partners')
+    assert.equal(imported.code, 0, imported.stderr)
+    const killed = passage.after(300_000, async () => await server.kill('SIGKILL'))
+    for (const secondary of secondaries) secondary.start()
+    await killed
+    for (const { address } of secondaries) assert.equal(await serialOf(address), undefined)
+    server = await site.start()
+    for (const secondary of secondaries) await followed(server, secondary)
+    const [first = ''] = randomLines(1).split('\n')
+    for (const { address } of secondaries) assert.equal(await isListed(address, first), true)
+  },
+)

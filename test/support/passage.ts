@@ -1,0 +1,74 @@
+// A port on loopback behind which a DNS server lies, by UDP and TCP. It counts what the server sends by TCP, so that a test can
+// do something in the middle of a transfer.
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import type { TestContext } from 'node:test'
+
+export class Passage {
+  readonly port: number
+  readonly #target: number
+  #octets = 0
+  #after: { readonly octets: number; act(): void } | undefined
+
+  private constructor(port: number, target: number) {
+    this.port = port
+    this.#target = target
+  }
+
+  /** `target`: the server's port. */
+  static async open(t: TestContext, target: number): Promise<Passage> {
+    const tcp = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
+    await once(tcp, 'listening')
+    const { port } = tcp.address() as AddressInfo
+    const udp = createSocket('udp4').bind(port, '127.0.0.1')
+    await once(udp, 'listening')
+    const passage = new Passage(port, target)
+    tcp.on('connection', (client) => {
+      const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
+      server.on('data', (chunk) => passage.#count(chunk.length))
+      for (const [from, to] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        from.pipe(to)
+        from.on('error', () => to.destroy())
+        from.on('close', () => to.destroy())
+      }
+    })
+    udp.on('message', (query, { port: client }) => passage.#ask(query, udp, client))
+    t.after(() => {
+      tcp.close()
+      udp.close()
+    })
+    return passage
+  }
+
+  /** Calls `act` once the server has sent so many octets by TCP from now on; resolves when that is done. */
+  async after(octets: number, act: () => Promise<unknown>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#octets = 0
+    this.#after = { octets, act: () => act().then(() => resolve(), reject) }
+    await promise
+  }
+
+  #count(octets: number): void {
+    this.#octets += octets
+    const after = this.#after
+    if (after === undefined || this.#octets < after.octets) return
+    this.#after = undefined
+    after.act()
+  }
+
+  #ask(query: Buffer, udp: UdpSocket, client: number): void {
+    const socket = createSocket('udp4')
+    const wait = setTimeout(() => socket.close(), 5000)
+    socket.on('error', () => undefined)
+    socket.on('message', (answer) => {
+      clearTimeout(wait)
+      udp.send(answer, client, '127.0.0.1')
+      socket.close()
+    })
+    socket.send(query, this.#target, '127.0.0.1')
+  }
+}

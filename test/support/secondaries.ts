@@ -1,0 +1,229 @@
+// Standard name servers as secondaries of our server, each with the configuration that data/guide/transfers.md gives for it,
+// put on loopback ports and into a folder of its own. They run as the user who runs the tests.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { needs } from './debian.ts'
+import { Passage } from './passage.ts'
+import { freePorts } from './ports.ts'
+import { origin, Site } from './server.ts'
+
+export type SecondaryKind = 'knot' | 'nsd' | 'bind' | 'powerdns'
+
+/** host:port of our server, and what the secondary signs with. */
+export interface Primary {
+  readonly port: number
+  readonly secret: string
+}
+
+interface Program {
+  readonly command: string
+  readonly debianPackage: string
+  /** The program's words after its name. */
+  words(folder: string): string[]
+  /** The configuration from the page's block, with the lines that a test needs besides. */
+  configuration(block: string, folder: string): string
+}
+
+const programs: Record<SecondaryKind, Program> = {
+  knot: {
+    command: 'knotd',
+    debianPackage: 'knot',
+    words: (folder) => ['-c', join(folder, 'configuration')],
+    configuration: (block, folder) =>
+      `server:
+    rundir: "${folder}"
+log:
+  - target: "${folder}/log"
+    any: info
+database:
+    storage: "${folder}"
+template:
+  - id: default
+    storage: "${folder}"
+${block}`,
+  },
+  nsd: {
+    command: 'nsd',
+    debianPackage: 'nsd',
+    words: (folder) => ['-d', '-c', join(folder, 'configuration')],
+    configuration: (block, folder) =>
+      `${block}
+server:
+    username: ""
+    server-count: 1
+    zonesdir: "${folder}"
+    pidfile: ""
+    logfile: "${folder}/log"
+    verbosity: 2
+    xfrdfile: "${folder}/xfrd.state"
+    xfrdir: "${folder}"
+    zonelistfile: "${folder}/zone.list"
+    cookie-secret-file: ""
+    rrl-ratelimit: 0
+remote-control:
+    control-enable: no
+`,
+  },
+  bind: {
+    command: 'named',
+    debianPackage: 'bind9',
+    words: (folder) => ['-f', '-c', join(folder, 'configuration'), '-L', join(folder, 'log')],
+    configuration: (block, folder) =>
+      block
+        .replace('/var/cache/bind', folder)
+        .replace(
+          'options {',
+          'options { pid-file none; session-keyfile none; listen-on-v6 { none; }; dnssec-validation no;',
+        )
+        .concat('controls { };\n'),
+  },
+  powerdns: {
+    command: 'pdns_server',
+    debianPackage: 'pdns-server pdns-backend-lmdb',
+    words: (folder) => [`--config-dir=${folder}`],
+    configuration: (block, folder) =>
+      `${block.replace('/var/lib/powerdns', folder)}
+socket-dir=${folder}
+config-dir=${folder}
+disable-syslog=yes
+write-pid=no
+consistent-backends=no
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
+`,
+  },
+}
+
+export const secondaryKinds = Object.keys(programs) as SecondaryKind[]
+
+/** `skip` for a test with secondaries of these kinds. */
+export function needsSecondaries(kinds: readonly SecondaryKind[]): { skip: string | false } {
+  const missing = kinds
+    .map((kind) => needs(programs[kind].command, programs[kind].debianPackage).skip)
+    .find((skip) => skip !== false)
+  return { skip: missing ?? false }
+}
+
+/** A secondary that is started, stopped and started again with what it has on its disk. */
+export class Secondary {
+  readonly kind: SecondaryKind
+  readonly port: number
+  readonly folder: string
+  #child: ChildProcess | undefined
+
+  private constructor(kind: SecondaryKind, port: number, folder: string) {
+    this.kind = kind
+    this.port = port
+    this.folder = folder
+  }
+
+  /** Makes its folder and its configuration; it is not started yet. */
+  static async prepare(
+    t: TestContext,
+    site: Site,
+    kind: SecondaryKind,
+    primary: Primary,
+  ): Promise<Secondary> {
+    const [port = 0] = await freePorts(1)
+    const folder = join(site.folder, kind)
+    mkdirSync(folder)
+    const secondary = new Secondary(kind, port, folder)
+    t.after(async () => await secondary.stop())
+    const onLoopback = (text: string): string => onPorts(text, port, primary)
+    const file = kind === 'powerdns' ? 'pdns.conf' : 'configuration'
+    const text = programs[kind].configuration(onLoopback(blockOf(kind)), folder)
+    writeFileSync(join(folder, file), text)
+    if (kind === 'powerdns') runPdnsutil(onLoopback(blockOf('sh powerdns')), folder)
+    return secondary
+  }
+
+  /** host:port */
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  start(): void {
+    const { command, words } = programs[this.kind]
+    this.#child = spawn(command, words(this.folder), { stdio: 'ignore', env: withSbin() })
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+}
+
+/** The text of a fenced block of data/guide/transfers.md. */
+export function blockOf(fence: string): string {
+  const page = readFileSync('data/guide/transfers.md', 'utf8')
+  const [, block] = new RegExp(`^\`\`\`${fence}\\n(.*?)^\`\`\`$`, 'ms').exec(page) ?? []
+  if (block === undefined) throw new Error(`data/guide/transfers.md has no block ${fence}`)
+  return block
+}
+
+/** Puts our server and the secondary on loopback, and the test's zone and secret in place of the page's. */
+function onPorts(text: string, port: number, primary: Primary): string {
+  return text
+    .replaceAll('bl.example.org', origin)
+    .replaceAll('SECRET', primary.secret)
+    .replace(/local-port=53$/m, `local-port=${port}`)
+    .replace('listen-on port 53', `listen-on port ${port}`)
+    .replaceAll(/192\.0\.2\.53(@|:| port )53\b/g, `127.0.0.1$1${primary.port}`)
+    .replaceAll('192.0.2.54@53', `127.0.0.1@${port}`)
+    .replaceAll(/192\.0\.2\.5[34]/g, '127.0.0.1')
+}
+
+function runPdnsutil(commands: string, folder: string): void {
+  const inFolder = `set -e; pdnsutil() { command pdnsutil --config-dir="${folder}" "$@"; }\n`
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', inFolder + commands], {
+    encoding: 'utf8',
+    env: withSbin(),
+  })
+  if (status !== 0) throw new Error(stdout + stderr)
+}
+
+function withSbin(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
+}
+
+export interface Fleet {
+  readonly site: Site
+  readonly secret: string
+  readonly secondaries: readonly Secondary[]
+  readonly passage: Passage
+}
+
+/** A site whose server has these secondaries; neither is started yet. The configuration is the page's. */
+export async function prepareFleet(
+  t: TestContext,
+  kinds: readonly SecondaryKind[],
+  more = '',
+): Promise<Fleet> {
+  const site = new Site(t)
+  const secret = randomBytes(32).toString('base64')
+  const [port = 0] = await freePorts(1)
+  const passage = await Passage.open(t, port)
+  const secondaries: Secondary[] = []
+  for (const kind of kinds) {
+    secondaries.push(await Secondary.prepare(t, site, kind, { port: passage.port, secret }))
+  }
+  writeFileSync(join(site.folder, 'mirror1.key'), `${secret}\n`)
+  const [keyTable = '', transferTable = ''] = blockOf('toml').split('\n\n')
+  const transfers = secondaries.map(({ address }) =>
+    transferTable.replace('192.0.2.54', address).replace('192.0.2.54', '127.0.0.1'),
+  )
+  const configuration = site
+    .configuration([keyTable, ...transfers, more].join('\n'))
+    .replace('127.0.0.1:0', `127.0.0.1:${port}`)
+  writeFileSync(site.configFile, configuration)
+  return { site, secret, secondaries, passage }
+}
