@@ -18,6 +18,9 @@ export interface Transfer {
   stop(): void
 }
 
+/** Of the thread's heap. A small young generation keeps its memory low: nearly everything that it makes is short-lived. */
+const heapLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 } as const
+
 export class Transfers {
   readonly #data: TransferWorkerData
   readonly #sinks = new Map<number, { readonly sink: TransferSink; hasSent: boolean }>()
@@ -54,6 +57,7 @@ export class Transfers {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: this.#data,
       name: 'dns-transfer',
+      resourceLimits: heapLimits,
     })
     worker.unref()
     // The thread's error is thrown in no other place; its transfers fail.
