@@ -31,6 +31,8 @@ interface Listed {
 const labelsOf = { 4: { bits: 8, count: 4 }, 6: { bits: 4, count: 32 } } as const
 /** An IPv4 name has no more labels than this, so a wildcard below as many labels answers no IPv4 name. */
 const labelsOfBoth = 4
+/** A prefix may become thousands of names; a page has about so many. */
+const pageNames = 2000
 const wordNames = ['w0', 'w1', 'w2', 'w3'] as const
 
 /** The names of everything in an export, and of the test entries unless the zone is retired. A page may be empty. */
@@ -46,6 +48,9 @@ export function* answerPages(list: Export): Generator<readonly NamedAnswer[]> {
         next = waiting.at(-1)
       }
       records.add({ prefix, kinds: attributes.kinds & list.zoneKinds })
+      if (page.length < pageNames) continue
+      yield page
+      page = []
     }
     yield page
     page = []
@@ -66,8 +71,8 @@ interface Node {
   readonly prefix: Prefix
   /** What answers for the whole prefix where nothing longer does; null: nothing. */
   whole: Listed | null
-  /** The same for each name below. */
-  readonly below: (Listed | null)[]
+  /** The same for names below, by label, where it is not `whole`. */
+  readonly below: Map<number, Listed | null>
   /** Names below that have a node of their own; true if it has records. */
   readonly nodes: Map<number, boolean>
 }
@@ -96,7 +101,7 @@ export class ZoneRecords {
     let node = this.#path.at(-1)
     while (node && prefix.length > node.prefix.length + bits) {
       const below = networkOf(prefix, node.prefix.length + bits)
-      node = nodeOf(below, node.below[labelAt(below, node.prefix.length)] ?? null)
+      node = nodeOf(below, wholeBelow(node, labelAt(below, node.prefix.length)))
       this.#path.push(node)
     }
     if (!node) return
@@ -104,7 +109,7 @@ export class ZoneRecords {
     if (prefix.length === node.prefix.length) node.whole = listed
     const first = labelAt(prefix, node.prefix.length)
     const count = 2 ** (node.prefix.length + bits - prefix.length)
-    node.below.fill(listed, first, first + count)
+    for (let label = first; label < first + count; label++) node.below.set(label, listed)
   }
 
   end(): void {
@@ -116,15 +121,24 @@ export class ZoneRecords {
     const node = this.#path.pop()
     if (!node) return
     const { prefix, whole, below, nodes } = node
+    // Most nodes have few names below.
+    const labels =
+      whole === null
+        ? new Set([...below.keys(), ...nodes.keys()])
+        : Array.from({ length: 2 ** labelsOf[prefix.family].bits }, (_, label) => label)
+    let hasRecords = false
+    let isFull = true
+    for (const label of labels) {
+      const isThere = nodes.get(label) ?? wholeBelow(node, label) !== null
+      if (isThere) hasRecords = true
+      else isFull = false
+    }
     // A name that has nothing must not exist: a wildcard beside it would answer for it.
-    const isFull = below.every((listed, label) => nodes.get(label) ?? listed !== null)
     const isWildcard = whole !== null && isFull && mayBeWildcard(prefix)
-    let hasRecords = isWildcard
     if (isWildcard) this.#emitAt(`*.${ownerOf(prefix)}`, whole)
-    for (const [label, listed] of below.entries()) {
-      const isBelow = nodes.get(label)
-      hasRecords ||= isBelow ?? listed !== null
-      if (isBelow !== undefined || listed === null || (isWildcard && listed === whole)) continue
+    for (const label of labels) {
+      const listed = wholeBelow(node, label)
+      if (nodes.has(label) || listed === null || (isWildcard && listed === whole)) continue
       this.#emitWhole(belowPrefix(prefix, label), listed)
     }
     const parent = this.#path.at(-1)
@@ -149,8 +163,12 @@ export class ZoneRecords {
 }
 
 function nodeOf(prefix: Prefix, whole: Listed | null): Node {
-  const below = new Array<Listed | null>(2 ** labelsOf[prefix.family].bits).fill(whole)
-  return { prefix, whole, below, nodes: new Map() }
+  return { prefix, whole, below: new Map(), nodes: new Map() }
+}
+
+function wholeBelow({ below, whole }: Node, label: number): Listed | null {
+  const listed = below.get(label)
+  return listed === undefined ? whole : listed
 }
 
 /** Whether a wildcard directly below this name answers only names of the prefix's own family. */
