@@ -19,6 +19,7 @@ export const benchmarks: Readonly<Record<string, string>> = {
   growth: 'the tree at 10 k to 10 M entries',
   import:
     'lists of 1 M lines into a running server, while all else goes on; a small one beside ten',
+  transfer: 'the whole list to Knot DNS as a secondary, and to ten clients at once',
   ready: 'process start to answering, and memory over the empty server, 1 M listings',
 }
 

@@ -12,6 +12,7 @@ import { startResolver } from '../support/resolvers.ts'
 import {
   needsSecondaries,
   prepareFleet,
+  runDig,
   type Secondary,
   secondaryKinds,
 } from '../support/secondaries.ts'
@@ -50,7 +51,7 @@ for (const kind of secondaryKinds) {
     `${kind} follows changes, and catches up after each restart`,
     needsSecondaries([kind]),
     async (t) => {
-      const { site, secondaries } = await prepareFleet(t, [kind])
+      const { site, secret, secondaries, passage } = await prepareFleet(t, [kind])
       const [secondary] = secondaries
       assert.ok(secondary)
       let server = await site.start()
@@ -58,6 +59,12 @@ for (const kind of secondaryKinds) {
       secondary.start()
       await followed(server, secondary)
       assert.equal(await isListed(secondary.address, '198.51.100.9'), true)
+      // The commands by which the page has the transfer tried, and the serials compared.
+      const primary = { port: passage.port, secret }
+      assert.match(runDig('sh secondary', secondary, primary), /\sSOA\s[^]*\sSOA\s/)
+      const [ours, theirs] = runDig('sh both', secondary, primary).trim().split('\n')
+      assert.match(ours ?? '', /^ns1\.test\.example\. /)
+      assert.equal(theirs, ours)
 
       await add(site, '203.0.113.7')
       await site.run('exclude', '198.51.100.9')

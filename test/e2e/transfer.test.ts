@@ -102,3 +102,21 @@ test(
     assert.deepEqual(records(dig(elsewhere, 'AXFR', ...key)), [])
   },
 )
+
+const clocks = {
+  skip: needs('dig', 'bind9-dnsutils').skip || needs('faketime', 'faketime').skip,
+}
+
+test('a client whose clock is wrong gets nothing of the zone', clocks, async (t) => {
+  const server = await siteWithKey(t).start()
+  const [host = '', port = ''] = server.dns.split(':')
+  const ask = (offset: string, type: string) =>
+    spawnSync('faketime', ['-f', offset, 'dig', `@${host}`, '-p', port, origin, type, ...key], {
+      encoding: 'utf8',
+    }).stdout
+  for (const offset of ['-301s', '+301s']) {
+    assert.deepEqual(records(ask(offset, 'AXFR')), [], offset)
+    assert.match(ask(offset, 'SOA'), /status: NOTAUTH[\s\S]*BADTIME/, offset)
+  }
+  assert.ok(records(ask('-250s', 'AXFR')).length > 2)
+})

@@ -162,6 +162,14 @@ export class Secondary {
   }
 }
 
+/** What a `dig` block of the page prints, asked of our server on `port` and of the secondary. */
+export function runDig(fence: string, secondary: Secondary, primary: Primary): string {
+  const commands = onPorts(blockOf(fence), secondary.port, primary)
+    .replace('@127.0.0.1', `-p ${primary.port} @127.0.0.1`)
+    .replace(/^(dig )(?=@)/m, `$1-p ${secondary.port} `)
+  return spawnSync('bash', ['-c', commands], { encoding: 'utf8' }).stdout
+}
+
 /** The text of a fenced block of data/guide/transfers.md. */
 export function blockOf(fence: string): string {
   const page = readFileSync('data/guide/transfers.md', 'utf8')
