@@ -61,8 +61,8 @@ for (const kind of secondaryKinds) {
       assert.equal(await isListed(secondary.address, '198.51.100.9'), true)
       // The commands by which the page has the transfer tried, and the serials compared.
       const primary = { port: passage.port, secret }
-      assert.match(runDig('sh secondary', secondary, primary), /\sSOA\s[^]*\sSOA\s/)
-      const [ours, theirs] = runDig('sh both', secondary, primary).trim().split('\n')
+      assert.match(await runDig('sh secondary', secondary, primary), /\sSOA\s[\s\S]*\sSOA\s/)
+      const [ours, theirs] = (await runDig('sh both', secondary, primary)).trim().split('\n')
       assert.match(ours ?? '', /^ns1\.test\.example\. /)
       assert.equal(theirs, ours)
 

@@ -1,11 +1,12 @@
 // Standard name servers as secondaries of our server, each with the configuration that data/guide/transfers.md gives for it,
 // put on loopback ports and into a folder of its own. They run as the user who runs the tests.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { promisify } from 'node:util'
 import { needs } from './debian.ts'
 import { Passage } from './passage.ts'
 import { freePorts } from './ports.ts'
@@ -163,11 +164,16 @@ export class Secondary {
 }
 
 /** What a `dig` block of the page prints, asked of our server on `port` and of the secondary. */
-export function runDig(fence: string, secondary: Secondary, primary: Primary): string {
+export async function runDig(
+  fence: string,
+  secondary: Secondary,
+  primary: Primary,
+): Promise<string> {
   const commands = onPorts(blockOf(fence), secondary.port, primary)
     .replace('@127.0.0.1', `-p ${primary.port} @127.0.0.1`)
     .replace(/^(dig )(?=@)/m, `$1-p ${secondary.port} `)
-  return spawnSync('bash', ['-c', commands], { encoding: 'utf8' }).stdout
+  const { stdout } = await promisify(execFile)('bash', ['-c', commands])
+  return stdout
 }
 
 /** The text of a fenced block of data/guide/transfers.md. */
