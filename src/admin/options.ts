@@ -80,6 +80,8 @@ interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly uptimeSeconds: number
   /** When the configuration in force was read; absent if no server runs in this process. */
   readonly configReadAt?: number
+  /** Keys of the configuration whose change has no effect before a restart. */
+  readonly needRestart?: readonly string[]
   /** The UDP transport; absent if the process serves no DNS. */
   readonly udp?: Readonly<NonNullable<ServerStatus['udp']>>
   /** How full the tree is; absent if the process serves no DNS. */

@@ -19,8 +19,8 @@ interface Rooms {
   /** Closes the traps and opens them anew; if that fails, it opens them as before and throws. */
   reopenTraps(next: Config, before: Config): Promise<void>
   renewCertificate(): Promise<void>
-  /** Called with each configuration that is applied. */
-  onApplied(config: Config): void
+  /** Called with each configuration that is applied, and with the keys whose change needs a restart. */
+  onApplied(config: Config, needRestart: readonly string[]): void
 }
 
 /**
@@ -42,7 +42,7 @@ export function reloading(
     const restart = needRestart(config, next)
     for (const key of restart) rooms.log.warn({ key }, 'a change here needs a restart')
     current = next
-    rooms.onApplied(next)
+    rooms.onApplied(next, restart)
     rooms.log.info({ file: next.file }, 'reloaded')
     const warnings = next.warnings.map(({ path, why }) => ({ key: path, why }))
     return { file: next.file, warnings, restart }

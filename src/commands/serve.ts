@@ -154,6 +154,7 @@ async function start(
   let traps: Traps | undefined
   let reload: ReturnType<typeof reloading> | undefined
   let inForce = config
+  let keysForRestart: readonly string[] = []
   let isReady = false
   const { startAdmin } = await import('./serve-admin.ts')
   const admin = starting.use(
@@ -175,6 +176,7 @@ async function start(
         workers: nameserver.workers,
         uptimeSeconds: Math.floor(process.uptime()),
         configReadAt: inForce.readAt,
+        needRestart: keysForRestart,
         udp: nameserver.udp() satisfies Answered<UdpStatus, NonNullable<ServerStatus['udp']>>,
         mailboxes: traps?.mailboxes() ?? [],
       }),
@@ -218,8 +220,9 @@ async function start(
       })
     },
     renewCertificate: async () => traps?.renewCertificate(),
-    onApplied(next) {
+    onApplied(next, needRestart) {
       inForce = next
+      keysForRestart = needRestart
     },
   })
   const running = starting.move()

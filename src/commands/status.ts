@@ -80,8 +80,12 @@ function formatStatus(stats: Status): string {
 }
 
 /** What needs the operator, one sentence each. */
-function faultsOf({ writeFailure, clockHeld, validUntil, tree, mailboxes }: Status): string[] {
+function faultsOf(stats: Status): string[] {
+  const { writeFailure, clockHeld, validUntil, tree, mailboxes, needRestart = [] } = stats
   const faults: string[] = []
+  if (needRestart.length > 0) {
+    faults.push(`a change of ${needRestart.join(', ')} in the configuration waits for a restart`)
+  }
   if (writeFailure) {
     const since = formatTime(writeFailure.since)
     faults.push(`the database cannot be written since ${since}: ${writeFailure.why}`)

@@ -67,6 +67,11 @@ export function unwritablePaths(
   return [...new Set(written)].filter((path) => !isUnder(path, writable))
 }
 
+/** The folders of `ReadWritePaths=` that must be there when the unit starts: those that a "-" does not excuse. */
+export function requiredPaths(unit: Unit): string[] {
+  return words(unit, 'ReadWritePaths').filter((word) => word.startsWith('/'))
+}
+
 /** Which of the paths the unit hides from the server, and the setting that does so. */
 export function hiddenPaths(
   paths: readonly string[],

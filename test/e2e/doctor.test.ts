@@ -67,6 +67,20 @@ const seenByOthers: readonly Fault[] = [
       site.publish(nameserver, delegation, mail, page, ['bl.test.example. NS ns2.test.example.']),
   },
   {
+    name: 'a name server whose name lies in the zone cannot be found',
+    expected: /^name server broken the address of ns3\.bl\.test\.example cannot be looked up \(E/,
+    plant: (site) => site.publish(nameserver, mail, page, serverInZone),
+  },
+  {
+    name: 'resolvers have not noticed yet that a name server answers',
+    expected:
+      /^name server warning the address of ns3\.bl\.test\.example cannot be looked up \(E\w+\), but it answers on 192\.0\.2\.53/,
+    async plant(site) {
+      site.configure({ 'hostmaster =': 'records = ["ns3 A 192.0.2.53"]\nhostmaster =' })
+      await site.publish(nameserver, mail, page, serverInZone)
+    },
+  },
+  {
     name: 'a name server does not answer',
     expected: /^name server broken ns2\.test\.example \(192\.0\.2\.54\) does not answer/,
     plant: (site) => site.publish(nameserver, delegation, mail, page, secondServer),
@@ -105,6 +119,19 @@ const seenByOthers: readonly Fault[] = [
       /^trap mail broken the MX record of trap\.example\.org leads to 192\.0\.2\.80, where port 25 does not greet/,
     plant: (site) =>
       site.publish(nameserver, delegation, page, ['trap.example.org. MX 10 www.test.example.']),
+  },
+  {
+    name: 'the mail server of this machine does not take mail to the traps',
+    expected:
+      /^trap mail broken the mail server on 192\.0\.2\.80 refuses a bounce to a trap in trap\.example\.org: 454 4\.7\.1 Relay access denied$/,
+    plant: (site, t) =>
+      withMailServer(site, t, '454 4.7.1 <someone@trap.example.org>: Relay access denied'),
+  },
+  {
+    name: 'the mail server of this machine refuses doctor',
+    expected:
+      /^trap mail warning the mail server on 192\.0\.2\.80 refuses a bounce to a trap in trap\.example\.org: 554-5\.7\.1 Client host blocked$/,
+    plant: (site, t) => withMailServer(site, t, '554-5.7.1 Client host\r\n554 5.7.1 blocked'),
   },
   {
     name: 'the link of the TXT answer leads nowhere',
@@ -157,6 +184,10 @@ const seenByOthers: readonly Fault[] = [
   },
 ]
 
+const serverInZone = [
+  'bl.test.example. NS ns3.bl.test.example.',
+  'ns3.bl.test.example. A 192.0.2.54',
+]
 const secondServer = ['bl.test.example. NS ns2.test.example.', 'ns2.test.example. A 192.0.2.54']
 
 /** These are found without a server. */
@@ -207,6 +238,12 @@ const withoutServer: readonly Fault[] = [
     plant: (site) => site.writeUnit({ [` ${site.at('maildir')}`]: '' }),
   },
   {
+    name: 'the unit names a folder that is not there',
+    expected:
+      /^sandbox broken .*nowhere: is not there, but ReadWritePaths= in backscatterd\.service/,
+    plant: (site) => site.writeUnit({ 'ReadWritePaths=': `ReadWritePaths=${site.at('nowhere')} ` }),
+  },
+  {
     name: 'the unit hides the database',
     expected: /^sandbox broken .*store: hidden from the server, by PrivateTmp=yes/,
     plant: (site) => site.writeUnit({ 'ProtectHome=yes': 'PrivateTmp=yes' }),
@@ -215,6 +252,17 @@ const withoutServer: readonly Fault[] = [
     name: 'the unit’s user does not exist',
     expected: /^user broken there is no user nosuchuser/,
     plant: (site) => site.writeUnit({ 'User=nobody': 'User=nosuchuser' }),
+  },
+  {
+    name: 'the unit has failed',
+    expected:
+      /^server broken no server is running: backscatterd\.service has failed \(exit-code, status 226\)$/,
+    plant: (site, t) => withSystemd(site, t, 'Result=exit-code\nExecMainStatus=226'),
+  },
+  {
+    name: 'a unit that is to run does not run',
+    expected: /^server broken no server is running$/,
+    plant: (site, t) => withSystemd(site, t, 'Result=success\nUnitFileState=enabled'),
   },
   {
     name: 'messages of a Maildir cannot be read',
@@ -386,6 +434,40 @@ async function answerDns(t: TestContext, answer: (query: Buffer) => Buffer): Pro
   socket.bind(53, '192.0.2.54')
   await once(socket, 'listening')
   t.after(() => socket.close())
+}
+
+/** Leads the traps' mail to a mail server that hands it over by LMTP, and that gives this reply to each recipient. */
+async function withMailServer(
+  site: TestInstallation,
+  t: TestContext,
+  reply: string,
+): Promise<void> {
+  const server = createServer((socket) => {
+    socket.write('220-mail.test.example\r\n220 ready\r\n')
+    socket.on('data', (data) => {
+      const word = String(data).slice(0, 4)
+      if (word === 'QUIT') socket.end('221 bye\r\n')
+      else socket.write(word === 'RCPT' ? `${reply}\r\n` : '250 ok\r\n')
+    })
+  })
+  server.listen(25, '192.0.2.80')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  site.configure({ 'listen = ["192.0.2.25:25"]': 'listen = ["127.0.0.1:2525"]\nlmtp = true' })
+  await site.publish(nameserver, delegation, page, ['trap.example.org. MX 10 www.test.example.'])
+}
+
+/** A systemd that says this of the unit. */
+function withSystemd(site: TestInstallation, t: TestContext, properties: string): void {
+  mkdirSync(site.at('bin'), { recursive: true })
+  writeFileSync(site.at('bin/properties'), `LoadState=loaded\n${properties}\n`)
+  const program = `#!/bin/sh\ncat ${site.at('bin/properties')}\n`
+  writeFileSync(site.at('bin/systemctl'), program, { mode: 0o755 })
+  const path = process.env['PATH']
+  process.env['PATH'] = `${site.at('bin')}:${path}`
+  t.after(() => {
+    process.env['PATH'] = path
+  })
 }
 
 /** An answer to a SOA query: with that rcode, or authoritative with that serial. */

@@ -44,8 +44,7 @@ cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf
 postconf -F '*/*/chroot=n'
 postconf -e 'myhostname = mail.example.org' 'mydestination = $myhostname' 'inet_protocols = ipv4' \\
   'maillog_file = /var/log/mail.log' 'local_recipient_maps = inline:{ {user=here} }' 'alias_maps =' 'mynetworks = 127.0.0.0/8'
-grep -E '^  (virtual_|transport_maps|lmtp_|smtpd_data_)' printed | sed 's/^  //' > postfix.lines
-while read -r line; do postconf -e "$line"; done < postfix.lines
+grep -E '^(virtual_|transport_maps|lmtp_|smtpd_data_)' printed >> /etc/postfix/main.cf
 postfix start >/dev/null 2>&1
 trap 'postfix stop >/dev/null 2>&1; kill "$server" 2>/dev/null || true' EXIT
 bounce=/opt/backscatterd/data/samples/postfix-bounce.eml

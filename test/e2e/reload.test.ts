@@ -26,6 +26,10 @@ test('reload says what it did, and what is wrong', async (t) => {
   const { restart } = JSON.parse((await site.run('reload', '--json')).stdout)
   assert.deepEqual(restart, ['dns'])
   assert.match((await site.run('reload')).stdout, /\nA change of dns needs a restart\.\n/)
+  assert.match(
+    (await site.run('status')).stdout,
+    /^wrong {2}a change of dns .* waits for a restart$/m,
+  )
 
   write(site.configuration('[polcy]\n'))
   const mistyped = await site.run('reload')

@@ -95,13 +95,18 @@ test('the unit parses, and is as closed as it says', {
   // What it names need not be on this machine.
   const copy = join(site.folder, 'backscatterd.service')
   const text = readFileSync(unit, 'utf8')
-  writeFileSync(copy, text.replace(/^ExecStart=.*/m, 'ExecStart=/bin/true'))
+  writeFileSync(copy, text.replace(/^(ExecStart|ExecReload)=.*/gm, '$1=/bin/true'))
   const run = (...args: string[]) => spawnSync('systemd-analyze', args, { encoding: 'utf8' })
   const verified = run('verify', copy)
   assert.equal(verified.status, 0, verified.stderr)
   assert.doesNotMatch(verified.stderr, /backscatterd\.service/)
   const security = run('security', '--offline=true', '--no-pager', '--threshold=19', copy)
   assert.equal(security.status, 0, security.stdout)
+  // So a wrong configuration makes systemctl reload fail.
+  const [start, reload] = ['ExecStart', 'ExecReload'].map(
+    (name) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1],
+  )
+  assert.equal(reload, start?.replace(/ serve$/, ' reload'))
   for (const setting of ['WatchdogSec', 'MemoryMax', 'SystemCallFilter', '#ReadWritePaths']) {
     assert.match(text, new RegExp(`^${setting}=.`, 'm'))
   }

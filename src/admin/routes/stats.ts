@@ -19,7 +19,7 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
       },
     },
     async ({ caller }) => {
-      const { writeFailure, clockHeld, ...state } = status()
+      const { writeFailure, clockHeld, needRestart, ...state } = status()
       return {
         ...withTimes(state),
         validUntil: formatTimestamp(state.validUntil),
@@ -32,6 +32,7 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
             wallClock: formatTimestamp(clockHeld.wallClock),
           },
         }),
+        ...(needRestart && { needRestart: [...needRestart] }),
         imports: [...state.imports],
         tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
         queuedRemovals: store.removals.countQueued(),

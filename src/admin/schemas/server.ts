@@ -21,6 +21,11 @@ export const ServerStatus = Type.Object(
     configReadAt: Type.Optional(
       Type.String({ format: 'date-time', description: 'When the server read its configuration.' }),
     ),
+    needRestart: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'Keys of the configuration whose change has no effect before a restart.',
+      }),
+    ),
     writeFailure: Type.Optional(
       Type.Object(
         { since: Timestamp, why: Type.String() },
@@ -111,6 +116,7 @@ export const ServerStatus = Type.Object(
         workers: 2,
         uptimeSeconds: 86400,
         configReadAt: '2026-06-30T10:00:00Z',
+        needRestart: [],
         tree: { usedBytes: 4096, capacityBytes: 1_073_741_824 },
         queuedRemovals: 0,
         imports: [],

@@ -1,10 +1,10 @@
 // Checks who owns files and folders, who else may open them, and whether the server, as its user and inside its unit, can.
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, type OperationalError } from '../../errors.ts'
 import { soundnessFaults } from '../check-config.ts'
-import { hiddenPaths, settings, type Unit, unwritablePaths } from '../unit.ts'
-import { accountOf, type Finding, type Installation, statOf } from './installation.ts'
+import { hiddenPaths, requiredPaths, settings, type Unit, unwritablePaths } from '../unit.ts'
+import { accountOf, type Finding, groupName, type Installation, statOf } from './installation.ts'
 
 const ownProgram = resolve(import.meta.dirname, '../../..')
 
@@ -134,9 +134,18 @@ function ofFault({ message, keys }: OperationalError, installation: Installation
   }
 }
 
-function mendOf(key: string, { config, user }: Installation): string {
-  const make = (...folders: string[]): string =>
-    `install -d -o ${user.name} -g ${user.gid} -m 750 ${folders.join(' ')}`
+/** The command that makes folders for the service's user. */
+function making({ user }: Installation, ...folders: readonly string[]): string {
+  return `install -d -o ${user.name} -g ${groupName(user.gid)} -m 750 ${folders.join(' ')}`
+}
+
+/** The command that makes a Maildir for the service's user. */
+function makingMaildir(installation: Installation, path: string): string {
+  return making(installation, ...['', 'new', 'cur', 'tmp'].map((each) => join(path, each)))
+}
+
+function mendOf(key: string, installation: Installation): string {
+  const { config, user } = installation
   const paths: Readonly<Record<string, string>> = {
     'store.path': config.store.path,
     'control.socket': config.control.socket,
@@ -146,18 +155,19 @@ function mendOf(key: string, { config, user }: Installation): string {
     const folder = dirname(path)
     // A folder that others use too must not be given away.
     return statOf(folder) === undefined
-      ? make(folder)
+      ? making(installation, folder)
       : `if nothing else lies in it: chown ${user.name}: ${folder}; else name another folder in ${key} of ${config.file}`
   }
   const mailbox = config.mailbox.find((_, index) => key === `mailbox[${index + 1}].path`)
   if (mailbox?.type === 'maildir' && statOf(mailbox.path) === undefined) {
-    return make(...['', 'new', 'cur', 'tmp'].map((each) => join(mailbox.path, each)))
+    return makingMaildir(installation, mailbox.path)
   }
   return `edit ${key} in ${config.file}, or give ${user.name} the right to open the file`
 }
 
 /** What the unit's sandbox forbids. */
-function checkSandbox({ config, unit }: Installation): Finding[] {
+function checkSandbox(installation: Installation): Finding[] {
+  const { config, unit } = installation
   if (unit === undefined) return []
   const { file, store, mailbox } = config
   const apply = `systemctl daemon-reload && systemctl restart ${unit.name}`
@@ -166,10 +176,21 @@ function checkSandbox({ config, unit }: Installation): Finding[] {
   const files = mailbox.flatMap(({ path, passwordFile, caFile }) => [path, passwordFile, caFile])
   const used = [file, programOf(unit), dirname(store.path), ...files.filter((path) => path !== '')]
   const hidden = hiddenPaths(used, unit)
+  // A unit that names a folder that is not there does not start. So a folder has to be made before the unit names it.
   const readOnly = unwritablePaths(config, unit).filter(
-    (path) => !hidden.some((each) => each.path === path),
+    (path) => !hidden.some((each) => each.path === path) && !isMissing(path),
   )
+  const isMaildir = (path: string): boolean =>
+    mailbox.some((each) => each.type === 'maildir' && resolve(each.path) === resolve(path))
   return [
+    ...requiredPaths(unit)
+      .filter(isMissing)
+      .map((path) => ({
+        ...found,
+        what: `${path}: is not there, but ReadWritePaths= in ${unit.name} names it`,
+        why: 'systemd cannot start the server (status 226/NAMESPACE).',
+        mend: `${isMaildir(path) ? makingMaildir(installation, path) : making(installation, path)}; or take it out of the unit`,
+      })),
     ...readOnly.map((path) => ({
       ...found,
       what: `${path}: read-only for the server, by ProtectSystem=strict in ${unit.name}`,
@@ -200,6 +221,15 @@ function can(path: string, rights: number): boolean {
     return true
   } catch (error) {
     if (codeOf(error) === '') throw error
+    return false
+  }
+}
+
+/** Whether there is certainly no such file. */
+function isMissing(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
     return false
   }
 }

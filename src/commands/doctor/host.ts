@@ -1,9 +1,11 @@
-// Checks the machine: the receive buffer of DNS, free disk, and the clock. Also what a running server says of its own state.
+// Checks the machine: the receive buffer of DNS, free disk, and the clock. Also what a running server says of its own state,
+// and whether it uses the configuration as it is now.
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { freeRoom } from '../../blocklist/record.ts'
 import { wantedBufferBytes } from '../../nameserver/native.ts'
 import { formatSize } from '../../quantity.ts'
+import { isChangedSinceRead } from '../status.ts'
 import { words } from '../unit.ts'
 import { type Finding, type Installation, statOf } from './installation.ts'
 
@@ -16,6 +18,7 @@ export function checkHost(installation: Installation): Finding[] {
     ...checkDisk(installation),
     ...checkClock(installation),
     ...checkServerState(installation),
+    ...checkConfiguration(installation),
   ]
 }
 
@@ -123,6 +126,30 @@ function checkServerState({ server }: Installation): Finding[] {
       what: `${formatSize(tree.capacityBytes)} of dns.capacity are nearly used`,
       why: 'When they are full, nothing more can be listed.',
       mend: 'raise dns.capacity and the unit’s MemoryMax=, then restart the server',
+    })
+  }
+  return findings
+}
+
+function checkConfiguration({ config, server, unit }: Installation): Finding[] {
+  if (server === undefined) return []
+  const { needRestart = [] } = server.status
+  const found = { check: 'configuration', level: 'warning' } as const
+  const findings: Finding[] = []
+  if (needRestart.length > 0) {
+    findings.push({
+      ...found,
+      what: `a change of ${needRestart.join(', ')} in ${config.file} has no effect yet`,
+      why: 'It needs a restart. Some of what is told here is not so before.',
+      mend: unit === undefined ? 'restart the server' : `systemctl restart ${unit.name}`,
+    })
+  }
+  if (isChangedSinceRead(config.file, server.status)) {
+    findings.push({
+      ...found,
+      what: `${config.file} has changed since the server read it`,
+      why: 'Some of what is told here is not so before it is read again.',
+      mend: 'backscatterd reload',
     })
   }
   return findings

@@ -115,6 +115,12 @@ function groupOf(group: string): number | undefined {
   return gid === undefined ? undefined : Number(gid)
 }
 
+/** The group's name, or its number if the system does not know it. */
+export function groupName(gid: number): string {
+  const [name = ''] = entryOf('group', String(gid))
+  return name || String(gid)
+}
+
 /** The fields of an entry; none if there is no such entry. */
 function entryOf(database: 'passwd' | 'group', key: string): string[] {
   try {
@@ -138,13 +144,7 @@ async function findServer(
       const status = expectDone<ServerStatus>(await client.request('GET', '/v1/stats'))
       return { client, status, pid: pidOf(config) }
     }
-    findings.push({
-      check: 'server',
-      level: 'note',
-      what: 'no server is running',
-      why: 'Whatever only a running server can tell was not checked.',
-      mend: start,
-    })
+    findings.push(notRunning(unit, start))
   } catch (error) {
     if (!(error instanceof OperationalError)) throw error
     const isDenied = codeOf(error.cause) === 'EACCES'
@@ -161,6 +161,49 @@ async function findServer(
     })
   }
   return undefined
+}
+
+/** A server that systemd was told to run, and that does not run, is a fault. Before the first start it is none. */
+function notRunning(unit: Unit | undefined, start: string): Finding {
+  const { ActiveState, Result, ExecMainStatus, UnitFileState } = unitState(unit)
+  const hasFailed = Result !== undefined && Result !== 'success'
+  const what = 'no server is running'
+  if (hasFailed) {
+    return {
+      check: 'server',
+      level: 'broken',
+      what: `${what}: ${unit?.name} has failed (${Result}, status ${ExecMainStatus})`,
+      why: 'DNS does not answer about the list, and no mail is taken.',
+      mend: `see why: journalctl -n 20 -u ${unit?.name}; mend that, then: ${start}`,
+    }
+  }
+  const isWanted = UnitFileState === 'enabled' || ActiveState === 'activating'
+  return {
+    check: 'server',
+    level: isWanted ? 'broken' : 'note',
+    what,
+    why: isWanted
+      ? 'DNS does not answer about the list, and no mail is taken.'
+      : 'Whatever only a running server can tell was not checked.',
+    mend: start,
+  }
+}
+
+/** What systemd says of the unit; nothing if it does not run, or does not know the unit. */
+function unitState(unit: Unit | undefined): Partial<Record<string, string>> {
+  if (unit === undefined) return {}
+  const properties = 'LoadState,ActiveState,Result,ExecMainStatus,UnitFileState'
+  try {
+    const stdio = ['ignore', 'pipe', 'ignore'] as const
+    const text = execFileSync('systemctl', ['show', `--property=${properties}`, unit.name], {
+      encoding: 'utf8',
+      stdio: [...stdio],
+    })
+    const state = Object.fromEntries(text.split('\n').map((line) => line.split('=')))
+    return state.LoadState === 'loaded' ? state : {}
+  } catch {
+    return {}
+  }
 }
 
 /** The process that has the database open, as it wrote itself. */

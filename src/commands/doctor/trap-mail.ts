@@ -1,6 +1,6 @@
-// Checks that mail to the trap domains finds its way here: each domain's MX records, and what answers at their addresses.
+// Checks that mail to the trap domains finds its way here: each domain's MX records, what answers at their addresses, and
+// whether a mail server of this machine takes mail to the traps. It sends no mail.
 import type { Resolver } from 'node:dns/promises'
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { parseTrapPattern } from '../../blocklist/traps.ts'
@@ -12,36 +12,47 @@ import type { Finding, Installation } from './installation.ts'
 import { addressesOf, isPrivate, makeResolver } from './zone.ts'
 
 const smtpPort = 25
-const greetingMs = 5000
+/** Postfix greets a stranger after 6 seconds (postscreen). */
+const patienceMs = 10_000
+/** A longer reply is no reply of SMTP. */
+const maxReplyChars = 65_536
 
 /** Run it as root: only root and the server's user may ask the running server for its traps. */
 export async function checkTrapMail(installation: Installation): Promise<Finding[]> {
   if (isPrivate(installation)) return []
   const resolver = makeResolver(installation)
-  const domains = await trapDomains(installation)
+  const traps = await trapOfEachDomain(installation)
   const findings = await Promise.all(
-    domains.map(async (domain) => await checkDomain(domain, installation, resolver)),
+    [...traps].map(
+      async ([domain, trap]) => await checkDomain(domain, trap, installation, resolver),
+    ),
   )
   return findings.flat()
 }
 
-/** The domains of all traps. Patterns for subdomains name none, so they are left out. */
-async function trapDomains({ config, server }: Installation): Promise<string[]> {
+/** Domain → address of a trap in it, for all traps. Patterns for subdomains name no domain, so they are left out. */
+async function trapOfEachDomain({
+  config,
+  server,
+}: Installation): Promise<ReadonlyMap<string, string>> {
   const byHand =
     server === undefined ? [] : await allItems<{ pattern: string }>(server.client, '/v1/traps')
   const patterns = [
     ...config.trap.map(({ address }) => address),
     ...byHand.map(({ pattern }) => pattern),
   ]
-  const domains = patterns.flatMap((pattern) => {
+  const traps = patterns.flatMap((pattern) => {
     const parsed = parseTrapPattern(pattern)
-    return 'value' in parsed && !parsed.value.isSubdomains ? [parsed.value.domain] : []
+    if (!('value' in parsed) || parsed.value.isSubdomains) return []
+    const { localPart, domain } = parsed.value
+    return [[domain, `${localPart ?? 'backscatterd-doctor'}@${domain}`] as const]
   })
-  return [...new Set(domains)]
+  return new Map(traps)
 }
 
 async function checkDomain(
   domain: string,
+  trap: string,
   installation: Installation,
   resolver: Resolver,
 ): Promise<Finding[]> {
@@ -64,9 +75,19 @@ async function checkDomain(
     ]
   }
   const names = hosts.value
-  const addresses = (
-    await Promise.all(names.map(async (host) => await addressesOf(host, resolver)))
-  ).flat()
+  const lookUps = await Promise.all(names.map(async (host) => await addressesOf(host, resolver)))
+  const addresses = lookUps.flatMap((each) => (typeof each === 'string' ? [] : each))
+  const failed = lookUps.findIndex((each) => typeof each === 'string')
+  if (addresses.length === 0 && failed >= 0) {
+    return [
+      {
+        ...found,
+        what: `the address of ${names[failed]}, which takes the mail of ${domain}, cannot be looked up (${lookUps[failed]})`,
+        why: 'No bounce reaches the traps in this domain.',
+        mend: `see that this machine can look up names: dig A ${names[failed]}`,
+      },
+    ]
+  }
   if (addresses.length === 0) {
     return [
       {
@@ -78,9 +99,15 @@ async function checkDomain(
     ]
   }
   const local = addresses.filter(isOfThisMachine)
-  if (local.length > 0)
-    return (await Promise.all(local.map(async (each) => await checkPort(domain, each)))).flat()
   const { trapSmtp, mailbox } = config
+  if (local.length > 0) {
+    // Our own listener knows its traps, and would take the question for a sender callout.
+    const isOurs = trapSmtp !== undefined && !trapSmtp.lmtp
+    const from = config.zone.nameservers[0] ?? 'localhost'
+    const words = isOurs ? [] : [`HELO ${from}`, 'MAIL FROM:<>', `RCPT TO:<${trap}>`]
+    const checks = local.map(async (each) => await checkPort(domain, each, words))
+    return (await Promise.all(checks)).flat()
+  }
   const relays = [...(trapSmtp?.proxies ?? []), ...(trapSmtp?.proxyProtocol ?? [])].map(
     checkedPrefix,
   )
@@ -124,33 +151,79 @@ function isOfThisMachine(address: string): boolean {
     .some((each) => each?.address === address)
 }
 
-async function checkPort(domain: string, address: string): Promise<Finding[]> {
-  const problem = await greetingProblem(address)
-  if (problem === undefined) return []
+async function checkPort(
+  domain: string,
+  address: string,
+  words: readonly string[],
+): Promise<Finding[]> {
+  const { replies, problem } = await converse(address, words)
+  const [greeting] = replies
+  if (greeting?.startsWith('220') !== true) {
+    const said = greeting && `it says ${JSON.stringify(greeting.slice(0, 60))}`
+    return [
+      {
+        check: 'trap mail',
+        level: 'broken',
+        what: `the MX record of ${domain} leads to ${address}, where port ${smtpPort} does not greet: ${said ?? problem}`,
+        why: 'No bounce reaches the traps in this domain.',
+        mend: `let trapSmtp.listen name ${address}:${smtpPort}, or start your mail server there`,
+      },
+    ]
+  }
+  const answer = replies[words.length]
+  if (answer === undefined || words.length === 0) return []
+  const isRelaying = /relay/i.test(answer)
+  // Greylisting and the like (4yz) pass. Other refusals may be meant for this client alone.
+  if (!isRelaying && !answer.startsWith('5')) return []
   return [
     {
       check: 'trap mail',
-      level: 'broken',
-      what: `the MX record of ${domain} leads to ${address}, where port ${smtpPort} does not greet: ${problem}`,
-      why: 'No bounce reaches the traps in this domain.',
-      mend: `let trapSmtp.listen name ${address}:${smtpPort}, or start your mail server there`,
+      level: isRelaying || /^55[013]/.test(answer) ? 'broken' : 'warning',
+      what: `the mail server on ${address} refuses a bounce to a trap in ${domain}: ${reasonOf(answer)}`,
+      why: 'Bounces to the traps in this domain do not reach it.',
+      mend: `let it take this mail; data/guide/traps.md has the lines for Postfix: there ${domain} belongs into virtual_mailbox_domains`,
     },
   ]
 }
 
-/** Undefined if a mail server greets there (RFC 5321 §3.1). */
-async function greetingProblem(address: string): Promise<string | undefined> {
-  const socket = connect({ host: address, port: smtpPort, timeout: greetingMs })
+/** A reply on one line, without the trap that it may repeat. */
+function reasonOf(reply: string): string {
+  return reply
+    .replaceAll(/\r?\n\d{3}[ -](?:\d\.\d{1,3}\.\d{1,3} )?/g, ' ')
+    .replaceAll(/<[^<>]*>:? ?/g, '')
+    .slice(0, 200)
+}
+
+/**
+ * Reads the greeting of a mail server, says one word after the other, and takes leave (RFC 5321 §3). It ends early with a reply
+ * that is not positive. Resolves with the replies, the greeting first, and with what went wrong if the connection failed.
+ */
+async function converse(
+  address: string,
+  words: readonly string[],
+): Promise<{ replies: string[]; problem: string }> {
+  const replies: string[] = []
+  const left = [...words]
+  const socket = connect({ host: address, port: smtpPort, timeout: patienceMs })
+  socket.setEncoding('latin1')
   socket.on('timeout', () => socket.destroy(new Error('no answer')))
+  let received = ''
   try {
-    const [greeting] = await once(socket, 'data')
-    return String(greeting).startsWith('220')
-      ? undefined
-      : `it says ${JSON.stringify(String(greeting).slice(0, 60))}`
+    for await (const chunk of socket) {
+      if (socket.writableEnded) continue
+      received += chunk
+      const isReply = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\r?\n/.test(received)
+      const isNone = received.length > maxReplyChars || /^(?!\d{3})[^\n]*\n/.test(received)
+      if (!isReply && !isNone) continue
+      replies.push(received.trim())
+      const word = /^[23]/.test(received) ? left.shift() : undefined
+      received = ''
+      if (word === undefined) socket.end('QUIT\r\n')
+      else socket.write(`${word}\r\n`)
+      if (isNone) break
+    }
+    return { replies, problem: 'it ends the connection' }
   } catch (error) {
-    return messageOf(error)
-  } finally {
-    socket.on('error', () => undefined).end('QUIT\r\n')
-    socket.destroySoon()
+    return { replies, problem: messageOf(error) }
   }
 }

@@ -3,6 +3,7 @@
 import { Resolver } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import type { Config } from '../../config/load.ts'
 import { codeOf, messageOf } from '../../errors.ts'
 import { answersTo, ask, canonicalName } from '../../resolver/lookup.ts'
 import type { Finding, Installation } from './installation.ts'
@@ -128,8 +129,9 @@ async function checkNameserver(
   resolver: Resolver,
 ): Promise<Finding[]> {
   const addresses = await addressesOf(name, resolver)
+  const isInside = name.endsWith(`.${canonicalName(installation.config.zone.origin)}`)
+  if (typeof addresses === 'string') return await withoutLookUp(name, addresses, installation)
   if (addresses.length === 0) {
-    const isInside = name.endsWith(`.${canonicalName(installation.config.zone.origin)}`)
     return [
       {
         check: 'name server',
@@ -147,6 +149,42 @@ async function checkNameserver(
     reachable.map(async (each) => await askForZone(name, each, installation)),
   )
   return answers.flat()
+}
+
+/**
+ * A name server whose address cannot be looked up (`failure`). If its name lies in the zone itself, we know the address, and a
+ * resolver that has met it silent does not ask it again for some time.
+ */
+async function withoutLookUp(
+  name: string,
+  failure: string,
+  installation: Installation,
+): Promise<Finding[]> {
+  const known = knownAddresses(installation.config.zone, name)
+  const answers = await Promise.all(known.map((each) => askForZone(name, each, installation)))
+  if (answers.flat().length > 0) return answers.flat()
+  const isAnswering = known.length > 0
+  return [
+    {
+      check: 'name server',
+      level: isAnswering ? 'warning' : 'broken',
+      what: `the address of ${name} cannot be looked up (${failure})${isAnswering ? `, but it answers on ${known.join(', ')}` : ''}`,
+      why: isAnswering
+        ? 'A resolver that found it silent waits before it asks again.'
+        : 'Nobody can ask this name server.',
+      mend: `${isAnswering ? 'if it was down, wait a minute; else ' : ''}see what resolvers see: dig +trace A ${name}`,
+    },
+  ]
+}
+
+/** The addresses that zone.records gives a name. */
+function knownAddresses({ origin, records }: Config['zone'], name: string): string[] {
+  return records.flatMap((record) => {
+    const fields = record.trim().split(/\s+/)
+    const [owner = '', type = '', address = ''] = [fields[0], fields.at(-2), fields.at(-1)]
+    const full = owner === '@' ? origin : owner.endsWith('.') ? owner : `${owner}.${origin}`
+    return /^A(AAA)?$/i.test(type) && canonicalName(full) === name ? [address] : []
+  })
 }
 
 async function askForZone(
@@ -202,14 +240,17 @@ async function askForZone(
   }
 }
 
-/** The IPv4 and IPv6 addresses of a name. */
-export async function addressesOf(name: string, resolver: Resolver): Promise<string[]> {
-  const none = (): string[] => []
+/** The IPv4 and IPv6 addresses of a name. An error code if none was found and it is not certain that there is none. */
+export async function addressesOf(name: string, resolver: Resolver): Promise<string[] | string> {
   const found = await Promise.all([
-    resolver.resolve4(name).catch(none),
-    resolver.resolve6(name).catch(none),
+    resolver.resolve4(name).catch(codeOf),
+    resolver.resolve6(name).catch(codeOf),
   ])
-  return found.flat()
+  const addresses = found.flatMap((each) => (typeof each === 'string' ? [] : each))
+  const failure = found.find(
+    (each) => typeof each === 'string' && each !== 'ENOTFOUND' && each !== 'ENODATA',
+  )
+  return addresses.length === 0 && typeof failure === 'string' ? failure : addresses
 }
 
 /** Whether this machine has an IPv6 address that leads beyond its own network. */

@@ -34,7 +34,9 @@ export function existingFiles({ pieces }: Layout): string[] {
 export function refuseExisting(layout: Layout): void {
   const existing = existingFiles(layout)
   if (existing.length > 0)
-    throw refusal(`${existing.join(', ')}: exists, and quickstart never overwrites a file`)
+    throw refusal(
+      `${existing.join(', ')}: exists, and quickstart never overwrites a file; edit it, and see with --dry-run what a new one would hold`,
+    )
 }
 
 /** Makes what the layout says and returns what was made. If something fails, it removes that again, but not the user. */

@@ -1,8 +1,7 @@
 // A plan → what the operator does next, elsewhere: records for the parent zone and the trap domain, lines for mail servers.
+// What is to be copied begins at the margin: in a zone file and in main.cf a blank there continues the line above.
 import { formatColumns, wrapText } from '../format.ts'
 import { addressType, isWithin, mailHost, type Plan } from './plan.ts'
-
-const indent = '  '
 
 /** The records and the mail servers' lines, each under a line that says where it goes. */
 export function formatInstructions(plan: Plan): string {
@@ -26,13 +25,13 @@ function recordSections(plan: Plan): string[] {
     addresses.filter(({ name }) => isWithin(name, parent) === isNear).map(({ row }) => row),
   )
   return [
-    section(`Records for the zone ${parent}:`, formatRows([...delegation, ...(near ?? [])])),
+    section(`Records for the zone ${parent}:`, formatColumns([...delegation, ...(near ?? [])])),
     ...(far?.length
-      ? [section('These records must be in the zones of the name servers:', formatRows(far))]
+      ? [section('These records must be in the zones of the name servers:', formatColumns(far))]
       : []),
     section(
       `Records for the trap domain ${trapDomain}:`,
-      formatRows([
+      formatColumns([
         [`${trapDomain}.`, 'MX', `10 ${host}.`],
         ...publicAddresses.map((address) => addressRow(host, address)),
       ]),
@@ -43,10 +42,6 @@ function recordSections(plan: Plan): string[] {
 
 function addressRow(name: string, address: string): string[] {
   return [`${name}.`, addressType(address), address]
-}
-
-function formatRows(rows: readonly (readonly string[])[]): string {
-  return formatColumns(rows, indent)
 }
 
 const handOverTitle =
@@ -128,10 +123,10 @@ function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
 }
 
 function section(title: string, body: string, ...notes: readonly string[]): string {
-  const after = notes.map((note) => `${wrapText(note).join('\n')}\n`).join('')
-  return `${wrapText(title).join('\n')}\n${body}${after}`
+  const paragraphs = [title, ...notes].map((text) => `${wrapText(text).join('\n')}\n`)
+  return paragraphs.toSpliced(1, 0, ...(body === '' ? [] : [body])).join('\n')
 }
 
 function lines(...texts: readonly string[]): string {
-  return texts.map((text) => `${indent}${text}\n`).join('')
+  return texts.map((text) => `${text}\n`).join('')
 }
