@@ -2,12 +2,24 @@
 import type { Database, Statement } from 'better-sqlite3'
 
 /** What the audit calls each change. */
-export const auditActions = [
-  ...['list', 'amend', 'publish', 'delist', 'import', 'import-undone'],
-  ...['exempt', 'unexempt', 'exclude', 'include', 'trap-add', 'trap-remove'],
-  ...['purge', 'approve', 'refuse', 'key-create', 'key-revoke'],
-] as const
-export type AuditAction = (typeof auditActions)[number]
+export type AuditAction =
+  | 'list'
+  | 'amend'
+  | 'publish'
+  | 'delist'
+  | 'import'
+  | 'import-undone'
+  | 'exempt'
+  | 'unexempt'
+  | 'exclude'
+  | 'include'
+  | 'trap-add'
+  | 'trap-remove'
+  | 'purge'
+  | 'approve'
+  | 'refuse'
+  | 'key-create'
+  | 'key-revoke'
 
 interface AuditRow {
   readonly id: number
