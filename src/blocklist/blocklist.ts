@@ -76,6 +76,11 @@ export interface BlocklistOptions {
   readonly validForSeconds: number
   /** true: the zone is empty, and not even test entries are answered. */
   readonly retired: boolean
+  /**
+   * Stands for the records that the configuration gives, and the form of all others. If it is another than at the last
+   * publication, the journal begins anew. @default that of the last publication
+   */
+  readonly ownRecords?: string
   /** Whether somebody asks DNS about hosts: then a new listing waits for the answers. @default false */
   readonly asksHosts?: boolean
   /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
@@ -128,6 +133,7 @@ export class Blocklist implements TrapList, HostList {
       publishedKinds: kindsMask(policy.publish),
       validForSeconds: options.validForSeconds,
       isRetired: options.retired,
+      ownRecords: options.ownRecords,
       log,
       onPublished: () => options.onPublished?.(),
     })

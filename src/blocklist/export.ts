@@ -9,6 +9,7 @@ import { isOver } from '../store/list-versions.ts'
 import { joined, type ListEntry } from '../store/packed-entries.ts'
 import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
 import { type Export, kindsMask } from './types.ts'
+import { changesSince, type ZoneChanges } from './zone-changes.ts'
 import { isListing, listedIn, type ZoneRules, type ZoneTables, zoneEntryAt } from './zone-entry.ts'
 
 const allKinds = kindsMask(backscatterKinds)
@@ -38,19 +39,31 @@ export function exportEntries(
   }
 }
 
-/** Exports the zone as of its newest publication. Returns undefined if it was never published. `now`: epoch seconds. */
-export function exportZone(
-  path: string,
-  now: number,
-): { readonly zone: Export; readonly publication: Publication } | undefined {
+export interface ZoneExport {
+  readonly zone: Export
+  readonly publication: Publication
+  /** See zone-changes.ts. Call it before the pages of the zone are read. */
+  changesSince(serial: number): Generator<undefined, ZoneChanges | undefined>
+}
+
+/**
+ * Exports the zone exactly as of its newest publication. Returns undefined if it was never published, or if DNS is being
+ * brought to a new list: then no serial stands for what the store has.
+ */
+export function exportZone(path: string): ZoneExport | undefined {
   const snapshot = new Snapshot(path)
   const publication = snapshot.journal.newest()
-  if (publication === undefined) {
+  if (publication === undefined || !snapshot.isSettled(publication.generatedAt)) {
     snapshot.close()
     return undefined
   }
-  const { publishedKinds, isRetired, serial } = publication
-  return { zone: wholeZone(snapshot, { publishedKinds, isRetired, now }, serial), publication }
+  const { publishedKinds, isRetired, serial, generatedAt } = publication
+  const rules = { publishedKinds, isRetired, now: generatedAt }
+  return {
+    zone: wholeZone(snapshot, rules, serial),
+    publication,
+    changesSince: (from) => changesSince(snapshot, rules, from),
+  }
 }
 
 function wholeZone(snapshot: Snapshot, rules: ZoneRules, serial: number): Export {

@@ -33,6 +33,8 @@ interface PublisherOptions {
   readonly publishedKinds: number
   readonly validForSeconds: number
   readonly isRetired: boolean
+  /** See BlocklistOptions. */
+  readonly ownRecords: string | undefined
   readonly log: Logger
   /** Called after each publication. */
   onPublished(): void
@@ -59,6 +61,7 @@ export class Publisher {
   readonly #tree: TreeWriter | undefined
   readonly #validForSeconds: number
   readonly #isRetired: boolean
+  readonly #ownRecords: string
   readonly #log: Logger
   readonly #onPublished: () => void
   #publishedKinds: number
@@ -83,10 +86,12 @@ export class Publisher {
     this.#log = options.log
     this.#onPublished = options.onPublished
     this.#last = options.store.journal.newest()
+    this.#ownRecords = options.ownRecords ?? this.#last?.ownRecords ?? ''
     this.#resetsJournal =
       this.#last !== undefined &&
       (this.#last.publishedKinds !== options.publishedKinds ||
-        this.#last.isRetired !== options.isRetired)
+        this.#last.isRetired !== options.isRetired ||
+        this.#last.ownRecords !== this.#ownRecords)
   }
 
   get last(): Publication | undefined {
@@ -176,6 +181,7 @@ export class Publisher {
       ipv6Entries: counts[6],
       publishedKinds: this.#publishedKinds,
       isRetired: this.#isRetired,
+      ownRecords: this.#ownRecords,
     }
     this.#store.journal.append(this.#next, differences, this.#resetsJournal)
     return true

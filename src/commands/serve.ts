@@ -15,6 +15,7 @@ import {
 import { encodeZone } from '../resolver/records.ts'
 import { openStore } from '../store/database.ts'
 import { Notifier } from '../transfer/notify.ts'
+import { ownRecordsDigest } from '../transfer/zone-content.ts'
 import type { Traps } from '../traps/traps.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import { requireServable } from './check-config.ts'
@@ -125,6 +126,7 @@ async function start(
       log,
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
+      ownRecords: ownRecordsDigest(zone),
       minFreeBytes: config.store.minFree,
       asksHosts: asksHosts(config),
       onPublished: () => notifier.onPublished(),

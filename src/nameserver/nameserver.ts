@@ -249,7 +249,7 @@ export class Nameserver {
       ...(rateLimit.responsesPerSecond > 0 && {
         rateLimit: { ...rateLimit, table: createRateLimitTable() },
       }),
-      ...(transfer && { transfer: { ...transfer, zone, clockCorrection } }),
+      ...(transfer && { transfer: { ...transfer, zone } }),
       ...(notify && { notify }),
       tcp: {
         connections: tcpConnections,

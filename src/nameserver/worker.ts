@@ -7,7 +7,7 @@ import { access, type Guards, Responder, type ResponderOptions } from '../dns/re
 import type { Octets } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { QuerySignatures, type SignatureOptions } from '../transfer/signed-queries.ts'
-import type { TransferWorkerData } from '../transfer/worker.ts'
+import type { TransferOptions } from '../transfer/transfer.ts'
 import { openReader } from '../tree/open-reader.ts'
 import { type AccessTable, accessOf } from './access.ts'
 import { Counters } from './counters.ts'
@@ -42,7 +42,7 @@ export interface WorkerData {
     readonly idleSeconds: number
   }
   /** Missing if nobody may have a zone transfer. */
-  readonly transfer?: TransferWorkerData
+  readonly transfer?: TransferOptions
   /** Of a mirror: its keys, and whose NOTIFY it takes. */
   readonly notify?: SignatureOptions
   /** One 32-bit element, which is not 0 when threads must end. */

@@ -14,6 +14,8 @@ export interface Publication {
   /** Mask of the kinds that were answered. */
   readonly publishedKinds: number
   readonly isRetired: boolean
+  /** Stands for the records that the configuration gives; '' if they are not known. */
+  readonly ownRecords: string
 }
 
 /** The answer at one prefix before and after, as a ZoneEntry (see blocklist/zone-entry.ts); 0 for no answer. */
@@ -36,7 +38,7 @@ export const journalMaxChanges = 100_000
 export const journalMaxPublications = 10_000
 
 const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS validUntil, ipv4_entries AS ipv4Entries,
-  ipv6_entries AS ipv6Entries, published_kinds AS publishedKinds, retired, number,
+  ipv6_entries AS ipv6Entries, published_kinds AS publishedKinds, retired, own_records AS ownRecords, number,
   changes_total AS changesTotal, changes`
 
 export class JournalTable {
@@ -58,9 +60,9 @@ export class JournalTable {
     this.#bySerial = database.prepare(`${select} WHERE serial = ?`)
     this.#insertPublication = database.prepare(
       `INSERT INTO publications (serial, generated_at, valid_until, ipv4_entries, ipv6_entries, published_kinds,
-         retired, number, changes_total, changes)
-       VALUES (@serial, @generatedAt, @validUntil, @ipv4Entries, @ipv6Entries, @publishedKinds, @retired, @number,
-         @changesTotal, @changes)`,
+         retired, own_records, number, changes_total, changes)
+       VALUES (@serial, @generatedAt, @validUntil, @ipv4Entries, @ipv6Entries, @publishedKinds, @retired, @ownRecords,
+         @number, @changesTotal, @changes)`,
     )
     this.#insertChange = database.prepare(
       `INSERT INTO journal (serial, ${prefixColumns}, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,

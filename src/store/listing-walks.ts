@@ -64,7 +64,7 @@ export class ListingWalks {
   readonly #database: Database
   readonly #table: ListingTable
   readonly #listId: Statement<[string], number>
-  readonly #statements = new Map<string, Statement<unknown[], RawListing>>()
+  readonly #statements = new Map<string, Statement<unknown[]>>()
   readonly #shown: Statement<unknown[], Prefix & Omit<ShownListing, 'prefix'> & { id: number }>
 
   readonly #answeredIPv6: Statement<number[], AnsweredPrefix>
@@ -151,6 +151,15 @@ export class ListingWalks {
     }
   }
 
+  /** Up to `limit` prefixes of this length, at or inside the prefix, that have a row of state 'listed'; in address order. */
+  listedInside(prefix: Prefix, length: number, limit: number): Prefix[] {
+    const { terms, values } = rangeInside(prefix, prefix)
+    return this.#prepared<Prefix>(
+      `SELECT DISTINCT ${prefixColumns} FROM listings INDEXED BY listings_prefix
+       WHERE length = ? AND ${terms} AND state = 'listed' LIMIT ?`,
+    ).all(length, ...values, limit)
+  }
+
   /**
    * Visits each prefix that has a row of state 'listed' once: IPv4 first, in each family shorter prefixes first, and those of
    * one length in address order. It reads only the index and passes plain numbers, since there may be a million.
@@ -202,13 +211,13 @@ export class ListingWalks {
     }
   }
 
-  #prepared(sql: string): Statement<unknown[], RawListing> {
+  #prepared<Row = RawListing>(sql: string): Statement<unknown[], Row> {
     let statement = this.#statements.get(sql)
     if (!statement) {
-      statement = this.#database.prepare<unknown[], RawListing>(sql)
+      statement = this.#database.prepare(sql)
       this.#statements.set(sql, statement)
     }
-    return statement
+    return statement as Statement<unknown[], Row>
   }
 }
 

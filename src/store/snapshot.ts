@@ -1,6 +1,6 @@
 // A consistent view of the store for exports, which may take long. It has its own connection, so that writing goes on.
 import Database from 'better-sqlite3'
-import type { Prefix } from '../ip/address.ts'
+import type { Family, Prefix } from '../ip/address.ts'
 import { ExceptionTable } from './exceptions.ts'
 import { JournalTable } from './journal.ts'
 import { ListTable } from './list-versions.ts'
@@ -78,6 +78,46 @@ export class Snapshot {
       }
       yield { prefix, rows: rowsHere, entries }
     }
+  }
+
+  /** The prefix lengths that rows and entries have or had, shortest first. */
+  lengths(family: Family): number[] {
+    const all = new Set(this.listings.lengths(family))
+    for (const { version } of this.lists.all()) {
+      for (const length of this.lists.lengths(version, family)) all.add(length)
+    }
+    return [...all].sort((a, b) => a - b)
+  }
+
+  /**
+   * The prefixes at or inside this one that have a listed row or an entry, in no order; one may be there twice. Reads along
+   * the indexes only what is inside. Returns undefined if there are more than `limit`.
+   */
+  prefixesInside(prefix: Prefix, limit: number): Prefix[] | undefined {
+    const found: Prefix[] = []
+    for (const length of this.listings.lengths(prefix.family)) {
+      if (length < prefix.length) break
+      found.push(...this.#walks.listedInside(prefix, length, limit + 1 - found.length))
+      if (found.length > limit) return undefined
+    }
+    for (const { version } of this.lists.all()) {
+      for (const entry of this.lists.inside(version, prefix)) {
+        if (found.length === limit) return undefined
+        found.push(entry.prefix)
+      }
+    }
+    return found
+  }
+
+  /**
+   * Whether DNS answers exactly what the store has at `time` (epoch seconds): no import is being published, and no expired
+   * entry waits for its removal.
+   */
+  isSettled(time: number): boolean {
+    return (
+      this.lists.all().every(({ version, applied }) => version === applied) &&
+      !this.lists.isDue(time)
+    )
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-// One query for a transfer → the messages of its response: the whole zone, a single SOA record, or a refusal.
+// One query for a transfer → the messages of its response: the whole zone, what differs, a single SOA record, or a refusal.
 import type { ClientAddress } from '../dns/query-context.ts'
 import { flags, headerLength, put16, rcodes } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
@@ -11,7 +11,7 @@ import {
   type TransferRule,
 } from './request.ts'
 import { appendRefusal, ResponseSigner, type TsigKey } from './tsig.ts'
-import { openZone } from './zone-content.ts'
+import { openZone, type ZoneContent } from './zone-content.ts'
 
 export interface TransferOptions {
   /** The database. */
@@ -21,60 +21,82 @@ export interface TransferOptions {
   readonly rules: readonly TransferRule[]
 }
 
-/** Times in epoch seconds: `wall` for signatures, `list` for what is still listed. */
-export interface TransferTimes {
-  readonly wall: () => number
-  readonly list: () => number
+/** Nothing can be sent yet: go on after so many milliseconds. */
+export interface Pause {
+  readonly pauseMs: number
 }
+
+/** While DNS is being brought to a new list, the zone is looked at again after each pause, this many times. */
+const waitMs = 100
+const maxWaits = 50
+/** Lets other transfers have a turn. */
+const turn: Pause = { pauseMs: 0 }
 
 /**
  * Yields the messages, each with its signature. Yields nothing for a query that is malformed or asks for another zone. A zone is
- * held open from the first message to the last, or until `return()` is called.
+ * held open from the first message to the last, or until `return()` is called. Pauses come before the first message only.
+ * `now`: the wall clock's time in epoch seconds, for the signatures.
  */
 export function* transferMessages(
   query: Uint8Array,
   client: ClientAddress,
   options: TransferOptions,
-  times: TransferTimes,
-): Generator<Uint8Array> {
+  now: () => number,
+): Generator<Uint8Array | Pause> {
   const { path, zone, keys, rules } = options
-  const request = readTransferRequest(query, zone.origin, keys, times.wall())
+  const request = readTransferRequest(query, zone.origin, keys, now())
   if (request === undefined) return
   const { signature } = request
   if (signature.kind === 'refused') {
     const refusal = errorMessage(request, rcodes.NOTAUTH)
-    yield appendRefusal(refusal, signature, times.wall())
+    yield appendRefusal(refusal, signature, now())
     return
   }
   const signer =
     signature.kind === 'valid' ? new ResponseSigner(signature.key, signature.mac) : undefined
   const signed = (message: Uint8Array): Uint8Array =>
-    signer === undefined ? message : signer.sign(message, times.wall())
+    signer === undefined ? message : signer.sign(message, now())
   if (!mayTransfer(signature, client, rules)) {
     yield signed(errorMessage(request, rcodes.REFUSED))
     return
   }
-  const content = openZone(path, zone, times.list())
+  let content = openZone(path, zone)
+  for (let waits = 0; content === undefined && waits < maxWaits; waits++) {
+    yield { pauseMs: waitMs }
+    content = openZone(path, zone)
+  }
   if (content === undefined) {
     yield signed(errorMessage(request, rcodes.SERVFAIL))
     return
   }
   try {
-    const { soa, pages, serial } = content
-    const isCurrent = request.serial !== undefined && !isNewer(serial, request.serial)
-    // A client that has this serial, or a newer one, gets the SOA record alone (RFC 1995 §2).
-    const records = isCurrent ? [[soa]] : inOrder(soa, pages)
+    const records = yield* answer(request, content)
     for (const message of packed(request, records)) yield signed(message)
   } finally {
     content.close()
   }
 }
 
+/** The records of the answer, in order. */
+function* answer(
+  { serial }: TransferRequest,
+  content: ZoneContent,
+): Generator<Pause, Iterable<readonly TransferRecord[]>> {
+  if (serial === undefined) return wholeZone(content)
+  const { soa } = content
+  // A client that has this serial, or a newer one, gets the SOA record alone (RFC 1995 §2).
+  if (!isNewer(content.serial, serial)) return [[soa]]
+  const steps = content.difference(serial)
+  let step = steps.next()
+  for (; !step.done; step = steps.next()) yield turn
+  const difference = step.value
+  if (difference === undefined) return wholeZone(content)
+  // One difference, from the old serial to the new one: RFC 1995 §4.
+  return [[soa, difference.soa], difference.deleted, [soa], difference.added, [soa]]
+}
+
 /** The SOA record, everything else, and the SOA record again (RFC 5936 §2.2). */
-function* inOrder(
-  soa: TransferRecord,
-  pages: Iterable<readonly TransferRecord[]>,
-): Generator<readonly TransferRecord[]> {
+function* wholeZone({ soa, pages }: ZoneContent): Generator<readonly TransferRecord[]> {
   yield [soa]
   yield* pages
   yield [soa]

@@ -2,7 +2,8 @@
 // a part at a time. The thread is started for the first transfer. If it dies, its transfers end and the next one starts it anew.
 import { Worker } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
-import type { TransferOrder, TransferPart, TransferWorkerData } from './worker.ts'
+import type { TransferOptions } from './transfer.ts'
+import type { TransferOrder, TransferPart } from './worker.ts'
 
 export interface TransferSink {
   /** Sends octets of the response. Resolves when the client has taken so much that more can be sent. */
@@ -22,12 +23,12 @@ export interface Transfer {
 const heapLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 } as const
 
 export class Transfers {
-  readonly #data: TransferWorkerData
+  readonly #data: TransferOptions
   readonly #sinks = new Map<number, { readonly sink: TransferSink; hasSent: boolean }>()
   #worker: Worker | undefined
   #lastId = 0
 
-  constructor(data: TransferWorkerData) {
+  constructor(data: TransferOptions) {
     this.#data = data
   }
 

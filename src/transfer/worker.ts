@@ -3,12 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { put16 } from '../dns/wire.ts'
-import { type TransferOptions, transferMessages } from './transfer.ts'
-
-export interface TransferWorkerData extends TransferOptions {
-  /** One 64-bit float: how many seconds the list's clock is ahead of the wall clock; negative if it is behind. */
-  readonly clockCorrection: SharedArrayBuffer
-}
+import { type Pause, type TransferOptions, transferMessages } from './transfer.ts'
 
 /** To the thread. `more` asks for the next frames of a transfer; `stop` ends it. */
 export type TransferOrder =
@@ -30,11 +25,20 @@ export interface TransferPart {
 /** Octets of one part, about. */
 const partLength = 65_536
 
-function serve(data: TransferWorkerData, port: NonNullable<typeof parentPort>): void {
-  const correction = new Float64Array(data.clockCorrection)
-  const wall = (): number => Math.floor(Date.now() / 1000)
-  const times = { wall, list: () => wall() + (correction[0] ?? 0) }
-  const running = new Map<number, Generator<Uint8Array>>()
+function serve(data: TransferOptions, port: NonNullable<typeof parentPort>): void {
+  const now = (): number => Math.floor(Date.now() / 1000)
+  const running = new Map<number, Generator<Uint8Array | Pause>>()
+  const goOn = (id: number): void => {
+    const messages = running.get(id)
+    if (messages === undefined) return
+    const part = nextPart(messages)
+    if ('pauseMs' in part) {
+      setTimeout(goOn, part.pauseMs, id)
+      return
+    }
+    if (part.isLast) running.delete(id)
+    port.postMessage({ id, ...part } satisfies TransferPart)
+  }
   port.on('message', (order: TransferOrder) => {
     const { id } = order
     if (order.kind === 'stop') {
@@ -43,22 +47,19 @@ function serve(data: TransferWorkerData, port: NonNullable<typeof parentPort>): 
       return
     }
     if (order.kind === 'start') {
-      running.set(id, transferMessages(order.query, order.client, data, times))
+      running.set(id, transferMessages(order.query, order.client, data, now))
     }
-    const messages = running.get(id)
-    if (messages === undefined) return
-    const part = nextPart(messages)
-    if (part.isLast) running.delete(id)
-    port.postMessage({ id, ...part } satisfies TransferPart)
+    goOn(id)
   })
 }
 
-function nextPart(messages: Generator<Uint8Array>): Omit<TransferPart, 'id'> {
+function nextPart(messages: Generator<Uint8Array | Pause>): Omit<TransferPart, 'id'> | Pause {
   const frames: Uint8Array[] = []
   let length = 0
   while (length < partLength) {
     const { value, done } = messages.next()
     if (done) return { octets: joined(frames, length), isLast: true }
+    if ('pauseMs' in value) return value
     frames.push(value)
     length += value.length + 2
   }

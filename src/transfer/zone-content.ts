@@ -1,5 +1,7 @@
 // The zone as of its newest publication → its records (RFC 5936 §3), as pages: its own records first, then those of the entries.
-import { exportZone } from '../blocklist/export.ts'
+// The zone and an earlier serial → the records that differ (RFC 1995 §4).
+import { createHash } from 'node:crypto'
+import { exportZone, type ZoneExport } from '../blocklist/export.ts'
 import { codeNumbers } from '../blocklist/zone-entry.ts'
 import { answerPages, type NamedAnswer } from '../blocklist/zone-records.ts'
 import { parseTxtTemplate, putText, type TxtTemplate } from '../dns/txt-template.ts'
@@ -13,28 +15,82 @@ export interface ZoneContent {
   readonly soa: TransferRecord
   /** All records but the SOA. A page may be empty. */
   readonly pages: Iterable<readonly TransferRecord[]>
+  /**
+   * Works out the difference from an earlier serial; yields now and then. Returns undefined if the whole zone must be sent.
+   * Call it before the pages are read.
+   */
+  difference(serial: number): Generator<undefined, ZoneDifference | undefined>
   close(): void
 }
 
-/** Opens the zone in the database at `path`. Returns undefined if it was never published. `now`: epoch seconds. */
-export function openZone(path: string, zone: ZoneData, now: number): ZoneContent | undefined {
-  const found = exportZone(path, now)
+/** What a copy of the zone with an earlier serial must delete and add. The SOA records are in neither list. */
+interface ZoneDifference {
+  /** The SOA record of that copy. */
+  readonly soa: TransferRecord
+  readonly deleted: readonly TransferRecord[]
+  readonly added: readonly TransferRecord[]
+}
+
+/** Opens the zone in the database at `path`. Returns undefined if it cannot be sent now: see `exportZone`. */
+export function openZone(path: string, zone: ZoneData): ZoneContent | undefined {
+  const found = exportZone(path)
   if (found === undefined) return undefined
   const { publication } = found
-  const [soa, ...own] = ownRecords(zone, publication.serial)
-  if (soa === undefined) throw new Error('the zone has no SOA record')
-  const status: TransferRecord = {
-    owner: ['_status'],
-    type: types.TXT,
-    ttl: zone.ttl,
-    rdata: textRdata(statusText(publication)),
-  }
+  const { soa, others } = ownRecords(zone, publication.serial)
+  const own = [...others, statusRecord(publication, zone)]
   return {
     serial: publication.serial,
     soa,
-    pages: pagesOf([...own, status], answerPages(found.zone), zone),
+    pages: pagesOf(own, answerPages(found.zone), zone),
+    difference: (serial) => differenceSince(serial, found, zone),
     close: found.zone.close,
   }
+}
+
+/**
+ * Stands for everything in the records that does not come from the list. If it changes, no differences of the list lead from
+ * the old records to the new ones.
+ */
+export function ownRecordsDigest({ records, ttl, text }: ZoneData): string {
+  const own = records.map((each) => [hex(each.owner), each.type, each.ttl, hex(each.rdata)])
+  const all = JSON.stringify([nameForm, ttl, text, own])
+  return createHash('sha256').update(all).digest('base64url')
+}
+
+/** Raise it when the same entries get other names or records than before (blocklist/zone-records.ts). */
+const nameForm = 1
+
+function hex(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex')
+}
+
+function* differenceSince(
+  serial: number,
+  { publication, changesSince }: ZoneExport,
+  zone: ZoneData,
+): Generator<undefined, ZoneDifference | undefined> {
+  const changes = yield* changesSince(serial)
+  if (changes === undefined) return undefined
+  const template = parseTxtTemplate(zone.text)
+  const deleted = [statusRecord(changes.from, zone)]
+  const added = [statusRecord(publication, zone)]
+  for (const { before, after } of changes.names) {
+    const had = before ? recordsOf(before, zone, template) : []
+    const has = after ? recordsOf(after, zone, template) : []
+    deleted.push(...had.filter((record) => !has.some((other) => isSameRdata(record, other))))
+    added.push(...has.filter((record) => !had.some((other) => isSameRdata(record, other))))
+  }
+  return { soa: ownRecords(zone, serial).soa, deleted, added }
+}
+
+/** Compares two records of one name. */
+function isSameRdata(a: TransferRecord, b: TransferRecord): boolean {
+  return a.type === b.type && Buffer.compare(a.rdata, b.rdata) === 0
+}
+
+function statusRecord(publication: ZoneExport['publication'], { ttl }: ZoneData): TransferRecord {
+  const rdata = textRdata(statusText(publication))
+  return { owner: ['_status'], type: types.TXT, ttl, rdata }
 }
 
 function* pagesOf(
@@ -47,19 +103,23 @@ function* pagesOf(
   for (const page of answers) yield page.flatMap((answer) => recordsOf(answer, zone, template))
 }
 
-/** The records of the configuration, the SOA with this serial first. */
-function ownRecords({ records, origin }: ZoneData, serial: number): TransferRecord[] {
-  return records
-    .toSorted((a, b) => Number(b.type === types.SOA) - Number(a.type === types.SOA))
-    .map(({ owner, type, ttl, rdata }) => {
-      const labels = labelsOf(owner.subarray(0, owner.length - origin.length))
-      return {
-        owner: labels,
-        type,
-        ttl,
-        rdata: type === types.SOA ? withSerial(rdata, serial) : rdata,
-      }
-    })
+/** The records of the configuration, the SOA with this serial. */
+function ownRecords(
+  { records, origin }: ZoneData,
+  serial: number,
+): { readonly soa: TransferRecord; readonly others: readonly TransferRecord[] } {
+  const all = records.map(({ owner, type, ttl, rdata }) => ({
+    owner: labelsOf(owner.subarray(0, owner.length - origin.length)),
+    type,
+    ttl,
+    rdata,
+  }))
+  const soa = all.find(({ type }) => type === types.SOA)
+  if (soa === undefined) throw new Error('the zone has no SOA record')
+  return {
+    soa: { ...soa, rdata: withSerial(soa.rdata, serial) },
+    others: all.filter((record) => record !== soa),
+  }
 }
 
 function withSerial(rdata: Uint8Array, serial: number): Uint8Array {

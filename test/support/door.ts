@@ -121,6 +121,8 @@ export interface DoorOptions {
   /** Does what `serve` does once it is ready. */
   readonly finishesImports: boolean
   readonly asksHosts: boolean
+  /** See BlocklistOptions. */
+  readonly ownRecords: string
   /** When it is opened first. */
   readonly now: number
 }
@@ -145,13 +147,14 @@ export function openDoor(
     validForSeconds: day,
     finishesImports: true,
     asksHosts: false,
+    ownRecords: '',
     now: start,
     ...options,
   }
   const open = () => {
     const store = openStore(path ?? join(directory, 'test.db'))
     const tree = new TreeWriter(chosen.capacityBytes)
-    const { policy, retired, validForSeconds, asksHosts } = chosen
+    const { policy, retired, validForSeconds, asksHosts, ownRecords } = chosen
     const blocklist = new Blocklist({
       store,
       tree,
@@ -159,6 +162,7 @@ export function openDoor(
       retired,
       validForSeconds,
       asksHosts,
+      ownRecords,
       now: () => door.now,
       log: silentLog,
     })

@@ -349,6 +349,7 @@ test('what takes long lets the others go first, once', async (t) => {
       publishedKinds: 1,
       validForSeconds: 60,
       isRetired: false,
+      ownRecords: undefined,
       onPublished: () => undefined,
     },
     log: silentLog,

@@ -261,6 +261,7 @@ function publication(serial: number): Publication {
   return {
     ...{ serial, generatedAt: serial * 10, validUntil: serial * 10 + 5 },
     ...{ ipv4Entries: serial, ipv6Entries: 0, publishedKinds: 15, isRetired: false },
+    ownRecords: 'own',
   }
 }
 
