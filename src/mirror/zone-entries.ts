@@ -1,7 +1,14 @@
 // The names of a transferred zone → entries for the tree that answer each full name of an address alike: the reverse of
 // blocklist/zone-records.ts. By RFC 4592 a name that exists keeps the wildcards above it away; such holes become exclusions.
 // The primary's own exclusions are not told from other holes: only the answers are the same.
-import { addressBits, contains, type Family, networkOf, type Prefix } from '../ip/address.ts'
+import {
+  addressBits,
+  contains,
+  type Family,
+  networkOf,
+  type Prefix,
+  sameAddress,
+} from '../ip/address.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 
 /** A name with records: an address, or the network whose addresses its wildcard answers. */
@@ -45,16 +52,15 @@ export function entriesOf(names: readonly ListedName[]): MirrorEntry[] {
  * shortest is enough.
  */
 function listingsOf(names: readonly ListedName[]): MirrorEntry[] {
-  const all = names.map(({ prefix, codes, networkLength }) => ({
-    prefix: networkLength === prefix.length ? prefix : networkOf(prefix, networkLength),
-    codes,
-  }))
+  const all: MirrorEntry[] = names.map((name) =>
+    name.networkLength === name.prefix.length
+      ? name
+      : { prefix: networkOf(name.prefix, name.networkLength), codes: name.codes },
+  )
   const listings: MirrorEntry[] = []
   for (const entry of all.sort(byPrefix)) {
     const before = listings.at(-1)
-    const isInside =
-      before !== undefined &&
-      comparePrefixes({ ...before.prefix, length: 0 }, { ...entry.prefix, length: 0 }) === 0
+    const isInside = before !== undefined && sameAddress(before.prefix, entry.prefix)
     const isRepeated = isInside && before.prefix.length === entry.prefix.length
     if (isRepeated || (isInside && before.codes === entry.codes)) continue
     listings.push(entry)
