@@ -131,8 +131,11 @@ async function openClient(config: Config): Promise<Client> {
 }
 
 /** A client for the running server. Undefined if no server listens on the control socket. */
-export async function serverClient(config: Config): Promise<Client | undefined> {
-  const client = new SocketClient(config.control.socket)
+export async function serverClient(
+  config: Config,
+  answerMs = answerTimeoutMs,
+): Promise<Client | undefined> {
+  const client = new SocketClient(config.control.socket, answerMs)
   try {
     await client.request('GET', '/healthz')
     return client
@@ -148,15 +151,17 @@ export async function serverClient(config: Config): Promise<Client | undefined> 
 /** HTTP over a Unix socket. Uses node:http, since fetch cannot do that. Failures are OperationalError `server-unreachable`. */
 class SocketClient implements Client {
   readonly #socketPath: string
+  readonly #answerMs: number
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 })
 
-  constructor(socketPath: string) {
+  constructor(socketPath: string, answerMs: number) {
     this.#socketPath = socketPath
+    this.#answerMs = answerMs
   }
 
   async request(method: Method, path: string, body?: object): Promise<Reply> {
     return await this.#reach(async () => {
-      const request = this.#begin(method, path, answerTimeoutMs)
+      const request = this.#begin(method, path, this.#answerMs)
       if (body !== undefined) request.setHeader('content-type', 'application/json')
       request.end(body && JSON.stringify(body))
       return await replyOf(await responseTo(request))

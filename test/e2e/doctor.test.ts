@@ -43,6 +43,22 @@ interface Fault {
 
 const { nameserver, delegation, mail, page } = records
 
+/** The header of an SQLite database with that schema version. */
+function databaseHeader(version: number): Buffer {
+  const header = Buffer.alloc(4096)
+  header.write('SQLite format 3\0', 'latin1')
+  header.writeUInt32BE(version, 60)
+  return header
+}
+
+function plantDatabase(site: TestInstallation, content: Buffer): void {
+  const path = site.at('store/other.db')
+  writeFileSync(path, content)
+  chownSync(path, service.uid, service.gid)
+  chmodSync(path, 0o600)
+  site.configure({ 'list.db': 'other.db' })
+}
+
 /** These need the running server, and change only what others see of it. */
 const seenByOthers: readonly Fault[] = [
   {
@@ -114,6 +130,17 @@ const seenByOthers: readonly Fault[] = [
       site.publish(nameserver, delegation, page, ['trap.example.org. TXT "nothing else"']),
   },
   {
+    name: 'the address of a trap domain’s mail host cannot be looked up',
+    expected:
+      /^trap mail broken the address of mx\.dead\.test\.example, which takes the mail of .* cannot be looked up/,
+    plant: (site) =>
+      site.publish(nameserver, delegation, page, [
+        'trap.example.org. MX 10 mx.dead.test.example.',
+        'dead.test.example. NS ns.dead.test.example.',
+        'ns.dead.test.example. A 192.0.2.99',
+      ]),
+  },
+  {
     name: 'nothing greets where the MX record leads',
     expected:
       /^trap mail broken the MX record of trap\.example\.org leads to 192\.0\.2\.80, where port 25 does not greet/,
@@ -161,6 +188,16 @@ const seenByOthers: readonly Fault[] = [
         'type = "maildir"': '',
         [`path = "${site.at('maildir')}"`]: '',
       })
+    },
+  },
+  {
+    name: 'others may use the control socket',
+    expected: /^control socket broken .*backscatterd\.sock: others may use it \(mode 666\)/,
+    plant(site, t) {
+      const socket = site.at('store/backscatterd.sock')
+      chmodSync(site.at('store'), 0o755)
+      chmodSync(socket, 0o666)
+      t.after(() => chmodSync(socket, 0o600))
     },
   },
   {
@@ -231,6 +268,21 @@ const withoutServer: readonly Fault[] = [
       chownSync(site.at('store'), 0, 0)
       chmodSync(site.at('store'), 0o700)
     },
+  },
+  {
+    name: 'others may replace the database',
+    expected: /^secrets warning .*store: others may change what lies in it \(mode 777\)/,
+    plant: (site) => chmodSync(site.at('store'), 0o777),
+  },
+  {
+    name: 'the database was made by a newer version',
+    expected: /^database broken .*other\.db: its schema is version 999, and this program knows/,
+    plant: (site) => plantDatabase(site, databaseHeader(999)),
+  },
+  {
+    name: 'the database is no database',
+    expected: /^database broken .*other\.db: is no database/,
+    plant: (site) => plantDatabase(site, Buffer.alloc(4096, 1)),
   },
   {
     name: 'the unit makes a Maildir read-only',
@@ -310,7 +362,9 @@ const withoutServer: readonly Fault[] = [
   },
   {
     name: 'another process holds port 53',
-    expected: /^ports broken dns\.listen 192\.0\.2\.53:53: held by .+ \(process \d+\)/,
+    expected: new RegExp(
+      `^ports broken dns\\.listen 192\\.0\\.2\\.53:53: held by \\S+ \\(process ${process.pid}\\)`,
+    ),
     async plant(_, t) {
       const other = createSocket('udp4')
       other.bind(53, '192.0.2.53')
@@ -382,6 +436,13 @@ test('doctor on an installation', {
     assert.deepEqual(
       findings.map(({ check }) => check),
       ['offers', 'offers'],
+    )
+  })
+  await t.test('the service’s user sees no fault in it either', async () => {
+    const { findings } = await site.doctor(service)
+    assert.deepEqual(
+      findings.filter(({ level }) => level !== 'note'),
+      [],
     )
   })
   await tryFaults(t, site, seenByOthers, async () => {

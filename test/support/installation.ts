@@ -181,10 +181,10 @@ ProtectHome=yes
     await ended
   }
 
-  /** Runs doctor as root. */
-  async doctor(): Promise<{ code: number | null; findings: Finding[] }> {
+  /** Runs doctor as root, or as the service's user. */
+  async doctor(user?: typeof service): Promise<{ code: number | null; findings: Finding[] }> {
     const [program = '', ...args] = this.#command('doctor', '--json')
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: '/' })
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: '/', ...user })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk) => chunks.push(chunk))
     const [code] = await once(child, 'close')

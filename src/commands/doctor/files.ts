@@ -1,7 +1,8 @@
 // Checks who owns files and folders, who else may open them, and whether the server, as its user and inside its unit, can.
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, type OperationalError } from '../../errors.ts'
+import { schemaVersion } from '../../store/migrate.ts'
 import { soundnessFaults } from '../check-config.ts'
 import { hiddenPaths, requiredPaths, settings, type Unit, unwritablePaths } from '../unit.ts'
 import { accountOf, type Finding, groupName, type Installation, statOf } from './installation.ts'
@@ -60,15 +61,36 @@ function openFiles(config: Installation['config'], stored: readonly string[]): F
   const passwords = mailbox.map(({ passwordFile }) => passwordFile)
   const secrets = [...stored, ...named, ...passwords].filter((path) => path !== '')
   const open = (path: string, rights: number): boolean => (modeOf(path) & rights) !== 0
-  const findings = [...new Set(secrets)]
+  const findings: Finding[] = [...new Set(secrets)]
     .filter((path) => open(path, tooOpen))
     .map((path) => ({
       check: 'secrets',
-      level: 'warning' as const,
+      level: 'warning',
       what: `${path}: others may read or change it (mode ${modeOf(path).toString(8)})`,
       why: 'It holds secrets: trap addresses, a password or a key.',
       mend: `chmod g-w,o= ${path}`,
     }))
+  for (const folder of new Set([config.store.path, config.file].map((path) => dirname(path)))) {
+    // With the sticky bit nobody replaces files of others.
+    if (!open(folder, 0o002) || isSticky(folder)) continue
+    findings.push({
+      check: 'secrets',
+      level: 'warning',
+      what: `${folder}: others may change what lies in it (mode ${modeOf(folder).toString(8)})`,
+      why: 'Whoever replaces the database or the configuration decides what the server does.',
+      mend: `chmod o-w ${folder}`,
+    })
+  }
+  const { socket } = config.control
+  if (open(socket, 0o022) && open(dirname(socket), 0o011)) {
+    findings.push({
+      check: 'control socket',
+      level: 'broken',
+      what: `${socket}: others may use it (mode ${modeOf(socket).toString(8)})`,
+      why: 'Whoever uses it can change everything.',
+      mend: `chmod 600 ${socket}`,
+    })
+  }
   if (open(config.file, 0o022)) {
     findings.push({
       check: 'configuration',
@@ -118,8 +140,52 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
       mend: `chown ${user.name}: ${store.path} && chmod 600 ${store.path}`,
     })
   }
+  findings.push(...checkFormat(store.path))
   const faults = await soundnessFaults(config)
   return [...findings, ...faults.map((fault) => ofFault(fault, installation))]
+}
+
+/** Looks at the header of the database alone (https://sqlite.org/fileformat.html#the_database_header): to open it would change files. */
+function checkFormat(path: string): Finding[] {
+  const header = headerOf(path)
+  if (header.length === 0) return []
+  const broken = { check: 'database', level: 'broken', why: 'The server does not start.' } as const
+  if (header.length < headerBytes || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
+    return [
+      {
+        ...broken,
+        what: `${path}: is no database`,
+        mend: `restore a copy that "backscatterd backup" made, or move the file away to begin with an empty list`,
+      },
+    ]
+  }
+  const version = header.readUInt32BE(60)
+  if (version <= schemaVersion) return []
+  return [
+    {
+      ...broken,
+      what: `${path}: its schema is version ${version}, and this program knows no later than ${schemaVersion}`,
+      mend: 'install the version of backscatterd that it was made with, or restore an older copy of it',
+    },
+  ]
+}
+
+const headerBytes = 100
+
+/** Empty if the file is empty, is not there, or cannot be read. */
+function headerOf(path: string): Buffer {
+  try {
+    const file = openSync(path, 'r')
+    try {
+      const header = Buffer.alloc(headerBytes)
+      return header.subarray(0, readSync(file, header))
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    if (codeOf(error) === '') throw error
+    return Buffer.alloc(0)
+  }
 }
 
 function ofFault({ message, keys }: OperationalError, installation: Installation): Finding {
@@ -236,6 +302,10 @@ function isMissing(path: string): boolean {
 
 function modeOf(path: string): number {
   return (statOf(path)?.mode ?? 0) & 0o777
+}
+
+function isSticky(path: string): boolean {
+  return ((statOf(path)?.mode ?? 0) & 0o1000) !== 0
 }
 
 function ownerOf(path: string): number | undefined {

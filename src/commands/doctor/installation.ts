@@ -33,8 +33,6 @@ export interface ServiceUser {
 export interface RunningServer {
   readonly client: Client
   readonly status: ServerStatus
-  /** Undefined if it is not known. */
-  readonly pid: number | undefined
 }
 
 export interface Installation {
@@ -44,8 +42,16 @@ export interface Installation {
   readonly user: ServiceUser
   /** This process is, or can become, that user. */
   readonly seesAsServer: boolean
+  /** Undefined if none runs, or if it does not answer this process. */
   readonly server: RunningServer | undefined
+  /** Something listens on the control socket, but it does not answer, or this process may not ask it. */
+  readonly isServerSilent: boolean
+  /** The process that has the database open, or had it when it was killed. Undefined if it is not known. */
+  readonly serverPid: number | undefined
 }
+
+/** How long the server may take to answer. */
+const answerMs = 5000
 
 /** Finds out about the installation. `findings` has what went wrong meanwhile. */
 export async function examine(
@@ -54,7 +60,7 @@ export async function examine(
   const findings: Finding[] = []
   const unit = findUnit(config.file)
   const user = serviceUser(config, unit, findings)
-  const server = await findServer(config, unit, findings)
+  const { server, isServerSilent } = await findServer(config, unit, findings)
   const me = process.geteuid?.()
   const seesAsServer = me === 0 || me === user.uid
   if (!seesAsServer) {
@@ -66,7 +72,8 @@ export async function examine(
       mend: 'run it as root: sudo backscatterd doctor',
     })
   }
-  return { installation: { config, unit, user, seesAsServer, server }, findings }
+  const known = { config, unit, user, seesAsServer, server, isServerSilent }
+  return { installation: { ...known, serverPid: pidOf(config) }, findings }
 }
 
 function serviceUser(config: Config, unit: Unit | undefined, findings: Finding[]): ServiceUser {
@@ -136,15 +143,16 @@ async function findServer(
   config: Config,
   unit: Unit | undefined,
   findings: Finding[],
-): Promise<RunningServer | undefined> {
+): Promise<Pick<Installation, 'server' | 'isServerSilent'>> {
   const start = unit === undefined ? 'backscatterd serve' : `systemctl start ${unit.name}`
   try {
-    const client = await serverClient(config)
+    const client = await serverClient(config, answerMs)
     if (client !== undefined) {
       const status = expectDone<ServerStatus>(await client.request('GET', '/v1/stats'))
-      return { client, status, pid: pidOf(config) }
+      return { server: { client, status }, isServerSilent: false }
     }
     findings.push(notRunning(unit, start))
+    return { server: undefined, isServerSilent: false }
   } catch (error) {
     if (!(error instanceof OperationalError)) throw error
     const isDenied = codeOf(error.cause) === 'EACCES'
@@ -159,8 +167,8 @@ async function findServer(
         ? 'run it as root: sudo backscatterd doctor'
         : start.replace('start', 'restart'),
     })
+    return { server: undefined, isServerSilent: true }
   }
-  return undefined
 }
 
 /** A server that systemd was told to run, and that does not run, is a fault. Before the first start it is none. */

@@ -60,17 +60,24 @@ async function checkPlace(
   place: ListenPlace,
   installation: Installation,
 ): Promise<Finding | undefined> {
-  const { key, address, protocol, port } = place
-  const { config, server, unit } = installation
+  const { key, address, protocol, host, port } = place
+  const { config, server, serverPid, isServerSilent, unit } = installation
   const code = await tryToBind(place)
   const restart = unit === undefined ? 'restart the server' : `systemctl restart ${unit.name}`
   const broken = { check: 'ports', level: 'broken' } as const
   if (code === 'EADDRINUSE') {
-    const holders = holdersOf(protocol, port)
-    const isOurs =
-      server !== undefined &&
-      (holders.length === 0 || holders.some(({ pid }) => pid === server.pid))
-    if (isOurs) return undefined
+    const holders = holdersOf(protocol, host, port)
+    const isOurs = holders.some(({ pid }) => pid === serverPid)
+    const mayBeOurs = holders.length === 0 && (server !== undefined || isServerSilent)
+    if (mayBeOurs || (isOurs && (server !== undefined || isServerSilent))) return undefined
+    if (isOurs) {
+      return {
+        ...broken,
+        what: `a server runs (process ${serverPid}), but its control socket ${config.control.socket} is gone`,
+        why: 'No command can reach the server.',
+        mend: restart,
+      }
+    }
     return {
       ...broken,
       what: `${key} ${address}: held by ${named(holders)}`,
@@ -86,7 +93,10 @@ async function checkPlace(
       mend: `see the addresses with "ip -brief address", then edit ${key} in ${config.file}`,
     }
   }
-  if (code === 'EACCES' || (port < firstOpenPort() && !mayBindLowPorts(installation))) {
+  const isLow = port < firstOpenPort()
+  // This user may not try, but the server may.
+  if (code === 'EACCES' && isLow && mayBindLowPorts(installation)) return undefined
+  if (isLow && !mayBindLowPorts(installation)) {
     return {
       ...broken,
       what: `${key} ${address}: ${installation.user.name} may not listen on a port below ${firstOpenPort()}`,
@@ -158,9 +168,9 @@ function firstOpenPort(): number {
 
 const bindCapability = 'CAP_NET_BIND_SERVICE'
 
-/** Whether the server, as its user, may bind them. If this process is not root, its own attempt to bind has told. */
-function mayBindLowPorts({ user, unit, server }: Installation): boolean {
-  if (user.uid === 0 || server !== undefined || process.geteuid?.() !== 0) return true
+/** Whether the server, as its user, may bind them. A running server has done so. */
+function mayBindLowPorts({ user, unit, server, isServerSilent }: Installation): boolean {
+  if (user.uid === 0 || server !== undefined || isServerSilent) return true
   if (unit === undefined) return false
   const bounds = settings(unit, 'CapabilityBoundingSet')
   const isBounded = bounds.length > 0 && !bounds.join(' ').includes(bindCapability)

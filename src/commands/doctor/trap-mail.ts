@@ -9,6 +9,7 @@ import { contains, parseAddress } from '../../ip/address.ts'
 import { allItems } from '../client.ts'
 import { checkedPrefix } from '../options.ts'
 import type { Finding, Installation } from './installation.ts'
+import { listenPlaces } from './listeners.ts'
 import { addressesOf, isPrivate, makeResolver } from './zone.ts'
 
 const smtpPort = 25
@@ -16,6 +17,7 @@ const smtpPort = 25
 const patienceMs = 10_000
 /** A longer reply is no reply of SMTP. */
 const maxReplyChars = 65_536
+const notChecked = 'Whether bounces reach the traps in this domain was not checked.'
 
 /** Run it as root: only root and the server's user may ask the running server for its traps. */
 export async function checkTrapMail(installation: Installation): Promise<Finding[]> {
@@ -67,7 +69,7 @@ async function checkDomain(
         what: isUnknown
           ? `the MX record of ${domain} cannot be looked up (${why})`
           : `${domain} gets no mail: ${why}`,
-        why: 'No bounce reaches the traps in this domain.',
+        why: isUnknown ? notChecked : 'No bounce reaches the traps in this domain.',
         mend: isUnknown
           ? `see that this machine can look up names: dig MX ${domain}`
           : `add to the zone of ${domain}: ${domain}. MX 10 ${config.trapSmtp?.hostname ?? 'and the name of your mail host'}`,
@@ -83,7 +85,7 @@ async function checkDomain(
       {
         ...found,
         what: `the address of ${names[failed]}, which takes the mail of ${domain}, cannot be looked up (${lookUps[failed]})`,
-        why: 'No bounce reaches the traps in this domain.',
+        why: notChecked,
         mend: `see that this machine can look up names: dig A ${names[failed]}`,
       },
     ]
@@ -105,7 +107,7 @@ async function checkDomain(
     const isOurs = trapSmtp !== undefined && !trapSmtp.lmtp
     const from = config.zone.nameservers[0] ?? 'localhost'
     const words = isOurs ? [] : [`HELO ${from}`, 'MAIL FROM:<>', `RCPT TO:<${trap}>`]
-    const checks = local.map(async (each) => await checkPort(domain, each, words))
+    const checks = local.map(async (each) => await checkPort(domain, each, words, installation))
     return (await Promise.all(checks)).flat()
   }
   const relays = [...(trapSmtp?.proxies ?? []), ...(trapSmtp?.proxyProtocol ?? [])].map(
@@ -141,8 +143,9 @@ async function mailHosts(
   }
   if (found === 'ENOTFOUND') return { why: 'there is no such domain' }
   if (found !== 'ENODATA') return { why: found, isUnknown: true }
-  const isHost = (await addressesOf(domain, resolver)).length > 0
-  return isHost ? { value: [domain] } : { why: 'it has no MX record' }
+  const own = await addressesOf(domain, resolver)
+  if (typeof own === 'string') return { why: own, isUnknown: true }
+  return own.length > 0 ? { value: [domain] } : { why: 'it has no MX record' }
 }
 
 function isOfThisMachine(address: string): boolean {
@@ -155,10 +158,15 @@ async function checkPort(
   domain: string,
   address: string,
   words: readonly string[],
+  { config, server }: Installation,
 ): Promise<Finding[]> {
   const { replies, problem } = await converse(address, words)
   const [greeting] = replies
   if (greeting?.startsWith('220') !== true) {
+    const isOurs = listenPlaces(config).some(
+      ({ key, host, port }) =>
+        key === 'trapSmtp.listen' && port === smtpPort && [address, '0.0.0.0', '::'].includes(host),
+    )
     const said = greeting && `it says ${JSON.stringify(greeting.slice(0, 60))}`
     return [
       {
@@ -166,7 +174,10 @@ async function checkPort(
         level: 'broken',
         what: `the MX record of ${domain} leads to ${address}, where port ${smtpPort} does not greet: ${said ?? problem}`,
         why: 'No bounce reaches the traps in this domain.',
-        mend: `let trapSmtp.listen name ${address}:${smtpPort}, or start your mail server there`,
+        mend:
+          isOurs && server === undefined
+            ? 'start the server: trapSmtp.listen names this address'
+            : `let trapSmtp.listen name ${address}:${smtpPort}, or start your mail server there`,
       },
     ]
   }

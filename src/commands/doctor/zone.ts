@@ -65,7 +65,10 @@ async function checkDelegation(installation: Installation, resolver: Resolver): 
           typeof names === 'string'
             ? `the delegation of ${origin} cannot be looked up (${names})`
             : `${origin} is not delegated: its parent zone has no NS record for it`,
-        why: 'No mail server finds the list.',
+        why:
+          typeof names === 'string'
+            ? 'Whether mail servers find the list was not checked.'
+            : 'No mail server finds the list.',
         mend:
           typeof names === 'string'
             ? `see that this machine can look up names: dig +trace NS ${origin}`
