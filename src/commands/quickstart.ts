@@ -15,6 +15,7 @@ import {
   ownerName,
   refusal,
   refuseExisting,
+  requireFolder,
   requirePlainPath,
   requireReadable,
   useraddArguments,
@@ -90,6 +91,8 @@ function refuseImpossible(layout: Layout): void {
       )
     }
     requireReadable(programFolder)
+  } else {
+    requireFolder(layout.folder)
   }
   refuseExisting(layout)
 }

@@ -106,6 +106,16 @@ export const useraddArguments = [
   ...['--shell', '/usr/sbin/nologin', serviceUser],
 ]
 
+/** Throws if the folder can be neither used nor made. */
+export function requireFolder(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false })
+  if (found?.isDirectory() === false) throw refusal(`${folder} is a file: name a folder`)
+  const above = dirname(folder)
+  if (found === undefined && statSync(above, { throwIfNoEntry: false }) === undefined) {
+    throw refusal(`${above} does not exist: make it first (mkdir -p ${above})`)
+  }
+}
+
 /**
  * Throws if the server's user, who has no rights of its own there, may not read the folder, or if a unit cannot name it: then
  * no server could start.

@@ -66,6 +66,7 @@ export function readRequest(
   const option = `--trap-domain ${trapText}`
   const trapDomain = expectName(option, domainName('').read(trapText, ''), trapText)
   expectName(option, domainName('').read(mailHost(trapDomain), ''), trapText)
+  if (!trapDomain.includes('.')) throw wrongUse(`${option}: ${notWhole('trap.example.net')}`)
   if (trapDomain === parent) {
     throw wrongUse(
       `${option}: this domain also has ${formatHostmaster(parent)}, which gets real mail; choose a domain that is used for nothing else`,
@@ -74,7 +75,20 @@ export function readRequest(
   if (isWithin(trapDomain, zone)) {
     throw wrongUse(`${option}: lies in the zone ${zone}, which holds only the list; choose another`)
   }
-  return { zone, parent, nameServers: pairs.map(readNameServer), trapDomain }
+  const nameServers = [...new Set(pairs)].map(readNameServer)
+  const revealing = [zone, ...nameServers.map(({ name }) => name)].find((name) =>
+    isWithin(name, trapDomain),
+  )
+  if (revealing !== undefined) {
+    throw wrongUse(
+      `${option}: everybody sees that ${revealing}, which belongs to the list, lies in it; choose another`,
+    )
+  }
+  return { zone, parent, nameServers, trapDomain }
+}
+
+function notWhole(example: string): string {
+  return `give a whole domain name, such as ${example}`
 }
 
 /** Decides on the addresses. `ownAddresses` are those of this machine. */
@@ -139,6 +153,7 @@ function readNameServer(pair: string): NameServer {
   }
   const [nameText, addressText] = [pair.slice(0, equals), pair.slice(equals + 1)]
   const name = expectName(option, domainName('').read(nameText, ''), nameText)
+  if (!name.includes('.')) throw wrongUse(`${option}: ${notWhole('ns1.example.org')}`)
   const address = parseAddress(addressText)
   if ('why' in address) throw wrongUse(`${option}: ${JSON.stringify(addressText)}: ${address.why}`)
   return { name, address: formatAddress(address.value) }

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { parse } from 'smol-toml'
 import { requireSound } from '../../../src/commands/check-config.ts'
 import { formatConfiguration } from '../../../src/commands/quickstart/configuration.ts'
+import { requireFolder } from '../../../src/commands/quickstart/install.ts'
 import { formatInstructions } from '../../../src/commands/quickstart/instructions.ts'
 import {
   type ListingChoice,
@@ -188,4 +189,33 @@ test('a wrong argument is named, with what was expected', () => {
   refused(/^--trap-domain a@b\.example: expected a domain name/, zone, outside, 'a@b.example')
   refused(/lies in the zone bl\.example\.org/, zone, outside, 'trap.bl.example.org')
   refused(/hostmaster@example\.org, which gets real mail/, zone, outside, 'example.org')
+  refused(/^--ns ns1=192\.0\.2\.1: give a whole domain name/, zone, ['ns1=192.0.2.1'], trapDomain)
+  refused(/^--trap-domain net: give a whole domain name/, zone, outside, 'net')
+})
+
+test('the trap domain is refused if a public name of the list lies in it', () => {
+  const revealing = [
+    [zone, ['ns1.trap.example.net=192.0.2.53']],
+    ['bl.list.trap.example.net', outside],
+  ] as const
+  for (const [origin, ns] of revealing) {
+    assert.throws(
+      () => readRequest(origin, ns, trapDomain),
+      /everybody sees that .*, which belongs to the list, lies in it; choose another/,
+    )
+  }
+})
+
+test('a name server that is given twice has one record', () => {
+  const [first = ''] = outside
+  assert.equal(plan({ ns: [first, first] }).nameServers.length, 1)
+})
+
+test('a folder that cannot be used is told in words', (t) => {
+  const folder = temporaryDirectory(t)
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  assert.throws(() => requireFolder(file), /file is a file: name a folder$/)
+  assert.throws(() => requireFolder(join(folder, 'a/b')), /a does not exist: make it first/)
+  requireFolder(join(folder, 'a'))
 })
