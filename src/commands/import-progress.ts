@@ -50,7 +50,7 @@ export class ImportProgress {
 
   async #ask(client: Client): Promise<void> {
     for (;;) {
-      await setTimeout(askMs, undefined, { ref: false })
+      await setTimeout(askMs)
       if (this.#isOver) return
       const reply = await client.request('GET', '/v1/stats').catch(() => undefined)
       if (this.#isOver || reply === undefined) return

@@ -128,6 +128,18 @@ test('colour is for a terminal, and not with NO_COLOR', needs('script', 'bsdutil
   assert.ok(!shown(`${list} | cat`, {}).includes('\x1b'))
 })
 
+test(
+  'an import that is refused at once says why on a terminal too',
+  needs('script', 'bsdutils'),
+  (t) => {
+    const site = new Site(t)
+    const command = `"${process.execPath}" "${main}" --config "${site.configFile}" import /dev/null --list a`
+    const done = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' })
+    assert.match(done.stdout, /nothing was changed: the import is empty/)
+    assert.equal(done.status, 1)
+  },
+)
+
 test('a reader that goes away is no failure', async (t) => {
   const site = new Site(t)
   const args = [main, '--config', site.configFile, 'add', '203.0.113.1']
