@@ -135,7 +135,7 @@ export function listenAddress(about: string, initial?: string): Setting<string> 
     const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(value)
     const address = match && parseAddress(match[1] ?? match[2] ?? '')
     if (match === null || address === null || 'why' in address || Number(match[3]) > 65_535) {
-      return { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+      return { why: `expected ${expects}, not ${quoted(value)}` }
     }
     const isBracketed = match[1] !== undefined
     return isBracketed === (addressBits(address.value.family) === 128)
@@ -163,7 +163,7 @@ export function prefixText(about: string): Setting<string> {
   const expects = 'an address or prefix such as "192.0.2.0/24"'
   return text(about, undefined, expects, (value) => {
     const parsed = parsePrefix(value)
-    return 'why' in parsed ? { why: `${JSON.stringify(value)}: ${parsed.why}` } : { value }
+    return 'why' in parsed ? { why: `${quoted(value)}: ${parsed.why}` } : { value }
   })
 }
 
@@ -192,7 +192,7 @@ export function domainName(about: string, longest = longestName): Setting<string
       name
         .split('.')
         .every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
-    if (!isName) return { why: `expected ${expects}, not ${JSON.stringify(value)}` }
+    if (!isName) return { why: `expected ${expects}, not ${quoted(value)}` }
     if ('value' in parseAddress(name)) {
       return { why: `${JSON.stringify(value)} is an address; expected ${expects}` }
     }
@@ -225,8 +225,8 @@ export function checkServer(value: string): Parsed<string> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
   const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
   const parsed = parseAddress(host)
-  if ('why' in parsed) return { why: `${JSON.stringify(value)}: ${parsed.why}` }
-  if (port < 1 || port > 65_535) return { why: `${JSON.stringify(value)}: not a port` }
+  if ('why' in parsed) return { why: `${quoted(value)}: ${parsed.why}` }
+  if (port < 1 || port > 65_535) return { why: `${quoted(value)}: not a port` }
   return { value: parsed.value.family === 4 ? `${host}:${port}` : `[${host}]:${port}` }
 }
 
@@ -259,7 +259,7 @@ export function checkUrl(value: string): Parsed<string> {
   const isPlain = url?.search === '' && url.hash === '' && url.username === ''
   return isPlain && /^https?:$/.test(url.protocol)
     ? { value: value.replace(/\/$/, '') }
-    : { why: `expected a URL such as "https://bl.example.org", not ${JSON.stringify(value)}` }
+    : { why: `expected a URL such as "https://bl.example.org", not ${quoted(value)}` }
 }
 
 export function checkTrapPattern(value: string): Parsed<string> {
@@ -273,7 +273,12 @@ export function checkMailboxName(value: string): Parsed<string> {
     : { why: 'expected up to 64 letters, digits, dots, hyphens and underscores, other than "smtp"' }
 }
 
+/** A wrong value as messages show it. What looks like a mail address may be a trap, and messages are logged. */
+function quoted(raw: unknown): string {
+  return (JSON.stringify(raw) ?? String(raw)).replaceAll(/[^\s"]*@[^\s"]*/g, '(address)')
+}
+
 function wrongType(expects: string, raw: unknown): { why: string } {
-  const shown = JSON.stringify(raw) ?? String(raw)
+  const shown = quoted(raw)
   return { why: `expected ${expects}, not ${shown.length > 60 ? `${shown.slice(0, 57)}…` : shown}` }
 }

@@ -86,6 +86,17 @@ test('each fault is reported with its path and what was expected', () => {
   ])
 })
 
+test('a fault does not repeat what looks like a mail address', () => {
+  const found = faults({
+    inner: { on: 'trap@x.example' },
+    many: [{ colour: 'a trap@x.example' }],
+    ports: ['trap@x.example'],
+    nets: ['@x.example'],
+  })
+  assert.ok(found.includes('inner.on: expected true or false, not "(address)"'))
+  assert.ok(!found.some((each) => each.includes('x.example')), found.join('\n'))
+})
+
 test('a table where a value belongs, and the other way round, are faults', () => {
   assert.deepEqual(faults({ inner: 3, many: { colour: 'red' }, name: {} }), [
     'name: expected a string, not {}',
