@@ -1,6 +1,6 @@
 // `key create|list|revoke`: API keys. A new secret is printed once, alone on standard output so that a script can read it.
 // The database stores only its hash.
-import type { CreatedKey, Key } from '../admin/schemas/server.ts'
+import { type CreatedKey, type Key, keyNamePattern } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { parseDuration } from '../quantity.ts'
@@ -9,6 +9,7 @@ import { type CommandContext, type Json, print, wrongUse } from './command.ts'
 import { formatTable, formatTime, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
+const keyName = new RegExp(keyNamePattern)
 
 interface CreateKeyOptions extends Json {
   readonly name: string
@@ -21,6 +22,11 @@ export async function createKey(
   options: CreateKeyOptions,
 ): Promise<number> {
   const { name, scope, for: duration } = options
+  if (!keyName.test(name)) {
+    throw wrongUse(
+      `--name ${name}: letters, digits, blanks and . _ @ - only, beginning with a letter or digit, at most 64`,
+    )
+  }
   const parsed = duration === undefined ? {} : parseDuration(duration)
   if ('why' in parsed) throw wrongUse(`--for ${duration}: ${parsed.why}`)
   const reply = await withClient(loadConfig(context), (client) =>

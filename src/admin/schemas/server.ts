@@ -161,10 +161,12 @@ export const CreatedKey = Type.Object(
 )
 export type CreatedKey = Static<typeof CreatedKey>
 
+export const keyNamePattern = '^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$'
+
 export const NewKey = Type.Object(
   {
     name: Type.String({
-      pattern: '^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}$',
+      pattern: keyNamePattern,
       description:
         'The audit shows this name. Once the key is revoked, the name can be used again.',
     }),

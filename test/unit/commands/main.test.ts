@@ -57,6 +57,10 @@ test('wrong use is one line and exit code 2', async () => {
       ['key', 'create', '--name', 'a', '--scope', 'all'],
       / --scope all: expected one of read, write/,
     ],
+    [
+      ['key', 'create', '--name', 'a/b', '--scope', 'read'],
+      / --name a\/b: letters, digits, blanks/,
+    ],
     [['completion', 'tcsh'], / tcsh: expected one of bash, zsh, fish\n$/],
     [['audit', '--action', 'remove'], / --action remove: expected one of list, .*delist/],
     [['export', '--format', 'pdf'], / --format pdf: expected one of text, csv/],
