@@ -8,6 +8,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync, utimesSync, writeFileSync } fr
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Finding } from '../../src/commands/doctor/installation.ts'
+import { makeCertificate } from '../support/certificate.ts'
 import { needs } from '../support/debian.ts'
 import { records, service, TestInstallation } from '../support/installation.ts'
 
@@ -19,6 +20,7 @@ function whyNot(): string | false {
     needs('nsd', 'nsd'),
     needs('unbound', 'unbound'),
     needs('ip', 'iproute2'),
+    needs('openssl', 'openssl'),
     needs('unshare', 'util-linux'),
   ]
   return wanted.map(({ skip }) => skip).find((skip) => skip !== false) ?? false
@@ -273,6 +275,18 @@ const withoutServer: readonly Fault[] = [
     name: 'others may replace the database',
     expected: /^secrets warning .*store: others may change what lies in it \(mode 777\)/,
     plant: (site) => chmodSync(site.at('store'), 0o777),
+  },
+  {
+    name: 'the certificate has expired',
+    expected: /^certificate warning .*cert\.pem: valid only from 2024-01-01T.* to 2024-02-01T/,
+    plant(site) {
+      const validity = ['-not_before', '20240101000000Z', '-not_after', '20240201000000Z']
+      const files = makeCertificate(site.at('etc'), 'mx.test.example', 'DNS:a.example', validity)
+      for (const file of Object.values(files)) chownSync(file, service.uid, service.gid)
+      const hostname = 'hostname = "mx.test.example"'
+      const lines = Object.entries(files).map(([key, file]) => `${key} = "${file}"`)
+      site.configure({ [hostname]: [hostname, ...lines].join('\n') })
+    },
   },
   {
     name: 'the database was made by a newer version',

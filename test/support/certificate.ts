@@ -7,6 +7,7 @@ export function makeCertificate(
   folder: string,
   commonName = 'mx.trap.example',
   names = 'DNS:localhost,IP:127.0.0.1',
+  validity = ['-days', '2'],
 ) {
   const [certificateFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   const made = spawnSync('openssl', [
@@ -17,8 +18,7 @@ export function makeCertificate(
     '-pkeyopt',
     'ec_paramgen_curve:prime256v1',
     '-nodes',
-    '-days',
-    '2',
+    ...validity,
     '-subj',
     `/CN=${commonName}`,
     '-addext',

@@ -1,5 +1,14 @@
 // Checks who owns files and folders, who else may open them, and whether the server, as its user and inside its unit, can.
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { codeOf, type OperationalError } from '../../errors.ts'
 import { schemaVersion } from '../../store/migrate.ts'
@@ -140,7 +149,7 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
       mend: `chown ${user.name}: ${store.path} && chmod 600 ${store.path}`,
     })
   }
-  findings.push(...checkFormat(store.path))
+  findings.push(...checkFormat(store.path), ...checkCertificate(config))
   const faults = await soundnessFaults(config)
   return [...findings, ...faults.map((fault) => ofFault(fault, installation))]
 }
@@ -171,6 +180,29 @@ function checkFormat(path: string): Finding[] {
 }
 
 const headerBytes = 100
+
+/** Whether the certificate of the SMTP listener is valid now. Whether it can be read is checked with the configuration. */
+function checkCertificate({ trapSmtp }: Installation['config']): Finding[] {
+  const file = trapSmtp?.certificateFile ?? ''
+  if (file === '' || !can(file, constants.R_OK)) return []
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(readFileSync(file))
+  } catch {
+    return []
+  }
+  const { validFromDate, validToDate } = certificate
+  if (validFromDate.getTime() <= Date.now() && Date.now() < validToDate.getTime()) return []
+  return [
+    {
+      check: 'certificate',
+      level: 'warning',
+      what: `${file}: valid only from ${validFromDate.toISOString()} to ${validToDate.toISOString()}`,
+      why: 'Mail servers that check certificates do not deliver to the traps.',
+      mend: 'renew it, then: backscatterd reload',
+    },
+  ]
+}
 
 /** Empty if the file is empty, is not there, or cannot be read. */
 function headerOf(path: string): Buffer {
