@@ -1,6 +1,7 @@
 // What secondaries cost the answers: answers for each second of processor time of a server with ten secondaries configured, as a
-// share of those of the same server without (asked: 0.98). A third server, without as well, tells what chance does. They take turns
-// of a few milliseconds. Needs a C compiler (cc). Run alone: `node test/bench/secondaries.ts [ENTRIES [ROUNDS [4|6]]]`.
+// share of those of the same server without (asked: 0.98). Without are two servers, of which the mean counts; by how much they
+// differ tells what chance does. All take turns of a few milliseconds. Needs a C compiler (cc). Run alone:
+// `node test/bench/secondaries.ts [ENTRIES [ROUNDS [4|6]]]`.
 import { randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -56,11 +57,14 @@ async function benchSecondaries(family: 4 | 6, entries: number, rounds: number):
         speeds[index]?.push((figures[index]?.answered ?? 0) / spent)
       }
     }
-    const [without = [], ...others] = speeds
-    for (const [index, each] of others.entries()) {
-      const ratio = median(each.map((speed, round) => speed / (without[round] ?? 0)))
-      console.log(`  IPv${family} ${servers[index + 1]?.name}: ${ratio.toFixed(3)}`)
-    }
+    const [before = [], configured = [], after = []] = speeds
+    const share = configured.map(
+      (speed, round) => (2 * speed) / ((before[round] ?? 0) + (after[round] ?? 0)),
+    )
+    const chance = after.map((speed, round) => speed / (before[round] ?? 0))
+    console.log(
+      `  IPv${family} with secondaries: ${median(share).toFixed(3)} (the two without: ${median(chance).toFixed(3)} of each other)`,
+    )
   } finally {
     for (const server of servers) await server.stop()
     rmSync(folder, { recursive: true })
