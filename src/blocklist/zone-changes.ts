@@ -55,7 +55,7 @@ export function* changesSince(
   const zone = new ChangedZone(
     snapshot,
     rules,
-    Math.min(Math.max(fewNames, entries / 2), manyNames),
+    Math.min(Math.max(fewNames, Math.floor(entries / 2)), manyNames),
   )
   const names = yield* zone.compare(netDifferences(snapshot, serial, newest.serial))
   return names && { from, names }

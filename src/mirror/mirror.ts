@@ -21,7 +21,7 @@ export interface MirrorOptions extends Omit<FetchOptions, 'signal' | 'onMessage'
   onZone?(zone: MirroredZone): Promise<void>
 }
 
-/** The wait after a failure while there is no zone, in seconds. */
+/** The wait after a first failure, or while there is no zone, in seconds. */
 const firstRetry = 5
 /** The timers of the SOA record are kept within these seconds. */
 const shortestWait = 5
@@ -41,6 +41,8 @@ export class Mirror {
   /** Whether to ask again once the present transfer is over. */
   #isWanted = false
   #hasFailed = false
+  /** Whether the last transfer failed, so that the next one is of the whole zone. */
+  #wantsWhole = false
   #workBefore = 0
   #restsUntil = 0
   #timer: NodeJS.Timeout | undefined
@@ -99,12 +101,15 @@ export class Mirror {
       this.#isExpired = false
       if (this.#hasFailed) log.info({}, 'the primary answers again')
       this.#hasFailed = false
+      this.#wantsWhole = false
       wait = this.#zone?.timers.refresh
     } catch (error) {
       if (this.#ending.signal.aborted) return
       if (!this.#hasFailed) log.warn({ why: messageOf(error) }, 'no zone from the primary')
       this.#hasFailed = true
-      wait = this.#zone?.timers.retry
+      // Where differences have failed, the whole zone is tried soon (RFC 1995 §4).
+      wait = this.#wantsWhole ? this.#zone?.timers.retry : firstRetry
+      this.#wantsWhole = true
     }
     this.#expire()
     this.#isAsking = false
@@ -124,7 +129,7 @@ export class Mirror {
         onMessage: (message) => file.add(message),
       },
       this.#zone,
-      file.isLong,
+      file.isLong || this.#wantsWhole,
     )
     if (found === undefined) return false
     const { zone, isWhole } = found
