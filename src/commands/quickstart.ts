@@ -4,11 +4,11 @@ import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { OperationalError } from '../errors.ts'
 import { formatAddress, parseAddress } from '../ip/address.ts'
 import { type CommandContext, exitCodes, wrongUse } from './command.ts'
 import { formatColumns, wrapText } from './format.ts'
 import {
-  existingFiles,
   hasServiceUser,
   install,
   isRoot,
@@ -71,15 +71,25 @@ export async function quickstart(
     context.write(`Made:\n${formatPieces({ ...layout, pieces })}`)
   }
   context.write(`\n${formatInstructions(plan)}\nNext:\n${formatNext(layout)}`)
-  for (const path of isDryRun ? existingFiles(layout) : []) {
-    console.error(`Without --dry-run this is refused: ${path} exists and is not overwritten.`)
-  }
+  const why = isDryRun ? whyImpossible(layout) : undefined
+  if (why !== undefined) console.error(`Without --dry-run this is refused: ${why}`)
   return exitCodes.done
 }
 
 function makeLayout(folder: string | undefined): Layout {
   for (const path of [programFolder, folder ?? '/']) requirePlainPath(path)
   return folder === undefined ? systemLayout() : folderLayout(folder, ownerName(folder))
+}
+
+/** What `refuseImpossible` says; undefined if the layout can be made. */
+function whyImpossible(layout: Layout): string | undefined {
+  try {
+    refuseImpossible(layout)
+    return undefined
+  } catch (error) {
+    if (error instanceof OperationalError) return error.message
+    throw error
+  }
 }
 
 /** Throws if the layout cannot be made here, before anything is asked or changed. */

@@ -161,6 +161,14 @@ test('--dry-run prints everything and makes nothing', async (t) => {
   )
 })
 
+test('--dry-run says what the command itself would refuse', async (t) => {
+  const folder = temporaryDirectory(t)
+  const target = join(folder, 'missing', 'new')
+  const { code, stderr } = await runCommand([...words, '--dir', target, '--dry-run'], folder)
+  assert.equal(code, 0)
+  assert.match(stderr, /^Without --dry-run this is refused: \S+\/missing does not exist/m)
+})
+
 function userName(): string {
   return execFileSync('id', ['-un'], { encoding: 'utf8' }).trim()
 }

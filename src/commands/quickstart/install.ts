@@ -23,7 +23,7 @@ interface Owner {
 export const isRoot = process.getuid?.() === 0
 
 /** The files of the layout that are there already. */
-export function existingFiles({ pieces }: Layout): string[] {
+function existingFiles({ pieces }: Layout): string[] {
   return pieces
     .filter(({ content }) => content !== undefined)
     .map(({ path }) => path)
