@@ -9,24 +9,32 @@ export async function showConfiguration(context: CommandContext, options: Json):
   const { config, tables } = showConfig(context)
   const { file } = config
   const keys = tables.flatMap((table) => table.keys)
-  const isUnread = await hasUnreadChange(config)
-  const unread = isUnread
-    ? '# The file was changed after the running server read it: “backscatterd reload” puts it in force.\n'
-    : ''
+  const { isUnread, needRestart } = await pendingChanges(config)
+  const notes = [
+    isUnread &&
+      '# The file was changed after the running server read it: “backscatterd reload” puts it in force.\n',
+    needRestart.length > 0 &&
+      `# The running server uses the old values of ${needRestart.join(', ')} until it is started again.\n`,
+  ]
   return print(
     context,
     options,
-    { file, isUnread, keys },
-    () => `# The configuration of ${file}\n${unread}\n${formatTables(tables)}`,
+    { file, isUnread, needRestart, keys },
+    () =>
+      `# The configuration of ${file}\n${notes.filter(Boolean).join('')}\n${formatTables(tables)}`,
   )
 }
 
-/** Whether a server runs that uses an older state of the file. False if that cannot be told. */
-async function hasUnreadChange(config: Config): Promise<boolean> {
+/** What of the file a running server does not use yet. Nothing if no server runs or if that cannot be told. */
+async function pendingChanges(
+  config: Config,
+): Promise<{ readonly isUnread: boolean; readonly needRestart: readonly string[] }> {
   try {
-    return isChangedSinceRead(config.file, await askStatus(config))
+    const status = await askStatus(config)
+    const { needRestart = [] } = status
+    return { isUnread: isChangedSinceRead(config.file, status), needRestart }
   } catch (error) {
-    if (error instanceof OperationalError) return false
+    if (error instanceof OperationalError) return { isUnread: false, needRestart: [] }
     throw error
   }
 }

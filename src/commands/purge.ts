@@ -36,7 +36,7 @@ export async function purge(context: CommandContext, options: PurgeOptions): Pro
 
 function formatPurge({ dryRun, messages, ended, shortened, listings }: Purge, now: number): string {
   const summary =
-    `${dryRun ? 'Nothing was changed. A purge would do this:\n' : ''}` +
+    `${dryRun ? 'Nothing was changed. A purge would do this:' : 'The evidence is purged.'}\n` +
     `Messages that no longer count: ${messages}. Listings that end: ${ended}; that end earlier: ${shortened}.\n`
   if (listings.length === 0) return summary
   const rows = listings.map(({ listing, expiresAt }) => [
