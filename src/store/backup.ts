@@ -6,6 +6,9 @@ import { OperationalError } from '../errors.ts'
 import { databaseFailure } from './database.ts'
 import { requireFile, writePrivateFile } from './private-file.ts'
 
+/** A day at one publication a second. */
+const serialsAhead = 86_400
+
 /**
  * Copies the database at `path`, of any schema version, to `file` (mode 0600), which must not exist. A failure leaves no file
  * there. Throws OperationalError 'database-failed'.
@@ -23,6 +26,7 @@ export function backupDatabase(path: string, file: string): void {
     writePrivateFile(partial, '')
     // VACUUM INTO copies in one read transaction. SQLite's backup would start again whenever something is written.
     database.prepare('VACUUM INTO ?').run(partial)
+    moveSerialAhead(partial)
     sync(partial)
     renameSync(partial, file)
     sync(dirname(file))
@@ -31,6 +35,23 @@ export function backupDatabase(path: string, file: string): void {
     throw databaseFailure(error, `${path}: cannot be copied to ${file}`)
   } finally {
     database?.close()
+  }
+}
+
+/**
+ * Once the copy is restored, it must give no serial that the original gave after the copy was made: a secondary would take two
+ * contents for one. So the copy's newest publication gets a serial that the original will not reach for long, and no
+ * differences lead to it.
+ */
+function moveSerialAhead(file: string): void {
+  const copy = new Database(file, { fileMustExist: true })
+  try {
+    copy.pragma('foreign_keys = ON')
+    const newest = copy.prepare('SELECT max(serial) FROM publications').pluck().get()
+    copy.prepare('DELETE FROM publications WHERE serial < ?').run(newest)
+    copy.prepare('UPDATE publications SET serial = serial + ?').run(serialsAhead)
+  } finally {
+    copy.close()
   }
 }
 
