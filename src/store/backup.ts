@@ -46,10 +46,12 @@ export function backupDatabase(path: string, file: string): void {
 function moveSerialAhead(file: string): void {
   const copy = new Database(file, { fileMustExist: true })
   try {
-    copy.pragma('foreign_keys = ON')
-    const newest = copy.prepare('SELECT max(serial) FROM publications').pluck().get()
-    copy.prepare('DELETE FROM publications WHERE serial < ?').run(newest)
-    copy.prepare('UPDATE publications SET serial = serial + ?').run(serialsAhead)
+    copy.exec(`
+      BEGIN;
+      DELETE FROM journal;
+      DELETE FROM publications WHERE serial < (SELECT max(serial) FROM publications);
+      UPDATE publications SET serial = serial + ${serialsAhead}, changes = 0;
+      COMMIT;`)
   } finally {
     copy.close()
   }
