@@ -275,7 +275,8 @@ export function checkMailboxName(value: string): Parsed<string> {
 
 /** A wrong value as messages show it. What looks like a mail address may be a trap, and messages are logged. */
 function quoted(raw: unknown): string {
-  return (JSON.stringify(raw) ?? String(raw)).replaceAll(/[^\s"]*@[^\s"]*/g, '(address)')
+  const text = JSON.stringify(raw) ?? String(raw)
+  return text.replaceAll(/[^\s"]+/g, (word) => (word.includes('@') ? '(address)' : word))
 }
 
 function wrongType(expects: string, raw: unknown): { why: string } {

@@ -25,6 +25,9 @@ export interface TcpConnectionOptions {
 const turnAnswers = 64
 const turnBytes = 65_536
 
+/** A transfer may take so long at most: until it ends, the database must keep old pages. */
+const longestTransferMs = 3_600_000
+
 const prefixLength = 2
 const firstCapacity = 512
 
@@ -40,11 +43,16 @@ export class TcpConnection {
   #isWaitingForTurn = false
   /** While it runs, no other query of this connection is answered: a client may send several, and wants them in order. */
   #transfer: Transfer | undefined
+  /** Messages of a transfer are being made, so it is not the client who is slow. */
+  #isMaking = false
 
   constructor(socket: Socket, options: TcpConnectionOptions) {
     this.#socket = socket
     this.#options = options
-    this.#idle = setTimeout(() => socket.destroy(), options.idleSeconds * 1000)
+    this.#idle = setTimeout(() => {
+      if (this.#isMaking) this.#idle.refresh()
+      else socket.destroy()
+    }, options.idleSeconds * 1000)
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => {
       this.#frames.push(chunk)
@@ -143,19 +151,26 @@ export class TcpConnection {
     const { transfers, address, answering } = this.#options
     const socket = this.#socket
     socket.pause()
+    const limit = setTimeout(() => socket.destroy(), longestTransferMs)
+    socket.once('close', () => clearTimeout(limit))
     const goOn = (): void => {
+      clearTimeout(limit)
+      this.#isMaking = false
       this.#transfer = undefined
       this.#touch()
       this.#serve()
     }
+    this.#isMaking = true
     this.#transfer = transfers?.start(query, address, {
       send: async (octets) => {
         this.#touch()
         if (socket.destroyed || socket.write(octets)) return
+        this.#isMaking = false
         await new Promise<void>((resolve) => {
           socket.once('drain', resolve)
           socket.once('close', resolve)
         })
+        this.#isMaking = true
       },
       end: (isAnswered) => {
         if (!isAnswered) {

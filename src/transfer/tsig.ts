@@ -283,7 +283,8 @@ function plainName(message: Uint8Array, at: number, end: number): Uint8Array | u
 
 /** The message as it was before its signer added the record, with the id that it had then. */
 function unsignedOf(message: Uint8Array, { at, originalId }: TsigRecord): Uint8Array {
-  const unsigned = message.slice(0, at)
+  // A Buffer's own slice() would share the message's memory.
+  const unsigned = Uint8Array.from(message.subarray(0, at))
   put16(unsigned, 0, originalId)
   put16(unsigned, 10, get16(message, 10) - 1)
   return unsigned

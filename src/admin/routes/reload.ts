@@ -36,7 +36,7 @@ const notRunning = problem(503, 'not-ready', 'no server runs in this process, or
 function reloadProblem({ code, message }: OperationalError): Problem {
   if (code !== 'config-invalid') return problem(422, code, `not reloaded: ${message}`)
   const errors = message.split('\n').map((line) => {
-    const [, at = '', why = ''] = /^.*?: (.*?): (.*)$/.exec(line) ?? []
+    const [, at = '', why = ''] = /^[^:]*: ([^:]*): (.*)$/.exec(line) ?? []
     return { at, why: why || line }
   })
   const keys = errors.map(({ at }) => at).join(', ')

@@ -309,8 +309,9 @@ function checkSandbox(installation: Installation): Finding[] {
 
 /** The folder of the program that the unit runs; without a unit, of this program. */
 function programOf(unit: Unit | undefined): string {
-  const [, folder] = /(\/\S+)\/src\/main\.ts/.exec(unit?.text ?? '') ?? []
-  return folder ?? ownProgram
+  const end = '/src/main.ts'
+  const main = unit?.text.split(/\s+/).find((word) => word.startsWith('/') && word.endsWith(end))
+  return main?.slice(0, -end.length) ?? ownProgram
 }
 
 function can(path: string, rights: number): boolean {
