@@ -133,6 +133,21 @@ test('changes that undo each other bring only the SOA record and _status', async
   assert.deepEqual([deleted.length, added.length], [1, 1])
 })
 
+test('a zone with an odd number of entries, and many of them, has differences too', async (t) => {
+  const door = openDoor(t, { policy, ownRecords: ownRecordsDigest(zoneWith()) })
+  const plain = { kinds: 0, reason: null, expiresAt: null }
+  const entries = Array.from({ length: 40_001 }, (_, index) => ({
+    prefix: prefix(`20.0.${index >> 8}.${index & 255}/32`),
+    attributes: plain,
+  }))
+  await door.blocklist.import(importOf('a', entries))
+  // A network without entries, so that the names below it must be counted.
+  const { kind } = await difference(door, () => door.blocklist.list([request('20.0.0.0/16')], cli))
+  assert.equal(kind, 'whole')
+  const { added } = await difference(door, () => door.blocklist.list([request('30.0.0.7/32')], cli))
+  assert.deepEqual(counted(added), { '7.0.0.30 A': 1, '7.0.0.30 TXT': 1 })
+})
+
 test('an entry that expires leaves with the next publication, not before', async (t) => {
   const door = open(t)
   const attributes = { kinds: 1, reason: null, expiresAt: start + 100 }
