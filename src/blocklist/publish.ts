@@ -52,6 +52,12 @@ const muchFreeShare = 1 / 8
 /** Check free space once per 16 new entries of a large change; the reserve holds far more than that. */
 const entriesPerCheck = 16
 
+/**
+ * The first serial of a restored copy is so many seconds ahead of the clock: the original gave none of these unless it published
+ * more than once a second for a day.
+ */
+const copyAheadSeconds = 86_400
+
 /** An unchanged zone is published again this many times within the period for which a publication is valid. */
 const refreshesInValidity = 4
 
@@ -151,7 +157,8 @@ export class Publisher {
   isStale(now: number): boolean {
     const age = now - (this.#last?.generatedAt ?? Number.NEGATIVE_INFINITY)
     // The age is negative if the clock was ahead at the last publication.
-    return age < 0 || age >= this.#validForSeconds / refreshesInValidity
+    const isOld = age < 0 || age >= this.#validForSeconds / refreshesInValidity
+    return isOld || this.#store.journal.isCopy
   }
 
   /**
@@ -174,7 +181,10 @@ export class Publisher {
     // If an import is being published in steps, this publishes the rest of it at once.
     if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
-      serial: Math.max((this.#last?.serial ?? 0) + 1, now),
+      serial: Math.max(
+        (this.#last?.serial ?? 0) + 1,
+        this.#store.journal.isCopy ? now + copyAheadSeconds : now,
+      ),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
       ipv4Entries: counts[4],

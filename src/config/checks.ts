@@ -67,7 +67,11 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
   return [
     ...checks.filter(([isWrong]) => isWrong).map(([, path, why]) => ({ path, why })),
     ...repeated(dns.access, 'dns.access', 'client'),
-    ...repeated(dns.key, 'dns.key', 'name'),
+    ...repeated(
+      dns.key.map(({ name }) => ({ name: name.toLowerCase() })),
+      'dns.key',
+      'name',
+    ),
     ...unknownKeys(settings),
     ...faultsOfMirror(settings),
     ...repeated(mailbox, 'mailbox', 'name'),

@@ -43,6 +43,7 @@ export class TcpConnection {
   #isWaitingForTurn = false
   /** While it runs, no other query of this connection is answered: a client may send several, and wants them in order. */
   #transfer: Transfer | undefined
+  #transferLimit: NodeJS.Timeout | undefined
   /** Messages of a transfer are being made, so it is not the client who is slow. */
   #isMaking = false
 
@@ -71,6 +72,7 @@ export class TcpConnection {
     socket.on('error', () => undefined)
     socket.on('close', () => {
       clearTimeout(this.#idle)
+      clearTimeout(this.#transferLimit)
       this.#transfer?.stop()
       options.onClose()
     })
@@ -151,10 +153,9 @@ export class TcpConnection {
     const { transfers, address, answering } = this.#options
     const socket = this.#socket
     socket.pause()
-    const limit = setTimeout(() => socket.destroy(), longestTransferMs)
-    socket.once('close', () => clearTimeout(limit))
+    this.#transferLimit = setTimeout(() => socket.destroy(), longestTransferMs)
     const goOn = (): void => {
-      clearTimeout(limit)
+      clearTimeout(this.#transferLimit)
       this.#isMaking = false
       this.#transfer = undefined
       this.#touch()
@@ -166,10 +167,7 @@ export class TcpConnection {
         this.#touch()
         if (socket.destroyed || socket.write(octets)) return
         this.#isMaking = false
-        await new Promise<void>((resolve) => {
-          socket.once('drain', resolve)
-          socket.once('close', resolve)
-        })
+        await takenOrGone(socket)
         this.#isMaking = true
       },
       end: (isAnswered) => {
@@ -199,6 +197,15 @@ export class TcpConnection {
     this.#idle.refresh()
     this.#options.onActivity()
   }
+}
+
+/** Resolves when the peer has taken what was written, or is gone. */
+async function takenOrGone(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const go = (): void => resolve()
+  socket.once('drain', go).once('close', go)
+  await promise
+  socket.off('drain', go).off('close', go)
 }
 
 /** Chunks of a stream → DNS messages. Keeps only octets that have not been read yet. */

@@ -4,10 +4,8 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { OperationalError } from '../errors.ts'
 import { databaseFailure } from './database.ts'
+import { copyMark } from './journal.ts'
 import { requireFile, writePrivateFile } from './private-file.ts'
-
-/** A day at one publication a second. */
-const serialsAhead = 86_400
 
 /**
  * Copies the database at `path`, of any schema version, to `file` (mode 0600), which must not exist. A failure leaves no file
@@ -26,7 +24,7 @@ export function backupDatabase(path: string, file: string): void {
     writePrivateFile(partial, '')
     // VACUUM INTO copies in one read transaction. SQLite's backup would start again whenever something is written.
     database.prepare('VACUUM INTO ?').run(partial)
-    moveSerialAhead(partial)
+    markCopy(partial)
     sync(partial)
     renameSync(partial, file)
     sync(dirname(file))
@@ -38,19 +36,16 @@ export function backupDatabase(path: string, file: string): void {
   }
 }
 
-/**
- * Once the copy is restored, it must give no serial that the original gave after the copy was made: a secondary would take two
- * contents for one. So the copy's newest publication gets a serial that the original will not reach for long, and no
- * differences lead to it.
- */
-function moveSerialAhead(file: string): void {
+/** See `copyMark`. What the journal of a copy leads to, its original may lead to as well, under other serials. */
+function markCopy(file: string): void {
   const copy = new Database(file, { fileMustExist: true })
   try {
     copy.exec(`
       BEGIN;
       DELETE FROM journal;
       DELETE FROM publications WHERE serial < (SELECT max(serial) FROM publications);
-      UPDATE publications SET serial = serial + ${serialsAhead}, changes = 0;
+      UPDATE publications SET changes = 0;
+      PRAGMA application_id = ${copyMark};
       COMMIT;`)
   } finally {
     copy.close()

@@ -25,6 +25,12 @@ export interface Difference {
   readonly after: number
 }
 
+/**
+ * The application id (SQLite's PRAGMA) of a copy, until something is published from it. Its original may have published more
+ * since, so the next serial must be one that the original has not given: a secondary would take two contents for one.
+ */
+export const copyMark = 0x62_73_63_70
+
 interface RawPublication extends Omit<Publication, 'isRetired'> {
   readonly retired: number
   readonly number: number
@@ -42,6 +48,7 @@ const publicationColumns = `serial, generated_at AS generatedAt, valid_until AS 
   changes_total AS changesTotal, changes`
 
 export class JournalTable {
+  readonly #database: Database
   readonly #newest: Statement<[], RawPublication>
   readonly #oldest: Statement<[], RawPublication>
   readonly #bySerial: Statement<[number], RawPublication>
@@ -54,6 +61,7 @@ export class JournalTable {
   >
 
   constructor(database: Database) {
+    this.#database = database
     const select = `SELECT ${publicationColumns} FROM publications`
     this.#newest = database.prepare(`${select} ORDER BY serial DESC LIMIT 1`)
     this.#oldest = database.prepare(`${select} ORDER BY serial LIMIT 1`)
@@ -74,6 +82,11 @@ export class JournalTable {
     )
   }
 
+  /** Whether the database is a copy from which nothing was published yet. */
+  get isCopy(): boolean {
+    return this.#database.pragma('application_id', { simple: true }) === copyMark
+  }
+
   /** The last publication. Undefined if there was none. */
   newest(): Publication | undefined {
     const row = this.#newest.get()
@@ -89,6 +102,7 @@ export class JournalTable {
     differences: readonly Difference[],
     resetsJournal: boolean,
   ): void {
+    if (this.isCopy) this.#database.pragma('application_id = 0')
     const isReset = resetsJournal || differences.length > journalMaxChanges
     const kept = isReset ? [] : differences
     const newest = this.#newest.get()

@@ -160,28 +160,6 @@ test('an online copy holds what was committed and opens by itself', (t) => {
   store.close()
 })
 
-test('a copy gives no serial that its original gives after it, and no differences from before', (t) => {
-  const directory = temporaryDirectory(t)
-  const store = openStore(join(directory, 'a.db'))
-  const publish = (serial: number): void => {
-    const zone = { ipv4Entries: 1, ipv6Entries: 0, publishedKinds: 1, isRetired: false }
-    const times = { generatedAt: serial, validUntil: serial + 100 }
-    const prefix = { family: 4, w0: serial, w1: 0, w2: 0, w3: 0, length: 32 } as const
-    const difference = { prefix, before: 0, after: 1 }
-    store.journal.append({ ...zone, ...times, serial, ownRecords: '' }, [difference], false)
-  }
-  for (const serial of [1000, 1001, 1002]) publish(serial)
-  backupDatabase(store.path, join(directory, 'copy.db'))
-  for (let serial = 1003; serial < 1100; serial++) publish(serial)
-  const copy = openStore(join(directory, 'copy.db'))
-  const serial = copy.journal.newest()?.serial ?? 0
-  assert.ok(serial > 1100, `${serial}`)
-  assert.deepEqual([...copy.journal.changes(0, serial)], [])
-  for (const before of [1000, 1001, 1002]) assert.equal(copy.journal.publication(before), undefined)
-  copy.close()
-  store.close()
-})
-
 test('work that throws is undone alone', (t) => {
   const store = openStore(join(temporaryDirectory(t), 'a.db'))
   const set = (position: string) => store.mailboxPositions.set('imap', position, 1)
