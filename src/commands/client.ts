@@ -48,11 +48,18 @@ export async function withClient<T>(
   }
 }
 
-/** Opens a client for the running server and closes it after `work`. Throws `server-unreachable` if there is no server. */
+/**
+ * Opens a client for the running server and closes it after `work`. Throws `server-unreachable` if there is none, or if the server
+ * is a mirror.
+ */
 export async function withServer<T>(
   config: Config,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
+  if (config.zone.primary !== '') {
+    const told = `its state is in its log and in _status.${config.zone.origin} TXT`
+    throw new OperationalError('server-unreachable', `a mirror has no control socket: ${told}`)
+  }
   const client = await serverClient(config)
   if (client === undefined) {
     const where = `nothing listens on ${config.control.socket}`

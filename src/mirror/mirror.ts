@@ -1,5 +1,6 @@
 // Keeps the tree and the file of a mirror up to date with its primary: asks after each NOTIFY and by the timers of the SOA record
 // (RFC 1034 §4.3.5, RFC 1996 §3.11). Whatever the primary does, the last zone stays until a whole newer one has come.
+import { existsSync } from 'node:fs'
 import { type Logger, messageOf } from '../errors.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 import { entryKinds } from '../tree/layout.ts'
@@ -58,7 +59,9 @@ export class Mirror {
     const { log, path } = this.#options
     const kept = this.#file.load(this.#options)
     if (kept === undefined) {
-      log.info({ file: path }, 'there is no zone on disk yet')
+      if (existsSync(path))
+        log.warn({ file: path }, 'the zone on disk is damaged; it is fetched anew')
+      else log.info({ file: path }, 'there is no zone on disk yet')
       return undefined
     }
     this.#heardAt = kept.heardAt

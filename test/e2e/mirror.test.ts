@@ -163,6 +163,26 @@ test('commands that need a list say that this is a mirror', async (t) => {
     assert.equal(code, 1, words.join(' '))
     assert.match(stderr, /this is a mirror and has no list of its own.*127\.0\.0\.1/)
   }
+  for (const word of ['status', 'reload']) {
+    const { code, stderr } = await mirror.run(word)
+    assert.equal(code, 1, word)
+    assert.match(stderr, /a mirror has no control socket: .*_status\.bl\.test\.example TXT/)
+  }
+})
+
+test('a mirror whose file is damaged says so and fetches the zone anew', async (t) => {
+  const { primary, mirror } = await pair(t)
+  const source = await primary.start()
+  const first = await mirror.start()
+  await caughtUp(source, first)
+  await first.kill('SIGKILL')
+  const file = join(mirror.folder, 'list.db-zone')
+  const octets = readFileSync(file)
+  octets[Math.floor(octets.length / 2)] = (octets[Math.floor(octets.length / 2)] ?? 0) ^ 0xff
+  writeFileSync(file, octets.subarray(0, octets.length - 9))
+  const second = await mirror.start()
+  assert.match(second.stderr(), /the zone on disk is damaged; it is fetched anew/)
+  await caughtUp(source, second)
 })
 
 test('the configurations of the guide are right', async (t) => {
