@@ -78,7 +78,7 @@ export interface BlocklistOptions {
   readonly retired: boolean
   /**
    * Stands for the records that the configuration gives, and the form of all others. If it is another than at the last
-   * publication, the journal begins anew. @default that of the last publication
+   * publication, the journal starts over. @default that of the last publication
    */
   readonly ownRecords?: string
   /** Whether somebody asks DNS about hosts: then a new listing waits for the answers. @default false */

@@ -76,6 +76,8 @@ export class Publisher {
   #next: Publication | undefined
   /** Whether the next publication must empty the journal, since no differences lead from the last one to it. */
   #resetsJournal: boolean
+  /** Whether nothing was published yet from this copy of a database. */
+  #isCopy: boolean
   /** Whether the published kinds have changed and the whole tree must be staged again. */
   #rebuilds = false
   /** Whether the open transaction may use the memory that is reserved for removals. */
@@ -93,11 +95,13 @@ export class Publisher {
     this.#onPublished = options.onPublished
     this.#last = options.store.journal.newest()
     this.#ownRecords = options.ownRecords ?? this.#last?.ownRecords ?? ''
+    this.#isCopy = options.store.journal.isCopy
     this.#resetsJournal =
-      this.#last !== undefined &&
-      (this.#last.publishedKinds !== options.publishedKinds ||
-        this.#last.isRetired !== options.isRetired ||
-        this.#last.ownRecords !== this.#ownRecords)
+      this.#isCopy ||
+      (this.#last !== undefined &&
+        (this.#last.publishedKinds !== options.publishedKinds ||
+          this.#last.isRetired !== options.isRetired ||
+          this.#last.ownRecords !== this.#ownRecords))
   }
 
   get last(): Publication | undefined {
@@ -158,7 +162,7 @@ export class Publisher {
     const age = now - (this.#last?.generatedAt ?? Number.NEGATIVE_INFINITY)
     // The age is negative if the clock was ahead at the last publication.
     const isOld = age < 0 || age >= this.#validForSeconds / refreshesInValidity
-    return isOld || this.#store.journal.isCopy
+    return isOld || this.#isCopy
   }
 
   /**
@@ -181,10 +185,7 @@ export class Publisher {
     // If an import is being published in steps, this publishes the rest of it at once.
     if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
-      serial: Math.max(
-        (this.#last?.serial ?? 0) + 1,
-        this.#store.journal.isCopy ? now + copyAheadSeconds : now,
-      ),
+      serial: Math.max((this.#last?.serial ?? 0) + 1, this.#isCopy ? now + copyAheadSeconds : now),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
       ipv4Entries: counts[4],
@@ -205,6 +206,7 @@ export class Publisher {
     this.#next = undefined
     this.#last = next
     this.#resetsJournal = false
+    this.#isCopy = false
     this.#rebuilds = false
     try {
       this.#tree?.publish(next)

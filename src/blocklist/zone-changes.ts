@@ -4,9 +4,9 @@ import { contains, networkOf, type Prefix } from '../ip/address.ts'
 import type { Difference, Publication } from '../store/journal.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 import type { Snapshot } from '../store/snapshot.ts'
-import { entryKinds } from '../tree/layout.ts'
 import {
   holdsTestEntry,
+  isExemption,
   isListing,
   kindsOfEntry,
   neverListed,
@@ -248,10 +248,6 @@ function itemsOf(entries: readonly Entry[], side: 'before' | 'after'): ZoneItem[
     items.push({ prefix, kinds: isListing(entry) ? kindsOfEntry(entry) : null })
   }
   return items
-}
-
-function isExemption(entry: ZoneEntry): boolean {
-  return entry !== noEntry && (entry & 3) === entryKinds.exemption
 }
 
 function isSame(a: NamedAnswer, b: NamedAnswer): boolean {

@@ -42,6 +42,10 @@ export function isListing(entry: ZoneEntry): boolean {
   return (entry & 3) === entryKinds.listing
 }
 
+export function isExemption(entry: ZoneEntry): boolean {
+  return (entry & 3) === entryKinds.exemption
+}
+
 /** Converts a mask of kinds to the tree's mask of A records: bit n stands for 127.0.0.n. 127.0.0.2 is always set. */
 export function codesOf(kinds: number): number {
   return (1 << 2) | (kinds << 3)

@@ -16,7 +16,7 @@ interface Rooms {
   readonly nameserver: Nameserver
   readonly admin: Admin
   readonly log: ServerLog
-  /** Closes the traps and opens them anew; if that fails, it opens them as before and throws. */
+  /** Closes the traps and opens them with the new settings. If that fails, opens them with the old ones and throws. */
   reopenTraps(next: Config, before: Config): Promise<void>
   renewCertificate(): Promise<void>
   /** Called with each configuration that is applied, and with the keys whose change needs a restart. */

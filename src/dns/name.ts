@@ -93,6 +93,7 @@ export function skipName(bytes: Uint8Array, offset: number, length: number): num
   return -1
 }
 
-function lowerCase(octet: number): number {
+/** The octet of a name in lower case (RFC 4343 §3). */
+export function lowerCase(octet: number): number {
   return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet
 }

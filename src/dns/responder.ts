@@ -184,7 +184,7 @@ export class Responder {
     this.#query = asked
     this.#entry = read.entry
     const reply = this.#reply
-    const { accessOf, signed } = this.#guards
+    const { accessOf } = this.#guards
     context.type = 0
     context.rcode = 0
     context.codes = 0
@@ -208,14 +208,11 @@ export class Responder {
       limit = Math.min(asked.edns.udpPayload, this.#udpPayload)
       if (!isProven) limit = Math.min(limit, queryLength * maxAmplification)
     }
-    this.#isSigned = signed !== undefined && family === 0 && isWellFormed && asked.isSigned
-    if (signed !== undefined && this.#isSigned) {
-      limit = Math.min(limit, response.length) - signed.room
-    }
-    const signatureRcode =
-      signed !== undefined && this.#isSigned
-        ? signed.verify(query.subarray(0, queryLength))
-        : rcodes.NOERROR
+    const mayBeSigned = family === 0 && isWellFormed && asked.isSigned
+    const signed = mayBeSigned ? this.#guards.signed : undefined
+    this.#isSigned = signed !== undefined
+    if (signed !== undefined) limit = Math.min(limit, response.length) - signed.room
+    const signatureRcode = signed?.verify(query.subarray(0, queryLength))
     reply.start(response, asked, Math.min(limit, response.length))
     context.type = asked.questionEnd > headerLength ? asked.type : 0
     context.outcome = outcomes.refused
@@ -223,7 +220,7 @@ export class Responder {
     if (isFault(context.rcode)) context.outcome = outcomes.malformed
     if (!isProven && !this.#passesLimit()) return 0
     const length = reply.finish(query, asked, this.#udpPayload, context.rcode)
-    return signed !== undefined && this.#isSigned ? signed.sign(response, length) : length
+    return signed === undefined ? length : signed.sign(response, length)
   }
 
   /**

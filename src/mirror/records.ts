@@ -1,6 +1,7 @@
 // A message of a transfer → its answer records, with names written out. The message may be anything.
-import { skipName } from '../dns/name.ts'
-import { classes, get16, get32, headerLength, types } from '../dns/wire.ts'
+import { lowerCase, skipName } from '../dns/name.ts'
+import { recordAt, skipQuestions } from '../dns/record-place.ts'
+import { classes, get16, get32, types } from '../dns/wire.ts'
 
 export interface ReceivedRecord {
   /** Wire form, lower case, not compressed. */
@@ -11,7 +12,6 @@ export interface ReceivedRecord {
   readonly rdata: Uint8Array
 }
 
-const fixedLength = 10
 /** Types in whose RDATA names may be compressed (RFC 3597 §4), and the octets before the first name. */
 const compressible: ReadonlyMap<number, { readonly before: number; readonly names: number }> =
   new Map([
@@ -24,24 +24,17 @@ const compressible: ReadonlyMap<number, { readonly before: number; readonly name
 
 /** Reads the answer section. Returns undefined if the message is malformed or has a record of another class than IN. */
 export function readAnswers(message: Uint8Array): ReceivedRecord[] | undefined {
-  let at = headerLength
-  for (let question = 0; question < get16(message, 4); question++) {
-    at = skipName(message, at, message.length)
-    if (at < 0 || at + 4 > message.length) return undefined
-    at += 4
-  }
+  let at = skipQuestions(message)
+  if (at < 0) return undefined
   const records: ReceivedRecord[] = []
   for (let index = 0; index < get16(message, 6); index++) {
-    const fixed = skipName(message, at, message.length)
-    if (fixed < 0 || fixed + fixedLength > message.length) return undefined
-    const type = get16(message, fixed)
-    const data = fixed + fixedLength
-    const end = data + get16(message, fixed + 8)
-    if (end > message.length || get16(message, fixed + 2) !== classes.IN) return undefined
+    const place = recordAt(message, at)
+    if (place === undefined || get16(message, place.fields + 2) !== classes.IN) return undefined
+    const { type, fields, data, end } = place
     const rdata = plainRdata(message, type, data, end)
     if (rdata === undefined) return undefined
-    const owner = foldedName(message, at)
-    records.push({ owner, type, ttl: get32(message, fixed + 4) >>> 0, rdata })
+    const owner = writtenOut(message, at).map(lowerCase)
+    records.push({ owner, type, ttl: get32(message, fields + 4) >>> 0, rdata })
     at = end
   }
   return records
@@ -76,12 +69,6 @@ function plainRdata(
   }
   pieces.push(message.subarray(at, end))
   return Uint8Array.from(Buffer.concat(pieces))
-}
-
-function foldedName(message: Uint8Array, at: number): Uint8Array {
-  return writtenOut(message, at).map((octet) =>
-    octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet,
-  )
 }
 
 /** The name at `at`, which `skipName` has found right. */

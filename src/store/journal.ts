@@ -95,15 +95,15 @@ export class JournalTable {
 
   /**
    * Adds a publication and its differences, and deletes the oldest publications above the limits. With `resetsJournal` all
-   * earlier publications are deleted, since no differences lead from them to this one.
+   * earlier publications are deleted, since no differences lead from them to this one. A copy needs it: its mark goes with them.
    */
   append(
     publication: Publication,
     differences: readonly Difference[],
     resetsJournal: boolean,
   ): void {
-    if (this.isCopy) this.#database.pragma('application_id = 0')
     const isReset = resetsJournal || differences.length > journalMaxChanges
+    if (isReset) this.#database.pragma('application_id = 0')
     const kept = isReset ? [] : differences
     const newest = this.#newest.get()
     const number = (newest?.number ?? 0) + 1

@@ -43,7 +43,7 @@ export class Notifier {
   }
 }
 
-/** One secondary. A new change begins the tries anew. */
+/** One secondary. A new change restarts the tries. */
 class Target {
   readonly #origin: Uint8Array
   readonly #secondary: Secondary

@@ -1,6 +1,7 @@
 // A query for a zone transfer → what it asks and whether it may: AXFR (RFC 5936 §2.1), IXFR (RFC 1995 §3), TSIG (RFC 8945).
 import { equalsAt, foldName, skipName } from '../dns/name.ts'
 import type { ClientAddress } from '../dns/query-context.ts'
+import { recordAt } from '../dns/record-place.ts'
 import { classes, flags, get16, get32, headerLength, octetsOf, types } from '../dns/wire.ts'
 import { contains, type Prefix } from '../ip/address.ts'
 import { type Signature, type TsigKey, verifyRequest } from './tsig.ts'
@@ -17,8 +18,7 @@ export interface TransferRequest {
   readonly id: number
   /** The question in wire form, as it was asked. */
   readonly question: Uint8Array
-  readonly type: 'AXFR' | 'IXFR'
-  /** For IXFR: the serial that the client has (RFC 1995 §3). */
+  /** For IXFR: the serial that the client has (RFC 1995 §3). undefined: AXFR. */
   readonly serial: number | undefined
   readonly hasOpt: boolean
   readonly signature: Signature
@@ -48,13 +48,12 @@ export function readTransferRequest(
   if (signature.kind === 'malformed' || nameEnd !== headerLength + origin.length) return undefined
   if (!equalsAt(octetsOf(query), headerLength, foldName(origin))) return undefined
   if (get16(query, nameEnd + 2) !== classes.IN) return undefined
-  const type = get16(query, nameEnd) === types.AXFR ? 'AXFR' : 'IXFR'
-  const serial = type === 'IXFR' ? clientSerial(query, nameEnd + 4) : undefined
-  if (type === 'IXFR' && serial === undefined) return undefined
+  const isIxfr = get16(query, nameEnd) === types.IXFR
+  const serial = isIxfr ? clientSerial(query, nameEnd + 4) : undefined
+  if (isIxfr && serial === undefined) return undefined
   return {
     id: get16(query, 0),
     question: query.slice(headerLength, nameEnd + 4),
-    type,
     serial,
     hasOpt: hasOptRecord(query, nameEnd + 4),
     signature,
@@ -86,11 +85,10 @@ export function isNewer(a: number, b: number): boolean {
 /** The serial of the SOA record in the authority section. */
 function clientSerial(query: Uint8Array, at: number): number | undefined {
   if (get16(query, 6) !== 0 || get16(query, 8) !== 1) return undefined
-  const fixed = skipName(query, at, query.length)
-  if (fixed < 0 || fixed + 10 > query.length || get16(query, fixed) !== types.SOA) return undefined
-  const end = fixed + 10 + get16(query, fixed + 8)
-  if (end > query.length) return undefined
-  const primaryEnd = skipName(query, fixed + 10, end)
+  const soa = recordAt(query, at)
+  if (soa?.type !== types.SOA) return undefined
+  const { data, end } = soa
+  const primaryEnd = skipName(query, data, end)
   const adminEnd = primaryEnd < 0 ? -1 : skipName(query, primaryEnd, end)
   return adminEnd >= 0 && adminEnd + 20 === end ? get32(query, adminEnd) >>> 0 : undefined
 }
@@ -99,10 +97,10 @@ function hasOptRecord(query: Uint8Array, from: number): boolean {
   let at = from
   const total = get16(query, 6) + get16(query, 8) + get16(query, 10)
   for (let index = 0; index < total; index++) {
-    const fixed = skipName(query, at, query.length)
-    if (fixed < 0 || fixed + 10 > query.length) return false
-    if (get16(query, fixed) === types.OPT) return true
-    at = fixed + 10 + get16(query, fixed + 8)
+    const record = recordAt(query, at)
+    if (record === undefined) return false
+    if (record.type === types.OPT) return true
+    at = record.end
   }
   return false
 }

@@ -1,5 +1,5 @@
 // The side of the thread that has the connections: hands queries for a transfer to the transfer thread, and its messages back,
-// a part at a time. The thread is started for the first transfer. If it dies, its transfers end and the next one starts it anew.
+// a part at a time. The thread is started for the first transfer. If it dies, its transfers end, and the next one starts it again.
 import { Worker } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { TransferOptions } from './transfer.ts'

@@ -1,8 +1,9 @@
 // Transaction signatures (RFC 8945): verifies signed queries, and signs queries, responses and the messages of a transfer.
 // node:crypto computes the MACs. A message is never changed; a signed one is a copy with the TSIG record at its end.
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { skipName } from '../dns/name.ts'
-import { classes, get16, headerLength, put16, put32, types } from '../dns/wire.ts'
+import { lowerCase, skipName } from '../dns/name.ts'
+import { recordAt, recordFieldsLength, skipQuestions } from '../dns/record-place.ts'
+import { classes, get16, put16, put32, types } from '../dns/wire.ts'
 
 /** The algorithms that RFC 8945 §6 requires, and its longer ones. */
 export const tsigAlgorithms = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512'] as const
@@ -27,8 +28,6 @@ type TsigError = (typeof tsigErrors)[keyof typeof tsigErrors]
 
 /** Seconds by which two clocks may differ (RFC 8945 §10). */
 const fudgeSeconds = 300
-/** Octets of a TSIG record's fixed fields before its RDATA: type, class, TTL and length. */
-const fixedLength = 10
 
 /** How a received message is signed. A message that is `refused` gets RCODE NOTAUTH and a TSIG record with the error. */
 export type Signature =
@@ -151,7 +150,8 @@ export class ResponseVerifier {
 
 /** The octets that a response with a TSIG record of this key is longer. */
 export function tsigLength({ name, algorithm }: TsigKey): number {
-  return name.length + fixedLength + rdataLength(algorithm, macLengths[algorithm])
+  const algorithmLength = algorithmNames.get(algorithm)?.length ?? 0
+  return name.length + recordFieldsLength + algorithmLength + 16 + macLengths[algorithm]
 }
 
 /**
@@ -221,22 +221,17 @@ function macOf({ algorithm, secret }: TsigKey, pieces: readonly Uint8Array[]): U
 function readTsig(message: Uint8Array): TsigRecord | 'malformed' | undefined {
   const total = get16(message, 6) + get16(message, 8) + get16(message, 10)
   const additionalFrom = total - get16(message, 10)
-  let at = headerLength
-  for (let question = 0; question < get16(message, 4); question++) {
-    at = skipName(message, at, message.length)
-    if (at < 0 || at + 4 > message.length) return 'malformed'
-    at += 4
-  }
+  let at = skipQuestions(message)
+  if (at < 0) return 'malformed'
   for (let index = 0; index < total; index++) {
-    const fixed = skipName(message, at, message.length)
-    if (fixed < 0 || fixed + fixedLength > message.length) return 'malformed'
-    const next = fixed + fixedLength + get16(message, fixed + 8)
-    if (next > message.length) return 'malformed'
-    if (get16(message, fixed) === types.TSIG) {
-      const isLast = index === total - 1 && index >= additionalFrom && next === message.length
-      return (isLast && readFields(message, at, fixed)) || 'malformed'
+    const record = recordAt(message, at)
+    if (record === undefined) return 'malformed'
+    const { type, fields, end } = record
+    if (type === types.TSIG) {
+      const isLast = index === total - 1 && index >= additionalFrom && end === message.length
+      return (isLast && readFields(message, at, fields)) || 'malformed'
     }
-    at = next
+    at = end
   }
   return at === message.length ? undefined : 'malformed'
 }
@@ -248,7 +243,7 @@ function readFields(message: Uint8Array, at: number, fixed: number): TsigRecord 
   if (!name || get16(message, fixed + 2) !== classes.ANY || view.getUint32(fixed + 4) !== 0) {
     return undefined
   }
-  const data = fixed + fixedLength
+  const data = fixed + recordFieldsLength
   const algorithmEnd = skipName(message, data, message.length)
   if (algorithmEnd < 0) return undefined
   const algorithm = plainName(message, data, algorithmEnd)
@@ -276,9 +271,7 @@ function plainName(message: Uint8Array, at: number, end: number): Uint8Array | u
   for (let label = at; label < end; label += (message[label] ?? 0) + 1) {
     if ((message[label] ?? 0) > 63) return undefined
   }
-  return message
-    .slice(at, end)
-    .map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet))
+  return message.slice(at, end).map(lowerCase)
 }
 
 /** The message as it was before its signer added the record, with the id that it had then. */
@@ -326,10 +319,6 @@ function time48(seconds: number): Uint8Array {
 
 function withLength(mac: Uint8Array): Uint8Array {
   return Uint8Array.from([mac.length >>> 8, mac.length & 255, ...mac])
-}
-
-function rdataLength(algorithm: TsigAlgorithm, macLength: number, otherLength = 0): number {
-  return (algorithmNames.get(algorithm)?.length ?? 0) + 16 + macLength + otherLength
 }
 
 /** A copy of the message with the record at its end. */

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, isIPv6 } from 'node:net'
 import type { Config } from '../../config/load.ts'
 import { codeOf } from '../../errors.ts'
+import { parseListenAddress } from '../../nameserver/addresses.ts'
 import { settings, words } from '../unit.ts'
 import type { Finding, Installation } from './installation.ts'
 import { holdersOf, type PortHolder } from './port-holder.ts'
@@ -23,9 +24,8 @@ export interface ListenPlace {
 /** Every socket that the server opens. Those with port 0 take any free port and are left out. */
 export function listenPlaces({ dns, trapSmtp, admin }: Config): ListenPlace[] {
   const place = (key: ListenPlace['key'], protocol: 'tcp' | 'udp') => (address: string) => {
-    const colon = address.lastIndexOf(':')
-    const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-    return { key, protocol, host, port: Number(address.slice(colon + 1)), address }
+    const { host, port } = parseListenAddress(address)
+    return { key, protocol, host, port, address }
   }
   return [
     ...dns.listen.flatMap((each) => [

@@ -2,7 +2,6 @@
 // whether a mail server of this machine takes mail to the traps. It sends no mail.
 import type { Resolver } from 'node:dns/promises'
 import { connect } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import { parseTrapPattern } from '../../blocklist/traps.ts'
 import { codeOf, messageOf } from '../../errors.ts'
 import { contains, parseAddress } from '../../ip/address.ts'
@@ -10,7 +9,7 @@ import { allItems } from '../client.ts'
 import { checkedPrefix } from '../options.ts'
 import type { Finding, Installation } from './installation.ts'
 import { listenPlaces } from './listeners.ts'
-import { addressesOf, isPrivate, makeResolver } from './zone.ts'
+import { addressesOf, isOfThisMachine, isPrivate, makeResolver } from './zone.ts'
 
 const smtpPort = 25
 /** Postfix greets a stranger after 6 seconds (postscreen). */
@@ -146,12 +145,6 @@ async function mailHosts(
   const own = await addressesOf(domain, resolver)
   if (typeof own === 'string') return { why: own, isUnknown: true }
   return own.length > 0 ? { value: [domain] } : { why: 'it has no MX record' }
-}
-
-function isOfThisMachine(address: string): boolean {
-  return Object.values(networkInterfaces())
-    .flat()
-    .some((each) => each?.address === address)
 }
 
 async function checkPort(

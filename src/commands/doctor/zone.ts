@@ -215,13 +215,7 @@ async function askForZone(
     }
     if (server === undefined || serial === server.status.serial) return []
     // Our own serial may have changed since it was asked for.
-    const isNewer = serial > server.status.serial
-    const isOurs =
-      isNewer &&
-      Object.values(networkInterfaces())
-        .flat()
-        .some((each) => each?.address === address)
-    if (isOurs) return []
+    if (serial > server.status.serial && isOfThisMachine(address)) return []
     return [
       {
         check: 'name server',
@@ -254,6 +248,12 @@ export async function addressesOf(name: string, resolver: Resolver): Promise<str
     (each) => typeof each === 'string' && each !== 'ENOTFOUND' && each !== 'ENODATA',
   )
   return addresses.length === 0 && typeof failure === 'string' ? failure : addresses
+}
+
+export function isOfThisMachine(address: string): boolean {
+  return Object.values(networkInterfaces())
+    .flat()
+    .some((each) => each?.address === address)
 }
 
 /** Whether this machine has an IPv6 address that leads beyond its own network. */

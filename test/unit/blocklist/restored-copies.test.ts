@@ -58,7 +58,7 @@ test('a change that is rolled back leaves the copy marked', async (t) => {
   const publication = store.journal.newest()
   assert.ok(publication)
   store.begin()
-  store.journal.append({ ...publication, serial: publication.serial + 1 }, [], false)
+  store.journal.append({ ...publication, serial: publication.serial + 1 }, [], true)
   assert.equal(store.journal.isCopy, false)
   store.rollback()
   assert.equal(store.journal.isCopy, true)
