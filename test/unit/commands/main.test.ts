@@ -117,7 +117,7 @@ test('colour is for a terminal, and not with NO_COLOR', needs('script', 'bsdutil
   const list = `"${process.execPath}" "${main}" --config "${site.configFile}" list`
   const shown = (command: string, environment: NodeJS.ProcessEnv): string => {
     // Nothing is inherited: CI=true, for one, tells Node that there are no colours.
-    const env = { PATH: process.env.PATH, TERM: 'xterm', ...environment }
+    const env = { PATH: process.env['PATH'], TERM: 'xterm', ...environment }
     const done = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', env })
     assert.equal(done.status, 0, done.stdout)
     return done.stdout
