@@ -13,6 +13,7 @@ import { addIdempotency } from './idempotency.ts'
 import { KeyRing } from './key-ring.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import type { AdminLimits, App, AppOptions } from './options.ts'
+import { signInRoutes } from './pages/sign-in.ts'
 import { compileValidator } from './parse-params.ts'
 import {
   answerClientError,
@@ -39,6 +40,7 @@ import { reloadRoutes } from './routes/reload.ts'
 import { removalRoutes } from './routes/removals.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { trapRoutes } from './routes/traps.ts'
+import { Sessions } from './sessions.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -161,7 +163,15 @@ export function buildApp(options: AppOptions): App {
   const keys = new KeyRing(options)
   app.addHook('onClose', async () => keys.flush())
   const { callerOf, refusals = new RefusalLog(log) } = options
-  addAccessControl(app, { keys, callerOf, limits, refusals, answerNotFound })
+  const sessions = new Sessions(keys, options.now)
+  const access = addAccessControl(app, {
+    keys,
+    sessions,
+    callerOf,
+    limits,
+    refusals,
+    answerNotFound,
+  })
   addIdempotency(app, options)
   if (isDescribed) describeApi(app, options)
   // The routes are a plugin of their own: the plugin that describes them must be loaded first.
@@ -186,6 +196,12 @@ export function buildApp(options: AppOptions): App {
     if (isDescribed) documentRoute(routes)
     done()
   })
+  if (isDescribed)
+    app.register((scope, _options, done) => {
+      const pages = scope.withTypeProvider<TypeBoxTypeProvider>()
+      signInRoutes(pages, { keys, sessions, ...access })
+      done()
+    })
   return app
 }
 

@@ -42,11 +42,13 @@ export class KeyRing {
     const hash = hashOf(secret)
     const row = this.#options.store.keys.byHash(hash)
     if (row === undefined || !timingSafeEqual(row.hash, hash)) return undefined
-    const now = this.#options.now()
-    if (row.revokedAt !== null || (row.expiresAt !== null && row.expiresAt <= now)) return undefined
-    this.#lastUses.set(row.id, now)
-    this.#timer ??= setTimeout(() => this.flush(), lastUseDelayMs).unref()
-    return row
+    return this.#used(row)
+  }
+
+  /** The key with this id. Returns undefined if there is none, or it expired or was revoked. */
+  valid(id: number): KeyRow | undefined {
+    const row = this.#options.store.keys.byId(id)
+    return row && this.#used(row)
   }
 
   /**
@@ -110,6 +112,15 @@ export class KeyRing {
     } catch (error) {
       this.#options.log.warn({ err: error }, 'the last use of API keys was not stored')
     }
+  }
+
+  /** Notes that the key is used now, if it is valid. */
+  #used(row: KeyRow): KeyRow | undefined {
+    const now = this.#options.now()
+    if (row.revokedAt !== null || (row.expiresAt !== null && row.expiresAt <= now)) return undefined
+    this.#lastUses.set(row.id, now)
+    this.#timer ??= setTimeout(() => this.flush(), lastUseDelayMs).unref()
+    return row
   }
 
   #audit(actor: string, action: AuditAction, before: KeyRow | null, after: KeyRow): void {

@@ -36,6 +36,7 @@ type ProblemCode =
   | OperationalErrorCode
   | 'body-too-large'
   | 'content-coding'
+  | 'cross-origin'
   | 'forbidden'
   | 'headers-too-large'
   | 'idempotency-key-refused'

@@ -21,6 +21,7 @@ type HashedKey = KeyRow & { readonly hash: Uint8Array }
 
 export class KeyTable {
   readonly #all: Statement<[], KeyRow>
+  readonly #byId: Statement<[number], KeyRow>
   readonly #byHash: Statement<[Uint8Array], HashedKey>
   readonly #insert: Statement<[string, string, Uint8Array, number, number | null]>
   readonly #revoke: Statement<[number, number]>
@@ -28,6 +29,7 @@ export class KeyTable {
 
   constructor(database: Database) {
     this.#all = database.prepare(`SELECT ${columns} FROM keys ORDER BY id`)
+    this.#byId = database.prepare(`SELECT ${columns} FROM keys WHERE id = ?`)
     this.#byHash = database.prepare(`SELECT ${columns}, hash FROM keys WHERE hash = ?`)
     this.#insert = database.prepare(
       'INSERT INTO keys (name, scope, hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?)',
@@ -41,6 +43,10 @@ export class KeyTable {
   /** All keys, also revoked and expired ones, oldest first. */
   all(): KeyRow[] {
     return this.#all.all()
+  }
+
+  byId(id: number): KeyRow | undefined {
+    return this.#byId.get(id)
   }
 
   /** Finds a key by the SHA-256 of its secret. How long the search takes tells an attacker nothing about the secret. */

@@ -39,6 +39,7 @@ const rootMayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The one room that knows each npm package. */
 const home: Readonly<Record<string, string>> = {
+  '@fastify/cookie': 'admin',
   '@fastify/helmet': 'admin',
   '@fastify/rate-limit': 'admin',
   '@fastify/swagger': 'admin',
