@@ -13,6 +13,8 @@ import { addIdempotency } from './idempotency.ts'
 import { KeyRing } from './key-ring.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import type { AdminLimits, App, AppOptions } from './options.ts'
+import { preparePage } from './pages/headers.ts'
+import { addPages } from './pages/pages.ts'
 import { signInRoutes } from './pages/sign-in.ts'
 import { compileValidator } from './parse-params.ts'
 import {
@@ -120,11 +122,13 @@ export function buildApp(options: AppOptions): App {
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', (route) => {
-    // The pages under /docs bring their own routes, which name no scope.
+    // The pages under /docs, and the files of all pages, bring their own routes, which name no scope.
+    if (/^\/assets\//.test(route.url)) route.config = { ...route.config, scope: 'public' }
     if (/^\/docs(\/|$)/.test(route.url)) {
       route.config = { ...route.config, scope: 'public' }
       route.helmet = Object.fromEntries(Object.keys(forPages).map((name) => [name, true]))
     }
+    if (route.config?.isPage) preparePage(route)
     if (route.config?.scope === undefined)
       throw new Error(`${route.url} does not say who may call it`)
     const known = methodsOfPaths.get(route.url)
@@ -173,7 +177,10 @@ export function buildApp(options: AppOptions): App {
     answerNotFound,
   })
   addIdempotency(app, options)
-  if (isDescribed) describeApi(app, options)
+  if (isDescribed) {
+    describeApi(app, options)
+    addPages(app, options)
+  }
   // The routes are a plugin of their own: the plugin that describes them must be loaded first.
   app.register((scope, _options, done) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>()

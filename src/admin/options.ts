@@ -33,11 +33,13 @@ export interface AppOptions {
   /** For keys, the audit and repeated requests. The list itself is changed only through `blocklist`. */
   readonly store: Store
   readonly version: string
+  /** The zone's name, in the head of every page. */
+  readonly origin: string
   /** What the configuration adds to an export as a zone file. */
   readonly zone: ZoneText
   /** The URL that clients use; '' if there is none. */
   readonly publicUrl?: string
-  /** Whether to offer /openapi.json and /docs. A single command does without them to start faster. @default true */
+  /** Whether to offer the pages, /openapi.json and /docs. A single command does without them to start faster. @default true */
   readonly isDescribed?: boolean
   /** The state of the process around the app, for /v1/stats. */
   status(): Answered<ServerState, ServerStatus>

@@ -282,6 +282,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       blocklist,
       store,
       version,
+      origin: config.zone.origin,
       zone: zoneText(config),
       isDescribed,
       status: () => ({

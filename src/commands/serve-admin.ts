@@ -22,7 +22,7 @@ import { adminLimits, zoneText } from './options.ts'
 /** The options of the HTTP application that the caller gives. startAdmin() sets the others. */
 type AdminRooms = Omit<
   AppOptions,
-  'version' | 'zone' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'
+  'version' | 'origin' | 'zone' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'
 >
 
 export interface Admin extends AsyncDisposable {
@@ -41,6 +41,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     buildApp({
       ...rooms,
       version,
+      origin: config.zone.origin,
       zone: zoneText(config),
       refusals,
       publicUrl: config.admin?.publicUrl ?? '',

@@ -39,9 +39,11 @@ const rootMayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The one room that knows each npm package. */
 const home: Readonly<Record<string, string>> = {
+  '@fastify/accepts': 'admin',
   '@fastify/cookie': 'admin',
   '@fastify/helmet': 'admin',
   '@fastify/rate-limit': 'admin',
+  '@fastify/static': 'admin',
   '@fastify/swagger': 'admin',
   '@fastify/swagger-ui': 'admin',
   '@fastify/type-provider-typebox': 'admin',
@@ -50,6 +52,7 @@ const home: Readonly<Record<string, string>> = {
   commander: 'main.ts',
   dns2: 'resolver',
   entities: 'mail',
+  eta: 'admin',
   fastify: 'admin',
   imapflow: 'traps',
   'ip-num': 'ip',

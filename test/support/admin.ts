@@ -94,6 +94,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     minFreeBytes,
   })
   const app = buildApp({
+    origin: 'bl.test.example',
     zone: { head: (serial) => `; ${serial}\n`, text: 'listed: {ip}' },
     blocklist,
     store,

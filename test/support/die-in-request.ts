@@ -25,6 +25,7 @@ export function openApp(path: string) {
     retired: false,
   })
   const app = buildApp({
+    origin: 'bl.test.example',
     zone: { head: () => '', text: '' },
     blocklist,
     store,

@@ -20,7 +20,7 @@ const listing = '/v1/listings'
 
 const faults: [name: string, request: Faulty, status: number, detail: RegExp][] = [
   ['no such path', { method: 'GET', url: '/v1/nothing' }, 404, /nothing at this path/],
-  ['no such path with a broken body', { method: 'POST', url: '/', payload: '{' }, 404, /nothing/],
+  ['no such path with a broken body', { method: 'POST', url: '/no', payload: '{' }, 404, /nothing/],
   ['a trailing slash', { method: 'GET', url: '/healthz/' }, 404, /nothing/],
   ['a malformed URL', { method: 'GET', url: '/v1/lookup/%E0%A4%A' }, 400, /well-formed URL/],
   [

@@ -1,0 +1,64 @@
+// The pages that people use, beside the HTTP interface: their security headers, their errors as pages, and their routes. They
+// are rendered on the server, work without JavaScript, and load nothing from other sites.
+import { fastifyAccepts } from '@fastify/accepts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { App, AppOptions } from '../options.ts'
+import { isProblem, type Problem } from '../problem.ts'
+import { serveAssets } from './assets.ts'
+import { pageHeaders } from './headers.ts'
+import { lookupPages } from './lookup-page.ts'
+import { PageRenderer } from './render.ts'
+import { languageOf, type TextKey, translator } from './texts.ts'
+
+/** Adds the pages. Call it after access control and the problems of the HTTP interface are added. */
+export function addPages(app: App, options: AppOptions): void {
+  const renderer = new PageRenderer(options.origin)
+  app.register(fastifyAccepts)
+  app.addHook('preSerialization', (request, reply, payload, done) => {
+    if (isProblem(payload) && wantsPage(request)) {
+      reply.helmet(pageHeaders)
+      const html = errorPage(renderer, request, reply, payload)
+      reply.serializer(() => html)
+    }
+    done(null, payload)
+  })
+  serveAssets(app)
+  app.register((scope, _options, done) => {
+    lookupPages(scope, { ...options, renderer })
+    done()
+  })
+}
+
+/** Whether an error is shown as a page: on the path of a page, and to a browser on a path that has nothing. */
+function wantsPage(request: FastifyRequest): boolean {
+  if (!request.is404) return request.routeOptions.config.isPage === true
+  return !request.url.startsWith('/v1/') && request.accepts().type('json', 'html') === 'html'
+}
+
+const titles: Readonly<Record<number, TextKey>> = {
+  400: 'error.400',
+  403: 'error.403',
+  404: 'error.404',
+  405: 'error.405',
+  429: 'error.429',
+  503: 'error.503',
+}
+
+function errorPage(
+  renderer: PageRenderer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { status, detail }: Problem,
+): string {
+  const t = translator(languageOf(request))
+  const title = t(titles[status] ?? (status < 500 ? 'error.400' : 'error.500'))
+  const seconds = reply.getHeader('retry-after')
+  const view = {
+    title,
+    // A missing page needs no more words. Other problems are told in the words of the HTTP interface, which are English.
+    detail: status === 404 ? '' : detail,
+    wait: seconds === undefined ? '' : t('error.429.text', { seconds: String(seconds) }),
+    requestId: status >= 500 ? request.id : '',
+  }
+  return renderer.render(request, reply, { template: 'error', title, view })
+}
