@@ -18,8 +18,6 @@ declare module 'fastify' {
     isProbe?: boolean
     /** A page sends such requests by itself: they do not keep a session from being idle. */
     isBackground?: boolean
-    /** A page behind the sign-in: a browser that is not signed in is sent there, and comes back to this page. */
-    isDashboard?: boolean
   }
   interface FastifyRequest {
     /** Set in the first hook, before anything else uses the request. */
@@ -119,10 +117,11 @@ export function addAccessControl(app: App, options: AccessOptions): AccessContro
 
 /** Refuses a caller whose scope is not enough. */
 function refuseScope({ caller, url, routeOptions }: FastifyRequest, reply: FastifyReply) {
-  const { scope = 'admin', isDashboard } = routeOptions.config
+  const { scope = 'admin', isPage } = routeOptions.config
   if (caller.scope !== 'public')
     return sendProblem(reply, problem(403, 'forbidden', `this needs scope ${scope}`))
-  if (isDashboard) return reply.redirect(signInPath(url), 303)
+  // A browser that is not signed in is sent there, and comes back to the page.
+  if (isPage) return reply.redirect(signInPath(url), 303)
   reply.header('www-authenticate', 'Bearer realm="backscatterd"')
   return sendProblem(reply, problem(401, 'unauthorized', `this needs a key of scope ${scope}`))
 }

@@ -43,6 +43,8 @@ export interface AppOptions {
   readonly isDescribed?: boolean
   /** The state of the process around the app, for /v1/stats. */
   status(): Answered<ServerState, ServerStatus>
+  /** How many queries had each outcome since the start, for the dashboard. Absent if the process serves no DNS. */
+  outcomes?(): Readonly<Record<string, number>>
   /** Whether the list is loaded and every listener bound, for /readyz. */
   isReady(): boolean
   /** The caller, if the connection alone tells who it is; undefined: the request's key decides. */
@@ -74,6 +76,12 @@ export interface AdminLimits {
 /** `Told` if `Schema` has all members of `Told`, else never: an answer leaves out members that its schema lacks. */
 export type Answered<Told, Schema> = keyof Told extends keyof Schema ? Told : never
 
+interface SecondaryState
+  extends Omit<NonNullable<ServerStatus['secondaries']>[number], 'toldAt' | 'answeredAt'> {
+  readonly toldAt: number | null
+  readonly answeredAt: number | null
+}
+
 /** The state of the published zone and of the process. */
 interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   readonly version: string
@@ -89,6 +97,9 @@ interface ServerState extends Omit<BlocklistStatus, 'tree'> {
   /** How full the tree is; absent if the process serves no DNS. */
   readonly tree?: ServerStatus['tree']
   readonly dns?: Readonly<NonNullable<ServerStatus['dns']>>
+  readonly threads?: NonNullable<ServerStatus['threads']>
+  /** Times in epoch seconds. */
+  readonly secondaries?: readonly SecondaryState[]
   /** Set while the wall clock is not trusted. Times in epoch seconds. */
   readonly clockHeld?: { readonly since: number; readonly wallClock: number }
   readonly mailboxes: readonly MailboxStatus[]

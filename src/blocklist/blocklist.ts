@@ -86,7 +86,7 @@ export interface BlocklistOptions {
   /** Mail is recorded only if the database's disk has this much free, or 5 % of the disk if that is less. @default 0 */
   readonly minFreeBytes?: number
   /** Called after each publication. @default does nothing */
-  onPublished?(): void
+  onPublished?(serial: number): void
 }
 
 /** The reader slot of this thread's look-ups: the last one. The name server's threads use the slots from the first on. */
@@ -135,7 +135,7 @@ export class Blocklist implements TrapList, HostList {
       isRetired: options.retired,
       ownRecords: options.ownRecords,
       log,
-      onPublished: () => options.onPublished?.(),
+      onPublished: (serial) => options.onPublished?.(serial),
     })
     this.#queue = new CommitQueue(store, this.#publisher, now, log)
     this.#imports = new ListImports({
@@ -440,6 +440,8 @@ export class Blocklist implements TrapList, HostList {
       tree: { usedBytes: tree?.usedBytes ?? 0, capacityBytes: tree?.capacityBytes ?? 0 },
       imports: this.#imports.running(),
       writeFailure: this.#queue.health.failure,
+      publishedInMs: this.#queue.publishedInMs,
+      disk: this.#disk.room(),
     }
   }
 

@@ -31,6 +31,7 @@ export class CommitQueue {
   readonly #publisher: Publisher
   readonly #now: () => number
   readonly health: WriteHealth
+  #publishedInMs: number | undefined
   #waiting: Waiting[] = []
   #isScheduled = false
   #isClosed = false
@@ -67,6 +68,11 @@ export class CommitQueue {
     })
     if (!this.#isScheduled) this.#schedule()
     return promise
+  }
+
+  /** See BlocklistStatus. */
+  get publishedInMs(): number | undefined {
+    return this.#publishedInMs
   }
 
   get isClosed(): boolean {
@@ -129,6 +135,7 @@ export class CommitQueue {
     let publishes = false
     let taken = 0
     let isPublished = false
+    let committingMs = 0
     try {
       this.#store.begin()
       for (const piece of pieces) {
@@ -146,6 +153,7 @@ export class CommitQueue {
         if (piece.isAlone || performance.now() - startedMs >= transactionMs) break
       }
       isPublished = this.#publisher.prepare(this.#now(), publishes)
+      committingMs = performance.now()
       this.#store.commit()
     } catch (error) {
       this.#store.rollback()
@@ -161,6 +169,7 @@ export class CommitQueue {
     this.#publisher.publish()
     // A transaction without changes does not show whether the disk can be written.
     if (isPublished) {
+      this.#publishedInMs = performance.now() - committingMs
       this.#store.letOthersIn()
       this.health.succeeded()
     }

@@ -37,7 +37,7 @@ interface PublisherOptions {
   readonly ownRecords: string | undefined
   readonly log: Logger
   /** Called after each publication. */
-  onPublished(): void
+  onPublished(serial: number): void
 }
 
 /**
@@ -69,7 +69,7 @@ export class Publisher {
   readonly #isRetired: boolean
   readonly #ownRecords: string
   readonly #log: Logger
-  readonly #onPublished: () => void
+  readonly #onPublished: (serial: number) => void
   #publishedKinds: number
   /** The last publication; undefined if there was none. */
   #last: Publication | undefined
@@ -215,7 +215,7 @@ export class Publisher {
       // This happens only if no answer has changed. So the answers are right; only the serial stays old until there is room.
       this.#log.warn({ err: error, serial: next.serial }, 'no room in the tree for a new serial')
     }
-    this.#onPublished()
+    this.#onPublished(next.serial)
   }
 
   /** Drops the staged changes. Call it if the transaction is rolled back. */

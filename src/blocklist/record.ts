@@ -258,6 +258,11 @@ export class DiskRoom {
     this.#log = log
   }
 
+  /** The free space now. Undefined if the check is off. */
+  room(): ReturnType<typeof freeRoom> | undefined {
+    return this.#minFreeBytes === 0 ? undefined : freeRoom(this.#path, this.#minFreeBytes)
+  }
+
   /** Throws OperationalError 'disk-low' if there is too little space. Checks the disk once a second at most. */
   require(): void {
     if (this.#minFreeBytes === 0) return

@@ -349,6 +349,10 @@ export interface BlocklistStatus {
   readonly imports: readonly RunningImport[]
   /** Present while the database cannot be written. */
   readonly writeFailure?: WriteFailure | undefined
+  /** How long the last publication took, from the begin of COMMIT until DNS answered it. Undefined if there was none. */
+  readonly publishedInMs?: number | undefined
+  /** Free space on the database's disk, and how much mail needs. Undefined if no minimum is set. */
+  readonly disk?: { readonly freeBytes: number; readonly neededBytes: number } | undefined
 }
 
 export function isRefusal(outcome: object): outcome is Refusal {

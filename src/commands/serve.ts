@@ -12,6 +12,7 @@ import {
   prepareNameserver,
   type UdpStatus,
 } from '../nameserver/nameserver.ts'
+import type { ThreadStatus } from '../nameserver/supervisor.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { openStore } from '../store/database.ts'
 import { Notifier } from '../transfer/notify.ts'
@@ -129,7 +130,7 @@ async function start(
       ownRecords: ownRecordsDigest(zone),
       minFreeBytes: config.store.minFree,
       asksHosts: asksHosts(config),
-      onPublished: () => notifier.onPublished(),
+      onPublished: (serial) => notifier.onPublished(serial),
     }),
     (each) => each.close(),
   )
@@ -176,12 +177,18 @@ async function start(
           NonNullable<ServerStatus['dns']>
         >,
         workers: nameserver.workers,
+        threads: nameserver.threads() satisfies Answered<
+          ThreadStatus,
+          NonNullable<ServerStatus['threads']>[number]
+        >[],
+        secondaries: notifier.status(),
         uptimeSeconds: Math.floor(process.uptime()),
         configReadAt: inForce.readAt,
         needRestart: keysForRestart,
         udp: nameserver.udp() satisfies Answered<UdpStatus, NonNullable<ServerStatus['udp']>>,
         mailboxes: traps?.mailboxes() ?? [],
       }),
+      outcomes: () => nameserver.outcomes(),
       isReady: () => isReady,
       mail: () => traps,
       reload: () => reload?.(),

@@ -1,5 +1,6 @@
 // `status`: what a running server says of itself, with what is wrong first.
 import { statSync } from 'node:fs'
+import { faultsOf } from '../admin/faults.ts'
 import type { ServerStatus } from '../admin/schemas/server.ts'
 import type { Mailbox } from '../admin/schemas/traps.ts'
 import { type Config, loadConfig } from '../config/load.ts'
@@ -52,7 +53,10 @@ export function isChangedSinceRead(file: string, { configReadAt }: ServerStatus)
 
 function formatStatus(stats: Status): string {
   const { entries, tree, zone, configuration, database } = stats
-  const faults = faultsOf(stats).map((fault) => `${styleFault('wrong')}  ${printable(fault)}\n`)
+  const faults = faultsOf(stats, formatTime).map(({ what, remedy }) => {
+    const sentence = remedy === '' ? what : `${what}; ${remedy}`
+    return `${styleFault('wrong')}  ${printable(sentence)}\n`
+  })
   const rows = [
     ['zone', zone],
     ['configuration', configuration],
@@ -66,6 +70,7 @@ function formatStatus(stats: Status): string {
     ['tree', `${mebibytes(tree.usedBytes)} used of ${formatSize(tree.capacityBytes)}`],
     ['DNS workers', String(stats.workers)],
     ...dnsRows(stats),
+    ...secondaryRows(stats),
   ]
   if (stats.queuedRemovals > 0) {
     const wait = stats.queuedRemovals === 1 ? '1 waits' : `${stats.queuedRemovals} wait`
@@ -77,39 +82,6 @@ function formatStatus(stats: Status): string {
   }
   const mailboxes = stats.mailboxes.length > 0 ? `\n${formatMailboxes(stats.mailboxes)}` : ''
   return [...faults, faults.length > 0 ? '\n' : '', formatColumns(rows), mailboxes].join('')
-}
-
-/** What needs the operator, one sentence each. */
-function faultsOf(stats: Status): string[] {
-  const { writeFailure, clockHeld, validUntil, tree, mailboxes, needRestart = [] } = stats
-  const faults: string[] = []
-  if (needRestart.length > 0) {
-    faults.push(`a change of ${needRestart.join(', ')} in the configuration waits for a restart`)
-  }
-  if (writeFailure) {
-    const since = formatTime(writeFailure.since)
-    faults.push(`the database cannot be written since ${since}: ${writeFailure.why}`)
-  }
-  if (clockHeld) {
-    const [since, wallClock] = [clockHeld.since, clockHeld.wallClock].map(formatTime)
-    faults.push(
-      `the clock is held since ${since}: the wall clock jumped to ${wallClock}; “backscatterd reload” confirms it`,
-    )
-  }
-  if (Date.parse(validUntil) < Date.now()) {
-    const since = formatTime(validUntil)
-    faults.push(
-      `the list is stale since ${since}: nothing was published within zone.validFor; the log says why`,
-    )
-  }
-  if (tree.nearlyFull) faults.push('the tree is nearly full: raise dns.capacity and restart')
-  for (const { name, state, lastError, lastErrorDetail, retryAt } of mailboxes) {
-    if (state !== 'failing') continue
-    const detail = lastErrorDetail ? ` (${lastErrorDetail})` : ''
-    const again = retryAt === null ? '' : `; tried again at ${formatTime(retryAt)}`
-    faults.push(`mailbox ${name} fails: ${lastError}${detail}${again}`)
-  }
-  return faults
 }
 
 function dnsRows({ udp, dns }: Status): string[][] {
@@ -127,6 +99,15 @@ function dnsRows({ udp, dns }: Status): string[][] {
     }
   }
   return rows
+}
+
+function secondaryRows({ secondaries = [] }: Status): string[][] {
+  return secondaries.map(({ address, state, answeredAt, answeredSerial }, index) => {
+    const last =
+      answeredAt === null ? '' : `, serial ${answeredSerial} at ${formatTime(answeredAt)}`
+    const words = { waiting: 'no answer yet', ok: 'answers NOTIFY', silent: 'silent' }[state]
+    return [index === 0 ? 'secondaries' : '', `${address}  ${words}${last}`]
+  })
 }
 
 function mebibytes(bytes: number): string {

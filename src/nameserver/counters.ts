@@ -102,6 +102,19 @@ function sumQueries(block: Float64Array): number {
   return block.subarray(0, codesAt).reduce((total, count) => total + count, 0)
 }
 
+/** The outcomes of all threads together. */
+export function sumOutcomes(memories: readonly SharedArrayBuffer[]): CountedAnswers['outcomes'] {
+  const sums = zeros(outcomeNames)
+  for (const memory of memories) {
+    const block = new Float64Array(memory)
+    for (const [outcome, name] of outcomeNames.entries()) {
+      const end = (outcome + 1) * outcomeStride
+      for (let at = outcome * outcomeStride; at < end; at++) sums[name] += block[at] ?? 0
+    }
+  }
+  return sums
+}
+
 /** Adds up the blocks of all threads. */
 export function sumCounters(
   udp: readonly SharedArrayBuffer[],

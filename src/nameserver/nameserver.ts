@@ -7,12 +7,12 @@ import type { TransferOptions } from '../transfer/transfer.ts'
 import { type AccessRule, compileAccess } from './access.ts'
 import { formatListenAddress, parseListenAddress } from './addresses.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
-import { type CountedAnswers, counterBytes, sumCounters } from './counters.ts'
+import { type CountedAnswers, counterBytes, sumCounters, sumOutcomes } from './counters.ts'
 import { loadNativeSockets, type NativeSockets, wantedBufferBytes } from './native.ts'
 import { presentName, QueryLogDrain, queryLogBytes } from './query-log.ts'
 import { createRateLimitTable, type RateLimitOptions } from './rate-limit.ts'
 import { type BoundSockets, bindSockets, chooseAddresses } from './sockets.ts'
-import { Thread } from './supervisor.ts'
+import { Thread, type ThreadStatus } from './supervisor.ts'
 import { mergeTopClients, type TopClient, topClientsBytes } from './top-clients.ts'
 import type { WorkerData } from './worker.ts'
 
@@ -174,6 +174,15 @@ export class Nameserver {
       ...sumCounters(counters.slice(0, this.workers), counters.slice(this.workers)),
       askers: mergeTopClients(topClients, namedClients),
     }
+  }
+
+  /** The outcomes of `counters` alone, which cost little: for a look each second. */
+  outcomes(): CountedAnswers['outcomes'] {
+    return sumOutcomes(this.#blocks.map((blocks) => blocks.counters))
+  }
+
+  threads(): ThreadStatus[] {
+    return this.#threads.map((each) => each.status)
   }
 
   /** Replaces the secrets at once; see the option `cookieSecrets`. */

@@ -19,6 +19,14 @@ export interface ThreadOptions {
   onFatal(error: Error): void
 }
 
+/** What became of a thread since the server started. */
+export interface ThreadStatus {
+  readonly name: string
+  /** false while the thread is being restarted. */
+  readonly isAnswering: boolean
+  readonly restarts: number
+}
+
 /** Answering a query allocates next to nothing, so a small heap is enough. */
 const resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: 6 }
 
@@ -44,6 +52,8 @@ export class Thread {
   readonly #firstStart = Promise.withResolvers<void>()
   #worker: Worker
   #isKept = false
+  #isAnswering = false
+  #restarts = 0
   #isClosing = false
   #crashes: number[] = []
   #restart: NodeJS.Timeout | undefined
@@ -64,6 +74,11 @@ export class Thread {
     this.#firstStart.promise.catch(() => undefined)
     this.#worker = this.#start()
     this.#watch = setInterval(() => this.#check(), checkMs).unref()
+  }
+
+  get status(): ThreadStatus {
+    const { name } = this.#options
+    return { name, isAnswering: this.#isAnswering, restarts: this.#restarts }
   }
 
   /** Resolves when the thread answers, and rejects if the thread dies before that. A thread that dies later is restarted. */
@@ -124,11 +139,13 @@ export class Thread {
     worker.once('message', () => {
       if (this.#isKept) log.info({ thread: name }, 'the thread answers again')
       this.#isKept = true
+      this.#isAnswering = true
       this.#firstStart.resolve()
     })
     worker.once('exit', (code) => {
       // Otherwise the tree memory that the dead thread's reader has pinned could never be reused.
       clearReader(data.tree, data.slot)
+      this.#isAnswering = false
       if (this.#isHung && cause === undefined) {
         this.#options.release(this.#sockets)
         const seconds = (hungChecks * checkMs) / 1000
@@ -164,6 +181,7 @@ export class Thread {
       try {
         const sockets = this.#options.sockets()
         this.#worker = this.#start()
+        this.#restarts += 1
         this.#hand(sockets)
       } catch (error) {
         this.#onDeath(error)

@@ -17,6 +17,7 @@ import { EvidenceCounterTable, ForgeryTable } from './day-counters.ts'
 import { EvidenceTable } from './evidence.ts'
 import { EvidenceWalk } from './evidence-walk.ts'
 import { ExceptionTable } from './exceptions.ts'
+import { Figures } from './figures.ts'
 import { HostTable } from './hosts.ts'
 import { IdempotencyTable } from './idempotency.ts'
 import { JournalTable } from './journal.ts'
@@ -156,6 +157,7 @@ export class Store {
   readonly listingWalks: ListingWalks
   readonly evidence: EvidenceTable
   readonly evidenceWalk: EvidenceWalk
+  readonly figures: Figures
   readonly evidenceCounters: EvidenceCounterTable
   readonly forgeries: ForgeryTable
   readonly hosts: HostTable
@@ -189,6 +191,7 @@ export class Store {
     this.lists = new ListTable(database, this.changed)
     this.evidence = new EvidenceTable(database)
     this.evidenceWalk = new EvidenceWalk(database)
+    this.figures = new Figures(database)
     this.evidenceCounters = new EvidenceCounterTable(database)
     this.forgeries = new ForgeryTable(database)
     this.hosts = new HostTable(database)

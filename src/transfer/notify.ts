@@ -13,6 +13,20 @@ export interface Secondary {
   readonly key: TsigKey | undefined
 }
 
+/** What a secondary was told and whether it answered. Times in epoch seconds; null: never. */
+export interface SecondaryStatus {
+  /** host:port or [v6]:port. */
+  readonly address: string
+  /** 'waiting': no answer yet. 'silent': the last change was told as often as allowed, without an answer. */
+  readonly state: 'waiting' | 'ok' | 'silent'
+  /** The serial that it was told of last. */
+  readonly serial: number | null
+  readonly toldAt: number | null
+  readonly answeredAt: number | null
+  /** The newest serial whose NOTIFY it answered. */
+  readonly answeredSerial: number | null
+}
+
 /** Changes within this time are told together. */
 const coalesceMs = 200
 /** The wait for an answer, which doubles with each try (RFC 1996 §3.6). */
@@ -23,18 +37,25 @@ const maxTries = 10
 export class Notifier {
   readonly #targets: readonly Target[]
   #soon: NodeJS.Timeout | undefined
+  #serial = 0
 
   /** `origin`: the zone's name in wire form. */
   constructor(origin: Uint8Array, secondaries: readonly Secondary[], log: Logger) {
     this.#targets = secondaries.map((secondary) => new Target(origin, secondary, log))
   }
 
-  /** Call it after each publication. */
-  onPublished(): void {
+  /** Call it after each publication, with its serial. */
+  onPublished(serial: number): void {
+    this.#serial = serial
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined
-      for (const target of this.#targets) target.begin()
+      for (const target of this.#targets) target.begin(this.#serial)
     }, coalesceMs).unref()
+  }
+
+  /** In the order of the secondaries. */
+  status(): SecondaryStatus[] {
+    return this.#targets.map((target) => target.status)
   }
 
   close(): void {
@@ -51,16 +72,27 @@ class Target {
   #socket: Socket | undefined
   #retry: NodeJS.Timeout | undefined
   #id = 0
-  #isSilent = false
+  #status: SecondaryStatus
 
   constructor(origin: Uint8Array, secondary: Secondary, log: Logger) {
     this.#origin = origin
     this.#secondary = secondary
     this.#log = log
+    const { host, port } = secondary
+    this.#status = {
+      address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+      state: 'waiting',
+      ...{ serial: null, toldAt: null, answeredAt: null, answeredSerial: null },
+    }
   }
 
-  begin(): void {
+  get status(): SecondaryStatus {
+    return this.#status
+  }
+
+  begin(serial: number): void {
     this.stop()
+    this.#status = { ...this.#status, serial, toldAt: epochSeconds() }
     const { host } = this.#secondary
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     this.#socket = socket
@@ -83,8 +115,7 @@ class Target {
   #try(count: number): void {
     const { host, port, key } = this.#secondary
     const message = notifyMessage(this.#origin, this.#id)
-    const now = Math.floor(Date.now() / 1000)
-    const sent = key === undefined ? message : signRequest(message, key, now).message
+    const sent = key === undefined ? message : signRequest(message, key, epochSeconds()).message
     this.#socket?.send(sent, port, host, () => undefined)
     const waitMs = Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs)
     this.#retry = setTimeout(() => {
@@ -95,20 +126,24 @@ class Target {
 
   #onAnswer(): void {
     this.stop()
-    if (this.#isSilent) this.#log.info(this.#fields(), 'the secondary answers NOTIFY again')
-    this.#isSilent = false
+    const { state, address, serial } = this.#status
+    if (state === 'silent')
+      this.#log.info({ secondary: address }, 'the secondary answers NOTIFY again')
+    const answered = { answeredAt: epochSeconds(), answeredSerial: serial }
+    this.#status = { ...this.#status, state: 'ok', ...answered }
   }
 
   #onSilence(): void {
     this.stop()
-    if (!this.#isSilent) this.#log.warn(this.#fields(), 'the secondary does not answer NOTIFY')
-    this.#isSilent = true
+    const { state, address } = this.#status
+    if (state !== 'silent')
+      this.#log.warn({ secondary: address }, 'the secondary does not answer NOTIFY')
+    this.#status = { ...this.#status, state: 'silent' }
   }
+}
 
-  #fields(): object {
-    const { host, port } = this.#secondary
-    return { secondary: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}` }
-  }
+function epochSeconds(): number {
+  return Math.floor(Date.now() / 1000)
 }
 
 /** RFC 1996 §3.7: QR 0, opcode NOTIFY, AA, and the zone's SOA as question. */

@@ -5,8 +5,9 @@ import type { App, AppOptions } from '../options.ts'
 import { problems, withTimes } from '../schemas/basics.ts'
 import { ServerStatus } from '../schemas/server.ts'
 import { mailboxBody } from '../schemas/traps.ts'
+import type { Scope } from '../scopes.ts'
 
-export function statsRoutes(app: App, { status, blocklist, store }: AppOptions): void {
+export function statsRoutes(app: App, options: AppOptions): void {
   app.get(
     '/v1/stats',
     {
@@ -18,30 +19,43 @@ export function statsRoutes(app: App, { status, blocklist, store }: AppOptions):
         response: { 200: ServerStatus, ...problems() },
       },
     },
-    async ({ caller }) => {
-      const { writeFailure, clockHeld, needRestart, ...state } = status()
-      return {
-        ...withTimes(state),
-        validUntil: formatTimestamp(state.validUntil),
-        ...(writeFailure && {
-          writeFailure: { ...writeFailure, since: formatTimestamp(writeFailure.since) },
-        }),
-        ...(clockHeld && {
-          clockHeld: {
-            since: formatTimestamp(clockHeld.since),
-            wallClock: formatTimestamp(clockHeld.wallClock),
-          },
-        }),
-        ...(needRestart && { needRestart: [...needRestart] }),
-        imports: [...state.imports],
-        tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
-        queuedRemovals: store.removals.countQueued(),
-        forgers: blocklist.forgers().map((forger) => ({
-          ...withTimes(forger),
-          network: formatPrefix(forger.network),
-        })),
-        mailboxes: state.mailboxes.map((mailbox) => mailboxBody(mailbox, caller.scope)),
-      }
-    },
+    async ({ caller }) => statusBody(options, caller.scope),
   )
 }
+
+/** The state of the server as a caller of this scope may see it. It names no trap below scope admin. */
+export function statusBody(
+  { status, blocklist, store }: StatusSources,
+  scope: Scope,
+): ServerStatus {
+  const { writeFailure, clockHeld, needRestart, publishedInMs, disk, ...rest } = status()
+  const { threads, secondaries, ...state } = rest
+  return {
+    ...withTimes(state),
+    validUntil: formatTimestamp(state.validUntil),
+    ...(writeFailure && {
+      writeFailure: { ...writeFailure, since: formatTimestamp(writeFailure.since) },
+    }),
+    ...(clockHeld && {
+      clockHeld: {
+        since: formatTimestamp(clockHeld.since),
+        wallClock: formatTimestamp(clockHeld.wallClock),
+      },
+    }),
+    ...(needRestart && { needRestart: [...needRestart] }),
+    ...(publishedInMs !== undefined && { publishedInMs }),
+    ...(disk && { disk }),
+    ...(threads && { threads }),
+    ...(secondaries && { secondaries: secondaries.map(withTimes) }),
+    imports: [...state.imports],
+    tree: state.tree ?? { usedBytes: 0, capacityBytes: 0 },
+    queuedRemovals: store.removals.countQueued(),
+    forgers: blocklist.forgers().map((forger) => ({
+      ...withTimes(forger),
+      network: formatPrefix(forger.network),
+    })),
+    mailboxes: state.mailboxes.map((mailbox) => mailboxBody(mailbox, scope)),
+  }
+}
+
+type StatusSources = Pick<AppOptions, 'status' | 'blocklist' | 'store'>

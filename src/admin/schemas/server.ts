@@ -38,6 +38,42 @@ export const ServerStatus = Type.Object(
         { description: 'Present after the wall clock has jumped, until it is trusted again.' },
       ),
     ),
+    publishedInMs: Type.Optional(
+      Type.Number({
+        description: 'How long the last publication took, from COMMIT until DNS answered it.',
+      }),
+    ),
+    disk: Type.Optional(
+      Type.Object(
+        { freeBytes: Type.Integer(), neededBytes: Type.Integer() },
+        { description: 'Free space on the database’s disk, and how much mail needs.' },
+      ),
+    ),
+    threads: Type.Optional(
+      Type.Array(
+        Type.Object({
+          name: Type.String(),
+          isAnswering: Type.Boolean(),
+          restarts: Type.Integer(),
+        }),
+        { description: 'The threads that answer DNS.' },
+      ),
+    ),
+    secondaries: Type.Optional(
+      Type.Array(
+        Type.Object({
+          address: Type.String(),
+          state: Type.Enum(['waiting', 'ok', 'silent']),
+          serial: Type.Union([Type.Integer(), Type.Null()], {
+            description: 'The serial of the last NOTIFY to it.',
+          }),
+          toldAt: NullableTimestamp,
+          answeredAt: NullableTimestamp,
+          answeredSerial: Type.Union([Type.Integer(), Type.Null()]),
+        }),
+        { description: 'Whom dns.transfer tells of each change, and what they answered.' },
+      ),
+    ),
     udp: Type.Optional(
       Type.Object({
         transport: Type.String(),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { outcomes, QueryContext } from '../../../src/dns/query-context.ts'
-import { Counters, counterBytes, sumCounters } from '../../../src/nameserver/counters.ts'
+import { Counters, counterBytes, sumCounters, sumOutcomes } from '../../../src/nameserver/counters.ts'
 import {
   loggedName,
   presentName,
@@ -55,6 +55,7 @@ test('counts add up over threads, by outcome, code, rcode, type and transport', 
   })
   assert.deepEqual(positive(counted.rcodes), { NOERROR: 2, NXDOMAIN: 1, REFUSED: 2, BADCOOKIE: 1 })
   assert.deepEqual(positive(counted.types), { A: 2, TXT: 1, ANY: 1, other: 2 })
+  assert.deepEqual(sumOutcomes([one, two, tcp]), sumCounters([one, two], [tcp]).outcomes)
 })
 
 test('answering times fall into buckets that double', () => {
