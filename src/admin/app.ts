@@ -15,7 +15,6 @@ import { describeApi, documentRoute } from './openapi.ts'
 import type { AdminLimits, App, AppOptions } from './options.ts'
 import { preparePage } from './pages/headers.ts'
 import { addPages } from './pages/pages.ts'
-import { signInRoutes } from './pages/sign-in.ts'
 import { compileValidator } from './parse-params.ts'
 import {
   answerClientError,
@@ -179,7 +178,7 @@ export function buildApp(options: AppOptions): App {
   addIdempotency(app, options)
   if (isDescribed) {
     describeApi(app, options)
-    addPages(app, options)
+    addPages(app, options, { keys, sessions, ...access })
   }
   // The routes are a plugin of their own: the plugin that describes them must be loaded first.
   app.register((scope, _options, done) => {
@@ -203,12 +202,6 @@ export function buildApp(options: AppOptions): App {
     if (isDescribed) documentRoute(routes)
     done()
   })
-  if (isDescribed)
-    app.register((scope, _options, done) => {
-      const pages = scope.withTypeProvider<TypeBoxTypeProvider>()
-      signInRoutes(pages, { keys, sessions, ...access })
-      done()
-    })
   return app
 }
 

@@ -7,11 +7,13 @@ import { isProblem, type Problem } from '../problem.ts'
 import { serveAssets } from './assets.ts'
 import { pageHeaders } from './headers.ts'
 import { lookupPages } from './lookup-page.ts'
+import { overviewPages } from './overview.ts'
 import { PageRenderer } from './render.ts'
+import { type SignInOptions, signInPages } from './sign-in.ts'
 import { languageOf, type TextKey, translator } from './texts.ts'
 
 /** Adds the pages. Call it after access control and the problems of the HTTP interface are added. */
-export function addPages(app: App, options: AppOptions): void {
+export function addPages(app: App, options: AppOptions, signIn: SignInOptions): void {
   const renderer = new PageRenderer(options.origin)
   app.register(fastifyAccepts)
   app.addHook('preSerialization', (request, reply, payload, done) => {
@@ -25,6 +27,12 @@ export function addPages(app: App, options: AppOptions): void {
   serveAssets(app)
   app.register((scope, _options, done) => {
     lookupPages(scope, { ...options, renderer })
+    overviewPages(scope, { ...options, renderer })
+    done()
+  })
+  // Its forms are read in another way than the bodies of all other routes.
+  app.register((scope, _options, done) => {
+    signInPages(scope, { ...signIn, renderer })
     done()
   })
 }

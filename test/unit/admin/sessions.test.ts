@@ -255,3 +255,40 @@ test('the sign-in leads back to a page of the dashboard, and to no other place',
   ]
   for (const to of others) assert.equal(await landing(to), '/dashboard', to)
 })
+
+test('a page of the dashboard sends a stranger to the sign-in, which knows the way back and an ended session', async (t) => {
+  const signed = await signedIn(t, 'read')
+  const { app } = signed.admin
+  const sent = await app.inject('/dashboard?x=1&y=%26')
+  assert.equal(sent.statusCode, 303)
+  assert.equal(sent.headers.location, '/dashboard/sign-in?to=%2Fdashboard%3Fx%3D1%26y%3D%2526')
+  const form = await app.inject(String(sent.headers.location))
+  assert.match(form.body, /name="to" value="\/dashboard\?x=1&amp;y=%26"/)
+  assert.doesNotMatch(form.body, /has ended/)
+  const old = { cookie: 'bsd_session=old' }
+  const ended = await app.inject({ url: '/dashboard/sign-in', headers: old })
+  assert.match(ended.body, /has ended/)
+  assert.equal(ended.cookies[0]?.value, '')
+  const headers = { cookie: signed.cookie }
+  assert.equal((await app.inject({ url: '/dashboard', headers })).statusCode, 200)
+  const again = await app.inject({ url: '/dashboard/sign-in?to=/dashboard', headers })
+  assert.equal(again.headers.location, '/dashboard')
+})
+
+test('a link of another site comes without the cookie, so the sign-in page asks itself once more', async (t) => {
+  const { app } = openAdmin(t)
+  const cross = { 'sec-fetch-site': 'cross-site' }
+  const url = '/dashboard/sign-in?to=/dashboard'
+  assert.equal((await app.inject({ url, headers: cross })).headers['refresh'], '0')
+  assert.equal((await app.inject({ url, headers: sameOrigin })).headers['refresh'], undefined)
+})
+
+test('a refusal at the sign-in is a page that keeps the way back', async (t) => {
+  const admin = openAdmin(t)
+  const refused = await signIn(admin, '<b>wrong</b>', sameOrigin, '/dashboard/listings')
+  assert.equal(refused.statusCode, 401)
+  assert.match(String(refused.headers['content-type']), /^text\/html/)
+  assert.match(refused.body, /not a valid key/)
+  assert.match(refused.body, /value="\/dashboard\/listings"/)
+  assert.doesNotMatch(refused.body, /wrong/)
+})

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { outcomes, QueryContext } from '../../../src/dns/query-context.ts'
-import { Counters, counterBytes, sumCounters, sumOutcomes } from '../../../src/nameserver/counters.ts'
+import {
+  Counters,
+  counterBytes,
+  sumCounters,
+  sumOutcomes,
+} from '../../../src/nameserver/counters.ts'
 import {
   loggedName,
   presentName,
