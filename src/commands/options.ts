@@ -9,7 +9,7 @@ import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import { parseListenAddress } from '../nameserver/addresses.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
-import { type ZoneOptions, zoneFileHead } from '../resolver/records.ts'
+import { encodeCatalog, type ZoneOptions, zoneFileHead } from '../resolver/records.ts'
 import type { Secondary } from '../transfer/notify.ts'
 import { keyName, type TsigKey } from '../transfer/tsig.ts'
 import type { AuthenticitySources } from '../traps/message-reader.ts'
@@ -117,12 +117,20 @@ export function nameserverOptions(config: Config) {
 }
 
 /** Who may transfer the zone. */
-function transferOptions({ dns, store }: Config, keys: readonly TsigKey[]) {
+function transferOptions(config: Config, keys: readonly TsigKey[]) {
+  const { dns, store } = config
+  const catalog = catalogOf(config)
   const rules = dns.transfer.map(({ allow, key }) => ({
     clients: checkedPrefix(allow),
     key: key === '' ? undefined : keyName(key),
   }))
-  return { path: store.path, keys, rules }
+  return { path: store.path, keys, rules, ...(catalog && { catalog }) }
+}
+
+/** The catalog zone, encoded; undefined if there is none. */
+export function catalogOf(config: Config) {
+  const { catalog } = config.dns
+  return catalog === '' ? undefined : encodeCatalog(catalog, zoneOptions(config))
 }
 
 /** Who is told of changes of the zone. Throws as `readTsigKeys` does. */

@@ -25,6 +25,7 @@ import { systemdNotice, watchCapacity, watchFiles } from './housekeeping.ts'
 import { createLog, type ServerLog } from './log.ts'
 import {
   asksHosts,
+  catalogOf,
   nameserverOptions,
   ownPaths,
   policyOptions,
@@ -137,6 +138,12 @@ async function start(
   const nameserver = starting.adopt(await prepared.listen(), (each) => each.close())
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
+  const catalog = catalogOf(config)
+  if (catalog !== undefined) {
+    const ofCatalog = new Notifier(catalog.origin, secondaries(config), log)
+    // The catalog stays the same while the server runs.
+    starting.adopt(ofCatalog, (each) => each.close()).onPublished(blocklist.status().serial)
+  }
   const isNearlyFull = watchCapacity(() => tree.stats(), log)
   const lookForFiles = watchFiles(log)
   starting.adopt(

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseTrapPattern, type TrapPattern } from '../blocklist/traps.ts'
+import { formatAddress, parseAddress } from '../ip/address.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 
@@ -74,6 +75,8 @@ export function faultsBetweenKeys(settings: Settings): Problem[] {
     ),
     ...unknownKeys(settings),
     ...faultsOfMirror(settings),
+    ...faultsOfCatalog(settings),
+    ...ownAddresses(settings),
     ...repeated(mailbox, 'mailbox', 'name'),
     ...repeated(mailbox, 'mailbox', 'path'),
     ...listenedTwice(settings),
@@ -104,10 +107,51 @@ function faultsOfMirror({ zone, admin, trap, trapSmtp, mailbox, dns }: Settings)
     trapSmtp: trapSmtp !== undefined,
     mailbox: mailbox.length > 0,
     'dns.transfer': dns.transfer.length > 0,
+    'dns.catalog': dns.catalog !== '',
     'zone.retired': zone.retired,
   }
   const why = `a mirror (zone.primary) answers DNS and nothing else: take this out, and set it on ${zone.primary}`
   return Object.entries(present).flatMap(([path, isPresent]) => (isPresent ? [{ path, why }] : []))
+}
+
+function faultsOfCatalog({ zone, dns }: Settings): Problem[] {
+  const [origin, catalog] = [zone.origin.toLowerCase(), dns.catalog.toLowerCase()]
+  const path = 'dns.catalog'
+  if (catalog === '' || zone.primary !== '') return []
+  if (catalog === origin || catalog.endsWith(`.${origin}`)) {
+    return [{ path, why: `must not lie in the zone ${zone.origin}` }]
+  }
+  return dns.transfer.length > 0 ? [] : [{ path, why: 'has no meaning without dns.transfer' }]
+}
+
+/** Faults for a primary or a secondary that is this server itself, as far as its own addresses tell. */
+function ownAddresses({ zone, dns }: Settings): Problem[] {
+  const others = [
+    ...dns.transfer.map((each, index) => [`dns.transfer[${index + 1}].address`, each.address]),
+    ['zone.primary', zone.primary],
+  ]
+  return others.flatMap(([path = '', address = '']) =>
+    dns.listen.some((own) => isAnsweredAt(address, own))
+      ? [{ path, why: `${address} is this server itself (dns.listen)` }]
+      : [],
+  )
+}
+
+/** Whether a server that listens on `own` answers at `address`. */
+function isAnsweredAt(address: string, own: string): boolean {
+  const to = hostAndPort(address)
+  const from = hostAndPort(own)
+  const isAnywhere = from.host === (to.host.includes(':') ? '::' : '0.0.0.0')
+  const isLoopback = to.host.startsWith('127.') || to.host === '::1'
+  return to.port === from.port && (to.host === from.host || (isAnywhere && isLoopback))
+}
+
+/** The host in canonical form, and the port. */
+function hostAndPort(address: string): { readonly host: string; readonly port: string } {
+  const colon = address.lastIndexOf(':')
+  const parsed = parseAddress(address.slice(0, Math.max(colon, 0)).replaceAll(/[[\]]/g, ''))
+  const host = 'value' in parsed ? formatAddress(parsed.value) : ''
+  return { host, port: address.slice(colon + 1) }
 }
 
 /** Faults for tables that share a value other than ''. The value is not shown, since it may reveal a trap. */
@@ -151,7 +195,22 @@ export function warningsOf(settings: Settings): Problem[] {
     ...unreachableNameservers(settings),
     ...wildcardsWithoutBatch(settings),
     ...disclosedTraps(settings),
+    ...openTransfers(settings),
   ]
+}
+
+/** Warns of secondaries anywhere that need no key: then everybody may copy the list. */
+function openTransfers({ dns }: Settings): Problem[] {
+  return dns.transfer.flatMap(({ allow, key }, index) =>
+    key === '' && allow.endsWith('/0')
+      ? [
+          {
+            path: `dns.transfer[${index + 1}].allow`,
+            why: `${allow} without a key lets everybody copy the whole list`,
+          },
+        ]
+      : [],
+  )
 }
 
 /** Warns of name servers inside the zone without an address in zone.records: nobody can reach them. */

@@ -19,6 +19,7 @@ import {
   list,
   listenAddress,
   mailboxName,
+  optionalZoneName,
   path,
   prefixText,
   secret,
@@ -149,6 +150,9 @@ export const declaration = table('', {
           ['allow', 'refuse', 'drop'],
         ),
       },
+    ),
+    catalog: optionalZoneName(
+      'Name of a catalog zone (RFC 9432), which tells secondaries what the list’s zone is called. Those under `dns.transfer` may copy it too. Empty: there is none.',
     ),
     key: tables('Keys that sign zone transfers and what belongs to them (TSIG, RFC 8945).', {
       name: domainName('Name of the key. Both servers must call it the same.'),

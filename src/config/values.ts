@@ -220,6 +220,14 @@ export function zoneName(about: string): Setting<string> {
   return domainName(about, longestOrigin)
 }
 
+/** The name of a zone that may be missing: '' stands for none. */
+export function optionalZoneName(about: string): Setting<string> {
+  const name = zoneName(about)
+  return setting(about, '', name.expects, (raw, folder) =>
+    raw === '' ? { value: raw } : name.read(raw, folder),
+  )
+}
+
 /** Checks the address of a name server. The default port is 53. */
 export function checkServer(value: string): Parsed<string> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)

@@ -46,6 +46,8 @@ export interface ResponderOptions extends ChaosOptions {
   readonly cookieSecrets: SharedArrayBuffer
   /** Whether to answer SERVFAIL when the list's data are stale. */
   readonly staleServfail?: boolean
+  /** A small zone that only those see who may transfer it (RFC 9432 §7). */
+  readonly catalog?: ZoneData
 }
 
 /** What may be done with a client's query. */
@@ -101,6 +103,7 @@ export class Responder {
   readonly #zone: ZoneData
   readonly #prepared: PreparedZone
   readonly #chaos: readonly OwnName[]
+  readonly #catalog: readonly OwnName[]
   readonly #tree: TreeReader
   readonly #guards: Guards
   readonly #cookies: Cookies
@@ -128,6 +131,7 @@ export class Responder {
     this.#prepared = prepareZone(zone)
     this.#batch = new QueryBatch(maxBatch, this.#prepared.origin)
     this.#chaos = chaosNames(options)
+    this.#catalog = options.catalog ? prepareZone(options.catalog).names : []
     this.#tree = tree
     this.#guards = guards
     this.#cookies = new Cookies(options.cookieSecrets)
@@ -272,9 +276,24 @@ export class Responder {
     const below = labelCount - originLabels
     const originAt = this.#originAt()
     if (below < 0 || labels[below] !== originAt || !equalsAt(query, originAt, origin)) {
-      return this.#refuse(extendedErrors.notAuthoritative)
+      return this.#answerCatalog(query)
     }
     return this.#answerInZone(query, 0, below)
+  }
+
+  /** Answers for a name of the catalog. IXFR over UDP gets the SOA record (RFC 1995 §2); negative answers have none. */
+  #answerCatalog(query: Octets): number {
+    const asked = this.#query
+    const name = findName(this.#catalog, query, this.#nameLength())
+    const mayTransfer = name && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
+    if (!mayTransfer || asked.type === types.AXFR) {
+      return this.#refuse(extendedErrors.notAuthoritative)
+    }
+    if (asked.class === classes.IN) this.#reply.setAuthoritative()
+    const rrset = rrsetAt(name, asked.type === types.IXFR ? types.SOA : asked.type)
+    if (rrset !== undefined) this.#reply.putRrset(rrset, this.#tree.serial)
+    this.context.outcome = outcomes.own
+    return rcodes.NOERROR
   }
 
   /**

@@ -252,6 +252,7 @@ export class Nameserver {
         staleServfail,
         nsid: new TextEncoder().encode(nsid),
         identity: nsid,
+        ...(transfer?.catalog && { catalog: transfer.catalog }),
       },
       clockCorrection,
       ...(access.length > 0 && { access: compileAccess(access) }),

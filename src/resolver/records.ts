@@ -1,4 +1,5 @@
 // The configured zone → its own records in wire form: SOA, NS and zone.records. dns2 encodes them.
+import { createHash } from 'node:crypto'
 import { Packet } from 'dns2'
 import { OperationalError } from '../errors.ts'
 import { type PresentedRecord, parseName, parseRecord } from './presentation.ts'
@@ -44,6 +45,19 @@ export function encodeZone(options: ZoneOptions) {
   ]
   const wireOrigin = records[0]?.owner ?? new Uint8Array()
   return { origin: wireOrigin, records, ttl, negativeTtl, text, retired }
+}
+
+/**
+ * Encodes the catalog zone `name`, whose only member is the zone in `options` (RFC 9432 §4). Throws as `encodeZone` does for
+ * names.
+ */
+export function encodeCatalog(name: string, options: ZoneOptions) {
+  const { origin } = readNames(options)
+  // A zone keeps its label for ever: with a new one, secondaries would throw the zone away and fetch it again (RFC 9432 §5.4).
+  const label = createHash('sha256').update(origin).digest('hex').slice(0, 32)
+  const records = ['version TXT 2', `${label}.zones PTR ${origin}.`]
+  const nameservers = ['invalid']
+  return encodeZone({ ...options, origin: name, nameservers, records, text: '', retired: false })
 }
 
 /**

@@ -20,6 +20,8 @@ export interface TransferRequest {
   readonly question: Uint8Array
   /** For IXFR: the serial that the client has (RFC 1995 §3). undefined: AXFR. */
   readonly serial: number | undefined
+  /** false: IXFR without the SOA record that holds the serial. */
+  readonly isWellFormed: boolean
   readonly hasOpt: boolean
   readonly signature: Signature
 }
@@ -50,11 +52,11 @@ export function readTransferRequest(
   if (get16(query, nameEnd + 2) !== classes.IN) return undefined
   const isIxfr = get16(query, nameEnd) === types.IXFR
   const serial = isIxfr ? clientSerial(query, nameEnd + 4) : undefined
-  if (isIxfr && serial === undefined) return undefined
   return {
     id: get16(query, 0),
     question: query.slice(headerLength, nameEnd + 4),
     serial,
+    isWellFormed: !isIxfr || serial !== undefined,
     hasOpt: hasOptRecord(query, nameEnd + 4),
     signature,
   }

@@ -11,12 +11,14 @@ import {
   type TransferRule,
 } from './request.ts'
 import { appendRefusal, ResponseSigner, type TsigKey } from './tsig.ts'
-import { openZone, type ZoneContent } from './zone-content.ts'
+import { openCatalog, openZone, type ZoneContent } from './zone-content.ts'
 
 export interface TransferOptions {
   /** The database. */
   readonly path: string
   readonly zone: ZoneData
+  /** The catalog zone, if there is one. */
+  readonly catalog?: ZoneData
   readonly keys: readonly TsigKey[]
   readonly rules: readonly TransferRule[]
 }
@@ -43,8 +45,10 @@ export function* transferMessages(
   options: TransferOptions,
   now: () => number,
 ): Generator<Uint8Array | Pause> {
-  const { path, zone, keys, rules } = options
-  const request = readTransferRequest(query, zone.origin, keys, now())
+  const { path, zone, catalog, keys, rules } = options
+  const read = (origin: Uint8Array) => readTransferRequest(query, origin, keys, now())
+  const ofZone = read(zone.origin)
+  const request = ofZone ?? (catalog && read(catalog.origin))
   if (request === undefined) return
   const { signature } = request
   if (signature.kind === 'refused') {
@@ -60,10 +64,15 @@ export function* transferMessages(
     yield signed(errorMessage(request, rcodes.REFUSED))
     return
   }
-  let content = openZone(path, zone)
+  if (!request.isWellFormed) {
+    yield signed(errorMessage(request, rcodes.FORMERR))
+    return
+  }
+  const open = () => (catalog && !ofZone ? openCatalog(path, catalog) : openZone(path, zone))
+  let content = open()
   for (let waits = 0; content === undefined && waits < maxWaits; waits++) {
     yield { pauseMs: waitMs }
-    content = openZone(path, zone)
+    content = open()
   }
   if (content === undefined) {
     yield signed(errorMessage(request, rcodes.SERVFAIL))
@@ -86,7 +95,8 @@ function* answer(
   const { soa } = content
   // A client that has this serial, or a newer one, gets the SOA record alone (RFC 1995 §2).
   if (!isNewer(content.serial, serial)) return [[soa]]
-  const steps = content.difference(serial)
+  const steps = content.difference?.(serial)
+  if (steps === undefined) return wholeZone(content)
   let step = steps.next()
   for (; !step.done; step = steps.next()) yield turn
   const difference = step.value

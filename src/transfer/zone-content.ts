@@ -17,9 +17,9 @@ export interface ZoneContent {
   readonly pages: Iterable<readonly TransferRecord[]>
   /**
    * Works out the difference from an earlier serial; yields now and then. Returns undefined if the whole zone must be sent.
-   * Call it before the pages are read.
+   * Call it before the pages are read. Missing: the whole zone is always sent.
    */
-  difference(serial: number): Generator<undefined, ZoneDifference | undefined>
+  difference?(serial: number): Generator<undefined, ZoneDifference | undefined>
   close(): void
 }
 
@@ -29,6 +29,18 @@ interface ZoneDifference {
   readonly soa: TransferRecord
   readonly deleted: readonly TransferRecord[]
   readonly added: readonly TransferRecord[]
+}
+
+/**
+ * A catalog zone (RFC 9432) has the serial of the list's newest publication, so that it grows over restarts and restores as
+ * that does. It is small, so it is always sent whole.
+ */
+export function openCatalog(path: string, catalog: ZoneData): ZoneContent | undefined {
+  const found = exportZone(path)
+  if (found === undefined) return undefined
+  const { serial } = found.publication
+  const { soa, others } = ownRecords(catalog, serial)
+  return { serial, soa, pages: [others], close: found.zone.close }
 }
 
 /** Opens the zone in the database at `path`. Returns undefined if it cannot be sent now: see `exportZone`. */

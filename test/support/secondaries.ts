@@ -129,6 +129,7 @@ export class Secondary {
     site: Site,
     kind: SecondaryKind,
     primary: Primary,
+    block: (kind: SecondaryKind) => string,
   ): Promise<Secondary> {
     const [port = 0] = await freePorts(1)
     const folder = join(site.folder, kind)
@@ -137,7 +138,7 @@ export class Secondary {
     t.after(async () => await secondary.stop())
     const onLoopback = (text: string): string => onPorts(text, port, primary)
     const file = kind === 'powerdns' ? 'pdns.conf' : 'configuration'
-    const text = programs[kind].configuration(onLoopback(blockOf(kind)), folder)
+    const text = programs[kind].configuration(onLoopback(block(kind)), folder)
     writeFileSync(join(folder, file), text)
     if (kind === 'powerdns') runPdnsutil(onLoopback(blockOf('sh powerdns')), folder)
     return secondary
@@ -221,6 +222,7 @@ export async function prepareFleet(
   t: TestContext,
   kinds: readonly SecondaryKind[],
   more = '',
+  block: (kind: SecondaryKind) => string = blockOf,
 ): Promise<Fleet> {
   const site = new Site(t)
   const secret = randomBytes(32).toString('base64')
@@ -228,7 +230,8 @@ export async function prepareFleet(
   const passage = await Passage.open(t, port)
   const secondaries: Secondary[] = []
   for (const kind of kinds) {
-    secondaries.push(await Secondary.prepare(t, site, kind, { port: passage.port, secret }))
+    const primary = { port: passage.port, secret }
+    secondaries.push(await Secondary.prepare(t, site, kind, primary, block))
   }
   writeFileSync(join(site.folder, 'mirror1.key'), `${secret}\n`)
   const [keyTable = '', transferTable = ''] = blockOf('toml').split('\n\n')

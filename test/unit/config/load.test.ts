@@ -168,6 +168,53 @@ test('a transfer that names a key that is not there, and a key given twice, are 
   assert.deepEqual(faults(t, least + key + key), ['dns.key[2].name: the same as in dns.key[1]'])
 })
 
+const secondary = (address: string, allow = '192.0.2.54') =>
+  `[[dns.transfer]]\naddress = "${address}"\nallow = "${allow}"\n`
+
+test('a catalog zone needs a secondary, and lies outside the list’s zone', (t) => {
+  const zone = (name: string) => `${least}[dns]\ncatalog = "${name}"\n`
+  const more = secondary('192.0.2.54')
+  assert.deepEqual(faults(t, zone('catalog.example.org') + more), [])
+  assert.deepEqual(faults(t, zone('catalog.example.org')), [
+    'dns.catalog: has no meaning without dns.transfer',
+  ])
+  for (const name of ['bl.test.example', 'Catalog.bl.test.example']) {
+    assert.deepEqual(faults(t, zone(name) + more), [
+      'dns.catalog: must not lie in the zone bl.test.example',
+    ])
+  }
+})
+
+test('a secondary or a primary that is this server itself is an error', (t) => {
+  const listen = (...own: string[]) => `${least}[dns]\nlisten = ${JSON.stringify(own)}\n`
+  const own = listen('192.0.2.53:53', '[2001:db8::53]:53', '0.0.0.0:5300')
+  for (const address of ['192.0.2.53', '[2001:db8:0::53]:53', '127.0.0.2:5300']) {
+    assert.match(
+      faults(t, own + secondary(address))[0] ?? '',
+      /^dns\.transfer\[1\]\.address: .* is this server itself \(dns\.listen\)$/,
+      address,
+    )
+  }
+  for (const address of ['192.0.2.53:5353', '[::1]:5300', '192.0.2.54:5300']) {
+    assert.deepEqual(faults(t, own + secondary(address)), [], address)
+  }
+  const mirror = own.replace('[zone]', '[zone]\nprimary = "192.0.2.53"')
+  assert.deepEqual(faults(t, mirror), [
+    'zone.primary: 192.0.2.53:53 is this server itself (dns.listen)',
+  ])
+})
+
+test('a secondary that may be anywhere and needs no key brings a warning', (t) => {
+  const key = '[[dns.key]]\nname = "mirror1"\nsecretFile = "a.key"\n'
+  const anywhere = secondary('192.0.2.54', '::/0')
+  const warnings = (content: string) =>
+    load(t, content).warnings.map((each) => `${each.path}: ${each.why}`)
+  const why = '::/0 without a key lets everybody copy the whole list'
+  assert.deepEqual(warnings(least + anywhere), [`dns.transfer[1].allow: ${why}`])
+  assert.deepEqual(warnings(`${least + key + anywhere}key = "mirror1"\n`), [])
+  assert.deepEqual(warnings(least + secondary('192.0.2.54', '192.0.2.0/24')), [])
+})
+
 test('the configuration is found in the order that the interface names', (t) => {
   const cwd = temporaryDirectory(t)
   const systemFile = join(cwd, 'etc.toml')

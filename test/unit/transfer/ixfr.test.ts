@@ -12,7 +12,7 @@ import { openStore } from '../../../src/store/database.ts'
 import type { EntryAttributes } from '../../../src/store/packed-entries.ts'
 import { transferMessages } from '../../../src/transfer/transfer.ts'
 import { ownRecordsDigest } from '../../../src/transfer/zone-content.ts'
-import { rcodes, types } from '../../support/dns-query.ts'
+import { buildQuery, rcodes, types } from '../../support/dns-query.ts'
 import {
   address,
   cli,
@@ -391,4 +391,10 @@ test('after any changes, an old copy and the difference are the records of AXFR'
   )
   t.diagnostic(`${runs} runs: ${JSON.stringify(counts)}`)
   assert.ok(counts.difference > counts.whole)
+})
+
+test('a query for differences without the SOA record that holds the serial is malformed', (t) => {
+  const { store } = open(t)
+  const answer = transferFrom(store.path, buildQuery('bl.test.example', types.IXFR))
+  assert.deepEqual(answer, [{ rcode: rcodes.FORMERR, records: [] }])
 })
