@@ -1,7 +1,9 @@
-// What a postmaster should change: data/advice.json, and which of its items fit the kinds and the software of a host.
+// What a postmaster should change: data/advice.json, and which of its items fit the kinds and the software of a host. Titles and
+// texts are in data/texts.
 import rows from '../../data/advice.json' with { type: 'json' }
 import { generators } from '../classify/classify.ts'
 import { type BackscatterKind, backscatterKinds } from '../classify/kinds.ts'
+import { type Language, type TextKey, translator } from './pages/texts.ts'
 
 export interface Advice {
   readonly kinds: BackscatterKind[]
@@ -17,15 +19,26 @@ export interface Advice {
 }
 
 /** All items: first those that fit every host, then those of each kind, the general ones first. */
-export const allAdvice: readonly Advice[] = rows.map((row) => {
-  const { kinds, generator, title } = row
+const items = rows.map((row) => {
+  const { id, kinds, generator } = row
   const known = backscatterKinds.filter((kind) => kinds.includes(kind))
-  if (known.length !== kinds.length) throw new Error(`data/advice.json: ${title}: unknown kind`)
+  if (known.length !== kinds.length) throw new Error(`data/advice.json: ${id}: unknown kind`)
   if (generator !== null && !generators.has(generator)) {
-    throw new Error(`data/advice.json: ${title}: unknown generator`)
+    throw new Error(`data/advice.json: ${id}: unknown generator`)
   }
   return { ...row, kinds: known }
 })
+
+type Item = (typeof items)[number]
+
+function inLanguage({ id, command, ...item }: Item, language: Language): Advice {
+  const t = translator(language)
+  // A test holds that each item has its texts.
+  const text = (part: string): string => t(`advice.${id}.${part}` as TextKey)
+  return { ...item, title: text('title'), text: text('text'), log: { line: text('log'), command } }
+}
+
+export const allAdvice: readonly Advice[] = items.map((item) => inLanguage(item, 'en'))
 
 /** What is known of the messages: the kind of each, and perhaps the software that wrote it. */
 export interface Written {
@@ -40,6 +53,7 @@ export interface Written {
 export function adviceFor(
   kinds: readonly BackscatterKind[],
   messages: readonly Written[],
+  language: Language = 'en',
 ): Advice[] {
   const written = kinds.map((kind) => ({
     kind,
@@ -47,14 +61,14 @@ export function adviceFor(
       .filter((each) => each.kind === kind)
       .flatMap(({ generator }) => (generator === undefined ? [] : [generator])),
   }))
-  const named: Advice[] = []
-  const others: Advice[] = []
-  for (const item of allAdvice) {
+  const named: Item[] = []
+  const others: Item[] = []
+  for (const item of items) {
     const { generator } = item
     const fitting = written.filter(({ kind }) => item.kinds.includes(kind))
     if (fitting.length === 0) continue
     if (generator === null || fitting.some(({ by }) => by.length === 0)) others.push(item)
     else if (fitting.some(({ by }) => by.includes(generator))) named.push(item)
   }
-  return [...named, ...others]
+  return [...named, ...others].map((item) => inLanguage(item, language))
 }

@@ -25,6 +25,7 @@ import {
   problemOf,
   sendProblem,
 } from './problem.ts'
+import { RemovalRequests } from './removal-requests.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { evidenceRoutes } from './routes/evidence.ts'
 import { exceptionRoutes } from './routes/exceptions.ts'
@@ -176,9 +177,10 @@ export function buildApp(options: AppOptions): App {
     answerNotFound,
   })
   addIdempotency(app, options)
+  const requests = new RemovalRequests({ blocklist: options.blocklist, limits, refusals })
   if (isDescribed) {
     describeApi(app, options)
-    addPages(app, options, { keys, sessions, ...access })
+    addPages(app, { ...options, limits, requests }, { keys, sessions, ...access })
   }
   // The routes are a plugin of their own: the plugin that describes them must be loaded first.
   app.register((scope, _options, done) => {
@@ -192,7 +194,7 @@ export function buildApp(options: AppOptions): App {
     evidenceRoutes(routes, options)
     lookupRoutes(routes, options)
     policyRoutes(routes, options)
-    removalRoutes(routes, { ...options, limits, refusals })
+    removalRoutes(routes, { ...options, requests })
     purgeRoutes(routes, options)
     keyRoutes(routes, options, keys)
     auditRoutes(routes, options)

@@ -12,8 +12,9 @@ import type { Blocklist } from '../blocklist/blocklist.ts'
 import type { BlocklistStatus } from '../blocklist/types.ts'
 import type { Logger } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
-import type { Prefix } from '../ip/address.ts'
+import type { Address, Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
+import type { MailDomain } from '../traps/mail-domain.ts'
 import type { MailboxStatus, Traps } from '../traps/traps.ts'
 import type { RefusalLog } from './client-limits.ts'
 import type { Reloaded, ServerStatus } from './schemas/server.ts'
@@ -35,6 +36,12 @@ export interface AppOptions {
   readonly version: string
   /** The zone's name, in the head of every page. */
   readonly origin: string
+  /** The operator's mail address. */
+  readonly contact: string
+  /** How long other servers may keep an answer about a listed address. */
+  readonly ttlSeconds: number
+  /** What the domain of a host publishes against forged senders. Absent if no name server may be asked. */
+  mailDomain?(host: Address): Promise<MailDomain | undefined>
   /** What the configuration adds to an export as a zone file. */
   readonly zone: ZoneText
   /** The URL that clients use; '' if there is none. */

@@ -92,6 +92,7 @@ function refusedBefore(askAgainAt: number | null): Refusal {
   return {
     refused: 'conflict',
     why: `stays listed: the operator refused to remove it${again}`,
+    askAgainAt,
   }
 }
 

@@ -58,6 +58,8 @@ export interface Refusal {
     /** The listing has changed since the caller last read it. */
     | 'changed'
   readonly why: string
+  /** For a removal that the operator refused: when the rules will allow it, as epoch seconds; null: never. */
+  readonly askAgainAt?: number | null
 }
 
 /** A whole request was refused because of these prefixes, in order. Nothing was changed. */

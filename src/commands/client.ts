@@ -245,14 +245,19 @@ export function requireList({ file, zone: { primary } }: Config): void {
  * The packages are imported only here, so that a command that finds a server need not load them.
  */
 export async function openLocalApp(config: Config, { isDescribed = false } = {}): Promise<Client> {
-  const [{ buildApp }, { operator }, { Blocklist }, { openStore }, { policyOptions, zoneText }] =
-    await Promise.all([
-      import('../admin/app.ts'),
-      import('../admin/scopes.ts'),
-      import('../blocklist/blocklist.ts'),
-      import('../store/database.ts'),
-      import('./options.ts'),
-    ])
+  const [
+    { buildApp },
+    { operator },
+    { Blocklist },
+    { openStore },
+    { policyOptions, siteOptions, zoneText },
+  ] = await Promise.all([
+    import('../admin/app.ts'),
+    import('../admin/scopes.ts'),
+    import('../blocklist/blocklist.ts'),
+    import('../store/database.ts'),
+    import('./options.ts'),
+  ])
   requireList(config)
   const store = openStore(config.store.path)
   const now = (): number => Math.floor(Date.now() / 1000)
@@ -282,7 +287,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       blocklist,
       store,
       version,
-      origin: config.zone.origin,
+      ...siteOptions(config),
       zone: zoneText(config),
       isDescribed,
       status: () => ({

@@ -73,6 +73,12 @@ export function zoneOptions({ zone }: Config): ZoneOptions {
 }
 
 /** What the configuration adds to an export as a zone file. */
+/** What pages say of the list. The hostmaster's first dot stands for the @ (RFC 1035 §8). */
+export function siteOptions({ zone }: Config) {
+  const contact = zone.hostmaster.replace(/(?<!\\)\./, '@').replaceAll('\\.', '.')
+  return { origin: zone.origin, contact, ttlSeconds: zone.ttl }
+}
+
 export function zoneText(config: Config): ZoneText {
   const options = zoneOptions(config)
   return { head: (serial) => zoneFileHead(options, serial), text: config.zone.text }

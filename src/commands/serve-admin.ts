@@ -14,15 +14,26 @@ import {
 import type { AppOptions } from '../admin/options.ts'
 import { operator } from '../admin/scopes.ts'
 import type { Config } from '../config/load.ts'
+import { Resolver } from '../resolver/resolver.ts'
 import { databaseFailure, isDiskFull } from '../store/database.ts'
 import { giveToOwnerOf, writeStoreFile } from '../store/private-file.ts'
+import type { MailDomains } from '../traps/mail-domain.ts'
 import { version } from './command.ts'
-import { adminLimits, zoneText } from './options.ts'
+import { adminLimits, siteOptions, zoneText } from './options.ts'
 
 /** The options of the HTTP application that the caller gives. startAdmin() sets the others. */
 type AdminRooms = Omit<
   AppOptions,
-  'version' | 'origin' | 'zone' | 'refusals' | 'publicUrl' | 'callerOf' | 'limits'
+  | 'version'
+  | 'origin'
+  | 'contact'
+  | 'ttlSeconds'
+  | 'mailDomain'
+  | 'zone'
+  | 'refusals'
+  | 'publicUrl'
+  | 'callerOf'
+  | 'limits'
 >
 
 export interface Admin extends AsyncDisposable {
@@ -37,11 +48,13 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   await using starting = new AsyncDisposableStack()
   let limits = adminLimits(config)
   const refusals = new RefusalLog(rooms.log)
+  const mailDomains = await mailDomainsOf(config)
   const app = starting.use(
     buildApp({
       ...rooms,
       version,
-      origin: config.zone.origin,
+      ...siteOptions(config),
+      ...(mailDomains && { mailDomain: (host) => mailDomains.ask(host) }),
       zone: zoneText(config),
       refusals,
       publicUrl: config.admin?.publicUrl ?? '',
@@ -77,6 +90,16 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
+}
+
+/**
+ * Asks the configured name servers. Its cache is its own, so that the time of an answer does not tell whether a message made the
+ * server ask before. Undefined without such servers.
+ */
+async function mailDomainsOf({ resolver: { servers } }: Config): Promise<MailDomains | undefined> {
+  if (servers.length === 0) return undefined
+  const { MailDomains: Domains } = await import('../traps/mail-domain.ts')
+  return new Domains({ resolver: new Resolver({ servers }) })
 }
 
 /**

@@ -36,7 +36,7 @@ const noName: Named = { name: null, pool: null }
  * The host's verified name: one that its PTR records give and whose addresses include the host's (RFC 1912 §2.1, "iprev" of
  * RFC 8601 §3). Names of pools come first. undefined: unknown.
  */
-async function nameOf(host: Address, resolver: NameResolver): Promise<Named | undefined> {
+export async function nameOf(host: Address, resolver: NameResolver): Promise<Named | undefined> {
   const reverseZone = host.family === 4 ? 'in-addr.arpa' : 'ip6.arpa'
   const found = await lookUp(resolver, queryName(host, reverseZone), 'PTR')
   if (found === undefined) return undefined

@@ -95,6 +95,8 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
   })
   const app = buildApp({
     origin: 'bl.test.example',
+    contact: 'hostmaster@test.example',
+    ttlSeconds: 300,
     zone: { head: (serial) => `; ${serial}\n`, text: 'listed: {ip}' },
     blocklist,
     store,

@@ -26,6 +26,8 @@ export function openApp(path: string) {
   })
   const app = buildApp({
     origin: 'bl.test.example',
+    contact: 'hostmaster@test.example',
+    ttlSeconds: 300,
     zone: { head: () => '', text: '' },
     blocklist,
     store,

@@ -1,54 +1,99 @@
-// The look-up: / with its field, and /lookup/ADDRESS, where the link of a TXT record leads.
+// The look-up: / with its field, /lookup/ADDRESS, where the link of a TXT record leads, and the form there that asks for removal.
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
-import type { App, AppOptions } from '../options.ts'
+import type { AdminLimits, App, AppOptions } from '../options.ts'
+import { isProblem } from '../problem.ts'
+import type { RemovalRequests } from '../removal-requests.ts'
+import { type LookupOptions, lookupView } from './lookup-view.ts'
+import { removalView } from './removal-view.ts'
 import type { PageRenderer } from './render.ts'
-import { languageOf, translator } from './texts.ts'
+import { languageOf, type TextKey, translator } from './texts.ts'
 
-interface LookupPageOptions extends Pick<AppOptions, 'blocklist'> {
+export interface LookupPageOptions
+  extends Pick<AppOptions, 'blocklist' | 'origin' | 'contact' | 'ttlSeconds' | 'mailDomain'> {
   readonly renderer: PageRenderer
+  readonly limits: () => AdminLimits
+  readonly requests: RemovalRequests
 }
 
 const config = { scope: 'public', isPage: true } as const
-/** An IPv6 address takes at most 45 characters. What is longer is told to be wrong, and shown in part. */
+const schema = { params: Type.Object({ address: Type.String() }) }
+/** An IPv6 address takes at most 45 characters. Of a longer text no more than this is shown again. */
 const maxShownLength = 64
 
-export function lookupPages(app: App, { blocklist, renderer }: LookupPageOptions): void {
-  app.get('/', { config }, async (request, reply) => {
-    const title = translator(languageOf(request))('lookup.title')
-    const view = { title, address: '', fault: '' }
+export function lookupPages(app: App, options: LookupPageOptions): void {
+  const { blocklist, renderer, requests, mailDomain } = options
+  // The form for removal has no fields: its address is in its path.
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 1024 },
+    (_request, _body, done) => done(null, {}),
+  )
+
+  const showField = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    wrong: { readonly text: string; readonly fault: TextKey } | undefined,
+  ): string => {
+    const t = translator(languageOf(request))
+    const title = t('lookup.title')
+    if (wrong !== undefined) reply.code(400)
+    const fault = wrong === undefined ? '' : t(wrong.fault)
+    const view = { title, address: wrong?.text.slice(0, maxShownLength) ?? '', fault }
     return renderer.render(request, reply, { template: 'home', section: 'lookup', title, view })
-  })
+  }
+
+  app.get('/', { config }, async (request, reply) => showField(request, reply, undefined))
 
   app.get(
     '/lookup',
     { config, schema: { querystring: Type.Object({ address: Type.Optional(Type.String()) }) } },
-    async ({ query: { address = '' } }, reply) => {
-      const wanted = address.trim()
-      return reply.redirect(wanted === '' ? '/' : `/lookup/${encodeURIComponent(wanted)}`, 303)
+    async (request, reply) => {
+      const text = request.query.address?.trim() ?? ''
+      if (text === '') return showField(request, reply, { text, fault: 'lookup.fault.empty' })
+      return reply.redirect(`/lookup/${encodeURIComponent(text)}`, 303)
     },
   )
 
-  app.get(
-    '/lookup/:address',
-    { config, schema: { params: Type.Object({ address: Type.String() }) } },
-    async (request, reply) => {
-      const t = translator(languageOf(request))
-      const { address: text } = request.params
-      const address = parseGivenAddress(text)
-      if ('why' in address) {
-        reply.code(400)
-        const fault = t('lookup.malformed', { why: address.why })
-        const title = t('lookup.title')
-        const view = { title, address: text.slice(0, maxShownLength), fault }
-        return renderer.render(request, reply, { template: 'home', section: 'lookup', title, view })
-      }
-      const shown = formatAddress(address.value)
-      const { listed } = blocklist.find(address.value)
-      const answer = t(listed ? 'lookup.listed' : 'lookup.unlisted', { address: shown })
-      const view = { answer, listed, address: shown, fault: '' }
-      const title = t('lookup.titleOf', { address: shown })
-      return renderer.render(request, reply, { template: 'lookup', section: 'lookup', title, view })
-    },
-  )
+  app.get('/lookup/:address', { config, schema }, async (request, reply) => {
+    const text = request.params.address
+    const address = parseGivenAddress(text)
+    if ('why' in address) return showField(request, reply, { text, fault: faultOf(text) })
+    const finding = blocklist.find(address.value)
+    const isByTrap = finding.origin === 'trap'
+    const domain = isByTrap ? await mailDomain?.(address.value) : undefined
+    const language = languageOf(request)
+    const view = lookupView(finding, domain, lookupOptions(options), language)
+    return renderer.render(request, reply, {
+      template: 'lookup',
+      section: 'lookup',
+      title: view.answer,
+      scripts: isByTrap ? ['copy.js'] : [],
+      view,
+    })
+  })
+
+  app.post('/lookup/:address/removal', { config, schema }, async (request, reply) => {
+    const taken = await requests.take(request.params.address, request, reply)
+    if (isProblem(taken)) return taken
+    const { asked, answer } = taken
+    const language = languageOf(request)
+    const address = formatAddress(asked)
+    const { contact } = options
+    const view = { ...removalView(address, answer, options, language), address, contact }
+    const { title } = view
+    return renderer.render(request, reply, { template: 'removal', section: 'lookup', title, view })
+  })
+}
+
+function lookupOptions({ origin, contact, ttlSeconds, limits }: LookupPageOptions): LookupOptions {
+  return { site: origin, contact, ttlSeconds, takesRemovals: limits().takesRemovals }
+}
+
+/** What is wrong with a text that is no address. */
+function faultOf(text: string): TextKey {
+  if (text.includes('/')) return 'lookup.fault.network'
+  if (text.includes(':')) return 'lookup.fault.ipv6'
+  return /^[\d.]*$/.test(text) ? 'lookup.fault.ipv4' : 'lookup.fault.name'
 }

@@ -6,14 +6,16 @@ import type { App, AppOptions } from '../options.ts'
 import { isProblem, type Problem } from '../problem.ts'
 import { serveAssets } from './assets.ts'
 import { pageHeaders } from './headers.ts'
-import { lookupPages } from './lookup-page.ts'
+import { type LookupPageOptions, lookupPages } from './lookup-page.ts'
 import { overviewPages } from './overview.ts'
 import { PageRenderer } from './render.ts'
 import { type SignInOptions, signInPages } from './sign-in.ts'
 import { languageOf, type TextKey, translator } from './texts.ts'
 
+type PagesOptions = AppOptions & Omit<LookupPageOptions, 'renderer'>
+
 /** Adds the pages. Call it after access control and the problems of the HTTP interface are added. */
-export function addPages(app: App, options: AppOptions, signIn: SignInOptions): void {
+export function addPages(app: App, options: PagesOptions, signIn: SignInOptions): void {
   const renderer = new PageRenderer(options.origin)
   app.register(fastifyAccepts)
   app.addHook('preSerialization', (request, reply, payload, done) => {

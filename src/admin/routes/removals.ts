@@ -3,33 +3,11 @@
 import { pageById } from '../../blocklist/pages.ts'
 import { removalOf } from '../../blocklist/removals.ts'
 import { isRefusal, type Refusal, type Removal as RemovalRow } from '../../blocklist/types.ts'
-import {
-  type Address,
-  contains,
-  formatAddress,
-  formatPrefix,
-  hostPrefix,
-  type Prefix,
-  parseGivenAddress,
-} from '../../ip/address.ts'
-import {
-  ClientCounts,
-  isLoopback,
-  limitKey,
-  type RefusalLog,
-  readClient,
-} from '../client-limits.ts'
-import type { AdminLimits, App, AppOptions } from '../options.ts'
-import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
-import {
-  isProblem,
-  malformed,
-  notFound,
-  type Problem,
-  problem,
-  refusalProblem,
-  shown,
-} from '../problem.ts'
+import { formatAddress, formatPrefix } from '../../ip/address.ts'
+import type { App, AppOptions } from '../options.ts'
+import { pageBody, pageRequest } from '../parse-params.ts'
+import { isProblem, notFound, refusalProblem } from '../problem.ts'
+import type { RemovalRequests } from '../removal-requests.ts'
 import { IdParams, nullableTimestamp, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import {
   Removal,
@@ -38,18 +16,6 @@ import {
   RemovalQuery,
   RemovalRequest,
 } from '../schemas/removals.ts'
-
-const hourMs = 3_600_000
-/** Requests an hour that one client may send without a key. */
-const maxOfClient = 10
-/** Requests an hour for one prefix without a key. Strangers who use them up can delay a removal only until the hour ends. */
-const maxForPrefix = 5
-
-const closed = problem(
-  403,
-  'forbidden',
-  'this server takes no requests for removal: ask the operator of the list',
-)
 
 const decisions = [
   {
@@ -76,26 +42,10 @@ const decisions = [
 ] as const
 
 interface RemovalRouteOptions extends Pick<AppOptions, 'blocklist' | 'store'> {
-  readonly limits: () => AdminLimits
-  readonly refusals: RefusalLog
+  readonly requests: RemovalRequests
 }
 
-export function removalRoutes(app: App, options: RemovalRouteOptions): void {
-  const { blocklist, store, limits, refusals } = options
-  const ofClient = new ClientCounts()
-  const forPrefix = new ClientCounts()
-  /**
-   * Counts a request and returns when the client may send the next one, or undefined if this one is within the limits. What
-   * others ask for a prefix does not keep its own hosts waiting.
-   */
-  const secondsToWait = (client: Address | undefined, prefix: Prefix): number | undefined => {
-    const own = ofClient.count(limitKey(client), hourMs)
-    if (own.current > maxOfClient) return Math.ceil(own.ttl / 1000)
-    if (client && contains(prefix, hostPrefix(client))) return undefined
-    const all = forPrefix.count(formatPrefix(prefix), hourMs)
-    return all.current > maxForPrefix ? Math.ceil(all.ttl / 1000) : undefined
-  }
-
+export function removalRoutes(app: App, { blocklist, store, requests }: RemovalRouteOptions): void {
   app.post(
     '/v1/removals',
     {
@@ -116,25 +66,11 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
         },
       },
     },
-    async ({ body: { address: text }, caller, ip }, reply) => {
-      if (!limits().takesRemovals) return closed
-      const asked = readAsked(text)
-      if (isProblem(asked)) return asked
-      const prefix = blocklist.removablePrefix(asked)
-      if (prefix === undefined) {
-        return malformed(`${shown(text)}: expected an address, or an IPv6 network that is listed`)
-      }
-      const client = readClient(ip)
-      if (caller.scope === 'public' && !isLoopback(client)) {
-        const seconds = secondsToWait(client, prefix)
-        if (seconds !== undefined) {
-          refusals.note(limitKey(client), 'too many requests')
-          reply.header('retry-after', seconds)
-          const detail = `too many requests for removal: try again in ${seconds} s`
-          return problem(429, 'too-many-requests', detail)
-        }
-      }
-      const answer = await blocklist.requestRemoval(asked, prefix)
+    async (request, reply) => {
+      const { address: text } = request.body
+      const taken = await requests.take(text, request, reply)
+      if (isProblem(taken)) return taken
+      const { asked, answer } = taken
       if (isRefusal(answer)) {
         return refusalProblem(
           answer,
@@ -194,11 +130,4 @@ export function removalRoutes(app: App, options: RemovalRouteOptions): void {
         ),
     )
   }
-}
-
-/** Reads an address, which becomes a prefix of full length, or a network. */
-function readAsked(text: string): Prefix | Problem {
-  if (text.includes('/')) return readPrefix(text)
-  const address = parseGivenAddress(text)
-  return 'why' in address ? malformed(`${shown(text)}: ${address.why}`) : hostPrefix(address.value)
 }

@@ -307,6 +307,7 @@ test('a refusal stands until the policy allows the removal', async (t) => {
   assert.deepEqual(await ask(door), {
     refused: 'conflict',
     why: 'stays listed: the operator refused to remove it; ask again at 2027-01-16T08:00:00Z',
+    askAgainAt: 1_800_086_400,
   })
   assert.deepEqual(requests(door), [{ state: 'refused', decidedBy: 'cli' }])
   door.now += day

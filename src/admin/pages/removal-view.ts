@@ -1,0 +1,50 @@
+// What became of a request to be removed → what the page says: what happened, and what happens next and when.
+import { isRefusal, type Refusal, type RemovalAnswer } from '../../blocklist/types.ts'
+import { minutes, shownTime } from './lookup-view.ts'
+import { type Language, type TextKey, translator } from './texts.ts'
+
+interface RemovalView {
+  readonly title: string
+  /** How it ended for the one who asked. */
+  readonly mood: 'good' | 'warn' | 'bad'
+  readonly texts: readonly string[]
+  readonly asksOperator: boolean
+}
+
+export function removalView(
+  address: string,
+  answer: RemovalAnswer | Refusal,
+  { ttlSeconds }: { readonly ttlSeconds: number },
+  language: Language,
+): RemovalView {
+  const t = translator(language)
+  /** The text with the time from which on the rules allow the removal, or nothing if they never do. */
+  const later = (key: TextKey, at: number | null | undefined): string[] =>
+    at == null ? [] : [t(key, { date: shownTime(at, language, 'hour').text })]
+  if (isRefusal(answer)) {
+    if (answer.refused === 'not-listed') {
+      const title = t('lookup.unlisted', { address })
+      return { title, mood: 'good', texts: [t('removal.unlisted')], asksOperator: false }
+    }
+    const texts =
+      answer.refused === 'conflict'
+        ? [t('removal.refused.text'), ...later('removal.refused.at', answer.askAgainAt)]
+        : [t('why.operator')]
+    return { title: t('removal.refused', { address }), mood: 'bad', texts, asksOperator: true }
+  }
+  if (answer.state === 'queued') {
+    const next = later('removal.queued.at', answer.askAgainAt)
+    const texts = [t('removal.queued.text'), ...next]
+    if (next.length === 0) texts.push(t('removal.queued.operator'))
+    return { title: t('removal.queued', { address }), mood: 'warn', texts, asksOperator: false }
+  }
+  const next = answer.listed
+    ? t('removal.done.still', { address })
+    : t('removal.done.next', { minutes: minutes(ttlSeconds) })
+  return {
+    title: answer.listed ? t('removal.refused', { address }) : t('removal.done', { address }),
+    mood: answer.listed ? 'warn' : 'good',
+    texts: [next, t('removal.done.again')],
+    asksOperator: answer.listed,
+  }
+}
