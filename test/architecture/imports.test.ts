@@ -60,6 +60,7 @@ const home: Readonly<Record<string, string>> = {
   libmime: 'mail',
   libqp: 'mail',
   mailauth: 'traps',
+  'markdown-it': 'admin',
   'node-cron': 'schedule.ts',
   papaparse: 'feeds',
   pino: 'commands',

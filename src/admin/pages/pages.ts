@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem, type Problem } from '../problem.ts'
 import { serveAssets } from './assets.ts'
+import { addGuide } from './guide-pages.ts'
 import { pageHeaders } from './headers.ts'
 import { type LookupPageOptions, lookupPages } from './lookup-page.ts'
 import { overviewPages } from './overview.ts'
@@ -29,6 +30,7 @@ export function addPages(app: App, options: PagesOptions, signIn: SignInOptions)
   serveAssets(app)
   app.register((scope, _options, done) => {
     lookupPages(scope, { ...options, renderer })
+    addGuide(scope, renderer)
     overviewPages(scope, { ...options, renderer })
     done()
   })

@@ -8,7 +8,10 @@ import { assetsPath } from './assets.ts'
 import { type Language, languageOf, type TextKey, translator } from './texts.ts'
 
 /** The pages of the navigation, in its order. */
-const sections = [{ name: 'lookup', url: '/', text: 'site.lookup' }] as const satisfies {
+const sections = [
+  { name: 'lookup', url: '/', text: 'site.lookup' },
+  { name: 'guide', url: '/guide', text: 'site.guide' },
+] as const satisfies {
   name: string
   url: string
   text: TextKey
