@@ -49,7 +49,10 @@ const chunksWritten = 20
 const chunksDeleted = 50
 /** After reading this many entries, other work gets a turn of the event loop. */
 export const entriesInTurn = 4096
-/** A publishing step with its commit should take `stepMs`. The first step has `firstPrefixes`, later ones more or fewer. */
+/**
+ * A publishing step should take `stepMs` of the processor. The first step has `firstPrefixes`, later ones more or fewer. The wait
+ * for the disk does not count: it is the same for few prefixes as for many, so smaller steps would only make more of it.
+ */
 const stepMs = 12
 const firstPrefixes = 500
 /** Pause between steps. One turn of the event loop would not do: a mail session needs many turns. */
@@ -263,14 +266,15 @@ class Follower {
     let most = firstPrefixes
     let batch: Prefix[] = []
     const step = async (): Promise<void> => {
-      let startedMs = 0
+      let before = process.threadCpuUsage()
       await this.#tryUntilDone(() => {
-        startedMs = performance.now()
+        before = process.threadCpuUsage()
         if (this.#isLarge) publisher.resetJournal()
         if (usesReserve) publisher.useReserve()
         for (const prefix of batch) store.changed.note(prefix)
       }, true)
-      const scale = Math.min(Math.max(stepMs / (performance.now() - startedMs), 0.5), 1.5)
+      const { user, system } = process.threadCpuUsage(before)
+      const scale = Math.min(Math.max((stepMs * 1000) / (user + system), 0.5), 1.5)
       most = Math.max(Math.round(most * scale), 100)
       this.#steps.done += batch.length
       batch = []

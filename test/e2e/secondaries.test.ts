@@ -18,6 +18,7 @@ import {
 } from '../support/secondaries.ts'
 import { randomLines, seeded } from '../support/seeded.ts'
 import { origin, type Server, type Site, until } from '../support/server.ts'
+import { readMessage } from '../support/transfer-client.ts'
 
 const patienceMs = 60_000
 /** How many questions are asked, about; more by the environment. */
@@ -46,6 +47,18 @@ async function add(site: Site, prefix: string): Promise<void> {
   assert.equal(code, 0, stderr)
 }
 
+/** One transfer was sent: the records of the address, `_status`, and the SOA record as RFC 1995 §4 has it. */
+function assertOnlyAdded(address: string, messages: readonly Buffer[]): void {
+  const transfers = messages
+    .map((message) => readMessage(message).records)
+    .filter(({ length }) => length > 1)
+  const [soa, status, name] = [`${origin} 6`, `_status.${origin} 16`, reversed(address, origin)]
+  assert.deepEqual(
+    transfers.map((records) => records.map(({ owner, type }) => `${owner} ${type}`)),
+    [[soa, soa, status, soa, status, `${name} 1`, `${name} 1`, `${name} 16`, soa]],
+  )
+}
+
 for (const kind of secondaryKinds) {
   test(
     `${kind} follows changes, and catches up after each restart`,
@@ -66,7 +79,11 @@ for (const kind of secondaryKinds) {
       assert.match(ours ?? '', /^ns1\.test\.example\. /)
       assert.equal(theirs, ours)
 
+      passage.takeMessages()
       await add(site, '203.0.113.7')
+      await followed(server, secondary)
+      if (kind !== 'powerdns') assertOnlyAdded('203.0.113.7', passage.takeMessages())
+
       await site.run('exclude', '198.51.100.9')
       await followed(server, secondary)
       assert.equal(await isListed(secondary.address, '203.0.113.7'), true)

@@ -1,5 +1,5 @@
-// A port on loopback behind which a DNS server lies, by UDP and TCP. It counts what the server sends by TCP, so that a test can
-// do something in the middle of a transfer.
+// A port on loopback behind which a DNS server lies, by UDP and TCP. It keeps and counts what the server sends by TCP, so that a
+// test can read transfers, or do something in the middle of one.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -9,6 +9,7 @@ export class Passage {
   readonly port: number
   readonly #target: number
   #octets = 0
+  #streams: Buffer[][] = []
   #after: { readonly octets: number; act(): void } | undefined
 
   private constructor(port: number, target: number) {
@@ -26,7 +27,12 @@ export class Passage {
     const passage = new Passage(port, target)
     tcp.on('connection', (client) => {
       const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
-      server.on('data', (chunk) => passage.#count(chunk.length))
+      const stream: Buffer[] = []
+      passage.#streams.push(stream)
+      server.on('data', (chunk) => {
+        stream.push(chunk)
+        passage.#count(chunk.length)
+      })
       for (const [from, to] of [
         [client, server],
         [server, client],
@@ -50,6 +56,21 @@ export class Passage {
     this.#octets = 0
     this.#after = { octets, act: () => act().then(() => resolve(), reject) }
     await promise
+  }
+
+  /** The messages that the server has sent by TCP, without their length prefixes, since the last call. */
+  takeMessages(): Buffer[] {
+    const streams = this.#streams.map((chunks) => Buffer.concat(chunks))
+    this.#streams = []
+    return streams.flatMap((octets) => {
+      const messages: Buffer[] = []
+      for (let at = 0; at + 2 <= octets.length; ) {
+        const end = at + 2 + octets.readUInt16BE(at)
+        messages.push(octets.subarray(at + 2, end))
+        at = end
+      }
+      return messages
+    })
   }
 
   #count(octets: number): void {

@@ -1,5 +1,5 @@
 // Standard name servers as secondaries of our server, each with the configuration that data/guide/transfers.md gives for it,
-// put on loopback ports and into a folder of its own. They run as the user who runs the tests.
+// put on loopback ports and into a folder of its own. They run as the user who runs the tests, who may copy their zones.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -29,6 +29,11 @@ interface Program {
   configuration(block: string, folder: string): string
 }
 
+const knotReader = `acl:
+  - id: reader
+    address: 127.0.0.1
+    action: transfer`
+
 const programs: Record<SecondaryKind, Program> = {
   knot: {
     command: 'knotd',
@@ -45,14 +50,14 @@ database:
 template:
   - id: default
     storage: "${folder}"
-${block}`,
+${block.replace('acl: from-primary', 'acl: [from-primary, reader]').replace(/^acl:$/m, knotReader)}`,
   },
   nsd: {
     command: 'nsd',
     debianPackage: 'nsd',
     words: (folder) => ['-d', '-c', join(folder, 'configuration')],
     configuration: (block, folder) =>
-      `${block}
+      `${block}    provide-xfr: 127.0.0.1 NOKEY
 server:
     username: ""
     server-count: 1
@@ -76,6 +81,7 @@ remote-control:
     configuration: (block, folder) =>
       block
         .replace('/var/cache/bind', folder)
+        .replace('allow-transfer { none; }', 'allow-transfer { 127.0.0.1; }')
         .replace(
           'options {',
           'options { pid-file none; session-keyfile none; listen-on-v6 { none; }; dnssec-validation no;',
