@@ -1,5 +1,6 @@
 // The side of the thread that has the connections: hands queries for a transfer to the transfer thread, and its messages back,
 // a part at a time. The thread is started for the first transfer. If it dies, its transfers end, and the next one starts it again.
+// A client gets only so many transfers at once; more of them wait.
 import { Worker } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { TransferOptions } from './transfer.ts'
@@ -22,9 +23,24 @@ export interface Transfer {
 /** Of the thread's heap. A small young generation keeps its memory low: nearly everything that it makes is short-lived. */
 const heapLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 } as const
 
+/**
+ * Transfers at once of one client: an IPv4 address or an IPv6 /64. For each that the client does not take, the system holds
+ * megabytes.
+ */
+const atOnce = 10
+
+interface Transferring {
+  readonly sink: TransferSink
+  readonly client: string
+  /** What starts it; undefined once that was sent to the thread. */
+  waiting: TransferOrder | undefined
+  hasSent: boolean
+}
+
 export class Transfers {
   readonly #data: TransferOptions
-  readonly #sinks = new Map<number, { readonly sink: TransferSink; hasSent: boolean }>()
+  /** In the order in which they were asked for. */
+  readonly #transfers = new Map<number, Transferring>()
   #worker: Worker | undefined
   #lastId = 0
 
@@ -35,19 +51,40 @@ export class Transfers {
   start(query: Uint8Array, client: ClientAddress, sink: TransferSink): Transfer {
     this.#lastId += 1
     const id = this.#lastId
-    this.#worker ??= this.#startWorker()
-    this.#sinks.set(id, { sink, hasSent: false })
     const { family, w0, w1, w2, w3 } = client
-    this.#order({ kind: 'start', id, query: query.slice(), client: { family, w0, w1, w2, w3 } })
-    return {
-      stop: () => {
-        if (this.#sinks.delete(id)) this.#order({ kind: 'stop', id })
-      },
-    }
+    const name = family === 4 ? `${w0}` : `${w0} ${w1}`
+    const address = { family, w0, w1, w2, w3 }
+    const waiting = { kind: 'start', id, query: query.slice(), client: address } as const
+    this.#transfers.set(id, { sink, client: name, waiting, hasSent: false })
+    this.#startSome(name)
+    return { stop: () => this.#stop(id) }
   }
 
   async close(): Promise<void> {
     await this.#worker?.terminate()
+  }
+
+  #stop(id: number): void {
+    const transfer = this.#transfers.get(id)
+    if (transfer === undefined) return
+    if (transfer.waiting === undefined) this.#order({ kind: 'stop', id })
+    this.#forget(id, transfer)
+  }
+
+  #forget(id: number, { client }: Transferring): void {
+    this.#transfers.delete(id)
+    this.#startSome(client)
+  }
+
+  /** Starts the client's transfers that wait, as far as it may have more at once. */
+  #startSome(client: string): void {
+    const all = [...this.#transfers.values()].filter((each) => each.client === client)
+    for (const transfer of all.slice(0, atOnce)) {
+      if (transfer.waiting === undefined) continue
+      this.#worker ??= this.#startWorker()
+      this.#order(transfer.waiting)
+      transfer.waiting = undefined
+    }
   }
 
   #order(order: TransferOrder): void {
@@ -66,26 +103,26 @@ export class Transfers {
     worker.on('message', (part: TransferPart) => void this.#take(part))
     worker.once('exit', () => {
       this.#worker = undefined
-      const sinks = [...this.#sinks.values()]
-      this.#sinks.clear()
+      const sinks = [...this.#transfers.values()]
+      this.#transfers.clear()
       for (const { sink } of sinks) sink.fail()
     })
     return worker
   }
 
   async #take({ id, octets, isLast }: TransferPart): Promise<void> {
-    const running = this.#sinks.get(id)
+    const running = this.#transfers.get(id)
     if (running === undefined) return
     if (octets.length > 0) {
       running.hasSent = true
       await running.sink.send(octets)
     }
-    if (!this.#sinks.has(id)) return
+    if (!this.#transfers.has(id)) return
     if (!isLast) {
       this.#order({ kind: 'more', id })
       return
     }
-    this.#sinks.delete(id)
+    this.#forget(id, running)
     running.sink.end(running.hasSent)
   }
 }

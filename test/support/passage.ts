@@ -29,7 +29,7 @@ export class Passage {
       const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
       const stream: Buffer[] = []
       passage.#streams.push(stream)
-      server.on('data', (chunk) => {
+      server.on('data', (chunk: Buffer) => {
         stream.push(chunk)
         passage.#count(chunk.length)
       })
