@@ -72,6 +72,7 @@ export function verifyRequest(
   }
   const key = keys.find((each) => isBy(record, each))
   if (key === undefined) return { kind: 'refused', error: tsigErrors.BADKEY, record }
+  if (!mayHaveLength(record.mac, key)) return { kind: 'malformed' }
   const error = faultOf(record, key, now, [unsignedOf(message, record), variables(record)])
   if (error === tsigErrors.none) return { kind: 'valid', key, mac: record.mac }
   const isSigned = error === tsigErrors.BADTIME
@@ -192,6 +193,12 @@ const macLengths: Readonly<Record<TsigAlgorithm, number>> = {
   'hmac-sha512': 64,
 }
 
+/** Whether a MAC is as long as one may be; any other length is a format error (RFC 8945 §5.2.2.1). */
+function mayHaveLength(mac: Uint8Array, { algorithm }: TsigKey): boolean {
+  const whole = macLengths[algorithm]
+  return mac.length <= whole && mac.length >= Math.max(10, whole / 2)
+}
+
 /** Of a shortened MAC, RFC 8945 §5.2.2.1 lets a server demand more octets; this one takes none. */
 function faultOf(
   { mac, timeSigned, fudge }: TsigRecord,
@@ -200,10 +207,8 @@ function faultOf(
   signed: readonly Uint8Array[],
 ): TsigError {
   const whole = macOf(key, signed)
-  if (mac.length > whole.length || mac.length < Math.max(10, whole.length / 2)) {
-    return tsigErrors.BADSIG
-  }
-  if (!timingSafeEqual(mac, whole.subarray(0, mac.length))) return tsigErrors.BADSIG
+  const isRight = mayHaveLength(mac, key) && timingSafeEqual(mac, whole.subarray(0, mac.length))
+  if (!isRight) return tsigErrors.BADSIG
   if (Math.abs(now - timeSigned) > fudge) return tsigErrors.BADTIME
   return mac.length < whole.length ? tsigErrors.BADTRUNC : tsigErrors.none
 }

@@ -103,7 +103,7 @@ print(json.dumps({'mac': m.mac.hex()}))`,
   })
 }
 
-test('an unknown key, a wrong secret, a wrong time and a shortened MAC are refused', () => {
+test('an unknown key, a wrong secret and a wrong time are refused', () => {
   const signed = (each: TsigKey, at = now) => signRequest(query, each, at).message
   const errorOf = (message: Uint8Array) => {
     const verdict = verifyRequest(message, [key()], now)
@@ -122,6 +122,39 @@ test('an unknown key, a wrong secret, a wrong time and a shortened MAC are refus
   assert.equal(errorOf(changed), tsigErrors.BADSIG)
   assert.equal(verifyRequest(query, [key()], now).kind, 'unsigned')
 })
+
+/** The signed message with so many octets of its MAC. */
+function withMac(signed: Buffer, macLength: number, octets: number): Buffer {
+  const end = signed.length - 6
+  const added = Buffer.alloc(Math.max(octets - macLength, 0))
+  const mac = Buffer.concat([signed.subarray(end - macLength, end), added]).subarray(0, octets)
+  const changed = Buffer.concat([signed.subarray(0, end - macLength), mac, signed.subarray(end)])
+  changed.writeUInt16BE(octets, end - macLength - 2)
+  const rdataLength = query.length + key().name.length + 8
+  changed.writeUInt16BE(signed.readUInt16BE(rdataLength) + octets - macLength, rdataLength)
+  return changed
+}
+
+for (const [algorithm, macLength] of [
+  ['hmac-sha256', 32],
+  ['hmac-sha384', 48],
+  ['hmac-sha512', 64],
+] as const) {
+  test(`${algorithm}: a shortened MAC is refused, and too short or too long a one is malformed`, () => {
+    const signed = Buffer.from(signRequest(query, key(algorithm), now).message)
+    const verdictOf = (octets: number): string | number => {
+      const verdict = verifyRequest(withMac(signed, macLength, octets), [key(algorithm)], now)
+      return verdict.kind === 'refused' ? verdict.error : verdict.kind
+    }
+    assert.equal(verdictOf(macLength), 'valid')
+    for (const octets of [macLength / 2, macLength - 1]) {
+      assert.equal(verdictOf(octets), tsigErrors.BADTRUNC)
+    }
+    for (const octets of [0, 1, macLength / 2 - 1, macLength + 1]) {
+      assert.equal(verdictOf(octets), 'malformed')
+    }
+  })
+}
 
 test('dnspython reads the refusal of a wrong time, and our clock in it', needsDnspython, () => {
   const { message, mac } = signRequest(query, key(), now - 1000)
