@@ -4,6 +4,7 @@ import { evidencePage } from '../../blocklist/evidence-pages.ts'
 import type { Decision } from '../../blocklist/types.ts'
 import type { Evidence, EvidenceDetails } from '../../classify/evidence.ts'
 import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
+import type { Store } from '../../store/database.ts'
 import type { EvidenceRow } from '../../store/evidence.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix, readWindow } from '../parse-params.ts'
@@ -32,15 +33,7 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
         response: { 200: pageOf(StoredEvidence), ...problems() },
       },
     },
-    async ({ query }) => {
-      const { limit: _limit, cursor: _cursor, address, from, to, ...filter } = query
-      const network = address === undefined ? undefined : readPrefix(address)
-      if (isProblem(network)) return network
-      const window = readWindow({ ...(from && { from }), ...(to && { to }) })
-      if (isProblem(window)) return window
-      const page = await evidencePage(store, { ...filter, ...window, network }, pageRequest(query))
-      return pageBody(page, storedBody)
-    },
+    ({ query }) => evidenceBody(store, query),
   )
 
   app.post(
@@ -71,6 +64,17 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
       )
     },
   )
+}
+
+/** The page of evidence that a query asks for. */
+export async function evidenceBody(store: Store, query: EvidenceQuery) {
+  const { limit: _limit, cursor: _cursor, address, from, to, ...filter } = query
+  const network = address === undefined ? undefined : readPrefix(address)
+  if (isProblem(network)) return network
+  const window = readWindow({ ...(from && { from }), ...(to && { to }) })
+  if (isProblem(window)) return window
+  const page = await evidencePage(store, { ...filter, ...window, network }, pageRequest(query))
+  return pageBody(page, storedBody)
 }
 
 function storedBody({ client, recipient, ...row }: EvidenceRow): StoredEvidence {

@@ -9,6 +9,7 @@ import {
   isRefusal,
 } from '../../blocklist/types.ts'
 import { formatPrefix, type Prefix } from '../../ip/address.ts'
+import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readPrefix } from '../parse-params.ts'
 import { isProblem, notFound, type Problem, refusalProblem } from '../problem.ts'
@@ -106,7 +107,7 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
         response: { 200: pageOf(Exception), ...problems() },
       },
     },
-    async ({ query }) => pageBody(exceptionsPage(store, kind, pageRequest(query)), withTimes),
+    async ({ query }) => exceptionsBody(store, kind, query),
   )
 
   app.post(
@@ -185,6 +186,11 @@ function addRoutes(app: App, { blocklist, store }: AppOptions, kind: ExceptionKi
       return row ? remove(row.prefix, caller) : noSuch(params.id)
     },
   )
+}
+
+/** The page of exceptions that a query asks for. */
+export function exceptionsBody(store: Store, kind: ExceptionKind, query: PageQuery) {
+  return pageBody(exceptionsPage(store, kind, pageRequest(query)), withTimes)
 }
 
 function noSuch(id: number): Problem {

@@ -19,10 +19,7 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
         response: { 200: pageOf(Key), ...problems() },
       },
     },
-    async ({ query }) => {
-      const page = pageOfAll(pageRequest(query), keys.all(), ({ id }) => String(id))
-      return pageBody(page, withTimes)
-    },
+    async ({ query }) => keysBody(keys, query),
   )
 
   app.post(
@@ -101,6 +98,12 @@ export function keyRoutes(app: App, { now, requireClock }: AppOptions, keys: Key
       return withTimes(revoked)
     },
   )
+}
+
+/** The page of keys that a query asks for. */
+export function keysBody(keys: KeyRing, query: PageQuery) {
+  const page = pageOfAll(pageRequest(query), keys.all(), ({ id }) => String(id))
+  return pageBody(page, withTimes)
 }
 
 function noSuch(id: number): Problem {

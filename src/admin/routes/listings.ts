@@ -48,13 +48,7 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
         response: { 200: pageOf(Listing), ...problems() },
       },
     },
-    async ({ query }) => {
-      const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
-      const prefix = text === undefined ? undefined : readPrefix(text)
-      if (isProblem(prefix)) return prefix
-      const page = await listingsPage(store, { ...filter, prefix }, pageRequest(query), now())
-      return pageBody(page, withTimes)
-    },
+    ({ query }) => listingsBody({ store, now }, query),
   )
 
   app.post(
@@ -139,11 +133,8 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
       },
     },
     async ({ params }, reply) => {
-      const id = listingId(params.id)
-      const listing = listingAt(store, id, now())
-      if (listing === undefined) return noSuch(id)
-      const body = withTimes(listing)
-      reply.header('etag', entityTag(body))
+      const body = listingBody({ store, now }, params.id)
+      if (!isProblem(body)) reply.header('etag', entityTag(body))
       return body
     },
   )
@@ -207,13 +198,35 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
   )
 }
 
-/** Converts the id in a path to the form that listings have. The text has passed `ListingParams`. */
+/** The page of listings that a query asks for. */
+export async function listingsBody(
+  { store, now }: Pick<AppOptions, 'store' | 'now'>,
+  query: ListingQuery,
+) {
+  const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
+  const prefix = text === undefined ? undefined : readPrefix(text)
+  if (isProblem(prefix)) return prefix
+  const page = await listingsPage(store, { ...filter, prefix }, pageRequest(query), now())
+  return pageBody(page, withTimes)
+}
+
+/** The listing with the id of a path, or a 404. The text has passed `ListingParams`. */
+export function listingBody(
+  { store, now }: Pick<AppOptions, 'store' | 'now'>,
+  text: string,
+): Listing | Problem {
+  const id = listingId(text)
+  const listing = listingAt(store, id, now())
+  return listing === undefined ? noSuch(id) : withTimes(listing)
+}
+
+/** Converts the id in a path to the form that listings have. */
 function listingId(text: string): number | string {
   return text.includes(':') ? text : Number(text)
 }
 
 /** The strong entity tag (RFC 9110 §8.8.3) of a listing's body. */
-function entityTag(body: Listing): string {
+export function entityTag(body: Listing): string {
   const digest = createHash('sha256').update(JSON.stringify(body)).digest('base64url')
   return `"${digest.slice(0, 22)}"`
 }

@@ -5,6 +5,7 @@ import { errorCodes } from 'fastify'
 import Type from 'typebox'
 import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { mediaTypeOf, readFeed, writeFeed } from '../../feeds/feed.ts'
+import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
 import { malformed, notFound, type Problem, problem, refusalProblem, shown } from '../problem.ts'
@@ -50,11 +51,14 @@ function addLists(app: App, { store }: AppOptions): void {
         response: { 200: pageOf(NamedList), ...problems() },
       },
     },
-    async ({ query }) => {
-      const page = pageOfAll(pageRequest(query), store.lists.summaries(), ({ name }) => name)
-      return pageBody(page, withTimes)
-    },
+    async ({ query }) => listsBody(store, query),
   )
+}
+
+/** The page of named lists that a query asks for. */
+export function listsBody(store: Store, query: PageQuery) {
+  const page = pageOfAll(pageRequest(query), store.lists.summaries(), ({ name }) => name)
+  return pageBody(page, withTimes)
 }
 
 function addImport(app: App, { blocklist, now }: AppOptions): void {

@@ -7,6 +7,7 @@ import {
   type Refusal,
   type Purge as Result,
 } from '../../blocklist/types.ts'
+import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest, readWindow } from '../parse-params.ts'
 import { isProblem, malformed, type Problem } from '../problem.ts'
@@ -59,13 +60,14 @@ export function purgeRoutes(app: App, { blocklist, store }: AppOptions): void {
         response: { 200: pageOf(Notice), ...problems() },
       },
     },
-    async ({ query }) => {
-      const page = pageById(pageRequest(query), (limit, before) =>
-        store.notices.page(limit, before),
-      )
-      return pageBody(page, ({ id, at, text }) => withTimes({ id, publishedAt: at, text }))
-    },
+    async ({ query }) => noticesBody(store, query),
   )
+}
+
+/** The page of notices that a query asks for. */
+export function noticesBody(store: Store, query: PageQuery) {
+  const page = pageById(pageRequest(query), (limit, before) => store.notices.page(limit, before))
+  return pageBody(page, ({ id, at, text }) => withTimes({ id, publishedAt: at, text }))
 }
 
 function readRequest({ from, to, ...rest }: PurgeBody): PurgeRequest | Problem {

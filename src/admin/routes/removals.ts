@@ -4,6 +4,7 @@ import { pageById } from '../../blocklist/pages.ts'
 import { removalOf } from '../../blocklist/removals.ts'
 import { isRefusal, type Refusal, type Removal as RemovalRow } from '../../blocklist/types.ts'
 import { formatAddress, formatPrefix } from '../../ip/address.ts'
+import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageRequest } from '../parse-params.ts'
 import { isProblem, notFound, refusalProblem } from '../problem.ts'
@@ -96,12 +97,7 @@ export function removalRoutes(app: App, { blocklist, store, requests }: RemovalR
         response: { 200: pageOf(Removal), ...problems() },
       },
     },
-    async ({ query }) => {
-      const page = pageById(pageRequest(query), (limit, before) =>
-        store.removals.page(limit, before, query.state),
-      )
-      return pageBody(page, (row) => withTimes(removalOf(row)))
-    },
+    async ({ query }) => removalsBody(store, query),
   )
 
   for (const { action, state, told } of decisions) {
@@ -130,4 +126,12 @@ export function removalRoutes(app: App, { blocklist, store, requests }: RemovalR
         ),
     )
   }
+}
+
+/** The page of requests that a query asks for. */
+export function removalsBody(store: Store, query: RemovalQuery) {
+  const page = pageById(pageRequest(query), (limit, before) =>
+    store.removals.page(limit, before, query.state),
+  )
+  return pageBody(page, (row) => withTimes(removalOf(row)))
 }

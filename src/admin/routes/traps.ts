@@ -1,5 +1,6 @@
 // /v1/traps: the spam-trap addresses, only for scope admin. Traps of the configuration cannot be changed here.
 import { isRefusal, type Refusal, type TrapOutcome, type TrapRow } from '../../blocklist/types.ts'
+import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
 import { notFound, type Problem, refusalProblem } from '../problem.ts'
@@ -26,10 +27,7 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
         response: { 200: pageOf(Trap), ...problems() },
       },
     },
-    async ({ query }) => {
-      const page = pageOfAll(pageRequest(query), store.traps.all(), ({ id }) => String(id))
-      return pageBody(page, withTimes)
-    },
+    async ({ query }) => trapsBody(store, query),
   )
 
   app.post(
@@ -110,6 +108,12 @@ export function trapRoutes(app: App, { blocklist, store }: AppOptions): void {
       return trap ? remove(trap.pattern, caller) : noSuch(params.id)
     },
   )
+}
+
+/** The page of traps that a query asks for. */
+export function trapsBody(store: Store, query: PageQuery) {
+  const page = pageOfAll(pageRequest(query), store.traps.all(), ({ id }) => String(id))
+  return pageBody(page, withTimes)
 }
 
 function trapProblem(refusal: Refusal, pattern: string): Problem {

@@ -104,6 +104,8 @@ export const PageQuery = Type.Object(
   strict,
 )
 
+export type PageQuery = Static<typeof PageQuery>
+
 /** A path with an address in it. */
 export const AddressParams = Type.Object({
   address: Type.String({ description: 'IPv4 or IPv6.', examples: ['198.51.100.20'] }),

@@ -131,6 +131,8 @@ export const ListingQuery = Type.Object(
   strict,
 )
 
+export type ListingQuery = Static<typeof ListingQuery>
+
 /** `?prefix=A&prefix=B` names entries, each exactly as it is listed. */
 export const PrefixesQuery = Type.Object(
   {

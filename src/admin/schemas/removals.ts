@@ -87,6 +87,8 @@ export const RemovalQuery = Type.Object(
   strict,
 )
 
+export type RemovalQuery = Static<typeof RemovalQuery>
+
 export const RemovalDecision = Type.Object(
   { why: Type.Optional(Type.String({ maxLength: maxReasonLength })) },
   { ...strict, examples: [{ why: 'they mended their server' }] },

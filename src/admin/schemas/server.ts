@@ -270,3 +270,4 @@ export const AuditQuery = Type.Object(
   },
   strict,
 )
+export type AuditQuery = Static<typeof AuditQuery>

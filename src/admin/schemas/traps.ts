@@ -179,6 +179,8 @@ export const EvidenceQuery = Type.Object(
   strict,
 )
 
+export type EvidenceQuery = Static<typeof EvidenceQuery>
+
 /** Evidence as it is stored. */
 export const StoredEvidence = Type.Object(
   {
