@@ -1,8 +1,9 @@
 // /v1/lookup/{address}: whether an address is listed, and why. Without a key it shows what DNS answers, and of the reason only
 // what helps no sender to find the traps. Scope read also sees the listings and the times of messages. Scope admin
 // sees everything, including the traps.
+import type { Blocklist } from '../../blocklist/blocklist.ts'
 import type { Explanation, Finding } from '../../blocklist/types.ts'
-import { formatAddress, parseGivenAddress } from '../../ip/address.ts'
+import { type Address, formatAddress, parseGivenAddress } from '../../ip/address.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import { adviceFor, type Written } from '../advice.ts'
 import type { App, AppOptions } from '../options.ts'
@@ -10,7 +11,7 @@ import type { App, AppOptions } from '../options.ts'
 import { malformed, shown } from '../problem.ts'
 import { AddressParams, nullableTimestamp, problems, withTimes } from '../schemas/basics.ts'
 import { Lookup, type LookupBody, type PublicLookup } from '../schemas/lookup.ts'
-import { scopeIncludes } from '../scopes.ts'
+import { type Scope, scopeIncludes } from '../scopes.ts'
 
 export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
   app.get(
@@ -33,13 +34,19 @@ export function lookupRoutes(app: App, { blocklist }: AppOptions): void {
       if ('why' in address) {
         return malformed(`${shown(params.address)}: ${address.why}`)
       }
-      if (!scopeIncludes(caller.scope, 'read')) return findingBody(blocklist.find(address.value))
-      const explanation = blocklist.explain(address.value)
-      return scopeIncludes(caller.scope, 'admin')
-        ? explanationBody(explanation, true, softwareIn(explanation))
-        : explanationBody(explanation, false, blocklist.find(address.value).evidence)
+      return scopeIncludes(caller.scope, 'read')
+        ? explainedBody(blocklist, address.value, caller.scope)
+        : findingBody(blocklist.find(address.value))
     },
   )
+}
+
+/** Everything about an address that a key of this scope, which includes read, may see. */
+export function explainedBody(blocklist: Blocklist, address: Address, scope: Scope): LookupBody {
+  const explanation = blocklist.explain(address)
+  return scopeIncludes(scope, 'admin')
+    ? explanationBody(explanation, true, softwareIn(explanation))
+    : explanationBody(explanation, false, blocklist.find(address).evidence)
 }
 
 /** The operator's advice may stand on what a single trap has heard. */

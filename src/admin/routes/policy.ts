@@ -27,12 +27,12 @@ export function policyRoutes(app: App, { blocklist }: AppOptions): void {
       const address = parseGivenAddress(params.address)
       return 'why' in address
         ? malformed(`${shown(params.address)}: ${address.why}`)
-        : explanationBody(blocklist.explainPolicy(address.value))
+        : explainedPolicyBody(blocklist.explainPolicy(address.value))
     },
   )
 }
 
-function explanationBody(explained: Explained): PolicyExplanation {
+export function explainedPolicyBody(explained: Explained): PolicyExplanation {
   const { listing, kinds, past, next, messages, counted, exits } = explained
   return {
     ...explained,
