@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem, type Problem } from '../problem.ts'
 import { serveAssets } from './assets.ts'
+import { dashboardTables } from './dashboard-tables.ts'
 import { addGuide } from './guide-pages.ts'
 import { pageHeaders } from './headers.ts'
 import { type LookupPageOptions, lookupPages } from './lookup-page.ts'
@@ -32,6 +33,7 @@ export function addPages(app: App, options: PagesOptions, signIn: SignInOptions)
     lookupPages(scope, { ...options, renderer })
     addGuide(scope, renderer)
     overviewPages(scope, { ...options, renderer })
+    dashboardTables(scope, { ...options, renderer, keys: signIn.keys })
     done()
   })
   // Its forms are read in another way than the bodies of all other routes.

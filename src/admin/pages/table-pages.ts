@@ -1,0 +1,148 @@
+// A page of the dashboard that is one table: its query is checked as that of the HTTP interface, its rows come from the same
+// functions, and what the key's scope does not allow is said, or left out.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static, TSchema } from 'typebox'
+import type { Page as ItemPage } from '../../blocklist/types.ts'
+import type { App, AppOptions } from '../options.ts'
+import { isProblem, type Problem, problemOf } from '../problem.ts'
+import { scopeIncludes } from '../scopes.ts'
+import { type DashboardSection, dashboardPages, renderDashboard } from './dashboard.ts'
+import type { PageRenderer } from './render.ts'
+import { type Column, type Dialog, type Field, type Row, tableOf } from './table-view.ts'
+
+export interface DashboardOptions extends Pick<AppOptions, 'now'> {
+  readonly renderer: PageRenderer
+}
+
+/** What rows and actions depend on. */
+export interface Viewer {
+  readonly now: number
+  readonly mayWrite: boolean
+  readonly isAdmin: boolean
+}
+
+export interface TablePage<Query extends TSchema, Item> {
+  readonly section: DashboardSection
+  readonly intro: string
+  readonly query: Query
+  /** The fields that filter the table. */
+  filters(query: Partial<Static<Query>>): readonly Field[]
+  read(query: Static<Query>): ItemPage<Item> | Problem | Promise<ItemPage<Item> | Problem>
+  columns(viewer: Viewer): readonly Column[]
+  rowOf(item: Item, viewer: Viewer): Row
+  /** What a page without rows says, and what to do. */
+  empty(isFiltered: boolean, viewer: Viewer): string
+  /** The buttons of the page, by the ids of their dialogs. */
+  actions(viewer: Viewer): readonly { readonly label: string; readonly dialog: string }[]
+  dialogs(viewer: Viewer): readonly Dialog[]
+  /** A part above the table. */
+  above?(viewer: Viewer): Part | undefined
+  /** A part below the table. */
+  below?(viewer: Viewer): Part | undefined
+}
+
+/** A further part of a page, made by a template of its own. */
+export interface Part {
+  readonly template: string
+  readonly script: string
+  readonly view: object
+}
+
+const rowsOfPage = 50
+export const scripts = ['actions.js']
+
+export function addTablePage<Query extends TSchema, Item>(
+  app: App,
+  { renderer, now }: DashboardOptions,
+  page: TablePage<Query, Item>,
+): void {
+  const { section, intro } = page
+  const { url, text: title, needs } = dashboardPages[section]
+  app.get(
+    url,
+    {
+      config: { scope: 'read', isPage: true },
+      preValidation: readForm,
+      attachValidation: true,
+      schema: { querystring: page.query },
+    },
+    async (request, reply) => {
+      if (!scopeIncludes(request.caller.scope, needs))
+        return refusalPage(renderer, request, reply, section)
+      const viewer = viewerOf(request, now())
+      const { validationError } = request
+      const given = request.query as Partial<Static<Query>> & { readonly cursor?: string }
+      const read = validationError
+        ? problemOf(validationError)
+        : await page.read({ limit: rowsOfPage, ...given } as Static<Query>)
+      const fault = isProblem(read) ? read.detail : ''
+      if (isProblem(read)) reply.code(read.status)
+      const items = isProblem(read) ? { items: [], nextCursor: null } : read
+      const { cursor, ...filter } = given
+      const isUsed = Object.keys(filter).length > 0
+      const fields = page.filters(validationError ? {} : given)
+      const view = {
+        ...{ title, intro },
+        actions: page.actions(viewer),
+        filters: fields.length > 0 && {
+          fields,
+          isUsed,
+          fault,
+          url,
+          label: `Filter: ${title}`,
+        },
+        table: {
+          caption: title,
+          columns: page.columns(viewer),
+          empty: fault === '' ? page.empty(isUsed, viewer) : 'Nothing is shown: change the filter.',
+          ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
+        },
+        dialogs: page.dialogs(viewer),
+        above: page.above?.(viewer),
+        below: page.below?.(viewer),
+      }
+      const parts = [view.above, view.below].flatMap((part) => (part ? [part.script] : []))
+      return renderDashboard(renderer, request, reply, {
+        ...{ template: 'table-page', title, section, view, scripts: [...scripts, ...parts] },
+      })
+    },
+  )
+}
+
+/** What the field of a time sends. */
+const localTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/
+
+/** A form sends its empty fields too; here they are as good as absent. Its times are in UTC, though it does not say so. */
+async function readForm(request: FastifyRequest): Promise<void> {
+  const given = Object.entries(request.query as Record<string, unknown>)
+  request.query = Object.fromEntries(
+    given.flatMap(([name, value]) => {
+      if (value === '') return []
+      if (typeof value !== 'string' || !localTime.test(value)) return [[name, value]]
+      return [[name, `${value}${value.length === 16 ? ':00' : ''}Z`]]
+    }),
+  )
+}
+
+export function viewerOf({ caller: { scope } }: FastifyRequest, now: number): Viewer {
+  return { now, mayWrite: scopeIncludes(scope, 'write'), isAdmin: scopeIncludes(scope, 'admin') }
+}
+
+/** The page that says which scope is needed. */
+function refusalPage(
+  renderer: PageRenderer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  section: DashboardSection,
+): string {
+  reply.code(403)
+  const { text: title, needs } = dashboardPages[section]
+  const { name, scope } = request.caller
+  const view = { title, needs, name, scope }
+  return renderDashboard(renderer, request, reply, {
+    template: 'needs-scope',
+    title,
+    section,
+    view,
+  })
+}
