@@ -9,6 +9,7 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { Blocklist } from '../blocklist/blocklist.ts'
+import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { BlocklistStatus } from '../blocklist/types.ts'
 import type { Logger } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
@@ -56,6 +57,8 @@ export interface AppOptions {
   isReady(): boolean
   /** The caller, if the connection alone tells who it is; undefined: the request's key decides. */
   callerOf(request: IncomingMessage): Caller | undefined
+  /** What /policy shows. Called for each request, since the configuration may be read again. Absent: there is no such page. */
+  policy?(): ShownPolicy
   /** Called for each request, since the configuration may be read again. @default no limits, no proxies */
   limits?(): AdminLimits
   /** Returns undefined while no traps are running. */
@@ -69,6 +72,25 @@ export interface AppOptions {
   readonly log: Logger
   /** The listener's log of refusals, so that both together log one line a minute for a client. @default a new one */
   readonly refusals?: RefusalLog
+}
+
+/** What the pages tell of the configuration. */
+export interface ShownPolicy
+  extends Pick<
+    PolicyOptions,
+    | 'publish'
+    | 'threshold'
+    | 'likely'
+    | 'whitelists'
+    | 'pools'
+    | 'ipv6Prefix'
+    | 'firstListingSeconds'
+    | 'longestListingSeconds'
+    | 'holdForSeconds'
+    | 'removal'
+  > {
+  /** Whether DNS is asked about hosts. Without it no host is known to be on a whitelist or in a pool. */
+  readonly asksHosts: boolean
 }
 
 export interface AdminLimits {

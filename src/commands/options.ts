@@ -1,6 +1,6 @@
 // Converts the configuration to the options that each room takes. Also reads the secret files that it names.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import type { AdminLimits } from '../admin/options.ts'
+import type { AdminLimits, ShownPolicy } from '../admin/options.ts'
 import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
@@ -73,6 +73,11 @@ export function zoneOptions({ zone }: Config): ZoneOptions {
 }
 
 /** What the configuration adds to an export as a zone file. */
+/** What the pages tell of the policy. */
+export function shownPolicy(config: Config): ShownPolicy {
+  return { ...policyOptions(config), asksHosts: asksHosts(config) }
+}
+
 /** What pages say of the list. The hostmaster's first dot stands for the @ (RFC 1035 §8). */
 export function siteOptions({ zone }: Config) {
   const contact = zone.hostmaster.replace(/(?<!\\)\./, '@').replaceAll('\\.', '.')

@@ -19,7 +19,7 @@ import { databaseFailure, isDiskFull } from '../store/database.ts'
 import { giveToOwnerOf, writeStoreFile } from '../store/private-file.ts'
 import type { MailDomains } from '../traps/mail-domain.ts'
 import { version } from './command.ts'
-import { adminLimits, siteOptions, zoneText } from './options.ts'
+import { adminLimits, shownPolicy, siteOptions, zoneText } from './options.ts'
 
 /** The options of the HTTP application that the caller gives. startAdmin() sets the others. */
 type AdminRooms = Omit<
@@ -34,6 +34,7 @@ type AdminRooms = Omit<
   | 'publicUrl'
   | 'callerOf'
   | 'limits'
+  | 'policy'
 >
 
 export interface Admin extends AsyncDisposable {
@@ -47,6 +48,7 @@ export interface Admin extends AsyncDisposable {
 export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Admin> {
   await using starting = new AsyncDisposableStack()
   let limits = adminLimits(config)
+  let policy = shownPolicy(config)
   const refusals = new RefusalLog(rooms.log)
   const mailDomains = await mailDomainsOf(config)
   const app = starting.use(
@@ -60,6 +62,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
+      policy: () => policy,
     }),
   )
   starting.adopt(await serveOnSocket(app, config.control.socket), (each) => each.close())
@@ -87,6 +90,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
         if (wanted !== undefined) makeFirstKey(next, rooms)
       }
       limits = adminLimits(next)
+      policy = shownPolicy(next)
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

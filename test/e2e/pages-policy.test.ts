@@ -1,6 +1,6 @@
 // The policy and the guide in a browser.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { after, type TestContext, test } from 'node:test'
 import { closeBrowser, examine, needsChromium, openPage } from '../support/browser.ts'
 import { Site } from '../support/server.ts'
@@ -38,3 +38,32 @@ test('each page of the guide can be read on a phone and in the dark', needsChrom
   assert.equal(missing?.status(), 404)
   assert.equal(await page.locator('h1').textContent(), 'There is no page at this address')
 })
+
+test(
+  'the policy follows the configuration that a reload brings, in both languages',
+  needsChromium,
+  async (t) => {
+    const { site, url } = await start(t)
+    const opened = await openPage(t)
+    const { page } = opened
+    await page.goto(`${url}/policy`)
+    await examine(opened)
+    assert.match((await page.locator('main').textContent()) ?? '', /ends by itself 7 days after/)
+    const configuration = readFileSync(site.configFile, 'utf8')
+    writeFileSync(
+      site.configFile,
+      configuration.replace('[policy]', '[policy]\nfirstListing = "36h"'),
+    )
+    const { code, stderr } = await site.run('reload')
+    assert.equal(code, 0, stderr)
+    await page.reload()
+    assert.match((await page.locator('main').textContent()) ?? '', /ends by itself 36 hours after/)
+    await page.getByRole('link', { name: 'Configurations for these servers' }).click()
+    await page.waitForURL(`${url}/guide/transfers`)
+
+    const german = await openPage(t, { locale: 'de-DE' })
+    await german.page.goto(`${url}/policy`)
+    assert.equal(await german.page.locator('html').getAttribute('lang'), 'de')
+    await examine(german)
+  },
+)

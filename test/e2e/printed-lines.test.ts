@@ -1,8 +1,13 @@
 // The lines that quickstart prints for other mail servers, in real ones: Postfix hands the traps' mail over and then refuses the
-// listed host's bounces to others, and Exim refuses them too. Real mail, and mail of other hosts, passes.
+// listed host's bounces to others, and Exim refuses them too. Real mail, and mail of other hosts, passes. SpamAssassin reads its own.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, globSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { mailServerLines } from '../../src/admin/mail-server-lines.ts'
 import { needs } from '../support/debian.ts'
+import { temporaryDirectory } from '../support/door.ts'
 import { needsAsRoot } from '../support/offenders.ts'
 import { runOnWholeSystem } from '../support/whole-system.ts'
 
@@ -94,4 +99,20 @@ test('Postfix and Exim do with the printed lines what they promise', {
     ],
     stderr,
   )
+})
+
+test('SpamAssassin reads its lines', needs('spamassassin', 'spamassassin'), (t) => {
+  const folder = temporaryDirectory(t)
+  // Its rules need the plugins that Debian loads.
+  for (const file of globSync('/etc/spamassassin/*.pre'))
+    copyFileSync(file, join(folder, basename(file)))
+  const lint = (lines: string): string => {
+    writeFileSync(join(folder, 'local.cf'), lines)
+    const words = ['--lint', '--local', '--siteconfigpath', folder, '--prefspath', '/dev/null']
+    const { status, stderr } = spawnSync('spamassassin', words, { encoding: 'utf8' })
+    return status === 0 ? '' : stderr
+  }
+  const { spamassassin } = mailServerLines('bl.example.org')
+  assert.equal(lint(spamassassin), '')
+  assert.match(lint(spamassassin.replace('&& ', '')), /BACKSCATTER_SOURCE/)
 })

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { buildApp } from '../../src/admin/app.ts'
 import { RefusalLog } from '../../src/admin/client-limits.ts'
 import type { TcpOptions } from '../../src/admin/listeners.ts'
-import type { App, AppOptions } from '../../src/admin/options.ts'
+import type { App, AppOptions, ShownPolicy } from '../../src/admin/options.ts'
 import type { Scope } from '../../src/admin/scopes.ts'
 import { Blocklist } from '../../src/blocklist/blocklist.ts'
 import type { PolicyOptions } from '../../src/blocklist/policy.ts'
@@ -59,6 +59,7 @@ export interface Admin {
   requestsPerMinute: number
   takesRemovals: boolean
   trustedProxies: Prefix[]
+  shownPolicy: ShownPolicy
 }
 
 /** Opens everything; closed and removed when the test ends. */
@@ -81,6 +82,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     hasMail: true,
     requestsPerMinute: 1000,
     takesRemovals: true,
+    shownPolicy: { ...policy, asksHosts: false },
     trustedProxies: [] as Prefix[],
   }
   const blocklist = new Blocklist({
@@ -112,6 +114,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     }),
     isReady: () => state.isReady,
     limits: () => state,
+    policy: () => state.shownPolicy,
     mail: () => (state.hasMail ? mailOf(blocklist) : undefined),
     callerOf: () => (state.byKey ? undefined : { name: 'test', id: 'test', scope: state.scope }),
     now: () => state.now,

@@ -10,6 +10,7 @@ import { addGuide } from './guide-pages.ts'
 import { pageHeaders } from './headers.ts'
 import { type LookupPageOptions, lookupPages } from './lookup-page.ts'
 import { overviewPages } from './overview.ts'
+import { addPolicy } from './policy-page.ts'
 import { PageRenderer } from './render.ts'
 import { type SignInOptions, signInPages } from './sign-in.ts'
 import { languageOf, type TextKey, translator } from './texts.ts'
@@ -31,6 +32,8 @@ export function addPages(app: App, options: PagesOptions, signIn: SignInOptions)
   serveAssets(app)
   app.register((scope, _options, done) => {
     lookupPages(scope, { ...options, renderer })
+    const { policy } = options
+    if (policy) addPolicy(scope, { ...options, policy, renderer })
     addGuide(scope, renderer)
     overviewPages(scope, { ...options, renderer })
     dashboardTables(scope, { ...options, renderer, keys: signIn.keys })

@@ -10,6 +10,7 @@ import { type Language, languageOf, type TextKey, translator } from './texts.ts'
 /** The pages of the navigation, in its order. */
 const sections = [
   { name: 'lookup', url: '/', text: 'site.lookup' },
+  { name: 'policy', url: '/policy', text: 'site.policy' },
   { name: 'guide', url: '/guide', text: 'site.guide' },
 ] as const satisfies {
   name: string

@@ -1,5 +1,6 @@
 // A plan → what the operator does next, elsewhere: records for the parent zone and the trap domain, lines for mail servers.
 // What is to be copied begins at the margin: in a zone file and in main.cf a blank there continues the line above.
+import { mailServerLines } from '../../admin/mail-server-lines.ts'
 import { formatColumns, wrapText } from '../format.ts'
 import { addressType, isWithin, mailHost, type Plan } from './plan.ts'
 
@@ -56,10 +57,11 @@ function handOverLines({ trapDomain }: Plan): string {
   )
 }
 
-/** Only mail with the null sender is refused or scored: a listed host also sends real mail. */
 function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
-  const spared = isLmtp ? `check_recipient_access inline:{ {${trapDomain} = permit} }, ` : ''
-  const listed = `${zone}=127.0.0.2`
+  const { postfix, exim, spamassassin, rspamd } = mailServerLines(
+    zone,
+    isLmtp ? trapDomain : undefined,
+  )
   return [
     section(
       'For mail servers that use the list. Each concerns only mail with the null sender, since listed hosts also send real mail.',
@@ -67,9 +69,7 @@ function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
     ),
     section(
       'Postfix, in main.cf (if the parameter is there already, add to its value):',
-      lines(
-        `smtpd_data_restrictions = ${spared}check_sender_access inline:{ {<> = reject_rbl_client ${listed}} }`,
-      ),
+      postfix,
       ...(isLmtp
         ? [
             'Without the first check Postfix would refuse listed hosts’ mail to the traps as well, and no listing would be extended.',
@@ -78,46 +78,11 @@ function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
     ),
     section(
       'Exim, at the top of the ACL that acl_smtp_data names (on Debian acl_check_data):',
-      lines(
-        'deny senders  = :',
-        `     dnslists = ${listed}`,
-        '     message  = $sender_host_address is listed at $dnslist_domain; $dnslist_text',
-      ),
+      exim,
     ),
-    section(
-      'rspamd, in /etc/rspamd/local.d/rbl.conf:',
-      lines(
-        'rbls {',
-        '  backscatter {',
-        `    rbl = "${zone}";`,
-        '    checks = ["from"];',
-        '    ipv4 = true;',
-        '    ipv6 = true;',
-        '    returncodes { BL_BACKSCATTER = "127.0.0.2"; }',
-        '  }',
-        '}',
-      ),
-    ),
-    section(
-      'in /etc/rspamd/local.d/composites.conf:',
-      lines(
-        'BACKSCATTER_SOURCE {',
-        '  expression = "BL_BACKSCATTER & NULL_SENDER";',
-        '  score = 8.0;',
-        '}',
-      ),
-    ),
-    section(
-      'and in /etc/rspamd/rspamd.local.lua:',
-      lines(
-        'rspamd_config:register_symbol({',
-        "  name = 'NULL_SENDER', type = 'normal', score = 0.0,",
-        '  callback = function(task)',
-        "    local from = task:get_from('smtp')",
-        "    return from and from[1] and from[1].addr == ''",
-        '  end,',
-        '})',
-      ),
+    section('SpamAssassin, in /etc/spamassassin/local.cf:', spamassassin),
+    ...rspamd.map(({ file, text }, index) =>
+      section(`${index === 0 ? 'rspamd, in' : 'and in'} /etc/rspamd/${file}:`, text),
     ),
   ]
 }
