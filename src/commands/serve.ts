@@ -115,7 +115,7 @@ async function start(
     }),
     (each) => each.abandon(),
   )
-  const notifier = starting.adopt(new Notifier(zone.origin, secondaries(config), log), (each) =>
+  const notifier = starting.adopt(new Notifier(zone, secondaries(config), log), (each) =>
     each.close(),
   )
   const blocklist = starting.adopt(
@@ -140,7 +140,7 @@ async function start(
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
   const catalog = catalogOf(config)
   if (catalog !== undefined) {
-    const ofCatalog = new Notifier(catalog.origin, secondaries(config), log)
+    const ofCatalog = new Notifier(catalog, secondaries(config), log)
     // The catalog stays the same while the server runs.
     starting.adopt(ofCatalog, (each) => each.close()).onPublished(blocklist.status().serial)
   }

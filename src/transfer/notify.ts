@@ -3,8 +3,11 @@
 import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { classes, flags, get16, headerLength, opcodes, put16, types } from '../dns/wire.ts'
+import type { ZoneData } from '../dns/zone.ts'
 import type { Logger } from '../errors.ts'
+import { MessagePacker } from './messages.ts'
 import { signRequest, type TsigKey } from './tsig.ts'
+import { soaRecord } from './zone-content.ts'
 
 export interface Secondary {
   readonly host: string
@@ -39,9 +42,8 @@ export class Notifier {
   #soon: NodeJS.Timeout | undefined
   #serial = 0
 
-  /** `origin`: the zone's name in wire form. */
-  constructor(origin: Uint8Array, secondaries: readonly Secondary[], log: Logger) {
-    this.#targets = secondaries.map((secondary) => new Target(origin, secondary, log))
+  constructor(zone: ZoneData, secondaries: readonly Secondary[], log: Logger) {
+    this.#targets = secondaries.map((secondary) => new Target(zone, secondary, log))
   }
 
   /** Call it after each publication, with its serial. */
@@ -66,7 +68,7 @@ export class Notifier {
 
 /** One secondary. A new change restarts the tries. */
 class Target {
-  readonly #origin: Uint8Array
+  readonly #zone: ZoneData
   readonly #secondary: Secondary
   readonly #log: Logger
   #socket: Socket | undefined
@@ -74,8 +76,8 @@ class Target {
   #id = 0
   #status: SecondaryStatus
 
-  constructor(origin: Uint8Array, secondary: Secondary, log: Logger) {
-    this.#origin = origin
+  constructor(zone: ZoneData, secondary: Secondary, log: Logger) {
+    this.#zone = zone
     this.#secondary = secondary
     this.#log = log
     const { host, port } = secondary
@@ -114,7 +116,7 @@ class Target {
 
   #try(count: number): void {
     const { host, port, key } = this.#secondary
-    const message = notifyMessage(this.#origin, this.#id)
+    const message = notifyMessage(this.#zone, this.#id, this.#status.serial ?? 0)
     const sent = key === undefined ? message : signRequest(message, key, epochSeconds()).message
     this.#socket?.send(sent, port, host, () => undefined)
     const waitMs = Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs)
@@ -146,15 +148,20 @@ function epochSeconds(): number {
   return Math.floor(Date.now() / 1000)
 }
 
-/** RFC 1996 §3.7: QR 0, opcode NOTIFY, AA, and the zone's SOA as question. */
-function notifyMessage(origin: Uint8Array, id: number): Uint8Array {
-  const message = new Uint8Array(headerLength + origin.length + 4)
-  put16(message, 0, id)
+/**
+ * RFC 1996 §3.7: QR 0, opcode NOTIFY, AA, and the zone's SOA as question. The SOA record in the answer section tells a secondary
+ * that is just fetching an older zone that there is a newer one: without it, NSD takes the NOTIFY for done with what it fetches.
+ */
+function notifyMessage(zone: ZoneData, id: number, serial: number): Uint8Array {
+  const { origin } = zone
+  const question = new Uint8Array(origin.length + 4)
+  question.set(origin)
+  put16(question, origin.length, types.SOA)
+  put16(question, origin.length + 2, classes.IN)
+  const packer = new MessagePacker({ id, question })
+  packer.add(soaRecord(zone, serial))
+  const message = packer.take()
   message[2] = (opcodes.NOTIFY << 3) | flags.AA
-  put16(message, 4, 1)
-  message.set(origin, headerLength)
-  put16(message, headerLength + origin.length, types.SOA)
-  put16(message, headerLength + origin.length + 2, classes.IN)
   return message
 }
 

@@ -115,6 +115,11 @@ function* pagesOf(
   for (const page of answers) yield page.flatMap((answer) => recordsOf(answer, zone, template))
 }
 
+/** The zone's SOA record with this serial. */
+export function soaRecord(zone: ZoneData, serial: number): TransferRecord {
+  return ownRecords(zone, serial).soa
+}
+
 /** The records of the configuration, the SOA with this serial. */
 function ownRecords(
   { records, origin }: ZoneData,

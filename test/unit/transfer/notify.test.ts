@@ -6,7 +6,8 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Notifier } from '../../../src/transfer/notify.ts'
-import { keyName } from '../../../src/transfer/tsig.ts'
+import { zoneWith } from '../../support/local-transfers.ts'
+import { readMessage, serialOf } from '../../support/transfer-client.ts'
 
 const log = {
   error: () => undefined,
@@ -33,7 +34,7 @@ test('a secondary that answers NOTIFY is known with the serial that it answered'
   const targets = [good, mute].map((each) => ({
     ...{ host: '127.0.0.1', port: each.address().port, key: undefined },
   }))
-  const notifier = new Notifier(keyName('bl.example'), targets, log)
+  const notifier = new Notifier(zoneWith(), targets, log)
   t.after(() => notifier.close())
   const never = { serial: null, toldAt: null, answeredAt: null, answeredSerial: null }
   const address = (socket: Socket) => `127.0.0.1:${socket.address().port}`
@@ -54,12 +55,29 @@ test('a secondary that answers NOTIFY is known with the serial that it answered'
   )
 })
 
+test('NOTIFY tells the newest serial in a SOA record', async (t) => {
+  const socket = await secondary(t, true)
+  const target = { host: '127.0.0.1', port: socket.address().port, key: undefined }
+  const notifier = new Notifier(zoneWith(), [target], log)
+  t.after(() => notifier.close())
+  notifier.onPublished(6)
+  notifier.onPublished(7)
+  const [message] = await once(socket, 'message')
+  const { records } = readMessage(message)
+  assert.deepEqual(
+    records.map(({ owner }) => owner),
+    ['bl.test.example'],
+  )
+  assert.deepEqual(records.map(serialOf), [7])
+  assert.equal(message[2], 0x24)
+})
+
 test('a secondary that answers none of the tries is silent until it answers a later one', async (t) => {
   const mute = await secondary(t, false)
   const { port } = mute.address()
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const target = { host: '127.0.0.1', port, key: undefined }
-  const notifier = new Notifier(keyName('bl.example'), [target], log)
+  const notifier = new Notifier(zoneWith(), [target], log)
   t.after(() => notifier.close())
   notifier.onPublished(7)
   for (let minute = 0; minute < 12; minute++) t.mock.timers.tick(60_000)
