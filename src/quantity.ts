@@ -50,6 +50,15 @@ export function formatSize(bytes: number): string {
   return `${bytes} B`
 }
 
+/** Formats octets in the largest unit below them, with one decimal: 1610612736 → "1.5 GiB". */
+export function roughSize(bytes: number): string {
+  for (const unit of ['GiB', 'MiB', 'KiB']) {
+    const size = bytesIn[unit] ?? 1
+    if (bytes >= size) return `${Math.round((bytes / size) * 10) / 10} ${unit}`
+  }
+  return `${bytes} B`
+}
+
 /** Formats epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". */
 export function formatTimestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')

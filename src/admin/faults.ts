@@ -1,5 +1,5 @@
 // Says in words what is wrong with a running server, and what mends it.
-import { formatSize } from '../quantity.ts'
+import { roughSize } from '../quantity.ts'
 import type { ServerStatus } from './schemas/server.ts'
 
 export interface Fault {
@@ -27,7 +27,7 @@ const database: Finder = ({ writeFailure }, formatTime) =>
     : [
         {
           what: `the database cannot be written since ${formatTime(writeFailure.since)}: ${writeFailure.why}`,
-          remedy: 'mend the disk; the server tries again each second',
+          remedy: 'make room or mend the disk: it is tried again each second',
         },
       ]
 
@@ -36,7 +36,7 @@ const disk: Finder = ({ disk: room }) =>
     ? []
     : [
         {
-          what: `the disk has ${formatSize(room.freeBytes)} free, and mail needs ${formatSize(room.neededBytes)}: no mail is accepted`,
+          what: `the disk has ${roughSize(room.freeBytes)} free, and mail needs ${roughSize(room.neededBytes)}: no mail is accepted`,
           remedy: 'make room on the disk of the database',
         },
       ]

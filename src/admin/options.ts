@@ -69,6 +69,8 @@ export interface AppOptions {
   now(): number
   /** Throws OperationalError 'clock-held' while the clock cannot be trusted. @default never throws */
   requireClock?(): void
+  /** Aborted when the server begins to close: answers without an end then end. @default never */
+  readonly closing?: AbortSignal
   readonly log: Logger
   /** The listener's log of refusals, so that both together log one line a minute for a client. @default a new one */
   readonly refusals?: RefusalLog

@@ -53,6 +53,7 @@ type ProblemCode =
   | 'precondition-required'
   | 'timeout'
   | 'told-once'
+  | 'too-many-streams'
   | 'too-many-exports'
   | 'too-many-requests'
   | 'too-many-wrong-keys'

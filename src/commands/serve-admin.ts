@@ -35,6 +35,7 @@ type AdminRooms = Omit<
   | 'callerOf'
   | 'limits'
   | 'policy'
+  | 'closing'
 >
 
 export interface Admin extends AsyncDisposable {
@@ -51,6 +52,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   let policy = shownPolicy(config)
   const refusals = new RefusalLog(rooms.log)
   const mailDomains = await mailDomainsOf(config)
+  const closing = new AbortController()
   const app = starting.use(
     buildApp({
       ...rooms,
@@ -59,6 +61,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       ...(mailDomains && { mailDomain: (host) => mailDomains.ask(host) }),
       zone: zoneText(config),
       refusals,
+      closing: closing.signal,
       publicUrl: config.admin?.publicUrl ?? '',
       callerOf: (request) => (isFromControlSocket(request) ? operator : undefined),
       limits: () => limits,
@@ -76,6 +79,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
     listener = await open(listen)
     makeFirstKey(config, rooms)
   }
+  starting.defer(() => closing.abort())
   const running = starting.move()
   return {
     address: () => listener?.address,

@@ -68,6 +68,7 @@ const home: Readonly<Record<string, string>> = {
   'smtp-server': 'traps',
   tldts: 'traps',
   typebox: 'admin',
+  uplot: 'admin',
 }
 
 interface Source {

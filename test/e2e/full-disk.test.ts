@@ -68,7 +68,7 @@ async function assertFails(site: Site, server: Server): Promise<void> {
   assert.match(body, /the disk of the database is full/)
   assert.match(
     (await site.run('status')).stdout,
-    /^wrong {2}the database cannot be written since .*: the disk of the database is full$/m,
+    /^wrong {2}the database cannot be written since .*: the disk of the database is full; make room .*$/m,
   )
   const stats = JSON.parse((await site.run('status', '--json')).stdout)
   assert.equal(stats.writeFailure.why, 'the disk of the database is full')

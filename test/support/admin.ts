@@ -17,7 +17,7 @@ import type { Prefix } from '../../src/ip/address.ts'
 import { addressesNamed } from '../../src/mail/addresses.ts'
 import { readHeaderSection } from '../../src/mail/header.ts'
 import { parseMessage } from '../../src/mail/message.ts'
-import { openStore } from '../../src/store/database.ts'
+import { openStore, type Store } from '../../src/store/database.ts'
 import type { MailboxStatus } from '../../src/traps/traps.ts'
 import { TreeWriter } from '../../src/tree/writer.ts'
 import { address, day, prefix, temporaryDirectory, testPolicy } from './door.ts'
@@ -44,6 +44,7 @@ export interface Admin {
   readonly folder: string
   readonly app: App
   readonly blocklist: Blocklist
+  readonly store: Store
   readonly refusals: RefusalLog
   /** What the application logged. */
   readonly logged: { fields: object; message: string }[]
@@ -60,6 +61,8 @@ export interface Admin {
   takesRemovals: boolean
   trustedProxies: Prefix[]
   shownPolicy: ShownPolicy
+  /** What the status says of the mailbox in place of the truth. */
+  mailbox: Partial<MailboxStatus>
 }
 
 /** Opens everything; closed and removed when the test ends. */
@@ -84,6 +87,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     takesRemovals: true,
     shownPolicy: { ...policy, asksHosts: false },
     trustedProxies: [] as Prefix[],
+    mailbox: {} as Partial<MailboxStatus>,
   }
   const blocklist = new Blocklist({
     store,
@@ -110,7 +114,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
       version: '0.0.0',
       workers: 2,
       uptimeSeconds: 5,
-      mailboxes: [mailbox],
+      mailboxes: [{ ...mailbox, ...state.mailbox }],
     }),
     isReady: () => state.isReady,
     limits: () => state,
@@ -126,7 +130,7 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     blocklist.close()
     store.close()
   })
-  return Object.assign(state, { folder, app, blocklist, refusals, logged })
+  return Object.assign(state, { folder, app, blocklist, store, refusals, logged })
 }
 
 /** For `serveOnTcp`: a free port, and what `admin` says meanwhile. */

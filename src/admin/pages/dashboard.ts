@@ -20,7 +20,7 @@ export const dashboardPages = {
 
 export type DashboardSection = keyof typeof dashboardPages
 
-interface DashboardPage extends Pick<Page, 'template' | 'title' | 'scripts'> {
+interface DashboardPage extends Pick<Page, 'template' | 'title' | 'scripts' | 'styles'> {
   /** The part of the navigation that the page belongs to. */
   readonly section?: DashboardSection
   /** What the template shows, as `it.view`, which has the frame's own member `dashboard` too. */

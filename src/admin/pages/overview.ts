@@ -1,16 +1,100 @@
-// The overview of the dashboard: whether all is well, in words, and the figures of the moment.
-import { faultsOf } from '../faults.ts'
+// The overview of the dashboard: /dashboard shows whether all is well, in words, and the figures of the moment;
+// /dashboard/events sends what changes, once a second (server-sent events, HTML Living Standard §9.2).
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import type { App, AppOptions } from '../options.ts'
-import { statusBody } from '../routes/stats.ts'
+import { problem } from '../problem.ts'
+import type { Caller } from '../scopes.ts'
+import { type Sessions, sessionToken } from '../sessions.ts'
 import { renderDashboard } from './dashboard.ts'
+import { LiveOverview, type Parts } from './live-overview.ts'
+import { formatNow } from './overview-view.ts'
+import { queryGroups } from './query-history.ts'
 import type { PageRenderer } from './render.ts'
 
-export function overviewPages(app: App, options: AppOptions & { renderer: PageRenderer }): void {
+const maxStreams = 32
+/** How long a browser waits before it asks again after a lost connection. */
+const retryMs = 2000
+
+interface OverviewOptions extends AppOptions {
+  readonly renderer: PageRenderer
+  readonly sessions: Sessions
+}
+
+export function overviewPages(app: App, options: OverviewOptions): void {
+  const { renderer, sessions, closing } = options
+  const overview = new LiveOverview(options)
+  app.addHook('onReady', async () => overview.history.start())
+  app.addHook('onClose', async () => overview.history.stop())
+  let streams = 0
+
   app.get('/dashboard', { config: { scope: 'read', isPage: true } }, async (request, reply) => {
-    const stats = statusBody(options, request.caller.scope)
-    return renderDashboard(options.renderer, request, reply, {
+    const parts = await overview.parts(request.caller.scope)
+    return renderDashboard(renderer, request, reply, {
       ...{ template: 'overview', title: 'Overview', section: 'overview' },
-      view: { faults: faultsOf(stats, String), wellText: '' },
+      ...{ scripts: ['live.js'], styles: ['uPlot.min.css', 'overview.css'] },
+      view: { parts, at: formatNow() },
     })
   })
+
+  app.get(
+    '/dashboard/events',
+    { config: { scope: 'read', isBackground: true }, schema: { hide: true } },
+    async (request, reply) => {
+      if (streams >= maxStreams)
+        return problem(503, 'too-many-streams', `${maxStreams} dashboards are open: close one`)
+      const token = sessionToken(request)
+      const holder = () => (token === undefined ? request.caller : sessions.holder(token, false))
+      streams += 1
+      const stream = Readable.from(events(overview, holder, closing))
+      stream.once('close', () => {
+        streams -= 1
+      })
+      // A proxy such as nginx would keep events back to fill its buffer.
+      reply.type('text/event-stream').header('x-accel-buffering', 'no')
+      return reply.send(stream)
+    },
+  )
+}
+
+/** Ends when the caller has no session any more, and at `closing`. */
+async function* events(
+  overview: LiveOverview,
+  holder: () => Caller | undefined,
+  closing: AbortSignal | undefined,
+): AsyncGenerator<string> {
+  const { history, evidence } = overview
+  yield `retry: ${retryMs}\n\n`
+  const labels = queryGroups.map(({ label }) => label)
+  yield event('history', { labels, samples: history.samples.map(columnsOf) })
+  let sent: Parts = {}
+  let hourly = ''
+  for (;;) {
+    const caller = holder()
+    if (caller === undefined) {
+      yield event('signed-out', {})
+      return
+    }
+    const parts = await overview.parts(caller.scope)
+    const changed = Object.entries(parts).filter(([name, html]) => html !== sent[name])
+    sent = parts
+    if (changed.length > 0) yield event('parts', Object.fromEntries(changed))
+    const hours = event('evidence', evidence.hourly())
+    if (hours !== hourly) yield hours
+    hourly = hours
+    try {
+      const [sample] = await once(history, 'sample', closing && { signal: closing })
+      yield event('sample', columnsOf(sample))
+    } catch {
+      return
+    }
+  }
+}
+
+function columnsOf({ at, rates }: { at: number; rates: readonly number[] }): number[] {
+  return [at, ...rates]
+}
+
+function event(name: string, data: object): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 }

@@ -35,7 +35,7 @@ export function addPages(app: App, options: PagesOptions, signIn: SignInOptions)
     const { policy } = options
     if (policy) addPolicy(scope, { ...options, policy, renderer })
     addGuide(scope, renderer)
-    overviewPages(scope, { ...options, renderer })
+    overviewPages(scope, { ...options, renderer, sessions: signIn.sessions })
     dashboardTables(scope, { ...options, renderer, keys: signIn.keys })
     done()
   })

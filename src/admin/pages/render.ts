@@ -32,6 +32,8 @@ export interface Page {
   readonly isWide?: boolean
   /** Browser modules of the page: files in assets/. */
   readonly scripts?: readonly string[]
+  /** Style sheets of the page, beside that of all pages: files in assets/. */
+  readonly styles?: readonly string[]
   /** What the template shows, as `it.view`. */
   readonly view: object
 }
@@ -52,9 +54,14 @@ export class PageRenderer {
     this.#site = site
   }
 
+  /** Renders a template that is a part of a page. Its values are the members of `it`. */
+  renderPart(template: string, view: object): string {
+    return eta.render(`@${template}`, view)
+  }
+
   /** Sets the reply's headers for this page, and returns its HTML. */
   render(request: FastifyRequest, reply: FastifyReply, page: Page): string {
-    const { template, title, section, isWide = false, scripts = [], view } = page
+    const { template, title, section, isWide = false, scripts = [], styles = [], view } = page
     if (page.language === undefined) reply.header('vary', 'Accept-Language')
     const language = page.language ?? languageOf(request)
     const t = translator(language)
@@ -62,6 +69,7 @@ export class PageRenderer {
     return eta.render(`@${template}`, {
       ...{ t, language, title, isWide, view, site: this.#site, assets: assetsPath },
       scripts: scripts.map((file) => `${assetsPath}/${file}`),
+      styles: styles.map((file) => `${assetsPath}/${file}`),
       sections: sections.map(({ name, url, text }) => ({
         ...{ url, text: t(text) },
         isCurrent: name === section,
