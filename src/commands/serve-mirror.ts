@@ -1,21 +1,19 @@
 // `serve` with zone.primary: a mirror of another backscatterd. It answers DNS from a copy of the primary's zone, and does nothing
 // else: there is no database, no HTTP interface and no trap.
 import { availableParallelism } from 'node:os'
-import { getHeapStatistics } from 'node:v8'
 import type { Config } from '../config/load.ts'
 import { types } from '../dns/wire.ts'
 import { serialFromEnd, type ZoneData } from '../dns/zone.ts'
 import { hostPrefix, parseAddress } from '../ip/address.ts'
 import type { Primary } from '../mirror/fetch-zone.ts'
-import { Mirror } from '../mirror/mirror.ts'
-import { isStatus, type MirroredZone } from '../mirror/mirrored-zone.ts'
-import { NetworkReader } from '../mirror/received-names.ts'
+import type { OwnPart } from '../mirror/mirror-thread.ts'
+import { isStatus } from '../mirror/mirrored-zone.ts'
+import { RemoteMirror } from '../mirror/remote-mirror.ts'
 import { parseListenAddress } from '../nameserver/addresses.ts'
 import { type Nameserver, prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { takeLock } from '../store/lock.ts'
 import { keyName } from '../transfer/tsig.ts'
-import { TreeWriter } from '../tree/writer.ts'
 import { version } from './command.ts'
 import { watchCapacity, watchFiles } from './housekeeping.ts'
 import type { ServerLog } from './log.ts'
@@ -24,8 +22,7 @@ import type { Server } from './running-server.ts'
 import { allowMoreInlining } from './v8-flags.ts'
 
 const housekeepingMs = 1000
-/** Octets of the heap that a name may take while its zone and the next one are both there. */
-const octetsPerName = 512
+const emptyTree = { usedBytes: 0, freeBytes: 0, capacityBytes: 1 }
 
 /** Throws OperationalError if it cannot start. `fatal` is called if it cannot go on. */
 export async function startMirror(
@@ -38,7 +35,6 @@ export async function startMirror(
   const lock = takeLock(config.store.path)
   starting.defer(() => lock.release())
   const primary = primaryOf(config)
-  const tree = new TreeWriter(config.dns.capacity)
   const configured: ZoneData = encodeZone(zoneOptions(config))
   const notices = new Int32Array(new SharedArrayBuffer(4))
   const clockCorrection = new SharedArrayBuffer(8)
@@ -51,7 +47,7 @@ export async function startMirror(
         listen: nameserver?.addresses ?? config.dns.listen,
         workers: config.dns.workers || availableParallelism(),
         zone,
-        tree: tree.buffer,
+        tree,
         clockCorrection,
         version: config.dns.version && `backscatterd ${version}`,
         notify: notifyOptions(config, primary, notices.buffer),
@@ -64,17 +60,16 @@ export async function startMirror(
     await nameserver?.close()
   })
   let shown: ZoneData = configured
-  const mirror = new Mirror({
-    path: `${config.store.path}-zone`,
+  const mirror = new RemoteMirror({
+    path: mirrorFile(config),
     primary,
     origin: configured.origin,
-    networks: new NetworkReader(config.zone.text),
-    maxNames: Math.floor(getHeapStatistics().heap_size_limit / octetsPerName),
-    tree,
+    text: config.zone.text,
+    capacityBytes: config.dns.capacity,
     log,
-    now: () => Math.floor(Date.now() / 1000),
-    async onZone(zone) {
-      const next = zoneDataOf(zone, configured)
+    onFatal: fatal,
+    async onOwn(own) {
+      const next = zoneDataOf(own, configured)
       if (isSame(shown, next)) return
       shown = next
       if (nameserver === undefined || isClosing) return
@@ -84,11 +79,11 @@ export async function startMirror(
       nameserver = await open(next)
     },
   })
-  starting.defer(() => mirror.close())
-  await mirror.load()
+  starting.defer(async () => await mirror.close())
+  const tree = await mirror.tree
   nameserver = await open(shown)
   log.info({ dns: nameserver.addresses, primary: config.zone.primary }, 'answering DNS as a mirror')
-  const isNearlyFull = watchCapacity(() => tree.stats(), log)
+  const isNearlyFull = watchCapacity(() => mirror.usage ?? emptyTree, log)
   const lookForFiles = watchFiles(log)
   const housekeeping = setInterval(() => {
     isNearlyFull()
@@ -107,7 +102,12 @@ export async function startMirror(
   }
 }
 
-function primaryOf(config: Config): Primary {
+/** The file that keeps the zone. */
+export function mirrorFile({ store }: Config): string {
+  return `${store.path}-zone`
+}
+
+export function primaryOf(config: Config): Primary {
   const name = keyName(config.zone.primaryKey)
   const key = readTsigKeys(config).find((each) => Buffer.compare(each.name, name) === 0)
   return { ...parseListenAddress(config.zone.primary), key }
@@ -122,7 +122,7 @@ function notifyOptions(config: Config, { host, key }: Primary, count: SharedArra
 }
 
 /** What the name server answers besides the listings. The server makes `_status` itself. */
-function zoneDataOf({ own, ttl }: MirroredZone, configured: ZoneData): ZoneData {
+function zoneDataOf({ own, ttl }: OwnPart, configured: ZoneData): ZoneData {
   const records = own.filter((record) => !isStatus(record, configured.origin))
   const minimum = Buffer.from(own[0]?.rdata ?? []).subarray(-4)
   const negativeTtl = minimum.length === 4 ? minimum.readUInt32BE() : configured.negativeTtl

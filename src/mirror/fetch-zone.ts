@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { classes, flags, get16, headerLength, put16, put32, types } from '../dns/wire.ts'
+import { messageOf } from '../errors.ts'
 import { ResponseVerifier, signRequest, type TsigKey } from '../transfer/tsig.ts'
 import { type MirroredZone, Receiver, type ReceiverOptions } from './mirrored-zone.ts'
 import { readAnswers } from './records.ts'
@@ -13,18 +14,29 @@ export interface Primary {
   readonly key: TsigKey | undefined
 }
 
-export interface FetchOptions extends ReceiverOptions {
+export interface AskOptions {
+  /** The zone's name in wire form, lower case. */
+  readonly origin: Uint8Array
   readonly primary: Primary
   /** Ends the transfer. */
   readonly signal: AbortSignal
+}
+
+export interface FetchOptions extends AskOptions, ReceiverOptions {
   /** Called with each message before anything of it is used. */
   onMessage?(message: Uint8Array): void
 }
+
+/** The answer to a query for differences has begun and cannot be used. The whole zone may be right (RFC 1995 §4). */
+export class UselessDifferences extends Error {}
 
 /** A primary that sends nothing for so long has failed. */
 const idleMs = 30_000
 /** A transfer may not take longer. */
 const longestMs = 3_600_000
+/** A response may not have more octets for each name that is allowed, nor more than this besides. */
+const octetsPerName = 400
+const moreOctets = 16_777_216
 
 /**
  * Resolves with the newest zone, or undefined if `before` is the newest. `wantsWhole`: ask for the whole zone, not for the
@@ -35,13 +47,52 @@ export async function fetchZone(
   before: MirroredZone | undefined,
   wantsWhole: boolean,
 ): Promise<{ readonly zone: MirroredZone; readonly isWhole: boolean } | undefined> {
-  const { primary, origin, signal } = options
+  const receiver = new Receiver(options, before)
+  const serial = wantsWhole ? undefined : before?.serial
+  let octets = 0
+  const take = async () => {
+    for await (const { message, isCovered } of answersTo(options, serial)) {
+      octets += message.length
+      if (octets > options.maxNames * octetsPerName + moreOctets) {
+        throw new Error('the answer has no end')
+      }
+      options.onMessage?.(message)
+      const progress = receiver.take(readAnswers(message) ?? [])
+      if (progress === 'more') continue
+      if (progress !== 'current' && 'fault' in progress) throw new Error(progress.fault)
+      if (!isCovered) throw new Error('the last message is not signed')
+      if (progress === 'current') return undefined
+      return { zone: progress.zone, isWhole: receiver.isWhole }
+    }
+    throw new Error('the primary closed the connection before the end of the zone')
+  }
+  try {
+    return await take()
+  } catch (cause) {
+    if (serial === undefined || octets === 0) throw cause
+    throw new UselessDifferences(messageOf(cause), { cause })
+  }
+}
+
+/** Resolves if the primary begins to send its zone. Rejects as `fetchZone` does. Takes no more than the first message. */
+export async function tryPrimary(options: AskOptions): Promise<void> {
+  for await (const _ of answersTo(options, 0)) return
+  throw new Error('the primary closed the connection without an answer')
+}
+
+/**
+ * The messages of the answer to a query for the whole zone or, with a serial, for the differences from it. `isCovered`: a
+ * signature covers all of them so far. Throws if one cannot belong to the answer.
+ */
+async function* answersTo(
+  { origin, primary, signal }: AskOptions,
+  serial: number | undefined,
+): AsyncGenerator<{ readonly message: Uint8Array; readonly isCovered: boolean }> {
   const { host, port, key } = primary
   const id = randomInt(65_536)
-  const query = transferQuery(id, origin, wantsWhole ? undefined : before?.serial)
+  const query = transferQuery(id, origin, serial)
   const signed = key && signRequest(query, key, nowSeconds())
   const verifier = key && signed && new ResponseVerifier(key, signed.mac)
-  const receiver = new Receiver(options, before)
   const socket = connect({ host, port, timeout: idleMs })
   const fail = (why: string): void => void socket.destroy(new Error(why))
   socket.on('timeout', () => fail(`the primary sent nothing for ${idleMs / 1000} s`))
@@ -56,15 +107,8 @@ export async function fetchZone(
       }
       const fault = faultOf(message, id)
       if (fault !== undefined) throw new Error(fault)
-      options.onMessage?.(message)
-      const progress = receiver.take(readAnswers(message) ?? [])
-      if (progress === 'more') continue
-      if (progress !== 'current' && 'fault' in progress) throw new Error(progress.fault)
-      if (verifier?.isCovered === false) throw new Error('the last message is not signed')
-      if (progress === 'current') return undefined
-      return { zone: progress.zone, isWhole: receiver.isWhole }
+      yield { message, isCovered: verifier?.isCovered !== false }
     }
-    throw new Error('the primary closed the connection before the end of the zone')
   } finally {
     ending.removeEventListener('abort', onAbort)
     socket.destroy()

@@ -1,11 +1,11 @@
 // Keeps the tree and the file of a mirror up to date with its primary: asks after each NOTIFY and by the timers of the SOA record
 // (RFC 1034 §4.3.5, RFC 1996 §3.11). Whatever the primary does, the last zone stays until a whole newer one has come.
-import { existsSync } from 'node:fs'
 import { type Logger, messageOf } from '../errors.ts'
+import { OncePerMinute } from '../log-rarely.ts'
 import { comparePrefixes } from '../store/packed-entries.ts'
 import { entryKinds } from '../tree/layout.ts'
 import type { TreeWriter } from '../tree/writer.ts'
-import { type FetchOptions, fetchZone } from './fetch-zone.ts'
+import { type FetchOptions, fetchZone, UselessDifferences } from './fetch-zone.ts'
 import type { MirroredZone } from './mirrored-zone.ts'
 import { entriesOf, type MirrorEntry } from './zone-entries.ts'
 import { ZoneFile } from './zone-file.ts'
@@ -20,6 +20,8 @@ export interface MirrorOptions extends Omit<FetchOptions, 'signal' | 'onMessage'
   now(): number
   /** Called with each new zone before its entries are shown. @default does nothing */
   onZone?(zone: MirroredZone): Promise<void>
+  /** Called after each change of what the tree shows. @default does nothing */
+  onShown?(): void
 }
 
 /** The wait after a first failure, or while there is no zone, in seconds. */
@@ -29,6 +31,8 @@ const shortestWait = 5
 const longestWait = 86_400
 /** After a new zone, the next transfer begins only after so many times the processor time that it took. */
 const restShare = 4
+/** The tree may have more entries than the zone has names, for the holes in listings. */
+const entriesPerName = 2
 
 export class Mirror {
   readonly #options: MirrorOptions
@@ -37,12 +41,16 @@ export class Mirror {
   #zone: MirroredZone | undefined
   #entries: readonly MirrorEntry[] = []
   #heardAt = 0
+  /** What the tree says, in epoch seconds. */
+  #validUntil = 0
   #isExpired = false
   #isAsking = false
   /** Whether to ask again once the present transfer is over. */
   #isWanted = false
-  #hasFailed = false
-  /** Whether the last transfer failed, so that the next one is of the whole zone. */
+  /** Transfers that have failed since the last that did not. */
+  #failures = 0
+  readonly #failureLog = new OncePerMinute()
+  /** Whether differences could not be used, so that the next transfer is of the whole zone. */
   #wantsWhole = false
   #workBefore = 0
   #restsUntil = 0
@@ -56,15 +64,12 @@ export class Mirror {
   /** Shows the zone of the file, if there is one, and returns it. Does not ask the primary yet. */
   async load(): Promise<MirroredZone | undefined> {
     this.#workBefore = workMs()
-    const { log, path } = this.#options
+    const { log, path, now } = this.#options
     const kept = this.#file.load(this.#options)
-    if (kept === undefined) {
-      if (existsSync(path))
-        log.warn({ file: path }, 'the zone on disk is damaged; it is fetched anew')
-      else log.info({ file: path }, 'there is no zone on disk yet')
-      return undefined
-    }
-    this.#heardAt = kept.heardAt
+    if (kept === undefined) log.info({ file: path }, 'there is no zone on disk yet')
+    else if (kept.isDamaged) log.warn({ file: path }, damages[kept.zone ? 'part' : 'whole'])
+    if (kept?.zone === undefined) return undefined
+    this.#heardAt = Math.min(kept.heardAt, now())
     await this.#show(kept.zone)
     return kept.zone
   }
@@ -94,25 +99,22 @@ export class Mirror {
 
   async #transfer(): Promise<void> {
     this.#workBefore = workMs()
-    const { log, now } = this.#options
+    const { log } = this.#options
     let wait: number | undefined
     try {
-      const isNew = await this.#fetch()
-      this.#heardAt = now()
-      this.#file.noteHeard(this.#heardAt)
-      if (!isNew && this.#isExpired && this.#zone) this.#publish(this.#zone)
-      this.#isExpired = false
-      if (this.#hasFailed) log.info({}, 'the primary answers again')
-      this.#hasFailed = false
+      await this.#fetch()
+      if (this.#failures > 0) log.info({}, 'the primary answers again')
+      this.#failures = 0
       this.#wantsWhole = false
+      this.#isExpired = false
       wait = this.#zone?.timers.refresh
     } catch (error) {
       if (this.#ending.signal.aborted) return
-      if (!this.#hasFailed) log.warn({ why: messageOf(error) }, 'no zone from the primary')
-      this.#hasFailed = true
-      // Where differences have failed, the whole zone is tried soon (RFC 1995 §4).
-      wait = this.#wantsWhole ? this.#zone?.timers.retry : firstRetry
-      this.#wantsWhole = true
+      this.#failureLog.run(() => log.warn({ why: messageOf(error) }, 'no zone from the primary'))
+      // The first failure may be a transfer that was cut off.
+      if (this.#failures > 0) wait = this.#zone?.timers.retry
+      this.#failures += 1
+      this.#wantsWhole ||= error instanceof UselessDifferences
     }
     this.#expire()
     this.#isAsking = false
@@ -120,9 +122,8 @@ export class Mirror {
     else this.#wait(Math.min(Math.max(wait ?? firstRetry, shortestWait), longestWait))
   }
 
-  /** Returns whether there was a newer zone. */
-  async #fetch(): Promise<boolean> {
-    const { log } = this.#options
+  async #fetch(): Promise<void> {
+    const { log, now } = this.#options
     const file = this.#file
     file.begin()
     const found = await fetchZone(
@@ -134,24 +135,23 @@ export class Mirror {
       this.#zone,
       file.isLong || this.#wantsWhole,
     )
-    if (found === undefined) return false
-    const { zone, isWhole } = found
-    if (zone.serial === this.#zone?.serial) {
-      // A whole zone that was asked for only to shorten the file.
-      file.keep(isWhole)
-      return false
+    this.#heardAt = now()
+    if (found === undefined || found.zone.serial === this.#zone?.serial) {
+      // A whole zone with the old serial was asked for only to shorten the file.
+      if (found?.isWhole) file.keep(true, this.#heardAt)
+      else file.noteHeard(this.#heardAt)
+      if (this.#zone && this.#validOf(this.#zone) !== this.#validUntil) this.#publish(this.#zone)
+      return
     }
-    const heardAt = this.#options.now()
-    this.#heardAt = heardAt
-    await this.#show(zone, () => file.keep(isWhole))
+    const { zone, isWhole } = found
+    await this.#show(zone, () => file.keep(isWhole, this.#heardAt))
     log.info({ serial: zone.serial, names: zone.names.length, isWhole }, 'the zone has come')
-    return true
   }
 
   /** Puts the zone into the tree, and makes it visible once `keep` has put it on disk. */
   async #show(zone: MirroredZone, keep?: () => void): Promise<void> {
-    const { tree, onZone } = this.#options
-    const entries = entriesOf(zone.names)
+    const { tree, onZone, maxNames } = this.#options
+    const entries = entriesOf(zone.names, maxNames * entriesPerName)
     try {
       stage(tree, this.#entries, entries)
       keep?.()
@@ -167,24 +167,29 @@ export class Mirror {
   }
 
   #publish(zone: MirroredZone): void {
-    const { serial, status, timers } = zone
-    const expiresAt = this.#heardAt + timers.expire
+    const { serial, status } = zone
+    this.#validUntil = this.#validOf(zone)
     this.#options.tree.publish({
       serial,
       generatedAt: status.generatedAt,
-      validUntil: Math.min(status.validUntil, expiresAt),
+      validUntil: this.#validUntil,
       // The primary tells only the sum.
       ipv4Entries: status.entries,
       ipv6Entries: 0,
     })
+    this.#options.onShown?.()
   }
 
-  /** Once the SOA's expire time has passed, the zone counts as stale, whatever the primary said of it. */
+  /** Epoch seconds: what the primary said, but at most until the SOA's expire time has passed. */
+  #validOf({ status, timers }: MirroredZone): number {
+    return Math.min(status.validUntil, this.#heardAt + timers.expire)
+  }
+
+  /** Tells once that the SOA's expire time has passed. */
   #expire(): void {
     const zone = this.#zone
     if (!zone || this.#isExpired || this.#options.now() < this.#heardAt + zone.timers.expire) return
     this.#isExpired = true
-    this.#publish(zone)
     this.#options.log.error(
       { serial: zone.serial },
       'the zone has expired: the primary is not heard of',
@@ -196,6 +201,11 @@ export class Mirror {
     this.#timer = setTimeout(() => this.ask(), seconds * 1000)
   }
 }
+
+const damages = {
+  part: 'the zone on disk is damaged: its last part that is right is used',
+  whole: 'the zone on disk is damaged; it is fetched anew',
+} as const
 
 /** Processor time of this thread so far. */
 function workMs(): number {

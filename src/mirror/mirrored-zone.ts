@@ -34,7 +34,7 @@ export interface ReceiverOptions {
   /** The zone's name in wire form, lower case. */
   readonly origin: Uint8Array
   readonly networks: NetworkReader
-  /** More names than this are refused. */
+  /** More names than this are refused; also more together in the zone before and the differences from it. */
   readonly maxNames: number
 }
 
@@ -52,8 +52,8 @@ interface Draft {
   networkLength: number | undefined
 }
 
-/** More records than this that are not of listings are nonsense. */
-const maxOwn = 10_000
+/** If the records that are not of listings take more octets than this, they are nonsense. */
+const maxOwnOctets = 1_048_576
 
 /** Takes the records of one response in order. */
 export class Receiver {
@@ -64,6 +64,7 @@ export class Receiver {
   #names: ListedName[] = []
   #draft: Draft | undefined
   readonly #own = new Map<string, ReceivedRecord>()
+  #ownOctets = 0
   #first: ReceivedRecord | undefined
   #serial = 0
   #ttl = 0
@@ -225,16 +226,21 @@ export class Receiver {
     const key = keyOf(record)
     if (this.#isDeleting) return this.#own.delete(key) ? undefined : 'it deletes an unknown record'
     this.#own.set(key, record)
-    return this.#own.size > maxOwn ? 'it has too many records that are no listings' : undefined
+    this.#ownOctets += record.owner.length + record.rdata.length
+    return this.#ownOctets > maxOwnOctets
+      ? 'it has too many records that are no listings'
+      : undefined
   }
 
   #draftOf(prefix: Prefix): Draft | string {
     if (this.#touched !== undefined) {
       const key = Object.values(prefix).join()
-      const { codes = 0, networkLength } = findName(this.#before?.names ?? [], prefix) ?? {}
+      const names = this.#before?.names ?? []
+      const { codes = 0, networkLength } = findName(names, prefix) ?? {}
       const draft = this.#touched.get(key) ?? { prefix, codes, networkLength }
       this.#touched.set(key, draft)
-      return this.#touched.size > this.#options.maxNames ? 'it has too many names' : draft
+      const count = names.length + this.#touched.size
+      return count > this.#options.maxNames ? 'it has too many names' : draft
     }
     if (this.#draft?.prefix === prefix) return this.#draft
     const fault = this.#finishDraft()
@@ -320,6 +326,10 @@ function statusOf({ type, rdata }: ReceivedRecord): ZoneStatus | undefined {
     generatedAt: time('generated'),
     validUntil: time('valid-until'),
   }
-  const isRight = type === types.TXT && Object.values(status).every(Number.isSafeInteger)
+  const isRight = type === types.TXT && Object.values(status).every(isUnsigned32)
   return isRight ? status : undefined
+}
+
+function isUnsigned32(value: number): boolean {
+  return value === value >>> 0
 }

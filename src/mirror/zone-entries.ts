@@ -30,19 +30,22 @@ export interface MirrorEntry {
 /** Bits of a label (RFC 5782 §2.1, §2.4). */
 export const labelBits: Readonly<Record<Family, number>> = { 4: 8, 6: 4 }
 
-/** The entries in address order. `names` are in address order, and each is there once. */
-export function entriesOf(names: readonly ListedName[]): MirrorEntry[] {
+/**
+ * The entries in address order. `names` are in address order, and each is there once. Throws if there are more than `maxEntries`:
+ * a name far below a listing can leave hundreds of holes.
+ */
+export function entriesOf(names: readonly ListedName[], maxEntries: number): MirrorEntry[] {
   const entries = listingsOf(names)
+  const emit = (prefix: Prefix): void => {
+    if (entries.push({ prefix, codes: 0 }) > maxEntries) {
+      throw new Error(`the zone needs more than ${maxEntries} entries`)
+    }
+  }
   for (const family of [4, 6] as const) {
     const mine = names.filter(({ prefix }) => prefix.family === family)
     const root = { family, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
     const isCovered = mine.some(({ networkLength }) => networkLength === 0)
-    new Holes(mine, (prefix) => entries.push({ prefix, codes: 0 })).below(
-      root,
-      0,
-      mine.length,
-      isCovered,
-    )
+    new Holes(mine, emit).below(root, 0, mine.length, isCovered)
   }
   return entries.sort(byPrefix)
 }

@@ -1,5 +1,10 @@
 // The zone that a mirror keeps on disk: the messages of the last whole transfer, and after them those of the differences since.
-// Each message stands behind its length, as it came over TCP. A head of 16 octets tells when the primary was last heard of.
+//
+//   head      magic (8), when the primary was last heard of in epoch seconds (double, 8), CRC-32 of that (4)
+//   response  each message behind its length, as it came over TCP; then a length of 0 and the SHA-256 of the whole response
+//
+// A response counts only with its digest, so that nothing torn or changed on the disk is believed.
+import { createHash } from 'node:crypto'
 import {
   closeSync,
   fsyncSync,
@@ -11,6 +16,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { get16 } from '../dns/wire.ts'
 import { codeOf } from '../errors.ts'
 import { writeStoreFile } from '../store/private-file.ts'
@@ -18,13 +24,18 @@ import { framed } from './fetch-zone.ts'
 import { type MirroredZone, Receiver, type ReceiverOptions } from './mirrored-zone.ts'
 import { readAnswers } from './records.ts'
 
-const magic = 'bsdzone1'
-const headLength = 16
+const magic = 'bsdzone2'
+const headLength = 20
+const digestLength = 32
+const endMark = new Uint8Array(2)
 
 export interface KeptZone {
-  readonly zone: MirroredZone
-  /** Epoch seconds. */
+  /** Undefined if the file holds no whole zone. */
+  readonly zone: MirroredZone | undefined
+  /** Epoch seconds; 0 if it is not known. */
   readonly heardAt: number
+  /** Whether something in the file is torn or was changed. */
+  readonly isDamaged: boolean
 }
 
 /** Takes one response at a time: `begin`, `add` for each message, then `keep`. All methods throw the system's errors. */
@@ -33,8 +44,9 @@ export class ZoneFile {
   /** The response that is coming in. */
   readonly #incoming: string
   #descriptor: number | undefined
+  #digest = createHash('sha256')
   #incomingLength = 0
-  /** Octets of the last whole zone, and of the whole file. */
+  /** Octets of the head and the last whole zone, and of the whole file. */
   #wholeLength = 0
   #length = 0
 
@@ -48,17 +60,31 @@ export class ZoneFile {
     return this.#length > 2 * this.#wholeLength
   }
 
-  /** Reads the file, and cuts off what an interrupted write left at its end. Returns undefined if it holds no zone. */
+  /** Reads the file, and cuts off what an interrupted write left at its end. Returns undefined if there is no file. */
   load(options: ReceiverOptions): KeptZone | undefined {
-    const descriptor = openOrNone(this.#path)
+    const kept = this.read(options)
+    if (kept?.zone !== undefined && kept.isDamaged) {
+      const descriptor = openSync(this.#path, 'r+')
+      ftruncateSync(descriptor, this.#length)
+      closeSync(descriptor)
+    }
+    return kept
+  }
+
+  /** Like `load`, but changes nothing. */
+  read(options: ReceiverOptions): KeptZone | undefined {
+    const descriptor = openOrNone(this.#path, 'r')
     if (descriptor === undefined) return undefined
     try {
       const head = Buffer.alloc(headLength)
       readSync(descriptor, head, 0, headLength, 0)
-      if (head.toString('latin1', 0, magic.length) !== magic) return undefined
-      const zone = this.#readZone(descriptor, options)
-      if (zone !== undefined) ftruncateSync(descriptor, this.#length)
-      return zone && { zone, heardAt: head.readDoubleBE(magic.length) }
+      if (head.toString('latin1', 0, magic.length) !== magic) {
+        return { zone: undefined, heardAt: 0, isDamaged: true }
+      }
+      const isRightHead = head.readUInt32BE(headLength - 4) === crc32(head.subarray(0, -4))
+      const { zone, isWhole } = this.#readZone(descriptor, options)
+      const heardAt = isRightHead ? head.readDoubleBE(magic.length) : 0
+      return { zone, heardAt, isDamaged: !isRightHead || !isWhole }
     } finally {
       closeSync(descriptor)
     }
@@ -67,38 +93,42 @@ export class ZoneFile {
   begin(): void {
     this.close()
     rmSync(this.#incoming, { force: true })
-    writeStoreFile(this.#incoming, magic.padEnd(headLength, '\0'))
+    writeStoreFile(this.#incoming, '')
     this.#descriptor = openSync(this.#incoming, 'a')
-    this.#incomingLength = headLength
+    this.#digest = createHash('sha256')
+    this.#incomingLength = 0
+    this.#put(headOf(0))
   }
 
   add(message: Uint8Array): void {
-    if (this.#descriptor === undefined) return
     const octets = framed(message)
-    writeSync(this.#descriptor, octets)
-    this.#incomingLength += octets.length
+    this.#digest.update(octets)
+    this.#put(octets)
   }
 
-  /** Makes the response part of the zone. `isWhole`: it replaces what is there. Returns when that is on disk. */
-  keep(isWhole: boolean): void {
+  /**
+   * Makes the response part of the zone, heard of at `now`. `isWhole`: it replaces what is there. Returns when that is on disk.
+   */
+  keep(isWhole: boolean, now: number): void {
     if (this.#descriptor === undefined) return
+    this.#put(endMark)
+    this.#put(this.#digest.digest())
     if (isWhole) {
       fsyncSync(this.#descriptor)
+      writeHead(this.#incoming, now)
       renameSync(this.#incoming, this.#path)
       this.#wholeLength = this.#incomingLength
       this.#length = this.#incomingLength
-    } else this.#append(readFileSync(this.#incoming).subarray(headLength))
+    } else {
+      this.#append(readFileSync(this.#incoming).subarray(headLength))
+      writeHead(this.#path, now)
+    }
     this.close()
   }
 
-  /** Notes when the primary was last heard of, in epoch seconds. */
+  /** Notes when the primary was last heard of, in epoch seconds. Does nothing if there is no file. */
   noteHeard(now: number): void {
-    const descriptor = openOrNone(this.#path)
-    if (descriptor === undefined) return
-    const time = Buffer.alloc(8)
-    time.writeDoubleBE(now)
-    writeSync(descriptor, time, 0, time.length, magic.length)
-    closeSync(descriptor)
+    writeHead(this.#path, now)
   }
 
   close(): void {
@@ -106,10 +136,16 @@ export class ZoneFile {
     this.#descriptor = undefined
   }
 
+  #put(octets: Uint8Array): void {
+    if (this.#descriptor === undefined) return
+    writeWhole(this.#descriptor, octets, null)
+    this.#incomingLength += octets.length
+  }
+
   #append(octets: Uint8Array): void {
     const descriptor = openSync(this.#path, 'r+')
     try {
-      writeSync(descriptor, octets, 0, octets.length, this.#length)
+      writeWhole(descriptor, octets, this.#length)
       fsyncSync(descriptor)
       this.#length += octets.length
     } finally {
@@ -117,41 +153,80 @@ export class ZoneFile {
     }
   }
 
-  #readZone(descriptor: number, options: ReceiverOptions): MirroredZone | undefined {
+  /** `isWhole`: whether the file ends after the zone. */
+  #readZone(descriptor: number, options: ReceiverOptions) {
     let zone: MirroredZone | undefined
     let receiver = new Receiver(options, zone)
-    for (const { message, end } of messagesIn(descriptor)) {
-      const progress = receiver.take(readAnswers(message) ?? [])
-      if (progress === 'more') continue
-      if (progress === 'current' || 'fault' in progress) return zone
-      zone = progress.zone
+    let next: MirroredZone | undefined
+    let digest = createHash('sha256')
+    this.#length = headLength
+    for (const { octets, end } of partsOf(descriptor)) {
+      const isEnd = get16(octets, 0) === 0
+      if (!isEnd) {
+        digest.update(octets)
+        const progress = receiver.take(readAnswers(octets.subarray(2)) ?? [])
+        if (progress === 'more') continue
+        if (next !== undefined || progress === 'current' || 'fault' in progress) break
+        next = progress.zone
+        continue
+      }
+      if (next === undefined || digest.digest().compare(octets, 2) !== 0) break
+      zone = next
       if (receiver.isWhole) this.#wholeLength = end
       this.#length = end
       receiver = new Receiver(options, zone)
+      next = undefined
+      digest = createHash('sha256')
     }
-    return zone
+    return { zone, isWhole: readSync(descriptor, new Uint8Array(1), 0, 1, this.#length) === 0 }
   }
 }
 
-/** The messages after the head, each with the offset of its end. An incomplete one ends them. */
-function* messagesIn(descriptor: number): Generator<{ message: Uint8Array; end: number }> {
+/**
+ * The messages after the head with their lengths, and each end mark with its digest. `end` is the offset after them. An incomplete
+ * one ends them.
+ */
+function* partsOf(descriptor: number): Generator<{ octets: Uint8Array; end: number }> {
   const lengthOctets = new Uint8Array(2)
   for (let at = headLength; ; ) {
     if (readSync(descriptor, lengthOctets, 0, 2, at) < 2) return
-    const message = new Uint8Array(get16(lengthOctets, 0))
-    if (
-      message.length === 0 ||
-      readSync(descriptor, message, 0, message.length, at + 2) < message.length
-    )
-      return
-    at += 2 + message.length
-    yield { message, end: at }
+    const length = get16(lengthOctets, 0)
+    const octets = new Uint8Array(2 + (length || digestLength))
+    if (readSync(descriptor, octets, 0, octets.length, at) < octets.length) return
+    at += octets.length
+    yield { octets, end: at }
   }
 }
 
-function openOrNone(path: string): number | undefined {
+function headOf(heardAt: number): Buffer {
+  const head = Buffer.alloc(headLength)
+  head.write(magic, 'latin1')
+  head.writeDoubleBE(heardAt, magic.length)
+  head.writeUInt32BE(crc32(head.subarray(0, -4)), headLength - 4)
+  return head
+}
+
+function writeHead(path: string, heardAt: number): void {
+  const descriptor = openOrNone(path, 'r+')
+  if (descriptor === undefined) return
   try {
-    return openSync(path, 'r+')
+    writeWhole(descriptor, headOf(heardAt), 0)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Writes all of it: the system may write a part, if the disk is full. Throws then. */
+function writeWhole(descriptor: number, octets: Uint8Array, position: number | null): void {
+  for (let done = 0; done < octets.length; ) {
+    const at = position === null ? null : position + done
+    done += writeSync(descriptor, octets, done, octets.length - done, at)
+  }
+}
+
+function openOrNone(path: string, flags: 'r' | 'r+'): number | undefined {
+  try {
+    return openSync(path, flags)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error

@@ -52,7 +52,7 @@ function namesOf(items: readonly ZoneItem[]): ListedName[] {
 }
 
 function mirrored(items: readonly ZoneItem[]): MirrorEntry[] {
-  return entriesOf(namesOf(items))
+  return entriesOf(namesOf(items), 10_000)
 }
 
 function shown(items: readonly ZoneItem[]): string[] {
