@@ -8,6 +8,7 @@ import { checkHost } from './doctor/host.ts'
 import { becomeServiceUser, examine, type Finding, levels } from './doctor/installation.ts'
 import { checkListeners } from './doctor/listeners.ts'
 import { checkMaildirs, checkPolls, prepareLogins } from './doctor/mailboxes.ts'
+import { checkMirror } from './doctor/mirror.ts'
 import { checkTrapMail } from './doctor/trap-mail.ts'
 import { checkZone } from './doctor/zone.ts'
 import { printable, styleFault, wrapText } from './format.ts'
@@ -16,16 +17,18 @@ import { printable, styleFault, wrapText } from './format.ts'
 export async function doctor(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
   const { installation, findings } = await examine(config)
-  const [listeners, polls, zone, trapMail, tryLogins] = await Promise.all([
+  const [listeners, polls, zone, mirror, trapMail, tryLogins] = await Promise.all([
     checkListeners(installation),
     checkPolls(installation),
     checkZone(installation),
+    checkMirror(installation),
     checkTrapMail(installation),
     prepareLogins(installation),
     // The service's user may be unable to read the program.
     loadChecks(),
   ])
-  findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone, ...trapMail)
+  findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone)
+  findings.push(...mirror, ...trapMail)
   findings.push(...checkHost(installation))
   await installation.server?.client.close()
   if (installation.seesAsServer) {

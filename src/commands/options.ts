@@ -6,6 +6,7 @@ import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
 import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
+import type { Primary } from '../mirror/fetch-zone.ts'
 import { parseListenAddress } from '../nameserver/addresses.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
@@ -257,4 +258,16 @@ export function checkedPrefix(text: string): Prefix {
   const parsed = parseGivenPrefix(text)
   if ('why' in parsed) throw new Error(`${text}: ${parsed.why}`)
   return parsed.value
+}
+
+/** The file that keeps the zone. */
+export function mirrorFile({ store }: Config): string {
+  return `${store.path}-zone`
+}
+
+/** Of a mirror. Throws as `readTsigKeys` does. */
+export function primaryOf(config: Config): Primary {
+  const name = keyName(config.zone.primaryKey)
+  const key = readTsigKeys(config).find((each) => Buffer.compare(each.name, name) === 0)
+  return { ...parseListenAddress(config.zone.primary), key }
 }

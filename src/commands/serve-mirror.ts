@@ -9,15 +9,13 @@ import type { Primary } from '../mirror/fetch-zone.ts'
 import type { OwnPart } from '../mirror/mirror-thread.ts'
 import { isStatus } from '../mirror/mirrored-zone.ts'
 import { RemoteMirror } from '../mirror/remote-mirror.ts'
-import { parseListenAddress } from '../nameserver/addresses.ts'
 import { type Nameserver, prepareNameserver } from '../nameserver/nameserver.ts'
 import { encodeZone } from '../resolver/records.ts'
 import { takeLock } from '../store/lock.ts'
-import { keyName } from '../transfer/tsig.ts'
 import { version } from './command.ts'
 import { watchCapacity, watchFiles } from './housekeeping.ts'
 import type { ServerLog } from './log.ts'
-import { nameserverOptions, readTsigKeys, zoneOptions } from './options.ts'
+import { mirrorFile, nameserverOptions, primaryOf, readTsigKeys, zoneOptions } from './options.ts'
 import type { Server } from './running-server.ts'
 import { allowMoreInlining } from './v8-flags.ts'
 
@@ -100,17 +98,6 @@ export async function startMirror(
     reload: async () => mirror.ask(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
-}
-
-/** The file that keeps the zone. */
-export function mirrorFile({ store }: Config): string {
-  return `${store.path}-zone`
-}
-
-export function primaryOf(config: Config): Primary {
-  const name = keyName(config.zone.primaryKey)
-  const key = readTsigKeys(config).find((each) => Buffer.compare(each.name, name) === 0)
-  return { ...parseListenAddress(config.zone.primary), key }
 }
 
 /** NOTIFY is taken from the primary's address, and with its key if there is one. */

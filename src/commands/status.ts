@@ -16,6 +16,7 @@ import {
   roughDuration,
   styleFault,
 } from './format.ts'
+import { printMirrorStatus } from './mirror-status.ts'
 
 const unread = 'changed after the server read it: “backscatterd reload” puts it in force'
 
@@ -28,6 +29,7 @@ interface Status extends ServerStatus {
 /** Prints the state of the running server. Throws OperationalError `server-unreachable` if there is none. */
 export async function status(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
+  if (config.zone.primary !== '') return await printMirrorStatus(config, context, options)
   const stats = await askStatus(config)
   const named = {
     zone: config.zone.origin,

@@ -316,9 +316,14 @@ function keyOf({ owner, type, rdata }: Pick<ReceivedRecord, 'owner' | 'type' | '
   return `${type} ${Buffer.from(owner).toString('latin1')} ${Buffer.from(rdata).toString('latin1')}`
 }
 
-/** Reads the text of `_status`: see dns/zone.ts. */
 function statusOf({ type, rdata }: ReceivedRecord): ZoneStatus | undefined {
-  const text = Buffer.from(rdata.subarray(1)).toString('latin1')
+  return type === types.TXT
+    ? readStatus(Buffer.from(rdata.subarray(1)).toString('latin1'))
+    : undefined
+}
+
+/** Reads the text of `_status`: see dns/zone.ts. */
+export function readStatus(text: string): ZoneStatus | undefined {
   const words = new Map(text.split(' ').map((word) => word.split('=', 2) as [string, string]))
   const time = (key: string): number => Date.parse(words.get(key) ?? '') / 1000
   const status = {
@@ -326,8 +331,7 @@ function statusOf({ type, rdata }: ReceivedRecord): ZoneStatus | undefined {
     generatedAt: time('generated'),
     validUntil: time('valid-until'),
   }
-  const isRight = type === types.TXT && Object.values(status).every(isUnsigned32)
-  return isRight ? status : undefined
+  return Object.values(status).every(isUnsigned32) ? status : undefined
 }
 
 function isUnsigned32(value: number): boolean {

@@ -84,7 +84,7 @@ export class ZoneFile {
       const isRightHead = head.readUInt32BE(headLength - 4) === crc32(head.subarray(0, -4))
       const { zone, isWhole } = this.#readZone(descriptor, options)
       const heardAt = isRightHead ? head.readDoubleBE(magic.length) : 0
-      return { zone, heardAt, isDamaged: !isRightHead || !isWhole }
+      return { zone, heardAt, isDamaged: !isRightHead || !isWhole || zone === undefined }
     } finally {
       closeSync(descriptor)
     }

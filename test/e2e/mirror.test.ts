@@ -6,81 +6,12 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { type Answer, ask } from '../support/ask.ts'
 import { buildQuery, rcodes, types } from '../support/dns-query.ts'
-import { freePorts } from '../support/ports.ts'
-import { origin, type Server, Site } from '../support/server.ts'
-
-const secret = `${randomBytes(32).toString('base64')}\n`
-const zone = `
-[zone]
-origin = "${origin}"
-nameservers = ["ns1.${origin}"]
-records = ["ns1 A 127.0.0.1"]
-hostmaster = "hostmaster.test.example"
-text = "Listed: {ip}"
-`
-const rest = `
-workers = 1
-[[dns.key]]
-name = "mirror1"
-secretFile = "mirror1.key"
-[store]
-path = "list.db"
-minFree = "0 B"
-`
-
-interface Pair {
-  readonly primary: Site
-  readonly mirror: Site
-  readonly mirrorAddress: string
-}
-
-async function pair(
-  t: TestContext,
-  { primaryKey = 'mirror1', mirrorSecret = secret } = {},
-): Promise<Pair> {
-  const [primaryPort, mirrorPort] = await freePorts(2)
-  const primary = new Site(
-    t,
-    `${zone}
-[policy]
-allowSpecial = ["192.0.2.0/24", "198.51.100.0/24", "2001:db8::/32"]
-[dns]
-listen = ["127.0.0.1:${primaryPort}"]
-[[dns.transfer]]
-address = "127.0.0.1:${mirrorPort}"
-allow = "127.0.0.1/32"
-key = "mirror1"
-${rest.replace('workers = 1', '')}`,
-  )
-  const mirror = new Site(
-    t,
-    `${zone}
-primary = "127.0.0.1:${primaryPort}"
-primaryKey = "${primaryKey}"
-[dns]
-listen = ["127.0.0.1:${mirrorPort}"]${rest}`,
-  )
-  writeFileSync(join(primary.folder, 'mirror1.key'), secret)
-  writeFileSync(join(mirror.folder, 'mirror1.key'), mirrorSecret)
-  return { primary, mirror, mirrorAddress: `127.0.0.1:${mirrorPort}` }
-}
-
-/** Asks until the mirror has the primary's serial. */
-async function caughtUp(primary: Server, mirror: Server): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    const [wanted, got] = await Promise.all([
-      ask(primary.dns, origin, 'SOA'),
-      ask(mirror.dns, origin, 'SOA'),
-    ])
-    if (got.rcode === rcodes.NOERROR && got.serial === wanted.serial) return
-    await setTimeout(50)
-  }
-  assert.fail(`the mirror does not catch up: ${mirror.stderr()}`)
-}
+import { caughtUp, mirrorPair, mirrorZone } from '../support/mirror-pair.ts'
+import { origin, type Server } from '../support/server.ts'
 
 const questions = ['0', '1', '6', '7', '8', '63', '64', '127', '128', '255']
   .flatMap((last) => [`${last}.2.0.192`, `${last}.100.51.198`, `${last}.0.0.127`])
@@ -98,7 +29,7 @@ async function answersOf(server: Server): Promise<(readonly [string, Answer])[]>
 }
 
 test('a mirror answers as its primary: at first, after each change, and alone after its own death', async (t) => {
-  const { primary: primarySite, mirror: mirrorSite } = await pair(t)
+  const { primary: primarySite, mirror: mirrorSite } = await mirrorPair(t)
   const primary = await primarySite.start()
   const first = await mirrorSite.start()
   await caughtUp(primary, first)
@@ -129,7 +60,7 @@ test('a mirror answers as its primary: at first, after each change, and alone af
 
 test('a mirror whose key is wrong stays without a zone, and says so', async (t) => {
   const other = `${randomBytes(32).toString('base64')}\n`
-  const { primary, mirror } = await pair(t, { mirrorSecret: other })
+  const { primary, mirror } = await mirrorPair(t, { mirrorSecret: other })
   await primary.start()
   const server = await mirror.start()
   for (let tries = 0; tries < 200 && !server.stderr().includes('no zone from'); tries++)
@@ -140,7 +71,7 @@ test('a mirror whose key is wrong stays without a zone, and says so', async (t) 
 })
 
 test('NOTIFY from others than the primary with its key is refused', async (t) => {
-  const { mirror } = await pair(t)
+  const { mirror } = await mirrorPair(t)
   const server = await mirror.start()
   const socket = createSocket('udp4')
   t.after(() => socket.close())
@@ -151,7 +82,7 @@ test('NOTIFY from others than the primary with its key is refused', async (t) =>
 })
 
 test('commands that need a list say that this is a mirror', async (t) => {
-  const { mirror } = await pair(t)
+  const { mirror } = await mirrorPair(t)
   for (const words of [
     ['add', '192.0.2.1'],
     ['list'],
@@ -171,7 +102,7 @@ test('commands that need a list say that this is a mirror', async (t) => {
 })
 
 test('a mirror whose file is damaged says so and fetches the zone anew', async (t) => {
-  const { primary, mirror } = await pair(t)
+  const { primary, mirror } = await mirrorPair(t)
   const source = await primary.start()
   const first = await mirror.start()
   await caughtUp(source, first)
@@ -186,11 +117,11 @@ test('a mirror whose file is damaged says so and fetches the zone anew', async (
 })
 
 test('the configurations of the guide are right', async (t) => {
-  const { primary, mirror } = await pair(t)
+  const { primary, mirror } = await mirrorPair(t)
   const page = readFileSync('data/guide/mirror.md', 'utf8')
   const block = (name: string): string =>
     new RegExp(`^\`\`\`toml ${name}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1] ?? ''
-  writeFileSync(primary.configFile, `${zone}${block('primary')}`)
+  writeFileSync(primary.configFile, `${mirrorZone}${block('primary')}`)
   // The addresses of the page are not of this machine.
   writeFileSync(mirror.configFile, block('mirror').replace('192.0.2.54:53', '127.0.0.1:0'))
   for (const site of [primary, mirror]) {
@@ -201,10 +132,10 @@ test('the configurations of the guide are right', async (t) => {
 })
 
 test('a mirror has no traps and no HTTP interface', async (t) => {
-  const { mirror } = await pair(t)
+  const { mirror } = await mirrorPair(t)
   writeFileSync(
     mirror.configFile,
-    `[admin]\n[[trap]]\naddress = "@trap.example.org"\n${zone}primary = "192.0.2.53"\n`,
+    `[admin]\n[[trap]]\naddress = "@trap.example.org"\n${mirrorZone}primary = "192.0.2.53"\n`,
   )
   const { code, stderr } = await mirror.run('check-config')
   assert.equal(code, 2)

@@ -25,7 +25,7 @@ const tooOpen = 0o027
 export function checkOwners(installation: Installation): Finding[] {
   const { config, user, server } = installation
   const { file, store, control } = config
-  const database = ['', '-wal', '-shm', '-journal', '.lock'].map((end) => store.path + end)
+  const database = ['', '-wal', '-shm', '-journal', '.lock', '-zone'].map((end) => store.path + end)
   const foreign = [...database, control.socket].filter((path) => {
     const owner = ownerOf(path)
     return owner !== undefined && owner !== user.uid && user.uid !== 0

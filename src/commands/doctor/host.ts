@@ -52,7 +52,8 @@ function kernelLimit(): number {
 function checkDisk({ config }: Installation): Finding[] {
   const { path, minFree } = config.store
   const folder = dirname(path)
-  if (minFree === 0 || statOf(folder) === undefined) return []
+  // A mirror takes no mail.
+  if (config.zone.primary !== '' || minFree === 0 || statOf(folder) === undefined) return []
   const { freeBytes, neededBytes } = freeRoom(folder, minFree)
   if (freeBytes >= neededBytes) return []
   return [

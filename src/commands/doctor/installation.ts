@@ -7,6 +7,7 @@ import type { ServerStatus } from '../../admin/schemas/server.ts'
 import type { Config } from '../../config/load.ts'
 import { codeOf, messageOf, OperationalError } from '../../errors.ts'
 import { type Client, expectDone, serverClient } from '../client.ts'
+import { askMirror } from '../mirror-status.ts'
 import { findUnit, settings, type Unit, words } from '../unit.ts'
 
 /** `broken`: something does not work. `warning`: it works, but not as it should. `note`: good to know. */
@@ -44,7 +45,7 @@ export interface Installation {
   readonly seesAsServer: boolean
   /** Undefined if none runs, or if it does not answer this process. */
   readonly server: RunningServer | undefined
-  /** Something listens on the control socket, but it does not answer, or this process may not ask it. */
+  /** A server runs that is not asked: it does not answer, this process may not ask it, or it is a mirror, which only answers DNS. */
   readonly isServerSilent: boolean
   /** The process that has the database open, or had it when it was killed. Undefined if it is not known. */
   readonly serverPid: number | undefined
@@ -145,6 +146,11 @@ async function findServer(
   findings: Finding[],
 ): Promise<Pick<Installation, 'server' | 'isServerSilent'>> {
   const start = unit === undefined ? 'backscatterd serve' : `systemctl start ${unit.name}`
+  if (config.zone.primary !== '') {
+    const isRunning = (await askMirror(config)) !== undefined
+    if (!isRunning) findings.push(notRunning(unit, start))
+    return { server: undefined, isServerSilent: isRunning }
+  }
   try {
     const client = await serverClient(config, answerMs)
     if (client !== undefined) {

@@ -1,0 +1,87 @@
+// Checks what a mirror needs: that its primary sends it the zone, that its file is sound, and that its zone is fresh.
+import type { Config } from '../../config/load.ts'
+import { codeOf, OperationalError } from '../../errors.ts'
+import { tryPrimary } from '../../mirror/fetch-zone.ts'
+import { NetworkReader } from '../../mirror/received-names.ts'
+import { type KeptZone, ZoneFile } from '../../mirror/zone-file.ts'
+import { encodeZone } from '../../resolver/records.ts'
+import { askMirror } from '../mirror-status.ts'
+import { mirrorFile, primaryOf, zoneOptions } from '../options.ts'
+import type { Finding, Installation } from './installation.ts'
+
+const timeoutMs = 10_000
+const unchanging = 'Changes of the list do not reach this server.'
+const seeLog = 'see why in the log of the server: journalctl -u backscatterd'
+
+/** Nothing for a server that is no mirror. Run it as a user who may read the key and the file. */
+export async function checkMirror(installation: Installation): Promise<Finding[]> {
+  const { config } = installation
+  if (config.zone.primary === '') return []
+  const [primary, state] = await Promise.all([checkPrimary(installation), askMirror(config)])
+  const findings = [...primary, ...checkFile(installation)]
+  const broken = { check: 'zone', level: 'broken' } as const
+  if (state?.state === 'stale') {
+    const since = state.validUntil === null ? '' : ` since ${state.validUntil}`
+    findings.push({ ...broken, what: `the zone is stale${since}`, why: unchanging, mend: seeLog })
+  }
+  if (state?.state === 'no-zone') {
+    const why = 'It answers every question with SERVFAIL.'
+    findings.push({ ...broken, what: 'the mirror has no zone yet', why, mend: seeLog })
+  }
+  return findings
+}
+
+async function checkPrimary({ config }: Installation): Promise<Finding[]> {
+  const { zone, file, dns } = config
+  const signal = AbortSignal.timeout(timeoutMs)
+  try {
+    const { origin } = encodeZone(zoneOptions(config))
+    await tryPrimary({ origin, primary: primaryOf(config), signal })
+    return []
+  } catch (error) {
+    // A file or a record that is wrong is found with the configuration.
+    if (error instanceof OperationalError || !(error instanceof Error)) return []
+    const why = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : error.message
+    const key = zone.primaryKey === '' ? '' : ` and the key ${zone.primaryKey}`
+    return [
+      {
+        check: 'primary',
+        level: 'broken',
+        what: `${zone.primary} does not send the zone: ${why}`,
+        why: `${unchanging} In the end the zone expires.`,
+        mend: `on the primary, see that dns.transfer allows the address of ${dns.listen[0]}${key}, that both clocks are right (timedatectl) and that TCP gets through; here, edit zone.primary and zone.primaryKey in ${file}`,
+      },
+    ]
+  }
+}
+
+function checkFile({ config }: Installation): Finding[] {
+  const path = mirrorFile(config)
+  const broken = { check: 'zone file', level: 'broken' } as const
+  const kept = readKept(config)
+  if (kept === undefined) return []
+  if (kept.isDamaged) {
+    const what = `${path}: it is damaged`
+    const why = 'After a restart the mirror has an old zone or none until the primary has sent it.'
+    const mend = 'restart the server, which fetches the zone anew; look after the disk'
+    return [{ ...broken, what, why, mend }]
+  }
+  const expiresAt = kept.heardAt + (kept.zone?.timers.expire ?? 0)
+  if (Date.now() / 1000 < expiresAt) return []
+  const when = new Date(expiresAt * 1000).toISOString()
+  return [
+    { ...broken, what: `${path}: the zone expired at ${when}`, why: unchanging, mend: seeLog },
+  ]
+}
+
+/** Undefined if there is no file, or if this process may not read it. */
+function readKept(config: Config): KeptZone | undefined {
+  try {
+    const { origin, text } = encodeZone(zoneOptions(config))
+    const options = { origin, networks: new NetworkReader(text), maxNames: Number.MAX_SAFE_INTEGER }
+    return new ZoneFile(mirrorFile(config)).read(options)
+  } catch (error) {
+    if (codeOf(error) === '') throw error
+    return undefined
+  }
+}
