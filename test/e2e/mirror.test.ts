@@ -1,6 +1,7 @@
 // A mirror is a copy of its primary: the same answers after the first transfer, after each change, without the primary, and
 // after its own death.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -8,10 +9,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import type { Finding } from '../../src/commands/doctor/installation.ts'
+import { signRequest } from '../../src/transfer/tsig.ts'
 import { type Answer, ask } from '../support/ask.ts'
-import { buildQuery, rcodes, types } from '../support/dns-query.ts'
+import { needs } from '../support/debian.ts'
+import {
+  buildQuery,
+  optionCodes,
+  rcodes,
+  readOptions,
+  types,
+  wireName,
+} from '../support/dns-query.ts'
 import { caughtUp, mirrorPair, mirrorZone } from '../support/mirror-pair.ts'
-import { origin, type Server } from '../support/server.ts'
+import { origin, type Server, type Site } from '../support/server.ts'
 
 const questions = ['0', '1', '6', '7', '8', '63', '64', '127', '128', '255']
   .flatMap((last) => [`${last}.2.0.192`, `${last}.100.51.198`, `${last}.0.0.127`])
@@ -68,7 +79,105 @@ test('a mirror whose key is wrong stays without a zone, and says so', async (t) 
   assert.match(server.stderr(), /no zone from the primary/)
   const { rcode } = await ask(server.dns, `2.0.0.127.${origin}`)
   assert.equal(rcode, rcodes.SERVFAIL)
+  assert.match((await mirror.run('status')).stdout, /^wrong {2}no zone has come yet/)
+  const { code, broken } = await diagnose(mirror)
+  assert.equal(code, 1)
+  assert.match(
+    broken.join('\n'),
+    /^primary: 127\.0\.0\.1:\d+ does not send the zone: .*not signed/m,
+  )
+  assert.match(broken.join('\n'), /^zone: the mirror has no zone yet/m)
 })
+
+/** What doctor finds broken: CHECK: WHAT. */
+async function diagnose(site: Site): Promise<{ code: number | null; broken: string[] }> {
+  const { code, stdout, stderr } = await site.run('doctor', '--json')
+  assert.equal(stderr, '')
+  const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] }
+  const broken = findings.filter(({ level }) => level === 'broken')
+  return { code, broken: broken.map(({ check, what }) => `${check}: ${what}`) }
+}
+
+test('doctor and status call a sound mirror sound, and a broken one broken', async (t) => {
+  const { primary, mirror } = await mirrorPair(t)
+  const source = await primary.start()
+  const first = await mirror.start()
+  await caughtUp(source, first)
+  assert.deepEqual(await diagnose(mirror), { code: 0, broken: [] })
+  const status = await mirror.run('status')
+  assert.equal(status.code, 0, status.stderr)
+  assert.match(status.stdout, /^zone .*\n.*\nmirror of +127\.0\.0\.1:\d+\n/)
+  const { state, serial } = JSON.parse((await mirror.run('status', '--json')).stdout)
+  assert.deepEqual([state, serial], ['fresh', (await ask(source.dns, origin, 'SOA')).serial])
+
+  await source.kill('SIGKILL')
+  const alone = await diagnose(mirror)
+  assert.equal(alone.code, 1)
+  assert.match(
+    alone.broken.join('\n'),
+    /^primary: .* does not send the zone: .*ECONNREFUSED[^\n]*$/,
+  )
+
+  await first.kill('SIGKILL')
+  const { code, stderr } = await mirror.run('status')
+  assert.deepEqual([code, /no server is running/.test(stderr)], [1, true])
+  const file = join(mirror.folder, 'list.db-zone')
+  const octets = readFileSync(file)
+  octets[octets.length - 40] = (octets[octets.length - 40] ?? 0) ^ 1
+  writeFileSync(file, octets)
+  assert.match((await diagnose(mirror)).broken.join('\n'), /^zone file: .*: it is damaged$/m)
+})
+
+test('a zone that has expired is told, and with staleServfail withheld, until the primary is back', {
+  skip: needs('faketime', 'faketime').skip,
+}, async (t) => {
+  const { primary, mirror } = await mirrorPair(t)
+  const configuration = readFileSync(mirror.configFile, 'utf8')
+  const source = await primary.start()
+  const first = await mirror.start()
+  await caughtUp(source, first)
+  await source.kill('SIGKILL')
+  await first.kill('SIGKILL')
+  // The SOA's expire time is 7 days.
+  const later = clockSet('+8d')
+  const open = await mirror.start(later)
+  for (let tries = 0; tries < 200 && !open.stderr().includes('has expired'); tries++)
+    await setTimeout(50)
+  assert.match(open.stderr(), /the zone has expired: the primary is not heard of/)
+  const listed = await ask(open.dns, `2.0.0.127.${origin}`)
+  assert.deepEqual(listed.a, ['127.0.0.2'])
+  assert.match((await mirror.run('status')).stdout, /valid +until/)
+  await open.kill('SIGKILL')
+
+  writeFileSync(mirror.configFile, configuration.replace('[dns]', 'staleServfail = true\n[dns]'))
+  const closed = await mirror.start(later)
+  assert.equal(await extendedErrorOf(closed), 24)
+  await closed.kill('SIGKILL')
+  const last = await mirror.start()
+  await caughtUp(await primary.start(), last)
+  assert.deepEqual((await ask(last.dns, `2.0.0.127.${origin}`)).a, ['127.0.0.2'])
+})
+
+/** The environment that the program faketime makes. The program itself would stand between the test and the server. */
+function clockSet(offset: string): NodeJS.ProcessEnv {
+  const lines = execFileSync('faketime', ['-f', offset, 'env'], { encoding: 'utf8' })
+  const preload = /^LD_PRELOAD=(.*)$/m.exec(lines)?.[1]
+  return { LD_PRELOAD: preload, FAKETIME: offset }
+}
+
+/** The info code (RFC 8914 §2) of the answer about the test entry; undefined if it has none. */
+async function extendedErrorOf(server: Server): Promise<number | undefined> {
+  const query = buildQuery(`2.0.0.127.${origin}`, types.A, { edns: { payload: 1232 } })
+  const socket = createSocket('udp4')
+  try {
+    const [host = '', port = ''] = server.dns.split(':')
+    socket.send(query, Number(port), host)
+    const [answer] = await once(socket, 'message')
+    return readOptions(answer).get(optionCodes.extendedError)?.readUInt16BE(0)
+  } finally {
+    socket.close()
+  }
+}
 
 test('NOTIFY from others than the primary with its key is refused', async (t) => {
   const { mirror } = await mirrorPair(t)
@@ -76,9 +185,21 @@ test('NOTIFY from others than the primary with its key is refused', async (t) =>
   const socket = createSocket('udp4')
   t.after(() => socket.close())
   const [host = '', port = ''] = server.dns.split(':')
-  socket.send(buildQuery(origin, types.SOA, { opcode: 4 }), Number(port), host)
-  const [answer] = await once(socket, 'message')
-  assert.equal(answer[3] & 15, rcodes.REFUSED)
+  const notify = buildQuery(origin, types.SOA, { opcode: 4 })
+  const other = {
+    name: wireName('mirror1'),
+    algorithm: 'hmac-sha256',
+    secret: randomBytes(32),
+  } as const
+  const forged = signRequest(notify, other, Math.floor(Date.now() / 1000)).message
+  for (const [query, rcode] of [
+    [notify, rcodes.REFUSED],
+    [forged, rcodes.NOTAUTH],
+  ] as const) {
+    socket.send(query, Number(port), host)
+    const [answer] = await once(socket, 'message')
+    assert.equal(answer[3] & 15, rcode)
+  }
 })
 
 test('commands that need a list say that this is a mirror', async (t) => {
@@ -94,11 +215,9 @@ test('commands that need a list say that this is a mirror', async (t) => {
     assert.equal(code, 1, words.join(' '))
     assert.match(stderr, /this is a mirror and has no list of its own.*127\.0\.0\.1/)
   }
-  for (const word of ['status', 'reload']) {
-    const { code, stderr } = await mirror.run(word)
-    assert.equal(code, 1, word)
-    assert.match(stderr, /a mirror has no control socket: .*_status\.bl\.test\.example TXT/)
-  }
+  const { code, stderr } = await mirror.run('reload')
+  assert.equal(code, 1)
+  assert.match(stderr, /a mirror has no control socket: .*_status\.bl\.test\.example TXT/)
 })
 
 test('a mirror whose file is damaged says so and fetches the zone anew', async (t) => {
