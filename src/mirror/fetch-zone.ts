@@ -96,9 +96,9 @@ async function* answersTo(
   const socket = connect({ host, port, timeout: idleMs })
   const fail = (why: string): void => void socket.destroy(new Error(why))
   socket.on('timeout', () => fail(`the primary sent nothing for ${idleMs / 1000} s`))
-  const ending = AbortSignal.any([signal, AbortSignal.timeout(longestMs)])
   const onAbort = (): void => fail('the transfer was ended, or took too long')
-  ending.addEventListener('abort', onAbort)
+  signal.addEventListener('abort', onAbort)
+  const limit = setTimeout(onAbort, longestMs)
   try {
     socket.write(framed(signed?.message ?? query))
     for await (const message of messagesOf(socket)) {
@@ -110,7 +110,8 @@ async function* answersTo(
       yield { message, isCovered: verifier?.isCovered !== false }
     }
   } finally {
-    ending.removeEventListener('abort', onAbort)
+    clearTimeout(limit)
+    signal.removeEventListener('abort', onAbort)
     socket.destroy()
   }
 }
