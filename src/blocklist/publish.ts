@@ -53,8 +53,9 @@ const muchFreeShare = 1 / 8
 const entriesPerCheck = 16
 
 /**
- * The first serial of a restored copy is so many seconds further ahead of the clock than the original's was: the original gave
- * none of these unless it has since published more than once a second for a day.
+ * The first serial of a restored copy is so many seconds ahead of the clock: the original gave none of these unless it published
+ * more than once a second for a day. That the copy's own serial may be ahead must not count: copies of restored copies would get
+ * further ahead each time, and an older copy that is restored after them would go back.
  */
 const copyAheadSeconds = 86_400
 
@@ -185,7 +186,7 @@ export class Publisher {
     // If an import is being published in steps, this publishes the rest of it at once.
     if (this.#tree && this.#rebuilds && !this.#isRetired) this.#stageAll(this.#tree, now, counts)
     this.#next = {
-      serial: this.#nextSerial(now),
+      serial: Math.max((this.#last?.serial ?? 0) + 1, this.#isCopy ? now + copyAheadSeconds : now),
       generatedAt: now,
       validUntil: now + this.#validForSeconds,
       ipv4Entries: counts[4],
@@ -196,15 +197,6 @@ export class Publisher {
     }
     this.#store.journal.append(this.#next, differences, this.#resetsJournal)
     return true
-  }
-
-  /** The clock's time, or one more than the last serial if that is ahead of the clock. */
-  #nextSerial(now: number): number {
-    const { serial, generatedAt } = this.#last ?? { serial: 0, generatedAt: now }
-    const following = serial + 1
-    if (!this.#isCopy) return Math.max(following, now)
-    const ahead = Math.max(following - generatedAt, 0)
-    return Math.max(following, now + ahead + copyAheadSeconds)
   }
 
   /** Makes the staged changes visible under the new serial. Call it after COMMIT. */
