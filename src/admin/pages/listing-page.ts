@@ -2,7 +2,7 @@
 // scope of the key decides whether traps are named.
 import Type from 'typebox'
 import type { Blocklist } from '../../blocklist/blocklist.ts'
-import { addressBits, formatAddress, parsePrefix } from '../../ip/address.ts'
+import { addressBits, formatAddress, hostPrefix, parsePrefix } from '../../ip/address.ts'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem } from '../problem.ts'
 import { listingBody } from '../routes/listings.ts'
@@ -58,8 +58,9 @@ function listingView(blocklist: Blocklist, listing: Listing, scope: Scope, viewe
   const parsed = parsePrefix(listing.prefix)
   if ('why' in parsed) throw new Error(`listing ${listing.id} has no prefix`)
   const { value: prefix } = parsed
-  const lookup = explainedBody(blocklist, prefix, scope)
-  const policy = explainedPolicyBody(blocklist.explainPolicy(prefix))
+  const address = hostPrefix(prefix)
+  const lookup = explainedBody(blocklist, address, scope)
+  const policy = explainedPolicyBody(blocklist.explainPolicy(address))
   const isHost = prefix.length === addressBits(prefix.family)
   const first = formatAddress(prefix)
   return {
