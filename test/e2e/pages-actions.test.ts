@@ -181,3 +181,60 @@ test(
     )
   },
 )
+
+test('traps, exclusions and keys are made and taken away', needsChromium, async (t) => {
+  const dashboard = await startDashboard(t)
+  await dashboard.call('POST', '/v1/listings', { prefix: '198.51.100.0/28' })
+  const opened = await dashboard.signIn('admin')
+  const { page } = opened
+
+  await page.goto(`${dashboard.url}/dashboard/traps`)
+  await tabTo(opened, 'Add a trap')
+  await page.keyboard.press('Enter')
+  await page.keyboard.type('old@new.example.org')
+  await page.keyboard.press('Enter')
+  await told(opened, 'The trap is set.')
+  const { server } = dashboard
+  const to = ['old@new.example.org']
+  const message = bounce.replaceAll('@trap.example.org', '1@trap.example.org')
+  const client = '198.51.100.77'
+  assert.match(await submit({ server: server.smtp, from: '', to, client, message }), /^250 /)
+  await isAnswered(dashboard, client, true)
+  await tabTo(opened, 'Remove: old@new.example.org')
+  await page.keyboard.press('Enter')
+  await tabTo(opened, 'Remove')
+  await page.keyboard.press('Enter')
+  await told(opened, 'old@new.example.org is no trap any more.')
+  await assert.rejects(
+    submit({ server: server.smtp, from: '', to, client, message }),
+    /^Error: 550 /,
+  )
+
+  await page.goto(`${dashboard.url}/dashboard/exclusions`)
+  await tabTo(opened, 'Add an exclusion')
+  await page.keyboard.press('Enter')
+  await page.keyboard.type('198.51.100.3')
+  await page.keyboard.press('Enter')
+  await told(opened, 'It is left out of larger listings.')
+  await isAnswered(dashboard, '198.51.100.3', false)
+  await isAnswered(dashboard, '198.51.100.4', true)
+
+  await page.goto(`${dashboard.url}/dashboard/keys`)
+  await tabTo(opened, 'Make a key')
+  await page.keyboard.press('Enter')
+  await page.keyboard.type('monitor')
+  await page.keyboard.press('Enter')
+  const secret = (await page.locator('dialog[open] pre').textContent()) ?? ''
+  await examine(opened)
+  const status = async () => {
+    const headers = { authorization: `Bearer ${secret}` }
+    return (await fetch(`${dashboard.url}/v1/stats`, { headers })).status
+  }
+  assert.equal(await status(), 200)
+  await page.getByRole('button', { name: 'I have kept it' }).click()
+  await page.getByRole('button', { name: 'Revoke: monitor' }).click()
+  assert.doesNotMatch(await page.content(), new RegExp(secret))
+  await page.locator('dialog[open]').getByRole('button', { name: 'Revoke' }).click()
+  await told(opened, 'Key monitor is revoked.')
+  assert.equal(await status(), 401)
+})

@@ -1,12 +1,13 @@
 // Imports and purges in the dashboard: tried first, with what would change; then done, until DNS follows.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { after, test } from 'node:test'
 import { submit } from '../../scripts/submit.ts'
 import { ask, reversed } from '../support/ask.ts'
 import { closeBrowser, examine, needsChromium } from '../support/browser.ts'
 import { startDashboard, tabTo } from '../support/dashboard.ts'
-import { origin } from '../support/server.ts'
+import { origin, until } from '../support/server.ts'
 
 after(closeBrowser)
 
@@ -86,6 +87,28 @@ test(
     await examine(opened)
   },
 )
+
+test('an import that runs already is followed to its end', needsChromium, async (t) => {
+  const dashboard = await startDashboard(t)
+  const sending = request(`${dashboard.url}/v1/import?list=partners`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${dashboard.keys.write}`, 'content-type': 'text/plain' },
+  })
+  sending.write('198.51.100.1\n')
+  await until(
+    () => dashboard.call('GET', '/v1/stats'),
+    ({ body }) => (body as { imports: unknown[] }).imports.length === 1,
+    5000,
+  )
+  const opened = await dashboard.signIn('write')
+  const { page } = opened
+  await page.goto(`${dashboard.url}/dashboard/lists`)
+  await page.getByText('List partners, step 1 of 4: reading').waitFor()
+  await examine(opened)
+  sending.end('198.51.100.2\n')
+  await page.locator('[data-told]', { hasText: 'The import of list partners has ended.' }).waitFor()
+  await page.getByText('DNS answers it').waitFor()
+})
 
 test('a purge tells what would end, then ends it', needsChromium, async (t) => {
   const dashboard = await startDashboard(t)
