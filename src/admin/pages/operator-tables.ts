@@ -237,7 +237,7 @@ function addAudit(app: App, options: OperatorOptions): void {
       { title: 'Who' },
       { title: 'Action' },
       { title: 'Target' },
-      { title: 'Before and after' },
+      { title: 'What changed' },
     ],
     rowOf: changeRow,
     empty: (isFiltered) =>
@@ -250,7 +250,7 @@ function addAudit(app: App, options: OperatorOptions): void {
 }
 
 function changeRow({ at, actor, action, target, before, after }: Change, { now }: Viewer): Row {
-  const more = linesOf({ before: shownState(before), after: shownState(after) })
+  const more = changedMembers(before, after)
   return {
     cells: [
       timeCell(at, now),
@@ -263,6 +263,24 @@ function changeRow({ at, actor, action, target, before, after }: Change, { now }
   }
 }
 
-function shownState(state: unknown): string {
-  return state === null ? '' : JSON.stringify(state)
+/** The members that a change has changed, each as it was and as it is. Of what is new, or gone: all members. */
+function changedMembers(before: unknown, after: unknown): { name: string; value: string }[] {
+  const was = membersOf(before)
+  const is = membersOf(after)
+  const names = [...was.keys().filter((name) => !is.has(name)), ...is.keys()]
+  return names.flatMap((name) => {
+    const [from = 'nothing', to = 'nothing'] = [was.get(name), is.get(name)]
+    if (from === to) return []
+    return [{ name, value: before === null ? to : `${from} → ${to}` }]
+  })
+}
+
+/** The members of a state, as text. */
+function membersOf(state: unknown): Map<string, string> {
+  return new Map(
+    Object.entries(state ?? {}).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )
 }

@@ -164,6 +164,19 @@ test('a listing that is not there, and a wrong filter, are pages too', async (t)
   assert.match(unknown.html, /the cursor is not valid/)
 })
 
+test('the audit shows what a change has changed', async (t) => {
+  const admin = openAdmin(t)
+  await post(admin, '/v1/listings', { prefix: '203.0.113.1', kinds: ['dsn'], duration: '1d' })
+  const { headers } = await admin.app.inject('/v1/listings/1')
+  await admin.app.inject({
+    ...{ method: 'PATCH', url: '/v1/listings/1', payload: { kinds: ['callout'] } },
+    headers: { 'if-match': String(headers.etag) },
+  })
+  const { html } = await show(admin, 'audit?action=amend')
+  const lines = [...html.matchAll(/<dt>(.*?)<\/dt>\s*<dd>(.*?)<\/dd>/g)].map(([, ...line]) => line)
+  assert.deepEqual(lines, [['kinds', '[&quot;dsn&quot;] → [&quot;callout&quot;]']])
+})
+
 test('a page with many rows takes no more statements than one with few', async (t) => {
   const admin = openAdmin(t)
   const statements = noteStatements(t)
