@@ -117,7 +117,9 @@ test(
       const text = (await page.locator('main').textContent()) ?? ''
       const count = text.split('<img src=x onerror=alert(1)>').length - 1
       assert.ok(count >= (shown[path] ?? 0), `${path}: ${count}`)
-      await examine(opened)
+      // The other pages are examined with a key of scope read.
+      if (path === 'listings' || pagesOfAdmin.includes(path)) await examine(opened)
+      assert.deepEqual(opened.faults, [], path)
     }
   },
 )
