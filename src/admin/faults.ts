@@ -1,6 +1,6 @@
 // Says in words what is wrong with a running server, and what mends it.
 import { roughSize } from '../quantity.ts'
-import type { ServerStatus } from './schemas/server.ts'
+import type { ServerState } from './schemas/server.ts'
 
 export interface Fault {
   /** What is wrong: one sentence without its full stop. It may hold text of a mail server. */
@@ -9,7 +9,7 @@ export interface Fault {
   readonly remedy: string
 }
 
-type Finder = (stats: ServerStatus, formatTime: (rfc3339: string) => string) => readonly Fault[]
+type Finder = (stats: ServerState, formatTime: (rfc3339: string) => string) => readonly Fault[]
 
 const restart: Finder = ({ needRestart = [] }) =>
   needRestart.length === 0
@@ -82,7 +82,7 @@ const mailboxes: Finder = ({ mailboxes: all }, formatTime) =>
       const again = retryAt === null ? '' : `; tried again at ${formatTime(retryAt)}`
       return {
         what: `mailbox ${name} fails: ${lastError}${detail}${again}`,
-        remedy: '',
+        remedy: '“backscatterd doctor” on the server finds out why',
       }
     })
 
@@ -103,6 +103,6 @@ const finders = [
 ]
 
 /** What needs the operator, the same order each time. `formatTime`: shows a time that is given in RFC 3339. */
-export function faultsOf(stats: ServerStatus, formatTime: (rfc3339: string) => string): Fault[] {
+export function faultsOf(stats: ServerState, formatTime: (rfc3339: string) => string): Fault[] {
   return finders.flatMap((find) => find(stats, formatTime))
 }

@@ -315,6 +315,7 @@ ${
     ? ''
     : `
 The HTTP interface is at http://${http}, and http://${http}/docs shows its calls in a browser.
+http://${http}/dashboard asks for the first admin key, which is printed above or in data/admin.key.
 `
 }
 `

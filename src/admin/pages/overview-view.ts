@@ -2,12 +2,13 @@
 import { backscatterKinds } from '../../classify/kinds.ts'
 import { roughSize } from '../../quantity.ts'
 import { faultsOf } from '../faults.ts'
-import type { ServerStatus } from '../schemas/server.ts'
+import type { ServerState } from '../schemas/server.ts'
+import { dashboardPages } from './dashboard.ts'
 import { queryGroups, type Sample } from './query-history.ts'
 import type { HourlyEvidence, TopNetwork } from './recent-evidence.ts'
 
 export interface OverviewFigures {
-  readonly stats: ServerStatus
+  readonly stats: ServerState
   readonly samples: readonly Sample[]
   readonly evidence: HourlyEvidence
   readonly networks: readonly TopNetwork[]
@@ -68,6 +69,7 @@ export function overviewView(figures: OverviewFigures) {
     kinds: kindRows(figures),
     networks: networks.map(({ network, messages }) => ({
       name: network,
+      url: listingsPage({ prefix: network }),
       count: whole.format(messages),
     })),
     clients: (stats.dns?.askers ?? [])
@@ -92,6 +94,7 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
     },
     {
       ...{ name: 'Entries in DNS', value: whole.format(entries.ipv4 + entries.ipv6) },
+      url: listingsPage({ state: 'listed' }),
       detail: `${whole.format(entries.ipv4)} IPv4, ${whole.format(entries.ipv6)} IPv6`,
     },
     {
@@ -103,15 +106,13 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
       detail: `published ${formatTime(stats.generatedAt)}`,
     },
     {
-      ...{ name: 'From commit to DNS' },
+      name: 'From commit to DNS',
       value: publishedInMs === undefined ? 'not yet' : `${fine.format(publishedInMs)} ms`,
       detail: `the last change${longest}`,
     },
     {
-      ...{
-        name: 'Removals',
-        value: `${whole.format(queuedRemovals)} waiting`,
-      },
+      ...{ name: 'Removals', value: `${whole.format(queuedRemovals)} waiting` },
+      url: dashboardPages.removals.url,
       detail: 'for a decision of the operator',
     },
   ]
@@ -132,6 +133,7 @@ function queryRows(samples: readonly Sample[]) {
 function kindRows({ listings, lists }: OverviewFigures) {
   const kinds = backscatterKinds.map((kind, bit) => ({
     name: kindWords[kind],
+    url: listingsPage({ kind }),
     count: sum(
       listings.filter(({ kinds: mask }) => mask & (1 << bit)).map((each) => each.listings),
     ),
@@ -146,10 +148,14 @@ function kindRows({ listings, lists }: OverviewFigures) {
   ]
   return rows
     .filter(({ count }) => count > 0)
-    .map(({ name, count }) => ({ name, count: whole.format(count) }))
+    .map((row) => ({ ...row, count: whole.format(row.count) }))
 }
 
-function partRows(stats: ServerStatus): Row[] {
+function listingsPage(filter: Readonly<Record<string, string>>): string {
+  return `${dashboardPages.listings.url}?${new URLSearchParams(filter)}`
+}
+
+function partRows(stats: ServerState): Row[] {
   const { threads = [], tree, udp, disk, writeFailure, clockHeld, secondaries = [] } = stats
   const answering = threads.filter(({ isAnswering }) => isAnswering).length
   const restarts = sum(threads.map((thread) => thread.restarts))
@@ -217,7 +223,7 @@ function partRows(stats: ServerStatus): Row[] {
   ]
 }
 
-function mailboxRow(mailbox: ServerStatus['mailboxes'][number]): Row {
+function mailboxRow(mailbox: ServerState['mailboxes'][number]): Row {
   const { name, type, state, lastReadAt, lastError, lastErrorDetail, recorded } = mailbox
   const why = lastErrorDetail ? `${lastError} (${lastErrorDetail})` : lastError
   const read = lastReadAt === null ? 'never read' : `read ${formatTime(lastReadAt)}`
@@ -236,7 +242,7 @@ function mailboxRow(mailbox: ServerStatus['mailboxes'][number]): Row {
   }
 }
 
-function secondaryRow(secondary: NonNullable<ServerStatus['secondaries']>[number]): Row {
+function secondaryRow(secondary: NonNullable<ServerState['secondaries']>[number]): Row {
   const { address, state, serial, answeredAt, answeredSerial } = secondary
   const told = serial === null ? 'told of nothing yet' : `last told of serial ${serial}`
   const answered =

@@ -41,10 +41,11 @@ export function overviewPages(app: App, options: OverviewOptions): void {
     '/dashboard/events',
     { config: { scope: 'read', isBackground: true }, schema: { hide: true } },
     async (request, reply) => {
+      const holder = () => sessions.holder(sessionToken(request), false)
+      if (holder() === undefined)
+        return problem(401, 'unauthorized', 'this needs a session: sign in at /dashboard')
       if (streams >= maxStreams)
         return problem(503, 'too-many-streams', `${maxStreams} dashboards are open: close one`)
-      const token = sessionToken(request)
-      const holder = () => (token === undefined ? request.caller : sessions.holder(token, false))
       streams += 1
       const stream = Readable.from(events(overview, holder, closing))
       stream.once('close', () => {

@@ -163,6 +163,8 @@ export const ServerStatus = Type.Object(
   },
 )
 export type ServerStatus = Static<typeof ServerStatus>
+/** The part that costs little to find out. */
+export type ServerState = Omit<ServerStatus, 'forgers'>
 
 const KeyScope = Type.Enum(['read', 'write', 'collect', 'admin'])
 
