@@ -19,9 +19,10 @@ interface ShownTime {
   readonly datetime: string
 }
 
-interface AdviceView extends Omit<Advice, 'settings'> {
+interface AdviceView extends Omit<Advice, 'settings' | 'links'> {
   /** '' if there is nothing to set. */
   readonly settings: string
+  readonly links: readonly { readonly url: string; readonly text: string }[]
 }
 
 export function lookupView(
@@ -111,8 +112,7 @@ const details = ['helo', 'reportingMta', 'generator', 'status'] as const
 function evidenceRow(evidence: PublicEvidence, language: Language, t: Translate) {
   const { kind, certainty, messages, traps, hours } = evidence
   return {
-    kind: t(`kind.${kind}`),
-    certainty: t(`evidence.${certainty}`),
+    kind: t(`evidence.${certainty}`, { kind: t(`evidence.kind.${kind}`) }),
     messages: countText(messages, language),
     traps: countText(traps, language),
     hours: hours.map((hour) => shortHour(hour, language)),
@@ -147,8 +147,18 @@ function adviceViews(finding: Finding, language: Language) {
   }
 }
 
-function adviceView({ settings, ...item }: Advice): AdviceView {
-  return { ...item, settings: settings.join('\n') }
+function adviceView({ settings, links, ...item }: Advice): AdviceView {
+  return {
+    ...item,
+    settings: settings.join('\n'),
+    links: links.map((url) => ({ url, text: linkText(url) })),
+  }
+}
+
+/** An RFC's number, or the address without its scheme. */
+function linkText(url: string): string {
+  const rfc = /^https:\/\/www\.rfc-editor\.org\/rfc\/rfc(\d+)$/.exec(url)?.[1]
+  return rfc === undefined ? url.replace(/^https:\/\/(www\.)?/, '') : `RFC ${rfc}`
 }
 
 function domainView({ name, domain, spf, dkim, dmarc }: MailDomain, t: Translate) {
