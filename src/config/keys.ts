@@ -57,13 +57,13 @@ export const declaration = table('', {
     ttl: duration('How long a positive answer may be cached.', '5m', 1, 7 * day),
     negativeTtl: duration('How long “not listed” may be cached (SOA MINIMUM).', '5m', 1, day),
     text: text(
-      'TXT answer for a listed address. `{ip}` is replaced by the network address of the matching entry (for a single address, the address itself). Name a page of yours that explains the listing.',
+      'TXT answer for a listed address. `{ip}` is replaced by the network address of the matching entry (for a single address, the address itself). With `admin.publicUrl` the default is "Backscatter source; see `publicUrl`/lookup/{ip}": the page that explains the listing.',
       'Backscatter source: {ip}',
       'a text of printable ASCII that stays within 255 octets once {ip} is filled in',
       checkZoneText,
     ),
     primary: text(
-      'Address of another backscatterd whose zone this server copies; with it, it is a mirror, which answers DNS and nothing else. Give it the same `[zone]` table as the primary; what the primary sends then replaces nameservers, records, hostmaster and the TTLs.',
+      'Address of another backscatterd whose zone this server copies; with it, it is a mirror, which answers DNS and nothing else. Give it the same `[zone]` table as the primary, with `text` even if the primary has it by default; what the primary sends then replaces nameservers, records, hostmaster and the TTLs.',
       '',
       'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
       checkPrimary,
@@ -191,7 +191,7 @@ export const declaration = table('', {
         '127.0.0.1:8053',
       ),
       publicUrl: text(
-        'The URL at which clients reach the HTTP interface.',
+        'The URL at which everybody reaches the HTTP interface and the pages for people.',
         '',
         'a URL such as "https://bl.example.org"',
         checkUrl,

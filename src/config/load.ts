@@ -90,12 +90,13 @@ export function loadPolicy(source: ConfigSource, present: Config): Config {
 }
 
 function checked(file: string, raw: Record<string, unknown>): Config {
-  const { value, problems } = readSettings(declaration, raw, dirname(file))
+  const { value: settings, problems } = readSettings(declaration, raw, dirname(file))
   const errors = problems.map((problem) =>
     reserved.includes(problem.path)
       ? { ...problem, why: 'not supported by this version' }
       : problem,
   )
+  const value = linkedToPages(settings, raw)
   if (errors.length === 0) errors.push(...faultsBetweenKeys(value))
   if (errors.length > 0) {
     const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
@@ -108,6 +109,19 @@ function checked(file: string, raw: Record<string, unknown>): Config {
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
   const readAt = Math.floor(Date.now() / 1000)
   return { ...value, control: { socket: controlSocket(value) }, file, readAt, warnings }
+}
+
+/** With a public URL, the TXT record names the page of its look-up, unless the file has a text of its own. */
+function linkedToPages<S extends Pick<Config, 'zone' | 'admin'>>(
+  settings: S,
+  raw: Record<string, unknown>,
+): S {
+  const publicUrl = settings.admin?.publicUrl ?? ''
+  const zone = raw['zone']
+  const hasText = typeof zone === 'object' && zone !== null && 'text' in zone
+  if (hasText || publicUrl === '') return settings
+  const text = `Backscatter source; see ${publicUrl}/lookup/{ip}`
+  return { ...settings, zone: { ...settings.zone, text } }
 }
 
 function readToml(file: string): Record<string, unknown> {

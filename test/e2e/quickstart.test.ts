@@ -67,6 +67,7 @@ test('a configuration in a folder passes check-config and is served', async (t) 
     text
       .replace('"127.0.0.1:53"', '"127.0.0.1:0"')
       .replace('lmtp = true', free)
+      .replace('[admin]', '[admin]\nlisten = "127.0.0.1:0"')
       .replace('[store]', '[store]\nminFree = "0 B"'),
   )
   const server = await site.start()
@@ -266,7 +267,7 @@ test('as root it installs user, configuration, program and unit, and its user ca
     '644 root:root /usr/local/share/man/man8/backscatterd.8',
     '644 root:root /etc/systemd/system/backscatterd.service',
     '/etc/backscatterd/backscatterd.toml: ok',
-    'backscatterd ready dns=127.0.0.1:53 smtp=127.0.0.1:25',
+    'backscatterd ready dns=127.0.0.1:53 admin=127.0.0.1:8053 smtp=127.0.0.1:25',
     'lookup: 3',
     '600 backscatterd:backscatterd /var/lib/backscatterd/list.db',
   ]) {

@@ -112,13 +112,13 @@ const details = ['helo', 'reportingMta', 'generator', 'status'] as const
 function evidenceRow(evidence: PublicEvidence, language: Language, t: Translate) {
   const { kind, certainty, messages, traps, hours } = evidence
   return {
-    kind: t(`evidence.${certainty}`, { kind: t(`evidence.kind.${kind}`) }),
+    kind: t(`certainty.${certainty}`, { kind: t(`evidence.kind.${kind}`) }),
     messages: countText(messages, language),
     traps: countText(traps, language),
     hours: hours.map((hour) => shortHour(hour, language)),
     details: details.flatMap((name) => {
       const value = evidence[name]
-      return value === undefined ? [] : [{ name: t(`evidence.${name}`), value }]
+      return value === undefined ? [] : [{ name: t(`detail.${name}`), value }]
     }),
   }
 }
@@ -175,6 +175,6 @@ function domainView({ name, domain, spf, dkim, dmarc }: MailDomain, t: Translate
 
 function domainKey(record: 'spf' | 'dkim' | 'dmarc', found: MailDomain['spf']) {
   if (found === 'unknown') return 'domain.unknown'
-  if (record === 'dkim') return found === 'no' ? 'domain.dkim.no' : 'domain.dkim.yes'
-  return `domain.${record}.${found}` as const
+  if (record === 'dkim') return found === 'no' ? 'published.dkim.no' : 'published.dkim.yes'
+  return `published.${record}.${found}` as const
 }

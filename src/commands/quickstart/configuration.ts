@@ -17,6 +17,13 @@ hostmaster = ${quote(`hostmaster.${parent}`)}
 # Answer here, over UDP and TCP.
 listen = ${quoteAll(listen.map((address) => atPort(address, 53)))}
 
+[admin]
+# The HTTP interface and the pages for people, at 127.0.0.1:8053. A web server with TLS passes requests on to it.
+# Where everybody reaches them. The TXT record of a listed address names the page of its look-up.
+publicUrl = ${quote(`https://${zone}`)}
+# The web server says who its clients are.
+trustedProxies = ["127.0.0.1"]
+
 [store]
 # The database. It holds the traps' addresses: keep it readable by the server's user alone.
 path = ${quote(storePath)}
@@ -57,16 +64,18 @@ lmtp = true
 proxies = ["127.0.0.1"]
 `
 
-/** Addresses of the name servers whose names lie in the zone: nobody else could tell them. */
-function formatRecords({ zone, nameServers }: Plan): string {
-  const records = nameServers
-    .filter(({ name }) => isWithin(name, zone))
-    .map(({ name, address }) => {
-      const owner = name === zone ? '@' : name.slice(0, -zone.length - 1)
-      return `${owner} ${addressType(address)} ${address}`
-    })
-  if (records.length === 0) return ''
-  return `# The addresses of name servers whose names lie in the zone.\nrecords = ${quoteAll(records)}\n`
+/** Addresses of names in the zone, which nobody else could tell: of name servers, and of the web server. */
+function formatRecords({ zone, nameServers, publicAddresses }: Plan): string {
+  const hosts = nameServers.filter(({ name }) => isWithin(name, zone))
+  const hasAddress = hosts.some(({ name }) => name === zone)
+  const site = hasAddress ? [] : publicAddresses.map((address) => ({ name: zone, address }))
+  const records = [...hosts, ...site].map(({ name, address }) => {
+    const owner = name === zone ? '@' : name.slice(0, -zone.length - 1)
+    return `${owner} ${addressType(address)} ${address}`
+  })
+  return `# The addresses of name servers whose names lie in the zone, and of the web server (@).
+records = ${quoteAll(records)}
+`
 }
 
 function quoteAll(texts: Iterable<string>): string {

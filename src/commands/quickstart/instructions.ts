@@ -7,7 +7,12 @@ import { addressType, isWithin, mailHost, type Plan } from './plan.ts'
 /** The records and the mail servers' lines, each under a line that says where it goes. */
 export function formatInstructions(plan: Plan): string {
   const handingOver = plan.isLmtp ? [section(handOverTitle, handOverLines(plan))] : []
-  return [...recordSections(plan), ...handingOver, ...filterSections(plan)].join('\n')
+  return [
+    ...recordSections(plan),
+    pagesSection(plan),
+    ...handingOver,
+    ...filterSections(plan),
+  ].join('\n')
 }
 
 function recordSections(plan: Plan): string[] {
@@ -43,6 +48,14 @@ function recordSections(plan: Plan): string[] {
 
 function addressRow(name: string, address: string): string[] {
   return [`${name}.`, addressType(address), address]
+}
+
+function pagesSection({ zone }: Plan): string {
+  return section(
+    `For a web server on this machine, which makes the pages for people public at https://${zone}. With Caddy, in /etc/caddy/Caddyfile:`,
+    lines(`${zone} {`, '  reverse_proxy 127.0.0.1:8053', '}'),
+    'The answers for listed addresses name these pages, so have the web server run before others use the list.',
+  )
 }
 
 const handOverTitle =

@@ -116,6 +116,16 @@ test('a name server in the zone has its addresses in the zone', async (t) => {
   assert.deepEqual(written.records, ['ns1 A 192.0.2.53', 'ns1 AAAA 2001:db8::53', '@ A 192.0.2.54'])
 })
 
+test('a listed address is answered with the link of its page, and the name in it has an address', async (t) => {
+  const { zone: written, admin } = await load(t, formatConfiguration(plan({}), 'data/list.db'))
+  assert.deepEqual(written.records, ['@ A 192.0.2.53'])
+  assert.equal(admin?.publicUrl, 'https://bl.example.org')
+  assert.equal(written.text, 'Backscatter source; see https://bl.example.org/lookup/{ip}')
+  assert.ok(
+    formatInstructions(plan({})).includes('bl.example.org {\n  reverse_proxy 127.0.0.1:8053'),
+  )
+})
+
 /** The records that are printed, with one blank between the words. */
 function records(given: Plan): string[] {
   const rows = formatInstructions(given).matchAll(/^(\S+\.) +(NS|A|AAAA|MX) +(.*)$/gm)

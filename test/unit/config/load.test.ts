@@ -278,6 +278,14 @@ test('the default text of a listed address names nobody’s domain', (t) => {
   assert.doesNotMatch(exampleToml(), /^text = .*\.\w/m)
 })
 
+test('with a public URL the text of a listed address names its page, unless the file has another text', (t) => {
+  const admin = '[admin]\npublicUrl = "https://bl.example.org/"\n'
+  const text = 'Backscatter source; see https://bl.example.org/lookup/{ip}'
+  assert.equal(load(t, `${least}\n${admin}`).zone.text, text)
+  const own = least.replace('[zone]', '[zone]\ntext = "ours"')
+  assert.equal(load(t, `${own}\n${admin}`).zone.text, 'ours')
+})
+
 test('the demonstration and the example file are valid', () => {
   for (const file of [demoConfig, exampleFile]) {
     const config = loadConfig({ file, env: {}, cwd: '/' })
