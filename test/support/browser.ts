@@ -29,7 +29,7 @@ export interface TestPage {
 let browser: Promise<Browser> | undefined
 
 /** The browser of this process. It ends with the process. */
-async function theBrowser(): Promise<Browser> {
+export async function theBrowser(): Promise<Browser> {
   browser ??= chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: [
