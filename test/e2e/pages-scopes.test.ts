@@ -138,3 +138,17 @@ test('a malformed filter is told beside it, and what was typed stays', needsChro
   await page.getByRole('link', { name: 'Clear' }).click()
   await page.getByText('Nothing is listed.').waitFor()
 })
+
+test(
+  'without JavaScript a purge is not sent, and no URL names a trap',
+  needsChromium,
+  async (t) => {
+    const dashboard = await startDashboard(t)
+    const { page } = await dashboard.signIn('admin', { javaScriptEnabled: false })
+    await page.goto(`${dashboard.url}/dashboard/purge`)
+    await page.getByLabel('Trap').fill('secret@trap.example.org')
+    await page.getByRole('button', { name: 'Try it' }).click()
+    await page.getByText('this resource takes GET').waitFor()
+    assert.equal(page.url(), `${dashboard.url}/dashboard/purge`)
+  },
+)
