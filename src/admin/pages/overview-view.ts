@@ -223,21 +223,23 @@ function partRows(stats: ServerState): Row[] {
   ]
 }
 
+const mailboxStates: Readonly<Record<string, Pick<Row, 'tone' | 'state'>>> = {
+  ok: { tone: 'good', state: 'works' },
+  waiting: { tone: '', state: 'not read yet' },
+  failing: { tone: 'bad', state: 'fails' },
+}
+
 function mailboxRow(mailbox: ServerState['mailboxes'][number]): Row {
   const { name, type, state, lastReadAt, lastError, lastErrorDetail, recorded } = mailbox
   const why = lastErrorDetail ? `${lastError} (${lastErrorDetail})` : lastError
   const read = lastReadAt === null ? 'never read' : `read ${formatTime(lastReadAt)}`
+  const shown = mailboxStates[state] ?? { tone: '', state }
   return {
+    ...shown,
     name: `Mailbox ${name}`,
-    tone: ({ ok: 'good', waiting: '', failing: 'bad' } as const)[
-      state as 'ok' | 'waiting' | 'failing'
-    ],
-    state: { ok: 'works', waiting: 'not read yet', failing: 'fails' }[
-      state as 'ok' | 'waiting' | 'failing'
-    ],
     detail:
       state === 'failing'
-        ? `${why}; ${read}`
+        ? (why ?? '')
         : `${type}, ${read}, ${whole.format(recorded)} recorded since the start`,
   }
 }
