@@ -26,6 +26,8 @@ interface Picture {
   readonly path: string
   /** @default English */
   readonly locale?: string
+  /** Whether it is taken down to its end. @default true */
+  readonly isWhole?: boolean
   /** What to do on the page before the picture is made. */
   readonly prepare?: (page: Page) => Promise<void>
 }
@@ -65,7 +67,7 @@ const dashboardPictures: readonly Picture[] = [
     'keys',
     'audit',
   ].map((name) => ({ name, path: `/dashboard/${name}` })),
-  { name: 'listings-add', path: '/dashboard/listings', prepare: dialog('Add') },
+  { name: 'listings-add', path: '/dashboard/listings', prepare: dialog('Add'), isWhole: false },
 ].map((picture) => ({ ...picture, name: `dashboard-${picture.name}` }))
 const removal: Picture = {
   name: 'removed',
@@ -85,23 +87,27 @@ function configurationOf(site: Site): string {
     .replace(/^threshold\..*\n/gm, '')
 }
 
+/** Where the queries come from; the first ones ask most. */
+const clients = Array.from({ length: 16 }, (_, index) => `127.${10 * index}.7.53`)
+
 /** Asks for listed and other addresses, more and less in turn, until the signal. */
 async function askOften(server: Server, signal: AbortSignal): Promise<void> {
   const [host = '', port = ''] = server.dns.split(':')
-  const socket = createSocket('udp4')
+  const sockets = clients.map((client) => createSocket('udp4').bind(0, client))
   const random = seeded(5)
   for (let turn = 0; !signal.aborted; turn++) {
-    const count = 12 + Math.round(8 * Math.sin(turn / 40)) + (random() % 5)
+    const count = 12 + Math.round(8 * Math.sin(turn / 600)) + (random() % 5)
     for (let each = 0; each < count; each++) {
       const last = random() % 250
       const asked =
         random() % 4 === 0 ? `198.51.100.${last}` : `${1 + (random() % 200)}.9.8.${last}`
       const name = random() % 50 === 0 ? 'elsewhere.example' : `${reversed(asked)}.${origin}`
-      socket.send(buildQuery(name, random() % 6 === 0 ? types.TXT : types.A), Number(port), host)
+      const socket = sockets[(random() % 16) >> (random() % 4)]
+      socket?.send(buildQuery(name, random() % 6 === 0 ? types.TXT : types.A), Number(port), host)
     }
     await sleep(50)
   }
-  socket.close()
+  for (const socket of sockets) socket.close()
 }
 
 /** A bounce to a trap now and then, so that the newest hour has some. */
@@ -111,7 +117,7 @@ async function bounceOften(server: Server, signal: AbortSignal): Promise<void> {
     const message = sample.replaceAll('<2026', `<${count}.2026`)
     const client = `203.0.113.${120 + (count % 6)}`
     await submit({ server: server.smtp, from: '', to: ['sales@trap.example.org'], client, message })
-    await sleep(1500)
+    await sleep(6000)
   }
 }
 
@@ -137,7 +143,7 @@ async function makeKeys(site: Site): Promise<string> {
 /** Opens each page once and takes it in all themes and widths. With a key it is signed in. */
 async function takeAll(url: string, pictures: readonly Picture[], key?: string): Promise<void> {
   const browser = await theBrowser()
-  for (const { name, path, locale = 'en-GB', prepare } of pictures) {
+  for (const { name, path, locale = 'en-GB', prepare, isWhole = true } of pictures) {
     const context = await browser.newContext({ locale, viewport: { width: 1440, height: 900 } })
     if (key !== undefined) {
       await context.request.post(`${url}/dashboard/sign-in`, {
@@ -155,7 +161,7 @@ async function takeAll(url: string, pictures: readonly Picture[], key?: string):
         await page.setViewportSize({ width, height: 900 })
         await page.waitForTimeout(settleMs)
         const file = join(folder, `${name}-${colorScheme}-${width}.png`)
-        await page.screenshot({ path: file, fullPage: true })
+        await page.screenshot({ path: file, fullPage: isWhole })
       }
     }
     await context.close()
