@@ -142,7 +142,7 @@ export function buildApp(options: AppOptions): App {
   const answerNotFound = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const [path = ''] = request.url.split('?', 1)
     const found = methodsOfPaths.values().find(({ pattern }) => pattern.test(path))
-    if (found === undefined) {
+    if (found === undefined || found.methods.has(request.method)) {
       return sendProblem(reply, notFound('there is nothing at this path'))
     }
     const allowed = [...found.methods].sort().join(', ')

@@ -39,6 +39,33 @@ test(
   },
 )
 
+test(
+  'a browser that comes by plain HTTP, and so sends no Sec-Fetch-Site, signs in and out, and removes an address',
+  needsChromium,
+  async (t) => {
+    const { url, keys } = await startDashboard(t)
+    const named = url.replace('127.0.0.1', 'list.example')
+    const { page } = await openPage(t)
+    await page.goto(`${named}/dashboard`)
+    await page.getByLabel('Key').fill(keys.write)
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${named}/dashboard`)
+    await page.goto(`${named}/lookup/198.51.100.9`)
+    await page.evaluate(() => {
+      const form = document.createElement('form')
+      Object.assign(form, { method: 'post', action: '/lookup/198.51.100.9/removal' })
+      document.body.append(form)
+      form.submit()
+    })
+    await page.getByText('198.51.100.9 is not listed').waitFor()
+    await page.goto(`${named}/dashboard`)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(`${named}/dashboard/sign-in`)
+    await page.goto(`${named}/dashboard`)
+    assert.match(page.url(), /sign-in/)
+  },
+)
+
 test('live figures pause and go on, and end with the session', needsChromium, async (t) => {
   const started = await startDashboard(t)
   const opened = await started.signIn('read')

@@ -41,6 +41,8 @@ export async function theBrowser(): Promise<Browser> {
       '--disable-component-update',
       '--disable-sync',
       '--disable-dev-shm-usage',
+      // A browser trusts plain HTTP on loopback more than elsewhere. A test that must not be trusted names its server so.
+      '--host-resolver-rules=MAP *.example 127.0.0.1',
     ],
   })
   return await browser

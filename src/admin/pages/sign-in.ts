@@ -84,8 +84,10 @@ export function signInPages(app: App, options: SignInOptions & { renderer: PageR
   })
 
   app.post('/dashboard/sign-out', { config }, async (request, reply) => {
-    sessions.end(sessionToken(request))
-    clearSessionCookie(reply)
+    const token = sessionToken(request)
+    sessions.end(token)
+    // A form of another site comes without the cookie, and must not make the browser forget it.
+    if (token !== undefined) clearSessionCookie(reply)
     return reply.redirect(signInAt, 303)
   })
 }

@@ -111,6 +111,7 @@ test('pages are not kept, their files are kept for a year, and only what browser
   for (const file of ['tsconfig.json', '../pages.ts', '%2e%2e/pages.ts']) {
     assert.equal((await get(admin, `${path}/${file}`)).statusCode, 404, file)
   }
+  assert.equal((await get(admin, path)).statusCode, 404)
 })
 
 test('both languages have the same texts, with the same values in them, and each text is used', () => {
