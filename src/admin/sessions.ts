@@ -11,8 +11,8 @@ const tokenBytes = 32
 const longestSeconds = 12 * 3600
 /** A session ends after this time without a request. */
 const idleSeconds = 3600
-/** With more sessions than this, the oldest ends. */
-const maxSessions = 1000
+/** If a key has more sessions than this, its oldest ends. Those of other keys go on. */
+const maxSessionsOfKey = 50
 
 /** Where a browser signs in. */
 export const signInAt = '/dashboard/sign-in'
@@ -41,8 +41,9 @@ export class Sessions {
   /** Begins a session for the holder of this key. Returns its token. */
   begin({ id }: KeyRow): string {
     for (const token of this.#sessions.keys()) this.#find(token)
-    const [oldest] = this.#sessions.keys()
-    if (oldest !== undefined && this.#sessions.size >= maxSessions) this.#sessions.delete(oldest)
+    const own = [...this.#sessions].filter(([, { keyId }]) => keyId === id)
+    const [oldest] = own
+    if (oldest !== undefined && own.length >= maxSessionsOfKey) this.#sessions.delete(oldest[0])
     const token = randomBytes(tokenBytes).toString('base64url')
     const now = this.#now()
     this.#sessions.set(token, { keyId: id, endsAt: now + longestSeconds, usedAt: now })

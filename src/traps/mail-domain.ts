@@ -24,33 +24,61 @@ interface MailDomainsOptions {
   readonly resolver: NameResolver
   /** The whole time for a page. @default 2500 */
   readonly deadlineMs?: number
+  /** Milliseconds since any fixed moment. @default performance.now */
+  now?(): number
 }
 
 /** Beyond this number of hosts under way nothing is asked. */
 const maxUnderWay = 20
+/**
+ * What is known of a host is kept for so long, whatever the TTLs. The owner of its reverse zone chooses names of strangers and a
+ * TTL of 0, so pages would else send as many questions to strangers as he likes.
+ */
+const keptMs = 60_000
+/** With more hosts than this, the one that was asked about first is forgotten. */
+const maxKept = 1000
+
+interface Kept {
+  readonly answer: MailDomain | undefined
+  readonly until: number
+}
 
 export class MailDomains {
-  readonly #options: MailDomainsOptions
+  readonly #options: Required<MailDomainsOptions>
   readonly #underWay = new Map<string, Promise<MailDomain | undefined>>()
+  /** Insertion order is the order in which the answers came. */
+  readonly #kept = new Map<string, Kept>()
 
   constructor(options: MailDomainsOptions) {
-    this.#options = options
+    this.#options = { deadlineMs: 2500, now: () => performance.now(), ...options }
   }
 
   /** Resolves with undefined if the host has no verified name, or if none is known in time. Never rejects. */
   async ask(address: Address): Promise<MailDomain | undefined> {
-    const { resolver, deadlineMs = 2500 } = this.#options
+    const { deadlineMs, now } = this.#options
     const host = unmapped(address)
     const key = JSON.stringify(host)
+    const kept = this.#kept.get(key)
+    if (kept !== undefined && kept.until > now()) return kept.answer
     let asking = this.#underWay.get(key)
     if (asking === undefined) {
       if (this.#underWay.size >= maxUnderWay) return undefined
-      asking = askAbout(host, resolver).finally(() => this.#underWay.delete(key))
+      asking = this.#askAndKeep(host, key).finally(() => this.#underWay.delete(key))
       this.#underWay.set(key, asking)
     }
     const { promise: over, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => resolve(undefined), deadlineMs)
     return await Promise.race([asking, over]).finally(() => clearTimeout(timer))
+  }
+
+  async #askAndKeep(host: Address, key: string): Promise<MailDomain | undefined> {
+    const { resolver, now } = this.#options
+    const answer = await askAbout(host, resolver)
+    this.#kept.delete(key)
+    const [first] = this.#kept.keys()
+    if (first !== undefined && this.#kept.size >= maxKept) this.#kept.delete(first)
+    this.#kept.set(key, { answer, until: now() + keptMs })
+    return answer
   }
 }
 

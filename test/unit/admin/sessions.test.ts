@@ -226,6 +226,19 @@ test('a session ends at sign-out, and only that one', async (t) => {
   assert.equal(await read({ ...signed, cookie: `bsd_session=${other?.value}` }), 200)
 })
 
+test('who signs in often ends sessions of his own key alone', async (t) => {
+  const signed = await signedIn(t)
+  const { admin } = signed
+  const { key } = await makeKey(admin, { name: 'busy', scope: 'read' })
+  const [first] = (await signIn(admin, key)).cookies
+  const firstOfBusy = { ...signed, cookie: `bsd_session=${first?.value}` }
+  for (let count = 1; count < 50; count++) await signIn(admin, key)
+  assert.equal(await read(firstOfBusy), 200)
+  await signIn(admin, key)
+  assert.equal(await read(firstOfBusy), 401)
+  assert.equal(await read(signed), 200)
+})
+
 test('a cookie of no session is a stranger’s: public things stay open to it', async (t) => {
   const admin = openAdmin(t)
   admin.byKey = true

@@ -79,6 +79,23 @@ test('questions about one host are asked once at a time, and about few hosts at 
   assert.deepEqual(await Promise.all(same), [undefined, undefined])
 })
 
+test('a host whose answers have no TTL is asked about once a minute, however often its page is opened', async () => {
+  const asked: string[] = []
+  let nowMs = 0
+  const resolver = {
+    resolve: async (name: string): Promise<Resolved> => {
+      asked.push(name)
+      return name.endsWith('.arpa') ? ['a.stranger.example', 'b.stranger.example'] : ['192.0.2.26']
+    },
+  }
+  const mailDomains = new MailDomains({ resolver, now: () => nowMs })
+  for (let opened = 0; opened < 10; opened++) await mailDomains.ask(host)
+  assert.equal(asked.length, 3)
+  nowMs = 60_000
+  await mailDomains.ask(host)
+  assert.equal(asked.length, 6)
+})
+
 test('a page waits no longer than the deadline', async () => {
   const resolver = { resolve: () => new Promise<Resolved>(() => undefined) }
   assert.equal(await new MailDomains({ resolver, deadlineMs: 5 }).ask(host), undefined)

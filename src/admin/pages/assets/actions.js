@@ -53,7 +53,7 @@ async function send(form, method) {
   const body = method === 'DELETE' ? {} : { body: bodyOf(form), type: 'application/json' }
   try {
     const answer = await callApi(form.getAttribute('action') ?? '', { method, tag, ...body })
-    const text = done.replace('{subject}', subject).trim()
+    const text = done.replace('{subject}', () => subject).trim()
     if (shows === undefined) showAnew(text)
     else showOnce(form, text, String(answer[shows]))
   } catch (error) {
