@@ -205,6 +205,7 @@ class Course {
     await secondary?.stop(signal)
     if (this.#below(2)) await this.#add()
     secondary?.start()
+    await secondary?.look()
   }
 
   #run(...words: string[]) {

@@ -1,5 +1,6 @@
 // Standard name servers as secondaries of our server, each with the configuration that data/guide/transfers.md gives for it,
 // put on loopback ports and into a folder of its own. They run as the user who runs the tests, who may copy their zones.
+import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,7 +11,7 @@ import { promisify } from 'node:util'
 import { needs } from './debian.ts'
 import { Passage } from './passage.ts'
 import { freePorts } from './ports.ts'
-import { origin, Site } from './server.ts'
+import { origin, Site, until } from './server.ts'
 
 export type SecondaryKind = 'knot' | 'nsd' | 'bind' | 'powerdns'
 
@@ -158,6 +159,17 @@ export class Secondary {
   start(): void {
     const { command, words } = programs[this.kind]
     this.#child = spawn(command, words(this.folder), { stdio: 'ignore', env: withSbin() })
+  }
+
+  /**
+   * Makes PowerDNS look for a newer zone once it runs. The others do so when they start; PowerDNS waits for the next NOTIFY or
+   * the zone's refresh, also if it was killed after it had acknowledged a NOTIFY.
+   */
+  async look(): Promise<void> {
+    if (this.kind !== 'powerdns') return
+    const words = [`--config-dir=${this.folder}`, `--socket-dir=${this.folder}`, 'retrieve', origin]
+    const hasLooked = async () => spawnSync('pdns_control', words, { env: withSbin() }).status === 0
+    assert.ok(await until(hasLooked, (is) => is, 30_000), 'pdns_control reaches no server')
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
