@@ -6,7 +6,6 @@ import type { KeyRow } from '../store/keys.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Caller } from './scopes.ts'
 
-const cookieName = 'bsd_session'
 const tokenBytes = 32
 const longestSeconds = 12 * 3600
 /** A session ends after this time without a request. */
@@ -83,18 +82,23 @@ export function callerOfKey({ id, name, scope }: KeyRow): Caller {
   return { name, id: `key:${id}`, scope }
 }
 
+/** By HTTPS the prefix keeps other hosts of the domain from setting a cookie of this name (RFC 6265bis §4.1.3.2). */
+function cookieName({ protocol }: FastifyRequest): string {
+  return protocol === 'https' ? '__Host-bsd_session' : 'bsd_session'
+}
+
 /** The token that the request's cookie carries; undefined without one. */
 export function sessionToken(request: FastifyRequest): string | undefined {
-  return request.cookies[cookieName]
+  return request.cookies[cookieName(request)]
 }
 
 /** Gives the browser the token. The cookie goes only to this server, and only with requests that its own pages send. */
 export function setSessionCookie(reply: FastifyReply, token: string): void {
-  reply.setCookie(cookieName, token, cookieOptions(reply.request))
+  reply.setCookie(cookieName(reply.request), token, cookieOptions(reply.request))
 }
 
 export function clearSessionCookie(reply: FastifyReply): void {
-  reply.clearCookie(cookieName, cookieOptions(reply.request))
+  reply.clearCookie(cookieName(reply.request), cookieOptions(reply.request))
 }
 
 function cookieOptions({ protocol }: FastifyRequest) {

@@ -82,7 +82,17 @@ test('the cookie is out of reach of scripts and of other sites, and Secure where
   const [secured] = (await signIn(admin, key, { ...sameOrigin, 'x-forwarded-proto': 'https' }))
     .cookies
   assert.equal(secured?.secure, true)
+  assert.equal(secured?.name, '__Host-bsd_session')
   assert.notEqual(secured?.value, plain?.value)
+  // Another host of the domain can set a cookie without the prefix, and one that the browser sends first.
+  const tossed = (cookie: string) =>
+    admin.app.inject({
+      url: '/v1/stats',
+      headers: { 'x-forwarded-proto': 'https', cookie: `bsd_session=${plain?.value}; ${cookie}` },
+    })
+  admin.byKey = true
+  assert.equal((await tossed(`__Host-bsd_session=${secured?.value}`)).statusCode, 200)
+  assert.equal((await tossed('other=1')).statusCode, 401)
   assert.match(String(plain?.value), /^[\w-]{43}$/)
 })
 
