@@ -41,6 +41,8 @@ export interface AppOptions {
   readonly contact: string
   /** How long other servers may keep an answer about a listed address. */
   readonly ttlSeconds: number
+  /** Whether the list is retired: DNS then lists nobody. */
+  readonly isRetired: boolean
   /** What the domain of a host publishes against forged senders. Absent if no name server may be asked. */
   mailDomain?(host: Address): Promise<MailDomain | undefined>
   /** What the configuration adds to an export as a zone file. */

@@ -82,7 +82,7 @@ export function shownPolicy(config: Config): ShownPolicy {
 /** What pages say of the list. The hostmaster's first dot stands for the @ (RFC 1035 §8). */
 export function siteOptions({ zone }: Config) {
   const contact = zone.hostmaster.replace(/(?<!\\)\./, '@').replaceAll('\\.', '.')
-  return { origin: zone.origin, contact, ttlSeconds: zone.ttl }
+  return { origin: zone.origin, contact, ttlSeconds: zone.ttl, isRetired: zone.retired }
 }
 
 export function zoneText(config: Config): ZoneText {

@@ -28,6 +28,7 @@ type AdminRooms = Omit<
   | 'origin'
   | 'contact'
   | 'ttlSeconds'
+  | 'isRetired'
   | 'mailDomain'
   | 'zone'
   | 'refusals'

@@ -66,7 +66,7 @@ export interface Admin {
 }
 
 /** Opens everything; closed and removed when the test ends. */
-export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
+export function openAdmin(t: TestContext, { minFreeBytes = 0, isRetired = false } = {}): Admin {
   const folder = temporaryDirectory(t)
   const logged: Admin['logged'] = []
   const keep = (fields: object, message: string): void => {
@@ -96,13 +96,14 @@ export function openAdmin(t: TestContext, { minFreeBytes = 0 } = {}): Admin {
     log,
     now: () => state.now,
     validForSeconds: day,
-    retired: false,
+    retired: isRetired,
     minFreeBytes,
   })
   const app = buildApp({
     origin: 'bl.test.example',
     contact: 'hostmaster@test.example',
     ttlSeconds: 300,
+    isRetired,
     zone: { head: (serial) => `; ${serial}\n`, text: 'listed: {ip}' },
     blocklist,
     store,

@@ -28,6 +28,7 @@ export function openApp(path: string) {
     origin: 'bl.test.example',
     contact: 'hostmaster@test.example',
     ttlSeconds: 300,
+    isRetired: false,
     zone: { head: () => '', text: '' },
     blocklist,
     store,

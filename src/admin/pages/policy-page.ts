@@ -7,19 +7,20 @@ import type { PageRenderer } from './render.ts'
 import { type Language, languageOf, type Translate, translator } from './texts.ts'
 
 interface PolicyPageOptions
-  extends Pick<AppOptions, 'store' | 'origin' | 'contact' | 'ttlSeconds'> {
+  extends Pick<AppOptions, 'store' | 'origin' | 'contact' | 'ttlSeconds' | 'isRetired'> {
   readonly renderer: PageRenderer
   policy(): ShownPolicy
 }
 
 export function addPolicy(app: App, options: PolicyPageOptions): void {
-  const { renderer, store, origin, contact, ttlSeconds } = options
+  const { renderer, store, origin, contact, ttlSeconds, isRetired } = options
   app.get('/policy', { config: { scope: 'public', isPage: true } }, async (request, reply) => {
     const language = languageOf(request)
     const t = translator(language)
     const policy = options.policy()
     const view = {
       contact,
+      isRetired,
       takesRemovals: policy.removal.isOpen,
       kinds: kindRows(policy, language),
       listing: listingRules(policy, language, store.lists.summaries().length > 0),

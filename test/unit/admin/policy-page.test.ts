@@ -111,3 +111,9 @@ test('the lines for mail servers are those that quickstart prints, with this zon
   }
   assert.doesNotMatch(text, /check_recipient_access/)
 })
+
+test('a retired list says that it lists nobody', async (t) => {
+  const words = /retired and lists nobody/
+  assert.doesNotMatch(await textOf(openAdmin(t)), words)
+  assert.match(await textOf(openAdmin(t, { isRetired: true })), words)
+})
