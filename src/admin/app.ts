@@ -163,6 +163,8 @@ export function buildApp(options: AppOptions): App {
       useDefaults: false,
       directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     },
+    // Other hosts of the domain are not ours to decide on.
+    strictTransportSecurity: { includeSubDomains: false },
   })
   const keys = new KeyRing(options)
   app.addHook('onClose', async () => keys.flush())

@@ -105,6 +105,8 @@ test('pages are not kept, their files are kept for a year, and only what browser
   const page = await get(admin, '/')
   assert.equal(page.headers['cache-control'], 'no-store')
   assert.equal(page.headers['vary'], 'Accept-Language')
+  // The hosts below ours may have no HTTPS.
+  assert.equal(page.headers['strict-transport-security'], 'max-age=31536000')
   const [, path = ''] = /href="([^"]+)\/pages\.css"/.exec(page.body) ?? []
   const style = await get(admin, `${path}/pages.css`)
   assert.equal(style.headers['cache-control'], 'public, max-age=31536000, immutable')
