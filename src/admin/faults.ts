@@ -88,9 +88,16 @@ const mailboxes: Finder = ({ mailboxes: all }, formatTime) =>
 
 const secondaries: Finder = ({ secondaries: all = [] }, formatTime) =>
   all
-    .filter(({ state }) => state === 'silent')
-    .map(({ address, serial, answeredAt }) => {
+    .filter(({ state }) => state === 'silent' || state === 'refused')
+    .map(({ address, state, serial, answeredAt }) => {
       const last = answeredAt === null ? 'it never did' : `it last did at ${formatTime(answeredAt)}`
+      if (state === 'refused') {
+        return {
+          what: `the secondary ${address} refuses NOTIFY of serial ${serial}`,
+          remedy:
+            'look in its log: it may not know the zone, this address or the key of dns.transfer',
+        }
+      }
       return {
         what: `the secondary ${address} does not answer NOTIFY of serial ${serial}; ${last}`,
         remedy: 'look whether it runs, and whether its firewall and its dns.key let NOTIFY in',

@@ -7,7 +7,7 @@ import { wrongKey } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
 import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import type { Primary } from '../mirror/fetch-zone.ts'
-import { parseListenAddress } from '../nameserver/addresses.ts'
+import { type ListenAddress, parseListenAddress } from '../nameserver/addresses.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
 import type { NameserverOptions } from '../nameserver/nameserver.ts'
 import { encodeCatalog, type ZoneOptions, zoneFileHead } from '../resolver/records.ts'
@@ -150,8 +150,10 @@ export function secondaries(config: Config): Secondary[] {
   const keys = readTsigKeys(config)
   return config.dns.transfer.map(({ address, key }) => {
     const wanted = keyName(key)
+    const secondary = parseListenAddress(address)
     return {
-      ...parseListenAddress(address),
+      ...secondary,
+      localAddress: localAddressFor(secondary, config),
       key: keys.find(({ name }) => Buffer.compare(name, wanted) === 0),
     }
   })
@@ -269,5 +271,23 @@ export function mirrorFile({ store }: Config): string {
 export function primaryOf(config: Config): Primary {
   const name = keyName(config.zone.primaryKey)
   const key = readTsigKeys(config).find((each) => Buffer.compare(each.name, name) === 0)
-  return { ...parseListenAddress(config.zone.primary), key }
+  const primary = parseListenAddress(config.zone.primary)
+  return { ...primary, key, localAddress: localAddressFor(primary, config) }
+}
+
+/**
+ * A machine may have several addresses, and its peers know the one that answers DNS. If that is a single one of the peer's family,
+ * messages to the peer come from it; else the system chooses.
+ */
+function localAddressFor(peer: ListenAddress, { dns }: Config): string | undefined {
+  const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.')
+  const own = dns.listen
+    .map(parseListenAddress)
+    .filter(
+      ({ family, host }) => family === peer.family && isLoopback(host) === isLoopback(peer.host),
+    )
+  const [only] = new Set(own.map(({ host }) => host))
+  return own.every(({ host }) => host === only) && only !== '0.0.0.0' && only !== '::'
+    ? only
+    : undefined
 }

@@ -140,7 +140,10 @@ async function start(
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
   const catalog = catalogOf(config)
   if (catalog !== undefined) {
-    const ofCatalog = new Notifier(catalog, secondaries(config), log)
+    // Not every secondary takes the catalog, and whether one answers is told for the list.
+    const tell = (fields: object, message: string): void => log.debug(fields, message)
+    const quietLog = { error: tell, warn: tell, info: tell, debug: tell }
+    const ofCatalog = new Notifier(catalog, secondaries(config), quietLog)
     // The catalog stays the same while the server runs.
     starting.adopt(ofCatalog, (each) => each.close()).onPublished(blocklist.status().serial)
   }

@@ -107,7 +107,10 @@ function secondaryRows({ secondaries = [] }: Status): string[][] {
   return secondaries.map(({ address, state, answeredAt, answeredSerial }, index) => {
     const last =
       answeredAt === null ? '' : `, serial ${answeredSerial} at ${formatTime(answeredAt)}`
-    const words = { waiting: 'no answer yet', ok: 'answers NOTIFY', silent: 'silent' }[state]
+    const words = {
+      ...{ waiting: 'no answer yet', ok: 'answers NOTIFY', refused: 'refuses NOTIFY' },
+      silent: 'silent',
+    }[state]
     return [index === 0 ? 'secondaries' : '', `${address}  ${words}${last}`]
   })
 }

@@ -12,6 +12,8 @@ export interface Primary {
   readonly port: number
   /** Signs the queries, and must sign the answers; undefined: nothing is signed. */
   readonly key: TsigKey | undefined
+  /** The address that queries come from; undefined: the system chooses. */
+  readonly localAddress?: string | undefined
 }
 
 export interface AskOptions {
@@ -74,9 +76,18 @@ export async function fetchZone(
   }
 }
 
-/** Resolves if the primary begins to send its zone. Rejects as `fetchZone` does. Takes no more than the first message. */
-export async function tryPrimary(options: AskOptions): Promise<void> {
-  for await (const _ of answersTo(options, 0)) return
+/**
+ * Asks for the zone and takes no more than the first message. Resolves with why that cannot be used, or undefined. Rejects as
+ * `fetchZone` does.
+ */
+export async function tryPrimary(
+  options: AskOptions & ReceiverOptions,
+): Promise<string | undefined> {
+  const receiver = new Receiver(options, undefined)
+  for await (const { message } of answersTo(options, undefined)) {
+    const progress = receiver.take(readAnswers(message) ?? [])
+    return typeof progress === 'object' && 'fault' in progress ? progress.fault : undefined
+  }
   throw new Error('the primary closed the connection without an answer')
 }
 
@@ -88,12 +99,13 @@ async function* answersTo(
   { origin, primary, signal }: AskOptions,
   serial: number | undefined,
 ): AsyncGenerator<{ readonly message: Uint8Array; readonly isCovered: boolean }> {
-  const { host, port, key } = primary
+  const { host, port, key, localAddress } = primary
   const id = randomInt(65_536)
   const query = transferQuery(id, origin, serial)
   const signed = key && signRequest(query, key, nowSeconds())
   const verifier = key && signed && new ResponseVerifier(key, signed.mac)
-  const socket = connect({ host, port, timeout: idleMs })
+  const from = localAddress === undefined ? {} : { localAddress }
+  const socket = connect({ host, port, timeout: idleMs, ...from })
   const fail = (why: string): void => void socket.destroy(new Error(why))
   socket.on('timeout', () => fail(`the primary sent nothing for ${idleMs / 1000} s`))
   const onAbort = (): void => fail('the transfer was ended, or took too long')

@@ -264,7 +264,10 @@ export class Receiver {
     if (!this.#isDeleting) this.#ttl = ttl
     if (type === types.TXT) {
       const length = this.#options.networks.networkLength(rdata, draft.prefix)
-      if (length === undefined) return 'a TXT record is not zone.text: set it as on the primary'
+      if (length === undefined) {
+        const told = JSON.stringify(Buffer.from(rdata.subarray(1)).toString('utf8'))
+        return `its TXT records are not made of our zone.text, such as ${told}: set zone.text as on the primary`
+      }
       if ((draft.networkLength === undefined) === this.#isDeleting)
         return 'a TXT record does not fit'
       draft.networkLength = this.#isDeleting ? undefined : length

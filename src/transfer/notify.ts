@@ -2,9 +2,10 @@
 
 import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
-import { classes, flags, get16, headerLength, opcodes, put16, types } from '../dns/wire.ts'
+import { classes, flags, get16, headerLength, opcodes, put16, rcodes, types } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import type { Logger } from '../errors.ts'
+import { parseAddress, sameAddress } from '../ip/address.ts'
 import { MessagePacker } from './messages.ts'
 import { signRequest, type TsigKey } from './tsig.ts'
 import { soaRecord } from './zone-content.ts'
@@ -14,19 +15,24 @@ export interface Secondary {
   readonly port: number
   /** Signs the NOTIFY messages; undefined: they are not signed. */
   readonly key: TsigKey | undefined
+  /** The address that NOTIFY comes from; undefined: the system chooses. */
+  readonly localAddress?: string | undefined
 }
 
 /** What a secondary was told and whether it answered. Times in epoch seconds; null: never. */
 export interface SecondaryStatus {
   /** host:port or [v6]:port. */
   readonly address: string
-  /** 'waiting': no answer yet. 'silent': the last change was told as often as allowed, without an answer. */
-  readonly state: 'waiting' | 'ok' | 'silent'
+  /**
+   * 'waiting': no answer yet. 'refused': it answered the last change with an error. 'silent': the last change was told as often
+   * as allowed, without an answer.
+   */
+  readonly state: 'waiting' | 'ok' | 'refused' | 'silent'
   /** The serial that it was told of last. */
   readonly serial: number | null
   readonly toldAt: number | null
   readonly answeredAt: number | null
-  /** The newest serial whose NOTIFY it answered. */
+  /** The newest serial whose NOTIFY it answered without an error. */
   readonly answeredSerial: number | null
 }
 
@@ -95,16 +101,17 @@ class Target {
   begin(serial: number): void {
     this.stop()
     this.#status = { ...this.#status, serial, toldAt: epochSeconds() }
-    const { host } = this.#secondary
+    const { host, localAddress } = this.#secondary
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     this.#socket = socket
     this.#id = randomInt(65_536)
     // An error, such as an unreachable port, is the same as no answer: the next try comes.
     socket.on('error', () => undefined)
     socket.on('message', (answer, { address }) => {
-      if (address === host && isAnswer(answer, this.#id)) this.#onAnswer()
+      if (isSameHost(address, host) && isAnswer(answer, this.#id)) this.#onAnswer(answer)
     })
     socket.unref()
+    if (localAddress !== undefined) socket.bind(0, localAddress)
     this.#try(1)
   }
 
@@ -126,10 +133,17 @@ class Target {
     }, waitMs).unref()
   }
 
-  #onAnswer(): void {
+  #onAnswer(answer: Uint8Array): void {
     this.stop()
     const { state, address, serial } = this.#status
-    if (state === 'silent')
+    const rcode = (answer[3] ?? 0) & 15
+    if (rcode !== rcodes.NOERROR) {
+      const fields = { secondary: address, rcode }
+      if (state !== 'refused') this.#log.warn(fields, 'the secondary refuses NOTIFY')
+      this.#status = { ...this.#status, state: 'refused' }
+      return
+    }
+    if (state === 'silent' || state === 'refused')
       this.#log.info({ secondary: address }, 'the secondary answers NOTIFY again')
     const answered = { answeredAt: epochSeconds(), answeredSerial: serial }
     this.#status = { ...this.#status, state: 'ok', ...answered }
@@ -165,7 +179,12 @@ function notifyMessage(zone: ZoneData, id: number, serial: number): Uint8Array {
   return message
 }
 
-/** Any response counts, whatever its RCODE: the secondary has heard of the change (RFC 1996 §4.8). */
+function isSameHost(a: string, b: string): boolean {
+  const [one, other] = [parseAddress(a), parseAddress(b)]
+  return 'value' in one && 'value' in other && sameAddress(one.value, other.value)
+}
+
+/** A response with an error counts too: it ends the tries (RFC 1996 §3.6). */
 function isAnswer(message: Uint8Array, id: number): boolean {
   if (message.length < headerLength || get16(message, 0) !== id) return false
   const opcode = ((message[2] ?? 0) & flags.opcode) >>> 3

@@ -89,6 +89,20 @@ test('a mirror whose key is wrong stays without a zone, and says so', async (t) 
   assert.match(broken.join('\n'), /^zone: the mirror has no zone yet/m)
 })
 
+test('a mirror with another zone.text than its primary is told the text that came', async (t) => {
+  const { primary, mirror } = await mirrorPair(t)
+  await primary.start()
+  const configuration = readFileSync(mirror.configFile, 'utf8')
+  writeFileSync(mirror.configFile, configuration.replace('Listed: {ip}', 'See {ip}'))
+  const server = await mirror.start()
+  const told = /such as \\*"Listed: 127\.0\.0\.2\\*": set zone\.text as on the primary/
+  for (let tries = 0; tries < 200 && !told.test(server.stderr()); tries++) await setTimeout(50)
+  assert.match(server.stderr(), told)
+  const { broken } = await diagnose(mirror)
+  assert.match(broken.join('\n'), /^primary: the zone of 127\.0\.0\.1:\d+ cannot be used: /m)
+  assert.match(broken.join('\n'), told)
+})
+
 /** What doctor finds broken: CHECK: WHAT. */
 async function diagnose(site: Site): Promise<{ code: number | null; broken: string[] }> {
   const { code, stdout, stderr } = await site.run('doctor', '--json')

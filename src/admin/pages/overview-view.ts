@@ -253,8 +253,8 @@ function secondaryRow(secondary: NonNullable<ServerState['secondaries']>[number]
       : `answered for serial ${answeredSerial} at ${formatTime(answeredAt)}`
   return {
     name: `Secondary ${address}`,
-    tone: ({ ok: 'good', waiting: 'warn', silent: 'bad' } as const)[state],
-    state: { ok: 'answers', waiting: 'no answer yet', silent: 'silent' }[state],
+    tone: ({ ok: 'good', waiting: 'warn', refused: 'bad', silent: 'bad' } as const)[state],
+    state: { ok: 'answers', waiting: 'no answer yet', refused: 'refuses', silent: 'silent' }[state],
     detail: `${told}, ${answered}`,
   }
 }

@@ -63,7 +63,7 @@ export const ServerStatus = Type.Object(
       Type.Array(
         Type.Object({
           address: Type.String(),
-          state: Type.Enum(['waiting', 'ok', 'silent']),
+          state: Type.Enum(['waiting', 'ok', 'refused', 'silent']),
           serial: Type.Union([Type.Integer(), Type.Null()], {
             description: 'The serial of the last NOTIFY to it.',
           }),

@@ -11,6 +11,7 @@ import type { Finding, Installation } from './installation.ts'
 
 const timeoutMs = 10_000
 const unchanging = 'Changes of the list do not reach this server.'
+const expires = `${unchanging} In the end the zone expires.`
 const seeLog = 'see why in the log of the server: journalctl -u backscatterd'
 
 /** Nothing for a server that is no mirror. Run it as a user who may read the key and the file. */
@@ -35,9 +36,12 @@ async function checkPrimary({ config }: Installation): Promise<Finding[]> {
   const { zone, file, dns } = config
   const signal = AbortSignal.timeout(timeoutMs)
   try {
-    const { origin } = encodeZone(zoneOptions(config))
-    await tryPrimary({ origin, primary: primaryOf(config), signal })
-    return []
+    const options = receiverOptions(config)
+    const fault = await tryPrimary({ ...options, primary: primaryOf(config), signal })
+    if (fault === undefined) return []
+    const what = `the zone of ${zone.primary} cannot be used: ${fault}`
+    const mend = `write zone.text into ${file} as “backscatterd config show” on the primary has it`
+    return [{ check: 'primary', level: 'broken', what, why: expires, mend }]
   } catch (error) {
     // A file or a record that is wrong is found with the configuration.
     if (error instanceof OperationalError || !(error instanceof Error)) return []
@@ -48,7 +52,7 @@ async function checkPrimary({ config }: Installation): Promise<Finding[]> {
         check: 'primary',
         level: 'broken',
         what: `${zone.primary} does not send the zone: ${why}`,
-        why: `${unchanging} In the end the zone expires.`,
+        why: expires,
         mend: `on the primary, see that dns.transfer allows the address of ${dns.listen[0]}${key}, that both clocks are right (timedatectl) and that TCP gets through; here, edit zone.primary and zone.primaryKey in ${file}`,
       },
     ]
@@ -77,11 +81,14 @@ function checkFile({ config }: Installation): Finding[] {
 /** Undefined if there is no file, or if this process may not read it. */
 function readKept(config: Config): KeptZone | undefined {
   try {
-    const { origin, text } = encodeZone(zoneOptions(config))
-    const options = { origin, networks: new NetworkReader(text), maxNames: Number.MAX_SAFE_INTEGER }
-    return new ZoneFile(mirrorFile(config)).read(options)
+    return new ZoneFile(mirrorFile(config)).read(receiverOptions(config))
   } catch (error) {
     if (codeOf(error) === '') throw error
     return undefined
   }
+}
+
+function receiverOptions(config: Config) {
+  const { origin, text } = encodeZone(zoneOptions(config))
+  return { origin, networks: new NetworkReader(text), maxNames: Number.MAX_SAFE_INTEGER }
 }

@@ -46,7 +46,10 @@ test('each fault is told, the gravest first', async (t) => {
       mailbox,
       { ...mailbox, name: 'bad', state: 'failing', lastError: 'login: refused' },
     ],
-    secondaries: [{ address: '192.0.2.53:53', state: 'silent', ...told }],
+    secondaries: [
+      { address: '192.0.2.53:53', state: 'silent', ...told },
+      { address: '192.0.2.54:53', state: 'refused', ...told },
+    ],
   }
   const sentences = faultsOf(faulty, String).map(({ what, remedy }) => `${what}; ${remedy}`)
   const expected = [
@@ -55,6 +58,7 @@ test('each fault is told, the gravest first', async (t) => {
     ...[/dns-tcp does not answer/, /mailbox bad fails: login: refused/],
     ...[
       /192\.0\.2\.53:53 does not answer NOTIFY of serial 9; it last did/,
+      /192\.0\.2\.54:53 refuses NOTIFY of serial 9/,
       /dns\.workers .* restart/,
     ],
   ]

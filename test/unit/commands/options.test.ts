@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { authenticitySources, checkedPrefix } from '../../../src/commands/options.ts'
+import { authenticitySources, checkedPrefix, primaryOf } from '../../../src/commands/options.ts'
 import type { Config } from '../../../src/config/load.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
 import { temporaryDirectory } from '../../support/door.ts'
@@ -35,4 +35,17 @@ test('a file that cannot be read, and an empty secret, are told with their key',
   })
   writeFileSync(path, '\n')
   assert.throws(() => options({ batvKeyFile: path }), /trace\.batvKeyFile: .* is empty/)
+})
+
+test('a machine with several addresses speaks to its primary from the only one that answers DNS', () => {
+  const from = (primary: string, ...listen: string[]) => {
+    const config = { zone: { primary, primaryKey: '' }, dns: { listen, key: [] } }
+    return primaryOf(config as unknown as Config).localAddress
+  }
+  assert.equal(from('192.0.2.1:53', '127.0.0.1:53', '192.0.2.53:53', '[::1]:53'), '192.0.2.53')
+  assert.equal(from('[2001:db8::1]:53', '192.0.2.53:53', '[2001:db8::53]:53'), '2001:db8::53')
+  assert.equal(from('127.0.0.1:5300', '127.0.0.1:53', '192.0.2.53:53'), '127.0.0.1')
+  assert.equal(from('192.0.2.1:53', '192.0.2.53:53', '198.51.100.53:53'), undefined)
+  assert.equal(from('192.0.2.1:53', '0.0.0.0:53', '[::]:53'), undefined)
+  assert.equal(from('[::1]:53', '127.0.0.1:53', '[2001:db8::53]:53'), undefined)
 })

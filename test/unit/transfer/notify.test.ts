@@ -16,11 +16,12 @@ const log = {
   debug: () => undefined,
 }
 
-async function secondary(t: TestContext, answers: boolean): Promise<Socket> {
+async function secondary(t: TestContext, answers: boolean, rcode = 0): Promise<Socket> {
   const socket = createSocket('udp4', (message, { port, address }) => {
     if (!answers) return
     const answer = Buffer.from(message)
     answer[2] = (answer[2] ?? 0) | 0x80
+    answer[3] = rcode
     socket.send(answer, port, address)
   })
   t.after(() => socket.close())
@@ -91,4 +92,42 @@ test('a secondary that answers none of the tries is silent until it answers a la
   t.mock.timers.tick(200)
   while (notifier.status()[0]?.state !== 'ok') await new Promise(setImmediate)
   assert.equal(notifier.status()[0]?.answeredSerial, 8)
+})
+
+test('a secondary that answers NOTIFY with an error refuses it, and has answered nothing', async (t) => {
+  const socket = await secondary(t, true, 5)
+  const target = { host: '127.0.0.1', port: socket.address().port, key: undefined }
+  const warnings: object[] = []
+  const warn = (fields: object, message: string) => warnings.push({ ...fields, message })
+  const notifier = new Notifier(zoneWith(), [target], { ...log, warn })
+  t.after(() => notifier.close())
+  notifier.onPublished(7)
+  while (notifier.status()[0]?.state === 'waiting') await sleep(20)
+  const [status] = notifier.status()
+  assert.deepEqual([status?.state, status?.answeredSerial], ['refused', null])
+  const message = 'the secondary refuses NOTIFY'
+  assert.deepEqual(warnings, [{ secondary: status?.address, rcode: 5, message }])
+})
+
+test('NOTIFY comes from the address that it is given, to a host however that is written', async (t) => {
+  const socket = createSocket('udp6', (message, { port, address }) => {
+    const answer = Buffer.from(message)
+    answer[2] = (answer[2] ?? 0) | 0x80
+    socket.send(answer, port, address)
+  })
+  t.after(() => socket.close())
+  socket.bind(0, '::1')
+  await once(socket, 'listening')
+  const loopback = await secondary(t, true)
+  const targets = [
+    { host: '0:0:0:0:0:0:0:1', port: socket.address().port, key: undefined },
+    { host: '127.0.0.1', port: loopback.address().port, key: undefined, localAddress: '127.0.0.9' },
+  ]
+  const notifier = new Notifier(zoneWith(), targets, log)
+  t.after(() => notifier.close())
+  const heard = once(loopback, 'message')
+  notifier.onPublished(7)
+  while (notifier.status().some(({ state }) => state !== 'ok')) await sleep(20)
+  const [, { address }] = await heard
+  assert.equal(address, '127.0.0.9')
 })
