@@ -31,6 +31,11 @@ export interface Pause {
 /** While DNS is being brought to a new list, the zone is looked at again after each pause, this many times. */
 const waitMs = 100
 const maxWaits = 50
+/**
+ * Differences that take longer to work out are not waited for: Knot DNS gives up after 5 s in which nothing came, BIND after 30 s,
+ * and both would ask for the same differences again and again. The whole zone begins at once.
+ */
+const longestDifferenceMs = 3000
 /** Lets other transfers have a turn. */
 const turn: Pause = { pauseMs: 0 }
 
@@ -97,8 +102,12 @@ function* answer(
   if (!isNewer(content.serial, serial)) return [[soa]]
   const steps = content.difference?.(serial)
   if (steps === undefined) return wholeZone(content)
+  const startedAt = performance.now()
   let step = steps.next()
-  for (; !step.done; step = steps.next()) yield turn
+  for (; !step.done; step = steps.next()) {
+    if (performance.now() - startedAt > longestDifferenceMs) return wholeZone(content)
+    yield turn
+  }
   const difference = step.value
   if (difference === undefined) return wholeZone(content)
   // One difference, from the old serial to the new one: RFC 1995 §4.

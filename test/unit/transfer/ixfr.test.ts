@@ -148,6 +148,22 @@ test('a zone with an odd number of entries, and many of them, has differences to
   assert.deepEqual(counted(added), { '7.0.0.30 A': 1, '7.0.0.30 TXT': 1 })
 })
 
+test('differences that take longer than secondaries wait are answered with the whole zone', async (t) => {
+  const door = open(t)
+  await door.blocklist.list([request('20.0.0.7/32')], cli)
+  const copy = whole(door)
+  door.now += 10
+  const attributes = { kinds: 0, reason: null, expiresAt: null }
+  const entries = Array.from({ length: 200 }, (_, last) => ({
+    ...{ prefix: prefix(`20.0.1.${last}/32`), attributes },
+  }))
+  await door.blocklist.import(importOf('a', entries))
+  assert.equal(transferred(door.store.path, copy)?.kind, 'difference')
+  let elapsedMs = 0
+  t.mock.method(performance, 'now', () => (elapsedMs += 3001))
+  assert.equal(transferred(door.store.path, copy)?.kind, 'whole')
+})
+
 test('an entry that expires leaves with the next publication, not before', async (t) => {
   const door = open(t)
   const attributes = { kinds: 1, reason: null, expiresAt: start + 100 }
