@@ -4,8 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { contains, formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import { isOver } from '../store/list-versions.ts'
-import type { ListingFilter } from '../store/listing-walks.ts'
-import type { RowPosition } from '../store/listings.ts'
+import { type ListingFilter, type PagePosition, pagePosition } from '../store/listing-walks.ts'
 import { comparePrefixes, type PackedEntries } from '../store/packed-entries.ts'
 import { tableOf } from './exceptions.ts'
 import {
@@ -30,7 +29,7 @@ interface EntryPosition {
   readonly prefix: Prefix
 }
 
-type ListingPosition = RowPosition | EntryPosition
+type ListingPosition = PagePosition | EntryPosition
 
 interface Walk {
   readonly store: Store
@@ -61,8 +60,8 @@ const maxChunks = 500
 const firstPrefix = { w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
 /**
- * A page of listings of every state: rows newest first, then entries of lists by list name and address. With a prefix in the
- * filter: everything at or inside that prefix, by length and address. Since few entries of a large list may match the filter,
+ * A page of listings of every state: rows in the filter's order, then entries of lists by list name and address. With a prefix
+ * in the filter: everything at or inside that prefix, by length and address. Since few entries of a large list may match the filter,
  * a page may have fewer items than `limit`, or none, and still have a next page.
  */
 export async function listingsPage(
@@ -77,7 +76,7 @@ export async function listingsPage(
   const walk: Walk = { store, now, filter }
   const listings =
     filter.prefix === undefined
-      ? newestFirst(walk, limit + 1, after)
+      ? rowsThenEntries(walk, limit + 1, after)
       : insidePrefix(walk, filter.prefix, limit + 1, after)
   const items: Listing[] = []
   let end: ListingPosition | undefined
@@ -144,7 +143,9 @@ export function readIdCursor(cursor: string): number | undefined {
 function listingCursor(position: ListingPosition): string {
   const { prefix } = position
   const text =
-    'list' in position ? entryId(position.list, prefix) : `${position.id} ${formatPrefix(prefix)}`
+    'list' in position
+      ? entryId(position.list, prefix)
+      : `${position.id} ${formatPrefix(prefix)} ${position.endsAt ?? '-'}`
   return Buffer.from(text).toString('base64url')
 }
 
@@ -159,14 +160,15 @@ function readListingCursor(
   return within && !contains(within, position.prefix) ? undefined : position
 }
 
-function readRowPosition(text: string): RowPosition | undefined {
-  const [idText = '', prefixText = ''] = text.split(' ')
+function readRowPosition(text: string): PagePosition | undefined {
+  const [idText = '', prefixText = '', endText = ''] = text.split(' ')
   const id = readIdCursor(idText)
   const parsed = parsePrefix(prefixText)
-  return id === undefined || 'why' in parsed ? undefined : { id, prefix: parsed.value }
+  if (id === undefined || 'why' in parsed || !/^(-|\d{1,15})$/.test(endText)) return undefined
+  return { id, prefix: parsed.value, endsAt: endText === '-' ? null : Number(endText) }
 }
 
-function* newestFirst(walk: Walk, limit: number, after: ListingPosition | undefined): Listings {
+function* rowsThenEntries(walk: Walk, limit: number, after: ListingPosition | undefined): Listings {
   const entry = after && 'list' in after ? after : undefined
   if (!entry) yield* rowsFound(walk, limit, after)
   for (const name of listsWanted(walk)) {
@@ -183,7 +185,7 @@ function insidePrefix(
 ): Listings {
   const entry = after && 'list' in after ? after : undefined
   // At one prefix, rows come before entries.
-  const row = entry ? { id: Number.MAX_SAFE_INTEGER, prefix: entry.prefix } : after
+  const row = entry ? { id: Number.MAX_SAFE_INTEGER, prefix: entry.prefix, endsAt: null } : after
   const sources: Listings[] = [rowsFound(walk, limit, row)]
   for (const name of listsWanted(walk)) {
     const isIncluded = entry === undefined || name > entry.list
@@ -201,7 +203,7 @@ function* rowsFound(
   const row = after && 'id' in after ? after : undefined
   for (const step of store.listingWalks.page(filter, limit, row)) {
     for (const each of step) {
-      yield { position: { id: each.id, prefix: each.prefix }, listing: listingOf(each) }
+      yield { position: pagePosition(each), listing: listingOf(each) }
     }
     yield undefined
   }

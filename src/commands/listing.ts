@@ -30,6 +30,7 @@ interface ListOptions extends Json {
   readonly origin?: string
   readonly list?: string
   readonly prefix?: string
+  readonly sort?: string
   readonly limit: string
 }
 

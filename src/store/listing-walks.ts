@@ -4,6 +4,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import { backscatterKinds } from '../classify/kinds.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import {
+  isCurrent,
   type ListingOrigin,
   type ListingRow,
   type ListingState,
@@ -15,7 +16,15 @@ import {
 } from './listings.ts'
 import { prefixColumns, prefixOf, rangeInside, type Visit } from './prefix-columns.ts'
 
+/**
+ * An order of rows. 'newest': by id, descending. 'ending': those that end soonest, then those that never end or have ended, the
+ * newest first. 'address': IPv4 first, by length and address.
+ */
+export type ListingSort = 'newest' | 'ending' | 'address'
+
 export interface ListingFilter {
+  /** 'newest' if absent. With a prefix the order is always 'address'. */
+  readonly sort?: ListingSort
   /** Only listings at or inside this prefix. */
   readonly prefix?: Prefix | undefined
   /** A mask: only listings that have at least one of these kinds. */
@@ -36,6 +45,12 @@ export interface ShownListing {
   readonly hiddenIn: number | null
 }
 
+/** The place of a row in each order. */
+export interface PagePosition extends RowPosition {
+  /** Epoch seconds. null: the row never ends, or has ended. */
+  readonly endsAt: number | null
+}
+
 /** Terms of a WHERE clause, to be joined by AND, and the values to bind to them. */
 interface Terms {
   readonly terms: string[]
@@ -45,7 +60,7 @@ interface Terms {
 /** A walk in the order of an index. `from`: terms for the rows after a given row. `asked`: the filter for the rows. */
 interface RowWalk {
   readonly order: string
-  from(last: RowPosition | undefined): Terms
+  from(last: PagePosition | undefined): Terms
   readonly asked: Terms
 }
 
@@ -53,6 +68,8 @@ interface RowWalk {
 type AnsweredPrefix = [w0: number, w1: number, w2: number, w3: number, kinds: number]
 
 const addressOrder = 'w0, w1, w2, w3, id'
+/** A WHERE term for rows that will end. */
+const willEnd = `expires_at IS NOT NULL AND ${isCurrent}`
 /** One step of a page examines at most this many rows. */
 const stepRows = 10_000
 /** `shownOfLength` reads at most this many rows at once. */
@@ -91,48 +108,31 @@ export class ListingWalks {
   }
 
   /**
-   * The first `limit` rows of any state that match the filter, newest first or, with a prefix, by length and address. Yields
-   * after each step of some milliseconds, even if few rows match. `after`: the last row of the page before, which may be
-   * deleted by now.
+   * The first `limit` rows of any state that match the filter, in its order. Yields after each step of some milliseconds, even
+   * if few rows match. `after`: the last row of the page before, which may be changed or deleted by now.
    */
-  *page(filter: ListingFilter, limit: number, after?: RowPosition): Generator<ListingRow[]> {
-    const walked: Terms = { terms: [], values: [] }
+  *page(filter: ListingFilter, limit: number, after?: PagePosition): Generator<ListingRow[]> {
     const asked: Terms = { terms: [], values: [] }
-    const { state, origin, list, kinds, prefix } = filter
+    const { state, origin, list, kinds, prefix, sort } = filter
     if (list !== undefined) {
       const listId = this.#listId.get(list)
       if (listId === undefined) return
       add(asked, 'list_id = ?', listId)
     }
+    if (origin !== undefined) add(asked, 'origin = ?', origin)
+    if (kinds !== undefined) add(asked, 'kinds & ? <> 0', kinds)
+    const walked: Terms = { terms: [], values: [] }
+    const isByAddress = prefix !== undefined || sort === 'address'
+    const isByEnd = !isByAddress && sort === 'ending' && (state === undefined || !hasEnded(state))
     if (state !== undefined) {
       // Only the rows of the other, rarer states have an index by state.
-      const isWalked = state !== 'listed' && prefix === undefined
+      const isWalked = state !== 'listed' && !isByAddress && !isByEnd
       add(isWalked ? walked : asked, 'state = ?', state)
       if (isWalked) walked.terms.push(`state <> 'listed'`)
     }
-    if (origin !== undefined) add(asked, 'origin = ?', origin)
-    if (kinds !== undefined) add(asked, 'kinds & ? <> 0', kinds)
-    if (prefix === undefined) {
-      const order = 'id DESC'
-      const from = (last: RowPosition | undefined): Terms => ({
-        terms: [...walked.terms, 'id < ?'],
-        values: [...walked.values, last?.id ?? Number.MAX_SAFE_INTEGER],
-      })
-      yield* this.#walk({ order, from, asked }, limit, after)
-      return
-    }
-    let left = limit
-    for (const length of this.#table.lengths(prefix.family).toReversed()) {
-      if (left === 0) return
-      if (length < Math.max(prefix.length, after?.prefix.length ?? 0)) continue
-      const from = (last: RowPosition | undefined) => insideAfter(prefix, length, last)
-      const isResumed = length === after?.prefix.length
-      left = yield* this.#walk(
-        { order: addressOrder, from, asked },
-        left,
-        isResumed ? after : undefined,
-      )
-    }
+    if (isByAddress) yield* this.#byAddress(prefix, asked, limit, after)
+    else if (isByEnd) yield* this.#byEnd(asked, limit, after)
+    else yield* this.#walk(newestFirst(walked, asked), limit, after)
   }
 
   /** The rows of one length that decide what DNS answers, in address order; at one prefix, oldest first. */
@@ -181,18 +181,54 @@ export class ListingWalks {
     }
   }
 
+  *#byAddress(
+    prefix: Prefix | undefined,
+    asked: Terms,
+    limit: number,
+    after: PagePosition | undefined,
+  ): Generator<ListingRow[]> {
+    let left = limit
+    for (const family of prefix ? [prefix.family] : ([4, 6] as const)) {
+      if (after && after.prefix.family > family) continue
+      const begin = after?.prefix.family === family ? after : undefined
+      for (const length of this.#table.lengths(family).toReversed()) {
+        if (left === 0) return
+        if (length < Math.max(prefix?.length ?? 0, begin?.prefix.length ?? 0)) continue
+        const within = prefix ?? { ...start, family, length: 0 }
+        const from = (last: RowPosition | undefined) => insideAfter(within, length, last)
+        const isResumed = length === begin?.prefix.length
+        const walk = { order: addressOrder, from, asked }
+        left = yield* this.#walk(walk, left, isResumed ? begin : undefined)
+      }
+    }
+  }
+
+  *#byEnd(asked: Terms, limit: number, after: PagePosition | undefined): Generator<ListingRow[]> {
+    const from = (last: PagePosition | undefined): Terms => ({
+      terms: [willEnd, '(expires_at, id) > (?, ?)'],
+      values: [last?.endsAt ?? Number.MIN_SAFE_INTEGER, last?.id ?? 0],
+    })
+    const isPast = after !== undefined && after.endsAt === null
+    const left = isPast
+      ? limit
+      : yield* this.#walk({ order: 'expires_at, id', from, asked }, limit, after)
+    if (left === 0) return
+    const others: Terms = { terms: [`NOT (${willEnd})`], values: [] }
+    yield* this.#walk(newestFirst(others, asked), left, isPast ? after : undefined)
+  }
+
   /** Yields up to `limit` rows. Each step examines up to `stepRows` rows. Returns how many rows fewer than `limit` it found. */
-  *#walk({ order, from, asked }: RowWalk, limit: number, after: RowPosition | undefined) {
+  *#walk({ order, from, asked }: RowWalk, limit: number, after: PagePosition | undefined) {
     const passes = asked.terms.length > 0 ? `WHERE ${asked.terms.join(' AND ')}` : ''
     const others = ['list_id', 'origin'].filter((name) => asked.terms.includes(`${name} = ?`))
-    const columns = [addressOrder, 'state', 'kinds', ...others].join(', ')
+    const columns = [order.replace(' DESC', ''), 'state', 'kinds', ...others].join(', ')
     let left = limit
     let last = after
     for (;;) {
       const { terms, values } = from(last)
       const walked = `FROM listings WHERE ${terms.join(' AND ')} ORDER BY ${order}`
       const most = passes === '' ? left : stepRows
-      // The inner query uses only columns of an index, so rows that do not match are never read.
+      // By address the inner query uses only columns of an index, so rows that do not match are never read.
       const passing = `SELECT id FROM (SELECT ${columns} ${walked} LIMIT ?) ${passes} ORDER BY ${order} LIMIT ?`
       const rows = this.#prepared(
         `SELECT ${listingColumns} FROM listings WHERE id IN (${passing}) ORDER BY ${order}`,
@@ -207,7 +243,7 @@ export class ListingWalks {
         most - 1,
       )
       if (!end) return left
-      last = listingRowOf(end)
+      last = pagePosition(listingRowOf(end))
     }
   }
 
@@ -221,6 +257,23 @@ export class ListingWalks {
   }
 }
 
+export function pagePosition({ id, prefix, state, expiresAt }: ListingRow): PagePosition {
+  return { id, prefix, endsAt: hasEnded(state) ? null : expiresAt }
+}
+
+function hasEnded(state: ListingState): boolean {
+  return state === 'expired' || state === 'removed'
+}
+
+/** A walk through the rows that match `walked`, the newest first. */
+function newestFirst(walked: Terms, asked: Terms): RowWalk {
+  const from = (last: RowPosition | undefined): Terms => ({
+    terms: [...walked.terms, 'id < ?'],
+    values: [...walked.values, last?.id ?? Number.MAX_SAFE_INTEGER],
+  })
+  return { order: 'id DESC', from, asked }
+}
+
 /** A position before every row. */
 const start = { w0: 0, w1: 0, w2: 0, w3: 0, id: 0 }
 
@@ -232,7 +285,11 @@ function add({ terms, values }: Terms, term: string, value: string | number): vo
 /** Terms for rows of one length at or inside the prefix that come after `last` in address order. */
 function insideAfter(prefix: Prefix, length: number, last: RowPosition | undefined): Terms {
   const from = last?.prefix ?? prefix
-  const inside = rangeInside(prefix, from)
+  // Without an upper bound, SQLite finds the first row by all its words.
+  const inside =
+    prefix.length === 0
+      ? { terms: 'family = ?', values: [prefix.family] }
+      : rangeInside(prefix, from)
   return {
     terms: ['length = ?', inside.terms, '(w0, w1, w2, w3, id) > (?, ?, ?, ?, ?)'],
     values: [length, ...inside.values, from.w0, from.w1, from.w2, from.w3, last?.id ?? 0],

@@ -75,7 +75,7 @@ export const listingColumns = `id, ${prefixColumns}, kinds, state, origin,
   last_hit_at AS lastHitAt, expires_at AS expiresAt, held_until AS heldUntil, ended_at AS endedAt,
   evidence_mark AS evidenceMark, hits, episode, term AS termSeconds, shadow, basis`
 /** A WHERE term for rows that have not ended. */
-const isCurrent = `state IN ('listed', 'held', 'shadow')`
+export const isCurrent = `state IN ('listed', 'held', 'shadow')`
 
 export function listingRowOf(row: RawListing): ListingRow {
   const { family, w0, w1, w2, w3, length, ...rest } = row

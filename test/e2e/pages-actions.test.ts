@@ -89,6 +89,12 @@ test(
     assert.deepEqual([added.kinds, added.reason], [['dsn'], 'forged senders'])
     assert.equal(Math.round((Date.parse(added.expiresAt ?? '') - Date.now()) / day), 7)
 
+    await tabTo(opened, 'Ends (UTC)')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\?sort=ending$/)
+    assert.equal(await page.locator('th[aria-sort=ascending]').textContent(), 'Ends (UTC)')
+    await examine(opened)
+
     await tabTo(opened, 'Extend: 198.51.100.7/32')
     await page.keyboard.press('Enter')
     await page.locator('dialog[open]').waitFor()

@@ -8,7 +8,15 @@ import { type Dashboard, startDashboard } from '../support/dashboard.ts'
 
 after(closeBrowser)
 
-const pages = ['listings', 'listings/1', 'removals', 'exemptions', 'exclusions', 'lists']
+const pages = [
+  'listings',
+  'listings?sort=ending',
+  'listings/1',
+  'removals',
+  'exemptions',
+  'exclusions',
+  'lists',
+]
 const pagesOfAdmin = ['evidence', 'traps', 'purge', 'audit', 'keys']
 const bounce = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
 

@@ -17,6 +17,7 @@ import {
   type Option,
   type Row,
   type RowAction,
+  type SortDirection,
   textCell,
   textField,
   timeCell,
@@ -39,7 +40,7 @@ export function listingTables(
   addTablePage(app, options, {
     section: 'listings',
     intro:
-      'What is or was listed: the newest first, then the entries of lists in the order of their addresses. With a prefix, all are in the order of their addresses.',
+      'What is or was listed by traps and by hand, in the order that you choose by a heading of the table; then the entries of lists, in the order of their addresses. With an address or network in the filter, all are in the order of their addresses.',
     query: ListingQuery,
     filters: ({ prefix, kind, state, origin, list }) => [
       textField('prefix', 'Address or network', prefix),
@@ -49,7 +50,7 @@ export function listingTables(
       textField('list', 'List', list),
     ],
     read: (query) => listingsBody(options, query),
-    columns: () => listingColumns,
+    columns: (_viewer, query) => sortedColumns(query),
     rowOf: listingRow,
     empty: (isFiltered, { mayWrite }) =>
       isFiltered
@@ -60,16 +61,37 @@ export function listingTables(
   })
 }
 
-export const listingColumns: readonly Column[] = [
-  { title: 'Prefix' },
+interface ListingColumn extends Column {
+  /** The order that the heading leads to, and its direction in this column. */
+  readonly sort?: ListingQuery['sort']
+  readonly direction?: SortDirection
+}
+
+export const listingColumns: readonly ListingColumn[] = [
+  { title: 'Prefix', sort: 'address', direction: 'ascending' },
   { title: 'Kinds' },
   { title: 'State' },
   { title: 'Listed by' },
   { title: 'Reason', isProse: true },
-  { title: 'Since (UTC)' },
-  { title: 'Ends (UTC)' },
+  { title: 'Since (UTC)', sort: 'newest', direction: 'descending' },
+  { title: 'Ends (UTC)', sort: 'ending', direction: 'ascending' },
   { title: 'Hits', isNumber: true },
 ]
+
+/** The columns of a table with this query. With a prefix no other order can be chosen. */
+function sortedColumns(query: Partial<ListingQuery>): Column[] {
+  const { cursor: _cursor, sort: chosen = 'newest', ...filter } = query
+  const inUse = filter.prefix === undefined ? chosen : 'address'
+  return listingColumns.map(({ sort, direction, ...column }) => {
+    if (sort === undefined || direction === undefined) return column
+    const href = linkTo(listingsPath, { ...filter, sort: sort === 'newest' ? undefined : sort })
+    return {
+      ...column,
+      ...(filter.prefix === undefined && { href }),
+      ...(sort === inUse && { sorted: direction }),
+    }
+  })
+}
 
 export function listingRow(listing: Listing, viewer: Viewer): Row {
   const { id, prefix, kinds, reason, createdAt, expiresAt, lastHitAt, hits } = listing

@@ -8,7 +8,7 @@ import { isProblem, type Problem, problemOf } from '../problem.ts'
 import { scopeIncludes } from '../scopes.ts'
 import { type DashboardSection, dashboardPages, renderDashboard } from './dashboard.ts'
 import type { PageRenderer } from './render.ts'
-import { type Column, type Dialog, type Field, type Row, tableOf } from './table-view.ts'
+import { type Column, type Dialog, type Field, linkTo, type Row, tableOf } from './table-view.ts'
 
 export interface DashboardOptions extends Pick<AppOptions, 'now'> {
   readonly renderer: PageRenderer
@@ -28,7 +28,7 @@ export interface TablePage<Query extends TSchema, Item> {
   /** The fields that filter the table. */
   filters(query: Partial<Static<Query>>): readonly Field[]
   read(query: Static<Query>): ItemPage<Item> | Problem | Promise<ItemPage<Item> | Problem>
-  columns(viewer: Viewer): readonly Column[]
+  columns(viewer: Viewer, query: Partial<Static<Query>>): readonly Column[]
   rowOf(item: Item, viewer: Viewer): Row
   /** What a page without rows says, and what to do. */
   empty(isFiltered: boolean, viewer: Viewer): string
@@ -71,7 +71,10 @@ export function addTablePage<Query extends TSchema, Item>(
         return refusalPage(renderer, request, reply, section)
       const viewer = viewerOf(request, now())
       const { validationError } = request
-      const given = request.query as Partial<Static<Query>> & { readonly cursor?: string }
+      const given = request.query as Partial<Static<Query>> & {
+        readonly cursor?: string
+        readonly sort?: string
+      }
       const read = validationError
         ? problemOf(validationError)
         : await page.read({ limit: rowsOfPage, ...given } as Static<Query>)
@@ -79,8 +82,10 @@ export function addTablePage<Query extends TSchema, Item>(
       if (isProblem(read)) reply.code(read.status)
       const items = isProblem(read) ? { items: [], nextCursor: null } : read
       const { cursor, ...filter } = given
-      const isUsed = Object.keys(filter).length > 0
-      const fields = page.filters(validationError ? {} : given)
+      const understood = validationError ? {} : given
+      const sort = validationError ? undefined : given.sort
+      const isUsed = Object.keys(filter).some((name) => name !== 'sort')
+      const fields = page.filters(understood)
       const view = {
         ...{ title, intro },
         actions: page.actions(viewer),
@@ -89,11 +94,13 @@ export function addTablePage<Query extends TSchema, Item>(
           isUsed,
           fault,
           url,
+          sort,
+          cleared: linkTo(url, { sort }),
           label: `Filter: ${title}`,
         },
         table: {
           caption: title,
-          columns: page.columns(viewer),
+          columns: page.columns(viewer, understood),
           empty: fault === '' ? page.empty(isUsed, viewer) : 'Nothing is shown: change the filter.',
           ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
         },

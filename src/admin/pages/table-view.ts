@@ -43,7 +43,13 @@ export interface Column {
   readonly isNumber?: boolean
   /** Its texts may be long. */
   readonly isProse?: boolean
+  /** Where the heading leads, to sort the table by this column. */
+  readonly href?: string
+  /** How the table is sorted by this column. */
+  readonly sorted?: SortDirection
 }
+
+export type SortDirection = 'ascending' | 'descending'
 
 export interface Table {
   readonly caption: string

@@ -42,8 +42,8 @@ export function listingRoutes(app: App, { blocklist, store, now }: AppOptions): 
         operationId: 'listListings',
         summary: 'Show what is or was listed',
         description:
-          'Newest first, followed by the entries of named lists, sorted by list and address. With prefix, all are sorted by ' +
-          'length and address. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
+          'Those by traps and by hand, the newest first or as sort says, followed by the entries of named lists, sorted by list ' +
+          'and address. With prefix, all are sorted by length and address. A page may have fewer items than its limit, or none; more follow unless nextCursor is null.',
         querystring: ListingQuery,
         response: { 200: pageOf(Listing), ...problems() },
       },

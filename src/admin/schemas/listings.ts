@@ -115,6 +115,14 @@ export type Listed = Static<typeof Listed>
 export const ListingQuery = Type.Object(
   {
     ...PageQuery.properties,
+    sort: Type.Optional(
+      Type.Enum(['newest', 'ending', 'address'], {
+        default: 'newest',
+        description:
+          'The order of listings by traps and by hand: the newest first; those that end soonest, then those that never end or ' +
+          'have ended; or by length and address. With prefix it is always by length and address.',
+      }),
+    ),
     prefix: Type.Optional({
       ...PrefixText,
       description: 'The listings of this prefix, and of every smaller one in it.',

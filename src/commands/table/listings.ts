@@ -19,7 +19,7 @@ export const listings: CommandGroup = {
       name: 'list',
       summary: 'show what is listed',
       description:
-        'Shows listings as a table: first those by hand and by traps, the newest first, then the entries of named lists. ' +
+        'Shows listings as a table: first those by hand and by traps, the newest first unless --sort says otherwise, then the entries of named lists. ' +
         'Only listings that match all options are shown.',
       options: [
         { ...kind, description: 'listings of this kind' },
@@ -36,6 +36,11 @@ export const listings: CommandGroup = {
         },
         { ...list, description: 'entries of this named list' },
         { flags: '--prefix <prefix>', description: 'this prefix and what is inside it' },
+        {
+          flags: '--sort <order>',
+          description: 'order of those by hand and by traps; with --prefix it is always address',
+          values: ['newest', 'ending', 'address'],
+        },
         { ...limit, description: 'how many listings to show at most', initial: '1000' },
         json,
       ],

@@ -53,6 +53,73 @@ test('pages follow each other to the end, with the filter, and entries of lists 
   assert.deepEqual(seen, [...byHand.toReversed(), ...entries])
 })
 
+/** The headings of the page's table: where each leads, and how the table is sorted by it. */
+function headingsOf(html: string): Record<string, { href?: string; sorted?: string }> {
+  const found = html.matchAll(
+    /<th scope="col"(?: class="\w+")?(?: aria-sort="(\w+)")?>(?:<a href="([^"]+)">)?([^<]+)</g,
+  )
+  return Object.fromEntries(
+    [...found].map(([, sorted, href, title = '']) => [
+      title,
+      {
+        ...(href !== undefined && { href: href.replaceAll('&amp;', '&') }),
+        ...(sorted !== undefined && { sorted }),
+      },
+    ]),
+  )
+}
+
+test('headings sort listings; the filter stays when the order changes, and the order when the filter changes', async (t) => {
+  const admin = openAdmin(t)
+  for (const [host, duration] of [
+    [9, '3d'],
+    [2, '9d'],
+    [5, '1d'],
+  ] as const) {
+    await post(admin, '/v1/listings', { prefix: `203.0.113.${host}`, kinds: ['dsn'], duration })
+  }
+  await post(admin, '/v1/listings', { prefix: '203.0.113.1', expiresAt: null })
+  await importList(admin, 'partners', ['11.0.0.7', '11.0.0.3'])
+  const entries = ['11.0.0.3/32', '11.0.0.7/32']
+  const inOrder = (...hosts: number[]) => hosts.map((host) => `203.0.113.${host}/32`)
+  const plain = await show(admin, 'listings')
+  assert.deepEqual(prefixesOf(plain.html), [...inOrder(1, 5, 2, 9), ...entries])
+  const headings = headingsOf(plain.html)
+  assert.deepEqual(headings, {
+    Prefix: { href: '/dashboard/listings?sort=address' },
+    ...{ Kinds: {}, State: {}, 'Listed by': {}, Reason: {}, Hits: {} },
+    'Since (UTC)': { href: '/dashboard/listings', sorted: 'descending' },
+    'Ends (UTC)': { href: '/dashboard/listings?sort=ending' },
+  })
+  const ending = await show(admin, 'listings?sort=ending')
+  assert.deepEqual(prefixesOf(ending.html), [...inOrder(5, 9, 2, 1), ...entries])
+  assert.equal(headingsOf(ending.html)['Ends (UTC)']?.sorted, 'ascending')
+  assert.equal(headingsOf(ending.html)['Since (UTC)']?.sorted, undefined)
+  // The filter's form sends the order along. An order alone is no filter, so there is nothing to clear.
+  assert.match(ending.html, /<input type="hidden" name="sort" value="ending">/)
+  assert.doesNotMatch(ending.html, />Clear</)
+
+  const filtered = await show(admin, 'listings?sort=address&kind=dsn&state=&limit=2')
+  assert.deepEqual(prefixesOf(filtered.html), inOrder(2, 5))
+  assert.match(filtered.html, /href="\/dashboard\/listings\?sort=address">Clear</)
+  assert.match(
+    filtered.html,
+    /href="[^"]+sort=address&amp;kind=dsn&amp;limit=2&amp;cursor=[^"]+" rel="next"/,
+  )
+  assert.equal(
+    headingsOf(filtered.html)['Ends (UTC)']?.href,
+    '/dashboard/listings?kind=dsn&limit=2&sort=ending',
+  )
+
+  // With a prefix there is one order. The chosen one comes back when the prefix is taken out of the filter.
+  const within = await show(admin, 'listings?sort=ending&prefix=203.0.113.0%2F24')
+  assert.deepEqual(prefixesOf(within.html), inOrder(1, 2, 5, 9))
+  const { Prefix, 'Ends (UTC)': ends } = headingsOf(within.html)
+  assert.deepEqual([Prefix, ends], [{ sorted: 'ascending' }, {}])
+  assert.match(within.html, /<input type="hidden" name="sort" value="ending">/)
+  assert.equal((await show(admin, 'listings?sort=hits')).status, 400)
+})
+
 test('an empty field of a form is no filter, and its times are in UTC', async (t) => {
   const admin = openAdmin(t)
   await admin.blocklist.record([
