@@ -13,6 +13,7 @@ function checksOf(status: object, file = 'a.toml'): string[] {
   const installation = {
     config: {
       file,
+      zone: { primary: '' },
       dns: { batch: true },
       store: { path: '/nowhere/list.db', minFree: 1 },
     },
