@@ -73,7 +73,6 @@ export function zoneOptions({ zone }: Config): ZoneOptions {
   return { ...zone, ttlSeconds: zone.ttl, negativeTtlSeconds: zone.negativeTtl }
 }
 
-/** What the configuration adds to an export as a zone file. */
 /** What the pages tell of the policy. */
 export function shownPolicy(config: Config): ShownPolicy {
   return { ...policyOptions(config), asksHosts: asksHosts(config) }
@@ -85,6 +84,7 @@ export function siteOptions({ zone }: Config) {
   return { origin: zone.origin, contact, ttlSeconds: zone.ttl, isRetired: zone.retired }
 }
 
+/** What the configuration adds to an export as a zone file. */
 export function zoneText(config: Config): ZoneText {
   const options = zoneOptions(config)
   return { head: (serial) => zoneFileHead(options, serial), text: config.zone.text }

@@ -54,7 +54,7 @@ export class MessagePacker {
     return true
   }
 
-  /** The message so far, and begins the next one. `isFirst`: answer the query's OPT record (RFC 6891 §6.1.1). */
+  /** The message so far, and begins the next one. `withOpt`: answer the query's OPT record (RFC 6891 §6.1.1). */
   take({ withOpt = false } = {}): Uint8Array {
     put16(this.#octets, 6, this.#answers)
     const end = this.#end
