@@ -87,7 +87,7 @@ function addPurge(app: App, options: Options): void {
       cells: [timeCell(publishedAt, now), textCell(text)],
       actions: [],
     }),
-    empty: () => 'Nothing was purged yet.',
+    empty: () => 'Nothing has been purged yet.',
     actions: () => [],
     dialogs: () => [],
     above: () => purgePart,

@@ -76,8 +76,8 @@ function listingView(blocklist: Blocklist, listing: Listing, scope: Scope, viewe
 
 function answerOf({ listed, codes, decidedBy, state }: LookupBody, subject: string) {
   if (listed) {
-    const by = decidedBy === null ? '' : `, for the listing of ${decidedBy}`
-    return { look: 'bad', text: `DNS answers ${subject}: ${codes.join(', ')}${by}.` }
+    const by = decidedBy === null ? '' : `, because ${decidedBy} is listed`
+    return { look: 'bad', text: `DNS answers ${codes.join(', ')} for ${subject}${by}.` }
   }
   const why = state === 'exempt' || state === 'excluded' ? `, since ${decidedBy} is ${state}` : ''
   return { look: 'good', text: `DNS does not answer ${subject}${why}.` }

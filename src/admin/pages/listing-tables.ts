@@ -54,7 +54,7 @@ export function listingTables(
     rowOf: listingRow,
     empty: (isFiltered, { mayWrite }) =>
       isFiltered
-        ? 'No listing on this page matches the filter. If there is a next page, look there; else change the filter.'
+        ? 'No listing matches the filter.'
         : `Nothing is listed. Mail to a trap lists its sender${mayWrite ? '; or add a listing, or import a list' : ''}.`,
     actions: ({ mayWrite }) => (mayWrite ? [{ label: 'Add a listing', dialog: 'add' }] : []),
     dialogs: ({ mayWrite }) => (mayWrite ? [addDialog, ...listingDialogs] : []),

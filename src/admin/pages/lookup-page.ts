@@ -11,7 +11,10 @@ import type { PageRenderer } from './render.ts'
 import { languageOf, type TextKey, translator } from './texts.ts'
 
 export interface LookupPageOptions
-  extends Pick<AppOptions, 'blocklist' | 'origin' | 'contact' | 'ttlSeconds' | 'mailDomain'> {
+  extends Pick<
+    AppOptions,
+    'blocklist' | 'origin' | 'contact' | 'ttlSeconds' | 'mailDomain' | 'policy'
+  > {
   readonly renderer: PageRenderer
   readonly limits: () => AdminLimits
   readonly requests: RemovalRequests
@@ -87,8 +90,10 @@ export function lookupPages(app: App, options: LookupPageOptions): void {
   })
 }
 
-function lookupOptions({ origin, contact, ttlSeconds, limits }: LookupPageOptions): LookupOptions {
-  return { site: origin, contact, ttlSeconds, takesRemovals: limits().takesRemovals }
+function lookupOptions(options: LookupPageOptions): LookupOptions {
+  const { origin, contact, ttlSeconds, limits } = options
+  const { takesRemovals } = limits()
+  return { site: origin, contact, ttlSeconds, takesRemovals, policy: options.policy?.() }
 }
 
 /** What is wrong with a text that is no address. */

@@ -4,6 +4,8 @@ import type { Finding, PublicEvidence } from '../../blocklist/types.ts'
 import { formatTimestamp } from '../../quantity.ts'
 import type { MailDomain } from '../../traps/mail-domain.ts'
 import { type Advice, adviceFor } from '../advice.ts'
+import type { ShownPolicy } from '../options.ts'
+import { formatDuration, removalRule } from './policy-page.ts'
 import { type Language, type Translate, translator } from './texts.ts'
 
 export interface LookupOptions {
@@ -11,6 +13,7 @@ export interface LookupOptions {
   readonly contact: string
   readonly ttlSeconds: number
   readonly takesRemovals: boolean
+  readonly policy?: ShownPolicy | undefined
 }
 
 /** A time: for people, and for the attribute `datetime`. */
@@ -38,25 +41,30 @@ export function lookupView(
     address: query,
     listed,
     answer: t(listed ? 'lookup.listed' : 'lookup.unlisted', { address: query }),
-    unlisted: listed ? [] : unlistedTexts(t, options),
+    unlisted: listed ? [] : unlistedTexts(language, options),
     isTest: listed && prefix === null,
     isByOperator: listed && prefix !== null && !isByTrap,
     isByTrap,
     ...options,
-    facts: listed && prefix !== null ? factsOf(finding, language, t) : [],
+    removalRule: options.policy ? removalRule(options.policy.removal, language) : '',
+    facts: listed && prefix !== null ? factsOf(finding, options, language) : [],
     evidence: finding.evidence.map((each) => evidenceRow(each, language, t)),
     ...adviceViews(finding, language),
     domain: domain && domainView(domain, t),
   }
 }
 
-function unlistedTexts(t: Translate, { ttlSeconds }: LookupOptions): string[] {
-  return [t('lookup.unlisted.text', { minutes: minutes(ttlSeconds) }), t('lookup.unlisted.other')]
+function unlistedTexts(language: Language, { ttlSeconds }: LookupOptions): string[] {
+  const t = translator(language)
+  return [
+    t('lookup.unlisted.text', { minutes: wholeMinutes(ttlSeconds, language) }),
+    t('lookup.unlisted.other'),
+  ]
 }
 
-/** Seconds as minutes, rounded up. */
-export function minutes(seconds: number): number {
-  return Math.ceil(seconds / 60)
+/** Seconds in words, rounded up to minutes. */
+export function wholeMinutes(seconds: number, language: Language): string {
+  return formatDuration(Math.ceil(seconds / 60) * 60, language)
 }
 
 interface Fact {
@@ -65,7 +73,8 @@ interface Fact {
   readonly datetime?: string
 }
 
-function factsOf(finding: Finding, language: Language, t: Translate): Fact[] {
+function factsOf(finding: Finding, { policy }: LookupOptions, language: Language): Fact[] {
+  const t = translator(language)
   const { query, prefix, kinds, since, until, codes, evidence, origin } = finding
   const facts: Fact[] = []
   if (prefix !== null && prefix !== `${query}/32` && prefix !== `${query}/128`)
@@ -82,7 +91,10 @@ function factsOf(finding: Finding, language: Language, t: Translate): Fact[] {
     const { text: date, datetime } = shownTime(until, language, 'day')
     facts.push({ name: t('facts.until'), text: t('facts.until.at', { date }), datetime })
   } else if (origin === 'trap') {
-    facts.push({ name: t('facts.until'), text: t('facts.until.trap') })
+    const text = policy
+      ? t('facts.until.term', { term: formatDuration(policy.firstListingSeconds, language) })
+      : t('facts.until.trap')
+    facts.push({ name: t('facts.until'), text })
   }
   facts.push({ name: t('facts.codes'), text: codes.join(', ') })
   return facts

@@ -62,7 +62,7 @@ function addEvidence(app: App, options: OperatorOptions): void {
     rowOf: evidenceRow,
     empty: (isFiltered) =>
       isFiltered
-        ? 'No message on this page matches the filter. If there is a next page, look there; else change the filter.'
+        ? 'No message matches the filter.'
         : 'No message has reached a trap yet. See that a trap is set, and that its mail comes in: the overview shows the mailboxes.',
     actions: () => [],
     dialogs: () => [],

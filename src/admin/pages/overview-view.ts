@@ -83,14 +83,14 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
   const rates = samples.map((sample) => sum(sample.rates))
   const lags = samples.flatMap(({ publishedInMs: lag }) => lag ?? [])
   const longest =
-    lags.length === 0 ? '' : `, longest of 15 minutes ${fine.format(Math.max(...lags))} ms`
+    lags.length === 0 ? '' : `; longest in 15 minutes: ${fine.format(Math.max(...lags))} ms`
   const hourly = evidence.hours.map((_, index) =>
     sum(evidence.sources.map(({ counts }) => counts[index] ?? 0)),
   )
   return [
     {
-      ...{ name: 'Queries', value: `${fine.format(rates.at(-1) ?? 0)} a second` },
-      detail: `average of 15 minutes ${fine.format(average(rates))}`,
+      ...{ name: 'Queries', value: `${fine.format(rates.at(-1) ?? 0)} per second` },
+      detail: `average of 15 minutes: ${fine.format(average(rates))}`,
     },
     {
       ...{ name: 'Entries in DNS', value: whole.format(entries.ipv4 + entries.ipv6) },
@@ -113,7 +113,7 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
     {
       ...{ name: 'Removals', value: `${whole.format(queuedRemovals)} waiting` },
       url: dashboardPages.removals.url,
-      detail: 'for a decision of the operator',
+      detail: 'for your decision',
     },
   ]
 }

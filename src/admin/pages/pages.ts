@@ -72,7 +72,8 @@ function errorPage(
   const seconds = reply.getHeader('retry-after')
   const view = {
     title,
-    // A missing page needs no more words. Other problems are told in the words of the HTTP interface, which are English.
+    // A missing page has words of its own. Other problems are told in the words of the HTTP interface, which are English.
+    isMissing: status === 404,
     detail: status === 404 ? '' : detail,
     wait: seconds === undefined ? '' : t('error.429.text', { seconds: String(seconds) }),
     requestId: status >= 500 ? request.id : '',

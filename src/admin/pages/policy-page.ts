@@ -92,15 +92,22 @@ function termRules(policy: ShownPolicy, language: Language): string[] {
 function leavingRules({ removal }: ShownPolicy, language: Language): string[] {
   const t = translator(language)
   if (!removal.isOpen) return [t('policy.leave.closed')]
-  const { quietSeconds, times, periodSeconds } = removal
-  const [quiet, period] = [quietSeconds, periodSeconds].map((each) =>
-    formatDuration(each, language),
-  )
-  return [
-    t('policy.leave.open'),
-    t('policy.leave.rules', { quiet: quiet ?? '', times, period: period ?? '' }),
-    t('policy.leave.again'),
+  return [t('policy.leave.open'), removalRule(removal, language), t('policy.leave.again')]
+}
+
+/** When a request for removal ends the entry at once. */
+export function removalRule(removal: ShownPolicy['removal'], language: Language): string {
+  const t = translator(language)
+  const { quietSeconds, times } = removal
+  if (times === 0) return t('policy.leave.operator')
+  const period = formatDuration(removal.periodSeconds, language)
+  const conditions = [
+    times === 1 ? t('policy.leave.once', { period }) : t('policy.leave.times', { times, period }),
   ]
+  if (quietSeconds > 0) {
+    conditions.unshift(t('policy.leave.quiet', { quiet: formatDuration(quietSeconds, language) }))
+  }
+  return t('policy.leave.rules', { conditions: new Intl.ListFormat(language).format(conditions) })
 }
 
 /** What the A records of this list can be. */
@@ -137,8 +144,8 @@ const units = [
   ['seconds', 1],
 ] as const
 
-/** A duration in words: in the largest unit that leaves no rest. */
-function formatDuration(seconds: number, language: Language): string {
+/** A duration in words, in the largest unit that leaves no rest. */
+export function formatDuration(seconds: number, language: Language): string {
   const [unit, length] =
     units.find(([, each]) => seconds >= each && seconds % each === 0) ?? units[3]
   return new Intl.DurationFormat(language, { style: 'long' }).format({ [unit]: seconds / length })

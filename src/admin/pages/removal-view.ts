@@ -1,6 +1,6 @@
 // What became of a request to be removed → what the page says: what happened, and what happens next and when.
 import { isRefusal, type Refusal, type RemovalAnswer } from '../../blocklist/types.ts'
-import { minutes, shownTime } from './lookup-view.ts'
+import { shownTime, wholeMinutes } from './lookup-view.ts'
 import { type Language, type TextKey, translator } from './texts.ts'
 
 interface RemovalView {
@@ -40,7 +40,7 @@ export function removalView(
   }
   const next = answer.listed
     ? t('removal.done.still', { address })
-    : t('removal.done.next', { minutes: minutes(ttlSeconds) })
+    : t('removal.done.next', { minutes: wholeMinutes(ttlSeconds, language) })
   return {
     title: answer.listed ? t('removal.refused', { address }) : t('removal.done', { address }),
     mood: answer.listed ? 'warn' : 'good',

@@ -85,6 +85,7 @@ export function addTablePage<Query extends TSchema, Item>(
       const understood = validationError ? {} : given
       const sort = validationError ? undefined : given.sort
       const isUsed = Object.keys(filter).some((name) => name !== 'sort')
+      const further = items.nextCursor === null ? '' : ' The next page may have some.'
       const fields = page.filters(understood)
       const view = {
         ...{ title, intro },
@@ -101,7 +102,7 @@ export function addTablePage<Query extends TSchema, Item>(
         table: {
           caption: title,
           columns: page.columns(viewer, understood),
-          empty: fault === '' ? page.empty(isUsed, viewer) : 'Nothing is shown: change the filter.',
+          empty: fault === '' ? page.empty(isUsed, viewer) + further : 'Change the filter.',
           ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
         },
         dialogs: page.dialogs(viewer),

@@ -53,7 +53,7 @@ test('of a listed address the page shows what the look-up without a key shows, a
     payload: { prefix: '203.0.113.11', kinds: ['dsn'], reason: 'a secret reason' },
   })
   const alone = await get(admin, '/lookup/203.0.113.9')
-  assert.match(alone.body, /The details are not public yet/)
+  assert.match(alone.body, /We do not show the details yet/)
   assert.doesNotMatch(alone.body, /secret-trap|mx\.example\.net|failure|10:00/)
   const byHand = await get(admin, '/lookup/203.0.113.11')
   assert.match(byHand.body, /ask the operator of the list: hostmaster@test\.example/)

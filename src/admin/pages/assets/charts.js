@@ -5,6 +5,8 @@ const height = 220
 const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]]
 const maxSources = 4
 const shownSeconds = 900
+/** What is shown of it at least, when the server has just started. */
+const leastSeconds = 300
 const secondsInHour = 3600
 
 /** @param {number} seconds */
@@ -17,6 +19,12 @@ const dayOrClock = (seconds) =>
 const inUtc = (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'UTC')
 /** @param {uPlot} _ @param {number} __ @param {number} max @returns {[number, number]} */
 const fromZero = (_, __, max) => [0, Math.max(1, max * 1.1)]
+
+/** Until there is more than fits, the chart begins with the first sample. @param {uPlot} _ @param {number} first @param {number} last @returns {[number, number]} */
+const sinceStart = (_, first, last) => [
+  Math.min(Math.max(first, last - shownSeconds), last - leastSeconds),
+  last,
+]
 
 const probe = document.createElement('span')
 probe.hidden = true
@@ -62,7 +70,7 @@ export function queryChart(box, labels) {
       axes: axes(clock),
       tzDate: inUtc,
       scales: {
-        x: { range: (_, __, last) => [last - shownSeconds, last] },
+        x: { range: sinceStart },
         y: { range: fromZero },
       },
       series: [
