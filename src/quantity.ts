@@ -63,3 +63,8 @@ export function roughSize(bytes: number): string {
 export function formatTimestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')
 }
+
+/** A count and its noun: 1 → "1 trap", 2 → "2 traps". */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,6 +1,6 @@
 // Folds one more message into what is known of its network, and makes the network's listing follow. Runs inside a transaction.
 import type { Prefix } from '../ip/address.ts'
-import { formatDuration } from '../quantity.ts'
+import { formatDuration, plural } from '../quantity.ts'
 import type { Hit } from '../store/evidence.ts'
 import type { CurrentListing } from '../store/listings.ts'
 import type { Offender } from '../store/offenders.ts'
@@ -161,7 +161,7 @@ export function whyOf(
   const { messages, traps, windowSeconds } = policy.threshold[kind]
   const counts =
     window &&
-    `${window.messages} of ${messages} messages, ${window.traps} of ${traps} traps within ${formatDuration(windowSeconds)}`
+    `${window.messages} of ${plural(messages, 'message')}, ${window.traps} of ${plural(traps, 'trap')} within ${formatDuration(windowSeconds)}`
   switch (rule) {
     case 'lists':
       return `${kind}: ${counts}`

@@ -1,7 +1,7 @@
 // `policy explain`: explains in sentences and tables what the policy makes of an address.
 import type { PolicyExplanation } from '../admin/schemas/policy.ts'
 import { formatAddress } from '../ip/address.ts'
-import { formatDuration } from '../quantity.ts'
+import { formatDuration, plural } from '../quantity.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readAddress } from './command.ts'
 import { formatColumns, formatKinds, formatTime, wrapText } from './format.ts'
@@ -132,10 +132,6 @@ function formatItems(heading: string, sentences: readonly string[]): string {
   if (sentences.length === 0) return ''
   const items = sentences.map((each) => `  ${wrapText(`${plainTimes(each)}.`).join('\n    ')}\n`)
   return `${heading}\n${items.join('')}`
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** Times of the server's sentences in the form of all other times. */

@@ -103,7 +103,7 @@ test('through a running server; a gzipped mbox, a Maildir and a folder of files 
   const folders = ['old', 'loose'].map((name) => join(site.folder, name))
   const { code, stdout, stderr } = await site.run('ingest', zipped, ...folders)
   assert.deepEqual([code, stderr], [0, ''])
-  assert.match(stdout, /^198\.51\.100\.21\/32 is listed: dsn: 1 of 1 messages.*\(.*old\.gz\)$/m)
+  assert.match(stdout, /^198\.51\.100\.21\/32 is listed: dsn: 1 of 1 message.*\(.*old\.gz\)$/m)
   assert.match(stdout, /^4 messages listed a host\.$/m)
   for (const last of [21, 22, 23, 24]) {
     assert.equal(await isListed(site, `198.51.100.${last}`), true)

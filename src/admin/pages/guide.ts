@@ -113,5 +113,7 @@ function plainText(token: Token | undefined): string {
 markdown.renderer.rules['table_open'] = (tokens, index) =>
   `<div class="table" role="region" tabindex="0" aria-label="${escapeHtml(String(tokens[index]?.meta?.['label']))}"><table>`
 markdown.renderer.rules['table_close'] = () => '</table></div>'
+// Pictures are for readers of the files. The server has the pages that they show.
+markdown.renderer.rules['image'] = (tokens, index) => escapeHtml(tokens[index]?.content ?? '')
 markdown.renderer.rules['fence'] = (tokens, index) =>
   `<div class="code"><pre tabindex="0" data-copy="Copy" data-copied="Copied"><code>${escapeHtml(tokens[index]?.content ?? '')}</code></pre></div>\n`

@@ -45,7 +45,7 @@ test('a piece of evidence shows all that is stored of it', async (t) => {
     ...{ id: 1, seenAt: '2026-07-01T07:00:00Z', recordedAt: '2026-07-01T10:00:00Z' },
     ...{ client: '203.0.113.1', trap: 'secret-trap@trap.example.org', kind: 'dsn' },
     ...{ certainty: 'certain', rule: 'rfc3464', source: 'smtp', decision: 'listed' },
-    why: 'dsn: 1 of 1 messages, 1 of 1 traps within 7d',
+    why: 'dsn: 1 of 1 message, 1 of 1 trap within 7d',
     details: {
       messageId: '<1@mx.example.net>',
       reportingMta: 'mx.example.net',

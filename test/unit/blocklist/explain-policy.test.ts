@@ -93,7 +93,7 @@ test('below the threshold: a likely message is enough beside a certain one, whil
     `one more dsn that returns another message, to any trap, before ${at(7)}, would list it until ${at(7)} (episode 1, term 7d)`,
   )
   assert.deepEqual(why(door.told()), [`true counts until ${at(7)}`])
-  assert.equal(door.told().messages[0]?.did, 'dsn: 1 of 2 messages, 1 of 1 traps within 7d')
+  assert.equal(door.told().messages[0]?.did, 'dsn: 1 of 2 messages, 1 of 1 trap within 7d')
 })
 
 test('likely messages alone: the next one must be certain', async (t) => {
@@ -149,8 +149,8 @@ test('listed: the listing, its basis, what would extend it, and what would free 
     told.messages.map(({ did }) => did),
     [
       'listed for dsn already',
-      'listed it for dsn: 2 of 2 messages, 2 of 1 traps within 7d',
-      'dsn: 1 of 2 messages, 1 of 1 traps within 7d',
+      'listed it for dsn: 2 of 2 messages, 2 of 1 trap within 7d',
+      'dsn: 1 of 2 messages, 1 of 1 trap within 7d',
     ],
   )
   door.now = start + 3 * day

@@ -295,7 +295,7 @@ test('evidence keeps all that was known, newest first, and the decision', async 
   const [newest, oldest] = state(door).evidence
   assert.equal(newest?.decision, 'listed')
   assert.deepEqual(oldest?.details, details)
-  assert.equal(oldest?.why, 'dsn: 1 of 2 messages, 1 of 1 traps within 7d')
+  assert.equal(oldest?.why, 'dsn: 1 of 2 messages, 1 of 1 trap within 7d')
   assert.equal(oldest?.recordedAt, start)
 })
 
