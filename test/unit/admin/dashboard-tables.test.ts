@@ -56,7 +56,7 @@ test('pages follow each other to the end, with the filter, and entries of lists 
 /** The headings of the page's table: where each leads, and how the table is sorted by it. */
 function headingsOf(html: string): Record<string, { href?: string; sorted?: string }> {
   const found = html.matchAll(
-    /<th scope="col"(?: class="\w+")?(?: aria-sort="(\w+)")?>(?:<a href="([^"]+)">)?([^<]+)</g,
+    /<th scope="col" role="columnheader"(?: class="\w+")?(?: aria-sort="(\w+)")?>(?:<a href="([^"]+)">)?([^<]+)</g,
   )
   return Object.fromEntries(
     [...found].map(([, sorted, href, title = '']) => [
