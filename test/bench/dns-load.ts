@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import type { Prefix } from '../../src/ip/address.ts'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore } from '../../src/store/database.ts'
 import { seeded } from '../support/seeded.ts'
@@ -41,7 +42,7 @@ export function randomList(family: 4 | 6, entries: number): BenchList {
   return { family, w0, w1 }
 }
 
-function host(family: 4 | 6, w0: number, w1: number) {
+function host(family: 4 | 6, w0: number, w1: number): Prefix {
   return { family, w0, w1, w2: 0, w3: 0, length: family === 4 ? 32 : 64 }
 }
 
@@ -207,25 +208,31 @@ export function fillDatabase(file: string, list: BenchList): void {
   const store = openStore(file)
   store.begin()
   for (let index = 0; index < list.w0.length; index++) {
-    store.listings.insert({
-      prefix: host(list.family, list.w0[index] ?? 0, list.w1[index] ?? 0),
-      kinds: 1,
-      state: 'listed',
-      origin: 'manual',
-      reason: null,
-      createdAt: 1_799_000_000,
-      lastHitAt: null,
-      expiresAt: null,
-      heldUntil: null,
-      hits: 0,
-      episode: 1,
-      termSeconds: null,
-      shadow: null,
-      basis: null,
-    })
+    const prefix = host(list.family, list.w0[index] ?? 0, list.w1[index] ?? 0)
+    store.listings.insert(listingOf(prefix))
   }
   store.commit()
   store.close()
+}
+
+/** A listing by hand without an end. */
+export function listingOf(prefix: Prefix) {
+  return {
+    prefix,
+    kinds: 1,
+    state: 'listed',
+    origin: 'manual',
+    reason: null,
+    createdAt: 1_799_000_000,
+    lastHitAt: null,
+    expiresAt: null,
+    heldUntil: null,
+    hits: 0,
+    episode: 1,
+    termSeconds: null,
+    shadow: null,
+    basis: null,
+  } as const
 }
 
 /** This server on the database (`list.db`) in `folder`; `dns` and `more` are further lines of its configuration. */

@@ -11,6 +11,7 @@ export const benchmarks: Readonly<Record<string, string>> = {
   load: 'the store: loading 1 M listings, recording evidence',
   nameserver: 'answers a CPU second over sockets: ours, rbldnsd, and the limit',
   tricks: 'what each trick of the answer path buys, in answers a CPU second',
+  pages: 'pages for people beside DNS at half its load',
   secondaries: 'answers a CPU second with secondaries configured against without',
   mbox: '2 GB of mbox: memory; bounces from mbox to commit',
   smtp: 'the live listener, SMTP and LMTP: 200 sessions at once, nothing acknowledged lost',
