@@ -69,7 +69,7 @@ mkdir spool; chown Debian-exim spool
   sed -n '/^ *deny senders/,/^ *message/p' printed
   printf '%s\\n' '  accept' 'begin routers' 'r:' '  driver = accept' '  transport = t' 'begin transports' 't:' '  driver = appendfile' '  file = /dev/null'
 } > /etc/exim-trial.conf
-exim() { printf 'HELO x\\r\\nMAIL FROM:<%s>\\r\\nRCPT TO:<user@localhost>\\r\\nDATA\\r\\n\\r\\n.\\r\\nQUIT\\r\\n' "$2" | exim4 -C /etc/exim-trial.conf -bh "$1" 2>/dev/null | sed -n "s/^\\([25]50\\) .*\\(listed\\|id=\\).*/exim \\1 <$2> $1/p"; }
+exim() { printf 'HELO x\\r\\nMAIL FROM:<%s>\\r\\nRCPT TO:<user@localhost>\\r\\nDATA\\r\\n\\r\\n.\\r\\nQUIT\\r\\n' "$2" | exim4 -C /etc/exim-trial.conf -bh "$1" 2>/dev/null | sed -n "s/^\\([25]50\\)[- ].*\\(listed\\|id=\\).*/exim \\1 <$2> $1/p"; }
 exim 9.9.9.10 ''
 exim 9.9.9.10 joe@example.net
 exim 9.9.9.11 ''
@@ -84,7 +84,7 @@ test('Postfix and Exim do with the printed lines what they promise', {
   assert.deepEqual(
     stdout.trim().split('\n'),
     [
-      'backscatterd ready dns=127.0.0.1:53 smtp=127.0.0.1:2525',
+      'backscatterd ready dns=127.0.0.1:53 admin=127.0.0.1:8053 smtp=127.0.0.1:2525',
       '250 <> anna@trap.example.net 9.9.9.10',
       '250 <> berta@trap.example.net 9.9.9.10',
       '127.0.0.2',
