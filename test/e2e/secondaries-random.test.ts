@@ -192,8 +192,11 @@ class Course {
       await this.#add()
     }
     // A copy goes on a day ahead of the clock: the server must not have published more than once a second since an earlier one.
-    const { serial = 0 } = await ask(this.#server.dns, origin, 'SOA')
-    await sleep(Math.max((serial - 86_400 + 1) * 1000 - Date.now(), 0))
+    for (let waitMs = 1; waitMs > 0; ) {
+      const { serial = 0 } = await ask(this.#server.dns, origin, 'SOA')
+      waitMs = (serial - 86_400 + 1) * 1000 - Date.now()
+      await sleep(Math.max(waitMs, 0))
+    }
     await this.#server.kill('SIGKILL')
     for (const end of ['', '-wal', '-shm']) rmSync(join(folder, `list.db${end}`), { force: true })
     copyFileSync(copy(this.#below(this.#copies)), join(folder, 'list.db'))
