@@ -19,7 +19,7 @@ const folder = 'screenshots'
 const origin = 'bl.backscatter.example'
 const themes = ['light', 'dark'] as const
 const widths = [360, 1440]
-/** Charts are drawn anew for each theme and width. */
+/** Charts are drawn again for each theme and width. */
 const settleMs = 300
 
 interface Picture {

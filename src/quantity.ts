@@ -59,6 +59,11 @@ export function roughSize(bytes: number): string {
   return `${bytes} B`
 }
 
+/** What the wall clock says, in whole epoch seconds. */
+export function wallClockSeconds(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
 /** Formats epoch seconds as RFC 3339 in UTC: "2026-07-01T10:00:00Z". */
 export function formatTimestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')

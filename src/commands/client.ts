@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { type Config, loadConfig } from '../config/load.ts'
 import { type Logger, messageOf, OperationalError, silent } from '../errors.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { type CommandContext, type Json, print, version } from './command.ts'
 
 /** After this long without an answer the server counts as unreachable, in milliseconds. */
@@ -260,7 +261,6 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
   ])
   requireList(config)
   const store = openStore(config.store.path)
-  const now = (): number => Math.floor(Date.now() / 1000)
   let failure: unknown
   // The application logs the cause of a failure but leaves it out of the answer. Keep it, so that the command can print it.
   const log: Logger = {
@@ -277,7 +277,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
     const blocklist = new Blocklist({
       store,
       policy: policyOptions(config),
-      now,
+      now: wallClockSeconds,
       log,
       validForSeconds: config.zone.validFor,
       retired: config.zone.retired,
@@ -299,7 +299,7 @@ export async function openLocalApp(config: Config, { isDescribed = false } = {})
       }),
       isReady: () => false,
       callerOf: () => operator,
-      now,
+      now: wallClockSeconds,
       log,
     })
     return {

@@ -9,7 +9,7 @@ import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Evidence } from '../classify/evidence.ts'
 import { type Config, loadPolicy } from '../config/load.ts'
 import { silent } from '../errors.ts'
-import { formatTimestamp } from '../quantity.ts'
+import { formatTimestamp, wallClockSeconds } from '../quantity.ts'
 import { backupDatabase } from '../store/backup.ts'
 import { openStore, type Store } from '../store/database.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
@@ -65,7 +65,7 @@ function open(folder: string, config: Config, policy: PolicyOptions): Copy {
   const blocklist = new Blocklist({
     store,
     policy,
-    now: () => Math.floor(Date.now() / 1000),
+    now: wallClockSeconds,
     log: silent,
     validForSeconds: config.zone.validFor,
     retired: config.zone.retired,

@@ -8,7 +8,7 @@ import { type Config, loadConfig } from '../config/load.ts'
 import { silent } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
 import type { Trace } from '../mail/trace.ts'
-import { formatTimestamp } from '../quantity.ts'
+import { formatTimestamp, wallClockSeconds } from '../quantity.ts'
 import type { ReadMessage } from '../traps/message-reader.ts'
 import { verdictFields } from './classify.ts'
 import { allItems, type Client, expectDone, withClient } from './client.ts'
@@ -107,7 +107,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   ])
   const relays = parseTrustedRelays(options.trustedRelay ?? config.trace.trustedRelays)
   const allTraps = options.allTraps === true
-  const now = Math.floor(Date.now() / 1000)
+  const now = wallClockSeconds()
   const reader = new MessageReader({ authenticity: authenticitySources(config), log: silent })
   const read = async ({ file, index, raw, storedAt }: FoundMessage): Promise<Ingested> => {
     const stored = { raw, storedAt, source, allTraps }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { fileFault, OperationalError } from '../errors.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { findExtent } from '../traps/mbox.ts'
 import { isMbox, longestFromLine, type MboxMessage, MboxSplitter } from '../traps/mbox-splitter.ts'
 
@@ -33,7 +34,7 @@ export async function* messagesIn(
 ): AsyncGenerator<FoundMessage> {
   for (const path of paths) {
     if (path === '-') {
-      const storedAt = Math.floor(Date.now() / 1000)
+      const storedAt = wallClockSeconds()
       yield* messagesOf({ file: '-', storedAt }, process.stdin)
     } else for (const file of await filesOf(path, type)) yield* messagesInFile(file, type)
   }

@@ -3,6 +3,7 @@ import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { fileFault, OperationalError } from '../errors.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
 import { type Problem, readSettings } from './schema.ts'
@@ -107,7 +108,7 @@ function checked(file: string, raw: Record<string, unknown>): Config {
   const warnings = warningsOf(value)
   // The traps of the demonstration are no secret, so everybody may read its file.
   if (file !== demoConfig) warnings.push(...readableByAll(file, value.trap.length))
-  const readAt = Math.floor(Date.now() / 1000)
+  const readAt = wallClockSeconds()
   return { ...value, control: { socket: controlSocket(value) }, file, readAt, warnings }
 }
 

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { classes, flags, get16, headerLength, put16, put32, types } from '../dns/wire.ts'
 import { messageOf } from '../errors.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { ResponseVerifier, signRequest, type TsigKey } from '../transfer/tsig.ts'
 import { type MirroredZone, Receiver, type ReceiverOptions } from './mirrored-zone.ts'
 import { readAnswers } from './records.ts'
@@ -102,7 +103,7 @@ async function* answersTo(
   const { host, port, key, localAddress } = primary
   const id = randomInt(65_536)
   const query = transferQuery(id, origin, serial)
-  const signed = key && signRequest(query, key, nowSeconds())
+  const signed = key && signRequest(query, key, wallClockSeconds())
   const verifier = key && signed && new ResponseVerifier(key, signed.mac)
   const from = localAddress === undefined ? {} : { localAddress }
   const socket = connect({ host, port, timeout: idleMs, ...from })
@@ -114,7 +115,7 @@ async function* answersTo(
   try {
     socket.write(framed(signed?.message ?? query))
     for await (const message of messagesOf(socket)) {
-      if (verifier?.verify(message, nowSeconds()) === false) {
+      if (verifier?.verify(message, wallClockSeconds()) === false) {
         throw new Error('the answer is not signed with our key and a right clock')
       }
       const fault = faultOf(message, id)
@@ -179,8 +180,4 @@ export function framed(message: Uint8Array): Uint8Array {
   put16(octets, 0, message.length)
   octets.set(message, 2)
   return octets
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }

@@ -3,6 +3,7 @@
 import { getHeapStatistics } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Logger } from '../errors.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import type { TreeStats } from '../tree/blocks.ts'
 import { TreeWriter } from '../tree/writer.ts'
 import type { AskOptions } from './fetch-zone.ts'
@@ -52,7 +53,7 @@ async function serve(data: MirrorThreadData, port: NonNullable<typeof parentPort
       info: logged('info'),
       debug: logged('debug'),
     },
-    now: () => Math.floor(Date.now() / 1000),
+    now: wallClockSeconds,
     async onZone({ own, ttl }) {
       const { promise, resolve } = Promise.withResolvers<void>()
       onTaken = resolve

@@ -1,11 +1,11 @@
 // Tells the secondaries that the zone has changed (RFC 1996), so that they ask for it at once.
-
 import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { classes, flags, get16, headerLength, opcodes, put16, rcodes, types } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import type { Logger } from '../errors.ts'
 import { parseAddress, sameAddress } from '../ip/address.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { MessagePacker } from './messages.ts'
 import { signRequest, type TsigKey } from './tsig.ts'
 import { soaRecord } from './zone-content.ts'
@@ -100,7 +100,7 @@ class Target {
 
   begin(serial: number): void {
     this.stop()
-    this.#status = { ...this.#status, serial, toldAt: epochSeconds() }
+    this.#status = { ...this.#status, serial, toldAt: wallClockSeconds() }
     const { host, localAddress } = this.#secondary
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     this.#socket = socket
@@ -124,7 +124,7 @@ class Target {
   #try(count: number): void {
     const { host, port, key } = this.#secondary
     const message = notifyMessage(this.#zone, this.#id, this.#status.serial ?? 0)
-    const sent = key === undefined ? message : signRequest(message, key, epochSeconds()).message
+    const sent = key === undefined ? message : signRequest(message, key, wallClockSeconds()).message
     this.#socket?.send(sent, port, host, () => undefined)
     const waitMs = Math.min(firstWaitMs * 2 ** (count - 1), longestWaitMs)
     this.#retry = setTimeout(() => {
@@ -145,7 +145,7 @@ class Target {
     }
     if (state === 'silent' || state === 'refused')
       this.#log.info({ secondary: address }, 'the secondary answers NOTIFY again')
-    const answered = { answeredAt: epochSeconds(), answeredSerial: serial }
+    const answered = { answeredAt: wallClockSeconds(), answeredSerial: serial }
     this.#status = { ...this.#status, state: 'ok', ...answered }
   }
 
@@ -156,10 +156,6 @@ class Target {
       this.#log.warn({ secondary: address }, 'the secondary does not answer NOTIFY')
     this.#status = { ...this.#status, state: 'silent' }
   }
-}
-
-function epochSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { SignedQueries } from '../dns/responder.ts'
 import { rcodes } from '../dns/wire.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { mayTransfer, type TransferRule } from './request.ts'
 import type { TransferOptions } from './transfer.ts'
 import { appendRefusal, ResponseSigner, type Signature, tsigLength, verifyRequest } from './tsig.ts'
@@ -29,7 +30,7 @@ export class QuerySignatures implements SignedQueries {
 
   verify(query: Uint8Array): number {
     // The response may be written over the query.
-    this.#verdict = verifyRequest(query.slice(), this.#options.keys, nowSeconds())
+    this.#verdict = verifyRequest(query.slice(), this.#options.keys, wallClockSeconds())
     const { kind } = this.#verdict
     if (kind === 'refused') return rcodes.NOTAUTH
     return kind === 'malformed' ? rcodes.FORMERR : rcodes.NOERROR
@@ -41,8 +42,8 @@ export class QuerySignatures implements SignedQueries {
     if (verdict.kind !== 'valid' && verdict.kind !== 'refused') return length
     const signed =
       verdict.kind === 'valid'
-        ? new ResponseSigner(verdict.key, verdict.mac).sign(message, nowSeconds())
-        : appendRefusal(message, verdict, nowSeconds())
+        ? new ResponseSigner(verdict.key, verdict.mac).sign(message, wallClockSeconds())
+        : appendRefusal(message, verdict, wallClockSeconds())
     if (signed.length > response.length) return 0
     response.set(signed)
     return signed.length
@@ -64,8 +65,4 @@ export class QuerySignatures implements SignedQueries {
   #signature(isSigned: boolean): Signature {
     return isSigned ? this.#verdict : { kind: 'unsigned' }
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000)
 }

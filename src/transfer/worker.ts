@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { put16 } from '../dns/wire.ts'
+import { wallClockSeconds } from '../quantity.ts'
 import { type Pause, type TransferOptions, transferMessages } from './transfer.ts'
 
 /** To the thread. `more` asks for the next frames of a transfer; `stop` ends it. */
@@ -26,7 +27,6 @@ export interface TransferPart {
 const partLength = 65_536
 
 function serve(data: TransferOptions, port: NonNullable<typeof parentPort>): void {
-  const now = (): number => Math.floor(Date.now() / 1000)
   const running = new Map<number, Generator<Uint8Array | Pause>>()
   const goOn = (id: number): void => {
     const messages = running.get(id)
@@ -47,7 +47,7 @@ function serve(data: TransferOptions, port: NonNullable<typeof parentPort>): voi
       return
     }
     if (order.kind === 'start') {
-      running.set(id, transferMessages(order.query, order.client, data, now))
+      running.set(id, transferMessages(order.query, order.client, data, wallClockSeconds))
     }
     goOn(id)
   })

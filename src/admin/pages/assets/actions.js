@@ -1,5 +1,5 @@
 // The actions of the dashboard's tables. A button opens a dialog, filled for its row. The form in it goes to the HTTP interface
-// as JSON; then the page is shown anew, or what is wrong stands in the dialog.
+// as JSON; then the page is loaded again, or the dialog says what is wrong.
 import { callApi, messageOf } from './api.js'
 import { bodyOf } from './form-body.js'
 import { showAnew, tellWhatWasDone } from './told.js'
