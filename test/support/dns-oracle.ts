@@ -21,11 +21,12 @@ export function expectedAnswer(
   entries: readonly SubjectEntry[],
 ): Expected {
   const ranges = entries.map(toRange)
-  const ownNames = subjectZone.records.map((record) => record.split(' ')[0] ?? '')
+  // The owner "@" is the zone itself; a name below the zone with a label "@" is another one.
+  const ownNames = subjectZone.records
+    .map((record) => record.split(' ')[0] ?? '')
+    .filter((owner) => owner !== '@')
   const name = labels.join('.')
-  const isOwn = [...ownNames, '_status'].some(
-    (own) => own === name || (own !== '@' && own.endsWith(`.${name}`)),
-  )
+  const isOwn = [...ownNames, '_status'].some((own) => own === name || own.endsWith(`.${name}`))
   const spelled: { family: 4 | 6; first: bigint; bits: number; width: number }[] = []
   if (
     labels.length <= 4 &&
