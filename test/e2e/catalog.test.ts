@@ -33,7 +33,7 @@ async function fleetWithCatalog(
   t: Parameters<typeof prepareFleet>[0],
   of: readonly SecondaryKind[],
 ): Promise<Fleet> {
-  const fleet = await prepareFleet(t, of, '', block)
+  const fleet = await prepareFleet(t, of, block)
   const { configFile } = fleet.site
   const table = blockOf('toml catalog').trim()
   writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('[dns]', table))

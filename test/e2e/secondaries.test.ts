@@ -10,6 +10,7 @@ import { needs } from '../support/debian.ts'
 import { inside, randomAddress, randomPrefix } from '../support/random-list.ts'
 import { startResolver } from '../support/resolvers.ts'
 import {
+  blockOf,
   needsSecondaries,
   prepareFleet,
   runDig,
@@ -73,7 +74,7 @@ for (const kind of secondaryKinds) {
       await followed(server, secondary)
       assert.equal(await isListed(secondary.address, '198.51.100.9'), true)
       // The commands by which the page has the transfer tried, and the serials compared.
-      const primary = { port: passage.port, secret }
+      const primary = { host: secondary.host, port: passage.port, secret }
       assert.match(await runDig('sh secondary', secondary, primary), /\sSOA\s[\s\S]*\sSOA\s/)
       const [ours, theirs] = (await runDig('sh both', secondary, primary)).trim().split('\n')
       assert.match(ours ?? '', /^ns1\.test\.example\. /)
@@ -123,6 +124,18 @@ for (const kind of secondaryKinds) {
     },
   )
 }
+
+test('all secondaries follow changes over IPv6', needsSecondaries(secondaryKinds), async (t) => {
+  const { site, secondaries } = await prepareFleet(t, secondaryKinds, blockOf, '::1')
+  const server = await site.start()
+  for (const secondary of secondaries) secondary.start()
+  for (const secondary of secondaries) await followed(server, secondary)
+  await add(site, '203.0.113.7')
+  for (const secondary of secondaries) {
+    await followed(server, secondary)
+    assert.equal(await isListed(secondary.address, '203.0.113.7'), true)
+  }
+})
 
 const resolvers = {
   skip: needs('unbound', 'unbound').skip || needs('pdns_recursor', 'pdns-recursor').skip,

@@ -1,4 +1,4 @@
-// A port on loopback behind which a DNS server lies, by UDP and TCP. It keeps and counts what the server sends by TCP, so that a
+// A port on loopback behind which a DNS server lies on the same address, by UDP and TCP. It keeps and counts what the server sends by TCP, so that a
 // test can read transfers, or do something in the middle of one.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -7,26 +7,28 @@ import type { TestContext } from 'node:test'
 
 export class Passage {
   readonly port: number
+  readonly #host: string
   readonly #target: number
   #octets = 0
   #streams: Buffer[][] = []
   #after: { readonly octets: number; act(): void } | undefined
 
-  private constructor(port: number, target: number) {
+  private constructor(host: string, port: number, target: number) {
+    this.#host = host
     this.port = port
     this.#target = target
   }
 
   /** `target`: the server's port. */
-  static async open(t: TestContext, target: number): Promise<Passage> {
-    const tcp = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')
+  static async open(t: TestContext, target: number, host: string): Promise<Passage> {
+    const tcp = createServer({ allowHalfOpen: true }).listen(0, host)
     await once(tcp, 'listening')
     const { port } = tcp.address() as AddressInfo
-    const udp = createSocket('udp4').bind(port, '127.0.0.1')
+    const udp = createSocket(familyOf(host)).bind(port, host)
     await once(udp, 'listening')
-    const passage = new Passage(port, target)
+    const passage = new Passage(host, port, target)
     tcp.on('connection', (client) => {
-      const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
+      const server = connect({ port: target, host, allowHalfOpen: true })
       const stream: Buffer[] = []
       passage.#streams.push(stream)
       server.on('data', (chunk: Buffer) => {
@@ -82,14 +84,18 @@ export class Passage {
   }
 
   #ask(query: Buffer, udp: UdpSocket, client: number): void {
-    const socket = createSocket('udp4')
+    const socket = createSocket(familyOf(this.#host))
     const wait = setTimeout(() => socket.close(), 5000)
     socket.on('error', () => undefined)
     socket.on('message', (answer) => {
       clearTimeout(wait)
-      udp.send(answer, client, '127.0.0.1')
+      udp.send(answer, client, this.#host)
       socket.close()
     })
-    socket.send(query, this.#target, '127.0.0.1')
+    socket.send(query, this.#target, this.#host)
   }
+}
+
+function familyOf(host: string): 'udp4' | 'udp6' {
+  return host.includes(':') ? 'udp6' : 'udp4'
 }

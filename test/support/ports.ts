@@ -1,10 +1,13 @@
-// TCP ports on 127.0.0.1 for other programs that a test starts.
+// TCP ports on loopback for other programs that a test starts.
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
 /** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+export async function freePorts(
+  count: number,
+  host: '127.0.0.1' | '::1' = '127.0.0.1',
+): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, host))
   await Promise.all(servers.map((server) => once(server, 'listening')))
   const ports = servers.map((server) => {
     const address = server.address()

@@ -15,8 +15,11 @@ import { origin, Site, until } from './server.ts'
 
 export type SecondaryKind = 'knot' | 'nsd' | 'bind' | 'powerdns'
 
-/** host:port of our server, and what the secondary signs with. */
+type Loopback = '127.0.0.1' | '::1'
+
+/** Where our server and the secondary are, and what the secondary signs with. */
 export interface Primary {
+  readonly host: Loopback
   readonly port: number
   readonly secret: string
 }
@@ -120,12 +123,14 @@ export function needsSecondaries(kinds: readonly SecondaryKind[]): { skip: strin
 /** A secondary that is started, stopped and started again with what it has on its disk. */
 export class Secondary {
   readonly kind: SecondaryKind
+  readonly host: Loopback
   readonly port: number
   readonly folder: string
   #child: ChildProcess | undefined
 
-  private constructor(kind: SecondaryKind, port: number, folder: string) {
+  private constructor(kind: SecondaryKind, host: Loopback, port: number, folder: string) {
     this.kind = kind
+    this.host = host
     this.port = port
     this.folder = folder
   }
@@ -138,22 +143,24 @@ export class Secondary {
     primary: Primary,
     block: (kind: SecondaryKind) => string,
   ): Promise<Secondary> {
-    const [port = 0] = await freePorts(1)
+    const [port = 0] = await freePorts(1, primary.host)
     const folder = join(site.folder, kind)
     mkdirSync(folder)
-    const secondary = new Secondary(kind, port, folder)
+    const secondary = new Secondary(kind, primary.host, port, folder)
     t.after(async () => await secondary.stop())
     const onLoopback = (text: string): string => onPorts(text, port, primary)
     const file = kind === 'powerdns' ? 'pdns.conf' : 'configuration'
     const text = programs[kind].configuration(onLoopback(block(kind)), folder)
-    writeFileSync(join(folder, file), text)
-    if (kind === 'powerdns') runPdnsutil(onLoopback(blockOf('sh powerdns')), folder)
+    writeFileSync(join(folder, file), onHost(text, primary.host))
+    if (kind === 'powerdns') {
+      runPdnsutil(onHost(onLoopback(blockOf('sh powerdns')), primary.host), folder)
+    }
     return secondary
   }
 
-  /** host:port */
+  /** host:port or [v6]:port */
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return onHost(`127.0.0.1:${this.port}`, this.host)
   }
 
   start(): void {
@@ -215,6 +222,16 @@ function onPorts(text: string, port: number, primary: Primary): string {
     .replaceAll(/192\.0\.2\.5[34]/g, '127.0.0.1')
 }
 
+/** A text with addresses of IPv4 loopback, as it is for this address in their place. */
+function onHost(text: string, host: Loopback): string {
+  if (host === '127.0.0.1') return text
+  return text
+    .replaceAll('127.0.0.1:', `[${host}]:`)
+    .replaceAll('127.0.0.1', host)
+    .replace('listen-on-v6 {', 'listen-on {')
+    .replace('listen-on port', 'listen-on-v6 port')
+}
+
 function runPdnsutil(commands: string, folder: string): void {
   const inFolder = `set -e; pdnsutil() { command pdnsutil --config-dir="${folder}" "$@"; }\n`
   const { status, stdout, stderr } = spawnSync('bash', ['-c', inFolder + commands], {
@@ -235,30 +252,30 @@ export interface Fleet {
   readonly passage: Passage
 }
 
-/** A site whose server has these secondaries; neither is started yet. The configuration is the page's. */
+/** A site whose server has these secondaries; neither is started yet. The configuration is the page's, put on `host`. */
 export async function prepareFleet(
   t: TestContext,
   kinds: readonly SecondaryKind[],
-  more = '',
   block: (kind: SecondaryKind) => string = blockOf,
+  host: Loopback = '127.0.0.1',
 ): Promise<Fleet> {
   const site = new Site(t)
   const secret = randomBytes(32).toString('base64')
-  const [port = 0] = await freePorts(1)
-  const passage = await Passage.open(t, port)
+  const [port = 0] = await freePorts(1, host)
+  const passage = await Passage.open(t, port, host)
   const secondaries: Secondary[] = []
   for (const kind of kinds) {
-    const primary = { port: passage.port, secret }
+    const primary = { host, port: passage.port, secret }
     secondaries.push(await Secondary.prepare(t, site, kind, primary, block))
   }
   writeFileSync(join(site.folder, 'mirror1.key'), `${secret}\n`)
   const [keyTable = '', transferTable = ''] = blockOf('toml').split('\n\n')
   const transfers = secondaries.map(({ address }) =>
-    transferTable.replace('192.0.2.54', address).replace('192.0.2.54', '127.0.0.1'),
+    transferTable.replace('192.0.2.54', address).replace('192.0.2.54', host),
   )
   const configuration = site
-    .configuration([keyTable, ...transfers, more].join('\n'))
-    .replace('127.0.0.1:0', `127.0.0.1:${port}`)
+    .configuration([keyTable, ...transfers].join('\n'))
+    .replace('127.0.0.1:0', onHost(`127.0.0.1:${port}`, host))
   writeFileSync(site.configFile, configuration)
   return { site, secret, secondaries, passage }
 }
