@@ -39,9 +39,13 @@ test('traps: its commands', async (t) => {
   assert.match(await run(t, 'traps'), /@trap\.example\.org/)
 })
 
-test('traps: each example of a Received field is read as its table says', async (t) => {
+test('received: its command', async (t) => {
+  assert.match(await run(t, 'received'), /rfc3464-report/)
+})
+
+test('received: each example of a Received field is read as its table says', async (t) => {
   const { site } = await startDemo(t)
-  const examples = [...page('traps').matchAll(/^```eml\n(.*?)^```\n\n((?:\|[^\n]*\n)+)/gms)]
+  const examples = [...page('received').matchAll(/^```eml\n(.*?)^```\n\n((?:\|[^\n]*\n)+)/gms)]
   assert.ok(examples.length >= 12)
   for (const [index, [, fields = '', table = '']] of examples.entries()) {
     const file = join(site.folder, `${index}.eml`)
