@@ -140,7 +140,7 @@ function transferOptions(config: Config, keys: readonly TsigKey[]) {
 }
 
 /** The catalog zone, encoded; undefined if there is none. */
-export function catalogOf(config: Config) {
+function catalogOf(config: Config) {
   const { catalog } = config.dns
   return catalog === '' ? undefined : encodeCatalog(catalog, zoneOptions(config))
 }

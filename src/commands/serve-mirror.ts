@@ -38,21 +38,23 @@ export async function startMirror(
   const clockCorrection = new SharedArrayBuffer(8)
   let nameserver: Nameserver | undefined
   let isClosing = false
-  const open = async (zone: ZoneData): Promise<Nameserver> =>
-    await (
-      await prepareNameserver({
-        ...nameserverOptions(config),
-        listen: nameserver?.addresses ?? config.dns.listen,
-        workers: config.dns.workers || availableParallelism(),
-        zone,
-        tree,
-        clockCorrection,
-        version: config.dns.version && `backscatterd ${version}`,
-        notify: notifyOptions(config, primary, notices.buffer),
-        log,
-        onFatal: fatal,
-      })
-    ).listen()
+  // The threads take the zone's own records at their start. These change seldom, so new threads on new sockets are good enough.
+  const answerWith = async (zone: ZoneData): Promise<Nameserver> => {
+    const next = await prepareNameserver({
+      ...nameserverOptions(config),
+      listen: nameserver?.addresses ?? config.dns.listen,
+      workers: config.dns.workers || availableParallelism(),
+      zone,
+      tree,
+      clockCorrection,
+      version: config.dns.version && `backscatterd ${version}`,
+      notify: notifyOptions(config, primary, notices.buffer),
+      log,
+      onFatal: fatal,
+    })
+    await nameserver?.close()
+    return await next.listen()
+  }
   starting.defer(async () => {
     isClosing = true
     await nameserver?.close()
@@ -71,15 +73,12 @@ export async function startMirror(
       if (isSame(shown, next)) return
       shown = next
       if (nameserver === undefined || isClosing) return
-      // The threads take the zone's own records at their start. These change seldom, so a new start is good enough.
-      const before = nameserver
-      await before.close()
-      nameserver = await open(next)
+      nameserver = await answerWith(next)
     },
   })
   starting.defer(async () => await mirror.close())
   const tree = await mirror.tree
-  nameserver = await open(shown)
+  nameserver = await answerWith(shown)
   log.info({ dns: nameserver.addresses, primary: config.zone.primary }, 'answering DNS as a mirror')
   const isNearlyFull = watchCapacity(() => mirror.usage ?? emptyTree, log)
   const lookForFiles = watchFiles(log)

@@ -25,7 +25,6 @@ import { systemdNotice, watchCapacity, watchFiles } from './housekeeping.ts'
 import { createLog, type ServerLog } from './log.ts'
 import {
   asksHosts,
-  catalogOf,
   nameserverOptions,
   ownPaths,
   policyOptions,
@@ -102,9 +101,10 @@ async function start(
   const clockCorrection = new Float64Array(new SharedArrayBuffer(8))
   clockCorrection[0] = clock.correction
   const tree = new TreeWriter(config.dns.capacity)
+  const ofNameserver = nameserverOptions(config)
   const prepared = starting.adopt(
     await prepareNameserver({
-      ...nameserverOptions(config),
+      ...ofNameserver,
       workers: config.dns.workers || availableParallelism(),
       zone,
       tree: tree.buffer,
@@ -138,7 +138,7 @@ async function start(
   const nameserver = starting.adopt(await prepared.listen(), (each) => each.close())
   const milliseconds = Math.round(performance.now() - startedAt)
   log.info({ dns: nameserver.addresses, milliseconds }, 'answering DNS')
-  const catalog = catalogOf(config)
+  const catalog = ofNameserver.transfer?.catalog
   if (catalog !== undefined) {
     // Not every secondary takes the catalog, and whether one answers is told for the list.
     const tell = (fields: object, message: string): void => log.debug(fields, message)

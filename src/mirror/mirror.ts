@@ -68,6 +68,7 @@ export class Mirror {
     const kept = this.#file.load(this.#options)
     if (kept === undefined) log.info({ file: path }, 'there is no zone on disk yet')
     else if (kept.isDamaged) log.warn({ file: path }, damages[kept.zone ? 'part' : 'whole'])
+    else if (kept.misfit !== undefined) log.warn({ file: path, why: kept.misfit }, misfit)
     if (kept?.zone === undefined) return undefined
     this.#heardAt = Math.min(kept.heardAt, now())
     await this.#show(kept.zone)
@@ -206,6 +207,7 @@ const damages = {
   part: 'the zone on disk is damaged: its last part that is right is used',
   whole: 'the zone on disk is damaged; it is fetched anew',
 } as const
+const misfit = 'the zone on disk was kept under other settings; it is fetched anew'
 
 /** Processor time of this thread so far. */
 function workMs(): number {

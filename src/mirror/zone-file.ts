@@ -3,7 +3,8 @@
 //   head      magic (8), when the primary was last heard of in epoch seconds (double, 8), CRC-32 of that (4)
 //   response  each message behind its length, as it came over TCP; then a length of 0 and the SHA-256 of the whole response
 //
-// A response counts only with its digest, so that nothing torn or changed on the disk is believed.
+// A response counts only with its digest, so that nothing torn or changed on the disk is believed. One with its digest can still
+// be useless: kept under another zone.origin or zone.text than now.
 import { createHash } from 'node:crypto'
 import {
   closeSync,
@@ -21,7 +22,12 @@ import { get16 } from '../dns/wire.ts'
 import { codeOf } from '../errors.ts'
 import { writeStoreFile } from '../store/private-file.ts'
 import { framed } from './fetch-zone.ts'
-import { type MirroredZone, Receiver, type ReceiverOptions } from './mirrored-zone.ts'
+import {
+  type MirroredZone,
+  type Progress,
+  Receiver,
+  type ReceiverOptions,
+} from './mirrored-zone.ts'
 import { readAnswers } from './records.ts'
 
 const magic = 'bsdzone2'
@@ -36,6 +42,8 @@ export interface KeptZone {
   readonly heardAt: number
   /** Whether something in the file is torn or was changed. */
   readonly isDamaged: boolean
+  /** Why a response that is not damaged cannot be used with these settings; undefined if there is none. */
+  readonly misfit: string | undefined
 }
 
 /** Takes one response at a time: `begin`, `add` for each message, then `keep`. All methods throw the system's errors. */
@@ -60,10 +68,10 @@ export class ZoneFile {
     return this.#length > 2 * this.#wholeLength
   }
 
-  /** Reads the file, and cuts off what an interrupted write left at its end. Returns undefined if there is no file. */
+  /** Reads the file, and cuts off what cannot be used after the zone. Returns undefined if there is no file. */
   load(options: ReceiverOptions): KeptZone | undefined {
     const kept = this.read(options)
-    if (kept?.zone !== undefined && kept.isDamaged) {
+    if (kept?.zone !== undefined && (kept.isDamaged || kept.misfit !== undefined)) {
       const descriptor = openSync(this.#path, 'r+')
       ftruncateSync(descriptor, this.#length)
       closeSync(descriptor)
@@ -79,12 +87,12 @@ export class ZoneFile {
       const head = Buffer.alloc(headLength)
       readSync(descriptor, head, 0, headLength, 0)
       if (head.toString('latin1', 0, magic.length) !== magic) {
-        return { zone: undefined, heardAt: 0, isDamaged: true }
+        return { zone: undefined, heardAt: 0, isDamaged: true, misfit: undefined }
       }
       const isRightHead = head.readUInt32BE(headLength - 4) === crc32(head.subarray(0, -4))
-      const { zone, isWhole } = this.#readZone(descriptor, options)
+      const { zone, isWhole, misfit } = this.#readZone(descriptor, options)
       const heardAt = isRightHead ? head.readDoubleBE(magic.length) : 0
-      return { zone, heardAt, isDamaged: !isRightHead || !isWhole || zone === undefined }
+      return { zone, heardAt, isDamaged: !isRightHead || !isWhole, misfit }
     } finally {
       closeSync(descriptor)
     }
@@ -153,32 +161,31 @@ export class ZoneFile {
     }
   }
 
-  /** `isWhole`: whether the file ends after the zone. */
+  /** `isWhole`: whether the file has nothing but responses with their digests. After a misfit no more are read. */
   #readZone(descriptor: number, options: ReceiverOptions) {
     let zone: MirroredZone | undefined
     let receiver = new Receiver(options, zone)
-    let next: MirroredZone | undefined
+    let progress: Progress = 'more'
     let digest = createHash('sha256')
     this.#length = headLength
     for (const { octets, end } of partsOf(descriptor)) {
-      const isEnd = get16(octets, 0) === 0
-      if (!isEnd) {
+      if (get16(octets, 0) !== 0) {
         digest.update(octets)
-        const progress = receiver.take(readAnswers(octets.subarray(2)) ?? [])
-        if (progress === 'more') continue
-        if (next !== undefined || progress === 'current' || 'fault' in progress) break
-        next = progress.zone
+        // After a fault, only the digest is of interest.
+        if (progress === 'more') progress = receiver.take(readAnswers(octets.subarray(2)) ?? [])
         continue
       }
-      if (next === undefined || digest.digest().compare(octets, 2) !== 0) break
-      zone = next
+      if (digest.digest().compare(octets, 2) !== 0 || typeof progress === 'string') break
+      if ('fault' in progress) return { zone, isWhole: true, misfit: progress.fault }
+      zone = progress.zone
       if (receiver.isWhole) this.#wholeLength = end
       this.#length = end
       receiver = new Receiver(options, zone)
-      next = undefined
+      progress = 'more'
       digest = createHash('sha256')
     }
-    return { zone, isWhole: readSync(descriptor, new Uint8Array(1), 0, 1, this.#length) === 0 }
+    const isAtEnd = readSync(descriptor, new Uint8Array(1), 0, 1, this.#length) === 0
+    return { zone, isWhole: isAtEnd && zone !== undefined, misfit: undefined }
   }
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../support/dns-query.ts'
 import { caughtUp, mirrorPair, mirrorZone } from '../support/mirror-pair.ts'
 import { origin, type Server, type Site } from '../support/server.ts'
+import { mountSmallDisk } from '../support/small-disk.ts'
 
 const questions = ['0', '1', '6', '7', '8', '63', '64', '127', '128', '255']
   .flatMap((last) => [`${last}.2.0.192`, `${last}.100.51.198`, `${last}.0.0.127`])
@@ -89,6 +90,41 @@ test('a mirror whose key is wrong stays without a zone, and says so', async (t) 
   assert.match(broken.join('\n'), /^zone: the mirror has no zone yet/m)
 })
 
+test('a mirror whose zone.text has changed with its primary says so and fetches the zone anew', async (t) => {
+  const { primary, mirror } = await mirrorPair(t)
+  const first = [await primary.start(), await mirror.start()] as const
+  await caughtUp(...first)
+  for (const server of first) await server.kill('SIGTERM')
+  for (const { configFile } of [primary, mirror]) {
+    writeFileSync(configFile, readFileSync(configFile, 'utf8').replace('Listed: {ip}', 'See {ip}'))
+  }
+  const { broken, warnings } = await diagnose(mirror)
+  assert.doesNotMatch(broken.join('\n'), /damaged/)
+  assert.match(
+    warnings.join('\n'),
+    /^zone file: .*: it was kept under other settings: .*zone\.text/m,
+  )
+  const source = await primary.start()
+  const second = await mirror.start()
+  assert.match(second.stderr(), /the zone on disk was kept under other settings/)
+  assert.doesNotMatch(second.stderr(), /damaged/)
+  await caughtUp(source, second)
+  assert.deepEqual((await ask(second.dns, `2.0.0.127.${origin}`, 'TXT')).txt, ['See 127.0.0.2'])
+  assert.doesNotMatch((await diagnose(mirror)).warnings.join('\n'), /^zone file/m)
+})
+
+test('doctor says that the disk has no room for the next zone of a mirror', async (t) => {
+  const disk = mountSmallDisk(t)
+  if (disk === undefined) return
+  const { mirror } = await mirrorPair(t)
+  const configuration = readFileSync(mirror.configFile, 'utf8')
+  writeFileSync(mirror.configFile, configuration.replace('"list.db"', `"${disk.folder}/list.db"`))
+  const told = /^disk: the disk of .* has 0 MiB free; the next zone may need 1 MiB$/m
+  assert.doesNotMatch((await diagnose(mirror)).broken.join('\n'), told)
+  disk.fill()
+  assert.match((await diagnose(mirror)).broken.join('\n'), told)
+})
+
 test('a mirror with another zone.text than its primary is told the text that came', async (t) => {
   const { primary, mirror } = await mirrorPair(t)
   await primary.start()
@@ -103,13 +139,16 @@ test('a mirror with another zone.text than its primary is told the text that cam
   assert.match(broken.join('\n'), told)
 })
 
-/** What doctor finds broken: CHECK: WHAT. */
-async function diagnose(site: Site): Promise<{ code: number | null; broken: string[] }> {
+/** What doctor finds: CHECK: WHAT. */
+async function diagnose(
+  site: Site,
+): Promise<{ code: number | null; broken: string[]; warnings: string[] }> {
   const { code, stdout, stderr } = await site.run('doctor', '--json')
   assert.equal(stderr, '')
   const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] }
-  const broken = findings.filter(({ level }) => level === 'broken')
-  return { code, broken: broken.map(({ check, what }) => `${check}: ${what}`) }
+  const told = (wanted: Finding['level']) =>
+    findings.filter(({ level }) => level === wanted).map(({ check, what }) => `${check}: ${what}`)
+  return { code, broken: told('broken'), warnings: told('warning') }
 }
 
 test('doctor and status call a sound mirror sound, and a broken one broken', async (t) => {
@@ -117,7 +156,8 @@ test('doctor and status call a sound mirror sound, and a broken one broken', asy
   const source = await primary.start()
   const first = await mirror.start()
   await caughtUp(source, first)
-  assert.deepEqual(await diagnose(mirror), { code: 0, broken: [] })
+  const { code: sound, broken: none } = await diagnose(mirror)
+  assert.deepEqual([sound, none], [0, []])
   const status = await mirror.run('status')
   assert.equal(status.code, 0, status.stderr)
   assert.match(status.stdout, /^zone .*\n.*\nmirror of +127\.0\.0\.1:\d+\n/)

@@ -52,7 +52,7 @@ function kernelLimit(): number {
 function checkDisk({ config }: Installation): Finding[] {
   const { path, minFree } = config.store
   const folder = dirname(path)
-  // A mirror takes no mail.
+  // A mirror takes no mail; what it needs is checked with its file.
   if (config.zone.primary !== '' || minFree === 0 || statOf(folder) === undefined) return []
   const { freeBytes, neededBytes } = freeRoom(folder, minFree)
   if (freeBytes >= neededBytes) return []
@@ -67,7 +67,7 @@ function checkDisk({ config }: Installation): Finding[] {
   ]
 }
 
-function roughSize(bytes: number): string {
+export function roughSize(bytes: number): string {
   return `${(bytes / 1024 ** 2).toFixed(0)} MiB`
 }
 

@@ -1,4 +1,6 @@
-// Checks what a mirror needs: that its primary sends it the zone, that its file is sound, and that its zone is fresh.
+// Checks what a mirror needs: that its primary sends it the zone, that its file is sound and has room, and that its zone is fresh.
+import { dirname } from 'node:path'
+import { freeRoom } from '../../blocklist/record.ts'
 import type { Config } from '../../config/load.ts'
 import { codeOf, OperationalError } from '../../errors.ts'
 import { tryPrimary } from '../../mirror/fetch-zone.ts'
@@ -7,9 +9,12 @@ import { type KeptZone, ZoneFile } from '../../mirror/zone-file.ts'
 import { encodeZone } from '../../resolver/records.ts'
 import { askMirror } from '../mirror-status.ts'
 import { mirrorFile, primaryOf, zoneOptions } from '../options.ts'
-import type { Finding, Installation } from './installation.ts'
+import { roughSize } from './host.ts'
+import { type Finding, type Installation, statOf } from './installation.ts'
 
 const timeoutMs = 10_000
+/** A mirror without a file needs room for a small zone at least. */
+const leastZoneBytes = 1_048_576
 const unchanging = 'Changes of the list do not reach this server.'
 const expires = `${unchanging} In the end the zone expires.`
 const seeLog = 'see why in the log of the server: journalctl -u backscatterd'
@@ -19,7 +24,7 @@ export async function checkMirror(installation: Installation): Promise<Finding[]
   const { config } = installation
   if (config.zone.primary === '') return []
   const [primary, state] = await Promise.all([checkPrimary(installation), askMirror(config)])
-  const findings = [...primary, ...checkFile(installation)]
+  const findings = [...primary, ...checkFile(installation), ...checkRoom(installation)]
   const broken = { check: 'zone', level: 'broken' } as const
   if (state?.state === 'stale') {
     const since = state.validUntil === null ? '' : ` since ${state.validUntil}`
@@ -70,11 +75,43 @@ function checkFile({ config }: Installation): Finding[] {
     const mend = 'restart the server, which fetches the zone anew; look after the disk'
     return [{ ...broken, what, why, mend }]
   }
+  if (kept.misfit !== undefined) {
+    const what = `${path}: it was kept under other settings: ${kept.misfit}`
+    const why = 'After a restart the mirror has no zone until the primary has sent it.'
+    return [
+      {
+        check: 'zone file',
+        level: 'warning',
+        what,
+        why,
+        mend: 'restart the server, which fetches the zone anew',
+      },
+    ]
+  }
   const expiresAt = kept.heardAt + (kept.zone?.timers.expire ?? 0)
   if (Date.now() / 1000 < expiresAt) return []
   const when = new Date(expiresAt * 1000).toISOString()
   return [
     { ...broken, what: `${path}: the zone expired at ${when}`, why: unchanging, mend: seeLog },
+  ]
+}
+
+/** Each transfer is written to a file of its own first. */
+function checkRoom({ config }: Installation): Finding[] {
+  const path = mirrorFile(config)
+  const folder = dirname(path)
+  if (statOf(folder) === undefined) return []
+  const { freeBytes } = freeRoom(folder, 0)
+  const neededBytes = Math.max(statOf(path)?.size ?? 0, leastZoneBytes)
+  if (freeBytes >= neededBytes) return []
+  return [
+    {
+      check: 'disk',
+      level: 'broken',
+      what: `the disk of ${folder} has ${roughSize(freeBytes)} free; the next zone may need ${roughSize(neededBytes)}`,
+      why: expires,
+      mend: `free some space on the disk of ${folder}`,
+    },
   ]
 }
 

@@ -71,10 +71,27 @@ test('each bit that is flipped is seen, and nothing of its response is used', (t
   }
 })
 
+test('a file that was kept under another text is told from a damaged one', (t) => {
+  const { path, octets } = makeFile(t)
+  const other = { ...options, networks: new NetworkReader('See {ip}') }
+  const load = () => {
+    const { zone, isDamaged, misfit = '' } = new ZoneFile(path).load(other) ?? {}
+    return [zone, isDamaged, /zone\.text/.test(misfit)]
+  }
+  assert.deepEqual(load(), [undefined, false, true])
+  octets[octets.length - 40] = (octets[octets.length - 40] ?? 0) ^ 1
+  writeFileSync(path, octets)
+  assert.deepEqual(load(), [undefined, false, true])
+  octets[100] = (octets[100] ?? 0) ^ 1
+  writeFileSync(path, octets)
+  assert.deepEqual(load(), [undefined, true, false])
+})
+
 test('octets of another program are no zone', (t) => {
   const { path, load } = makeFile(t)
   for (const content of ['', 'bsdzone1', 'x'.repeat(5000)]) {
     writeFileSync(path, content)
-    assert.deepEqual(load(), { zone: undefined, heardAt: 0, isDamaged: true })
+    const nothing = { zone: undefined, misfit: undefined }
+    assert.deepEqual(load(), { ...nothing, heardAt: 0, isDamaged: true })
   }
 })
