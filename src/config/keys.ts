@@ -40,7 +40,7 @@ export const declaration = table('', {
     ),
     nameservers: list(
       domainName(
-        'Names of the zone’s name servers (NS records). The first is also the primary in the SOA.',
+        'Names of the zone’s name servers (NS records). The SOA names the first one as primary.',
       ),
     ),
     records: list(
@@ -69,7 +69,7 @@ export const declaration = table('', {
       checkPrimary,
     ),
     primaryKey: text(
-      'Name of the `dns.key` that signs what the mirror and its primary say to each other. Empty: nothing is signed.',
+      'Name of the `dns.key` that signs the messages between the mirror and its primary. Empty: nothing is signed.',
       '',
     ),
     validFor: duration(
@@ -310,7 +310,7 @@ export const declaration = table('', {
     }),
   }),
   removal: table(
-    'When a listed host may take itself off the list. Else its request waits for the operator.',
+    'When a listed host may take itself off the list. Otherwise its request waits for the operator.',
     {
       quiet: duration(
         'What the public sees of its messages must be at least this old.',
@@ -486,9 +486,9 @@ export const reserved: readonly string[] = ['zone.domainOrigin']
 /** The table `threshold.KIND`: how much evidence lists a host. */
 function threshold(messages: number, traps: number) {
   return table('', {
-    messages: integer('How many different returned messages it takes.', messages, 1, 1000),
-    traps: integer('To how many different traps they have to go.', traps, 1, 1000),
-    window: duration('In how long a time.', '7d', 1, year),
+    messages: integer('How many different returned messages are needed.', messages, 1, 1000),
+    traps: integer('How many different traps they must reach.', traps, 1, 1000),
+    window: duration('The time within which they must come.', '7d', 1, year),
   })
 }
 

@@ -8,7 +8,7 @@ import { ask, askTcp, startSubject, subjectZone } from '../../support/dns-subjec
 
 const subject = useSubject()
 
-test('§3.2, RFC 5782 §5: who lists the world would list 127.0.0.1: it is not listed', async () => {
+test('§3.3, RFC 5782 §5: who lists the world would list 127.0.0.1: it is not listed', async () => {
   assert.equal((await ask(subject, reversed('127.0.0.1'), types.A)).rcode, rcodes.NXDOMAIN)
   assert.equal((await ask(subject, reversed('8.8.8.8'), types.A)).rcode, rcodes.NXDOMAIN)
 })
