@@ -12,10 +12,11 @@ interface MailServerLines {
   readonly rspamd: readonly { readonly file: string; readonly text: string }[]
 }
 
-/** `spared`: a domain of traps behind the same Postfix, whose mail must not be refused. */
-export function mailServerLines(zone: string, spared?: string): MailServerLines {
+/** `spared`: domains of traps behind the same Postfix, whose mail must not be refused. */
+export function mailServerLines(zone: string, spared: readonly string[] = []): MailServerLines {
   const listed = `${zone}=127.0.0.2`
-  const first = spared ? `check_recipient_access inline:{ {${spared} = permit} }, ` : ''
+  const permitted = inlineTable(spared.map((domain) => `${domain} = permit`))
+  const first = spared.length > 0 ? `check_recipient_access ${permitted}, ` : ''
   return {
     postfix: lines(
       `smtpd_data_restrictions = ${first}check_sender_access inline:{ {<> = reject_rbl_client ${listed}} }`,
@@ -72,6 +73,11 @@ export function mailServerLines(zone: string, spared?: string): MailServerLines 
       },
     ],
   }
+}
+
+/** A Postfix table that stands in main.cf itself (DATABASE_README). Each row is `key = value`. */
+export function inlineTable(rows: readonly string[]): string {
+  return `inline:{ ${rows.map((row) => `{${row}}`).join(', ')} }`
 }
 
 function lines(...texts: readonly string[]): string {

@@ -29,6 +29,7 @@ import {
   systemLayout,
 } from './quickstart/layout.ts'
 import {
+  addressType,
   isListingChoice,
   type ListingChoice,
   listingChoices,
@@ -39,7 +40,7 @@ import {
 
 interface QuickstartOptions {
   readonly ns?: readonly string[]
-  readonly trapDomain?: string
+  readonly trapDomain?: readonly string[]
   readonly listing?: ListingChoice
   readonly lmtp?: true
   readonly dir?: string
@@ -71,6 +72,11 @@ export async function quickstart(
     context.write(`Made:\n${formatPieces({ ...layout, pieces })}`)
   }
   context.write(`\n${formatInstructions(plan)}\nNext:\n${formatNext(layout)}`)
+  if (!plan.publicAddresses.some((address) => addressType(address) === 'A')) {
+    console.error(
+      `This machine has only ${plan.publicAddresses.join(', ')} here: whoever has no IPv6 reaches neither this name server nor the traps.`,
+    )
+  }
   const why = isDryRun ? whyImpossible(layout) : undefined
   if (why !== undefined) console.error(`Without --dry-run this is refused: ${why}`)
   return exitCodes.done

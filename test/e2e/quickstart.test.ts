@@ -40,6 +40,20 @@ function modes(folder: string): Record<string, string> {
   )
 }
 
+test('a machine that is named with IPv6 alone is told who cannot reach it', async (t) => {
+  const site = new Site(t)
+  const given = ['--trap-domain', 'trap.example.net', '--listing', 'fast', '--lmtp', '--dry-run']
+  const tried = async (...ns: string[]) =>
+    await runCommand(
+      ['quickstart', 'bl.example.org', ...ns.flatMap((each) => ['--ns', each]), ...given],
+      site.folder,
+    )
+  const alone = await tried('ns1.example.org=2001:db8::53')
+  assert.match(alone.stderr, /^This machine has only 2001:db8::53 here: whoever has no IPv6 /m)
+  const both = await tried('ns1.example.org=2001:db8::53', 'ns1.example.org=192.0.2.53')
+  assert.doesNotMatch(both.stderr, /IPv6/)
+})
+
 test('a configuration in a folder passes check-config and is served', async (t) => {
   const site = new Site(t)
   rmSync(site.configFile)
@@ -134,7 +148,11 @@ test('what was made is taken away when the rest cannot be made', async (t) => {
     { path: join(folder, 'nowhere', 'b'), mode: 0o640, ownership: 'service', content: () => 'b' },
   ] as const
   const layout = { folder, user: 'somebody', configFile: 'a', pieces }
-  const request = readRequest('bl.example.org', ['ns1.example.org=192.0.2.53'], 'trap.example.net')
+  const request = readRequest(
+    'bl.example.org',
+    ['ns1.example.org=192.0.2.53'],
+    ['trap.example.net'],
+  )
   const plan = makePlan(request, { listing: 'fast', isLmtp: false }, [])
   assert.throws(() => install(layout, plan), /^OperationalError: \S+\/nowhere\/b: ENOENT/)
   assert.deepEqual(readdirSync(folder), [])

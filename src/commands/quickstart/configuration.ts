@@ -3,7 +3,7 @@ import { addressType, atPort, formatHostmaster, isWithin, mailHost, type Plan } 
 
 /** `storePath`: the database, as the configuration names it. */
 export function formatConfiguration(plan: Plan, storePath: string): string {
-  const { zone, parent, listen, trapDomain } = plan
+  const { zone, parent, listen, trapDomains } = plan
   return `# Made by backscatterd quickstart. Keys that are not here have their defaults: data/backscatterd.example.toml
 # in the program's folder shows and explains every key.
 
@@ -33,14 +33,11 @@ path = ${quote(storePath)}
 #[resolver]
 #servers = ["127.0.0.1"]
 
-${policies[plan.listing]}[[trap]]
-# Every address of this domain is a trap, so the domain must be used for nothing else.
-address = ${quote(`@${trapDomain}`)}
-
-[trapSmtp]
+${policies[plan.listing]}# Every address of a domain that stands here is a trap, so the domain must be used for nothing else.
+${trapDomains.map((domain) => `[[trap]]\naddress = ${quote(`@${domain}`)}\n\n`).join('')}[trapSmtp]
 # Takes mail to traps and refuses all other mail.
 ${plan.isLmtp ? handedOver : `listen = ${quoteAll(listen.map((address) => atPort(address, 25)))}\n`}# The name in its greeting.
-hostname = ${quote(mailHost(trapDomain))}
+hostname = ${quote(mailHost(trapDomains[0]))}
 `
 }
 

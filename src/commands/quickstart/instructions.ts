@@ -1,6 +1,6 @@
 // A plan → what the operator does next, elsewhere: records for the parent zone and the trap domain, lines for mail servers.
 // What is to be copied begins at the margin: in a zone file and in main.cf a blank there continues the line above.
-import { mailServerLines } from '../../admin/mail-server-lines.ts'
+import { inlineTable, mailServerLines } from '../../admin/mail-server-lines.ts'
 import { formatColumns, wrapText } from '../format.ts'
 import { addressType, isWithin, mailHost, type Plan } from './plan.ts'
 
@@ -16,8 +16,7 @@ export function formatInstructions(plan: Plan): string {
 }
 
 function recordSections(plan: Plan): string[] {
-  const { zone, parent, nameServers, trapDomain, publicAddresses } = plan
-  const host = mailHost(trapDomain)
+  const { zone, parent, nameServers, trapDomains, publicAddresses } = plan
   const delegation = [...new Set(nameServers.map(({ name }) => name))].map((name) => [
     `${zone}.`,
     'NS',
@@ -35,16 +34,21 @@ function recordSections(plan: Plan): string[] {
     ...(far?.length
       ? [section('These records must be in the zones of the name servers:', formatColumns(far))]
       : []),
-    section(
-      `Records for the trap domain ${trapDomain}:`,
-      formatColumns([
-        [`${trapDomain}.`, 'MX', `10 ${host}.`],
-        ...publicAddresses.map((address) => addressRow(host, address)),
-      ]),
-      `The MX has a name of its own because a name of the list would show everybody that ${trapDomain} is a trap. Its address is that of a name server: if this machine has another public address, use that one.`,
+    ...trapDomains.map((domain, index) =>
+      section(
+        `Records for the trap domain ${domain}:`,
+        formatColumns([
+          [`${domain}.`, 'MX', `10 ${mailHost(domain)}.`],
+          ...publicAddresses.map((address) => addressRow(mailHost(domain), address)),
+        ]),
+        ...(index < trapDomains.length - 1 ? [] : [mxNote]),
+      ),
     ),
   ]
 }
+
+const mxNote =
+  'The MX has a name of its own because a name of the list would show everybody that the domain is a trap. Its address is that of a name server: if this machine has another public address, use that one.'
 
 function addressRow(name: string, address: string): string[] {
   return [`${name}.`, addressType(address), address]
@@ -61,20 +65,17 @@ function pagesSection({ zone }: Plan): string {
 const handOverTitle =
   'For Postfix on this machine, which hands the traps’ mail over. In main.cf (if a parameter is there already, add to its value):'
 
-function handOverLines({ trapDomain }: Plan): string {
+function handOverLines({ trapDomains }: Plan): string {
   return lines(
-    `virtual_mailbox_domains = ${trapDomain}`,
-    `virtual_mailbox_maps = inline:{ {@${trapDomain} = trap} }`,
-    `transport_maps = inline:{ {${trapDomain} = lmtp:inet:127.0.0.1:2525} }`,
+    `virtual_mailbox_domains = ${trapDomains.join(', ')}`,
+    `virtual_mailbox_maps = ${inlineTable(trapDomains.map((domain) => `@${domain} = trap`))}`,
+    `transport_maps = ${inlineTable(trapDomains.map((domain) => `${domain} = lmtp:inet:127.0.0.1:2525`))}`,
     'lmtp_send_xforward_command = yes',
   )
 }
 
-function filterSections({ zone, trapDomain, isLmtp }: Plan): string[] {
-  const { postfix, exim, spamassassin, rspamd } = mailServerLines(
-    zone,
-    isLmtp ? trapDomain : undefined,
-  )
+function filterSections({ zone, trapDomains, isLmtp }: Plan): string[] {
+  const { postfix, exim, spamassassin, rspamd } = mailServerLines(zone, isLmtp ? trapDomains : [])
   return [
     section(
       'For mail servers that use the list. Each concerns only mail with the null sender, since listed hosts also send real mail.',

@@ -30,7 +30,8 @@ export interface Request {
   /** The domain above the zone. */
   readonly parent: string
   readonly nameServers: readonly NameServer[]
-  readonly trapDomain: string
+  /** The SMTP listener greets with the mail host of the first. */
+  readonly trapDomains: readonly [string, ...string[]]
 }
 
 /** What the configuration and the printed records are made from. */
@@ -48,7 +49,7 @@ export interface Plan extends Request {
 export function readRequest(
   zoneText: string,
   pairs: readonly string[] | undefined,
-  trapText: string | undefined,
+  trapTexts: readonly string[] | undefined,
 ): Request {
   const zone = expectName(zoneText, zoneName('').read(zoneText, ''), zoneText)
   const parent = zone.slice(zone.indexOf('.') + 1)
@@ -60,31 +61,40 @@ export function readRequest(
       'name a name server of the zone and its address: --ns ns1.example.org=192.0.2.53',
     )
   }
-  if (trapText === undefined) {
+  const nameServers = [...new Set(pairs)].map(readNameServer)
+  const known = { zone, parent, nameServers }
+  const [first, ...others] = new Set(trapTexts?.map((text) => readTrapDomain(text, known)))
+  if (first === undefined) {
     throw wrongUse('name a domain whose addresses are all traps: --trap-domain trap.example.net')
   }
-  const option = `--trap-domain ${trapText}`
-  const trapDomain = expectName(option, domainName('').read(trapText, ''), trapText)
-  expectName(option, domainName('').read(mailHost(trapDomain), ''), trapText)
-  if (!trapDomain.includes('.')) throw wrongUse(`${option}: ${notWhole('trap.example.net')}`)
-  if (trapDomain === parent) {
+  return { ...known, trapDomains: [first, ...others] }
+}
+
+function readTrapDomain(
+  text: string,
+  { zone, parent, nameServers }: Omit<Request, 'trapDomains'>,
+): string {
+  const option = `--trap-domain ${text}`
+  const domain = expectName(option, domainName('').read(text, ''), text)
+  expectName(option, domainName('').read(mailHost(domain), ''), text)
+  if (!domain.includes('.')) throw wrongUse(`${option}: ${notWhole('trap.example.net')}`)
+  if (domain === parent) {
     throw wrongUse(
       `${option}: this domain also has ${formatHostmaster(parent)}, which gets real mail; choose a domain that is used for nothing else`,
     )
   }
-  if (isWithin(trapDomain, zone)) {
+  if (isWithin(domain, zone)) {
     throw wrongUse(`${option}: lies in the zone ${zone}, which holds only the list; choose another`)
   }
-  const nameServers = [...new Set(pairs)].map(readNameServer)
   const revealing = [zone, ...nameServers.map(({ name }) => name)].find((name) =>
-    isWithin(name, trapDomain),
+    isWithin(name, domain),
   )
   if (revealing !== undefined) {
     throw wrongUse(
       `${option}: everybody sees that ${revealing}, which belongs to the list, lies in it; choose another`,
     )
   }
-  return { zone, parent, nameServers, trapDomain }
+  return domain
 }
 
 function notWhole(example: string): string {

@@ -27,7 +27,8 @@ export const setUp: CommandGroup = {
         {
           flags: '--trap-domain <domain>',
           description:
-            'a domain that is used for nothing else; all its addresses become traps (required)',
+            'a domain that is used for nothing else; all its addresses become traps; repeat it for each domain (required)',
+          isRepeatable: true,
         },
         {
           flags: '--listing <when>',

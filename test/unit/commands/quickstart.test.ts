@@ -32,8 +32,9 @@ function plan({
   own = ownAddresses,
   listing = 'two-traps' as ListingChoice,
   isLmtp = false,
+  traps = [trapDomain],
 } = {}): Plan {
-  return makePlan(readRequest(zone, ns, trapDomain), { listing, isLmtp }, own)
+  return makePlan(readRequest(zone, ns, traps), { listing, isLmtp }, own)
 }
 
 async function load(t: TestContext, text: string): Promise<Config> {
@@ -167,6 +168,24 @@ test('lines for other mail servers name the zone, and the handing over comes wit
   assert.match(handed ?? '', /check_recipient_access inline:\{ \{trap\.example\.net = permit\} \}/)
 })
 
+test('each trap domain becomes a trap, has its own MX, and is handed over', async (t) => {
+  const second = 'other.example.com'
+  const given = plan({ traps: [trapDomain, second, 'TRAP.example.net'], isLmtp: true })
+  const { trap, trapSmtp } = await load(t, formatConfiguration(given, 'data/list.db'))
+  assert.deepEqual(
+    trap.map(({ address }) => address),
+    [`@${trapDomain}`, `@${second}`],
+  )
+  assert.equal(trapSmtp?.hostname, `mx.${trapDomain}`)
+  assert.deepEqual(
+    records(given).filter((record) => record.includes(' MX ')),
+    [trapDomain, second].map((domain) => `${domain}. MX 10 mx.${domain}.`),
+  )
+  const lines = formatInstructions(given)
+  assert.match(lines, /^virtual_mailbox_domains = trap\.example\.net, other\.example\.com$/m)
+  assert.match(lines, /\{trap\.example\.net = permit\}, \{other\.example\.com = permit\}/)
+})
+
 test('a wrong argument is named, with what was expected', () => {
   const refused = (why: RegExp, ...given: Parameters<typeof readRequest>): void =>
     assert.throws(
@@ -178,29 +197,26 @@ test('a wrong argument is named, with what was expected', () => {
         return true
       },
     )
-  refused(
-    /^the zone: expected a domain name such as .*, not "bl example"/,
-    'bl example',
-    outside,
+  refused(/^the zone: expected a domain name such as .*, not "bl example"/, 'bl example', outside, [
     trapDomain,
-  )
-  refused(/^the zone: .*is an address/, '192.0.2.1', outside, trapDomain)
-  refused(/^bl: give a name below a domain of yours/, 'bl', outside, trapDomain)
-  refused(/--ns ns1\.example\.org=192\.0\.2\.53/, zone, undefined, trapDomain)
-  refused(/^--ns ns1\.example\.org: expected NAME=ADDRESS/, zone, ['ns1.example.org'], trapDomain)
-  refused(/^--ns =192\.0\.2\.1: expected a domain name/, zone, ['=192.0.2.1'], trapDomain)
+  ])
+  refused(/^the zone: .*is an address/, '192.0.2.1', outside, [trapDomain])
+  refused(/^bl: give a name below a domain of yours/, 'bl', outside, [trapDomain])
+  refused(/--ns ns1\.example\.org=192\.0\.2\.53/, zone, undefined, [trapDomain])
+  refused(/^--ns ns1\.example\.org: expected NAME=ADDRESS/, zone, ['ns1.example.org'], [trapDomain])
+  refused(/^--ns =192\.0\.2\.1: expected a domain name/, zone, ['=192.0.2.1'], [trapDomain])
   refused(
     /^--ns ns1\.example\.org=nowhere: "nowhere"/,
     zone,
     ['ns1.example.org=nowhere'],
-    trapDomain,
+    [trapDomain],
   )
   refused(/--trap-domain trap\.example\.net/, zone, outside, undefined)
-  refused(/^--trap-domain a@b\.example: expected a domain name/, zone, outside, 'a@b.example')
-  refused(/lies in the zone bl\.example\.org/, zone, outside, 'trap.bl.example.org')
-  refused(/hostmaster@example\.org, which gets real mail/, zone, outside, 'example.org')
-  refused(/^--ns ns1=192\.0\.2\.1: give a whole domain name/, zone, ['ns1=192.0.2.1'], trapDomain)
-  refused(/^--trap-domain net: give a whole domain name/, zone, outside, 'net')
+  refused(/^--trap-domain a@b\.example: expected a domain name/, zone, outside, ['a@b.example'])
+  refused(/lies in the zone bl\.example\.org/, zone, outside, ['trap.bl.example.org'])
+  refused(/hostmaster@example\.org, which gets real mail/, zone, outside, ['example.org'])
+  refused(/^--ns ns1=192\.0\.2\.1: give a whole domain name/, zone, ['ns1=192.0.2.1'], [trapDomain])
+  refused(/^--trap-domain net: give a whole domain name/, zone, outside, [trapDomain, 'net'])
 })
 
 test('the trap domain is refused if a public name of the list lies in it', () => {
@@ -210,7 +226,7 @@ test('the trap domain is refused if a public name of the list lies in it', () =>
   ] as const
   for (const [origin, ns] of revealing) {
     assert.throws(
-      () => readRequest(origin, ns, trapDomain),
+      () => readRequest(origin, ns, [trapDomain]),
       /everybody sees that .*, which belongs to the list, lies in it; choose another/,
     )
   }
