@@ -8,7 +8,7 @@ import { readClientText } from './addresses.ts'
 import { connectionNetwork } from './client-network.ts'
 import type { ThreadSocket } from './sockets.ts'
 import { TcpConnection } from './tcp-connection.ts'
-import type { TransportOptions } from './transport.ts'
+import { type TransportOptions, untilQuiet } from './transport.ts'
 
 export interface TcpOptions extends TransportOptions {
   /** The most open connections. */
@@ -41,11 +41,7 @@ export async function serveTcp(options: TcpOptions): Promise<void> {
   await Promise.race([Promise.all(servers.map(({ listening }) => listening)), failed])
   options.onListening()
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
-  const deadline = performance.now() + drainMs
-  for (let before = -1; before !== connections.served && performance.now() < deadline; ) {
-    before = connections.served
-    await sleep(quietMs)
-  }
+  await untilQuiet(() => connections.served, quietMs, drainMs)
   const closed = servers.map(({ server }) => once(server.close(), 'close'))
   connections.endAll()
   await Promise.race([Promise.all(closed), sleep(drainMs, undefined, { ref: false })])

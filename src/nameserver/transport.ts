@@ -1,6 +1,7 @@
 // The contract between a thread of the name server and its transport: udp-batch.ts (Linux, many datagrams per system call),
 // udp-dgram.ts (everywhere, with node:dgram) or tcp.ts. A transport may block its thread, so a flag in shared memory tells it to
 // stop.
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { Octets } from '../dns/wire.ts'
 import type { ThreadSocket } from './sockets.ts'
@@ -51,3 +52,22 @@ export interface UdpOptions extends TransportOptions {
  * a socket fails. The thread then ends, and the next one takes over its sockets.
  */
 export type UdpTransport = (options: UdpOptions) => Promise<void>
+
+/**
+ * Resolves once nothing has come for `quietMs`, but after `mostMs` at the latest. `count`: how much has come. A thread that had to
+ * wait for a processor finds its timers due before it reads its sockets, so whole turns of the event loop must pass as well: a
+ * connection is accepted in one and read in the next.
+ */
+export async function untilQuiet(
+  count: () => number,
+  quietMs: number,
+  mostMs: number,
+): Promise<void> {
+  const deadline = performance.now() + mostMs
+  for (let before = -1; before !== count() && performance.now() < deadline; ) {
+    before = count()
+    await sleep(quietMs)
+    await turn()
+    await turn()
+  }
+}

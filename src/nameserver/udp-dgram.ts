@@ -3,11 +3,10 @@
 // with several addresses must name each of them in dns.listen.
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Octets, octetsOf } from '../dns/wire.ts'
 import { readClientText } from './addresses.ts'
 import type { ThreadSocket } from './sockets.ts'
-import { maxQueryLength, type UdpOptions, type UdpTransport } from './transport.ts'
+import { maxQueryLength, type UdpOptions, type UdpTransport, untilQuiet } from './transport.ts'
 
 /** After the stop, datagrams are answered until none has come for `quietMs`, but not longer than `drainMs`. */
 const quietMs = 10
@@ -27,11 +26,7 @@ export const serveByEvents: UdpTransport = async (options) => {
   options.onListening()
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
   // The kernel may still hold datagrams that arrived before the stop.
-  const deadline = performance.now() + drainMs
-  for (let before = -1; before !== received && performance.now() < deadline; ) {
-    before = received
-    await sleep(quietMs)
-  }
+  await untilQuiet(() => received, quietMs, drainMs)
   await Promise.all(sockets.map(({ socket }) => once(socket.close(), 'close')))
 }
 
