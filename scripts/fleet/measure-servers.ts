@@ -12,7 +12,6 @@ import {
   askInTurns,
   type BenchServer,
   buildTools,
-  freePort,
   main,
   median,
   origin,
@@ -20,6 +19,7 @@ import {
   writeQuestions,
 } from '../../test/bench/dns-load.ts'
 import { BenchProcess, hasCommand } from '../../test/bench/processes.ts'
+import { freePort } from '../../test/support/ports.ts'
 
 interface ServerConstants {
   readonly name: string

@@ -4,11 +4,11 @@ import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Prefix } from '../../src/ip/address.ts'
 import { specialPurposeRange } from '../../src/ip/special-purpose.ts'
 import { openStore } from '../../src/store/database.ts'
+import { freePort } from '../support/ports.ts'
 import { seeded } from '../support/seeded.ts'
 import { BenchProcess, hasCommand } from './processes.ts'
 
@@ -384,12 +384,4 @@ export function residentMiB(pid: number): number {
 
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  return address !== null && typeof address === 'object' ? address.port : 0
 }

@@ -10,11 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { formatAddress } from '../../src/ip/address.ts'
 import { openStore } from '../../src/store/database.ts'
+import { freePort } from '../support/ports.ts'
 import {
   ask,
   buildTools,
   fillDatabase,
-  freePort,
   listingOf,
   median,
   randomList,

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask as askOnce } from '../support/ask.ts'
-import { freePorts } from '../support/ports.ts'
+import { freePort } from '../support/ports.ts'
 import {
   ask,
   type BenchServer,
@@ -140,7 +140,7 @@ async function benchTransfer(
   writeQuestions(questions, list)
   const secret = randomBytes(32).toString('base64')
   writeFileSync(join(folder, 'mirror1.key'), `${secret}\n`)
-  const [port = 0] = await freePorts(1)
+  const port = await freePort()
   const more = `[[dns.key]]
 name = "mirror1"
 secretFile = "mirror1.key"

@@ -45,7 +45,7 @@ test('NSID, access rules, the query log, and status counting what was answered',
   await until(
     async () => server.stderr(),
     (text) => text.includes('"name":"9.0.0.127.bl.test.example"'),
-    2000,
+    30_000,
   )
   assert.match(
     server.stderr(),
@@ -107,7 +107,7 @@ test('cookies by the secrets of a file, read again on SIGHUP; a wrong file is na
           .slice(before - 1)
           .join('\n'),
       (text) => /reloaded/.test(text),
-      3000,
+      30_000,
     )
   }
   // The new secret second: made and accepted as before. First: the old cookie is accepted and renewed.

@@ -47,7 +47,7 @@ async function survivesKills(site: Site, deliver: (raw: string) => void): Promis
   const server = await site.start()
   for (const client of clients) {
     const listed = () => ask(server.dns, reversed(client, origin))
-    const { a } = await until(listed, (answer) => answer.a.length > 0, 10_000)
+    const { a } = await until(listed, (answer) => answer.a.length > 0, 30_000)
     assert.equal(a.length, 2, client)
   }
   // Another reading or two, of what might have been left.
@@ -93,7 +93,7 @@ test('a mailbox that cannot be reached is failing, and the others are read', asy
   const told = await until(
     () => states(site),
     ({ gone, file }) => gone === 'failing' && file === 'ok',
-    10_000,
+    30_000,
   )
   assert.deepEqual(told, { box: 'ok', file: 'ok', gone: 'failing' })
 })
@@ -110,7 +110,7 @@ test('mbox: who waits for its lock stops when told to, and leaves the lock to it
   const told = await until(
     () => states(site),
     ({ box }) => box === 'ok',
-    10_000,
+    30_000,
   )
   assert.notEqual(told['file'], 'ok')
   assert.deepEqual(await server.kill('SIGTERM'), { code: 0, signal: null })

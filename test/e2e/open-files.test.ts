@@ -58,7 +58,7 @@ test('EMFILE is an operational error: 503 and a log line that says what to do, n
         return await ask('/v1/export')
       },
       ({ status }) => status !== 200,
-      10_000,
+      30_000,
     )
   for (let count = 0; count < 6; count++) {
     const refused = await refusal()
@@ -74,7 +74,7 @@ test('EMFILE is an operational error: 503 and a log line that says what to do, n
       return output.log
     },
     (log) => log.includes('no file or connection can be opened'),
-    10_000,
+    30_000,
   )
   assert.match(told, /no file or connection can be opened/)
 
@@ -82,7 +82,7 @@ test('EMFILE is an operational error: 503 and a log line that says what to do, n
   const again = await until(
     () => ask('/v1/export'),
     ({ status }) => status === 200,
-    10_000,
+    30_000,
   )
   assert.equal(again.status, 200)
   const exited = once(server, 'exit')

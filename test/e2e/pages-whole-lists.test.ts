@@ -98,7 +98,7 @@ test('an import that runs already is followed to its end', needsChromium, async 
   await until(
     () => dashboard.call('GET', '/v1/stats'),
     ({ body }) => (body as { imports: unknown[] }).imports.length === 1,
-    5000,
+    30_000,
   )
   const opened = await dashboard.signIn('write')
   const { page } = opened

@@ -27,7 +27,7 @@ test('callouts of several traps list their host under .7, and one trap alone doe
   for (const trap of ['a', 'b']) await probe('203.0.113.77', trap)
   for (let times = 0; times < 5; times++) await probe('203.0.113.78', 'a')
   const listed = () => ask(server.dns, reversed('203.0.113.77', origin))
-  const { a } = await until(listed, (answer) => answer.a.length > 0, 5000)
+  const { a } = await until(listed, (answer) => answer.a.length > 0, 30_000)
   assert.deepEqual(a.sort(), ['127.0.0.2', '127.0.0.7'])
   assert.deepEqual((await ask(server.dns, reversed('203.0.113.78', origin))).a, [])
   const shown = JSON.parse((await site.run('show', '203.0.113.78', '--json')).stdout)
@@ -57,13 +57,13 @@ test(
     assert.equal(await shown(), 'first.example')
     makeCertificate(site.folder, 'second.example')
     process.kill(server.pid, 'SIGHUP')
-    assert.equal(await until(shown, (name) => name === 'second.example', 5000), 'second.example')
+    assert.equal(await until(shown, (name) => name === 'second.example', 30_000), 'second.example')
     writeFileSync(keyFile, 'broken')
     process.kill(server.pid, 'SIGHUP')
     await until(
       async () => server.stderr(),
       (text) => text.includes('not reloaded'),
-      5000,
+      30_000,
     )
     assert.match(
       server.stderr(),
@@ -76,7 +76,7 @@ test(
     await until(
       async () => server.stderr(),
       (text) => both.test(text),
-      5000,
+      30_000,
     )
     assert.match(server.stderr(), both)
     // The path is one of our own configuration.

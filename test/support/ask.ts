@@ -11,7 +11,7 @@ export interface Answer {
   readonly serial: number | undefined
 }
 
-/** Asks `server` (host:port) for `name`; rejects after two seconds without an answer. */
+/** Asks `server` (host:port) for `name`, again each second; rejects after ten seconds without an answer. */
 export async function ask(
   server: string,
   name: string,
@@ -24,9 +24,11 @@ export async function ask(
     new DNS.Packet.Question({ name, type: DNS.Packet.TYPE[type], class: DNS.Packet.CLASS.IN }),
   )
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+  const send = () => socket.send(query.toBuffer(), Number(port), host)
+  const again = setInterval(send, 1000)
   try {
-    socket.send(query.toBuffer(), Number(port), host)
-    const [message] = await once(socket, 'message', { signal: AbortSignal.timeout(2000) })
+    send()
+    const [message] = await once(socket, 'message', { signal: AbortSignal.timeout(10_000) })
     const response = DNS.Packet.parse(message)
     const records = [...response.answers, ...response.authorities]
     return {
@@ -37,6 +39,7 @@ export async function ask(
       serial: records.flatMap((each) => each.serial ?? [])[0],
     }
   } finally {
+    clearInterval(again)
     socket.close()
   }
 }

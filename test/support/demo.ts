@@ -1,9 +1,8 @@
 // The demonstration (data/demo.toml), served on free ports in a folder of its own, and the commands of a page of the
 // documentation, run against it as they stand there.
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { freePorts } from './ports.ts'
 import { main, Site } from './server.ts'
 
 export interface Demo {
@@ -15,24 +14,17 @@ export interface Demo {
 
 /** Serves the demonstration until the test ends. */
 export async function startDemo(t: { after(cleanup: () => unknown): void }): Promise<Demo> {
-  const ports = { 5300: await freePort(), 2525: await freePort(), 8053: await freePort() }
+  const [dns = 0, smtp = 0, admin = 0] = await freePorts(3)
+  const ports = { 5300: dns, 2525: smtp, 8053: admin }
   const site = new Site(t)
   const onFreePorts = (text: string): string =>
-    Object.entries(ports)
-      .reduce((done, [port, free]) => done.replaceAll(port, String(free)), text)
+    text
+      .replace(/5300|2525|8053/g, (port) => String(ports[Number(port) as keyof typeof ports]))
       .replaceAll('$PWD/data/demo.toml', site.configFile)
   const demo = readFileSync('data/demo.toml', 'utf8').replace('demo-maildir', 'maildir')
   writeFileSync(site.configFile, onFreePorts(demo))
   await site.start()
   return { site, ports, onFreePorts }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise((closed) => server.close(closed))
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /**

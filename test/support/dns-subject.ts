@@ -149,11 +149,14 @@ export const silentLog = {
   debug: () => undefined,
 }
 
+/** How long an answer that must come is waited for. */
+const patienceMs = 20_000
+
 /** Sends octets in one datagram; resolves with the response, or undefined if none comes within `waitMs`. */
 export async function exchangeUdp(
   subject: Subject,
   octets: Uint8Array,
-  waitMs = 2000,
+  waitMs = patienceMs,
 ): Promise<Buffer | undefined> {
   const socket = createSocket(subject.host.includes(':') ? 'udp6' : 'udp4')
   try {
@@ -172,7 +175,7 @@ export async function exchangeUdp(
 export async function exchangeTcp(
   subject: Subject,
   octets: Uint8Array,
-  waitMs = 2000,
+  waitMs = patienceMs,
 ): Promise<Buffer | undefined> {
   const connection = await TcpClient.open(subject)
   try {
@@ -219,7 +222,7 @@ export class TcpClient {
   }
 
   /** The next message, or undefined if none comes in time or the server closes first. */
-  async receive(waitMs = 2000): Promise<Buffer | undefined> {
+  async receive(waitMs = patienceMs): Promise<Buffer | undefined> {
     const deadline = Date.now() + waitMs
     for (;;) {
       const received = this.#received
@@ -234,7 +237,7 @@ export class TcpClient {
   }
 
   /** Resolves when the server has closed its side; false when it has not within `waitMs`. */
-  async closed(waitMs = 5000): Promise<boolean> {
+  async closed(waitMs = patienceMs): Promise<boolean> {
     const deadline = Date.now() + waitMs
     while (!this.#isClosed && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5))

@@ -8,7 +8,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { needs } from './debian.ts'
-import { answers, freePorts } from './ports.ts'
+import { answers, freePort } from './ports.ts'
 import { until } from './server.ts'
 
 /** The domain that it accepts mail for. */
@@ -34,7 +34,7 @@ export function needsAsRoot(program: string, debianPackage: string): { skip: str
 
 export const startPostfix: StartOffender = async (t, next) => {
   const folder = temporaryFolder()
-  const [port = 0] = await freePorts(1)
+  const port = await freePort()
   const [config, queue, data] = ['config', 'queue', 'data'].map((each) => join(folder, each))
   for (const each of [config, queue, data]) mkdirSync(each ?? '')
   chownSync(join(folder, 'data'), idOf('-u', 'postfix'), 0)
@@ -101,7 +101,7 @@ postlog unix-dgram n - n - 1 postlogd
 /** `settings` are lines of the ACL for RCPT. */
 export const startExim: StartOffender = async (t, next) => {
   const folder = temporaryFolder()
-  const [port = 0] = await freePorts(1)
+  const port = await freePort()
   const program = execFileSync('sh', ['-c', 'command -v exim4'], { encoding: 'utf8' }).trim()
   const start = async (settings: readonly string[]): Promise<() => Promise<void>> => {
     writeFileSync(

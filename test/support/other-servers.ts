@@ -1,10 +1,8 @@
 // Knot DNS and rbldnsd with the list of the conformance tests, so that the same questions can be put to them: the list
 // as a zone file and as rbldnsd's data files, and how each is started.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,6 +15,7 @@ import {
   subjectSerial,
   subjectZone,
 } from './dns-subject.ts'
+import { freePort } from './ports.ts'
 
 const { origin, ttlSeconds, negativeTtlSeconds, nameservers, hostmaster, text } = subjectZone
 const timers = [subjectSerial, 900, 300, 604_800, negativeTtlSeconds].join(' ')
@@ -164,24 +163,6 @@ async function ready(server: ChildProcess, port: number, folder: string): Promis
   }
   await stop()
   throw new Error(`${server.spawnfile} does not answer`)
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const tcp = createServer().listen(0, '127.0.0.1')
-    await once(tcp, 'listening')
-    const address = tcp.address()
-    const port = typeof address === 'object' && address !== null ? address.port : 0
-    const udp = createSocket('udp4')
-    udp.bind(port, '127.0.0.1')
-    const isFree = await once(udp, 'listening').then(
-      () => true,
-      () => false,
-    )
-    udp.close()
-    tcp.close()
-    if (isFree) return port
-  }
 }
 
 /** Whether its first address is answered as listed: no exemption covers all of it. */

@@ -2,8 +2,9 @@
 // test can read transfers, or do something in the middle of one.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { TestContext } from 'node:test'
+import { familyOf, freePort } from './ports.ts'
 
 export class Passage {
   readonly port: number
@@ -21,9 +22,9 @@ export class Passage {
 
   /** `target`: the server's port. */
   static async open(t: TestContext, target: number, host: string): Promise<Passage> {
-    const tcp = createServer({ allowHalfOpen: true }).listen(0, host)
+    const port = await freePort(host)
+    const tcp = createServer({ allowHalfOpen: true }).listen(port, host)
     await once(tcp, 'listening')
-    const { port } = tcp.address() as AddressInfo
     const udp = createSocket(familyOf(host)).bind(port, host)
     await once(udp, 'listening')
     const passage = new Passage(host, port, target)
@@ -94,8 +95,4 @@ export class Passage {
     })
     socket.send(query, this.#target, this.#host)
   }
-}
-
-function familyOf(host: string): 'udp4' | 'udp6' {
-  return host.includes(':') ? 'udp6' : 'udp4'
 }

@@ -1,20 +1,41 @@
-// TCP ports on loopback for other programs that a test starts.
+// Ports on loopback, for TCP and UDP, for other programs that a test starts.
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
+/** Linux gives out higher ports by itself: no socket of another test takes one of these before the program has bound it. */
+const lowest = 10_000
+const highest = 32_767
+
 /** Ports that were free a moment ago. */
-export async function freePorts(
-  count: number,
-  host: '127.0.0.1' | '::1' = '127.0.0.1',
-): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, host))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
-  return ports
+export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = randomInt(lowest, highest + 1)
+    if (await isFree(port, host)) ports.add(port)
+  }
+  return [...ports]
+}
+
+export async function freePort(host?: string): Promise<number> {
+  const [port = 0] = await freePorts(1, host)
+  return port
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  const tcp = createServer().listen(port, host)
+  const udp = createSocket(familyOf(host)).bind(port, host)
+  const bound = await Promise.allSettled([once(tcp, 'listening'), once(udp, 'listening')])
+  await Promise.all([
+    new Promise((closed) => tcp.close(closed)),
+    new Promise<void>((closed) => udp.close(closed)),
+  ])
+  return bound.every(({ status }) => status === 'fulfilled')
+}
+
+export function familyOf(host: string): 'udp4' | 'udp6' {
+  return host.includes(':') ? 'udp6' : 'udp4'
 }
 
 /** Whether somebody listens there. */

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { freePorts } from './ports.ts'
+import { freePort } from './ports.ts'
 import { origin } from './server.ts'
 
 export type ResolverKind = 'unbound' | 'recursor'
@@ -18,7 +18,7 @@ export async function startResolver(
   authority: string,
 ): Promise<string> {
   const folder = mkdtempSync(join(within, `${kind}-`))
-  const [port = 0] = await freePorts(1)
+  const port = await freePort()
   const [command, words] =
     kind === 'unbound' ? unbound(folder, port, authority) : recursor(folder, port, authority)
   const path = `${process.env['PATH']}:/usr/sbin:/sbin`

@@ -10,7 +10,7 @@ import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { needs } from './debian.ts'
 import { Passage } from './passage.ts'
-import { freePorts } from './ports.ts'
+import { freePort } from './ports.ts'
 import { origin, Site, until } from './server.ts'
 
 export type SecondaryKind = 'knot' | 'nsd' | 'bind' | 'powerdns'
@@ -143,7 +143,7 @@ export class Secondary {
     primary: Primary,
     block: (kind: SecondaryKind) => string,
   ): Promise<Secondary> {
-    const [port = 0] = await freePorts(1, primary.host)
+    const port = await freePort(primary.host)
     const folder = join(site.folder, kind)
     mkdirSync(folder)
     const secondary = new Secondary(kind, primary.host, port, folder)
@@ -261,7 +261,7 @@ export async function prepareFleet(
 ): Promise<Fleet> {
   const site = new Site(t)
   const secret = randomBytes(32).toString('base64')
-  const [port = 0] = await freePorts(1, host)
+  const port = await freePort(host)
   const passage = await Passage.open(t, port, host)
   const secondaries: Secondary[] = []
   for (const kind of kinds) {

@@ -110,16 +110,17 @@ for (const kind of kinds) {
     const received = new Set<string>()
     socket.on('message', (octets) => received.add(shown(octets).query.toString()))
     const expected = new Set<string>()
+    const deadline = performance.now() + 60_000
     for (let number = 0; number < 3000; number++) {
       // Runs with and without responses, so that batches have every sort of gap.
       const isDropped = number % 7 === 0 || (number % 300 > 250 && number % 2 === 0)
       const text = `${isDropped ? 'drop' : 'keep'} ${number}`
       if (!isDropped) expected.add(text)
       socket.send(text, ports[0] ?? 0, '127.0.0.1')
-      if (number % 100 === 99) await sleep(1)
+      // The kernel's buffer holds no more than a few hundred.
+      while (number % 100 === 99 && received.size < expected.size && performance.now() < deadline)
+        await sleep(1)
     }
-    const deadline = Date.now() + 5000
-    while (received.size < expected.size && Date.now() < deadline) await sleep(5)
     assert.deepEqual([...received].sort(), [...expected].sort())
   })
 

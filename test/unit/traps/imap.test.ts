@@ -133,7 +133,7 @@ test(
     await until(
       async () => box.decisions.length,
       (length) => length === 5,
-      5000,
+      30_000,
     )
     assert.equal(box.decisions.filter((each) => each === 'duplicate').length, 2)
     await box.traps.poll('box')
@@ -176,7 +176,7 @@ test('handled messages are moved where the configuration says', dovecotImapd, as
   await until(
     async () => readdirSync(join(box.dovecot.maildir, 'cur')).length,
     (n) => n === 0,
-    3000,
+    30_000,
   )
   assert.deepEqual(readdirSync(join(box.dovecot.maildir, 'cur')), [])
 })

@@ -323,7 +323,7 @@ test('a TLS session that fails or stalls leaves no connection counted', openssl,
     await client.ended
   }
   const greeted = async (): Promise<string> => (await from().hear(1))[0] ?? ''
-  assert.match(await until(greeted, (reply) => reply.startsWith('220'), 4000), /^220 /)
+  assert.match(await until(greeted, (reply) => reply.startsWith('220'), 30_000), /^220 /)
 })
 
 test(

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { OperationalError } from '../../../src/errors.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
+import { freePort } from '../../support/ports.ts'
 import { smtpSite } from './smtp-site.ts'
 
 const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
@@ -615,8 +616,8 @@ test('IPv6 is listened on, and its clients are known', async (t) => {
 })
 
 test('0.0.0.0 and [::] share a port', async (t) => {
-  const { address } = await smtpSite(t, { listen: ['0.0.0.0:0'] })
-  const port = address.split(':').at(-1)
+  const port = await freePort()
+  await smtpSite(t, { listen: [`0.0.0.0:${port}`] })
   const { address: other } = await smtpSite(t, { listen: [`[::]:${port}`] })
   assert.equal(other, `[::]:${port}`)
 })
