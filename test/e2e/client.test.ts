@@ -60,7 +60,7 @@ test('status tells until when the list is valid, and that it is stale', async (t
   }
   assert.match(
     await lines(now + 86_400),
-    /\nvalid {10}until \d{4}-.* UTC \((23h 59m|1d)[^)]* left\)\n/,
+    /\nvalid {10}until \d{4}-.* UTC \((23h \d+m|1d)[^)]* left\)\n/,
   )
   assert.match(await lines(now - 60), /^wrong {2}the list is stale since \d{4}-.* UTC: /)
 })

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ask } from '../support/ask.ts'
 import { needs } from '../support/debian.ts'
+import { fixedSeed } from '../support/properties.ts'
 import { inside, randomAddress, randomPrefix } from '../support/random-list.ts'
 import {
   type Fleet,
@@ -22,7 +23,7 @@ import { seeded } from '../support/seeded.ts'
 import { origin, type Server, until } from '../support/server.ts'
 
 const sequences = Number(process.env['DNSBL_SEQUENCES'] ?? 3)
-const seed = Number(process.env['DNSBL_SEED'] ?? randomInt(1, 2 ** 31))
+const seed = Number(process.env['DNSBL_SEED'] ?? fixedSeed ?? randomInt(1, 2 ** 31))
 const patienceMs = 90_000
 const kinds = ['', 'dsn', 'auto-reply', 'dsn challenge-response', 'callout']
 

@@ -4,7 +4,6 @@
 // FUZZ_SECONDS sets how long each test runs (default 3); FUZZ_SEED repeats a run.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { classify } from '../../src/classify/classify.ts'
 import { evidenceOf } from '../../src/classify/evidence.ts'
 import { facts } from '../../src/classify/facts.ts'
@@ -15,6 +14,7 @@ import { type Message, parseMessage } from '../../src/mail/message.ts'
 import { parseReceivedField } from '../../src/mail/received-field.ts'
 import { parseTrustedRelays, traceStored } from '../../src/mail/trace.ts'
 import { deliveredTo } from '../../src/traps/delivery.ts'
+import fc from '../support/properties.ts'
 import { readSample, samplePaths } from '../support/samples.ts'
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 3)

@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Packet } from 'dns2'
-import fc from 'fast-check'
 import { cookieSecretsBytes, replaceCookieSecrets } from '../../src/dns/cookies.ts'
 import { Responder, type Transport } from '../../src/dns/responder.ts'
 import { octetsOf } from '../../src/dns/wire.ts'
@@ -14,6 +13,7 @@ import { label, mutated, wellFormed, wellFormedAndLimit } from '../support/dns-a
 import { expectedAnswer } from '../support/dns-oracle.ts'
 import { buildQuery, rcodes, types } from '../support/dns-query.ts'
 import { decode, subjectEntries, subjectTree, subjectZone } from '../support/dns-subject.ts'
+import fc from '../support/properties.ts'
 
 const { FUZZ_RUNS: runs = '1000', FUZZ_SEED: seed } = process.env
 const parameters = {

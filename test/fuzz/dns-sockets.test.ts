@@ -6,7 +6,6 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { Packet } from 'dns2'
-import fc from 'fast-check'
 import { mutated } from '../support/dns-arbitraries.ts'
 import { buildQuery, reversed, types } from '../support/dns-query.ts'
 import {
@@ -16,9 +15,10 @@ import {
   subjectZone,
   TcpClient,
 } from '../support/dns-subject.ts'
+import fc, { fixedSeed } from '../support/properties.ts'
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 2)
-const firstSeed = Number(process.env['FUZZ_SEED'] ?? Date.now() & 0x7fffffff)
+const firstSeed = Number(process.env['FUZZ_SEED'] ?? fixedSeed ?? Date.now() & 0x7fffffff)
 
 const maxPayload = 1232
 const maxAmplification = 10

@@ -3,7 +3,6 @@
 // failure.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { EntryName, parseEntryName } from '../../src/dns/entry-name.ts'
 import { readUsualQuery } from '../../src/dns/fast-path.ts'
 import { equalsAt, foldName } from '../../src/dns/name.ts'
@@ -12,6 +11,7 @@ import { octetsOf } from '../../src/dns/wire.ts'
 import { mutated, spoilt, wellFormed } from '../support/dns-arbitraries.ts'
 import { buildQuery, reversed, types, wireName } from '../support/dns-query.ts'
 import { subjectZone } from '../support/dns-subject.ts'
+import fc from '../support/properties.ts'
 
 const { FUZZ_RUNS: runs = '1000', FUZZ_SEED: seed } = process.env
 const parameters = {

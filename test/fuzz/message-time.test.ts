@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { parseTrustedRelays } from '../../src/mail/trace.ts'
 import { ResolveError } from '../../src/resolver/resolver.ts'
 import type { AuthenticityOptions } from '../../src/traps/authenticity.ts'
 import { storedDelivery } from '../../src/traps/delivery.ts'
 import { readMessage } from '../../src/traps/message-thread.ts'
 import { type Growth, grow, growths, trap } from '../support/growing-messages.ts'
+import fc from '../support/properties.ts'
 
 const { FUZZ_SECONDS: seconds = '3', FUZZ_SEED: seed } = process.env
 

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { ClientAddress } from '../../src/dns/query-context.ts'
 import { networkOf } from '../../src/ip/address.ts'
 import { isTransferQuery } from '../../src/transfer/request.ts'
@@ -14,6 +13,7 @@ import { buildQuery, rcodes, types, wireName } from '../support/dns-query.ts'
 import { subjectZone } from '../support/dns-subject.ts'
 import { address, cli, openDoor, request } from '../support/door.ts'
 import { loopback, zoneWith } from '../support/local-transfers.ts'
+import fc from '../support/properties.ts'
 import { axfrQuery, ixfrQuery, readMessage } from '../support/transfer-client.ts'
 
 const { FUZZ_RUNS: runs = '1000', FUZZ_SEED: seed } = process.env

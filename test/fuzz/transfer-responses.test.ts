@@ -3,7 +3,6 @@
 // repeats a failure.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { fetchZone, framed } from '../../src/mirror/fetch-zone.ts'
 import { type MirroredZone, Receiver } from '../../src/mirror/mirrored-zone.ts'
 import { NetworkReader } from '../../src/mirror/received-names.ts'
@@ -21,6 +20,7 @@ import {
   zone,
   zoneOrigin,
 } from '../support/hostile-primary.ts'
+import fc from '../support/properties.ts'
 import { axfrQuery } from '../support/transfer-client.ts'
 
 const { FUZZ_RUNS: runs = '300', FUZZ_SEED: seed } = process.env

@@ -1,6 +1,6 @@
 // Messages of one structure that grows: a piece of header or MIME syntax, repeated, nested, folded or paired, in each
 // place where a reader has a loop. For the fuzz that looks for time.
-import fc from 'fast-check'
+import fc from './properties.ts'
 
 export const trap = 'trap@trap.example'
 

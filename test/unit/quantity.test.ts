@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/quantity.ts'
+import fc from '../support/properties.ts'
 
 test('durations are read in seconds', () => {
   const cases = {

@@ -1,10 +1,10 @@
 // What holds for every route: problems in RFC 9457 form whatever goes wrong, scopes, and no 500 for any input.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { backscatterKinds } from '../../../src/classify/kinds.ts'
 import { OperationalError } from '../../../src/errors.ts'
 import { type Admin, openAdmin } from '../../support/admin.ts'
+import fc from '../../support/properties.ts'
 
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
 

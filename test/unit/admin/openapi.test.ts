@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
-import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import { OperationalError } from '../../../src/errors.ts'
 import { type Admin, evidence, openAdmin } from '../../support/admin.ts'
 import { day } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 

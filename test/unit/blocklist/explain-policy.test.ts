@@ -2,7 +2,6 @@
 // would free it. Then, for any history, that what is said to list a network does so, and that nothing less does.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import { explainFold, type NextStep } from '../../../src/blocklist/explain-fold.ts'
 import type { PolicyExplanation } from '../../../src/blocklist/explain-policy.ts'
 import { fold, type History, noOffence } from '../../../src/blocklist/fold.ts'
@@ -24,6 +23,7 @@ import {
   start,
   testPolicy,
 } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const host = '20.0.0.1'
 

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import { exportEntries } from '../../../src/blocklist/export.ts'
 import { isListing, type ZoneRules, zoneEntryAt } from '../../../src/blocklist/zone-entry.ts'
 import { formatPrefix, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
 import { address, prefix, start, temporaryDirectory } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 import { entry, hide, putList, writeVersion } from './lists.ts'
 
 const rules: ZoneRules = { publishedKinds: 0b111, isRetired: false, now: start }

@@ -2,7 +2,6 @@
 // matter, a further message never shortens, and nothing is listed without a threshold and a certain message.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { fold, type History, noOffence, type Step } from '../../../src/blocklist/fold.ts'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import { kindsOf } from '../../../src/blocklist/types.ts'
@@ -10,6 +9,7 @@ import { type BackscatterKind, backscatterKinds } from '../../../src/classify/ki
 import type { Hit } from '../../../src/store/evidence.ts'
 import type { Offender } from '../../../src/store/offenders.ts'
 import { day, start, testPolicy } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const kinds: Readonly<Record<string, BackscatterKind>> = {
   d: 'dsn',

@@ -1,7 +1,6 @@
 // What DNS says of hosts, and what it does to their listings: members are only counted, and a new listing waits for the answer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import type { HostFacts, HostQuestions } from '../../../src/classify/evidence.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
 import {
@@ -14,6 +13,7 @@ import {
   start,
   testPolicy,
 } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const policy = testPolicy({ whitelists: ['wl.example', 'other.example'] })
 const nobody: HostFacts = { name: null, pool: null, whitelist: null }

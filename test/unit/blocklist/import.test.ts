@@ -6,12 +6,12 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import fc from 'fast-check'
 import { listingAt } from '../../../src/blocklist/pages.ts'
 import type { ImportItem, ImportOutcome } from '../../../src/blocklist/types.ts'
 import { readFeed, writeFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
 import { cli, type Door, openDoor, prefix, request, start, testPolicy } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 async function* feed(text: string, format: 'text' | 'csv' | 'rbldnsd' | 'ndjson' = 'text') {
   async function* octets() {

@@ -2,8 +2,8 @@
 // then a restart, which must change nothing, and the journal, which must lead to what the tree has. More of it:
 // ORACLE_RUNS=10000 ORACLE_SEED=1.
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { address, openDoor, prefix, start } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 import { agree, agreeMeanwhile, journalLeads } from './agreement.ts'
 import { NaiveList } from './naive-list.ts'
 import {

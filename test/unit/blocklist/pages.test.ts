@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
 import { listingAt, listingsPage } from '../../../src/blocklist/pages.ts'
 import {
   entryId,
@@ -20,6 +19,7 @@ import { contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { comparePrefixes, type ListEntry } from '../../../src/store/packed-entries.ts'
 import { address, prefix, start, temporaryDirectory } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 import { entry, hide, putList, writeVersion } from './lists.ts'
 
 function open(t: Pick<TestContext, 'after'>): Store {

@@ -1,7 +1,6 @@
 // A purge through the door: the listings become what they would be if the purged evidence had never been seen.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import { isRefusal, type Purge, type PurgeRequest } from '../../../src/blocklist/types.ts'
 import type { Evidence } from '../../../src/classify/evidence.ts'
 import {
@@ -15,6 +14,7 @@ import {
   start,
   testPolicy,
 } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const policy = testPolicy({ traps: ['*@trap.example.org', 'lost@trap.example.net'] })
 const now = start + 20 * day

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import { likelyUses, type PolicyOptions } from '../../../src/blocklist/policy.ts'
 import { type ImportItem, isRefusal, isRequestRefusal } from '../../../src/blocklist/types.ts'
@@ -19,6 +18,7 @@ import {
   silentLog,
   testPolicy,
 } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 import type { Line } from './naive-import.ts'
 import type { NaiveImport, NaiveList } from './naive-list.ts'
 import { answerAt } from './naive-zone.ts'

@@ -2,7 +2,6 @@
 // trap ends.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import {
   isRefusal,
@@ -23,6 +22,7 @@ import {
   start,
   testPolicy,
 } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const host = '20.0.0.1'
 const hour = 3600

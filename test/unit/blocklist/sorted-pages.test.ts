@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
-import fc from 'fast-check'
 import { listingsPage } from '../../../src/blocklist/pages.ts'
 import {
   isRefusal,
@@ -18,6 +17,7 @@ import type { ListingSort } from '../../../src/store/listing-walks.ts'
 import type { ListingRow, NewListingRow } from '../../../src/store/listings.ts'
 import { comparePrefixes } from '../../../src/store/packed-entries.ts'
 import { address, prefix, start, temporaryDirectory } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 import { noteStatements } from '../../support/statements.ts'
 import { entry, putList } from './lists.ts'
 

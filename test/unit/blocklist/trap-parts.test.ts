@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { domainToASCII } from 'node:url'
-import fc from 'fast-check'
 import { trapPartFinder } from '../../../src/blocklist/trap-parts.ts'
 import { formsOf } from '../../support/disclosure.ts'
+import fc from '../../support/properties.ts'
 
 const traps = ['quiet.heron42@hidden-trap.example.org', 'leiser.reiher7@versteckte-fälle.example']
 

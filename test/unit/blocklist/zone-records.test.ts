@@ -1,7 +1,6 @@
 // The records of a zone answer each full name of an address as the list does, by the wildcard rules of RFC 4592.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   type NamedAnswer,
   type ZoneItem,
@@ -9,6 +8,7 @@ import {
 } from '../../../src/blocklist/zone-records.ts'
 import { formatAddress, type Prefix, parsePrefix } from '../../../src/ip/address.ts'
 import { comparePrefixes } from '../../../src/store/packed-entries.ts'
+import fc from '../../support/properties.ts'
 
 function prefix(text: string): Prefix {
   const parsed = parsePrefix(text)

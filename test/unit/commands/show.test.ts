@@ -198,7 +198,7 @@ test('an entry of a named list: which list it is from, and what became of it', a
     assert.equal((await site.run(...args)).code, 0)
   }
   const listed = await show(site, '203.0.113.1')
-  assert.match(listed, /^203\.0\.113\.1 is listed, since .* \((1d|23h 59m) left\)\.\n/)
+  assert.match(listed, /^203\.0\.113\.1 is listed, since .* \((1d|23h \d+m) left\)\.\n/)
   assert.match(listed, /203\.0\.113\.1\/32 {2}listed {2}no kind {2}import of drop {2}since /)
   const removed = await show(site, '203.0.113.2')
   assert.match(removed, /^203\.0\.113\.2 is not listed: it was removed at /)

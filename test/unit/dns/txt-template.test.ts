@@ -1,10 +1,10 @@
 // The text of TXT records: addresses as RFC 5952 writes them, and the template around them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { parseTxtTemplate, putIPv4, putIPv6, putText } from '../../../src/dns/txt-template.ts'
 import { octetsOf } from '../../../src/dns/wire.ts'
 import { formatAddress, parseAddress } from '../../../src/ip/address.ts'
+import fc from '../../support/properties.ts'
 
 function addressText(text: string): string {
   const parsed = parseAddress(text)

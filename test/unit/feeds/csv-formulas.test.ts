@@ -1,9 +1,9 @@
 // A reason is text that somebody wrote: in a CSV export no spreadsheet runs it, and an import has it back as it was.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { csv, csvLines } from '../../../src/feeds/csv.ts'
 import { prefix } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 function lineOf(reason: string): string {
   const attributes = { kinds: 0, reason, expiresAt: null }

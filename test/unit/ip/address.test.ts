@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   contains,
   formatAddress,
@@ -15,6 +14,7 @@ import {
   sameAddress,
   unmapped,
 } from '../../../src/ip/address.ts'
+import fc from '../../support/properties.ts'
 
 function prefix(text: string) {
   const parsed = parsePrefix(text)

@@ -2,7 +2,6 @@
 // not a response of backscatterd gives a fault, and the zone before stays as it was.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { codeNumbers } from '../../../src/blocklist/zone-entry.ts'
 import { type ZoneItem, ZoneRecords } from '../../../src/blocklist/zone-records.ts'
 import { parseTxtTemplate, putText } from '../../../src/dns/txt-template.ts'
@@ -14,6 +13,7 @@ import { NetworkReader } from '../../../src/mirror/received-names.ts'
 import { type ReceivedRecord, readAnswers } from '../../../src/mirror/records.ts'
 import { comparePrefixes } from '../../../src/store/packed-entries.ts'
 import { types, wireName } from '../../support/dns-query.ts'
+import fc from '../../support/properties.ts'
 
 const origin = 'bl.test.example'
 const text = 'Listed: {ip}'

@@ -1,7 +1,6 @@
 // A list → the names of its zone → a mirror's entries: they answer every full name as the list does.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { codesOf, kindsOfCodes } from '../../../src/blocklist/zone-entry.ts'
 import { type ZoneItem, ZoneRecords } from '../../../src/blocklist/zone-records.ts'
 import { parseTxtTemplate, putText } from '../../../src/dns/txt-template.ts'
@@ -19,6 +18,7 @@ import {
 import { NetworkReader, prefixOfName } from '../../../src/mirror/received-names.ts'
 import { entriesOf, type ListedName, type MirrorEntry } from '../../../src/mirror/zone-entries.ts'
 import { comparePrefixes } from '../../../src/store/packed-entries.ts'
+import fc from '../../support/properties.ts'
 
 const text = 'Listed: {ip}, see https://bl.test.example/?ip={ip}'
 const reader = new NetworkReader(text)

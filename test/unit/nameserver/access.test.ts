@@ -1,9 +1,9 @@
 // Access rules compiled into ranges, against a naive longest-prefix search.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { access } from '../../../src/dns/responder.ts'
 import { type AccessRule, accessOf, compileAccess } from '../../../src/nameserver/access.ts'
+import fc from '../../support/properties.ts'
 
 const bits = { 4: 32, 6: 128 } as const
 

@@ -1,9 +1,9 @@
 // A stream cut anywhere → the messages in it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { FrameReader } from '../../../src/nameserver/tcp-connection.ts'
 import { frame } from '../../support/dns-subject.ts'
+import fc from '../../support/properties.ts'
 
 function readAll(reader: FrameReader): Buffer[] {
   const messages: Buffer[] = []

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import { type Address, contains, networkOf, type Prefix } from '../../../src/ip/address.ts'
 import { openStore, type Store } from '../../../src/store/database.ts'
 import { address, evidence, prefix, temporaryDirectory } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const bases = [address('20.0.0.0'), address('2a00::')]
 const somewhere = fc

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import {
   addressBits,
   contains,
@@ -20,6 +19,7 @@ import {
   prefixKey,
 } from '../../../src/store/packed-entries.ts'
 import { prefix, temporaryDirectory } from '../../support/door.ts'
+import fc from '../../support/properties.ts'
 
 const families = [4, 6] as const
 

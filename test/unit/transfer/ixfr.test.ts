@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'
 import type { ImportItem } from '../../../src/blocklist/types.ts'
 import { backscatterKinds } from '../../../src/classify/kinds.ts'
@@ -32,6 +31,7 @@ import {
   transferred,
   zoneWith,
 } from '../../support/local-transfers.ts'
+import fc from '../../support/properties.ts'
 import {
   axfrQuery,
   ixfrQuery,

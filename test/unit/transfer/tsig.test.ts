@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   appendRefusal,
   ResponseSigner,
@@ -16,6 +15,7 @@ import {
   verifyRequest,
 } from '../../../src/transfer/tsig.ts'
 import { buildQuery, types } from '../../support/dns-query.ts'
+import fc from '../../support/properties.ts'
 
 const now = 1_790_000_000
 const secret = Buffer.from('c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0', 'base64')

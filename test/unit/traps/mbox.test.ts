@@ -12,9 +12,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import fc from 'fast-check'
 import type { MailboxMessage } from '../../../src/traps/mailbox.ts'
 import { MboxSplitter } from '../../../src/traps/mbox-splitter.ts'
+import fc from '../../support/properties.ts'
 import { KeptMbox } from './mbox-writers.ts'
 
 const from = 'From MAILER-DAEMON Tue Nov 24 11:24:44 2026\n'

@@ -2,7 +2,6 @@
 // reads, partial names, publishing and abandoning, without losing a block.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import {
   type Address,
   addressBits,
@@ -16,6 +15,7 @@ import { openReader } from '../../../src/tree/open-reader.ts'
 import { maxBatch } from '../../../src/tree/prefetch.ts'
 import type { TreeReader } from '../../../src/tree/reader.ts'
 import { TreeWriter } from '../../../src/tree/writer.ts'
+import fc from '../../support/properties.ts'
 import { addressOf, assertNoLeak, find, integerOf, Oracle, seeded } from './oracle.ts'
 
 const version = { serial: 7, generatedAt: 8, validUntil: 9, ipv4Entries: 1, ipv6Entries: 2 }
