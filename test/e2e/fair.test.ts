@@ -74,7 +74,7 @@ async function show({ site }: World, host = sender): Promise<Shown> {
   return JSON.parse((await call(site, 'GET', `/v1/lookup/${host}`)).text)
 }
 
-async function assertTerm(world: World, seconds: number, why?: string): Promise<void> {
+async function assertTerm(world: World, seconds: number, why = 'the term'): Promise<void> {
   const found = await until(
     () => term(world),
     (each) => each === seconds,
