@@ -1,6 +1,6 @@
 // Walks the questions and records of a message that may be anything. Answering a query does not use this: it must not allocate.
 import { skipName } from './name.ts'
-import { get16, headerLength } from './wire.ts'
+import { get16, headerLength, maxNameLength } from './wire.ts'
 
 /** Octets of a record's fields between its owner and its RDATA: type, class, TTL and length (RFC 1035 §4.1.3). */
 export const recordFieldsLength = 10
@@ -33,4 +33,23 @@ export function recordAt(message: Uint8Array, at: number): RecordPlace | undefin
   if (fields < 0 || data > message.length) return undefined
   const end = data + get16(message, fields + 8)
   return end > message.length ? undefined : { type: get16(message, fields), fields, data, end }
+}
+
+const nameOctets = new Uint8Array(maxNameLength)
+
+/**
+ * The name at `start`, which `skipName` has found right, without compression. It is copied octet by octet: a view of each label
+ * would take longer.
+ */
+export function writtenOut(message: Uint8Array, start: number): Uint8Array {
+  let length = 0
+  for (let at = start; ; ) {
+    const octet = message[at] ?? 0
+    if (octet > 63) {
+      at = get16(message, at) & 0x3fff
+      continue
+    }
+    for (const end = at + octet; at <= end; at++) nameOctets[length++] = message[at] ?? 0
+    if (octet === 0) return nameOctets.slice(0, length)
+  }
 }

@@ -308,7 +308,9 @@ export class Responder {
     if (asked.type === types.AXFR || isIxfr) {
       const mayTransfer = isIxfr && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
       const apex = mayTransfer && findName(this.#prepared.names, query, this.#nameLength())
-      return apex ? this.#answerOwnName(apex, types.SOA) : this.#refuse(extendedErrors.prohibited)
+      if (!apex) return this.#refuse(extendedErrors.prohibited)
+      if (asked.class === classes.IN) this.#reply.setAuthoritative()
+      return this.#answerOwnName(apex, types.SOA)
     }
     if (this.#fault !== extendedErrors.none) {
       this.context.outcome = outcomes.failed

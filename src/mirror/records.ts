@@ -1,6 +1,6 @@
 // A message of a transfer → its answer records, with names written out. The message may be anything.
 import { lowerCase, skipName } from '../dns/name.ts'
-import { recordAt, skipQuestions } from '../dns/record-place.ts'
+import { recordAt, skipQuestions, writtenOut } from '../dns/record-place.ts'
 import { classes, get16, get32, types } from '../dns/wire.ts'
 
 export interface ReceivedRecord {
@@ -70,20 +70,4 @@ function plainRdata(
   }
   pieces.push(message.subarray(at, end))
   return Uint8Array.from(Buffer.concat(pieces))
-}
-
-const nameOctets = new Uint8Array(255)
-
-/** The name at `at`, which `skipName` has found right. It is copied octet by octet: a view of each label would take longer. */
-function writtenOut(message: Uint8Array, start: number): Uint8Array {
-  let length = 0
-  for (let at = start; ; ) {
-    const octet = message[at] ?? 0
-    if (octet > 63) {
-      at = get16(message, at) & 0x3fff
-      continue
-    }
-    for (const end = at + octet; at <= end; at++) nameOctets[length++] = message[at] ?? 0
-    if (octet === 0) return nameOctets.slice(0, length)
-  }
 }

@@ -1,5 +1,6 @@
 // A query for a zone transfer → what it asks and whether it may: AXFR (RFC 5936 §2.1), IXFR (RFC 1995 §3), TSIG (RFC 8945).
 import { equalsAt, foldName, skipName } from '../dns/name.ts'
+import { parseQuery, Query } from '../dns/query.ts'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { recordAt } from '../dns/record-place.ts'
 import { classes, flags, get16, get32, headerLength, octetsOf, types } from '../dns/wire.ts'
@@ -36,8 +37,8 @@ export function isTransferQuery(query: Uint8Array): boolean {
 }
 
 /**
- * Reads a query for which `isTransferQuery` holds. Returns undefined if it is malformed, or asks for another zone or class:
- * such a query gets the same answer as over UDP. `now`: epoch seconds.
+ * Reads a query for which `isTransferQuery` holds. Returns undefined if it is malformed, has a later version of EDNS, or asks for
+ * another zone or class: such a query gets the same answer as over UDP. `now`: epoch seconds.
  */
 export function readTransferRequest(
   query: Uint8Array,
@@ -45,19 +46,22 @@ export function readTransferRequest(
   keys: readonly TsigKey[],
   now: number,
 ): TransferRequest | undefined {
-  const signature = verifyRequest(query, keys, now)
-  const nameEnd = skipName(query, headerLength, query.length)
-  if (signature.kind === 'malformed' || nameEnd !== headerLength + origin.length) return undefined
+  const asked = new Query()
+  if (!parseQuery(query, query.length, asked) || asked.edns.version > 0) return undefined
+  const { questionEnd } = asked
+  if (asked.class !== classes.IN || questionEnd - 4 !== headerLength + origin.length)
+    return undefined
   if (!equalsAt(octetsOf(query), headerLength, foldName(origin))) return undefined
-  if (get16(query, nameEnd + 2) !== classes.IN) return undefined
-  const isIxfr = get16(query, nameEnd) === types.IXFR
-  const serial = isIxfr ? clientSerial(query, nameEnd + 4) : undefined
+  const signature = verifyRequest(query, keys, now)
+  if (signature.kind === 'malformed') return undefined
+  const isIxfr = asked.type === types.IXFR
+  const serial = isIxfr ? clientSerial(query, questionEnd) : undefined
   return {
     id: get16(query, 0),
-    question: query.slice(headerLength, nameEnd + 4),
+    question: query.slice(headerLength, questionEnd),
     serial,
     isWellFormed: !isIxfr || serial !== undefined,
-    hasOpt: hasOptRecord(query, nameEnd + 4),
+    hasOpt: asked.edns.isPresent,
     signature,
   }
 }
@@ -93,16 +97,4 @@ function clientSerial(query: Uint8Array, at: number): number | undefined {
   const primaryEnd = skipName(query, data, end)
   const adminEnd = primaryEnd < 0 ? -1 : skipName(query, primaryEnd, end)
   return adminEnd >= 0 && adminEnd + 20 === end ? get32(query, adminEnd) >>> 0 : undefined
-}
-
-function hasOptRecord(query: Uint8Array, from: number): boolean {
-  let at = from
-  const total = get16(query, 6) + get16(query, 8) + get16(query, 10)
-  for (let index = 0; index < total; index++) {
-    const record = recordAt(query, at)
-    if (record === undefined) return false
-    if (record.type === types.OPT) return true
-    at = record.end
-  }
-  return false
 }

@@ -2,7 +2,7 @@
 // node:crypto computes the MACs. A message is never changed; a signed one is a copy with the TSIG record at its end.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { lowerCase, skipName } from '../dns/name.ts'
-import { recordAt, recordFieldsLength, skipQuestions } from '../dns/record-place.ts'
+import { recordAt, recordFieldsLength, skipQuestions, writtenOut } from '../dns/record-place.ts'
 import { classes, get16, put16, put32, types } from '../dns/wire.ts'
 
 /** The algorithms that RFC 8945 §6 requires, and its longer ones. */
@@ -241,13 +241,13 @@ function readTsig(message: Uint8Array): TsigRecord | 'malformed' | undefined {
   return at === message.length ? undefined : 'malformed'
 }
 
-/** Names must not be compressed (RFC 8945 §4.2); a compressed one makes the record malformed. */
+/**
+ * The algorithm's name must not be compressed (RFC 8945 §4.2); a compressed one makes the record malformed. The key's name may be,
+ * as any owner: it is if it ends like the zone's.
+ */
 function readFields(message: Uint8Array, at: number, fixed: number): TsigRecord | undefined {
-  const name = plainName(message, at, fixed)
   const view = new DataView(message.buffer, message.byteOffset, message.length)
-  if (!name || get16(message, fixed + 2) !== classes.ANY || view.getUint32(fixed + 4) !== 0) {
-    return undefined
-  }
+  if (get16(message, fixed + 2) !== classes.ANY || view.getUint32(fixed + 4) !== 0) return undefined
   const data = fixed + recordFieldsLength
   const algorithmEnd = skipName(message, data, message.length)
   if (algorithmEnd < 0) return undefined
@@ -260,7 +260,7 @@ function readFields(message: Uint8Array, at: number, fixed: number): TsigRecord 
   if (otherEnd !== message.length) return undefined
   return {
     at,
-    name,
+    name: writtenOut(message, at).map(lowerCase),
     algorithm,
     timeSigned: get16(message, algorithmEnd) * 2 ** 32 + view.getUint32(algorithmEnd + 2),
     fudge: get16(message, algorithmEnd + 6),

@@ -11,7 +11,7 @@ import { openStore } from '../../../src/store/database.ts'
 import type { EntryAttributes } from '../../../src/store/packed-entries.ts'
 import { transferMessages } from '../../../src/transfer/transfer.ts'
 import { ownRecordsDigest } from '../../../src/transfer/zone-content.ts'
-import { buildQuery, rcodes, types } from '../../support/dns-query.ts'
+import { buildOpt, buildQuery, optionCodes, rcodes, types } from '../../support/dns-query.ts'
 import {
   address,
   cli,
@@ -407,6 +407,22 @@ test('after any changes, an old copy and the difference are the records of AXFR'
   )
   t.diagnostic(`${runs} runs: ${JSON.stringify(counts)}`)
   assert.ok(counts.difference > counts.whole)
+})
+
+test('a transfer query with a later EDNS, two OPT records or a cookie of no length gets no zone', (t) => {
+  const { store } = open(t)
+  const transfer = (opts: NonNullable<Parameters<typeof buildQuery>[2]>) =>
+    transferFrom(store.path, buildQuery('bl.test.example', types.AXFR, opts))
+  assert.equal(transfer({ edns: {} })?.length, 1)
+  const cookie = { code: optionCodes.cookie, data: [1] }
+  for (const wrong of [{ edns: { version: 1 } }, { edns: { options: [cookie] } }]) {
+    // Then it is answered as any other query: BADVERS or FORMERR.
+    assert.deepEqual(transfer(wrong), [])
+  }
+  const opt = buildOpt({})
+  const twice = Buffer.concat([buildQuery('bl.test.example', types.AXFR), opt, opt])
+  twice.writeUInt16BE(2, 10)
+  assert.deepEqual(transferFrom(store.path, twice), [])
 })
 
 test('a query for differences without the SOA record that holds the serial is malformed', (t) => {

@@ -103,6 +103,22 @@ print(json.dumps({'mac': m.mac.hex()}))`,
   })
 }
 
+test("a key's name that ends like the zone's may be compressed", () => {
+  const { name, ...rest } = key()
+  const long = { name: Buffer.concat([name.subarray(0, 8), query.subarray(15, 29)]), ...rest }
+  const signed = Buffer.from(signRequest(query, long, now).message)
+  const end = query.length + long.name.length
+  // A pointer to test.example in the question.
+  const pointer = Buffer.from([...name.subarray(0, 8), 0xc0, 15])
+  const compressed = Buffer.concat([
+    signed.subarray(0, query.length),
+    pointer,
+    signed.subarray(end),
+  ])
+  assert.equal(verifyRequest(signed, [long], now).kind, 'valid')
+  assert.equal(verifyRequest(compressed, [long], now).kind, 'valid')
+})
+
 test('an unknown key, a wrong secret and a wrong time are refused', () => {
   const signed = (each: TsigKey, at = now) => signRequest(query, each, at).message
   const errorOf = (message: Uint8Array) => {
