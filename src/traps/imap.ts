@@ -127,6 +127,8 @@ export class ImapMailbox implements Mailbox {
       )
     }
     this.#waiting.delete(Number(uid))
+    // While an earlier message cannot be read, the position stays before it, and the search finds this message again.
+    this.#passedOver.add(Number(uid), [])
   }
 
   passOver({ id }: MessageName, recipients: readonly string[]): void {
@@ -228,8 +230,28 @@ export class ImapMailbox implements Mailbox {
     return { batches, tooBig }
   }
 
-  /** Fetches a whole batch before anything else: no other command can be sent while a FETCH answer comes in. */
+  /** The messages of a batch. If the server refuses the batch, each of its messages is asked for alone. */
   async #contents(
+    connection: ImapConnection,
+    batch: ReadonlyMap<number, number>,
+  ): Promise<MailboxMessage[]> {
+    try {
+      return await this.#batch(connection, batch)
+    } catch (error) {
+      const { fault, detail } = this.#failed('cannot be read', error)
+      if (fault !== 'refused') throw error
+      const [uid] = batch.keys()
+      if (batch.size === 1 && uid !== undefined) {
+        return [{ ...this.#named(uid), unreadable: fault, detail }]
+      }
+    }
+    const found: MailboxMessage[] = []
+    for (const one of batch) found.push(...(await this.#contents(connection, new Map([one]))))
+    return found
+  }
+
+  /** Fetches a whole batch before anything else: no other command can be sent while a FETCH answer comes in. */
+  async #batch(
     connection: ImapConnection,
     batch: ReadonlyMap<number, number>,
   ): Promise<MailboxMessage[]> {

@@ -138,6 +138,14 @@ export class MailboxError extends OperationalError {
   }
 }
 
+/** Whether accept() failed for a reason that does not stop other messages. */
+export function isOfOneMessage(error: unknown): error is MailboxError {
+  return (
+    error instanceof MailboxError &&
+    (error.fault === 'messages-unreadable' || error.fault === 'read-only')
+  )
+}
+
 const maxDetailCharacters = 1000
 
 /** Turns any error into a MailboxError of that mailbox. `what` says what was tried. */

@@ -6,10 +6,10 @@ import { type FileHandle, lstat, mkdir, open, opendir, rename } from 'node:fs/pr
 import { codeOf, messageOf } from '../errors.ts'
 import {
   faultOf,
+  isOfOneMessage,
   type Mailbox,
   type MailboxContext,
-  type MailboxError,
-  MailboxFault,
+  MailboxError,
   type MailboxMessage,
   type MessageName,
   mailboxError,
@@ -95,7 +95,8 @@ export class Maildir implements Mailbox {
       if (!this.#unmoved.has(id)) this.#logStuck(id, place, mailboxErrors[faultOf(error)])
       this.#unmoved.add(id)
       const fault = code === 'EROFS' ? 'read-only' : 'messages-unreadable'
-      throw new MailboxFault(fault, `${failed}: ${messageOf(error)}`)
+      const { name } = this.#options
+      throw new MailboxError(name, fault, `${failed}: ${messageOf(error)}`, { cause: error })
     }
   }
 
@@ -132,8 +133,8 @@ export class Maildir implements Mailbox {
       await this.accept({ id, place })
       return null
     } catch (error) {
-      if (!(error instanceof MailboxFault)) throw error
-      return { id, place, unreadable: error.fault, detail: error.message }
+      if (!isOfOneMessage(error)) throw error
+      return { id, place, unreadable: error.fault, detail: error.detail }
     }
   }
 

@@ -3,6 +3,7 @@
 import { type Logger, messageOf, OperationalError } from '../errors.ts'
 import type { Collector } from './collect.ts'
 import {
+  isOfOneMessage,
   type Mailbox,
   type MailboxError,
   type MailboxErrorCode,
@@ -157,7 +158,7 @@ export class Poller {
     const unreadable: Unreadable[] = []
     const fail = (error: unknown): void => {
       if (isOfOneMessage(error)) {
-        unreadable.push({ unreadable: error.fault, detail: error.message })
+        unreadable.push({ unreadable: error.fault, detail: error.detail })
       } else failure ??= mailboxError(name, 'reading it', error)
     }
     try {
@@ -260,14 +261,6 @@ export class Poller {
       mailbox.passOver(message, passedOver)
     }
   }
-}
-
-/** Whether only one message has the problem, so that the others are still handled. */
-function isOfOneMessage(error: unknown): error is MailboxFault {
-  return (
-    error instanceof MailboxFault &&
-    (error.fault === 'messages-unreadable' || error.fault === 'read-only')
-  )
 }
 
 /** The code that `status` shows if a message cannot be recorded. */

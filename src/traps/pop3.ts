@@ -1,6 +1,7 @@
 // A POP3 mailbox → its messages. Accepted messages are deleted; the server does that only when the session ends with QUIT. A
 // message for no trap stays, and the next session recognises it by its unique id. Identical copies may share a unique id (RFC
 // 1939 §7), so within a session a message goes by its number.
+import { messageOf } from '../errors.ts'
 import {
   credentials,
   type Deadlines,
@@ -10,6 +11,7 @@ import {
   usualDeadlines,
 } from './mail-server.ts'
 import {
+  faultOf,
   type Mailbox,
   type MailboxContext,
   MailboxFault,
@@ -44,6 +46,8 @@ export class Pop3Mailbox implements Mailbox {
   /** Keyed by unique id. */
   #passedOver = new PassedOver<string>()
   #hasMore = false
+  /** If a session handled none of its messages, the next one may be no better, and waits for its time. */
+  #hasHandled = false
 
   constructor(options: Pop3MailboxOptions) {
     mailServer('pop3', options)
@@ -69,9 +73,7 @@ export class Pop3Mailbox implements Mailbox {
           yield { ...named, refused: `its ${size} octets are more than the ${maxBytes} allowed` }
           continue
         }
-        // Some servers count a line end as one octet, so allow twice the size.
-        const raw = await this.#clock.during(client.retrieve(number, 2 * maxBytes))
-        yield { ...named, raw, storedAt: null }
+        yield { ...named, ...(await this.#content(client, number)) }
       }
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot be read', error)
@@ -79,6 +81,7 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   async accept({ id }: MessageName): Promise<void> {
+    this.#hasHandled = true
     const { number, uid } = readId(id)
     try {
       if (this.#client === null || this.#entries.get(number)?.uid !== uid) {
@@ -91,6 +94,7 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   passOver({ id }: MessageName, recipients: readonly string[]): void {
+    this.#hasHandled = true
     this.#passedOver.add(readId(id).uid, recipients)
   }
 
@@ -101,7 +105,7 @@ export class Pop3Mailbox implements Mailbox {
     this.#client = null
     try {
       await client.command('QUIT')
-      if (this.#hasMore) this.#options.wake()
+      if (this.#hasMore && this.#hasHandled) this.#options.wake()
       return null
     } catch (error) {
       throw mailboxError(this.#options.name, 'cannot end the session', error)
@@ -119,10 +123,24 @@ export class Pop3Mailbox implements Mailbox {
     this.#client = null
     this.#entries.clear()
     this.#hasMore = false
+    this.#hasHandled = false
     const server = mailServer('pop3', this.#options)
     const deadlines = this.#deadlines
     this.#client = await openPop3({ ...server, ...(await credentials(this.#options)), deadlines })
     return this.#client
+  }
+
+  /** The message, or why the server refuses it. The session goes on after a refusal. */
+  async #content(client: Pop3Client, number: number) {
+    try {
+      // Some servers count a line end as one octet, so allow twice the size.
+      const { maxBytes } = this.#options
+      const raw = await this.#clock.during(client.retrieve(number, 2 * maxBytes))
+      return { raw, storedAt: null }
+    } catch (error) {
+      if (faultOf(error) !== 'refused') throw error
+      return { unreadable: 'refused', detail: messageOf(error) } as const
+    }
   }
 
   /** Fills #entries with the first messages that were not passed over. */

@@ -9,6 +9,8 @@ export interface OddServer {
   /** Replies by the command's verb (`greeting` for the first), in place of what a good server says; `TAG` stands for the tag. */
   readonly odd?: Readonly<Record<string, Odd>>
   readonly messages?: readonly string[]
+  /** Numbers of messages whose content the server refuses to send. */
+  readonly refuses?: readonly number[]
   /** Told of each line that a client sends. */
   readonly heard?: (line: string) => void
   /** After these verbs the connection is closed. */
@@ -35,7 +37,7 @@ export interface Sent {
 
 /** Starts one; resolves with its port. Ended with the test. */
 export async function oddPop3(t: TestContext, server: OddServer, sent?: Sent): Promise<number> {
-  const messages = server.messages ?? []
+  const { messages = [], refuses = [] } = server
   const lines = (entries: string[]): string =>
     `+OK\r\n${entries.map((entry) => `${entry}\r\n`).join('')}.\r\n`
   return await listen(t, server, sent, '+OK ready\r\n', (line) => {
@@ -44,7 +46,9 @@ export async function oddPop3(t: TestContext, server: OddServer, sent?: Sent): P
       CAPA: '-ERR unknown\r\n',
       LIST: lines(messages.map((text, at) => `${at + 1} ${text.length}`)),
       UIDL: lines(messages.map((_, at) => `${at + 1} uid${at + 1}`)),
-      RETR: `+OK\r\n${messages[Number(number) - 1]}\r\n.\r\n`,
+      RETR: refuses.includes(Number(number))
+        ? '-ERR [SYS/TEMP] not now\r\n'
+        : `+OK\r\n${messages[Number(number) - 1]}\r\n.\r\n`,
     }
     return { verb, reply: usual[verb] ?? '+OK\r\n' }
   })
@@ -52,7 +56,7 @@ export async function oddPop3(t: TestContext, server: OddServer, sent?: Sent): P
 
 /** As `oddPop3`. A flag that a client stores is forgotten when it has gone. */
 export async function oddImap(t: TestContext, server: OddServer, sent?: Sent): Promise<number> {
-  const messages = server.messages ?? []
+  const { messages = [], refuses = [] } = server
   let idling = ''
   return await listen(t, server, sent, '* OK ready\r\n', (line, seen) => {
     const [tag = '', word = '', second = '', ...rest] = line.split(' ')
@@ -80,6 +84,9 @@ export async function oddImap(t: TestContext, server: OddServer, sent?: Sent): P
     if (tag === 'DONE') return { verb: 'DONE', reply: `${idling} OK done\r\n` }
     if (verb === 'IDLE') idling = tag
     const body = verb === 'FETCH' && line.includes('BODY') ? 'BODY' : verb
+    if (body === 'BODY' && asked.some((uid) => refuses.includes(uid))) {
+      return { verb: body, reply: `${tag} NO [SERVERBUG] not now\r\n` }
+    }
     return { verb: body, reply: (usual[verb] ?? 'TAG OK done\r\n').replaceAll('TAG', tag) }
   })
 }

@@ -56,12 +56,14 @@ async function imapMailbox(
   return mailbox
 }
 
-async function pop3Mailbox(t: TestContext, server: OddServer, sent?: Sent): Promise<Pop3Mailbox> {
+async function pop3Mailbox(
+  t: TestContext,
+  server: OddServer,
+  sent?: Sent,
+  wake = (): void => undefined,
+): Promise<Pop3Mailbox> {
   const port = await oddPop3(t, server, sent)
-  const mailbox = new Pop3Mailbox({
-    ...account(t, `pop3://trap@127.0.0.1:${port}`),
-    wake: () => undefined,
-  })
+  const mailbox = new Pop3Mailbox({ ...account(t, `pop3://trap@127.0.0.1:${port}`), wake })
   t.after(() => mailbox.close())
   return mailbox
 }
@@ -142,6 +144,45 @@ test('IMAP: a message that is larger than its server estimated is refused, and s
     `it has more than the ${maxBytes} octets allowed`,
     'Subject: b\r\n',
   ])
+})
+
+for (const [type, open] of [
+  ['IMAP', imapMailbox],
+  ['POP3', pop3Mailbox],
+] as const) {
+  test(`${type}: a message that the server does not give stops no other`, async (t) => {
+    const mailbox = await open(t, { messages: ['a\r\n', 'b', 'c\r\n'], refuses: [2] })
+    const found = await read(mailbox)
+    assert.deepEqual(
+      found.map((each) => ('unreadable' in each ? each.unreadable : 'read')),
+      ['read', 'refused', 'read'],
+    )
+    assert.match(texts(found)[1] ?? '', /not now/)
+  })
+}
+
+test('IMAP: messages after one that the server does not give are read once', async (t) => {
+  const odd = { SEARCH: '* SEARCH 1 2 3\r\nTAG OK done\r\n' }
+  const mailbox = await imapMailbox(t, { messages: ['a\r\n', 'b', 'c\r\n'], refuses: [2], odd })
+  const places: string[] = []
+  for await (const each of mailbox.messages(undefined)) {
+    places.push(each.place)
+    if (!('unreadable' in each)) await mailbox.accept(each)
+  }
+  const position = (await mailbox.finish()) ?? undefined
+  for await (const { place } of mailbox.messages(position)) places.push(place)
+  assert.deepEqual(places, ['UID 1', 'UID 2', 'UID 3', 'UID 2'])
+})
+
+test('POP3: a session that could read none of many messages calls for no other at once', async (t) => {
+  const numbers = Array.from({ length: 501 }, (_, at) => at + 1)
+  let isWoken = false
+  const server = { messages: numbers.map(() => 'a'), refuses: numbers }
+  const mailbox = await pop3Mailbox(t, server, undefined, () => {
+    isWoken = true
+  })
+  assert.equal((await read(mailbox)).length, 500)
+  assert.equal(isWoken, false)
 })
 
 test('IMAP: a row that tells of flags is no answer, and no fault', async (t) => {

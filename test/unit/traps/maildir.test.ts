@@ -23,11 +23,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Evidence } from '../../../src/classify/evidence.ts'
+import { silent } from '../../../src/errors.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
 import { parseTrustedRelays } from '../../../src/mail/trace.ts'
 import { Collector } from '../../../src/traps/collect.ts'
+import type { Mailbox } from '../../../src/traps/mailbox.ts'
 import { Maildir } from '../../../src/traps/maildir.ts'
 import { Poller } from '../../../src/traps/poller.ts'
+import { RemoteMailboxes } from '../../../src/traps/remote-mailboxes.ts'
 import { reading } from '../../support/reading.ts'
 
 const now = 1_800_000_000
@@ -65,14 +68,15 @@ class Box {
     for (const each of ['new', 'cur', 'tmp']) mkdirSync(join(this.path, each), { recursive: true })
   }
 
-  poller(options: { allTraps?: boolean; maxBytes?: number } = {}): Poller {
+  poller(options: { allTraps?: boolean; maxBytes?: number; mailbox?: Mailbox } = {}): Poller {
     const { allTraps = false, maxBytes = 1_000_000 } = options
     const log = this.#logger()
     const trapsAmong = async (addresses: readonly string[]) =>
       new Set(addresses.filter((each) => this.traps.includes(each)))
     const { path } = this
     const wake = () => undefined
-    const mailbox = new Maildir({ name: 'box', path, maxBytes, trapsAmong, wake, log })
+    const own = new Maildir({ name: 'box', path, maxBytes, trapsAmong, wake, log })
+    const { mailbox = own } = options
     const { collector } = this
     return new Poller({
       name: 'box',
@@ -417,6 +421,29 @@ test('messages that may not be moved are recorded once, and moved as soon as tha
   assert.equal(box.recorded.length, 3)
   assert.deepEqual(box.names('new'), [])
   assert.deepEqual([poller.status().state, poller.status().unreadable], ['ok', 0])
+})
+
+test('messages that may not be moved do not stop the others when the thread reads them', async (t) => {
+  const box = new Box(t)
+  const remote = new RemoteMailboxes({
+    mailboxes: [{ name: 'box', type: 'maildir', path: box.path, schedule: '', allTraps: false }],
+    list: { isTrap: (address) => box.traps.includes(address) },
+    wake: () => undefined,
+    log: silent,
+  })
+  t.after(() => remote.close())
+  const poller = box.poller({ mailbox: remote.mailbox('box') })
+  // Starts the thread while it may still read its own code.
+  await poller.poll()
+  const names = Array.from({ length: 40 }, (_, at) => `${at}.a.host`)
+  for (const name of names) box.drop(name)
+  chmodSync(join(box.path, 'cur'), 0o555)
+  await unprivileged(box, () => poller.poll())
+  assert.equal(box.recorded.length, names.length)
+  const { unreadable, lastError, lastErrorDetail, retryAt } = poller.status()
+  assert.deepEqual([unreadable, retryAt], [names.length, null])
+  assert.match(lastError ?? '', /^messages-unreadable: /)
+  assert.match(lastErrorDetail ?? '', /^cannot move a message to cur: EACCES/)
 })
 
 test('a folder that is not there fails with growing pauses, and is found again', async (t) => {

@@ -136,7 +136,6 @@ for (const [what, fault, odd] of [
   ['has the mailbox in use', 'locked', { PASS: '-ERR [IN-USE] trap is locked\r\n' }],
   ['greets with an error', 'refused', { greeting: '-ERR go away\r\n' }],
   ['has no unique ids', 'refused', { UIDL: '-ERR what?\r\n' }],
-  ['refuses a message', 'refused', { RETR: '-ERR gone\r\n' }],
   ['speaks no POP3', 'protocol-broken', { greeting: `${'x'.repeat(5000)}` }],
 ] as const) {
   test(`a server that ${what} is a failure that is told by its code`, async (t) => {
