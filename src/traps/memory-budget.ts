@@ -1,7 +1,7 @@
 // Limits the memory of all messages that are being received, read and recorded.
 import type { CountedClient } from './client-limits.ts'
 
-/** The largest share that one client may take, so that others have room however much or slowly it sends. */
+/** One client may take this share of what the others leave. So several slow clients together leave room for the next one. */
 const clientShare = 1 / 4
 
 export class MemoryBudget {
@@ -45,8 +45,9 @@ export class MemoryBudget {
 
   #takeFor(client: CountedClient, bytes: number): boolean {
     if (client === null) return this.#take(bytes)
-    const taken = (this.#perClient.get(client) ?? 0) + bytes
-    if (bytes > 0 && taken > this.#maxBytes * clientShare) return false
+    const held = this.#perClient.get(client) ?? 0
+    const taken = held + bytes
+    if (bytes > 0 && taken > (this.#freeBytes + held) * clientShare) return false
     if (!this.#take(bytes)) return false
     if (taken > 0) this.#perClient.set(client, taken)
     else this.#perClient.delete(client)

@@ -22,7 +22,7 @@ export interface ListenerOptions {
   /** The most connections at the same time, of all clients. */
   readonly maxConnections: number
   readonly limits: ClientLimits
-  /** A connection is closed if no command has been completed for this long. */
+  /** A connection is closed if for this long no command has been completed, or no content has come. */
   readonly commandSeconds: number
   /** A connection is closed if its message takes longer than this. */
   readonly dataSeconds: number
@@ -66,7 +66,7 @@ export interface AcceptedConnection {
 
 /** A connection, and when it last made progress. */
 interface Tracked extends Mutable<AcceptedConnection> {
-  /** Octets that we had written to the socket at the last look. */
+  /** Octets of replies and of message content at the last look. */
   progress: number
   /** When `progress` last changed, in milliseconds of the monotonic clock. */
   progressAt: number
@@ -79,6 +79,11 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 const headerMs = 5000
 /** How often to look for slow connections. */
 const sweepMs = 1000
+/**
+ * While the maximum number of connections is open, slow ones are closed after this share of the usual time. It is what Postfix
+ * does under stress (STRESS_README).
+ */
+const crowdedShare = 1 / 6
 /** How long a refused client has to read why it was refused. */
 const refusalMs = 2000
 /** The most refused connections that we wait for; further ones are closed at once. */
@@ -326,20 +331,22 @@ class Listener {
     const { commandSeconds, dataSeconds, limits } = this.#options
     limits.sweep()
     const now = performance.now()
+    const idleMs = commandSeconds * 1000 * (this.#isFull() ? crowdedShare : 1)
     for (const connection of this.#connections.values()) {
       const { socket, phase } = connection
-      if (socket.bytesWritten !== connection.progress) {
-        connection.progress = socket.bytesWritten
+      const progress = socket.bytesWritten + connection.dataBytes
+      if (progress !== connection.progress) {
+        connection.progress = progress
         connection.progressAt = now
       }
       if (phase !== connection.phaseSince.phase) {
         connection.phaseSince = { phase, at: now }
         connection.progressAt = now
       }
-      const isSlow =
-        (phase === 'command' && now - connection.progressAt > commandSeconds * 1000) ||
-        (phase === 'data' && now - connection.phaseSince.at > dataSeconds * 1000)
-      if (isSlow) this.#cut(connection, '4.4.2 Timeout, closing connection')
+      const isWaiting = phase === 'command' || phase === 'data'
+      const isIdle = isWaiting && now - connection.progressAt > idleMs
+      const isTooLong = phase === 'data' && now - connection.phaseSince.at > dataSeconds * 1000
+      if (isIdle || isTooLong) this.#cut(connection, '4.4.2 Timeout, closing connection')
     }
   }
 }

@@ -26,7 +26,7 @@ export interface SmtpListenerOptions
   readonly maxClientConnections: number
   /** Limits for each IPv4 address or IPv6 /64. */
   readonly perMinute: MinuteLimits
-  /** A connection is closed after this long without a complete command. @default 60 */
+  /** A connection is closed after this long without a complete command, or without content. @default 60 */
   readonly commandSeconds?: number
   /** A connection is closed if the content of one message takes longer. @default 600 */
   readonly dataSeconds?: number
@@ -173,6 +173,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
 
   function greet(id: string, reply: () => void): void {
     const own = sessions.get(id)
+    if (own !== undefined) own.connection.phase = 'command'
     reply()
     if (own !== undefined) own.talkedEarly = own.startReading()
   }
@@ -256,6 +257,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     commandSeconds,
     dataSeconds,
     onConnection(connection) {
+      connection.phase = 'pause'
       const server = connection.isProxy ? proxied : direct
       const own: Session = {
         connection,

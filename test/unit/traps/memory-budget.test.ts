@@ -4,9 +4,15 @@ import { MemoryBudget } from '../../../src/traps/memory-budget.ts'
 
 const mib = 1024 ** 2
 
-function fill(memory: MemoryBudget, client: string | null, messages: number): number {
-  const held = Array.from({ length: messages }, () => memory.open(10 * mib, client))
-  for (const each of held) each.append(new Uint8Array(10 * mib))
+/** Begins so many messages, and returns how many of them found room. */
+function fill(
+  memory: MemoryBudget,
+  client: string | null,
+  messages: number,
+  octets = 10 * mib,
+): number {
+  const held = Array.from({ length: messages }, () => memory.open(octets, client))
+  for (const each of held) each.append(new Uint8Array(octets))
   return held.filter((each) => each.content() !== null).length
 }
 
@@ -15,6 +21,12 @@ test('one client’s messages under way leave room for everybody else’s', () =
   assert.equal(fill(memory, '192.0.2.1', 10), 2)
   assert.equal(fill(memory, '192.0.2.2', 10), 2)
   assert.equal(fill(memory, null, 10), 6)
+})
+
+test('several clients that take all they can leave room for the next one', () => {
+  const memory = new MemoryBudget(100 * mib)
+  for (let client = 1; client <= 10; client++) fill(memory, `192.0.2.${client}`, 40, mib)
+  assert.equal(fill(memory, '192.0.2.99', 1, 100 * 1024), 1)
 })
 
 test('a client’s share is free again when his message is done', () => {

@@ -472,6 +472,21 @@ test('connections are limited in all', async (t) => {
   assert.match((await connect().hear(1))[0] ?? '', /^220 /)
 })
 
+test('while all connections are taken, idle ones end sooner', { timeout: 60_000 }, async (t) => {
+  const [crowded, roomy] = await Promise.all([
+    smtpSite(t, { maxConnections: 2, commandSeconds: 30 }),
+    smtpSite(t, { commandSeconds: 30 }),
+  ])
+  const free = roomy.connect()
+  const idle = crowded.connect()
+  const stalled = crowded.connect()
+  await Promise.all([free.hear(1), idle.hear(1), stalled.begin()])
+  stalled.send('Subject: x')
+  await Promise.all([idle.ended, stalled.ended])
+  for (const { said } of [idle, stalled]) assert.match(said, /421 4\.4\.2 [^\n]*Timeout/)
+  assert.doesNotMatch(free.said, /421/)
+})
+
 test('XCLIENT from a proxy names the client, over IPv4 and IPv6', async (t) => {
   const { connect, recorded } = await smtpSite(t, { proxies: ['127.0.0.1/32'] })
   for (const [address, client] of [
