@@ -55,6 +55,7 @@ type ProblemCode =
   | 'told-once'
   | 'too-many-streams'
   | 'too-many-exports'
+  | 'too-many-imports'
   | 'too-many-requests'
   | 'too-many-wrong-keys'
   | 'unauthorized'

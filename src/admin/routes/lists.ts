@@ -1,17 +1,25 @@
 // Whole lists. /v1/lists names them. /v1/import replaces a named list. /v1/export sends a snapshot of a named list or of everything
 // that is listed, as fast as the client reads it.
 import { Readable } from 'node:stream'
-import { errorCodes } from 'fastify'
+import { errorCodes, type FastifyReply } from 'fastify'
 import Type from 'typebox'
 import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { mediaTypeOf, readFeed, writeFeed } from '../../feeds/feed.ts'
 import type { Store } from '../../store/database.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
-import { malformed, notFound, type Problem, problem, refusalProblem, shown } from '../problem.ts'
+import {
+  isProblem,
+  malformed,
+  notFound,
+  type Problem,
+  problem,
+  refusalProblem,
+  shown,
+} from '../problem.ts'
 import { PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import { ExportQuery, Imported, ImportQuery, NamedList } from '../schemas/listings.ts'
-import { operator, type Scope, scopeIncludes } from '../scopes.ts'
+import { type Caller, operator, type Scope, scopeIncludes } from '../scopes.ts'
 
 /** Octets of the largest list. The number of entries is limited too, so this only stops an endless body. */
 const maxBodyBytes = 2 * 1024 ** 3
@@ -27,9 +35,12 @@ const otherTypes = [
 
 const listExample = '198.51.100.0/25\n2001:db8::/48\n'
 
-/** Most exports at once, in all and for one key. Each keeps old database pages until its client has read it all. */
-const maxExports = 4
-const maxExportsOfKey = 2
+/**
+ * Most exports at once, and most imports, in all and for one key. An export keeps old database pages until its client has read it
+ * all, and an import keeps its entries in memory.
+ */
+const maxAtOnce = 4
+const maxAtOnceOfKey = 2
 const retryAfterSeconds = 10
 
 export function listRoutes(app: App, options: AppOptions): void {
@@ -61,7 +72,32 @@ export function listsBody(store: Store, query: PageQuery) {
   return pageBody(page, withTimes)
 }
 
+/** The exports, or the imports, that run now. The operator's own are not counted. */
+class Running {
+  readonly #what: 'exports' | 'imports'
+  /** Caller ids, one for each that runs. */
+  readonly #ids: string[] = []
+
+  constructor(what: 'exports' | 'imports') {
+    this.#what = what
+  }
+
+  /** Counts one more, and returns a function to call at its end; a problem if too many run. */
+  begin({ id }: Caller, reply: FastifyReply): (() => void) | Problem {
+    if (id === operator.id) return () => undefined
+    const ofKey = this.#ids.filter((each) => each === id).length
+    if (this.#ids.length >= maxAtOnce || ofKey >= maxAtOnceOfKey) {
+      reply.header('retry-after', retryAfterSeconds)
+      const detail = `too many ${this.#what} are running, in all or with this key; try again later`
+      return problem(429, `too-many-${this.#what}`, detail)
+    }
+    this.#ids.push(id)
+    return () => this.#ids.splice(this.#ids.indexOf(id), 1)
+  }
+}
+
 function addImport(app: App, { blocklist, now }: AppOptions): void {
+  const running = new Running('imports')
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(['text/plain', ...otherTypes], (_request, payload, done) =>
@@ -83,12 +119,13 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
             'The body is the list in its format, as text/plain, text/csv, application/x-ndjson or plain octets. It replaces ' +
             'the whole list at once. Wrong lines are left out and reported; with strict, one wrong line refuses the import. ' +
             'Without force, an import is refused if it is empty or removes more than half of a list of over 100 entries. ' +
-            'With dryRun nothing is changed; the answer says what would change.',
+            'With dryRun nothing is changed; the answer says what would change. ' +
+            `A key may run ${maxAtOnceOfKey} imports at once.`,
           querystring: ImportQuery,
           response: { 200: Imported, ...problems(422) },
         },
       },
-      async ({ query, body, headers, caller }) => {
+      async ({ query, body, headers, caller }, reply) => {
         const { list, format = 'text', type, strict, force, dryRun } = query as ImportQuery
         if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
         if (body === undefined || body === null) {
@@ -98,8 +135,10 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
           throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
         }
+        const end = running.begin(caller, reply)
+        if (isProblem(end)) return end
         const octets = limited(body as AsyncIterable<Uint8Array>)
-        const outcome = await blocklist.import({
+        const importing = blocklist.import({
           list,
           items: readFeed(octets, { format, now: now(), type }),
           isStrict: strict === 'true',
@@ -107,6 +146,7 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
           isDryRun: dryRun === 'true',
           actor: caller,
         })
+        const outcome = await importing.finally(end)
         if (!('added' in outcome)) return importProblem(outcome, caller.scope)
         return {
           ...outcome,
@@ -147,11 +187,7 @@ async function* limited(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 function addExport(app: App, { blocklist, zone }: AppOptions): void {
-  /** The caller ids of the running exports. The operator's own are not counted. */
-  const running: string[] = []
-  const hasRoom = (id: string): boolean =>
-    running.length < maxExports && running.filter((each) => each === id).length < maxExportsOfKey
-
+  const running = new Running('exports')
   app.get(
     '/v1/export',
     {
@@ -161,7 +197,7 @@ function addExport(app: App, { blocklist, zone }: AppOptions): void {
         summary: 'Export a list, or all that is listed',
         description:
           'Returns a named list or, without a name, everything that is listed and not exempt, each prefix once. The answer ' +
-          `is a snapshot, however long it takes to read. A key may run ${maxExportsOfKey} exports at once.`,
+          `is a snapshot, however long it takes to read. A key may run ${maxAtOnceOfKey} exports at once.`,
         querystring: ExportQuery,
         produces: ['text/plain', 'text/csv', 'application/x-ndjson'],
         response: {
@@ -176,21 +212,19 @@ function addExport(app: App, { blocklist, zone }: AppOptions): void {
     async ({ query, caller }, reply) => {
       const { list, format = 'text', type } = query
       if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
-      const isCounted = caller.id !== operator.id
-      if (isCounted && !hasRoom(caller.id)) {
-        reply.header('retry-after', retryAfterSeconds)
-        const detail = 'too many exports are running, in all or with this key; try again later'
-        return problem(429, 'too-many-exports', detail)
-      }
+      const end = running.begin(caller, reply)
+      if (isProblem(end)) return end
       const found = blocklist.export(list)
-      if (!found) return notFound(`there is no list named ${list}`)
-      if (isCounted) running.push(caller.id)
+      if (!found) {
+        end()
+        return notFound(`there is no list named ${list}`)
+      }
       const texts = writeFeed(found, { format, type, zone })
       const stream = Readable.from(octets(texts))
       // 'close' comes however the export ends, even if the client is gone before the first page.
       stream.once('close', () => {
         found.close()
-        if (isCounted) running.splice(running.indexOf(caller.id), 1)
+        end()
       })
       return reply.type(mediaTypeOf(format)).send(stream)
     },

@@ -1,9 +1,9 @@
 // Exports to readers that are slow, stand still or go away: a few at once, two for each key, and none holds anything for
-// longer than its reader takes something.
+// longer than its reader takes something. As many imports run at once.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { get, type IncomingMessage } from 'node:http'
+import { type ClientRequest, get, type IncomingMessage, request } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp, type TcpOptions } from '../../../src/admin/listeners.ts'
 import type { Export } from '../../../src/blocklist/types.ts'
@@ -127,4 +127,45 @@ test('a reader that takes a little now and then does not keep its place and a sn
   for (const answer of answers) answer.on('readable', () => undefined)
   await whenReleased()
   assert.equal((await begin(a)).statusCode, 200)
+})
+
+test('slow imports: two for each key, and the next one is put off', async (t) => {
+  const admin = openAdmin(t)
+  const payload = { name: 'a', scope: 'write' }
+  const made = await admin.app.inject({ method: 'POST', url: '/v1/keys', payload })
+  admin.byKey = true
+  const listener = await serveOnTcp(admin.app, listenerOptions(admin))
+  t.after(() => listener.close())
+  const begin = (list: string): ClientRequest => {
+    const sent = request(`http://${listener.address}/v1/import?list=${list}`, {
+      ...{ method: 'POST', agent: false },
+      headers: { authorization: `Bearer ${made.json().key}`, 'content-type': 'text/plain' },
+    })
+    sent.on('error', () => undefined)
+    t.after(() => sent.destroy())
+    sent.write('20.0.0.0/24\n')
+    return sent
+  }
+  const statusOf = async (sent: ClientRequest): Promise<number | undefined> => {
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode
+  }
+  const begun = Promise.withResolvers<void>()
+  const imported = admin.blocklist.import.bind(admin.blocklist)
+  let running = 0
+  t.mock.method(admin.blocklist, 'import', (given: Parameters<typeof imported>[0]) => {
+    if (++running === 2) begun.resolve()
+    return imported(given)
+  })
+  const first = begin('one')
+  const second = begin('two')
+  await begun.promise
+  assert.equal(await statusOf(begin('three')), 429)
+  first.end()
+  assert.equal(await statusOf(first), 200)
+  second.destroy()
+  const fourth = begin('four')
+  fourth.end()
+  assert.equal(await statusOf(fourth), 200)
 })
