@@ -209,10 +209,15 @@ function addRemaining(
   }
   if (item.attributes === null) return { end, isCut: true }
   const { attributes } = item
-  // A part that is itself an item was added with its own attributes.
+  // Both are in address order. A part that is itself an item was added with its own attributes.
+  let next = 0
   for (const prefix of subtract(item.prefix, cuts)) {
-    if (whole.some((each) => comparePrefixes(each, prefix) === 0)) continue
-    entries.push({ prefix, attributes })
+    let order = -1
+    for (let other = whole[next]; other && order < 0; other = whole[next]) {
+      order = comparePrefixes(other, prefix)
+      if (order < 0) next += 1
+    }
+    if (order !== 0) entries.push({ prefix, attributes })
   }
   return { end, isCut: cuts.length > 0 }
 }
