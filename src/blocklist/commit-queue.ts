@@ -24,7 +24,7 @@ interface WorkOptions<T> {
 }
 
 /** A transaction takes no more work after this time, so that the event loop is not blocked for long. */
-const transactionMs = 10
+export const transactionMs = 10
 
 export class CommitQueue {
   readonly #store: Store

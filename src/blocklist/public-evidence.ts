@@ -4,6 +4,7 @@ import type { BackscatterKind } from '../classify/kinds.ts'
 import type { DetailedHit } from '../store/evidence.ts'
 import type { ListingRow } from '../store/listings.ts'
 import type { PublicEvidenceRow } from '../store/public-evidence.ts'
+import { transactionMs } from './commit-queue.ts'
 import type { Context } from './context.ts'
 import { noOffence } from './fold.ts'
 import { nextMultiple } from './policy.ts'
@@ -24,7 +25,7 @@ const hourSeconds = 3600
 const daySeconds = 86_400
 /** Of each kind and certainty a snapshot covers this many of the newest hits. */
 const maxHits = 2000
-/** One transaction makes at most this many snapshots. */
+/** So many due snapshots are looked for at once. */
 const snapshotBatch = 20
 
 /** Call it when DNS begins to answer a listing by trap. `makeFirstSnapshot` or `noteHits` must follow in the same transaction. */
@@ -65,10 +66,14 @@ function noteHit(context: Context, listingId: number): void {
   else if (row?.dueAt === null) store.publicEvidence.change({ ...row, dueAt: nextMidnight(now) })
 }
 
-/** Makes some of the snapshots that are due. Returns how many it looked at; 0 if none is due. */
+/** Makes some of the snapshots that are due, and none after `transactionMs`. Returns how many were due; 0: none is left. */
 export function makeSnapshots(context: Context): number {
+  const startedMs = performance.now()
   const rows = context.store.publicEvidence.due(context.now, snapshotBatch)
-  for (const row of rows) makeSnapshot(context, row)
+  for (const row of rows) {
+    makeSnapshot(context, row)
+    if (performance.now() - startedMs >= transactionMs) break
+  }
   return rows.length
 }
 

@@ -105,6 +105,7 @@ export class EvidenceTable {
   readonly #nth: Record<NetworkSize, Statement<unknown[], number>>
   readonly #variety: Record<NetworkSize, Statement<unknown[], Variety>>
   readonly #oldest: Statement<[number, number], StoredEvidence>
+  readonly #recordedBefore: Record<NetworkSize, Statement<unknown[], StoredEvidence>>
   readonly #matching: Statement<[object], StoredEvidence>
   readonly #delete: Statement<[number]>
   readonly #deleteMessage: Statement<[number]>
@@ -149,6 +150,12 @@ export class EvidenceTable {
     this.#variety = bySize(variety)
     this.#oldest = database.prepare(
       `SELECT ${storedColumns} FROM (SELECT * FROM evidence ORDER BY id LIMIT ?) WHERE recorded_at < ?`,
+    )
+    this.#recordedBefore = bySize((network) =>
+      database.prepare(
+        `SELECT ${storedColumns} FROM evidence INDEXED BY evidence_judged
+         WHERE ${network} AND recorded_at < ?`,
+      ),
     )
     this.#matching = database.prepare(
       `SELECT ${storedColumns} FROM evidence WHERE (@source IS NULL OR source = @source)
@@ -240,6 +247,12 @@ export class EvidenceTable {
   /** Up to `limit` rows that were recorded before `before` (epoch seconds), oldest first. */
   oldest(before: number, limit: number): StoredEvidence[] {
     return this.#oldest.all(limit, before)
+  }
+
+  /** All rows from the network that were recorded before `before` (epoch seconds), in no order. */
+  recordedBefore(network: Prefix, before: number): StoredEvidence[] {
+    const { size, values } = evidenceInNetwork(network)
+    return this.#recordedBefore[size].all(...values, before)
   }
 
   /** Reads the whole table. */

@@ -27,6 +27,7 @@ import {
 } from '../../support/door.ts'
 import { octets } from '../../support/messages.ts'
 import { reading } from '../../support/reading.ts'
+import { noteStatements } from '../../support/statements.ts'
 
 interface Counter {
   readonly day: number
@@ -278,6 +279,30 @@ test('evidence is deleted when it is kept no longer, with its messages and count
   await door.blocklist.delist([prefix('20.0.0.9')], cli)
   door.reopen()
   assert.equal(door.blocklist.explain(address('20.0.0.1')).evidence.length, 2)
+})
+
+test('the history of a network is read once, however many of its messages are deleted for their age', async (t) => {
+  const door = openDoor(t, { policy: testPolicy({ evidencePerDay: 700 }) })
+  await decisionsOf(door, ...Array.from({ length: 700 }, () => ({})))
+  door.now = start + 91 * day
+  const statements = noteStatements(t)
+  assert.equal(await door.blocklist.purgeEvidence(), 700)
+  assert.equal(statements.filter((text) => text.includes('kind IS NOT NULL')).length, 1)
+})
+
+test('a transaction that deletes old evidence takes no further network after its time', async (t) => {
+  const door = openDoor(t)
+  const hosts = ['20.0.0.1', '20.0.0.2', '20.0.0.3']
+  await decisionsOf(door, { client: null }, ...hosts.flatMap((client) => [{ client }, { client }]))
+  door.now = start + 91 * day
+  let nowMs = performance.now()
+  t.mock.method(performance, 'now', () => {
+    nowMs += 1000
+    return nowMs
+  })
+  const transactions = t.mock.method(door.store, 'commit')
+  assert.equal(await door.blocklist.purgeEvidence(), 7)
+  assert.equal(transactions.mock.callCount(), hosts.length + 1)
 })
 
 interface NearlyFull {
