@@ -336,8 +336,9 @@ export class Blocklist implements TrapList, HostList {
   }
 
   /**
-   * Ends expired listings, publishes held listings whose time has come, renews public evidence, and republishes the zone before it
-   * becomes stale. Works in small transactions. Resolves with the number of listings that changed. While a call runs, further calls resolve with it.
+   * Ends expired listings, publishes held listings whose time has come, renews public evidence, and republishes the zone before
+   * it becomes stale. Works in small transactions. Resolves with the number of listings that changed. While a call runs, further
+   * calls resolve with it.
    */
   expire(): Promise<number> {
     this.#expiring ??= this.#expireAll().finally(() => {

@@ -1,5 +1,5 @@
-// Look-up of one address. The public learns what DNS answers, and what it may see of the reason. The operator also learns why, and sees
-// the present and past listings and the messages.
+// Look-up of one address. The public learns what DNS answers, and what it may see of the reason. The operator also learns why,
+// and sees the present and past listings and the messages.
 import {
   type Address,
   formatAddress,
@@ -21,6 +21,7 @@ import type { TreeReader } from '../tree/reader.ts'
 import type { Context } from './context.ts'
 import { publicEvidenceOf } from './public-evidence.ts'
 import { judgedPrefix } from './record.ts'
+import { roundDown } from './shown-evidence.ts'
 import {
   type Answered,
   type Explanation,
@@ -83,7 +84,7 @@ function reasonFor(context: Context, { prefix, kinds }: Answer): Omit<Finding, k
   return {
     prefix: formatPrefix(prefix),
     origin: byTrap ? 'trap' : (rows[0]?.origin ?? 'import'),
-    since: began - (began % (isShown ? hourSeconds : daySeconds)),
+    since: roundDown(began, isShown ? hourSeconds : daySeconds),
     until: isShown && until > now ? until : null,
     evidence,
   }
@@ -91,8 +92,8 @@ function reasonFor(context: Context, { prefix, kinds }: Answer): Omit<Finding, k
 
 /**
  * Everything known about an address. The result is consistent: only this thread writes, and this function does not pause.
- * Without a reader the store tells what DNS would answer. An IPv4-mapped address is
- * explained as IPv6, but with the evidence of its IPv4 address.
+ * Without a reader the store tells what DNS would answer. An IPv4-mapped address is explained as IPv6, but with the evidence of
+ * its IPv4 address.
  */
 export function explain(
   context: Context,

@@ -1,6 +1,5 @@
 // Exports a snapshot of one list, or of everything that is listed, as pages of entries in address order. The reader may be
 // slow; writing goes on meanwhile.
-
 import { backscatterKinds } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'

@@ -6,12 +6,12 @@ import { OperationalError } from '../errors.ts'
 import { formatSize } from '../quantity.ts'
 import { sameAttributes } from '../store/packed-entries.ts'
 import { audit } from './context.ts'
-import { ImportSteps } from './import-steps.ts'
 import { ListLines } from './list-lines.ts'
 import {
   DiscardedVersions,
   entriesInTurn,
   type ImportParts,
+  ImportSteps,
   paired,
   replaceList,
   turn,

@@ -134,7 +134,10 @@ export function foldWhole(history: History, policy: PolicyOptions) {
   return { offender, basis, steps }
 }
 
-/** The window that ends with the newest message. Each certainty has a limit of its own, so that no number of likely messages hides a certain one. */
+/**
+ * The window that ends with the newest message. Each certainty has a limit of its own, so that no number of likely messages
+ * hides a certain one.
+ */
 function windowOf(
   { store, policy }: Context,
   prefix: Prefix,

@@ -11,10 +11,9 @@ import { chunkEntries, comparePrefixes } from '../store/packed-entries.ts'
 import type { TreeWriter } from '../tree/writer.ts'
 import type { CommitQueue } from './commit-queue.ts'
 import { audit, type Context } from './context.ts'
-import type { ImportSteps } from './import-steps.ts'
 import type { WantedEntry } from './list-lines.ts'
 import type { Publisher } from './publish.ts'
-import type { Actor, ListEntry } from './types.ts'
+import type { Actor, ListEntry, RunningImport } from './types.ts'
 import { listedIn } from './zone-entry.ts'
 
 /** The parts of the blocklist that imports use. */
@@ -28,6 +27,24 @@ export interface ImportParts {
   context(): Context
   /** See BlocklistOptions. */
   requireClock(): void
+}
+
+/** How far an import is: the import changes it, and the status reads it. */
+export class ImportSteps implements RunningImport {
+  readonly list: string
+  phase: RunningImport['phase'] = 'reading'
+  done = 0
+  total: number | null = null
+
+  constructor(list: string) {
+    this.list = list
+  }
+
+  begin(phase: RunningImport['phase'], total: number): void {
+    this.phase = phase
+    this.done = 0
+    this.total = total
+  }
 }
 
 interface Replacement {
@@ -158,7 +175,7 @@ export async function replaceList(
   }
   const setBack = () => audit(context(), actor, 'import-undone', name, summary, null)
   steps.begin('publishing', replacement.changes)
-  await new Follower(parts, discarded, list, version, isLarge, setBack, steps).follow()
+  await new Follower(parts, { discarded, list, version, isLarge, setBack, steps }).follow()
 }
 
 async function writeVersion(
@@ -196,35 +213,28 @@ async function writeVersion(
   await put()
 }
 
+interface Following {
+  readonly discarded: DiscardedVersions
+  /** The list as it was before the import. */
+  readonly list: NamedList
+  /** The new version. */
+  readonly version: number
+  /** Whether there are more differences than the journal holds. */
+  readonly isLarge: boolean
+  readonly steps: ImportSteps
+  /** Called in the transaction that makes the old version the list again. */
+  setBack(): void
+}
+
 /** Changes DNS from the old version of a list to the new one, step by step. */
 class Follower {
   readonly #parts: ImportParts
-  readonly #discarded: DiscardedVersions
-  /** The list as it was before the import. */
-  readonly #list: NamedList
-  readonly #version: number
-  /** Whether there are more differences than the journal holds. */
-  readonly #isLarge: boolean
-  readonly #auditSetBack: () => void
-  readonly #steps: ImportSteps
+  readonly #change: Following
   readonly #failing = Promise.withResolvers<never>()
 
-  constructor(
-    parts: ImportParts,
-    discarded: DiscardedVersions,
-    list: NamedList,
-    version: number,
-    isLarge: boolean,
-    auditSetBack: () => void,
-    steps: ImportSteps,
-  ) {
+  constructor(parts: ImportParts, change: Following) {
     this.#parts = parts
-    this.#discarded = discarded
-    this.#list = list
-    this.#version = version
-    this.#isLarge = isLarge
-    this.#auditSetBack = auditSetBack
-    this.#steps = steps
+    this.#change = change
   }
 
   /**
@@ -237,8 +247,8 @@ class Follower {
 
   async #followAll(): Promise<void> {
     const { store } = this.#parts
-    const { id, version: old } = this.#list
-    const version = this.#version
+    const { list, version, discarded, setBack } = this.#change
+    const { id, version: old } = list
     try {
       await this.#publish(this.#differing(), false)
     } catch (error) {
@@ -247,36 +257,37 @@ class Follower {
         store.lists.setVersion(id, old, version)
         // Entries that were removed by hand meanwhile stay removed.
         store.listings.moveHidden(version, old)
-        this.#auditSetBack()
+        setBack()
       })
       // First remove the new prefixes: that makes room for the old ones.
       await this.#publish(this.#differing('removed'), true)
       await this.#publish(this.#differing('restored'), true)
       await this.#tryUntilDone(() => store.lists.setVersion(id, old, old))
-      await this.#discarded.add(version)
+      await discarded.add(version)
       throw error
     }
     await this.#tryUntilDone(() => store.lists.setVersion(id, version, version))
-    await this.#discarded.add(old)
+    await discarded.add(old)
   }
 
   /** Publishes the present state of these prefixes in steps. */
   async #publish(prefixes: Generator<Prefix | undefined>, usesReserve: boolean): Promise<void> {
     const { queue, store, publisher } = this.#parts
+    const { isLarge, steps } = this.#change
     let most = firstPrefixes
     let batch: Prefix[] = []
     const step = async (): Promise<void> => {
       let before = process.threadCpuUsage()
       await this.#tryUntilDone(() => {
         before = process.threadCpuUsage()
-        if (this.#isLarge) publisher.resetJournal()
+        if (isLarge) publisher.resetJournal()
         if (usesReserve) publisher.useReserve()
         for (const prefix of batch) store.changed.note(prefix)
       }, true)
       const { user, system } = process.threadCpuUsage(before)
       const scale = Math.min(Math.max((stepMs * 1000) / (user + system), 0.5), 1.5)
       most = Math.max(Math.round(most * scale), 100)
-      this.#steps.done += batch.length
+      steps.done += batch.length
       batch = []
       await pause(pauseMs)
     }
@@ -295,9 +306,10 @@ class Follower {
    */
   *#differing(only?: 'removed' | 'restored'): Generator<Prefix | undefined> {
     const { store, context } = this.#parts
-    const from = this.#list.version
+    const { list, version } = this.#change
+    const from = list.version
     const isListed = listedIn(store, from, context().now)
-    const pairs = paired(store.lists.entries(from), store.lists.entries(this.#version))
+    const pairs = paired(store.lists.entries(from), store.lists.entries(version))
     let looked = 0
     for (const { before, after } of pairs) {
       if (++looked % entriesInTurn === 0) yield undefined
@@ -315,7 +327,7 @@ class Follower {
    */
   async #tryUntilDone(work: () => void, isAlone = false): Promise<void> {
     const { queue, log } = this.#parts
-    const { name } = this.#list
+    const { name } = this.#change.list
     let tried = 0
     for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
       try {

@@ -47,7 +47,10 @@ export interface PolicyOptions {
   readonly removal: RemovalRules
 }
 
-/** A host may remove its own listing if it sent nothing for `quietSeconds` and was removed less than `times` times within a period. */
+/**
+ * A host may remove its own listing if it sent nothing for `quietSeconds` and was removed less than `times` times within a
+ * period.
+ */
 interface RemovalRules {
   /** Whether requests are taken at all. */
   readonly isOpen: boolean

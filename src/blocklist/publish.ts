@@ -1,6 +1,5 @@
 // Keeps the tree and the zone's serial up to date with the store. At the start the whole tree is built; then each transaction
 // adds its changes. They are written to the journal within the transaction and become visible after its COMMIT.
-
 import { type Logger, OperationalError } from '../errors.ts'
 import type { Family, Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'

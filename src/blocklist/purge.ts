@@ -1,7 +1,7 @@
 // A purge: takes back evidence that should never have counted, such as that of a poisoned trap. The listings become what they
 // would be if it had never been seen. Runs inside a transaction.
 import type { Prefix } from '../ip/address.ts'
-import { formatTimestamp } from '../quantity.ts'
+import { formatTimestamp, plural } from '../quantity.ts'
 import type { SummedMessages } from '../store/day-counters.ts'
 import type { StoredEvidence } from '../store/evidence.ts'
 import type { CurrentListing } from '../store/listings.ts'
@@ -13,8 +13,14 @@ import { remakeSnapshot } from './public-evidence.ts'
 import { byNetwork } from './record.ts'
 import { endOfListing, type Folded, followFold } from './trap-listing.ts'
 import { parseTrapSelection } from './traps.ts'
-import type { Actor, Listing, Purge, PurgeRequest, Refusal } from './types.ts'
-import { listingOf } from './types.ts'
+import {
+  type Actor,
+  type Listing,
+  listingOf,
+  type Purge,
+  type PurgeRequest,
+  type Refusal,
+} from './types.ts'
 
 /** The answer names at most this many listings. */
 const maxNamed = 1000
@@ -155,8 +161,8 @@ function noticeOf(
   const what = kind === undefined ? '' : ` of kind ${kind}`
   const since = from === undefined ? '' : ` from ${dayOf(from)}`
   const until = to === undefined ? '' : ` to ${dayOf(Math.min(to, now))}`
-  const listings = (count: number) => (count === 1 ? '1 listing' : `${count} listings`)
-  return `Evidence${what}${since}${until} was withdrawn, since it should not have counted: ${listings(ended)} ended, ${listings(shortened)} shortened.`
+  const change = `${plural(ended, 'listing')} ended, ${plural(shortened, 'listing')} shortened`
+  return `Evidence${what}${since}${until} was withdrawn, since it should not have counted: ${change}.`
 }
 
 function describe(request: PurgeRequest): string {

@@ -167,7 +167,9 @@ function placeNew(context: Context, listing: Placed): Placement {
     : { state: 'listed', shadow: null, heldUntil: null }
 }
 
-/** A shadow listing that may show now starts like a new one. A listing that is held for its hosts alone shows once they are known. */
+/**
+ * A shadow listing that may show now starts like a new one. A listing that is held for its hosts alone shows once they are known.
+ */
 function placeAgain(context: Context, row: CurrentListing): Placement {
   if (row.state === 'shadow') return placeNew(context, row)
   const shadow = whyShadow(context, row)
@@ -177,9 +179,6 @@ function placeAgain(context: Context, row: CurrentListing): Placement {
 }
 
 /** Why a listing of these kinds is only counted. null if DNS may answer it. */
-export function whyShadow(
-  context: Context,
-  { prefix, kinds }: Omit<Placed, 'createdAt'>,
-): string | null {
+export function whyShadow(context: Context, { prefix, kinds }: Placed): string | null {
   return (kinds & context.publisher.publishedKinds) === 0 ? 'kind' : whyHostShadow(context, prefix)
 }

@@ -20,7 +20,10 @@ type Values = Readonly<Record<string, unknown>>
 
 const hidden = '(hidden)'
 
-/** `raw`: the parsed file. `inForce`: what was made of it, which holds full paths. A table that switches something on is left out if the file lacks it. */
+/**
+ * `raw`: the parsed file. `inForce`: what was made of it, which holds full paths. A table that switches something on is left out
+ * if the file lacks it.
+ */
 export function shownTables(
   fields: Fields,
   raw: Values,

@@ -1,5 +1,4 @@
 // What all formats share: the Format interface, and the conversion between the fields of a line and an entry.
-
 import {
   type EntryAttributes,
   type Export,

@@ -1,6 +1,5 @@
 // Data files of rbldnsd (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Reads networks, ranges, `!` exclusions, default
 // values and `$` directives. Writes entries and exclusions. The codes .3 to .7 stand for the kinds of backscatter.
-
 import type { EntryAttributes, ImportItem, ListEntry, ListFault } from '../blocklist/types.ts'
 import { codeNumbers, kindOfCode, testEntries } from '../blocklist/zone-entry.ts'
 import {

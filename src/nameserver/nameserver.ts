@@ -5,7 +5,7 @@ import { adviseHugePages } from '../libc.ts'
 import type { SignatureOptions } from '../transfer/signed-queries.ts'
 import type { TransferOptions } from '../transfer/transfer.ts'
 import { type AccessRule, compileAccess } from './access.ts'
-import { formatListenAddress, parseListenAddress } from './addresses.ts'
+import { formatListenAddress, type ListenAddress, parseListenAddress } from './addresses.ts'
 import { CookieKeeper } from './cookie-secrets.ts'
 import { type CountedAnswers, counterBytes, sumCounters, sumOutcomes } from './counters.ts'
 import { loadNativeSockets, type NativeSockets, wantedBufferBytes } from './native.ts'
@@ -96,7 +96,7 @@ export async function prepareNameserver(options: NameserverOptions): Promise<Nam
 export class Nameserver {
   readonly workers: number
   readonly #options: NameserverOptions
-  readonly #listenAddresses: ReturnType<typeof parseListenAddress>[]
+  readonly #listenAddresses: readonly ListenAddress[]
   readonly #native: NativeSockets | undefined
   readonly #isBatched: boolean
   readonly #cookies: CookieKeeper
@@ -111,7 +111,7 @@ export class Nameserver {
 
   constructor(
     options: NameserverOptions,
-    listenAddresses: ReturnType<typeof parseListenAddress>[],
+    listenAddresses: readonly ListenAddress[],
     native: NativeSockets | undefined,
   ) {
     this.workers = Math.min(Math.max(1, options.workers), maxWorkers)

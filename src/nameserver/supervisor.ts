@@ -51,7 +51,7 @@ export class Thread {
   readonly #options: ThreadOptions
   readonly #firstStart = Promise.withResolvers<void>()
   #worker: Worker
-  #isKept = false
+  #hasAnswered = false
   #isAnswering = false
   #restarts = 0
   #isClosing = false
@@ -89,7 +89,7 @@ export class Thread {
 
   /** Resolves when the thread has ended; after `forceMs` it is terminated. The caller must have set the thread's `stop` word. */
   async close(forceMs: number): Promise<void> {
-    this.#stopKeeping()
+    this.#stopRestarting()
     const worker = this.#worker
     if (worker.threadId === -1) return
     const ended = new Promise((resolve) => worker.once('exit', resolve))
@@ -100,11 +100,11 @@ export class Thread {
 
   /** Ends the thread at once, whatever it is doing. */
   async abandon(): Promise<void> {
-    this.#stopKeeping()
+    this.#stopRestarting()
     await this.#worker.terminate()
   }
 
-  #stopKeeping(): void {
+  #stopRestarting(): void {
     this.#isClosing = true
     clearTimeout(this.#restart)
     clearInterval(this.#watch)
@@ -137,8 +137,8 @@ export class Thread {
       cause = error
     })
     worker.once('message', () => {
-      if (this.#isKept) log.info({ thread: name }, 'the thread answers again')
-      this.#isKept = true
+      if (this.#hasAnswered) log.info({ thread: name }, 'the thread answers again')
+      this.#hasAnswered = true
       this.#isAnswering = true
       this.#firstStart.resolve()
     })
@@ -161,7 +161,7 @@ export class Thread {
 
   #onDeath(cause: unknown): void {
     const { name, onFatal, log } = this.#options
-    if (!this.#isKept) {
+    if (!this.#hasAnswered) {
       this.#firstStart.reject(startError(name, cause))
       return
     }
@@ -171,7 +171,7 @@ export class Thread {
     this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now]
     const count = this.#crashes.length
     if (count > maxCrashes) {
-      this.#stopKeeping()
+      this.#stopRestarting()
       const message = `${name} died ${count} times within ${crashWindowMs / 1000} seconds`
       onFatal(new OperationalError('worker-failed', message, { cause }))
       return

@@ -83,7 +83,6 @@ export class ListingWalks {
   readonly #listId: Statement<[string], number>
   readonly #statements = new Map<string, Statement<unknown[]>>()
   readonly #shown: Statement<unknown[], Prefix & Omit<ShownListing, 'prefix'> & { id: number }>
-
   readonly #answeredIPv6: Statement<number[], AnsweredPrefix>
 
   constructor(database: Database, table: ListingTable) {

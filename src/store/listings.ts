@@ -40,7 +40,7 @@ export interface NewListingRow {
   /** Why a shadow listing is only counted: 'kind', 'whitelist ZONE' or 'pool NAME'. null in other states. */
   readonly shadow: string | null
   readonly hits: number
-  /** The number of the episode (see `judge` in blocklist/policy.ts). Matters only for a listing by trap. */
+  /** The number of the episode (see `step` in blocklist/fold.ts). Matters only for a listing by trap. */
   readonly episode: number
   /** How many seconds one hit lists for; null if the listing is not by trap. */
   readonly termSeconds: number | null
