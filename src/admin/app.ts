@@ -1,6 +1,7 @@
 // Builds the HTTP application: the checks that each request passes, the routes, and a problem document for every error. It
 // does not listen itself; listeners.ts serves it over TCP and on the control socket.
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { fastifyHelmet } from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
@@ -21,6 +22,7 @@ import {
   asProblem,
   isProblem,
   notFound,
+  type Problem,
   problem,
   problemOf,
   sendProblem,
@@ -79,6 +81,9 @@ const forPages = {
   xPermittedCrossDomainPolicies: false,
   xXssProtection: false,
 } as const
+
+/** The requests whose path cannot be read, and what is wrong with it. */
+const unroutables = new WeakMap<IncomingMessage, Problem>()
 
 /** Builds the app. Call its `ready()` before use, and its `close()` before the store is closed. Never listens. */
 export function buildApp(options: AppOptions): App {
@@ -140,6 +145,8 @@ export function buildApp(options: AppOptions): App {
   })
   /** Fastify answers 404 to a wrong method as well; RFC 9110 §15.5.6 asks for 405 with Allow. */
   const answerNotFound = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const unroutable = unroutables.get(request.raw)
+    if (unroutable !== undefined) return sendProblem(reply, unroutable)
     const [path = ''] = request.url.split('?', 1)
     const found = methodsOfPaths.values().find(({ pattern }) => pattern.test(path))
     if (found === undefined || found.methods.has(request.method)) {
@@ -210,7 +217,7 @@ export function buildApp(options: AppOptions): App {
 }
 
 function newApp(limits: () => AdminLimits): App {
-  return fastify({
+  const app = fastify({
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength },
     trustProxy: (address) => isTrustedProxy(readClient(address), limits().trustedProxies),
@@ -220,9 +227,13 @@ function newApp(limits: () => AdminLimits): App {
       // A running number would tell a client how many requests others send.
       return randomUUID()
     },
-    frameworkErrors: (error, _request, reply) => {
-      sendProblem(reply, problemOf(error))
+    // Fastify runs no hook here. Routed to a path that has nothing, the request passes them all, and the answer has its headers.
+    frameworkErrors: (error, { raw: request }, { raw: response }) => {
+      unroutables.set(request, problemOf(error))
+      request.url = '/unroutable'
+      app.routing(request, response)
     },
     clientErrorHandler: answerClientError,
   }).withTypeProvider<TypeBoxTypeProvider>()
+  return app
 }

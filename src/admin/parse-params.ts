@@ -38,9 +38,15 @@ function convertTexts(schema: TSchema, raw: unknown): unknown {
   )
 }
 
-export function readPrefix(text: string): Prefix | Problem {
+/** `at`: the place of the text in the request, which the problem names. */
+export function readPrefix(text: string, at?: string): Prefix | Problem {
   const parsed = parseGivenPrefix(text)
-  return 'value' in parsed ? parsed.value : malformed(`${shown(text)}: ${parsed.why}`)
+  if ('value' in parsed) return parsed.value
+  const { why } = parsed
+  return {
+    ...malformed(`${shown(text)}: ${why}`),
+    ...(at !== undefined && { errors: [{ at, why }] }),
+  }
 }
 
 /** Returns each prefix once, in the order given, or a problem that names the malformed ones. */

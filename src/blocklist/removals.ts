@@ -9,7 +9,7 @@ import { removeRow, standingAt } from './listings.ts'
 import type { PolicyOptions } from './policy.ts'
 import { quietSince } from './public-evidence.ts'
 import { judgedPrefix } from './record.ts'
-import type { Actor, Refusal, Removal, RemovalAnswer } from './types.ts'
+import type { Actor, Refusal, Removal, RemovalAnswer, RemovalDelay, RemovalRule } from './types.ts'
 import { answerAt } from './zone-entry.ts'
 
 /** The actor of removals that the policy allows. */
@@ -50,27 +50,25 @@ export function requestRemoval(
     const decided = { decidedAt: now, decidedBy: policyActor.name }
     store.removals.put({ ...request, state: 'removed', why, ...decided })
     removeRow(context, policyActor, row)
-    return { ...told, state: 'removed', why, askAgainAt: null, listed: isAnswered() }
+    return { ...told, state: 'removed', why, unmet: [], askAgainAt: null, listed: isAnswered() }
   }
-  const { why, askAgainAt } = delay
-  if (store.removals.ofListing(row.id)?.state === 'refused') return refusedBefore(askAgainAt)
+  if (store.removals.ofListing(row.id)?.state === 'refused') return refusedBefore(delay.askAgainAt)
+  const { why } = delay
   store.removals.put({ ...request, state: 'queued', why, decidedAt: null, decidedBy: null })
-  return { ...told, state: 'queued', why, askAgainAt, listed: true }
+  return { ...told, state: 'queued', ...delay, listed: true }
 }
 
 /** Why the policy does not allow the removal now, and when it will; null: never. Undefined if it allows it. */
-export function delayOf(
-  context: Context,
-  row: CurrentListing,
-): { readonly why: string; readonly askAgainAt: number | null } | undefined {
+export function delayOf(context: Context, row: CurrentListing): RemovalDelay | undefined {
   const { store, policy, now } = context
   const { quietSeconds, times, periodSeconds } = policy.removal
-  if (times === 0) return { why: 'the operator decides on every removal', askAgainAt: null }
-  const delays: { why: string; until: number }[] = []
+  if (times === 0)
+    return { why: 'the operator decides on every removal', unmet: [], askAgainAt: null }
+  const delays: { rule: RemovalRule; why: string; until: number }[] = []
   const quietAt = quietSince(context, row) + quietSeconds
   if (quietSeconds > 0 && quietAt > now) {
     const why = `it has to be quiet for ${formatDuration(quietSeconds)} first`
-    delays.push({ why, until: quietAt })
+    delays.push({ rule: 'quiet', why, until: quietAt })
   }
   const removedAt = store.removals.removedAt(row.prefix, now - periodSeconds)
   /** Once this removal is older than the period, there are fewer than `times` in it. */
@@ -78,11 +76,12 @@ export function delayOf(
   if (counted !== undefined) {
     const often = removedAt.length === 1 ? 'once' : `${removedAt.length} times`
     const why = `it was removed ${often} within ${formatDuration(periodSeconds)}`
-    delays.push({ why, until: counted + periodSeconds })
+    delays.push({ rule: 'times', why, until: counted + periodSeconds })
   }
   if (delays.length === 0) return undefined
   return {
     why: delays.map((each) => each.why).join(', and '),
+    unmet: delays.map(({ rule }) => rule),
     askAgainAt: Math.max(...delays.map(({ until }) => until)),
   }
 }

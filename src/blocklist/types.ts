@@ -103,14 +103,23 @@ export type Expectation = (listing: Listing) => boolean
 /** A request to be removed, as the operator sees it. */
 export type Removal = Omit<RemovalRow, 'listingId' | 'prefix'> & { readonly prefix: string }
 
+/** A rule of `[removal]` that a request must meet. */
+export type RemovalRule = 'quiet' | 'times'
+
+/** Why a request is removed, or not yet. */
+export interface RemovalDelay {
+  readonly why: string
+  /** The rules that it does not meet. Empty if only the operator decides, or if it is removed. */
+  readonly unmet: readonly RemovalRule[]
+  /** From when on the policy will allow a queued request, if it is sent again. null: never, or it is removed. */
+  readonly askAgainAt: number | null
+}
+
 /** What anyone is told who requests a removal. */
-export interface RemovalAnswer {
+export interface RemovalAnswer extends RemovalDelay {
   /** The prefix that was listed. */
   readonly prefix: string
   readonly state: 'removed' | 'queued'
-  readonly why: string
-  /** From when on the policy will allow a queued request, if it is sent again. null: never, or it is removed. */
-  readonly askAgainAt: number | null
   /** Whether DNS still answers the address. After a removal: because of other listings. */
   readonly listed: boolean
 }

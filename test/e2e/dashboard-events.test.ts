@@ -15,12 +15,17 @@ async function signedIn(t: TestContext): Promise<Signed> {
   const site = new Site(t)
   writeFileSync(site.configFile, site.configuration('[admin]\nlisten = "127.0.0.1:0"\n'))
   const server = await site.start()
-  const made = await site.run('key', 'create', '--name', 'desk', '--scope', 'read', '--json')
-  const { key } = JSON.parse(made.stdout)
   const url = `http://${server.admin}`
+  return { site, server, url, cookie: await signIn(site, url, 'desk') }
+}
+
+/** Signs in with a new key of this name. Returns the cookie. */
+async function signIn(site: Site, url: string, name: string): Promise<string> {
+  const made = await site.run('key', 'create', '--name', name, '--scope', 'read', '--json')
+  const { key } = JSON.parse(made.stdout)
   const reply = await post(`${url}/dashboard/sign-in`, '', new URLSearchParams({ key }))
   const [cookie = ''] = (reply.headers.get('set-cookie') ?? '').split(';')
-  return { site, server, url, cookie }
+  return cookie
 }
 
 function post(url: string, cookie: string, body?: URLSearchParams): Promise<Response> {
@@ -74,18 +79,29 @@ test('the stream ends when the server does, which it does not delay', async (t) 
   assert.deepEqual(await ended, { code: 0, signal: null })
 })
 
-test('no more than 32 streams are open at once, and one that is closed makes room', async (t) => {
-  const { url, cookie } = await signedIn(t)
-  const open = async () => {
+test('8 streams of one key and 32 in all are open at once, and one that is closed makes room', async (t) => {
+  const first = await signedIn(t)
+  const { site, url } = first
+  const open = async (cookie: string) => {
     const controller = new AbortController()
     const { signal } = controller
     const reply = await fetch(`${url}/dashboard/events`, { headers: { cookie }, signal })
-    return { controller, status: reply.status }
+    // fetch ends a stream whose reply nobody holds.
+    return { controller, reply, status: reply.status }
   }
-  const streams = await Promise.all(Array.from({ length: 32 }, open))
+  const cookies = [first.cookie]
+  for (const name of ['b', 'c', 'd', 'e']) cookies.push(await signIn(site, url, name))
+  const [most = [], last = ''] = [cookies.slice(0, 4), cookies.at(-1)]
+  const streams = await Promise.all(
+    most.flatMap((cookie) => Array.from({ length: 8 }, () => open(cookie))),
+  )
   assert.deepEqual(new Set(streams.map(({ status }) => status)), new Set([200]))
-  assert.equal((await open()).status, 503)
+  assert.equal((await open(last)).status, 503)
   streams[0]?.controller.abort()
-  while ((await open()).status === 503);
-  for (const { controller } of streams) controller.abort()
+  streams[1]?.controller.abort()
+  let others = await open(last)
+  while (others.status === 503) others = await open(last)
+  // One more is closed, so there is room in all, and the other three keys still have their eight.
+  assert.equal((await open(cookies[1] ?? '')).status, 503)
+  for (const { controller } of [...streams, others]) controller.abort()
 })

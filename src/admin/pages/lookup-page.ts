@@ -83,8 +83,9 @@ export function lookupPages(app: App, options: LookupPageOptions): void {
     const { asked, answer } = taken
     const language = languageOf(request)
     const address = formatAddress(asked)
-    const { contact } = options
-    const view = { ...removalView(address, answer, options, language), address, contact }
+    const shown = lookupOptions(options)
+    const { contact } = shown
+    const view = { ...removalView(address, answer, shown, language), address, contact }
     const { title } = view
     return renderer.render(request, reply, { template: 'removal', section: 'lookup', title, view })
   })

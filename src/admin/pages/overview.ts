@@ -12,7 +12,9 @@ import { formatNow } from './overview-view.ts'
 import { queryGroups } from './query-history.ts'
 import type { PageRenderer } from './render.ts'
 
+/** Most streams at once, in all and for one key. */
 const maxStreams = 32
+const maxStreamsOfKey = 8
 /** How long a browser waits before it asks again after a lost connection. */
 const retryMs = 2000
 
@@ -26,7 +28,10 @@ export function overviewPages(app: App, options: OverviewOptions): void {
   const overview = new LiveOverview(options)
   app.addHook('onReady', async () => overview.history.start())
   app.addHook('onClose', async () => overview.history.stop())
-  let streams = 0
+  /** The caller ids of the open streams. */
+  const streams: string[] = []
+  const hasRoom = (id: string): boolean =>
+    streams.length < maxStreams && streams.filter((each) => each === id).length < maxStreamsOfKey
 
   app.get('/dashboard', { config: { scope: 'read', isPage: true } }, async (request, reply) => {
     const parts = await overview.parts(request.caller.scope)
@@ -44,12 +49,15 @@ export function overviewPages(app: App, options: OverviewOptions): void {
       const holder = () => sessions.holder(sessionToken(request), false)
       if (holder() === undefined)
         return problem(401, 'unauthorized', 'this needs a session: sign in at /dashboard')
-      if (streams >= maxStreams)
-        return problem(503, 'too-many-streams', `${maxStreams} dashboards are open: close one`)
-      streams += 1
+      const { id } = request.caller
+      if (!hasRoom(id)) {
+        const detail = 'too many dashboards are open, in all or with this key: close one'
+        return problem(503, 'too-many-streams', detail)
+      }
+      streams.push(id)
       const stream = Readable.from(events(overview, holder, closing))
       stream.once('close', () => {
-        streams -= 1
+        streams.splice(streams.indexOf(id), 1)
       })
       // A proxy such as nginx would keep events back to fill its buffer.
       reply.type('text/event-stream').header('x-accel-buffering', 'no')

@@ -1,5 +1,6 @@
 // /policy: what the list lists and for how long, how one leaves it, asks it and copies it (RFC 6471 §2.1). It is made from the
 // configuration in force.
+import type { RemovalRule } from '../../blocklist/types.ts'
 import { backscatterKinds } from '../../classify/kinds.ts'
 import { mailServerLines } from '../mail-server-lines.ts'
 import type { App, AppOptions, ShownPolicy } from '../options.ts'
@@ -98,16 +99,26 @@ function leavingRules({ removal }: ShownPolicy, language: Language): string[] {
 /** When a request for removal ends the entry at once. */
 export function removalRule(removal: ShownPolicy['removal'], language: Language): string {
   const t = translator(language)
-  const { quietSeconds, times } = removal
-  if (times === 0) return t('policy.leave.operator')
-  const period = formatDuration(removal.periodSeconds, language)
-  const conditions = [
-    times === 1 ? t('policy.leave.once', { period }) : t('policy.leave.times', { times, period }),
-  ]
-  if (quietSeconds > 0) {
-    conditions.unshift(t('policy.leave.quiet', { quiet: formatDuration(quietSeconds, language) }))
+  if (removal.times === 0) return t('policy.leave.operator')
+  const rules = removal.quietSeconds > 0 ? (['quiet', 'times'] as const) : (['times'] as const)
+  return t('policy.leave.rules', { conditions: removalConditions(removal, rules, language) })
+}
+
+/** What these rules ask for, as the end of a sentence. */
+export function removalConditions(
+  { quietSeconds, times, periodSeconds }: ShownPolicy['removal'],
+  rules: readonly RemovalRule[],
+  language: Language,
+): string {
+  const t = translator(language)
+  const quiet = formatDuration(quietSeconds, language)
+  const period = formatDuration(periodSeconds, language)
+  const texts: Readonly<Record<RemovalRule, string>> = {
+    quiet: t('policy.leave.quiet', { quiet }),
+    times:
+      times === 1 ? t('policy.leave.once', { period }) : t('policy.leave.times', { times, period }),
   }
-  return t('policy.leave.rules', { conditions: new Intl.ListFormat(language).format(conditions) })
+  return new Intl.ListFormat(language).format(rules.map((rule) => texts[rule]))
 }
 
 /** What the A records of this list can be. */

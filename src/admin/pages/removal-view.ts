@@ -1,6 +1,7 @@
 // What became of a request to be removed → what the page says: what happened, and what happens next and when.
 import { isRefusal, type Refusal, type RemovalAnswer } from '../../blocklist/types.ts'
-import { shownTime, wholeMinutes } from './lookup-view.ts'
+import { type LookupOptions, shownTime, wholeMinutes } from './lookup-view.ts'
+import { removalConditions } from './policy-page.ts'
 import { type Language, type TextKey, translator } from './texts.ts'
 
 interface RemovalView {
@@ -14,7 +15,7 @@ interface RemovalView {
 export function removalView(
   address: string,
   answer: RemovalAnswer | Refusal,
-  { ttlSeconds }: { readonly ttlSeconds: number },
+  { ttlSeconds, policy }: Pick<LookupOptions, 'ttlSeconds' | 'policy'>,
   language: Language,
 ): RemovalView {
   const t = translator(language)
@@ -33,9 +34,17 @@ export function removalView(
     return { title: t('removal.refused', { address }), mood: 'bad', texts, asksOperator: true }
   }
   if (answer.state === 'queued') {
-    const next = later('removal.queued.at', answer.askAgainAt)
-    const texts = [t('removal.queued.text'), ...next]
-    if (next.length === 0) texts.push(t('removal.queued.operator'))
+    const { unmet, askAgainAt } = answer
+    const texts =
+      policy === undefined || unmet.length === 0
+        ? [t('removal.queued.operator')]
+        : [
+            t('removal.queued.rules', {
+              conditions: removalConditions(policy.removal, unmet, language),
+            }),
+            t('removal.queued.text'),
+            ...later('removal.queued.at', askAgainAt),
+          ]
     return { title: t('removal.queued', { address }), mood: 'warn', texts, asksOperator: false }
   }
   const next = answer.listed

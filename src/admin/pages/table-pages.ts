@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Page as ItemPage } from '../../blocklist/types.ts'
 import type { App, AppOptions } from '../options.ts'
-import { isProblem, type Problem, problemOf } from '../problem.ts'
+import { isProblem, malformedAt, type Problem, problemOf } from '../problem.ts'
 import { scopeIncludes } from '../scopes.ts'
 import { type DashboardSection, dashboardPages, renderDashboard } from './dashboard.ts'
 import type { PageRenderer } from './render.ts'
@@ -78,22 +78,21 @@ export function addTablePage<Query extends TSchema, Item>(
       const read = validationError
         ? problemOf(validationError)
         : await page.read({ limit: rowsOfPage, ...given } as Static<Query>)
-      const fault = isProblem(read) ? read.detail : ''
-      if (isProblem(read)) reply.code(read.status)
+      const problem = isProblem(read) ? read : undefined
+      if (problem) reply.code(problem.status)
       const items = isProblem(read) ? { items: [], nextCursor: null } : read
       const { cursor, ...filter } = given
       const understood = validationError ? {} : given
       const sort = validationError ? undefined : given.sort
       const isUsed = Object.keys(filter).some((name) => name !== 'sort')
       const further = items.nextCursor === null ? '' : ' The next page may have some.'
-      const fields = page.filters(understood)
+      const fields = page.filters(textsOf(given))
       const view = {
         ...{ title, intro },
         actions: page.actions(viewer),
         filters: fields.length > 0 && {
-          fields,
+          ...withFaults(fields, problem),
           isUsed,
-          fault,
           url,
           sort,
           cleared: linkTo(url, { sort }),
@@ -102,7 +101,7 @@ export function addTablePage<Query extends TSchema, Item>(
         table: {
           caption: title,
           columns: page.columns(viewer, understood),
-          empty: fault === '' ? page.empty(isUsed, viewer) + further : 'Change the filter.',
+          empty: problem ? 'Change the filter.' : page.empty(isUsed, viewer) + further,
           ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
         },
         dialogs: page.dialogs(viewer),
@@ -130,6 +129,23 @@ async function readForm(request: FastifyRequest): Promise<void> {
       return [[name, `${value}${value.length === 16 ? ':00' : ''}Z`]]
     }),
   )
+}
+
+/** The members of a query that are given once. */
+function textsOf<Query extends object>(query: Query): Partial<Query> {
+  const texts = Object.entries(query).filter(([, value]) => typeof value === 'string')
+  return Object.fromEntries(texts) as Partial<Query>
+}
+
+/** The fields, each with what is wrong with its value; and what is wrong elsewhere in the query, or ''. */
+function withFaults(fields: readonly Field[], problem: Problem | undefined) {
+  const { detail = '', errors } = problem ?? {}
+  const faultAt = (name: string) => errors?.find(({ at }) => at === `querystring/${name}`)
+  const elsewhere = errors?.filter((error) => fields.every(({ name }) => faultAt(name) !== error))
+  return {
+    fields: fields.map((field) => ({ ...field, fault: faultAt(field.name)?.why })),
+    fault: elsewhere === undefined ? detail : malformedAt(elsewhere).detail,
+  }
 }
 
 export function viewerOf({ caller: { scope } }: FastifyRequest, now: number): Viewer {

@@ -69,6 +69,8 @@ export interface Field {
   readonly control: 'text' | 'select' | 'area' | 'time' | 'choices'
   readonly value?: string
   readonly hint?: string
+  /** What is wrong with the value. */
+  readonly fault?: string | undefined
   readonly isRequired?: boolean
   readonly maxLength?: number
   /** How the browser sends the text: 'lines' makes an array, 'utc' a time. */

@@ -69,7 +69,7 @@ export function evidenceRoutes(app: App, { blocklist, store }: AppOptions): void
 /** The page of evidence that a query asks for. */
 export async function evidenceBody(store: Store, query: EvidenceQuery) {
   const { limit: _limit, cursor: _cursor, address, from, to, ...filter } = query
-  const network = address === undefined ? undefined : readPrefix(address)
+  const network = address === undefined ? undefined : readPrefix(address, 'querystring/address')
   if (isProblem(network)) return network
   const window = readWindow({ ...(from && { from }), ...(to && { to }) })
   if (isProblem(window)) return window

@@ -204,7 +204,7 @@ export async function listingsBody(
   query: ListingQuery,
 ) {
   const { limit: _limit, cursor: _cursor, prefix: text, ...filter } = query
-  const prefix = text === undefined ? undefined : readPrefix(text)
+  const prefix = text === undefined ? undefined : readPrefix(text, 'querystring/prefix')
   if (isProblem(prefix)) return prefix
   const page = await listingsPage(store, { ...filter, prefix }, pageRequest(query), now())
   return pageBody(page, withTimes)

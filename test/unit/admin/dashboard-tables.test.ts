@@ -132,6 +132,34 @@ test('an empty field of a form is no filter, and its times are in UTC', async (t
   assert.match(html, /name="from" type="datetime-local" value="2026-07-01T10:00:00"/)
 })
 
+test('a wrong value of a filter stays in its field, which says what is wrong', async (t) => {
+  const admin = openAdmin(t)
+  const cases = [
+    ['listings?prefix=192.0.2.999&kind=dsn', 'prefix', '192.0.2.999', 'not an IP address'],
+    [`listings?list=${'a'.repeat(65)}`, 'list', 'a'.repeat(65), 'must not have more than 64'],
+    ['evidence?address=mail&trap=a', 'address', 'mail', 'not an IP address'],
+    ['evidence?from=tomorrow', 'from', 'tomorrow', 'must match format'],
+  ] as const
+  for (const [path, name, value, why] of cases) {
+    const { status, html } = await show(admin, path)
+    assert.equal(status, 400, path)
+    const field = new RegExp(
+      `name="${name}" type="[a-z-]+" value="${value}"[^>]* aria-describedby="filter-${name}-fault" aria-invalid="true">`,
+    )
+    assert.match(html, field)
+    assert.match(html, new RegExp(`id="filter-${name}-fault" role="alert">${why}`))
+    assert.equal(html.match(/aria-invalid/g)?.length, 1, path)
+    assert.doesNotMatch(html, /notice bad/, path)
+  }
+  const { html } = await show(admin, 'listings?prefix=192.0.2.999&kind=dsn')
+  assert.match(html, /<option value="dsn" selected>/)
+  // What belongs to no field is told above the table, and what was typed stays all the same.
+  const elsewhere = await show(admin, 'listings?list=partners&limit=0&kind=spam')
+  assert.match(elsewhere.html, /<p class="notice bad" role="alert">querystring\/limit: must be/)
+  assert.match(elsewhere.html, /id="filter-kind-fault" role="alert">must be one of/)
+  assert.match(elsewhere.html, /value="partners"/)
+})
+
 test('a scope sees what it may, and is told which one it needs for the rest', async (t) => {
   const admin = openAdmin(t)
   await admin.blocklist.record([evidence('203.0.113.50', 'dsn')])
@@ -225,7 +253,7 @@ test('a listing that is not there, and a wrong filter, are pages too', async (t)
   assert.match(missing.html, /<h1>/)
   const wrong = await show(admin, 'listings?state=nonsense&list=partners')
   assert.equal(wrong.status, 400)
-  assert.match(wrong.html, /role="alert">querystring\/state: must be one of/)
+  assert.match(wrong.html, /id="filter-state-fault" role="alert">must be one of/)
   const unknown = await show(admin, 'listings?cursor=nonsense')
   assert.equal(unknown.status, 400)
   assert.match(unknown.html, /the cursor is not valid/)

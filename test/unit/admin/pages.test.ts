@@ -100,6 +100,59 @@ test('what has no page is a page for a browser and a problem document for others
   }
 })
 
+test('a malformed URL has a page and headers like any other, and counts in the limits', async (t) => {
+  const admin = openAdmin(t)
+  const headersOf = ({ headers }: { headers: Record<string, unknown> }) =>
+    Object.keys(headers).filter((name) => name !== 'content-length')
+  const missing = await get(admin, '/nowhere')
+  for (const [url, status, why] of [
+    ['/%zz', 400, /the path is not a well-formed URL/],
+    [`/lookup/${'1'.repeat(600)}`, 414, /a part of the path is too long/],
+  ] as const) {
+    const page = await get(admin, url)
+    assert.deepEqual([page.statusCode, headersOf(page)], [status, headersOf(missing)], url)
+    assert.match(page.body, /<h1>The request is malformed<\/h1>/)
+    assert.match(page.body, why)
+    const document = await get(admin, url, { accept: '*/*' })
+    assert.equal(document.headers['content-type'], 'application/problem+json')
+    assert.equal(document.headers['cache-control'], 'no-store')
+  }
+  admin.scope = 'public'
+  admin.requestsPerMinute = 3
+  const remoteAddress = '198.51.100.77'
+  const statuses: number[] = []
+  for (let each = 0; each < 4; each++) {
+    statuses.push((await admin.app.inject({ url: '/%zz', remoteAddress })).statusCode)
+  }
+  assert.deepEqual(statuses, [400, 400, 400, 429])
+})
+
+test('a request that waits is told the rules that it does not meet, in words', async (t) => {
+  const admin = openAdmin(t)
+  const press = async (language: string) => {
+    admin.scope = 'public'
+    const { body } = await admin.app.inject({
+      ...{ method: 'POST', url: '/lookup/203.0.113.9/removal', payload: '' },
+      headers: {
+        ...{ 'content-type': 'application/x-www-form-urlencoded', 'accept-language': language },
+      },
+    })
+    admin.scope = 'admin'
+    return body
+  }
+  await admin.blocklist.record([evidence('203.0.113.9', 'dsn')])
+  const quiet = await press('en')
+  assert.match(quiet, /only if our traps have heard nothing new for 1 day\. That is not so yet/)
+  assert.doesNotMatch(quiet, /removed fewer/)
+  assert.match(await press('de'), /nur zu, wenn unsere Fallen 1 Tag lang nichts Neues gehört haben/)
+  const removal = { isOpen: true, quietSeconds: 0, times: 0, periodSeconds: 86_400 }
+  await admin.blocklist.reconfigure({ ...policy, removal })
+  admin.shownPolicy = { ...admin.shownPolicy, removal }
+  const byOperator = await press('en')
+  assert.match(byOperator, /the operator decides on it\. You need not ask again/)
+  assert.doesNotMatch(byOperator, /only if|From /)
+})
+
 test('pages are not kept, their files are kept for a year, and only what browsers need is served', async (t) => {
   const admin = openAdmin(t)
   const page = await get(admin, '/')

@@ -80,7 +80,7 @@ test('a host that was quiet long enough is removed at once, and its history is k
   door.now += day
   assert.deepEqual(await ask(door), {
     ...{ prefix: '20.0.0.1/32', state: 'removed', why: 'the rules of the list allow it' },
-    ...{ askAgainAt: null, listed: false },
+    ...{ unmet: [], askAgainAt: null, listed: false },
   })
   assert.deepEqual(door.codes(host), [])
   assert.deepEqual(requests(door), [{ state: 'removed', decidedBy: 'policy' }])
@@ -118,7 +118,8 @@ test('a host that was heard too lately waits, and learns from when on it need no
   await hit(door)
   const told = {
     ...{ prefix: '20.0.0.1/32', state: 'queued', listed: true },
-    ...{ why: 'it has to be quiet for 1d first', askAgainAt: start + hour + day },
+    ...{ why: 'it has to be quiet for 1d first', unmet: ['quiet'] },
+    askAgainAt: start + hour + day,
   }
   assert.deepEqual(await ask(door), told, 'the hour ends at start + 1 h')
   assert.deepEqual(door.codes(host), [2, 3])
@@ -165,7 +166,8 @@ test('a host is not removed more often than the policy allows within the period'
   await hit(door)
   assert.deepEqual(await answered(door), {
     ...{ prefix: '20.0.0.1/32', state: 'queued', listed: true },
-    ...{ why: 'it was removed 2 times within 30d', askAgainAt: start + 30 * day },
+    ...{ why: 'it was removed 2 times within 30d', unmet: ['times'] },
+    askAgainAt: start + 30 * day,
   })
   // Another host is not concerned.
   await hit(door, '20.0.0.2')
@@ -192,7 +194,8 @@ test('both reasons are told, with the later of the two times', async (t) => {
   await answered(door)
   await decide(door, id(), 'removed')
   await hit(door)
-  const { why, askAgainAt } = await answered(door)
+  const { why, unmet, askAgainAt } = await answered(door)
+  assert.deepEqual(unmet, ['quiet', 'times'])
   assert.equal(why, 'it has to be quiet for 10d first, and it was removed once within 1d')
   assert.equal(askAgainAt, start + 10 * day)
 })
@@ -201,10 +204,10 @@ test('with times = 0 the operator decides on every removal', async (t) => {
   const removal = { isOpen: true, quietSeconds: 0, times: 0, periodSeconds: day }
   const door = openDoor(t, { policy: testPolicy({ removal }) })
   await hit(door)
-  const { state, why, askAgainAt } = await answered(door)
+  const { state, why, unmet, askAgainAt } = await answered(door)
   assert.deepEqual(
-    [state, why, askAgainAt],
-    ['queued', 'the operator decides on every removal', null],
+    [state, why, unmet, askAgainAt],
+    ['queued', 'the operator decides on every removal', [], null],
   )
 })
 

@@ -1,0 +1,89 @@
+// What the look-up tells of a listed host's domain, asked of a real resolver: whether it publishes SPF, DKIM and DMARC.
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { submit } from '../../scripts/submit.ts'
+import { ask, reversed } from '../support/ask.ts'
+import { needs } from '../support/debian.ts'
+import { startResolverLab } from '../support/resolver-lab.ts'
+import { origin, Site, until } from '../support/server.ts'
+
+const needsResolver = [needs('unbound', 'unbound'), needs('nsd', 'nsd')].find(({ skip }) => skip)
+const sample = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
+
+const dkimPerhaps = /^perhaps: DNS answers for _domainkey\./
+const dkimMissing = /^no: there is nothing below _domainkey\./
+
+/** The records of a host's domain, and what the page says of SPF, DKIM and DMARC. Each is at 198.51.100.N, in this order. */
+const hosts: Readonly<Record<string, { records: readonly string[]; told: readonly RegExp[] }>> = {
+  'all.com': {
+    records: [
+      'all.com. TXT "v=spf1 " "ip4:198.51.100.1 -all"',
+      'key._domainkey.all.com. TXT "v=DKIM1; p=MC4w"',
+      '_dmarc.all.com. CNAME policy.all.com.',
+      'policy.all.com. TXT "v=DMARC1 ; p=none"',
+    ],
+    told: [/^yes, at all\.com$/, dkimPerhaps, /^yes, at _dmarc\.all\.com$/],
+  },
+  'none.com': {
+    records: ['none.com. TXT "v=spf10 -all"'],
+    told: [/^no: none\.com has no record/, dkimMissing, /^no: _dmarc\.none\.com has no record/],
+  },
+  'several.com': {
+    records: [
+      ...['several.com. TXT "v=spf1 -all"', 'several.com. TXT "v=spf1 ~all"'],
+      ...['_dmarc.several.com. TXT "v=DMARC1; p=none"'],
+      '_dmarc.several.com. TXT "v=DMARC1; p=reject"',
+    ],
+    told: [
+      /^more than one, which counts as an error/,
+      dkimMissing,
+      /^more than one, so none counts/,
+    ],
+  },
+  'wild.com': {
+    records: ['*.wild.com. TXT "v=spf1 -all"'],
+    told: [/^no: wild\.com has no record/, dkimPerhaps, /^no: _dmarc\.wild\.com has no record/],
+  },
+  'silent.com': {
+    records: [
+      'silent.com. TXT "v=spf1 -all"',
+      ...['_domainkey', '_dmarc'].map((name) => `${name}.silent.com. NS ns.nowhere.lab.`),
+    ],
+    told: [/^yes/, /^not known: DNS gave no answer/, /^not known: DNS gave no answer/],
+  },
+}
+
+test('the look-up tells what a listed host’s domain publishes', needsResolver ?? {}, async (t) => {
+  const names = Object.keys(hosts)
+  const addressOf = (index: number) => `198.51.100.${index + 1}`
+  const resolver = await startResolverLab(t, [
+    // Nothing answers there.
+    'ns.nowhere.lab. A 127.255.255.1',
+    ...Object.values(hosts).flatMap(({ records }) => records),
+    ...names.flatMap((name, index) => [
+      `${index + 1}.100.51.198.in-addr.arpa. PTR mail.${name}.`,
+      `mail.${name}. A ${addressOf(index)}`,
+    ]),
+  ])
+  const site = new Site(t)
+  const more = `[admin]\nlisten = "127.0.0.1:0"\n[resolver]\nservers = ["${resolver.address}"]\n`
+  writeFileSync(site.configFile, site.configuration(more))
+  const server = await site.start()
+  for (const [index, [name, { told }]] of Object.entries(hosts).entries()) {
+    const client = addressOf(index)
+    const message = sample.replaceAll('@trap.example.org', `${index}@trap.example.org`)
+    const to = [`orders${index}@trap.example.org`]
+    assert.match(await submit({ server: server.smtp, from: '', to, client, message }), /^250 /)
+    await until(
+      () => ask(server.dns, reversed(client, origin)),
+      ({ a }) => a.length > 0,
+      10_000,
+    )
+    const page = await (await fetch(`http://${server.admin}/lookup/${client}`)).text()
+    assert.ok(page.includes(`the host has the name mail.${name}.`), page)
+    const texts = [...page.matchAll(/<dt>(?:SPF|DKIM|DMARC)<\/dt>\n<dd>(.*)<\/dd>/g)]
+    assert.equal(texts.length, told.length, page)
+    for (const [at, [, text = '']] of texts.entries()) assert.match(text, told[at] ?? /^$/, name)
+  }
+})
