@@ -79,6 +79,13 @@ test('the stream ends when the server does, which it does not delay', async (t) 
   assert.deepEqual(await ended, { code: 0, signal: null })
 })
 
+test('HEAD opens no stream', async (t) => {
+  const { url, cookie } = await signedIn(t)
+  const path = `${url}/dashboard/events`
+  const { status, headers } = await fetch(path, { method: 'HEAD', headers: { cookie } })
+  assert.deepEqual([status, headers.get('allow')], [405, 'GET'])
+})
+
 test('8 streams of one key and 32 in all are open at once, and one that is closed makes room', async (t) => {
   const first = await signedIn(t)
   const { site, url } = first
