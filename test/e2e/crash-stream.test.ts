@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { injectFaults } from '../support/dns-faulty-thread.ts'
 import { buildQuery, reversed, types } from '../support/dns-query.ts'
 import { silentLog, startSubject, subjectZone } from '../support/dns-subject.ts'
+import { until } from '../support/server.ts'
 
 const ports = 8
 const everyMs = 4
@@ -56,13 +57,16 @@ for (const batch of [true, false]) {
       }
       await sleep(everyMs)
     }
-    await sleep(500)
+    const countLost = async () =>
+      streams.reduce((sum, { answered }) => sum + sent - answered.size, 0)
+    const isRight = (count: number): boolean =>
+      count <= crashed * buffered && streams.every(({ answered }) => answered.has(sent - 1))
+    const lost = await until(countLost, isRight, 60_000)
     assert.equal(
       died.filter((line) => line.startsWith('a name server thread died')).length,
       crashed,
     )
     assert.equal(died.length, crashed, died.join('; '))
-    const lost = streams.reduce((sum, { answered }) => sum + sent - answered.size, 0)
     t.diagnostic(`${sent * ports} queries, ${crashed} crashes, ${lost} lost`)
     assert.ok(lost <= crashed * buffered, `${lost} lost`)
     for (const { answered } of streams) assert.ok(answered.has(sent - 1), 'the last of each stream')

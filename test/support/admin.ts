@@ -209,3 +209,10 @@ async function reloaded(isConfigRight: boolean) {
   if (isConfigRight) return { file: 'list.toml', warnings: [], restart: ['zone'] }
   throw new OperationalError('config-invalid', 'list.toml: zone.ttl: expected a duration')
 }
+
+/** The clock that no setting of the time moves: it stands still from now on. */
+export function stopClock(t: TestContext): { nowMs: number } {
+  const clock = { nowMs: performance.now() }
+  t.mock.method(performance, 'now', () => clock.nowMs)
+  return clock
+}

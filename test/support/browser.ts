@@ -59,6 +59,7 @@ export async function openPage(
   options: BrowserContextOptions = {},
 ): Promise<TestPage> {
   const context = await (await theBrowser()).newContext({ locale: 'en-GB', ...options })
+  context.setDefaultTimeout(120_000)
   t.after(() => context.close())
   const page = await context.newPage()
   const faults: string[] = []

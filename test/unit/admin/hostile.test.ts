@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { serveOnTcp } from '../../../src/admin/listeners.ts'
-import { type Admin, evidence, listenerOptions, openAdmin } from '../../support/admin.ts'
+import { type Admin, evidence, listenerOptions, openAdmin, stopClock } from '../../support/admin.ts'
 import { prefix } from '../../support/door.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -82,6 +82,7 @@ test('a secret is told once, kept as a hash alone, and its last use is shown', a
 
 test('wrong keys put their address off after twenty, and nobody else, and no valid key', async (t) => {
   const { ask, keyOf } = await openWithKeys(t)
+  const clock = stopClock(t)
   const from = (remoteAddress: string) => ({ remoteAddress })
   const wrong = `bsd_${'A'.repeat(43)}`
   for (let tries = 0; tries < 20; tries++) {
@@ -92,21 +93,20 @@ test('wrong keys put their address off after twenty, and nobody else, and no val
   assert.equal(putOff.headers['retry-after'], '60')
   assert.equal((await ask('/v1/listings', wrong, from('2001:db8:0:1::1'))).statusCode, 401)
   assert.equal((await ask('/v1/listings', keyOf('read'), from('2001:db8::1'))).statusCode, 200)
-  const later = performance.now() + 60_000
-  t.mock.method(performance, 'now', () => later)
+  clock.nowMs += 60_000
   assert.equal((await ask('/v1/listings', wrong, from('2001:db8::1'))).statusCode, 401)
 })
 
 test('a clock that is set back leaves no address put off for longer', async (t) => {
   const { admin, ask } = await openWithKeys(t)
+  const clock = stopClock(t)
   const wrong = `bsd_${'A'.repeat(43)}`
   const from = { remoteAddress: '198.51.100.1' }
   for (let tries = 0; tries < 21; tries++) await ask('/v1/listings', wrong, from)
   assert.equal((await ask('/v1/listings', wrong, from)).statusCode, 429)
   admin.now -= 86_400
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 86_400_000 })
-  const later = performance.now() + 60_000
-  t.mock.method(performance, 'now', () => later)
+  clock.nowMs += 60_000
   assert.equal((await ask('/v1/listings', wrong, from)).statusCode, 401)
 })
 
@@ -147,6 +147,7 @@ test('without a key an address has so many requests a minute; with one, or from 
 
 test('a wall clock that is set back does not put an address off for as long', async (t) => {
   const { admin } = await openWithKeys(t)
+  const clock = stopClock(t)
   admin.requestsPerMinute = 3
   const request = { url: '/v1/lookup/203.0.113.9', remoteAddress: '198.51.100.1' }
   const status = async () => (await admin.app.inject(request)).statusCode
@@ -155,8 +156,7 @@ test('a wall clock that is set back does not put an address off for as long', as
   assert.equal(refused.statusCode, 429)
   assert.equal(refused.headers['retry-after'], '60')
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 86_400_000 })
-  const later = performance.now() + 61_000
-  t.mock.method(performance, 'now', () => later)
+  clock.nowMs += 61_000
   assert.equal(await status(), 200)
 })
 
@@ -297,7 +297,7 @@ async function exchange(address: string, chunks: readonly string[]): Promise<str
 async function listening(t: TestContext, admin: Admin): Promise<string> {
   const listener = await serveOnTcp(admin.app, {
     ...listenerOptions(admin),
-    deadlines: { requestMs: 500 },
+    deadlines: { requestMs: 2000 },
   })
   t.after(() => listener.close())
   return listener.address

@@ -163,11 +163,11 @@ test('a body that stops coming is given up', async (t) => {
 
 test('a request that is worked on for longer than an idle connection may last is answered', async (t) => {
   const admin = openAdmin(t)
-  const { url } = await listening(t, admin, { deadlines: { idleMs: 200 } })
+  const { url } = await listening(t, admin, { deadlines: { idleMs: 1000 } })
   admin.byKey = false
   const { promise, resolve } = Promise.withResolvers<Listing[]>()
   t.mock.method(admin.blocklist, 'delist', () => promise)
-  setTimeout(() => resolve([]), 1000)
+  setTimeout(() => resolve([]), 3000)
   const asked = fetch(`${url}/v1/listings?prefix=203.0.113.9`, { method: 'DELETE' })
   assert.equal((await asked).status, 200)
 })

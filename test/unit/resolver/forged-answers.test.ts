@@ -34,14 +34,18 @@ const address = (name: string, value = '192.0.2.66'): Answer =>
 const alias = (name: string, domain: string): Answer => record('CNAME', name, { domain })
 
 /** What both ways of asking make of a response to `A host.test`: addresses, or the code of what went wrong. */
-async function resolved(t: TestContext, change: (response: Packet) => void): Promise<unknown> {
+async function resolved(
+  t: TestContext,
+  change: (response: Packet) => void,
+  timeoutMs = 30_000,
+): Promise<unknown> {
   const server = await serve(t, change)
   const name = 'host.test'
-  const looked = await lookup({ server, name, type: 'A', timeoutMs: 600 }).then(
+  const looked = await lookup({ server, name, type: 'A', timeoutMs }).then(
     ({ answers }) => answers,
     ({ code }) => code,
   )
-  const resolver = new Resolver({ servers: [server], timeoutMs: 600 })
+  const resolver = new Resolver({ servers: [server], timeoutMs })
   const kept = await resolver.resolve(name, 'A').catch(({ code }) => code)
   return [looked, kept]
 }
@@ -88,10 +92,11 @@ const otherQuestions: Record<string, (response: Packet) => void> = {
 
 for (const [which, change] of Object.entries(otherQuestions)) {
   test(`a response ${which} is none`, async (t) => {
-    const answered = await resolved(t, (response) => {
+    const forge = (response: Packet): void => {
       response.answers.push(address('host.test'))
       change(response)
-    })
+    }
+    const answered = await resolved(t, forge, 600)
     assert.deepEqual(answered, ['server-unreachable', 'ETIMEOUT'])
   })
 }
@@ -129,7 +134,7 @@ test('"not there" is kept no longer than the zone of that name says, not another
     asked++
     authorities.push(record('SOA', 'elsewhere', { ...soa, ...times }))
   })
-  const resolver = new Resolver({ servers: [server], timeoutMs: 600, now: () => 0 })
+  const resolver = new Resolver({ servers: [server], timeoutMs: 30_000, now: () => 0 })
   await assert.rejects(resolver.resolve('host.test', 'A'), { code: 'ENODATA' })
   await assert.rejects(resolver.resolve('host.test', 'A'), { code: 'ENODATA' })
   assert.equal(asked, 2)

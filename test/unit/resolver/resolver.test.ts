@@ -8,7 +8,7 @@ async function start(t: TestContext, zone: Zone, more: Partial<ResolverOptions> 
   const server = await startNameServer(t, zone)
   const clock = { now: 0 }
   const resolver = new Resolver({
-    ...{ servers: [server.address], timeoutMs: 600, now: () => clock.now },
+    ...{ servers: [server.address], timeoutMs: 30_000, now: () => clock.now },
     ...more,
   })
   return { server, clock, resolver }
@@ -42,7 +42,8 @@ test('what is not there, what is not known, and what is no name', async (t) => {
   await assert.rejects(resolver.resolve('none.test', 'A'), { code: 'ENOTFOUND' })
   await assert.rejects(resolver.resolve('host.test', 'TXT'), { code: 'ENODATA' })
   await assert.rejects(resolver.resolve('broken.test', 'A'), { code: 'ESERVFAIL' })
-  await assert.rejects(resolver.resolve('silent.test', 'A'), { code: 'ETIMEOUT' })
+  const impatient = new Resolver({ servers: [server.address], timeoutMs: 300 })
+  await assert.rejects(impatient.resolve('silent.test', 'A'), { code: 'ETIMEOUT' })
   const before = server.asked.length
   for (const name of ['', 'a..b', `${'a'.repeat(64)}.test`, 'a.'.repeat(130)]) {
     await assert.rejects(resolver.resolve(name, 'A'), { code: 'EBADNAME' })
@@ -91,7 +92,7 @@ test('large answers do not fill the memory: what was not asked for the longest t
 test('the next server is asked when one fails or keeps silent', async (t) => {
   const failing = await startNameServer(t, { 'A host.test': 'SERVFAIL', 'MX host.test': 'DROP' })
   const sound = await startNameServer(t, zone)
-  const resolver = new Resolver({ servers: [failing.address, sound.address], timeoutMs: 300 })
+  const resolver = new Resolver({ servers: [failing.address, sound.address], timeoutMs: 3000 })
   assert.equal((await resolver.resolve('host.test', 'A')).length, 2)
   assert.equal((await resolver.resolve('host.test', 'MX')).length, 1)
 })
