@@ -191,10 +191,13 @@ const options = {
   takesRemovals: true,
 }
 
+/** Nothing in it can be shortened, so it needs the most room. */
+const longest = '2001:db8:ffff:eeee:dddd:cccc:bbbb:aaaa'
+
 function foundAs(values: Readonly<Record<string, string>>): Finding {
   return {
-    ...{ query: sender, listed: true, kinds: ['dsn'], codes: ['127.0.0.2'], origin: 'trap' },
-    ...{ prefix: `${sender}/32`, since: 1_782_900_000, until: null },
+    ...{ query: longest, listed: true, kinds: ['dsn'], codes: ['127.0.0.2'], origin: 'trap' },
+    ...{ prefix: `${longest}/128`, since: 1_782_900_000, until: null },
     evidence: [
       {
         ...{ kind: 'dsn', certainty: 'certain', messages: '3–9', traps: '3–9' },
@@ -216,7 +219,7 @@ test(
     const admin = openAdmin(t)
     admin.scope = 'public'
     const hostile = {
-      helo: '"><svg/onload=alert(1)>',
+      helo: `"><svg/onload=alert(1)>${'a'.repeat(200)}`,
       reportingMta: '</code><img src=x onerror=alert(1)>',
       generator: '<script>alert(1)</script>',
       status: "'-alert(1)-'",
@@ -226,7 +229,7 @@ test(
     admin.app.after(() => {
       admin.app.get('/hostile', { config: { scope: 'public', isPage: true } }, (request, reply) =>
         renderer.render(request, reply, {
-          ...{ template: 'lookup', title: hostile.helo },
+          ...{ template: 'lookup', title: hostile.helo, styles: ['tables.css', 'lookup.css'] },
           view: lookupView(foundAs(hostile), domainOf(hostile.helo), options, 'en'),
         }),
       )

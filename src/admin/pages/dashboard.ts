@@ -42,6 +42,7 @@ export function renderDashboard(
     ...page,
     language: 'en',
     isWide: true,
+    styles: ['tables.css', 'dashboard.css', ...(page.styles ?? [])],
     view: { ...view, dashboard: { name, scope, pages } },
   })
 }

@@ -7,7 +7,7 @@ import type { PageRenderer } from './render.ts'
 
 const config = { scope: 'public', isPage: true } as const
 /** The guide is in English only. */
-const shared = { section: 'guide', language: 'en' } as const
+const shared = { section: 'guide', language: 'en', styles: ['tables.css', 'guide.css'] } as const
 
 export function addGuide(app: App, renderer: PageRenderer): void {
   app.get('/guide', { config }, async (request, reply) => {

@@ -21,7 +21,7 @@ import {
   originCell,
   stateCell,
 } from './listing-tables.ts'
-import { type DashboardOptions, scripts, type Viewer, viewerOf } from './table-pages.ts'
+import { type DashboardOptions, forms, type Viewer, viewerOf } from './table-pages.ts'
 import {
   type Cell,
   codeCell,
@@ -48,7 +48,7 @@ export function listingPage(app: App, options: Options): void {
       const viewer = viewerOf(request, now())
       const view = listingView(blocklist, listing, request.caller.scope, viewer)
       return renderDashboard(renderer, request, reply, {
-        ...{ template: 'listing', title: listing.prefix, section: 'listings', view, scripts },
+        ...{ template: 'listing', title: listing.prefix, section: 'listings', view, ...forms },
       })
     },
   )
@@ -122,13 +122,14 @@ function sentencesOf({ origin }: Listing, { sentence, kinds, exits }: PolicyExpl
     { title: 'What would end it', items: ways.map((exit) => exit.sentence) },
     { title: 'What more messages would do', items: kinds.map((kind) => kind.sentence ?? '') },
   ]
-    .map(({ title, items }) => ({ title, items: items.filter((item) => item !== '').map(begun) }))
+    .map(({ title, items }) => ({ title, items: items.filter((item) => item !== '').map(shown) }))
     .filter(({ items }) => items.length > 0)
 }
 
-/** A sentence with a capital letter. */
-function begun(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1)
+/** A sentence with a capital letter, and with times as the tables show them. */
+function shown(sentence: string): string {
+  const text = sentence.replaceAll(/(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ/g, '$1 $2 UTC')
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 function tablesOf(listing: Listing, lookup: LookupBody, viewer: Viewer, intro: string) {

@@ -21,6 +21,7 @@ export interface LookupPageOptions
 }
 
 const config = { scope: 'public', isPage: true } as const
+const shared = { section: 'lookup', styles: ['tables.css', 'lookup.css'] } as const
 const schema = { params: Type.Object({ address: Type.String() }) }
 /** An IPv6 address takes at most 45 characters. Of a longer text no more than this is shown again. */
 const maxShownLength = 64
@@ -69,9 +70,7 @@ export function lookupPages(app: App, options: LookupPageOptions): void {
     const language = languageOf(request)
     const view = lookupView(finding, domain, lookupOptions(options), language)
     return renderer.render(request, reply, {
-      template: 'lookup',
-      section: 'lookup',
-      title: view.answer,
+      ...{ ...shared, template: 'lookup', title: view.answer },
       scripts: isByTrap ? ['copy.js'] : [],
       view,
     })
@@ -87,7 +86,7 @@ export function lookupPages(app: App, options: LookupPageOptions): void {
     const { contact } = shown
     const view = { ...removalView(address, answer, shown, language), address, contact }
     const { title } = view
-    return renderer.render(request, reply, { template: 'removal', section: 'lookup', title, view })
+    return renderer.render(request, reply, { ...shared, template: 'removal', title, view })
   })
 }
 

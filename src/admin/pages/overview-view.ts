@@ -89,7 +89,7 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
   )
   return [
     {
-      ...{ name: 'Queries', value: `${fine.format(rates.at(-1) ?? 0)} per second` },
+      ...{ name: 'Queries per second', value: fine.format(rates.at(-1) ?? 0) },
       detail: `average of 15 minutes: ${fine.format(average(rates))}`,
     },
     {
@@ -98,7 +98,7 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
       detail: `${whole.format(entries.ipv4)} IPv4, ${whole.format(entries.ipv6)} IPv6`,
     },
     {
-      ...{ name: 'Evidence', value: `${whole.format(hourly.at(-1) ?? 0)} this hour` },
+      ...{ name: 'Evidence this hour', value: whole.format(hourly.at(-1) ?? 0) },
       detail: `${whole.format(sum(hourly.slice(-24)))} in 24 hours`,
     },
     {

@@ -38,7 +38,7 @@ export function addPolicy(app: App, options: PolicyPageOptions): void {
     const title = t('policy.title', { site: origin })
     return renderer.render(request, reply, {
       ...{ template: 'policy', section: 'policy', title, view },
-      scripts: ['copy.js'],
+      ...{ scripts: ['copy.js'], styles: ['tables.css'] },
     })
   })
 }

@@ -49,7 +49,8 @@ export interface Part {
 }
 
 const rowsOfPage = 50
-export const scripts = ['actions.js']
+/** The files in assets/ that forms and dialogs need. */
+export const forms = { scripts: ['actions.js'], styles: ['actions.css'] } as const
 
 export function addTablePage<Query extends TSchema, Item>(
   app: App,
@@ -110,7 +111,8 @@ export function addTablePage<Query extends TSchema, Item>(
       }
       const parts = [view.above, view.below].flatMap((part) => (part ? [part.script] : []))
       return renderDashboard(renderer, request, reply, {
-        ...{ template: 'table-page', title, section, view, scripts: [...scripts, ...parts] },
+        ...{ template: 'table-page', title, section, view },
+        ...{ ...forms, scripts: [...forms.scripts, ...parts] },
       })
     },
   )

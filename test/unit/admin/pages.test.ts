@@ -56,7 +56,10 @@ test('of a listed address the page shows what the look-up without a key shows, a
   assert.match(alone.body, /We do not show the details yet/)
   assert.doesNotMatch(alone.body, /secret-trap|mx\.example\.net|failure|10:00/)
   const byHand = await get(admin, '/lookup/203.0.113.11')
-  assert.match(byHand.body, /ask the operator of the list: hostmaster@test\.example/)
+  assert.match(
+    byHand.body,
+    /ask the operator of the list: <a href="mailto:hostmaster@test\.example">/,
+  )
   assert.doesNotMatch(byHand.body, /secret reason|method="post"/)
   const entry = await get(admin, '/lookup/127.0.0.2')
   assert.match(entry.body, /127\.0\.0\.2 is listed[\s\S]*This is a test entry/)
@@ -188,4 +191,28 @@ test('both languages have the same texts, with the same values in them, and each
     assert.ok(advice.includes(key) || isUsed(key), `${key} is not used`)
   }
   for (const key of advice) assert.ok(key in english, key)
+})
+
+test('each class of the style sheets is used by a page, and each class of a page has its rule', () => {
+  const read = (pattern: string): string =>
+    globSync(`src/admin/pages/${pattern}`)
+      .map((file) => readFileSync(file, 'utf8'))
+      .join('\n')
+  const rules = read('assets/*.css').replaceAll(/\/\*.*?\*\//gs, '')
+  const styled = new Set([...rules.matchAll(/\.([a-z][a-z-]*)/g)].map(([, name = '']) => name))
+  const templates = read('templates/*.eta')
+  const named = [...templates.matchAll(/class="([^"]*)"/g)].flatMap(([, names = '']) =>
+    names
+      .replaceAll(/<%.*?%>/g, ' ')
+      .trim()
+      .split(/\s+/),
+  )
+  const code = read('{assets/*.js,*.ts}')
+  const isUsed = (name: string): boolean =>
+    named.includes(name) || new RegExp(`'[a-z ]*\\b${name}\\b[a-z ]*'`).test(code)
+  // The classes inside a chart are those of uPlot.
+  const unused = [...styled].filter((name) => !isUsed(name) && !name.startsWith('u-'))
+  assert.deepEqual(unused, [])
+  const unstyled = named.filter((name) => name !== '' && !styled.has(name))
+  assert.deepEqual(unstyled, [])
 })

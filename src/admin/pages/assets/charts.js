@@ -26,8 +26,13 @@ const sinceStart = (_, first, last) => [
   last,
 ]
 
+/** No source is bad, so red comes last. @param {number} index */
+const barColour = (index) => `--chart-${((index + 1) % (maxSources + 1)) + 1}`
+
 const probe = document.createElement('span')
 probe.hidden = true
+// The colours tell the series apart, also where the browser chooses the colours of the page.
+probe.style.forcedColorAdjust = 'none'
 document.body.append(probe)
 
 /** The colour that a custom property of the page has in the theme of now. @param {string} name */
@@ -128,8 +133,8 @@ export function evidenceChart(box, { hours, sources }) {
         ...shown
           .map(({ name }, index) => ({
             label: name,
-            stroke: () => colour(`--chart-${index + 1}`),
-            fill: () => colour(`--chart-${index + 1}`),
+            stroke: () => colour(barColour(index)),
+            fill: () => colour(barColour(index)),
             width: 0,
             points: { show: false },
             ...(bars && { paths: bars }),
