@@ -1,5 +1,6 @@
 // One JSON object a line, in the form of a listing in the HTTP interface: prefix and, optionally, kinds, reason and expiresAt.
 // The other keys of a listing are allowed and ignored, so that listings from the HTTP interface can be imported.
+import type { Listing } from '../blocklist/types.ts'
 import { formatPrefix } from '../ip/address.ts'
 import {
   attributesShown,
@@ -10,9 +11,19 @@ import {
   wordShown,
 } from './entry.ts'
 
-const keys = ['prefix', 'kinds', 'reason', 'expiresAt']
+const keys = ['prefix', 'kinds', 'reason', 'expiresAt'] as const
 /** All of these are ignored except `state`, which must be 'listed' if it is given. */
-const otherKeys = ['id', 'state', 'origin', 'list', 'createdAt', 'lastHitAt', 'hits']
+const otherKeys: Readonly<Record<Exclude<keyof Listing, (typeof keys)[number]>, true>> = {
+  id: true,
+  state: true,
+  shadow: true,
+  origin: true,
+  list: true,
+  createdAt: true,
+  lastHitAt: true,
+  hits: true,
+}
+const knownKeys: readonly string[] = [...keys, ...Object.keys(otherKeys)]
 
 export const ndjson: Format = {
   mediaType: 'application/x-ndjson',
@@ -43,7 +54,7 @@ function readFields(text: string): EntryFields | { why: string } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { why: 'not a JSON object' }
   }
-  const unknown = Object.keys(value).filter((key) => ![...keys, ...otherKeys].includes(key))
+  const unknown = Object.keys(value).filter((key) => !knownKeys.includes(key))
   if (unknown.length > 0) {
     return { why: `unknown key ${namesShown(unknown)}: an entry has ${keys.join(', ')}` }
   }

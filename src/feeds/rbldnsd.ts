@@ -1,8 +1,9 @@
 // Data files of rbldnsd (rbldnsd(8)) of the types ip4set, ip4trie and ip6trie. Reads networks, ranges, `!` exclusions, default
 // values and `$` directives. Writes entries and exclusions. The codes .3 to .7 stand for the kinds of backscatter.
 import type { EntryAttributes, ImportItem, ListEntry, ListFault } from '../blocklist/types.ts'
-import { codeNumbers, kindOfCode, testEntries } from '../blocklist/zone-entry.ts'
+import { codeNumbers, kindOfCode, testEntries, testEntryAt } from '../blocklist/zone-entry.ts'
 import {
+  addressBits,
   formatAddress,
   formatPrefix,
   type Parsed,
@@ -13,10 +14,6 @@ import {
 } from '../ip/address.ts'
 import { type Format, maxReasonCharacters, plain, type RbldnsdType } from './entry.ts'
 
-/** Test entries, which every DNSBL has. They are not imported. */
-const testTexts: ReadonlySet<string> = new Set(
-  testEntries.map(({ prefix }) => formatPrefix(prefix)),
-)
 /** At most this many parsed values are kept, so that a file with a different value on each line cannot fill the memory. */
 const maxKnownValues = 1000
 
@@ -61,7 +58,8 @@ export const rbldnsd: Format = {
       const isComment = value.startsWith('#') || value.startsWith(';')
       const attributes = isHole ? null : value === '' || isComment ? standard : valued(value)
       for (const prefix of range.value) {
-        if (prefix.length >= 32 && testTexts.has(formatPrefix(prefix))) continue
+        // Every DNSBL has test entries, so they are not imported.
+        if (prefix.length === addressBits(prefix.family) && testEntryAt(prefix)) continue
         items.push({ line, text, prefix, attributes })
       }
     }

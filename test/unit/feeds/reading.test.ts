@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { listingExample } from '../../../src/admin/schemas/listings.ts'
 import { kindsOf } from '../../../src/blocklist/types.ts'
 import { type FeedOptions, formatOfFile, readFeed } from '../../../src/feeds/feed.ts'
 import { formatPrefix } from '../../../src/ip/address.ts'
@@ -89,6 +90,10 @@ const tables: Readonly<Record<string, { options: FeedOptions; lines: Record<stri
           '2001:db8::/32 callout',
         ],
         '{"prefix":"192.0.2.1","expiresAt":"2027-03-01T00:00:00Z"}': ['192.0.2.1/32 1803859200'],
+        // A listing as the HTTP interface gives it, with all its keys.
+        [JSON.stringify(listingExample)]: [
+          '198.51.100.20/32 dsn bounces to forged senders 1784109600',
+        ],
         '{"prefix":"192.0.2.1","state":"expired"}': ['1: its state is not “listed”: expired'],
         '{"prefix":"192.0.2.1","expires_at":"2027-03-01T00:00:00Z","Kinds":[]}': [
           '1: unknown key expires_at, Kinds: an entry has prefix, kinds, reason, expiresAt',
