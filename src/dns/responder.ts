@@ -258,7 +258,7 @@ export class Responder {
     return rcodes.REFUSED
   }
 
-  /** Whether a NOTIFY is for this zone and from its primary (RFC 1996 §3.7). */
+  /** Whether a NOTIFY is for this zone and from its primary (RFC 1996 §3.10). */
   #takesNotify(query: Octets): boolean {
     const { signed } = this.#guards
     const { type, class: asked, questionEnd } = this.#query
@@ -303,7 +303,7 @@ export class Responder {
   #answerInZone(query: Octets, family: number, below: number): number {
     const asked = this.#query
     const entry = this.#entry
-    // Transfers go over TCP alone, and are not made here (RFC 5936 §2.2). IXFR over UDP gets one SOA record (RFC 1995 §2).
+    // Transfers go over TCP alone (RFC 5936 §4.2), and are not made here. IXFR over UDP gets one SOA record (RFC 1995 §2).
     const isIxfr = asked.type === types.IXFR
     if (asked.type === types.AXFR || isIxfr) {
       const mayTransfer = isIxfr && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)

@@ -63,7 +63,7 @@ export class TcpConnection {
       this.#touch()
       this.#serve()
     })
-    // A peer that has shut down its sending side still gets its answers (RFC 7766 §6.2.1.1).
+    // All pipelined queries are answered (RFC 7766 §6.2.1.1), also those of a peer that has shut down its sending side.
     socket.on('end', () => {
       this.#isEnded = true
       this.#serve()
