@@ -112,8 +112,9 @@ export async function exportList(context: CommandContext, options: FeedOptions):
       expectDone(reply)
       return exitCodes.failed
     }
-    for await (const chunk of reply) {
-      context.write(String(chunk))
+    // A letter may be split between two pieces of the body.
+    for await (const text of reply.setEncoding('utf8')) {
+      context.write(text)
       await drained()
     }
     return exitCodes.done

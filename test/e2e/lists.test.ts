@@ -178,3 +178,15 @@ test('an export goes into an import through a pipe; a wrong line of it is named'
   assert.equal(stdout, 'b: 5000 added, 0 removed, 0 kept, 1 refused.\n')
   assert.match(stderr, /^standard input:5001: nonsense: /)
 })
+
+test('an export by a server has the reasons letter by letter', async (t) => {
+  const site = new Site(t)
+  await site.start()
+  const lines = addresses(0, 3000).map((prefix) =>
+    JSON.stringify({ prefix, reason: 'Grüße für 5 €'.repeat(10) }),
+  )
+  await site.run('import', '--list', 'a', listFile(site, 'a.ndjson', lines))
+  const { stdout } = await site.run('export', '--list', 'a', '--format', 'ndjson')
+  const reasons = stdout.split('\n', lines.length).map((line) => JSON.parse(line).reason)
+  assert.deepEqual([...new Set(reasons)], ['Grüße für 5 €'.repeat(10)])
+})
