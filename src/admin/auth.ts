@@ -3,7 +3,7 @@
 import { fastifyCookie } from '@fastify/cookie'
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClientCounts, isLoopback, limitKey, type RefusalLog, readClient } from './client-limits.ts'
+import { ClientCounts, isLocal, limitKey, type RefusalLog, readClient } from './client-limits.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { AdminLimits, App, AppOptions } from './options.ts'
 import { problem, sendProblem } from './problem.ts'
@@ -98,7 +98,7 @@ export function addAccessControl(app: App, options: AccessOptions): AccessContro
       if (caller === undefined) return refuseWrongKey(request, reply)
       request.caller = caller
       const isPublic = caller.scope === 'public'
-      if (isPublic && !isProbe && !isLoopback(readClient(request.ip))) {
+      if (isPublic && !isProbe && !isLocal(readClient(request.ip))) {
         const count = await countRequest(request)
         if (!count.isAllowed && count.isExceeded) {
           refusals.note(count.key, 'too many requests')

@@ -4,17 +4,14 @@ import type { Socket } from 'node:net'
 import type { Logger } from '../errors.ts'
 import {
   type Address,
+  clientKey,
   contains,
-  formatAddress,
-  formatPrefix,
-  networkOf,
+  isLoopback,
   type Prefix,
   parseAddress,
   unmapped,
 } from '../ip/address.ts'
 
-/** One IPv6 host may use all addresses of its /64. */
-const ipv6NetworkLength = 64
 const minuteMs = 60_000
 
 /**
@@ -34,17 +31,12 @@ function withoutPort(text: string): string {
 
 /** The key under which requests share a limit: the IPv4 address, the IPv6 /64, or "unknown". */
 export function limitKey(client: Address | undefined): string {
-  if (client === undefined) return 'unknown'
-  return client.family === 4
-    ? formatAddress(client)
-    : formatPrefix(networkOf(client, ipv6NetworkLength))
+  return client === undefined ? 'unknown' : clientKey(client)
 }
 
-/** Whether the address is in 127.0.0.0/8 or is ::1. */
-export function isLoopback(client: Address | undefined): boolean {
-  if (client === undefined) return false
-  const { family, w0, w1, w2, w3 } = client
-  return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+/** Whether the client is on this machine. */
+export function isLocal(client: Address | undefined): boolean {
+  return client !== undefined && isLoopback(client)
 }
 
 export function isTrustedProxy(client: Address | undefined, proxies: readonly Prefix[]): boolean {

@@ -13,7 +13,7 @@ import { bindFault, messageOf, OperationalError } from '../errors.ts'
 import type { Prefix } from '../ip/address.ts'
 import {
   ClientConnections,
-  isLoopback,
+  isLocal,
   isTrustedProxy,
   limitKey,
   type RefusalLog,
@@ -113,7 +113,7 @@ function limitClients(server: Server, { refusals, trustedProxies = () => [] }: T
   const connections = new ClientConnections(maxClientConnections)
   server.on('connection', (socket: Socket) => {
     const peer = readClient(socket.remoteAddress)
-    if (isLoopback(peer) || isTrustedProxy(peer, trustedProxies())) return
+    if (isLocal(peer) || isTrustedProxy(peer, trustedProxies())) return
     const client = limitKey(peer)
     if (connections.admit(client, socket)) return
     refusals.note(client, 'too many connections')

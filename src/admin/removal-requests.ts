@@ -10,7 +10,7 @@ import {
   type Prefix,
   parseGivenAddress,
 } from '../ip/address.ts'
-import { ClientCounts, isLoopback, limitKey, type RefusalLog, readClient } from './client-limits.ts'
+import { ClientCounts, isLocal, limitKey, type RefusalLog, readClient } from './client-limits.ts'
 import type { AdminLimits } from './options.ts'
 import { readPrefix } from './parse-params.ts'
 import { isProblem, malformed, type Problem, problem, shown } from './problem.ts'
@@ -64,7 +64,7 @@ export class RemovalRequests {
       return malformed(`${shown(text)}: expected an address, or an IPv6 network that is listed`)
     }
     const client = readClient(ip)
-    if (caller.scope === 'public' && !isLoopback(client)) {
+    if (caller.scope === 'public' && !isLocal(client)) {
       const seconds = this.#secondsToWait(client, prefix)
       if (seconds !== undefined) {
         refusals.note(limitKey(client), 'too many requests')

@@ -141,6 +141,16 @@ export function sameAddress(a: Address, b: Address): boolean {
   return a.family === b.family && a.w0 === b.w0 && a.w1 === b.w1 && a.w2 === b.w2 && a.w3 === b.w3
 }
 
+/** Whether the address is in 127.0.0.0/8 or is ::1. */
+export function isLoopback({ family, w0, w1, w2, w3 }: Address): boolean {
+  return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
+}
+
+/** The text by which a client is counted: its IPv4 address, or its IPv6 /64, since one customer has all addresses of that. */
+export function clientKey(address: Address): string {
+  return address.family === 4 ? formatAddress(address) : formatPrefix(networkOf(address, 64))
+}
+
 /** Makes an IPv4 address from its 32 bits. */
 export function addressFromIPv4(word: number): Address {
   return { family: 4, w0: word >>> 0, w1: 0, w2: 0, w3: 0 }

@@ -1,6 +1,6 @@
 // Trace fields → the host that sent the message to our own MX, and when. Only fields that our own relays wrote are believed.
 // Everything below the first field of a stranger may be forged.
-import { type Address, contains, type Prefix, parsePrefix } from '../ip/address.ts'
+import { type Address, contains, isLoopback, type Prefix, parsePrefix } from '../ip/address.ts'
 import type { HeaderField, HeaderSection } from './header.ts'
 import { hostName, parseReceivedField, type ReceivedField } from './received-field.ts'
 
@@ -125,7 +125,6 @@ function isTrustedAddress({ addresses }: TrustedRelays, address: Address): boole
   return addresses.some((prefix) => contains(prefix, address))
 }
 
-const loopback = prefixes('127.0.0.0/8', '::1/128')
 /** Private and local addresses: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6. */
 const privateUse = prefixes(
   '10.0.0.0/8',
@@ -136,10 +135,6 @@ const privateUse = prefixes(
   'fc00::/7',
   'fe80::/10',
 )
-
-function isLoopback(address: Address): boolean {
-  return loopback.some((prefix) => contains(prefix, address))
-}
 
 function isPrivate(address: Address): boolean {
   return privateUse.some((prefix) => contains(prefix, address))

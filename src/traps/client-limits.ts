@@ -2,7 +2,7 @@
 // and errors per minute. A client over a limit is refused until its minute is over. The log has one line for each such client and
 // minute. Memory is bounded, however many clients there are.
 import type { Logger } from '../errors.ts'
-import { type Address, formatAddress, formatPrefix, networkOf } from '../ip/address.ts'
+import { type Address, clientKey, isLoopback } from '../ip/address.ts'
 
 /** Limits for one client per minute; 0 means no limit. */
 export interface MinuteLimits {
@@ -26,12 +26,7 @@ export type CountedClient = string | null
 
 /** Loopback addresses and unknown clients are not counted. */
 export function countedClient(address: Address | null): CountedClient {
-  if (address === null) return null
-  const { family, w0, w1, w2, w3 } = address
-  if (family === 4) return w0 >>> 24 === 127 ? null : formatAddress(address)
-  const isLoopback = w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
-  // An IPv6 customer has at least a /64 of addresses.
-  return isLoopback ? null : formatPrefix(networkOf(address, 64))
+  return address === null || isLoopback(address) ? null : clientKey(address)
 }
 
 type Counts = { -readonly [K in keyof MinuteLimits]: number }
