@@ -76,7 +76,7 @@ export function errorLine({ type, code, message, why, keys, at, cause }: ErrorFa
  */
 function isOurs(error: Error, at: readonly string[]): boolean {
   if (isOperational(error) || error.name === 'SqliteError') return true
-  if (at.some((place) => /^src\/(traps|bounce|mail|classify)\//.test(place))) return false
+  if (at.some((place) => /^src\/(traps|mail|classify)\//.test(place))) return false
   return 'syscall' in error || at.some((place) => place.startsWith('src/'))
 }
 

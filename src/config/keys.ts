@@ -413,7 +413,12 @@ export const declaration = table('', {
       30,
     ),
     maxSize: size('Largest message accepted.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
-    connections: integer('Most connections at once, from all clients.', 200, 1, 10_000),
+    connections: integer(
+      'Most connections at once, from all clients. While so many are open, idle ones end after 10 s and not after a minute.',
+      200,
+      1,
+      10_000,
+    ),
     clientConnections: integer(
       'Most connections at once from one client (for IPv6, from one /64). Keep it below `connections`, or one client can use them all.',
       50,
