@@ -7,7 +7,7 @@ import { ask, reversed } from '../support/ask.ts'
 import { origin, type Server, Site, until } from '../support/server.ts'
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 
-const waitMs = 20_000
+const waitMs = 60_000
 
 interface Installation {
   readonly site: Site

@@ -29,7 +29,7 @@ async function untilReady(stdout: Readable): Promise<string> {
   return await until(
     async () => output,
     (text) => text.includes('backscatterd ready'),
-    15_000,
+    60_000,
   )
 }
 

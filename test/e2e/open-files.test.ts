@@ -25,7 +25,7 @@ test('EMFILE is an operational error: 503 and a log line that says what to do, n
   const line = await until(
     async () => output.ready,
     (text) => text.includes('\n'),
-    20_000,
+    60_000,
   )
   const [, host = '', port = ''] = /smtp=([\d.]+):(\d+)/.exec(line) ?? []
   assert.notEqual(port, '', output.log)

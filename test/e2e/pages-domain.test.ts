@@ -79,7 +79,7 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
     await until(
       () => ask(server.dns, reversed(client, origin)),
       ({ a }) => a.length > 0,
-      10_000,
+      60_000,
     )
     const page = await (await fetch(`http://${server.admin}/lookup/${client}`)).text()
     assert.ok(page.includes(`the host has the name mail.${name}.`), page)

@@ -111,7 +111,7 @@ for (const { program, debianPackage, start, software, adapt } of cases) {
       const found = await until(
         () => publicLookup(server, offender.client),
         ({ listed }) => listed,
-        20_000,
+        60_000,
       )
       assert.deepEqual([found.listed, found.kinds], [true, ['dsn']], server.stderr())
 

@@ -108,12 +108,12 @@ test(
     await until(
       () => codes(joins),
       (a) => a.length === 0,
-      20_000,
+      60_000,
     )
     await until(
       () => codes(leaves),
       (a) => a.length > 0,
-      20_000,
+      60_000,
     )
     const { state, shadow } = await shown(site, server, joins)
     assert.deepEqual([state, shadow], ['shadow', 'whitelist wl.lab'])

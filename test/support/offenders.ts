@@ -65,7 +65,7 @@ ${settings.join('\n')}
 `,
     )
     run('start')
-    await until(() => answers(port), Boolean, 10_000)
+    await until(() => answers(port), Boolean, 60_000)
   }
   writeFileSync(
     join(folder, 'config/master.cf'),
@@ -141,7 +141,7 @@ begin retry
     const daemon = spawn(program, ['-C', join(folder, 'exim.conf'), '-bdf', '-q1m'], {
       stdio: 'ignore',
     })
-    await until(() => answers(port), Boolean, 10_000)
+    await until(() => answers(port), Boolean, 60_000)
     return async () => {
       if (daemon.exitCode !== null || daemon.signalCode !== null) return
       daemon.kill()

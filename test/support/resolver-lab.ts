@@ -45,7 +45,7 @@ export async function startResolverLab(
     const published = await until(
       () => lookup(question).catch(() => undefined),
       (answer) => answer?.answers[0] === `${serial}`,
-      20_000,
+      60_000,
     )
     if (published?.answers[0] !== `${serial}`) throw new Error('the resolver does not answer')
   }

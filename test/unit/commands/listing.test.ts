@@ -168,7 +168,7 @@ test('a trap by standard input is among no process’s arguments', async (t) => 
     const output = Promise.all([text(child.stdout), text(child.stderr)])
     const shown = async () => readFileSync(`/proc/${child.pid}/cmdline`, 'latin1')
     const title = existsSync('/proc/self/cmdline')
-      ? await until(shown, (each) => each.startsWith('backscatterd trap'), 10_000)
+      ? await until(shown, (each) => each.startsWith('backscatterd trap'), 60_000)
       : 'backscatterd trap'
     assert.match(title, /^backscatterd trap\0*$/)
     child.stdin.end(input)

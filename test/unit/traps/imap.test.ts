@@ -74,7 +74,7 @@ async function hasRecorded({ recorded }: Reader, count: number): Promise<void> {
   assert.equal(recorded.length, count)
 }
 
-async function isState({ traps }: Reader, state: string, withinMs = 20_000): Promise<void> {
+async function isState({ traps }: Reader, state: string, withinMs = 60_000): Promise<void> {
   const now = async () => traps.mailboxes()[0]?.state
   assert.equal(await until(now, (each) => each === state, withinMs), state)
 }
@@ -172,7 +172,7 @@ test('handled messages are moved where the configuration says', dovecotImapd, as
     const folder = join(box.dovecot.maildir, '.Handled')
     return [...readdirSync(join(folder, 'cur')), ...readdirSync(join(folder, 'new'))].length
   }
-  assert.equal(await until(moved, (count) => count === 3, 20_000), 3)
+  assert.equal(await until(moved, (count) => count === 3, 60_000), 3)
   await until(
     async () => readdirSync(join(box.dovecot.maildir, 'cur')).length,
     (n) => n === 0,

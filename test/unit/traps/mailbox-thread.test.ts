@@ -71,7 +71,7 @@ function statusOf({ traps }: Started, name: string): MailboxStatus | undefined {
 
 async function hasState(started: Started, name: string, state: string): Promise<void> {
   const now = async () => statusOf(started, name)?.state
-  assert.equal(await until(now, (each) => each === state, 20_000), state)
+  assert.equal(await until(now, (each) => each === state, 60_000), state)
 }
 
 for (const [how, limits] of [
@@ -207,7 +207,7 @@ test('a server that has news by the thousand is told of once for each reading', 
     await until(
       async () => wakes,
       (count) => count >= reading,
-      10_000,
+      60_000,
     )
     // More of them would come now.
     await new Promise((next) => setTimeout(next, 300))

@@ -21,7 +21,7 @@ const publications = 12_000
 const deadline = 8000
 
 test('threads that look on see whole versions only, while memory is reused', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   const writer = new TreeWriter(1 << 28)
   const random = seeded(11)
