@@ -31,11 +31,17 @@ export const operationalErrorCodes = {
 
 export type OperationalErrorCode = keyof typeof operationalErrorCodes
 
+/** One wrong key of a configuration, by its path, and what was expected of it. */
+interface KeyFault {
+  readonly key: string
+  readonly why: string
+}
+
 /** A failure outside the program, such as a full disk. Whoever catches it retries, answers with a problem document, or exits. */
 export class OperationalError extends Error {
   readonly code: OperationalErrorCode
-  /** For `config-invalid`: the paths of the wrong keys. */
-  readonly keys: readonly string[]
+  /** For `config-invalid`: what is wrong with each key. Empty if the file cannot be read as TOML. */
+  readonly faults: readonly KeyFault[]
   /**
    * What an HTTP client is told; undefined: the code's fixed sentence. Contains no path and no text that strangers wrote.
    */
@@ -44,13 +50,18 @@ export class OperationalError extends Error {
   constructor(
     code: OperationalErrorCode,
     message: string,
-    options: ErrorOptions & { readonly keys?: readonly string[]; readonly told?: string } = {},
+    options: ErrorOptions & { readonly faults?: readonly KeyFault[]; readonly told?: string } = {},
   ) {
     super(message, options)
     this.name = 'OperationalError'
     this.code = code
-    this.keys = options.keys ?? []
+    this.faults = options.faults ?? []
     this.told = options.told
+  }
+
+  /** The paths of the wrong keys. */
+  get keys(): string[] {
+    return this.faults.map(({ key }) => key)
   }
 }
 
@@ -106,18 +117,20 @@ function inWords(faults: Readonly<Record<string, string>>, error: unknown): stri
 /** Makes a `config-invalid` error for one key. `why` says what is wrong with it, as text or as an error. */
 export function wrongKey(key: string, why: unknown): OperationalError {
   const path = why instanceof Error && 'path' in why ? `${why.path}: ` : ''
-  const [text] = (path + fileFault(why)).split('\n')
+  const [text = ''] = (path + fileFault(why)).split('\n')
   const cause = why instanceof Error && { cause: why }
-  return new OperationalError('config-invalid', `${key}: ${text}`, { keys: [key], ...cause })
+  const faults = [{ key, why: text }]
+  return new OperationalError('config-invalid', `${key}: ${text}`, { faults, ...cause })
 }
 
-/** Joins `config-invalid` errors into one, a line for each. With `file`, each line begins with `FILE: `. Keeps the first cause. */
+/** Joins errors of `wrongKey` into one, a line for each. With `file`, each line begins with `FILE: `. Keeps the first cause. */
 export function wrongKeys(errors: readonly OperationalError[], file?: string): OperationalError {
-  const lines = errors.flatMap(({ message }) => message.split('\n'))
-  const shown = file === undefined ? lines : lines.map((line) => `${file}: ${line}`)
+  const faults = errors.flatMap((each) => each.faults)
+  const place = file === undefined ? '' : `${file}: `
+  const lines = faults.map(({ key, why }) => `${place}${key}: ${why}`)
   const cause = errors.map((each) => each.cause).find((each) => each !== undefined)
-  return new OperationalError('config-invalid', shown.join('\n'), {
-    keys: errors.flatMap(({ keys }) => keys),
+  return new OperationalError('config-invalid', lines.join('\n'), {
+    faults,
     ...(cause !== undefined && { cause }),
   })
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Problem } from '../admin/schemas/basics.ts'
 import type { Reloaded } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
-import { OperationalError } from '../errors.ts'
+import { wrongKey, wrongKeys } from '../errors.ts'
 import { expectDone, requireList, withServer } from './client.ts'
 import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 
@@ -14,10 +14,12 @@ import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 export async function reload(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
   const reply = await withServer(config, (client) => client.request('POST', '/v1/reload'))
-  const { code, errors = [] } = reply.body as Partial<Problem>
-  if (code === 'config-invalid') {
-    const lines = errors.map(({ at, why }) => `${config.file}: ${at}: ${why}`)
-    throw new OperationalError('config-invalid', lines.join('\n'))
+  const { code, errors } = reply.body as Partial<Problem>
+  if (code === 'config-invalid' && errors !== undefined) {
+    throw wrongKeys(
+      errors.map(({ at, why }) => wrongKey(at, why)),
+      config.file,
+    )
   }
   return print(context, options, expectDone<Reloaded>(reply), ({ file, warnings, restart }) =>
     [

@@ -2,7 +2,7 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { fileFault, OperationalError } from '../errors.ts'
+import { fileFault, OperationalError, wrongKey, wrongKeys } from '../errors.ts'
 import { wallClockSeconds } from '../quantity.ts'
 import { controlSocket, faultsBetweenKeys, readableByAll, warningsOf } from './checks.ts'
 import { declaration, reserved, type Settings } from './keys.ts'
@@ -100,10 +100,10 @@ function checked(file: string, raw: Record<string, unknown>): Config {
   const value = linkedToPages(settings, raw)
   if (errors.length === 0) errors.push(...faultsBetweenKeys(value))
   if (errors.length > 0) {
-    const lines = errors.map((problem) => `${file}: ${problem.path}: ${problem.why}`)
-    throw new OperationalError('config-invalid', lines.join('\n'), {
-      keys: errors.map((problem) => problem.path),
-    })
+    throw wrongKeys(
+      errors.map(({ path, why }) => wrongKey(path, why)),
+      file,
+    )
   }
   const warnings = warningsOf(value)
   // The traps of the demonstration are no secret, so everybody may read its file.

@@ -2,7 +2,7 @@
 // others go on.
 
 import type { HostList } from '../classify/evidence.ts'
-import { OperationalError } from '../errors.ts'
+import { wrongKey } from '../errors.ts'
 import { parseTrustedRelays } from '../mail/trace.ts'
 import { Resolver } from '../resolver/resolver.ts'
 import { isSchedule, type Schedule, startSchedule } from '../schedule.ts'
@@ -84,10 +84,10 @@ export interface Traps {
 export async function startTraps(options: TrapsOptions): Promise<Traps> {
   const { mailboxes, positions, log, now, list, trace, onFatal } = options
   const certificate = await readCertificate(options.smtp ?? {})
-  for (const [index, { name, schedule }] of mailboxes.entries()) {
+  for (const [index, { schedule }] of mailboxes.entries()) {
     if (isSchedule(schedule)) continue
-    const why = `mailbox ${name}: not a cron expression: ${JSON.stringify(schedule)}`
-    throw new OperationalError('config-invalid', why, { keys: [`mailbox[${index + 1}].schedule`] })
+    const why = `not a cron expression: ${JSON.stringify(schedule)}`
+    throw wrongKey(`mailbox[${index + 1}].schedule`, why)
   }
   const relays = parseTrustedRelays(trace.trustedRelays)
   const { authenticity, markFile } = options

@@ -12,7 +12,7 @@ import type { PolicyOptions } from '../../src/blocklist/policy.ts'
 import { classify } from '../../src/classify/classify.ts'
 import type { Evidence } from '../../src/classify/evidence.ts'
 import type { BackscatterKind } from '../../src/classify/kinds.ts'
-import { type Logger, OperationalError } from '../../src/errors.ts'
+import { type Logger, wrongKey, wrongKeys } from '../../src/errors.ts'
 import type { Prefix } from '../../src/ip/address.ts'
 import { addressesNamed } from '../../src/mail/addresses.ts'
 import { readHeaderSection } from '../../src/mail/header.ts'
@@ -207,7 +207,7 @@ export function evidence(
 
 async function reloaded(isConfigRight: boolean) {
   if (isConfigRight) return { file: 'list.toml', warnings: [], restart: ['zone'] }
-  throw new OperationalError('config-invalid', 'list.toml: zone.ttl: expected a duration')
+  throw wrongKeys([wrongKey('zone.ttl', 'expected a duration')], 'list.toml')
 }
 
 /** The clock that no setting of the time moves: it stands still from now on. */

@@ -32,13 +32,13 @@ export function reloadRoutes(app: App, { reload }: AppOptions): void {
 
 const notRunning = problem(503, 'not-ready', 'no server runs in this process, or not yet')
 
-/** The message of a wrong configuration has a line `FILE: KEY: what was expected` for each fault. */
-function reloadProblem({ code, message }: OperationalError): Problem {
-  if (code !== 'config-invalid') return problem(422, code, `not reloaded: ${message}`)
-  const errors = message.split('\n').map((line) => {
-    const [, at = '', why = ''] = /^[^:]*: ([^:]*): (.*)$/.exec(line) ?? []
-    return { at, why: why || line }
-  })
-  const keys = errors.map(({ at }) => at).join(', ')
-  return problem(422, code, `the configuration is wrong, the old one stays: ${keys}`, errors)
+function reloadProblem({ code, message, faults, keys }: OperationalError): Problem {
+  if (faults.length === 0) return problem(422, code, `not reloaded: ${message}`)
+  const detail = `the configuration is wrong, the old one stays: ${keys.join(', ')}`
+  return problem(
+    422,
+    code,
+    detail,
+    faults.map(({ key, why }) => ({ at: key, why })),
+  )
 }

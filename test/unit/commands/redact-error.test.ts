@@ -113,7 +113,9 @@ test('a text that plays a stack, odd codes and names, and what is no error', () 
 
 test('of a wrong configuration only the keys are logged: their values may hold a trap in any form', () => {
   const keys = ['mailbox[2].schedule', 'trap[1].address']
-  const error = new OperationalError('config-invalid', `a.toml: trap[1].address: ${trap}`, { keys })
+  const error = new OperationalError('config-invalid', `a.toml: trap[1].address: ${trap}`, {
+    faults: keys.map((key) => ({ key, why: trap })),
+  })
   const facts = errorFacts(error)
   assert.deepEqual(facts.keys, keys)
   assert.equal(facts.message, undefined)

@@ -114,7 +114,7 @@ test('without a listener there is no address', async (t) => {
 test('a schedule that is none is named', async (t) => {
   await assert.rejects(start(t, [mailbox('/x', { schedule: 'often' })]), {
     code: 'config-invalid',
-    message: /mailbox box: not a cron expression: "often"/,
+    message: /^mailbox\[1\]\.schedule: not a cron expression: "often"$/,
   })
 })
 
