@@ -172,8 +172,13 @@ function formatMessages(evidence: readonly Evidence[]): string {
     ...[item.decision, item.trap, item.reportingMta, item.messageId].map(printableOrDash),
   ])
   const why = `The newest one: ${printable(evidence[0]?.why ?? '')}.\n`
-  return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}`
+  const doubt = evidence.some(({ certainty }) => certainty === 'likely') ? likelyMeans : ''
+  return `Messages to traps, the newest first:\n${formatColumns([header, ...rows], '  ')}${why}${doubt}`
 }
+
+const likelyMeans = `${wrapText(
+  'A message is only likely if its words alone say what it is, if something in it speaks against that, or if its connection was lost. Then it lists nobody by itself, unless policy.likely is “list”.',
+).join('\n')}\n`
 
 /** A table of the messages whose returned message was checked with SPF, DKIM or DMARC. '' if there is none. */
 function formatAuthenticity(evidence: readonly Evidence[]): string {

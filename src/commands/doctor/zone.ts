@@ -10,7 +10,9 @@ import type { Finding, Installation } from './installation.ts'
 import { isLoopback, listenPlaces } from './listeners.ts'
 
 const timeoutMs = 4000
-const linkTimeoutMs = 10_000
+/** What the resolver has to answer in. The second try waits twice as long. */
+const firstTryMs = 1500
+const linkTimeoutMs = 5000
 const dnsPort = 53
 const refused = 5
 /** NOERROR and NXDOMAIN. Any other code says nothing of the zone. */
@@ -20,7 +22,7 @@ const testEntry = '127.0.0.2'
 
 /** Asks `resolver.servers`, else the resolver of this machine. */
 export function makeResolver({ config }: Installation): Resolver {
-  const resolver = new Resolver({ timeout: timeoutMs / 2, tries: 2 })
+  const resolver = new Resolver({ timeout: firstTryMs, tries: 2 })
   if (config.resolver.servers.length > 0) resolver.setServers(config.resolver.servers)
   return resolver
 }
@@ -97,33 +99,40 @@ async function checkDelegation(installation: Installation, resolver: Resolver): 
 }
 
 /**
- * The name servers that the parent zone names for the zone; none if it names none. Asks the parent's own servers, since a
- * resolver tells what the zone says of itself (RFC 2181 §5.4.1). Returns an error code if none of them answers.
+ * The name servers that the parent zone names for the zone; none if it names none. Asks the parent's own servers at once, since
+ * a resolver tells what the zone says of itself (RFC 2181 §5.4.1). Returns an error code if none of them answers.
  */
 async function delegatedTo(origin: string, resolver: Resolver): Promise<string[] | string> {
   let parents: string[] = []
   let parent = origin
   while (parents.length === 0 && parent !== '') {
     parent = parent.split('.').slice(1).join('.')
-    parents = await resolver.resolveNs(parent).catch(() => [])
+    const found = await resolver.resolveNs(parent).catch(codeOf)
+    // A resolver that is silent once is not asked again and again.
+    if (found === 'ETIMEOUT') return found
+    if (typeof found !== 'string') parents = found
   }
-  for (const name of parents) {
-    for (const address of await resolver.resolve4(name).catch(() => [])) {
-      const question = {
-        server: `${address}:${dnsPort}`,
-        name: origin,
-        type: 'NS',
-        timeoutMs,
-      } as const
-      const answer = await ask(question).catch(() => undefined)
-      if (answer === undefined || !usableCodes.includes(answer.header.rcode)) continue
-      const records = [...answer.answers, ...answer.authorities]
-      const own = records.filter((each) => canonicalName(each.name) === canonicalName(origin))
-      return own.flatMap(({ ns }) => (ns === undefined ? [] : [canonicalName(ns)]))
-    }
+  const asked = parents.map(async (name) => await askParent(name, origin, resolver))
+  try {
+    return await Promise.any(asked)
+  } catch {
+    const found = await resolver.resolveNs(origin).catch(codeOf)
+    return typeof found === 'string' ? found : found.map(canonicalName)
   }
-  const found = await resolver.resolveNs(origin).catch(codeOf)
-  return typeof found === 'string' ? found : found.map(canonicalName)
+}
+
+/** The name servers that this server of the parent zone names for the zone. Throws if it says nothing of the zone. */
+async function askParent(name: string, origin: string, resolver: Resolver): Promise<string[]> {
+  const asked = (await resolver.resolve4(name)).map(async (address) => {
+    const server = `${address}:${dnsPort}`
+    const question = { server, name: origin, type: 'NS', timeoutMs } as const
+    const { header, answers, authorities } = await ask(question)
+    if (!usableCodes.includes(header.rcode)) throw new Error(`rcode ${header.rcode}`)
+    const records = [...answers, ...authorities]
+    const own = records.filter((each) => canonicalName(each.name) === canonicalName(origin))
+    return own.flatMap(({ ns }) => (ns === undefined ? [] : [canonicalName(ns)]))
+  })
+  return await Promise.any(asked)
 }
 
 async function checkNameserver(
@@ -276,7 +285,7 @@ async function checkLink({ config }: Installation): Promise<Finding[]> {
       level: 'warning',
       what: `${link}: ${problem}`,
       why: 'Whoever is refused mail is sent to this page.',
-      mend: `put a page there, or edit zone.text in ${config.file}`,
+      mend: `let the web server pass the requests for this page on to admin.listen, or name another page in zone.text of ${config.file}`,
     },
   ]
 }

@@ -73,6 +73,16 @@ test('a listed address: verdict, codes, listing and messages', async (t) => {
   for (const line of text.split('\n')) assert.equal(line, line.trimEnd())
 })
 
+test('a message that is only likely is said to be so, and why', async (t) => {
+  const site = await served(t, [
+    evidence('203.0.113.9', 'dsn', { seenAt: now }),
+    evidence('203.0.113.10', 'dsn', { seenAt: now, certainty: 'likely' }),
+  ])
+  const means = /\nA message is only likely if its words alone say what it is,/
+  assert.doesNotMatch(await show(site, '203.0.113.9'), means)
+  assert.match(await show(site, '203.0.113.10'), means)
+})
+
 test('SPF, DKIM and DMARC policy of the returned messages, where somebody looked', async (t) => {
   const details = { spf: 'fail', dkim: 'none', dmarcPolicy: 'reject', returnedOrigin: '192.0.2.7' }
   const site = await served(t, [
