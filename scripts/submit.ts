@@ -23,6 +23,7 @@ export interface Submission {
 /** Sends one message. Resolves with the reply to its content; rejects with the first refusal. */
 export async function submit(submission: Submission): Promise<string> {
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(submission.server) ?? []
+  if (port === '') throw new Error(`${submission.server}: expected HOST:PORT`)
   const socket = connect({ host, port: Number(port) })
   try {
     const replies = createInterface({ input: socket })[Symbol.asyncIterator]()

@@ -2,6 +2,7 @@
 import { type Config, loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { formatAddress } from '../ip/address.ts'
+import { reachedAt } from '../nameserver/addresses.ts'
 import {
   type CommandContext,
   exitCodes,
@@ -59,10 +60,9 @@ export async function lookup(
   return listed ? exitCodes.listed : exitCodes.done
 }
 
-/** The first address in dns.listen, with loopback in place of a wildcard. */
+/** The first address in dns.listen. */
 function defaultServer(config: Config | undefined): string {
-  const [first = ''] = config?.dns.listen ?? []
-  const server = first.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')
+  const server = reachedAt(config?.dns.listen[0] ?? '')
   if (server.endsWith(':0')) {
     throw wrongUse('dns.listen has port 0: name the server with --server HOST:PORT')
   }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import type { Config } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { readStatus } from '../mirror/mirrored-zone.ts'
-import { parseListenAddress } from '../nameserver/addresses.ts'
+import { reachedAt } from '../nameserver/addresses.ts'
 import { answersTo, ask } from '../resolver/lookup.ts'
 import { type CommandContext, type Json, print } from './command.ts'
 import { formatColumns, formatUntil, styleFault } from './format.ts'
@@ -71,12 +71,8 @@ export async function askMirror(config: Config): Promise<MirrorStatus | undefine
   }
 }
 
-/** host:port of the first address in dns.listen; loopback if it is every address of this machine. */
-function ownAddress({ dns }: Config): string {
-  const { host, port } = parseListenAddress(dns.listen[0] ?? '')
-  if (host === '0.0.0.0') return `127.0.0.1:${port}`
-  if (host === '::') return `[::1]:${port}`
-  return dns.listen[0] ?? ''
+function ownAddress({ dns: { listen } }: Config): string {
+  return reachedAt(listen[0] ?? '')
 }
 
 function timeOf(seconds: number): string {

@@ -33,6 +33,13 @@ export function formatListenAddress({ family, host, port }: ListenAddress): stri
   return family === 6 ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** Where this machine reaches a server that listens on `listen`: on loopback if that is every address. */
+export function reachedAt(listen: string): string {
+  const { host, port } = parseListenAddress(listen)
+  if (host === '0.0.0.0') return `127.0.0.1:${port}`
+  return host === '::' ? `[::1]:${port}` : listen
+}
+
 /** Reads a client's address as Node writes it: IPv4, or IPv6, which may have a zone id. Other text changes nothing. */
 export function readClientText(text: string, into: ClientAddress): void {
   const parsed = parseAddress(text.replace(/%.*/, ''))
