@@ -27,7 +27,7 @@ const database: Finder = ({ writeFailure }, formatTime) =>
     : [
         {
           what: `the database cannot be written since ${formatTime(writeFailure.since)}: ${writeFailure.why}`,
-          remedy: 'make room or mend the disk: it is tried again each second',
+          remedy: 'make room or repair the disk: the server tries again every second',
         },
       ]
 
@@ -47,7 +47,7 @@ const clock: Finder = ({ clockHeld }, formatTime) =>
     : [
         {
           what:
-            `the clock is held since ${formatTime(clockHeld.since)}: ` +
+            `the clock has been held since ${formatTime(clockHeld.since)}: ` +
             `the wall clock jumped to ${formatTime(clockHeld.wallClock)}`,
           remedy: '“backscatterd reload” confirms it',
         },
@@ -100,7 +100,7 @@ const secondaries: Finder = ({ secondaries: all = [] }, formatTime) =>
       }
       return {
         what: `the secondary ${address} does not answer NOTIFY of serial ${serial}; ${last}`,
-        remedy: 'look whether it runs, and whether its firewall and its dns.key let NOTIFY in',
+        remedy: 'check that it runs, and that its firewall and its dns.key let NOTIFY in',
       }
     })
 

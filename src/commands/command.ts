@@ -104,7 +104,7 @@ export function wrongUse(message: string): OperationalError {
 /** Checks a whole number above zero. `flag` names the option. Throws OperationalError `usage-invalid`. */
 export function readCount(flag: string, text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw wrongUse(`${flag} ${text}: expected a number from 1 on`)
+  throw wrongUse(`${flag} ${text}: expected a whole number, at least 1`)
 }
 
 /** Checks `ADDRESS` or `ADDRESS/LENGTH` and returns its canonical text. Throws OperationalError `usage-invalid`. */

@@ -12,7 +12,7 @@ export async function showConfiguration(context: CommandContext, options: Json):
   const { isUnread, needRestart } = await pendingChanges(config)
   const notes = [
     isUnread &&
-      '# The file was changed after the running server read it: “backscatterd reload” puts it in force.\n',
+      '# The file was changed after the running server read it: “backscatterd reload” makes the server use it.\n',
     needRestart.length > 0 &&
       `# The running server uses the old values of ${needRestart.join(', ')} until it is started again.\n`,
   ]

@@ -50,7 +50,7 @@ function formatFindings({ findings }: { findings: readonly Finding[] }): string 
 }
 
 function formatFinding({ check, level, what, why, mend }: Finding): string {
-  const [first = '', ...rest] = [what, why, `Mend: ${mend}`].flatMap((text) =>
+  const [first = '', ...rest] = [what, why, `To fix it: ${mend}`].flatMap((text) =>
     wrapText(printable(text)),
   )
   const label = level.padEnd(8)

@@ -81,9 +81,9 @@ function timeOf(seconds: number): string {
 
 const faults: Readonly<Record<MirrorStatus['state'], string | undefined>> = {
   fresh: undefined,
-  stale: 'the zone is stale: the primary was not heard of in time; the log says why',
+  stale: 'the zone is stale: nothing came from the primary in time; the log says why',
   'no-zone': 'no zone has come yet, so every question is answered with SERVFAIL; the log says why',
-  other: 'what answers there is not this mirror, or dns.access keeps this machine away',
+  other: 'another server answers there, or dns.access refuses this machine',
 }
 
 function formatMirror(status: MirrorStatus): string {

@@ -116,7 +116,7 @@ function refuseImpossible(layout: Layout): void {
 /** Asks on a terminal. Elsewhere it takes the careful choice and says so. */
 async function chooseListing(): Promise<ListingChoice> {
   if (process.stdin.isTTY && process.stderr.isTTY) return await askListing()
-  console.error(`Without --listing, two-traps is taken. ${listingChoices['two-traps']}`)
+  console.error(`Without --listing, two-traps is used. ${listingChoices['two-traps']}`)
   return 'two-traps'
 }
 
@@ -124,7 +124,7 @@ async function askListing(): Promise<ListingChoice> {
   const choices = Object.entries(listingChoices).map(
     ([name, means]) => `\n${name}\n${indented(wrapText(means).join('\n'))}`,
   )
-  console.error(`When is a host listed? Each answer gives something away.\n${choices.join('')}`)
+  console.error(`When is a host listed? Each answer reveals something to others.\n${choices.join('')}`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const closed = new Promise<never>((_, reject) => {
     terminal.once('close', () => reject(refusal('no answer: nothing was made')))
@@ -157,7 +157,7 @@ async function hasMailServer(): Promise<boolean> {
   const found = await Promise.all(ownAddresses().map(answersSmtp))
   if (!found.includes(true)) return false
   console.error(
-    'A mail server answers on port 25 here, so --lmtp is taken: it is to hand the traps’ mail over.',
+    'A mail server answers on port 25 here, so --lmtp is used: that mail server must hand the traps’ mail over.',
   )
   return true
 }

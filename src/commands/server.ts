@@ -23,7 +23,7 @@ export async function reload(context: CommandContext, options: Json): Promise<nu
   }
   return print(context, options, expectDone<Reloaded>(reply), ({ file, warnings, restart }) =>
     [
-      `The server uses ${file} as it is now${restart.length > 0 ? ', but for what needs a restart' : ''}.\n`,
+      `The server uses ${file} as it is now${restart.length > 0 ? ', except for what needs a restart' : ''}.\n`,
       ...warnings.map(({ key, why }) => `${key}: ${why}\n`),
       ...restart.map((key) => `A change of ${key} needs a restart.\n`),
     ].join(''),

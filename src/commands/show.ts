@@ -37,7 +37,7 @@ function explain(explanation: Explanation, now: number): string {
   const { exemption, exclusion, listings, history, evidence } = explanation
   const paragraphs = [formatVerdict(explanation, now)]
   if (explanation.verifiedName !== null) {
-    paragraphs.push(`Its name in DNS, which is verified: ${printable(explanation.verifiedName)}.\n`)
+    paragraphs.push(`Its verified name in DNS: ${printable(explanation.verifiedName)}.\n`)
   }
   if (exemption !== null) {
     paragraphs.push(`${formatException(exemption, 'exempt')} Nothing in it is ever listed.\n`)

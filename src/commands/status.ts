@@ -18,7 +18,7 @@ import {
 } from './format.ts'
 import { printMirrorStatus } from './mirror-status.ts'
 
-const unread = 'changed after the server read it: “backscatterd reload” puts it in force'
+const unread = 'changed after the server read it: “backscatterd reload” makes the server use it'
 
 interface Status extends ServerStatus {
   readonly zone: string

@@ -63,7 +63,7 @@ export const declaration = table('', {
       checkZoneText,
     ),
     primary: text(
-      'Address of another backscatterd whose zone this server copies; with it, it is a mirror, which answers DNS and nothing else. Give it the same `[zone]` table as the primary, with `text` even if the primary has it by default; what the primary sends then replaces nameservers, records, hostmaster and the TTLs.',
+      'Address of another backscatterd, the primary, whose zone this server copies. This makes it a mirror, which answers DNS and nothing else. Give the mirror the same `[zone]` table as the primary, and write down `text` even if the primary uses the default. Nameservers, records, hostmaster and TTLs then come from the primary.',
       '',
       'an address, with a port if it is not 53: "192.0.2.53" or "[2001:db8::53]:5353"',
       checkPrimary,
@@ -285,7 +285,7 @@ export const declaration = table('', {
       true,
     ),
     likely: word(
-      'What becomes of messages that are only likely to be backscatter, since only their words say so. `count`: they add to the counts of certain messages, and never list or extend by themselves. `list`: they count as certain.',
+      'How messages count that are only likely to be backscatter, since only their words say so. `count`: they add to the counts of certain messages, and never list or extend by themselves. `list`: they count as certain.',
       'count',
       likelyUses,
     ),

@@ -32,7 +32,7 @@ test('a server that was off for days puts off what has a date until its clock is
     (await ask(server.dns, reversed(address, origin))).a.length > 0
   const { serial = 0 } = await ask(server.dns, origin, 'SOA')
   assert.match(server.stderr(), /the wall clock has jumped/)
-  assert.match((await site.run('status')).stdout, /^wrong {2}the clock is held since /)
+  assert.match((await site.run('status')).stdout, /^wrong {2}the clock has been held since /)
   const stats = JSON.parse((await site.run('status', '--json')).stdout)
   assert.ok(
     Date.parse(stats.clockHeld.wallClock) - Date.parse(stats.clockHeld.since) > 2 * daySeconds,

@@ -295,7 +295,7 @@ const withoutServer: readonly Fault[] = [
   },
   {
     name: 'the database is no database',
-    expected: /^database broken .*other\.db: is no database/,
+    expected: /^database broken .*other\.db: is not a database/,
     plant: (site) => plantDatabase(site, Buffer.alloc(4096, 1)),
   },
   {

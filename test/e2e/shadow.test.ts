@@ -87,7 +87,7 @@ test(
     const { stdout } = await site.run('show', '198.51.100.20')
     assert.match(stdout, /^198\.51\.100\.20 is not listed: its listing is only counted, since/)
     assert.match(stdout, /a shared outbound server of Google \(policy\.pools\)/)
-    assert.match(stdout, /Its name in DNS, which is verified: mail-a1\.google\.com\./)
+    assert.match(stdout, /Its verified name in DNS: mail-a1\.google\.com\./)
   },
 )
 

@@ -88,6 +88,13 @@ test('the table of scopes has each scope, and that of formats each format', () =
   assert.deepEqual(firstColumn(page('lists'), 'The formats').toSorted(), importFormats.toSorted())
 })
 
+test('the table of mailboxes has each type', () => {
+  const { expects } = declaration.fields.mailbox.fields.type
+  const types = [...expects.matchAll(/"(\w+)"/g)].map(([, type]) => type)
+  const named = [...page('traps').matchAll(/^\| `(\w+)` \|/gm)].map(([, type]) => type)
+  assert.deepEqual(named, types)
+})
+
 test('the figures of the pages on fairness and traps are the defaults', () => {
   const { removal, evidence } = defaults
   const fair = page('fair-list')

@@ -72,7 +72,7 @@ export const Removal = Type.Object(
         id: 1,
         prefix: '198.51.100.20/32',
         state: 'removed',
-        why: 'they mended their server',
+        why: 'they repaired their server',
         requestedAt: '2026-07-01T10:00:00Z',
         decidedAt: '2026-07-01T12:00:00Z',
         decidedBy: 'anna',
@@ -91,5 +91,5 @@ export type RemovalQuery = Static<typeof RemovalQuery>
 
 export const RemovalDecision = Type.Object(
   { why: Type.Optional(Type.String({ maxLength: maxReasonLength })) },
-  { ...strict, examples: [{ why: 'they mended their server' }] },
+  { ...strict, examples: [{ why: 'they repaired their server' }] },
 )

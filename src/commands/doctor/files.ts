@@ -124,7 +124,7 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
       level: 'broken',
       what: `${file}: ${user.name} cannot read it`,
       why: 'The server does not start, or keeps its old settings.',
-      mend: `chown root:${user.name} ${file} && chmod 640 ${file}; its folders need the right x`,
+      mend: `chown root:${user.name} ${file} && chmod 640 ${file}; its folders need the x permission`,
     })
   }
   const unreadable = ['src/main.ts', 'node_modules', 'node_modules/.bin/node', 'data'].filter(
@@ -136,7 +136,7 @@ export async function checkAccess(installation: Installation): Promise<Finding[]
       level: 'broken',
       what: `${program}: ${user.name} cannot read ${unreadable.join(', ')} in it`,
       why: 'The server does not start.',
-      mend: `chmod -R a+rX ${program}; every folder above it needs the right x`,
+      mend: `chmod -R a+rX ${program}; every folder above it needs the x permission`,
     })
   }
   const needed = constants.R_OK | constants.W_OK
@@ -163,7 +163,7 @@ function checkFormat(path: string): Finding[] {
     return [
       {
         ...broken,
-        what: `${path}: is no database`,
+        what: `${path}: is not a database`,
         mend: `restore a copy that "backscatterd backup" made, or move the file away to begin with an empty list`,
       },
     ]
@@ -260,7 +260,7 @@ function mendOf(key: string, installation: Installation): string {
   if (mailbox?.type === 'maildir' && statOf(mailbox.path) === undefined) {
     return makingMaildir(installation, mailbox.path)
   }
-  return `edit ${key} in ${config.file}, or give ${user.name} the right to open the file`
+  return `edit ${key} in ${config.file}, or let ${user.name} open the file (chown, chmod)`
 }
 
 /** What the unit's sandbox forbids. */

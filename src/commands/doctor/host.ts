@@ -108,7 +108,7 @@ function checkServerState({ server }: Installation): Finding[] {
       level: 'broken',
       what: `the database cannot be written since ${writeFailure.since}: ${writeFailure.why}`,
       why: 'Nothing new is recorded or listed.',
-      mend: 'mend the disk; the server goes on by itself',
+      mend: 'repair the disk; the server goes on by itself',
     })
   }
   if (Date.parse(validUntil) < Date.now()) {
@@ -141,7 +141,7 @@ function checkConfiguration({ config, server, unit }: Installation): Finding[] {
     findings.push({
       ...found,
       what: `a change of ${needRestart.join(', ')} in ${config.file} has no effect yet`,
-      why: 'It needs a restart. Some of what is told here is not so before.',
+      why: 'It needs a restart. Until then, some of these findings may be wrong.',
       mend: unit === undefined ? 'restart the server' : `systemctl restart ${unit.name}`,
     })
   }
@@ -149,7 +149,7 @@ function checkConfiguration({ config, server, unit }: Installation): Finding[] {
     findings.push({
       ...found,
       what: `${config.file} has changed since the server read it`,
-      why: 'Some of what is told here is not so before it is read again.',
+      why: 'Until the server reads it again, some of these findings may be wrong.',
       mend: 'backscatterd reload',
     })
   }

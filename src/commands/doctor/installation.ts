@@ -68,7 +68,7 @@ export async function examine(
     findings.push({
       check: 'user',
       level: 'note',
-      what: `this user is not ${user.name}, whom the server runs as`,
+      what: `the server runs as ${user.name}, and this is another user`,
       why: 'Whether the server can open its files and mailboxes was not checked.',
       mend: 'run it as root: sudo backscatterd doctor',
     })
@@ -89,7 +89,7 @@ function serviceUser(config: Config, unit: Unit | undefined, findings: Finding[]
   findings.push({
     check: 'user',
     level: 'broken',
-    what: `there is no user ${named}, whom ${unit.name} names`,
+    what: `there is no user ${named}, but ${unit.name} names it`,
     why: 'systemd cannot start the server.',
     mend: `useradd --system --home-dir ${dirname(config.store.path)} ${named}`,
   })
@@ -188,7 +188,7 @@ function notRunning(unit: Unit | undefined, start: string): Finding {
       level: 'broken',
       what: `${what}: ${unit?.name} has failed (${Result}, status ${ExecMainStatus})`,
       why: 'DNS does not answer about the list, and no mail is taken.',
-      mend: `see why: journalctl -n 20 -u ${unit?.name}; mend that, then: ${start}`,
+      mend: `see why: journalctl -n 20 -u ${unit?.name}; fix that, then: ${start}`,
     }
   }
   const isWanted = UnitFileState === 'enabled' || ActiveState === 'activating'
@@ -198,7 +198,7 @@ function notRunning(unit: Unit | undefined, start: string): Finding {
     what,
     why: isWanted
       ? 'DNS does not answer about the list, and no mail is taken.'
-      : 'Whatever only a running server can tell was not checked.',
+      : 'What only a running server knows was not checked.',
     mend: start,
   }
 }

@@ -103,7 +103,7 @@ async function checkPlace(
       why: 'Low ports need the capability CAP_NET_BIND_SERVICE, so the server does not start.',
       mend:
         unit === undefined
-          ? 'run the server by data/backscatterd.service, which gives it this capability'
+          ? 'run the server with data/backscatterd.service, which gives it this capability'
           : `systemctl edit ${unit.name}, add under [Service]: AmbientCapabilities=CAP_NET_BIND_SERVICE; then ${restart}`,
     }
   }
@@ -212,7 +212,7 @@ function offers(config: Config): Finding[] {
     findings.push({
       ...note,
       what: `HTTP on ${at('admin.listen')} offers everybody look-ups, notices and its description${removal}`,
-      why: 'It is not encrypted: whoever listens on the way reads the API keys.',
+      why: 'It is not encrypted: anybody on the network path can read the API keys.',
       mend: `set admin.listen to 127.0.0.1 in ${file}, and put a proxy with TLS in front`,
     })
   }

@@ -107,7 +107,7 @@ function failing(name: string, code: string, detail: string): Finding {
     level: 'broken',
     what: `mailbox ${name} fails: ${code} (${detail})`,
     why: `Mail to its traps is not read: ${mailboxErrors[fault]}.`,
-    mend: mends[fault] ?? 'see the log of the mail server, and mend what it says there',
+    mend: mends[fault] ?? 'see the log of the mail server, and fix what it says there',
   }
 }
 
@@ -118,8 +118,8 @@ const mends: Partial<Record<MailboxErrorCode, string>> = {
   'authentication-failed':
     'write the right password into its passwordFile; check the user in its url',
   'folder-missing': 'correct the folder in its url, or create it on the mail server',
-  'credentials-unreadable': 'give the server’s user the right to read its passwordFile and caFile',
-  'permission-denied': 'give the server’s user the right to read it',
+  'credentials-unreadable': 'let the server’s user read its passwordFile and caFile (chown, chmod)',
+  'permission-denied': 'let the server’s user read it (chown, chmod)',
   'not-found': 'correct its path in the configuration',
   'wrong-type': 'correct its type in the configuration',
   locked: 'find the program that keeps FILE.lock, and remove a lock that is left over',

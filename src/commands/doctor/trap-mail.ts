@@ -122,7 +122,7 @@ async function checkDomain(
       ...found,
       level: 'warning',
       what: `the mail of ${domain} goes to ${names.join(', ')} (${addresses.join(', ')}), which is not this machine`,
-      why: 'The traps in this domain hear nothing, unless that host hands their mail over.',
+      why: 'The traps in this domain get no mail, unless that host hands their mail over.',
       mend: `point the MX record of ${domain} at this machine; or name that host in trapSmtp.proxies, or read its mail with [[mailbox]]`,
     },
   ]
@@ -185,7 +185,7 @@ async function checkPort(
       level: isRelaying || /^55[013]/.test(answer) ? 'broken' : 'warning',
       what: `the mail server on ${address} refuses a bounce to a trap in ${domain}: ${reasonOf(answer)}`,
       why: 'Bounces to the traps in this domain do not reach it.',
-      mend: `let it take this mail; data/guide/traps.md has the lines for Postfix: there ${domain} belongs into virtual_mailbox_domains`,
+      mend: `let it accept this mail; data/guide/traps.md has the lines for Postfix, with ${domain} in virtual_mailbox_domains`,
     },
   ]
 }

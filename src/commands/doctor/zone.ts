@@ -184,7 +184,7 @@ async function withoutLookUp(
       why: isAnswering
         ? 'A resolver that found it silent waits before it asks again.'
         : 'Nobody can ask this name server.',
-      mend: `${isAnswering ? 'if it was down, wait a minute; else ' : ''}see what resolvers see: dig +trace A ${name}`,
+      mend: `${isAnswering ? 'if it was down, wait a minute; otherwise ' : ''}see what resolvers see: dig +trace A ${name}`,
     },
   ]
 }
@@ -218,7 +218,7 @@ async function askForZone(
           ...found,
           what: `${name} (${address}) does not serve ${origin}${isRefused ? ': it refuses' : ''}`,
           why: 'Resolvers that ask it get no answer about the list.',
-          mend: `start backscatterd with this zone there, or take its NS record away; see: ${test}`,
+          mend: `start backscatterd with this zone there, or remove its NS record; see: ${test}`,
         },
       ]
     }
@@ -230,7 +230,7 @@ async function askForZone(
         check: 'name server',
         level: 'note',
         what: `${name} (${address}) has serial ${serial}, ours is ${server.status.serial}`,
-        why: 'It was fed apart from this server, or it is behind.',
+        why: 'It gets the list in another way, or it is behind.',
         mend: `if it should be the same, look at how it gets the list; see: ${test}`,
       },
     ]
@@ -239,7 +239,7 @@ async function askForZone(
       {
         ...found,
         what: `${name} (${address}) does not answer: ${messageOf(error)}`,
-        why: 'Resolvers that ask it wait in vain before they ask another one.',
+        why: 'Resolvers that ask it wait for nothing before they ask another one.',
         mend: `open port ${dnsPort} (UDP and TCP) in the firewall, and see that the server runs: ${test}`,
       },
     ]
@@ -284,7 +284,7 @@ async function checkLink({ config }: Installation): Promise<Finding[]> {
       check: 'TXT link',
       level: 'warning',
       what: `${link}: ${problem}`,
-      why: 'Whoever is refused mail is sent to this page.',
+      why: 'Everybody whose mail is refused is sent to this page.',
       mend: `let the web server pass the requests for this page on to admin.listen, or name another page in zone.text of ${config.file}`,
     },
   ]

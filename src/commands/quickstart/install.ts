@@ -139,7 +139,7 @@ export function requireReadable(folder: string): void {
 export function requirePlainPath(path: string): void {
   if (/^[\w/.,@+-]+$/.test(path)) return
   throw refusal(
-    `${path}: choose a path of letters, digits and / . _ - only; others mean something in a unit`,
+    `${path}: choose a path of letters, digits and / . _ - only; other characters have a meaning in a unit`,
   )
 }
 

@@ -7,9 +7,9 @@ import { wrongUse } from '../command.ts'
 /** When a host is listed, and what its listing gives away. */
 export const listingChoices = {
   'two-traps':
-    'A host is listed once it has bounced to two trap addresses. Who tests a single address learns nothing, but hosts are listed later.',
+    'A host is listed once it has bounced to two trap addresses. Somebody who tests a single address learns nothing, but hosts are listed later.',
   hold: 'A host is listed once it has sent two bounces to one trap address. DNS shows it at a full hour, together with all others of that hour, so the time does not tell which address is a trap.',
-  fast: 'A host is listed seconds after it has sent two bounces to one trap address. Who runs a host and tests one address after the other finds the traps.',
+  fast: 'A host is listed seconds after it has sent two bounces to one trap address. Somebody who runs a host and tests one address after the other finds the traps.',
 } as const
 
 export type ListingChoice = keyof typeof listingChoices

@@ -66,7 +66,7 @@ export const listings: CommandGroup = {
         {
           ...kind,
           description:
-            'kind of backscatter, repeatable (default: no kind); for one in policy.publish, DNS also answers its own address',
+            'kind of backscatter, repeatable (default: no kind); DNS also answers the code of each kind that is in policy.publish',
           isRepeatable: true,
         },
         { flags: '--reason <text>', description: 'why; kept in the database, not shown in DNS' },
@@ -237,7 +237,7 @@ export const exceptions: CommandGroup = {
         'still count.',
       argument: prefix,
       options: [note, json],
-      examples: [{ command: 'backscatterd exclude 192.88.100.7 --note "mends its server"' }],
+      examples: [{ command: 'backscatterd exclude 192.88.100.7 --note "repairs its server"' }],
       load: async () => (await import('../exception.ts')).exclude,
     },
     {

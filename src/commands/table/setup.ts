@@ -9,8 +9,8 @@ export const setUp: CommandGroup = {
       name: 'quickstart',
       summary: 'write a first configuration and print what to do next',
       description:
-        'Writes a first configuration, and prints the DNS records to add, the lines for Postfix, Exim and rspamd, and the ' +
-        'next commands. As root it installs the server: user, folders, /etc/backscatterd/backscatterd.toml, ' +
+        'Writes a first configuration, and prints the DNS records to add, the lines for mail servers and a web server, and ' +
+        'the next commands. As root it installs the server: user, folders, /etc/backscatterd/backscatterd.toml, ' +
         '/usr/local/bin/backscatterd, man page and systemd unit. With --dir everything is made in one folder. No file is ' +
         'overwritten: if one exists, nothing is made (exit code 1).',
       argument: {
@@ -92,7 +92,7 @@ export const setUp: CommandGroup = {
       description:
         'Finds what is wrong with an installation, with or without a running server: owners and modes of files, the systemd ' +
         'unit, ports, disk and clock, mailboxes, the delegation of the zone, and the MX records of traps. Says for each finding ' +
-        'why it matters and what mends it. Changes nothing. Run it as root: it then becomes the service’s user, so that it ' +
+        'why it matters and how to fix it. Changes nothing. Run it as root: it then becomes the service’s user, so that it ' +
         'sees what the server sees. Exit code 1 if something is broken.',
       options: [json],
       examples: [{ command: 'backscatterd doctor' }],

@@ -54,7 +54,7 @@ test('each fault is told, the gravest first', async (t) => {
   const sentences = faultsOf(faulty, String).map(({ what, remedy }) => `${what}; ${remedy}`)
   const expected = [
     ...[/cannot be written since .*: the disk is full/, /1 MiB free, and mail needs 1 GiB/],
-    ...[/clock is held .* reload/, /stale since/, /tree is nearly full; raise dns.capacity/],
+    ...[/clock has been held .* reload/, /stale since/, /tree is nearly full; raise dns.capacity/],
     ...[/dns-tcp does not answer/, /mailbox bad fails: login: refused/],
     ...[
       /192\.0\.2\.53:53 does not answer NOTIFY of serial 9; it last did/,

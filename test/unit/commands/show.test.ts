@@ -38,7 +38,7 @@ test('a shadow listing says why it is only counted, and the host its verified na
     text.slice(0, text.indexOf('\n')),
     `203.0.113.9 is not listed: its listing is only counted, since it is ${why}.`,
   )
-  assert.ok(text.includes('\nIts name in DNS, which is verified: out1.pool.example.\n'))
+  assert.ok(text.includes('\nIts verified name in DNS: out1.pool.example.\n'))
   assert.ok(text.includes(`203.0.113.9/32  only counted: ${why}`))
 })
 
