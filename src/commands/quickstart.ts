@@ -74,7 +74,7 @@ export async function quickstart(
   context.write(`\n${formatInstructions(plan)}\nNext:\n${formatNext(layout)}`)
   if (!plan.publicAddresses.some((address) => addressType(address) === 'A')) {
     console.error(
-      `This machine has only ${plan.publicAddresses.join(', ')} here: whoever has no IPv6 reaches neither this name server nor the traps.`,
+      `This machine has only ${plan.publicAddresses.join(', ')} here: hosts without IPv6 reach neither this name server nor the traps.`,
     )
   }
   const why = isDryRun ? whyImpossible(layout) : undefined
@@ -124,7 +124,9 @@ async function askListing(): Promise<ListingChoice> {
   const choices = Object.entries(listingChoices).map(
     ([name, means]) => `\n${name}\n${indented(wrapText(means).join('\n'))}`,
   )
-  console.error(`When is a host listed? Each answer reveals something to others.\n${choices.join('')}`)
+  console.error(
+    `When is a host listed? Each answer reveals something to others.\n${choices.join('')}`,
+  )
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const closed = new Promise<never>((_, reject) => {
     terminal.once('close', () => reject(refusal('no answer: nothing was made')))

@@ -49,7 +49,7 @@ test('a machine that is named with IPv6 alone is told who cannot reach it', asyn
       site.folder,
     )
   const alone = await tried('ns1.example.org=2001:db8::53')
-  assert.match(alone.stderr, /^This machine has only 2001:db8::53 here: whoever has no IPv6 /m)
+  assert.match(alone.stderr, /^This machine has only 2001:db8::53 here: hosts without IPv6 /m)
   const both = await tried('ns1.example.org=2001:db8::53', 'ns1.example.org=192.0.2.53')
   assert.doesNotMatch(both.stderr, /IPv6/)
 })
