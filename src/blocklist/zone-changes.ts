@@ -52,22 +52,27 @@ export function* changesSince(
   const newest = snapshot.journal.newest()
   if (from === undefined || newest === undefined) return undefined
   const entries = newest.ipv4Entries + newest.ipv6Entries
-  const zone = new ChangedZone(
-    snapshot,
-    rules,
-    Math.min(Math.max(fewNames, Math.floor(entries / 2)), manyNames),
-  )
-  const names = yield* zone.compare(netDifferences(snapshot, serial, newest.serial))
+  const limit = Math.min(Math.max(fewNames, Math.floor(entries / 2)), manyNames)
+  const changes = yield* netDifferences(snapshot, serial, newest.serial, limit)
+  const names = changes && (yield* new ChangedZone(snapshot, rules, limit).compare(changes))
   return names && { from, names }
 }
 
-/** One difference for each prefix that has changed in the end, in address order. */
-function netDifferences({ journal }: Snapshot, from: number, to: number): Difference[] {
+/** One difference for each prefix that has changed in the end, in address order. Returns undefined above the limit. */
+function* netDifferences(
+  { journal }: Snapshot,
+  from: number,
+  to: number,
+  limit: number,
+): Generator<undefined, Difference[] | undefined> {
   const net = new Map<string, Difference>()
+  let read = 0
   for (const { prefix, before, after } of journal.changes(from, to)) {
+    if (++read % changesInTurn === 0) yield
     const { family, length, w0, w1, w2, w3 } = prefix
     const key = `${family} ${length} ${w0} ${w1} ${w2} ${w3}`
     net.set(key, { prefix, before: net.get(key)?.before ?? before, after })
+    if (net.size > limit) return undefined
   }
   return [...net.values()]
     .filter(({ before, after }) => before !== after)

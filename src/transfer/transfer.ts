@@ -11,7 +11,7 @@ import {
   type TransferRule,
 } from './request.ts'
 import { appendRefusal, ResponseSigner, type TsigKey } from './tsig.ts'
-import { openCatalog, openZone, type ZoneContent } from './zone-content.ts'
+import { openCatalog, openZone, type ZoneContent, type ZoneDifference } from './zone-content.ts'
 
 export interface TransferOptions {
   /** The database. */
@@ -30,9 +30,9 @@ export interface Pause {
 
 /** While DNS is being brought to a new list, the zone is looked at again after each pause, this many times. */
 const waitMs = 100
-const maxWaits = 50
+const maxWaits = 40
 /**
- * Differences that take longer to work out are not waited for: Knot DNS gives up after 5 s in which nothing came, BIND after 30 s,
+ * Differences that take longer to work out, with such pauses, are not waited for: Knot DNS gives up after 5 s in which nothing came, BIND after 30 s,
  * and both would ask for the same differences again and again. The whole zone begins at once.
  */
 const longestDifferenceMs = 3000
@@ -74,6 +74,7 @@ export function* transferMessages(
     return
   }
   const open = () => (catalog && !ofZone ? openCatalog(path, catalog) : openZone(path, zone))
+  const startedAt = performance.now()
   let content = open()
   for (let waits = 0; content === undefined && waits < maxWaits; waits++) {
     yield { pauseMs: waitMs }
@@ -84,7 +85,7 @@ export function* transferMessages(
     return
   }
   try {
-    const records = yield* answer(request, content)
+    const records = yield* answer(request, content, startedAt)
     for (const message of packed(request, records)) yield signed(message)
   } finally {
     content.close()
@@ -95,6 +96,7 @@ export function* transferMessages(
 function* answer(
   { serial }: TransferRequest,
   content: ZoneContent,
+  startedAt: number,
 ): Generator<Pause, Iterable<readonly TransferRecord[]>> {
   if (serial === undefined) return wholeZone(content)
   const { soa } = content
@@ -102,16 +104,38 @@ function* answer(
   if (!isNewer(content.serial, serial)) return [[soa]]
   const steps = content.difference?.(serial)
   if (steps === undefined) return wholeZone(content)
-  const startedAt = performance.now()
-  let step = steps.next()
-  for (; !step.done; step = steps.next()) {
-    if (performance.now() - startedAt > longestDifferenceMs) return wholeZone(content)
-    yield turn
+  const difference = yield* inTime(steps, startedAt)
+  return difference === undefined ? wholeZone(content) : differenceRecords(soa, difference)
+}
+
+/** The result of the steps; undefined if it is not there in time. */
+function* inTime<T>(
+  steps: Generator<undefined, T | undefined>,
+  startedAt: number,
+): Generator<Pause, T | undefined> {
+  try {
+    let step = steps.next()
+    for (; !step.done; step = steps.next()) {
+      if (performance.now() - startedAt > longestDifferenceMs) return undefined
+      yield turn
+    }
+    return step.value
+  } finally {
+    // They may be in the middle of reading from the database.
+    steps.return(undefined)
   }
-  const difference = step.value
-  if (difference === undefined) return wholeZone(content)
-  // One difference, from the old serial to the new one: RFC 1995 §4.
-  return [[soa, difference.soa], difference.deleted, [soa], difference.added, [soa]]
+}
+
+/** One difference, from the old serial to the new one (RFC 1995 §4). */
+function* differenceRecords(
+  newSoa: TransferRecord,
+  { soa, deleted, added }: ZoneDifference,
+): Generator<readonly TransferRecord[]> {
+  yield [newSoa, soa]
+  yield* deleted
+  yield [newSoa]
+  yield* added
+  yield [newSoa]
 }
 
 /** The SOA record, everything else, and the SOA record again (RFC 5936 §2.2). */

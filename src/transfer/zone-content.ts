@@ -2,6 +2,7 @@
 // The zone and an earlier serial → the records that differ (RFC 1995 §4).
 import { createHash } from 'node:crypto'
 import { exportZone, type ZoneExport } from '../blocklist/export.ts'
+import type { ZoneChanges } from '../blocklist/zone-changes.ts'
 import { codeNumbers } from '../blocklist/zone-entry.ts'
 import { answerPages, type NamedAnswer } from '../blocklist/zone-records.ts'
 import { parseTxtTemplate, putText, type TxtTemplate } from '../dns/txt-template.ts'
@@ -24,11 +25,12 @@ export interface ZoneContent {
 }
 
 /** What a copy of the zone with an earlier serial must delete and add. The SOA records are in neither list. */
-interface ZoneDifference {
+export interface ZoneDifference {
   /** The SOA record of that copy. */
   readonly soa: TransferRecord
-  readonly deleted: readonly TransferRecord[]
-  readonly added: readonly TransferRecord[]
+  /** In pages, as the zone's. */
+  readonly deleted: Iterable<readonly TransferRecord[]>
+  readonly added: Iterable<readonly TransferRecord[]>
 }
 
 /**
@@ -83,16 +85,31 @@ function* differenceSince(
 ): Generator<undefined, ZoneDifference | undefined> {
   const changes = yield* changesSince(serial)
   if (changes === undefined) return undefined
-  const template = parseTxtTemplate(zone.text)
-  const deleted = [statusRecord(changes.from, zone)]
-  const added = [statusRecord(publication, zone)]
-  for (const { before, after } of changes.names) {
-    const had = before ? recordsOf(before, zone, template) : []
-    const has = after ? recordsOf(after, zone, template) : []
-    deleted.push(...had.filter((record) => !has.some((other) => isSameRdata(record, other))))
-    added.push(...has.filter((record) => !had.some((other) => isSameRdata(record, other))))
+  const { from, names } = changes
+  return {
+    soa: ownRecords(zone, serial).soa,
+    deleted: recordsOnlyIn('before', names, statusRecord(from, zone), zone),
+    added: recordsOnlyIn('after', names, statusRecord(publication, zone), zone),
   }
-  return { soa: ownRecords(zone, serial).soa, deleted, added }
+}
+
+/** The records that the names have on one side alone, a page for each name; `status` comes first. */
+function* recordsOnlyIn(
+  side: 'before' | 'after',
+  names: ZoneChanges['names'],
+  status: TransferRecord,
+  zone: ZoneData,
+): Generator<readonly TransferRecord[]> {
+  yield [status]
+  const template = parseTxtTemplate(zone.text)
+  const recordsAt = (answer: NamedAnswer | undefined) =>
+    answer ? recordsOf(answer, zone, template) : []
+  for (const change of names) {
+    const others = recordsAt(change[side === 'before' ? 'after' : 'before'])
+    yield recordsAt(change[side]).filter(
+      (record) => !others.some((other) => isSameRdata(record, other)),
+    )
+  }
 }
 
 /** Compares two records of one name. */

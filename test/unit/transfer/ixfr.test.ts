@@ -148,7 +148,7 @@ test('a zone with an odd number of entries, and many of them, has differences to
   assert.deepEqual(counted(added), { '7.0.0.30 A': 1, '7.0.0.30 TXT': 1 })
 })
 
-test('differences that take longer than secondaries wait are answered with the whole zone', async (t) => {
+test('differences that take longer than secondaries wait become the whole zone, and a client may go away meanwhile', async (t) => {
   const door = open(t)
   await door.blocklist.list([request('20.0.0.7/32')], cli)
   const copy = whole(door)
@@ -159,6 +159,14 @@ test('differences that take longer than secondaries wait are answered with the w
   }))
   await door.blocklist.import(importOf('a', entries))
   assert.equal(transferred(door.store.path, copy)?.kind, 'difference')
+  const stopped = transferMessages(
+    ixfrQuery('bl.test.example', copy.serial),
+    loopback,
+    localOptions(door.store.path),
+    () => 0,
+  )
+  assert.deepEqual(stopped.next().value, { pauseMs: 0 })
+  assert.doesNotThrow(() => stopped.return(undefined))
   let elapsedMs = 0
   t.mock.method(performance, 'now', () => (elapsedMs += 3001))
   assert.equal(transferred(door.store.path, copy)?.kind, 'whole')
