@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseTrapPattern, type TrapPattern } from '../blocklist/traps.ts'
-import { formatAddress, parseAddress } from '../ip/address.ts'
+import { formatAddress, parseAddress, splitHostPort } from '../ip/address.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 
@@ -147,11 +147,10 @@ function isAnsweredAt(address: string, own: string): boolean {
 }
 
 /** The host in canonical form, and the port. */
-function hostAndPort(address: string): { readonly host: string; readonly port: string } {
-  const colon = address.lastIndexOf(':')
-  const parsed = parseAddress(address.slice(0, Math.max(colon, 0)).replaceAll(/[[\]]/g, ''))
-  const host = 'value' in parsed ? formatAddress(parsed.value) : ''
-  return { host, port: address.slice(colon + 1) }
+function hostAndPort(address: string): { readonly host: string; readonly port: number } {
+  const { host, port } = splitHostPort(address) ?? { host: '', port: 0 }
+  const parsed = parseAddress(host)
+  return { host: 'value' in parsed ? formatAddress(parsed.value) : '', port }
 }
 
 /** Faults for tables that share a value other than ''. The value is not shown, since it may reveal a trap. */

@@ -2,7 +2,7 @@
 // makes a Setting. Also the checks of keys whose text has a special form.
 import { isAbsolute, resolve } from 'node:path'
 import { parseTrapPattern } from '../blocklist/traps.ts'
-import { addressBits, type Parsed, parseAddress, parsePrefix, unmapped } from '../ip/address.ts'
+import { type Parsed, parseAddress, parsePrefix, splitHostPort, unmapped } from '../ip/address.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../quantity.ts'
 import type { Setting } from './schema.ts'
 
@@ -132,13 +132,12 @@ export function list<T>(item: Setting<T>, initial?: readonly string[]): Setting<
 export function listenAddress(about: string, initial?: string): Setting<string> {
   const expects = 'an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53"'
   return text(about, initial, expects, (value) => {
-    const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(value)
-    const address = match && parseAddress(match[1] ?? match[2] ?? '')
-    if (match === null || address === null || 'why' in address || Number(match[3]) > 65_535) {
+    const given = splitHostPort(value)
+    const address = given && parseAddress(given.host)
+    if (!given || !address || 'why' in address || given.port > 65_535) {
       return { why: `expected ${expects}, not ${quoted(value)}` }
     }
-    const isBracketed = match[1] !== undefined
-    return isBracketed === (addressBits(address.value.family) === 128)
+    return given.isBracketed === (address.value.family === 6)
       ? { value }
       : { why: `expected ${expects}: brackets belong around IPv6` }
   })
@@ -230,8 +229,7 @@ export function optionalZoneName(about: string): Setting<string> {
 
 /** Checks the address of a name server. The default port is 53. */
 export function checkServer(value: string): Parsed<string> {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)
-  const [host = value, port = 53] = match ? [match[1] ?? match[2], Number(match[3])] : []
+  const { host, port } = splitHostPort(value) ?? { host: value, port: 53 }
   const parsed = parseAddress(host)
   if ('why' in parsed) return { why: `${quoted(value)}: ${parsed.why}` }
   if (port < 1 || port > 65_535) return { why: `${quoted(value)}: not a port` }

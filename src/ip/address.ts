@@ -60,6 +60,16 @@ export function parsePrefix(text: string): Parsed<Prefix> {
   return { value: network }
 }
 
+/** Splits `HOST:PORT` or `[IPV6]:PORT`. Neither part is checked. Undefined if the text has another form. */
+export function splitHostPort(
+  text: string,
+): { readonly host: string; readonly port: number; readonly isBracketed: boolean } | undefined {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text)
+  if (match === null) return undefined
+  const [, bracketed, plain = '', port] = match
+  return { host: bracketed ?? plain, port: Number(port), isBracketed: bracketed !== undefined }
+}
+
 /** Formats an address in canonical form: dotted quad, or RFC 5952. IPv4-mapped addresses are written in hexadecimal. */
 export function formatAddress(address: Address): string {
   const { family, w0, w1, w2, w3 } = address

@@ -1,8 +1,7 @@
 // Reads and writes the addresses of the name server's sockets and clients, as text and in the kernel's form.
-import { isIP } from 'node:net'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { OperationalError } from '../errors.ts'
-import { parseAddress } from '../ip/address.ts'
+import { parseAddress, splitHostPort } from '../ip/address.ts'
 
 export interface ListenAddress {
   readonly family: 4 | 6
@@ -14,18 +13,16 @@ export interface ListenAddress {
 
 /** Reads `IPV4:PORT` or `[IPV6]:PORT`. Throws OperationalError 'address-unavailable' if the text is neither. */
 export function parseListenAddress(text: string): ListenAddress {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? ''
-  const family = isIP(host)
-  const port = Number(match?.[3])
-  const isBracketed = match?.[1] !== undefined
-  if ((family !== 4 && family !== 6) || isBracketed !== (family === 6) || port > 65_535) {
+  const given = splitHostPort(text)
+  const address = given && parseAddress(given.host)
+  const family = address && 'value' in address ? address.value.family : undefined
+  if (!given || !family || given.isBracketed !== (family === 6) || given.port > 65_535) {
     throw new OperationalError(
       'address-unavailable',
       `${text}: expected IPV4:PORT or [IPV6]:PORT to listen on`,
     )
   }
-  return { family, host, port }
+  return { family, host: given.host, port: given.port }
 }
 
 /** Writes an address in the form that parseListenAddress reads. */

@@ -3,7 +3,7 @@
 import { connect, isIPv6 } from 'node:net'
 import { Packet, UDPClient } from 'dns2'
 import { codeOf, messageOf, OperationalError } from '../errors.ts'
-import type { Address } from '../ip/address.ts'
+import { type Address, splitHostPort } from '../ip/address.ts'
 
 type QueryType = keyof typeof Packet.TYPE
 
@@ -153,11 +153,8 @@ async function askTcp(
   }
 }
 
-function splitServer(server: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(server)
-  const host = match?.[1] ?? match?.[2]
-  if (host === undefined) {
-    throw new OperationalError('server-unreachable', `${server}: expected HOST:PORT or [IPv6]:PORT`)
-  }
-  return { host, port: Number(match?.[3]) }
+function splitServer(server: string): { readonly host: string; readonly port: number } {
+  const given = splitHostPort(server)
+  if (given?.host) return given
+  throw new OperationalError('server-unreachable', `${server}: expected HOST:PORT or [IPv6]:PORT`)
 }
