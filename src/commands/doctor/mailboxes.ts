@@ -17,7 +17,7 @@ import { trapsOptions } from '../options.ts'
 import { type Finding, type Installation, type RunningServer, statOf } from './installation.ts'
 
 /** A mailbox that does not answer within this time is given up. */
-const patienceMs = 8000
+const patienceMs = 10_000
 
 /** Asks the running server to read each mailbox now. Run it as root: only root and the server's user may ask. */
 export async function checkPolls({ config, server }: Installation): Promise<Finding[]> {

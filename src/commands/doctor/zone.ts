@@ -10,9 +10,7 @@ import type { Finding, Installation } from './installation.ts'
 import { isLoopback, listenPlaces } from './listeners.ts'
 
 const timeoutMs = 4000
-/** What the resolver has to answer in. The second try waits twice as long. */
-const firstTryMs = 1500
-const linkTimeoutMs = 5000
+const linkTimeoutMs = 10_000
 const dnsPort = 53
 const refused = 5
 /** NOERROR and NXDOMAIN. Any other code says nothing of the zone. */
@@ -22,7 +20,8 @@ const testEntry = '127.0.0.2'
 
 /** Asks `resolver.servers`, else the resolver of this machine. */
 export function makeResolver({ config }: Installation): Resolver {
-  const resolver = new Resolver({ timeout: firstTryMs, tries: 2 })
+  // The second try waits twice as long.
+  const resolver = new Resolver({ timeout: timeoutMs / 2, tries: 2 })
   if (config.resolver.servers.length > 0) resolver.setServers(config.resolver.servers)
   return resolver
 }
@@ -277,7 +276,7 @@ function hasIPv6(): boolean {
 async function checkLink({ config }: Installation): Promise<Finding[]> {
   const [link] = /https?:\/\/[^\s"<>]+/.exec(config.zone.text.replaceAll('{ip}', testEntry)) ?? []
   if (link === undefined) return []
-  const problem = await problemOf(link)
+  const problem = await linkProblem(link, linkTimeoutMs)
   if (problem === undefined) return []
   return [
     {
@@ -290,9 +289,10 @@ async function checkLink({ config }: Installation): Promise<Finding[]> {
   ]
 }
 
-async function problemOf(link: string): Promise<string | undefined> {
+/** What is wrong with the page, as the end of a sentence; undefined if it answers within `limitMs`. */
+export async function linkProblem(link: string, limitMs: number): Promise<string | undefined> {
   try {
-    const response = await fetch(link, { signal: AbortSignal.timeout(linkTimeoutMs) })
+    const response = await fetch(link, { signal: AbortSignal.timeout(limitMs) })
     await response.body?.cancel()
     return response.status < 400 ? undefined : `answers ${response.status}`
   } catch (error) {
