@@ -80,7 +80,10 @@ export const reportFacts = {
   lacksReturnedMessage: (seen) => {
     if (!isFromMailbox(seen)) return false
     const header = returnedHeader(seen)
-    return header === null || addressesOf(header, 'to').some((each) => seen.readers.has(each))
+    return (
+      header === null ||
+      addressesOf(header, 'to').some((each) => seen.readers.has(trapMailbox(each)))
+    )
   },
   /** The reader alone failed. A mail system does not send its report to the mailbox that it could not reach. */
   readerFailed: (seen) => {
@@ -88,7 +91,7 @@ export const reportFacts = {
     const { status, readers } = seen
     return (
       status?.recipients.every(({ finalRecipient }) =>
-        readers.has((finalRecipient ?? '').toLowerCase()),
+        readers.has(trapMailbox(finalRecipient ?? '')),
       ) ?? false
     )
   },

@@ -117,6 +117,12 @@ const falseReports: Readonly<Record<string, Parts>> = {
     returned: toTrap,
     ...failure,
   },
+  'from the null sender, on its reader with a BATV tag, with what was written to him': {
+    reversePath: '',
+    recipient: 'prvs=1234abcdef=made@trap.example',
+    returned: toTrap,
+    ...failure,
+  },
   'a lure under the name of a mail system': { from: system },
 }
 
