@@ -88,6 +88,26 @@ test(
   },
 )
 
+test(
+  'a wrong line that was pasted is shown to who pasted it, below scope admin too',
+  needsChromium,
+  async (t) => {
+    const dashboard = await startDashboard(t)
+    const { page } = await dashboard.signIn('write')
+    await page.goto(`${dashboard.url}/dashboard/lists`)
+    await page.getByLabel('Name of the list').fill('partners')
+    await page.getByLabel('Or paste the list').fill('198.51.100.1\nnonsense <b>\n')
+    await page.getByRole('button', { name: 'Try it' }).click()
+    await page.locator('[data-answer] code', { hasText: 'nonsense <b>' }).waitFor()
+    // The server does not repeat the lines of a file, so the number of the line has to do.
+    const buffer = Buffer.from('198.51.100.1\nnonsense of a file\n')
+    const file = { name: 'list.txt', mimeType: 'text/plain', buffer }
+    await page.getByLabel('File').setInputFiles(file)
+    await page.getByRole('button', { name: 'Try it' }).click()
+    await page.locator('[data-answer] code', { hasText: '(not shown)' }).waitFor()
+  },
+)
+
 test('an import that runs already is followed to its end', needsChromium, async (t) => {
   const dashboard = await startDashboard(t)
   const sending = request(`${dashboard.url}/v1/import?list=partners`, {

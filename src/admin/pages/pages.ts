@@ -9,6 +9,7 @@ import { dashboardTables } from './dashboard-tables.ts'
 import { addGuide } from './guide-pages.ts'
 import { pageHeaders } from './headers.ts'
 import { type LookupPageOptions, lookupPages } from './lookup-page.ts'
+import { wholeMinutes } from './lookup-view.ts'
 import { overviewPages } from './overview.ts'
 import { addPolicy } from './policy-page.ts'
 import { PageRenderer } from './render.ts'
@@ -69,13 +70,14 @@ function errorPage(
 ): string {
   const t = translator(languageOf(request))
   const title = t(titles[status] ?? (status < 500 ? 'error.400' : 'error.500'))
+  const isMissing = status === 404
   const seconds = reply.getHeader('retry-after')
+  const time = seconds === undefined ? '' : wholeMinutes(Number(seconds), languageOf(request))
   const view = {
-    title,
-    // A missing page has words of its own. Other problems are told in the words of the HTTP interface, which are English.
-    isMissing: status === 404,
-    detail: status === 404 ? '' : detail,
-    wait: seconds === undefined ? '' : t('error.429.text', { seconds: String(seconds) }),
+    ...{ title, isMissing },
+    // These two have words of their own. Other problems are told in the words of the HTTP interface, which are English.
+    detail: isMissing || time !== '' ? '' : detail,
+    wait: time === '' ? '' : t('error.429.text', { time }),
     requestId: status >= 500 ? request.id : '',
   }
   return renderer.render(request, reply, { template: 'error', title, view })

@@ -81,7 +81,10 @@ test('the page counts in the same limits as the interface, and an error on its p
   const refused = await press()
   assert.equal(refused.statusCode, 429)
   assert.ok(Number(refused.headers['retry-after']) > 0)
-  assert.match(refused.body, /<h1>Too many requests<\/h1>/)
+  assert.match(
+    refused.body,
+    /<h1>Too many requests<\/h1>\n<p>Please wait 1 hour and try again\.<\/p>/,
+  )
   const url = '/v1/removals'
   const payload = { address: '203.0.113.9' }
   const same = await admin.app.inject({ method: 'POST', url, payload, remoteAddress })

@@ -55,13 +55,26 @@ function show({ added, removed, kept, refused, refusedCount, needsForce }) {
   const parts = [table('What the import would change', ['Prefixes', 'Number'], counts)]
   if (refused.length > 0) {
     const some = refused.slice(0, shownLines)
-    const rows = some.map(({ line, text, why }) => [shown(line), element('code', text), why])
+    const rows = some.map(({ line, text, why }) => [
+      shown(line),
+      element('code', pastedLine(line) ?? text),
+      why,
+    ])
     const first =
       refusedCount > some.length ? `The first ${some.length} wrong lines` : 'Wrong lines'
     parts.push(table(first, ['Line', 'Text', 'Why'], rows))
   }
   if (needsForce !== undefined && !isForced()) parts.push(forceChoice(needsForce))
   return parts
+}
+
+/**
+ * A line of the pasted list. The server repeats wrong lines to scope admin alone, since answers may be logged and a line may name
+ * a trap. This page has sent it, so it may show it.
+ * @param {number} line
+ */
+function pastedLine(line) {
+  return fileOf() === undefined ? textOf('text').split('\n')[line - 1] : undefined
 }
 
 /** @param {string} why */
