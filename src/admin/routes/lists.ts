@@ -212,12 +212,12 @@ function addExport(app: App, { blocklist, zone }: AppOptions): void {
     async ({ query, caller }, reply) => {
       const { list, format = 'text', type } = query
       if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
-      const end = running.begin(caller, reply)
-      if (isProblem(end)) return end
       const found = blocklist.export(list)
-      if (!found) {
-        end()
-        return notFound(`there is no list named ${list}`)
+      if (!found) return notFound(`there is no list named ${list}`)
+      const end = running.begin(caller, reply)
+      if (isProblem(end)) {
+        found.close()
+        return end
       }
       const texts = writeFeed(found, { format, type, zone })
       const stream = Readable.from(octets(texts))
