@@ -212,7 +212,8 @@ async function reloaded(isConfigRight: boolean) {
 
 /** The clock that no setting of the time moves: it stands still from now on. */
 export function stopClock(t: TestContext): { nowMs: number } {
-  const clock = { nowMs: performance.now() }
+  // Whole milliseconds: differences of others are rounded.
+  const clock = { nowMs: Math.ceil(performance.now()) }
   t.mock.method(performance, 'now', () => clock.nowMs)
   return clock
 }
