@@ -1,6 +1,6 @@
 // The side of the thread that has the connections: hands queries for a transfer to the transfer thread, and its messages back,
 // a part at a time. The thread is started for the first transfer. If it dies, its transfers end, and the next one starts it again.
-// A client gets only so many transfers at once; more of them wait.
+// Only so many transfers run at once, of one client and of all; more of them wait.
 import { Worker } from 'node:worker_threads'
 import type { ClientAddress } from '../dns/query-context.ts'
 import type { TransferOptions } from './transfer.ts'
@@ -23,11 +23,12 @@ export interface Transfer {
 /** Of the thread's heap. A small young generation keeps its memory low: nearly everything that it makes is short-lived. */
 const heapLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 } as const
 
+/** The most transfers at once. Each takes some of the thread's heap. */
+const atOnce = 50
 /**
- * Transfers at once of one client: an IPv4 address or an IPv6 /64. For each that the client does not take, the system holds
- * megabytes.
+ * The most of one client: an IPv4 address or an IPv6 /64. For each that the client does not take, the system holds megabytes.
  */
-const atOnce = 10
+const atOnceOfClient = 10
 
 interface Transferring {
   readonly sink: TransferSink
@@ -56,7 +57,7 @@ export class Transfers {
     const address = { family, w0, w1, w2, w3 }
     const waiting = { kind: 'start', id, query: query.slice(), client: address } as const
     this.#transfers.set(id, { sink, client: name, waiting, hasSent: false })
-    this.#startSome(name)
+    this.#startSome()
     return { stop: () => this.#stop(id) }
   }
 
@@ -68,22 +69,27 @@ export class Transfers {
     const transfer = this.#transfers.get(id)
     if (transfer === undefined) return
     if (transfer.waiting === undefined) this.#order({ kind: 'stop', id })
-    this.#forget(id, transfer)
+    this.#forget(id)
   }
 
-  #forget(id: number, { client }: Transferring): void {
+  #forget(id: number): void {
     this.#transfers.delete(id)
-    this.#startSome(client)
+    this.#startSome()
   }
 
-  /** Starts the client's transfers that wait, as far as it may have more at once. */
-  #startSome(client: string): void {
-    const all = [...this.#transfers.values()].filter((each) => each.client === client)
-    for (const transfer of all.slice(0, atOnce)) {
-      if (transfer.waiting === undefined) continue
+  /** Starts the transfers that wait, as far as more may run at once. */
+  #startSome(): void {
+    const all = [...this.#transfers.values()]
+    const running = all.filter(({ waiting }) => waiting === undefined).map(({ client }) => client)
+    for (const transfer of all) {
+      if (running.length >= atOnce) return
+      const { client, waiting } = transfer
+      const ofClient = running.filter((each) => each === client).length
+      if (waiting === undefined || ofClient >= atOnceOfClient) continue
       this.#worker ??= this.#startWorker()
-      this.#order(transfer.waiting)
+      this.#order(waiting)
       transfer.waiting = undefined
+      running.push(client)
     }
   }
 
@@ -122,7 +128,7 @@ export class Transfers {
       this.#order({ kind: 'more', id })
       return
     }
-    this.#forget(id, running)
+    this.#forget(id)
     running.sink.end(running.hasSent)
   }
 }

@@ -1,6 +1,6 @@
-// The transfers of one client at once: those above the limit wait for their turn, and hold up no other client.
+// The transfers of one client, and of all, at once: those above the limits wait for their turn.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { addressFromIPv4 } from '../../../src/ip/address.ts'
 import { type Transfer, type TransferSink, Transfers } from '../../../src/transfer/transfers.ts'
 import { subjectZone } from '../../support/dns-subject.ts'
@@ -33,14 +33,19 @@ class Client implements TransferSink {
   }
 }
 
-test('ten transfers of a client run at once, the next ones when it has taken or ended those', async (t) => {
+/** Starts transfers for clients with these addresses. */
+function starter(t: TestContext) {
   const transfers = new Transfers(localOptions(openDoor(t).store.path))
   t.after(async () => await transfers.close())
-  const start = (address: number): { client: Client; transfer: Transfer } => {
+  return (address: number): { client: Client; transfer: Transfer } => {
     const client = new Client()
     const query = axfrQuery(subjectZone.origin)
     return { client, transfer: transfers.start(query, addressFromIPv4(address), client) }
   }
+}
+
+test('ten transfers of a client run at once, the next ones when it has taken or ended those', async (t) => {
+  const start = starter(t)
   const all = Array.from({ length: 13 }, () => start(0x7f00_0001))
   const got = () => all.filter(({ client }) => client.hasGot).length
   /** The thread does all in order, so what it was told before another client's transfer is done. */
@@ -66,4 +71,18 @@ test('ten transfers of a client run at once, the next ones when it has taken or 
   for (const [index, { client }] of all.entries()) {
     if (index !== 4 && index !== 12) assert.equal(await client.ended, true)
   }
+})
+
+test('fifty transfers run at once, and the others in the order in which they came', async (t) => {
+  const start = starter(t)
+  const all = Array.from({ length: 60 }, (_, index) => start(0x7f00_0001 + index))
+  const got = () => all.map(({ client }) => client.hasGot)
+  const first = (count: number) => all.map((_, index) => index < count)
+  await all[49]?.client.got
+  assert.deepEqual(got(), first(50))
+  all[7]?.client.take()
+  await all[50]?.client.got
+  assert.deepEqual(got(), first(51))
+  for (const { client } of all) client.take()
+  for (const { client } of all) assert.equal(await client.ended, true)
 })
