@@ -32,8 +32,8 @@ export interface Pause {
 const waitMs = 100
 const maxWaits = 40
 /**
- * Differences that take longer to work out, with such pauses, are not waited for: Knot DNS gives up after 5 s in which nothing came, BIND after 30 s,
- * and both would ask for the same differences again and again. The whole zone begins at once.
+ * Differences that take longer to work out, with such pauses, are not waited for. Knot DNS gives up after 5 s in which nothing
+ * came, BIND after 30 s, and both would ask for the same differences again and again. The whole zone begins at once.
  */
 const longestDifferenceMs = 3000
 /** Lets other transfers have a turn. */
