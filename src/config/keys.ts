@@ -412,7 +412,8 @@ export const declaration = table('', {
       0,
       30,
     ),
-    maxSize: size('Largest message accepted.', '10 MiB', 64 * 1024, 256 * 1024 ** 2),
+    // One client gets at most a quarter of the memory for mail (memory-budget.ts), and less beside others.
+    maxSize: size('Largest message accepted.', '10 MiB', 64 * 1024, 32 * 1024 ** 2),
     connections: integer(
       'Most connections at once, from all clients. While so many are open, idle ones end after 10 s and not after a minute.',
       200,

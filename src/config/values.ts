@@ -93,7 +93,7 @@ export function duration(
 
 /** A size, converted to octets. The limits are in octets and inclusive. */
 export function size(about: string, initial: string, least: number, most: number): Setting<number> {
-  const expects = `a size from ${formatSize(least)} to ${formatSize(most)}, such as "64 MiB"`
+  const expects = `a size from ${formatSize(least)} to ${formatSize(most)}, such as "16 MiB"`
   return quantity(about, initial, expects, parseSize, least, most)
 }
 

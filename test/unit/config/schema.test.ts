@@ -80,7 +80,7 @@ test('each fault is reported with its path and what was expected', () => {
     'extra.needed: missing; expected a string',
     'many[2].colour: expected one of "red", "green", not "blue"',
     'wait: expected a duration from 1s to 1h, such as "90s", "1h" or "28d", not "5 minutes"',
-    'room: expected a size from 1 B to 1 GiB, such as "64 MiB", not "2 GB"',
+    'room: expected a size from 1 B to 1 GiB, such as "16 MiB", not "2 GB"',
     'ports: entry 2: expected an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53", not "::1:53"',
     'nets: entry 1: "10.0.0.1/8": host bits are set: the network is 10.0.0.0/8',
   ])
