@@ -20,18 +20,9 @@ const top = join(import.meta.dirname, '../../..')
 const folder = join(top, 'data/guide')
 /** The order of reading: the first day, then what one looks up. */
 const order = [
-  ...['readme', 'operating', 'traps', 'received', 'judging', 'fair-list', 'lists', 'dns'],
-  ...[
-    'transfers',
-    'mirror',
-    'http',
-    'configuration',
-    'scale',
-    'benchmarks',
-    'classifying',
-    'developing',
-  ],
-]
+  'readme operating traps received judging fair-list lists dns transfers',
+  'mirror http configuration scale benchmarks classifying developing',
+].flatMap((names) => names.split(' '))
 const files = new Map(
   [join(top, 'README.md'), ...readdirSync(folder).map((file) => join(folder, file))]
     .map((file) => [basename(file, '.md').toLowerCase(), file] as const)

@@ -57,7 +57,7 @@ export function addTablePage<Query extends TSchema, Item>(
   { renderer, now }: DashboardOptions,
   page: TablePage<Query, Item>,
 ): void {
-  const { section, intro } = page
+  const { section } = page
   const { url, text: title, needs } = dashboardPages[section]
   app.get(
     url,
@@ -68,54 +68,88 @@ export function addTablePage<Query extends TSchema, Item>(
       schema: { querystring: page.query },
     },
     async (request, reply) => {
-      if (!scopeIncludes(request.caller.scope, needs))
+      if (!scopeIncludes(request.caller.scope, needs)) {
         return refusalPage(renderer, request, reply, section)
+      }
       const viewer = viewerOf(request, now())
       const { validationError } = request
-      const given = request.query as Partial<Static<Query>> & {
-        readonly cursor?: string
-        readonly sort?: string
-      }
+      const given = request.query as Given<Query>
       const read = validationError
         ? problemOf(validationError)
         : await page.read({ limit: rowsOfPage, ...given } as Static<Query>)
-      const problem = isProblem(read) ? read : undefined
-      if (problem) reply.code(problem.status)
-      const items = isProblem(read) ? { items: [], nextCursor: null } : read
-      const { cursor, ...filter } = given
-      const understood = validationError ? {} : given
-      const sort = validationError ? undefined : given.sort
-      const isUsed = Object.keys(filter).some((name) => name !== 'sort')
-      const further = items.nextCursor === null ? '' : ' The next page may have some.'
-      const fields = page.filters(textsOf(given))
+      if (isProblem(read)) reply.code(read.status)
       const view = {
-        ...{ title, intro },
-        actions: page.actions(viewer),
-        filters: fields.length > 0 && {
-          ...withFaults(fields, problem),
-          isUsed,
-          url,
-          sort,
-          cleared: linkTo(url, { sort }),
-          label: `Filter: ${title}`,
-        },
-        table: {
-          caption: title,
-          columns: page.columns(viewer, understood),
-          empty: problem ? 'Change the filter.' : page.empty(isUsed, viewer) + further,
-          ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
-        },
-        dialogs: page.dialogs(viewer),
-        above: page.above?.(viewer),
-        below: page.below?.(viewer),
+        ...partsOf(page, viewer),
+        filters: filtersOf(page, given, validationError ? undefined : given.sort, read),
+        table: tableView(page, given, validationError ? {} : given, read, viewer),
       }
-      const parts = [view.above, view.below].flatMap((part) => (part ? [part.script] : []))
+      const scripts = [view.above, view.below].flatMap((part) => (part ? [part.script] : []))
       return renderDashboard(renderer, request, reply, {
         ...{ template: 'table-page', title, section, view },
-        ...{ ...forms, scripts: [...forms.scripts, ...parts] },
+        ...{ ...forms, scripts: [...forms.scripts, ...scripts] },
       })
     },
   )
+}
+
+/** A query as it was sent. What the schema refuses is in it too. */
+type Given<Query extends TSchema> = Partial<Static<Query>> & {
+  readonly cursor?: string
+  readonly sort?: string
+}
+
+/** What does not depend on the query. */
+function partsOf<Query extends TSchema, Item>(page: TablePage<Query, Item>, viewer: Viewer) {
+  return {
+    title: dashboardPages[page.section].text,
+    intro: page.intro,
+    actions: page.actions(viewer),
+    dialogs: page.dialogs(viewer),
+    above: page.above?.(viewer),
+    below: page.below?.(viewer),
+  }
+}
+
+/** The form of the filters, each field with what was typed; false if the page has none. */
+function filtersOf<Query extends TSchema, Item>(
+  page: TablePage<Query, Item>,
+  given: Given<Query>,
+  sort: string | undefined,
+  read: ItemPage<Item> | Problem,
+) {
+  const fields = page.filters(textsOf(given))
+  if (fields.length === 0) return false
+  const { url, text } = dashboardPages[page.section]
+  return {
+    ...withFaults(fields, isProblem(read) ? read : undefined),
+    ...{ isUsed: isFiltered(given), url, sort },
+    cleared: linkTo(url, { sort }),
+    label: `Filter: ${text}`,
+  }
+}
+
+/** `understood`: the query, or nothing of it if the schema refused it. */
+function tableView<Query extends TSchema, Item>(
+  page: TablePage<Query, Item>,
+  given: Given<Query>,
+  understood: Partial<Static<Query>>,
+  read: ItemPage<Item> | Problem,
+  viewer: Viewer,
+) {
+  const { url, text: caption } = dashboardPages[page.section]
+  const { cursor, ...filter } = given
+  const items = isProblem(read) ? { items: [], nextCursor: null } : read
+  const further = items.nextCursor === null ? '' : ' The next page may have some.'
+  return {
+    caption,
+    columns: page.columns(viewer, understood),
+    empty: isProblem(read) ? 'Change the filter.' : page.empty(isFiltered(given), viewer) + further,
+    ...tableOf(items, url, filter, cursor !== undefined, (item) => page.rowOf(item, viewer)),
+  }
+}
+
+function isFiltered(given: object): boolean {
+  return Object.keys(given).some((name) => name !== 'sort' && name !== 'cursor')
 }
 
 /** What the field of a time sends. */
