@@ -3,11 +3,16 @@
 const octets = [2, 6, 9, 10, 62, 100, 255]
 const digits = ['0', '2', '6', '9', 'a']
 
+/** An address in no special-purpose range: neither in 10.0.0.0/8 nor in 2001::/23 or 2002::/16. */
 export function randomAddress(random: () => number): string {
   const octet = () => octets[random() % octets.length] ?? 0
-  if (random() % 2 === 0) return [2 + (random() % 98), octet(), octet(), octet()].join('.')
+  if (random() % 2 === 0) {
+    const first = 2 + (random() % 97)
+    return [first < 10 ? first : first + 1, octet(), octet(), octet()].join('.')
+  }
   const group = () => Array.from({ length: 4 }, () => digits[random() % digits.length]).join('')
-  return `2${group().slice(1)}:${group()}:${group()}:${group()}:${'0000:'.repeat(3)}000${random() % 10}`
+  const first = `2${['6', '9', 'a'][random() % 3]}${group().slice(2)}`
+  return `${first}:${group()}:${group()}:${group()}:${'0000:'.repeat(3)}000${random() % 10}`
 }
 
 export function randomPrefix(random: () => number, address: string): string {
