@@ -2,6 +2,7 @@
 // /dashboard/events sends what changes, once a second (server-sent events, HTML Living Standard §9.2).
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { AtOnce } from '../at-once.ts'
 import type { App, AppOptions } from '../options.ts'
 import { problem } from '../problem.ts'
 import type { Caller } from '../scopes.ts'
@@ -28,10 +29,7 @@ export function overviewPages(app: App, options: OverviewOptions): void {
   const overview = new LiveOverview(options)
   app.addHook('onReady', async () => overview.history.start())
   app.addHook('onClose', async () => overview.history.stop())
-  /** The caller ids of the open streams. */
-  const streams: string[] = []
-  const hasRoom = (id: string): boolean =>
-    streams.length < maxStreams && streams.filter((each) => each === id).length < maxStreamsOfKey
+  const streams = new AtOnce(maxStreams, maxStreamsOfKey)
 
   app.get('/dashboard', { config: { scope: 'read', isPage: true } }, async (request, reply) => {
     const parts = await overview.parts(request.caller.scope)
@@ -54,16 +52,13 @@ export function overviewPages(app: App, options: OverviewOptions): void {
       const holder = () => sessions.holder(sessionToken(request), false)
       if (holder() === undefined)
         return problem(401, 'unauthorized', 'this needs a session: sign in at /dashboard')
-      const { id } = request.caller
-      if (!hasRoom(id)) {
+      const end = streams.begin(request.caller)
+      if (end === undefined) {
         const detail = 'too many dashboards are open, in all or with this key: close one'
         return problem(503, 'too-many-streams', detail)
       }
-      streams.push(id)
       const stream = Readable.from(events(overview, holder, closing))
-      stream.once('close', () => {
-        streams.splice(streams.indexOf(id), 1)
-      })
+      stream.once('close', end)
       // A proxy such as nginx would keep events back to fill its buffer.
       reply.type('text/event-stream').header('x-accel-buffering', 'no')
       return reply.send(stream)

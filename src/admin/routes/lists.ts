@@ -6,20 +6,13 @@ import Type from 'typebox'
 import type { Refusal, RefusedLine } from '../../blocklist/types.ts'
 import { mediaTypeOf, readFeed, writeFeed } from '../../feeds/feed.ts'
 import type { Store } from '../../store/database.ts'
+import { AtOnce } from '../at-once.ts'
 import type { App, AppOptions } from '../options.ts'
 import { pageBody, pageOfAll, pageRequest } from '../parse-params.ts'
-import {
-  isProblem,
-  malformed,
-  notFound,
-  type Problem,
-  problem,
-  refusalProblem,
-  shown,
-} from '../problem.ts'
+import { malformed, notFound, type Problem, problem, refusalProblem, shown } from '../problem.ts'
 import { PageQuery, pageOf, problems, withTimes } from '../schemas/basics.ts'
 import { ExportQuery, Imported, ImportQuery, NamedList } from '../schemas/listings.ts'
-import { type Caller, operator, type Scope, scopeIncludes } from '../scopes.ts'
+import { type Scope, scopeIncludes } from '../scopes.ts'
 
 /** Octets of the largest list. The number of entries is limited too, so this only stops an endless body. */
 const maxBodyBytes = 2 * 1024 ** 3
@@ -72,32 +65,14 @@ export function listsBody(store: Store, query: PageQuery) {
   return pageBody(page, withTimes)
 }
 
-/** The exports, or the imports, that run now. The operator's own are not counted. */
-class Running {
-  readonly #what: 'exports' | 'imports'
-  /** Caller ids, one for each that runs. */
-  readonly #ids: string[] = []
-
-  constructor(what: 'exports' | 'imports') {
-    this.#what = what
-  }
-
-  /** Counts one more, and returns a function to call at its end; a problem if too many run. */
-  begin({ id }: Caller, reply: FastifyReply): (() => void) | Problem {
-    if (id === operator.id) return () => undefined
-    const ofKey = this.#ids.filter((each) => each === id).length
-    if (this.#ids.length >= maxAtOnce || ofKey >= maxAtOnceOfKey) {
-      reply.header('retry-after', retryAfterSeconds)
-      const detail = `too many ${this.#what} are running, in all or with this key; try again later`
-      return problem(429, `too-many-${this.#what}`, detail)
-    }
-    this.#ids.push(id)
-    return () => this.#ids.splice(this.#ids.indexOf(id), 1)
-  }
+function tooMany(what: 'exports' | 'imports', reply: FastifyReply): Problem {
+  reply.header('retry-after', retryAfterSeconds)
+  const detail = `too many ${what} are running, in all or with this key; try again later`
+  return problem(429, `too-many-${what}`, detail)
 }
 
 function addImport(app: App, { blocklist, now }: AppOptions): void {
-  const running = new Running('imports')
+  const imports = new AtOnce(maxAtOnce, maxAtOnceOfKey)
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(['text/plain', ...otherTypes], (_request, payload, done) =>
@@ -135,8 +110,8 @@ function addImport(app: App, { blocklist, now }: AppOptions): void {
         if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
           throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE()
         }
-        const end = running.begin(caller, reply)
-        if (isProblem(end)) return end
+        const end = imports.begin(caller)
+        if (end === undefined) return tooMany('imports', reply)
         const octets = limited(body as AsyncIterable<Uint8Array>)
         const importing = blocklist.import({
           list,
@@ -187,7 +162,7 @@ async function* limited(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 function addExport(app: App, { blocklist, zone }: AppOptions): void {
-  const running = new Running('exports')
+  const exports = new AtOnce(maxAtOnce, maxAtOnceOfKey)
   app.get(
     '/v1/export',
     {
@@ -214,10 +189,10 @@ function addExport(app: App, { blocklist, zone }: AppOptions): void {
       if (type !== undefined && format !== 'rbldnsd') return typeWithoutRbldnsd
       const found = blocklist.export(list)
       if (!found) return notFound(`there is no list named ${list}`)
-      const end = running.begin(caller, reply)
-      if (isProblem(end)) {
+      const end = exports.begin(caller)
+      if (end === undefined) {
         found.close()
-        return end
+        return tooMany('exports', reply)
       }
       const texts = writeFeed(found, { format, type, zone })
       const stream = Readable.from(octets(texts))
