@@ -5,7 +5,7 @@ import type { PolicyOptions } from '../blocklist/policy.ts'
 import type { Config } from '../config/load.ts'
 import { wrongKey } from '../errors.ts'
 import type { ZoneText } from '../feeds/entry.ts'
-import { type Prefix, parseGivenPrefix } from '../ip/address.ts'
+import { isLoopbackText, type Prefix, parseGivenPrefix } from '../ip/address.ts'
 import type { Primary } from '../mirror/fetch-zone.ts'
 import { type ListenAddress, parseListenAddress } from '../nameserver/addresses.ts'
 import { parseCookieSecrets } from '../nameserver/cookie-secrets.ts'
@@ -280,11 +280,11 @@ export function primaryOf(config: Config): Primary {
  * messages to the peer come from it; else the system chooses.
  */
 function localAddressFor(peer: ListenAddress, { dns }: Config): string | undefined {
-  const isLoopback = (host: string): boolean => host === '::1' || host.startsWith('127.')
   const own = dns.listen
     .map(parseListenAddress)
     .filter(
-      ({ family, host }) => family === peer.family && isLoopback(host) === isLoopback(peer.host),
+      ({ family, host }) =>
+        family === peer.family && isLoopbackText(host) === isLoopbackText(peer.host),
     )
   const [only] = new Set(own.map(({ host }) => host))
   return own.every(({ host }) => host === only) && only !== '0.0.0.0' && only !== '::'

@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseTrapPattern, type TrapPattern } from '../blocklist/traps.ts'
-import { formatAddress, parseAddress, splitHostPort } from '../ip/address.ts'
+import { formatAddress, isLoopbackText, parseAddress, splitHostPort } from '../ip/address.ts'
 import type { Settings } from './keys.ts'
 import type { Problem } from './schema.ts'
 
@@ -142,8 +142,7 @@ function isAnsweredAt(address: string, own: string): boolean {
   const to = hostAndPort(address)
   const from = hostAndPort(own)
   const isAnywhere = from.host === (to.host.includes(':') ? '::' : '0.0.0.0')
-  const isLoopback = to.host.startsWith('127.') || to.host === '::1'
-  return to.port === from.port && (to.host === from.host || (isAnywhere && isLoopback))
+  return to.port === from.port && (to.host === from.host || (isAnywhere && isLoopbackText(to.host)))
 }
 
 /** The host in canonical form, and the port. */

@@ -156,6 +156,12 @@ export function isLoopback({ family, w0, w1, w2, w3 }: Address): boolean {
   return family === 4 ? w0 >>> 24 === 127 : w0 === 0 && w1 === 0 && w2 === 0 && w3 === 1
 }
 
+/** Whether the text is an address of that kind. */
+export function isLoopbackText(text: string): boolean {
+  const parsed = parseAddress(text)
+  return 'value' in parsed && isLoopback(parsed.value)
+}
+
 /** The text by which a client is counted: its IPv4 address, or its IPv6 /64, since one customer has all addresses of that. */
 export function clientKey(address: Address): string {
   return address.family === 4 ? formatAddress(address) : formatPrefix(networkOf(address, 64))

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, isIPv6 } from 'node:net'
 import type { Config } from '../../config/load.ts'
 import { codeOf } from '../../errors.ts'
+import { isLoopbackText } from '../../ip/address.ts'
 import { parseListenAddress } from '../../nameserver/addresses.ts'
 import { settings, words } from '../unit.ts'
 import type { Finding, Installation } from './installation.ts'
@@ -35,10 +36,6 @@ export function listenPlaces({ dns, trapSmtp, admin }: Config): ListenPlace[] {
     ...(trapSmtp?.listen ?? []).map(place('trapSmtp.listen', 'tcp')),
     ...(admin ? [admin.listen] : []).map(place('admin.listen', 'tcp')),
   ].filter(({ port }) => port !== 0)
-}
-
-export function isLoopback({ host }: Pick<ListenPlace, 'host'>): boolean {
-  return host.startsWith('127.') || host === '::1'
 }
 
 /** Run it as root if possible: only root may bind any port and sees who holds one. */
@@ -180,7 +177,7 @@ function mayBindLowPorts({ user, unit, server, isServerSilent }: Installation): 
 /** Notes of what others are offered without a key. */
 function offers(config: Config): Finding[] {
   const { dns, admin, file } = config
-  const reached = listenPlaces(config).filter((place) => !isLoopback(place))
+  const reached = listenPlaces(config).filter((place) => !isLoopbackText(place.host))
   const at = (key: ListenPlace['key']): string =>
     [...new Set(reached.filter((place) => place.key === key).map(({ address }) => address))].join(
       ', ',

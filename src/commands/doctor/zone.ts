@@ -5,9 +5,10 @@ import { isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Config } from '../../config/load.ts'
 import { codeOf, messageOf } from '../../errors.ts'
+import { isLoopbackText } from '../../ip/address.ts'
 import { answersTo, ask, canonicalName } from '../../resolver/lookup.ts'
 import type { Finding, Installation } from './installation.ts'
-import { isLoopback, listenPlaces } from './listeners.ts'
+import { listenPlaces } from './listeners.ts'
 
 const timeoutMs = 4000
 const linkTimeoutMs = 10_000
@@ -29,7 +30,7 @@ export function makeResolver({ config }: Installation): Resolver {
 /** Whether the list is for this machine alone: DNS listens on loopback addresses only. */
 export function isPrivate({ config }: Installation): boolean {
   const places = listenPlaces(config).filter(({ key }) => key === 'dns.listen')
-  return places.every(isLoopback)
+  return places.every(({ host }) => isLoopbackText(host))
 }
 
 export async function checkZone(installation: Installation): Promise<Finding[]> {
