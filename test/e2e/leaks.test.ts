@@ -255,12 +255,10 @@ test('nothing public tells a trap', needs('openssl', 'openssl'), async (t) => {
   const more = '[[mailbox]]\nname = "more"\ntype = "maildir"\npath = "nowhere"\n'
   writeFileSync(site.configFile, `${sound}\n[log]\nlevel = "debug"\n${more}`)
   process.kill(server.pid, 'SIGHUP')
-  const debugged = await until(
-    async () => server.stderr().slice(info),
-    (text) => text.includes('mailbox cannot be read: details'),
-    60_000,
-  )
-  assert.notDeepEqual(disclosuresIn(debugged, traps), [], debugged)
+  // Mailboxes fail in any order, and only some of their details hold a trap.
+  const isTold = (text: string) => disclosuresIn(text, traps).length > 0
+  const debugged = await until(async () => server.stderr().slice(info), isTold, 60_000)
+  assert.ok(isTold(debugged), debugged)
   const shown = await site.run('show', sender, '--json')
   assert.notDeepEqual(disclosuresIn(shown.stdout, traps), [], 'the operator sees the evidence')
 })
