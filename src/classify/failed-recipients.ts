@@ -28,9 +28,10 @@ const reasonLines = 5
  */
 export function failedRecipients(
   lines: readonly string[],
-  speakers: ReadonlySet<string>,
+  speakers: readonly string[],
   saysFailure: boolean,
 ): FailedRecipient[] {
+  const notRecipients = new Set(speakers.map((address) => address.toLowerCase()))
   const found = new Map<string, FailedRecipient>()
   for (const [index, line] of lines.entries()) {
     if (found.size >= maxRecipients) break
@@ -38,7 +39,8 @@ export function failedRecipients(
     const place = placeOf(lines, index, saysFailure)
     for (const address of addressesIn(line)) {
       const key = address.toLowerCase()
-      if (!speakers.has(key) && !found.get(key)?.isMarked) found.set(key, { address, ...place })
+      if (!notRecipients.has(key) && !found.get(key)?.isMarked)
+        found.set(key, { address, ...place })
     }
   }
   return [...found.values()].toSorted((a, b) => Number(b.isMarked) - Number(a.isMarked))

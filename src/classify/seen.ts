@@ -1,5 +1,6 @@
 // One message as the facts read it. Each value is worked out once, when a fact first needs it.
 
+import { addressesNamed } from '../mail/addresses.ts'
 import { type DeliveryStatus, isPlausible } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'
@@ -7,7 +8,7 @@ import { formatIn } from './bounce-formats.ts'
 import { type FailedRecipient, failedRecipients, hasReplyCode } from './failed-recipients.ts'
 import { fold, hasPhrase } from './phrases.ts'
 import { trapMailbox } from './recipient.ts'
-import { addressesOf, isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
+import { isFromMailSystem, isMailSystem, mailboxOf } from './sender.ts'
 import { type SubjectFamilies, subjectFamilies } from './subjects.ts'
 
 /**
@@ -111,11 +112,9 @@ export class Seen {
   get recipients(): readonly FailedRecipient[] {
     return this.#get('recipients', () => {
       const { header } = this.message
-      const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
-        addressesOf(header, name),
-      )
+      const speakers = addressesNamed(header, 'from', 'to', 'reply-to', 'sender')
       const saysFailure = this.saysTrouble || this.subject.isClearBounce || this.saysReason
-      return failedRecipients(this.lines, new Set(speakers), saysFailure)
+      return failedRecipients(this.lines, speakers, saysFailure)
     })
   }
 
@@ -215,7 +214,7 @@ export class Seen {
   }
 
   #mailboxes(addresses: readonly string[], fields: readonly string[]): ReadonlySet<string> {
-    const named = fields.flatMap((name) => addressesOf(this.message.header, name))
+    const named = addressesNamed(this.message.header, ...fields)
     return new Set([...addresses, ...named].map(trapMailbox))
   }
 

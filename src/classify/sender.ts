@@ -42,15 +42,6 @@ export function mailboxOf(from: string): { readonly name: string; readonly local
   return { name: fold(name).replace(/^['"]|['"]$/g, ''), localPart }
 }
 
-/** The addresses in a header field, in lower case, at most 20. */
-export function addressesOf(header: HeaderSection, name: string): readonly string[] {
-  return allValues(header, name)
-    .flatMap((value) => value.split(/[\s,<>;"()]+/, 60))
-    .filter((word) => word.length < 255 && /^[^@]+@[^@]+$/.test(word))
-    .map((word) => word.toLowerCase())
-    .slice(0, 20)
-}
-
 /** What stands behind the last `@` of an address, in lower case. */
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase()

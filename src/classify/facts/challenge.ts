@@ -1,8 +1,9 @@
 // Facts about challenges: a system holds the reader's message and asks him to prove that he sent it.
+import { addressesNamed } from '../../mail/addresses.ts'
 import { challengeSystems, knownSystem } from '../known-systems.ts'
 import { hasPhrase } from '../phrases.ts'
 import type { FactTable, Seen } from '../seen.ts'
-import { addressesOf, domainOf } from '../sender.ts'
+import { domainOf } from '../sender.ts'
 
 const says = ({ from, said }: Seen, ...statements: string[]): number =>
   statements.filter((each) => hasPhrase(`${from} ${said}`, 'challenge-response', each)).length
@@ -13,9 +14,9 @@ export const challengeFacts = {
   /** The reverse-path is null, unknown, a mail system's, or in a domain of the author, sender or reply address. */
   ownReversePath: ({ hasSender, reversePath, message: { header } }) =>
     !hasSender ||
-    ['from', 'sender', 'reply-to']
-      .flatMap((name) => addressesOf(header, name))
-      .some((address) => domainOf(address) === domainOf(reversePath ?? '')),
+    addressesNamed(header, 'from', 'sender', 'reply-to').some(
+      (address) => domainOf(address) === domainOf(reversePath ?? ''),
+    ),
   /** It asks the reader a question that a program would not ask. */
   asksReader: ({ asksReader }) => asksReader,
   /** The reader must do something: answer, open a page, fill in a form. */

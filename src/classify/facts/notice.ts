@@ -1,11 +1,12 @@
 // Facts about scanners' notices: a scanner tells the sender of a message what it found in it.
 
+import { addressesNamed } from '../../mail/addresses.ts'
 import { firstValue } from '../../mail/header.ts'
 import { knownSystem, scanners } from '../known-systems.ts'
 
 import { fold, hasPhrase } from '../phrases.ts'
 import type { FactTable, Seen } from '../seen.ts'
-import { addressesOf, domainOf } from '../sender.ts'
+import { domainOf } from '../sender.ts'
 
 export const noticeFacts = {
   /** The scanner whose own fields or addresses the message has. */
@@ -28,7 +29,7 @@ export const noticeFacts = {
   /** The author is at the reader's own site, so his server bounced nothing back to a forged sender. */
   fromReadersSite: ({ message: { header }, readers }) => {
     const sites = [...readers].map(domainOf)
-    return addressesOf(header, 'from').some((address) => sites.includes(domainOf(address)))
+    return addressesNamed(header, 'from').some((address) => sites.includes(domainOf(address)))
   },
   /** A program sent it: nobody typed it, mail is returned with it, or a scanner is its author or in its title. */
   programSent: (seen) => seen.isAutomatic || seen.hasReturned || isFromScanner(seen),

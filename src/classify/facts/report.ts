@@ -1,10 +1,10 @@
 // Facts about reports: what a message says of itself by its media types and its delivery status.
 
+import { addressesNamed } from '../../mail/addresses.ts'
 import { allValues, firstValue, type HeaderSection } from '../../mail/header.ts'
 import type { Message } from '../../mail/message.ts'
 import { trapMailbox } from '../recipient.ts'
 import type { FactTable, Seen } from '../seen.ts'
-import { addressesOf } from '../sender.ts'
 
 export const reportFacts = {
   /** Why the message cannot be read whole. A part that was not read may change its meaning. */
@@ -67,13 +67,13 @@ export const reportFacts = {
   /** The To field names nobody, and the returned message's reverse-path is no trap's: a forward brought the report here. */
   returnedByOthers: (seen) => {
     const header = returnedHeader(seen)
-    if (addressesOf(seen.message.header, 'to').length > 0) return false
-    const from = header === null ? [] : addressesOf(header, 'return-path')
+    if (addressesNamed(seen.message.header, 'to').length > 0) return false
+    const from = header === null ? [] : addressesNamed(header, 'return-path')
     return from.length > 0 && !from.some((each) => seen.traps.has(trapMailbox(each)))
   },
   /** The To field names recipients, and no trap is among them. */
   addressedToOthers: ({ message, traps }) => {
-    const to = addressesOf(message.header, 'to')
+    const to = addressesNamed(message.header, 'to')
     return to.length > 0 && traps.size > 0 && !to.some((each) => traps.has(trapMailbox(each)))
   },
   /** Neither reverse-path nor author is a mail system's, and no message is returned that the reader could have sent. */
@@ -82,7 +82,7 @@ export const reportFacts = {
     const header = returnedHeader(seen)
     return (
       header === null ||
-      addressesOf(header, 'to').some((each) => seen.readers.has(trapMailbox(each)))
+      addressesNamed(header, 'to').some((each) => seen.readers.has(trapMailbox(each)))
     )
   },
   /** The reader alone failed. A mail system does not send its report to the mailbox that it could not reach. */
@@ -127,9 +127,9 @@ function returnsReadersMessage(seen: Seen): boolean {
 
 /** Whether somebody else wrote to one of the addresses. */
 function isWrittenTo(header: HeaderSection, addresses: ReadonlySet<string>): boolean {
-  const names = (field: string): boolean =>
-    addressesOf(header, field).some((each) => addresses.has(trapMailbox(each)))
-  return names('to') && !['from', 'sender', 'return-path'].some(names)
+  const names = (...fields: readonly string[]): boolean =>
+    addressesNamed(header, ...fields).some((each) => addresses.has(trapMailbox(each)))
+  return names('to') && !names('from', 'sender', 'return-path')
 }
 
 /** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
