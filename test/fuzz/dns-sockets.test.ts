@@ -27,7 +27,7 @@ const sentinelId = 0xffff
 const sentinel = buildQuery(`${reversed('127.0.0.2')}.${subjectZone.origin}`, types.A, {
   id: sentinelId,
 })
-const answerWithinMs = 5000
+const answerWithinMs = 60_000
 /** Includes the test's own garbage. */
 const allowedGrowthBytes = 96 * 2 ** 20
 

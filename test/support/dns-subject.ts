@@ -150,7 +150,7 @@ export const silentLog = {
 }
 
 /** How long an answer that must come is waited for. */
-const patienceMs = 20_000
+const patienceMs = 60_000
 
 /** Sends octets in one datagram; resolves with the response, or undefined if none comes within `waitMs`. */
 export async function exchangeUdp(

@@ -67,7 +67,7 @@ export class Dovecot {
       })
     }
     this.#child = child
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 1200; tries++) {
       if (child.exitCode !== null) throw new Error(`dovecot ended with ${child.exitCode}: ${said}`)
       if ((await Promise.all(this.#ports.map(answers))).every(Boolean)) return
       await new Promise((again) => setTimeout(again, 50))

@@ -49,11 +49,13 @@ test('§3: no recursion is done for anybody', async () => {
   assert.equal(response.packet.header.ra, 0)
 })
 
-/** Sends `count` queries from one socket at once; resolves a moment after at least so many answers have come. */
+/**
+ * Sends `count` queries from one socket at once, and one for a name that is not there: no limit stops the answer to that one, and
+ * it comes last. Resolves with the others.
+ */
 async function flood(
   to: Subject,
   count: number,
-  least: number,
   options: Parameters<typeof buildQuery>[2] = {},
   name = listed,
   localAddress = '127.0.0.1',
@@ -65,11 +67,12 @@ async function flood(
   for (let id = 0; id < count; id++) {
     socket.send(buildQuery(absolute(to, name), types.A, { ...options, id }), to.port, to.host)
   }
-  const signal = AbortSignal.timeout(20_000)
-  while (responses.length < least) await once(socket, 'message', { signal })
-  await sleep(400)
+  const last = buildQuery(absolute(to, 'nothing'), types.A, { edns: {}, id: count })
+  socket.send(last, to.port, to.host)
+  const signal = AbortSignal.timeout(60_000)
+  while (responses.at(-1)?.readUInt16BE(0) !== count) await once(socket, 'message', { signal })
   socket.close()
-  return responses.map((response) => decode(response))
+  return responses.slice(0, -1).map((response) => decode(response))
 }
 
 test('responses are limited for each client network and class; every second limited one is cut', async (t) => {
@@ -77,7 +80,7 @@ test('responses are limited for each client network and class; every second limi
   const limited = await startSubject({ rateLimit: { responsesPerSecond: 20, slip: 2 } })
   try {
     const startedAt = performance.now()
-    const responses = await flood(limited, 120, 70)
+    const responses = await flood(limited, 120)
     const most = 20 + Math.ceil((performance.now() - startedAt) / 50)
     const whole = responses.filter(({ isTruncated }) => !isTruncated)
     const cut = responses.filter(({ isTruncated }) => isTruncated)
@@ -88,8 +91,8 @@ test('responses are limited for each client network and class; every second limi
       assert.equal(packet.answers.length + packet.authorities.length, 0)
     }
     // Another network has its own budget, and so has another class of response.
-    assert.equal((await flood(limited, 10, 10, {}, listed, '127.0.9.1')).length, 10)
-    assert.equal((await flood(limited, 10, 10, {}, reversed('127.0.0.9'))).length, 10)
+    assert.equal((await flood(limited, 10, {}, listed, '127.0.9.1')).length, 10)
+    assert.equal((await flood(limited, 10, {}, reversed('127.0.0.9'))).length, 10)
     // TCP proves the address.
     for (let count = 0; count < 50; count++) {
       assert.deepEqual((await askTcp(limited, listed, types.A)).addresses, ['127.0.0.2'])
@@ -108,14 +111,16 @@ test('RFC 7873 §5.2.3: a limited client with a cookie that is not good hears BA
     edns: { options: [{ code: optionCodes.cookie, data }] },
   })
   try {
-    const responses = await flood(limited, 60, 60, withCookie([1, 2, 3, 4, 5, 6, 7, 8]))
+    const startedAt = performance.now()
+    const responses = await flood(limited, 60, withCookie([1, 2, 3, 4, 5, 6, 7, 8]))
+    const most = 5 + Math.ceil((performance.now() - startedAt) / 200)
     assert.equal(responses.length, 60)
     const bad = responses.filter(({ rcode }) => rcode === rcodes.BADCOOKIE)
-    assert.ok(bad.length >= 30, `${bad.length} BADCOOKIE`)
+    assert.ok(bad.length >= 60 - most, `${bad.length} BADCOOKIE`)
     const cookie = readOptions(bad[0]?.octets ?? Buffer.alloc(12)).get(optionCodes.cookie)
     assert.equal(cookie?.length, 24)
     assert.equal(bad[0]?.packet.answers.length, 0)
-    const proven = await flood(limited, 60, 60, withCookie([...(cookie ?? [])]))
+    const proven = await flood(limited, 60, withCookie([...(cookie ?? [])]))
     assert.equal(proven.length, 60)
     assert.ok(proven.every(({ addresses }) => addresses[0] === '127.0.0.2'))
   } finally {
@@ -128,7 +133,7 @@ test('without slip, what is over the limit is not answered', async (t) => {
   const limited = await startSubject({ rateLimit: { responsesPerSecond: 10, slip: 0 } })
   try {
     const startedAt = performance.now()
-    const responses = await flood(limited, 100, 10)
+    const responses = await flood(limited, 100)
     const most = 10 + Math.ceil((performance.now() - startedAt) / 100)
     assert.ok(responses.length >= 10 && responses.length <= most, `${responses.length} answers`)
     assert.ok(responses.every(({ isTruncated }) => !isTruncated))
@@ -149,12 +154,13 @@ test('access: the longest prefix decides who is answered, refused, or not heard'
     ],
   })
   try {
-    const from = async (address: string, least: number) =>
-      (await flood(choosy, 1, least, { edns: {} }, listed, address)).map(({ rcode }) => rcode)
-    assert.deepEqual(await from('127.0.0.1', 0), [])
-    assert.deepEqual(await from('127.0.1.6', 1), [rcodes.REFUSED])
-    assert.deepEqual(await from('127.0.1.7', 1), [rcodes.NOERROR])
-    assert.deepEqual(await from('127.0.1.8', 1), [rcodes.REFUSED])
+    const from = async (address: string) =>
+      (await flood(choosy, 1, { edns: {} }, listed, address)).map(({ rcode }) => rcode)
+    const query = buildQuery(absolute(choosy, listed), types.A, { edns: {} })
+    assert.equal(await exchangeUdp(choosy, query, 400), undefined)
+    assert.deepEqual(await from('127.0.1.6'), [rcodes.REFUSED])
+    assert.deepEqual(await from('127.0.1.7'), [rcodes.NOERROR])
+    assert.deepEqual(await from('127.0.1.8'), [rcodes.REFUSED])
     const unheard = await TcpClient.open(choosy)
     assert.equal(await unheard.closed(), true)
     unheard.close()

@@ -14,7 +14,8 @@ import {
   TcpClient,
 } from '../../support/dns-subject.ts'
 
-const subject = useSubject({ tcpConnections: 30, tcpIdleSeconds: 2 })
+const idleMs = 3000
+const subject = useSubject({ tcpConnections: 30, tcpIdleSeconds: idleMs / 1000 })
 
 function query(name: string, id: number, type: number = types.A): Buffer {
   return buildQuery(absolute(subject, name), type, { id })
@@ -102,16 +103,20 @@ test('a half-closed peer gets its answers, and then the connection ends', async 
 
 test('§6.2.3: a silent connection is closed after the idle time, and not before', async (t) => {
   if (!subject.isOurs) return t.skip('another server has other times')
+  const openedAt = performance.now()
   const client = await TcpClient.open(subject)
-  assert.equal(await client.closed(600), false)
   assert.equal(await client.closed(), true)
+  // It may have been closed later, or seen later; a timer may be a little early.
+  assert.ok(performance.now() - openedAt > idleMs - 100)
 })
 
 test('§6.2.3: a query keeps the connection open for another idle time', async (t) => {
   if (!subject.isOurs) return t.skip('another server has other times')
   const client = await TcpClient.open(subject)
-  for (let id = 0; id < 3; id++) {
-    await sleep(800)
+  const openedAt = performance.now()
+  // Often, so that a machine that stands still for a while does not make it idle.
+  for (let id = 0; performance.now() - openedAt < idleMs + 500; id++) {
+    await sleep(50)
     client.send(query(reversed('127.0.0.2'), id))
     assert.ok(await client.receive())
   }
@@ -144,7 +149,7 @@ test('a peer that asks and never reads is dropped, and harms nobody', async (t) 
   try {
     await sleep(300)
     await assertServed()
-    await Promise.race([closed, sleep(20_000, undefined, { ref: false })])
+    await Promise.race([closed, sleep(60_000, undefined, { ref: false })])
     assert.equal(client.socket.destroyed, true)
   } finally {
     clearInterval(pump)

@@ -1,6 +1,7 @@
 // The Unix socket: its mode, what it does to what lies at its path, and what it answers to what is no HTTP.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { existsSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
@@ -147,9 +148,11 @@ test('closing waits for a request in progress', async (t) => {
     headers,
     agent: false,
   })
+  const begun = Promise.withResolvers<unknown>()
+  subscribe('http.server.request.start', begun.resolve)
+  t.after(() => unsubscribe('http.server.request.start', begun.resolve))
   slow.write(body.slice(0, 5))
-  await once(slow, 'socket')
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await begun.promise
   const closed = control.close()
   slow.end(body.slice(5))
   const [response] = await once(slow, 'response')

@@ -59,7 +59,7 @@ test(
     openStore(path).close()
     const saidToNobody = (): string => {
       const program = join(import.meta.dirname, 'hold-database.ts')
-      const options = { uid: 65_534, gid: 65_534, encoding: 'utf8', timeout: 20_000 } as const
+      const options = { uid: 65_534, gid: 65_534, encoding: 'utf8', timeout: 60_000 } as const
       return spawnSync(process.execPath, [program, path], options).stderr
     }
     chmodSync(directory, 0o755)

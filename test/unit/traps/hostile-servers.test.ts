@@ -27,16 +27,26 @@ import {
 const maxBytes = 200_000
 /** A listing's bound, and what lies in the kernel's buffers between two processes' ends. */
 const mostTaken = 60 * 1024 ** 2
-/** Of a server that dawdles, much sooner than of a real one. */
+/** For a server that dawdles. Others get as long as a real one. */
 const quick: Deadlines = { ...usualDeadlines, windowMs: 1500 }
 
-function account(t: TestContext, url: string) {
+interface More {
+  readonly sent?: Sent
+  readonly wake?: () => void
+  readonly deadlines?: Deadlines
+}
+
+function account(
+  t: TestContext,
+  url: string,
+  { wake = () => undefined, deadlines = usualDeadlines }: More,
+) {
   const folder = mkdtempSync(join(tmpdir(), 'backscatterd-hostile-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, 'secret\n')
   return {
-    ...{ name: 'box', url, passwordFile, caFile: '', maxBytes, deadlines: quick },
+    ...{ name: 'box', url, passwordFile, caFile: '', maxBytes, deadlines, wake },
     ...{ trapsAmong: async () => new Set<string>(), log: silent },
   }
 }
@@ -44,14 +54,11 @@ function account(t: TestContext, url: string) {
 async function imapMailbox(
   t: TestContext,
   server: OddServer,
-  sent?: Sent,
-  wake = (): void => undefined,
+  more: More = {},
 ): Promise<ImapMailbox> {
-  const port = await oddImap(t, server, sent)
-  const mailbox = new ImapMailbox({
-    ...account(t, `imap://trap@127.0.0.1:${port}`),
-    ...{ moveTo: '', wake },
-  })
+  const port = await oddImap(t, server, more.sent)
+  const url = `imap://trap@127.0.0.1:${port}`
+  const mailbox = new ImapMailbox({ ...account(t, url, more), moveTo: '' })
   t.after(() => mailbox.close())
   return mailbox
 }
@@ -59,11 +66,10 @@ async function imapMailbox(
 async function pop3Mailbox(
   t: TestContext,
   server: OddServer,
-  sent?: Sent,
-  wake = (): void => undefined,
+  more: More = {},
 ): Promise<Pop3Mailbox> {
-  const port = await oddPop3(t, server, sent)
-  const mailbox = new Pop3Mailbox({ ...account(t, `pop3://trap@127.0.0.1:${port}`), wake })
+  const port = await oddPop3(t, server, more.sent)
+  const mailbox = new Pop3Mailbox(account(t, `pop3://trap@127.0.0.1:${port}`, more))
   t.after(() => mailbox.close())
   return mailbox
 }
@@ -85,7 +91,8 @@ for (const [type, kinds, open] of [
     if (kind === idleFlood) continue
     test(`${type}: ${kind}`, { timeout: 60_000 }, async (t) => {
       const sent = { octets: 0 }
-      const mailbox = await open(t, server, sent)
+      const deadlines = fault === 'timed-out' ? quick : usualDeadlines
+      const mailbox = await open(t, server, { sent, deadlines })
       if (fault === null) assert.deepEqual(await read(mailbox), [])
       else {
         await assert.rejects(read(mailbox), (error: MailboxError) => {
@@ -107,7 +114,7 @@ test(`IMAP: ${idleFlood}: the next reading tells of it, the one after it goes we
   const { server } = hostileImap[idleFlood] ?? {}
   assert.ok(server)
   const { promise: woken, resolve: wake } = Promise.withResolvers<void>()
-  const mailbox = await imapMailbox(t, server, undefined, wake)
+  const mailbox = await imapMailbox(t, server, { wake })
   assert.deepEqual(await read(mailbox), [])
   await woken
   await assert.rejects(read(mailbox), { fault: 'protocol-broken' })
@@ -178,8 +185,10 @@ test('POP3: a session that could read none of many messages calls for no other a
   const numbers = Array.from({ length: 501 }, (_, at) => at + 1)
   let isWoken = false
   const server = { messages: numbers.map(() => 'a'), refuses: numbers }
-  const mailbox = await pop3Mailbox(t, server, undefined, () => {
-    isWoken = true
+  const mailbox = await pop3Mailbox(t, server, {
+    wake: () => {
+      isWoken = true
+    },
   })
   assert.equal((await read(mailbox)).length, 500)
   assert.equal(isWoken, false)

@@ -484,8 +484,11 @@ test('many messages share their commits, and each is recorded once', async (t) =
   const box = new Box(t)
   let atOnce = 0
   let most = 0
+  const shared = Promise.withResolvers<void>()
   box.commit = async () => {
     most = Math.max(most, ++atOnce)
+    if (atOnce > 1) shared.resolve()
+    await shared.promise
     await new Promise((next) => setTimeout(next, 2))
     atOnce--
   }

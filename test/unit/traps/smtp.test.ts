@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { OperationalError } from '../../../src/errors.ts'
 import { formatAddress } from '../../../src/ip/address.ts'
 import { freePort } from '../../support/ports.ts'
+import { until } from '../../support/server.ts'
 import { smtpSite } from './smtp-site.ts'
 
 const bounce = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1').replace(/^\./gm, '..')
@@ -416,7 +417,7 @@ test('too many commands that are none end the connection', async (t) => {
 })
 
 test('who talks before the greeting is served, and it is noted', async (t) => {
-  const { connect, recorded } = await smtpSite(t, { greetingDelaySeconds: 0.2 })
+  const { connect, recorded } = await smtpSite(t, { greetingDelaySeconds: 1 })
   const client = connect()
   client.send(
     `EHLO h.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@trap.example>\r\nDATA\r\n${bounce}.\r\nQUIT\r\n`,
@@ -442,10 +443,10 @@ test('a client that trickles a command is timed out', { timeout: 60_000 }, async
 
 test('a client that trickles a message is timed out, one that waits for our reply is not', async (t) => {
   const { connect } = await smtpSite(t, {
-    dataSeconds: 1,
-    commandSeconds: 1,
+    dataSeconds: 2,
+    commandSeconds: 2,
     record: async (evidence) => {
-      await new Promise((next) => setTimeout(next, 3500))
+      await new Promise((next) => setTimeout(next, 5000))
       return evidence.map(() => ({ decision: 'listed' }))
     },
   })
@@ -468,8 +469,8 @@ test('connections are limited in all', async (t) => {
   await refused.ended
   assert.match(refused.said, /^421 4\.3\.2 mx\.trap\.example Too many connections/)
   held[0]?.socket.destroy()
-  await new Promise((next) => setTimeout(next, 600))
-  assert.match((await connect().hear(1))[0] ?? '', /^220 /)
+  const greeted = async () => (await connect().hear(1))[0] ?? ''
+  assert.match(await until(greeted, (reply) => reply.startsWith('220'), 60_000), /^220 /)
 })
 
 test('while all connections are taken, idle ones end sooner', { timeout: 60_000 }, async (t) => {
