@@ -2,6 +2,7 @@
 // does not listen itself; listeners.ts serves it over TCP and on the control socket.
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import { fastifyHelmet } from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
@@ -124,6 +125,11 @@ export function buildApp(options: AppOptions): App {
   app.addHook('preSerialization', (_request, reply, payload, done) =>
     done(null, isProblem(payload) ? asProblem(reply, payload) : payload),
   )
+  // Fastify answers HEAD by reading the stream of GET to its end, which may be far away.
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    if (request.method === 'HEAD' && payload instanceof Readable) payload.destroy()
+    done()
+  })
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
   app.addHook('onRoute', (route) => {

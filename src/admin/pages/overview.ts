@@ -42,12 +42,7 @@ export function overviewPages(app: App, options: OverviewOptions): void {
 
   app.get(
     '/dashboard/events',
-    {
-      config: { scope: 'read', isBackground: true },
-      schema: { hide: true },
-      // Fastify would answer HEAD by reading the stream, which has no end.
-      exposeHeadRoute: false,
-    },
+    { config: { scope: 'read', isBackground: true }, schema: { hide: true } },
     async (request, reply) => {
       const holder = () => sessions.holder(sessionToken(request), false)
       if (holder() === undefined)

@@ -106,6 +106,36 @@ test('a reader that goes away leaves its place and holds no snapshot', async (t)
   assert.equal(last.length, 2)
 })
 
+test('HEAD answers with the head of an export and reads no entry', async (t) => {
+  const { app, blocklist } = openAdmin(t)
+  const exported = blocklist.export.bind(blocklist)
+  const told: string[] = []
+  t.mock.method(blocklist, 'export', (): Export | undefined => {
+    const found = exported(undefined)
+    if (found === undefined) return undefined
+    const { pages, close } = found
+    return {
+      ...found,
+      pages: Iterator.from(pages).map((page) => {
+        told.push('read')
+        return page
+      }),
+      close() {
+        told.push('closed')
+        close()
+      },
+    }
+  })
+  const head = await app.inject({ method: 'HEAD', url: '/v1/export' })
+  assert.deepEqual([head.statusCode, head.body], [200, ''])
+  assert.match(String(head.headers['content-type']), /^text\/plain/)
+  while (!told.includes('closed')) await new Promise((next) => setTimeout(next, 20))
+  assert.deepEqual(told, ['closed'])
+  const whole = await app.inject({ method: 'GET', url: '/v1/export' })
+  assert.equal(whole.headers['content-type'], head.headers['content-type'])
+  assert.ok(told.includes('read'))
+})
+
 test('a reader that takes nothing is dropped, and its place is free', async (t) => {
   const { keys, begin, whenReleased } = await openSite(t, { deadlines: { idleMs: 2000 } })
   const [a] = keys
