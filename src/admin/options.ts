@@ -43,7 +43,7 @@ export interface AppOptions {
   readonly ttlSeconds: number
   /** Whether the list is retired: DNS then lists nobody. */
   readonly isRetired: boolean
-  /** What the domain of a host publishes against forged senders. Absent if no name server may be asked. */
+  /** What the domain of a host publishes against forged senders. */
   mailDomain?(host: Address): Promise<MailDomain | undefined>
   /** What the configuration adds to an export as a zone file. */
   readonly zone: ZoneText

@@ -52,14 +52,14 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
   let limits = adminLimits(config)
   let policy = shownPolicy(config)
   const refusals = new RefusalLog(rooms.log)
-  const mailDomains = await mailDomainsOf(config)
+  let mailDomains = await mailDomainsOf(config)
   const closing = new AbortController()
   const app = starting.use(
     buildApp({
       ...rooms,
       version,
       ...siteOptions(config),
-      ...(mailDomains && { mailDomain: (host) => mailDomains.ask(host) }),
+      mailDomain: async (host) => await mailDomains?.ask(host),
       zone: zoneText(config),
       refusals,
       closing: closing.signal,
@@ -96,6 +96,7 @@ export async function startAdmin(config: Config, rooms: AdminRooms): Promise<Adm
       }
       limits = adminLimits(next)
       policy = shownPolicy(next)
+      mailDomains = await mailDomainsOf(next)
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

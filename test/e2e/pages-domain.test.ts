@@ -68,8 +68,11 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
     ]),
   ])
   const site = new Site(t)
-  const more = `[admin]\nlisten = "127.0.0.1:0"\n[resolver]\nservers = ["${resolver.address}"]\n`
-  writeFileSync(site.configFile, site.configuration(more))
+  const configure = (servers: string[]): void => {
+    const more = `[admin]\nlisten = "127.0.0.1:0"\n[resolver]\nservers = ${JSON.stringify(servers)}\n`
+    writeFileSync(site.configFile, site.configuration(more))
+  }
+  configure([resolver.address])
   const server = await site.start()
   for (const [index, [name, { told }]] of Object.entries(hosts).entries()) {
     const client = addressOf(index)
@@ -87,4 +90,13 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
     assert.equal(texts.length, told.length, page)
     for (const [at, [, text = '']] of texts.entries()) assert.match(text, told[at] ?? /^$/, name)
   }
+
+  const pageOfFirst = async () =>
+    (await fetch(`http://${server.admin}/lookup/${addressOf(0)}`)).text()
+  configure([])
+  assert.equal((await site.run('reload')).code, 0)
+  assert.ok(!(await pageOfFirst()).includes('<dt>SPF</dt>'))
+  configure([resolver.address])
+  assert.equal((await site.run('reload')).code, 0)
+  assert.ok((await pageOfFirst()).includes('<dt>SPF</dt>'))
 })
