@@ -5,7 +5,13 @@ import { loadChecks } from './check-config.ts'
 import { type CommandContext, exitCodes, type Json, print } from './command.ts'
 import { checkAccess, checkOwners } from './doctor/files.ts'
 import { checkHost } from './doctor/host.ts'
-import { becomeServiceUser, examine, type Finding, levels } from './doctor/installation.ts'
+import {
+  becomeServiceUser,
+  examine,
+  type Finding,
+  type Installation,
+  levels,
+} from './doctor/installation.ts'
 import { checkListeners } from './doctor/listeners.ts'
 import { checkMaildirs, checkPolls, prepareLogins } from './doctor/mailboxes.ts'
 import { checkMirror } from './doctor/mirror.ts'
@@ -17,28 +23,35 @@ import { printable, styleFault, wrapText } from './format.ts'
 export async function doctor(context: CommandContext, options: Json): Promise<number> {
   const config = loadConfig(context)
   const { installation, findings } = await examine(config)
-  const [listeners, polls, zone, mirror, trapMail, tryLogins] = await Promise.all([
+  // Other servers may be silent for long, so nothing waits for them before it begins.
+  const [here, zone, trapMail] = await Promise.all([
+    checkHere(installation),
+    checkZone(installation),
+    checkTrapMail(installation),
+  ])
+  findings.push(...here, ...zone, ...trapMail)
+  await installation.server?.client.close()
+  const sorted = levels.flatMap((level) => findings.filter((each) => each.level === level))
+  print(context, options, { findings: sorted }, formatFindings)
+  return sorted.some(({ level }) => level === 'broken') ? exitCodes.failed : exitCodes.done
+}
+
+/** What this machine and its mailboxes show: first as whoever runs it, then as the service's user for good. */
+async function checkHere(installation: Installation): Promise<Finding[]> {
+  const [listeners, polls, mirror, tryLogins] = await Promise.all([
     checkListeners(installation),
     checkPolls(installation),
-    checkZone(installation),
     checkMirror(installation),
-    checkTrapMail(installation),
     prepareLogins(installation),
     // The service's user may be unable to read the program.
     loadChecks(),
   ])
-  findings.push(...checkOwners(installation), ...listeners, ...polls, ...zone)
-  findings.push(...mirror, ...trapMail)
-  findings.push(...checkHost(installation))
-  await installation.server?.client.close()
-  if (installation.seesAsServer) {
-    becomeServiceUser(installation.user)
-    const access = await checkAccess(installation)
-    findings.push(...access, ...checkMaildirs(installation), ...(await tryLogins()))
-  }
-  const sorted = levels.flatMap((level) => findings.filter((each) => each.level === level))
-  print(context, options, { findings: sorted }, formatFindings)
-  return sorted.some(({ level }) => level === 'broken') ? exitCodes.failed : exitCodes.done
+  const ofServers = [...listeners, ...polls, ...mirror]
+  const findings = [...checkOwners(installation), ...ofServers, ...checkHost(installation)]
+  if (!installation.seesAsServer) return findings
+  becomeServiceUser(installation.user)
+  const access = await checkAccess(installation)
+  return [...findings, ...access, ...checkMaildirs(installation), ...(await tryLogins())]
 }
 
 function formatFindings({ findings }: { findings: readonly Finding[] }): string {
