@@ -69,6 +69,16 @@ export function formatTimestamp(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
+/** RFC 3339 in UTC → "2026-07-01 10:00:00 UTC", for people. */
+export function formatTime(rfc3339: string): string {
+  return `${rfc3339.slice(0, 10)} ${rfc3339.slice(11, 19)} UTC`
+}
+
+/** Formats each time in a sentence. */
+export function formatTimesIn(sentence: string): string {
+  return sentence.replaceAll(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, formatTime)
+}
+
 /** A count and its noun: 1 → "1 trap", 2 → "2 traps". */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -1,10 +1,12 @@
 // `audit`: who changed what, the newest change first.
+
 import type { Change } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatPrefix, parseGivenPrefix } from '../ip/address.ts'
+import { formatTime } from '../quantity.ts'
 import { firstItems, withClient } from './client.ts'
 import { type CommandContext, type Json, print, readCount } from './command.ts'
-import { formatTable, formatTime, printable } from './format.ts'
+import { formatTable, printable } from './format.ts'
 
 interface AuditOptions extends Json {
   readonly actor?: string

@@ -1,10 +1,12 @@
 // `exempt`, `unexempt`, `exemptions`: prefixes that are never listed. `exclude`, `include`, `exclusions`: prefixes taken out of
 // larger listings.
+
 import type { Exception } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
+import { formatTime } from '../quantity.ts'
 import { allItems, askAndPrint, withClient } from './client.ts'
 import { type CommandContext, type Json, print, readPrefix } from './command.ts'
-import { formatTable, formatTime, printable } from './format.ts'
+import { formatTable, printable } from './format.ts'
 
 interface AddingOptions extends Json {
   readonly note?: string

@@ -1,6 +1,6 @@
 // Formats values for people: kinds and codes in words, times, durations, tables, colours.
 import { stripVTControlCharacters, styleText } from 'node:util'
-import { formatDuration } from '../quantity.ts'
+import { formatDuration, formatTime } from '../quantity.ts'
 
 /** The meaning of each DNS code. */
 export const codeMeanings: Readonly<Record<string, string>> = {
@@ -15,11 +15,6 @@ export const codeMeanings: Readonly<Record<string, string>> = {
 /** The kinds of a listing, joined by commas. */
 export function formatKinds(kinds: readonly string[]): string {
   return kinds.join(',') || 'no kind'
-}
-
-/** RFC 3339 in UTC → "2026-07-01 10:00:00 UTC". */
-export function formatTime(time: string): string {
-  return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
 }
 
 /** "until 2026-07-29 10:00:00 UTC (28d left)", or "permanently" for null. `now`: epoch seconds. */

@@ -3,10 +3,10 @@
 import { type CreatedKey, type Key, keyNamePattern } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
-import { parseDuration } from '../quantity.ts'
+import { formatTime, parseDuration } from '../quantity.ts'
 import { allItems, expectDone, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'
-import { formatTable, formatTime, formatUntil } from './format.ts'
+import { formatTable, formatUntil } from './format.ts'
 
 const path = '/v1/keys'
 const keyName = new RegExp(keyNamePattern)

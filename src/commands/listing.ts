@@ -3,7 +3,7 @@
 import type { Listed, Listing, NamedList } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
-import { parseDuration } from '../quantity.ts'
+import { formatTime, parseDuration } from '../quantity.ts'
 import { allItems, askAndPrint, type Client, firstItems, withClient } from './client.ts'
 import {
   type CommandContext,
@@ -18,7 +18,6 @@ import {
   formatColumns,
   formatKinds,
   formatTable,
-  formatTime,
   formatUntil,
   printable,
   styleState,

@@ -1,9 +1,11 @@
 // `lists`: the named lists that `import` made.
+
 import type { NamedList } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
+import { formatTime } from '../quantity.ts'
 import { allItems, withClient } from './client.ts'
 import { type CommandContext, type Json, print } from './command.ts'
-import { formatTable, formatTime } from './format.ts'
+import { formatTable } from './format.ts'
 
 export async function showLists(context: CommandContext, options: Json): Promise<number> {
   const items = await withClient(loadConfig(context), (client) =>

@@ -1,10 +1,10 @@
 // `policy explain`: explains in sentences and tables what the policy makes of an address.
 import type { PolicyExplanation } from '../admin/schemas/policy.ts'
 import { formatAddress } from '../ip/address.ts'
-import { formatDuration, plural } from '../quantity.ts'
+import { formatDuration, formatTime, formatTimesIn, plural } from '../quantity.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readAddress } from './command.ts'
-import { formatColumns, formatKinds, formatTime, wrapText } from './format.ts'
+import { formatColumns, formatKinds, wrapText } from './format.ts'
 
 type Kind = PolicyExplanation['kinds'][number]
 type Listing = NonNullable<PolicyExplanation['listing']>
@@ -23,7 +23,7 @@ function explain(explained: PolicyExplanation): string {
   const { sentence, listing, kinds, past, messages, counted, exits } = explained
   const wouldList = kinds.flatMap((each) => (each.sentence === null ? [] : [each.sentence]))
   const paragraphs = [
-    `${wrapText(`${plainTimes(sentence)}.`).join('\n')}\n`,
+    `${wrapText(`${formatTimesIn(sentence)}.`).join('\n')}\n`,
     listing && formatListing(listing),
     formatCounts(kinds),
     formatMessages(messages),
@@ -91,7 +91,9 @@ function formatMessages(messages: PolicyExplanation['messages']): string {
     .split('\n')
   const items = messages.map(({ why, did }, index) => {
     const told = [`now: ${why}`, ...(did === null ? [] : [`what it did: ${did}`])]
-    const below = told.flatMap((each) => wrapText(plainTimes(each))).map((each) => `    ${each}\n`)
+    const below = told
+      .flatMap((each) => wrapText(formatTimesIn(each)))
+      .map((each) => `    ${each}\n`)
     return `${lines[index]}\n${below.join('')}`
   })
   return `Its messages, the newest first:\n${first}\n${items.join('')}`
@@ -130,13 +132,8 @@ function formatNextListing({ listing, next }: PolicyExplanation): string {
 /** Each sentence begins a line of its own. */
 function formatItems(heading: string, sentences: readonly string[]): string {
   if (sentences.length === 0) return ''
-  const items = sentences.map((each) => `  ${wrapText(`${plainTimes(each)}.`).join('\n    ')}\n`)
+  const items = sentences.map((each) => `  ${wrapText(`${formatTimesIn(each)}.`).join('\n    ')}\n`)
   return `${heading}\n${items.join('')}`
-}
-
-/** Times of the server's sentences in the form of all other times. */
-function plainTimes(sentence: string): string {
-  return sentence.replaceAll(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, formatTime)
 }
 
 /** Without the time zone, so that a line fits into 100 columns. */

@@ -1,8 +1,10 @@
 // `purge`: takes back evidence that should not have counted, such as that of a trap whose address became known.
+
 import type { Purge } from '../admin/schemas/purges.ts'
+import { formatTime } from '../quantity.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, wrongUse } from './command.ts'
-import { formatTable, formatTime, formatUntil } from './format.ts'
+import { formatTable, formatUntil } from './format.ts'
 
 interface PurgeOptions extends Json {
   readonly trap?: string

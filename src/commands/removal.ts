@@ -1,9 +1,11 @@
 // `removals list|approve|refuse`: requests to be removed from the list that the policy leaves to the operator.
+
 import type { Removal } from '../admin/schemas/removals.ts'
 import { loadConfig } from '../config/load.ts'
+import { formatTime } from '../quantity.ts'
 import { askAndPrint, firstItems, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'
-import { formatTable, formatTime, printable } from './format.ts'
+import { formatTable, printable } from './format.ts'
 
 interface ListOptions extends Json {
   readonly state: string

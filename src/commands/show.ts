@@ -1,14 +1,15 @@
 // `show`: explains in sentences and tables whether an address is listed, by which listing, and on what evidence.
+
 import type { Exception, Listing } from '../admin/schemas/listings.ts'
 import type { LookupBody } from '../admin/schemas/lookup.ts'
 import { formatAddress } from '../ip/address.ts'
+import { formatTime } from '../quantity.ts'
 import { askAndPrint } from './client.ts'
 import { type CommandContext, type Json, readAddress } from './command.ts'
 import {
   codeMeanings,
   formatColumns,
   formatKinds,
-  formatTime,
   formatUntil,
   printable,
   wrapText,

@@ -4,13 +4,12 @@ import { faultsOf } from '../admin/faults.ts'
 import type { ServerStatus } from '../admin/schemas/server.ts'
 import type { Mailbox } from '../admin/schemas/traps.ts'
 import { type Config, loadConfig } from '../config/load.ts'
-import { formatSize } from '../quantity.ts'
+import { formatSize, formatTime } from '../quantity.ts'
 import { expectDone, withServer } from './client.ts'
 import { type CommandContext, type Json, print } from './command.ts'
 import {
   formatColumns,
   formatTable,
-  formatTime,
   formatUntil,
   printable,
   roughDuration,

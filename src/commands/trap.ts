@@ -1,11 +1,13 @@
 // `trap add|remove|list`: the spam-trap addresses of the database and of the configuration. Everybody on the machine can see
 // the arguments of a process, so a pattern may also be given on standard input.
+
 import { text } from 'node:stream/consumers'
 import type { Trap } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'
+import { formatTime } from '../quantity.ts'
 import { allItems, askAndPrint, withClient } from './client.ts'
 import { type CommandContext, type Json, print, wrongUse } from './command.ts'
-import { formatTable, formatTime } from './format.ts'
+import { formatTable } from './format.ts'
 
 export async function addTrap(
   context: CommandContext,

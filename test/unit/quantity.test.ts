@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/quantity.ts'
+import {
+  formatDuration,
+  formatSize,
+  formatTime,
+  formatTimesIn,
+  parseDuration,
+  parseSize,
+} from '../../src/quantity.ts'
 import fc from '../support/properties.ts'
 
 test('durations are read in seconds', () => {
@@ -35,5 +42,13 @@ test('what is written is read back', () => {
       assert.deepEqual(parseDuration(formatDuration(number)), { value: number })
       assert.deepEqual(parseSize(formatSize(number)), { value: number })
     }),
+  )
+})
+
+test('times for people, alone and in a sentence', () => {
+  assert.equal(formatTime('2026-07-01T10:00:00Z'), '2026-07-01 10:00:00 UTC')
+  assert.equal(
+    formatTimesIn('it ends at 2026-07-01T10:00:00Z, or at 2026-08-01T10:00:09Z'),
+    'it ends at 2026-07-01 10:00:00 UTC, or at 2026-08-01 10:00:09 UTC',
   )
 })

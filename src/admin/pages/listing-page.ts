@@ -1,8 +1,10 @@
 // /dashboard/listings/ID: one listing, what DNS answers there and why, the messages that led to it, and what would end it. The
 // scope of the key decides whether traps are named.
+
 import Type from 'typebox'
 import type { Blocklist } from '../../blocklist/blocklist.ts'
 import { addressBits, formatAddress, hostPrefix, parsePrefix } from '../../ip/address.ts'
+import { formatTimesIn } from '../../quantity.ts'
 import type { App, AppOptions } from '../options.ts'
 import { isProblem } from '../problem.ts'
 import { listingBody } from '../routes/listings.ts'
@@ -126,9 +128,9 @@ function sentencesOf({ origin }: Listing, { sentence, kinds, exits }: PolicyExpl
     .filter(({ items }) => items.length > 0)
 }
 
-/** A sentence with a capital letter, and with times as the tables show them. */
+/** A sentence with a capital letter, and with times for people. */
 function shown(sentence: string): string {
-  const text = sentence.replaceAll(/(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ/g, '$1 $2 UTC')
+  const text = formatTimesIn(sentence)
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 

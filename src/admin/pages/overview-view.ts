@@ -1,6 +1,6 @@
 // The status and the figures of the server to what the overview shows: words, numbers as text, and a state for each part.
 import { backscatterKinds } from '../../classify/kinds.ts'
-import { roughSize } from '../../quantity.ts'
+import { formatTime, roughSize } from '../../quantity.ts'
 import { faultsOf } from '../faults.ts'
 import type { ServerState } from '../schemas/server.ts'
 import { dashboardPages } from './dashboard.ts'
@@ -37,11 +37,6 @@ const kindWords: Readonly<Record<(typeof backscatterKinds)[number], string>> = {
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const fine = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
-
-/** A time as pages of the dashboard show it: "2026-07-01 10:00:00 UTC". */
-function formatTime(rfc3339: string): string {
-  return `${rfc3339.slice(0, 10)} ${rfc3339.slice(11, 19)} UTC`
-}
 
 export function formatNow(): string {
   return formatTime(new Date().toISOString())
@@ -90,7 +85,7 @@ function numbersOf({ stats, samples, evidence }: OverviewFigures) {
   return [
     {
       ...{ name: 'Queries per second', value: fine.format(rates.at(-1) ?? 0) },
-      detail: `average of 15 minutes: ${fine.format(average(rates))}`,
+      detail: `15-minute average: ${fine.format(average(rates))}`,
     },
     {
       ...{ name: 'Entries in DNS', value: whole.format(entries.ipv4 + entries.ipv6) },

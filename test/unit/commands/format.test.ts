@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   formatColumns,
-  formatTime,
   formatUntil,
   printable,
   roughDuration,
@@ -26,7 +25,6 @@ test('durations in the two largest units, rounded', () => {
 
 test('times and terms', () => {
   const now = Date.parse('2026-07-01T10:00:00Z') / 1000
-  assert.equal(formatTime('2026-07-01T10:00:00Z'), '2026-07-01 10:00:00 UTC')
   assert.equal(formatUntil(null, now), 'permanently')
   assert.equal(formatUntil('2026-07-03T10:00:00Z', now), 'until 2026-07-03 10:00:00 UTC (2d left)')
   assert.equal(formatUntil('2026-06-30T10:00:00Z', now), 'until 2026-06-30 10:00:00 UTC')
