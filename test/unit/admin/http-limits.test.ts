@@ -40,10 +40,16 @@ function closed(socket: Socket): Promise<unknown> {
   return new Promise((resolve) => socket.once('close', resolve))
 }
 
-/** Whether the server keeps the connection: it answers a request, or closes without a word. */
+/** So that connections stay, however slow the machine is. */
+const patient = { deadlines: { idleMs: 600_000, unwantedBodyMs: 600_000 } }
+
+/**
+ * Whether the server keeps the connection: it answers a request, or closes without a word. A patient one then waits for the
+ * request's body.
+ */
 async function isServed(t: TestContext, port: number): Promise<Socket | undefined> {
   const { socket } = dial(t, port)
-  socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n')
+  socket.write('POST /v1/listings HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n')
   // Not `once`, which would reject: the server may reset the connection.
   const isAnswered = await new Promise((resolve) => {
     socket.once('data', () => resolve(true)).once('close', () => resolve(false))
@@ -62,7 +68,7 @@ function from(t: TestContext): { client: string } {
 
 test('one client cannot take the connections of all others', async (t) => {
   const admin = openAdmin(t)
-  const { port } = await listening(t, admin)
+  const { port } = await listening(t, admin, patient)
   const peer = from(t)
   const held: Socket[] = []
   for (;;) {
@@ -89,7 +95,7 @@ test('one client cannot take the connections of all others', async (t) => {
 
 test('loopback and trusted proxies may have more connections than one client', async (t) => {
   const admin = openAdmin(t)
-  const { port } = await listening(t, admin)
+  const { port } = await listening(t, admin, patient)
   const peer = from(t)
   admin.trustedProxies = [prefix('198.51.100.0/24')]
   for (const client of ['127.0.0.1', '198.51.100.1']) {
@@ -100,7 +106,7 @@ test('loopback and trusted proxies may have more connections than one client', a
 
 test('an IPv6 client is its /64', async (t) => {
   const admin = openAdmin(t)
-  const { port } = await listening(t, admin)
+  const { port } = await listening(t, admin, patient)
   const peer = from(t)
   for (let count = 0; count < 200; count++) {
     peer.client = `2001:db8::${count.toString(16)}`
