@@ -12,10 +12,12 @@ import { until } from '../support/server.ts'
 
 const ports = 8
 const everyMs = 4
-const lastsMs = 3000
+const rounds = 750
 const crashes = 3
 /** As many datagrams one recvmmsg takes. */
 const buffered = 64
+/** So many unanswered ones fit into the receive buffer of one socket. */
+const mostUnanswered = 400
 
 for (const batch of [true, false]) {
   test(`no stream is swallowed by a worker that dies, datagrams moved ${batch ? 'in batches' : 'one by one'}`, async (t) => {
@@ -40,25 +42,29 @@ for (const batch of [true, false]) {
     )
     const name = `${reversed('127.0.0.2')}.${subjectZone.origin}`
     const fatal = buildQuery(`crash.${subjectZone.origin}`, types.A)
-    const startedAt = performance.now()
     let sent = 0
     let crashed = 0
-    while (performance.now() - startedAt < lastsMs) {
+    const countLost = async () =>
+      streams.reduce((sum, { answered }) => sum + sent - answered.size, 0)
+    while (sent < rounds) {
       const id = sent++
       for (const { socket } of streams) {
         socket.send(buildQuery(name, types.A, { id }), subject.port, subject.host)
       }
       // From one port after the other, so that either worker may be hit.
-      if (performance.now() - startedAt > ((crashed + 1) * lastsMs) / (crashes + 1)) {
-        if (crashed < crashes) {
-          streams[crashed % ports]?.socket.send(fatal, subject.port, subject.host)
-          crashed++
-        }
+      if (crashed < crashes && sent > ((crashed + 1) * rounds) / (crashes + 1)) {
+        // A worker that is dying would take this one with it.
+        await until(
+          async () => died.length,
+          (count) => count >= crashed,
+          60_000,
+        )
+        streams[crashed % ports]?.socket.send(fatal, subject.port, subject.host)
+        crashed++
       }
       await sleep(everyMs)
+      await until(countLost, (count) => count <= mostUnanswered, 60_000)
     }
-    const countLost = async () =>
-      streams.reduce((sum, { answered }) => sum + sent - answered.size, 0)
     const isRight = (count: number): boolean =>
       count <= crashed * buffered && streams.every(({ answered }) => answered.has(sent - 1))
     const lost = await until(countLost, isRight, 60_000)

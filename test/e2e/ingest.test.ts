@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { readSample } from '../support/samples.ts'
 import { main, Site } from '../support/server.ts'
@@ -272,11 +273,12 @@ test('a mailbox that another program keeps locked is an error; who waits for it 
     ...[main, '--config', site.configFile, 'ingest', '--dry-run', mbox],
   ])
   const ended = once(interrupted, 'exit')
-  setTimeout(() => interrupted.kill('SIGINT'), 4000)
+  await setTimeout(4000)
+  interrupted.kill('SIGINT')
+  assert.deepEqual(await ended, [null, 'SIGINT'])
   const { code, stderr } = await site.run('ingest', mbox)
   assert.equal(code, 1)
   assert.match(stderr, /cannot read .*inbox: another program holds .*inbox\.lock/)
-  assert.deepEqual(await ended, [null, 'SIGINT'])
   assert.equal(readFileSync(lock, 'utf8'), '4711\n')
   unlinkSync(lock)
   assert.equal((await site.run('ingest', mbox)).code, 0)

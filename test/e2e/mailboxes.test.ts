@@ -92,8 +92,8 @@ test('a mailbox that cannot be reached is failing, and the others are read', asy
   await site.start()
   const told = await until(
     () => states(site),
-    ({ gone, file }) => gone === 'failing' && file === 'ok',
-    30_000,
+    ({ gone, file, box }) => gone === 'failing' && file === 'ok' && box === 'ok',
+    60_000,
   )
   assert.deepEqual(told, { box: 'ok', file: 'ok', gone: 'failing' })
 })

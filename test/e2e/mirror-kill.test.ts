@@ -22,12 +22,15 @@ async function listedAmong(server: Server, addresses: readonly string[]): Promis
   return (await Promise.all(answers)).map((a) => (a.length > 0 ? 'x' : '-')).join('')
 }
 
-/** The newest serial that the server answers with until it is killed; 0 if it has no zone by then. */
+/**
+ * The newest serial that the server answers with until it is killed; 0 if it has no zone by then. The next server on its port
+ * may answer the last question: that one does not count.
+ */
 async function newestShown(server: Server, killed: AbortSignal): Promise<number> {
   let newest = 0
   while (!killed.aborted) {
     const answer = await ask(server.dns, origin, 'SOA').catch(() => undefined)
-    newest = Math.max(newest, answer?.serial ?? 0)
+    if (!killed.aborted) newest = Math.max(newest, answer?.serial ?? 0)
   }
   return newest
 }

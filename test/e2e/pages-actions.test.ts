@@ -32,6 +32,7 @@ async function isAnswered({ server }: Dashboard, address: string, expected: bool
 async function told({ page }: TestPage, text: string): Promise<void> {
   const place = page.locator('[data-told]', { hasText: text })
   await place.waitFor()
+  await page.waitForLoadState()
   assert.ok(await place.evaluate((element) => element === document.activeElement))
 }
 
@@ -237,7 +238,9 @@ test('traps, exclusions and keys are made and taken away', needsChromium, async 
     return (await fetch(`${dashboard.url}/v1/stats`, { headers })).status
   }
   assert.equal(await status(), 200)
+  const reloaded = page.waitForEvent('load')
   await page.getByRole('button', { name: 'I have kept it' }).click()
+  await reloaded
   await page.getByRole('button', { name: 'Revoke: monitor' }).click()
   assert.doesNotMatch(await page.content(), new RegExp(secret))
   await page.locator('dialog[open]').getByRole('button', { name: 'Revoke' }).click()

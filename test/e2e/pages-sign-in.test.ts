@@ -1,13 +1,13 @@
 // Signing in to the dashboard and out of it in a browser: wrong keys, sessions that end, and what other sites cannot do.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { closeBrowser, examine, needsChromium, openPage } from '../support/browser.ts'
 import { startDashboard } from '../support/dashboard.ts'
+import { freePort } from '../support/ports.ts'
 
 after(closeBrowser)
 
@@ -89,15 +89,12 @@ test(
   'a page that outlives the server says so, and leads to the sign-in of the next one',
   needsChromium,
   async (t) => {
-    const started = await startDashboard(t)
+    const started = await startDashboard(t, '', `127.0.0.1:${await freePort()}`)
     const { page } = await started.signIn('read')
     await page.goto(`${started.url}/dashboard`)
     await isLive(page)
-    const { admin } = started.server
     await started.server.kill('SIGTERM')
     await page.getByText('The server does not answer.').waitFor()
-    const { configFile } = started.site
-    writeFileSync(configFile, started.site.configuration(`[admin]\nlisten = "${admin}"\n`))
     await started.site.start()
     await page.getByText('You are signed out').waitFor()
     await page.getByRole('link', { name: 'Sign in again' }).click()

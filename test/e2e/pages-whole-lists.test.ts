@@ -73,6 +73,7 @@ test(
     assert.ok(a.includes('127.0.0.2'))
     assert.ok([...seen].some((text) => /^List partners, step \d of 4: \w+, [\d,]+/.test(text)))
     await page.getByText('DNS answers it').waitFor()
+    await page.waitForLoadState()
 
     // A list that would lose most of its entries needs one more word.
     await page.getByLabel('Name of the list').fill('partners')
@@ -115,6 +116,9 @@ test('an import that runs already is followed to its end', needsChromium, async 
     headers: { authorization: `Bearer ${dashboard.keys.write}`, 'content-type': 'text/plain' },
   })
   sending.write('198.51.100.1\n')
+  // The server closes a connection on which nothing moves for a minute.
+  const going = setInterval(() => sending.write('# more to come\n'), 5000)
+  t.after(() => clearInterval(going))
   await until(
     () => dashboard.call('GET', '/v1/stats'),
     ({ body }) => (body as { imports: unknown[] }).imports.length === 1,
@@ -125,6 +129,7 @@ test('an import that runs already is followed to its end', needsChromium, async 
   await page.goto(`${dashboard.url}/dashboard/lists`)
   await page.getByText('List partners, step 1 of 4: reading').waitFor()
   await examine(opened)
+  clearInterval(going)
   sending.end('198.51.100.2\n')
   await page.locator('[data-told]', { hasText: 'The import of list partners has ended.' }).waitFor()
   await page.getByText('DNS answers it').waitFor()
@@ -166,6 +171,7 @@ test('a purge tells what would end, then ends it', needsChromium, async (t) => {
     [false, true],
   )
   await page.locator('table', { hasText: '1 listing ended' }).waitFor()
+  await page.waitForLoadState()
   await page.getByLabel('Seen before (UTC)').fill('2020-01-01T00:00')
   await page.getByRole('button', { name: 'Try it' }).click()
   await answer.getByText('nothing would change').waitFor()

@@ -114,7 +114,8 @@ test('a client whose clock is wrong gets nothing of the zone', clocks, async (t)
     spawnSync('faketime', ['-f', offset, 'dig', `@${host}`, '-p', port, origin, type, ...key], {
       encoding: 'utf8',
     }).stdout
-  for (const offset of ['-301s', '+301s']) {
+  // Until the server looks, its own clock goes on: that of a client ahead is then less wrong.
+  for (const offset of ['-301s', '+360s']) {
     assert.deepEqual(records(ask(offset, 'AXFR')), [], offset)
     assert.match(ask(offset, 'SOA'), /status: NOTAUTH[\s\S]*BADTIME/, offset)
   }

@@ -10,6 +10,9 @@ import { needs } from './debian.ts'
 
 export const needsChromium = needs('chromium', 'chromium')
 
+/** How long the browser is waited for. */
+const patienceMs = 120_000
+
 const axeSource = readFileSync(
   createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
   'utf8',
@@ -32,6 +35,7 @@ let browser: Promise<Browser> | undefined
 export async function theBrowser(): Promise<Browser> {
   browser ??= chromium.launch({
     executablePath: '/usr/bin/chromium',
+    timeout: patienceMs,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -59,7 +63,7 @@ export async function openPage(
   options: BrowserContextOptions = {},
 ): Promise<TestPage> {
   const context = await (await theBrowser()).newContext({ locale: 'en-GB', ...options })
-  context.setDefaultTimeout(120_000)
+  context.setDefaultTimeout(patienceMs)
   t.after(() => context.close())
   const page = await context.newPage()
   const faults: string[] = []

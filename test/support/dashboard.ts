@@ -18,9 +18,13 @@ export interface Dashboard {
 }
 
 /** Serves until the test ends. `more`: more configuration. */
-export async function startDashboard(t: TestContext, more = ''): Promise<Dashboard> {
+export async function startDashboard(
+  t: TestContext,
+  more = '',
+  listen = '127.0.0.1:0',
+): Promise<Dashboard> {
   const site = new Site(t)
-  writeFileSync(site.configFile, site.configuration(`[admin]\nlisten = "127.0.0.1:0"\n${more}`))
+  writeFileSync(site.configFile, site.configuration(`[admin]\nlisten = "${listen}"\n${more}`))
   const server = await site.start()
   const url = `http://${server.admin}`
   const make = async (scope: string): Promise<string> => {
