@@ -4,7 +4,6 @@ import { backscatterKinds } from '../classify/kinds.ts'
 import type { Prefix } from '../ip/address.ts'
 import type { Store } from '../store/database.ts'
 import type { Publication } from '../store/journal.ts'
-import { isOver } from '../store/list-versions.ts'
 import { joined, type ListEntry } from '../store/packed-entries.ts'
 import { type PrefixContents, Snapshot } from '../store/snapshot.ts'
 import { type Export, kindsMask } from './types.ts'
@@ -102,7 +101,7 @@ function* entriesOf(
   now: number,
 ): Generator<ListEntry | undefined> {
   const isListed = listedIn(snapshot, version, now)
-  for (const entry of snapshot.lists.entries(version)) yield isListed(entry) ? entry : undefined
+  for (const entry of snapshot.lists.entries(version, now)) yield isListed(entry) ? entry : undefined
 }
 
 /** One entry for each prefix that the zone answers as listed and that no exemption covers; undefined for other prefixes. */
@@ -120,17 +119,17 @@ function* everything(snapshot: Snapshot, rules: ZoneRules): Generator<ListEntry 
       find: (version) => here.entries.find((each) => each.version === version)?.entry,
     },
   }
-  for (here of snapshot.all()) {
+  for (here of snapshot.all(rules.now)) {
     const isShown =
       isListing(zoneEntryAt(tables, rules, here.prefix)) && !exemptions.covering(here.prefix)
-    yield isShown ? listedHere(here, rules.now) : undefined
+    yield isShown ? listedHere(here) : undefined
   }
 }
 
 const noPrefix: Prefix = { family: 4, w0: 0, w1: 0, w2: 0, w3: 0, length: 0 }
 
 /** Joins all listings of a prefix to one entry. Returns undefined if there is none. */
-function listedHere({ prefix, rows, entries }: PrefixContents, now: number): ListEntry | undefined {
+function listedHere({ prefix, rows, entries }: PrefixContents): ListEntry | undefined {
   let listed: ListEntry | undefined
   for (const { hiddenIn, kinds, reason, expiresAt, createdAt } of rows) {
     if (hiddenIn !== null) continue
@@ -139,7 +138,7 @@ function listedHere({ prefix, rows, entries }: PrefixContents, now: number): Lis
   }
   for (const { version, entry } of entries) {
     const isHidden = rows.some(({ hiddenIn }) => hiddenIn === version)
-    if (!isHidden && !isOver(entry, now)) listed = listed ? united(listed, entry) : entry
+    if (!isHidden) listed = listed ? united(listed, entry) : entry
   }
   return listed
 }

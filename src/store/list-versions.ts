@@ -256,11 +256,13 @@ export class ListTable {
     }
   }
 
-  /** All entries of the version in order, IPv4 first. */
-  *entries(version: number | null): Generator<ListEntry> {
+  /** The entries of the version that have not expired at `now`, in order, IPv4 first. Without `now`: all entries. */
+  *entries(version: number | null, now = 0): Generator<ListEntry> {
     for (const family of families) {
       for (const { chunk } of this.chunksFrom(version, first(family))) {
-        for (let index = 0; index < chunk.count; index++) yield chunk.entryAt(index)
+        for (let index = 0; index < chunk.count; index++) {
+          if (!chunk.isOverAt(index, now)) yield chunk.entryAt(index)
+        }
       }
     }
   }

@@ -148,6 +148,11 @@ export class PackedEntries {
     return this.#view.getUint8(at) * 2 ** 32 + this.#view.getUint32(at + 1) || null
   }
 
+  isOverAt(index: number, now: number): boolean {
+    const expiresAt = this.expiryAt(index)
+    return expiresAt !== null && expiresAt <= now
+  }
+
   entryAt(index: number): ListEntry {
     const listedAt = this.#view.getUint32(this.#endOfAddress(index) + listedAtAt)
     const label = this.#label(index)
@@ -163,8 +168,7 @@ export class PackedEntries {
     const isLong = this.family === 6
     for (let index = 0, at = 0; index < this.count; index++, at += this.#size) {
       const kinds = this.kindsAt(index)
-      const expiresAt = this.expiryAt(index)
-      if ((expiresAt !== null && expiresAt <= now) || isHidden?.(this.prefixAt(index))) continue
+      if (this.isOverAt(index, now) || isHidden?.(this.prefixAt(index))) continue
       const w0 = view.getUint32(at)
       if (isLong) {
         const w1 = view.getUint32(at + 4)

@@ -9,7 +9,7 @@ import { ListingTable } from './listings.ts'
 import { comparePrefixes, type ListEntry } from './packed-entries.ts'
 import { ChangedPrefixes } from './prefix-columns.ts'
 
-/** Everything the store has for one prefix. */
+/** What the store has for one prefix. */
 export interface PrefixContents {
   readonly prefix: Prefix
   /** Rows that are listed and rows that hide an entry, oldest first. */
@@ -49,8 +49,8 @@ export class Snapshot {
     }
   }
 
-  /** Every prefix that has a row or an entry, once, in address order, IPv4 first. */
-  *all(): Generator<PrefixContents> {
+  /** Every prefix that has a row, or an entry that has not expired at `now`, once, in address order, IPv4 first. */
+  *all(now: number): Generator<PrefixContents> {
     const rows = ([4, 6] as const).flatMap((family) =>
       this.listings
         .lengths(family)
@@ -58,7 +58,7 @@ export class Snapshot {
     )
     const lists = this.lists.all().flatMap(({ version }) => {
       if (version === null) return []
-      return [{ version, source: new Source(this.lists.entries(version)) }]
+      return [{ version, source: new Source(this.lists.entries(version, now)) }]
     })
     const sources = [...rows, ...lists.map(({ source }) => source)]
     for (;;) {

@@ -33,7 +33,8 @@ function serve(data: TransferOptions, port: NonNullable<typeof parentPort>): voi
     if (messages === undefined) return
     const part = nextPart(messages)
     if ('pauseMs' in part) {
-      setTimeout(goOn, part.pauseMs, id)
+      if (part.pauseMs === 0) setImmediate(goOn, id)
+      else setTimeout(goOn, part.pauseMs, id)
       return
     }
     if (part.isLast) running.delete(id)
