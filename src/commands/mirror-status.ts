@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts'
 import { OperationalError } from '../errors.ts'
 import { readStatus } from '../mirror/mirrored-zone.ts'
 import { reachedAt } from '../nameserver/addresses.ts'
+import { formatTimestamp } from '../quantity.ts'
 import { answersTo, ask } from '../resolver/lookup.ts'
 import { type CommandContext, type Json, print } from './command.ts'
 import { formatColumns, formatUntil, styleFault } from './format.ts'
@@ -66,17 +67,13 @@ export async function askMirror(config: Config): Promise<MirrorStatus | undefine
     state: validUntil * 1000 < Date.now() ? 'stale' : 'fresh',
     serial: answersTo(soa, origin, 'SOA').records[0]?.serial ?? null,
     entries,
-    generatedAt: timeOf(generatedAt),
-    validUntil: timeOf(validUntil),
+    generatedAt: formatTimestamp(generatedAt),
+    validUntil: formatTimestamp(validUntil),
   }
 }
 
 function ownAddress({ dns: { listen } }: Config): string {
   return reachedAt(listen[0] ?? '')
-}
-
-function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
 }
 
 const faults: Readonly<Record<MirrorStatus['state'], string | undefined>> = {

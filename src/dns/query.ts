@@ -72,3 +72,8 @@ function readRecords(bytes: Uint8Array, length: number, query: Query): boolean {
   }
   return offset === length
 }
+
+/** Whether a question of this type asks for a zone transfer (RFC 5936, RFC 1995). */
+export function isTransfer(type: number): boolean {
+  return type === types.AXFR || type === types.IXFR
+}

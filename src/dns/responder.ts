@@ -7,7 +7,7 @@ import { extendedErrors } from './edns.ts'
 import { EntryName, ipv4Labels, ipv6Labels, parseEntryName } from './entry-name.ts'
 import { readUsualQuery } from './fast-path.ts'
 import { equalsAt } from './name.ts'
-import { parseQuery, Query } from './query.ts'
+import { isTransfer, parseQuery, Query } from './query.ts'
 import { QueryBatch, type ReadQuery } from './query-batch.ts'
 import { type ClientAddress, outcomes, QueryContext } from './query-context.ts'
 import { ResponseWriter } from './response.ts'
@@ -281,14 +281,12 @@ export class Responder {
     return this.#answerInZone(query, 0, below)
   }
 
-  /** Answers for a name of the catalog. IXFR over UDP gets the SOA record (RFC 1995 §2); negative answers have none. */
+  /** Answers for a name of the catalog as `#answerTransfer` does; negative answers have no SOA record. */
   #answerCatalog(query: Octets): number {
     const asked = this.#query
     const name = findName(this.#catalog, query, this.#nameLength())
     const mayTransfer = name && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
-    if (!mayTransfer || asked.type === types.AXFR) {
-      return this.#refuse(extendedErrors.notAuthoritative)
-    }
+    if (!mayTransfer || asked.type === types.AXFR) return this.#denyZone()
     if (asked.class === classes.IN) this.#reply.setAuthoritative()
     const rrset = rrsetAt(name, asked.type === types.IXFR ? types.SOA : asked.type)
     if (rrset !== undefined) this.#reply.putRrset(rrset, this.#tree.serial)
@@ -303,15 +301,7 @@ export class Responder {
   #answerInZone(query: Octets, family: number, below: number): number {
     const asked = this.#query
     const entry = this.#entry
-    // Transfers go over TCP alone (RFC 5936 §4.2), and are not made here. IXFR over UDP gets one SOA record (RFC 1995 §2).
-    const isIxfr = asked.type === types.IXFR
-    if (asked.type === types.AXFR || isIxfr) {
-      const mayTransfer = isIxfr && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
-      const apex = mayTransfer && findName(this.#prepared.names, query, this.#nameLength())
-      if (!apex) return this.#refuse(extendedErrors.prohibited)
-      if (asked.class === classes.IN) this.#reply.setAuthoritative()
-      return this.#answerOwnName(apex, types.SOA)
-    }
+    if (isTransfer(asked.type)) return this.#answerTransfer(query)
     if (this.#fault !== extendedErrors.none) {
       this.context.outcome = outcomes.failed
       this.#reply.setExtendedError(this.#fault)
@@ -328,6 +318,19 @@ export class Responder {
     }
     const name = findName(this.#prepared.names, query, this.#nameLength())
     return name === undefined ? this.#answerAbsent(below) : this.#answerOwnName(name, asked.type)
+  }
+
+  /** Transfers go over TCP alone (RFC 5936 §4.2), and are not made here. IXFR over UDP gets one SOA record (RFC 1995 §2). */
+  #answerTransfer(query: Octets): number {
+    const asked = this.#query
+    const { origin, names } = this.#prepared
+    if (this.#nameLength() > origin.name.length) return this.#denyZone()
+    const isIxfr = asked.type === types.IXFR
+    const mayTransfer = isIxfr && this.#guards.signed?.mayTransfer(this.context, this.#isSigned)
+    const apex = mayTransfer && findName(names, query, this.#nameLength())
+    if (!apex) return this.#refuse(extendedErrors.prohibited)
+    if (asked.class === classes.IN) this.#reply.setAuthoritative()
+    return this.#answerOwnName(apex, types.SOA)
   }
 
   #answerIPv4(): number {
@@ -424,6 +427,12 @@ export class Responder {
     this.#reply.setAuthoritative()
     this.#reply.putRrset(rrset, 0)
     return rcodes.NOERROR
+  }
+
+  /** Says that we are not authoritative for the name. As a zone to transfer it does not exist (RFC 5936 §2.2.1). */
+  #denyZone(): number {
+    this.#reply.setExtendedError(extendedErrors.notAuthoritative)
+    return isTransfer(this.#query.type) ? rcodes.NOTAUTH : rcodes.REFUSED
   }
 
   #refuse(extendedError: number): number {

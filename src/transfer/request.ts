@@ -1,6 +1,6 @@
 // A query for a zone transfer → what it asks and whether it may: AXFR (RFC 5936 §2.1), IXFR (RFC 1995 §3), TSIG (RFC 8945).
 import { equalsAt, foldName, skipName } from '../dns/name.ts'
-import { parseQuery, Query } from '../dns/query.ts'
+import { isTransfer, parseQuery, Query } from '../dns/query.ts'
 import type { ClientAddress } from '../dns/query-context.ts'
 import { recordAt } from '../dns/record-place.ts'
 import { classes, flags, get16, get32, headerLength, octetsOf, types } from '../dns/wire.ts'
@@ -32,8 +32,7 @@ export function isTransferQuery(query: Uint8Array): boolean {
   if (((query[2] ?? 0) & (flags.QR | flags.opcode)) !== 0 || get16(query, 4) !== 1) return false
   const end = skipName(query, headerLength, query.length)
   if (end < 0 || end + 4 > query.length) return false
-  const type = get16(query, end)
-  return type === types.AXFR || type === types.IXFR
+  return isTransfer(get16(query, end))
 }
 
 /**

@@ -1,6 +1,6 @@
-// One query for a transfer → the messages of its response: the whole zone, what differs, a single SOA record, or a refusal.
+// One query for a transfer → the messages of its response: the whole zone, what differs, a single SOA record, or an error.
 import type { ClientAddress } from '../dns/query-context.ts'
-import { flags, headerLength, put16, rcodes } from '../dns/wire.ts'
+import { flags, rcodes } from '../dns/wire.ts'
 import type { ZoneData } from '../dns/zone.ts'
 import { MessagePacker, type TransferRecord } from './messages.ts'
 import {
@@ -10,7 +10,7 @@ import {
   type TransferRequest,
   type TransferRule,
 } from './request.ts'
-import { appendRefusal, ResponseSigner, type TsigKey } from './tsig.ts'
+import { ResponseSigner, type TsigKey } from './tsig.ts'
 import { openCatalog, openZone, type ZoneContent, type ZoneDifference } from './zone-content.ts'
 
 export interface TransferOptions {
@@ -40,7 +40,8 @@ const longestDifferenceMs = 3000
 const turn: Pause = { pauseMs: 0 }
 
 /**
- * Yields the messages, each with its signature. Yields nothing for a query that is malformed or asks for another zone. A zone is
+ * Yields the messages, each with its signature. Yields nothing for a query that is malformed, asks for another zone, or may not
+ * be answered: it gets the same answer as over UDP, so that strangers cannot tell the catalog from a name that is no zone. A zone is
  * held open from the first message to the last, or until `return()` is called. Pauses come before the first message only.
  * `now`: the wall clock's time in epoch seconds, for the signatures.
  */
@@ -54,21 +55,12 @@ export function* transferMessages(
   const read = (origin: Uint8Array) => readTransferRequest(query, origin, keys, now())
   const ofZone = read(zone.origin)
   const request = ofZone ?? (catalog && read(catalog.origin))
-  if (request === undefined) return
+  if (request === undefined || !mayTransfer(request.signature, client, rules)) return
   const { signature } = request
-  if (signature.kind === 'refused') {
-    const refusal = errorMessage(request, rcodes.NOTAUTH)
-    yield appendRefusal(refusal, signature, now())
-    return
-  }
   const signer =
     signature.kind === 'valid' ? new ResponseSigner(signature.key, signature.mac) : undefined
   const signed = (message: Uint8Array): Uint8Array =>
     signer === undefined ? message : signer.sign(message, now())
-  if (!mayTransfer(signature, client, rules)) {
-    yield signed(errorMessage(request, rcodes.REFUSED))
-    return
-  }
   if (!request.isWellFormed) {
     yield signed(errorMessage(request, rcodes.FORMERR))
     return
@@ -162,12 +154,9 @@ function* packed(
   yield packer.take({ withOpt })
 }
 
-function errorMessage({ id, question }: TransferRequest, rcode: number): Uint8Array {
-  const message = new Uint8Array(headerLength + question.length)
-  put16(message, 0, id)
+function errorMessage(request: TransferRequest, rcode: number): Uint8Array {
+  const message = new MessagePacker(request).take({ withOpt: request.hasOpt })
   message[2] = flags.QR
   message[3] = rcode
-  put16(message, 4, 1)
-  message.set(question, headerLength)
   return message
 }

@@ -9,7 +9,7 @@ import type { TransferOrder, TransferPart } from './worker.ts'
 export interface TransferSink {
   /** Sends octets of the response. Resolves when the client has taken so much that more can be sent. */
   send(octets: Uint8Array): Promise<void>
-  /** The transfer is over. `isAnswered`: false if the query is malformed or for another zone, and nothing was sent. */
+  /** The transfer is over. `isAnswered`: false if nothing was sent: see `transferMessages`. */
   end(isAnswered: boolean): void
   /** The transfer cannot go on. */
   fail(): void

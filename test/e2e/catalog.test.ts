@@ -2,10 +2,14 @@
 // nothing of it.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { signRequest, type TsigKey } from '../../src/transfer/tsig.ts'
 import { ask, reversed } from '../support/ask.ts'
 import { needs } from '../support/debian.ts'
+import { buildQuery, rcodes, types, wireName } from '../support/dns-query.ts'
+import { exchangeTcp, exchangeUdp } from '../support/dns-subject.ts'
 import {
   blockOf,
   type Fleet,
@@ -17,6 +21,8 @@ import { origin, type Server, until } from '../support/server.ts'
 
 const kinds: readonly SecondaryKind[] = ['knot', 'nsd', 'bind']
 const catalog = 'catalog.example.org'
+/** As long as the catalog's name. */
+const other = 'another.example.org'
 const patienceMs = 60_000
 
 /** The page's configuration with the lines of the catalog in place of its zone. */
@@ -112,4 +118,32 @@ test('the catalog names the zone; only those who may copy it are answered', {
     }
   }
   assert.match(dig(server, catalog, 'AXFR'), /Transfer failed/)
+
+  // To strangers the catalog looks like a name that is no zone.
+  const [host = '', port = ''] = server.dns.split(':')
+  const at = { host, port: Number(port) }
+  const wrongKey: TsigKey = {
+    name: wireName('mirror1'),
+    algorithm: 'hmac-sha256',
+    secret: randomBytes(32),
+  }
+  const epochSeconds = Math.floor(Date.now() / 1000)
+  const queriesFor = (name: string) => {
+    const plain = [
+      buildQuery(name, types.AXFR, { id: 1 }),
+      buildQuery(name, types.AXFR, { id: 1, edns: {} }),
+      buildQuery(name, types.IXFR, { id: 1, edns: {} }),
+    ]
+    return [...plain, ...plain.map((each) => signRequest(each, wrongKey, epochSeconds).message)]
+  }
+  const others = queriesFor(other)
+  for (const [index, query] of queriesFor(catalog).entries()) {
+    for (const exchange of [exchangeTcp, exchangeUdp]) {
+      const found = await exchange(at, query)
+      const none = await exchange(at, others[index] ?? query)
+      assert.equal((found?.readUInt8(3) ?? 0) & 15, rcodes.NOTAUTH)
+      assert.ok(found && none)
+      assert.equal(found.toString('latin1'), none.toString('latin1').replace('another', 'catalog'))
+    }
+  }
 })

@@ -115,9 +115,9 @@ test('a client whose clock is wrong gets nothing of the zone', clocks, async (t)
       encoding: 'utf8',
     }).stdout
   // Until the server looks, its own clock goes on: that of a client ahead is then less wrong.
-  for (const offset of ['-301s', '+360s']) {
+  for (const offset of ['-301s', '+1h']) {
     assert.deepEqual(records(ask(offset, 'AXFR')), [], offset)
     assert.match(ask(offset, 'SOA'), /status: NOTAUTH[\s\S]*BADTIME/, offset)
   }
-  assert.ok(records(ask('-250s', 'AXFR')).length > 2)
+  assert.ok(records(ask('+250s', 'AXFR')).length > 2)
 })

@@ -1,4 +1,4 @@
-// Queries for a transfer of random and mutated octets: nothing is thrown, and no record of the zone goes to a client that no
+// Queries for a transfer of random and mutated octets: nothing is thrown, and no message is made for a client that no
 // rule names. FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a failure.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -9,7 +9,7 @@ import { isTransferQuery } from '../../src/transfer/request.ts'
 import { transferMessages } from '../../src/transfer/transfer.ts'
 import { signRequest, type TsigKey } from '../../src/transfer/tsig.ts'
 import { spoilt } from '../support/dns-arbitraries.ts'
-import { buildQuery, rcodes, types, wireName } from '../support/dns-query.ts'
+import { buildQuery, types, wireName } from '../support/dns-query.ts'
 import { subjectZone } from '../support/dns-subject.ts'
 import { address, cli, openDoor, request } from '../support/door.ts'
 import { loopback, zoneWith } from '../support/local-transfers.ts'
@@ -54,30 +54,18 @@ test('no octets get a record without the key, or throw', async (t) => {
       assert.ok(!('pauseMs' in step))
       return readMessage(step)
     })
-  let refused = 0
   fc.assert(
     fc.property(anyQuery, (query) => {
       if (query.length < 12 || !isTransferQuery(query)) return
-      const messages = askedOf(query, loopback)
-      assert.ok(messages.length <= 1)
-      for (const { rcode, records } of messages) {
-        assert.deepEqual(records, [])
-        assert.ok(rcode === rcodes.REFUSED || rcode === rcodes.NOTAUTH, `rcode ${rcode}`)
-        refused += 1
-      }
+      assert.deepEqual(askedOf(query, loopback), [])
     }),
     parameters,
   )
-  assert.ok(refused > 0)
   // The same queries with the key do get records, but only from where the rule says.
   for (const query of [axfrQuery(origin), ixfrQuery(origin, 1)]) {
     const signed = Buffer.from(signRequest(query, key, now).message)
     assert.ok(askedOf(signed, loopback).some(({ records }) => records.length > 0))
-    const elsewhere = askedOf(signed, address('192.0.2.1'))
-    assert.deepEqual(
-      elsewhere.map(({ rcode, records }) => [rcode, records.length]),
-      [[rcodes.REFUSED, 0]],
-    )
+    assert.deepEqual(askedOf(signed, address('192.0.2.1')), [])
   }
 })
 

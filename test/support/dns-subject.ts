@@ -154,7 +154,7 @@ const patienceMs = 60_000
 
 /** Sends octets in one datagram; resolves with the response, or undefined if none comes within `waitMs`. */
 export async function exchangeUdp(
-  subject: Subject,
+  subject: Pick<Subject, 'host' | 'port'>,
   octets: Uint8Array,
   waitMs = patienceMs,
 ): Promise<Buffer | undefined> {
@@ -173,7 +173,7 @@ export async function exchangeUdp(
 
 /** Sends octets as one message over TCP; resolves with the first response, or undefined as above. */
 export async function exchangeTcp(
-  subject: Subject,
+  subject: Pick<Subject, 'host' | 'port'>,
   octets: Uint8Array,
   waitMs = patienceMs,
 ): Promise<Buffer | undefined> {
@@ -206,7 +206,7 @@ export class TcpClient {
     })
   }
 
-  static async open({ host, port }: Subject): Promise<TcpClient> {
+  static async open({ host, port }: Pick<Subject, 'host' | 'port'>): Promise<TcpClient> {
     const socket = connect({ host, port, allowHalfOpen: true })
     await once(socket, 'connect')
     return new TcpClient(socket)

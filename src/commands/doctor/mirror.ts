@@ -6,6 +6,7 @@ import { codeOf, OperationalError } from '../../errors.ts'
 import { tryPrimary } from '../../mirror/fetch-zone.ts'
 import { NetworkReader } from '../../mirror/received-names.ts'
 import { type KeptZone, ZoneFile } from '../../mirror/zone-file.ts'
+import { formatTimestamp } from '../../quantity.ts'
 import { encodeZone } from '../../resolver/records.ts'
 import { askMirror } from '../mirror-status.ts'
 import { mirrorFile, primaryOf, zoneOptions } from '../options.ts'
@@ -90,7 +91,7 @@ function checkFile({ config }: Installation): Finding[] {
   }
   const expiresAt = kept.heardAt + (kept.zone?.timers.expire ?? 0)
   if (Date.now() / 1000 < expiresAt) return []
-  const when = new Date(expiresAt * 1000).toISOString()
+  const when = formatTimestamp(expiresAt)
   return [
     { ...broken, what: `${path}: the zone expired at ${when}`, why: unchanging, mend: seeLog },
   ]

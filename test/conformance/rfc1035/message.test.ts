@@ -143,12 +143,20 @@ test('RFC 8482 §4: ANY is answered small, with one RRset', async () => {
   }
 })
 
-test('RFC 5936 §2.2.1: a transfer that was not granted is refused', async () => {
+test('RFC 5936 §2.2.1: a transfer that was not granted is refused; of a name that is no zone, NOTAUTH', async () => {
   for (const type of [types.AXFR, types.IXFR]) {
     for (const response of [await ask(subject, '', type), await askTcp(subject, '', type)]) {
       if (subject.isOurs) assert.equal(response.rcode, rcodes.REFUSED)
       else assert.notEqual(response.rcode, rcodes.NOERROR)
       assert.equal(response.packet.answers.length, 0)
+    }
+    if (!subject.isOurs) continue
+    for (const name of ['other.example.', listed, 'nothing-here', 'ns1']) {
+      for (const response of [await ask(subject, name, type), await askTcp(subject, name, type)]) {
+        assert.equal(response.rcode, rcodes.NOTAUTH, name)
+        assert.equal(response.packet.answers.length, 0)
+        assert.equal(response.isAuthoritative, false)
+      }
     }
   }
 })
