@@ -1,7 +1,7 @@
 // A small authoritative name server for tests that need one to ask: records from a table, over UDP and TCP on loopback.
-import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { createServer, Packet } from 'dns2'
+import { freePort } from './ports.ts'
 
 type Answer = string | { exchange: string; priority: number }
 
@@ -41,9 +41,9 @@ export async function startNameServer(t: TestContext, zone: Zone): Promise<TestN
       send(response)
     },
   })
+  const port = await freePort()
   const tcp = createServer({ tcp: true, ...handler(false) })
-  const bound = await tcp.listen({ tcp: { port: 0, address: '127.0.0.1' } })
-  const { port } = bound.tcp as AddressInfo
+  await tcp.listen({ tcp: { port, address: '127.0.0.1' } })
   const udp = createServer({ udp: true, ...handler(true) })
   await udp.listen({ udp: { port, address: '127.0.0.1' } })
   t.after(async () => await Promise.all([tcp.close(), udp.close()]))

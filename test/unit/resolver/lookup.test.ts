@@ -8,6 +8,7 @@ import { Packet } from 'dns2'
 import { parseAddress } from '../../../src/ip/address.ts'
 import { lookup, queryName } from '../../../src/resolver/lookup.ts'
 import { frame } from '../../support/dns-subject.ts'
+import { familyOf, freePort } from '../../support/ports.ts'
 
 type Reply = (query: Buffer, tries: number) => Buffer | undefined
 
@@ -25,12 +26,11 @@ async function serve(
     })
     t.after(() => socket.destroy())
   })
-  tcp.listen(0, host)
+  const port = await freePort(host)
+  tcp.listen(port, host)
   await once(tcp, 'listening')
-  const address = tcp.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const udp = createSocket(host.includes(':') ? 'udp6' : 'udp4')
-  udp.bind(address.port, host)
+  const udp = createSocket(familyOf(host))
+  udp.bind(port, host)
   await once(udp, 'listening')
   let tries = 0
   udp.on('message', (query, from) => {
@@ -42,7 +42,7 @@ async function serve(
     udp.close()
     tcp.close()
   })
-  return host.includes(':') ? `[${host}]:${address.port}` : `${host}:${address.port}`
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function reply(query: Buffer, change: (packet: Packet) => void): Buffer {
