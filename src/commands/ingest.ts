@@ -69,21 +69,30 @@ export async function ingest(
   const write = (text: string) => progress.above(() => context.write(text))
   const read = (isTrap: (address: string) => boolean) =>
     readAll({ paths, type, progress, config, options, isTrap })
-  if (policy !== undefined) {
-    const { comparePolicies } = await import('./dry-run.ts')
-    context.write(await comparePolicies(context, config, { file: policy, json, read }))
-  } else if (dryRun) {
-    const { copyDatabase } = await import('./dry-run.ts')
-    using copy = copyDatabase(config)
-    const { blocklist } = copy
-    const messages = read((address) => blocklist.isTrap(address))
-    await deliver(messages, (evidence) => blocklist.record(evidence), options, write)
-  } else {
-    await withClient(config, async (client) => {
+  const result = async (): Promise<string> => {
+    if (policy !== undefined) {
+      const { comparePolicies } = await import('./dry-run.ts')
+      return await comparePolicies(context, config, { file: policy, json, read })
+    }
+    if (dryRun) {
+      const { copyDatabase } = await import('./dry-run.ts')
+      using copy = copyDatabase(config)
+      const { blocklist } = copy
+      const messages = read((address) => blocklist.isTrap(address))
+      return await deliver(messages, (evidence) => blocklist.record(evidence), options, write)
+    }
+    return await withClient(config, async (client) => {
       const match = trapMatcher(await allItems<Trap>(client, '/v1/traps'))
       const messages = read((address) => match(address) !== undefined)
-      await deliver(messages, (evidence) => sendEvidence(client, evidence), options, write)
+      return await deliver(messages, (evidence) => sendEvidence(client, evidence), options, write)
     })
+  }
+  try {
+    const text = await result()
+    progress.end(true)
+    context.write(text)
+  } finally {
+    progress.end(false)
   }
   return exitCodes.done
 }
@@ -122,7 +131,6 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
   }
   const begun: Promise<Ingested>[] = []
   let fault: unknown
-  let isComplete = false
   try {
     try {
       for await (const found of messagesIn(paths, type)) {
@@ -135,9 +143,7 @@ async function* readAll(reading: Reading): AsyncGenerator<Ingested> {
     }
     for (const message of begun) yield await message
     if (fault !== undefined) throw fault
-    isComplete = true
   } finally {
-    progress.end(isComplete)
     await reader.close()
   }
 }
@@ -176,13 +182,16 @@ function evidenceBody({ client, seenAt, details, addressed, ...rest }: Evidence)
   }
 }
 
-/** Records all messages in batches, while the next batch is read, and prints the decision on each message. */
+/**
+ * Records all messages in batches, while the next batch is read, and prints the decision on each message. Resolves with the
+ * summary, empty with --json.
+ */
 async function deliver(
   messages: AsyncIterable<Ingested>,
   sink: EvidenceSink,
   options: IngestOptions,
   write: (text: string) => void,
-): Promise<void> {
+): Promise<string> {
   const summary = new IngestSummary({ isDryRun: options.dryRun === true })
   let batch: Ingested[] = []
   let recording = Promise.resolve()
@@ -200,7 +209,7 @@ async function deliver(
     await flush()
     await recording
   }
-  if (!options.json) write(summary.inWords())
+  return options.json ? '' : summary.inWords()
 }
 
 /** Records one batch and prints the decisions. */
