@@ -11,8 +11,10 @@ import { gzipSync } from 'node:zlib'
 import { needs } from '../support/debian.ts'
 import { main, Site } from '../support/server.ts'
 
+/** A message lists nobody once the term of its listing would be over, so this one has come just now. */
 const sample = readFileSync('test/bounces/dsn/pf-unknown-user.eml', 'latin1')
   .replaceAll('\r\n', '\n')
+  .replaceAll('Tue, 24 Nov 2026 12:23:50 +0000', new Date().toUTCString().replace('GMT', '+0000'))
   .replaceAll('pf-unknown-user@trap.example', 'a@trap.example.org')
 
 /** Every message its own, each hundredth from a host that it lists. */
