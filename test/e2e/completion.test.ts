@@ -64,7 +64,7 @@ const typing = `
   export TERM=dumb
   expect() {
     local seen='' out
-    repeat 600; do
+    repeat 2400; do
       while zpty -r -t shell out; do seen+=$out; done
       [[ $seen == *"$1"* ]] && return
       zselect -t 5

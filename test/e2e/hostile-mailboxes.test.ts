@@ -28,7 +28,7 @@ function stored(client: string): string {
   return `Return-Path: <>\r\nDelivered-To: orders@trap.example.org\r\nReceived: from mail.pf.example (mail.pf.example [${client}])\r\n\tby mx.trap.example.org (Postfix) with ESMTP id 4Y1;\r\n\t${date}\r\n${sample}`
 }
 
-test('hostile mailboxes beside sound ones', { timeout: 300_000 }, async (t) => {
+test('hostile mailboxes beside sound ones', { timeout: 900_000 }, async (t) => {
   const site = new Site(t)
   const passwordFile = join(site.folder, 'password')
   writeFileSync(passwordFile, 'secret\n')
@@ -71,7 +71,7 @@ test('hostile mailboxes beside sound ones', { timeout: 300_000 }, async (t) => {
     (await fetch(`http://${server.admin}/healthz`)).status === 200
   for (const client of clients) {
     const listed = () => ask(server.dns, reversed(client, origin))
-    const { a } = await until(listed, (answer) => answer.a.length > 0, 60_000)
+    const { a } = await until(listed, (answer) => answer.a.length > 0, 120_000)
     assert.deepEqual(a.sort(), ['127.0.0.2', '127.0.0.3'], client)
     assert.ok(await isHealthy())
   }
@@ -84,7 +84,7 @@ test('hostile mailboxes beside sound ones', { timeout: 300_000 }, async (t) => {
   }
   const wereTried = (all: Awaited<ReturnType<typeof states>>): boolean =>
     hostile.every((name) => all[name]?.state !== 'waiting' || all[name]?.readingSince !== null)
-  assert.ok(wereTried(await until(states, wereTried, 60_000)))
+  assert.ok(wereTried(await until(states, wereTried, 120_000)))
   for (let second = 0; second < 15; second++) {
     assert.ok(await isHealthy())
     await new Promise((next) => setTimeout(next, 1000))

@@ -16,7 +16,7 @@ import { origin, type Site, until } from '../support/server.ts'
 const questions = Number(process.env['DNSBL_QUESTIONS'] ?? 500)
 const kinds = ['', 'dsn', 'auto-reply', 'dsn challenge-response', 'callout']
 const kindWords = ['dsn', 'auto-reply', 'callout']
-const patienceMs = 60_000
+const patienceMs = 180_000
 
 async function change(site: Site, ...words: string[]): Promise<void> {
   const { code, stderr } = await site.run(...words)

@@ -23,14 +23,14 @@ async function listedAmong(server: Server, addresses: readonly string[]): Promis
 }
 
 /**
- * The newest serial that the server answers with until it is killed; 0 if it has no zone by then. The next server on its port
- * may answer the last question: that one does not count.
+ * The newest serial that the server answers with until it is killed; 0 if it has no zone by then. The last question ends with it:
+ * the next server on its port might answer.
  */
 async function newestShown(server: Server, killed: AbortSignal): Promise<number> {
   let newest = 0
   while (!killed.aborted) {
-    const answer = await ask(server.dns, origin, 'SOA').catch(() => undefined)
-    if (!killed.aborted) newest = Math.max(newest, answer?.serial ?? 0)
+    const answer = await ask(server.dns, origin, 'SOA', killed).catch(() => undefined)
+    newest = Math.max(newest, answer?.serial ?? 0)
   }
   return newest
 }

@@ -207,7 +207,7 @@ async function firstMailbox(site: Site) {
     const { stdout } = await site.run('status', '--json')
     return stdout === '' ? { lastReadAt: null, lastError: null } : JSON.parse(stdout).mailboxes[0]
   }
-  return await until(ask, ({ lastReadAt }) => lastReadAt !== null, 30_000)
+  return await until(ask, ({ lastReadAt }) => lastReadAt !== null, 120_000)
 }
 
 test('the password of a mailbox is wrong', async (t) => {

@@ -52,7 +52,7 @@ async function bounce(server: Server, client: string): Promise<void> {
   await until(
     () => ask(server.dns, reversed(client, origin)),
     ({ a }) => a.length > 0,
-    30_000,
+    120_000,
   )
 }
 
@@ -151,10 +151,11 @@ test(
     const { rcode } = await until(
       () => ask(server.dns, reversed(sender, origin)),
       (answer) => answer.rcode === 3,
-      30_000,
+      120_000,
     )
     assert.equal(rcode, 3)
     await page.click('main a')
+    await page.waitForURL(`${url}/lookup/${sender}`)
     assert.equal(await textOf(page, 'h1'), `${sender} is not listed`)
     assert.deepEqual(faults, [])
   },
@@ -170,6 +171,7 @@ test(
     const { page } = opened
     await page.goto(`${url}/lookup/${sender}`)
     await page.click('form[method=post] button')
+    await page.waitForURL(`${url}/lookup/${sender}/removal`)
     assert.match(await textOf(page, 'h1'), /still listed: your request waits/)
     assert.match(await textOf(page, 'main'), /From \d+ \w+ \d{4} at \d\d:\d\d UTC on/)
     await examine(opened)

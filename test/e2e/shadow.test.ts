@@ -14,6 +14,7 @@ import { origin, type Server, Site, until } from '../support/server.ts'
 
 const bounce = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
 const { skip } = needs('unbound', 'unbound')
+const patienceMs = 120_000
 const lab = { skip: skip || needs('nsd', 'nsd').skip }
 
 const records = [
@@ -61,6 +62,15 @@ async function shown(site: Site, server: Server, address: string): Promise<Shown
   return { state, shadow: listings[0]?.shadow ?? null, name: verifiedName, codes: a.toSorted() }
 }
 
+/** As `shown`, once the resolver has said what the host is. If it is slow, the listing is held until it is asked again. */
+async function decided(site: Site, server: Server, address: string): Promise<Shown> {
+  return await until(
+    () => shown(site, server, address),
+    ({ state }) => state !== 'held',
+    patienceMs,
+  )
+}
+
 const listed = { state: 'listed', shadow: null, codes: ['127.0.0.2', '127.0.0.3'] }
 const hidden = { state: 'shadow', codes: [] }
 
@@ -82,7 +92,8 @@ test(
     ]
     for (const [address, expectation] of expected) {
       await deliver(server, address)
-      assert.deepEqual(await shown(site, server, address), expectation, address)
+      const find = expectation.state === 'held' ? shown : decided
+      assert.deepEqual(await find(site, server, address), expectation, address)
     }
     const { stdout } = await site.run('show', '198.51.100.20')
     assert.match(stdout, /^198\.51\.100\.20 is not listed: its listing is only counted, since/)
@@ -100,26 +111,30 @@ test(
     const server = await site.start()
     const [joins, leaves] = ['198.51.100.40', '198.51.100.10']
     for (const address of [joins, leaves]) await deliver(server, address)
-    assert.equal((await shown(site, server, joins)).state, 'listed')
-    assert.equal((await shown(site, server, leaves)).state, 'shadow')
+    assert.equal((await decided(site, server, joins)).state, 'listed')
+    assert.equal((await decided(site, server, leaves)).state, 'shadow')
+    const published = async (): Promise<number> => {
+      const { text } = await call(site, 'GET', '/v1/audit?actor=dns&action=publish')
+      return JSON.parse(text).items.length
+    }
+    const before = await published()
     await resolver.publish(['40.100.51.198.wl.lab. A 127.0.0.2'])
     process.kill(server.pid, 'SIGHUP')
     const codes = async (address: string) => (await ask(server.dns, reversed(address, origin))).a
     await until(
       () => codes(joins),
       (a) => a.length === 0,
-      60_000,
+      patienceMs,
     )
     await until(
       () => codes(leaves),
       (a) => a.length > 0,
-      60_000,
+      patienceMs,
     )
     const { state, shadow } = await shown(site, server, joins)
     assert.deepEqual([state, shadow], ['shadow', 'whitelist wl.lab'])
     assert.equal((await shown(site, server, leaves)).state, 'listed')
-    const { text } = await call(site, 'GET', '/v1/audit?actor=dns&action=publish')
-    assert.equal(JSON.parse(text).items.length, 2)
+    assert.equal((await published()) - before, 2)
   },
 )
 
@@ -128,7 +143,7 @@ test(
   lab,
   async (t) => {
     const resolver = await startResolverLab(t, records)
-    const mute = await Mute.start(t, resolver.address)
+    const mute = await Mute.start(resolver.address)
     const site = siteWith(t, mute.address)
     const server = await site.start()
     await deliver(server, '198.51.100.20')
@@ -138,43 +153,34 @@ test(
       assert.deepEqual([state, codes], ['held', []], address)
     }
     mute.speaks = true
-    const state = async (address: string) => (await shown(site, server, address)).state
-    await until(
-      () => state('198.51.100.20'),
-      (now) => now === 'shadow',
-      30_000,
-    )
-    await until(
-      () => state('198.51.100.40'),
-      (now) => now === 'listed',
-      30_000,
-    )
-    assert.equal((await shown(site, server, '198.51.100.20')).shadow, 'pool Google')
-    assert.deepEqual((await shown(site, server, '198.51.100.40')).codes, listed.codes)
+    const pool = await decided(site, server, '198.51.100.20')
+    assert.deepEqual([pool.state, pool.shadow], ['shadow', 'pool Google'])
+    const own = await decided(site, server, '198.51.100.40')
+    assert.deepEqual([own.state, own.codes], ['listed', listed.codes])
   },
 )
 
-/** Stands before a resolver, and passes nothing on until it `speaks`. UDP only. */
+/** Stands before a resolver, and passes nothing on until it `speaks`. UDP only. It keeps no test alive. */
 class Mute {
   speaks = false
   readonly #front: Socket
 
-  static async start(t: TestContext, resolver: string): Promise<Mute> {
-    const front = createSocket('udp4').bind(0, '127.0.0.1')
+  static async start(resolver: string): Promise<Mute> {
+    const front = createSocket('udp4').unref().bind(0, '127.0.0.1')
     await once(front, 'listening')
-    t.after(() => front.close())
     return new Mute(front, Number(resolver.split(':')[1]))
   }
 
   private constructor(front: Socket, port: number) {
     this.#front = front
-    front.on('message', async (query, from) => {
+    front.on('message', (query, from) => {
       if (!this.speaks) return
-      const back = createSocket('udp4')
+      const back = createSocket('udp4').unref()
+      back.once('message', (response) => {
+        back.close()
+        front.send(response, from.port, from.address)
+      })
       back.send(query, port, '127.0.0.1')
-      const [response] = await once(back, 'message')
-      back.close()
-      front.send(response, from.port, from.address)
     })
   }
 

@@ -44,17 +44,13 @@ for (const kind of ['a path', 'an abstract name']) {
     await until(
       async () => beats().length,
       (count) => count >= 3,
-      60_000,
+      120_000,
     )
     assert.ok(beats().length >= 3)
     assert.deepEqual(heard.slice(0, 3), ['bound', 'READY=1', 'WATCHDOG=1'])
     assert.equal((await server.kill('SIGTERM')).code, 0)
-    await until(
-      async () => heard.at(-1),
-      (line) => line === 'STOPPING=1',
-      30_000,
-    )
-    assert.ok(heard.includes('STOPPING=1'))
+    const isTold = async () => heard.includes('STOPPING=1')
+    assert.ok(await until(isTold, (is) => is, 120_000))
   })
 }
 
@@ -66,11 +62,13 @@ test('a watchdog that another process has is not fed', {
   const heard = await listen(t, name)
   const watchdog = { WATCHDOG_USEC: '100000', WATCHDOG_PID: '1' }
   const server = await site.start({ NOTIFY_SOCKET: name, ...watchdog })
+  // Meanwhile the time comes again and again.
+  assert.equal((await site.run('status')).code, 0)
   await server.kill('SIGTERM')
   await until(
     async () => heard.at(-1),
     (line) => line === 'STOPPING=1',
-    30_000,
+    120_000,
   )
   assert.deepEqual(heard, ['bound', 'READY=1', 'STOPPING=1'])
 })
@@ -82,7 +80,7 @@ test('a service manager that is gone does not end the server', async (t) => {
   await until(
     async () => server.stderr(),
     (text) => told.test(text),
-    30_000,
+    120_000,
   )
   assert.match(server.stderr(), told)
   assert.equal((await server.kill('SIGTERM')).code, 0)

@@ -36,7 +36,7 @@ async function startNsd(t: TestContext, site: Site, file: string): Promise<strin
   const isListed = (answer: Awaited<ReturnType<typeof ask>> | undefined) =>
     answer?.a[0] === '127.0.0.2'
   const test = `2.0.0.127.${origin}`
-  await until(() => ask(address, test).catch(() => undefined), isListed, 60_000)
+  await until(() => ask(address, test).catch(() => undefined), isListed, 120_000)
   return address
 }
 

@@ -11,11 +11,15 @@ export interface Answer {
   readonly serial: number | undefined
 }
 
-/** Asks `server` (host:port) for `name`, again each second; rejects after ten seconds without an answer. */
+/**
+ * Asks `server` (host:port) for `name`, again each second. Rejects after half a minute without an answer, and when `stop` is
+ * aborted.
+ */
 export async function ask(
   server: string,
   name: string,
   type: 'A' | 'TXT' | 'SOA' = 'A',
+  stop: AbortSignal = AbortSignal.any([]),
 ): Promise<Answer> {
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(server) ?? []
   const query = new DNS.Packet()
@@ -28,8 +32,13 @@ export async function ask(
   const again = setInterval(send, 1000)
   try {
     send()
-    const [message] = await once(socket, 'message', { signal: AbortSignal.timeout(10_000) })
-    const response = DNS.Packet.parse(message)
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(30_000)])
+    let response: DNS.Packet
+    do {
+      const [message] = await once(socket, 'message', { signal })
+      response = DNS.Packet.parse(message)
+      // A late second answer to whoever had this port before has another id.
+    } while (response.header.id !== query.header.id)
     const records = [...response.answers, ...response.authorities]
     return {
       rcode: response.header.rcode,

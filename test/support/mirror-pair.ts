@@ -4,11 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { ask } from './ask.ts'
 import { rcodes } from './dns-query.ts'
 import { freePorts } from './ports.ts'
-import { origin, type Server, Site } from './server.ts'
+import { origin, type Server, Site, until } from './server.ts'
 
 const secret = `${randomBytes(32).toString('base64')}\n`
 export const mirrorZone = `
@@ -70,13 +69,13 @@ listen = ["127.0.0.1:${mirrorPort}"]${rest}`,
 
 /** Asks until the mirror has the primary's serial. */
 export async function caughtUp(primary: Server, mirror: Server): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  const isCurrent = async (): Promise<boolean> => {
     const [wanted, got] = await Promise.all([
       ask(primary.dns, origin, 'SOA'),
       ask(mirror.dns, origin, 'SOA'),
     ])
-    if (got.rcode === rcodes.NOERROR && got.serial === wanted.serial) return
-    await setTimeout(50)
+    return got.rcode === rcodes.NOERROR && got.serial === wanted.serial
   }
-  assert.fail(`the mirror does not catch up: ${mirror.stderr()}`)
+  const hasCaughtUp = await until(isCurrent, (is) => is, 120_000)
+  assert.ok(hasCaughtUp, `the mirror does not catch up: ${mirror.stderr()}`)
 }

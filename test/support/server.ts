@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 
 export const main = resolve(import.meta.dirname, '../../src/main.ts')
 export const origin = 'bl.test.example'
@@ -100,9 +101,12 @@ ${more}`
       const line = /^backscatterd ready .*$/m.exec(output.stdout)
       if (line !== null) isReady(line[0])
     })
-    const exited = once(child, 'exit')
+    // Not 'exit': its last lines may still be unread then.
+    const exited = once(child, 'close')
     exited.then(([code]) => reject(new Error(`serve ended with ${code}: ${output.stderr}`)))
     const line = await ready
+    // What it logged before its ready line has come too, but on another pipe, which is perhaps read only now.
+    await setImmediate()
     const server: Server = {
       pid: child.pid ?? 0,
       dns: /dns=([^ ,]+)/.exec(line)?.[1] ?? '',
