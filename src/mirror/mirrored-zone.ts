@@ -52,6 +52,7 @@ interface Draft {
   networkLength: number | undefined
 }
 
+const tooManyNames = 'it has too many names for the memory of Node (see --max-old-space-size)'
 /** If the records that are not of listings take more octets than this, they are nonsense. */
 const maxOwnOctets = 1_048_576
 
@@ -240,7 +241,7 @@ export class Receiver {
       const draft = this.#touched.get(key) ?? { prefix, codes, networkLength }
       this.#touched.set(key, draft)
       const count = names.length + this.#touched.size
-      return count > this.#options.maxNames ? 'it has too many names' : draft
+      return count > this.#options.maxNames ? tooManyNames : draft
     }
     if (this.#draft?.prefix === prefix) return this.#draft
     const fault = this.#finishDraft()
@@ -257,7 +258,7 @@ export class Receiver {
     const { prefix, codes, networkLength } = draft
     if (codes === 0 || networkLength === undefined) return 'a name lacks its A or its TXT record'
     this.#names.push({ prefix, codes, networkLength })
-    return this.#names.length > this.#options.maxNames ? 'it has too many names' : undefined
+    return this.#names.length > this.#options.maxNames ? tooManyNames : undefined
   }
 
   #takeListed(draft: Draft, { type, ttl, rdata }: ReceivedRecord): string | undefined {

@@ -1,16 +1,21 @@
-// Queries for a transfer of random and mutated octets: nothing is thrown, and no message is made for a client that no
-// rule names. FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a failure.
+// Queries for a transfer and NOTIFYs, with octets changed: nothing is thrown, no record of the zone goes to a client that no rule
+// names, and no NOTIFY counts without the key. FUZZ_RUNS sets the runs of each property (1000); FUZZ_SEED repeats a failure.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { cookieSecretsBytes, replaceCookieSecrets } from '../../src/dns/cookies.ts'
 import type { ClientAddress } from '../../src/dns/query-context.ts'
+import { Responder, type Transport } from '../../src/dns/responder.ts'
+import { maxMessageLength, octetsOf } from '../../src/dns/wire.ts'
 import { networkOf } from '../../src/ip/address.ts'
 import { isTransferQuery } from '../../src/transfer/request.ts'
+import { QuerySignatures } from '../../src/transfer/signed-queries.ts'
 import { transferMessages } from '../../src/transfer/transfer.ts'
 import { signRequest, type TsigKey } from '../../src/transfer/tsig.ts'
+import { TreeReader } from '../../src/tree/reader.ts'
 import { spoilt } from '../support/dns-arbitraries.ts'
 import { buildQuery, types, wireName } from '../support/dns-query.ts'
-import { subjectZone } from '../support/dns-subject.ts'
+import { subjectTree, subjectZone } from '../support/dns-subject.ts'
 import { address, cli, openDoor, request } from '../support/door.ts'
 import { loopback, zoneWith } from '../support/local-transfers.ts'
 import fc from '../support/properties.ts'
@@ -31,7 +36,8 @@ const key: TsigKey = {
 }
 const stranger: TsigKey = { ...key, secret: randomBytes(32) }
 /** Loopback needs the key; nobody else may transfer at all. */
-const rules = [{ clients: networkOf(loopback, 8), key: key.name }]
+const rule = { clients: networkOf(loopback, 8), key: key.name }
+const rules = [rule]
 
 const anyUnsigned = fc.oneof(
   fc.constant(axfrQuery(origin)),
@@ -44,6 +50,7 @@ const anyUnauthorised = fc.oneof(
   anyUnsigned.map((query) => Buffer.from(signRequest(query, stranger, now).message)),
 )
 const anyQuery = fc.oneof(anyUnauthorised, spoilt(anyUnauthorised))
+const notify = buildQuery(origin, types.SOA, { opcode: 4 })
 
 test('no octets get a record without the key, or throw', async (t) => {
   const door = openDoor(t)
@@ -89,4 +96,65 @@ test('a signed query that was changed on its way gets no record', async (t) => {
     ),
     parameters,
   )
+})
+
+/** What the threads that answer send for a query from loopback; `notices`: how many NOTIFYs have counted. */
+function answering() {
+  const reader = new TreeReader(subjectTree().buffer, 63)
+  const secrets = new SharedArrayBuffer(cookieSecretsBytes)
+  replaceCookieSecrets(secrets, [randomBytes(16)])
+  const count = new SharedArrayBuffer(4)
+  const signed = new QuerySignatures({ keys: [key], rules, primary: { ...rule, count } })
+  const options = { udpPayload: 1232, cookieSecrets: secrets }
+  const responder = new Responder(zone, reader, options, { signed })
+  Object.assign(responder.context, loopback)
+  responder.enter(now, now)
+  const room = octetsOf(new Uint8Array(maxMessageLength))
+  return {
+    respond(query: Buffer, transport: Transport): Buffer {
+      const length = responder.respond(octetsOf(query), query.length, room, transport)
+      return Buffer.from(room.subarray(0, length))
+    },
+    notices: () => Atomics.load(new Int32Array(count), 0),
+  }
+}
+
+const anyTransport = fc.constantFrom<Transport[]>('udp', 'tcp')
+
+test('a transfer that is not granted is answered without a record, and a NOTIFY without the key does not count', () => {
+  const { respond, notices } = answering()
+  const anyNotify = fc.constantFrom(notify, Buffer.from(signRequest(notify, stranger, now).message))
+  const any = fc.oneof(anyQuery, anyNotify, spoilt(anyNotify))
+  let refused = 0
+  fc.assert(
+    fc.property(any, anyTransport, (query, transport) => {
+      const response = respond(query, transport)
+      if (query.length < 12 || !isTransferQuery(query)) return
+      assert.equal(response.readUInt32BE(6), 0, 'answer and authority records')
+      refused += 1
+    }),
+    parameters,
+  )
+  assert.ok(refused > 0)
+  assert.equal(notices(), 0)
+})
+
+test('a NOTIFY that was changed on its way does not count', () => {
+  const { respond, notices } = answering()
+  const signedNow = () =>
+    Buffer.from(signRequest(notify, key, Math.floor(Date.now() / 1000)).message)
+  const anySigned = fc.constant(signedNow())
+  const lower = (query: Buffer) => query.toString('latin1', 2).toLowerCase()
+  fc.assert(
+    fc.property(anySigned, spoilt(anySigned), anyTransport, (signed, changed, transport) => {
+      const before = notices()
+      respond(changed, transport)
+      // The id, and the case of letters in the TSIG record's names, are not signed.
+      if (lower(changed) !== lower(signed)) assert.equal(notices(), before)
+    }),
+    parameters,
+  )
+  const before = notices()
+  respond(signedNow(), 'udp')
+  assert.equal(notices(), before + 1)
 })

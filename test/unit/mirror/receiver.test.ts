@@ -188,7 +188,9 @@ test('more names than allowed are a fault', () => {
   const wide = [
     { prefix: networkOf({ family: 4, w0: 0xc633_6400, w1: 0, w2: 0, w3: 0 }, 25), kinds: 0 },
   ]
-  assert.deepEqual(few.take(whole(8, wide)), { fault: 'it has too many names' })
+  const refused = few.take(whole(8, wide))
+  assert.ok(typeof refused === 'object' && 'fault' in refused)
+  assert.match(refused.fault, /^it has too many names/)
 })
 
 test('records of random octets, and messages of random octets, never throw', () => {
