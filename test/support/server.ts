@@ -25,7 +25,7 @@ export interface Server {
   /** host:port of the HTTP interface; '' without one. */
   readonly admin: string
   readonly stderr: () => string
-  /** Sends the signal and resolves with how the process ended. */
+  /** Sends the signal and resolves with how the process ended, when all that it logged has been read. */
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }>
 }
 
@@ -98,7 +98,7 @@ ${more}`
     const { promise: ready, resolve: isReady, reject } = Promise.withResolvers<string>()
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
       output.stdout += chunk
-      const line = /^backscatterd ready .*$/m.exec(output.stdout)
+      const line = /^backscatterd ready .*(?=\n)/m.exec(output.stdout)
       if (line !== null) isReady(line[0])
     })
     // Not 'exit': its last lines may still be unread then.
