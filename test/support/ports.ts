@@ -7,15 +7,20 @@ import { connect, createServer } from 'node:net'
 /** Linux gives out higher ports by itself: no socket of another test takes one of these before the program has bound it. */
 const lowest = 10_000
 const highest = 32_767
+/** Test files that run at the same time take their ports from different parts. */
+const parts = 8
+const inPart = Math.floor((highest - lowest + 1) / parts)
+const first = lowest + (Number(process.env['NODE_TEST_WORKER_ID'] ?? 0) % parts) * inPart
+let last = randomInt(inPart)
 
-/** Ports that were free a moment ago. */
+/** Ports that were free a moment ago. None of them comes twice, since it may be bound much later. */
 export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = randomInt(lowest, highest + 1)
-    if (await isFree(port, host)) ports.add(port)
+  const ports: number[] = []
+  while (ports.length < count) {
+    last = (last + 1) % inPart
+    if (await isFree(first + last, host)) ports.push(first + last)
   }
-  return [...ports]
+  return ports
 }
 
 export async function freePort(host?: string): Promise<number> {
