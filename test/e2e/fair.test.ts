@@ -107,22 +107,24 @@ test('two certain bounces list; one does not, nor do any number of likely ones',
   assert.equal((await show(world)).listings[0]?.hits, 6)
 })
 
-test('the term doubles with each listing, and quiet takes a step back', async (t) => {
-  const terms = 'threshold.dsn = { messages = 1 }\nfirstListing = "4s"\nlongestListing = "16s"'
-  const world = await open(t, terms)
+test('the term doubles with each listing, and quiet takes steps back', async (t) => {
+  const terms = 'threshold.dsn = { messages = 1 }\nfirstListing = "6s"\n'
+  const world = await open(t, `${terms}longestListing = "1h"`)
+  const { site } = world
   await deliver(world)
-  await assertTerm(world, 4)
+  await assertTerm(world, 6)
   await answers(world, [])
   await deliver(world)
-  await assertTerm(world, 8)
+  await assertTerm(world, 12)
   await answers(world, [])
+  // From now on a quiet of 12 s takes a step back. Before, it would have been an hour, which no slow machine takes.
+  const configuration = readFileSync(site.configFile, 'utf8')
+  writeFileSync(site.configFile, configuration.replace('"1h"', '"12s"'))
+  assert.equal((await site.run('reload')).code, 0)
+  // Twice as long, and a little more.
+  await setTimeout(24_500)
   await deliver(world)
-  await assertTerm(world, 16)
-  await answers(world, [])
-  // The longest listing, and a little more.
-  await setTimeout(16_500)
-  await deliver(world)
-  await assertTerm(world, 16, 'the third episode, less one, plus one')
+  await assertTerm(world, 6, 'the third episode, less two')
 })
 
 test('a host of IPv6 is listed with its /64', async (t) => {
@@ -135,13 +137,16 @@ test('a host of IPv6 is listed with its /64', async (t) => {
   await answers(world, [], '2001:0db8:0001:0003:0000:0000:0000:0001')
 })
 
-test('a listing that is held back shows at a whole multiple of the time, and ends at one', async (t) => {
-  const world = await open(t, 'holdFor = "3s"\nthreshold.dsn = { messages = 1 }')
-  await deliver(world)
-  const { state, listings } = await show(world)
+test('a listing that is held back shows after a while, and ends at a whole multiple of it', async (t) => {
+  const held = await open(t, 'holdFor = "1h"\nthreshold.dsn = { messages = 1 }')
+  await deliver(held)
+  const { state, listings } = await show(held)
   assert.deepEqual([state, listings[0]?.state], ['held', 'held'])
-  assert.equal((Date.parse(listings[0]?.expiresAt ?? '') / 1000) % 3, 0)
-  await answers(world, both)
+  assert.equal((Date.parse(listings[0]?.expiresAt ?? '') / 1000) % 3600, 0)
+  await answers(held, [])
+  const released = await open(t, 'holdFor = "1s"\nthreshold.dsn = { messages = 1 }')
+  await deliver(released)
+  await answers(released, both)
 })
 
 test('a purge takes back what a poisoned trap has listed, and the public is told', async (t) => {
