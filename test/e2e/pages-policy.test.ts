@@ -30,7 +30,7 @@ test('each page of the guide can be read on a phone and in the dark', needsChrom
     await examine(opened)
   }
   await page.locator('.contents a').last().click()
-  assert.match(page.url(), /#[a-z-]+$/)
+  await page.waitForURL(/#[a-z-]+$/)
   await page.goto(`${url}/guide/transfers`)
   await page.locator('article a[href="/guide/dns#who-is-answered"]').first().click()
   await page.waitForURL(`${url}/guide/dns#who-is-answered`)
