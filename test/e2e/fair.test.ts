@@ -111,6 +111,8 @@ test('the term doubles with each listing, and quiet takes steps back', async (t)
   const terms = 'threshold.dsn = { messages = 1 }\nfirstListing = "6s"\n'
   const world = await open(t, `${terms}longestListing = "1h"`)
   const { site } = world
+  // The first message waits for the thread that reads it, perhaps for longer than a term.
+  await deliver(world, certain, '198.51.100.12')
   await deliver(world)
   await assertTerm(world, 6)
   await answers(world, [])
