@@ -81,7 +81,6 @@ async function deliver(site: Site, name: string, message: Uint8Array): Promise<v
 for (const [what, message] of Object.entries(messages)) {
   test(`others are answered while a message with ${what} is read`, hanging, async (t) => {
     const { site, server, key } = await startSite(t)
-    const askHealth = healthQuestions(t, server)
     const ways: Record<string, () => Promise<() => Promise<void>>> = {
       SMTP: async () => {
         const client = new SmtpClient(t, server.smtp)
@@ -101,6 +100,7 @@ for (const [what, message] of Object.entries(messages)) {
     }
     for (const [way, begin] of Object.entries(ways)) {
       const finish = await begin()
+      const askHealth = healthQuestions(t, server)
       assert.equal(await askHealth().status, 200)
       // The server wakes up with both before it, however slow this process is to send them.
       process.kill(server.pid, 'SIGSTOP')
