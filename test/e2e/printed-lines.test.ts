@@ -57,7 +57,7 @@ for trap in anna berta; do
   sed -e "s/pf-unknown-user@trap.example.org/$trap@trap.example.net/; s/<2026/<$trap.2026/" "$bounce" > message
   python3 send.py 9.9.9.10 '' "$trap@trap.example.net" message
 done
-until dig @127.0.0.1 +short 10.9.9.9.bl.example.org A | grep .; do sleep 0.2; done
+until dig @127.0.0.1 +short 10.9.9.9.bl.example.org A | grep ^127; do sleep 0.2; done
 python3 send.py 9.9.9.10 '' user@mail.example.org message
 python3 send.py 9.9.9.10 joe@mail.example.org user@mail.example.org message
 python3 send.py 9.9.9.11 '' user@mail.example.org message
