@@ -126,9 +126,13 @@ export function buildApp(options: AppOptions): App {
     done(null, isProblem(payload) ? asProblem(reply, payload) : payload),
   )
   // Fastify answers HEAD by reading the stream of GET to its end, which may be far away.
-  app.addHook('onSend', (request, _reply, payload, done) => {
-    if (request.method === 'HEAD' && payload instanceof Readable) payload.destroy()
-    done()
+  app.addHook('onSend', ({ method }, _reply, payload, done) => {
+    if (method !== 'HEAD' || !(payload instanceof Readable)) {
+      done(null, payload)
+      return
+    }
+    payload.destroy()
+    done(null, Readable.from([]))
   })
 
   const methodsOfPaths = new Map<string, { pattern: RegExp; methods: Set<string> }>()

@@ -169,6 +169,9 @@ test('pages are not kept, their files are kept for a year, and only what browser
   const [, path = ''] = /href="([^"]+)\/pages\.css"/.exec(page.body) ?? []
   const style = await get(admin, `${path}/pages.css`)
   assert.equal(style.headers['cache-control'], 'public, max-age=31536000, immutable')
+  const head = await admin.app.inject({ method: 'HEAD', url: `${path}/pages.css` })
+  assert.deepEqual([head.statusCode, head.body], [200, ''])
+  assert.equal(head.headers['content-length'], style.headers['content-length'])
   for (const file of ['tsconfig.json', '../pages.ts', '%2e%2e/pages.ts']) {
     assert.equal((await get(admin, `${path}/${file}`)).statusCode, 404, file)
   }
