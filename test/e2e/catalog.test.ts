@@ -23,7 +23,7 @@ const kinds: readonly SecondaryKind[] = ['knot', 'nsd', 'bind']
 const catalog = 'catalog.example.org'
 /** As long as the catalog's name. */
 const other = 'another.example.org'
-const patienceMs = 60_000
+const patienceMs = 180_000
 
 /** The page's configuration with the lines of the catalog in place of its zone. */
 function block(kind: SecondaryKind): string {
@@ -67,6 +67,9 @@ for (const kind of kinds) {
         assert.equal(await until(find, Boolean, patienceMs), true)
       }
       secondary.start()
+      // Before it has the zone it refuses NOTIFY, which ends the tries.
+      const hasZone = () => isListed(secondary.address, '127.0.0.2')
+      assert.equal(await until(hasZone, Boolean, patienceMs), true)
       await follows('198.51.100.9')
       await server.kill('SIGTERM')
       server = await site.start()

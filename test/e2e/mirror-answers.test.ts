@@ -101,10 +101,16 @@ test('a mirror answers random questions as its primary does', { skip }, async (t
     await caughtUp(primary, mirror)
   }
   const listed = await compare(changed)
-  assert.match(mirror.stderr(), /"isWhole":false/)
+  const difference = /"isWhole":false/
+  const log = await until(
+    async () => mirror.stderr(),
+    (text) => difference.test(text),
+    patienceMs,
+  )
+  assert.match(log, difference)
 
   for (const program of ['unbound', 'recursor'] as const) {
-    const resolver = await startResolver(t, mirrorSite.folder, program, mirror.dns)
+    const resolver = await startResolver(t, program, mirror.dns)
     const find = async (address: string): Promise<readonly string[]> => {
       const name = reversed(address, origin)
       const question = { server: resolver, name, type: 'A', timeoutMs: 5000 } as const

@@ -14,6 +14,7 @@ const sample = readFileSync('data/samples/postfix-bounce.eml', 'latin1')
 
 const dkimPerhaps = /^perhaps: DNS answers for _domainkey\./
 const dkimMissing = /^no: there is nothing below _domainkey\./
+const unknown = /^not known: DNS gave no answer/
 
 /** The records of a host's domain, and what the page says of SPF, DKIM and DMARC. Each is at 198.51.100.N, in this order. */
 const hosts: Readonly<Record<string, { records: readonly string[]; told: readonly RegExp[] }>> = {
@@ -51,7 +52,7 @@ const hosts: Readonly<Record<string, { records: readonly string[]; told: readonl
       'silent.com. TXT "v=spf1 -all"',
       ...['_domainkey', '_dmarc'].map((name) => `${name}.silent.com. NS ns.nowhere.lab.`),
     ],
-    told: [/^yes/, /^not known: DNS gave no answer/, /^not known: DNS gave no answer/],
+    told: [/^yes/, unknown, unknown],
   },
 }
 
@@ -69,7 +70,7 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
   ])
   const site = new Site(t)
   const configure = (servers: string[]): void => {
-    const more = `[admin]\nlisten = "127.0.0.1:0"\n[resolver]\nservers = ${JSON.stringify(servers)}\n`
+    const more = `[admin]\nlisten = "127.0.0.1:0"\n[admin.rateLimit]\nrequests = 10000\n[resolver]\nservers = ${JSON.stringify(servers)}\n`
     writeFileSync(site.configFile, site.configuration(more))
   }
   configure([resolver.address])
@@ -84,11 +85,20 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
       ({ a }) => a.length > 0,
       60_000,
     )
-    const page = await (await fetch(`http://${server.admin}/lookup/${client}`)).text()
-    assert.ok(page.includes(`the host has the name mail.${name}.`), page)
-    const texts = [...page.matchAll(/<dt>(?:SPF|DKIM|DMARC)<\/dt>\n<dd>(.*)<\/dd>/g)]
+    const hasName = (text: string) => text.includes(`the host has the name mail.${name}.`)
+    const isAnswered = (text: string): boolean =>
+      hasName(text) &&
+      textsOf(text).every((each, at) => unknown.test(each) === (told[at] === unknown))
+    // What DNS did not answer in time, on a busy machine, is asked anew after a minute.
+    const page = await until(
+      async () => await (await fetch(`http://${server.admin}/lookup/${client}`)).text(),
+      isAnswered,
+      200_000,
+    )
+    assert.ok(hasName(page), page)
+    const texts = textsOf(page)
     assert.equal(texts.length, told.length, page)
-    for (const [at, [, text = '']] of texts.entries()) assert.match(text, told[at] ?? /^$/, name)
+    for (const [at, text] of texts.entries()) assert.match(text, told[at] ?? /^$/, name)
   }
 
   const pageOfFirst = async () =>
@@ -98,5 +108,12 @@ test('the look-up tells what a listed host’s domain publishes', lab, async (t)
   assert.ok(!(await pageOfFirst()).includes('<dt>SPF</dt>'))
   configure([resolver.address])
   assert.equal((await site.run('reload')).code, 0)
-  assert.ok((await pageOfFirst()).includes('<dt>SPF</dt>'))
+  const again = await until(pageOfFirst, (text) => text.includes('<dt>SPF</dt>'), 200_000)
+  assert.ok(again.includes('<dt>SPF</dt>'), again)
 })
+
+/** What the page says of SPF, DKIM and DMARC. */
+function textsOf(page: string): string[] {
+  const found = page.matchAll(/<dt>(?:SPF|DKIM|DMARC)<\/dt>\n<dd>(.*)<\/dd>/g)
+  return [...found].map(([, text = '']) => text)
+}

@@ -24,7 +24,7 @@ import { origin, type Server, until } from '../support/server.ts'
 
 const sequences = Number(process.env['DNSBL_SEQUENCES'] ?? 3)
 const seed = Number(process.env['DNSBL_SEED'] ?? fixedSeed ?? randomInt(1, 2 ** 31))
-const patienceMs = 90_000
+const patienceMs = 180_000
 const kinds = ['', 'dsn', 'auto-reply', 'dsn challenge-response', 'callout']
 
 test('after random changes, imports, expiries, restarts and kills, every secondary has our zone', {
@@ -47,6 +47,7 @@ class Course {
   readonly #exempted: string[] = []
   #server: Server
   #copies = 0
+  #kills = 0
   /** Each is done once in a while, and leaves a server running. */
   readonly #acts: readonly [weight: number, name: string, act: () => Promise<unknown>][] = [
     [6, 'add', () => this.#add()],
@@ -155,7 +156,8 @@ class Course {
     writeFileSync(file, `${['prefix,kinds,expiresAt', ...lines].join('\n')}\n`)
     const list = this.#oneOf(['partners', 'others']) ?? ''
     const { code, stderr } = await this.#run('import', file, '--list', list, '--force')
-    assert.equal(code, 0, stderr)
+    // When the list comes to a slow machine, all of its lines may have expired.
+    if (code !== 0) assert.match(stderr, /no line is an entry/)
   }
 
   /** Half of the times, a command changes the list while no server runs. */
@@ -177,7 +179,9 @@ class Course {
   async #killInTransfer(): Promise<void> {
     const octets = 1 + this.#below(400)
     const killed = this.#fleet.passage.after(octets, () => this.#server.kill('SIGKILL'))
-    await this.#run('add', this.#prefix(), '--for', '1h')
+    // One that is not listed and that no exception covers, so that there is a change.
+    this.#kills += 1
+    await this.#run('add', `2001:db8::${this.#kills.toString(16)}`, '--for', '1h')
     await killed
     this.#server = await this.#fleet.site.start()
   }

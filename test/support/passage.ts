@@ -2,7 +2,7 @@
 // test can read transfers, or do something in the middle of one.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { familyOf, freePort } from './ports.ts'
 
@@ -12,6 +12,8 @@ export class Passage {
   readonly #target: number
   #octets = 0
   #streams: Buffer[][] = []
+  readonly #sockets = new Set<Socket>()
+  #isCut = false
   #after: { readonly octets: number; act(): void } | undefined
 
   private constructor(host: string, port: number, target: number) {
@@ -29,6 +31,10 @@ export class Passage {
     await once(udp, 'listening')
     const passage = new Passage(host, port, target)
     tcp.on('connection', (client) => {
+      if (passage.#isCut) {
+        client.destroy()
+        return
+      }
       const server = connect({ port: target, host, allowHalfOpen: true })
       const stream: Buffer[] = []
       passage.#streams.push(stream)
@@ -40,9 +46,13 @@ export class Passage {
         [client, server],
         [server, client],
       ] as const) {
+        passage.#sockets.add(from)
         from.pipe(to)
         from.on('error', () => to.destroy())
-        from.on('close', () => to.destroy())
+        from.on('close', () => {
+          passage.#sockets.delete(from)
+          to.destroy()
+        })
       }
     })
     udp.on('message', (query, { port: client }) => passage.#ask(query, udp, client))
@@ -53,12 +63,16 @@ export class Passage {
     return passage
   }
 
-  /** Calls `act` once the server has sent so many octets by TCP from now on; resolves when that is done. */
+  /**
+   * Calls `act` once the server has sent so many octets by TCP from now on; resolves when that is done. Until then no more comes
+   * through, whatever lies in buffers.
+   */
   async after(octets: number, act: () => Promise<unknown>): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#octets = 0
     this.#after = { octets, act: () => act().then(() => resolve(), reject) }
     await promise
+    this.#isCut = false
   }
 
   /** The messages that the server has sent by TCP, without their length prefixes, since the last call. */
@@ -81,6 +95,11 @@ export class Passage {
     const after = this.#after
     if (after === undefined || this.#octets < after.octets) return
     this.#after = undefined
+    this.#isCut = true
+    // The octets of now go on first.
+    process.nextTick(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    })
     after.act()
   }
 

@@ -28,7 +28,8 @@ export async function freePort(host?: string): Promise<number> {
   return port
 }
 
-async function isFree(port: number, host: string): Promise<boolean> {
+/** Whether nobody holds the port, over TCP or UDP. */
+export async function isFree(port: number, host: string): Promise<boolean> {
   const tcp = createServer().listen(port, host)
   const udp = createSocket(familyOf(host)).bind(port, host)
   const bound = await Promise.allSettled([once(tcp, 'listening'), once(udp, 'listening')])

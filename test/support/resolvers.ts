@@ -2,7 +2,8 @@
 // its strictest. They ask that server alone, and only for the test's zone.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { freePort } from './ports.ts'
@@ -13,17 +14,19 @@ export type ResolverKind = 'unbound' | 'recursor'
 /** Starts a resolver that asks `authority` (host:port); resolves with its address, host:port. */
 export async function startResolver(
   t: TestContext,
-  within: string,
   kind: ResolverKind,
   authority: string,
 ): Promise<string> {
-  const folder = mkdtempSync(join(within, `${kind}-`))
+  const folder = mkdtempSync(join(tmpdir(), `backscatterd-${kind}-`))
   const port = await freePort()
   const [command, words] =
     kind === 'unbound' ? unbound(folder, port, authority) : recursor(folder, port, authority)
   const path = `${process.env['PATH']}:/usr/sbin:/sbin`
   const child = spawn(command, words, { stdio: 'ignore', env: { ...process.env, PATH: path } })
-  t.after(async () => await end(child))
+  t.after(async () => {
+    await end(child)
+    rmSync(folder, { recursive: true, force: true })
+  })
   return `127.0.0.1:${port}`
 }
 

@@ -4,13 +4,14 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { needs } from './debian.ts'
 import { Passage } from './passage.ts'
-import { freePort } from './ports.ts'
+import { freePort, isFree } from './ports.ts'
 import { origin, Site, until } from './server.ts'
 
 export type SecondaryKind = 'knot' | 'nsd' | 'bind' | 'powerdns'
@@ -33,6 +34,9 @@ interface Program {
   configuration(block: string, folder: string): string
 }
 
+/** Seconds until a secondary tries again what failed, since a busy machine may let it wait longer than it is willing to. */
+const retrySeconds = 5
+
 const knotReader = `acl:
   - id: reader
     address: 127.0.0.1
@@ -54,6 +58,7 @@ database:
 template:
   - id: default
     storage: "${folder}"
+    retry-max-interval: ${retrySeconds}
 ${block.replace('acl: from-primary', 'acl: [from-primary, reader]').replace(/^acl:$/m, knotReader)}`,
   },
   nsd: {
@@ -62,6 +67,7 @@ ${block.replace('acl: from-primary', 'acl: [from-primary, reader]').replace(/^ac
     words: (folder) => ['-d', '-c', join(folder, 'configuration')],
     configuration: (block, folder) =>
       `${block}    provide-xfr: 127.0.0.1 NOKEY
+    max-retry-time: ${retrySeconds}
 server:
     username: ""
     server-count: 1
@@ -88,7 +94,7 @@ remote-control:
         .replace('allow-transfer { none; }', 'allow-transfer { 127.0.0.1; }')
         .replace(
           'options {',
-          'options { pid-file none; session-keyfile none; listen-on-v6 { none; }; dnssec-validation no;',
+          `options { max-retry-time ${retrySeconds}; pid-file none; session-keyfile none; listen-on-v6 { none; }; dnssec-validation no;`,
         )
         .concat('controls { };\n'),
   },
@@ -138,16 +144,17 @@ export class Secondary {
   /** Makes its folder and its configuration; it is not started yet. */
   static async prepare(
     t: TestContext,
-    site: Site,
     kind: SecondaryKind,
     primary: Primary,
     block: (kind: SecondaryKind) => string,
   ): Promise<Secondary> {
     const port = await freePort(primary.host)
-    const folder = join(site.folder, kind)
-    mkdirSync(folder)
+    const folder = mkdtempSync(join(tmpdir(), `backscatterd-${kind}-`))
     const secondary = new Secondary(kind, primary.host, port, folder)
-    t.after(async () => await secondary.stop())
+    t.after(async () => {
+      await secondary.stop()
+      rmSync(folder, { recursive: true, force: true })
+    })
     const onLoopback = (text: string): string => onPorts(text, port, primary)
     const file = kind === 'powerdns' ? 'pdns.conf' : 'configuration'
     const text = programs[kind].configuration(onLoopback(block(kind)), folder)
@@ -176,7 +183,7 @@ export class Secondary {
     if (this.kind !== 'powerdns') return
     const words = [`--config-dir=${this.folder}`, `--socket-dir=${this.folder}`, 'retrieve', origin]
     const hasLooked = async () => spawnSync('pdns_control', words, { env: withSbin() }).status === 0
-    assert.ok(await until(hasLooked, (is) => is, 30_000), 'pdns_control reaches no server')
+    assert.ok(await until(hasLooked, Boolean, 60_000), 'pdns_control reaches no server')
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
@@ -186,6 +193,9 @@ export class Secondary {
     const ended = once(child, 'exit')
     child.kill(signal)
     await ended
+    // The processes of NSD end a moment after the one that was killed.
+    const isOver = await until(() => isFree(this.port, this.host), Boolean, 60_000)
+    assert.ok(isOver, `${this.kind} does not give up its port`)
   }
 }
 
@@ -266,7 +276,7 @@ export async function prepareFleet(
   const secondaries: Secondary[] = []
   for (const kind of kinds) {
     const primary = { host, port: passage.port, secret }
-    secondaries.push(await Secondary.prepare(t, site, kind, primary, block))
+    secondaries.push(await Secondary.prepare(t, kind, primary, block))
   }
   writeFileSync(join(site.folder, 'mirror1.key'), `${secret}\n`)
   const [keyTable = '', transferTable = ''] = blockOf('toml').split('\n\n')
