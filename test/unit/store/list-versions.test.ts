@@ -129,6 +129,10 @@ test('a version is found as an array of its entries is: at, around, inside and f
             same.filter(({ prefix: each }) => comparePrefixes(each, probe) >= 0),
           )
         }
+        assert.deepEqual(
+          [...lists.entries(version, now)],
+          entries.filter((entry) => !isOver(entry, now)),
+        )
         const listed: [Prefix, number][] = []
         const isProbe = (each: Prefix) => probes.some((probe) => comparePrefixes(probe, each) === 0)
         lists.eachListed(version, isProbe, now, (family, w0, w1, w2, w3, length, kinds) => {
