@@ -111,7 +111,8 @@ for (const { program, debianPackage, start, software, adapt } of cases) {
       const found = await until(
         () => publicLookup(server, offender.client),
         ({ listed }) => listed,
-        60_000,
+        // A bounce that cannot be handed over at once is tried again after a minute or two.
+        240_000,
       )
       assert.deepEqual([found.listed, found.kinds], [true, ['dsn']], server.stderr())
 

@@ -155,7 +155,8 @@ begin retry
   let stop = await start([])
   t.after(async () => {
     await stop()
-    rmSync(folder, { recursive: true })
+    // A queue runner that is only just ending may still write there.
+    rmSync(folder, { recursive: true, maxRetries: 10 })
   })
   const restartWith = async (settings: readonly string[]): Promise<void> => {
     await stop()
