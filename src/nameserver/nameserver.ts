@@ -76,7 +76,8 @@ const namedClients = 20
 
 const tcpSlot = 62
 const maxWorkers = 62
-const forceMs = 800
+/** A thread that hangs is terminated after this. One that waits for a processor has to answer what has come. */
+const forceMs = 5000
 
 /** The share of all TCP connections that one client may hold; at least `minPerClient`, since resolvers may share an address. */
 const clientShare = 1 / 10

@@ -41,7 +41,7 @@ export async function serveTcp(options: TcpOptions): Promise<void> {
   await Promise.race([Promise.all(servers.map(({ listening }) => listening)), failed])
   options.onListening()
   await Promise.race([Atomics.waitAsync(options.stop, 0, 0).value, failed])
-  await untilQuiet(() => connections.served, quietMs, drainMs)
+  await untilQuiet(() => connections.activity, quietMs, drainMs)
   const closed = servers.map(({ server }) => once(server.close(), 'close'))
   connections.endAll()
   await Promise.race([Promise.all(closed), sleep(drainMs, undefined, { ref: false })])
@@ -66,8 +66,8 @@ function listen(
  * connections keep nobody out.
  */
 class Connections {
-  /** How many times this thread has answered on any connection. */
-  served = 0
+  /** How many connections this thread has accepted, and how many times it has answered on any of them. */
+  activity = 0
   readonly #limit: number
   readonly #limitPerClient: number
   readonly #all = new Map<TcpConnection, Client>()
@@ -79,6 +79,7 @@ class Connections {
   }
 
   accept(socket: Socket, options: TcpOptions): void {
+    this.activity++
     const { remoteAddress } = socket
     if (remoteAddress === undefined) {
       socket.destroy()
@@ -101,7 +102,7 @@ class Connections {
       idleSeconds: options.idleSeconds,
       transfers: options.transfers,
       onActivity: () => {
-        this.served++
+        this.activity++
         if (this.#forget(connection)) this.#remember(connection, client)
       },
       onClose: () => this.#forget(connection),

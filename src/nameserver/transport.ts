@@ -53,10 +53,13 @@ export interface UdpOptions extends TransportOptions {
  */
 export type UdpTransport = (options: UdpOptions) => Promise<void>
 
+/** The most pairs of turns in one check, so that a peer that sends without end does not hold up the stop. */
+const mostTurns = 1000
+
 /**
- * Resolves once nothing has come for `quietMs`, but after `mostMs` at the latest. `count`: how much has come. A thread that had to
- * wait for a processor finds its timers due before it reads its sockets, so whole turns of the event loop must pass as well: a
- * connection is accepted in one and read in the next.
+ * Resolves once nothing has come for `quietMs`, but after about `mostMs` at the latest. `count`: how much has come, connections
+ * and queries. A thread that had to wait for a processor finds its timers due before it reads its sockets, so it also takes turns
+ * of the event loop until they bring nothing more: each turn accepts one connection, and a connection is read in the next turn.
  */
 export async function untilQuiet(
   count: () => number,
@@ -64,9 +67,17 @@ export async function untilQuiet(
   mostMs: number,
 ): Promise<void> {
   const deadline = performance.now() + mostMs
-  for (let before = -1; before !== count() && performance.now() < deadline; ) {
+  let before: number
+  do {
     before = count()
     await sleep(quietMs)
+    await untilStill(count)
+  } while (before !== count() && performance.now() < deadline)
+}
+
+async function untilStill(count: () => number): Promise<void> {
+  for (let turns = 0, before = -1; before !== count() && turns < mostTurns; turns++) {
+    before = count()
     await turn()
     await turn()
   }
