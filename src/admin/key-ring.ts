@@ -1,5 +1,4 @@
 // API keys: creates, checks and revokes them. Only the SHA-256 of a secret is stored.
-
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Alongside } from '../blocklist/types.ts'
 import type { AuditAction } from '../store/audit.ts'

@@ -1,6 +1,5 @@
 // A parsed message → a verdict: which kind of backscatter it is, or what else it is, and by which rule. Pure; every message gets
 // a verdict.
-
 import type { DsnAction } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'
 import type { Message } from '../mail/message.ts'

@@ -1,5 +1,4 @@
 // All facts that rules use, by name. Each has one definition, in the table of its theme.
-
 import { challengeFacts } from './facts/challenge.ts'
 import { deliveryFacts } from './facts/delivery.ts'
 import { innocentFacts } from './facts/innocent.ts'

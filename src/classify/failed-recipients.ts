@@ -1,6 +1,5 @@
 // The words of a bounce → the addresses that could not be reached, each with the SMTP reply or status next to it. For bounces
 // without a message/delivery-status.
-
 import { fold, hasPhrase } from './phrases.ts'
 
 export interface FailedRecipient {

@@ -1,5 +1,4 @@
 // One message as the facts read it. Each value is worked out once, when a fact first needs it.
-
 import { addressesNamed } from '../mail/addresses.ts'
 import { type DeliveryStatus, isPlausible } from '../mail/delivery-status.ts'
 import { firstValue } from '../mail/header.ts'

@@ -1,5 +1,4 @@
 // Tells whether a mail system or a person wrote a message.
-
 import { allValues, firstValue, type HeaderSection } from '../mail/header.ts'
 import { fold } from './phrases.ts'
 

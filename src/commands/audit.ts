@@ -1,5 +1,4 @@
 // `audit`: who changed what, the newest change first.
-
 import type { Change } from '../admin/schemas/server.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatPrefix, parseGivenPrefix } from '../ip/address.ts'

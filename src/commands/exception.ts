@@ -1,6 +1,5 @@
 // `exempt`, `unexempt`, `exemptions`: prefixes that are never listed. `exclude`, `include`, `exclusions`: prefixes taken out of
 // larger listings.
-
 import type { Exception } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatTime } from '../quantity.ts'

@@ -1,5 +1,4 @@
 // `lists`: the named lists that `import` made.
-
 import type { NamedList } from '../admin/schemas/listings.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatTime } from '../quantity.ts'

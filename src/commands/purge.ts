@@ -1,5 +1,4 @@
 // `purge`: takes back evidence that should not have counted, such as that of a trap whose address became known.
-
 import type { Purge } from '../admin/schemas/purges.ts'
 import { formatTime } from '../quantity.ts'
 import { askAndPrint } from './client.ts'

@@ -1,5 +1,4 @@
 // `removals list|approve|refuse`: requests to be removed from the list that the policy leaves to the operator.
-
 import type { Removal } from '../admin/schemas/removals.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatTime } from '../quantity.ts'

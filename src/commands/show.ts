@@ -1,5 +1,4 @@
 // `show`: explains in sentences and tables whether an address is listed, by which listing, and on what evidence.
-
 import type { Exception, Listing } from '../admin/schemas/listings.ts'
 import type { LookupBody } from '../admin/schemas/lookup.ts'
 import { formatAddress } from '../ip/address.ts'

@@ -1,6 +1,5 @@
 // `trap add|remove|list`: the spam-trap addresses of the database and of the configuration. Everybody on the machine can see
 // the arguments of a process, so a pattern may also be given on standard input.
-
 import { text } from 'node:stream/consumers'
 import type { Trap } from '../admin/schemas/traps.ts'
 import { loadConfig } from '../config/load.ts'

@@ -1,6 +1,5 @@
 // Raw octets → header fields with their offsets. For messages, returned messages and the fields of a DSN. Written by hand: it
 // must be bounded, and must read any octets, even where a MIME parser gives up.
-
 import libmime from 'libmime'
 
 /** One header field of the message. */

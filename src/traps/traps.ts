@@ -1,6 +1,5 @@
 // Starts and stops everything that receives mail for traps: the SMTP listener, and a poller for each mailbox. If one fails, the
 // others go on.
-
 import type { HostList } from '../classify/evidence.ts'
 import { wrongKey } from '../errors.ts'
 import { parseTrustedRelays } from '../mail/trace.ts'

@@ -2,7 +2,6 @@
 // (goals: under 400 MB, and at most 1.1 times what an eighth of the mail takes). The same through `ingest` without a server,
 // and with nothing behind the source but a count, with megabytes a second. Then real bounces from mbox to commit: messages
 // a second on one core (goal: 1,000).
-
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,5 @@
 // A death at any commit of an import and of the clean-up afterwards: the next start has the old list or the new one, whole,
 // and so has a backup of that moment.
-
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync } from 'node:fs'

@@ -1,6 +1,5 @@
 // Queries for fast-check, well-formed and spoilt: names around the subject's zone and entries, any type, class,
 // opcode and EDNS, and damage that packets may suffer on their way.
-
 import { buildOpt, buildQuery, types } from './dns-query.ts'
 import { subjectZone } from './dns-subject.ts'
 import fc from './properties.ts'

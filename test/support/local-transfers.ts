@@ -1,5 +1,4 @@
 // Zone transfers out of a database in this process, without sockets: what the transfer thread would send.
-
 import { addressFromIPv4, networkOf } from '../../src/ip/address.ts'
 import { encodeZone } from '../../src/resolver/records.ts'
 import { transferMessages } from '../../src/transfer/transfer.ts'

@@ -1,6 +1,5 @@
 // /dashboard/listings/ID: one listing, what DNS answers there and why, the messages that led to it, and what would end it. The
 // scope of the key decides whether traps are named.
-
 import Type from 'typebox'
 import type { Blocklist } from '../../blocklist/blocklist.ts'
 import { addressBits, formatAddress, hostPrefix, parsePrefix } from '../../ip/address.ts'

@@ -1,5 +1,4 @@
 // Facts about scanners' notices: a scanner tells the sender of a message what it found in it.
-
 import { addressesNamed } from '../../mail/addresses.ts'
 import { firstValue } from '../../mail/header.ts'
 import { knownSystem, scanners } from '../known-systems.ts'

@@ -1,5 +1,4 @@
 // Facts about reports: what a message says of itself by its media types and its delivery status.
-
 import { addressesNamed } from '../../mail/addresses.ts'
 import { allValues, firstValue, type HeaderSection } from '../../mail/header.ts'
 import type { Message } from '../../mail/message.ts'

@@ -1,5 +1,4 @@
 // The commands on single entries: listings, exemptions and exclusions.
-
 import type { CommandArgument, CommandGroup, CommandOption } from '../command.ts'
 import { address, json, kind, limit, list, note, prefix } from './options.ts'
 

@@ -1,6 +1,5 @@
 // Exports to readers that are slow, stand still or go away: a few at once, two for each key, and none holds anything for
 // longer than its reader takes something. As many imports run at once.
-
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientRequest, get, type IncomingMessage, request } from 'node:http'

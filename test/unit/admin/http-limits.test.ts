@@ -1,6 +1,5 @@
 // What one client may hold open over HTTP, and for how long: connections, bodies that do not come, answers that nobody
 // reads. Who is refused stands in the log once a minute.
-
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, Socket } from 'node:net'

@@ -1,5 +1,4 @@
 // The list under a wall clock that jumps: what it ends, what it takes, and under which serial it publishes.
-
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'

@@ -1,6 +1,5 @@
 // Look-ups of addresses that named lists have: what is told with a key and without, with a tree and without one, and while
 // DNS is on its way from one version of a list to the next.
-
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { explain } from '../../../src/blocklist/explain.ts'

@@ -1,7 +1,6 @@
 // Lists of several steps on their way into DNS, and random changes of what is on its way: after each commit every prefix is
 // as it was or as it will be, look-ups say what DNS says, and at the end, or after a restart in the middle, all agrees with
 // the naive list.
-
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'

@@ -1,6 +1,5 @@
 // A whole named list in place of what it held: what is then listed, beside other origins of the same prefixes, through
 // refusals, holes, two at once, and a death at any moment.
-
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'

@@ -1,6 +1,5 @@
 // What happens between the transaction that makes a new version the list and the one that says that DNS has all of it: a
 // database that fails, a tree that is full, a death, and others who change what is on its way.
-
 import assert from 'node:assert/strict'
 import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,5 @@
 // A list that surely fits the shared tree is taken, and one that may not is refused before anything of it is written, in
 // words that say so.
-
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ImportItem } from '../../../src/blocklist/types.ts'

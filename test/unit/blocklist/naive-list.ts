@@ -1,6 +1,5 @@
 // The list as the interface describes it, done in the plainest way: arrays, and a look at everything for every change.
 // What the door does is compared with it after each of many random changes.
-
 import type { PolicyOptions } from '../../../src/blocklist/policy.ts'
 import type { ListRequest } from '../../../src/blocklist/types.ts'
 import type { Evidence } from '../../../src/classify/evidence.ts'

@@ -1,6 +1,5 @@
 // Pages of listings, against a naive list of all that is there: rows and entries of lists in their order, whatever the
 // filter, the size of pages and of chunks, and whatever an import does meanwhile.
-
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'

@@ -1,5 +1,4 @@
 // Random changes of a small world, and each of them done to the door and to the naive list, which must answer alike.
-
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { Blocklist } from '../../../src/blocklist/blocklist.ts'

@@ -1,6 +1,5 @@
 // A list of several transactions' worth of entries, another one to come in its place, and what is listed beside both: what
 // the tests of deaths in the middle of an import have in common.
-
 import assert from 'node:assert/strict'
 import { listingAt } from '../../../src/blocklist/pages.ts'
 import type { ImportItem } from '../../../src/blocklist/types.ts'

@@ -1,5 +1,4 @@
 // Each format as a table: a line of it, and what it is read as.
-
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listingExample } from '../../../src/admin/schemas/listings.ts'
