@@ -212,7 +212,7 @@ export const StoredEvidence = Type.Object(
         rule: 'rfc3464-report',
         source: 'smtp',
         decision: 'listed',
-        why: 'dsn: 2 of 2 messages, 1 of 1 traps within 7d',
+        why: 'dsn: 2 of 2 messages, 1 of 1 trap within 7d',
         content: contentExample,
         returned: contentExample,
         details: { reportingMta: 'mx.example.net' },
@@ -224,7 +224,7 @@ export type StoredEvidence = Static<typeof StoredEvidence>
 
 export const Recorded = Type.Object(
   { decision: Type.String(), why: Type.String(), listing: Type.Optional(Listing) },
-  { examples: [{ decision: 'counted', why: 'dsn: 1 of 2 messages, 1 of 1 traps within 7d' }] },
+  { examples: [{ decision: 'counted', why: 'dsn: 1 of 2 messages, 1 of 1 trap within 7d' }] },
 )
 export type Recorded = Static<typeof Recorded>
 
@@ -269,7 +269,7 @@ export const Collected = Type.Object(
         items: [
           {
             decision: 'counted',
-            why: 'dsn: 1 of 2 messages, 1 of 1 traps within 7d',
+            why: 'dsn: 1 of 2 messages, 1 of 1 trap within 7d',
             certainty: 'certain',
           },
         ],
