@@ -111,7 +111,9 @@ export class Seen {
   get recipients(): readonly FailedRecipient[] {
     return this.#get('recipients', () => {
       const { header } = this.message
-      const speakers = addressesNamed(header, 'from', 'to', 'reply-to', 'sender')
+      const speakers = ['from', 'to', 'reply-to', 'sender'].flatMap((name) =>
+        addressesNamed(header, name),
+      )
       const saysFailure = this.saysTrouble || this.subject.isClearBounce || this.saysReason
       return failedRecipients(this.lines, speakers, saysFailure)
     })
@@ -213,7 +215,7 @@ export class Seen {
   }
 
   #mailboxes(addresses: readonly string[], fields: readonly string[]): ReadonlySet<string> {
-    const named = addressesNamed(this.message.header, ...fields)
+    const named = fields.flatMap((name) => addressesNamed(this.message.header, name))
     return new Set([...addresses, ...named].map(trapMailbox))
   }
 

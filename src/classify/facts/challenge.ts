@@ -14,9 +14,9 @@ export const challengeFacts = {
   /** The reverse-path is null, unknown, a mail system's, or in a domain of the author, sender or reply address. */
   ownReversePath: ({ hasSender, reversePath, message: { header } }) =>
     !hasSender ||
-    addressesNamed(header, 'from', 'sender', 'reply-to').some(
-      (address) => domainOf(address) === domainOf(reversePath ?? ''),
-    ),
+    ['from', 'sender', 'reply-to']
+      .flatMap((name) => addressesNamed(header, name))
+      .some((address) => domainOf(address) === domainOf(reversePath ?? '')),
   /** It asks the reader a question that a program would not ask. */
   asksReader: ({ asksReader }) => asksReader,
   /** The reader must do something: answer, open a page, fill in a form. */

@@ -2,7 +2,6 @@
 import { addressesNamed } from '../../mail/addresses.ts'
 import { firstValue } from '../../mail/header.ts'
 import { knownSystem, scanners } from '../known-systems.ts'
-
 import { fold, hasPhrase } from '../phrases.ts'
 import type { FactTable, Seen } from '../seen.ts'
 import { domainOf } from '../sender.ts'

@@ -126,9 +126,9 @@ function returnsReadersMessage(seen: Seen): boolean {
 
 /** Whether somebody else wrote to one of the addresses. */
 function isWrittenTo(header: HeaderSection, addresses: ReadonlySet<string>): boolean {
-  const names = (...fields: readonly string[]): boolean =>
-    addressesNamed(header, ...fields).some((each) => addresses.has(trapMailbox(each)))
-  return names('to') && !names('from', 'sender', 'return-path')
+  const names = (field: string): boolean =>
+    addressesNamed(header, field).some((each) => addresses.has(trapMailbox(each)))
+  return names('to') && !['from', 'sender', 'return-path'].some(names)
 }
 
 /** The header of the returned message, if it has at least two fields that every message gets in transit; else null. */
