@@ -101,8 +101,7 @@ function* entriesOf(
   now: number,
 ): Generator<ListEntry | undefined> {
   const isListed = listedIn(snapshot, version, now)
-  for (const entry of snapshot.lists.entries(version, now))
-    yield isListed(entry) ? entry : undefined
+  for (const entry of snapshot.lists.entries(version)) yield isListed(entry) ? entry : undefined
 }
 
 /** One entry for each prefix that the zone answers as listed and that no exemption covers; undefined for other prefixes. */
