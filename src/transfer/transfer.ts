@@ -40,8 +40,8 @@ const longestDifferenceMs = 3000
 const turn: Pause = { pauseMs: 0 }
 
 /**
- * Yields the messages, each with its signature. Yields nothing for a query that is malformed, asks for another zone, or may not
- * be answered: it gets the same answer as over UDP, so that strangers cannot tell the catalog from a name that is no zone. A zone is
+ * Yields the messages, each with its signature. Yields nothing for a query that is malformed, asks for another zone, or comes
+ * from a stranger. The caller then answers as over UDP, so strangers cannot tell the catalog from a name that is no zone. A zone is
  * held open from the first message to the last, or until `return()` is called. Pauses come before the first message only.
  * `now`: the wall clock's time in epoch seconds, for the signatures.
  */
